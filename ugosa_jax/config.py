@@ -1,0 +1,153 @@
+"""Settings: frozen dataclasses, the only place where defaults stand.
+
+Letters are those of the Conv-TasNet paper and of `ugosa_jax.model`: N filters, L samples a filter, B bottleneck
+channels, H hidden channels, P taps, X blocks a repeat, R repeats; S sources and C audio channels.
+"""
+
+import dataclasses
+from typing import Literal
+
+from ugosa_jax.errors import InputError
+
+Norm = Literal["gLN", "cLN", "BN", "id"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Architecture of a Demucs-repository ConvTasNet. The defaults are those of its published weights.
+
+    Raises:
+      InputError: a size is not positive, or the taps cannot be centred (P even in a non-causal model).
+    """
+
+    N: int = 256
+    L: int = 20
+    B: int = 256
+    H: int = 512
+    P: int = 3
+    X: int = 10
+    R: int = 4
+    C: int = 2
+    sources: tuple[str, ...] = ("drums", "bass", "other", "vocals")
+    sample_rate_hz: int = 44100
+    norm: Norm = "gLN"
+    mask: Literal["relu", "softmax"] = "relu"
+    causal: bool = False
+
+    def __post_init__(self):
+        for name in ("N", "B", "H", "P", "X", "R", "C", "sample_rate_hz"):
+            require(getattr(self, name) >= 1, f"model {name}", "at least 1", getattr(self, name))
+        require(self.L >= 2, "model L", "at least 2", self.L)
+        require(bool(self.sources), "model sources", "at least one name", self.sources)
+        require(len(set(self.sources)) == self.S, "model sources", "different names", self.sources)
+        require(self.norm in ("gLN", "cLN", "BN", "id"), "model norm", "gLN, cLN, BN or id", self.norm)
+        require(self.mask in ("relu", "softmax"), "model mask", "relu or softmax", self.mask)
+        require(self.causal or self.P % 2 == 1, "model P", "odd in a non-causal model", self.P)
+
+    @property
+    def S(self) -> int:
+        """Number of sources."""
+        return len(self.sources)
+
+    @property
+    def hop(self) -> int:
+        """Samples between two frames of the encoder."""
+        return self.L // 2
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptConfig:
+    """How a network is adapted to one song. The defaults are the paper's.
+
+    Raises:
+      InputError: a value outside its range.
+    """
+
+    strategy: str = "P-L3:M"
+    """Loss and tuned stages: P or B, L1 to L5, then D, M or 3, as in the paper's Table 1; B0 adapts nothing."""
+    lam: float = 1.0
+    """λ of eq. (1): weight of the sound predicted where a source is annotated silent."""
+    learning_rate: float = 1e-5
+    epochs: int = 10
+    segment_s: float = 4.0
+    """Length of a training segment in seconds."""
+    hop_s: float | None = None
+    """Time from one segment's start to the next one's in seconds; one segment if not given."""
+    pitch_shifts: int = 0
+    """Randomly pitch-shifted copies of every segment that are trained on beside it (needs librosa)."""
+    pitch_range_semitones: float = 12.0
+    """Pitch shifts are drawn uniformly from ± this many semitones."""
+    centralise_gradients: bool = True
+    """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
+    features: Literal["auto", "float32", "bfloat16", "recompute"] = "auto"
+    """How the output of the frozen stages is kept between epochs; auto: float32 if it fits into memory."""
+    seed: int = 0
+    """Seed of the pitch shifts."""
+
+    def __post_init__(self):
+        require(self.lam >= 0, "lam", "at least 0", self.lam)
+        require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        require(self.segment_s > 0, "segment_s", "above 0", self.segment_s)
+        require(self.hop_s is None or self.hop_s > 0, "hop_s", "above 0", self.hop_s)
+        require(self.pitch_shifts >= 0, "pitch_shifts", "at least 0", self.pitch_shifts)
+
+
+@dataclasses.dataclass(frozen=True)
+class SeparateConfig:
+    """How a whole song is separated.
+
+    Raises:
+      InputError: a value outside its range.
+    """
+
+    chunk_s: float = 10.0
+    """Length of the pieces that the network sees in seconds; memory grows with it, not with the song."""
+    overlap: float = 0.25
+    """Share of a chunk that it has in common with the next one, cross-faded with triangular weights."""
+    shifts: int = 0
+    """Random delays that the result is averaged over; 0: the song is separated once, not delayed."""
+    max_shift_s: float = 0.5
+    gate: bool = False
+    """Mute every source where it is annotated silent."""
+    fade_s: float = 0.01
+    """Fade at the ends of a muted stretch, inside it, in seconds."""
+    seed: int = 0
+    """Seed of the delays."""
+
+    def __post_init__(self):
+        require(self.chunk_s > 0, "chunk_s", "above 0", self.chunk_s)
+        require(0 <= self.overlap < 1, "overlap", "at least 0 and below 1", self.overlap)
+        require(self.shifts >= 0, "shifts", "at least 0", self.shifts)
+        require(self.max_shift_s > 0, "max_shift_s", "above 0", self.max_shift_s)
+        require(self.fade_s >= 0, "fade_s", "at least 0", self.fade_s)
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """Settings that belong together."""
+
+    adapt: AdaptConfig = AdaptConfig()
+    separate: SeparateConfig = SeparateConfig()
+    activation_threshold: float = 0.15
+    """θ of eq. (2): the confidence above which a stem counts as active."""
+
+
+def paper() -> Preset:
+    """Return the settings of the paper's text; what the text leaves open is this project's choice."""
+    return Preset()
+
+
+def reference() -> Preset:
+    """Return the defaults of the paper's code. Its loss weight γ = 1 is λ = 1/4 in the paper's eq. (1)."""
+    return Preset(
+        AdaptConfig(lam=0.25, segment_s=10.0, hop_s=1.0, pitch_shifts=2),
+        SeparateConfig(overlap=0.0, shifts=10),
+        activation_threshold=0.01,
+    )
+
+
+def require(holds: bool, field: str, expected: str, value: object) -> None:
+    """Raise InputError unless `holds`, saying which field should have been what."""
+    if not holds:
+        raise InputError(f"{field} must be {expected}, not {value!r}")
