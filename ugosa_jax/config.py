@@ -12,6 +12,12 @@ from ugosa_jax.errors import InputError
 Norm = Literal["gLN", "cLN", "BN", "id"]
 
 
+def require(holds: bool, field: str, expected: str, value: object) -> None:
+    """Raise InputError unless `holds`, saying which field should have been what."""
+    if not holds:
+        raise InputError(f"{field} must be {expected}, not {value!r}")
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
     """Architecture of a Demucs-repository ConvTasNet. The defaults are those of its published weights.
@@ -145,9 +151,3 @@ def reference() -> Preset:
         SeparateConfig(overlap=0.0, shifts=10),
         activation_threshold=0.01,
     )
-
-
-def require(holds: bool, field: str, expected: str, value: object) -> None:
-    """Raise InputError unless `holds`, saying which field should have been what."""
-    if not holds:
-        raise InputError(f"{field} must be {expected}, not {value!r}")

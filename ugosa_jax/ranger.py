@@ -1,0 +1,122 @@
+"""Ranger as the paper's code runs it: gradient centralisation → RAdam → Lookahead.
+
+RAdam: Liu et al. 2020; Lookahead: Zhang et al. 2019; centralisation: Yong et al. 2020. The reference is the 20.4.11
+release of Ranger, which differs from optax's `lookahead(radam)` where the functions below say so.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+
+def ranger(
+    learning_rate: jax.Array | float,
+    b1: float = 0.95,
+    b2: float = 0.999,
+    eps: float = 1e-5,
+    threshold: float = 5.0,
+    sync_period: int = 6,
+    slow_step_size: float = 0.5,
+    centralise: bool = True,
+) -> optax.GradientTransformation:
+    """Return Ranger; it updates `optax.LookaheadParams`, and the weights to use are the fast ones.
+
+    Args:
+      learning_rate: a number, or a traced array, so that lanes may have their own.
+      b1, b2: decay rates of the running mean and of the running mean of squares.
+      eps: added to the root of the running mean of squares.
+      threshold: length of the approximated average from which on the step is rectified and divided by that root.
+      sync_period: steps between two synchronisations of fast and slow weights.
+      slow_step_size: how far the slow weights go towards the fast ones.
+      centralise: subtract its mean from every gradient first.
+    """
+    return optax.lookahead(fast(learning_rate, b1, b2, eps, threshold, centralise), sync_period, slow_step_size)
+
+
+def fast(
+    learning_rate: jax.Array | float,
+    b1: float = 0.95,
+    b2: float = 0.999,
+    eps: float = 1e-5,
+    threshold: float = 5.0,
+    centralise: bool = True,
+) -> optax.GradientTransformation:
+    """Return Ranger without its Lookahead, as needed inside `strategy.partition`."""
+    return optax.chain(
+        centralise_gradients() if centralise else optax.identity(),
+        scale_by_radam(b1, b2, eps, threshold),
+        optax.scale_by_learning_rate(learning_rate),
+    )
+
+
+def centralise_gradients() -> optax.GradientTransformation:
+    """Subtract from each gradient its mean over all axes but the output axis.
+
+    Our kernels keep the output axis last. The reference's norm parameters have shape (1, C, 1), so that it takes
+    their mean over C; ours have shape (C,) and the same is done. Scalars stay as they are.
+    """
+
+    def centralise(gradient):
+        if gradient.ndim == 0:
+            return gradient
+        axes = tuple(range(gradient.ndim - 1)) or (0,)
+        return gradient - gradient.mean(axes, keepdims=True)
+
+    return optax.stateless(lambda updates, params: jax.tree.map(centralise, updates))
+
+
+class RAdamState(NamedTuple):
+    """Steps taken, running mean of gradients, running mean of their squares."""
+
+    count: jax.Array
+    mean: optax.Updates
+    square: optax.Updates
+
+
+def scale_by_radam(b1: float, b2: float, eps: float, threshold: float) -> optax.GradientTransformation:
+    """Rectified Adam with eps added to √v before the bias of v is corrected (optax adds it after).
+
+    For the t-th step, with ρ_∞ = 2 / (1 − b2) − 1 and ρ_t = ρ_∞ − 2 t b2^t / (1 − b2^t):
+
+        m ← b1 m + (1 − b1) g          v ← b2 v + (1 − b2) g²
+        ρ_t > threshold:  r_t √(1 − b2^t) / (1 − b1^t) · m / (√v + eps)
+        otherwise:                      1 / (1 − b1^t) · m
+    """
+    sizes, rectified = step_sizes(b1, b2, threshold)
+
+    def init(params):
+        zeros = optax.tree.zeros_like(params)
+        return RAdamState(jnp.zeros([], jnp.int32), zeros, zeros)
+
+    def update(gradients, state, params=None):
+        del params
+        mean = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, gradients)
+        square = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.square, gradients)
+        row = jnp.minimum(state.count, len(sizes) - 1)
+        size, is_rectified = jnp.asarray(sizes)[row], jnp.asarray(rectified)[row]
+
+        def scale(m, v):
+            return size.astype(m.dtype) * m / jnp.where(is_rectified, jnp.sqrt(v) + eps, 1)
+
+        return jax.tree.map(scale, mean, square), RAdamState(state.count + 1, mean, square)
+
+    return optax.GradientTransformation(init, update)
+
+
+def step_sizes(b1: float, b2: float, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the factor of the update, and whether it is rectified, for the steps 1, 2, 3 …
+
+    Computed here in double precision: ρ_t is a small difference of large numbers, of which single precision leaves
+    two or three digits. The table ends where b2^t < 1e-9, from where on its last row holds to single precision.
+    """
+    t = np.arange(1, int(np.log(1e-9) / np.log(max(b1, b2))) + 2, dtype=np.float64)
+    b2_t = b2**t
+    rho_inf = 2 / (1 - b2) - 1
+    rho = rho_inf - 2 * t * b2_t / (1 - b2_t)
+    rectified = rho > threshold
+    with np.errstate(invalid="ignore"):  # short averages have no variance; their rows take the other branch
+        r = np.sqrt((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho))
+    return np.where(rectified, r * np.sqrt(1 - b2_t), 1) / (1 - b1**t), rectified
