@@ -116,7 +116,9 @@ class Depthwise(nnx.Module):
         past = (P - 1) * dilation
         self.offsets = tuple(p * dilation - (past if causal else past // 2) for p in range(P))
 
-    def __call__(self, x_KxH: jax.Array, scale_H: jax.Array, shift_H: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+    def __call__(
+        self, x_KxH: jax.Array, scale_H: jax.Array, shift_H: jax.Array, n_frames: jax.Array | int
+    ) -> jax.Array:
         """Return the convolution of x · scale + shift, whose zero padding begins at frame n_frames.
 
         Σ_p taps_p · (scale · x[k + offset_p] + shift), where k + offset_p is a frame: shifted multiply-adds, in
@@ -254,7 +256,9 @@ class ConvTasNet(nnx.Module):
         stages = repeats(self.config)
         h_KxB = self._through(stages[(*stages, "mask").index(since) :], h_KxB, n_frames)
         score_KxSxN = self.mask(h_KxB).reshape(-1, self.config.S, self.config.N)
-        mask_KxSxN = jax.nn.softmax(score_KxSxN, 1) if self.config.mask == "softmax" else jax.nn.relu(score_KxSxN)
+        mask_KxSxN = (
+            jax.nn.softmax(score_KxSxN, 1) if self.config.mask == "softmax" else jax.nn.relu(score_KxSxN)
+        )
         return self.decoder(mask_KxSxN * w_KxN[:, None], mix_CxT.shape[1])
 
     def _encode(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None):
@@ -306,4 +310,6 @@ def _structure(config: ModelConfig):
 def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return {dotted parameter path: shape} of a network, without making one."""
     tree = nnx.to_pure_dict(_structure(config)[1])
-    return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.traversals.flatten_mapping(tree).items()}
+    return {
+        ".".join(map(str, path)): leaf.shape for path, leaf in nnx.traversals.flatten_mapping(tree).items()
+    }

@@ -1,0 +1,325 @@
+"""One-shot adaptation: the tuned stages of a network are trained on one song, guided by its activations.
+
+`adapt_epoch` is the algorithm, written for one lane: one song with its λ and learning rate. `adapt_lanes` compiles it
+once and runs it for one lane, or side by side for many.
+
+The stages before the first tuned one never change, so their output for a segment (`hidden`) is computed once and kept.
+The loop trains on from there. Only tuned leaves are differentiated and have optimizer state.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ugosa_jax import device, loss, model, strategy
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.errors import InputError
+from ugosa_jax.model import Params
+from ugosa_jax.ranger import ranger
+from ugosa_jax.segments import Segments
+
+
+OnEpoch = Callable[[int, np.ndarray], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """Everything that a compiled program depends on beside the shapes of its arrays."""
+
+    model: ModelConfig
+    since: str
+    features: str
+    centralise_gradients: bool
+
+
+class Lane(NamedTuple):
+    """What may differ from lane to lane. All are arrays, so that no value of them compiles anything anew."""
+
+    mix_GxVxCxT: jax.Array
+    active_GxSxT: jax.Array
+    n_segments: jax.Array
+    lam: jax.Array
+    learning_rate: jax.Array
+
+
+Axes = Lane | None
+"""Which fields of the lanes have a lane axis (0 or None each); None altogether for one lane without such an axis."""
+
+
+class State(NamedTuple):
+    """What a step changes. A lane that met a number that is not finite is not alive any more and stays as it is."""
+
+    tuned: optax.LookaheadParams
+    optimizer: optax.OptState
+    steps: jax.Array
+    alive: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """Seconds spent compiling, computing what the frozen stages give, and taking steps."""
+
+    compile_s: float = 0.0
+    prefix_s: float = 0.0
+    steps_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class AdaptationResult:
+    """An adapted lane.
+
+    Attributes:
+      tuned: the tuned leaves of the parameters, as numpy arrays; `strategy.merge` puts them into a network,
+        `weights.save_delta` into a file.
+      losses_ExIx3: total, reconstruction and activation loss of each epoch and step; NaN after a stop.
+      stopped_at: (epoch, step), from 0, where the loss or a gradient was not finite; `tuned` is then as it was before
+        that step. None if all went well.
+      timing: of the batch of lanes that this one ran in.
+      device: what it ran on.
+    """
+
+    tuned: Params
+    losses_ExIx3: np.ndarray
+    stopped_at: tuple[int, int] | None
+    timing: Timing
+    device: str
+
+
+def adapt(
+    config: ModelConfig,
+    params: Params,
+    song: Segments,
+    settings: AdaptConfig,
+    on_epoch: OnEpoch | None = None,
+) -> AdaptationResult:
+    """Adapt a network to one song.
+
+    Args:
+      config: architecture of the network.
+      params: the weights to start from.
+      song: segments and activations.
+      settings: strategy, λ, learning rate, epochs …
+      on_epoch: called after each epoch with its number, from 0, and its losses of shape (lanes, steps, 3).
+
+    Raises:
+      InputError: the strategy does not exist for this network.
+    """
+    return _adapt(
+        config, params, lane_of(song, settings.lam, settings.learning_rate), None, settings, on_epoch
+    )[0]
+
+
+def adapt_lanes(
+    config: ModelConfig,
+    params: Params,
+    songs: Segments | Sequence[Segments],
+    settings: AdaptConfig,
+    lam: Sequence[float] | None = None,
+    learning_rate: Sequence[float] | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[AdaptationResult]:
+    """Adapt a network to many songs, or with many values of λ or the learning rate, side by side.
+
+    Args:
+      config: architecture of the network.
+      params: the weights that all lanes start from.
+      songs: one song that all lanes share (its frozen stages are then computed once), or one song a lane, all of the
+        same bucket.
+      settings: what the lanes have in common.
+      lam: λ of each lane; that of `settings` if not given.
+      learning_rate: of each lane; that of `settings` if not given.
+      on_epoch: as in `adapt`.
+
+    Returns:
+      One result a lane.
+
+    Raises:
+      InputError: the arguments speak of different numbers of lanes, or the songs are of different buckets.
+    """
+    shared = isinstance(songs, Segments)
+    lengths = {len(x) for x in (lam, learning_rate, None if shared else songs) if x is not None}
+    if len(lengths) != 1 or 0 in lengths:
+        raise InputError(f"lanes: songs, lam and learning_rate must be equally many, not {sorted(lengths)}")
+    n_lanes = lengths.pop()
+    lam = [settings.lam] * n_lanes if lam is None else lam
+    learning_rate = [settings.learning_rate] * n_lanes if learning_rate is None else learning_rate
+    if shared:
+        lanes = lane_of(songs, lam, learning_rate)
+        return _adapt(config, params, lanes, Lane(None, None, None, 0, 0), settings, on_epoch)
+    if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
+        raise InputError(f"lanes: songs must be of one bucket, not of shapes {sorted(shapes)}")
+    lanes = jax.tree.map(lambda *x: np.stack(x), *map(lane_of, songs, lam, learning_rate))
+    return _adapt(config, params, lanes, Lane(0, 0, 0, 0, 0), settings, on_epoch)
+
+
+def lane_of(song: Segments, lam: float | Sequence[float], learning_rate: float | Sequence[float]) -> Lane:
+    """Return the inputs of one lane, or of lanes that share their song."""
+    dtype = song.mix_GxVxCxT.dtype
+    numbers = np.asarray(lam, dtype), np.asarray(learning_rate, dtype)
+    return Lane(song.mix_GxVxCxT, song.active_GxSxT, np.int32(song.n), *numbers)
+
+
+def _adapt(
+    config: ModelConfig,
+    params: Params,
+    lanes: Lane,
+    axes: Axes,
+    settings: AdaptConfig,
+    on_epoch: OnEpoch | None,
+) -> list[AdaptationResult]:
+    """Compile, run epoch by epoch, and take the lanes apart again."""
+    plan = strategy.parse(settings.strategy, config)
+    if not plan.tuned:
+        nothing = AdaptationResult({}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
+        return [nothing] * lanes.lam.size
+    needed = hidden_bytes(config, lanes.mix_GxVxCxT.shape)
+    features = device.keep_or_recompute(settings.features, needed)
+    program = Program(config, plan.since(config), features, settings.centralise_gradients)
+    lanes, params = jax.device_put((lanes, params))
+    tuned, frozen = strategy.split(params, strategy.labels(plan, params))
+
+    with device.Stopwatch() as prefix_watch:
+        hidden = jax.block_until_ready(hidden_lanes(program, axes, params, lanes))
+    with device.Stopwatch() as steps_watch:
+        state = start_lanes(program, axes and lanes.lam.size, tuned)
+        losses = []
+        for epoch in range(settings.epochs):
+            state, epoch_losses = epoch_lanes(program, axes, frozen, hidden, lanes, state)
+            losses.append(np.asarray(epoch_losses).reshape(lanes.lam.size, -1, 3))
+            if on_epoch:
+                on_epoch(epoch, losses[-1])
+            if not np.any(state.alive):
+                break
+    compile_s = prefix_watch.compile_s + steps_watch.compile_s
+    return _results(
+        state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s)
+    )
+
+
+def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timing) -> list[AdaptationResult]:
+    """Take lanes apart; a lane that stopped took `state.steps` good steps."""
+    n_lanes, n_variants = len(losses_WxExIx3), lanes.mix_GxVxCxT.shape[-3]
+    tuned, steps, alive = jax.device_get((state.tuned.fast, state.steps, state.alive))
+    n_steps = np.broadcast_to(np.asarray(lanes.n_segments), n_lanes) * n_variants
+    results = []
+    for lane in range(n_lanes):
+        own = jax.tree.map(lambda leaf: leaf[lane], tuned) if np.ndim(alive) else tuned  # noqa: B023
+        stopped_at = None if alive.flat[lane] else divmod(int(steps.flat[lane]), int(n_steps[lane]))
+        losses = losses_WxExIx3[lane, :, : n_steps[lane]]
+        results.append(AdaptationResult(own, losses, stopped_at, timing, device.describe()))
+    return results
+
+
+def adapt_epoch(
+    program: Program, frozen: Params, hidden_GxVxKxB: jax.Array | None, lane: Lane, state: State
+) -> tuple[State, jax.Array]:
+    """Take one step on each segment of a song, in time order, each variant of it in turn.
+
+    Returns:
+      The new state, and the losses of each step [total, reconstruction, activation]; NaN where no step was taken.
+    """
+    G, V = lane.mix_GxVxCxT.shape[:2]
+    optimizer = ranger(lane.learning_rate, centralise=program.centralise_gradients)
+
+    def step(i, carry):
+        state, losses_Ix3 = carry
+        g, v = i // V, i % V
+        mix_CxT = lane.mix_GxVxCxT[g, v]
+        if hidden_GxVxKxB is None:
+            net = model.bind(program.model, strategy.merge(state.tuned.fast, frozen))
+            hidden_KxB = net.prefix(mix_CxT, program.since)
+        else:
+            hidden_KxB = hidden_GxVxKxB[g, v].astype(mix_CxT.dtype)
+
+        def objective(tuned):
+            net = model.bind(program.model, strategy.merge(tuned, frozen))
+            est_SxCxT = net.suffix(mix_CxT, hidden_KxB, program.since)
+            terms = loss.loss_terms(est_SxCxT, mix_CxT, lane.active_GxSxT[g])
+            return loss.total(terms, lane.lam), terms
+
+        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
+        is_finite = functools.reduce(
+            jnp.logical_and, [jnp.isfinite(x).all() for x in jax.tree.leaves((value, gradient))]
+        )
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
+        tuned = optax.apply_updates(state.tuned, updates)
+        stepped = State(tuned, optimizer_state, state.steps + 1, state.alive)
+        alive = state.alive & is_finite
+        state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)
+        losses = jnp.stack([value, *terms])
+        return state._replace(alive=alive), losses_Ix3.at[i].set(jnp.where(alive, losses, jnp.nan))
+
+    losses_Ix3 = jnp.full((G * V, 3), jnp.nan, lane.mix_GxVxCxT.dtype)
+    # The number of steps is data: a song shorter than its bucket runs fewer of them, and lanes that are done early
+    # keep their state while the others go on.
+    return jax.lax.fori_loop(0, lane.n_segments * V, step, (state, losses_Ix3))
+
+
+def hidden_song(program: Program, params: Params, lane: Lane) -> jax.Array | None:
+    """Return hidden_GxVxKxB, what the frozen stages make of each segment; None if it is to be computed in each step."""
+    if program.features == "recompute":
+        return None
+    G, V, _, T = lane.mix_GxVxCxT.shape
+    net = model.bind(program.model, params)
+    shape = (G, V, model.frames_in(T, program.model), program.model.B)
+
+    def fill(i, hidden):
+        hidden_KxB = net.prefix(lane.mix_GxVxCxT[i // V, i % V], program.since)
+        return hidden.at[i // V, i % V].set(hidden_KxB.astype(hidden.dtype))
+
+    dtype = jnp.bfloat16 if program.features == "bfloat16" else lane.mix_GxVxCxT.dtype
+    return jax.lax.fori_loop(0, lane.n_segments * V, fill, jnp.zeros(shape, dtype))
+
+
+def start(program: Program, tuned: Params) -> State:
+    """Return the state before the first step."""
+    synced = optax.LookaheadParams.init_synced(tuned)
+    optimizer = ranger(0.0, centralise=program.centralise_gradients)
+    return State(synced, optimizer.init(synced), jnp.zeros([], jnp.int32), jnp.array(True))
+
+
+# The functions above, compiled for one lane (`axes` is None) or vmapped over many.
+
+
+@functools.partial(jax.jit, static_argnames=("program", "axes"))
+def hidden_lanes(program: Program, axes: Axes, params: Params, lanes: Lane) -> jax.Array | None:
+    """Run `hidden_song` once for a song that all lanes share, else once a lane."""
+    run = functools.partial(hidden_song, program)
+    return jax.vmap(run, in_axes=(None, axes))(params, lanes) if songs_differ(axes) else run(params, lanes)
+
+
+@functools.partial(jax.jit, static_argnames=("program", "axes"), donate_argnames="state")
+def epoch_lanes(
+    program: Program, axes: Axes, frozen: Params, hidden: jax.Array | None, lanes: Lane, state: State
+) -> tuple[State, jax.Array]:
+    """Run `adapt_epoch` in every lane."""
+    run = functools.partial(adapt_epoch, program)
+    if axes is not None:
+        run = jax.vmap(run, in_axes=(None, 0 if songs_differ(axes) else None, axes, 0))
+    return run(frozen, hidden, lanes, state)
+
+
+@functools.partial(jax.jit, static_argnames=("program", "n_lanes"))
+def start_lanes(program: Program, n_lanes: int | None, tuned: Params) -> State:
+    """Return the same first state for every lane, or for the only one if `n_lanes` is None."""
+    state = start(program, tuned)
+    if n_lanes is None:
+        return state
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n_lanes, *leaf.shape)), state)
+
+
+def songs_differ(axes: Axes) -> bool:
+    """Tell whether every lane has a song of its own."""
+    return axes is not None and axes.mix_GxVxCxT is not None
+
+
+def hidden_bytes(config: ModelConfig, shape: tuple[int, ...]) -> int:
+    """Return what keeping the frozen stages' output in float32 takes, for mixtures of this shape (…, C, T)."""
+    return 4 * math.prod(shape[:-2]) * model.frames_in(shape[-1], config) * config.B

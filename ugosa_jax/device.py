@@ -1,0 +1,68 @@
+"""What the programs run on: its name, its memory, its clock, its cache of compiled programs."""
+
+import os
+import time
+from typing import Literal
+
+import jax
+import platformdirs
+import psutil
+
+_COMPILE_EVENTS = ("/jax/core/compile/", "/jax/compilation_cache/cache_retrieval_time_sec")
+_compile_s = 0.0
+
+
+def _on_event(event: str, duration_s: float, **_) -> None:
+    global _compile_s
+    if event.startswith(_COMPILE_EVENTS):
+        _compile_s += duration_s
+
+
+jax.monitoring.register_event_duration_secs_listener(_on_event)
+
+
+class Stopwatch:
+    """A context that measures wall time in seconds: `compile_s` for tracing and compiling, `run_s` for the rest."""
+
+    def __enter__(self) -> "Stopwatch":
+        self._started = time.perf_counter(), _compile_s
+        return self
+
+    def __exit__(self, *_) -> None:
+        wall_s = time.perf_counter() - self._started[0]
+        self.compile_s = min(wall_s, _compile_s - self._started[1])
+        self.run_s = wall_s - self.compile_s
+
+
+def describe() -> str:
+    """Return what the default device is, in words."""
+    device = jax.devices()[0]
+    return (
+        f"{os.cpu_count()} CPU cores"
+        if device.platform == "cpu"
+        else f"{device.device_kind} ({device.platform})"
+    )
+
+
+def free_bytes() -> int:
+    """Return the memory that the default device has left."""
+    stats = jax.devices()[0].memory_stats() or {}
+    if "bytes_limit" in stats:
+        return stats["bytes_limit"] - stats["bytes_in_use"]
+    return psutil.virtual_memory().available
+
+
+def keep_or_recompute(
+    wanted: Literal["auto", "float32", "bfloat16", "recompute"], needed_bytes: int
+) -> Literal["float32", "bfloat16", "recompute"]:
+    """Return `wanted`, where "auto" is float32 if that takes at most half of the free memory, else recompute."""
+    if wanted != "auto":
+        return wanted
+    return "float32" if needed_bytes <= free_bytes() / 2 else "recompute"
+
+
+def keep_compiled_programs() -> None:
+    """Keep compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another one."""
+    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("ugosa_jax") + "/programs")
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

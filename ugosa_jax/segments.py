@@ -1,0 +1,118 @@
+"""A song cut into the segments that the network is adapted on."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.errors import InputError
+
+
+class Standard(NamedTuple):
+    """What was taken out of a mixture so that the network sees it at a known level."""
+
+    mean: float
+    std: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Segments:
+    """Segments of one song, padded to a bucket of segment counts so that songs share compiled programs.
+
+    Attributes:
+      mix_GxVxCxT: G standardised segments in V variants each: the original, then its pitch-shifted copies.
+      active_GxSxT: h of eq. (1) for each segment; its variants share it.
+      n: how many segments are real; those from n on are zero and are never looked at.
+    """
+
+    mix_GxVxCxT: np.ndarray
+    active_GxSxT: np.ndarray
+    n: int
+
+
+def standardise(mix_CxT: np.ndarray) -> tuple[np.ndarray, Standard]:
+    """Return (mix − mean) / std and both numbers, taken over the whole track averaged over its channels.
+
+    Raises:
+      InputError: the mixture is constant, so that it has no level.
+    """
+    reference_T = mix_CxT.mean(0, dtype=np.float64)
+    standard = Standard(float(reference_T.mean()), float(reference_T.std(ddof=1)))
+    if not standard.std > 0:
+        raise InputError(
+            "the song is silent (or its channels cancel each other): there is nothing to separate"
+        )
+    return ((mix_CxT - standard.mean) / standard.std).astype(mix_CxT.dtype), standard
+
+
+def cut(
+    mix_CxT: np.ndarray,
+    active_SxT: np.ndarray,
+    settings: AdaptConfig,
+    model: ModelConfig,
+    is_baseline: bool = False,
+) -> Segments:
+    """Cut a standardised mixture and its activations into the segments of `settings`.
+
+    The last segment is moved back to end with the song, so that nothing is left out and nothing is padded.
+
+    Args:
+      mix_CxT: standardised mixture at the model's rate.
+      active_SxT: h; bool, or numbers in [0, 1].
+      settings: segment length, hop, pitch shifts.
+      model: gives the sample rate and the shortest possible segment.
+      is_baseline: replace h by 1, as the baseline loss B wants it.
+
+    Raises:
+      InputError: a segment is shorter than a filter of the encoder, or the song is shorter than a segment.
+    """
+    length = round(settings.segment_s * model.sample_rate_hz)
+    hop = max(1, round((settings.hop_s or settings.segment_s) * model.sample_rate_hz))
+    n_samples = mix_CxT.shape[1]
+    if length < model.L:
+        raise InputError(
+            f"segment_s: {settings.segment_s} s is shorter than one filter of the network ({model.L} samples)"
+        )
+    if n_samples < length:
+        song_s = n_samples / model.sample_rate_hz
+        raise InputError(
+            f"the song lasts {song_s:.2f} s, less than one segment of {settings.segment_s:g} s (segment_s)"
+        )
+    starts = starts_of(n_samples, length, hop)
+    n_padded = bucket(len(starts))
+    mix = np.zeros((n_padded, 1 + settings.pitch_shifts, mix_CxT.shape[0], length), mix_CxT.dtype)
+    active = np.zeros((n_padded, active_SxT.shape[0], length), active_SxT.dtype)
+    for g, start in enumerate(starts):
+        mix[g, 0] = mix_CxT[:, start : start + length]
+        active[g] = 1 if is_baseline else active_SxT[:, start : start + length]
+    if settings.pitch_shifts:
+        _add_pitch_shifts(mix[: len(starts)], settings, model.sample_rate_hz)
+    return Segments(mix, active, len(starts))
+
+
+def starts_of(n_samples: int, length: int, hop: int) -> list[int]:
+    """Return the first sample of each segment, in time order."""
+    starts = list(range(0, n_samples - length + 1, hop))
+    if starts[-1] + length < n_samples:
+        starts.append(n_samples - length)
+    return starts
+
+
+def bucket(n: int) -> int:
+    """Return the smallest of 1, 2, 3, 4, 6, 8, 12, 16, 24 … that is not below n."""
+    power = 1 << max(0, n - 1).bit_length()
+    return 3 * power // 4 if n <= 3 * power // 4 else power
+
+
+def _add_pitch_shifts(mix_GxVxCxT: np.ndarray, settings: AdaptConfig, rate_hz: int) -> None:
+    """Fill the variants after the first with copies of it, shifted by random amounts drawn once from the seed."""
+    try:
+        from librosa.effects import pitch_shift
+    except ImportError as error:
+        raise InputError("pitch_shifts: needs librosa: pip install 'ugosa_jax[augment]'") from error
+    random = np.random.default_rng(settings.seed)
+    for segment_VxCxT in mix_GxVxCxT:
+        for variant_CxT in segment_VxCxT[1:]:
+            n_steps = random.uniform(-settings.pitch_range_semitones, settings.pitch_range_semitones)
+            variant_CxT[:] = pitch_shift(segment_VxCxT[0], sr=rate_hz, n_steps=n_steps)
