@@ -25,7 +25,6 @@ from ugosa_jax.model import Params
 from ugosa_jax.ranger import ranger
 from ugosa_jax.segments import Segments
 
-
 OnEpoch = Callable[[int, np.ndarray], None]
 
 
@@ -111,9 +110,7 @@ def adapt(
     Raises:
       InputError: the strategy does not exist for this network.
     """
-    return _adapt(
-        config, params, lane_of(song, settings.lam, settings.learning_rate), None, settings, on_epoch
-    )[0]
+    return _adapt(config, params, lane_of(song, settings.lam, settings.learning_rate), None, settings, on_epoch)[0]
 
 
 def adapt_lanes(
@@ -179,9 +176,7 @@ def _adapt(
     if not plan.tuned:
         nothing = AdaptationResult({}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
         return [nothing] * lanes.lam.size
-    needed = hidden_bytes(config, lanes.mix_GxVxCxT.shape)
-    features = device.keep_or_recompute(settings.features, needed)
-    program = Program(config, plan.since(config), features, settings.centralise_gradients)
+    program = plan_program(config, lanes.mix_GxVxCxT.shape, settings)
     lanes, params = jax.device_put((lanes, params))
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
 
@@ -198,9 +193,7 @@ def _adapt(
             if not np.any(state.alive):
                 break
     compile_s = prefix_watch.compile_s + steps_watch.compile_s
-    return _results(
-        state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s)
-    )
+    return _results(state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s))
 
 
 def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timing) -> list[AdaptationResult]:
@@ -320,6 +313,35 @@ def songs_differ(axes: Axes) -> bool:
     return axes is not None and axes.mix_GxVxCxT is not None
 
 
+def plan_program(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig) -> Program:
+    """Return the program for mixtures of a shape (…, C, T); whether features are kept depends on the free memory."""
+    since = strategy.parse(settings.strategy, config).since(config)
+    features = device.keep_or_recompute(settings.features, hidden_bytes(config, shape))
+    return Program(config, since, features, settings.centralise_gradients)
+
+
 def hidden_bytes(config: ModelConfig, shape: tuple[int, ...]) -> int:
     """Return what keeping the frozen stages' output in float32 takes, for mixtures of this shape (…, C, T)."""
     return 4 * math.prod(shape[:-2]) * model.frames_in(shape[-1], config) * config.B
+
+
+def step_bytes(program: Program, n_samples: int) -> int:
+    """Return about what a step takes for a segment of `n_samples`, as XLA's memory analysis counts it on CPU.
+
+    Seven arrays of [K, H] are kept for each block that the gradient passes through, and four of [K, S, N] behind.
+    """
+    config = program.model
+    n_blocks = config.X * sum(stage >= program.since for stage in model.repeats(config) if program.since != "mask")
+    floats_per_frame = 7.2 * n_blocks * config.H + 4 * config.S * config.N
+    return int(4 * model.frames_in(n_samples, config) * floats_per_frame)
+
+
+def memory_plan(config: ModelConfig, song: Segments, settings: AdaptConfig) -> str:
+    """Return in words what adapting to a song will take beside the program itself."""
+    program = plan_program(config, song.mix_GxVxCxT.shape, settings)
+    kept = 0 if program.features == "recompute" else hidden_bytes(config, song.mix_GxVxCxT.shape)
+    kept //= 2 if program.features == "bfloat16" else 1
+    own = song.mix_GxVxCxT.nbytes + song.active_GxSxT.nbytes
+    step = step_bytes(program, song.mix_GxVxCxT.shape[-1])
+    words = f"about {(kept + own + step) / 1e9:.1f} GB ({step / 1e9:.1f} a step, {own / 1e9:.1f} the song, "
+    return words + (f"{kept / 1e9:.1f} kept from the frozen stages)" if kept else "frozen stages recomputed)")

@@ -87,7 +87,7 @@ class AdaptConfig:
     """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
     features: Literal["auto", "float32", "bfloat16", "recompute"] = "auto"
     """How the output of the frozen stages is kept between epochs; auto: float32 if it fits into memory."""
-    seed: int = 0
+    pitch_seed: int = 0
     """Seed of the pitch shifts."""
 
     def __post_init__(self):
@@ -118,7 +118,7 @@ class SeparateConfig:
     """Mute every source where it is annotated silent."""
     fade_s: float = 0.01
     """Fade at the ends of a muted stretch, inside it, in seconds."""
-    seed: int = 0
+    shift_seed: int = 0
     """Seed of the delays."""
 
     def __post_init__(self):

@@ -37,11 +37,7 @@ class Stopwatch:
 def describe() -> str:
     """Return what the default device is, in words."""
     device = jax.devices()[0]
-    return (
-        f"{os.cpu_count()} CPU cores"
-        if device.platform == "cpu"
-        else f"{device.device_kind} ({device.platform})"
-    )
+    return f"{os.cpu_count()} CPU cores" if device.platform == "cpu" else f"{device.device_kind} ({device.platform})"
 
 
 def free_bytes() -> int:

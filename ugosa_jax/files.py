@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,32 @@ def replaced_when_done(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_when_done(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder`; if the block ends well, move its files there, else delete it.
+
+    Files that were in `folder` stay, but for those of the same name.
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    folder = Path(folder)
+    scratch = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+        yield scratch
+        for file in sorted(scratch.iterdir()):
+            file.replace(folder / file.name)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
+    finally:
+        if scratch is not None:
+            shutil.rmtree(scratch, ignore_errors=True)
+            with contextlib.suppress(OSError):  # a folder that we made and left empty
+                folder.rmdir()
 
 
 def sha256_of(path: str | Path) -> str:

@@ -61,7 +61,7 @@ class GlobalNorm(nnx.Module):
 
     def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
         # One pass for both moments. Frames beyond n_frames are zero, so sums need no mask.
-        n = n_frames * x_KxH.shape[1]
+        n = jnp.maximum(n_frames, 1) * x_KxH.shape[1]
         mean = x_KxH.sum(0).sum() / n
         variance = jnp.maximum((x_KxH * x_KxH).sum(0).sum() / n - mean**2, 0)
         scale_H = self.gamma[...] * jax.lax.rsqrt(variance + _LAYER_NORM_EPS)
@@ -208,9 +208,7 @@ class Decoder(nnx.Module):
         frames = jnp.pad(frames, ((0, 0), (0, 0), (0, 0), (0, pieces * self.hop - self.L)))
         frames_SxCxKxL = frames.transpose(1, 2, 0, 3)
         pad = lambda p: ((0, 0), (0, 0), (p, pieces - 1 - p), (0, 0))  # noqa: E731
-        hops = sum(
-            jnp.pad(frames_SxCxKxL[..., p * self.hop : (p + 1) * self.hop], pad(p)) for p in range(pieces)
-        )
+        hops = sum(jnp.pad(frames_SxCxKxL[..., p * self.hop : (p + 1) * self.hop], pad(p)) for p in range(pieces))
         est_SxCxT = hops.reshape(S, self.C, -1)[..., : (K - 1) * self.hop + self.L]
         return jnp.pad(est_SxCxT, ((0, 0), (0, 0), (0, n_samples - est_SxCxT.shape[-1])))
 
@@ -256,9 +254,7 @@ class ConvTasNet(nnx.Module):
         stages = repeats(self.config)
         h_KxB = self._through(stages[(*stages, "mask").index(since) :], h_KxB, n_frames)
         score_KxSxN = self.mask(h_KxB).reshape(-1, self.config.S, self.config.N)
-        mask_KxSxN = (
-            jax.nn.softmax(score_KxSxN, 1) if self.config.mask == "softmax" else jax.nn.relu(score_KxSxN)
-        )
+        mask_KxSxN = jax.nn.softmax(score_KxSxN, 1) if self.config.mask == "softmax" else jax.nn.relu(score_KxSxN)
         return self.decoder(mask_KxSxN * w_KxN[:, None], mix_CxT.shape[1])
 
     def _encode(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None):
@@ -310,6 +306,4 @@ def _structure(config: ModelConfig):
 def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Return {dotted parameter path: shape} of a network, without making one."""
     tree = nnx.to_pure_dict(_structure(config)[1])
-    return {
-        ".".join(map(str, path)): leaf.shape for path, leaf in nnx.traversals.flatten_mapping(tree).items()
-    }
+    return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.traversals.flatten_mapping(tree).items()}

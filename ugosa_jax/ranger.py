@@ -33,9 +33,7 @@ def ranger(
       slow_step_size: how far the slow weights go towards the fast ones.
       centralise: subtract its mean from every gradient first.
     """
-    return optax.lookahead(
-        fast(learning_rate, b1, b2, eps, threshold, centralise), sync_period, slow_step_size
-    )
+    return optax.lookahead(fast(learning_rate, b1, b2, eps, threshold, centralise), sync_period, slow_step_size)
 
 
 def fast(

@@ -40,9 +40,7 @@ def standardise(mix_CxT: np.ndarray) -> tuple[np.ndarray, Standard]:
     reference_T = mix_CxT.mean(0, dtype=np.float64)
     standard = Standard(float(reference_T.mean()), float(reference_T.std(ddof=1)))
     if not standard.std > 0:
-        raise InputError(
-            "the song is silent (or its channels cancel each other): there is nothing to separate"
-        )
+        raise InputError("the song is silent (or its channels cancel each other): there is nothing to separate")
     return ((mix_CxT - standard.mean) / standard.std).astype(mix_CxT.dtype), standard
 
 
@@ -111,7 +109,7 @@ def _add_pitch_shifts(mix_GxVxCxT: np.ndarray, settings: AdaptConfig, rate_hz: i
         from librosa.effects import pitch_shift
     except ImportError as error:
         raise InputError("pitch_shifts: needs librosa: pip install 'ugosa_jax[augment]'") from error
-    random = np.random.default_rng(settings.seed)
+    random = np.random.default_rng(settings.pitch_seed)
     for segment_VxCxT in mix_GxVxCxT:
         for variant_CxT in segment_VxCxT[1:]:
             n_steps = random.uniform(-settings.pitch_range_semitones, settings.pitch_range_semitones)

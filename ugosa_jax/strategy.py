@@ -55,15 +55,11 @@ def parse(name: str, config: ModelConfig) -> Strategy:
     starts = (*repeats(config)[1:], "mask", "decoder")
     match = re.fullmatch(r"([PB])-L(\d+):([DM3])", name)
     if not match or not 1 <= int(match[2]) <= len(starts):
-        raise InputError(
-            f"strategy {name!r} is not B0 or one of [P|B]-L1…L{len(starts)}:[D|M|3], such as P-L3:M"
-        )
+        raise InputError(f"strategy {name!r} is not B0 or one of [P|B]-L1…L{len(starts)}:[D|M|3], such as P-L3:M")
     dropped = {"D": (), "M": ("decoder",), "3": ("mask", "decoder")}[match[3]]
     tuned = tuple(stage for stage in starts[int(match[2]) - 1 :] if stage not in dropped)
     if not tuned:
-        raise InputError(
-            f"strategy {name!r} tunes nothing: L{match[2]} begins after what :{match[3]} ends with"
-        )
+        raise InputError(f"strategy {name!r} tunes nothing: L{match[2]} begins after what :{match[3]} ends with")
     return Strategy(name, "P" if match[1] == "P" else "B", tuned)
 
 

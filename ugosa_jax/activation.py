@@ -1,0 +1,117 @@
+"""What stems tell: when each source plays, by the envelope procedure of the MedleyDB data set.
+
+S sources, C channels, T samples of sound, K frames of the envelope. Section 4.1 and eq. (2) of the paper; the
+constants are those of its code, which follows Bittner et al., "MedleyDB: a multitrack dataset for
+annotation-intensive MIR research", ISMIR 2014.
+"""
+
+import numpy as np
+import scipy.signal
+import scipy.special
+import soxr
+
+from ugosa_jax.config import Preset, require
+
+FRAME = 4096
+"""Samples that one value of the envelope is averaged over; two neighbours share half of them."""
+HOP = FRAME // 2
+QUIET = 0.01
+"""Summed envelope under which nobody is said to play, however much silence is amplified by the scaling."""
+SLOPE = 20.0
+"""γ of eq. (2) (not the loss weight that the paper's code also calls gamma)."""
+CUTOFF = 0.075
+"""Cutoff of the smoothing low-pass, as a share of the Nyquist frequency of the audio rate."""
+SHORTEST = 10
+"""Samples that the zero-phase filter needs at least."""
+
+
+def envelope(stems_SxT: np.ndarray) -> np.ndarray:
+    """Follow the amplitude of each stem: half-wave rectify, compress, smooth, downsample.
+
+    a_k = 1/FRAME Σ_n w_n √max(x_{k·HOP+n−HOP}, 0); w: the inner FRAME points of a Hann window of FRAME + 2.
+
+    Args:
+      stems_SxT: one channel of every stem.
+
+    Returns:
+      Float32 (S, K). HOP zeros are put in front and as many behind as fill up to a whole number of frames.
+    """
+    n_sources, n_samples = stems_SxT.shape
+    behind = -(n_samples + HOP) % FRAME
+    loudness_SxT = np.pad(np.sqrt(np.maximum(stems_SxT, 0)), ((0, 0), (HOP, behind)))
+    # A frame is two hops long, so it is the sum of two neighbouring halves: no overlapping frames are built.
+    halves_SxKxN = loudness_SxT.reshape(n_sources, -1, HOP)
+    first, second = np.split(np.hanning(FRAME + 2)[1:-1].astype(np.float32), 2)
+    return ((halves_SxKxN @ first)[:, :-1] + (halves_SxKxN @ second)[:, 1:]) / FRAME
+
+
+def confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) -> np.ndarray:
+    """Return how surely each source plays, eq. (2): c = 1 − 1 / (1 + exp(γ (H − θ))).
+
+    H is the envelope at the audio rate, scaled so that its sum over the sources peaks at S, zero wherever
+    that sum was below QUIET before, then smoothed by a zero-phase 2nd-order Butterworth low-pass.
+
+    Args:
+      stems_SxT: one channel of every stem of a song; together they are the mixture.
+      rate_hz: their sample rate.
+      threshold: θ.
+
+    Returns:
+      Float32 (S, T), between 0 and 1; a source is active where it is at least 0.5.
+
+    Raises:
+      InputError: the stems are shorter than the filter's padding.
+    """
+    n_sources, n_samples = stems_SxT.shape
+    require(n_samples >= SHORTEST, "length of the stems", f"at least {SHORTEST} samples", n_samples)
+    a_SxT = _at_audio_rate(envelope(stems_SxT), n_samples, rate_hz)
+    total_T = a_SxT.sum(axis=0)
+    scale_T = np.where(total_T < QUIET, 0.0, n_sources / max(total_T.max(), QUIET))
+    low_pass = scipy.signal.butter(2, CUTOFF, output="sos")
+    for row_T in a_SxT:  # one source at a time: the filter works in double precision and keeps several copies
+        smooth_T = scipy.signal.sosfiltfilt(low_pass, row_T * scale_T)
+        row_T[:] = scipy.special.expit(SLOPE * (smooth_T - threshold))
+    return a_SxT
+
+
+def active_from_stems(
+    stems_SxCxT: np.ndarray, rate_hz: float, threshold: float = Preset.activation_threshold
+) -> np.ndarray:
+    """Decide when each source plays: active where any of its channels is.
+
+    An annotation has one decision a source; the paper's code makes one for each of its channels too, which
+    for channel c is `confidence(stems_SxCxT[:, c], rate_hz, threshold) >= 0.5`. Averaging the channels first
+    would lose a source whose channels are in opposite phase, and call it silent where it sounds.
+
+    Args:
+      stems_SxCxT: the stems of a song; together they are the mixture.
+      rate_hz: their sample rate.
+      threshold: θ of eq. (2).
+
+    Returns:
+      Boolean (S, T).
+
+    Raises:
+      InputError: the stems are shorter than the filter's padding.
+    """
+    n_sources, n_channels, n_samples = stems_SxCxT.shape
+    active_SxT = np.zeros((n_sources, n_samples), bool)
+    for c in range(n_channels):
+        active_SxT |= confidence(stems_SxCxT[:, c], rate_hz, threshold) >= 0.5
+    return active_SxT
+
+
+def _at_audio_rate(envelope_SxK: np.ndarray, n_samples: int, rate_hz: float) -> np.ndarray:
+    """Resample (S, K) frames to (S, T) samples with the filter of librosa's `soxr_hq`.
+
+    As in the paper's code, all K frames, those over the padding included, are laid over the song. So times come
+    out early, by up to FRAME samples (93 ms at 44.1 kHz) at the song's end and in proportion before it.
+    """
+    frame_rate_hz = envelope_SxK.shape[1] / (n_samples / rate_hz)
+    rows = [soxr.resample(row_K, frame_rate_hz, rate_hz, quality="HQ") for row_K in envelope_SxK]
+    return np.stack([_of_length(row_T, n_samples) for row_T in rows])
+
+
+def _of_length(row_T: np.ndarray, n_samples: int) -> np.ndarray:
+    """Cut, or fill with zeros at the end: the resampler rounds the length of its own accord."""
+    return np.pad(row_T[:n_samples], (0, max(0, n_samples - len(row_T))))

@@ -1,0 +1,161 @@
+"""The command line: parse, call, print.
+
+JAX is imported by the commands that need it, not by this module: `ugosa-jax --help` answers at once.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
+
+from ugosa_jax import config
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Separate:
+    """Adapt a network to one song, guided by its annotation, and write the stems."""
+
+    song: Positional[Path]
+    """The mixture: WAV, FLAC, Ogg, MP3 …"""
+    adapt: OmitArgPrefixes[AdaptConfig]
+    separate: OmitArgPrefixes[SeparateConfig]
+    annotation: Path | None = None
+    """When each source plays: CSV (start,end,source[,state]) or Audacity labels. Not needed by B strategies."""
+    outside: Literal["silent", "unknown"] | None = None
+    """What holds where the annotation says nothing of a source it names; silent if it only lists active times."""
+    weights: str = "tasnet"
+    """Name (see `ugosa-jax weights list`) or file of the network to start from."""
+    preset: Literal["paper", "reference"] = "paper"
+    """Where the settings below start from: the paper's text, or the defaults of its code."""
+    out: Path | None = None
+    """Folder for the results; separated/SONG if not given."""
+    encoding: Literal["float", "24", "16"] = "float"
+    """Samples of the stems: 32-bit float, or integers that clip at full scale."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import command
+
+        return command.separate(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Convert:
+    """Convert a checkpoint of the Demucs repository to safetensors. Nothing in it is executed."""
+
+    checkpoint: Positional[Path]
+    """A .th or .th.gz file."""
+    out: Positional[Path]
+    """The .safetensors file to write."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import demucs, weights
+
+        checkpoint = demucs.convert(self.checkpoint)
+        weights.save(checkpoint, self.out)
+        print(f"{self.out}: {checkpoint.fingerprint[:16]}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """List the weights that are known by name, and where they are."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import weights
+
+        for entry in weights.listing():
+            size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
+            print(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or ''}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Show:
+    """Show architecture, sources and provenance of weights."""
+
+    name: Positional[str]
+    """Name or file."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import weights
+
+        checkpoint = weights.load(self.name)
+        size = sum(leaf.size for leaf in weights.flat(checkpoint.params).values())
+        rows = {"parameters": f"{size:,}", "fingerprint": checkpoint.fingerprint}
+        for key, value in (rows | dataclasses.asdict(checkpoint.config) | checkpoint.provenance).items():
+            print(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Download:
+    """Download published weights, check their SHA-256 and convert them."""
+
+    name: Positional[str]
+    """tasnet or tasnet_extra."""
+    url: str | None = None
+    """A mirror, or a file that was brought here by hand; it must have the published SHA-256."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import weights
+
+        print(weights.download(self.name, self.url))
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """Convert, list, show and download weights."""
+
+    do: OmitSubcommandPrefixes[
+        Annotated[Convert, subcommand("convert")]
+        | Annotated[List, subcommand("list")]
+        | Annotated[Show, subcommand("show")]
+        | Annotated[Download, subcommand("download")]
+    ]
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        return self.do.run()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `ugosa-jax` and return its exit code: 0 done, 1 stopped early, 2 bad input, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        start = _preset(arguments)
+        separate = Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate)
+        commands = (
+            Annotated[Separate, subcommand("separate", default=separate)] | Annotated[Weights, subcommand("weights")]
+        )
+        command = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=_DESCRIPTION)
+        return command.run()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was written", file=sys.stderr)
+        return 130
+
+
+def _preset(arguments: Sequence[str]) -> config.Preset:
+    """Return the preset that the arguments name, so that its values are what --help shows and other flags change."""
+    presets = {"paper": config.paper, "reference": config.reference}
+    for name, make in presets.items():
+        if f"--preset={name}" in arguments or ("--preset", name) in zip(arguments, arguments[1:], strict=False):
+            return make()
+    return config.paper()
+
+
+_DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."

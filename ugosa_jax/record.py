@@ -1,0 +1,87 @@
+"""The record of a run: everything needed to do it again, as JSON."""
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from ugosa_jax import files
+from ugosa_jax.adapt import AdaptationResult
+from ugosa_jax.annotation import Annotation, silent_seconds
+from ugosa_jax.audio import Audio
+from ugosa_jax.weights import Checkpoint
+
+_PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr")
+
+
+def describe_song(path: Path, song: Audio, notes: list[str]) -> dict[str, Any]:
+    """Return name, hash and format of a song, and what was done to it for the network."""
+    return {
+        "file": path.name,
+        "sha256": files.sha256_of(path),
+        "rate_hz": song.rate_hz,
+        "channels": song.n_channels,
+        "samples": song.n_samples,
+        "conversions": notes,
+    }
+
+
+def describe_annotation(path: Path | None, labels: Annotation, duration_s: float) -> dict[str, Any] | None:
+    """Return name and hash of an annotation, and how many seconds of silence it gives each source."""
+    if path is None:
+        return None
+    return {
+        "file": path.name,
+        "sha256": files.sha256_of(path),
+        "outside": labels.outside,
+        "silent_s": silent_seconds(labels, duration_s),
+    }
+
+
+def describe_weights(weights: Checkpoint) -> dict[str, Any]:
+    """Return what identifies a network."""
+    return {
+        "fingerprint": weights.fingerprint,
+        "architecture": dataclasses.asdict(weights.config),
+        "provenance": weights.provenance,
+    }
+
+
+def describe_adaptation(result: AdaptationResult) -> dict[str, Any]:
+    """Return losses (mean of each epoch), timing in seconds and device."""
+    epochs = result.losses_ExIx3.mean(1) if result.losses_ExIx3.size else result.losses_ExIx3[:, 0:0]
+    names = ("total", "reconstruction", "activation")
+    return {
+        "losses": [dict(zip(names, map(_number, epoch), strict=True)) for epoch in epochs],
+        "stopped_at": result.stopped_at,
+        "timing": dataclasses.asdict(result.timing),
+        "device": result.device,
+    }
+
+
+def environment() -> dict[str, str]:
+    """Return the versions that a result may depend on, and the time in UTC."""
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{package: importlib.metadata.version(package) for package in _PACKAGES},
+    }
+
+
+def write(record: dict[str, Any], path: Path) -> None:
+    """Write a record.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    with files.replaced_when_done(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN; null stands for a step that was not taken."""
+    return float(value) if value == value else None
