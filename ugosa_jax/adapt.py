@@ -50,12 +50,19 @@ class Lane(NamedTuple):
 
 Axes = Lane | None
 """Which fields of the lanes have a lane axis (0 or None each); None altogether for one lane without such an axis."""
+_SHARED_SONG: Axes = Lane(None, None, None, 0, 0)  # pyright: ignore[reportArgumentType]
+_OWN_SONGS: Axes = Lane(0, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
 
 
 class State(NamedTuple):
-    """What a step changes. A lane that met a number that is not finite is not alive any more and stays as it is."""
+    """What a step changes.
+
+    `good` are the last weights that gave a finite loss. A lane that met a number that is not finite is not alive any
+    more and stays as it is.
+    """
 
     tuned: optax.LookaheadParams
+    good: Params
     optimizer: optax.OptState
     steps: jax.Array
     alive: jax.Array
@@ -78,8 +85,8 @@ class AdaptationResult:
       tuned: the tuned leaves of the parameters, as numpy arrays; `strategy.merge` puts them into a network,
         `weights.save_delta` into a file.
       losses_ExIx3: total, reconstruction and activation loss of each epoch and step; NaN after a stop.
-      stopped_at: (epoch, step), from 0, where the loss or a gradient was not finite; `tuned` is then as it was before
-        that step. None if all went well.
+      stopped_at: (epoch, step), from 0, where the loss or a gradient was not finite; `tuned` are then the last weights
+        that gave finite ones. None if all went well.
       timing: of the batch of lanes that this one ran in.
       device: what it ran on.
     """
@@ -149,18 +156,18 @@ def adapt_lanes(
     learning_rate = [settings.learning_rate] * n_lanes if learning_rate is None else learning_rate
     if shared:
         lanes = lane_of(songs, lam, learning_rate)
-        return _adapt(config, params, lanes, Lane(None, None, None, 0, 0), settings, on_epoch)
+        return _adapt(config, params, lanes, _SHARED_SONG, settings, on_epoch)
     if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
         raise InputError(f"lanes: songs must be of one bucket, not of shapes {sorted(shapes)}")
     lanes = jax.tree.map(lambda *x: np.stack(x), *map(lane_of, songs, lam, learning_rate))
-    return _adapt(config, params, lanes, Lane(0, 0, 0, 0, 0), settings, on_epoch)
+    return _adapt(config, params, lanes, _OWN_SONGS, settings, on_epoch)
 
 
 def lane_of(song: Segments, lam: float | Sequence[float], learning_rate: float | Sequence[float]) -> Lane:
     """Return the inputs of one lane, or of lanes that share their song."""
     dtype = song.mix_GxVxCxT.dtype
     numbers = np.asarray(lam, dtype), np.asarray(learning_rate, dtype)
-    return Lane(song.mix_GxVxCxT, song.active_GxSxT, np.int32(song.n), *numbers)
+    return Lane(song.mix_GxVxCxT, song.active_GxSxT, np.int32(song.n), *numbers)  # pyright: ignore[reportArgumentType]
 
 
 def _adapt(
@@ -174,8 +181,7 @@ def _adapt(
     """Compile, run epoch by epoch, and take the lanes apart again."""
     plan = strategy.parse(settings.strategy, config)
     if not plan.tuned:
-        nothing = AdaptationResult({}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
-        return [nothing] * lanes.lam.size
+        return [unadapted()] * lanes.lam.size
     program = plan_program(config, lanes.mix_GxVxCxT.shape, settings)
     lanes, params = jax.device_put((lanes, params))
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
@@ -196,17 +202,23 @@ def _adapt(
     return _results(state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s))
 
 
+def unadapted() -> AdaptationResult:
+    """Return the result of a strategy that tunes nothing, B0."""
+    return AdaptationResult({}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
+
+
 def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timing) -> list[AdaptationResult]:
-    """Take lanes apart; a lane that stopped took `state.steps` good steps."""
+    """Take lanes apart; a lane that stopped took `state.steps` steps, and ends with the weights that were good."""
     n_lanes, n_variants = len(losses_WxExIx3), lanes.mix_GxVxCxT.shape[-3]
-    tuned, steps, alive = jax.device_get((state.tuned.fast, state.steps, state.alive))
+    state = jax.device_get(state)
     n_steps = np.broadcast_to(np.asarray(lanes.n_segments), n_lanes) * n_variants
     results = []
-    for lane in range(n_lanes):
-        own = jax.tree.map(lambda leaf: leaf[lane], tuned) if np.ndim(alive) else tuned  # noqa: B023
-        stopped_at = None if alive.flat[lane] else divmod(int(steps.flat[lane]), int(n_steps[lane]))
-        losses = losses_WxExIx3[lane, :, : n_steps[lane]]
-        results.append(AdaptationResult(own, losses, stopped_at, timing, device.describe()))
+    for i in range(n_lanes):
+        lane = jax.tree.map(lambda leaf: leaf[i], state) if np.ndim(state.alive) else state  # noqa: B023
+        tuned = lane.tuned.fast if lane.alive else lane.good
+        stopped_at = None if lane.alive else divmod(int(lane.steps), int(n_steps[i]))
+        losses_ExIx3 = losses_WxExIx3[i, :, : n_steps[i]]
+        results.append(AdaptationResult(tuned, losses_ExIx3, stopped_at, timing, device.describe()))
     return results
 
 
@@ -243,7 +255,7 @@ def adapt_epoch(
         )
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
         tuned = optax.apply_updates(state.tuned, updates)
-        stepped = State(tuned, optimizer_state, state.steps + 1, state.alive)
+        stepped = State(tuned, state.tuned.fast, optimizer_state, state.steps + 1, state.alive)  # pyright: ignore[reportArgumentType]
         alive = state.alive & is_finite
         state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)
         losses = jnp.stack([value, *terms])
@@ -275,7 +287,7 @@ def start(program: Program, tuned: Params) -> State:
     """Return the state before the first step."""
     synced = optax.LookaheadParams.init_synced(tuned)
     optimizer = ranger(0.0, centralise=program.centralise_gradients)
-    return State(synced, optimizer.init(synced), jnp.zeros([], jnp.int32), jnp.array(True))
+    return State(synced, tuned, optimizer.init(synced), jnp.zeros([], jnp.int32), jnp.array(True))
 
 
 # The functions above, compiled for one lane (`axes` is None) or vmapped over many.

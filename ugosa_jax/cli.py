@@ -4,6 +4,7 @@ JAX is imported by the commands that need it, not by this module: `ugosa-jax --h
 """
 
 import dataclasses
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,9 +71,9 @@ class List:
 
     def run(self) -> int:
         """Run the command; return its exit code."""
-        from ugosa_jax import weights
+        from ugosa_jax import published
 
-        for entry in weights.listing():
+        for entry in published.listing():
             size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
             print(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or ''}")
         return 0
@@ -87,9 +88,9 @@ class Show:
 
     def run(self) -> int:
         """Run the command; return its exit code."""
-        from ugosa_jax import weights
+        from ugosa_jax import published, weights
 
-        checkpoint = weights.load(self.name)
+        checkpoint = published.load(self.name)
         size = sum(leaf.size for leaf in weights.flat(checkpoint.params).values())
         rows = {"parameters": f"{size:,}", "fingerprint": checkpoint.fingerprint}
         for key, value in (rows | dataclasses.asdict(checkpoint.config) | checkpoint.provenance).items():
@@ -108,9 +109,9 @@ class Download:
 
     def run(self) -> int:
         """Run the command; return its exit code."""
-        from ugosa_jax import weights
+        from ugosa_jax import published
 
-        print(weights.download(self.name, self.url))
+        print(published.download(self.name, self.url))
         return 0
 
 
@@ -153,7 +154,7 @@ def _preset(arguments: Sequence[str]) -> config.Preset:
     """Return the preset that the arguments name, so that its values are what --help shows and other flags change."""
     presets = {"paper": config.paper, "reference": config.reference}
     for name, make in presets.items():
-        if f"--preset={name}" in arguments or ("--preset", name) in zip(arguments, arguments[1:], strict=False):
+        if f"--preset={name}" in arguments or ("--preset", name) in itertools.pairwise(arguments):
             return make()
     return config.paper()
 

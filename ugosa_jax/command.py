@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ugosa_jax import adapt, annotation, audio, device, files, record, song, strategy, weights
+from ugosa_jax import adapt, annotation, audio, device, files, published, record, song, strategy, weights
 from ugosa_jax.adapt import AdaptationResult
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
@@ -23,7 +23,7 @@ def separate(args: Separate) -> int:
       InputError: any of the inputs cannot be used; nothing has been written then.
     """
     device.keep_compiled_programs()
-    base = weights.load(args.weights)
+    base = published.load(args.weights)
     plan = strategy.parse(args.adapt.strategy, base.config)
     mixture = audio.read(args.song)
     _, notes = audio.to_model(mixture, base.config.sample_rate_hz, base.config.C)
@@ -31,7 +31,7 @@ def separate(args: Separate) -> int:
     annotation.check_against(labels, mixture.duration_s)
     print_inputs(args, mixture, notes, labels, base)
 
-    result = adapt_with_progress(base, mixture, labels, args.adapt)
+    result = adapt_with_progress(base, mixture, labels, args.adapt) if plan.tuned else adapt.unadapted()
     stems = separate_with_progress(args, base, mixture, labels, result)
     out = args.out or Path("separated") / args.song.stem
     with files.folder_when_done(out) as folder:
@@ -66,8 +66,6 @@ def adapt_with_progress(
     base: Checkpoint, mixture: Audio, labels: Annotation, settings: AdaptConfig
 ) -> AdaptationResult:
     """Adapt under a progress bar with the mean loss of the last epoch."""
-    if settings.strategy == "B0":
-        return song.adapt_song(base, mixture, labels, settings)
     segments = song.cut_song(base.config, mixture, labels, settings)
     print(f"adapting   {segments.n} segments, {adapt.memory_plan(base.config, segments, settings)}")
     with tqdm(total=settings.epochs, desc="adapting", unit="epoch") as bar:

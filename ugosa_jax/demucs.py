@@ -1,34 +1,23 @@
-"""Checkpoints of the Demucs repository, read without torch and without running anything pickled.
+"""Checkpoints of the Demucs repository and ours: settings, architecture, names and layouts of the tensors.
 
-There are three containers: the v1 package (torch's serialisation before 1.6, sometimes gzipped), the v2
-package and the plain state dict (both zip archives). All are pickles with tensors as raw bytes beside them,
-and a pickle is a program. Here its opcodes only build lists, tuples and dicts; what it imports by name stays a
-name (`Global`), and calling a name means looking it up in `BUILDERS`. Tensors are records (`View`) until the
-pickle has been read.
+There are three kinds: the v1 package, the v2 package and the plain state dict. `torchfile` reads them.
 """
 
-import gzip
 import hashlib
-import io
 import itertools
-import pickle
 import re
-import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ugosa_jax import torchfile
 from ugosa_jax.config import ModelConfig, require
-from ugosa_jax.errors import InputError
-from ugosa_jax.weights import Checkpoint, compare_shapes, flat, naming, nested, norm_leaves, shapes
+from ugosa_jax.errors import InputError, naming
+from ugosa_jax.weights import Checkpoint, compare_shapes, flat, nested, norm_leaves, shapes
 from ugosa_jax.weights import source_names as checked_names
 
-LARGEST_BYTES = 2**29
-"""Size of a file, gzipped or not, above which it is refused; twelve times that of the published ones."""
-
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 # Arguments of the torch class in order; segment_length is about training.
 KINDS = ("audio_channels", "norm_type", "causal", "mask_nonlinear")
 V1_SETTINGS = (*"NLBHPXRC", *KINDS)
@@ -42,15 +31,12 @@ def convert(path: str | Path) -> Checkpoint:
     Raises:
       InputError: it cannot be read, is not a ConvTasNet, or its tensors are not those of its architecture.
     """
-    raw = _bytes_of(Path(path))
+    raw = torchfile.bytes_of(Path(path))
     with naming(path):
-        container, state, kwargs = _contents(raw)
+        kind, state, kwargs = _contents(raw)
         config = model_config(state, kwargs)
-        provenance = {
-            "origin": Path(path).name,
-            "origin_sha256": hashlib.sha256(raw).hexdigest(),
-            "converted_from": container,
-        }
+        sha256 = hashlib.sha256(raw).hexdigest()
+        provenance = {"origin": Path(path).name, "origin_sha256": sha256, "converted_from": kind}
         return Checkpoint(config, from_torch(state, config), provenance)
 
 
@@ -58,7 +44,7 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, 
     """Read the tensors and the settings of a Demucs checkpoint.
 
     Args:
-      path: a file in any of the three containers; the content decides, not the name.
+      path: a checkpoint of any kind; the content decides, not the name.
 
     Returns:
       The read-only tensors by torch name, and the arguments of the torch class (none in a state dict).
@@ -66,24 +52,55 @@ def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, 
     Raises:
       InputError: the file is damaged, not such a checkpoint, or names something that it has no use for.
     """
-    raw = _bytes_of(Path(path))
+    raw = torchfile.bytes_of(Path(path))
     with naming(path):
         return _contents(raw)[1:]
+
+
+def _contents(raw: bytes) -> tuple[str, dict[str, np.ndarray], dict[str, Any]]:
+    """Return the kind of checkpoint, its tensors and its settings."""
+    with torchfile.refusing("a Demucs checkpoint"):
+        content, storages = torchfile.decode(raw, _is_model)
+        kind, state, kwargs = _parts(content)
+        return kind, torchfile.arrays(state, storages), kwargs
+
+
+def _is_model(module: str, name: str) -> bool:
+    return name == "ConvTasNet" or module.startswith("demucs.")
+
+
+def _parts(content: object) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    match content:
+        case (klass, args, kwargs, dict() as state):
+            return "Demucs v1 package", state, _settings(klass, V1_SETTINGS, args, kwargs)
+        case {"klass": klass, "args": args, "kwargs": kwargs, "state": dict() as state}:
+            return "Demucs v2 package", state, _settings(klass, V2_SETTINGS, args, kwargs)
+        case dict() as state:
+            return "Demucs state dict", state, {}
+    raise InputError("neither a Demucs package nor a state dict")
+
+
+def _settings(klass: Any, order: tuple[str, ...], args: Any, kwargs: Any) -> dict[str, Any]:
+    """Return the arguments that the torch class was made with, by name."""
+    name = klass.name if isinstance(klass, torchfile.Global) else type(klass).__name__
+    require(name.endswith(".ConvTasNet"), "model class", "ConvTasNet", name)
+    given = dict(zip(order, args, strict=False)) | kwargs
+    for name, value in given.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        plain = all(type(item) in (str, int, float, bool, type(None)) for item in values)
+        require(type(name) is str, "settings", "called by name", name)
+        require(plain, f"setting {name}", "a number, a text or a list of them", type(value).__name__)
+    return given
 
 
 # Architecture
 
 
 def model_config(state: Mapping[str, np.ndarray], kwargs: Mapping[str, Any]) -> ModelConfig:
-    """Return the architecture of a torch state dict.
+    """Return the architecture of a torch state dict, whose class had the arguments `kwargs`.
 
-    All sizes follow from the tensors; those among `kwargs` must agree. What no shape tells is taken from
-    `kwargs`, or is as in the published weights: gLN rather than cLN, ReLU masks, 44.1 kHz, and drums, bass,
-    other, vocals where there are four sources.
-
-    Args:
-      state: tensors by torch name.
-      kwargs: arguments of the torch class.
+    All sizes follow from the tensors; those among `kwargs` must agree. What no shape tells comes from `kwargs`, or is
+    as in the published weights: gLN not cLN, ReLU masks, 44.1 kHz; four sources are drums, bass, other, vocals.
 
     Raises:
       InputError: a tensor is missing, an argument is unknown, or the two disagree.
@@ -138,8 +155,8 @@ def _three_axes(state: Mapping[str, np.ndarray], name: str) -> tuple[int, int, i
 
 def _grid(state: Iterable[str]) -> tuple[int, int]:
     """Return how many repeats, and blocks in a repeat, the names count."""
-    indices = re.compile(rf"{re.escape(_BLOCKS)}\.(\d+)\.(\d+)\.")
-    found = [match.groups() for name in state if (match := indices.match(name))]
+    indices = rf"{re.escape(_BLOCKS)}\.(\d+)\.(\d+)\."
+    found = [match.groups() for name in state if (match := re.match(indices, name))]
     R, X = len({r for r, _ in found}), len({x for _, x in found})
     # Made-up indices must not make us list more blocks than there are tensors.
     require(len(found) >= R * X, _BLOCKS, "a grid of repeats and blocks", f"{R} × {X} with gaps")
@@ -228,14 +245,7 @@ def _counters(config: ModelConfig) -> list[str]:
 
 
 def from_torch(state: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str, Any]:
-    """Return our parameters of a torch state dict.
-
-    Args:
-      state: tensors by torch name.
-      config: architecture.
-
-    Returns:
-      The parameter tree, float32.
+    """Return our parameters, float32, of a torch state dict.
 
     Raises:
       InputError: a tensor is missing, unexpected, of the wrong shape, or not of floating point.
@@ -268,275 +278,3 @@ def _ours(tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def _torchs(leaf: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.array(leaf.reshape(shape[::-1]).T, np.float32, order="C")
-
-
-# Containers
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        require(not path.is_dir(), str(path), "a file", "a folder")
-        with path.open("rb") as stream:
-            raw = stream.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    require(len(raw) <= LARGEST_BYTES, str(path), f"at most {LARGEST_BYTES} bytes", "larger")
-    return raw
-
-
-def _contents(raw: bytes) -> tuple[str, dict[str, np.ndarray], dict[str, Any]]:
-    """Return container, tensors and settings. Whatever else goes wrong in there, the file is at fault."""
-    try:
-        data = _gunzipped(raw) if raw.startswith(b"\x1f\x8b") else raw
-        content, storages = _zip(data) if data.startswith(b"PK\x03\x04") else _legacy(data)
-        container, state, kwargs = _parts(content)
-        return container, _arrays(state, storages), kwargs
-    except InputError:
-        raise
-    except Exception as error:
-        reason = f"{type(error).__name__} {error}".split("\n")[0][:120]
-        raise InputError(f"damaged, or not a Demucs checkpoint ({reason})") from error
-
-
-def _gunzipped(raw: bytes) -> bytes:
-    data = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(LARGEST_BYTES + 1)
-    require(len(data) <= LARGEST_BYTES, "unpacked size", f"at most {LARGEST_BYTES} bytes", "larger")
-    return data
-
-
-def _zip(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
-    """Read torch's zip archive in memory: NAME/data.pkl and one entry NAME/data/KEY a storage."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        entries = {info.filename: info for info in archive.infolist()}
-        # Torch compresses nothing; entries that are packed, repeated or overlapping are there to do harm.
-        stored = all(info.compress_type == zipfile.ZIP_STORED for info in entries.values())
-        honest = sum(info.file_size for info in archive.infolist()) <= len(data)
-        require(stored and honest, "zip entries", "stored as they are", "compressed or overlapping")
-        roots = [name.removesuffix("/data.pkl") for name in entries if name.endswith("/data.pkl")]
-        require(len(roots) == 1, "zip archive", "one with a single data.pkl", f"one with {len(roots)}")
-        if f"{roots[0]}/byteorder" in entries:
-            require(archive.read(f"{roots[0]}/byteorder") == b"little", "byte order", "little", "another one")
-        reader = InertUnpickler(io.BytesIO(archive.read(f"{roots[0]}/data.pkl")))
-        content, storages = reader.load(), reader.storages.items()
-        return content, {k: s.elements(archive.read(f"{roots[0]}/data/{k}")) for k, s in storages}
-
-
-def _legacy(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
-    """Read torch's older serialisation: five pickles in a row, then count and numbers of every storage."""
-    stream = io.BytesIO(data)
-    magic, version, system = (InertUnpickler(stream).load() for _ in range(3))
-    require(magic == LEGACY_MAGIC, "first number", "that of a torch file", "another one")
-    require(version == 1001, "torch's protocol version", "1001", "another one")
-    require(system["little_endian"] is True, "byte order", "little", "another one")
-    reader = InertUnpickler(stream)
-    content = reader.load()
-    keys: Any = InertUnpickler(stream).load()
-    storages = {}
-    for storage in (reader.storages[key] for key in keys):
-        count = int.from_bytes(stream.read(8), "little", signed=True)
-        require(count == storage.count, f"storage {storage.key}", f"of {storage.count} numbers", count)
-        storages[storage.key] = storage.elements(stream.read(storage.nbytes))
-    return content, storages
-
-
-def _parts(content: object) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    match content:
-        case (klass, args, kwargs, dict() as state):
-            return "Demucs v1 package", state, _settings(klass, V1_SETTINGS, args, kwargs)
-        case {"klass": klass, "args": args, "kwargs": kwargs, "state": dict() as state}:
-            return "Demucs v2 package", state, _settings(klass, V2_SETTINGS, args, kwargs)
-        case dict() as state:
-            return "Demucs state dict", state, {}
-    raise InputError("neither a Demucs package nor a state dict")
-
-
-def _settings(klass: Any, order: tuple[str, ...], args: Any, kwargs: Any) -> dict[str, Any]:
-    """Return the arguments that the torch class was made with, by name."""
-    name = klass.name if isinstance(klass, Global) else type(klass).__name__
-    require(name.endswith(".ConvTasNet"), "model class", "ConvTasNet", name)
-    given = dict(zip(order, args, strict=False)) | kwargs
-    for name, value in given.items():
-        values = value if isinstance(value, list | tuple) else [value]
-        plain = all(type(item) in (str, int, float, bool, type(None)) for item in values)
-        require(type(name) is str, "settings", "called by name", name)
-        require(plain, f"setting {name}", "a number, a text or a list of them", type(value).__name__)
-    return given
-
-
-def _arrays(state: Mapping[str, Any], storages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    for name, view in state.items():
-        require(type(name) is str and isinstance(view, View), f"{name}", "a tensor", type(view).__name__)
-    arrays = {name: view.array(storages) for name, view in state.items()}
-    # Views of one storage could claim more memory than the whole file has once they are copied.
-    claimed, held = (sum(array.nbytes for array in group.values()) for group in (arrays, storages))
-    require(claimed <= held, "tensors", f"at most the {held} bytes stored", f"{claimed} bytes")
-    return arrays
-
-
-# Pickles
-
-
-class Global(NamedTuple):
-    """What a pickle calls by module and name. It stays a name."""
-
-    name: str
-
-
-class Storage(NamedTuple):
-    """A run of numbers that tensors are views of."""
-
-    key: str
-    dtype: str
-    count: int
-
-    @property
-    def nbytes(self) -> int:
-        return self.count * np.dtype(self.dtype).itemsize
-
-    def elements(self, data: bytes) -> np.ndarray:
-        """Return the numbers in `data`, if there are as many as declared."""
-        found = len(data)
-        require(found == self.nbytes, f"storage {self.key}", f"{self.nbytes} bytes", found)
-        return np.frombuffer(data, self.dtype)
-
-
-class View(NamedTuple):
-    """A tensor: in which storage and where it begins, its shape and its strides, counted in numbers."""
-
-    storage: Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def array(self, storages: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the numbers as a read-only array, if all of them lie within the storage."""
-        elements = storages[self.storage.key]
-        steps = [(n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True)]
-        possible = min(self.offset, *self.strides, 0) == 0 and min(self.shape, default=1) >= 1
-        inside = possible and self.offset + sum(steps) < self.storage.count
-        require(inside, "tensor", f"within its storage of {self.storage.count} numbers", "beyond it")
-        strides = [stride * elements.itemsize for stride in self.strides]
-        return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides, writeable=False)
-
-
-def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> View:
-    require(isinstance(storage, Storage), "tensor", "a view of a storage", type(storage).__name__)
-    numbers = (offset, *shape, *strides)
-    require(all(type(n) is int for n in numbers), "tensor", "described by whole numbers", "something else")
-    return View(storage, offset, tuple(shape), tuple(strides))
-
-
-def _parameter(tensor: View, *_: object) -> View:
-    return tensor
-
-
-def _empty_dict() -> dict[str, Any]:
-    return {}
-
-
-def _nothing(*_: object) -> None:
-    """Stand for an object that a training script kept and nobody needs."""
-
-
-DTYPES = {
-    "torch.FloatStorage": "<f4",
-    "torch.DoubleStorage": "<f8",
-    "torch.HalfStorage": "<f2",
-    "torch.LongStorage": "<i8",
-}
-BUILDERS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _empty_dict,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_parameter": _parameter,
-    "argparse.Namespace": _nothing,
-    "fractions.Fraction": _nothing,
-    "pathlib.PosixPath": _nothing,
-    "pathlib.WindowsPath": _nothing,
-    "pathlib._local.PosixPath": _nothing,
-    "pathlib._local.WindowsPath": _nothing,
-    "torch.device": _nothing,
-}
-
-
-class InertUnpickler(pickle._Unpickler):
-    """The standard library's unpickler in Python, left with the opcodes that build data.
-
-    The C one cannot be used: it fills its memo up to any index a file names, and hashes tuples as keys of
-    dicts, which takes exponential time for nested ones. Here the memo is a dict, and keys are texts or whole
-    numbers.
-    """
-
-    stack: list[Any]
-    append: Callable[[Any], None]
-    pop_mark: Callable[[], list[Any]]
-
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
-        opcode[0]: pickle._Unpickler.dispatch[opcode[0]]
-        for opcode in (
-            *(pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK),
-            *(pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.BININT, pickle.BININT1, pickle.BININT2),
-            *(pickle.LONG1, pickle.BINFLOAT, pickle.BINUNICODE, pickle.SHORT_BINUNICODE),
-            *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
-            *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS, pickle.EMPTY_DICT),
-            *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.BINGET, pickle.LONG_BINGET),
-            *(pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.BINPERSID),
-        )
-    }
-
-    def __init__(self, stream: io.BytesIO):
-        super().__init__(stream)
-        self.storages: dict[str, Storage] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}"
-        a_model = name == "ConvTasNet" or module.startswith("demucs.")
-        if "." in name or not (full in BUILDERS or full in DTYPES or a_model):
-            raise InputError(f"names {full[:120]!r}, which no ConvTasNet checkpoint needs; it was not run")
-        return Global(full)
-
-    def persistent_load(self, pid: Any) -> Any:
-        match pid:
-            case ("module", Global() as klass, _, _):
-                return klass
-            case ("storage", Global(name), str(key), _, int(count), *views) if views in ([], [None]):
-                storage = Storage(key, DTYPES[name], count)
-                same = self.storages.setdefault(key, storage) == storage
-                require(same, f"storage {key}", "declared in one way", "two")
-                return storage
-        raise InputError("refers to something that is neither a class nor a storage")
-
-    def _build(self) -> None:
-        arguments, target = self.stack.pop(), self.stack.pop()
-        builder = BUILDERS.get(target.name) if type(target) is Global and type(arguments) is tuple else None
-        if builder is None:
-            raise InputError(f"calls {str(target)[:120]!r}, which no ConvTasNet checkpoint needs; it was not run")
-        self.append(builder(*arguments))
-
-    def _ignore_state(self) -> None:
-        self.stack.pop()
-
-    def _set_items(self) -> None:
-        items, target = self.pop_mark(), self.stack[-1]
-        self._fill(target, items[::2], items[1::2])
-
-    def _set_item(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._fill(self.stack[-1], [key], [value])
-
-    def _fill(self, target: Any, keys: list[Any], values: list[Any]) -> None:
-        require(type(target) is dict, "items in the pickle", "those of a dict", type(target).__name__)
-        require(
-            all(type(key) in (str, int) for key in keys),
-            "keys in the pickle",
-            "texts or whole numbers",
-            "others",
-        )
-        target.update(zip(keys, values, strict=True))
-
-    dispatch |= {
-        pickle.REDUCE[0]: _build,
-        pickle.NEWOBJ[0]: _build,
-        pickle.BUILD[0]: _ignore_state,
-        pickle.SETITEM[0]: _set_item,
-        pickle.SETITEMS[0]: _set_items,
-    }

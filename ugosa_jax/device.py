@@ -12,10 +12,10 @@ _COMPILE_EVENTS = ("/jax/core/compile/", "/jax/compilation_cache/cache_retrieval
 _compile_s = 0.0
 
 
-def _on_event(event: str, duration_s: float, **_) -> None:
+def _on_event(event: str, duration_secs: float, **_: str | int) -> None:
     global _compile_s
     if event.startswith(_COMPILE_EVENTS):
-        _compile_s += duration_s
+        _compile_s += duration_secs
 
 
 jax.monitoring.register_event_duration_secs_listener(_on_event)

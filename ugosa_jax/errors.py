@@ -1,8 +1,22 @@
 """The one exception that means "the input is at fault, not the program"."""
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 
-class InputError(ValueError):
+
+class InputError(Exception):
     """Input that cannot be used; the message is one line that names the file and the line or field.
 
     The command line prints the message after ``error:`` and exits with code 2.
     """
+
+
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Put the name of a file before the message of every InputError raised in the block."""
+    try:
+        yield
+    except InputError as error:
+        one_line = " ".join(str(error).split())  # names in a file may hold line breaks, and be long
+        raise InputError(f"{path}: {one_line[:500]}") from error

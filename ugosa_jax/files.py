@@ -54,6 +54,8 @@ def folder_when_done(folder: str | Path) -> Iterator[Path]:
         yield scratch
         for file in sorted(scratch.iterdir()):
             file.replace(folder / file.name)
+    except InputError as error:
+        raise InputError(str(error).replace(str(scratch), str(folder))) from error
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:

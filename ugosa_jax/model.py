@@ -128,7 +128,7 @@ class Depthwise(nnx.Module):
         frame_Kx1 = jnp.arange(K)[:, None]
         before, after = max(0, -self.offsets[0]), max(0, self.offsets[-1])
         padded = jnp.pad(x_KxH, ((before, after), (0, 0)))
-        out_KxH = 0.0
+        out_KxH = jnp.zeros_like(x_KxH)
         for offset, taps_H in zip(self.offsets, self.kernel[...], strict=True):
             read_KxH = jax.lax.slice_in_dim(padded, before + offset, before + offset + K)
             is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
@@ -150,8 +150,8 @@ class Block(nnx.Module):
         self.project = Linear(config.H, config.B, rngs)
 
     def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        a_KxH = self.prelu1(self.expand(h_KxB))
-        a_KxH = self.prelu2(self.depthwise(*self.norm1(a_KxH, n_frames), n_frames))
+        a_KxH, scale_H, shift_H = self.norm1(self.prelu1(self.expand(h_KxB)), n_frames)
+        a_KxH = self.prelu2(self.depthwise(a_KxH, scale_H, shift_H, n_frames))
         a_KxH, scale_H, shift_H = self.norm2(only_frames(a_KxH, n_frames), n_frames)
         project_HxB = self.project.kernel[...]
         # (a · scale + shift) @ project, without writing down the bracket.
@@ -209,7 +209,7 @@ class Decoder(nnx.Module):
         frames_SxCxKxL = frames.transpose(1, 2, 0, 3)
         pad = lambda p: ((0, 0), (0, 0), (p, pieces - 1 - p), (0, 0))  # noqa: E731
         hops = sum(jnp.pad(frames_SxCxKxL[..., p * self.hop : (p + 1) * self.hop], pad(p)) for p in range(pieces))
-        est_SxCxT = hops.reshape(S, self.C, -1)[..., : (K - 1) * self.hop + self.L]
+        est_SxCxT = jnp.reshape(hops, (S, self.C, -1))[..., : (K - 1) * self.hop + self.L]
         return jnp.pad(est_SxCxT, ((0, 0), (0, 0), (0, n_samples - est_SxCxT.shape[-1])))
 
 
@@ -301,9 +301,3 @@ def bind(config: ModelConfig, params: Params) -> ConvTasNet:
 @functools.lru_cache
 def _structure(config: ModelConfig):
     return nnx.split(nnx.eval_shape(lambda: ConvTasNet(config, nnx.Rngs(0))))
-
-
-def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return {dotted parameter path: shape} of a network, without making one."""
-    tree = nnx.to_pure_dict(_structure(config)[1])
-    return {".".join(map(str, path)): leaf.shape for path, leaf in nnx.traversals.flatten_mapping(tree).items()}

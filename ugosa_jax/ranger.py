@@ -91,10 +91,10 @@ def scale_by_radam(b1: float, b2: float, eps: float, threshold: float) -> optax.
         zeros = optax.tree.zeros_like(params)
         return RAdamState(jnp.zeros([], jnp.int32), zeros, zeros)
 
-    def update(gradients, state, params=None):
+    def update(updates, state, params=None):
         del params
-        mean = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, gradients)
-        square = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.square, gradients)
+        mean = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mean, updates)
+        square = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state.square, updates)
         row = jnp.minimum(state.count, len(sizes) - 1)
         size, is_rectified = jnp.asarray(sizes)[row], jnp.asarray(rectified)[row]
 

@@ -61,7 +61,7 @@ def separate(
         report = on_chunk and functools.partial(_report, on_chunk, sum(n_chunks[:i]), sum(n_chunks))
         est_SxCxT = separate_once(config, params, delayed, chunk, settings.overlap, report)[..., delay:]
         mean_SxCxT = est_SxCxT if mean_SxCxT is None else mean_SxCxT + (est_SxCxT - mean_SxCxT) / (i + 1)
-    return mean_SxCxT
+    return mean_SxCxT  # pyright: ignore[reportReturnType]  # there is at least one delay
 
 
 def separate_once(

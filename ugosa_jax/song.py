@@ -11,19 +11,21 @@ from ugosa_jax import adapt, annotation, audio, segments, separate, strategy
 from ugosa_jax.adapt import AdaptationResult
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
-from ugosa_jax.errors import InputError
+from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig, paper
+from ugosa_jax.errors import InputError, naming
 from ugosa_jax.model import Params
 from ugosa_jax.segments import Segments, Standard
 from ugosa_jax.separate import OnChunk
 from ugosa_jax.weights import Checkpoint
+
+PAPER = paper()
 
 
 def adapt_song(
     weights: Checkpoint,
     song: Audio,
     labels: Annotation,
-    settings: AdaptConfig = AdaptConfig(),
+    settings: AdaptConfig = PAPER.adapt,
     on_epoch: Callable[[int, np.ndarray], None] | None = None,
 ) -> AdaptationResult:
     """Adapt pretrained weights to one song.
@@ -41,6 +43,8 @@ def adapt_song(
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
+    if not strategy.parse(settings.strategy, weights.config).tuned:
+        return adapt.unadapted()
     return adapt.adapt(
         weights.config, weights.params, cut_song(weights.config, song, labels, settings), settings, on_epoch
     )
@@ -49,7 +53,7 @@ def adapt_song(
 def separate_song(
     weights: Checkpoint,
     song: Audio,
-    settings: SeparateConfig = SeparateConfig(),
+    settings: SeparateConfig = PAPER.separate,
     tuned: Params | None = None,
     labels: Annotation | None = None,
     on_chunk: OnChunk | None = None,
@@ -96,10 +100,8 @@ def cut_song(config: ModelConfig, song: Audio, labels: Annotation, settings: Ada
     plan = strategy.parse(settings.strategy, config)
     mix_CxT, _ = standard_mix(config, song)
     active_SxT = annotation.active_mask(labels, mix_CxT.shape[1], config.sample_rate_hz)
-    try:
+    with naming(song.name):
         return segments.cut(mix_CxT, active_SxT, settings, config, is_baseline=plan.loss == "B")
-    except InputError as error:
-        raise InputError(f"{song.name}: {error}") from error
 
 
 def standard_mix(config: ModelConfig, song: Audio) -> tuple[np.ndarray, Standard]:
@@ -109,7 +111,5 @@ def standard_mix(config: ModelConfig, song: Audio) -> tuple[np.ndarray, Standard
       InputError: the song's channels cannot be brought to the network's, or it is silent.
     """
     mix_CxT, _ = audio.to_model(song, config.sample_rate_hz, config.C)
-    try:
+    with naming(song.name):
         return segments.standardise(mix_CxT)
-    except InputError as error:
-        raise InputError(f"{song.name}: {error}") from error

@@ -64,7 +64,7 @@ def parse(name: str, config: ModelConfig) -> Strategy:
 
 
 def labels(strategy: Strategy, params: Params) -> Params:
-    """Return the tree of `params` with "tuned" or "frozen" for every leaf; what moves is decided here and nowhere else."""
+    """Return the tree of `params` with "tuned" or "frozen" for every leaf; what moves is decided here alone."""
 
     def label(path, _):
         keys = [key.key for key in path]

@@ -1,0 +1,44 @@
+"""Fixtures: the small network whose outputs the golden files hold."""
+
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from ugosa_jax import demucs
+from ugosa_jax.config import ModelConfig
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def config() -> ModelConfig:
+    """Architecture of the golden files."""
+    letters = json.loads((DATA / "config.json").read_text())
+    return ModelConfig(**{letter: letters[letter] for letter in "NLBHPXR"}, C=letters["audio_channels"])
+
+
+@pytest.fixture(scope="session")
+def state() -> dict[str, np.ndarray]:
+    """Its weights under their torch names."""
+    return dict(np.load(DATA / "state.npz"))
+
+
+@pytest.fixture(scope="session")
+def params(state, config):
+    """Its weights in our layout, float32."""
+    return demucs.from_torch(state, config)
+
+
+@pytest.fixture(scope="session")
+def params64(params):
+    """Its weights in our layout, float64."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """Return a golden file by its name."""
+    return lambda name: np.load(DATA / f"{name}.npz")

@@ -1,0 +1,246 @@
+"""Adaptation: the reference's runs, and what must hold of lanes."""
+
+import functools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ugosa_jax import adapt, demucs, loss, model, strategy
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.errors import InputError
+from ugosa_jax.ranger import fast, ranger
+from ugosa_jax.segments import Segments
+
+TINY = ModelConfig(N=8, B=5, H=7, X=2, R=3, sources=("a", "b"))
+SETTINGS = AdaptConfig(strategy="P-L2:M", epochs=2, learning_rate=1e-2)
+
+RUNS = {  # name in the golden file → settings; the code's γ is 4 λ
+    "P-L1-D lr1e-3": AdaptConfig("P-L1:D", lam=0.25, learning_rate=1e-3, epochs=5),
+    "P-L3-M lr1e-3": AdaptConfig("P-L3:M", lam=0.25, learning_rate=1e-3, epochs=5),
+    "P-L3-M lr1e-3 gamma100 nogc": AdaptConfig(
+        "P-L3:M", lam=25.0, learning_rate=1e-3, epochs=5, centralise_gradients=False
+    ),
+    "P-L2-3 lr1e-5": AdaptConfig("P-L2:3", lam=0.25, learning_rate=1e-5, epochs=5),
+    "B-L3-D lr1e-3": AdaptConfig("B-L3:D", lam=0.25, learning_rate=1e-3, epochs=5),
+    "P-L4-D lr1e-3": AdaptConfig("P-L4:D", lam=0.25, learning_rate=1e-3, epochs=5),
+}
+
+
+def noise(n=3, seed=0, bucket=4, length=400, dtype=np.float32):
+    random = np.random.default_rng(seed)
+    mix = np.zeros((bucket, 1, 2, length), dtype)
+    mix[:n] = random.standard_normal((n, 1, 2, length))
+    return Segments(mix, random.random((bucket, 2, length)) > 0.3, n)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return model.init(TINY, seed=1)
+
+
+def golden_song(z, baseline, dtype):
+    length = int(z["segment_samples"])
+    mix_GxVxCxT = z["mix"].reshape(2, 4, length).swapaxes(0, 1)[:, None].astype(dtype)
+    active_GxSxT = np.repeat(z["activations"].T[..., None], length, -1)
+    return Segments(mix_GxVxCxT, np.ones_like(active_GxSxT) if baseline else active_GxSxT, 4)
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_reference_runs(config, params, golden, run):
+    z = golden("adaptation")
+    result = adapt.adapt(config, params, golden_song(z, run.startswith("B"), np.float32), RUNS[run])
+    check_run(result, z, run, config, losses_rtol=3e-6, weights_atol=3e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", RUNS)
+def test_reference_runs_in_double_precision(config, params64, golden, run):
+    """The stored runs are in single precision: nearer than its rounding the double one cannot come."""
+    z = golden("adaptation")
+    with jax.enable_x64(True):
+        result = adapt.adapt(config, params64, golden_song(z, run.startswith("B"), np.float64), RUNS[run])
+    check_run(result, z, run, config, losses_rtol=3e-6, weights_atol=3e-7)
+
+
+def check_run(result, z, run, config, losses_rtol, weights_atol):
+    """Weights are of order 1 and move by 6e-6 (lr 1e-5) to 6e-3 in a run: the tolerance is a few roundings."""
+    losses = z[f"{run}/losses"]
+    got = result.losses_ExIx3.reshape(losses.shape)
+    np.testing.assert_allclose(got[:, 1], losses[:, 1], rtol=losses_rtol)
+    if run.startswith("P"):  # for B the reference logs an activation term that it does not use
+        np.testing.assert_allclose(got[:, 0], losses[:, 0], rtol=losses_rtol)
+        np.testing.assert_allclose(got[:, 2] / 4, losses[:, 2], rtol=1e-5)
+    else:
+        np.testing.assert_array_equal(got[:, 0], got[:, 1])
+    prefix = f"{run}/final/"
+    final = {name.removeprefix(prefix): z[name] for name in z if name.startswith(prefix)}
+    rows = {path: row for path, row in demucs.table(config).items() if row.name in final}
+    tuned = {".".join(k.key for k in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(result.tuned)}
+    assert set(rows) == set(tuned)
+    for path, row in rows.items():
+        value = tuned[path].T.reshape(row.shape)
+        np.testing.assert_allclose(value, final[row.name], rtol=0, atol=weights_atol, err_msg=path)
+
+
+def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
+    """The oracle: all parameters differentiated, a label-partitioned optimizer, a Python loop, no prefix."""
+    song = noise()
+    plan = strategy.parse(SETTINGS.strategy, TINY)
+    labels = strategy.labels(plan, tiny)
+    inner = strategy.partition(fast(SETTINGS.learning_rate), labels)
+    optimizer = optax.lookahead(inner, 6, 0.5)
+
+    def objective(p, mix_CxT, active_SxT):
+        terms = loss.loss_terms(model.bind(TINY, p)(mix_CxT), mix_CxT, active_SxT)
+        return loss.total(terms, SETTINGS.lam)
+
+    @jax.jit
+    def step(weights, state, mix_CxT, active_SxT):
+        gradient = jax.grad(objective)(weights.fast, mix_CxT, active_SxT)
+        updates, state = optimizer.update(gradient, state, weights)
+        return optax.apply_updates(weights, updates), state
+
+    weights = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tiny))
+    state = optimizer.init(weights)
+    for _ in range(SETTINGS.epochs):
+        for g in range(song.n):
+            weights, state = step(weights, state, song.mix_GxVxCxT[g, 0], song.active_GxSxT[g])
+    tuned, frozen = strategy.split(weights.fast, labels)
+    jax.tree.map(np.testing.assert_array_equal, frozen, strategy.split(tiny, labels)[1])
+    result = adapt.adapt(TINY, tiny, song, SETTINGS)
+    # Two programs of the same sums: XLA may fuse them differently. Six steps of 1e-2 move the weights by 1e-2.
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, tuned)
+
+
+def test_everything_but_the_tuned_leaves_is_as_before(tiny):
+    result = adapt.adapt(TINY, tiny, noise(), SETTINGS)
+    assert set(result.tuned) == {"repeat3", "mask"}
+    start, _ = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), result.tuned, start)
+    assert all(0 < distance < 1 for distance in jax.tree.leaves(moved))
+
+
+def test_b0_changes_nothing(tiny):
+    result = adapt.adapt(TINY, tiny, noise(), AdaptConfig(strategy="B0"))
+    assert result.tuned == {}
+    assert result.losses_ExIx3.size == 0
+
+
+def test_padding_up_to_a_bucket_is_bit_identical(tiny):
+    song = noise(n=3, bucket=4)
+    rubbish = song.mix_GxVxCxT.copy()
+    rubbish[3:] = np.nan
+    padded = adapt.adapt(TINY, tiny, song, SETTINGS)
+    poisoned = adapt.adapt(TINY, tiny, Segments(rubbish, song.active_GxSxT, 3), SETTINGS)
+    exact = adapt.adapt(TINY, tiny, Segments(song.mix_GxVxCxT[:3], song.active_GxSxT[:3], 3), SETTINGS)
+    assert padded.losses_ExIx3.shape == (2, 3, 3)
+    for other in (poisoned, exact):
+        jax.tree.map(np.testing.assert_array_equal, padded.tuned, other.tuned)
+        np.testing.assert_array_equal(padded.losses_ExIx3, other.losses_ExIx3)
+
+
+def test_lanes_equal_runs_of_their_own(tiny):
+    """λ lanes that share a song, and songs of different length side by side."""
+    songs = [noise(n, seed) for n, seed in ((2, 0), (4, 1), (3, 2))]
+    lam, rate = [0.0, 1.0, 100.0], [1e-2, 1e-3, 1e-2]
+    shared = adapt.adapt_lanes(TINY, tiny, songs[1], SETTINGS, lam=lam, learning_rate=rate)
+    apart = adapt.adapt_lanes(TINY, tiny, songs, SETTINGS, lam=lam, learning_rate=rate)
+    for lane in range(3):
+        settings = AdaptConfig("P-L2:M", epochs=2, lam=lam[lane], learning_rate=rate[lane])
+        for result, song in ((shared[lane], songs[1]), (apart[lane], songs[lane])):
+            alone = adapt.adapt(TINY, tiny, song, settings)
+            # A batched matmul may add in another order than a single one; steps are of order 1e-2.
+            jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, alone.tuned)
+            np.testing.assert_allclose(result.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
+
+
+def test_a_lane_does_not_depend_on_its_neighbours(tiny):
+    song = noise()
+    results = [adapt.adapt_lanes(TINY, tiny, song, SETTINGS, lam=[1.0, other]) for other in (0.0, 1e4, np.nan)]
+    for result in results[1:]:
+        jax.tree.map(np.testing.assert_array_equal, result[0].tuned, results[0][0].tuned)
+    assert results[2][0].stopped_at is None
+    assert results[2][1].stopped_at == (0, 0)
+
+
+def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
+    chex.clear_trace_counter()
+    program = adapt.plan_program(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
+    tuned, frozen = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
+
+    @jax.jit
+    @chex.assert_max_traces(n=1)
+    def run(*arguments):
+        return adapt.adapt_epoch(program, *arguments)
+
+    for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
+        lane = adapt.lane_of(noise(n, seed), lam, rate)
+        hidden = adapt.hidden_lanes(program, None, tiny, lane)
+        run(frozen, hidden, lane, adapt.start_lanes(program, None, tuned))
+    before = adapt.epoch_lanes._cache_size()
+    for seed, lam in enumerate((0.0, 1.0, 1e4)):
+        adapt.adapt(
+            TINY, tiny, noise(1 + seed, seed), AdaptConfig("P-L2:M", epochs=1, lam=lam, learning_rate=lam + 1e-3)
+        )
+    assert adapt.epoch_lanes._cache_size() <= before + 1
+
+
+def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(tiny):
+    """Segment 2 of 3 is NaN: steps 0 and 1 are taken, and the weights that step 1 began with are the good ones."""
+    song = noise(n=3, bucket=3)
+    mix = song.mix_GxVxCxT.copy()
+    mix[2] = np.nan
+    stopped = adapt.adapt(TINY, tiny, Segments(mix, song.active_GxSxT, 3), SETTINGS)
+    first = Segments(mix, song.active_GxSxT, 1)
+    good = adapt.adapt(TINY, tiny, first, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e-2))
+    assert stopped.stopped_at == (0, 2)
+    assert len(stopped.losses_ExIx3) == 1
+    assert np.isfinite(stopped.losses_ExIx3[0, :2]).all()
+    assert np.isnan(stopped.losses_ExIx3[0, 2:]).all()
+    jax.tree.map(np.testing.assert_array_equal, stopped.tuned, good.tuned)
+
+
+@pytest.mark.parametrize(("features", "tolerance"), [("recompute", 2e-6), ("bfloat16", 5e-3)])
+def test_features_recomputed_or_kept_in_half_the_memory(tiny, features, tolerance):
+    """bfloat16 keeps 8 bits of what the frozen stages give; the weights move by some 1e-2."""
+    kept = adapt.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features="float32"))
+    other = adapt.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features=features))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=tolerance), other.tuned, kept.tuned)
+
+
+def test_variants_are_steps_of_their_own(tiny):
+    song = noise(n=2, bucket=2)
+    copies = Segments(np.repeat(song.mix_GxVxCxT, 3, 1), song.active_GxSxT, 2)
+    result = adapt.adapt(TINY, tiny, copies, SETTINGS)
+    order = Segments(np.repeat(song.mix_GxVxCxT, 3, 0), np.repeat(song.active_GxSxT, 3, 0), 6)
+    assert result.losses_ExIx3.shape == (2, 6, 3)
+    np.testing.assert_array_equal(result.losses_ExIx3, adapt.adapt(TINY, tiny, order, SETTINGS).losses_ExIx3)
+
+
+def test_progress_reports_every_epoch(tiny):
+    seen = []
+    result = adapt.adapt(TINY, tiny, noise(), SETTINGS, on_epoch=lambda epoch, losses: seen.append((epoch, losses)))
+    assert [epoch for epoch, _ in seen] == [0, 1]
+    np.testing.assert_array_equal(seen[1][1][0, :3], result.losses_ExIx3[1])
+    assert result.timing.steps_s > 0
+
+
+def test_lanes_that_do_not_match_are_refused(tiny):
+    with pytest.raises(InputError, match="equally many"):
+        adapt.adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
+    with pytest.raises(InputError, match="one bucket"):
+        adapt.adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
+    with pytest.raises(InputError, match="equally many"):
+        adapt.adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])
+
+
+def test_ranger_in_the_loop_is_the_ranger_of_its_own_tests(tiny):
+    """The state starts from `ranger(0.0)`: nothing in it may depend on the learning rate."""
+    program = adapt.plan_program(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
+    start = adapt.start(program, tiny).optimizer
+    other = ranger(1e-2).init(optax.LookaheadParams.init_synced(tiny))
+    jax.tree.map(np.testing.assert_array_equal, start, other)

@@ -1,0 +1,246 @@
+"""The command line as its users meet it: real processes, real files, wrong files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ugosa_jax import cli, demucs, files, published, weights
+
+DATA = Path(__file__).parent / "data"
+SOURCES = ("drums", "bass", "other", "vocals")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The golden network as a native file."""
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    weights.save(demucs.convert(DATA / "checkpoint_v1_legacy.th"), path)
+    return path
+
+
+@pytest.fixture
+def song(tmp_path):
+    """Two seconds of the golden stems' mixture, and an annotation."""
+    mix_TxC = np.load(DATA / "stems.npz")["stems"].sum(0)[:88200]
+    soundfile.write(tmp_path / "song.wav", mix_TxC, 44100, subtype="FLOAT")
+    (tmp_path / "song.csv").write_text("start,end,source\n0.5,2,vocals\n0,1,drums\n")
+    return tmp_path / "song.wav"
+
+
+def run(*arguments, cwd=None, **options):
+    """Run the installed command in a process of its own."""
+    command = [str(Path(sys.executable).parent / "ugosa-jax"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, **options)
+
+
+def separate(song, small, *more):
+    """Run `ugosa-jax separate` in this process; return its exit code."""
+    fast = ("--segment-s", "0.5", "--epochs", "1")
+    labels = ("--annotation", song.with_suffix(".csv"), "--weights", small, "--out", song.parent / "out")
+    return cli.main([str(part) for part in ("separate", song, *labels, *fast, *more)])
+
+
+def refused(capsys, code):
+    """Check that a command ended as bad input should, and return what it said."""
+    captured = capsys.readouterr()
+    assert code == 2
+    assert captured.err.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in captured.err
+    return captured.err.splitlines()[-1]
+
+
+def test_help_answers_without_jax():
+    code = "import sys; from ugosa_jax import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
+    done = subprocess.run([sys.executable, "-c", code + "assert 'jax' not in sys.modules"], capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"separate" in done.stdout
+
+
+def test_song_and_annotation_in_stems_out(song, small, tmp_path):
+    done = run("separate", "song.wav", "--annotation", "song.csv", "--weights", small, "--epochs", "2",
+               "--segment-s", "0.5", "--learning-rate", "1e-3", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "separated" / "song"
+    names = {path.name for path in out.iterdir()}
+    assert names == {*(f"{s}.wav" for s in SOURCES), "adapted.delta.safetensors", "record.json"}
+    mix, _ = soundfile.read(song, always_2d=True)
+    stems = [soundfile.read(out / f"{source}.wav", always_2d=True)[0] for source in SOURCES]
+    assert all(stem.shape == mix.shape for stem in stems)
+    record = json.loads((out / "record.json").read_text())
+    assert record["song"]["sha256"] == files.sha256_of(song)
+    losses = [epoch["total"] for epoch in record["adaptation"]["losses"]]
+    assert losses[1] < losses[0]
+    assert record["annotation"]["silent_s"]["vocals"] == pytest.approx(0.5)
+    assert "silent for drums 1.0 s" in done.stdout
+    base = published.load(small)
+    delta = weights.load_delta(out / "adapted.delta.safetensors", base)
+    assert np.abs(delta["mask"]["kernel"] - base.params["mask"]["kernel"]).max() > 0
+    assert not list(out.glob(".*"))
+
+
+def test_gating_mutes_where_the_annotation_says_silent(song, small):
+    assert separate(song, small, "--gate", "--strategy", "B0") == 0
+    drums, rate = soundfile.read(song.parent / "out" / "drums.wav")
+    vocals, _ = soundfile.read(song.parent / "out" / "vocals.wav")
+    assert not drums[rate + 441 :].any()
+    assert drums[:rate].any()
+    assert not vocals[: rate // 2 - 441].any()
+
+
+def test_mono_at_another_rate_comes_back_as_it_was(song, small):
+    mix, _ = soundfile.read(song)
+    soundfile.write(song, mix[::2, 0], 22050, subtype="PCM_16")
+    assert separate(song, small, "--encoding", "16") == 0
+    info = soundfile.info(song.parent / "out" / "bass.wav")
+    assert (info.frames, info.samplerate, info.channels, info.subtype) == (44100, 22050, 1, "PCM_16")
+
+
+def test_the_same_run_twice_gives_the_same_stems(song, small):
+    assert separate(song, small, "--shifts", "2") == 0
+    first = soundfile.read(song.parent / "out" / "drums.wav")[0]
+    assert separate(song, small, "--shifts", "2") == 0
+    np.testing.assert_array_equal(soundfile.read(song.parent / "out" / "drums.wav")[0], first)
+
+
+def test_presets_change_defaults_and_flags_change_presets(song, small):
+    assert separate(song, small, "--preset", "reference", "--pitch-shifts", "0", "--shifts", "1", "--hop-s", "0.5") == 0
+    settings = json.loads((song.parent / "out" / "record.json").read_text())["settings"]
+    assert settings["adapt"]["lam"] == 0.25
+    assert settings["adapt"]["segment_s"] == 0.5
+    assert settings["separate"]["overlap"] == 0
+    assert settings["separate"]["shifts"] == 1
+
+
+def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):
+    assert separate(song, small, "--learning-rate", "1e30", "--epochs", "3") == 1
+    assert "not finite" in capsys.readouterr().out
+    record = json.loads((song.parent / "out" / "record.json").read_text())
+    assert record["adaptation"]["stopped_at"] is not None
+    assert np.isfinite(soundfile.read(song.parent / "out" / "drums.wav")[0]).all()
+
+
+BAD_SONGS = {
+    "missing": (None, "No such file"),
+    "empty": (b"", "empty"),
+    "not audio": (b"this is a text\n" * 99, "sound"),
+    "truncated": ("cut", "cut short"),
+    "NaN": (np.full((88200, 2), np.nan, np.float32), "not finite"),
+    "silent": (np.zeros((88200, 2), np.float32), "silent"),
+    "cancelling": (np.linspace(-1, 1, 88200)[:, None] * [1, -1], "silent"),
+    "shorter than a segment": (np.random.default_rng(0).uniform(-1, 1, (9000, 2)), "less than one segment"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SONGS)
+def test_bad_songs(song, small, capsys, case):
+    content, said = BAD_SONGS[case]
+    (song.parent / "song.csv").write_text("0,0.1,vocals\n")
+    whole = song.read_bytes()
+    song.unlink()
+    if isinstance(content, bytes):
+        song.write_bytes(content)
+    elif isinstance(content, str):
+        song.write_bytes(whole[: len(whole) // 2])
+    elif content is not None:
+        soundfile.write(song, content, 44100, subtype="FLOAT")
+    message = refused(capsys, separate(song, small))
+    assert "song" in message
+    assert said in message
+    assert not (song.parent / "out").exists()
+
+
+def test_song_shorter_than_one_filter(song, small, capsys):
+    soundfile.write(song, np.random.default_rng(0).uniform(-1, 1, (15, 2)), 44100)
+    code = cli.main(
+        ["separate", str(song), "--strategy", "B0", "--weights", str(small), "--out", str(song.parent / "o")]
+    )
+    assert "fewer than one filter" in refused(capsys, code)
+
+
+BAD_ANNOTATIONS = {
+    "unknown source": ("0,1,vox\n", "song.csv:1: source 'vox'"),
+    "end before start": ("0,1,drums\n1,0.5,vocals\n", "song.csv:2:"),
+    "past the end": ("0,1,drums\n1,99,vocals\n", "song.csv:2: end 99 s"),
+    "contradiction": ("0,1,drums,active\n0.5,1.5,drums,silent\n", "song.csv:2:"),
+    "not a number": ("0,one,drums\n", "song.csv:1:"),
+    "empty": ("", "song.csv"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ANNOTATIONS)
+def test_bad_annotations(song, small, capsys, case):
+    content, said = BAD_ANNOTATIONS[case]
+    (song.parent / "song.csv").write_text(content)
+    assert said in refused(capsys, separate(song, small))
+
+
+@pytest.mark.parametrize(
+    "content", ["\ufeff0;1,5;drums\r\n0,25;1;vocals\r\n", "0,5\t1,5\tvocals\n0\t1\tdrums silent\n"]
+)
+def test_what_spreadsheets_and_audacity_write_is_understood(song, small, content):
+    song.with_suffix(".csv").write_text(content, newline="")
+    assert separate(song, small, "--strategy", "B0") == 0
+
+
+def test_annotation_is_asked_for_only_where_it_is_needed(song, small, capsys):
+    arguments = ["separate", str(song), "--weights", str(small), "--out", str(song.parent / "out")]
+    assert "--annotation" in refused(capsys, cli.main(arguments))
+    assert "--gate" in refused(capsys, cli.main([*arguments, "--strategy", "B0", "--gate"]))
+    assert cli.main([*arguments, "--strategy", "B-L5:D", "--segment-s", "1", "--epochs", "1"]) == 0
+
+
+def test_other_bad_input(song, small, capsys, tmp_path):
+    assert "weights download tasnet" in refused(capsys, separate(song, "tasnet"))
+    (tmp_path / "foreign.safetensors").write_bytes(b"rubbish")
+    assert "foreign" in refused(capsys, separate(song, tmp_path / "foreign.safetensors"))
+    assert "P-L9:M" in refused(capsys, separate(song, small, "--strategy", "P-L9:M"))
+    assert "overlap" in refused(capsys, separate(song, small, "--overlap", "1"))
+    assert "lam" in refused(capsys, separate(song, small, "--lam", "nan"))
+    assert "blocker" in refused(capsys, separate(song, small, "--out", blocked(tmp_path)))
+
+
+def blocked(folder):
+    (folder / "blocker").write_text("a file where a folder is needed")
+    return folder / "blocker" / "out"
+
+
+def test_misspelt_flags_end_with_code_2(song):
+    done = run("separate", song, "--lamda", "1")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_leaves_nothing_behind(song, small):
+    """A limit on file size stands for the full disk: stems of 700 kB do not fit below 300 kB."""
+    program = Path(sys.executable).parent / "ugosa-jax"
+    arguments = ["separate", song, "--weights", small, "--strategy", "B0", "--out", song.parent / "out"]
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 300; exec "$0" "$@"', program, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false"},
+    )
+    assert done.returncode == 2, done.stderr
+    assert "out/drums.wav: cannot be written" in done.stderr
+    assert not (song.parent / "out").exists()
+
+
+def test_weights_commands(small, tmp_path, capsys):
+    assert (
+        cli.main(["weights", "convert", str(DATA / "checkpoint_v2_package.th"), str(tmp_path / "w.safetensors")]) == 0
+    )
+    assert cli.main(["weights", "show", str(tmp_path / "w.safetensors")]) == 0
+    said = capsys.readouterr().out
+    assert "drums, bass, other, vocals" in said
+    assert published.load(small).fingerprint in said
+    assert cli.main(["weights", "list"]) == 0
+    assert "tasnet_extra" in capsys.readouterr().out
+    assert "nothing.th" in refused(
+        capsys, cli.main(["weights", "convert", "nothing.th", str(tmp_path / "x.safetensors")])
+    )

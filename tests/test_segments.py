@@ -1,0 +1,103 @@
+"""Cutting a song: closed forms."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ugosa_jax import segments
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.errors import InputError
+
+SLOW_RATE = ModelConfig(sample_rate_hz=100)
+
+
+def ramp(n_samples):
+    """A song whose samples are their own numbers, and activations that are 1 on even samples."""
+    mix_CxT = np.stack([np.arange(n_samples, dtype=np.float32)] * 2)
+    return mix_CxT, np.tile(np.arange(n_samples) % 2 == 0, (4, 1))
+
+
+def test_segments_follow_each_other_and_the_last_ends_with_the_song():
+    song = segments.cut(*ramp(1050), AdaptConfig(segment_s=4.0), SLOW_RATE)
+    assert song.n == 3
+    assert song.mix_GxVxCxT.shape == (3, 1, 2, 400)
+    assert song.mix_GxVxCxT[:, 0, 0, 0].tolist() == [0, 400, 650]
+    assert song.mix_GxVxCxT[2, 0, 1, -1] == 1049
+    assert song.active_GxSxT[2, 0, :3].tolist() == [True, False, True]
+
+
+def test_hop():
+    song = segments.cut(*ramp(600), AdaptConfig(segment_s=4.0, hop_s=1.0), SLOW_RATE)
+    assert song.mix_GxVxCxT[: song.n, 0, 0, 0].tolist() == [0, 100, 200]
+    assert len(song.mix_GxVxCxT) == 3
+
+
+def test_padding_up_to_the_bucket_is_zero():
+    song = segments.cut(*ramp(2000), AdaptConfig(segment_s=4.0), SLOW_RATE)
+    assert (song.n, len(song.mix_GxVxCxT)) == (5, 6)
+    assert not song.mix_GxVxCxT[5:].any()
+
+
+def test_baseline_ignores_the_annotation():
+    assert segments.cut(*ramp(800), AdaptConfig(segment_s=4.0), SLOW_RATE, is_baseline=True).active_GxSxT.all()
+
+
+@given(st.integers(1, 10_000))
+def test_buckets_waste_at_most_a_third(n):
+    assert n <= segments.bucket(n) <= max(n, 1.5 * n - 0.5)
+    assert segments.bucket(segments.bucket(n)) == segments.bucket(n)
+
+
+@given(st.integers(50, 400), st.integers(20, 50), st.integers(1, 60))
+def test_no_sample_is_left_out_where_segments_touch(n_samples, length, hop):
+    starts = segments.starts_of(n_samples, length, hop)
+    assert starts == sorted(set(starts))
+    assert starts[-1] + length == n_samples
+    if hop <= length:
+        assert all(later - earlier <= length for earlier, later in itertools.pairwise(starts))
+
+
+def test_standardise():
+    mix_CxT = np.array([[1.0, 2, 3, 4], [3.0, 2, 1, 8]])
+    standard_CxT, (mean, std) = segments.standardise(mix_CxT)
+    reference_T = [2, 2, 2, 6]
+    assert (mean, std) == (3.0, np.std(reference_T, ddof=1))
+    np.testing.assert_allclose(standard_CxT * std + mean, mix_CxT)
+
+
+@pytest.mark.parametrize("mix", [np.zeros((2, 9)), np.ones((2, 9)), np.array([[1.0, -2, 3], [-1.0, 2, -3]])])
+def test_a_mixture_without_level_is_refused(mix):
+    with pytest.raises(InputError, match="silent"):
+        segments.standardise(mix)
+
+
+def test_too_short_songs_and_segments_are_refused():
+    with pytest.raises(InputError, match=r"3\.99 s, less than one segment of 4 s"):
+        segments.cut(*ramp(399), AdaptConfig(segment_s=4.0), SLOW_RATE)
+    with pytest.raises(InputError, match="shorter than one filter"):
+        segments.cut(*ramp(399), AdaptConfig(segment_s=0.1), SLOW_RATE)
+
+
+def test_pitch_shifted_copies_are_the_segments_an_interval_higher():
+    pytest.importorskip("librosa")
+    rate_hz = ModelConfig().sample_rate_hz
+    tone_T = np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz).astype(np.float32)
+    settings = AdaptConfig(segment_s=0.5, pitch_shifts=2, pitch_range_semitones=12, pitch_seed=3)
+    song = segments.cut(np.stack([tone_T] * 2), np.ones((4, rate_hz), bool), settings, ModelConfig())
+    assert song.mix_GxVxCxT.shape[:2] == (2, 3)
+    steps = np.random.default_rng(3).uniform(-12, 12, (2, 2))
+    for g in range(2):
+        expected_hz = [440, *440 * 2 ** (steps[g] / 12)]
+        for v, hz in enumerate(expected_hz):
+            spectrum = np.abs(np.fft.rfft(song.mix_GxVxCxT[g, v, 0] * np.hanning(song.mix_GxVxCxT.shape[-1])))
+            found_hz = spectrum.argmax() * rate_hz / song.mix_GxVxCxT.shape[-1]
+            assert found_hz == pytest.approx(hz, rel=0.03)  # one bin of half a second is 2 Hz; the vocoder wavers
+
+
+def test_without_librosa_pitch_shifts_say_what_to_install(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "librosa.effects", None)
+    with pytest.raises(InputError, match=r"ugosa_jax\[augment\]"):
+        segments.cut(*ramp(800), AdaptConfig(segment_s=4.0, pitch_shifts=1), SLOW_RATE)
