@@ -1,0 +1,249 @@
+"""The pure parts of scripts/material: who may be heard where, melodies, excerpts, levels."""
+
+import importlib
+import json
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+MATERIAL = Path(__file__).parents[1] / "scripts" / "material"
+RATE_HZ = 44100
+
+
+def load(name: str):
+    """Import a module of scripts/material; skip the test where a library for building is not installed."""
+    if str(MATERIAL) not in sys.path:
+        sys.path.insert(0, str(MATERIAL))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name in ("pretty_midi", "pedalboard", "pyworld", "soundfile", "scipy"):
+            pytest.skip(f"{error.name} is not installed (scripts/material/requirements.txt)")
+        raise
+
+
+def part(pitches, seconds=1.0, program=0, is_drum=False, gap_s=0.0):
+    """Return an instrument that plays pitches one after the other."""
+    midi = pytest.importorskip("pretty_midi")
+    made = midi.Instrument(program, is_drum)
+    for k, pitch in enumerate(pitches):
+        made.notes.append(midi.Note(80, pitch, k * (seconds + gap_s), k * (seconds + gap_s) + seconds))
+    return made
+
+
+# --- split ---------------------------------------------------------------------------------------------------
+
+
+def test_songs_of_the_splits_are_disjoint_and_enough():
+    split = load("split")
+    named = [split.TEST_SONGS, split.VALID_SONGS, split.WITHHELD_SONGS]
+    assert sum(map(len, named)) == len(frozenset().union(*named))
+    assert len(split.TEST_SONGS) >= 12
+    assert {split.side_of_song(name) for name in split.TEST_SONGS} == {"test"}
+    assert {split.side_of_song(name) for name in split.WITHHELD_SONGS} == {None}
+    assert split.side_of_song("mma-0000") == "train"
+
+
+def test_a_language_is_on_one_side_in_both_collections_of_voices():
+    split = load("split")
+    assert not split.TEST_LANGUAGES & split.VALID_LANGUAGES
+    for language in split.TEST_LANGUAGES | split.VALID_LANGUAGES:
+        assert split.side_of_speaker(f"kl_{language}") == split.side_of_speaker(f"kt_{language}") != "train"
+
+
+def test_banks_are_disjoint_and_the_demo_keeps_its_own():
+    split = load("split")
+    banks = [bank for side in split.SPLITS for bank in split.BANKS[side]]
+    assert len(banks) == len(set(banks))
+    assert split.DEMO_BANK not in banks
+
+
+def test_seeds_do_not_depend_on_the_process():
+    assert load("split").seed_of(0, "mma-0000") == 10535305166346117993
+
+
+# --- songs ---------------------------------------------------------------------------------------------------
+
+
+def test_midi_lumps_are_found_in_a_wad():
+    songs = load("songs")
+    lumps = [(b"D_E1M1", b"MThd-music"), (b"PLAYPAL", b"colours")]
+    body, entries = b"", b""
+    for name, data in lumps:
+        entries += struct.pack("<ii8s", 12 + len(body), len(data), name)
+        body += data
+    wad = struct.pack("<4sii", b"IWAD", len(lumps), 12 + len(body)) + body + entries
+    assert list(songs.wad_midis(wad)) == [("D_E1M1", b"MThd-music")]
+
+
+@pytest.mark.parametrize("data", [b"", b"MThd", b"no midi at all", b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\xff\0"])
+def test_a_broken_midi_file_is_no_song(data):
+    assert load("songs").load_song("broken", data) is None
+
+
+def test_an_excerpt_is_bounded_stretched_and_transposed():
+    songs = load("songs")
+    hung = part([60])
+    hung.notes[0].end = 1e9
+    tiny = part([62], seconds=0.005)
+    drum = part([36], seconds=0.001, is_drum=True)
+    song = songs.Song("s", 100.0, np.arange(0, 100, 0.5), [drum], [], [hung, tiny])
+    cut = songs.excerpt(song, start_s=0.0, seconds=10.0, stretch=2.0, transpose=3)
+    assert [[(n.pitch, n.start, n.end) for n in p.notes] for p in cut.other] == [[(63, 0.0, 10.0)]]
+    assert [(n.pitch, n.end) for n in cut.drums[0].notes] == [(36, songs.DRUM_NOTE_S)]
+    np.testing.assert_allclose(cut.beats_s, np.arange(10.0))
+
+
+def test_controllers_set_before_an_excerpt_hold_in_it():
+    songs, midi = load("songs"), pytest.importorskip("pretty_midi")
+    played = part([60] * 10)
+    played.control_changes = [midi.ControlChange(7, 40, 1.0), midi.ControlChange(7, 90, 8.5)]
+    cut = songs.cut_part(played, start_s=5.0, seconds=2.0, stretch=1.0, transpose=0)
+    assert [(c.number, c.value, c.time) for c in cut.control_changes] == [(7, 40, 0.0)]
+
+
+def test_a_rest_silences_only_its_time():
+    songs = load("songs")
+    rested = songs.silence([part([60] * 10)], 2.5, 5.5)
+    assert [(n.start, n.end) for n in rested[0].notes][2:4] == [(2.0, 2.5), (6.0, 7.0)]
+
+
+def test_parts_are_sorted_by_channel_and_programme():
+    songs, midi = load("songs"), pytest.importorskip("pretty_midi")
+    file = midi.PrettyMIDI()
+    file.instruments = [part([36] * 40, is_drum=True), part([40] * 40, program=33), part([60] * 40, program=52)]
+    song = songs.sort_parts("s", file)
+    assert song.complete()
+    assert [p.program for p in song.other] == [songs.STRINGS]  # a sampled choir does not sing
+    assert [p.program for p in song.bass] == [33]
+
+
+# --- melody --------------------------------------------------------------------------------------------------
+
+
+def test_a_walk_stays_on_the_scale_in_range_and_in_time():
+    melody = load("melody")
+    scale = [60, 62, 64, 65, 67, 69, 71]
+    notes = melody.walk_melody([part(scale, 5.0)], np.arange(0, 35, 0.5), 35.0, np.random.default_rng(0))
+    assert len(notes) > 10
+    assert {note.pitch % 12 for note in notes} <= {pitch % 12 for pitch in scale}
+    assert all(melody.LOWEST <= note.pitch <= melody.HIGHEST for note in notes)
+    assert all(a.end_s <= b.start_s + 1e-9 for a, b in zip(notes, notes[1:], strict=False))
+    assert notes[-1].end_s <= 35.0
+    assert len(melody.phrases(notes)) > 1  # there are rests
+
+
+def test_the_same_seed_walks_the_same_way():
+    melody = load("melody")
+
+    def walk(seed):
+        return melody.walk_melody([part([60, 64, 67], 9.0)], np.arange(0, 30, 0.6), 30.0, np.random.default_rng(seed))
+
+    assert walk(1) == walk(1) != walk(2)
+
+
+def test_a_song_without_harmony_or_beats_still_gets_a_melody():
+    melody = load("melody")
+    assert melody.walk_melody([], np.zeros(0), 20.0, np.random.default_rng(0))
+
+
+def test_a_lead_becomes_one_line():
+    melody = load("melody")
+    chord = part([60, 64], seconds=1.0)
+    chord.notes[1].start, chord.notes[1].end = 0.0, 1.0
+    assert [note.pitch for note in melody.lead_melody(chord)] == [64]
+
+
+def test_long_phrases_take_breath_and_thinning_keeps_one():
+    melody = load("melody")
+    notes = melody.lead_melody(part([60] * 30, seconds=1.0))
+    parts = melody.phrases(notes)
+    assert max(p[-1].end_s - p[0].start_s for p in parts) <= melody.LONGEST_PHRASE_S
+    thinned = melody.thin(notes, 30.0, 0.5, np.random.default_rng(0))
+    assert 0 < sum(n.end_s - n.start_s for n in thinned) <= 15.0
+    assert melody.thin(notes, 30.0, 0.0, np.random.default_rng(0))
+
+
+# --- effects -------------------------------------------------------------------------------------------------
+
+
+def tone(dbfs, seconds=4.0):
+    """Return a stereo sine of a given RMS."""
+    time_T = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    return np.tile(np.sqrt(2) * 10 ** (dbfs / 20) * np.sin(2 * np.pi * 441 * time_T), (2, 1)).astype(np.float32)
+
+
+def test_rests_do_not_count_for_the_level():
+    effects = load("effects")
+    sparse = tone(-20.0, 6.0)
+    sparse[:, 2 * RATE_HZ :] = 0
+    assert 20 * np.log10(effects.active_rms(sparse)) == pytest.approx(-20.0, abs=0.01)
+    assert effects.active_rms(np.zeros((2, RATE_HZ))) == 0.0
+
+
+def test_stems_are_brought_to_their_levels():
+    effects = load("effects")
+    levels_db = {"drums": -24.0, "bass": -22.0, "other": -28.0, "vocals": -25.0}
+    stems = np.stack([tone(level) for level in (-3.0, -50.0, -12.0, -30.0)])
+    balanced = effects.balance(stems, levels_db)
+    for level, stem in zip(levels_db.values(), balanced, strict=True):
+        assert 20 * np.log10(effects.active_rms(stem[:, RATE_HZ:])) == pytest.approx(level, abs=0.1)
+
+
+def test_the_mix_does_not_clip_and_silence_stays_silent():
+    effects = load("effects")
+    stems = np.stack([tone(-5.0), tone(-5.0), tone(-5.0), np.zeros_like(tone(0.0))])
+    balanced = effects.balance(stems, dict.fromkeys(effects.SOURCES, -6.0))
+    assert np.abs(balanced.sum(axis=0)).max() <= effects.PEAK + 1e-4
+    assert not balanced[3].any()
+
+
+# --- voices and guitars --------------------------------------------------------------------------------------
+
+
+def test_syllables_are_the_voiced_runs_with_their_consonants():
+    voices = load("voices")
+    voiced_K = np.zeros(300, bool)
+    voiced_K[40:80] = True  # a syllable
+    voiced_K[100:105] = True  # too short
+    voiced_K[150:290] = True  # longer than a syllable: its beginning
+    spans = voices.syllable_spans(voiced_K)
+    assert spans[0] == (40 - voices.ONSET_K, 40, 80, 80 + voices.CODA_K)
+    assert spans[1][1:] == (150, 150 + voices.VOWEL_K, 150 + voices.VOWEL_K)
+    assert voices.syllable_spans(np.zeros(50, bool)) == []
+
+
+def test_a_melody_moves_by_octaves_into_the_range_of_the_voice():
+    singing, melody = load("singing"), load("melody")
+    notes = [melody.SungNote(0.0, 1.0, 69)]
+    assert singing.fit_octave(notes, 440.0) == 0
+    assert singing.fit_octave(notes, 110.0) == -24
+
+
+def test_a_stretched_syllable_covers_its_note_exactly():
+    singing, voices, melody = load("singing"), load("voices"), load("melody")
+    syllable = voices.Syllable(np.zeros((60, 3), np.float16), np.zeros((60, 1)), np.ones(60, bool), 20, 50)
+    frames_k, first = singing.place(syllable, melody.SungNote(1.0, 2.0, 60), melisma=False)
+    assert first == 200 - 20  # the consonant comes before the beat
+    assert len(frames_k) == 20 + 200 + 10
+    assert frames_k.min() >= 0 and frames_k.max() <= 59
+
+
+def test_a_guitar_survives_its_text_form():
+    guitars = load("guitars")
+    assert guitars.Guitar.parse(str(guitars.Guitar("War of freedom", 12.5))) == guitars.Guitar("War of freedom", 12.5)
+    assert guitars.Guitar.parse("TimGM6mb") is None
+
+
+def test_a_recipe_can_be_drawn_again_and_written_down():
+    recipe, songs = load("recipe"), load("songs")
+    drums, bass, other = part([36] * 90, is_drum=True), part([40] * 90, program=33), part([60, 64, 67] * 30)
+    song = songs.Song("s", 90.0, np.arange(0, 90, 0.5), [drums], [bass], [other])
+    first, again = (recipe.draw_recipe("s-0", song, "train", ["kl_en", "kl_de"], 40.0, 7) for _ in range(2))
+    assert first == again
+    assert recipe.Recipe(**json.loads(json.dumps(first.__dict__))) == first
+    score = recipe.write_score(first, song)
+    assert score.drums and score.bass and score.other and score.vocals
