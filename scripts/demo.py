@@ -48,9 +48,8 @@ def show(active_SxT: np.ndarray, elapsed_s: float) -> None:
     """Print how loud each stem is where its source is silent, before and after."""
     print(f"\n{'stem':10}{'annotated silent':>18}{'level there, before':>22}{'after P-L3:M':>15}")
     for source, active_T in zip(SOURCES, active_SxT, strict=True):
-        levels = [silent_level_db(OUT / run / f"{source}.wav", ~active_T) for run in ("before", "after")]
-        silent_s = (~active_T).sum() / RATE_HZ
-        print(f"{source:10}{silent_s:16.1f} s" + "".join(f"{level:>{w}.1f} dB" for level, w in zip(levels, (19, 12), strict=True)))
+        before, after = (silent_level_db(OUT / run / f"{source}.wav", ~active_T) for run in ("before", "after"))
+        print(f"{source:10}{(~active_T).sum() / RATE_HZ:16.1f} s{before:19.1f} dB{after:12.1f} dB")
     losses = json.loads((OUT / "after" / "record.json").read_text())["adaptation"]["losses"]
     print(f"\nloss of eq. (1): {losses[0]['total']:.4f} in the first epoch, {losses[-1]['total']:.4f} in the last")
     print(f"two runs in {elapsed_s:.0f} s; results in {OUT}")

@@ -108,6 +108,21 @@ def test_the_same_run_twice_gives_the_same_stems(song, small):
     np.testing.assert_array_equal(soundfile.read(song.parent / "out" / "drums.wav")[0], first)
 
 
+def test_a_delta_gives_the_same_stems_again_and_fits_its_own_weights_only(song, small, tmp_path, capsys):
+    assert separate(song, small, "--learning-rate", "1e-3") == 0
+    adapted = soundfile.read(song.parent / "out" / "drums.wav")[0]
+    (song.parent / "out" / "adapted.delta.safetensors").rename(tmp_path / "delta.safetensors")
+    assert separate(song, small, "--delta", tmp_path / "delta.safetensors") == 0
+    np.testing.assert_array_equal(soundfile.read(song.parent / "out" / "drums.wav")[0], adapted)
+    assert not (song.parent / "out" / "adapted.delta.safetensors").exists()
+
+    base = published.load(small)
+    base.params["mask"]["kernel"][0, 0] += 1
+    weights.save(base, tmp_path / "other.safetensors")
+    message = refused(capsys, separate(song, tmp_path / "other.safetensors", "--delta", tmp_path / "delta.safetensors"))
+    assert "delta.safetensors: base weights" in message
+
+
 def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert separate(song, small, "--preset", "reference", "--pitch-shifts", "0", "--shifts", "1", "--hop-s", "0.5") == 0
     settings = json.loads((song.parent / "out" / "record.json").read_text())["settings"]

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -202,9 +202,9 @@ def _adapt(
     return _results(state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s))
 
 
-def unadapted() -> AdaptationResult:
-    """Return the result of a strategy that tunes nothing, B0."""
-    return AdaptationResult({}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
+def unadapted(tuned: Params | None = None) -> AdaptationResult:
+    """Return the result of adapting nothing: that of strategy B0, or of weights that were tuned before."""
+    return AdaptationResult(tuned or {}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
 
 
 def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timing) -> list[AdaptationResult]:
@@ -215,7 +215,7 @@ def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timi
     results = []
     for i in range(n_lanes):
         lane = jax.tree.map(lambda leaf: leaf[i], state) if np.ndim(state.alive) else state  # noqa: B023
-        tuned = lane.tuned.fast if lane.alive else lane.good
+        tuned: Any = lane.tuned.fast if lane.alive else lane.good
         stopped_at = None if lane.alive else divmod(int(lane.steps), int(n_steps[i]))
         losses_ExIx3 = losses_WxExIx3[i, :, : n_steps[i]]
         results.append(AdaptationResult(tuned, losses_ExIx3, stopped_at, timing, device.describe()))

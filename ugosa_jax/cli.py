@@ -32,6 +32,8 @@ class Separate:
     """What holds where the annotation says nothing of a source it names; silent if it only lists active times."""
     weights: str = "tasnet"
     """Name (see `ugosa-jax weights list`) or file of the network to start from."""
+    delta: Path | None = None
+    """Tuned layers that an earlier run wrote: the song is separated with them and nothing is adapted."""
     preset: Literal["paper", "reference"] = "paper"
     """Where the settings below start from: the paper's text, or the defaults of its code."""
     out: Path | None = None

@@ -13,6 +13,7 @@ from ugosa_jax.audio import Audio
 from ugosa_jax.cli import Separate
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.strategy import Strategy
 from ugosa_jax.weights import Checkpoint
 
 
@@ -24,14 +25,17 @@ def separate(args: Separate) -> int:
     """
     device.keep_compiled_programs()
     base = published.load(args.weights)
-    plan = strategy.parse(args.adapt.strategy, base.config)
+    plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.config)
     mixture = audio.read(args.song)
     _, notes = audio.to_model(mixture, base.config.sample_rate_hz, base.config.C)
     labels = read_labels(args, base, needed=plan.loss == "P")
     annotation.check_against(labels, mixture.duration_s)
-    print_inputs(args, mixture, notes, labels, base)
+    print_inputs(args, mixture, notes, labels, base, plan)
 
-    result = adapt_with_progress(base, mixture, labels, args.adapt) if plan.tuned else adapt.unadapted()
+    if plan.tuned:
+        result = adapt_with_progress(base, mixture, labels, args.adapt)
+    else:
+        result = adapt.unadapted(weights.load_delta(args.delta, base) if args.delta else None)
     stems = separate_with_progress(args, base, mixture, labels, result)
     out = args.out or Path("separated") / args.song.stem
     with files.folder_when_done(out) as folder:
@@ -42,6 +46,7 @@ def separate(args: Separate) -> int:
             "song": record.describe_song(args.song, mixture, notes),
             "annotation": record.describe_annotation(args.annotation, labels, mixture.duration_s),
             "weights": record.describe_weights(base),
+            "delta": args.delta and {"file": args.delta.name, "sha256": files.sha256_of(args.delta)},
             "settings": {"adapt": dataclasses.asdict(args.adapt), "separate": dataclasses.asdict(args.separate)},
             "adaptation": record.describe_adaptation(result),
             "outputs": outputs,
@@ -102,7 +107,9 @@ def write_stems(folder: Path, stems: dict[str, np.ndarray], rate_hz: int, encodi
     return outputs
 
 
-def print_inputs(args: Separate, mixture: Audio, notes: list[str], labels: Annotation, base: Checkpoint) -> None:
+def print_inputs(
+    args: Separate, mixture: Audio, notes: list[str], labels: Annotation, base: Checkpoint, plan: Strategy
+) -> None:
     """Say what was understood, before the work begins."""
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *notes])
@@ -110,9 +117,10 @@ def print_inputs(args: Separate, mixture: Audio, notes: list[str], labels: Annot
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
-    if args.adapt.strategy.startswith("P") and not any(silent_s.values()):
+    if plan.loss == "P" and not any(silent_s.values()):
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
-    print(f"weights    {args.weights} ({base.fingerprint[:16]}), strategy {args.adapt.strategy}, λ {args.adapt.lam:g}")
+    how = f"with {args.delta}" if args.delta else f"strategy {plan.name}, λ {args.adapt.lam:g}"
+    print(f"weights    {args.weights} ({base.fingerprint[:16]}), {how}")
     print(f"device     {device.describe()}")
 
 
@@ -128,7 +136,7 @@ def print_outcome(out: Path, outputs: dict[str, dict], result: AdaptationResult)
     if result.stopped_at is not None:
         epoch, step = result.stopped_at
         print(
-            f"warning: the loss was not finite in epoch {epoch + 1}, step {step + 1}; the weights before it were "
-            "used. A lower --learning-rate may help."
+            f"warning: the loss was not finite in epoch {epoch + 1}, step {step + 1}; the last good "
+            "weights were used. A lower --learning-rate may help."
         )
     print(f"written    {out}")
