@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from ugosa_jax import adapt, demucs, loss, model, strategy
+from ugosa_jax import adapt, demucs, lane, loss, model, strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.ranger import fast, ranger
@@ -149,9 +149,9 @@ def test_lanes_equal_runs_of_their_own(tiny):
     lam, rate = [0.0, 1.0, 100.0], [1e-2, 1e-3, 1e-2]
     shared = adapt.adapt_lanes(TINY, tiny, songs[1], SETTINGS, lam=lam, learning_rate=rate)
     apart = adapt.adapt_lanes(TINY, tiny, songs, SETTINGS, lam=lam, learning_rate=rate)
-    for lane in range(3):
-        settings = AdaptConfig("P-L2:M", epochs=2, lam=lam[lane], learning_rate=rate[lane])
-        for result, song in ((shared[lane], songs[1]), (apart[lane], songs[lane])):
+    for i in range(3):
+        settings = AdaptConfig("P-L2:M", epochs=2, lam=lam[i], learning_rate=rate[i])
+        for result, song in ((shared[i], songs[1]), (apart[i], songs[i])):
             alone = adapt.adapt(TINY, tiny, song, settings)
             # A batched matmul may add in another order than a single one; steps are of order 1e-2.
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, alone.tuned)
@@ -175,12 +175,12 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
     @jax.jit
     @chex.assert_max_traces(n=1)
     def run(*arguments):
-        return adapt.adapt_epoch(program, *arguments)
+        return lane.adapt_epoch(program, *arguments)
 
     for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
-        lane = adapt.lane_of(noise(n, seed), lam, rate)
-        hidden = adapt.hidden_lanes(program, None, tiny, lane)
-        run(frozen, hidden, lane, adapt.start_lanes(program, None, tuned))
+        inputs = adapt.lane_of(noise(n, seed), lam, rate)
+        hidden = adapt.hidden_lanes(program, None, tiny, inputs)
+        run(frozen, hidden, inputs, adapt.start_lanes(program, None, tuned))
     before = adapt.epoch_lanes._cache_size()
     for seed, lam in enumerate((0.0, 1.0, 1e4)):
         adapt.adapt(
@@ -241,6 +241,6 @@ def test_lanes_that_do_not_match_are_refused(tiny):
 def test_ranger_in_the_loop_is_the_ranger_of_its_own_tests(tiny):
     """The state starts from `ranger(0.0)`: nothing in it may depend on the learning rate."""
     program = adapt.plan_program(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
-    start = adapt.start(program, tiny).optimizer
+    start = lane.start(program, tiny).optimizer
     other = ranger(1e-2).init(optax.LookaheadParams.init_synced(tiny))
     jax.tree.map(np.testing.assert_array_equal, start, other)

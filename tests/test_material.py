@@ -260,3 +260,27 @@ def test_a_recipe_can_be_drawn_again_and_written_down():
     assert recipe.Recipe(**json.loads(json.dumps(first.__dict__))) == first
     score = recipe.write_score(first, song)
     assert score.drums and score.bass and score.other and score.vocals
+
+
+# --- record of the test songs --------------------------------------------------------------------------------
+
+
+def test_the_record_holds_the_test_songs_and_what_they_are_made_of():
+    split = load("split")
+    record = json.loads((MATERIAL / "minimus_test.json").read_text())
+    assert {song["song"] for song in record["songs"]} == split.TEST_SONGS
+    for song in record["songs"]:
+        assert song["seconds"] >= 40
+        assert split.side_of_speaker(song["speaker"]) == "test"
+        assert {song["drum_bank"], song["bass_bank"], song["other_bank"]} <= set(split.BANKS["test"])
+    assert all(package["licence"] and package["version"] for package in record["packages"])
+
+
+def test_a_song_is_compared_by_recipe_hash_and_level():
+    verify = load("verify")
+    recorded = {"name": "a", "seed": 1, "sha256": "x", "dbfs": {"mix": -15.6, "peak": 0.9}}
+    assert verify.compare(recorded, dict(recorded)) == "same"
+    assert verify.compare(recorded, recorded | {"sha256": "y"}) == "close"
+    assert verify.compare(recorded, recorded | {"sha256": "y", "dbfs": {"mix": -12.0, "peak": 0.9}}) == "different"
+    assert verify.compare(recorded, recorded | {"seed": 2}) == "different"
+    assert verify.compare(recorded, None) == "missing"

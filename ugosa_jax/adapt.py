@@ -1,71 +1,33 @@
-"""One-shot adaptation: the tuned stages of a network are trained on one song, guided by its activations.
+"""Adaptation of a network to one song, or of many lanes side by side in one compiled program.
 
-`adapt_epoch` is the algorithm, written for one lane: one song with its λ and learning rate. `adapt_lanes` compiles it
-once and runs it for one lane, or side by side for many.
-
-The stages before the first tuned one never change, so their output for a segment (`hidden`) is computed once and kept.
-The loop trains on from there. Only tuned leaves are differentiated and have optimizer state.
+A lane is one song with its λ and learning rate; `ugosa_jax.lane` holds the algorithm, written for one. Here it is
+compiled, given lanes with `jax.vmap`, run epoch by epoch and timed.
 """
 
 import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from ugosa_jax import device, loss, model, strategy
+from ugosa_jax import device, lane, model, strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.lane import Lane, Program, State
 from ugosa_jax.model import Params
-from ugosa_jax.ranger import ranger
 from ugosa_jax.segments import Segments
 
 OnEpoch = Callable[[int, np.ndarray], None]
-
-
-@dataclasses.dataclass(frozen=True)
-class Program:
-    """Everything that a compiled program depends on beside the shapes of its arrays."""
-
-    model: ModelConfig
-    since: str
-    features: str
-    centralise_gradients: bool
-
-
-class Lane(NamedTuple):
-    """What may differ from lane to lane. All are arrays, so that no value of them compiles anything anew."""
-
-    mix_GxVxCxT: jax.Array
-    active_GxSxT: jax.Array
-    n_segments: jax.Array
-    lam: jax.Array
-    learning_rate: jax.Array
 
 
 Axes = Lane | None
 """Which fields of the lanes have a lane axis (0 or None each); None altogether for one lane without such an axis."""
 _SHARED_SONG: Axes = Lane(None, None, None, 0, 0)  # pyright: ignore[reportArgumentType]
 _OWN_SONGS: Axes = Lane(0, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
-
-
-class State(NamedTuple):
-    """What a step changes.
-
-    `good` are the last weights that gave a finite loss. A lane that met a number that is not finite is not alive any
-    more and stays as it is.
-    """
-
-    tuned: optax.LookaheadParams
-    good: Params
-    optimizer: optax.OptState
-    steps: jax.Array
-    alive: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,89 +176,21 @@ def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timi
     n_steps = np.broadcast_to(np.asarray(lanes.n_segments), n_lanes) * n_variants
     results = []
     for i in range(n_lanes):
-        lane = jax.tree.map(lambda leaf: leaf[i], state) if np.ndim(state.alive) else state  # noqa: B023
-        tuned: Any = lane.tuned.fast if lane.alive else lane.good
-        stopped_at = None if lane.alive else divmod(int(lane.steps), int(n_steps[i]))
+        own = jax.tree.map(lambda leaf: leaf[i], state) if np.ndim(state.alive) else state  # noqa: B023
+        tuned: Any = own.tuned.fast if own.alive else own.good
+        stopped_at = None if own.alive else divmod(int(own.steps), int(n_steps[i]))
         losses_ExIx3 = losses_WxExIx3[i, :, : n_steps[i]]
         results.append(AdaptationResult(tuned, losses_ExIx3, stopped_at, timing, device.describe()))
     return results
 
 
-def adapt_epoch(
-    program: Program, frozen: Params, hidden_GxVxKxB: jax.Array | None, lane: Lane, state: State
-) -> tuple[State, jax.Array]:
-    """Take one step on each segment of a song, in time order, each variant of it in turn.
-
-    Returns:
-      The new state, and the losses of each step [total, reconstruction, activation]; NaN where no step was taken.
-    """
-    G, V = lane.mix_GxVxCxT.shape[:2]
-    optimizer = ranger(lane.learning_rate, centralise=program.centralise_gradients)
-
-    def step(i, carry):
-        state, losses_Ix3 = carry
-        g, v = i // V, i % V
-        mix_CxT = lane.mix_GxVxCxT[g, v]
-        if hidden_GxVxKxB is None:
-            net = model.bind(program.model, strategy.merge(state.tuned.fast, frozen))
-            hidden_KxB = net.prefix(mix_CxT, program.since)
-        else:
-            hidden_KxB = hidden_GxVxKxB[g, v].astype(mix_CxT.dtype)
-
-        def objective(tuned):
-            net = model.bind(program.model, strategy.merge(tuned, frozen))
-            est_SxCxT = net.suffix(mix_CxT, hidden_KxB, program.since)
-            terms = loss.loss_terms(est_SxCxT, mix_CxT, lane.active_GxSxT[g])
-            return loss.total(terms, lane.lam), terms
-
-        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
-        is_finite = functools.reduce(
-            jnp.logical_and, [jnp.isfinite(x).all() for x in jax.tree.leaves((value, gradient))]
-        )
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
-        tuned = optax.apply_updates(state.tuned, updates)
-        stepped = State(tuned, state.tuned.fast, optimizer_state, state.steps + 1, state.alive)  # pyright: ignore[reportArgumentType]
-        alive = state.alive & is_finite
-        state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)
-        losses = jnp.stack([value, *terms])
-        return state._replace(alive=alive), losses_Ix3.at[i].set(jnp.where(alive, losses, jnp.nan))
-
-    losses_Ix3 = jnp.full((G * V, 3), jnp.nan, lane.mix_GxVxCxT.dtype)
-    # The number of steps is data: a song shorter than its bucket runs fewer of them, and lanes that are done early
-    # keep their state while the others go on.
-    return jax.lax.fori_loop(0, lane.n_segments * V, step, (state, losses_Ix3))
-
-
-def hidden_song(program: Program, params: Params, lane: Lane) -> jax.Array | None:
-    """Return hidden_GxVxKxB, what the frozen stages make of each segment; None if it is to be computed in each step."""
-    if program.features == "recompute":
-        return None
-    G, V, _, T = lane.mix_GxVxCxT.shape
-    net = model.bind(program.model, params)
-    shape = (G, V, model.frames_in(T, program.model), program.model.B)
-
-    def fill(i, hidden):
-        hidden_KxB = net.prefix(lane.mix_GxVxCxT[i // V, i % V], program.since)
-        return hidden.at[i // V, i % V].set(hidden_KxB.astype(hidden.dtype))
-
-    dtype = jnp.bfloat16 if program.features == "bfloat16" else lane.mix_GxVxCxT.dtype
-    return jax.lax.fori_loop(0, lane.n_segments * V, fill, jnp.zeros(shape, dtype))
-
-
-def start(program: Program, tuned: Params) -> State:
-    """Return the state before the first step."""
-    synced = optax.LookaheadParams.init_synced(tuned)
-    optimizer = ranger(0.0, centralise=program.centralise_gradients)
-    return State(synced, tuned, optimizer.init(synced), jnp.zeros([], jnp.int32), jnp.array(True))
-
-
-# The functions above, compiled for one lane (`axes` is None) or vmapped over many.
+# `ugosa_jax.lane`, compiled for one lane (`axes` is None) or vmapped over many.
 
 
 @functools.partial(jax.jit, static_argnames=("program", "axes"))
 def hidden_lanes(program: Program, axes: Axes, params: Params, lanes: Lane) -> jax.Array | None:
     """Run `hidden_song` once for a song that all lanes share, else once a lane."""
-    run = functools.partial(hidden_song, program)
+    run = functools.partial(lane.hidden_song, program)
     return jax.vmap(run, in_axes=(None, axes))(params, lanes) if songs_differ(axes) else run(params, lanes)
 
 
@@ -305,7 +199,7 @@ def epoch_lanes(
     program: Program, axes: Axes, frozen: Params, hidden: jax.Array | None, lanes: Lane, state: State
 ) -> tuple[State, jax.Array]:
     """Run `adapt_epoch` in every lane."""
-    run = functools.partial(adapt_epoch, program)
+    run = functools.partial(lane.adapt_epoch, program)
     if axes is not None:
         run = jax.vmap(run, in_axes=(None, 0 if songs_differ(axes) else None, axes, 0))
     return run(frozen, hidden, lanes, state)
@@ -314,7 +208,7 @@ def epoch_lanes(
 @functools.partial(jax.jit, static_argnames=("program", "n_lanes"))
 def start_lanes(program: Program, n_lanes: int | None, tuned: Params) -> State:
     """Return the same first state for every lane, or for the only one if `n_lanes` is None."""
-    state = start(program, tuned)
+    state = lane.start(program, tuned)
     if n_lanes is None:
         return state
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n_lanes, *leaf.shape)), state)
