@@ -26,4 +26,4 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) separated
+	rm -rf $(VENV) separated/demo

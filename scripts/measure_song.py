@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax import adapt, device, model, published, segments, separate, strategy
+from ugosa_jax import adapt, device, memory, model, published, segments, separate, strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
 
 
@@ -50,7 +50,9 @@ def measure(args: argparse.Namespace) -> list[dict]:
     rows = [row("set-up", 0.0)]
 
     song = segments.cut(mix_CxT, active_SxT, settings, config)
-    print(f"{song.n} segments; plan: {adapt.memory_plan(config, song, settings)}", flush=True)
+    shape = song.mix_GxVxCxT.shape
+    estimate = memory.estimate(memory.plan(config, shape, settings), shape)
+    print(f"{song.n} segments; estimated bytes: {estimate}", flush=True)
     result = adapt.adapt(config, params, song, settings)
     timing = result.timing
     rows += [

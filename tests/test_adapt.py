@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from conftest import DATA
 
-from ugosa_jax import adapt, demucs, lane, loss, model, strategy
+from ugosa_jax import adapt, demucs, lane, loss, memory, model, strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.ranger import fast, ranger
@@ -42,18 +43,18 @@ def tiny():
     return model.init(TINY, seed=1)
 
 
-def golden_song(z, baseline, dtype):
+def golden_song(z, dtype):
     length = int(z["segment_samples"])
     mix_GxVxCxT = z["mix"].reshape(2, 4, length).swapaxes(0, 1)[:, None].astype(dtype)
     active_GxSxT = np.repeat(z["activations"].T[..., None], length, -1)
-    return Segments(mix_GxVxCxT, np.ones_like(active_GxSxT) if baseline else active_GxSxT, 4)
+    return Segments(mix_GxVxCxT, active_GxSxT, 4)
 
 
 @pytest.mark.parametrize("run", RUNS)
 def test_reference_runs(config, params, golden, run):
     z = golden("adaptation")
-    result = adapt.adapt(config, params, golden_song(z, run.startswith("B"), np.float32), RUNS[run])
-    check_run(result, z, run, config, losses_rtol=3e-6, weights_atol=3e-7)
+    result = adapt.adapt(config, params, golden_song(z, np.float32), RUNS[run])
+    check_run(result, z, run, config)
 
 
 @pytest.mark.slow
@@ -62,12 +63,15 @@ def test_reference_runs_in_double_precision(config, params64, golden, run):
     """The stored runs are in single precision: nearer than its rounding the double one cannot come."""
     z = golden("adaptation")
     with jax.enable_x64(True):
-        result = adapt.adapt(config, params64, golden_song(z, run.startswith("B"), np.float64), RUNS[run])
-    check_run(result, z, run, config, losses_rtol=3e-6, weights_atol=3e-7)
+        result = adapt.adapt(config, params64, golden_song(z, np.float64), RUNS[run])
+    check_run(result, z, run, config)
 
 
-def check_run(result, z, run, config, losses_rtol, weights_atol):
-    """Weights are of order 1 and move by 6e-6 (lr 1e-5) to 6e-3 in a run: the tolerance is a few roundings."""
+def check_run(result, z, run, config):
+    """Losses to a few roundings. The largest weights are near 1, where single precision steps by 1.2e-7: weights may
+    differ by two such steps (in a run they move by 5e-4, or by 6e-6 at learning rate 1e-5), and their displacement as a
+    whole by half a percent at most."""
+    losses_rtol, weights_atol = 3e-6, 2.4e-7
     losses = z[f"{run}/losses"]
     got = result.losses_ExIx3.reshape(losses.shape)
     np.testing.assert_allclose(got[:, 1], losses[:, 1], rtol=losses_rtol)
@@ -81,9 +85,14 @@ def check_run(result, z, run, config, losses_rtol, weights_atol):
     rows = {path: row for path, row in demucs.table(config).items() if row.name in final}
     tuned = {".".join(k.key for k in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(result.tuned)}
     assert set(rows) == set(tuned)
+    start = np.load(DATA / "state.npz")
+    off, moved = [], []
     for path, row in rows.items():
         value = tuned[path].T.reshape(row.shape)
         np.testing.assert_allclose(value, final[row.name], rtol=0, atol=weights_atol, err_msg=path)
+        off.append(np.sum((value - final[row.name]) ** 2))
+        moved.append(np.sum((final[row.name] - start[row.name]) ** 2))
+    assert sum(off) < (0.005**2) * sum(moved)
 
 
 def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
@@ -112,16 +121,33 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
     tuned, frozen = strategy.split(weights.fast, labels)
     jax.tree.map(np.testing.assert_array_equal, frozen, strategy.split(tiny, labels)[1])
     result = adapt.adapt(TINY, tiny, song, SETTINGS)
-    # Two programs of the same sums: XLA may fuse them differently. Six steps of 1e-2 move the weights by 1e-2.
+    # Two programs of the same sums: XLA may fuse them differently. Six steps move the weights by up to 3e-3.
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, tuned)
 
 
-def test_everything_but_the_tuned_leaves_is_as_before(tiny):
+def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
     result = adapt.adapt(TINY, tiny, noise(), SETTINGS)
     assert set(result.tuned) == {"repeat3", "mask"}
     start, _ = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), result.tuned, start)
     assert all(0 < distance < 1 for distance in jax.tree.leaves(moved))
+
+
+def test_the_baseline_ignores_annotation_and_lambda(tiny):
+    song = noise()
+    everything_active = Segments(song.mix_GxVxCxT, np.ones_like(song.active_GxSxT), song.n)
+    baseline = adapt.adapt(TINY, tiny, song, AdaptConfig("B-L2:M", epochs=2, learning_rate=1e-2, lam=7.0))
+    plain = adapt.adapt(TINY, tiny, everything_active, AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, lam=0.0))
+    jax.tree.map(np.testing.assert_array_equal, baseline.tuned, plain.tuned)
+    np.testing.assert_array_equal(baseline.losses_ExIx3, plain.losses_ExIx3)
+
+
+def test_a_last_step_into_infinity_is_not_kept(tiny):
+    """One step, a finite loss, and then weights that are not: the step is not taken."""
+    song = noise(n=1, bucket=1)
+    result = adapt.adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
+    assert result.stopped_at == (0, 0)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.tuned))
 
 
 def test_b0_changes_nothing(tiny):
@@ -153,7 +179,7 @@ def test_lanes_equal_runs_of_their_own(tiny):
         settings = AdaptConfig("P-L2:M", epochs=2, lam=lam[i], learning_rate=rate[i])
         for result, song in ((shared[i], songs[1]), (apart[i], songs[i])):
             alone = adapt.adapt(TINY, tiny, song, settings)
-            # A batched matmul may add in another order than a single one; steps are of order 1e-2.
+            # A batched matmul may add in another order than a single one; weights move by 3e-3.
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, alone.tuned)
             np.testing.assert_allclose(result.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
 
@@ -169,7 +195,7 @@ def test_a_lane_does_not_depend_on_its_neighbours(tiny):
 
 def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
     chex.clear_trace_counter()
-    program = adapt.plan_program(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
+    program = memory.plan(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
     tuned, frozen = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
 
     @jax.jit
@@ -181,12 +207,13 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
         inputs = adapt.lane_of(noise(n, seed), lam, rate)
         hidden = adapt.hidden_lanes(program, None, tiny, inputs)
         run(frozen, hidden, inputs, adapt.start_lanes(program, None, tuned))
+    adapt.adapt(TINY, tiny, noise(), SETTINGS)
     before = adapt.epoch_lanes._cache_size()
     for seed, lam in enumerate((0.0, 1.0, 1e4)):
         adapt.adapt(
             TINY, tiny, noise(1 + seed, seed), AdaptConfig("P-L2:M", epochs=1, lam=lam, learning_rate=lam + 1e-3)
         )
-    assert adapt.epoch_lanes._cache_size() <= before + 1
+    assert adapt.epoch_lanes._cache_size() == before
 
 
 def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(tiny):
@@ -204,9 +231,9 @@ def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(t
     jax.tree.map(np.testing.assert_array_equal, stopped.tuned, good.tuned)
 
 
-@pytest.mark.parametrize(("features", "tolerance"), [("recompute", 2e-6), ("bfloat16", 5e-3)])
+@pytest.mark.parametrize(("features", "tolerance"), [("recompute", 2e-6), ("bfloat16", 3e-4)])
 def test_features_recomputed_or_kept_in_half_the_memory(tiny, features, tolerance):
-    """bfloat16 keeps 8 bits of what the frozen stages give; the weights move by some 1e-2."""
+    """bfloat16 keeps 8 bits of what the frozen stages give; the largest weight moves by 3e-3."""
     kept = adapt.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features="float32"))
     other = adapt.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features=features))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=tolerance), other.tuned, kept.tuned)
@@ -240,7 +267,7 @@ def test_lanes_that_do_not_match_are_refused(tiny):
 
 def test_ranger_in_the_loop_is_the_ranger_of_its_own_tests(tiny):
     """The state starts from `ranger(0.0)`: nothing in it may depend on the learning rate."""
-    program = adapt.plan_program(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
+    program = memory.plan(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
     start = lane.start(program, tiny).optimizer
     other = ranger(1e-2).init(optax.LookaheadParams.init_synced(tiny))
     jax.tree.map(np.testing.assert_array_equal, start, other)

@@ -45,7 +45,7 @@ def test_read_lossless(tmp_path, suffix):
     samples_CxT = np.round(noise(2) * 2**15) / 2**15
     soundfile.write(tmp_path / f"a song.{suffix}", samples_CxT.T, 48000, "PCM_16")
     song = audio.read(tmp_path / f"a song.{suffix}")
-    assert (song.rate_hz, song.name, song.n_channels, song.n_samples) == (48000, "a song", 2, 5000)
+    assert (song.rate_hz, song.name, song.n_channels, song.n_samples) == (48000, f"a song.{suffix}", 2, 5000)
     assert song.duration_s == 5000 / 48000
     assert song.samples_CxT.dtype == np.float32
     assert song.samples_CxT.flags.c_contiguous

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import soundfile
 
-from ugosa_jax import cli, demucs, files, published, weights
+from ugosa_jax import cli, config, demucs, files, model, published, weights
+from ugosa_jax.config import ModelConfig
 
 DATA = Path(__file__).parent / "data"
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -130,6 +132,8 @@ def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert settings["adapt"]["segment_s"] == 0.5
     assert settings["separate"]["overlap"] == 0
     assert settings["separate"]["shifts"] == 1
+    assert cli._preset(["--preset", "reference", "--preset=paper"]) == config.paper()
+    assert cli._preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == config.reference()
 
 
 def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):
@@ -138,6 +142,13 @@ def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsy
     record = json.loads((song.parent / "out" / "record.json").read_text())
     assert record["adaptation"]["stopped_at"] is not None
     assert np.isfinite(soundfile.read(song.parent / "out" / "drums.wav")[0]).all()
+
+
+def test_weights_that_end_absurd_are_an_error(song, small, capsys):
+    """One step only: its loss is finite, and what it leads to is found when the song is separated."""
+    message = refused(capsys, separate(song, small, "--learning-rate", "1e30", "--segment-s", "2"))
+    assert "not finite" in message
+    assert not (song.parent / "out").exists()
 
 
 BAD_SONGS = {
@@ -165,7 +176,7 @@ def test_bad_songs(song, small, capsys, case):
     elif content is not None:
         soundfile.write(song, content, 44100, subtype="FLOAT")
     message = refused(capsys, separate(song, small))
-    assert "song" in message
+    assert "song.wav" in message
     assert said in message
     assert not (song.parent / "out").exists()
 
@@ -216,8 +227,52 @@ def test_other_bad_input(song, small, capsys, tmp_path):
     assert "foreign" in refused(capsys, separate(song, tmp_path / "foreign.safetensors"))
     assert "P-L9:M" in refused(capsys, separate(song, small, "--strategy", "P-L9:M"))
     assert "overlap" in refused(capsys, separate(song, small, "--overlap", "1"))
-    assert "lam" in refused(capsys, separate(song, small, "--lam", "nan"))
+    for flag in ("--lam", "--learning-rate", "--segment-s", "--hop-s", "--chunk-s", "--fade-s"):
+        for value in ("nan", "inf", "-1"):
+            assert flag[2:].replace("-", "_") in refused(capsys, separate(song, small, flag, value))
+    assert "pitch_range" in refused(capsys, separate(song, small, "--pitch-range-semitones", "-5"))
     assert "blocker" in refused(capsys, separate(song, small, "--out", blocked(tmp_path)))
+
+
+def test_a_stem_never_replaces_the_song(song, small, capsys):
+    vocals = song.rename(song.parent / "vocals.wav")
+    before = vocals.read_bytes()
+    arguments = ["separate", str(vocals), "--strategy", "B0", "--weights", str(small), "--out", str(song.parent)]
+    assert "vocals.wav: would be overwritten" in refused(capsys, cli.main(arguments))
+    assert vocals.read_bytes() == before
+
+
+def test_a_folder_in_the_way_of_a_stem_leaves_nothing_behind(song, small, capsys):
+    (song.parent / "out" / "drums.wav").mkdir(parents=True)
+    assert "drums.wav: is a folder" in refused(capsys, separate(song, small, "--strategy", "B0"))
+    assert [path.name for path in (song.parent / "out").iterdir()] == ["drums.wav"]
+
+
+def test_an_older_delta_does_not_stay_beside_other_stems(song, small):
+    assert separate(song, small) == 0
+    assert (song.parent / "out" / "adapted.delta.safetensors").exists()
+    assert separate(song, small, "--strategy", "B0") == 0
+    assert not (song.parent / "out" / "adapted.delta.safetensors").exists()
+
+
+def test_annotated_as_playing_throughout_warns_that_there_is_nothing_to_learn(song, small, capsys):
+    song.with_suffix(".csv").write_text("".join(f"{a / 7},{b / 7},vocals\n" for a, b in ((0, 5), (5, 9), (9, 14))))
+    assert separate(song, small) == 0
+    assert "no silence to learn from" in capsys.readouterr().out
+
+
+def test_a_terminal_without_greek_letters(song, small):
+    done = run("separate", song, "--weights", small, "--strategy", "B0", "--out", song.parent / "out",
+               env={**os.environ, "PYTHONIOENCODING": "ascii"})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_mono_network(song, capsys, tmp_path):
+    mono = ModelConfig(N=8, B=5, H=7, X=1, R=2, C=1)
+    weights.save(weights.Checkpoint(mono, jax.tree.map(np.asarray, model.init(mono))), tmp_path / "mono.safetensors")
+    assert separate(song, tmp_path / "mono.safetensors", "--strategy", "P-L1:D") == 0
+    assert "mean of both channels" in capsys.readouterr().out
+    assert soundfile.info(song.parent / "out" / "bass.wav").channels == 2
 
 
 def blocked(folder):

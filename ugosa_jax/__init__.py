@@ -1,0 +1,3 @@
+"""User-guided one-shot adaptation of music source separation, in JAX."""
+
+__version__ = "0.1.0"

@@ -6,7 +6,6 @@ compiled, given lanes with `jax.vmap`, run epoch by epoch and timed.
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ugosa_jax import device, lane, model, strategy
+from ugosa_jax import device, lane, memory, strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.lane import Lane, Program, State
@@ -47,8 +46,8 @@ class AdaptationResult:
       tuned: the tuned leaves of the parameters, as numpy arrays; `strategy.merge` puts them into a network,
         `weights.save_delta` into a file.
       losses_ExIx3: total, reconstruction and activation loss of each epoch and step; NaN after a stop.
-      stopped_at: (epoch, step), from 0, where the loss or a gradient was not finite; `tuned` are then the last weights
-        that gave finite ones. None if all went well.
+      stopped_at: (epoch, step), from 0, where loss, gradient or new weights were not finite; `tuned` are then the last
+        weights that gave finite ones. None if all went well.
       timing: of the batch of lanes that this one ran in.
       device: what it ran on.
     """
@@ -144,7 +143,9 @@ def _adapt(
     plan = strategy.parse(settings.strategy, config)
     if not plan.tuned:
         return [unadapted()] * lanes.lam.size
-    program = plan_program(config, lanes.mix_GxVxCxT.shape, settings)
+    if plan.loss == "B":
+        lanes = lanes._replace(active_GxSxT=np.ones_like(lanes.active_GxSxT), lam=np.zeros_like(lanes.lam))
+    program = memory.plan(config, lanes.mix_GxVxCxT.shape, settings)
     lanes, params = jax.device_put((lanes, params))
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
 
@@ -217,37 +218,3 @@ def start_lanes(program: Program, n_lanes: int | None, tuned: Params) -> State:
 def songs_differ(axes: Axes) -> bool:
     """Tell whether every lane has a song of its own."""
     return axes is not None and axes.mix_GxVxCxT is not None
-
-
-def plan_program(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig) -> Program:
-    """Return the program for mixtures of a shape (…, C, T); whether features are kept depends on the free memory."""
-    since = strategy.parse(settings.strategy, config).since(config)
-    features = device.keep_or_recompute(settings.features, hidden_bytes(config, shape))
-    return Program(config, since, features, settings.centralise_gradients)
-
-
-def hidden_bytes(config: ModelConfig, shape: tuple[int, ...]) -> int:
-    """Return what keeping the frozen stages' output in float32 takes, for mixtures of this shape (…, C, T)."""
-    return 4 * math.prod(shape[:-2]) * model.frames_in(shape[-1], config) * config.B
-
-
-def step_bytes(program: Program, n_samples: int) -> int:
-    """Return about what a step takes for a segment of `n_samples`, as XLA's memory analysis counts it on CPU.
-
-    Seven arrays of [K, H] are kept for each block that the gradient passes through, and four of [K, S, N] behind.
-    """
-    config = program.model
-    n_blocks = config.X * sum(stage >= program.since for stage in model.repeats(config) if program.since != "mask")
-    floats_per_frame = 7.2 * n_blocks * config.H + 4 * config.S * config.N
-    return int(4 * model.frames_in(n_samples, config) * floats_per_frame)
-
-
-def memory_plan(config: ModelConfig, song: Segments, settings: AdaptConfig) -> str:
-    """Return in words what adapting to a song will take beside the program itself."""
-    program = plan_program(config, song.mix_GxVxCxT.shape, settings)
-    kept = 0 if program.features == "recompute" else hidden_bytes(config, song.mix_GxVxCxT.shape)
-    kept //= 2 if program.features == "bfloat16" else 1
-    own = song.mix_GxVxCxT.nbytes + song.active_GxSxT.nbytes
-    step = step_bytes(program, song.mix_GxVxCxT.shape[-1])
-    words = f"about {(kept + own + step) / 1e9:.1f} GB ({step / 1e9:.1f} a step, {own / 1e9:.1f} the song, "
-    return words + (f"{kept / 1e9:.1f} kept from the frozen stages)" if kept else "frozen stages recomputed)")

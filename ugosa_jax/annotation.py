@@ -227,7 +227,7 @@ def _silent_seconds_of(annotation: Annotation, source: str, duration_s: float) -
     for i in annotation.of(source):
         length_s = max(0.0, min(i.end_s, duration_s) - i.start_s)
         total_s += ((i.state == "silent") - outside) * length_s
-    return total_s
+    return max(0.0, total_s)
 
 
 def _contradiction(before: Interval, interval: Interval, path: str) -> InputError:

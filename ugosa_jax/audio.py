@@ -74,14 +74,14 @@ def read(path: str | Path) -> Audio:
             announced, rate_hz = sound.frames, sound.samplerate
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be read as sound ({error.error_string.strip()})") from error
-    except (MemoryError, ValueError) as error:
-        raise InputError(f"{path}: announces more sound than fits into the memory") from error
+    except (MemoryError, ValueError) as error:  # ValueError: numpy's, for arrays beyond all bounds, or of the name
+        raise InputError(f"{path}: cannot be read: a name that is not text, or more sound than memory") from error
     except TypeError as error:  # soundfile's way of saying that .raw files do not tell their format
         raise InputError(f"{path}: headerless sound; save it as .wav or .flac") from error
     if announced - len(samples_TxC) > SLACK_S * rate_hz:
         raise InputError(f"{path}: cut short: {len(samples_TxC)} of {announced} samples are there")
     _refuse_unusable(path, samples_TxC, rate_hz)
-    return Audio(np.ascontiguousarray(samples_TxC.T), rate_hz, path.stem)
+    return Audio(np.ascontiguousarray(samples_TxC.T), rate_hz, path.name)
 
 
 def to_model(audio: Audio, rate_hz: int, channels: int) -> tuple[np.ndarray, list[str]]:
@@ -114,10 +114,13 @@ def from_model(estimates_SxCxT: np.ndarray, song: Audio, rate_hz: int) -> np.nda
       rate_hz: the model's sample rate.
 
     Returns:
-      Float32 (S, C', T'): the song's number of samples exactly; one channel, the mean, if the song has one,
-      else two (a song with more comes back as the stereo it was mixed down to).
+      Float32 (S, C', T'), the estimates themselves where nothing has to be done: the song's number of samples
+      exactly; one channel, the mean, if the song has one, else two (a song with more comes back as the stereo it
+      was mixed down to).
     """
     shape = (len(estimates_SxCxT), min(song.n_channels, 2), song.n_samples)
+    if song.rate_hz == rate_hz and estimates_SxCxT.shape == shape:
+        return estimates_SxCxT
     stems_SxCxT = np.zeros(shape, np.float32)
     for stem_CxT, estimate_CxT in zip(stems_SxCxT, np.asarray(estimates_SxCxT), strict=True):
         if song.n_channels == 1:

@@ -4,16 +4,17 @@ JAX is imported by the commands that need it, not by this module: `ugosa-jax --h
 """
 
 import dataclasses
-import itertools
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
-from ugosa_jax import config
+from ugosa_jax import __version__, config
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 
@@ -33,7 +34,7 @@ class Separate:
     weights: str = "tasnet"
     """Name (see `ugosa-jax weights list`) or file of the network to start from."""
     delta: Path | None = None
-    """Tuned layers that an earlier run wrote: the song is separated with them and nothing is adapted."""
+    """Tuned layers that an earlier run wrote: the song is separated with them; nothing is adapted."""
     preset: Literal["paper", "reference"] = "paper"
     """Where the settings below start from: the paper's text, or the defaults of its code."""
     out: Path | None = None
@@ -61,6 +62,8 @@ class Convert:
         """Run the command; return its exit code."""
         from ugosa_jax import demucs, weights
 
+        if self.checkpoint.resolve() == self.out.resolve():
+            raise InputError(f"{self.out}: is the checkpoint itself; name another file to write")
         checkpoint = demucs.convert(self.checkpoint)
         weights.save(checkpoint, self.out)
         print(f"{self.out}: {checkpoint.fingerprint[:16]}")
@@ -68,7 +71,7 @@ class Convert:
 
 
 @dataclasses.dataclass(frozen=True)
-class List:
+class ListWeights:
     """List the weights that are known by name, and where they are."""
 
     def run(self) -> int:
@@ -121,21 +124,39 @@ class Download:
 class Weights:
     """Convert, list, show and download weights."""
 
-    do: OmitSubcommandPrefixes[
+    action: OmitSubcommandPrefixes[
         Annotated[Convert, subcommand("convert")]
-        | Annotated[List, subcommand("list")]
+        | Annotated[ListWeights, subcommand("list")]
         | Annotated[Show, subcommand("show")]
         | Annotated[Download, subcommand("download")]
     ]
 
     def run(self) -> int:
         """Run the command; return its exit code."""
-        return self.do.run()
+        return self.action.run()
+
+
+def program() -> NoReturn:
+    """Be the installed command `ugosa-jax`."""
+    code = main()
+    sys.stdout.flush()
+    if code == INTERRUPTED:
+        os._exit(code)  # JAX's threads may be at work, and do not like to see the interpreter go
+    sys.exit(code)
+
+
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `ugosa-jax` and return its exit code: 0 done, 1 stopped early, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show λ gets a question mark
+    if "--version" in arguments:
+        print(f"ugosa_jax {__version__}")
+        return 0
     try:
         start = _preset(arguments)
         separate = Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate)
@@ -147,18 +168,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"error: not enough memory ({error})", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _preset(arguments: Sequence[str]) -> config.Preset:
-    """Return the preset that the arguments name, so that its values are what --help shows and other flags change."""
-    presets = {"paper": config.paper, "reference": config.reference}
-    for name, make in presets.items():
-        if f"--preset={name}" in arguments or ("--preset", name) in itertools.pairwise(arguments):
-            return make()
-    return config.paper()
+    """Return the preset that the arguments name last: its values are what --help shows and other flags change."""
+    name = "paper"
+    for i, argument in enumerate(arguments):
+        if argument == "--preset" and i + 1 < len(arguments):
+            name = arguments[i + 1]
+        elif argument.startswith("--preset="):
+            name = argument.removeprefix("--preset=")
+    return config.reference() if name == "reference" else config.paper()
 
 
 _DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."

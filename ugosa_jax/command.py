@@ -1,63 +1,101 @@
 """The command `ugosa-jax separate`: files in, files out, and what is printed on the way."""
 
 import dataclasses
+import time
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
 
-from ugosa_jax import adapt, annotation, audio, device, files, published, record, song, strategy, weights
+from ugosa_jax import adapt, annotation, audio, device, files, memory, published, record, song, strategy, weights
 from ugosa_jax.adapt import AdaptationResult
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
-from ugosa_jax.cli import Separate
-from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.segments import Segments
 from ugosa_jax.strategy import Strategy
 from ugosa_jax.weights import Checkpoint
 
+if TYPE_CHECKING:
+    from ugosa_jax.cli import Separate
 
-def separate(args: Separate) -> int:
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a run begins with: read, checked, and described for the record while it is what was read."""
+
+    args: "Separate"
+    base: Checkpoint
+    plan: Strategy
+    mixture: Audio
+    labels: Annotation
+    inputs: dict[str, Any]
+
+
+def separate(args: "Separate") -> int:
     """Adapt, separate, write stems, delta and record; return 1 if the adaptation stopped early, else 0.
 
     Raises:
-      InputError: any of the inputs cannot be used; nothing has been written then.
+      InputError: an input cannot be used, or an output not be written; nothing is left half-written then.
     """
     device.keep_compiled_programs()
-    base = published.load(args.weights)
-    plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.config)
-    mixture = audio.read(args.song)
-    _, notes = audio.to_model(mixture, base.config.sample_rate_hz, base.config.C)
-    labels = read_labels(args, base, needed=plan.loss == "P")
-    annotation.check_against(labels, mixture.duration_s)
-    print_inputs(args, mixture, notes, labels, base, plan)
-
-    if plan.tuned:
-        result = adapt_with_progress(base, mixture, labels, args.adapt)
-    else:
-        result = adapt.unadapted(weights.load_delta(args.delta, base) if args.delta else None)
-    stems = separate_with_progress(args, base, mixture, labels, result)
     out = args.out or Path("separated") / args.song.stem
-    with files.folder_when_done(out) as folder:
-        outputs = write_stems(folder, stems, mixture.rate_hz, args.encoding)
-        if plan.tuned:
-            weights.save_delta(result.tuned, base, folder / "adapted.delta.safetensors", {"strategy": plan.name})
-        written = {
-            "song": record.describe_song(args.song, mixture, notes),
-            "annotation": record.describe_annotation(args.annotation, labels, mixture.duration_s),
-            "weights": record.describe_weights(base),
-            "delta": args.delta and {"file": args.delta.name, "sha256": files.sha256_of(args.delta)},
-            "settings": {"adapt": dataclasses.asdict(args.adapt), "separate": dataclasses.asdict(args.separate)},
-            "adaptation": record.describe_adaptation(result),
-            "outputs": outputs,
-            "environment": record.environment(),
-        }
-        record.write(written, folder / "record.json")
-    print_outcome(out, outputs, result)
+    job = read(args, out)
+    with files.folder_when_done(out) as folder:  # entered first: what cannot be written to shows before the work
+        result = adapted(job)
+        started = time.perf_counter()
+        stems = separated(job, result)
+        separation_s = time.perf_counter() - started
+        outputs = write_stems(folder, stems, job.mixture.rate_hz, args.encoding)
+        if job.plan.tuned:
+            weights.save_delta(result.tuned, job.base, folder / DELTA, {"strategy": job.plan.name})
+        adaptation = record.describe_adaptation(result) | {"separation_s": separation_s}
+        record.write(job.inputs | {"adaptation": adaptation, "outputs": outputs}, folder / "record.json")
+    if not job.plan.tuned:
+        (out / DELTA).unlink(missing_ok=True)  # an earlier run's: it would not belong to these stems
+    print_outcome(out, outputs, result, separation_s)
     return 0 if result.stopped_at is None else 1
 
 
-def read_labels(args: Separate, base: Checkpoint, needed: bool) -> Annotation:
+DELTA = "adapted.delta.safetensors"
+
+
+def read(args: "Separate", out: Path) -> Job:
+    """Read and check all inputs, and say what was understood.
+
+    Raises:
+      InputError: one of them cannot be used, or would be overwritten.
+    """
+    base = published.load(args.weights)
+    plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.config)
+    mixture = audio.read(args.song)
+    if args.song.resolve() in [(out / f"{source}.wav").resolve() for source in base.config.sources]:
+        raise InputError(f"{args.song}: would be overwritten by a stem; choose another --out")
+    _, notes = audio.to_model(mixture, base.config.sample_rate_hz, base.config.C)
+    labels = read_labels(args, base, needed=plan.loss == "P")
+    annotation.check_against(labels, mixture.duration_s)
+    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
+    inputs = {
+        "song": record.describe_song(args.song, mixture, notes),
+        "annotation": args.annotation and record.describe_annotation(args.annotation, labels, mixture.duration_s),
+        "weights": {"name": args.weights} | record.describe_weights(base),
+        "delta": args.delta and record.describe_file(args.delta),
+        "settings": {
+            "preset": args.preset,
+            "adapt": dataclasses.asdict(args.adapt) if plan.tuned else None,
+            "separate": dataclasses.asdict(args.separate),
+            "encoding": args.encoding,
+        },
+        "environment": record.environment(),
+    }
+    job = Job(args, base, plan, mixture, labels, inputs)
+    print_inputs(job, notes, silent_s)
+    return job
+
+
+def read_labels(args: "Separate", base: Checkpoint, needed: bool) -> Annotation:
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
         return annotation.read(args.annotation, base.config.sources, args.outside)
@@ -67,25 +105,27 @@ def read_labels(args: Separate, base: Checkpoint, needed: bool) -> Annotation:
     return Annotation((), base.config.sources, "unknown")
 
 
-def adapt_with_progress(
-    base: Checkpoint, mixture: Audio, labels: Annotation, settings: AdaptConfig
-) -> AdaptationResult:
-    """Adapt under a progress bar with the mean loss of the last epoch."""
-    segments = song.cut_song(base.config, mixture, labels, settings)
-    print(f"adapting   {segments.n} segments, {adapt.memory_plan(base.config, segments, settings)}")
-    with tqdm(total=settings.epochs, desc="adapting", unit="epoch") as bar:
+def adapted(job: Job) -> AdaptationResult:
+    """Adapt under a progress bar, or take the delta of an earlier run, or nothing."""
+    if not job.plan.tuned:
+        return adapt.unadapted(weights.load_delta(job.args.delta, job.base) if job.args.delta else None)
+    settings = job.args.adapt
+    if settings.pitch_shifts:
+        print(f"shifting   the pitch of every segment, {settings.pitch_shifts} times")
+    segments = song.cut_song(job.base.config, job.mixture, job.labels, settings)
+    job.inputs["settings"]["features"] = print_plan(job, segments)
+    with tqdm(total=settings.epochs, desc="adapting", unit="epoch") as bar, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that began after a stop
 
         def on_epoch(_: int, losses: np.ndarray) -> None:
             total, reconstruction, activation = np.nanmean(losses, (0, 1))
             bar.set_postfix_str(f"loss {total:.4f} = {reconstruction:.4f} + λ·{activation:.4f}")
             bar.update()
 
-        return adapt.adapt(base.config, base.params, segments, settings, on_epoch)
+        return adapt.adapt(job.base.config, job.base.params, segments, settings, on_epoch)
 
 
-def separate_with_progress(
-    args: Separate, base: Checkpoint, mixture: Audio, labels: Annotation, result: AdaptationResult
-) -> dict[str, np.ndarray]:
+def separated(job: Job, result: AdaptationResult) -> dict[str, np.ndarray]:
     """Separate under a progress bar."""
     with tqdm(desc="separating", unit="chunk") as bar:
 
@@ -93,50 +133,55 @@ def separate_with_progress(
             bar.total = total
             bar.update(done - bar.n)
 
-        return song.separate_song(base, mixture, args.separate, result.tuned, labels, on_chunk)
+        return song.separate_song(job.base, job.mixture, job.args.separate, result.tuned, job.labels, on_chunk)
 
 
-def write_stems(folder: Path, stems: dict[str, np.ndarray], rate_hz: int, encoding) -> dict[str, dict]:
+def write_stems(folder: Path, stems: dict[str, np.ndarray], rate_hz: int, encoding: Any) -> dict[str, dict]:
     """Write SOURCE.wav for every source; return what the record says of each."""
     outputs = {}
     for source, samples_CxT in stems.items():
         path = folder / f"{source}.wav"
         above = audio.write(path, samples_CxT, rate_hz, encoding)
-        peak = float(np.abs(samples_CxT).max())
-        outputs[path.name] = {"sha256": files.sha256_of(path), "peak": peak, "samples_above_full_scale": above}
+        outputs[path.name] = {"peak": float(np.abs(samples_CxT).max()), "samples_above_full_scale": above}
     return outputs
 
 
-def print_inputs(
-    args: Separate, mixture: Audio, notes: list[str], labels: Annotation, base: Checkpoint, plan: Strategy
-) -> None:
+def print_inputs(job: Job, notes: list[str], silent_s: dict[str, float]) -> None:
     """Say what was understood, before the work begins."""
+    args, mixture = job.args, job.mixture
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *notes])
     print(f"song       {args.song} ({said})")
-    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
-    if plan.loss == "P" and not any(silent_s.values()):
+    if job.plan.loss == "P" and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
-    how = f"with {args.delta}" if args.delta else f"strategy {plan.name}, λ {args.adapt.lam:g}"
-    print(f"weights    {args.weights} ({base.fingerprint[:16]}), {how}")
+    how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}, λ {args.adapt.lam:g}"
+    print(f"weights    {args.weights} ({job.base.fingerprint[:16]}), {how}")
     print(f"device     {device.describe()}")
 
 
-def print_outcome(out: Path, outputs: dict[str, dict], result: AdaptationResult) -> None:
+def print_plan(job: Job, segments: Segments) -> str:
+    """Say what adapting will take of the memory; return how the frozen stages' output is kept."""
+    shape = segments.mix_GxVxCxT.shape
+    program = memory.plan(job.base.config, shape, job.args.adapt)
+    features, own, step = (part / 1e9 for part in memory.estimate(program, shape))
+    kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
+    total = features + own + step
+    print(f"memory     about {total:.2f} GB for {segments.n} segments ({step:.2f} a step, {own:.2f} the song, {kept})")
+    return program.features
+
+
+def print_outcome(out: Path, outputs: dict[str, dict], result: AdaptationResult, separation_s: float) -> None:
     """Say what was written, how long it took, and what to look at twice."""
-    timing = result.timing
-    print(
-        f"time       compiling {timing.compile_s:.1f} s, prefix {timing.prefix_s:.1f} s, steps {timing.steps_s:.1f} s"
-    )
+    t = result.timing
+    adaptation = f"compiling {t.compile_s:.1f} s, prefix {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"
+    print(f"time       {adaptation}, separation {separation_s:.1f} s")
     for name, stem in outputs.items():
         if above := stem["samples_above_full_scale"]:
             print(f"warning: {name}: {above} samples above full scale (peak {stem['peak']:.2f})")
     if result.stopped_at is not None:
         epoch, step = result.stopped_at
-        print(
-            f"warning: the loss was not finite in epoch {epoch + 1}, step {step + 1}; the last good "
-            "weights were used. A lower --learning-rate may help."
-        )
+        where = f"epoch {epoch + 1}, step {step + 1}"
+        print(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
     print(f"written    {out}")

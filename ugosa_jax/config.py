@@ -5,6 +5,7 @@ channels, H hidden channels, P taps, X blocks a repeat, R repeats; S sources and
 """
 
 import dataclasses
+import math
 from typing import Literal
 
 from ugosa_jax.errors import InputError
@@ -16,6 +17,10 @@ def require(holds: bool, field: str, expected: str, value: object) -> None:
     """Raise InputError unless `holds`, saying which field should have been what."""
     if not holds:
         raise InputError(f"{field} must be {expected}, not {value!r}")
+
+
+LONGEST_S = 600.0
+"""Ten minutes: no piece of a song that is processed at once is longer, so that counts of numbers fit into 32 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +79,9 @@ class AdaptConfig:
     lam: float = 1.0
     """λ of eq. (1): weight of the sound predicted where a source is annotated silent."""
     learning_rate: float = 1e-5
+    """Step size of Ranger."""
     epochs: int = 10
+    """Passes over the song."""
     segment_s: float = 4.0
     """Length of a training segment in seconds."""
     hop_s: float | None = None
@@ -91,12 +98,14 @@ class AdaptConfig:
     """Seed of the pitch shifts."""
 
     def __post_init__(self):
-        require(self.lam >= 0, "lam", "at least 0", self.lam)
-        require(self.learning_rate > 0, "learning_rate", "above 0", self.learning_rate)
+        require(0 <= self.lam < math.inf, "lam", "at least 0 and finite", self.lam)
+        require(0 < self.learning_rate < math.inf, "learning_rate", "above 0 and finite", self.learning_rate)
         require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
-        require(self.segment_s > 0, "segment_s", "above 0", self.segment_s)
-        require(self.hop_s is None or self.hop_s > 0, "hop_s", "above 0", self.hop_s)
+        require(0 < self.segment_s <= LONGEST_S, "segment_s", f"above 0, at most {LONGEST_S}", self.segment_s)
+        require(self.hop_s is None or 0 < self.hop_s <= LONGEST_S, "hop_s", f"above 0, at most {LONGEST_S}", self.hop_s)
         require(self.pitch_shifts >= 0, "pitch_shifts", "at least 0", self.pitch_shifts)
+        semitones = self.pitch_range_semitones
+        require(0 <= semitones <= 48, "pitch_range_semitones", "between 0 and 48", semitones)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,6 +123,7 @@ class SeparateConfig:
     shifts: int = 0
     """Random delays that the result is averaged over; 0: the song is separated once, not delayed."""
     max_shift_s: float = 0.5
+    """Longest of these delays in seconds."""
     gate: bool = False
     """Mute every source where it is annotated silent."""
     fade_s: float = 0.01
@@ -122,11 +132,11 @@ class SeparateConfig:
     """Seed of the delays."""
 
     def __post_init__(self):
-        require(self.chunk_s > 0, "chunk_s", "above 0", self.chunk_s)
+        require(0 < self.chunk_s <= LONGEST_S, "chunk_s", f"above 0, at most {LONGEST_S}", self.chunk_s)
         require(0 <= self.overlap < 1, "overlap", "at least 0 and below 1", self.overlap)
         require(self.shifts >= 0, "shifts", "at least 0", self.shifts)
-        require(self.max_shift_s > 0, "max_shift_s", "above 0", self.max_shift_s)
-        require(self.fade_s >= 0, "fade_s", "at least 0", self.fade_s)
+        require(0 < self.max_shift_s <= LONGEST_S, "max_shift_s", f"above 0, at most {LONGEST_S}", self.max_shift_s)
+        require(0 <= self.fade_s <= LONGEST_S, "fade_s", f"at least 0, at most {LONGEST_S}", self.fade_s)
 
 
 @dataclasses.dataclass(frozen=True)

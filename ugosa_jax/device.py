@@ -2,11 +2,11 @@
 
 import os
 import time
-from typing import Literal
 
 import jax
-import platformdirs
 import psutil
+
+from ugosa_jax import files
 
 _COMPILE_EVENTS = ("/jax/core/compile/", "/jax/compilation_cache/cache_retrieval_time_sec")
 _compile_s = 0.0
@@ -48,17 +48,8 @@ def free_bytes() -> int:
     return psutil.virtual_memory().available
 
 
-def keep_or_recompute(
-    wanted: Literal["auto", "float32", "bfloat16", "recompute"], needed_bytes: int
-) -> Literal["float32", "bfloat16", "recompute"]:
-    """Return `wanted`, where "auto" is float32 if that takes at most half of the free memory, else recompute."""
-    if wanted != "auto":
-        return wanted
-    return "float32" if needed_bytes <= free_bytes() / 2 else "recompute"
-
-
 def keep_compiled_programs() -> None:
-    """Keep compiled programs in the user's cache folder, unless JAX_COMPILATION_CACHE_DIR names another one."""
+    """Keep compiled programs in the cache folder, unless JAX_COMPILATION_CACHE_DIR names another one."""
     if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("ugosa_jax") + "/programs")
+        jax.config.update("jax_compilation_cache_dir", str(files.cache_folder() / "programs"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
+
 from ugosa_jax.errors import InputError
 
 
@@ -39,21 +41,27 @@ def replaced_when_done(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_when_done(folder: str | Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder`; if the block ends well, move its files there, else delete it.
+    """Yield an empty folder inside `folder`; if the block ends well, move its files up, else delete it.
 
-    Files that were in `folder` stay, but for those of the same name.
+    Other files in `folder` stay. If the block fails, folders that had to be made for it are removed again.
 
     Raises:
       InputError: the folder cannot be written.
     """
     folder = Path(folder)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     scratch = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
         yield scratch
-        for file in sorted(scratch.iterdir()):
-            file.replace(folder / file.name)
+        results = sorted(scratch.iterdir())
+        for result in results:
+            if (folder / result.name).is_dir():
+                raise InputError(f"{folder / result.name}: is a folder, where a file is to be written")
+        for result in results:
+            result.replace(folder / result.name)
+        made.clear()
     except InputError as error:
         raise InputError(str(error).replace(str(scratch), str(folder))) from error
     except OSError as error:
@@ -61,8 +69,14 @@ def folder_when_done(folder: str | Path) -> Iterator[Path]:
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)
-            with contextlib.suppress(OSError):  # a folder that we made and left empty
-                folder.rmdir()
+        for place in made:
+            with contextlib.suppress(OSError):
+                place.rmdir()
+
+
+def cache_folder() -> Path:
+    """Return the folder of what can be made again: $UGOSA_JAX_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("UGOSA_JAX_CACHE") or platformdirs.user_cache_dir("ugosa_jax"))
 
 
 def sha256_of(path: str | Path) -> str:

@@ -4,7 +4,6 @@ The stages before the first tuned one never change, so what they give for a segm
 kept. The loop trains on from there. Only tuned leaves are differentiated and have optimizer state.
 """
 
-import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -18,8 +17,7 @@ from ugosa_jax.model import Params
 from ugosa_jax.ranger import ranger
 
 
-@dataclasses.dataclass(frozen=True)
-class Program:
+class Program(NamedTuple):
     """Everything that a compiled program depends on beside the shapes of its arrays."""
 
     model: ModelConfig
@@ -80,11 +78,10 @@ def adapt_epoch(
             return loss.total(terms, lane.lam), terms
 
         (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
-        is_finite = functools.reduce(
-            jnp.logical_and, [jnp.isfinite(x).all() for x in jax.tree.leaves((value, gradient))]
-        )
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
         tuned = optax.apply_updates(state.tuned, updates)
+        numbers = jax.tree.leaves((value, gradient, tuned))
+        is_finite = functools.reduce(jnp.logical_and, [jnp.isfinite(x).all() for x in numbers])
         stepped = State(tuned, state.tuned.fast, optimizer_state, state.steps + 1, state.alive)  # pyright: ignore[reportArgumentType]
         alive = state.alive & is_finite
         state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import tempfile
 import urllib.parse
 import urllib.request
@@ -10,13 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
 import pooch
 
-from ugosa_jax import demucs, weights
+from ugosa_jax import demucs, files, weights
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
-from ugosa_jax.files import sha256_of
 from ugosa_jax.weights import Checkpoint
 
 TIMEOUT_S = 30.0
@@ -82,8 +79,8 @@ def bundled_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloaded weights: below $UGOSA_JAX_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("UGOSA_JAX_CACHE") or platformdirs.user_cache_dir("ugosa_jax")) / "weights"
+    """Return the folder of downloaded weights."""
+    return files.cache_folder() / "weights"
 
 
 def find(name_or_path: str | Path) -> Path:
@@ -146,7 +143,7 @@ def _fetched(name: str, url: str, scratch: Path, progress: bool) -> Checkpoint:
     if path is None:
         path = scratch / f"{name}.th"
         _get(url, path, progress)
-    found = sha256_of(path)
+    found = files.sha256_of(path)
     require(found == KNOWN[name].sha256, f"{url}: SHA-256", KNOWN[name].sha256, found)
     checkpoint = demucs.convert(path)
     origin = {"origin_url": url, "licence": KNOWN[name].licence}

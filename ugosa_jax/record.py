@@ -14,14 +14,12 @@ from ugosa_jax.annotation import Annotation, silent_seconds
 from ugosa_jax.audio import Audio
 from ugosa_jax.weights import Checkpoint
 
-_PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr")
+_PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr", "librosa")
 
 
 def describe_song(path: Path, song: Audio, notes: list[str]) -> dict[str, Any]:
     """Return name, hash and format of a song, and what was done to it for the network."""
-    return {
-        "file": path.name,
-        "sha256": files.sha256_of(path),
+    return describe_file(path) | {
         "rate_hz": song.rate_hz,
         "channels": song.n_channels,
         "samples": song.n_samples,
@@ -29,16 +27,15 @@ def describe_song(path: Path, song: Audio, notes: list[str]) -> dict[str, Any]:
     }
 
 
-def describe_annotation(path: Path | None, labels: Annotation, duration_s: float) -> dict[str, Any] | None:
+def describe_annotation(path: Path, labels: Annotation, duration_s: float) -> dict[str, Any]:
     """Return name and hash of an annotation, and how many seconds of silence it gives each source."""
-    if path is None:
-        return None
-    return {
-        "file": path.name,
-        "sha256": files.sha256_of(path),
-        "outside": labels.outside,
-        "silent_s": silent_seconds(labels, duration_s),
-    }
+    silent_s = silent_seconds(labels, duration_s)
+    return describe_file(path) | {"outside": labels.outside, "silent_s": silent_s}
+
+
+def describe_file(path: Path) -> dict[str, Any]:
+    """Return a file's name and hash."""
+    return {"file": path.name, "sha256": files.sha256_of(path)}
 
 
 def describe_weights(weights: Checkpoint) -> dict[str, Any]:
@@ -68,7 +65,7 @@ def environment() -> dict[str, str]:
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        **{package: importlib.metadata.version(package) for package in _PACKAGES},
+        **{package: _version(package) for package in _PACKAGES},
     }
 
 
@@ -80,6 +77,13 @@ def write(record: dict[str, Any], path: Path) -> None:
     """
     with files.replaced_when_done(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _number(value: float) -> float | None:

@@ -4,6 +4,7 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
+import psutil
 
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
@@ -49,7 +50,6 @@ def cut(
     active_SxT: np.ndarray,
     settings: AdaptConfig,
     model: ModelConfig,
-    is_baseline: bool = False,
 ) -> Segments:
     """Cut a standardised mixture and its activations into the segments of `settings`.
 
@@ -60,10 +60,10 @@ def cut(
       active_SxT: h; bool, or numbers in [0, 1].
       settings: segment length, hop, pitch shifts.
       model: gives the sample rate and the shortest possible segment.
-      is_baseline: replace h by 1, as the baseline loss B wants it.
 
     Raises:
-      InputError: a segment is shorter than a filter of the encoder, or the song is shorter than a segment.
+      InputError: a segment is shorter than a filter of the encoder, the song is shorter than a segment, or there are
+        more segments than fit into the memory.
     """
     length = round(settings.segment_s * model.sample_rate_hz)
     hop = max(1, round((settings.hop_s or settings.segment_s) * model.sample_rate_hz))
@@ -79,11 +79,14 @@ def cut(
         )
     starts = starts_of(n_samples, length, hop)
     n_padded = bucket(len(starts))
+    needed = n_padded * length * ((1 + settings.pitch_shifts) * mix_CxT[:, :1].nbytes + active_SxT[:, :1].nbytes)
+    if needed > psutil.virtual_memory().available:
+        raise InputError(f"{len(starts)} segments need {needed / 1e9:.0f} GB, more than is free; take a longer hop_s")
     mix = np.zeros((n_padded, 1 + settings.pitch_shifts, mix_CxT.shape[0], length), mix_CxT.dtype)
     active = np.zeros((n_padded, active_SxT.shape[0], length), active_SxT.dtype)
     for g, start in enumerate(starts):
         mix[g, 0] = mix_CxT[:, start : start + length]
-        active[g] = 1 if is_baseline else active_SxT[:, start : start + length]
+        active[g] = active_SxT[:, start : start + length]
     if settings.pitch_shifts:
         _add_pitch_shifts(mix[: len(starts)], settings, model.sample_rate_hz)
     return Segments(mix, active, len(starts))
@@ -108,7 +111,7 @@ def _add_pitch_shifts(mix_GxVxCxT: np.ndarray, settings: AdaptConfig, rate_hz: i
     try:
         from librosa.effects import pitch_shift
     except ImportError as error:
-        raise InputError("pitch_shifts: needs librosa: pip install 'ugosa_jax[augment]'") from error
+        raise InputError("pitch_shifts: needs librosa, which is not installed: pip install librosa") from error
     random = np.random.default_rng(settings.pitch_seed)
     for segment_VxCxT in mix_GxVxCxT:
         for variant_CxT in segment_VxCxT[1:]:

@@ -113,9 +113,10 @@ def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
     return np.random.default_rng(settings.shift_seed).integers(0, longest, settings.shifts, endpoint=True).tolist()
 
 
-def unstandardise(est_SxCxT: np.ndarray, standard: Standard) -> np.ndarray:
-    """Return the estimates at the mixture's own level: each times std plus mean, as the reference does."""
-    return est_SxCxT * est_SxCxT.dtype.type(standard.std) + est_SxCxT.dtype.type(standard.mean)
+def unstandardise(est_SxCxT: np.ndarray, standard: Standard) -> None:
+    """Bring estimates to the mixture's own level, in place: each times std plus mean, as the reference does."""
+    est_SxCxT *= est_SxCxT.dtype.type(standard.std)
+    est_SxCxT += est_SxCxT.dtype.type(standard.mean)
 
 
 def _report(on_chunk: OnChunk, before: int, total: int, i: int) -> None:

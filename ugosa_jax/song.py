@@ -74,14 +74,17 @@ def separate_song(
     Raises:
       InputError: the song is silent or shorter than a filter of the network, or gating lacks an annotation.
     """
+    if settings.gate and labels is None:
+        raise InputError("gate: muting silent sources needs an annotation")
     mix_CxT, standard = standard_mix(weights.config, song)
     params = strategy.merge(tuned or {}, weights.params)
-    est_SxCxT = separate.separate(weights.config, params, mix_CxT, settings, on_chunk)
-    est_SxCxT = separate.unstandardise(est_SxCxT, standard)
+    with naming(song.name):
+        est_SxCxT = separate.separate(weights.config, params, mix_CxT, settings, on_chunk)
+    if not np.isfinite(est_SxCxT).all():
+        raise InputError(f"{song.name}: what the network gives is not finite: its weights are absurd")
+    separate.unstandardise(est_SxCxT, standard)
     stems_SxCxT = audio.from_model(est_SxCxT, song, weights.config.sample_rate_hz)
-    if settings.gate:
-        if labels is None:
-            raise InputError("gate: muting silent sources needs an annotation")
+    if settings.gate and labels is not None:
         stems_SxCxT *= annotation.gate(labels, song.n_samples, song.rate_hz, settings.fade_s)[:, None]
     return dict(zip(weights.config.sources, stems_SxCxT, strict=True))
 
@@ -97,11 +100,10 @@ def cut_song(config: ModelConfig, song: Audio, labels: Annotation, settings: Ada
             f"{labels.path}: speaks of {', '.join(labels.sources)}, the network of {', '.join(config.sources)}"
         )
     annotation.check_against(labels, song.duration_s)
-    plan = strategy.parse(settings.strategy, config)
     mix_CxT, _ = standard_mix(config, song)
     active_SxT = annotation.active_mask(labels, mix_CxT.shape[1], config.sample_rate_hz)
     with naming(song.name):
-        return segments.cut(mix_CxT, active_SxT, settings, config, is_baseline=plan.loss == "B")
+        return segments.cut(mix_CxT, active_SxT, settings, config)
 
 
 def standard_mix(config: ModelConfig, song: Audio) -> tuple[np.ndarray, Standard]:

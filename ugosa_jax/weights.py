@@ -189,7 +189,7 @@ def save_delta(tuned: dict[str, Any], base: Checkpoint, path: str | Path, metada
 
 
 def load_delta(path: str | Path, base: Checkpoint) -> dict[str, Any]:
-    """Return the parameters of `base` with the adapted ones of a delta in their place.
+    """Return the adapted parameters of a delta; `strategy.merge` puts them into those of `base`.
 
     Raises:
       InputError: the file is damaged or not a delta, or was made from other weights than `base`.
@@ -200,7 +200,7 @@ def load_delta(path: str | Path, base: Checkpoint) -> dict[str, Any]:
         compare_shapes(stored := _stored_shapes(file), _subset(stored, base))
         leaves = _tensors(file)
         verify(leaves, _subset(leaves, base))
-        return nested(flat(base.params) | leaves)
+        return nested(leaves)
 
 
 def source_names(names: object) -> tuple[str, ...]:

@@ -1,0 +1,149 @@
+# pyright: reportMissingImports=false
+"""What is drawn for a song before anything is rendered: excerpt, key, tempo, instruments, singer, rests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from pretty_midi import Instrument
+
+from instruments import ACOUSTIC_KITS, DRUM_KITS, with_pan
+from melody import SungNote, lead_melody, thin, walk_melody
+from songs import BASS_PROGRAMS, Song, excerpt, find_lead, silence, sounding
+from split import BANKS, Split
+
+RENDERING = 4  # raise when the same recipe would sound different: older renderings are then replaced
+FEWEST_ACTIVE = 0.35  # share of seconds in which a source must sound
+BANK_WEIGHTS = {"OPL3": 0.3}  # FM synthesis: a spice
+FAMILIES = {"guitar": range(24, 32), "keys": range(0, 8), "organ": range(16, 24), "strings": range(48, 52)}
+DISTORTED = (29, 30)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One rendering of one song; plain values only, so that it can be written to the manifest."""
+
+    name: str
+    song: str
+    split: Split
+    seconds: float
+    start_s: float
+    stretch: float
+    transpose: int
+    drum_bank: str
+    drum_kit: int
+    drum_detune: float
+    bass_bank: str
+    other_bank: str
+    speaker: str
+    melody: str  # "lead": a part of the song, "walk": composed
+    seed: int
+    rendering: int = RENDERING
+
+
+@dataclass(frozen=True)
+class Score:
+    """The notes of a recipe: parts for drums, bass and other, and the melody of the voice."""
+
+    drums: list[Instrument]
+    bass: list[Instrument]
+    other: list[Instrument]
+    vocals: list[SungNote]
+
+
+def draw_recipe(name: str, song: Song, split: Split, speakers: list[str], seconds: float, seed: int) -> Recipe:
+    """Draw a recipe; only songs for training are transposed and changed in tempo."""
+    rng = np.random.default_rng(seed)
+    varied = split == "train"
+    stretch = float(np.exp(rng.uniform(-0.15, 0.15))) if varied else 1.0
+    drum_banks = [*BANKS[split], *(ACOUSTIC_KITS if varied else ())]
+    drum_bank = draw_bank(drum_banks, rng)
+    return Recipe(
+        name=name,
+        song=song.name,
+        split=split,
+        seconds=seconds,
+        start_s=draw_start(song, seconds, stretch, rng),
+        stretch=stretch,
+        transpose=int(rng.integers(-4, 5)) if varied else 0,
+        drum_bank=drum_bank,
+        drum_kit=int(rng.choice(DRUM_KITS[drum_bank])),
+        drum_detune=float(rng.uniform(-1.5, 1.5)) if varied else 0.0,
+        bass_bank=draw_bank(list(BANKS[split]), rng),
+        other_bank=draw_bank(list(BANKS[split]), rng),
+        speaker=str(rng.choice(speakers)),
+        melody="lead" if find_lead(song) is not None and rng.random() < 0.7 else "walk",
+        seed=seed,
+    )
+
+
+def draw_bank(banks: list[str], rng: np.random.Generator) -> str:
+    """Draw a bank by its weight."""
+    weights = np.array([BANK_WEIGHTS.get(bank, 1.0) for bank in banks])
+    return str(rng.choice(banks, p=weights / weights.sum()))
+
+
+def draw_start(song: Song, seconds: float, stretch: float, rng: np.random.Generator) -> float:
+    """Draw where the excerpt starts: the best of some places by how much its scarcest source plays."""
+    latest_s = max(0.0, song.seconds - seconds / stretch)
+    starts_s = rng.uniform(0, latest_s, 12)
+
+    def scarcest(start_s: float) -> float:
+        return min(sounding(parts, start_s, int(seconds), stretch).mean() for parts in song.stems().values())
+
+    enough = [s for s in starts_s if scarcest(s) >= FEWEST_ACTIVE]
+    return float(enough[0] if enough else max(starts_s, key=scarcest))
+
+
+def write_score(recipe: Recipe, song: Song) -> Score:
+    """Cut the excerpt, take out or compose the melody, change instruments, and let sources rest.
+
+    Rests: one source in two pauses for 10–30 % of the excerpt, so that each is silent somewhere in some song.
+    """
+    rng = np.random.default_rng([recipe.seed, 1])
+    lead = find_lead(song) if recipe.melody == "lead" else None
+    cut = excerpt(song, recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose)
+    stems = cut.stems()
+    melody: list[SungNote] = []
+    if lead is not None:
+        alone = Song(song.name, song.seconds, song.beats_s, other=[lead])
+        led = excerpt(alone, recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose).other
+        melody = lead_melody(led[0]) if led else []
+    if sum(note.end_s - note.start_s for note in melody) < 0.2 * recipe.seconds:
+        melody = walk_melody([*cut.bass, *cut.other], cut.beats_s, recipe.seconds, rng)
+    elif lead is not None:
+        remaining = excerpt(without(song, lead), recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose)
+        stems["other"] = remaining.other or stems["other"]
+    melody = thin(melody, recipe.seconds, rng.uniform(0.45, 0.75), rng)
+    for source in stems:
+        if rng.random() < 0.5:
+            length_s = rng.uniform(0.1, 0.3) * recipe.seconds
+            from_s = rng.choice([0.0, recipe.seconds - length_s, rng.uniform(0, recipe.seconds - length_s)])
+            stems[source] = silence(stems[source], from_s, from_s + length_s) or stems[source]
+    if recipe.split == "train":
+        change_programs(stems["bass"], rng, lambda p: int(rng.choice(BASS_PROGRAMS)))
+        change_programs(stems["other"], rng, lambda p: relative_of(p, rng))
+    for part in stems["other"]:
+        with_pan(part, int(np.clip(rng.normal(64, 26), 8, 119)))
+    return Score(stems["drums"], stems["bass"], stems["other"], melody)
+
+
+def without(song: Song, lead: Instrument) -> Song:
+    """Return the song without one part of "other"."""
+    other = [part for part in song.other if part is not lead]
+    return Song(song.name, song.seconds, song.beats_s, song.drums, song.bass, other)
+
+
+def change_programs(parts: list[Instrument], rng: np.random.Generator, draw: Callable[[int], int]) -> None:
+    """Give half of the parts another programme."""
+    for part in parts:
+        if rng.random() < 0.5:
+            part.program = draw(part.program)
+
+
+def relative_of(program: int, rng: np.random.Generator) -> int:
+    """Draw a programme of the same General MIDI family (eight each), now and then of a common other one."""
+    if rng.random() < 0.25:
+        return int(rng.choice(FAMILIES[str(rng.choice(list(FAMILIES)))]))
+    family = [p for p in range(program // 8 * 8, program // 8 * 8 + 8) if p not in (47, 52, 53, 54, 55)]
+    return int(rng.choice(family))

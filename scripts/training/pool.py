@@ -1,0 +1,74 @@
+"""A pool of songs with stems, and the random mixtures that a network is trained on.
+
+A pool is a folder of ``SONG.npy`` files, float16 or float32 of shape (S, C, T) in the network's order of sources and at
+its rate; they are memory-mapped, so a pool may be larger than the memory.
+"""
+
+import queue
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+COHERENT = 0.4
+"""Share of examples whose stems come from one song at one time; the others mix stems of different songs."""
+SILENT = 0.06
+"""Share of stems that are left out of an example."""
+
+
+def open_pool(folder: Path) -> list[np.ndarray]:
+    """Return the songs of a pool, memory-mapped, in the order of their names."""
+    songs = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))]
+    if not songs:
+        raise SystemExit(f"error: {folder}: no SONG.npy files")
+    return songs
+
+
+def example(songs: list[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
+    """Return stems_SxCxT of a random mixture: gains N(0, 3) dB, swapped channels, flipped polarity, missing stems."""
+    n_sources = songs[0].shape[0]
+    if random.random() < COHERENT:
+        stems_SxCxT = excerpt(songs[random.integers(len(songs))], slice(None), n_samples, random)
+    else:
+        picks = random.integers(len(songs), size=n_sources)
+        stems_SxCxT = np.stack([excerpt(songs[pick], s, n_samples, random) for s, pick in enumerate(picks)])
+    gain_db = random.normal(0, 3, n_sources)
+    sign = random.choice([-1, 1], n_sources) * (random.random(n_sources) >= SILENT)
+    stems_SxCxT = stems_SxCxT * (10 ** (gain_db / 20) * sign).astype(np.float32)[:, None, None]
+    return stems_SxCxT[:, ::-1] if random.random() < 0.5 else stems_SxCxT
+
+
+def excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Generator) -> np.ndarray:
+    """Return a random stretch of some sources of a song as float32."""
+    start = random.integers(max(1, song.shape[-1] - n_samples + 1))
+    stretch = np.asarray(song[sources, :, start : start + n_samples], np.float32)
+    missing = n_samples - stretch.shape[-1]
+    return np.pad(stretch, [(0, 0)] * (stretch.ndim - 1) + [(0, missing)]) if missing else stretch
+
+
+def standard_example(songs: list[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
+    """Return an example at the level that the network sees: its mixture has standard deviation 1, give or take 2 dB.
+
+    A song is standardised as a whole, so that its loud and quiet parts reach the network at different levels.
+    """
+    stems_SxCxT = example(songs, n_samples, random)
+    std = stems_SxCxT.sum(0).mean(0).std()
+    level = 10 ** (random.normal(0, 2) / 20)
+    return stems_SxCxT * np.float32(level / max(std, 1e-3))
+
+
+def batches(songs: list[np.ndarray], batch: int, n_samples: int, seed: int, start: int) -> Iterator[np.ndarray]:
+    """Yield batches (batch, S, C, T) for ever, made in a thread; the i-th depends on seed and i alone."""
+    ready: queue.Queue[np.ndarray] = queue.Queue(maxsize=4)
+
+    def produce() -> None:
+        i = start
+        while True:
+            random = np.random.default_rng((seed, i))
+            ready.put(np.stack([standard_example(songs, n_samples, random) for _ in range(batch)]))
+            i += 1
+
+    threading.Thread(target=produce, daemon=True).start()
+    while True:
+        yield ready.get()

@@ -1,0 +1,213 @@
+"""Train a separation network from scratch on a pool of songs with stems.
+
+    python scripts/training/train.py --train POOL/train --valid POOL/valid --run runs/mini
+
+The run's folder holds checkpoints (the same command again goes on where they end), log.jsonl with a line for each
+evaluation, and best.safetensors: the averaged weights that did best on the validation songs. See the README beside
+this file.
+"""
+
+import argparse
+import json
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from pool import batches, open_pool
+
+from ugosa_jax import device, files, model, segments, separate, weights
+from ugosa_jax.config import ModelConfig, SeparateConfig
+
+MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
+"""2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
+EMA = 0.999
+AUTOENCODER_STEPS = 250
+COLLAPSE_STEP = 300
+
+
+def main() -> None:
+    args = arguments()
+    args.run.mkdir(parents=True, exist_ok=True)
+    device.keep_compiled_programs()
+    train_songs, valid_songs = open_pool(args.train), open_pool(args.valid)
+    n_samples = round(args.seconds * MINI.sample_rate_hz)
+    optimizer = make_optimizer(args.learning_rate, args.steps)
+    carry = load(args.run) or begin(train_songs, args.batch, n_samples, optimizer)
+    data = batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
+    step = jax.jit(partial(train_step, optimizer), donate_argnums=0)
+    best = best_so_far(args.run)
+    started = evaluated = time.monotonic()
+    losses = []
+    while int(carry["step"]) < args.steps:
+        carry, loss = step(carry, next(data))
+        losses.append(float(loss))
+        guard(int(carry["step"]), losses)
+        done = int(carry["step"]) == args.steps
+        if time.monotonic() - evaluated > 60 * args.minutes or done:
+            save(carry, args.run)
+            sdr = evaluate(carry["ema"], valid_songs)
+            log(args.run, carry, losses, sdr, time.monotonic() - started)
+            if np.mean(sdr) > best:
+                best = float(np.mean(sdr))
+                keep(carry, best, args)
+            evaluated, losses = time.monotonic(), []
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True, help="pool of training songs")
+    parser.add_argument("--valid", type=Path, required=True, help="pool of validation songs")
+    parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints and logs")
+    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--minutes", type=float, default=10.0, help="time between two evaluations")
+    return parser.parse_args()
+
+
+def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Return Adam with 200 steps of warm-up, a cosine down to a fiftieth, and gradients clipped at norm 5."""
+    schedule = optax.warmup_cosine_decay_schedule(0, learning_rate, 200, steps, learning_rate / 50)
+    return optax.chain(optax.clip_by_global_norm(5.0), optax.adam(schedule))
+
+
+def rms_error(params: model.Params, stems_WxSxCxT: jax.Array) -> jax.Array:
+    """Return the root mean square error of each stem, averaged over stems and batch.
+
+    The mean absolute error has its minimum at silence for a source that is rarely heard or hard to find, and a mask
+    whose ReLU is silent everywhere never comes back. The squared error's is at a share of the mixture, which grows.
+    """
+
+    def one(stems_SxCxT):
+        est_SxCxT = model.bind(MINI, params)(stems_SxCxT.sum(0))
+        return jnp.sqrt(((est_SxCxT - stems_SxCxT) ** 2).mean((1, 2)) + 1e-6).mean()
+
+    return jax.vmap(one)(stems_WxSxCxT).mean()
+
+
+def train_step(
+    optimizer: optax.GradientTransformation, carry: dict, stems_WxSxCxT: jax.Array
+) -> tuple[dict, jax.Array]:
+    """Take one step; the averaged weights follow."""
+    loss, gradient = jax.value_and_grad(rms_error)(carry["params"], stems_WxSxCxT)
+    updates, state = optimizer.update(gradient, carry["optimizer"], carry["params"])
+    params = optax.apply_updates(carry["params"], updates)
+    decay = jnp.minimum(EMA, (1 + carry["step"]) / (10 + carry["step"]))
+    ema = optax.incremental_update(params, carry["ema"], 1 - decay)
+    return {"params": params, "ema": ema, "optimizer": state, "step": carry["step"] + 1}, loss
+
+
+def begin(songs: list[np.ndarray], batch: int, n_samples: int, optimizer: optax.GradientTransformation) -> dict:
+    """Return the first state, from weights that pass a quarter of the mixture on to each source.
+
+    From random weights, ReLU masks soon find that silence is the best guess, and never leave it again. So encoder and
+    decoder are first fitted to each other, and the masks begin near 1/S.
+    """
+    params = masks_of(jax.tree.map(np.asarray, model.init(MINI)), 1 / MINI.S)
+    ends = {stage: params[stage] for stage in ("encoder", "decoder")}
+    adam = optax.adam(1e-3)
+    state = adam.init(ends)
+
+    def error(ends, mix_WxCxT):
+        net = model.bind(MINI, {**params, **ends})
+        decode = lambda mix_CxT: net.decoder(net.encoder(mix_CxT)[:, None], mix_CxT.shape[1])[0]  # noqa: E731
+        return jnp.abs(jax.vmap(decode)(mix_WxCxT) - mix_WxCxT).mean()
+
+    @jax.jit
+    def fit(ends, state, mix_WxCxT):
+        loss, gradient = jax.value_and_grad(error)(ends, mix_WxCxT)
+        updates, state = adam.update(gradient, state)
+        return optax.apply_updates(ends, updates), state, loss
+
+    data = batches(songs, batch, n_samples, seed=0, start=0)
+    for i in range(AUTOENCODER_STEPS):
+        ends, state, loss = fit(ends, state, next(data).sum(1))
+        if i % 50 == 49:
+            print(f"encoder and decoder, step {i + 1}: error {float(loss):.4f}", flush=True)
+    params = {**params, **ends}
+    ema = jax.tree.map(jnp.array, params)
+    return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
+
+
+def masks_of(params: model.Params, value: float) -> model.Params:
+    """Return parameters whose masks are about `value` everywhere.
+
+    The network has no biases. A beta of ones in the first norm gives every hidden vector a constant part c; a part of
+    the mask's kernel along c then acts as one.
+    """
+    beta_N = np.ones_like(params["norm"]["beta"])
+    c_B = beta_N @ params["bottleneck"]["kernel"]
+    mask_BxM = 0.1 * params["mask"]["kernel"] + value * (c_B / (c_B @ c_B))[:, None]
+    norm = {**params["norm"], "beta": beta_N}
+    return {**params, "norm": norm, "mask": {"kernel": mask_BxM.astype(np.float32)}}
+
+
+def evaluate(params: model.Params, songs: list[np.ndarray]) -> np.ndarray:
+    """Return the median over songs of each source's SDR in dB, 10 log10(Σ s² / Σ (s − ŝ)²) over the whole song."""
+    ratios = []
+    for song in songs:
+        stems_SxCxT = np.asarray(song, np.float32)
+        mix_CxT, standard = segments.standardise(stems_SxCxT.sum(0))
+        est_SxCxT = separate.separate(MINI, params, mix_CxT, SeparateConfig())
+        separate.unstandardise(est_SxCxT, standard)
+        signal, noise = (stems_SxCxT**2).sum((1, 2)), ((stems_SxCxT - est_SxCxT) ** 2).sum((1, 2))
+        ratios.append(10 * np.log10((signal + 1e-7) / (noise + 1e-7)))
+    return np.median(ratios, axis=0)
+
+
+def guard(step: int, losses: list[float]) -> None:
+    """Stop when the loss is not a number any more."""
+    if not np.isfinite(losses[-1]):
+        raise SystemExit(f"error: the loss is {losses[-1]} at step {step}; lower --learning-rate")
+
+
+def log(run: Path, carry: dict, losses: list[float], sdr: np.ndarray, elapsed_s: float) -> None:
+    """Print an evaluation and append it to the log."""
+    step = int(carry["step"])
+    row = {"step": step, "loss": float(np.mean(losses)), "elapsed_s": round(elapsed_s)}
+    row |= {source: round(float(value), 3) for source, value in zip(MINI.sources, sdr, strict=True)}
+    print(json.dumps(row), flush=True)
+    with (run / "log.jsonl").open("a") as stream:
+        stream.write(json.dumps(row) + "\n")
+    if step > COLLAPSE_STEP and np.all(np.abs(sdr) < 0.02):
+        raise SystemExit(f"error: the network went silent by step {step}; start again with another --learning-rate")
+
+
+def keep(carry: dict, sdr: float, args: argparse.Namespace) -> None:
+    """Write the averaged weights as the best so far."""
+    about = {"trained_by": "scripts/training/train.py", "steps": str(int(carry["step"])), "valid_sdr_db": f"{sdr:.3f}"}
+    checkpoint = weights.Checkpoint(MINI, jax.device_get(carry["ema"]), about | {"pool": args.train.name})
+    weights.save(checkpoint, args.run / "best.safetensors")
+
+
+def best_so_far(run: Path) -> float:
+    """Return the validation SDR of the weights that were kept."""
+    path = run / "best.safetensors"
+    return float(weights.load(path).provenance["valid_sdr_db"]) if path.exists() else -np.inf
+
+
+def save(carry: dict, run: Path) -> None:
+    """Write everything that training needs to go on."""
+    with files.replaced_when_done(run / "checkpoint.npz") as temporary:
+        np.savez(temporary, *map(np.asarray, jax.tree.leaves(carry)))
+
+
+def load(run: Path) -> dict | None:
+    """Return the state that was saved last, if there is one."""
+    path = run / "checkpoint.npz"
+    if not path.exists():
+        return None
+    params = model.init(MINI)
+    optimizer = make_optimizer(1.0, 1000).init(params)
+    like = {"params": params, "ema": params, "optimizer": optimizer, "step": 0}
+    with np.load(path) as z:
+        return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(z[name]) for name in z.files])
+
+
+if __name__ == "__main__":
+    main()

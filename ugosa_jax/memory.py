@@ -1,0 +1,49 @@
+"""What an adaptation takes of the device's memory, from the shapes of its arrays."""
+
+import math
+from typing import NamedTuple
+
+from ugosa_jax import device, model, strategy
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.lane import Program
+
+
+class Estimate(NamedTuple):
+    """Bytes of the kept features, of the song with its activations, and of the arrays of one step."""
+
+    features: int
+    song: int
+    step: int
+
+
+def plan(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig) -> Program:
+    """Return the program for mixtures of a shape (lanes…, G, V, C, T).
+
+    Features that are to be kept "auto" are kept if all that is needed fits into three quarters of the free memory, and
+    recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
+    """
+    since = strategy.parse(settings.strategy, config).since(config)
+    kept = Program(config, since, "float32", settings.centralise_gradients)
+    if settings.features != "auto":
+        return kept._replace(features=settings.features)
+    fits = sum(estimate(kept, shape)) <= 0.75 * device.free_bytes()
+    return kept if fits else kept._replace(features="recompute")
+
+
+def estimate(program: Program, shape: tuple[int, ...]) -> Estimate:
+    """Return what a program takes for mixtures of a shape (lanes…, G, V, C, T).
+
+    A step keeps about seven arrays of [K, H] for each block that the gradient passes through, and four of [K, S, N]
+    behind them: what XLA's memory analysis finds on CPU.
+    """
+    config = program.model
+    *lanes, G, V, C, T = shape
+    n_lanes, K = math.prod(lanes), model.frames_in(T, config)
+    width = {"float32": 4, "bfloat16": 2, "recompute": 0}[program.features]
+    stages = (*model.repeats(config), "mask")
+    n_blocks = config.X * (len(stages) - 1 - stages.index(program.since))
+    return Estimate(
+        features=n_lanes * G * V * K * config.B * width,
+        song=n_lanes * G * T * (4 * V * C + config.S),
+        step=int(4 * n_lanes * K * (7.2 * n_blocks * config.H + 4 * config.S * config.N)),
+    )
