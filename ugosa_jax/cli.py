@@ -50,6 +50,20 @@ class Separate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Demo:
+    """Adapt the bundled network to the bundled song and compare after with before."""
+
+    out: Path = Path("separated/demo")
+    """Folder for the stems."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import demo
+
+        return demo.run(self.out)
+
+
+@dataclasses.dataclass(frozen=True)
 class Convert:
     """Convert a checkpoint of the Demucs repository to safetensors. Nothing in it is executed."""
 
@@ -161,7 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         start = _preset(arguments)
         separate = Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate)
         commands = (
-            Annotated[Separate, subcommand("separate", default=separate)] | Annotated[Weights, subcommand("weights")]
+            Annotated[Separate, subcommand("separate", default=separate)]
+            | Annotated[Weights, subcommand("weights")]
+            | Annotated[Demo, subcommand("demo")]
         )
         command = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=_DESCRIPTION)
         return command.run()

@@ -19,7 +19,7 @@ import numpy as np
 import optax
 from pool import batches, open_pool
 
-from ugosa_jax import device, files, model, segments, separate, weights
+from ugosa_jax import device, files, model, scores, segments, separate, weights
 from ugosa_jax.config import ModelConfig, SeparateConfig
 
 MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
@@ -148,15 +148,14 @@ def masks_of(params: model.Params, value: float) -> model.Params:
 
 
 def evaluate(params: model.Params, songs: list[np.ndarray]) -> np.ndarray:
-    """Return the median over songs of each source's SDR in dB, 10 log10(Σ s² / Σ (s − ŝ)²) over the whole song."""
+    """Return the median over songs of each source's SDR in dB."""
     ratios = []
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, standard = segments.standardise(stems_SxCxT.sum(0))
         est_SxCxT = separate.separate(MINI, params, mix_CxT, SeparateConfig())
         separate.unstandardise(est_SxCxT, standard)
-        signal, noise = (stems_SxCxT**2).sum((1, 2)), ((stems_SxCxT - est_SxCxT) ** 2).sum((1, 2))
-        ratios.append(10 * np.log10((signal + 1e-7) / (noise + 1e-7)))
+        ratios.append([scores.sdr_db(*pair) for pair in zip(stems_SxCxT, est_SxCxT, strict=True)])
     return np.median(ratios, axis=0)
 
 
