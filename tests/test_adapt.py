@@ -70,7 +70,7 @@ def test_reference_runs_in_double_precision(config, params64, golden, run):
 def check_run(result, z, run, config):
     """Losses to a few roundings. The largest weights are near 1, where single precision steps by 1.2e-7: weights may
     differ by two such steps (in a run they move by 5e-4, or by 6e-6 at learning rate 1e-5), and their displacement as a
-    whole by half a percent at most."""
+    whole by a percent at most (at 1e-5 the reference's own rounding makes half of that)."""
     losses_rtol, weights_atol = 3e-6, 2.4e-7
     losses = z[f"{run}/losses"]
     got = result.losses_ExIx3.reshape(losses.shape)
@@ -92,7 +92,7 @@ def check_run(result, z, run, config):
         np.testing.assert_allclose(value, final[row.name], rtol=0, atol=weights_atol, err_msg=path)
         off.append(np.sum((value - final[row.name]) ** 2))
         moved.append(np.sum((final[row.name] - start[row.name]) ** 2))
-    assert sum(off) < (0.005**2) * sum(moved)
+    assert sum(off) < (0.01**2) * sum(moved)
 
 
 def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
