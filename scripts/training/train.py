@@ -19,7 +19,7 @@ import numpy as np
 import optax
 from pool import batches, open_pool
 
-from ugosa_jax import device, files, model, scores, segments, separate, weights
+from ugosa_jax import device, files, model, published, scores, segments, separate, weights
 from ugosa_jax.config import ModelConfig, SeparateConfig
 
 MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
@@ -36,7 +36,7 @@ def main() -> None:
     train_songs, valid_songs = open_pool(args.train), open_pool(args.valid)
     n_samples = round(args.seconds * MINI.sample_rate_hz)
     optimizer = make_optimizer(args.learning_rate, args.steps)
-    carry = load(args.run) or begin(train_songs, args.batch, n_samples, optimizer)
+    carry = load(args.run) or begin(first_weights(args, train_songs, n_samples), optimizer)
     data = batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
     step = jax.jit(partial(train_step, optimizer), donate_argnums=0)
     best = best_so_far(args.run)
@@ -62,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=Path, required=True, help="pool of training songs")
     parser.add_argument("--valid", type=Path, required=True, help="pool of validation songs")
     parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints and logs")
+    parser.add_argument("--start", help="weights to go on from, by name or file, in place of new ones")
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
@@ -72,7 +73,8 @@ def arguments() -> argparse.Namespace:
 
 def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
     """Return Adam with 200 steps of warm-up, a cosine down to a fiftieth, and gradients clipped at norm 5."""
-    schedule = optax.warmup_cosine_decay_schedule(0, learning_rate, 200, steps, learning_rate / 50)
+    warm_up = min(200, steps // 5)
+    schedule = optax.warmup_cosine_decay_schedule(0, learning_rate, warm_up, steps, learning_rate / 50)
     return optax.chain(optax.clip_by_global_norm(5.0), optax.adam(schedule))
 
 
@@ -102,12 +104,21 @@ def train_step(
     return {"params": params, "ema": ema, "optimizer": state, "step": carry["step"] + 1}, loss
 
 
-def begin(songs: list[np.ndarray], batch: int, n_samples: int, optimizer: optax.GradientTransformation) -> dict:
-    """Return the first state, from weights that pass a quarter of the mixture on to each source.
+def begin(params: model.Params, optimizer: optax.GradientTransformation) -> dict:
+    """Return the first state."""
+    params = jax.tree.map(jnp.asarray, params)
+    ema = jax.tree.map(jnp.array, params)
+    return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
+
+
+def first_weights(args: argparse.Namespace, songs: list[np.ndarray], n_samples: int) -> model.Params:
+    """Return the weights of --start, or new ones that pass a quarter of the mixture on to each source.
 
     From random weights, ReLU masks soon find that silence is the best guess, and never leave it again. So encoder and
     decoder are first fitted to each other, and the masks begin near 1/S.
     """
+    if args.start:
+        return published.load(args.start).params
     params = masks_of(jax.tree.map(np.asarray, model.init(MINI)), 1 / MINI.S)
     ends = {stage: params[stage] for stage in ("encoder", "decoder")}
     adam = optax.adam(1e-3)
@@ -124,14 +135,12 @@ def begin(songs: list[np.ndarray], batch: int, n_samples: int, optimizer: optax.
         updates, state = adam.update(gradient, state)
         return optax.apply_updates(ends, updates), state, loss
 
-    data = batches(songs, batch, n_samples, seed=0, start=0)
+    data = batches(songs, args.batch, n_samples, seed=0, start=0)
     for i in range(AUTOENCODER_STEPS):
         ends, state, loss = fit(ends, state, next(data).sum(1))
         if i % 50 == 49:
             print(f"encoder and decoder, step {i + 1}: error {float(loss):.4f}", flush=True)
-    params = {**params, **ends}
-    ema = jax.tree.map(jnp.array, params)
-    return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
+    return {**params, **ends}
 
 
 def masks_of(params: model.Params, value: float) -> model.Params:
