@@ -10,6 +10,7 @@ medians over songs and two-sided Wilcoxon tests against B0.
 """
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 
@@ -37,19 +38,21 @@ def main() -> None:
     paths = sorted(args.pool.glob("*.npy"))[: args.songs]
     if not paths:
         raise SystemExit(f"error: {args.pool}: no SONG.npy files")
-    runs = ["mixture / 4", "B0"] + [
-        f"{strategy} lr {rate:g}" for strategy in args.strategy for rate in args.learning_rate
-    ]
+    runs = {"B0": AdaptConfig(strategy="B0")}
+    for strategy, rate in itertools.product(args.strategy, args.learning_rate):
+        runs[f"{strategy}, learning rate {rate:g}"] = AdaptConfig(strategy=strategy, learning_rate=rate)
     results = {}
     for i, path in enumerate(paths):
         results[path.stem] = measure(np.load(path).astype(np.float32), weights, runs, seed=i)
         print(f"{i + 1}/{len(paths)} {path.stem}", flush=True)
         if args.out:
             args.out.write_text(json.dumps({"sources": weights.config.sources, "sdr_db": results}, indent=1) + "\n")
-    show(runs, np.array([[scored[run] for run in runs] for scored in results.values()]), weights.config.sources)
+    show(results, weights.config.sources)
 
 
-def measure(stems_SxCxT: np.ndarray, weights: Checkpoint, runs: list[str], seed: int) -> dict[str, list[float]]:
+def measure(
+    stems_SxCxT: np.ndarray, weights: Checkpoint, runs: dict[str, AdaptConfig], seed: int
+) -> dict[str, list[float]]:
     """Return the SDR of each source in dB, for each run."""
     rate_hz = weights.config.sample_rate_hz
     stems_SxCxT = with_silent_quarters(stems_SxCxT, rate_hz, seed)
@@ -58,9 +61,7 @@ def measure(stems_SxCxT: np.ndarray, weights: Checkpoint, runs: list[str], seed:
     labels = annotation.from_mask(active_SxT, rate_hz, weights.config.sources)
     quarter_CxT = mixture.samples_CxT / len(stems_SxCxT)
     scored = {"mixture / 4": [scores.sdr_db(stem_CxT, quarter_CxT) for stem_CxT in stems_SxCxT]}
-    for run in runs[1:]:
-        strategy, *rate = run.split(" lr ")
-        settings = AdaptConfig(strategy=strategy, learning_rate=float(rate[0]) if rate else 1e-5)
+    for run, settings in runs.items():
         tuned = song.adapt_song(weights, mixture, labels, settings).tuned
         estimates = song.separate_song(weights, mixture, SeparateConfig(gate=True), tuned, labels)
         scored[run] = [scores.sdr_db(*pair) for pair in zip(stems_SxCxT, estimates.values(), strict=True)]
@@ -81,15 +82,17 @@ def with_silent_quarters(stems_SxCxT: np.ndarray, rate_hz: int, seed: int) -> np
     return np.stack(silenced).astype(np.float32)
 
 
-def show(runs: list[str], sdr_NxRxS: np.ndarray, sources: tuple[str, ...]) -> None:
-    """Print a Markdown table of medians over N songs, with the p-value of each difference from B0."""
-    print(f"\n{len(sdr_NxRxS)} songs, median SDR in dB (p against B0)\n")
+def show(results: dict[str, dict[str, list[float]]], sources: tuple[str, ...]) -> None:
+    """Print a Markdown table of medians over songs, with the p-value of each difference from B0."""
+    runs = list(next(iter(results.values())))
+    sdr_db = {run: np.array([scored[run] for scored in results.values()]) for run in runs}
+    print(f"\n{len(results)} songs, median SDR in dB (p against B0)\n")
     print("| run | " + " | ".join(sources) + " | mean of medians |")
     print("|---" * (len(sources) + 2) + "|")
-    for r, run in enumerate(runs):
-        medians = np.median(sdr_NxRxS[:, r], axis=0)
-        cells = [f"{m:.2f}{against(sdr_NxRxS[:, r, s], sdr_NxRxS[:, 1, s])}" for s, m in enumerate(medians)]
-        print(f"| {run} | " + " | ".join(cells) + f" | {medians.mean():.2f} |")
+    for run, values_NxS in sdr_db.items():
+        medians_S = np.median(values_NxS, axis=0)
+        cells = [f"{m:.2f}{against(*v)}" for m, *v in zip(medians_S, values_NxS.T, sdr_db["B0"].T, strict=True)]
+        print(f"| {run} | " + " | ".join(cells) + f" | {medians_S.mean():.2f} |")
 
 
 def against(values_N: np.ndarray, baseline_N: np.ndarray) -> str:

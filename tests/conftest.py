@@ -13,6 +13,14 @@ from ugosa_jax.config import ModelConfig
 DATA = Path(__file__).parent / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep compiled programs and weights of the tests out of the user's cache, and the user's out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UGOSA_JAX_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def config() -> ModelConfig:
     """Architecture of the golden files."""

@@ -117,6 +117,9 @@ def test_a_delta_gives_the_same_stems_again_and_fits_its_own_weights_only(song, 
     assert separate(song, small, "--delta", tmp_path / "delta.safetensors") == 0
     np.testing.assert_array_equal(soundfile.read(song.parent / "out" / "drums.wav")[0], adapted)
     assert not (song.parent / "out" / "adapted.delta.safetensors").exists()
+    (tmp_path / "delta.safetensors").rename(song.parent / "out" / "adapted.delta.safetensors")
+    assert separate(song, small, "--delta", song.parent / "out" / "adapted.delta.safetensors") == 0
+    (song.parent / "out" / "adapted.delta.safetensors").rename(tmp_path / "delta.safetensors")
 
     base = published.load(small)
     base.params["mask"]["kernel"][0, 0] += 1
@@ -230,6 +233,8 @@ def test_other_bad_input(song, small, capsys, tmp_path):
     for flag in ("--lam", "--learning-rate", "--segment-s", "--hop-s", "--chunk-s", "--fade-s"):
         for value in ("nan", "inf", "-1"):
             assert flag[2:].replace("-", "_") in refused(capsys, separate(song, small, flag, value))
+    assert "shift_seed" in refused(capsys, separate(song, small, "--shift-seed", "-1"))
+    assert "pitch_seed" in refused(capsys, separate(song, small, "--pitch-seed", "-1"))
     assert "pitch_range" in refused(capsys, separate(song, small, "--pitch-range-semitones", "-5"))
     assert "blocker" in refused(capsys, separate(song, small, "--out", blocked(tmp_path)))
 
@@ -262,9 +267,11 @@ def test_annotated_as_playing_throughout_warns_that_there_is_nothing_to_learn(so
 
 
 def test_a_terminal_without_greek_letters(song, small):
-    done = run("separate", song, "--weights", small, "--strategy", "B0", "--out", song.parent / "out",
-               env={**os.environ, "PYTHONIOENCODING": "ascii"})  # fmt: skip
+    arguments = ["--annotation", song.with_suffix(".csv"), "--weights", small, "--out", song.parent / "out"]
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = run("separate", song, *arguments, "--segment-s", "1", "--epochs", "1", env=ascii_only)
     assert done.returncode == 0, done.stderr
+    assert "P-L3:M, ? 1" in done.stdout
 
 
 def test_a_mono_network(song, capsys, tmp_path):

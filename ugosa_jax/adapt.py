@@ -145,7 +145,7 @@ def _adapt(
         return [unadapted()] * lanes.lam.size
     if plan.loss == "B":
         lanes = lanes._replace(active_GxSxT=np.ones_like(lanes.active_GxSxT), lam=np.zeros_like(lanes.lam))
-    program = memory.plan(config, lanes.mix_GxVxCxT.shape, settings)
+    program = memory.plan(config, lanes.mix_GxVxCxT.shape, settings, lanes.lam.size)
     lanes, params = jax.device_put((lanes, params))
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
 

@@ -130,7 +130,8 @@ class Download:
         """Run the command; return its exit code."""
         from ugosa_jax import published
 
-        print(published.download(self.name, self.url))
+        path = published.download(self.name, self.url)
+        print(f"{path}\nlicence: {published.KNOWN[self.name].licence}")
         return 0
 
 

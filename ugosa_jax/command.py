@@ -53,13 +53,20 @@ def separate(args: "Separate") -> int:
             weights.save_delta(result.tuned, job.base, folder / DELTA, {"strategy": job.plan.name})
         adaptation = record.describe_adaptation(result) | {"separation_s": separation_s}
         record.write(job.inputs | {"adaptation": adaptation, "outputs": outputs}, folder / "record.json")
-    if not job.plan.tuned:
-        (out / DELTA).unlink(missing_ok=True)  # an earlier run's: it would not belong to these stems
+        if not job.plan.tuned:
+            forget_delta(out, args.delta)
     print_outcome(out, outputs, result, separation_s)
     return 0 if result.stopped_at is None else 1
 
 
 DELTA = "adapted.delta.safetensors"
+
+
+def forget_delta(out: Path, delta: Path | None) -> None:
+    """Remove the delta of an earlier run, which does not belong to these stems, unless they were made with it."""
+    stale = out / DELTA
+    if stale.is_file() and (delta is None or stale.resolve() != delta.resolve()):
+        stale.unlink()
 
 
 def read(args: "Separate", out: Path) -> Job:
@@ -75,7 +82,7 @@ def read(args: "Separate", out: Path) -> Job:
         raise InputError(f"{args.song}: would be overwritten by a stem; choose another --out")
     _, notes = audio.to_model(mixture, base.config.sample_rate_hz, base.config.C)
     labels = read_labels(args, base, needed=plan.loss == "P")
-    annotation.check_against(labels, mixture.duration_s)
+    annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     inputs = {
         "song": record.describe_song(args.song, mixture, notes),
@@ -115,7 +122,7 @@ def adapted(job: Job) -> AdaptationResult:
     segments = song.cut_song(job.base.config, job.mixture, job.labels, settings)
     job.inputs["settings"]["features"] = print_plan(job, segments)
     with tqdm(total=settings.epochs, desc="adapting", unit="epoch") as bar, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that began after a stop
+        warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that stopped at its first step
 
         def on_epoch(_: int, losses: np.ndarray) -> None:
             total, reconstruction, activation = np.nanmean(losses, (0, 1))
@@ -156,7 +163,8 @@ def print_inputs(job: Job, notes: list[str], silent_s: dict[str, float]) -> None
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
     if job.plan.loss == "P" and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
-    how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}, λ {args.adapt.lam:g}"
+    how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
+    how += f", λ {args.adapt.lam:g}" if job.plan.loss == "P" else ""
     print(f"weights    {args.weights} ({job.base.fingerprint[:16]}), {how}")
     print(f"device     {device.describe()}")
 

@@ -6,11 +6,12 @@ channels, H hidden channels, P taps, X blocks a repeat, R repeats; S sources and
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 from ugosa_jax.errors import InputError
 
 Norm = Literal["gLN", "cLN", "BN", "id"]
+Features = Literal["auto", "float32", "bfloat16", "recompute"]
 
 
 def require(holds: bool, field: str, expected: str, value: object) -> None:
@@ -92,7 +93,7 @@ class AdaptConfig:
     """Pitch shifts are drawn uniformly from ± this many semitones."""
     centralise_gradients: bool = True
     """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
-    features: Literal["auto", "float32", "bfloat16", "recompute"] = "auto"
+    features: Features = "auto"
     """How the output of the frozen stages is kept between epochs; auto: float32 if it fits into memory."""
     pitch_seed: int = 0
     """Seed of the pitch shifts."""
@@ -106,6 +107,8 @@ class AdaptConfig:
         require(self.pitch_shifts >= 0, "pitch_shifts", "at least 0", self.pitch_shifts)
         semitones = self.pitch_range_semitones
         require(0 <= semitones <= 48, "pitch_range_semitones", "between 0 and 48", semitones)
+        require(self.pitch_seed >= 0, "pitch_seed", "at least 0", self.pitch_seed)
+        require(self.features in get_args(Features), "features", f"one of {get_args(Features)}", self.features)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +139,7 @@ class SeparateConfig:
         require(0 <= self.overlap < 1, "overlap", "at least 0 and below 1", self.overlap)
         require(self.shifts >= 0, "shifts", "at least 0", self.shifts)
         require(0 < self.max_shift_s <= LONGEST_S, "max_shift_s", f"above 0, at most {LONGEST_S}", self.max_shift_s)
+        require(self.shift_seed >= 0, "shift_seed", "at least 0", self.shift_seed)
         require(0 <= self.fade_s <= LONGEST_S, "fade_s", f"at least 0, at most {LONGEST_S}", self.fade_s)
 
 

@@ -16,8 +16,8 @@ class Estimate(NamedTuple):
     step: int
 
 
-def plan(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig) -> Program:
-    """Return the program for mixtures of a shape (lanes…, G, V, C, T).
+def plan(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig, n_lanes: int = 1) -> Program:
+    """Return the program for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T).
 
     Features that are to be kept "auto" are kept if all that is needed fits into three quarters of the free memory, and
     recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
@@ -26,24 +26,24 @@ def plan(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig) -> 
     kept = Program(config, since, "float32", settings.centralise_gradients)
     if settings.features != "auto":
         return kept._replace(features=settings.features)
-    fits = sum(estimate(kept, shape)) <= 0.75 * device.free_bytes()
+    fits = sum(estimate(kept, shape, n_lanes)) <= 0.75 * device.free_bytes()
     return kept if fits else kept._replace(features="recompute")
 
 
-def estimate(program: Program, shape: tuple[int, ...]) -> Estimate:
-    """Return what a program takes for mixtures of a shape (lanes…, G, V, C, T).
+def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Estimate:
+    """Return what a program takes for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T).
 
     A step keeps about seven arrays of [K, H] for each block that the gradient passes through, and four of [K, S, N]
     behind them: what XLA's memory analysis finds on CPU.
     """
     config = program.model
-    *lanes, G, V, C, T = shape
-    n_lanes, K = math.prod(lanes), model.frames_in(T, config)
+    *songs, G, V, C, T = shape
+    n_songs, K = math.prod(songs), model.frames_in(T, config)
     width = {"float32": 4, "bfloat16": 2, "recompute": 0}[program.features]
     stages = (*model.repeats(config), "mask")
     n_blocks = config.X * (len(stages) - 1 - stages.index(program.since))
     return Estimate(
-        features=n_lanes * G * V * K * config.B * width,
-        song=n_lanes * G * T * (4 * V * C + config.S),
+        features=n_songs * G * V * K * config.B * width,
+        song=n_songs * G * T * (4 * V * C + config.S),
         step=int(4 * n_lanes * K * (7.2 * n_blocks * config.H + 4 * config.S * config.N)),
     )

@@ -178,5 +178,5 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:
-    files = sorted(folder.glob("*.safetensors"))
-    return [Listed(path.stem, where, path, path.stat().st_size) for path in files]
+    paths = sorted(folder.glob("*.safetensors"))
+    return [Listed(path.stem, where, path, path.stat().st_size) for path in paths]

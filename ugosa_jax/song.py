@@ -3,12 +3,10 @@
 These functions join the modules that do the work; each is a few lines of what a user would write.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ugosa_jax import adapt, annotation, audio, segments, separate, strategy
-from ugosa_jax.adapt import AdaptationResult
+from ugosa_jax.adapt import AdaptationResult, OnEpoch
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig, paper
@@ -26,7 +24,7 @@ def adapt_song(
     song: Audio,
     labels: Annotation,
     settings: AdaptConfig = PAPER.adapt,
-    on_epoch: Callable[[int, np.ndarray], None] | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> AdaptationResult:
     """Adapt pretrained weights to one song.
 

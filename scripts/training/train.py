@@ -62,7 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--train", type=Path, required=True, help="pool of training songs")
     parser.add_argument("--valid", type=Path, required=True, help="pool of validation songs")
     parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints and logs")
-    parser.add_argument("--start", help="weights to go on from, by name or file, in place of new ones")
+    parser.add_argument("--start", help="weights a new run begins with, by name or file, in place of random ones")
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
@@ -118,7 +118,10 @@ def first_weights(args: argparse.Namespace, songs: list[np.ndarray], n_samples: 
     decoder are first fitted to each other, and the masks begin near 1/S.
     """
     if args.start:
-        return published.load(args.start).params
+        start = published.load(args.start)
+        if start.config != MINI:
+            raise SystemExit(f"error: --start {args.start}: another architecture than {MINI}")
+        return start.params
     params = masks_of(jax.tree.map(np.asarray, model.init(MINI)), 1 / MINI.S)
     ends = {stage: params[stage] for stage in ("encoder", "decoder")}
     adam = optax.adam(1e-3)
