@@ -5,7 +5,7 @@ RUN = $(VENV)/bin
 .PHONY: demo test test-slow lint clean
 
 demo: $(VENV)/installed
-	$(RUN)/python scripts/demo.py
+	$(RUN)/ugosa-jax demo
 
 test: $(VENV)/installed
 	$(RUN)/python -m pytest -q

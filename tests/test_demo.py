@@ -4,9 +4,17 @@ from pathlib import Path
 
 import soundfile
 
-from ugosa_jax import cli, demo, demucs
+from ugosa_jax import cli, demo, demucs, files, strategy
 
 DATA = Path(__file__).parent / "data"
+
+
+def test_the_bundled_network_is_there_and_described():
+    weights = demo.published.load("mini")
+    assert strategy.n_parameters(weights.params) == 2_108_208
+    assert weights.config.sources == ("drums", "bass", "other", "vocals")
+    card = demo.published.bundled_folder() / "mini.md"
+    assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
 
 
 def test_demo_writes_every_stem_and_prints_every_score(tmp_path, monkeypatch, capsys):
