@@ -98,11 +98,19 @@ def to_model(audio: Audio, rate_hz: int, channels: int) -> tuple[np.ndarray, lis
     Raises:
       InputError: the song's channels have no agreed meaning.
     """
-    samples_CxT, notes = _with_channels(audio, channels)
-    if audio.rate_hz != rate_hz:
-        samples_CxT = _resample(samples_CxT, audio.rate_hz, rate_hz)
-        notes = [*notes, f"resampled from {audio.rate_hz} Hz to {rate_hz} Hz"]
-    return samples_CxT, notes
+    samples_CxT, _ = _with_channels(audio, channels)
+    return _resample(samples_CxT, audio.rate_hz, rate_hz), conversions(audio, rate_hz, channels)
+
+
+def conversions(audio: Audio, rate_hz: int, channels: int) -> list[str]:
+    """Return what `to_model` does to a song, in plain words, without doing it.
+
+    Raises:
+      InputError: as `to_model`.
+    """
+    instant = dataclasses.replace(audio, samples_CxT=audio.samples_CxT[:, :1])
+    resampled = [f"resampled from {audio.rate_hz} Hz to {rate_hz} Hz"] if audio.rate_hz != rate_hz else []
+    return _with_channels(instant, channels)[1] + resampled
 
 
 def from_model(estimates_SxCxT: np.ndarray, song: Audio, rate_hz: int) -> np.ndarray:

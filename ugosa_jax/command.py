@@ -80,7 +80,7 @@ def read(args: "Separate", out: Path) -> Job:
     mixture = audio.read(args.song)
     if args.song.resolve() in [(out / f"{source}.wav").resolve() for source in base.config.sources]:
         raise InputError(f"{args.song}: would be overwritten by a stem; choose another --out")
-    _, notes = audio.to_model(mixture, base.config.sample_rate_hz, base.config.C)
+    notes = audio.conversions(mixture, base.config.sample_rate_hz, base.config.C)
     labels = read_labels(args, base, needed=plan.loss == "P")
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
