@@ -86,7 +86,7 @@ def read(args: "Separate", out: Path) -> Job:
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     inputs = {
         "song": record.describe_song(args.song, mixture, notes),
-        "annotation": args.annotation and record.describe_annotation(args.annotation, labels, mixture.duration_s),
+        "annotation": args.annotation and record.describe_annotation(args.annotation, labels, silent_s),
         "weights": {"name": args.weights} | record.describe_weights(base),
         "delta": args.delta and record.describe_file(args.delta),
         "settings": {

@@ -10,7 +10,7 @@ from typing import Any
 
 from ugosa_jax import files
 from ugosa_jax.adapt import AdaptationResult
-from ugosa_jax.annotation import Annotation, silent_seconds
+from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
 from ugosa_jax.weights import Checkpoint
 
@@ -27,9 +27,8 @@ def describe_song(path: Path, song: Audio, notes: list[str]) -> dict[str, Any]:
     }
 
 
-def describe_annotation(path: Path, labels: Annotation, duration_s: float) -> dict[str, Any]:
+def describe_annotation(path: Path, labels: Annotation, silent_s: dict[str, float]) -> dict[str, Any]:
     """Return name and hash of an annotation, and how many seconds of silence it gives each source."""
-    silent_s = silent_seconds(labels, duration_s)
     return describe_file(path) | {"outside": labels.outside, "silent_s": silent_s}
 
 
