@@ -1,6 +1,7 @@
 """Sound in and out: what is refused, what is done to it, what physics must survive."""
 
 import resource
+import struct
 import subprocess
 import sys
 
@@ -101,6 +102,19 @@ def test_not_finite(tmp_path, value):
 def test_silence(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2)), 44100)
     refused(tmp_path / "a.wav", "silent throughout")
+
+
+def test_silence_of_a_stem(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2)), 44100)
+    stem = audio.read(tmp_path / "a.wav", may_be_silent=True)
+    assert (stem.n_channels, stem.n_samples, stem.rate_hz) == (2, 5000, 44100)
+    assert not stem.samples_CxT.any()
+
+
+def test_a_stem_that_may_be_silent_may_not_be_broken(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full((5000, 2), np.nan), 44100, "FLOAT")
+    with pytest.raises(InputError, match="not finite"):
+        audio.read(tmp_path / "a.wav", may_be_silent=True)
 
 
 @pytest.mark.parametrize("rate_hz", [1, 2_000_000])
@@ -274,6 +288,16 @@ def test_write_float_keeps_every_value(tmp_path):
     assert above == np.sum(np.abs(samples_CxT) > 1) > 0
     assert soundfile.info(tmp_path / "new" / "a.wav").subtype == "FLOAT"
     np.testing.assert_array_equal(audio.read(tmp_path / "new" / "a.wav").samples_CxT, samples_CxT)
+
+
+def test_a_float_wav_does_not_tell_when_it_was_written(tmp_path):
+    path = tmp_path / "a.wav"
+    audio.write(path, noise(2), 44100)
+    content = path.read_bytes()
+    chunk = content.index(b"PEAK")
+    _, length, version, time_s = struct.unpack("<4sIII", content[chunk : chunk + 16])
+    assert (length, version, time_s) == (8 + 2 * 8, 1, 0)  # value and position of the peak of two channels
+    np.testing.assert_array_equal(soundfile.read(path, dtype="float32")[0].T, noise(2))
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])

@@ -59,12 +59,16 @@ class Audio:
         return self.n_samples / self.rate_hz
 
 
-def read(path: str | Path) -> Audio:
+def read(path: str | Path, may_be_silent: bool = False) -> Audio:
     """Read a sound file: WAV, FLAC, Ogg, MP3, AIFF and whatever else libsndfile knows.
 
+    Args:
+      path: the file.
+      may_be_silent: whether every sample may be zero, as in the stem of an instrument that does not play.
+
     Raises:
-      InputError: the file is missing, empty, cut short, not sound, silent throughout, or holds values that
-        are not finite.
+      InputError: the file is missing, empty, cut short, not sound, silent throughout where it may not be, or holds
+        values that are not finite.
     """
     path = Path(path)
     _refuse_cut_wav(path)
@@ -80,7 +84,7 @@ def read(path: str | Path) -> Audio:
         raise InputError(f"{path}: headerless sound; save it as .wav or .flac") from error
     if announced - len(samples_TxC) > SLACK_S * rate_hz:
         raise InputError(f"{path}: cut short: {len(samples_TxC)} of {announced} samples are there")
-    _refuse_unusable(path, samples_TxC, rate_hz)
+    _refuse_unusable(path, samples_TxC, rate_hz, may_be_silent)
     return Audio(np.ascontiguousarray(samples_TxC.T), rate_hz, path.name)
 
 
@@ -141,7 +145,7 @@ def from_model(estimates_SxCxT: np.ndarray, song: Audio, rate_hz: int) -> np.nda
 def write(
     path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Literal["float", "24", "16"] = "float"
 ) -> int:
-    """Write a WAV or, by its suffix, a FLAC file; it is complete or absent.
+    """Write a WAV or, by its suffix, a FLAC file; it is complete or absent. The same sound makes the same bytes.
 
     Args:
       path: ends in .wav or .flac.
@@ -167,7 +171,18 @@ def write(
             soundfile.write(temporary, encoded_TxC, rate_hz, subtype=subtype, format=container)
         except soundfile.LibsndfileError as error:
             raise InputError(f"{path}: cannot be written ({error.error_string.strip()})") from error
+        if encoding == "float":
+            _forget_time(temporary)
     return int(np.count_nonzero(np.abs(samples_CxT) > 1))
+
+
+def _forget_time(path: Path) -> None:
+    """Zero the time of writing, which libsndfile puts into the PEAK chunk of a float WAV."""
+    with path.open("r+b") as wav:
+        chunk = wav.read(256).find(b"PEAK")
+        if chunk >= 0:
+            wav.seek(chunk + 12)  # behind name, length and version, 4 bytes each
+            wav.write(bytes(4))
 
 
 def _refuse_cut_wav(path: Path) -> None:
@@ -206,7 +221,7 @@ def _missing_wav_bytes(stream, size: int) -> int:
     return 0
 
 
-def _refuse_unusable(path: Path, samples_TxC: np.ndarray, rate_hz: int) -> None:
+def _refuse_unusable(path: Path, samples_TxC: np.ndarray, rate_hz: int, may_be_silent: bool) -> None:
     """Raise InputError for sound that nothing can be separated from."""
     if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
         raise InputError(f"{path}: a sample rate of {rate_hz} Hz is none of sound")
@@ -214,7 +229,7 @@ def _refuse_unusable(path: Path, samples_TxC: np.ndarray, rate_hz: int) -> None:
         raise InputError(f"{path}: holds no samples")
     if not np.isfinite(samples_TxC).all():
         raise InputError(f"{path}: holds values that are not finite (NaN or infinite)")
-    if not samples_TxC.any():
+    if not may_be_silent and not samples_TxC.any():
         raise InputError(f"{path}: is silent throughout (every sample is zero)")
 
 

@@ -50,6 +50,37 @@ class Separate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Prepare:
+    """Make a data set for experiments: each source silent for a quarter of the song, and who plays when.
+
+    A preparation that was interrupted goes on when the same command is given again.
+    """
+
+    root: Positional[Path]
+    """SONG/{mixture,drums,bass,other,vocals}.wav, MUSDB18, MUSDB18-HQ, or SONG.npy arrays."""
+    out: Positional[Path]
+    """Folder for the songs, their annotations and manifest.json."""
+    subset: Literal["train", "test"] | None = None
+    """Only this part of MUSDB18."""
+    limit: int | None = None
+    """Only so many songs, the first ones by name."""
+    seed: int = 0
+    """Decides, together with a song's name, which source is silent in which quarter."""
+    threshold: float = config.Preset.activation_threshold
+    """θ of eq. (2): the confidence above which a stem counts as active."""
+    as_is: bool = False
+    """Silence nothing: only compute the activations, for songs that are to be used as they are."""
+    encoding: Literal["float", "16"] = "float"
+    """Samples of the sound: 32-bit float, or 16-bit integers, as the paper's code writes them."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import prepare
+
+        return prepare.prepare(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Demo:
     """Adapt the bundled network to the bundled song and compare after with before."""
 
@@ -151,6 +182,81 @@ class Weights:
         return self.action.run()
 
 
+@dataclasses.dataclass(frozen=True)
+class RunSweep:
+    """Run the cells of a grid that its store lacks; the same command again goes on."""
+
+    grid: Positional[str]
+    """A TOML file, or a grid that ships with ugosa_jax: table1, variants, lambda, segments, reference."""
+    songs: Path | None = None
+    """Folder of the songs, in place of the one that the grid names."""
+    weights: str | None = None
+    """Name or file of the network, in place of the one that the grid names."""
+    store: Path | None = None
+    """Folder of the results; sweeps/GRID if not given."""
+    lanes: int | None = None
+    """Cells that run side by side; if not given, what a GPU's or TPU's memory holds, and one on a CPU."""
+    shard: str = "1/1"
+    """Run only the i-th of n parts of the cells, written i/n: for job arrays that share a store."""
+    retry: bool = False
+    """Run cells that failed once more."""
+    keep_deltas: bool = False
+    """Store the tuned layers of every cell."""
+    keep_stems: bool = False
+    """Store the stems of every cell."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import sweep_command
+
+        return sweep_command.run(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """Say how far a sweep has come."""
+
+    store: Positional[Path]
+    """Folder of the results."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import sweep_command
+
+        return sweep_command.status(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Collect:
+    """Write the scores of sweeps as one tidy table, a score a row."""
+
+    stores: Positional[tuple[Path, ...]]
+    """Folders of results."""
+    out: Path = Path("scores.csv")
+    """The table: .csv, or .parquet."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import sweep_command
+
+        return sweep_command.collect(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """Adapt with many settings to many songs, and score the results."""
+
+    action: OmitSubcommandPrefixes[
+        Annotated[RunSweep, subcommand("run")]
+        | Annotated[Status, subcommand("status")]
+        | Annotated[Collect, subcommand("collect")]
+    ]
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        return self.action.run()
+
+
 def program() -> NoReturn:
     """Be the installed command `ugosa-jax`."""
     code = main()
@@ -178,6 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands = (
             Annotated[Separate, subcommand("separate", default=separate)]
             | Annotated[Weights, subcommand("weights")]
+            | Annotated[Prepare, subcommand("prepare")]
+            | Annotated[Sweep, subcommand("sweep")]
             | Annotated[Demo, subcommand("demo")]
         )
         command = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=_DESCRIPTION)

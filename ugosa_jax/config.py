@@ -12,6 +12,9 @@ from ugosa_jax.errors import InputError
 
 Norm = Literal["gLN", "cLN", "BN", "id"]
 Features = Literal["auto", "float32", "bfloat16", "recompute"]
+Engine = Literal["bsseval", "museval"]
+Outputs = Literal["both", "gated", "plain"]
+Subset = Literal["train", "test"]
 
 
 def require(holds: bool, field: str, expected: str, value: object) -> None:
@@ -144,11 +147,58 @@ class SeparateConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """How estimates are compared with the true stems. The defaults are those of the paper's code.
+
+    Raises:
+      InputError: a value outside its range.
+    """
+
+    window_s: float = 2.0
+    """Length of the frames that are scored one by one in seconds."""
+    hop_s: float = 1.5
+    """Time from one frame's start to the next one's in seconds."""
+    engine: Engine = "bsseval"
+    """What computes SDR, ISR, SIR and SAR: ugosa_jax.bsseval, or the museval package, which is slower."""
+    outputs: Outputs = "both"
+    """Whether estimates are scored as they are, muted where their source is annotated silent (gated), or both ways."""
+
+    def __post_init__(self):
+        require(self.outputs in get_args(Outputs), "outputs", f"one of {get_args(Outputs)}", self.outputs)
+        require(0 < self.window_s <= LONGEST_S, "window_s", f"above 0, at most {LONGEST_S}", self.window_s)
+        require(0 < self.hop_s <= LONGEST_S, "hop_s", f"above 0, at most {LONGEST_S}", self.hop_s)
+        require(self.engine in get_args(Engine), "engine", f"one of {get_args(Engine)}", self.engine)
+
+
+@dataclasses.dataclass(frozen=True)
+class SongsConfig:
+    """Which songs with stems are worked on.
+
+    Raises:
+      InputError: a value outside its range.
+    """
+
+    folder: str | None = None
+    """Root of the data set: MUSDB18, MUSDB18-HQ, or a folder of songs as `ugosa-jax prepare` writes it."""
+    subset: Subset = "test"
+    """Part of MUSDB18; other folders have no parts."""
+    limit: int | None = None
+    """Only the first so many songs, in the order of their names; all if not given."""
+    names: tuple[str, ...] = ()
+    """Only these songs; all if none are given."""
+
+    def __post_init__(self):
+        require(self.subset in get_args(Subset), "subset", f"one of {get_args(Subset)}", self.subset)
+        require(self.limit is None or self.limit >= 1, "limit", "at least 1", self.limit)
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
     """Settings that belong together."""
 
     adapt: AdaptConfig = AdaptConfig()
     separate: SeparateConfig = SeparateConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
     activation_threshold: float = 0.15
     """θ of eq. (2): the confidence above which a stem counts as active."""
 

@@ -1,0 +1,102 @@
+"""Grids: what they expand to, and what is refused."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ugosa_jax import grid, strategy
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.errors import InputError
+
+
+def adapt_of(text: str) -> list[AdaptConfig]:
+    return list(grid.parse(f"[adapt]\n{text}", "g").adapt)
+
+
+def test_lists_mean_each_of_and_single_values_hold_for_all():
+    cells = adapt_of('strategy = ["P-L3:M", "P-L2:D"]\nlam = [0.1, 1]\nepochs = 3')
+    assert [(c.strategy, c.lam, c.epochs) for c in cells] == [
+        ("P-L3:M", 0.1, 3),
+        ("P-L3:M", 1.0, 3),
+        ("P-L2:D", 0.1, 3),
+        ("P-L2:D", 1.0, 3),
+    ]
+
+
+def test_an_empty_grid_is_one_cell_with_the_defaults():
+    parsed = grid.parse("", "g")
+    assert parsed.adapt == (AdaptConfig(),)
+    assert parsed.weights == "tasnet"
+    assert parsed.songs.folder is None
+
+
+def test_what_a_strategy_does_not_look_at_makes_no_cells():
+    """B0 looks at nothing, B not at λ, and without pitch shifts there is no seed."""
+    assert len(adapt_of('strategy = "B0"\nlam = [1, 2]\nepochs = [5, 10]')) == 1
+    assert len(adapt_of('strategy = "B-L3:M"\nlam = [1, 2]\nepochs = [5, 10]')) == 2
+    assert len(adapt_of("pitch_seed = [0, 1, 2]")) == 1
+    assert len(adapt_of("pitch_seed = [0, 1, 2]\npitch_shifts = 1")) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[adapt]\nlamda = 1", "adapt.lamda: there is no such key; did you mean adapt.lam?"),
+        ("[adopt]\nlam = 1", "adopt: there is no such key; did you mean adapt?"),
+        ("adapt = 3", "adapt: must be a section"),
+        ("[adapt]\nlam = 'one'", "adapt.lam: Expected `float`, got `str`"),
+        ("[adapt]\nepochs = 1.5", "adapt.epochs: Expected `int`"),
+        ("[adapt]\nepochs = true", "adapt.epochs: Expected `int`, got `bool`"),
+        ("[adapt]\nlam = [1, 2, 1.0]", "adapt.lam: 1.0 stands there twice"),
+        ("[adapt]\nlam = []", "adapt.lam: the list is empty"),
+        ("[adapt]\nlam = -1", "[adapt]: lam must be at least 0"),
+        ("[adapt]\nlam = nan", "[adapt]: lam must be at least 0"),
+        ("[separate]\nchunk_s = [1, 2]", "separate.chunk_s: Expected `float`"),
+        ("[separate]\ngate = true", 'write outputs = "gated" under [evaluate]'),
+        ("[evaluate]\nengine = 'mir_eval'", "evaluate.engine: Invalid enum value 'mir_eval'"),
+        ("[songs]\nlimit = 0", "[songs]: limit must be at least 1"),
+        ("[adapt\n", "not TOML"),
+        ("weights = 3", "weights: Expected `str`"),
+        ("[adapt]\nlam = [" + ",".join(map(str, range(1100))) + "]\nepochs = [" + ",".join(map(str, range(1, 1001))) + "]",
+         "1100000 combinations are more than"),
+    ],
+)  # fmt: skip
+def test_bad_grids_name_the_key(text, said):
+    with pytest.raises(InputError) as error:
+        grid.parse(text, "g")
+    assert said in str(error.value)
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_grid_or_an_input_error(text):
+    try:
+        grid.parse(text, "g")
+    except InputError:
+        return
+
+
+def test_a_grid_that_is_not_there_names_those_that_ship():
+    with pytest.raises(InputError, match="grids that ship with ugosa_jax: lambda, reference"):
+        grid.read("tabel1")
+
+
+def test_a_file_says_its_name_in_errors(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[adapt]\nlamda = 1")
+    with pytest.raises(InputError, match=r"mine\.toml: adapt\.lamda"):
+        grid.read(str(path))
+
+
+@pytest.mark.parametrize("name", grid.names())
+def test_grids_that_ship_fit_the_published_network(name):
+    for adapt in grid.read(name).adapt:
+        strategy.parse(adapt.strategy, ModelConfig())
+
+
+def test_grids_of_the_paper():
+    assert len(grid.read("table1").adapt) == 11
+    lam = [adapt.lam for adapt in grid.read("lambda").adapt if adapt.strategy != "B0"]
+    assert lam == [10.0**i for i in range(-4, 5)]
+    segments = [adapt.segment_s for adapt in grid.read("segments").adapt if adapt.strategy != "B0"]
+    assert segments == [2, 4, 6, 8, 10]

@@ -1,0 +1,157 @@
+"""A grid of settings, as a user writes it in TOML: a list in ``[adapt]`` means each of its values.
+
+    weights = "mini"
+
+    [songs]
+    folder = "prepared"
+
+    [adapt]
+    strategy = ["B0", "P-L3:M"]
+    lam = [0.1, 1.0, 10.0]
+    learning_rate = 1e-3
+
+Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate].
+"""
+
+import dataclasses
+import difflib
+import itertools
+import tomllib
+import typing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, SongsConfig
+from ugosa_jax.errors import InputError, naming
+
+SHIPPED = Path(__file__).parent / "grids"
+_SECTIONS = {"songs": SongsConfig, "adapt": AdaptConfig, "separate": SeparateConfig, "evaluate": EvaluateConfig}
+_MOST = 1_000_000
+"""Settings that one grid may expand to; more than this is a slip of the pen."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A grid, expanded.
+
+    Attributes:
+      name: of its file, without the suffix.
+      text: the file, as it was written.
+      weights: name or file of the network to start from.
+      songs: which songs.
+      adapt: every combination of settings; those that would give the same result stand here once.
+      separate: how songs are separated.
+      evaluate: how estimates are scored.
+    """
+
+    name: str
+    text: str
+    weights: str
+    songs: SongsConfig
+    adapt: tuple[AdaptConfig, ...]
+    separate: SeparateConfig
+    evaluate: EvaluateConfig
+
+
+def read(name: str) -> Grid:
+    """Read a grid from a file, or one that ships with the package by its name.
+
+    Raises:
+      InputError: there is no such grid, it is not TOML, a key is unknown, or a value is not what its key takes.
+    """
+    path = Path(name)
+    if not path.suffix and (SHIPPED / f"{name}.toml").is_file():
+        path = SHIPPED / f"{name}.toml"
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        shipped = ", ".join(names())
+        raise InputError(f"{name}: cannot be read ({error}); grids that ship with ugosa_jax: {shipped}") from error
+    with naming(path):
+        return parse(text, path.stem)
+
+
+def names() -> list[str]:
+    """Return the names of the grids that ship with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
+
+
+def parse(text: str, name: str) -> Grid:
+    """Return the grid that a TOML text describes.
+
+    Raises:
+      InputError: as `read`.
+    """
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"not TOML: {error}") from error
+    _refuse_unknown("", document, ["weights", *_SECTIONS])
+    sections = {section: document.get(section, {}) for section in _SECTIONS}
+    for section, keys in sections.items():
+        if not isinstance(keys, dict):
+            raise InputError(f"{section}: must be a section, written [{section}]")
+        _refuse_unknown(f"{section}.", keys, [field.name for field in dataclasses.fields(_SECTIONS[section])])
+    single = {section: _settings(section, sections[section]) for section in ("songs", "separate", "evaluate")}
+    if single["separate"].gate:
+        raise InputError('separate.gate: is decided when scoring; write outputs = "gated" under [evaluate]')
+    weights = _value("weights", document.get("weights", "tasnet"), str)
+    return Grid(name, text, weights, adapt=combinations(sections["adapt"]), **single)
+
+
+def combinations(keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
+    """Return the settings of every combination of the values of an ``[adapt]`` section.
+
+    Raises:
+      InputError: a list is empty or says something twice, or a value is not what its key takes.
+    """
+    lists = {key: value if isinstance(value, list) else [value] for key, value in keys.items()}
+    n_combinations = 1
+    for key, values in lists.items():
+        if not values:
+            raise InputError(f"adapt.{key}: the list is empty, and so is the grid")
+        if twice := [value for i, value in enumerate(values) if value in values[:i]]:
+            raise InputError(f"adapt.{key}: {twice[0]!r} stands there twice")
+        n_combinations *= len(values)
+    if n_combinations > _MOST:
+        raise InputError(f"adapt: {n_combinations} combinations are more than the {_MOST} that a grid may have")
+    every = (dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values()))
+    return tuple(dict.fromkeys(canonical(_settings("adapt", combination)) for combination in every))
+
+
+def canonical(settings: AdaptConfig) -> AdaptConfig:
+    """Return the settings with what their strategy does not look at set to its default."""
+    if settings.strategy == "B0":
+        return AdaptConfig(strategy="B0")
+    if settings.strategy.startswith("B"):
+        settings = dataclasses.replace(settings, lam=AdaptConfig.lam)
+    if not settings.pitch_shifts:
+        settings = dataclasses.replace(
+            settings, pitch_seed=AdaptConfig.pitch_seed, pitch_range_semitones=AdaptConfig.pitch_range_semitones
+        )
+    return settings
+
+
+def _settings(section: str, keys: dict[str, Any]) -> Any:
+    """Return one section as its dataclass."""
+    kind = _SECTIONS[section]
+    types = typing.get_type_hints(kind)
+    values = {key: _value(f"{section}.{key}", value, types[key]) for key, value in keys.items()}
+    with naming(f"[{section}]"):
+        return kind(**values)
+
+
+def _value(key: str, value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{key}: {error}") from error
+
+
+def _refuse_unknown(prefix: str, keys: dict[str, Any], known: list[str]) -> None:
+    for key in keys:
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
+            raise InputError(f"{prefix}{key}: there is no such key; did you mean {prefix}{nearest}?")
