@@ -206,7 +206,7 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
     for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
         inputs = adapt.lane_of(noise(n, seed), lam, rate)
         hidden = adapt.hidden_lanes(program, None, tiny, inputs)
-        run(frozen, hidden, inputs, adapt.start_lanes(program, None, tuned))
+        run(frozen, hidden, np.int32(n), inputs, adapt.start_lanes(program, None, tuned))
     adapt.adapt(TINY, tiny, noise(), SETTINGS)
     before = adapt.epoch_lanes._cache_size()
     for seed, lam in enumerate((0.0, 1.0, 1e4)):

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, PartitionSpec
 
 from ugosa_jax import device, lane, memory, strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig
@@ -146,7 +147,7 @@ def _adapt(
     if plan.loss == "B":
         lanes = lanes._replace(active_GxSxT=np.ones_like(lanes.active_GxSxT), lam=np.zeros_like(lanes.lam))
     program = memory.plan(config, lanes.mix_GxVxCxT.shape, settings, lanes.lam.size)
-    lanes, params = jax.device_put((lanes, params))
+    lanes, params = placed(lanes, axes, params)
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
 
     with device.Stopwatch() as prefix_watch:
@@ -163,6 +164,21 @@ def _adapt(
                 break
     compile_s = prefix_watch.compile_s + steps_watch.compile_s
     return _results(state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s))
+
+
+def placed(lanes: Lane, axes: Axes, params: Params) -> tuple[Lane, Params]:
+    """Put lanes and parameters on the device; lanes on all local devices, if they can be dealt out evenly.
+
+    Programs follow where their inputs are: each device runs its own lanes, and nothing is exchanged between them but
+    the number of segments of the longest song.
+    """
+    devices = jax.local_devices()
+    if axes is None or lanes.lam.size % len(devices):
+        return jax.device_put((lanes, params))
+    mesh = Mesh(np.array(devices), ("lane",))
+    dealt, everywhere = (jax.NamedSharding(mesh, spec) for spec in (PartitionSpec("lane"), PartitionSpec()))
+    where = Lane(*(everywhere if axis is None else dealt for axis in axes))  # pyright: ignore[reportArgumentType]
+    return jax.device_put(lanes, where), jax.device_put(params, everywhere)
 
 
 def unadapted(tuned: Params | None = None) -> AdaptationResult:
@@ -191,8 +207,8 @@ def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timi
 @functools.partial(jax.jit, static_argnames=("program", "axes"))
 def hidden_lanes(program: Program, axes: Axes, params: Params, lanes: Lane) -> jax.Array | None:
     """Run `hidden_song` once for a song that all lanes share, else once a lane."""
-    run = functools.partial(lane.hidden_song, program)
-    return jax.vmap(run, in_axes=(None, axes))(params, lanes) if songs_differ(axes) else run(params, lanes)
+    run = functools.partial(lane.hidden_song, program, params, lanes.n_segments.max())
+    return jax.vmap(run, in_axes=(axes,))(lanes) if songs_differ(axes) else run(lanes)
 
 
 @functools.partial(jax.jit, static_argnames=("program", "axes"), donate_argnames="state")
@@ -200,10 +216,10 @@ def epoch_lanes(
     program: Program, axes: Axes, frozen: Params, hidden: jax.Array | None, lanes: Lane, state: State
 ) -> tuple[State, jax.Array]:
     """Run `adapt_epoch` in every lane."""
-    run = functools.partial(lane.adapt_epoch, program)
+    run = functools.partial(lane.adapt_epoch, program, frozen)
     if axes is not None:
-        run = jax.vmap(run, in_axes=(None, 0 if songs_differ(axes) else None, axes, 0))
-    return run(frozen, hidden, lanes, state)
+        run = jax.vmap(run, in_axes=(0 if songs_differ(axes) else None, None, axes, 0))
+    return run(hidden, lanes.n_segments.max(), lanes, state)
 
 
 @functools.partial(jax.jit, static_argnames=("program", "n_lanes"))

@@ -51,9 +51,18 @@ class State(NamedTuple):
 
 
 def adapt_epoch(
-    program: Program, frozen: Params, hidden_GxVxKxB: jax.Array | None, lane: Lane, state: State
+    program: Program, frozen: Params, hidden_GxVxKxB: jax.Array | None, n_longest: jax.Array, lane: Lane, state: State
 ) -> tuple[State, jax.Array]:
     """Take one step on each segment of a song, in time order, each variant of it in turn.
+
+    Args:
+      program: what is compiled.
+      frozen: the leaves that stay as they are.
+      hidden_GxVxKxB: output of the frozen stages; None if it is to be computed in each step.
+      n_longest: the number of segments of the longest song that runs beside this one: when its last step is taken,
+        the epoch is over for all.
+      lane: song, activations, λ, learning rate.
+      state: tuned leaves and optimizer.
 
     Returns:
       The new state, and the losses of each step [total, reconstruction, activation]; NaN where no step was taken.
@@ -80,21 +89,22 @@ def adapt_epoch(
         (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
         tuned = optax.apply_updates(state.tuned, updates)
+        is_due = i < lane.n_segments * V
         numbers = jax.tree.leaves((value, gradient, tuned))
         is_finite = functools.reduce(jnp.logical_and, [jnp.isfinite(x).all() for x in numbers])
         stepped = State(tuned, state.tuned.fast, optimizer_state, state.steps + 1, state.alive)  # pyright: ignore[reportArgumentType]
-        alive = state.alive & is_finite
-        state = jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)
-        losses = jnp.stack([value, *terms])
-        return state._replace(alive=alive), losses_Ix3.at[i].set(jnp.where(alive, losses, jnp.nan))
+        alive = state.alive & (is_finite | ~is_due)
+        state = jax.tree.map(lambda new, old: jnp.where(alive & is_due, new, old), stepped, state)
+        losses = jnp.where(alive & is_due, jnp.stack([value, *terms]), jnp.nan)
+        return state._replace(alive=alive), losses_Ix3.at[i].set(losses)
 
     losses_Ix3 = jnp.full((G * V, 3), jnp.nan, lane.mix_GxVxCxT.dtype)
-    # The number of steps is data: a song shorter than its bucket runs fewer of them, and lanes that are done early
-    # keep their state while the others go on.
-    return jax.lax.fori_loop(0, lane.n_segments * V, step, (state, losses_Ix3))
+    # The number of steps is data, so that songs shorter than their bucket take fewer of them. It is the same number in
+    # all lanes, and what a lane does not need is discarded: i without a lane axis takes slices, with one it gathers.
+    return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
 
 
-def hidden_song(program: Program, params: Params, lane: Lane) -> jax.Array | None:
+def hidden_song(program: Program, params: Params, n_longest: jax.Array, lane: Lane) -> jax.Array | None:
     """Return hidden_GxVxKxB, what the frozen stages make of each segment; None if it is to be computed in each step."""
     if program.features == "recompute":
         return None
@@ -107,7 +117,7 @@ def hidden_song(program: Program, params: Params, lane: Lane) -> jax.Array | Non
         return hidden.at[i // V, i % V].set(hidden_KxB.astype(hidden.dtype))
 
     dtype = jnp.bfloat16 if program.features == "bfloat16" else lane.mix_GxVxCxT.dtype
-    return jax.lax.fori_loop(0, lane.n_segments * V, fill, jnp.zeros(shape, dtype))
+    return jax.lax.fori_loop(0, n_longest * V, fill, jnp.zeros(shape, dtype))
 
 
 def start(program: Program, tuned: Params) -> State:
