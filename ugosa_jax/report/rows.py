@@ -1,0 +1,192 @@
+"""The tidy table of scores, one row a score: its columns, its checks, and what is chosen from it.
+
+A cell of a sweep is a song adapted with some settings. Its scores are SDR, SIR, SAR and ISR of every source, median
+over frames, and PES and EPS, mean over frames, all in dB.
+"""
+
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
+# The types that pandas declares make of every table[...] a union of all that it may be.
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.errors import InputError, naming
+
+SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts")
+"""Numeric settings that a sweep may vary; a study shows one of them."""
+QUALITY = ("SDR", "SIR", "SAR", "ISR")
+"""Metrics of BSSEval, higher is better."""
+SILENCE = ("PES", "EPS")
+"""Energy at silence, lower is better."""
+RULES = {"target": QUALITY, "museval": QUALITY, "silent": SILENCE}
+"""Rules that choose the frames of a score, and the metrics that each has."""
+TEXTS = ("sweep", "song", "strategy", "rule", "source", "metric")
+WHOLE = ("epochs", "pitch_shifts", "n_tuned", "n_frames")
+NUMBERS = (*SETTINGS, "n_tuned", "value_db", "n_frames")
+COLUMNS = (*TEXTS, *NUMBERS, "gated")
+MAY_BE_MISSING = ("hop_s", "value_db")
+"""A hop is one segment if not given; a score has no value where there is no frame to compute it in."""
+
+_KEY = ["sweep", "song", "strategy", *SETTINGS, "gated", "rule", "source", "metric"]
+_STRATEGY = re.compile(r"B0|([PB])-L([0-9]{1,3}):([DM3])")
+_UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read a table of scores from CSV.
+
+    Raises:
+      InputError: the file cannot be read or is no such table; the message names the file, the column and the row.
+    """
+    try:
+        # As text: a song may be called NA or 007.
+        cells = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (UnicodeDecodeError, ValueError) as error:  # a ParserError and an EmptyDataError are ValueErrors
+        raise InputError(f"{path}: is not a CSV table in UTF-8 ({' '.join(str(error).split())})") from error
+    with naming(path):
+        return check(cells)
+
+
+def check(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of scores with the types of its columns; others than COLUMNS are dropped.
+
+    Args:
+      cells: the table, of text as read from CSV or of numbers as collected from a sweep.
+
+    Raises:
+      InputError: a column is missing, there is no row, a value is not what its column holds, or a score is there twice.
+    """
+    missing = [name for name in COLUMNS if name not in cells.columns]
+    if missing:
+        raise InputError(f"column {missing[0]!r} is missing; a table of scores has the columns {', '.join(COLUMNS)}")
+    if cells.columns.duplicated().any():
+        raise InputError(f"column {cells.columns[cells.columns.duplicated()][0]!r} is there twice")
+    if cells.empty:
+        raise InputError("has no rows: there are no scores to report")
+    columns = {name: _text(cells[name]) for name in TEXTS} | {name: _number(cells[name]) for name in NUMBERS}
+    rows = pd.DataFrame(columns | {"gated": _flag(cells["gated"])}).reset_index(drop=True)
+    _require(rows, "strategy", rows.strategy.map(lambda name: bool(_STRATEGY.fullmatch(name))), "B0 or like P-L3:M")
+    _require(rows, "rule", rows.rule.isin(tuple(RULES)), f"one of {', '.join(RULES)}")
+    fits = [metric in RULES[rule] for metric, rule in zip(rows.metric, rows.rule, strict=True)]
+    _require(rows, "metric", np.array(fits), f"one of {', '.join(QUALITY)}, or PES and EPS under the rule silent")
+    twice = rows.duplicated(_KEY)
+    if twice.any():
+        score = rows[twice].iloc[0]
+        raise InputError(
+            f"row {twice.argmax() + 1}: {score.metric} of {score.source} in {score.song!r} with {score.strategy} "
+            f"(sweep {score.sweep!r}) is there twice under the same settings"
+        )
+    return rows
+
+
+def order(strategy: str) -> tuple:
+    """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0."""
+    match = _STRATEGY.fullmatch(strategy)
+    if match is None:
+        raise InputError(f"strategy {strategy!r} is not B0 or like P-L3:M")
+    return (2,) if strategy == "B0" else (match[1] == "B", "DM3".index(match[3]), int(match[2]))
+
+
+def strategies(rows: pd.DataFrame) -> list[str]:
+    """Return the strategies in the paper's order."""
+    return sorted(rows.strategy.unique(), key=order)
+
+
+def sources(rows: pd.DataFrame) -> list[str]:
+    """Return the sources, those of the published networks in their order first."""
+    known = [name for name in ModelConfig.sources if (rows.source == name).any()]
+    return known + [name for name in rows.source.unique() if name not in known]
+
+
+def using(rows: pd.DataFrame, field: str) -> pd.DataFrame:
+    """Return the rows of strategies that a setting matters to: B0 is not adapted, and B has no term that λ weighs."""
+    return rows[rows.strategy.str.startswith("P-" if field == "lam" else ("P-", "B-"))]
+
+
+def varied(rows: pd.DataFrame) -> list[str]:
+    """Return the settings that have more than one value within a strategy which uses them."""
+    return [
+        field
+        for field in SETTINGS
+        if any(group[field].nunique(dropna=False) > 1 for _, group in using(rows, field).groupby("strategy"))
+    ]
+
+
+def at_base(rows: pd.DataFrame, varying: str | None = None) -> pd.DataFrame:
+    """Return the rows whose settings, but for `varying`, are the base ones.
+
+    A strategy that has only one value of a setting keeps it, so that it is not lost where a sweep leaves out what does
+    not matter (λ of a B strategy, anything of B0); the strategy that is then compared says so in its caption.
+    """
+    kept = []
+    for _, group in rows.groupby("strategy", sort=False):
+        for field in SETTINGS:
+            if field != varying and group[field].nunique(dropna=False) > 1:
+                base = base_of(group[field])
+                group = group[group[field].isna() if np.isnan(base) else group[field] == base]
+        kept.append(group)
+    return pd.concat(kept).sort_index()
+
+
+def base_of(values: pd.Series) -> float:
+    """Return the value that others are compared with: the default of `AdaptConfig`, or else the middle one.
+
+    Of an even number of values, the lower of the two middle ones; NaN, the default hop, where there is one.
+    """
+    default = next(field.default for field in dataclasses.fields(AdaptConfig) if field.name == values.name)
+    if default is None and values.isna().any():
+        return float("nan")
+    present = sorted(values.dropna().unique())
+    return float(default if default in present else present[(len(present) - 1) // 2])
+
+
+def missing_cells(rows: pd.DataFrame) -> tuple[int, int]:
+    """Return how many cells have no score at all, and how many there should be: every song under all settings."""
+    cell = ["strategy", *SETTINGS]
+    n_expected = rows.song.nunique() * len(rows[cell].drop_duplicates())
+    n_scored = len(rows.loc[rows.value_db.notna(), ["song", *cell]].drop_duplicates())
+    return n_expected - n_scored, n_expected
+
+
+def _text(cells: pd.Series) -> pd.Series:
+    texts = cells.astype(object).map(lambda cell: cell if isinstance(cell, str) else "")
+    _require(cells, str(cells.name), texts.str.strip().astype(bool), "text")
+    return texts.map(lambda text: _UNPRINTABLE.sub("�", text))  # what XML and UTF-8 have no place for
+
+
+def _number(cells: pd.Series) -> pd.Series:
+    name = str(cells.name)
+    numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
+    empty = cells.isna() | cells.astype(object).map(lambda cell: str(cell).strip().lower() in ("", "nan", "none"))
+    _require(cells, name, np.isfinite(numbers) | empty, "a finite number")
+    _require(cells, name, ~empty | (name in MAY_BE_MISSING), "a number")
+    if name != "value_db":
+        _require(cells, name, (numbers >= 0) | empty, "at least 0")
+    if name in WHOLE:
+        _require(cells, name, (numbers == np.round(numbers)) & (numbers < 2**53), "a whole number")
+        return numbers.astype(np.int64)
+    return numbers
+
+
+def _flag(cells: pd.Series) -> pd.Series:
+    texts = cells.astype(str).str.strip().str.lower()
+    _require(cells, "gated", texts.isin(["true", "false"]), "True or False")
+    return texts == "true"
+
+
+def _require(cells: pd.DataFrame | pd.Series, column: str, holds: Iterable[bool], expected: str) -> None:
+    """Raise InputError at the first row that does not hold; rows are counted from 1, without the header."""
+    holds = np.asarray(holds, bool)
+    if not holds.all():
+        row = int(np.argmin(holds))
+        value = (cells[column] if isinstance(cells, pd.DataFrame) else cells).iloc[row]
+        raise InputError(f"column {column!r}, row {row + 1}: must be {expected}, not {str(value)[:40]!r}")
