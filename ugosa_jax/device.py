@@ -1,6 +1,8 @@
 """What the programs run on: its name, its memory, its clock, its cache of compiled programs."""
 
 import os
+import resource
+import sys
 import time
 
 import jax
@@ -46,6 +48,15 @@ def free_bytes() -> int:
     if "bytes_limit" in stats:
         return stats["bytes_limit"] - stats["bytes_in_use"]
     return psutil.virtual_memory().available
+
+
+def peak_bytes() -> int:
+    """Return the most memory that the default device, or on a CPU this process, has held so far."""
+    stats = jax.devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        return stats["peak_bytes_in_use"]
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def keep_compiled_programs() -> None:

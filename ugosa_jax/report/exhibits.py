@@ -186,7 +186,7 @@ def _settings(rows: pd.DataFrame, field: str) -> str:
     words = {
         "lam": "λ = {}",
         "learning_rate": "learning rate {}",
-        "epochs": "{} epochs",
+        "epochs": "{} epoch" if texts == ["1"] else "{} epochs",
         "segment_s": "segments of {} s",
         "hop_s": "hop of {}" if values.isna().all() else "hop of {} s",
         "pitch_shifts": "{} pitch-shifted copies" if values.any() else "no pitch-shifted copies",

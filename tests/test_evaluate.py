@@ -1,0 +1,85 @@
+"""The command `evaluate`: what it prints and writes, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from ugosa_jax import cli
+
+SOURCES = ("drums", "bass", "other", "vocals")
+RATE_HZ = 8000
+FRAMES = ("--window-s", "0.5", "--hop-s", "0.5")
+
+
+def write(folder, stems_SxTxC, rate_hz=RATE_HZ):
+    folder.mkdir(exist_ok=True)
+    for source, stem_TxC in zip(SOURCES, stems_SxTxC, strict=True):
+        soundfile.write(folder / f"{source}.wav", stem_TxC, rate_hz, subtype="FLOAT")
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """True stems, of which vocals end after a second, and estimates: the same with noise 20 dB below them."""
+    stems_SxTxC = np.random.default_rng(0).normal(size=(4, 12000, 2)) * 0.1
+    stems_SxTxC[3, 8000:] = 0
+    noise_SxTxC = np.random.default_rng(1).normal(size=stems_SxTxC.shape) * 0.01
+    write(tmp_path / "true", stems_SxTxC)
+    write(tmp_path / "found", stems_SxTxC + noise_SxTxC)
+    return tmp_path
+
+
+def evaluate(folders, *more):
+    arguments = ("evaluate", folders / "true", folders / "found", *FRAMES, *more)
+    return cli.main([str(argument) for argument in arguments])
+
+
+def rows(text):
+    """Return {source: its columns} of the first table that was printed."""
+    lines = [line.split() for line in text.splitlines()]
+    return {line[0]: line[1:] for line in reversed(lines) if line and line[0] in SOURCES}
+
+
+def test_scores_are_printed_with_their_frames(folders, capsys):
+    assert evaluate(folders, "--outputs", "plain") == 0
+    said = rows(capsys.readouterr().out)
+    assert [said[source][1] for source in SOURCES] == ["(3)", "(3)", "(3)", "(2)"]
+    assert float(said["drums"][0]) == pytest.approx(20, abs=0.3)
+    assert float(said["vocals"][8]) == pytest.approx(
+        10 * np.log10(4000 * 0.01**2), abs=0.3
+    )  # PES: 4000 samples of noise
+
+
+def test_the_rule_of_museval_drops_frames_for_all(folders, capsys):
+    assert evaluate(folders, "--rule", "museval", "--outputs", "plain") == 0
+    said = rows(capsys.readouterr().out)
+    assert [said[source][1] for source in SOURCES] == ["(2)"] * 4
+
+
+def test_museval_json_holds_every_frame(folders):
+    path = folders / "scores.json"
+    assert evaluate(folders, "--museval-json", path) == 0
+    written = json.loads(path.read_text())
+    assert [target["name"] for target in written["targets"]] == list(SOURCES)
+    assert [frame["time"] for frame in written["targets"][0]["frames"]] == [0.0, 0.5, 1.0]
+    assert np.isnan(written["targets"][3]["frames"][2]["metrics"]["SDR"])
+
+
+def test_estimates_of_other_length_are_cut_or_filled_up(folders, capsys):
+    evaluate(folders, "--outputs", "plain")
+    before = capsys.readouterr().out
+    for source in SOURCES:
+        samples_TxC, _ = soundfile.read(folders / "found" / f"{source}.wav")
+        soundfile.write(folders / "found" / f"{source}.wav", np.pad(samples_TxC, ((0, 700), (0, 0))), RATE_HZ, "FLOAT")
+    assert evaluate(folders, "--outputs", "plain") == 0
+    assert capsys.readouterr().out == before
+
+
+def test_estimates_that_do_not_fit_are_refused(folders, capsys):
+    soundfile.write(folders / "found" / "bass.wav", np.zeros((100, 1)), RATE_HZ)
+    assert evaluate(folders) == 2
+    assert "bass.wav: 8000 Hz and 1 channels; the true stems have 8000 and 2" in capsys.readouterr().err
+    (folders / "found" / "bass.wav").unlink()
+    assert evaluate(folders) == 2
+    assert "no bass.wav" in capsys.readouterr().err

@@ -1,0 +1,53 @@
+"""A cell of a sweep: one song, adapted with one combination of settings."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from ugosa_jax import __version__
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What is computed, and the name of its result.
+
+    Attributes:
+      id: hash of everything that determines the result, so that a store can tell what it already has.
+      song: name of the song.
+      adapt: settings of the adaptation.
+    """
+
+    id: str
+    song: str
+    adapt: AdaptConfig
+
+
+def cell(
+    song: str,
+    song_sha256: str,
+    weights: str,
+    adapt: AdaptConfig,
+    separate: SeparateConfig,
+    evaluate: EvaluateConfig,
+) -> Cell:
+    """Return the cell of a song and settings.
+
+    Args:
+      song: its name.
+      song_sha256: hash of its sound and its annotation.
+      weights: fingerprint of the network to start from.
+      adapt: how it is adapted.
+      separate: how the song is separated.
+      evaluate: how the estimates are scored.
+    """
+    determines: list[Any] = [__version__, song, song_sha256, weights]
+    determines += [dataclasses.asdict(settings) for settings in (adapt, separate, evaluate)]
+    text = json.dumps(determines, sort_keys=True)
+    return Cell(hashlib.sha256(text.encode()).hexdigest()[:20], song, adapt)
+
+
+def compiled_alike(adapt: AdaptConfig) -> AdaptConfig:
+    """Return the settings without what may differ between lanes of one batch."""
+    return dataclasses.replace(adapt, lam=AdaptConfig.lam, learning_rate=AdaptConfig.learning_rate)

@@ -1,0 +1,113 @@
+"""A song with its true stems, and what estimates of them score.
+
+What the stems alone determine is computed once a song and serves all its estimates.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+
+from ugosa_jax import activation, annotation, bsseval, multitrack, museval_bridge, silence
+from ugosa_jax.annotation import Annotation
+from ugosa_jax.audio import Audio
+from ugosa_jax.bsseval import Scores
+from ugosa_jax.config import EvaluateConfig
+from ugosa_jax.dataset import Track
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ScoredSong:
+    """A song to be adapted to, and to be scored on.
+
+    Attributes:
+      mixture: what is separated.
+      stems_SxCxT: what is to be found in it.
+      labels: when each source plays.
+    """
+
+    mixture: Audio
+    stems_SxCxT: np.ndarray
+    labels: Annotation
+
+
+def load(track: Track, sources: Sequence[str]) -> ScoredSong:
+    """Load a song; its annotation is the file beside its stems, or else made from them.
+
+    Raises:
+      InputError: stems or annotation cannot be used.
+    """
+    loaded = multitrack.load(track, sources)
+    if track.annotation is not None:
+        labels = annotation.read(track.annotation, sources)
+    else:
+        active_SxT = activation.active_from_stems(loaded.stems_SxCxT, loaded.mixture.rate_hz)
+        labels = annotation.from_mask(active_SxT, loaded.mixture.rate_hz, sources)
+    return ScoredSong(loaded.mixture, loaded.stems_SxCxT, labels)
+
+
+def scores(song: ScoredSong, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig) -> list[dict[str, Any]]:
+    """Score estimates of a song's stems.
+
+    Gated estimates are multiplied by the activations as they are, without fades, as in the paper.
+
+    Args:
+      song: the song.
+      estimates: {source: (C, T)} at the song's rate.
+      settings: frames, engine, and whether sources are muted where they are annotated silent.
+
+    Returns:
+      A row a score: whether gated, rule, source, metric, value in dB (None if no frame counts), number of frames.
+    """
+    est_SxCxT = stacked(song, estimates)
+    rows = []
+    if settings.outputs != "gated":
+        rows += _rows(song, est_SxCxT, False, settings)
+    if settings.outputs != "plain":
+        rows += _rows(song, gated(song, est_SxCxT), True, settings)
+    return rows
+
+
+def stacked(song: ScoredSong, estimates: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return estimates (S, C, T) in the order of the song's sources."""
+    return np.stack([estimates[source] for source in song.labels.sources])
+
+
+def gated(song: ScoredSong, est_SxCxT: np.ndarray) -> np.ndarray:
+    """Return estimates muted where their sources are annotated silent."""
+    gate_SxT = annotation.gate(song.labels, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
+    return est_SxCxT * gate_SxT[:, None]
+
+
+def bss_eval(song: ScoredSong, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
+    """Return SDR, ISR, SIR and SAR in every frame, by the engine of the settings."""
+    if settings.engine == "museval":
+        return museval_bridge.with_museval(song.stems_SxCxT, est_SxCxT, song.mixture.rate_hz, settings)
+    return bsseval.score(_prepared(song, settings), est_SxCxT)
+
+
+def _rows(song: ScoredSong, est_SxCxT: np.ndarray, is_gated: bool, settings: EvaluateConfig) -> list[dict[str, Any]]:
+    scored, rows = bss_eval(song, est_SxCxT, settings), []
+
+    def row(rule: str, source: str, metric: str, value: float, n_frames: int) -> None:
+        finite = float(value) if np.isfinite(value) else None
+        rows.append({"gated": is_gated, "rule": rule, "source": source, "metric": metric})
+        rows[-1] |= {"value_db": finite, "n_frames": int(n_frames)}
+
+    for rule in get_args(bsseval.Rule):
+        for metric, summary in bsseval.summarise(scored, rule).items():
+            for source, value, n_frames in zip(song.labels.sources, *summary, strict=True):
+                row(rule, source, metric, value, n_frames)
+    frames = song.mixture.rate_hz, settings.window_s, settings.hop_s
+    for source, stem_CxT, est_CxT in zip(song.labels.sources, song.stems_SxCxT, est_SxCxT, strict=True):
+        for metric, measure in (("PES", silence.pes), ("EPS", silence.eps)):
+            row("silent", source, metric, *measure(stem_CxT, est_CxT, *frames))
+    return rows
+
+
+@functools.lru_cache(maxsize=2)
+def _prepared(song: ScoredSong, settings: EvaluateConfig) -> bsseval.Prepared:
+    """Prepare a song; the last ones are kept, for estimates of one song tend to come together."""
+    return bsseval.prepare(song.stems_SxCxT, song.mixture.rate_hz, settings)

@@ -1,0 +1,175 @@
+"""Least squares on delayed copies of sounds: the mathematics under BSSEval, in blocks and in double precision.
+
+I input channels, O output channels, T samples, L taps of a filter (delays 0 … L − 1), K blocks, N samples of a
+transform, F frequencies. The filters c that bring Σ_i c_io * x_i closest to y_o, for each o, solve G c = d with
+G_(i,a),(j,b) = Σ_t x_i(t − a) x_j(t − b) and d_(i,a),o = Σ_t x_i(t − a) y_o(t). G depends on the x alone.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import scipy.linalg
+
+L = 512
+"""Taps of a filter: those of BSSEval."""
+N = 4096
+"""Samples of a transform, so few that a group of blocks stays in a processor's cache."""
+BLOCK = N - L + 1
+"""New samples in a block; the other L − 1 are the past that the filters remember."""
+GROUP = 8 * BLOCK
+"""Samples that are worked on at once."""
+SINGULAR = 1e-12
+"""Share of a channel's energy: where no more is left when what the others tell is taken away, that is rounding."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Basis(NamedTuple):
+    """What filters are solved for with.
+
+    Attributes:
+      channels: the inputs that get filters; the others are silent, or equal to one of these.
+      scale_I: what those are multiplied by to have unit energy.
+      factor: lower Cholesky factor of G of the channels so scaled.
+    """
+
+    channels: list[int]
+    scale_I: np.ndarray
+    factor: np.ndarray
+
+
+def piece(x_IxT: np.ndarray, start: int, stop: int, first: int, last: int) -> np.ndarray:
+    """Return samples start … stop − 1 in double precision, zero where they are not among first … last − 1."""
+    out_IxT = np.zeros((len(x_IxT), stop - start))
+    low, high = max(start, first), min(stop, last)
+    if low < high:
+        out_IxT[:, low - start : high - start] = x_IxT[:, low:high]
+    return out_IxT
+
+
+def correlate(x_IxT: np.ndarray, y_OxT: np.ndarray) -> np.ndarray:
+    """Return Σ_t x_i(t) y_o(t + l) for l = 0 … L − 1: float64 (I, O, L)."""
+    n_samples = x_IxT.shape[1]
+
+    def spectrum(start: int) -> np.ndarray:
+        x_IxKxT = piece(x_IxT, start, start + GROUP, 0, n_samples).reshape(len(x_IxT), -1, BLOCK)
+        y_OxKxN = _blocks(piece(y_OxT, start, start + GROUP + L - 1, 0, n_samples))
+        x_FxIxK = np.ascontiguousarray(np.fft.rfft(x_IxKxT, N).conj().transpose(2, 0, 1))
+        y_FxKxO = np.ascontiguousarray(np.fft.rfft(y_OxKxN).transpose(2, 1, 0))
+        return x_FxIxK @ y_FxKxO
+
+    total_FxIxO = np.zeros((N // 2 + 1, len(x_IxT), len(y_OxT)), complex)
+    for part_FxIxO in parallel(spectrum, range(0, n_samples, GROUP)):
+        total_FxIxO += part_FxIxO
+    return np.ascontiguousarray(np.fft.irfft(total_FxIxO, N, axis=0)[:L].transpose(1, 2, 0))
+
+
+def gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
+    """Return the lower triangle of G, (I·L, I·L) in Fortran order, of channels whose `correlate` is given."""
+    n = len(correlation_IxIxL)
+    out = np.zeros((n * L, n * L), order="F")
+    for i in range(n):
+        for j in range(i + 1):
+            toeplitz = scipy.linalg.toeplitz(correlation_IxIxL[i, j], correlation_IxIxL[j, i])
+            out[i * L : (i + 1) * L, j * L : (j + 1) * L] = toeplitz
+    return out
+
+
+def basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int]) -> Basis:
+    """Prepare the least-squares problem of some of the inputs.
+
+    Silent channels and exact copies are left out: what the others span is the same. If what remains is singular all the
+    same (a channel is another one delayed, or scaled and rounded), SINGULAR is added to the diagonal, so that of all
+    filters that fit equally well, nearly the smallest are found.
+
+    Args:
+      x_IxT: all inputs.
+      correlation_IxIxL: their `correlate` with themselves.
+      inputs: which of them to take.
+    """
+    channels = _distinct(x_IxT, [i for i in inputs if correlation_IxIxL[i, i, 0] > 0])
+    correlation_IxIxL = correlation_IxIxL[np.ix_(channels, channels)]
+    energy_I = correlation_IxIxL[:, :, 0].diagonal()
+    scale_I = 1 / np.sqrt(energy_I)
+    matrix = gram(correlation_IxIxL * (scale_I[:, None] * scale_I)[..., None])
+    # museval adds the machine epsilon to its diagonal; that matters for sounds that are next to silent.
+    matrix[np.diag_indices_from(matrix)] += np.finfo(float).eps * np.repeat(scale_I**2, L)
+    return Basis(channels, scale_I, _factor(matrix))
+
+
+def filters(to: Basis, correlation_IxOxL: np.ndarray) -> np.ndarray:
+    """Solve for the filters that bring the inputs closest to the outputs.
+
+    Args:
+      to: the problem.
+      correlation_IxOxL: `correlate` of all inputs with the outputs.
+
+    Returns:
+      Float64 (I, O, L); zero for the inputs that have no filter.
+    """
+    out_IxOxL = np.zeros_like(correlation_IxOxL)
+    if to.channels:
+        scale_Ix1x1 = to.scale_I[:, None, None]
+        d_IxLxO = (correlation_IxOxL[to.channels] * scale_Ix1x1).transpose(0, 2, 1)
+        c = scipy.linalg.cho_solve((to.factor, True), d_IxLxO.reshape(-1, d_IxLxO.shape[-1]), check_finite=False)
+        out_IxOxL[to.channels] = c.reshape(d_IxLxO.shape).transpose(0, 2, 1) * scale_Ix1x1
+    return out_IxOxL
+
+
+def response(filters_IxOxL: np.ndarray) -> np.ndarray:
+    """Return the frequency responses of filters, complex (F, I, O)."""
+    return np.ascontiguousarray(np.fft.rfft(filters_IxOxL, N).transpose(2, 0, 1))
+
+
+def filtered(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.ndarray:
+    """Return Σ_i c_io * x_i over whole blocks.
+
+    Args:
+      past_and_x_IxT: L − 1 samples of the past, then the samples that the result is wanted for: a multiple of BLOCK.
+      response_FxIxO: `response` of the filters c.
+
+    Returns:
+      Float64 (O, K, BLOCK).
+    """
+    x_IxKxF = np.fft.rfft(_blocks(past_and_x_IxT))
+    y_FxKxO = np.ascontiguousarray(x_IxKxF.transpose(2, 1, 0)) @ response_FxIxO
+    return np.fft.irfft(y_FxKxO.transpose(2, 1, 0), N)[..., L - 1 :]
+
+
+def parallel(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+    """Yield function(item) for each item in order, computed by as many threads as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(function, items)
+
+
+def _distinct(x_IxT: np.ndarray, channels: list[int]) -> list[int]:
+    """Leave out channels that are exact copies of earlier ones."""
+    kept: list[int] = []
+    for channel in channels:
+        if not any(np.array_equal(x_IxT[channel], x_IxT[other]) for other in kept):
+            kept.append(channel)
+    return kept
+
+
+def _factor(matrix: np.ndarray) -> np.ndarray:
+    """Return the Cholesky factor of a matrix with a unit diagonal, of which the lower triangle is given."""
+    loading = 0.0
+    while True:
+        try:
+            factor = scipy.linalg.cholesky(matrix, lower=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            factor = None
+        if factor is not None and (loading or np.square(factor.diagonal()).min(initial=1.0) > SINGULAR):
+            return factor
+        more = max(SINGULAR, 9 * loading)
+        matrix[np.diag_indices_from(matrix)] += more
+        loading += more
+
+
+def _blocks(x_IxT: np.ndarray) -> np.ndarray:
+    """Return (I, K, N): blocks that start BLOCK samples apart, so that each begins with the end of the one before."""
+    return np.lib.stride_tricks.sliding_window_view(x_IxT, N, axis=1)[:, ::BLOCK]

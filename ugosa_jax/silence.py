@@ -1,0 +1,68 @@
+"""What is heard of a source where there should be nothing: PES and EPS, in decibels.
+
+C channels, T samples. PES (energy predicted at silence): how loud an estimate is where its stem is silent. EPS (energy
+at predicted silence): how loud a stem is where its estimate is silent. As in the paper's code, the energy of a frame is
+a sum over its samples, not their mean, and silence gives −120 dB.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ugosa_jax.config import require
+
+_TINY = 1e-12
+
+
+class Level(NamedTuple):
+    """Mean level in decibels, NaN if there is no frame to take it in, and in how many frames a channel was silent."""
+
+    db: float
+    frames: int
+
+
+def pes(reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float) -> Level:
+    """Return the estimate's level where the reference is exactly silent.
+
+    In each channel 10 log10(Σ_t ŝ² + 1e-12) is averaged over the frames in which that channel of the reference is zero;
+    the result is the mean over the channels that have such frames.
+
+    Args:
+      reference_CxT: the true stem.
+      estimate_CxT: the estimate of it.
+      rate_hz: their sample rate.
+      window_s: length of a frame in seconds.
+      hop_s: time between two frames' starts in seconds.
+
+    Raises:
+      InputError: the shapes differ, or a frame or hop is shorter than a sample.
+    """
+    shape = reference_CxT.shape
+    require(estimate_CxT.shape == shape, "estimate", f"of the reference's shape {shape}", estimate_CxT.shape)
+    frames = _frames(reference_CxT.shape[1], rate_hz, window_s, hop_s)
+    silent_KxC = np.array([~reference_CxT[:, a:b].any(axis=1) for a, b in frames])
+    if not silent_KxC.any():
+        return Level(math.nan, 0)
+    energy_KxC = np.array([np.square(estimate_CxT[:, a:b], dtype=np.float64).sum(axis=1) for a, b in frames])
+    level_KxC = np.where(silent_KxC, 10 * np.log10(energy_KxC + _TINY), np.nan)
+    heard_C = silent_KxC.any(axis=0)
+    return Level(float(np.nanmean(level_KxC[:, heard_C], axis=0).mean()), int(silent_KxC.any(axis=1).sum()))
+
+
+def eps(reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float) -> Level:
+    """Return the reference's level where the estimate is exactly silent: `pes` with their parts exchanged."""
+    return pes(estimate_CxT, reference_CxT, rate_hz, window_s, hop_s)
+
+
+def _frames(n_samples: int, rate_hz: float, window_s: float, hop_s: float) -> list[tuple[int, int]]:
+    """Return the frames of the paper's code, which are not those of museval.
+
+    They are ⌈(T − window) / hop⌉ + 1, of which the last may be cut short by the song's end, and is left out unless the
+    song is a whole number of hops long.
+    """
+    window, hop = int(window_s * rate_hz), int(hop_s * rate_hz)
+    require(window >= 1, "window_s", "at least one sample long", window_s)
+    require(hop >= 1, "hop_s", "at least one sample long", hop_s)
+    n = -(-(n_samples - window) // hop) + 1 - (n_samples % hop != 0)
+    return [(k * hop, min(k * hop + window, n_samples)) for k in range(n)]

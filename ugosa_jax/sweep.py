@@ -1,0 +1,251 @@
+"""A sweep: the cells of a grid, adapted in batches of lanes, scored and stored.
+
+The main thread keeps the device busy; a second thread scores and writes what it has done.
+"""
+
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ugosa_jax import adapt, audio, dataset, device, evaluation, files, memory, record, song, store, strategy, weights
+from ugosa_jax.adapt import AdaptationResult
+from ugosa_jax.cell import Cell, cell, compiled_alike
+from ugosa_jax.config import AdaptConfig, SongsConfig
+from ugosa_jax.dataset import Track
+from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import ScoredSong
+from ugosa_jax.grid import Grid
+from ugosa_jax.segments import Segments
+from ugosa_jax.weights import Checkpoint
+
+PENDING = 2
+"""Batches that wait to be scored, at most: their estimates are in memory."""
+MOST_LANES = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What a sweep works on.
+
+    Attributes:
+      grid: what to do.
+      base: the network to start from.
+      tracks: the songs by name.
+      folder: of the store.
+      lanes: cells that run side by side; None: as many as fit into the memory of a GPU or TPU, one on a CPU, whose
+        cores one lane keeps busy.
+      keep_deltas: store tuned layers too.
+      keep_stems: store estimates too.
+    """
+
+    grid: Grid
+    base: Checkpoint
+    tracks: dict[str, Track]
+    folder: Path
+    lanes: int | None = None
+    keep_deltas: bool = False
+    keep_stems: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """A cell, with its song loaded and cut."""
+
+    cell: Cell
+    song: ScoredSong
+    cut: Segments | None
+    """None for B0, which looks at no segments."""
+
+
+def tracks(songs: SongsConfig) -> dict[str, Track]:
+    """Return the songs that a grid speaks of, by name.
+
+    Raises:
+      InputError: no folder is named, or it does not hold them.
+    """
+    if songs.folder is None:
+        raise InputError("songs: no folder is named; write folder = … under [songs], or say --songs FOLDER")
+    root = Path(songs.folder)
+    subset = songs.subset if dataset.recognise(root).startswith("musdb") else None
+    return {track.name: track for track in dataset.tracks(root, subset, songs.limit, songs.names or None)}
+
+
+def cells_of(sweep: Sweep) -> list[Cell]:
+    """Return all cells of a sweep, song by song.
+
+    Raises:
+      InputError: a strategy does not exist for the network.
+    """
+    grid, fingerprint = sweep.grid, sweep.base.fingerprint
+    for settings in grid.adapt:
+        strategy.parse(settings.strategy, sweep.base.config)
+    return [
+        cell(name, sha256, fingerprint, settings, grid.separate, grid.evaluate)
+        for name, sha256 in ((track.name, hash_of(track, sweep.base)) for track in sweep.tracks.values())
+        for settings in grid.adapt
+    ]
+
+
+def hash_of(track: Track, base: Checkpoint) -> str:
+    """Return the hashes of a song's files, its annotation among them; "unreadable" if they cannot be read."""
+    with contextlib.suppress(InputError):
+        paths = [*dataset.inputs(track, base.config.sources).values(), *filter(None, [track.annotation])]
+        return " ".join(files.sha256_of(path) for path in paths)
+    return "unreadable"
+
+
+def run(sweep: Sweep, cells: Sequence[Cell], on_cell: Callable[[Cell, dict[str, Any]], None]) -> None:
+    """Adapt, score and store cells.
+
+    A cell whose song cannot be used is stored as failed, and the others go on. When interrupted, what is adapted is
+    still scored and stored.
+
+    Args:
+      sweep: what to work on.
+      cells: those that are to be run.
+      on_cell: called with each cell and its record when that is stored; from another thread.
+
+    Raises:
+      InputError: the store cannot be written.
+    """
+
+    def finish(done: list[tuple[Lane, AdaptationResult, dict[str, Any]]]) -> None:
+        for lane, result, measured in done:
+            outcome = scored(sweep, lane, result, measured)
+            store.write_cell(sweep.folder, lane.cell, outcome)
+            on_cell(lane.cell, outcome)
+
+    def fail(failed: Cell, error: Exception) -> None:
+        outcome = {"status": "failed", "error": str(error), "environment": record.environment()}
+        store.write_cell(sweep.folder, failed, outcome)
+        on_cell(failed, outcome)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as host:
+        pending: list[concurrent.futures.Future] = []
+        for lanes in batches(sweep, cells, fail):
+            pending.append(host.submit(finish, adapted(sweep, lanes, fail)))
+            while len(pending) > PENDING:
+                pending.pop(0).result()
+        for future in pending:
+            future.result()
+
+
+def batches(sweep: Sweep, cells: Sequence[Cell], fail: Callable[[Cell, Exception], None]) -> Iterator[list[Lane]]:
+    """Load songs and pack cells into batches that run as one compiled program.
+
+    Cells that differ in λ or learning rate alone share their song, and so what the frozen stages make of it. Else lanes
+    have songs of their own.
+    """
+    n_lanes = sweep.lanes or (1 if jax.default_backend() == "cpu" else None)
+    n_alike = collections.Counter((one.song, compiled_alike(one.adapt)) for one in cells)
+
+    @functools.lru_cache(maxsize=max(2, n_lanes or 8))
+    def load(name: str) -> ScoredSong:
+        return evaluation.load(sweep.tracks[name], sweep.base.config.sources)
+
+    @functools.lru_cache(maxsize=max(2, n_lanes or 8))
+    def cut(name: str, settings: AdaptConfig) -> Segments | None:
+        if settings.strategy == "B0":
+            return None
+        one = load(name)
+        return song.cut_song(sweep.base.config, one.mixture, one.labels, settings)
+
+    if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
+        cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))
+    waiting: dict[Any, list[Lane]] = {}
+    for one in cells:
+        if store.has(sweep.folder, one):  # another process was faster
+            continue
+        alike = compiled_alike(one.adapt)
+        try:
+            lane = Lane(one, load(one.song), cut(one.song, alike))
+        except InputError as error:
+            fail(one, error)
+            continue
+        shape = lane.cut and lane.cut.mix_GxVxCxT.shape
+        batch = waiting.setdefault((alike, shape, one.song if n_alike[one.song, alike] > 1 else None), [])
+        batch.append(lane)
+        if len(batch) >= (n_lanes or lanes_that_fit(sweep, lane)):
+            yield batch.copy()
+            batch.clear()
+    yield from filter(None, waiting.values())
+
+
+def lanes_that_fit(sweep: Sweep, lane: Lane) -> int:
+    """Return how many lanes with songs of their own fit into three quarters of the free memory; at least one."""
+    if lane.cut is None:
+        return 1
+    shape = lane.cut.mix_GxVxCxT.shape
+    program = memory.plan(sweep.base.config, shape, lane.cell.adapt)
+    needed = sum(memory.estimate(program, (1, *shape)))
+    return int(min(MOST_LANES, max(1, 0.75 * device.free_bytes() // needed)))
+
+
+def adapted(
+    sweep: Sweep, lanes: list[Lane], fail: Callable[[Cell, Exception], None]
+) -> list[tuple[Lane, AdaptationResult, dict[str, Any]]]:
+    """Run a batch; in two halves if the device's memory does not suffice."""
+    try:
+        results = run_lanes(sweep.base, lanes)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        if len(lanes) == 1:
+            fail(lanes[0].cell, error)
+            return []
+        half = len(lanes) // 2
+        return adapted(sweep, lanes[:half], fail) + adapted(sweep, lanes[half:], fail)
+    measured = {"lanes": len(lanes), "peak_memory_bytes": device.peak_bytes()}
+    return [(lane, result, measured) for lane, result in zip(lanes, results, strict=True)]
+
+
+def run_lanes(base: Checkpoint, lanes: Sequence[Lane]) -> list[AdaptationResult]:
+    """Adapt lanes of one shape; those of one song share it."""
+    cuts = [lane.cut for lane in lanes if lane.cut is not None]
+    settings = lanes[0].cell.adapt
+    if not cuts:
+        return [adapt.unadapted() for _ in lanes]
+    if len(lanes) == 1:
+        return [adapt.adapt(base.config, base.params, cuts[0], settings)]
+    songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
+    lam = [lane.cell.adapt.lam for lane in lanes]
+    learning_rate = [lane.cell.adapt.learning_rate for lane in lanes]
+    return adapt.adapt_lanes(base.config, base.params, songs, settings, lam, learning_rate)
+
+
+def scored(sweep: Sweep, lane: Lane, result: AdaptationResult, measured: dict[str, Any]) -> dict[str, Any]:
+    """Separate a song with what its lane has learnt, score the estimates, and return the cell's record."""
+    started = time.perf_counter()
+    estimates = song.separate_song(sweep.base, lane.song.mixture, sweep.grid.separate, result.tuned)
+    separated = time.perf_counter()
+    rows = evaluation.scores(lane.song, estimates, sweep.grid.evaluate)
+    times = {"separation_s": separated - started, "evaluation_s": time.perf_counter() - separated}
+    keep(sweep, lane, result, estimates)
+    return {
+        "status": "done",
+        "error": None,
+        "n_tuned": strategy.n_parameters(result.tuned),
+        "adaptation": record.describe_adaptation(result) | times | measured,
+        "scores": rows,
+        "environment": record.environment(),
+    }
+
+
+def keep(sweep: Sweep, lane: Lane, result: AdaptationResult, estimates: dict[str, np.ndarray]) -> None:
+    """Store tuned layers and estimates, where that was asked for."""
+    if sweep.keep_deltas and result.tuned:
+        path = sweep.folder / "deltas" / f"{lane.cell.id}.safetensors"
+        weights.save_delta(result.tuned, sweep.base, path, {"strategy": lane.cell.adapt.strategy})
+    if sweep.keep_stems:
+        for source, est_CxT in estimates.items():
+            path = sweep.folder / "stems" / lane.cell.id / f"{source}.wav"
+            audio.write(path, est_CxT, lane.song.mixture.rate_hz)

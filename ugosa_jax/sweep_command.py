@@ -1,0 +1,156 @@
+"""The commands `ugosa-jax sweep run`, `status` and `collect`, and `ugosa-jax report`: what they print."""
+
+import collections
+import dataclasses
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from ugosa_jax import device, files, grid, published, store, sweep
+from ugosa_jax.cell import Cell
+from ugosa_jax.errors import InputError
+from ugosa_jax.sweep import Sweep
+
+if TYPE_CHECKING:
+    from ugosa_jax.cli import Collect, Report, RunSweep, Status
+
+
+def run(args: "RunSweep") -> int:
+    """Run what a store lacks of a grid; return 1 if cells failed, else 0.
+
+    Raises:
+      InputError: grid, songs, network or store cannot be used.
+    """
+    part, of = shard(args.shard)
+    if args.lanes is not None and args.lanes < 1:
+        raise InputError(f"--lanes: must be at least 1, not {args.lanes}")
+    device.keep_compiled_programs()
+    wanted = sweep_of(args)
+    cells = sweep.cells_of(wanted)
+    store.begin(wanted.folder, wanted.grid, cells, {"weights": wanted.base.fingerprint})
+    status = {id: record["status"] for id, record in store.read_cells(wanted.folder).items()}
+    settled = ("done",) if args.retry else ("done", "failed")
+    mine = cells[part - 1 :: of]
+    todo = [cell for cell in mine if status.get(cell.id) not in settled]
+    size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
+    print(f"{wanted.grid.name}: {size} in {wanted.folder}")
+    if of > 1:
+        print(f"shard {part} of {of}: {len(mine)} of them")
+    with tqdm(total=len(mine), initial=len(mine) - len(todo), unit="cell", smoothing=0.1) as bar:
+
+        def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
+            if outcome["status"] == "failed":
+                bar.write(f"failed: {cell.song}, {cell.adapt.strategy}: {outcome['error']}")
+            bar.set_postfix_str(f"{cell.song[:20]} {cell.adapt.strategy}")
+            bar.update()
+
+        try:
+            sweep.run(wanted, todo, on_cell)
+        except KeyboardInterrupt:
+            bar.close()
+            print("interrupted; the same command goes on from here")
+            raise
+    return summary(wanted.folder)
+
+
+def sweep_of(args: "RunSweep") -> Sweep:
+    """Return what a command line and its grid ask for."""
+    asked = grid.read(args.grid)
+    if args.songs is not None:
+        asked = dataclasses.replace(asked, songs=dataclasses.replace(asked.songs, folder=str(args.songs)))
+    if args.weights is not None:
+        asked = dataclasses.replace(asked, weights=args.weights)
+    return Sweep(
+        asked,
+        published.load(asked.weights),
+        sweep.tracks(asked.songs),
+        args.store or Path("sweeps") / asked.name,
+        args.lanes,
+        args.keep_deltas,
+        args.keep_stems,
+    )
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Return (i, n) of "i/n".
+
+    Raises:
+      InputError: it is no such thing, or i is not one of 1 … n.
+    """
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--shard: {text!r} is not i/n with i from 1 to n, such as 2/8")
+    return int(match[1]), int(match[2])
+
+
+def status(args: "Status") -> int:
+    """Print how far a sweep has come; return 1 if cells failed, else 0."""
+    return summary(args.store)
+
+
+def summary(folder: Path) -> int:
+    """Print how many cells are done, failed and missing, what they took, and what failed; return 1 if any failed."""
+    planned, cells = store.plan(folder)["cells"], store.read_cells(folder)
+    records = [cells.get(wanted["id"], {"status": "missing"}) for wanted in planned]
+    count = collections.Counter(record["status"] for record in records)
+    done = [record["adaptation"] for record in records if record["status"] == "done"]
+    print(
+        f"{folder}: {count['done']} of {len(planned)} cells done, {count['failed']} failed, {count['missing']} missing"
+    )
+    if done:
+        adapting_s = sum(sum(of["timing"].values()) / of["lanes"] for of in done)
+        scoring_s = sum(of["separation_s"] + of["evaluation_s"] for of in done)
+        print(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
+        if count["missing"]:
+            print(f"about {count['missing'] * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
+    reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")
+    for reason, times in reasons.most_common():
+        print(f"failed {times} times: {reason}" if times > 1 else f"failed: {reason}")
+    return 1 if count["failed"] else 0
+
+
+def collect(args: "Collect") -> int:
+    """Write the scores of one or more stores as one tidy table; return 0.
+
+    Raises:
+      InputError: a store has no cell that is done, or the table cannot be written.
+    """
+    whole = pd.concat([finished(folder) for folder in args.stores], ignore_index=True)
+    with files.replaced_when_done(args.out) as temporary:
+        if args.out.suffix == ".parquet":
+            try:
+                whole.to_parquet(temporary, index=False)
+            except ImportError as error:
+                raise InputError(f"{args.out}: Parquet needs pyarrow: pip install pyarrow") from error
+        else:
+            whole.to_csv(temporary, index=False)
+    print(f"{args.out}: {len(whole)} scores")
+    return 0
+
+
+def report_on(args: "Report") -> int:
+    """Write the report of stores and tables; return 0.
+
+    Raises:
+      InputError: one of them holds no scores, or the report cannot be written.
+    """
+    from ugosa_jax import report  # matplotlib takes its time
+
+    tables = [report.read_rows(path) if path.suffix == ".csv" else finished(path) for path in args.scores]
+    print(f"written    {report.write(pd.concat(tables, ignore_index=True), args.out)}")
+    return 0
+
+
+def finished(folder: Path) -> pd.DataFrame:
+    """Return the scores of a store that has some.
+
+    Raises:
+      InputError: it has none.
+    """
+    table = store.table(folder)
+    if table.empty:
+        raise InputError(f"{folder}: no cell is done yet")
+    return table
