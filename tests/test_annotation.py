@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ugosa_jax import annotation
 from ugosa_jax.annotation import Annotation, Interval
 from ugosa_jax.errors import InputError
+from ugosa_jax.formats import text
 
 SOURCES = ("drums", "bass", "other", "vocals")
 VOCALS = (Interval(0.5, 1.25, "vocals"), Interval(2.0, 3.0, "vocals"))
@@ -156,7 +157,7 @@ def test_missing_and_folder(tmp_path):
 
 
 def test_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr(annotation, "LARGEST_BYTES", 10)
+    monkeypatch.setattr(text, "LARGEST_BYTES", 10)
     assert refusal(tmp_path, "0,1,vocals\n") == "song.csv: is too large for an annotation"
 
 
@@ -254,6 +255,33 @@ def test_disjoint_merges_what_says_the_same():
     )
     assert merged == (Interval(0, 3, "bass"), Interval(1, 2, "drums", "silent"), Interval(3, 4, "bass", "silent"))
     assert [i.line for i in merged] == [2, 5, 4]  # of the line that reaches furthest
+
+
+def test_overlaps_of_a_rounding_are_none():
+    touching = Interval(0, 1 + 1e-9, "bass"), Interval(1, 2, "bass", "silent")
+    assert annotation.disjoint(touching) == (Interval(0, 1, "bass"), Interval(1, 2, "bass", "silent"))
+    with pytest.raises(InputError, match="contradicts"):
+        annotation.disjoint((Interval(0, 1.00001, "bass"), Interval(1, 2, "bass", "silent")))
+
+
+def test_activity_only_is_not_read_as_silence_elsewhere(tmp_path):
+    said = says(Interval(0, 1, "bass"), outside="unknown")
+    annotation.write(said, tmp_path / "a.csv")
+    copy = annotation.read(tmp_path / "a.csv", SOURCES)
+    assert copy.outside == "unknown"
+    annotation.check_against(copy, 1.0)  # the unknown past the end of the song claims nothing
+
+
+def test_explicit():
+    said = says(Interval(1, 2, "bass"), Interval(3, 4, "bass", "unknown"), Interval(0, 5, "drums"), outside="silent")
+    assert annotation.explicit(said, 5.0) == says(
+        Interval(0, 1, "bass", "silent"),
+        Interval(0, 5, "drums"),
+        Interval(1, 2, "bass"),
+        Interval(2, 3, "bass", "silent"),
+        Interval(3, 4, "bass", "unknown"),
+        Interval(4, 5, "bass", "silent"),
+    )
 
 
 def test_mask_of_activity_only():

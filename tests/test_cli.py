@@ -193,7 +193,7 @@ def test_song_shorter_than_one_filter(song, small, capsys):
 
 
 BAD_ANNOTATIONS = {
-    "unknown source": ("0,1,vox\n", "song.csv:1: source 'vox'"),
+    "unknown source": ("0,1,voks\n", "song.csv:1: source 'voks'"),
     "end before start": ("0,1,drums\n1,0.5,vocals\n", "song.csv:2:"),
     "past the end": ("0,1,drums\n1,99,vocals\n", "song.csv:2: end 99 s"),
     "contradiction": ("0,1,drums,active\n0.5,1.5,drums,silent\n", "song.csv:2:"),
@@ -207,6 +207,14 @@ def test_bad_annotations(song, small, capsys, case):
     content, said = BAD_ANNOTATIONS[case]
     (song.parent / "song.csv").write_text(content)
     assert said in refused(capsys, separate(song, small))
+
+
+def test_names_that_people_use(song, small, capsys):
+    (song.parent / "song.csv").write_text("0,1,vox\n0,1,piano\n1,1.5,no drums\n")
+    assert separate(song, small, "--complete", "--map", "piano=bass") == 0
+    out = capsys.readouterr().out
+    assert "name    vox = vocals\nname    piano = one instrument of bass\n" in out
+    assert "annotation silent for drums 0.5 s, bass 0.0 s, other 0.0 s, vocals 0.0 s" in out
 
 
 @pytest.mark.parametrize(

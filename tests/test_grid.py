@@ -57,10 +57,9 @@ def test_what_a_strategy_does_not_look_at_makes_no_cells():
         ("[songs]\nlimit = 0", "[songs]: limit must be at least 1"),
         ("[adapt\n", "not TOML"),
         ("weights = 3", "weights: Expected `str`"),
-        ("[adapt]\nlam = [" + ",".join(map(str, range(1100))) + "]\nepochs = [" + ",".join(map(str, range(1, 1001))) + "]",
-         "1100000 combinations are more than"),
+        (f"[adapt]\nlam = {list(range(1100))}\nepochs = {list(range(1, 1001))}", "1100000 combinations are more than"),
     ],
-)  # fmt: skip
+)
 def test_bad_grids_name_the_key(text, said):
     with pytest.raises(InputError) as error:
         grid.parse(text, "g")

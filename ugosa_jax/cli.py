@@ -15,8 +15,9 @@ import tyro
 from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
 
 from ugosa_jax import __version__, config
-from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.formats import Format
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +29,15 @@ class Separate:
     adapt: OmitArgPrefixes[AdaptConfig]
     separate: OmitArgPrefixes[SeparateConfig]
     annotation: Path | None = None
-    """When each source plays: CSV (start,end,source[,state]) or Audacity labels. Not needed by B strategies."""
+    """When each source plays, in any format of docs/annotations.md. Not needed by B strategies."""
     outside: Literal["silent", "unknown"] | None = None
     """What holds where the annotation says nothing of a source it names; silent if it only lists active times."""
+    format: Format | None = None
+    """Of the annotation; recognised by its content and its suffix if not given."""
+    map: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=SOURCE, such as piano=other: what other names stand for; NAME= leaves a name's labels out."""
+    complete: bool = False
+    """All instruments of each named source are annotated: where they all rest, the source is silent."""
     weights: str = "tasnet"
     """Name (see `ugosa-jax weights list`) or file of the network to start from."""
     delta: Path | None = None
@@ -257,6 +264,153 @@ class Sweep:
         return self.action.run()
 
 
+@dataclasses.dataclass(frozen=True)
+class Understanding:
+    """How an annotation is read."""
+
+    outside: Literal["silent", "unknown"] | None = None
+    """What holds where the annotation says nothing of a source it names; silent if it only lists active times."""
+    format: Format | None = None
+    """Of the annotation; recognised by its content and its suffix if not given."""
+    map: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=SOURCE, such as piano=other: what other names stand for; NAME= leaves a name's labels out."""
+    stems: Path | None = None
+    """METADATA.yaml of a MedleyDB song: which instrument each stem of its activations is."""
+    complete: bool = False
+    """All instruments of each named source are annotated: where they all rest, the source is silent."""
+    sources: tuple[str, ...] = config.ModelConfig.sources
+    """Sources of the network."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckAnnotation:
+    """Show what is understood of an annotation, and whether there is enough silence in it to learn from."""
+
+    file: Positional[Path]
+    """CSV, Audacity labels, .lab, JAMS, Sonic Visualiser, REAPER, Praat, MedleyDB; or a folder with one a source."""
+    how: OmitArgPrefixes[Understanding]
+    song: Annotated[Positional[Path | None], tyro.conf.arg(metavar="[SONG]")] = None
+    """The mixture, whose length and waveform are compared with it."""
+    picture: Path | None = None
+    """A picture to write, .png or .svg (needs matplotlib)."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import annotate
+
+        return annotate.check(self.file, self.song, self.how, self.picture)
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertAnnotation:
+    """Write an annotation in another format: .csv, .txt (Audacity) or .jams."""
+
+    file: Positional[Path]
+    """The annotation, or a folder with one a source."""
+    out: Positional[Path]
+    """The file to write."""
+    how: OmitArgPrefixes[Understanding]
+    song: Path | None = None
+    """The mixture: silence outside of intervals is written out up to its end, and nothing is lost."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import annotate
+
+        return annotate.convert(self.file, self.out, self.song, self.how)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnotateStems:
+    """Write when each stem sounds, by the procedure of the MedleyDB data set."""
+
+    folder: Positional[Path]
+    """A folder with a sound file for each source, named after it: drums.wav …"""
+    out: Positional[Path]
+    """The file to write: .csv, .txt (Audacity) or .jams."""
+    threshold: float = config.Preset.activation_threshold
+    """θ of eq. (2): the confidence above which a stem counts as active."""
+    sources: tuple[str, ...] = config.ModelConfig.sources
+    """Names of the stems."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import annotate
+
+        return annotate.from_stems(self.folder, self.out, self.threshold, self.sources)
+
+
+@dataclasses.dataclass(frozen=True)
+class SuggestAnnotation:
+    """Write a first draft to listen to and correct: where a network, not adapted, hears nothing of a source."""
+
+    song: Positional[Path]
+    """The mixture."""
+    out: Positional[Path]
+    """The file to write: .csv, .txt (Audacity) or .jams."""
+    weights: str = "tasnet"
+    """Name (see `ugosa-jax weights list`) or file of the network."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import annotate
+
+        return annotate.suggest(self.song, self.out, self.weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """Check, convert, compute and draft annotations."""
+
+    action: OmitSubcommandPrefixes[
+        Annotated[CheckAnnotation, subcommand("check")]
+        | Annotated[ConvertAnnotation, subcommand("convert")]
+        | Annotated[AnnotateStems, subcommand("from-stems")]
+        | Annotated[SuggestAnnotation, subcommand("suggest")]
+    ]
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        return self.action.run()
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Compare stems with the true ones: SDR, ISR, SIR, SAR (BSSEval v4), PES and EPS."""
+
+    references: Positional[Path]
+    """Folder with the true stems: drums.wav, bass.wav, other.wav, vocals.wav; perhaps mixture.wav, annotation.csv."""
+    estimates: Positional[Path]
+    """Folder with files of the same names, such as `ugosa-jax separate` writes."""
+    evaluate: OmitArgPrefixes[EvaluateConfig]
+    rule: Literal["target", "museval"] = "target"
+    """Frames that count: those in which the source itself is not silent, or, as museval does, in which none is."""
+    museval_json: Path | None = None
+    """Write the scores of every frame as museval does, for its aggregation."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import evaluate
+
+        return evaluate.run(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Make tables, figures and tests of significance of sweeps: Markdown, HTML, CSV, LaTeX, SVG."""
+
+    scores: Positional[tuple[Path, ...]]
+    """Folders of results, or tables that `ugosa-jax sweep collect` has written as .csv."""
+    out: Path = Path("report")
+    """Folder for report.md, report.html, and each table and figure."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import sweep_command
+
+        return sweep_command.report_on(self)
+
+
 def program() -> NoReturn:
     """Be the installed command `ugosa-jax`."""
     code = main()
@@ -286,6 +440,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             | Annotated[Weights, subcommand("weights")]
             | Annotated[Prepare, subcommand("prepare")]
             | Annotated[Sweep, subcommand("sweep")]
+            | Annotated[Annotation, subcommand("annotation")]
+            | Annotated[Evaluate, subcommand("evaluate")]
+            | Annotated[Report, subcommand("report")]
             | Annotated[Demo, subcommand("demo")]
         )
         command = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=_DESCRIPTION)

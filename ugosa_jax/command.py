@@ -9,7 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from ugosa_jax import adapt, annotation, audio, device, files, memory, published, record, song, strategy, weights
+from ugosa_jax import (
+    adapt,
+    annotate,
+    annotation,
+    audio,
+    device,
+    files,
+    instruments,
+    memory,
+    published,
+    record,
+    song,
+    strategy,
+    weights,
+)
 from ugosa_jax.adapt import AdaptationResult
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
@@ -91,6 +105,7 @@ def read(args: "Separate", out: Path) -> Job:
         "delta": args.delta and record.describe_file(args.delta),
         "settings": {
             "preset": args.preset,
+            "annotation": {"format": args.format, "map": args.map, "complete": args.complete},
             "adapt": dataclasses.asdict(args.adapt) if plan.tuned else None,
             "separate": dataclasses.asdict(args.separate),
             "encoding": args.encoding,
@@ -105,7 +120,8 @@ def read(args: "Separate", out: Path) -> Job:
 def read_labels(args: "Separate", base: Checkpoint, needed: bool) -> Annotation:
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
-        return annotation.read(args.annotation, base.config.sources, args.outside)
+        names = instruments.Names(instruments.overrides(args.map), args.complete)
+        return annotation.read(args.annotation, base.config.sources, args.outside, names, args.format)
     if needed or args.separate.gate:
         what = "--gate" if args.separate.gate else f"strategy {args.adapt.strategy}"
         raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")
@@ -160,7 +176,10 @@ def print_inputs(job: Job, notes: list[str], silent_s: dict[str, float]) -> None
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *notes])
     print(f"song       {args.song} ({said})")
     if args.annotation is not None:
+        annotate.print_names(job.labels)
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
+        for warning in job.labels.warnings:
+            print(f"warning: {warning}")
     if job.plan.loss == "P" and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
     how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"

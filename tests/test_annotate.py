@@ -1,0 +1,249 @@
+"""The commands `ugosa-jax annotation …`, the pictures and the draft."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ugosa_jax import annotation, audio, cli, draft, picture
+from ugosa_jax.annotation import Annotation
+from ugosa_jax.audio import Audio
+from ugosa_jax.errors import InputError
+from ugosa_jax.interval import Interval
+
+SOURCES = ("drums", "bass", "other", "vocals")
+RATE_HZ = 8000
+LABELS = "0\t12\tpiano\n12\t14\tlead vox\n3\t9\tno drums\n10.5\t10.5\tchorus\n"
+
+
+def tone(level: float, seconds: float) -> np.ndarray:
+    return level * np.sin(0.3 * np.arange(int(seconds * RATE_HZ)), dtype=np.float32)[None]
+
+
+@pytest.fixture
+def song(tmp_path):
+    audio.write(tmp_path / "song.wav", tone(0.5, 20), RATE_HZ)
+    return tmp_path / "song.wav"
+
+
+@pytest.fixture
+def labels(tmp_path):
+    (tmp_path / "labels.txt").write_text(LABELS)
+    return tmp_path / "labels.txt"
+
+
+def run(*arguments) -> int:
+    return cli.main(["annotation", *map(str, arguments)])
+
+
+# check
+
+
+def test_check(labels, song, capsys):
+    assert run("check", labels, song) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{labels}: audacity, 3 intervals in 20.0 s (all of song.wav)"
+    assert lines[1:4] == [
+        "name    piano = one instrument of other",
+        "name    lead vox = one instrument of vocals",
+        "name    no drums = drums, silent",
+    ]
+    assert "drums           0.0 s   0%      6.0 s  30%     14.0 s  70%" in lines
+    assert "other          12.0 s  60%      0.0 s   0%      8.0 s  40%" in lines
+    assert f"drums      |{' ' * 9}{'.' * 18}{' ' * 33}|" in lines
+    assert f"other      |{'#' * 36}{' ' * 24}|" in lines
+    assert lines[-1] == f"warning: {labels}:4: left out: point label 'chorus'"
+
+
+def test_check_with_what_the_user_decides(labels, song, capsys):
+    how = "--complete", "--outside", "silent", "--map", "piano=bass", "--map", "lead vox=other"
+    assert run("check", labels, song, *how) == 0
+    out = capsys.readouterr().out
+    assert "name    piano = one instrument of bass\n" in out
+    assert "bass           12.0 s  60%      8.0 s  40%      0.0 s   0%" in out
+    assert "other           2.0 s  10%     18.0 s  90%      0.0 s   0%" in out
+    assert "vocals          0.0 s   0%      0.0 s   0%     20.0 s 100%" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "statement"),
+    [
+        ("0,20,drums\n0,1,bass,unknown\n", "no source is annotated silent anywhere: there is nothing to learn from"),
+        ("0,3,drums,silent\n", "3.0 s of silence in all is too little to learn from: one segment has 4 s"),
+        ("0,3,drums,silent\n0,1,bass,silent\n", None),
+    ],
+)
+def test_too_little_silence(tmp_path, song, capsys, content, statement):
+    (tmp_path / "a.csv").write_text(content)
+    assert run("check", tmp_path / "a.csv", song) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert warnings == ([f"warning: {statement}"] if statement else [])
+
+
+def test_bad_input_ends_with_one_line(tmp_path, labels, song, capsys):
+    (tmp_path / "late.csv").write_text("0,30,bass\n")
+    assert run("check", tmp_path / "late.csv", song) == 2
+    assert "late.csv:1: end 30 s is past the end of the song" in capsys.readouterr().err
+    assert run("check", labels, "--map", "piano") == 2
+    assert capsys.readouterr().err == "error: map: 'piano' is not NAME=SOURCE, such as piano=other\n"
+    assert run("check", labels, "--format", "jams") == 2
+    assert capsys.readouterr().err.startswith(f"error: {labels}:1: is not JSON")
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+@pytest.mark.parametrize("with_song", [True, False])
+def test_check_writes_a_picture(tmp_path, labels, song, suffix, with_song):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / f"lanes.{suffix}"
+    assert run("check", labels, *([song] if with_song else []), "--picture", out) == 0
+    content = out.read_bytes()
+    assert content.startswith(b"\x89PNG" if suffix == "png" else b"<?xml")
+
+
+def test_a_picture_of_another_kind(tmp_path, labels, capsys):
+    assert run("check", labels, "--picture", tmp_path / "lanes.gif") == 2
+    captured = capsys.readouterr()
+    assert captured.err.endswith("lanes.gif: a picture is written as .png or .svg\n")
+    assert not captured.out
+
+
+def test_outline():
+    low_N, high_N = picture.outline(np.arange(12.0), 3)
+    assert (low_N.tolist(), high_N.tolist()) == ([0, 4, 8], [3, 7, 11])
+    low_N, high_N = picture.outline(np.arange(2.0), 5)  # fewer samples than columns
+    assert (low_N.tolist(), high_N.tolist()) == ([0, 1], [0, 1])
+
+
+# convert
+
+
+@pytest.mark.parametrize("suffix", ["csv", "txt", "jams"])
+def test_convert(tmp_path, labels, song, suffix):
+    out = tmp_path / f"out.{suffix}"
+    assert run("convert", labels, out, "--song", song, "--complete", "--outside", "silent") == 0
+    said = annotation.read(out, SOURCES)
+    assert annotation.silent_seconds(said, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
+
+
+def test_convert_without_a_song_says_what_is_lost(tmp_path, labels, capsys):
+    assert run("convert", labels, tmp_path / "out.csv", "--outside", "silent") == 0
+    out = capsys.readouterr().out
+    assert "warning: other, vocals: left out, or they would be read as silent elsewhere; give --song" in out
+    assert "warning: what is silent outside of all intervals is not in the file: give --song" in out
+    said = annotation.read(tmp_path / "out.csv", SOURCES)
+    assert said.intervals == (Interval(3, 9, "drums", "silent"),)
+
+
+def test_convert_a_folder(tmp_path):
+    (tmp_path / "one a source").mkdir()
+    (tmp_path / "one a source" / "vox.txt").write_text("0\t2\t\n")
+    (tmp_path / "one a source" / "bass.lab").write_text("1 3 silent\n")
+    assert run("convert", tmp_path / "one a source", tmp_path / "out.csv") == 0
+    said = annotation.read(tmp_path / "out.csv", SOURCES)
+    assert said.intervals == (Interval(0, 2, "vocals"), Interval(1, 3, "bass", "silent"))
+
+
+def test_convert_does_not_overwrite_what_it_reads(tmp_path, labels, capsys):
+    assert run("convert", labels, labels) == 2
+    assert "is the annotation itself" in capsys.readouterr().err
+    assert labels.read_text() == LABELS
+    assert run("convert", labels, tmp_path / "out.xyz") == 2
+    assert "annotations are written as .csv, .txt (Audacity) or .jams" in capsys.readouterr().err
+
+
+# from-stems
+
+
+def test_from_stems(tmp_path, capsys):
+    for source, level in {"drums": 0.5, "bass": 0, "other": 0.5, "vocals": 0.5}.items():
+        wave_CxT = tone(level, 8)
+        wave_CxT[:, 4 * RATE_HZ :] *= source != "vocals"
+        audio.write(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
+    assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
+    silent_s = annotation.silent_seconds(annotation.read(tmp_path / "out.csv", SOURCES), 8)
+    frame_s = 4096 / RATE_HZ  # the envelope is no sharper than that, and ends that much early
+    assert silent_s["bass"] == 8
+    assert silent_s["vocals"] == pytest.approx(4, abs=frame_s)
+    assert silent_s["drums"] < frame_s
+    (tmp_path / "drums.wav").unlink()
+    assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
+    assert "no file is the stem of drums, such as drums.wav" in capsys.readouterr().err
+    audio.write(tmp_path / "drums.wav", tone(0.5, 7), RATE_HZ)
+    assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
+    assert "bass.wav: is of another rate, length or number of channels than drums.wav" in capsys.readouterr().err
+
+
+# suggest
+
+
+def test_a_draft_claims_only_what_stands_out():
+    loud, quiet, rest = tone(0.5, 4), tone(0.5 / 30, 4), tone(0.5 / 5, 4)  # 30 dB and 14 dB below
+    est_SxCxT = np.stack(
+        [
+            np.concatenate([loud, quiet, loud], 1),  # silent in the middle
+            np.concatenate([loud, rest, loud], 1),  # only softer there
+            np.concatenate([loud, loud, loud], 1),
+            np.concatenate([quiet, quiet, quiet], 1),  # never loud: nothing to compare with
+        ]
+    )
+    said = draft.draft(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
+    assert [(i.source, i.state) for i in said.intervals] == [("drums", "silent")]
+    assert said.intervals[0].start_s == pytest.approx(4, abs=draft.HOP_S)
+    assert said.intervals[0].end_s == pytest.approx(8, abs=draft.HOP_S)
+    assert said.outside == "unknown"
+
+
+def test_a_draft_leaves_short_rests_and_quiet_songs_alone():
+    loud, rest = tone(0.5, 4), np.zeros((1, int(0.9 * RATE_HZ)), np.float32)
+    est_SxCxT = np.concatenate([loud, rest, loud], 1)[None]
+    assert not draft.draft(est_SxCxT, np.abs(est_SxCxT[0]) + 0.1, RATE_HZ, ("drums",)).intervals
+    silent_everywhere = np.concatenate([loud, 0 * loud, loud], 1)
+    assert not draft.draft(silent_everywhere[None], silent_everywhere, RATE_HZ, ("drums",)).intervals
+    with pytest.raises(InputError, match=r"length of the song must be at least 0\.5 s"):
+        draft.draft(rest[None, :, :100], rest[:, :100], RATE_HZ, ("drums",))
+
+
+def test_levels():
+    wave_CxT = np.concatenate([np.full((2, 6), 0.1), np.full((2, 6), 1.0)], 1)
+    np.testing.assert_allclose(draft.levels_db(wave_CxT, 4, 4), [-20, 10 * np.log10((0.02 + 2) / 4), 0], atol=1e-9)
+
+
+def test_suggest(tmp_path, monkeypatch, song, capsys):
+    from ugosa_jax import song as songs
+
+    wave_CxT = audio.read(song).samples_CxT
+    silent_CxT = wave_CxT * (np.arange(wave_CxT.shape[1]) < 10 * RATE_HZ)
+    estimates = {"drums": wave_CxT, "bass": wave_CxT, "other": wave_CxT, "vocals": silent_CxT}
+    monkeypatch.setattr(songs, "separate_song", lambda base, mixture: estimates)
+    assert run("suggest", song, tmp_path / "draft.csv", "--weights", "mini") == 0
+    assert "a draft that the network made of its own estimates: listen to each silence" in capsys.readouterr().out
+    said = annotation.read(tmp_path / "draft.csv", SOURCES)
+    assert [(i.source, i.state) for i in said.intervals] == [("vocals", "silent")]
+    assert said.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
+    estimates["vocals"] = wave_CxT
+    assert run("suggest", song, tmp_path / "nothing.csv", "--weights", "mini") == 1
+    assert "nothing was written" in capsys.readouterr().out
+    assert not (tmp_path / "nothing.csv").exists()
+
+
+# the rest
+
+
+def test_text_picture_rounds_to_what_holds_for_most_of_a_column():
+    said = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
+    assert picture.text(said, 4.0, 4) == ["bass       |. # |"]
+
+
+def test_the_command_answers_without_jax_or_matplotlib():
+    code = (
+        "import sys; from ugosa_jax import cli, annotate; sys.exit(not {'jax', 'matplotlib'}.isdisjoint(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_mono_song_of_any_rate_can_be_drawn(tmp_path):
+    pytest.importorskip("matplotlib")
+    said = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
+    picture.write(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
+    assert (tmp_path / "a.png").stat().st_size > 1000

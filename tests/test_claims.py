@@ -1,0 +1,130 @@
+"""What labels claim: instruments of one source, completeness, contradictions, what is outside."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ugosa_jax import annotation, claims
+from ugosa_jax.annotation import Annotation
+from ugosa_jax.errors import InputError
+from ugosa_jax.formats.label import Label, Reading
+from ugosa_jax.instruments import Names
+from ugosa_jax.interval import Interval
+
+SOURCES = ("drums", "bass", "other", "vocals")
+
+
+def of(*rows, outside=None, complete=False) -> Annotation:
+    """Return what rows of (start, end, text) claim."""
+    labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
+    said = claims.of(Reading(labels), SOURCES, outside, Names(complete=complete), "song.csv")
+    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open, said.warnings, said.names)
+
+
+def test_an_instrument_claims_nothing_of_the_others():
+    said = of((0, 10, "piano"), outside="silent")
+    assert said.intervals == (Interval(0, 10, "other"),)
+    assert said.outside == "unknown"
+    assert annotation.silent_seconds(said, 100)["other"] == 0
+    assert said.warnings == (
+        "song.csv:1: piano: one of the instruments of other; where it rests, other counts as unknown "
+        "(--complete if all its instruments are annotated)",
+    )
+
+
+def test_nor_beside_a_source_that_is_listed():
+    said = of((0, 10, "piano"), (20, 30, "vocals"))
+    assert (said.outside, said.open) == ("silent", {"other"})
+    assert annotation.silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
+
+
+def test_unless_the_user_says_so():
+    said = of((0, 10, "piano"), outside="silent", complete=True)
+    assert annotation.silent_seconds(said, 100)["other"] == 90
+    assert not said.open
+    assert not said.warnings
+
+
+def test_silent_only_where_all_instruments_are():
+    rows = (0, 10, "piano silent"), (5, 20, "guitar silent"), (20, 30, "guitar"), (25, 40, "piano silent")
+    assert of(*rows, complete=True).of("other") == [
+        Interval(0, 5, "other", "unknown"),
+        Interval(5, 10, "other", "silent"),
+        Interval(10, 20, "other", "unknown"),
+        Interval(20, 30, "other"),
+        Interval(30, 40, "other", "unknown"),
+    ]
+    assert {i.state for i in of(*rows).intervals} == {"active", "unknown"}
+
+
+def test_all_of_a_source_beside_its_instruments():
+    said = of((0, 10, "drums silent"), (10, 20, "kick"), (15, 30, "drums unknown"))
+    assert said.of("drums") == [
+        Interval(0, 10, "drums", "silent"),
+        Interval(10, 20, "drums"),
+        Interval(20, 30, "drums", "unknown"),
+    ]
+    with pytest.raises(InputError) as caught:
+        of((0, 10, "drums silent"), (5, 7, "kick"))
+    assert str(caught.value) == (
+        "song.csv:2: state 'active' of kick contradicts 'silent' of line 1: they overlap from 5 s on"
+    )
+
+
+def test_a_listed_source_is_silent_elsewhere_but_where_its_instruments_play():
+    said = of((0, 10, "drums"), (20, 30, "kick"))
+    assert said.outside == "silent"
+    assert annotation.silent_seconds(said, 100)["drums"] == 80
+
+
+def test_an_instrument_cannot_contradict_itself():
+    with pytest.raises(InputError, match=r"song.csv:2: state 'silent' of piano contradicts 'active' of line 1"):
+        of((0, 10, "piano"), (5, 7, "piano silent"))
+
+
+def test_labels_that_are_left_out():
+    said = claims.of(
+        Reading([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]), SOURCES, None, Names({"verse": ()}), "a"
+    )
+    assert said.intervals == (Interval(0, 1, "bass"),)
+
+
+def test_no_state_beside_a_negation():
+    assert of((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
+    with pytest.raises(InputError, match="state 'active' stands beside a name that says silent by itself"):
+        of((0, 1, "no drums active"))
+
+
+NAMES = ("piano", "guitar", "strings")
+rows = st.lists(
+    st.tuples(st.integers(0, 19), st.integers(1, 20), st.sampled_from(NAMES), st.sampled_from(["active", "silent"])),
+    min_size=1,
+    max_size=8,
+).map(lambda rows: [row for row in rows if row[0] < row[1]])
+
+
+@settings(deadline=None)
+@given(rows=rows, complete=st.booleans(), outside=st.sampled_from(["silent", "unknown"]))
+def test_combined_as_second_by_second(rows, complete, outside):
+    """Compare with a table that holds, for each second, what each instrument does."""
+    table = np.full((len(NAMES), 21), "", object)
+    for start, end, name, state in rows:
+        row = table[NAMES.index(name), start:end]
+        if (set(row) - {""}) - {state}:
+            return  # a contradiction
+        row[:] = state
+    said = of(
+        *((start, end, f"{name} {state}") for start, end, name, state in rows), outside=outside, complete=complete
+    )
+    annotated = table[[(row != "").any() for row in table]]
+    silent_T = np.zeros(21, bool)
+    if complete and len(annotated):
+        filled = np.where(annotated == "", "silent" if outside == "silent" else "unknown", annotated)
+        silent_T = (filled == "silent").all(axis=0)
+    np.testing.assert_array_equal(~annotation.active_mask(said, 21, 1)[2], silent_T)
+    active_T = (table == "active").any(axis=0)
+    shown_T = np.zeros(21, bool)
+    for i in said.of("other"):
+        shown_T[int(i.start_s) : int(i.end_s)] = i.state == "active"
+    np.testing.assert_array_equal(shown_T, active_T)

@@ -1,0 +1,77 @@
+"""What is said of one source during one stretch of time."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Literal
+
+from ugosa_jax.errors import InputError
+
+State = Literal["active", "silent", "unknown"]
+Outside = Literal["silent", "unknown"]
+
+STATES: tuple[State, ...] = ("active", "silent", "unknown")
+TOUCH_S = 1e-6
+"""Intervals that overlap by no more only touch: ends that are sums of a start and a duration are off by roundings."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """What is said of one source from `start_s` up to, not including, `end_s`."""
+
+    start_s: float
+    end_s: float
+    source: str
+    state: State = "active"
+    line: int | str = dataclasses.field(default=0, compare=False)
+    """Line of the file that says so, or the place in it where lines mean nothing; 0 if no file does."""
+    confidence: float | None = None
+    """How sure whoever said so is, in [0, 1]; None if that is not told."""
+    path: str = dataclasses.field(default="", compare=False)
+    """The file that says so; empty if it is the annotation's own."""
+
+
+def disjoint(intervals: Iterable[Interval], path: str = "annotation") -> tuple[Interval, ...]:
+    """Return intervals in order of time, in which those that overlap and say the same have become one.
+
+    The confidence of two that have become one is that of the less sure.
+
+    Raises:
+      InputError: two intervals of a source overlap and say different things.
+    """
+    merged: list[Interval] = []
+    for interval in sorted(intervals, key=lambda i: (i.source, i.start_s, i.end_s)):
+        before = merged[-1] if merged else interval
+        if before.source != interval.source or before.end_s <= interval.start_s or not merged:
+            merged.append(interval)
+        elif before.state != interval.state and _touch(before, interval):
+            merged[-1] = dataclasses.replace(before, end_s=interval.start_s)
+            merged.append(interval)
+        elif before.state != interval.state:
+            raise contradiction(before, interval, path)
+        else:
+            furthest = max(before, interval, key=lambda i: i.end_s)
+            merged[-1] = dataclasses.replace(
+                furthest, start_s=before.start_s, confidence=least(before.confidence, interval.confidence)
+            )
+    return tuple(sorted(merged, key=lambda i: (i.start_s, i.end_s, i.source)))
+
+
+def _touch(before: Interval, interval: Interval) -> bool:
+    in_order = before.start_s < interval.start_s and before.end_s < interval.end_s
+    return in_order and before.end_s - interval.start_s <= TOUCH_S
+
+
+def least(*confidences: float | None) -> float | None:
+    """Return the smallest of those that are told; None if none is."""
+    return min((c for c in confidences if c is not None), default=None)
+
+
+def contradiction(before: Interval, interval: Interval, path: str) -> InputError:
+    """Return the error that says that two overlapping intervals say different things."""
+    place = f"line {before.line}" if isinstance(before.line, int) else before.line
+    if before.path != interval.path:
+        place += f" of {before.path or path}"
+    return InputError(
+        f"{interval.path or path}:{interval.line}: state {interval.state!r} of {interval.source} contradicts "
+        f"{before.state!r} of {place}: they overlap from {interval.start_s:g} s on"
+    )
