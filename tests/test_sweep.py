@@ -279,10 +279,69 @@ def test_museval_and_ours_fill_the_same_rows(songs, network):
     pd.testing.assert_frame_equal(ours[same], theirs[same], atol=1e-4, rtol=0)
 
 
+def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_path, monkeypatch):
+    sizes = []
+    run_lanes = sweep.run_lanes
+
+    def with_memory_for_one(base, lanes):
+        sizes.append(len(lanes))
+        if len(lanes) > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return run_lanes(base, lanes)
+
+    monkeypatch.setattr(sweep, "run_lanes", with_memory_for_one)
+    assert run(written, network, songs, tmp_path / "store", "--lanes", "2") == 0
+    assert sizes.count(1) == 12 and sizes.count(2) == 5
+    assert comparable(tmp_path / "store").keys() == comparable(whole).keys()
+
+
+def test_a_cell_that_does_not_fit_alone_fails_alone(written, network, songs, tmp_path, monkeypatch, capsys):
+    run_lanes = sweep.run_lanes
+
+    def without_memory(base, lanes):
+        if lanes[0].cell.song == "b":
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
+        return run_lanes(base, lanes)
+
+    monkeypatch.setattr(sweep, "run_lanes", without_memory)
+    assert run(written, network, songs, tmp_path / "store") == 1
+    assert "failed 4 times: RESOURCE_EXHAUSTED" in capsys.readouterr().out
+
+
+def test_tensorboard_gets_losses_and_scores(written, network, songs, tmp_path):
+    """The numbers stand in the files as 32-bit floats."""
+    written.write_text(GRID.replace('["B0", "P-L1:M", "B-L2:D"]', '"P-L1:M"').replace("[0.5, 2.0]", "2.0"))
+    assert run(written, network, songs, tmp_path / "store", "--tensorboard") == 0
+    for id, cell in store.read_cells(tmp_path / "store").items():
+        (events,) = (tmp_path / "store" / "tensorboard" / f"{cell['song']} P-L1-M {id}").iterdir()
+        stored = events.read_bytes()
+        for losses in cell["adaptation"]["losses"]:
+            assert np.float32(losses["total"]).tobytes() in stored
+
+
+def command(written, network, songs, folder, first: str) -> list[str]:
+    """Return a command that runs a line of Python before it becomes `ugosa-jax sweep run`."""
+    program = Path(sys.executable).parent / "ugosa-jax"
+    code = f"import os, resource, signal, sys; {first}; os.execv(sys.argv[1], sys.argv[1:])"
+    options = [written, "--weights", network, "--songs", songs, "--store", folder]
+    return [sys.executable, "-c", code, *map(str, [program, "sweep", "run", *options])]
+
+
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(written, network, songs, tmp_path):
+    """Files may grow to 1000 bytes: the grid fits, the plan of twelve cells does not."""
+    first = "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    limited = command(written, network, songs, tmp_path / "store", first)
+    done = subprocess.run(limited, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cannot be written (File too large)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file() and path.name != "grid.toml"]
+
+
 def start(written, network, songs, folder) -> subprocess.Popen:
-    command = [Path(sys.executable).parent / "ugosa-jax", "sweep", "run", written]
-    options = ["--weights", network, "--songs", songs, "--store", folder]
-    return subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    first = "signal.signal(signal.SIGINT, signal.SIG_DFL)"  # shells have background jobs ignore it
+    started = command(written, network, songs, folder, first)
+    return subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def n_cells(folder: Path) -> int:

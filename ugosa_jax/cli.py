@@ -211,6 +211,8 @@ class RunSweep:
     """Store the tuned layers of every cell."""
     keep_stems: bool = False
     """Store the stems of every cell."""
+    tensorboard: bool = False
+    """Write losses and scores for TensorBoard too, into STORE/tensorboard (needs tensorboardX)."""
 
     def run(self) -> int:
         """Run the command; return its exit code."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from tqdm import tqdm
 
-from ugosa_jax import device, files, grid, published, store, sweep
+from ugosa_jax import device, files, grid, published, store, sweep, tensorboard
 from ugosa_jax.cell import Cell
 from ugosa_jax.errors import InputError
 from ugosa_jax.sweep import Sweep
@@ -27,6 +27,8 @@ def run(args: "RunSweep") -> int:
     part, of = shard(args.shard)
     if args.lanes is not None and args.lanes < 1:
         raise InputError(f"--lanes: must be at least 1, not {args.lanes}")
+    if args.tensorboard:
+        tensorboard.check()
     device.keep_compiled_programs()
     wanted = sweep_of(args)
     cells = sweep.cells_of(wanted)
@@ -44,6 +46,8 @@ def run(args: "RunSweep") -> int:
         def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
             if outcome["status"] == "failed":
                 bar.write(f"failed: {cell.song}, {cell.adapt.strategy}: {outcome['error']}")
+            if args.tensorboard:
+                tensorboard.write(wanted.folder / "tensorboard", cell, outcome)
             bar.set_postfix_str(f"{cell.song[:20]} {cell.adapt.strategy}")
             bar.update()
 
