@@ -167,8 +167,6 @@ def test_shards_share_the_work(whole, written, network, songs, tmp_path):
 
 
 def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_path, capsys):
-    root = tmp_path / "songs"
-    root.symlink_to(songs)
     mine = tmp_path / "mine"
     mine.mkdir()
     for name in ("a", "b"):
@@ -184,6 +182,15 @@ def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_pat
     # It is left alone until it is asked for again.
     (mine / "broken" / "rest.wav").write_bytes((mine / "broken" / "voice.wav").read_bytes())
     assert run(written, network, mine, tmp_path / "store") == 0
+
+
+def test_estimates_that_are_not_finite_fail_alone(written, songs, tmp_path, capsys):
+    """Weights of 1e30 are finite, what they give is not; adapting stops at the first step, and B0 has none."""
+    params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e30), model.init(DUO))
+    weights.save(weights.Checkpoint(DUO, params), tmp_path / "absurd.safetensors")
+    assert run(written, tmp_path / "absurd.safetensors", songs, tmp_path / "store") == 1
+    assert {cell["status"] for cell in store.read_cells(tmp_path / "store").values()} == {"failed"}
+    assert "failed 4 times: a: what the network gives is not finite" in capsys.readouterr().out
 
 
 def test_a_song_shorter_than_a_segment_fails_alone(written, network, tmp_path):

@@ -120,7 +120,12 @@ def run(sweep: Sweep, cells: Sequence[Cell], on_cell: Callable[[Cell, dict[str, 
 
     def finish(done: list[tuple[Lane, AdaptationResult, dict[str, Any]]]) -> None:
         for lane, result, measured in done:
-            outcome = scored(sweep, lane, result, measured)
+            try:
+                estimates, outcome = scored(sweep, lane, result, measured)
+            except InputError as error:  # absurd weights
+                fail(lane.cell, error)
+                continue
+            keep(sweep, lane, result, estimates)
             store.write_cell(sweep.folder, lane.cell, outcome)
             on_cell(lane.cell, outcome)
 
@@ -222,15 +227,20 @@ def run_lanes(base: Checkpoint, lanes: Sequence[Lane]) -> list[AdaptationResult]
     return adapt.adapt_lanes(base.config, base.params, songs, settings, lam, learning_rate)
 
 
-def scored(sweep: Sweep, lane: Lane, result: AdaptationResult, measured: dict[str, Any]) -> dict[str, Any]:
-    """Separate a song with what its lane has learnt, score the estimates, and return the cell's record."""
+def scored(
+    sweep: Sweep, lane: Lane, result: AdaptationResult, measured: dict[str, Any]
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Separate a song with what its lane has learnt, and score that; return the estimates and the cell's record.
+
+    Raises:
+      InputError: the estimates are not finite.
+    """
     started = time.perf_counter()
     estimates = song.separate_song(sweep.base, lane.song.mixture, sweep.grid.separate, result.tuned)
     separated = time.perf_counter()
     rows = evaluation.scores(lane.song, estimates, sweep.grid.evaluate)
     times = {"separation_s": separated - started, "evaluation_s": time.perf_counter() - separated}
-    keep(sweep, lane, result, estimates)
-    return {
+    return estimates, {
         "status": "done",
         "error": None,
         "n_tuned": strategy.n_parameters(result.tuned),
