@@ -14,6 +14,7 @@ SCORE = {
     "segment_s": 4.0,
     "hop_s": float("nan"),
     "pitch_shifts": 0,
+    "pitch_seed": 0,
     "n_tuned": 2_919_444,
     "gated": True,
     "rule": "target",

@@ -70,7 +70,7 @@ def test_song_and_annotation_in_stems_out(song, small, tmp_path):
     assert done.returncode == 0, done.stderr
     out = tmp_path / "separated" / "song"
     names = {path.name for path in out.iterdir()}
-    assert names == {*(f"{s}.wav" for s in SOURCES), "adapted.delta.safetensors", "record.json"}
+    assert names == {*(f"{s}.wav" for s in SOURCES), "adapted.delta.safetensors", "record.json", "report.html"}
     mix, _ = soundfile.read(song, always_2d=True)
     stems = [soundfile.read(out / f"{source}.wav", always_2d=True)[0] for source in SOURCES]
     assert all(stem.shape == mix.shape for stem in stems)

@@ -1,29 +1,101 @@
-"""The demonstration, with the small network of the golden files in place of the bundled one."""
+"""The demonstration, with a tiny network and four seconds of noise in place of what it has."""
 
-from pathlib import Path
+import contextlib
+import io
 
+import numpy as np
+import pytest
 import soundfile
 
-from ugosa_jax import cli, demo, demucs, files, strategy
+from tests.networks import made
+from tests.test_report import Page
+from ugosa_jax import annotation, bsseval, cli, demo, files, strategy
+from ugosa_jax.annotation import Annotation
+from ugosa_jax.audio import Audio
+from ugosa_jax.config import EvaluateConfig, ModelConfig
+from ugosa_jax.evaluation import ScoredSong
+from ugosa_jax.interval import Interval
 
-DATA = Path(__file__).parent / "data"
+TINY = ModelConfig(N=8, L=160, B=5, H=7, X=1, R=4)
+SOURCES = ("drums", "bass", "other", "vocals")
+N_SAMPLES = 4 * 44100
+FOLDERS = {"B0": "B0", "B-L3:M": "B-L3-M", "P-L3:M": "P-L3-M"}
+
+
+def noise(_):
+    """Return a song in which drums end and vocals begin in the middle; others play throughout."""
+    stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (4, 2, N_SAMPLES)).astype(np.float32)
+    stems_SxCxT[0, :, N_SAMPLES // 2 :] = stems_SxCxT[3, :, : N_SAMPLES // 2] = 0
+    intervals = [Interval(0, 2, "drums"), Interval(2, 4, "vocals")]
+    return ScoredSong(
+        Audio(stems_SxCxT.sum(0), 44100, "noise"), stems_SxCxT, Annotation(tuple(intervals), SOURCES, "silent")
+    )
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """Run the demo once; return its folder and what it printed."""
+    out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(demo.published, "load", lambda _: made(TINY))
+        patch.setattr(demo, "load", noise)
+        assert cli.main(["demo", "--out", str(out)]) == 0
+    return out, said.getvalue()
+
+
+def stems_in(folder):
+    """Return stems (S, C, T) as they were written."""
+    return np.stack([soundfile.read(folder / f"{source}.wav", dtype="float32")[0].T for source in SOURCES])
 
 
 def test_the_bundled_network_is_there_and_described():
     weights = demo.published.load("mini")
     assert strategy.n_parameters(weights.params) == 2_108_208
-    assert weights.config.sources == ("drums", "bass", "other", "vocals")
+    assert weights.config.sources == SOURCES
     card = demo.published.bundled_folder() / "mini.md"
     assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
 
 
-def test_demo_writes_every_stem_and_prints_every_score(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(demo.published, "load", lambda _: demucs.convert(DATA / "state_dict_v2.th"))
-    assert cli.main(["demo", "--out", str(tmp_path / "out")]) == 0
-    stems = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.wav"))
-    sources = ("bass", "drums", "other", "vocals")
-    assert stems == [*(f"{run}/{s}.wav" for run in ("B-L3-M", "B0", "P-L3-M") for s in sources), "mixture.wav"]
-    assert {soundfile.info(tmp_path / "out" / stem).frames for stem in stems} == {32 * 44100}
-    said = capsys.readouterr().out
-    assert said.count("SDR") == 3
-    assert "vocals  11.0 s" in said
+def test_demo_writes_every_stem_a_figure_and_a_report(shown):
+    out, _ = shown
+    stems = {f"{folder}/{source}.wav" for folder in FOLDERS.values() for source in SOURCES}
+    sounds = {path.relative_to(out).as_posix() for path in out.rglob("*.wav")}
+    assert sounds == stems | {"mixture.wav"}
+    assert {soundfile.info(out / name).frames for name in sounds} == {N_SAMPLES}
+    assert {path.name for path in out.iterdir()} == {*FOLDERS.values(), "mixture.wav", "figure.svg", "report.html"}
+    assert (out / "figure.svg").read_text("utf-8").startswith("<?xml")
+
+
+def test_the_table_has_a_row_for_each_run(shown):
+    """Its numbers are those of the stems that were written."""
+    out, said = shown
+    assert "annotated silent: drums 2 s, bass 0 s, other 0 s, vocals 2 s" in said
+    table = said[said.index("SDR (dB)") :].splitlines()
+    assert table[1].split() == [*SOURCES] * 2
+    rows = {line.split()[0]: [float(number) for number in line.split()[1:]] for line in table[2:5]}
+    assert list(rows) == list(FOLDERS)
+    true = noise(SOURCES)
+    prepared = bsseval.prepare(true.stems_SxCxT, 44100, EvaluateConfig())
+    est_SxCxT = stems_in(out / FOLDERS["P-L3:M"])
+    sdr_S = bsseval.summarise(bsseval.score(prepared, est_SxCxT), "target")["SDR"].median_S
+    drums_db = 10 * np.log10(np.mean(est_SxCxT[0, :, N_SAMPLES // 2 :] ** 2))
+    vocals_db = 10 * np.log10(np.mean(est_SxCxT[3, :, : N_SAMPLES // 2] ** 2))
+    expected = [*sdr_S, drums_db, np.nan, np.nan, vocals_db]
+    assert rows["P-L3:M"] == pytest.approx(expected, abs=0.051, nan_ok=True)  # one decimal is printed
+
+
+def test_the_song_lasts_half_a_minute():
+    song = demo.load(SOURCES)
+    assert song.mixture.n_samples == 32 * 44100
+    np.testing.assert_array_equal(song.mixture.samples_CxT, song.stems_SxCxT.sum(0))
+    assert annotation.silent_seconds(song.labels, 32)["vocals"] == 11
+
+
+def test_the_report_compares_the_runs(shown):
+    out, _ = shown
+    page = Page((out / "report.html").read_text("utf-8"))
+    assert page.tags.count("audio") == 1 + 3 * 4
+    assert page.tags.count("img") == 3
+    assert all(link.startswith("data:") for link in page.links)
+    assert {"Level where annotated silent", "Scores against the true stems", "Losses"} <= set(page.text)
+    assert (out / "report.html").stat().st_size < 15e6

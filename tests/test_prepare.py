@@ -44,7 +44,8 @@ def out(tmp_path):
 
 
 def prepare(root, out, *more) -> int:
-    return cli.main([str(part) for part in ("prepare", root, out, *more)])
+    encoding = () if "--encoding" in more else ("--encoding", "float")
+    return cli.main([str(part) for part in ("prepare", root, out, *encoding, *more)])
 
 
 def refused(capsys, code: int, *words: str) -> None:
@@ -101,6 +102,13 @@ def test_annotation_tells_when_the_stems_play(root, out):
     silent_s = manifest_of(out)["songs"]["b"]["silent_s"]
     for source, active_T in zip(SOURCES, active_SxT, strict=True):
         assert silent_s[source] == pytest.approx((~active_T).sum() / RATE_HZ)
+
+
+def test_sixteen_bits_are_the_default(root, out):
+    """As the paper's code writes; and BSSEval wants noise where lossy codecs leave nothing."""
+    assert cli.main(["prepare", str(root), str(out), "--limit", "1"]) == 0
+    assert manifest_of(out)["settings"]["encoding"] == "16"
+    assert {soundfile.info(path).subtype for path in out.rglob("*.wav")} == {"PCM_16"}
 
 
 def test_manifest(root, out):
@@ -194,7 +202,14 @@ def test_musdb18hq_subset(tmp_path, out):
 
 
 def test_the_installed_command(root, out):
-    command = [str(Path(sys.executable).parent / "ugosa-jax"), "prepare", str(root), str(out), "--limit", "1"]
+    command = [
+        str(Path(sys.executable).parent / "ugosa-jax"),
+        "prepare",
+        str(root),
+        str(out),
+        "--encoding=float",
+        "--limit=1",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("a song: 0.9 s; silent for drums ")
@@ -223,7 +238,8 @@ cli.main(sys.argv[2:])
 def test_killed_and_resumed(root, out, tmp_path, rename):
     """Everything comes into being by a rename: 1 manifest, 6 files in hiding, 6 in place, the manifest anew, …"""
     assert prepare(root, tmp_path / "undisturbed") == 0
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(rename), "prepare", str(root), str(out)], timeout=120)
+    arguments = [str(rename), "prepare", str(root), str(out), "--encoding", "float"]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], timeout=120)
     assert killed.returncode == -9
     n_done = len(manifest_of(out)["songs"]) if rename > 1 else 0
     assert n_done == (rename > 14)

@@ -17,11 +17,13 @@ class Cell:
       id: hash of everything that determines the result, so that a store can tell what it already has.
       song: name of the song.
       adapt: settings of the adaptation.
+      determines: what is hashed, as it is written into the record.
     """
 
     id: str
     song: str
     adapt: AdaptConfig
+    determines: dict[str, Any] = dataclasses.field(compare=False)
 
 
 def cell(
@@ -42,10 +44,11 @@ def cell(
       separate: how the song is separated.
       evaluate: how the estimates are scored.
     """
-    determines: list[Any] = [__version__, song, song_sha256, weights]
-    determines += [dataclasses.asdict(settings) for settings in (adapt, separate, evaluate)]
-    text = json.dumps(determines, sort_keys=True)
-    return Cell(hashlib.sha256(text.encode()).hexdigest()[:20], song, adapt)
+    settings = {"adapt": adapt, "separate": separate, "evaluate": evaluate}
+    determines = {"version": __version__, "song": song, "song_sha256": song_sha256, "weights": weights}
+    determines |= {section: dataclasses.asdict(values) for section, values in settings.items()}
+    text = json.dumps(list(determines.values()), sort_keys=True)
+    return Cell(hashlib.sha256(text.encode()).hexdigest()[:20], song, adapt, determines)
 
 
 def compiled_alike(adapt: AdaptConfig) -> AdaptConfig:

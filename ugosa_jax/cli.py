@@ -48,6 +48,8 @@ class Separate:
     """Folder for the results; separated/SONG if not given."""
     encoding: Literal["float", "24", "16"] = "float"
     """Samples of the stems: 32-bit float, or integers that clip at full scale."""
+    references: Path | None = None
+    """Folder with the true stems, if you have them: the report then scores the stems before and after adaptation."""
 
     def run(self) -> int:
         """Run the command; return its exit code."""
@@ -77,8 +79,9 @@ class Prepare:
     """θ of eq. (2): the confidence above which a stem counts as active."""
     as_is: bool = False
     """Silence nothing: only compute the activations, for songs that are to be used as they are."""
-    encoding: Literal["float", "16"] = "float"
-    """Samples of the sound: 32-bit float, or 16-bit integers, as the paper's code writes them."""
+    encoding: Literal["float", "16"] = "16"
+    """Samples of the sound: 16-bit integers, as the paper's code writes them, or 32-bit float. Stems that were once MP3
+    or AAC, as MUSDB18's, are empty above some frequency; BSSEval needs the rounding noise of 16 bits there."""
 
     def run(self) -> int:
         """Run the command; return its exit code."""
@@ -92,7 +95,7 @@ class Demo:
     """Adapt the bundled network to the bundled song and compare after with before."""
 
     out: Path = Path("separated/demo")
-    """Folder for the stems."""
+    """Folder for the stems, the figure and the report."""
 
     def run(self) -> int:
         """Run the command; return its exit code."""

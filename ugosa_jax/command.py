@@ -18,8 +18,10 @@ from ugosa_jax import (
     files,
     instruments,
     memory,
+    multitrack,
     published,
     record,
+    run_report,
     song,
     strategy,
     weights,
@@ -27,7 +29,10 @@ from ugosa_jax import (
 from ugosa_jax.adapt import AdaptationResult
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
+from ugosa_jax.dataset import Track
 from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import ScoredSong
+from ugosa_jax.run_report import facts
 from ugosa_jax.segments import Segments
 from ugosa_jax.strategy import Strategy
 from ugosa_jax.weights import Checkpoint
@@ -49,7 +54,7 @@ class Job:
 
 
 def separate(args: "Separate") -> int:
-    """Adapt, separate, write stems, delta and record; return 1 if the adaptation stopped early, else 0.
+    """Adapt, separate, write stems, delta, record and report; return 1 if the adaptation stopped early, else 0.
 
     Raises:
       InputError: an input cannot be used, or an output not be written; nothing is left half-written then.
@@ -66,7 +71,16 @@ def separate(args: "Separate") -> int:
         if job.plan.tuned:
             weights.save_delta(result.tuned, job.base, folder / DELTA, {"strategy": job.plan.name})
         adaptation = record.describe_adaptation(result) | {"separation_s": separation_s}
-        record.write(job.inputs | {"adaptation": adaptation, "outputs": outputs}, folder / "record.json")
+        said = job.inputs | {"adaptation": adaptation, "outputs": outputs}
+        record.write(said, folder / "record.json")
+        seen, true = run_report.song_of(job.mixture, job.labels, 2 if job.plan.tuned else 1), true_stems(job)
+        runs = [run_report.run_of(seen, *name_of(job), result, stems, true)]
+        if job.plan.tuned:
+            del stems  # makes room for those of the unadapted network
+            plain = adapt.unadapted()
+            stems = separated(job, plain, "separating, not adapted")
+            runs.insert(0, run_report.run_of(seen, "B0", "not adapted", plain, stems, true))
+        run_report.write(folder / run_report.NAME, seen, runs, facts.of(said), said)
         if not job.plan.tuned:
             forget_delta(out, args.delta)
     print_outcome(out, outputs, result, separation_s)
@@ -94,6 +108,8 @@ def read(args: "Separate", out: Path) -> Job:
     mixture = audio.read(args.song)
     if args.song.resolve() in [(out / f"{source}.wav").resolve() for source in base.config.sources]:
         raise InputError(f"{args.song}: would be overwritten by a stem; choose another --out")
+    if args.references is not None and args.references.resolve() == out.resolve():
+        raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
     notes = audio.conversions(mixture, base.config.sample_rate_hz, base.config.C)
     labels = read_labels(args, base, needed=plan.loss == "P")
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
@@ -113,6 +129,7 @@ def read(args: "Separate", out: Path) -> Job:
         "environment": record.environment(),
     }
     job = Job(args, base, plan, mixture, labels, inputs)
+    true_stems(job)  # now too: what cannot be used shows before the work; they are not kept, it needs the memory
     print_inputs(job, notes, silent_s)
     return job
 
@@ -148,9 +165,34 @@ def adapted(job: Job) -> AdaptationResult:
         return adapt.adapt(job.base.config, job.base.params, segments, settings, on_epoch)
 
 
-def separated(job: Job, result: AdaptationResult) -> dict[str, np.ndarray]:
+def name_of(job: Job) -> tuple[str, str]:
+    """Return what the report calls the stems that are written, and a few words."""
+    if job.args.delta:
+        return "delta", f"with {job.args.delta.name}"
+    return job.plan.name, "adapted" if job.plan.tuned else "not adapted"
+
+
+def true_stems(job: Job) -> ScoredSong | None:
+    """Return the true stems, if there are any.
+
+    Raises:
+      InputError: they cannot be read, or do not fit the song.
+    """
+    folder, mixture = job.args.references, job.mixture
+    if folder is None:
+        return None
+    found = multitrack.load(Track(folder.name, "folder", folder), job.base.config.sources)
+    rate_hz, (_, *shape) = found.mixture.rate_hz, found.stems_SxCxT.shape
+    formats = (rate_hz, *shape), (mixture.rate_hz, min(mixture.n_channels, 2), mixture.n_samples)
+    if formats[0] != formats[1]:
+        said = ["{} Hz, {} channels, {} samples".format(*numbers) for numbers in formats]
+        raise InputError(f"{folder}: true stems of {said[0]} do not fit the stems of {job.args.song}: {said[1]}")
+    return ScoredSong(mixture, found.stems_SxCxT, job.labels)
+
+
+def separated(job: Job, result: AdaptationResult, what: str = "separating") -> dict[str, np.ndarray]:
     """Separate under a progress bar."""
-    with tqdm(desc="separating", unit="chunk") as bar:
+    with tqdm(desc=what, unit="chunk") as bar:
 
         def on_chunk(done: int, total: int) -> None:
             bar.total = total

@@ -107,16 +107,31 @@ def inputs(track: Track, sources: Sequence[str] = ModelConfig.sources) -> dict[s
     """
     if track.kind in ("pool", "musdb18"):
         return {"song": track.path}
-    sounds: dict[str, list[Path]] = {}
-    for path in _sounds(track.path):
-        sounds.setdefault(path.stem.casefold(), []).append(path)
-    files = {source: _the_one(sounds.pop(source.casefold(), []), source, track.path) for source in sources}
+    files, sounds = stems(track.path, sources), _by_name(track.path)
     if "mixture" in sounds:
         return {"mixture": _the_one(sounds["mixture"], "mixture", track.path)} | files
-    if sounds:
-        others = ", ".join(path.name for paths in sounds.values() for path in paths)
+    if others := [path.name for path in _sounds(track.path) if path not in files.values()]:
+        others = ", ".join(others)
         raise InputError(f"{track.path}: no mixture.wav, and the stems may not add up to it: what is {others}?")
     return files
+
+
+def stems(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each source in a folder; other files may lie beside them.
+
+    Raises:
+      InputError: a stem is missing or there twice.
+    """
+    sounds = _by_name(folder)
+    return {source: _the_one(sounds.get(source.casefold(), []), source, folder) for source in sources}
+
+
+def _by_name(folder: Path) -> dict[str, list[Path]]:
+    """Return the sound files of a folder by their names without suffixes; case does not matter."""
+    sounds: dict[str, list[Path]] = {}
+    for path in _sounds(folder):
+        sounds.setdefault(path.stem.casefold(), []).append(path)
+    return sounds
 
 
 def visible(folder: Path) -> list[Path]:

@@ -1,14 +1,18 @@
 """The demonstration: adapt the bundled network to the bundled song, and compare after with before."""
 
+import dataclasses
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ugosa_jax import annotation, audio, device, published, scores, song
-from ugosa_jax.annotation import Annotation
+from ugosa_jax import annotation, audio, device, files, published, record, run_report, song
 from ugosa_jax.audio import Audio
-from ugosa_jax.config import AdaptConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.evaluation import ScoredSong
+from ugosa_jax.run_report import Run, facts, figures
 from ugosa_jax.weights import Checkpoint
 
 FOLDER = Path(__file__).parent / "demo_song"
@@ -19,10 +23,14 @@ STRATEGIES = {
 }
 LEARNING_RATE = 1e-3
 """A small network with much to learn takes large steps; chosen on validation songs."""
+FIGURE = "figure.svg"
 
 
 def run(out: Path) -> int:
-    """Separate the demo song before and after adaptation, write all stems to `out`, print scores; return 0.
+    """Separate the demo song before and after adaptation, write stems, figure and report to `out`, print scores.
+
+    Returns:
+      0.
 
     Raises:
       InputError: `out` cannot be written.
@@ -30,44 +38,80 @@ def run(out: Path) -> int:
     device.keep_compiled_programs()
     started = time.perf_counter()
     weights = published.load("mini")
-    stems_SxCxT, mixture, labels = load(weights.config.sources)
+    true = load(weights.config.sources)
+    mixture, labels = true.mixture, true.labels
     audio.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
-    print(f"{mixture.duration_s:.0f} s of music; annotated silent: " + listed(silent_s.values(), labels.sources, "s"))
-    for strategy, meaning in STRATEGIES.items():
-        print(f"\n{strategy}: {meaning}", flush=True)
-        est_SxCxT = separated(weights, mixture, labels, strategy)
-        for source, est_CxT in zip(labels.sources, est_SxCxT, strict=True):
-            audio.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, mixture.rate_hz)
-        print("  SDR                   " + listed(map(scores.sdr_db, stems_SxCxT, est_SxCxT), labels.sources, "dB"))
-        levels = silent_levels_db(est_SxCxT, labels, mixture)
-        print("  level where silent    " + listed(levels, labels.sources, "dB"))
-    print(f"\n{time.perf_counter() - started:.0f} s in all; listen to the stems in {out}")
+    said = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
+    print(f"{mixture.duration_s:.0f} s of music; annotated silent: {said}\n")
+    seen = run_report.song_of(mixture, labels, len(STRATEGIES))
+    runs, took_s = [], {}
+    for strategy in STRATEGIES:
+        print(f"{strategy:8} {STRATEGIES[strategy]} ...", end="", flush=True)
+        began = time.perf_counter()
+        runs.append(separated(weights, true, seen, strategy, out))
+        took_s[strategy] = time.perf_counter() - began
+        print(f" {took_s[strategy]:.0f} s", flush=True)
+    print("\n" + "\n".join(table(runs, labels.sources)))
+    stems = {run.name: run.stems for run in runs}
+    with files.replaced_when_done(out / FIGURE) as temporary:
+        temporary.write_bytes(figures.svg(figures.waves(labels, mixture.duration_s, seen.mixture, stems)))
+    run_report.write(out / run_report.NAME, seen, runs, *describe(weights, mixture, took_s))
+    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / run_report.NAME}")
     return 0
 
 
-def load(sources: tuple[str, ...]) -> tuple[np.ndarray, Audio, Annotation]:
-    """Return the demo song's stems (S, C, T), their sum as the mixture, and its annotation."""
+def load(sources: tuple[str, ...]) -> ScoredSong:
+    """Return the demo song: its stems, their sum as the mixture, and its annotation."""
     stems = [audio.read(FOLDER / f"{source}.ogg") for source in sources]
     stems_SxCxT = np.stack([stem.samples_CxT for stem in stems])
     mixture = Audio(stems_SxCxT.sum(0), stems[0].rate_hz, "demo song")
-    return stems_SxCxT, mixture, annotation.read(FOLDER / "annotation.csv", sources)
+    return ScoredSong(mixture, stems_SxCxT, annotation.read(FOLDER / "annotation.csv", sources))
 
 
-def separated(weights: Checkpoint, mixture: Audio, labels: Annotation, strategy: str) -> np.ndarray:
-    """Adapt as the strategy says and return the estimates (S, C, T), not gated."""
-    settings = AdaptConfig(strategy=strategy, learning_rate=LEARNING_RATE)
-    result = song.adapt_song(weights, mixture, labels, settings)
-    stems = song.separate_song(weights, mixture, tuned=result.tuned)
-    return np.stack([stems[source] for source in labels.sources])
+def separated(weights: Checkpoint, true: ScoredSong, seen: run_report.Song, strategy: str, out: Path) -> Run:
+    """Adapt as the strategy says, separate without gating, write the stems, look at them and score them."""
+    result = song.adapt_song(weights, true.mixture, true.labels, settings_of(strategy))
+    stems = song.separate_song(weights, true.mixture, tuned=result.tuned)
+    for source, est_CxT in stems.items():
+        audio.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, true.mixture.rate_hz)
+    return run_report.run_of(seen, strategy, STRATEGIES[strategy], result, stems, true)
 
 
-def silent_levels_db(est_SxCxT: np.ndarray, labels: Annotation, mixture: Audio) -> list[float]:
-    """Return how loud each estimate is where its source is annotated silent."""
-    active_SxT = annotation.active_mask(labels, mixture.n_samples, mixture.rate_hz)
-    return [scores.level_db(est_CxT[:, ~active_T]) for est_CxT, active_T in zip(est_SxCxT, active_SxT, strict=True)]
+def settings_of(strategy: str) -> AdaptConfig:
+    """Return how the demo adapts."""
+    return AdaptConfig(strategy=strategy, learning_rate=LEARNING_RATE)
 
 
-def listed(numbers, sources: tuple[str, ...], unit: str) -> str:
-    """Return a line such as "drums 1.0 s   bass 2.0 s"."""
-    return "   ".join(f"{source} {number:5.1f} {unit}" for source, number in zip(sources, numbers, strict=True))
+def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
+    """Return the lines of a table: SDR and level where silent, a row for each run, a column for each source."""
+    width = 8 * len(sources)
+    heads = f"{'SDR (dB)':^{width}}     {'level where silent (dB)':^{width}}"
+    names = "".join(f"{source:>8}" for source in sources)
+    lines = [f"{'':8}{heads}".rstrip(), f"{'':8}{names}     {names}"]
+    for run in runs:
+        sdr = "".join(f"{run_report.score(run, source, 'SDR'):8.1f}" for source in sources)
+        silent = "".join(f"{run.stems[source].silent_db:8.1f}" for source in sources)
+        lines.append(f"{run.name:8}{sdr}     {silent}")
+    return lines
+
+
+def describe(weights: Checkpoint, mixture: Audio, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the facts that the report begins with, and the record of the run that it ends with."""
+    adapting = dataclasses.asdict(settings_of([*STRATEGIES][-1]))
+    separating = dataclasses.asdict(SeparateConfig())
+    environment = record.environment()
+    said = {
+        "song": f"the bundled one ({mixture.duration_s:.1f} s; {mixture.rate_hz} Hz)",
+        "network": f"mini ({weights.fingerprint[:16]})",
+        "adaptation": facts.adapting(adapting),
+        "separation": facts.separating(separating),
+        "device": device.describe(),
+        "time": ", ".join(f"{strategy} {seconds:.1f} s" for strategy, seconds in took_s.items()),
+        "made": f"{environment['created']} by ugosa_jax {environment['ugosa_jax']}",
+    }
+    return said, {
+        "weights": record.describe_weights(weights),
+        "settings": {"strategies": list(STRATEGIES), "adapt": adapting, "separate": separating},
+        "environment": environment,
+    }

@@ -3,6 +3,7 @@
 import os
 import resource
 import sys
+import threading
 import time
 
 import jax
@@ -11,13 +12,20 @@ import psutil
 from ugosa_jax import files
 
 _COMPILE_EVENTS = ("/jax/core/compile/", "/jax/compilation_cache/cache_retrieval_time_sec")
-_compile_s = 0.0
+
+
+class _Compiled(threading.local):
+    """Seconds that the running thread has spent compiling."""
+
+    seconds = 0.0
+
+
+_compiled = _Compiled()
 
 
 def _on_event(event: str, duration_secs: float, **_: str | int) -> None:
-    global _compile_s
     if event.startswith(_COMPILE_EVENTS):
-        _compile_s += duration_secs
+        _compiled.seconds += duration_secs
 
 
 jax.monitoring.register_event_duration_secs_listener(_on_event)
@@ -27,12 +35,12 @@ class Stopwatch:
     """A context that measures wall time in seconds: `compile_s` for tracing and compiling, `run_s` for the rest."""
 
     def __enter__(self) -> "Stopwatch":
-        self._started = time.perf_counter(), _compile_s
+        self._started = time.perf_counter(), _compiled.seconds
         return self
 
     def __exit__(self, *_) -> None:
         wall_s = time.perf_counter() - self._started[0]
-        self.compile_s = min(wall_s, _compile_s - self._started[1])
+        self.compile_s = min(wall_s, _compiled.seconds - self._started[1])
         self.run_s = wall_s - self.compile_s
 
 

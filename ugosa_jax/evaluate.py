@@ -23,16 +23,22 @@ def run(args: "Evaluate") -> int:
     Raises:
       InputError: stems are missing, cannot be read, or do not fit each other.
     """
+    if args.museval_json is not None and args.evaluate.outputs == "both":
+        raise InputError("--museval-json: holds one set of scores; say --outputs plain or --outputs gated")
+    if args.rule == "target" and args.evaluate.engine == "museval":
+        raise InputError("--engine museval: scores only frames in which no source is silent; say --rule museval")
     sources = ModelConfig.sources
     song = evaluation.load(Track(args.references.resolve().name, "folder", args.references), sources)
-    found = dataset.inputs(Track("estimates", "folder", args.estimates), sources)
+    found = dataset.stems(args.estimates, sources)
     estimates = {source: read_like(song, found[source]) for source in sources}
     rows = evaluation.scores(song, estimates, args.evaluate)
     for gated in sorted({row["gated"] for row in rows}):
-        print("muted where annotated silent" if gated else "as they are")
+        print(f"muted where {song.labels.path} says silent" if gated else "as they are")
         print_table([row for row in rows if row["gated"] is gated and row["rule"] in (args.rule, "silent")])
     if args.museval_json is not None:
         est_SxCxT = evaluation.stacked(song, estimates)
+        if args.evaluate.outputs == "gated":
+            est_SxCxT = evaluation.gated(song, est_SxCxT)
         scores = evaluation.bss_eval(song, est_SxCxT, args.evaluate)
         text = museval_bridge.to_museval_json(scores, sources, args.evaluate, args.rule)
         with files.replaced_when_done(args.museval_json) as temporary:

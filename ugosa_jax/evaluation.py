@@ -26,11 +26,13 @@ class ScoredSong:
       mixture: what is separated.
       stems_SxCxT: what is to be found in it.
       labels: when each source plays.
+      notes: what to know of it, in plain words.
     """
 
     mixture: Audio
     stems_SxCxT: np.ndarray
     labels: Annotation
+    notes: tuple[str, ...] = ()
 
 
 def load(track: Track, sources: Sequence[str]) -> ScoredSong:
@@ -45,7 +47,7 @@ def load(track: Track, sources: Sequence[str]) -> ScoredSong:
     else:
         active_SxT = activation.active_from_stems(loaded.stems_SxCxT, loaded.mixture.rate_hz)
         labels = annotation.from_mask(active_SxT, loaded.mixture.rate_hz, sources)
-    return ScoredSong(loaded.mixture, loaded.stems_SxCxT, labels)
+    return ScoredSong(loaded.mixture, loaded.stems_SxCxT, labels, loaded.notes)
 
 
 def scores(song: ScoredSong, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig) -> list[dict[str, Any]]:
@@ -96,7 +98,8 @@ def _rows(song: ScoredSong, est_SxCxT: np.ndarray, is_gated: bool, settings: Eva
         rows.append({"gated": is_gated, "rule": rule, "source": source, "metric": metric})
         rows[-1] |= {"value_db": finite, "n_frames": int(n_frames)}
 
-    for rule in get_args(bsseval.Rule):
+    # museval scores no source in a frame in which one is silent, so it has nothing to say about the rule "target".
+    for rule in get_args(bsseval.Rule) if settings.engine == "bsseval" else ("museval",):
         for metric, summary in bsseval.summarise(scored, rule).items():
             for source, value, n_frames in zip(song.labels.sources, *summary, strict=True):
                 row(rule, source, metric, value, n_frames)

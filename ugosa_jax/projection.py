@@ -142,8 +142,13 @@ def filtered(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.ndarr
 
 def parallel(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Yield function(item) for each item in order, computed by as many threads as there are processors."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(_n_cores()) as pool:
         yield from pool.map(function, items)
+
+
+def _n_cores() -> int:
+    """Return how many processors this process may use; not all systems tell."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _distinct(x_IxT: np.ndarray, channels: list[int]) -> list[int]:

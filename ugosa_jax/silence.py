@@ -65,4 +65,4 @@ def _frames(n_samples: int, rate_hz: float, window_s: float, hop_s: float) -> li
     require(window >= 1, "window_s", "at least one sample long", window_s)
     require(hop >= 1, "hop_s", "at least one sample long", hop_s)
     n = -(-(n_samples - window) // hop) + 1 - (n_samples % hop != 0)
-    return [(k * hop, min(k * hop + window, n_samples)) for k in range(n)]
+    return [(k * hop, min(k * hop + window, n_samples)) for k in range(n) if k * hop < n_samples]

@@ -1,6 +1,6 @@
 """A sweep: the cells of a grid, adapted in batches of lanes, scored and stored.
 
-The main thread keeps the device busy; a second thread scores and writes what it has done.
+The main thread loads songs and adapts; a second one separates, scores and writes what the first has done.
 """
 
 import collections
@@ -8,6 +8,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,8 +28,8 @@ from ugosa_jax.grid import Grid
 from ugosa_jax.segments import Segments
 from ugosa_jax.weights import Checkpoint
 
-PENDING = 2
-"""Batches that wait to be scored, at most: their estimates are in memory."""
+PENDING = 1
+"""Batches that are adapted and wait to be scored, at most: a process that is killed loses them."""
 MOST_LANES = 64
 
 
@@ -122,7 +123,7 @@ def run(sweep: Sweep, cells: Sequence[Cell], on_cell: Callable[[Cell, dict[str, 
         for lane, result, measured in done:
             try:
                 estimates, outcome = scored(sweep, lane, result, measured)
-            except InputError as error:  # absurd weights
+            except (InputError, MemoryError, jax.errors.JaxRuntimeError) as error:  # absurd weights, a long song
                 fail(lane.cell, error)
                 continue
             keep(sweep, lane, result, estimates)
@@ -130,15 +131,20 @@ def run(sweep: Sweep, cells: Sequence[Cell], on_cell: Callable[[Cell, dict[str, 
             on_cell(lane.cell, outcome)
 
     def fail(failed: Cell, error: Exception) -> None:
-        outcome = {"status": "failed", "error": str(error), "environment": record.environment()}
+        first_line = (str(error) or type(error).__name__).splitlines()[0]
+        outcome = {"status": "failed", "error": first_line, "environment": record.environment()}
         store.write_cell(sweep.folder, failed, outcome)
         on_cell(failed, outcome)
 
     with concurrent.futures.ThreadPoolExecutor(1) as host:
         pending: list[concurrent.futures.Future] = []
-        for lanes in batches(sweep, cells, fail):
-            pending.append(host.submit(finish, adapted(sweep, lanes, fail)))
-            while len(pending) > PENDING:
+
+        def fail_later(failed: Cell, error: Exception) -> None:
+            pending.append(host.submit(fail, failed, error))
+
+        for lanes in batches(sweep, cells, fail_later):
+            pending.append(host.submit(finish, adapted(sweep, lanes, fail_later)))
+            while len(pending) > PENDING or (pending and pending[0].done()):
                 pending.pop(0).result()
         for future in pending:
             future.result()
@@ -152,6 +158,7 @@ def batches(sweep: Sweep, cells: Sequence[Cell], fail: Callable[[Cell, Exception
     """
     n_lanes = sweep.lanes or (1 if jax.default_backend() == "cpu" else None)
     n_alike = collections.Counter((one.song, compiled_alike(one.adapt)) for one in cells)
+    room: dict[Any, int] = {}
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
     def load(name: str) -> ScoredSong:
@@ -166,33 +173,36 @@ def batches(sweep: Sweep, cells: Sequence[Cell], fail: Callable[[Cell, Exception
 
     if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
         cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))
-    waiting: dict[Any, list[Lane]] = {}
-    for one in cells:
-        if store.has(sweep.folder, one):  # another process was faster
-            continue
-        alike = compiled_alike(one.adapt)
-        try:
-            lane = Lane(one, load(one.song), cut(one.song, alike))
-        except InputError as error:
-            fail(one, error)
-            continue
-        shape = lane.cut and lane.cut.mix_GxVxCxT.shape
-        batch = waiting.setdefault((alike, shape, one.song if n_alike[one.song, alike] > 1 else None), [])
-        batch.append(lane)
-        if len(batch) >= (n_lanes or lanes_that_fit(sweep, lane)):
-            yield batch.copy()
-            batch.clear()
-    yield from filter(None, waiting.values())
+    for alike, same in itertools.groupby(cells, key=lambda one: compiled_alike(one.adapt)):
+        waiting: dict[Any, list[Lane]] = {}
+        for one in same:
+            if store.has(sweep.folder, one):  # another process was faster
+                continue
+            try:
+                lane = Lane(one, load(one.song), cut(one.song, alike))
+            except (InputError, MemoryError) as error:
+                fail(one, error)
+                continue
+            shape = lane.cut and lane.cut.mix_GxVxCxT.shape
+            batch = waiting.setdefault((shape, one.song if n_alike[one.song, alike] > 1 else None), [])
+            batch.append(lane)
+            if (alike, shape) not in room:
+                room[alike, shape] = n_lanes or lanes_that_fit(sweep, lane)
+            if len(batch) >= room[alike, shape]:
+                yield batch.copy()
+                batch.clear()
+        yield from filter(None, waiting.values())
 
 
 def lanes_that_fit(sweep: Sweep, lane: Lane) -> int:
-    """Return how many lanes with songs of their own fit into three quarters of the free memory; at least one."""
+    """Return how many lanes with songs of their own fit into three quarters of the devices' free memory."""
     if lane.cut is None:
         return 1
     shape = lane.cut.mix_GxVxCxT.shape
     program = memory.plan(sweep.base.config, shape, lane.cell.adapt)
     needed = sum(memory.estimate(program, (1, *shape)))
-    return int(min(MOST_LANES, max(1, 0.75 * device.free_bytes() // needed)))
+    a_device = int(min(MOST_LANES, max(1, 0.75 * device.free_bytes() // needed)))
+    return a_device * len(jax.local_devices())
 
 
 def adapted(
@@ -209,7 +219,7 @@ def adapted(
             return []
         half = len(lanes) // 2
         return adapted(sweep, lanes[:half], fail) + adapted(sweep, lanes[half:], fail)
-    measured = {"lanes": len(lanes), "peak_memory_bytes": device.peak_bytes()}
+    measured = {"lanes": len(lanes), "process_peak_bytes": device.peak_bytes()}
     return [(lane, result, measured) for lane, result in zip(lanes, results, strict=True)]
 
 
@@ -221,10 +231,14 @@ def run_lanes(base: Checkpoint, lanes: Sequence[Lane]) -> list[AdaptationResult]
         return [adapt.unadapted() for _ in lanes]
     if len(lanes) == 1:
         return [adapt.adapt(base.config, base.params, cuts[0], settings)]
+    # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
+    missing = -len(lanes) % len(jax.local_devices())
+    cuts += cuts[-1:] * missing
     songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
-    lam = [lane.cell.adapt.lam for lane in lanes]
-    learning_rate = [lane.cell.adapt.learning_rate for lane in lanes]
-    return adapt.adapt_lanes(base.config, base.params, songs, settings, lam, learning_rate)
+    each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
+    lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
+    results = adapt.adapt_lanes(base.config, base.params, songs, settings, lam, learning_rate)
+    return results[: len(lanes)]
 
 
 def scored(
@@ -246,6 +260,7 @@ def scored(
         "n_tuned": strategy.n_parameters(result.tuned),
         "adaptation": record.describe_adaptation(result) | times | measured,
         "scores": rows,
+        "notes": lane.song.notes,
         "environment": record.environment(),
     }
 

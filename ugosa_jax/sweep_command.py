@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ugosa_jax import device, files, grid, published, store, sweep, tensorboard
-from ugosa_jax.cell import Cell
+from ugosa_jax.cell import Cell, compiled_alike
 from ugosa_jax.errors import InputError
 from ugosa_jax.sweep import Sweep
 
@@ -32,11 +33,11 @@ def run(args: "RunSweep") -> int:
     device.keep_compiled_programs()
     wanted = sweep_of(args)
     cells = sweep.cells_of(wanted)
-    store.begin(wanted.folder, wanted.grid, cells, {"weights": wanted.base.fingerprint})
-    status = {id: record["status"] for id, record in store.read_cells(wanted.folder).items()}
+    store.begin(wanted.folder, wanted.grid, cells, wanted.base.fingerprint)
+    known = {name: record["status"] for name, record in store.read_cells(wanted.folder).items()}
     settled = ("done",) if args.retry else ("done", "failed")
-    mine = cells[part - 1 :: of]
-    todo = [cell for cell in mine if status.get(cell.id) not in settled]
+    mine = part_of(cells, part, of)
+    todo = [cell for cell in mine if known.get(cell.id) not in settled]
     size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
     print(f"{wanted.grid.name}: {size} in {wanted.folder}")
     if of > 1:
@@ -90,6 +91,19 @@ def shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def part_of(cells: Sequence[Cell], part: int, of: int) -> list[Cell]:
+    """Return the part-th of `of` shares of the cells.
+
+    Cells that may be lanes of one song stay together. From song to song the shares move on by one setting, so that no
+    share gets all the long ones.
+    """
+    songs = list(dict.fromkeys(cell.song for cell in cells))
+    settings = list(dict.fromkeys(compiled_alike(cell.adapt) for cell in cells))
+    return [
+        cell for cell in cells if (songs.index(cell.song) + settings.index(compiled_alike(cell.adapt))) % of == part - 1
+    ]
+
+
 def status(args: "Status") -> int:
     """Print how far a sweep has come; return 1 if cells failed, else 0."""
     return summary(args.store)
@@ -110,6 +124,8 @@ def summary(folder: Path) -> int:
         print(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
         if count["missing"]:
             print(f"about {count['missing'] * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
+    if stopped := sum(of["stopped_at"] is not None for of in done):
+        print(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
     reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")
     for reason, times in reasons.most_common():
         print(f"failed {times} times: {reason}" if times > 1 else f"failed: {reason}")
@@ -122,7 +138,11 @@ def collect(args: "Collect") -> int:
     Raises:
       InputError: a store has no cell that is done, or the table cannot be written.
     """
+    if args.out.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{args.out}: a table is written as .csv or .parquet")
     whole = pd.concat([finished(folder) for folder in args.stores], ignore_index=True)
+    if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
+        raise InputError("the stores hold the same cells of the same sweep; name each of them once")
     with files.replaced_when_done(args.out) as temporary:
         if args.out.suffix == ".parquet":
             try:

@@ -1,5 +1,7 @@
 """Losses and scores of a sweep's cells for TensorBoard, a run a cell."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,16 @@ def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
       folder: of all runs; the cell's own is named after its song, strategy and id.
       cell: what was run.
       outcome: its record; one that failed is left out.
+
+    Raises:
+      InputError: the run cannot be written.
     """
     from tensorboardX import SummaryWriter
 
     if outcome["status"] != "done":
         return
     run = folder / f"{cell.song} {cell.adapt.strategy} {cell.id}".replace("/", "-").replace(":", "-")
-    with SummaryWriter(str(run)) as writer:
+    with _writable(run), SummaryWriter(str(run)) as writer:
         for epoch, losses in enumerate(outcome["adaptation"]["losses"]):
             for name, value in losses.items():
                 if value is not None:
@@ -37,3 +42,11 @@ def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
             if score["rule"] == "target" and score["value_db"] is not None:
                 gated = "gated" if score["gated"] else "plain"
                 writer.add_scalar(f"{score['metric']} {gated}/{score['source']}", score["value_db"], 0)
+
+
+@contextlib.contextmanager
+def _writable(run: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{run}: cannot be written ({error.strerror or error})") from error

@@ -83,7 +83,8 @@ def _overview(rows: pd.DataFrame) -> Section:
         f"{exhibits.count(rows.song.nunique(), 'song')}, {exhibits.count(rows.sweep.nunique(), 'sweep')}, "
         f"{exhibits.count(expected, 'cell')} (a song adapted with some settings), "
         f"{exhibits.missing(missing, expected)}; "
-        f"{exhibits.count(len(rows), 'score')}, {n_without} of them without a value because no frame qualifies."
+        f"{exhibits.count(len(rows), 'score')}, {n_without} of them without a value: no frame qualifies, or the cell "
+        "is missing."
     )
     return Section("Overview", [text])
 

@@ -181,6 +181,8 @@ def _basis(rows: pd.DataFrame, varying: str = "") -> str:
 
 def _settings(rows: pd.DataFrame, field: str) -> str:
     """Return the value of a setting in words, or its range where strategies were not run with the same."""
+    if field == "pitch_seed" and not rows.pitch_shifts.any():
+        return ""
     values = scores.using(rows, field)[field].drop_duplicates().sort_values()
     texts = [render.setting(field, value) for value in values]
     words = {
@@ -190,6 +192,7 @@ def _settings(rows: pd.DataFrame, field: str) -> str:
         "segment_s": "segments of {} s",
         "hop_s": "hop of {}" if values.isna().all() else "hop of {} s",
         "pitch_shifts": "{} pitch-shifted copies" if values.any() else "no pitch-shifted copies",
+        "pitch_seed": "seed {}",
     }
     differ = " (not the same for all strategies)" if len(texts) > 1 else ""
     return words[field].format(" or ".join(texts)) + differ if texts else ""

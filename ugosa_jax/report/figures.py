@@ -210,6 +210,7 @@ AXES = {
     "segment_s": "segment length (s)",
     "hop_s": "hop (s)",
     "pitch_shifts": "pitch-shifted copies of a segment",
+    "pitch_seed": "seed of the pitch shifts",
 }
 
 _LOGARITHMIC = ("lam", "learning_rate")

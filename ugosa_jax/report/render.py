@@ -145,6 +145,7 @@ TITLES = {
     "segment_s": "segment (s)",
     "hop_s": "hop (s)",
     "pitch_shifts": "pitch-shifted copies",
+    "pitch_seed": "seed of the pitch shifts",
     "difference_db": "median difference (dB)",
     "low_db": "95 % from",
     "high_db": "to",

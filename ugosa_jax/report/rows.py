@@ -19,7 +19,7 @@ import pandas as pd
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError, naming
 
-SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts")
+SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts", "pitch_seed")
 """Numeric settings that a sweep may vary; a study shows one of them."""
 QUALITY = ("SDR", "SIR", "SAR", "ISR")
 """Metrics of BSSEval, higher is better."""
@@ -28,7 +28,7 @@ SILENCE = ("PES", "EPS")
 RULES = {"target": QUALITY, "museval": QUALITY, "silent": SILENCE}
 """Rules that choose the frames of a score, and the metrics that each has."""
 TEXTS = ("sweep", "song", "strategy", "rule", "source", "metric")
-WHOLE = ("epochs", "pitch_shifts", "n_tuned", "n_frames")
+WHOLE = ("epochs", "pitch_shifts", "pitch_seed", "n_tuned", "n_frames")
 NUMBERS = (*SETTINGS, "n_tuned", "value_db", "n_frames")
 COLUMNS = (*TEXTS, *NUMBERS, "gated")
 MAY_BE_MISSING = ("hop_s", "value_db")

@@ -1,0 +1,46 @@
+"""Write the real recording that the stempeg package ships, six seconds with stems, as a folder of WAVs.
+
+    python scripts/experiments/real_excerpt.py OUT
+
+It is MUSDB18 material under non-commercial terms: it is read from the installed package (musdb needs it), for
+measurements of one's own, and is not to be passed on. The clicks at both ends of its streams are cut off. The mixture,
+a master that is 15 dB off the sum of the stems, is left out: what is separated is their sum.
+"""
+
+import argparse
+import importlib.util
+from pathlib import Path
+
+import av
+import numpy as np
+
+from ugosa_jax import audio
+from ugosa_jax.multitrack import MUSDB_STREAMS
+
+RATE_HZ = 44100
+FIRST_S, LAST_S = 0.12, 5.9
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    out = parser.parse_args().out
+    for stream, name in enumerate(MUSDB_STREAMS):
+        if name != "mixture":
+            audio.write(out / "Falcon" / f"{name}.wav", read(stream), RATE_HZ)
+    print(f"written    {out / 'Falcon'}")
+
+
+def read(stream: int) -> np.ndarray:
+    """Return (C, T) of one stream of the file that stempeg ships."""
+    package = importlib.util.find_spec("stempeg")
+    if package is None or package.origin is None:
+        raise SystemExit("error: stempeg is not installed: pip install stempeg")
+    (path,) = (Path(package.origin).parent / "data").glob("*.stem.mp4")
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray() for frame in container.decode(audio=stream)]
+    return np.concatenate(frames, axis=1)[:, int(FIRST_S * RATE_HZ) : int(LAST_S * RATE_HZ)]
+
+
+if __name__ == "__main__":
+    main()
