@@ -59,11 +59,24 @@ def test_the_rule_of_museval_drops_frames_for_all(folders, capsys):
 
 def test_museval_json_holds_every_frame(folders):
     path = folders / "scores.json"
-    assert evaluate(folders, "--museval-json", path) == 0
+    assert evaluate(folders, "--museval-json", path, "--outputs", "plain") == 0
     written = json.loads(path.read_text())
     assert [target["name"] for target in written["targets"]] == list(SOURCES)
     assert [frame["time"] for frame in written["targets"][0]["frames"]] == [0.0, 0.5, 1.0]
     assert np.isnan(written["targets"][3]["frames"][2]["metrics"]["SDR"])
+
+
+def test_museval_json_is_of_one_kind_of_outputs(folders, capsys):
+    """Gated estimates score otherwise than plain ones, so both at once do not fit into one file."""
+    texts = {}
+    for outputs in ("plain", "gated"):
+        assert evaluate(folders, "--museval-json", folders / outputs, "--outputs", outputs) == 0
+        texts[outputs] = (folders / outputs).read_text()
+    assert texts["plain"] != texts["gated"]
+    assert evaluate(folders, "--museval-json", folders / "both") == 2
+    assert "say --outputs plain or --outputs gated" in capsys.readouterr().err
+    assert evaluate(folders, "--engine", "museval") == 2
+    assert "say --rule museval" in capsys.readouterr().err
 
 
 def test_estimates_of_other_length_are_cut_or_filled_up(folders, capsys):
