@@ -78,13 +78,19 @@ def together(base: Checkpoint, songs: Segments | list[Segments], settings: Adapt
 
 def row(name: str, args: argparse.Namespace, first, second) -> None:
     """Alternate two ways of doing the same, and print a row of the table."""
-    before = adapt.epoch_lanes._cache_size()
-    first(), second()  # compiles
-    programs = adapt.epoch_lanes._cache_size() - before
+    before = n_programs()
+    for way in (first, second):
+        way()  # compiles
+    programs = n_programs() - before
     times = [(first(), second()) for _ in range(args.repeats)]
     a_s, b_s = (statistics.median(column) for column in zip(*times, strict=True))
     peak = device.peak_bytes() / 1e9
     print(f"| {args.lanes} {name} | {a_s:.2f} | {b_s:.2f} | {a_s / b_s:.2f} | {programs} | {peak:.2f} |", flush=True)
+
+
+def n_programs() -> int:
+    """Return how many programs of an epoch have been compiled."""
+    return adapt.epoch_lanes._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def compare_devices(args: argparse.Namespace) -> None:

@@ -135,7 +135,8 @@ class ListWeights:
 
         for entry in published.listing():
             size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
-            print(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or ''}")
+            known = published.KNOWN.get(entry.name)
+            print(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
         return 0
 
 
