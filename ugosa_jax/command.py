@@ -72,7 +72,7 @@ def separate(args: "Separate") -> int:
             weights.save_delta(result.tuned, job.base, folder / DELTA, {"strategy": job.plan.name})
         adaptation = record.describe_adaptation(result) | {"separation_s": separation_s}
         said = job.inputs | {"adaptation": adaptation, "outputs": outputs}
-        record.write(said, folder / "record.json")
+        files.write_json(said, folder / "record.json")
         seen, true = run_report.song_of(job.mixture, job.labels, 2 if job.plan.tuned else 1), true_stems(job)
         runs = [run_report.run_of(seen, *name_of(job), result, stems, true)]
         if job.plan.tuned:

@@ -107,11 +107,12 @@ def inputs(track: Track, sources: Sequence[str] = ModelConfig.sources) -> dict[s
     """
     if track.kind in ("pool", "musdb18"):
         return {"song": track.path}
-    files, sounds = stems(track.path, sources), _by_name(track.path)
+    sounds = _by_name(track.path)
+    files = _chosen(sounds, sources, track.path)
     if "mixture" in sounds:
         return {"mixture": _the_one(sounds["mixture"], "mixture", track.path)} | files
-    if others := [path.name for path in _sounds(track.path) if path not in files.values()]:
-        others = ", ".join(others)
+    everything = (path for paths in sounds.values() for path in paths)
+    if others := ", ".join(path.name for path in everything if path not in files.values()):
         raise InputError(f"{track.path}: no mixture.wav, and the stems may not add up to it: what is {others}?")
     return files
 
@@ -122,7 +123,10 @@ def stems(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
     Raises:
       InputError: a stem is missing or there twice.
     """
-    sounds = _by_name(folder)
+    return _chosen(_by_name(folder), sources, folder)
+
+
+def _chosen(sounds: dict[str, list[Path]], sources: Sequence[str], folder: Path) -> dict[str, Path]:
     return {source: _the_one(sounds.get(source.casefold(), []), source, folder) for source in sources}
 
 

@@ -31,19 +31,16 @@ def run(args: "Evaluate") -> int:
     song = evaluation.load(Track(args.references.resolve().name, "folder", args.references), sources)
     found = dataset.stems(args.estimates, sources)
     estimates = {source: read_like(song, found[source]) for source in sources}
-    rows = evaluation.scores(song, estimates, args.evaluate)
-    for gated in sorted({row["gated"] for row in rows}):
-        print(f"muted where {song.labels.path} says silent" if gated else "as they are")
-        print_table([row for row in rows if row["gated"] is gated and row["rule"] in (args.rule, "silent")])
-    if args.museval_json is not None:
-        est_SxCxT = evaluation.stacked(song, estimates)
-        if args.evaluate.outputs == "gated":
-            est_SxCxT = evaluation.gated(song, est_SxCxT)
+    for gated, est_SxCxT in evaluation.outputs(song, estimates, args.evaluate):
         scores = evaluation.bss_eval(song, est_SxCxT, args.evaluate)
-        text = museval_bridge.to_museval_json(scores, sources, args.evaluate, args.rule)
-        with files.replaced_when_done(args.museval_json) as temporary:
-            temporary.write_text(text, "utf-8")
-        print(f"written    {args.museval_json}")
+        rows = evaluation.rows(song, est_SxCxT, gated, scores, args.evaluate)
+        print(f"muted where {song.labels.path} says silent" if gated else "as they are")
+        print_table([row for row in rows if row["rule"] in (args.rule, "silent")])
+        if args.museval_json is not None:  # there is one kind of outputs then
+            text = museval_bridge.to_museval_json(scores, sources, args.evaluate, args.rule)
+            with files.replaced_when_done(args.museval_json) as temporary:
+                temporary.write_text(text, "utf-8")
+            print(f"written    {args.museval_json}")
     return 0
 
 

@@ -5,7 +5,7 @@ What the stems alone determine is computed once a song and serves all its estima
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -63,24 +63,23 @@ def scores(song: ScoredSong, estimates: Mapping[str, np.ndarray], settings: Eval
     Returns:
       A row a score: whether gated, rule, source, metric, value in dB (None if no frame counts), number of frames.
     """
-    est_SxCxT = stacked(song, estimates)
-    rows = []
+    return [
+        row
+        for is_gated, est_SxCxT in outputs(song, estimates, settings)
+        for row in rows(song, est_SxCxT, is_gated, bss_eval(song, est_SxCxT, settings), settings)
+    ]
+
+
+def outputs(
+    song: ScoredSong, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig
+) -> Iterator[tuple[bool, np.ndarray]]:
+    """Yield what is to be scored: whether muted where annotated silent, and the estimates (S, C, T)."""
+    est_SxCxT = np.stack([estimates[source] for source in song.labels.sources])
     if settings.outputs != "gated":
-        rows += _rows(song, est_SxCxT, False, settings)
+        yield False, est_SxCxT
     if settings.outputs != "plain":
-        rows += _rows(song, gated(song, est_SxCxT), True, settings)
-    return rows
-
-
-def stacked(song: ScoredSong, estimates: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return estimates (S, C, T) in the order of the song's sources."""
-    return np.stack([estimates[source] for source in song.labels.sources])
-
-
-def gated(song: ScoredSong, est_SxCxT: np.ndarray) -> np.ndarray:
-    """Return estimates muted where their sources are annotated silent."""
-    gate_SxT = annotation.gate(song.labels, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
-    return est_SxCxT * gate_SxT[:, None]
+        gate_SxT = annotation.gate(song.labels, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
+        yield True, est_SxCxT * gate_SxT[:, None]
 
 
 def bss_eval(song: ScoredSong, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
@@ -90,13 +89,16 @@ def bss_eval(song: ScoredSong, est_SxCxT: np.ndarray, settings: EvaluateConfig) 
     return bsseval.score(_prepared(song, settings), est_SxCxT)
 
 
-def _rows(song: ScoredSong, est_SxCxT: np.ndarray, is_gated: bool, settings: EvaluateConfig) -> list[dict[str, Any]]:
-    scored, rows = bss_eval(song, est_SxCxT, settings), []
+def rows(
+    song: ScoredSong, est_SxCxT: np.ndarray, is_gated: bool, scored: Scores, settings: EvaluateConfig
+) -> list[dict[str, Any]]:
+    """Return the rows of `scores` for one kind of outputs, whose frames `bss_eval` has scored."""
+    found = []
 
     def row(rule: str, source: str, metric: str, value: float, n_frames: int) -> None:
         finite = float(value) if np.isfinite(value) else None
-        rows.append({"gated": is_gated, "rule": rule, "source": source, "metric": metric})
-        rows[-1] |= {"value_db": finite, "n_frames": int(n_frames)}
+        found.append({"gated": is_gated, "rule": rule, "source": source, "metric": metric})
+        found[-1] |= {"value_db": finite, "n_frames": int(n_frames)}
 
     # museval scores no source in a frame in which one is silent, so it has nothing to say about the rule "target".
     for rule in get_args(bsseval.Rule) if settings.engine == "bsseval" else ("museval",):
@@ -107,7 +109,7 @@ def _rows(song: ScoredSong, est_SxCxT: np.ndarray, is_gated: bool, settings: Eva
     for source, stem_CxT, est_CxT in zip(song.labels.sources, song.stems_SxCxT, est_SxCxT, strict=True):
         for metric, measure in (("PES", silence.pes), ("EPS", silence.eps)):
             row("silent", source, metric, *measure(stem_CxT, est_CxT, *frames))
-    return rows
+    return found
 
 
 @functools.lru_cache(maxsize=2)

@@ -2,11 +2,13 @@
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -37,6 +39,16 @@ def replaced_when_done(path: str | Path) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def write_json(value: dict[str, Any], path: str | Path) -> None:
+    """Write an object as JSON, indented, in UTF-8, without NaN.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    with replaced_when_done(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
 
 
 @contextlib.contextmanager

@@ -123,8 +123,7 @@ def read(path: Path) -> dict[str, Any]:
 def write(manifest: dict[str, Any], out: Path) -> None:
     """Write a manifest with its songs in the order of their names."""
     manifest["songs"] = dict(sorted(manifest["songs"].items()))
-    with files.replaced_when_done(out / MANIFEST) as temporary:
-        temporary.write_text(json.dumps(manifest, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+    files.write_json(manifest, out / MANIFEST)
 
 
 def is_there(out: Path, manifest: dict[str, Any], track: Track, sha256: dict[str, str]) -> bool:

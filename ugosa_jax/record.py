@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import importlib.metadata
-import json
 import platform
 from pathlib import Path
 from typing import Any
@@ -66,16 +65,6 @@ def environment() -> dict[str, str]:
         "platform": platform.platform(),
         **{package: _version(package) for package in _PACKAGES},
     }
-
-
-def write(record: dict[str, Any], path: Path) -> None:
-    """Write a record.
-
-    Raises:
-      InputError: the file cannot be written.
-    """
-    with files.replaced_when_done(path) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _version(package: str) -> str:

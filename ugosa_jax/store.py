@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from ugosa_jax import __version__, dataset, files, record
+from ugosa_jax import __version__, dataset, files
 from ugosa_jax.cell import Cell
 from ugosa_jax.errors import InputError
 from ugosa_jax.grid import Grid
@@ -50,7 +50,7 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
         temporary.write_text(grid.text, "utf-8")
     listed = [{"id": cell.id, "song": cell.song, "adapt": dataclasses.asdict(cell.adapt)} for cell in cells]
     made_by = {"format": FORMAT, "version": __version__, "grid": grid.name, "weights": weights}
-    record.write(made_by | {"cells": listed}, folder / "plan.json")
+    files.write_json(made_by | {"cells": listed}, folder / "plan.json")
 
 
 def plan(folder: Path) -> dict[str, Any]:
@@ -59,10 +59,13 @@ def plan(folder: Path) -> dict[str, Any]:
     Raises:
       InputError: it is no store, or one of another format.
     """
-    planned = _read(folder / "plan.json", f"{folder}: is not the store of a sweep", "format")
+    otherwise = f"{folder}: is not the store of a sweep"
+    planned = _read(folder / "plan.json", otherwise, "format")
     if planned["format"] != FORMAT:
         raise InputError(f"{folder}: is a store of format {planned['format']}; this version reads format {FORMAT}")
-    return _read(folder / "plan.json", f"{folder}: is not the store of a sweep", *_PLAN)
+    if not set(_PLAN) <= planned.keys():
+        raise InputError(f"{otherwise} (plan.json: lacks {', '.join(_PLAN)})")
+    return planned
 
 
 def write_cell(folder: Path, cell: Cell, result: dict[str, Any]) -> None:
@@ -71,7 +74,7 @@ def write_cell(folder: Path, cell: Cell, result: dict[str, Any]) -> None:
     Raises:
       InputError: the file cannot be written.
     """
-    record.write({"id": cell.id} | cell.determines | result, folder / "cells" / f"{cell.id}.json")
+    files.write_json({"id": cell.id} | cell.determines | result, folder / "cells" / f"{cell.id}.json")
 
 
 def read_cells(folder: Path) -> dict[str, dict[str, Any]]:

@@ -97,11 +97,9 @@ def part_of(cells: Sequence[Cell], part: int, of: int) -> list[Cell]:
     Cells that may be lanes of one song stay together. From song to song the shares move on by one setting, so that no
     share gets all the long ones.
     """
-    songs = list(dict.fromkeys(cell.song for cell in cells))
-    settings = list(dict.fromkeys(compiled_alike(cell.adapt) for cell in cells))
-    return [
-        cell for cell in cells if (songs.index(cell.song) + settings.index(compiled_alike(cell.adapt))) % of == part - 1
-    ]
+    song_at = {song: i for i, song in enumerate(dict.fromkeys(cell.song for cell in cells))}
+    setting_at = {alike: i for i, alike in enumerate(dict.fromkeys(compiled_alike(cell.adapt) for cell in cells))}
+    return [cell for cell in cells if (song_at[cell.song] + setting_at[compiled_alike(cell.adapt)]) % of == part - 1]
 
 
 def status(args: "Status") -> int:
