@@ -210,7 +210,7 @@ def gate(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) 
 
 def silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
     """Return how many seconds each source is annotated silent: what an adaptation can learn from."""
-    return {source: _silent_seconds_of(annotation, source, duration_s) for source in annotation.sources}
+    return {source: of_it["silent"] for source, of_it in state_seconds(annotation, duration_s).items()}
 
 
 def state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[State, float]]:
@@ -246,12 +246,3 @@ def runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
     """Return (start, end) of each stretch of True; the end is not in it."""
     edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
     return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
-
-
-def _silent_seconds_of(annotation: Annotation, source: str, duration_s: float) -> float:
-    outside = annotation.silent_outside(source)
-    total_s = duration_s if outside else 0.0
-    for i in annotation.of(source):
-        length_s = max(0.0, min(i.end_s, duration_s) - i.start_s)
-        total_s += ((i.state == "silent") - outside) * length_s
-    return max(0.0, total_s)
