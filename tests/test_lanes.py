@@ -80,6 +80,16 @@ def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
         np.testing.assert_allclose(leaf, expected, rtol=0, atol=1e-6)  # the largest weight moves by 1e-2
 
 
+def test_memory_is_planned_for_what_one_device_has(monkeypatch):
+    """Eight lanes on four devices are two each: with songs of their own two songs, else the one that all share."""
+    own, shared = several_lanes(), adapt.lane_of(noise(2, 0), [1.0] * N_DEVICES, [1e-3] * N_DEVICES)
+    monkeypatch.setattr(jax, "local_devices", lambda: [None] * 4)
+    assert adapt.on_a_device(own, adapt._OWN_SONGS) == ((2, *own.mix_GxVxCxT.shape[1:]), 2)
+    assert adapt.on_a_device(shared, adapt._SHARED_SONG) == (shared.mix_GxVxCxT.shape, 2)
+    monkeypatch.setattr(jax, "local_devices", lambda: [None] * 3)  # cannot be dealt out evenly
+    assert adapt.on_a_device(own, adapt._OWN_SONGS) == (own.mix_GxVxCxT.shape, N_DEVICES)
+
+
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_the_program_lowers_for_accelerators(platform):
     """No callback to the host, nothing that is a custom call, and no double precision in the loop."""

@@ -146,7 +146,8 @@ def _adapt(
         return [unadapted()] * lanes.lam.size
     if plan.loss == "B":
         lanes = lanes._replace(active_GxSxT=np.ones_like(lanes.active_GxSxT), lam=np.zeros_like(lanes.lam))
-    program = memory.plan(config, lanes.mix_GxVxCxT.shape, settings, lanes.lam.size)
+    shape, n_lanes = on_a_device(lanes, axes)
+    program = memory.plan(config, shape, settings, n_lanes)
     lanes, params = placed(lanes, axes, params)
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
 
@@ -166,16 +167,28 @@ def _adapt(
     return _results(state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s))
 
 
+def n_devices(n_lanes: int | None) -> int:
+    """Return how many devices run lanes: all local ones, if the lanes can be dealt out evenly."""
+    n = len(jax.local_devices())
+    return 1 if n_lanes is None or n_lanes % n else n
+
+
+def on_a_device(lanes: Lane, axes: Axes) -> tuple[tuple[int, ...], int]:
+    """Return the shape of the mixtures that each device has, and how many lanes it runs."""
+    n = n_devices(axes and lanes.lam.size)
+    *songs, G, V, C, T = lanes.mix_GxVxCxT.shape
+    return (*(each // n for each in songs), G, V, C, T), lanes.lam.size // n
+
+
 def placed(lanes: Lane, axes: Axes, params: Params) -> tuple[Lane, Params]:
     """Put lanes and parameters on the device; lanes on all local devices, if they can be dealt out evenly.
 
     Programs follow where their inputs are: each device runs its own lanes, and nothing is exchanged between them but
     the number of segments of the longest song.
     """
-    devices = jax.local_devices()
-    if axes is None or lanes.lam.size % len(devices):
+    if axes is None or n_devices(lanes.lam.size) == 1:
         return jax.device_put((lanes, params))
-    mesh = Mesh(np.array(devices), ("lane",))
+    mesh = Mesh(np.array(jax.local_devices()), ("lane",))
     dealt, everywhere = (jax.NamedSharding(mesh, spec) for spec in (PartitionSpec("lane"), PartitionSpec()))
     where = Lane(*(everywhere if axis is None else dealt for axis in axes))  # pyright: ignore[reportArgumentType]
     return jax.device_put(lanes, where), jax.device_put(params, everywhere)

@@ -33,8 +33,8 @@ def plan(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig, n_l
 def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Estimate:
     """Return what a program takes for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T).
 
-    A step keeps about seven arrays of [K, H] for each block that the gradient passes through, and four of [K, S, N]
-    behind them: what XLA's memory analysis finds on CPU.
+    A step keeps an array of [K, B] and one of [K, H] for each block that the gradient passes through, and at its peak
+    eight of [K, H] within one block, or five of [K, S, N] behind the last: what XLA's memory analysis finds on CPU.
     """
     config = program.model
     *songs, G, V, C, T = shape
@@ -42,8 +42,9 @@ def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Esti
     width = {"float32": 4, "bfloat16": 2, "recompute": 0}[program.features]
     stages = (*model.repeats(config), "mask")
     n_blocks = config.X * (len(stages) - 1 - stages.index(program.since))
+    kept, peak = n_blocks * (config.B + config.H), max(8 * config.H, 5 * config.S * config.N)
     return Estimate(
         features=n_songs * G * V * K * config.B * width,
         song=n_songs * G * T * (4 * V * C + config.S),
-        step=int(4 * n_lanes * K * (7.2 * n_blocks * config.H + 4 * config.S * config.N)),
+        step=4 * n_lanes * K * (kept + peak),
     )

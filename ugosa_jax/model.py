@@ -125,14 +125,14 @@ class Depthwise(nnx.Module):
         which the shift is felt only by taps that do not lie on the padding.
         """
         K = x_KxH.shape[0]
-        frame_Kx1 = jnp.arange(K)[:, None]
+        read_KxP = jnp.arange(K)[:, None] + jnp.array(self.offsets)
+        is_frame_KxP = ((read_KxP >= 0) & (read_KxP < n_frames)).astype(x_KxH.dtype)
         before, after = max(0, -self.offsets[0]), max(0, self.offsets[-1])
         padded = jnp.pad(x_KxH, ((before, after), (0, 0)))
-        out_KxH = jnp.zeros_like(x_KxH)
+        # One small matmul for the shifts of all taps; the highest precision, since on a GPU or TPU it would round them.
+        out_KxH = jnp.matmul(is_frame_KxP, self.kernel[...] * shift_H, precision="highest")
         for offset, taps_H in zip(self.offsets, self.kernel[...], strict=True):
-            read_KxH = jax.lax.slice_in_dim(padded, before + offset, before + offset + K)
-            is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
-            out_KxH += read_KxH * (taps_H * scale_H) + jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
+            out_KxH += jax.lax.slice_in_dim(padded, before + offset, before + offset + K) * (taps_H * scale_H)
         return out_KxH
 
 
@@ -150,12 +150,41 @@ class Block(nnx.Module):
         self.project = Linear(config.H, config.B, rngs)
 
     def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        a_KxH, scale_H, shift_H = self.norm1(self.prelu1(self.expand(h_KxB)), n_frames)
+        graphdef, params = nnx.split(self)
+
+        def after_expand(params, a_KxH):
+            return nnx.merge(graphdef, params).after_expand(a_KxH, n_frames)
+
+        return only_frames(h_KxB + recomputed(after_expand)(params, self.expand(h_KxB)), n_frames)
+
+    def after_expand(self, a_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+        """Return project(norm(PReLU(depthwise(norm(PReLU(a))))))."""
+        a_KxH, scale_H, shift_H = self.norm1(self.prelu1(a_KxH), n_frames)
         a_KxH = self.prelu2(self.depthwise(a_KxH, scale_H, shift_H, n_frames))
         a_KxH, scale_H, shift_H = self.norm2(only_frames(a_KxH, n_frames), n_frames)
         project_HxB = self.project.kernel[...]
         # (a · scale + shift) @ project, without writing down the bracket.
-        return only_frames(h_KxB + a_KxH @ (scale_H[:, None] * project_HxB) + shift_H @ project_HxB, n_frames)
+        return a_KxH @ (scale_H[:, None] * project_HxB) + shift_H @ project_HxB
+
+
+def recomputed(f):
+    """Return f(params, x), whose backward pass keeps params and x alone, and computes f's inner values again.
+
+    As `jax.checkpoint` does, but so that XLA keeps to it: on a CPU it would find that the inner values depend on the
+    forward pass alone, and compute them there, early. Here they also depend on the cotangent, if only by 0 times it.
+    """
+    g = jax.custom_vjp(f)
+
+    def forward(params, x):
+        return f(params, x), (params, x)
+
+    def backward(kept, cotangent):
+        params, x = kept
+        _, pull_back = jax.vjp(f, params, x + 0 * cotangent[0, 0])
+        return pull_back(cotangent)
+
+    g.defvjp(forward, backward)
+    return g
 
 
 class Repeat(nnx.Module):
