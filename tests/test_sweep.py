@@ -1,12 +1,16 @@
 """Sweeps on a small network: what is run, what is stored, what a killed process leaves, what lanes share."""
 
+import contextlib
+import dataclasses
 import json
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,8 +21,9 @@ import pytest
 import soundfile
 from networks import DUO
 
-from ugosa_jax import cli, evaluation, grid, model, published, song, store, sweep, weights
-from ugosa_jax.config import EvaluateConfig
+from ugosa_jax import cli, evaluation, grid, memory, model, published, song, store, sweep, weights
+from ugosa_jax.cell import cell as cell_of
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 
 GRID = """
@@ -33,6 +38,8 @@ learning_rate = 1e-3
 window_s = 0.5
 hop_s = 0.25
 """
+UNADAPTED = GRID.replace('["B0", "P-L1:M", "B-L2:D"]', '"B0"')
+"""Three cells, which take the least time."""
 RATE_HZ = 8000
 
 
@@ -238,12 +245,21 @@ def test_the_same_scores_twice_are_refused(whole, tmp_path, capsys):
     assert "written as .csv or .parquet" in capsys.readouterr().err
 
 
+def test_parquet_without_its_package_is_said(whole, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "fastparquet", None)
+    assert cli.main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.parquet")]) == 2
+    assert "Parquet needs pyarrow" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_deltas_and_stems_are_kept_when_asked_for(written, network, songs, tmp_path):
     written.write_text(GRID.replace('["B0", "P-L1:M", "B-L2:D"]', '["B0", "P-L1:M"]').replace("[0.5, 2.0]", "2.0"))
     one = tmp_path / "songs"
     one.mkdir()
     (one / "a").symlink_to(songs / "a")
-    assert run(written, network, one, tmp_path / "store", "--keep-deltas", "--keep-stems") == 0
+    keeping = written, network, one, tmp_path / "store", "--keep-deltas", "--keep-stems"
+    assert run(*keeping) == 0
     base = published.load(network)
     for id, cell in store.read_cells(tmp_path / "store").items():
         delta = tmp_path / "store" / "deltas" / f"{id}.safetensors"
@@ -252,6 +268,45 @@ def test_deltas_and_stems_are_kept_when_asked_for(written, network, songs, tmp_p
             assert set(weights.load_delta(delta, base)) == {"repeat2", "repeat3", "mask"}
         stems = sorted(path.name for path in (tmp_path / "store" / "stems" / id).iterdir())
         assert stems == ["rest.wav", "voice.wav"]
+    made = times_of(tmp_path / "store" / "stems")
+    assert run(*keeping) == 0
+    assert times_of(tmp_path / "store" / "stems") == made
+
+
+def times_of(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_cells_that_lack_what_is_to_be_kept_run_again(written, network, songs, tmp_path, capsys):
+    """All three at first, none of which has stems; then the one whose stem got lost."""
+    written.write_text(UNADAPTED)
+    folder = tmp_path / "store"
+    assert run(written, network, songs, folder) == 0
+    found = comparable(folder)
+    assert run(written, network, songs, folder, "--keep-stems", "--keep-deltas") == 0
+    assert "3 cells are done, but lack files that are to be kept; they are run again" in capsys.readouterr().out
+    assert comparable(folder) == found
+    made = times_of(folder / "stems")
+    assert len(made) == 6
+    lost = folder / "stems" / next(iter(found)) / "voice.wav"
+    lost.unlink()
+    assert run(written, network, songs, folder, "--keep-stems") == 0
+    again = times_of(folder / "stems")
+    assert {path.parent for path in made if again[path] != made[path]} == {lost.parent}
+
+
+def test_what_is_done_stays_done(written, network, songs, tmp_path, monkeypatch, capsys):
+    """Cells that run again for their stems, and fail, keep their scores."""
+    written.write_text(UNADAPTED)
+    assert run(written, network, songs, tmp_path / "store") == 0
+
+    def without_memory(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(sweep, "run_lanes", without_memory)
+    assert run(written, network, songs, tmp_path / "store", "--keep-stems") == 0
+    assert "failed: a, B0: RESOURCE_EXHAUSTED" in capsys.readouterr().out
+    assert {record["status"] for record in store.read_cells(tmp_path / "store").values()} == {"done"}
 
 
 @pytest.mark.parametrize(
@@ -393,6 +448,80 @@ def test_tensorboard_gets_losses_and_scores(written, network, songs, tmp_path):
             assert np.float32(losses["total"]).tobytes() in stored
 
 
+def test_tensorboard_gets_what_was_done_before_without_running_it(written, network, songs, tmp_path):
+    written.write_text(UNADAPTED)
+    folder = tmp_path / "store"
+    assert run(written, network, songs, folder) == 0
+    cells = times_of(folder / "cells")
+    assert run(written, network, songs, folder, "--tensorboard") == 0
+    assert times_of(folder / "cells") == cells
+    for id, record in store.read_cells(folder).items():
+        (events,) = (folder / "tensorboard" / f"{record['song']} B0 {id}").iterdir()
+        stored = events.read_bytes()
+        scores = [row["value_db"] for row in record["scores"] if row["rule"] == "target"]
+        assert scores
+        assert all(np.float32(value).tobytes() in stored for value in scores if value is not None)
+    made = times_of(folder / "tensorboard")
+    assert run(written, network, songs, folder, "--tensorboard", "--keep-stems") == 0  # runs them, and adds no points
+    assert times_of(folder / "tensorboard") == made
+
+
+def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, tmp_path, monkeypatch):
+    """Each song but the last waits, where it is to be adapted, for the next one to be loaded: one ahead, not more."""
+    written.write_text(UNADAPTED)
+    load, run_lanes = evaluation.load, sweep.run_lanes
+    loaded, arrived = [], threading.Condition()
+
+    def noted(track, sources):
+        with arrived:
+            loaded.append((track.name, threading.current_thread() is threading.main_thread()))
+            arrived.notify_all()
+        return load(track, sources)
+
+    def waiting_for_the_next(base, lanes):
+        due = {"a": 2, "b": 3, "c": 3}[lanes[0].cell.song]
+        with arrived:
+            assert arrived.wait_for(lambda: len(loaded) >= due, timeout=60)
+            assert len(loaded) == due
+        return run_lanes(base, lanes)
+
+    monkeypatch.setattr(evaluation, "load", noted)
+    monkeypatch.setattr(sweep, "run_lanes", waiting_for_the_next)
+    assert run(written, network, songs, tmp_path / "store") == 0
+    assert loaded == [("a", False), ("b", False), ("c", False)]
+
+
+def test_what_is_made_ahead_comes_in_order_and_errors_come_through():
+    def items():
+        yield from (1, 2)
+        raise InputError("there is no third")
+
+    coming = sweep.ahead(items())
+    assert [next(coming), next(coming)] == [1, 2]
+    with pytest.raises(InputError, match="no third"):
+        next(coming)
+    assert list(sweep.ahead(iter([]))) == []
+
+
+def test_lanes_that_fit_by_hand(songs, network):
+    """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
+    base = published.load(network)
+    tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
+    one = evaluation.load(tracks["a"], base.config.sources)
+    settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
+    wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
+    its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
+    lane = sweep.Lane(its, one, song.cut_song(base.config, one.mixture, one.labels, settings))
+    program = memory.plan(base.config, lane.cut.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32"))
+    shape = (1, *lane.cut.mix_GxVxCxT.shape)
+    kept = sum(memory.estimate(program, shape))
+    recomputed = sum(memory.estimate(program._replace(features="recompute"), shape))
+    assert recomputed < kept
+    expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: sweep.MOST_LANES}
+    found = {free: sweep.lanes_that_fit(wanted, lane, free) for free in expected}
+    assert found == {free: n * jax.local_device_count() for free, n in expected.items()}
+
+
 def command(written, network, songs, folder, first: str) -> list[str]:
     """Return a command that runs a line of Python before it becomes `ugosa-jax sweep run`."""
     program = Path(sys.executable).parent / "ugosa-jax"
@@ -413,9 +542,24 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(written, network, s
     assert run(written, network, songs, tmp_path / "store", "--shard", "1/12") == 0  # and there is no need to clean up
 
 
-def start(written, network, songs, folder) -> subprocess.Popen:
+def test_a_disk_that_fills_up_in_the_middle_ends_the_sweep(written, network, songs, tmp_path):
+    """Files may grow to 4000 bytes: the plan of three cells fits, the record of a cell with its scores does not."""
+    written.write_text(UNADAPTED)
+    first = "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))"
+    done = subprocess.run(
+        command(written, network, songs, tmp_path / "store", first), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert "cannot be written (File too large)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "store" / "cells").iterdir())
+    assert not list((tmp_path / "store" / "running").iterdir())
+    assert (tmp_path / "store" / "plan.json").exists()
+
+
+def start(written, network, songs, folder, *more) -> subprocess.Popen:
     first = "signal.signal(signal.SIGINT, signal.SIG_DFL)"  # shells have background jobs ignore it
-    started = command(written, network, songs, folder, first)
+    started = [*command(written, network, songs, folder, first), *more]
     return subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -431,15 +575,110 @@ def killed_after(process: subprocess.Popen, folder: Path, cells: int, how: signa
     process.send_signal(how)
 
 
-def test_what_is_killed_goes_on_and_ends_the_same(whole, written, network, songs, tmp_path):
+def test_what_is_killed_goes_on_and_ends_the_same(whole, written, network, songs, tmp_path, capsys):
+    """A process that stands still works on some cells; when it is killed, on none."""
     folder = tmp_path / "store"
     process = start(written, network, songs, folder)
-    killed_after(process, folder, 2, signal.SIGKILL)
+    killed_after(process, folder, 2, signal.SIGSTOP)
+    n_done = n_cells(folder)
+    assert 2 <= n_done < 12
+    (claim,) = store.running(folder)
+    assert claim.pid == process.pid
+    n_running = len(set(claim.cells) - set(store.read_cells(folder)))
+    assert n_running > 0
+    assert cli.main(["sweep", "status", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert f"{n_done} of 12 cells done, {n_running} running, 0 failed, {12 - n_done - n_running} missing" in said
+    assert f"process {process.pid} on {socket.gethostname()}" in said
+
+    process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert 2 <= n_cells(folder) < 12
+    assert list((folder / "running").iterdir())
+    assert cli.main(["sweep", "status", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert f"{n_done} of 12 cells done, 0 running, 0 failed, {12 - n_done} missing" in said
+    assert "at work" not in said
     assert all(cell["status"] == "done" for cell in store.read_cells(folder).values())
     assert run(written, network, songs, folder) == 0
+    assert not list((folder / "running").iterdir())
     assert comparable(folder) == comparable(whole)
+
+
+def claim_of(pid: int, folder: Path, *cells: str, host: str = socket.gethostname(), age_s: float = 0.0) -> None:
+    """Claim cells for another process."""
+    (folder / "running").mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"host": host, "pid": pid, "said_s": time.time() - age_s, "cells": cells})
+    (folder / "running" / f"{host}-{pid}.json").write_text(text)
+
+
+@contextlib.contextmanager
+def another_process():
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_cell_that_another_process_works_on_is_left_to_it(written, network, songs, tmp_path, capsys):
+    """Until that one is dead."""
+    written.write_text(UNADAPTED)
+    folder = tmp_path / "store"
+    assert run(written, network, songs, folder) == 0
+    victim = next((folder / "cells").iterdir())
+    victim.unlink()
+    capsys.readouterr()
+    with another_process() as process:
+        claim_of(process.pid, folder, victim.stem)
+        assert run(written, network, songs, folder) == 0
+        assert not victim.exists()
+        assert "2 of 3 cells done, 1 running, 0 failed, 0 missing" in capsys.readouterr().out
+    assert run(written, network, songs, folder) == 0
+    assert victim.exists()
+
+
+def test_claims_end_with_their_process(tmp_path):
+    def is_alive(pid, **more):
+        claim_of(pid, tmp_path, **more)
+        return pid in [claim.pid for claim in store.running(tmp_path)]
+
+    with another_process() as process:
+        assert is_alive(process.pid)
+        assert not is_alive(process.pid, age_s=60), "it started later: another process with the same number"
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_alive(process.pid), "dead, but not yet waited for"
+        process.wait()
+        assert not is_alive(process.pid)
+    assert is_alive(os.getpid())
+    assert not is_alive(os.getpid(), age_s=store.STALE_S + 1)
+    for age_s, expected in ((store.STALE_S - 10, True), (store.STALE_S + 1, False), (-store.STALE_S - 10, False)):
+        assert is_alive(4, host="elsewhere", age_s=age_s) == expected
+    assert not is_alive(-1) and not is_alive(10**12)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"host": 1}', '{"host": "h", "pid": 1, "said_s": 1e999}'])
+def test_a_damaged_claim_does_not_count(tmp_path, text):
+    claim_of(os.getpid(), tmp_path, "x")
+    (tmp_path / "running" / "damaged-1.json").write_text(text)
+    assert [claim.cells for claim in store.running(tmp_path)] == [("x",)]
+
+
+def test_a_claim_is_renewed_and_ends_with_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "BEAT_S", 0.01)
+    one = cell_of("a", "", "", AdaptConfig(), SeparateConfig(), EvaluateConfig())
+    with store.at_work(tmp_path) as (claim, release):
+        assert claim(one) and claim(one)  # one's own claim is in nobody's way
+        (first,) = store.running(tmp_path)
+        assert (first.host, first.pid, first.cells) == (socket.gethostname(), os.getpid(), (one.id,))
+        release(one)
+        deadline = time.monotonic() + 60
+        while store.running(tmp_path)[0].cells and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (later,) = store.running(tmp_path)
+        assert later.said_s > first.said_s and later.cells == ()
+    assert not list((tmp_path / "running").iterdir())
 
 
 def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
@@ -449,6 +688,23 @@ def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
     assert process.returncode == 130
     assert "the same command goes on from here" in said
     assert "Traceback" not in said
+    assert not list((tmp_path / "store" / "running").iterdir())
+
+
+def test_what_is_adapted_when_ctrl_c_comes_is_stored(written, network, songs, tmp_path, monkeypatch):
+    """It comes at once where the third song is to be adapted; the second may not be scored yet."""
+    written.write_text(UNADAPTED)
+    run_lanes = sweep.run_lanes
+
+    def interrupted(base, lanes):
+        if lanes[0].cell.song == "c":
+            raise KeyboardInterrupt
+        return run_lanes(base, lanes)
+
+    monkeypatch.setattr(sweep, "run_lanes", interrupted)
+    assert run(written, network, songs, tmp_path / "store") == 130
+    assert {record["song"] for record in store.read_cells(tmp_path / "store").values()} == {"a", "b"}
+    assert not list((tmp_path / "store" / "running").iterdir())
 
 
 @pytest.mark.slow
@@ -466,14 +722,27 @@ def test_kills_at_random_moments_lose_nothing(whole, written, network, songs, tm
 
 
 @pytest.mark.slow
-def test_two_processes_on_one_store(whole, written, network, songs, tmp_path):
-    processes = [start(written, network, songs, tmp_path / "store") for _ in range(2)]
+@pytest.mark.parametrize("shards", [((), ()), (("--shard", "1/2"), ("--shard", "2/2"))])
+def test_two_processes_on_one_store(whole, written, network, songs, tmp_path, shards):
+    processes = [start(written, network, songs, tmp_path / "store", *shard) for shard in shards]
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     assert comparable(tmp_path / "store") == comparable(whole)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_store_that_cannot_be_written_is_said(written, network, songs, tmp_path, capsys):
-    (tmp_path / "store").mkdir(mode=0o500)
-    assert run(written, network, songs, tmp_path / "store") == 2
-    assert "cannot be written" in capsys.readouterr().err
+@pytest.mark.skipif(sys.platform != "linux", reason="takes root's right to write anywhere away in Linux's way")
+def test_a_store_that_cannot_be_written_is_said(whole, written, network, songs, tmp_path, capsys):
+    folder = tmp_path / "store"
+    shutil.copytree(whole, folder)
+    next((folder / "cells").iterdir()).unlink()
+    before = times_of(folder)
+    for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+        path.chmod(0o500)
+    drop_capability = "import ctypes; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)"  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+    limited = command(written, network, songs, folder, drop_capability)
+    done = subprocess.run(limited, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert f"{folder / 'grid.toml'}: cannot be written (Permission denied)" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert cli.main(["sweep", "status", str(folder)]) == 0
+    assert "11 of 12 cells done" in capsys.readouterr().out
+    assert times_of(folder) == before

@@ -1,6 +1,7 @@
 """A sweep: the cells of a grid, adapted in batches of lanes, scored and stored.
 
-The main thread loads songs and adapts; a second one separates, scores and writes what the first has done.
+The main thread adapts. A second one separates, scores and writes what the first has done; a third one loads and cuts
+the songs of the next batch.
 """
 
 import collections
@@ -10,9 +11,9 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -31,6 +32,7 @@ from ugosa_jax.weights import Checkpoint
 PENDING = 1
 """Batches that are adapted and wait to be scored, at most: a process that is killed loses them."""
 MOST_LANES = 64
+Item = TypeVar("Item")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +109,8 @@ def hash_of(track: Track, base: Checkpoint) -> str:
 def run(sweep: Sweep, cells: Sequence[Cell], on_cell: Callable[[Cell, dict[str, Any]], None]) -> None:
     """Adapt, score and store cells.
 
-    A cell whose song cannot be used is stored as failed, and the others go on. When interrupted, what is adapted is
-    still scored and stored.
+    A cell whose song cannot be used is stored as failed, and the others go on. One that another process works on is
+    left to it. When interrupted, what is adapted is still scored and stored.
 
     Args:
       sweep: what to work on.
@@ -127,36 +129,58 @@ def run(sweep: Sweep, cells: Sequence[Cell], on_cell: Callable[[Cell, dict[str, 
                 fail(lane.cell, error)
                 continue
             keep(sweep, lane, result, estimates)
-            store.write_cell(sweep.folder, lane.cell, outcome)
-            on_cell(lane.cell, outcome)
+            write(lane.cell, outcome)
 
     def fail(failed: Cell, error: Exception) -> None:
         first_line = (str(error) or type(error).__name__).splitlines()[0]
-        outcome = {"status": "failed", "error": first_line, "environment": record.environment()}
-        store.write_cell(sweep.folder, failed, outcome)
-        on_cell(failed, outcome)
+        write(failed, {"status": "failed", "error": first_line, "environment": record.environment()})
 
-    with concurrent.futures.ThreadPoolExecutor(1) as host:
+    def write(cell: Cell, outcome: dict[str, Any]) -> None:
+        if outcome["status"] == "done" or not store.has(sweep.folder, cell):  # what is done stays done
+            store.write_cell(sweep.folder, cell, outcome)
+        release(cell)
+        on_cell(cell, outcome)
+
+    with store.at_work(sweep.folder) as (claim, release), concurrent.futures.ThreadPoolExecutor(1) as host:
         pending: list[concurrent.futures.Future] = []
 
         def fail_later(failed: Cell, error: Exception) -> None:
             pending.append(host.submit(fail, failed, error))
 
-        for lanes in batches(sweep, cells, fail_later):
-            pending.append(host.submit(finish, adapted(sweep, lanes, fail_later)))
-            while len(pending) > PENDING or (pending and pending[0].done()):
-                pending.pop(0).result()
+        with contextlib.closing(ahead(batches(sweep, cells, claim, fail_later))) as coming:
+            for lanes in coming:
+                pending.append(host.submit(finish, adapted(sweep, lanes, fail_later)))
+                while len(pending) > PENDING or (pending and pending[0].done()):
+                    pending.pop(0).result()
         for future in pending:
             future.result()
 
 
-def batches(sweep: Sweep, cells: Sequence[Cell], fail: Callable[[Cell, Exception], None]) -> Iterator[list[Lane]]:
+def ahead(items: Iterator[Item]) -> Generator[Item]:
+    """Yield what an iterator yields; a thread makes the next item while one is in use."""
+    with concurrent.futures.ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item
+
+
+def batches(
+    sweep: Sweep, cells: Sequence[Cell], claim: Callable[[Cell], bool], fail: Callable[[Cell, Exception], None]
+) -> Iterator[list[Lane]]:
     """Load songs and pack cells into batches that run as one compiled program.
 
     Cells that differ in λ or learning rate alone share their song, and so what the frozen stages make of it. Else lanes
     have songs of their own.
+
+    Args:
+      sweep: what to work on.
+      cells: those that are to be run; those that another process has done by now, or works on, are left out.
+      claim: tells whether a cell may be run.
+      fail: called with a cell whose song cannot be used.
     """
     n_lanes = sweep.lanes or (1 if jax.default_backend() == "cpu" else None)
+    free_bytes = device.free_bytes()  # before the first batch fills the memory
     n_alike = collections.Counter((one.song, compiled_alike(one.adapt)) for one in cells)
     room: dict[Any, int] = {}
 
@@ -176,7 +200,7 @@ def batches(sweep: Sweep, cells: Sequence[Cell], fail: Callable[[Cell, Exception
     for alike, same in itertools.groupby(cells, key=lambda one: compiled_alike(one.adapt)):
         waiting: dict[Any, list[Lane]] = {}
         for one in same:
-            if store.has(sweep.folder, one):  # another process was faster
+            if (store.has(sweep.folder, one) and has_kept(sweep, one)) or not claim(one):
                 continue
             try:
                 lane = Lane(one, load(one.song), cut(one.song, alike))
@@ -187,22 +211,23 @@ def batches(sweep: Sweep, cells: Sequence[Cell], fail: Callable[[Cell, Exception
             batch = waiting.setdefault((shape, one.song if n_alike[one.song, alike] > 1 else None), [])
             batch.append(lane)
             if (alike, shape) not in room:
-                room[alike, shape] = n_lanes or lanes_that_fit(sweep, lane)
+                room[alike, shape] = n_lanes or lanes_that_fit(sweep, lane, free_bytes)
             if len(batch) >= room[alike, shape]:
                 yield batch.copy()
                 batch.clear()
         yield from filter(None, waiting.values())
 
 
-def lanes_that_fit(sweep: Sweep, lane: Lane) -> int:
-    """Return how many lanes with songs of their own fit into three quarters of the devices' free memory."""
+def lanes_that_fit(sweep: Sweep, lane: Lane, free_bytes: int) -> int:
+    """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
     if lane.cut is None:
         return 1
-    shape = lane.cut.mix_GxVxCxT.shape
-    program = memory.plan(sweep.base.config, shape, lane.cell.adapt)
-    needed = sum(memory.estimate(program, (1, *shape)))
-    a_device = int(min(MOST_LANES, max(1, 0.75 * device.free_bytes() // needed)))
-    return a_device * len(jax.local_devices())
+    shape, settings = lane.cut.mix_GxVxCxT.shape, lane.cell.adapt
+    n_lanes = 0
+    for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
+        program = memory.plan(sweep.base.config, shape, dataclasses.replace(settings, features=features))
+        n_lanes = n_lanes or int(0.75 * free_bytes // sum(memory.estimate(program, (1, *shape))))
+    return min(MOST_LANES, max(1, n_lanes)) * len(jax.local_devices())
 
 
 def adapted(
@@ -265,12 +290,22 @@ def scored(
     }
 
 
+def has_kept(sweep: Sweep, cell: Cell) -> bool:
+    """Tell whether all that is to be kept of a cell beside its record is there."""
+    return all(path.exists() for path in kept(sweep, cell))
+
+
+def kept(sweep: Sweep, cell: Cell) -> list[Path]:
+    """Return the files that tuned layers and estimates of a cell are to be kept in; B0 tunes no layers."""
+    delta = sweep.folder / "deltas" / f"{cell.id}.safetensors"
+    stems = [sweep.folder / "stems" / cell.id / f"{source}.wav" for source in sweep.base.config.sources]
+    return [delta] * (sweep.keep_deltas and cell.adapt.strategy != "B0") + stems * sweep.keep_stems
+
+
 def keep(sweep: Sweep, lane: Lane, result: AdaptationResult, estimates: dict[str, np.ndarray]) -> None:
     """Store tuned layers and estimates, where that was asked for."""
-    if sweep.keep_deltas and result.tuned:
-        path = sweep.folder / "deltas" / f"{lane.cell.id}.safetensors"
-        weights.save_delta(result.tuned, sweep.base, path, {"strategy": lane.cell.adapt.strategy})
-    if sweep.keep_stems:
-        for source, est_CxT in estimates.items():
-            path = sweep.folder / "stems" / lane.cell.id / f"{source}.wav"
-            audio.write(path, est_CxT, lane.song.mixture.rate_hz)
+    for path in kept(sweep, lane.cell):
+        if path.suffix == ".wav":
+            audio.write(path, estimates[path.stem], lane.song.mixture.rate_hz)
+        else:
+            weights.save_delta(result.tuned, sweep.base, path, {"strategy": lane.cell.adapt.strategy})

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,14 +35,12 @@ def run(args: "RunSweep") -> int:
     wanted = sweep_of(args)
     cells = sweep.cells_of(wanted)
     store.begin(wanted.folder, wanted.grid, cells, wanted.base.fingerprint)
-    known = {name: record["status"] for name, record in store.read_cells(wanted.folder).items()}
-    settled = ("done",) if args.retry else ("done", "failed")
     mine = part_of(cells, part, of)
-    todo = [cell for cell in mine if known.get(cell.id) not in settled]
     size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
     print(f"{wanted.grid.name}: {size} in {wanted.folder}")
     if of > 1:
         print(f"shard {part} of {of}: {len(mine)} of them")
+    todo = unfinished(args, wanted, mine)
     with tqdm(total=len(mine), initial=len(mine) - len(todo), unit="cell", smoothing=0.1) as bar:
 
         def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
@@ -59,6 +58,20 @@ def run(args: "RunSweep") -> int:
             print("interrupted; the same command goes on from here")
             raise
     return summary(wanted.folder)
+
+
+def unfinished(args: "RunSweep", wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells that are to be run; what TensorBoard lacks of the others is written."""
+    known = store.read_cells(wanted.folder)
+    done = [cell for cell in cells if cell.id in known and known[cell.id]["status"] == "done"]
+    if args.tensorboard:
+        for cell in done:
+            tensorboard.write(wanted.folder / "tensorboard", cell, known[cell.id])
+    again = {cell.id for cell in done if not sweep.has_kept(wanted, cell)}
+    if again:
+        print(f"{len(again)} cells are done, but lack files that are to be kept; they are run again")
+    settled = {cell.id for cell in done} if args.retry else known.keys()
+    return [cell for cell in cells if cell.id in again or cell.id not in settled]
 
 
 def sweep_of(args: "RunSweep") -> Sweep:
@@ -108,20 +121,28 @@ def status(args: "Status") -> int:
 
 
 def summary(folder: Path) -> int:
-    """Print how many cells are done, failed and missing, what they took, and what failed; return 1 if any failed."""
+    """Print what became of the cells, what they took and still take, and what failed; return 1 if any failed."""
+    processes = store.running(folder)  # before the cells are read: what is finished in between counts as done
     planned, cells = store.plan(folder)["cells"], store.read_cells(folder)
     records = [cells.get(wanted["id"], {"status": "missing"}) for wanted in planned]
-    count = collections.Counter(record["status"] for record in records)
-    done = [record["adaptation"] for record in records if record["status"] == "done"]
-    print(
-        f"{folder}: {count['done']} of {len(planned)} cells done, {count['failed']} failed, {count['missing']} missing"
+    claimed = {id for process in processes for id in process.cells}
+    count = collections.Counter(
+        "running" if wanted["id"] in claimed and record["status"] != "done" else record["status"]
+        for wanted, record in zip(planned, records, strict=True)
     )
+    done = [record["adaptation"] for record in records if record["status"] == "done"]
+    states = ", ".join(f"{count[state]} {state}" for state in ("running", "failed", "missing"))
+    print(f"{folder}: {count['done']} of {len(planned)} cells done, {states}")
+    for process in processes:
+        print(f"at work: process {process.pid} on {process.host}, heard of {time.time() - process.said_s:.0f} s ago")
     if done:
         adapting_s = sum(sum(of["timing"].values()) / of["lanes"] for of in done)
         scoring_s = sum(of["separation_s"] + of["evaluation_s"] for of in done)
         print(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
-        if count["missing"]:
-            print(f"about {count['missing'] * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
+        if left := count["missing"] + count["running"]:
+            work_min = left * (adapting_s + scoring_s) / len(done) / 60
+            shared = f", or {work_min / len(processes):.0f} for {len(processes)} processes" if processes[1:] else ""
+            print(f"about {work_min:.0f} min of work remain{shared}")
     if stopped := sum(of["stopped_at"] is not None for of in done):
         print(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
     reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")

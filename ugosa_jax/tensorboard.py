@@ -1,10 +1,9 @@
 """Losses and scores of a sweep's cells for TensorBoard, a run a cell."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ugosa_jax import files
 from ugosa_jax.cell import Cell
 from ugosa_jax.errors import InputError
 
@@ -18,7 +17,7 @@ def check() -> None:
 
 
 def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
-    """Write the mean losses of each epoch, and the scores under the rule `target`.
+    """Write the mean losses of each epoch, and the scores under the rule `target`, unless they are there already.
 
     Args:
       folder: of all runs; the cell's own is named after its song, strategy and id.
@@ -30,10 +29,10 @@ def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
     """
     from tensorboardX import SummaryWriter
 
-    if outcome["status"] != "done":
-        return
     run = folder / f"{cell.song} {cell.adapt.strategy} {cell.id}".replace("/", "-").replace(":", "-")
-    with _writable(run), SummaryWriter(str(run)) as writer:
+    if outcome["status"] != "done" or any(run.glob("events.*")):
+        return
+    with files.folder_when_done(run) as scratch, SummaryWriter(str(scratch)) as writer:
         for epoch, losses in enumerate(outcome["adaptation"]["losses"]):
             for name, value in losses.items():
                 if value is not None:
@@ -42,11 +41,3 @@ def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
             if score["rule"] == "target" and score["value_db"] is not None:
                 gated = "gated" if score["gated"] else "plain"
                 writer.add_scalar(f"{score['metric']} {gated}/{score['source']}", score["value_db"], 0)
-
-
-@contextlib.contextmanager
-def _writable(run: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{run}: cannot be written ({error.strerror or error})") from error
