@@ -1,6 +1,7 @@
 """The song that is shipped: its stems, its annotation, and the score that they were made from."""
 
 import importlib
+import subprocess
 import sys
 import warnings
 from importlib.resources import files
@@ -106,3 +107,20 @@ def test_drum_patterns_fill_their_bars(river):
     for bar, kit in river.DRUMS.items():
         for signs in kit.values():
             assert len(signs.replace(" ", "")) == 16, (bar, signs)
+
+
+def test_composing_says_what_it_lacks_and_writes_nothing(tmp_path):
+    command = "import sys, runpy; sys.modules['hibari'] = sys.modules['pedalboard'] = None; "
+    command += f"sys.argv[0] = {str(SCORE / 'compose.py')!r}; sys.path.insert(0, {str(SCORE)!r}); "
+    command += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    result = subprocess.run(
+        [sys.executable, "-c", command, "--out", str(tmp_path / "song")],
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    (line,) = result.stderr.splitlines()
+    assert result.returncode == 2
+    assert "apt-get" in line and "hibari-tts" in line and "pedalboard" in line and "requirements.txt" in line
+    assert "timidity" not in line  # the song does without
+    assert list(tmp_path.iterdir()) == []

@@ -1,9 +1,14 @@
-"""The pure parts of scripts/material: who may be heard where, melodies, excerpts, levels."""
+"""scripts/material: who may be heard where, melodies, excerpts, levels; what fails, hangs, is missing or damaged."""
 
 import importlib
 import json
+import os
+import shutil
+import signal
 import struct
+import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -279,8 +284,279 @@ def test_the_record_holds_the_test_songs_and_what_they_are_made_of():
 def test_a_song_is_compared_by_recipe_hash_and_level():
     verify = load("verify")
     recorded = {"name": "a", "seed": 1, "sha256": "x", "dbfs": {"mix": -15.6, "peak": 0.9}}
-    assert verify.compare(recorded, dict(recorded)) == "same"
-    assert verify.compare(recorded, recorded | {"sha256": "y"}) == "close"
-    assert verify.compare(recorded, recorded | {"sha256": "y", "dbfs": {"mix": -12.0, "peak": 0.9}}) == "different"
-    assert verify.compare(recorded, recorded | {"seed": 2}) == "different"
-    assert verify.compare(recorded, None) == "missing"
+    elsewhere = recorded | {"sha256": "y"}
+    assert verify.compare(recorded, dict(recorded), "x") == "same"
+    assert verify.compare(recorded, elsewhere, "y") == "close"
+    assert verify.compare(recorded, elsewhere | {"dbfs": {"mix": -12.0, "peak": 0.9}}, "y") == "different"
+    assert verify.compare(recorded, recorded | {"seed": 2}, "x") == "different"
+    assert verify.compare(recorded, dict(recorded), "z") == "damaged"
+    assert verify.compare(recorded, recorded, None) == verify.compare(recorded, None, "x") == "missing"
+
+
+# --- what is missing -----------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_missing_is_said_in_one_line_before_anything_is_written(tmp_path):
+    hide = "import sys, runpy; sys.modules['pretty_midi'] = sys.modules['pyworld'] = None; "
+    command = hide + f"sys.argv[0] = {str(MATERIAL / 'build.py')!r}; sys.path.insert(0, {str(MATERIAL)!r}); "
+    command += "runpy.run_path(sys.argv[0], run_name='__main__')"
+    out = tmp_path / "pool"
+    result = subprocess.run(
+        [sys.executable, "-c", command, "--split", "test", "--out", str(out)],
+        env={"PATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert "apt-get, dpkg-deb, dpkg-query not found" in line
+    assert "timidity mma)" in line and "apt-get install" in line
+    assert "pretty_midi" in line and "pyworld" in line and "requirements.txt" in line
+    assert "numpy" not in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_is_missed_by_the_name_of_its_package(monkeypatch):
+    needs = load("needs")
+    monkeypatch.setattr(needs, "has_fluidsynth", lambda: False)
+    assert needs.missing_programs(("python3", "no-such-program")) == ["fluidsynth", "no-such-program"]
+
+
+# --- songs that fail, hang or are interrupted ----------------------------------------------------------------
+
+BUILD = r"""
+import os, signal, subprocess, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import build, manifest
+from functools import partial
+from problems import exit_status
+manifest.LIBRARIES, manifest.provenance = (), list
+folder, well = Path(sys.argv[2]), (Path(sys.argv[2]) / "well").exists()
+
+def good(name, path, kept):
+    if kept:
+        return kept
+    path.write_text(name)
+    return {"name": name, "sha256": build.sha256(path), "dbfs": {}}
+
+def hangs(path, kept):
+    if well:
+        return good("hangs", path, kept)
+    path.write_text("half")
+    subprocess.run(["sh", "-c", f"echo $$ > {folder}/pid; sleep 1000; true"])
+
+def raises(path, kept):
+    raise ValueError("of two\nlines")
+
+def crashes(path, kept):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+def fills_the_disk(path, kept):
+    path.write_text("half")
+    raise OSError(28, "No space left on device", str(path))
+
+makers = {"hangs": hangs, "raises": raises, "crashes": crashes, "full": fills_the_disk,
+          "silent": lambda path, kept: "no sound in bass"}
+songs = [(name, makers.get(name, partial(good, name))) for name in sys.argv[4].split()]
+raise SystemExit(exit_status(lambda: int(bool(build.build(folder, songs, float(sys.argv[3]))))))
+"""
+
+
+def start(folder: Path, limit_s: float, *names: str) -> subprocess.Popen:
+    """Build songs that behave as their names say, in a process of its own."""
+    command = [sys.executable, "-c", BUILD, str(MATERIAL), str(folder), str(limit_s), " ".join(names)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def built(folder: Path, limit_s: float, *names: str) -> tuple[int, str, str]:
+    """Return exit status and what was printed."""
+    process = start(folder, limit_s, *names)
+    printed, complained = process.communicate()
+    return process.returncode, printed, complained
+
+
+def text_of(path: Path, process: subprocess.Popen) -> str:
+    """Return the text of a file that a process is about to write."""
+    while not (path.exists() and path.read_text()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    return path.read_text()
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and is not just waiting to be collected."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def pool(folder: Path) -> list[str]:
+    """Return the names in a folder except those of the test itself."""
+    return sorted(path.name for path in folder.iterdir() if path.name not in ("well", "pid"))
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the material is built on Debian")
+
+
+@linux
+def test_a_song_that_hangs_fails_or_crashes_is_named_and_the_others_are_made(tmp_path):
+    status, printed, _ = built(tmp_path, 1.0, "hangs", "raises", "a", "crashes", "silent", "b")
+    lines = [line.split(maxsplit=2)[1:] for line in printed.splitlines()]
+    said = dict(lines)
+    assert status == 1
+    assert said["hangs"].startswith("failed: not done after 1 s")
+    assert said["raises"] == "failed: ValueError: of two lines"
+    assert said["crashes"].startswith("failed: its process died")
+    assert said["silent"] == "left out: no sound in bass"
+    assert pool(tmp_path) == ["a.npy", "b.npy", "manifest.json"]
+    assert not is_running(int((tmp_path / "pid").read_text()))
+    (tmp_path / "well").touch()
+    status, printed, _ = built(tmp_path, 30.0, "hangs", "a", "b")
+    assert status == 0
+    assert printed.split()[1] == "hangs" and len(printed.splitlines()) == 1  # the others were kept
+    assert pool(tmp_path) == ["a.npy", "b.npy", "hangs.npy", "manifest.json"]
+    assert [song["name"] for song in json.loads((tmp_path / "manifest.json").read_text())["songs"]] == [
+        "a",
+        "b",
+        "hangs",
+    ]
+
+
+@linux
+@pytest.mark.parametrize("sign, status", [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_an_interrupted_build_leaves_no_half_song_and_goes_on(tmp_path, sign, status):
+    process = start(tmp_path, 100.0, "a", "hangs", "b")
+    pid = int(text_of(tmp_path / "pid", process))
+    group = os.getpgid(pid)  # the song's own process, and what it started
+    process.send_signal(sign)
+    assert process.wait() == status
+    if sign == signal.SIGINT:
+        assert pool(tmp_path) == ["a.npy", "manifest.json"]
+        assert not is_running(pid)
+    else:  # the song's process dies with its parent; a hung program that it had started does not
+        while is_running(group):
+            time.sleep(0.01)
+        os.killpg(group, signal.SIGKILL)
+        assert pool(tmp_path) == ["a.npy", "hangs.unfinished", "manifest.json"]
+    said = "interrupted; the same command goes on from here\n"
+    assert process.communicate()[1] == (said if sign == signal.SIGINT else "")
+    (tmp_path / "well").touch()
+    assert built(tmp_path, 30.0, "a", "hangs", "b")[0] == 0
+    assert pool(tmp_path) == ["a.npy", "b.npy", "hangs.npy", "manifest.json"]
+
+
+@linux
+def test_a_full_disk_ends_the_build_at_once(tmp_path):
+    status, printed, complained = built(tmp_path, 30.0, "a", "full", "b")
+    assert status == 2
+    assert complained.startswith("error: the disk is full (") and "full.unfinished" in complained
+    assert len(printed.splitlines()) == 1
+    assert pool(tmp_path) == ["a.npy", "manifest.json"]
+
+
+@linux
+def test_a_song_that_changed_since_is_made_again_and_a_damaged_manifest_is_named(tmp_path):
+    built(tmp_path, 30.0, "a", "b")
+    (tmp_path / "a.npy").write_text("")
+    status, printed, _ = built(tmp_path, 30.0, "a", "b")
+    assert (status, printed.split()[1], len(printed.splitlines())) == (0, "a", 1)
+    assert (tmp_path / "a.npy").read_text() == "a"
+    (tmp_path / "manifest.json").write_text('{"songs": [{"name": "a"}]}')
+    status, _, complained = built(tmp_path, 30.0, "a")
+    assert status == 2
+    assert "manifest.json: not a manifest" in complained and len(complained.splitlines()) == 1
+
+
+# --- damaged and foreign material ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of one file in a folder of its own, and an apt-get that cannot reach anything."""
+    if not shutil.which("dpkg-deb"):
+        pytest.skip("dpkg-deb is Debian's")
+    tree = tmp_path / "tree"
+    (tree / "usr/share").mkdir(parents=True)
+    (tree / "DEBIAN").mkdir()
+    (tree / "usr/share/song.mid").write_bytes(b"MThd")
+    (tree / "DEBIAN/md5sums").write_text("406cbeda62d53c6600ed26eb5883f4bc  usr/share/song.mid\n")
+    control = ("Package: songs", "Version: 2:1.0-1", "Architecture: all", "Maintainer: m <m@m>", "Description: d", "")
+    (tree / "DEBIAN/control").write_text("\n".join(control))
+    debs = tmp_path / "material" / "debs"
+    debs.mkdir(parents=True)
+    subprocess.run(["dpkg-deb", "-b", str(tree), str(debs / "songs_2%3a1.0-1_all.deb")], check=True)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/apt-get").write_text("#!/bin/sh\necho 'E: no network' >&2\nexit 100\n")
+    (tmp_path / "bin/apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("UGOSA_MATERIAL", str(tmp_path / "material"))
+    return load("fetch").Package("songs", "MIT", "songs")
+
+
+def test_a_missing_or_foreign_file_is_unpacked_again(package, capfd):
+    fetch = load("fetch")
+    song = fetch.unpacked("usr/share/song.mid")
+    fetch.provide(package)
+    assert song.read_bytes() == b"MThd"
+    assert fetch.version(package) == "2:1.0-1"
+    capfd.readouterr()
+    fetch.provide(package)
+    assert capfd.readouterr().out == ""
+    song.write_bytes(b"RIFF")
+    fetch.provide(package)
+    assert song.read_bytes() == b"MThd"
+    assert "usr/share/song.mid is missing or changed" in capfd.readouterr().out
+
+
+def test_a_damaged_archive_is_fetched_again_or_named(package):
+    fetch, problems = load("fetch"), load("problems")
+    archive = fetch.deb_file(package)
+    archive.write_bytes(archive.read_bytes()[:200])
+    with pytest.raises(problems.Problem, match=r"could not download songs \(E: no network\); try `apt-get update`"):
+        fetch.provide(package)
+    assert list(archive.parent.iterdir()) == []  # no half archive is taken for one
+
+
+def test_a_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
+    voices = load("voices")
+    monkeypatch.setenv("UGOSA_MATERIAL", str(tmp_path))
+    syllable = voices.Syllable(np.zeros((9, 3), np.float16), np.zeros((9, 1)), np.ones(9, bool), 2, 7)
+    voice = voices.Voice("kl_xx", 200.0, (syllable,) * voices.FEWEST_SYLLABLES)
+    monkeypatch.setattr(voices, "analyse_speaker", lambda speaker: voice)
+    assert voices.load_voice("kl_xx").median_hz == 200.0
+    cache = tmp_path / "voices" / "kl_xx.npz"
+    assert capfd.readouterr().out == ""
+    for damaged in (cache.read_bytes()[:-100], b"", b"foreign"):
+        cache.write_bytes(damaged)
+        assert len(voices.load_voice("kl_xx").syllables) == voices.FEWEST_SYLLABLES
+        assert "kl_xx.npz: damaged" in capfd.readouterr().out
+
+
+def test_a_file_that_is_no_soundfont_is_named(tmp_path):
+    pytest.importorskip("fluidsynth", exc_type=ImportError)
+    (tmp_path / "no.sf2").write_bytes(b"RIFF\0\0\0\0sfbk")
+    with pytest.raises(load("problems").Problem, match=r"no\.sf2: not a soundfont"):
+        load("instruments").Soundfont(tmp_path / "no.sf2")
+
+
+@pytest.mark.parametrize("script, said", [("exec sleep 1000", "not done after"), ("exit 3", "no usable song")])
+def test_an_mma_that_hangs_or_refuses_is_said_to(tmp_path, monkeypatch, script, said):
+    accompany = load("accompany")
+    (tmp_path / "mma").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "mma").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(accompany, "MMA_LIMIT_S", 0.2)
+    monkeypatch.setattr(accompany, "grooves", lambda: (("Rock",),))
+    with pytest.raises(RuntimeError, match=said):
+        accompany.compose("mma-0000", 1)
+
+
+def test_a_timidity_that_fails_is_quoted(tmp_path, monkeypatch):
+    instruments = load("instruments")
+    (tmp_path / "timidity").write_text("#!/bin/sh\necho 'no patches' >&2\nexit 1\n")
+    (tmp_path / "timidity").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(instruments, "freepats_config", lambda: "")
+    monkeypatch.setattr(instruments, "freepats_programs", lambda: (0,))
+    with pytest.raises(RuntimeError, match="timidity failed: status 1, no patches"):
+        instruments.play_freepats([part([60])], 1.0)

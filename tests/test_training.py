@@ -13,6 +13,7 @@ import train
 
 from ugosa_jax import weights
 from ugosa_jax.config import ModelConfig
+from ugosa_jax.errors import InputError
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_new_masks_pass_a_share_of_the_mixture(songs):
 
 
 def test_examples_depend_on_seed_and_number_alone(songs):
-    opened = pool.open_pool(songs)
+    opened = pool.open_pool(songs, 2, 2)
     first = [next(data) for data in [pool.batches(opened, 2, 500, seed=3, start=0)] for _ in range(3)]
     later = next(pool.batches(opened, 2, 500, seed=3, start=2))
     np.testing.assert_array_equal(first[2], later)
@@ -69,6 +70,68 @@ def test_examples_depend_on_seed_and_number_alone(songs):
     assert np.abs(first[0] - first[1]).max() > 0
 
 
-def test_an_empty_pool_is_said_to_be_one(tmp_path):
-    with pytest.raises(SystemExit, match=r"no SONG\.npy files"):
-        pool.open_pool(tmp_path)
+def test_a_run_that_was_cut_off_ends_with_the_same_weights(songs, monkeypatch):
+    """Evaluate after each step; cut the second run off in the middle of its fifth evaluation, then go on."""
+    whole = run(songs, monkeypatch, "--steps", "9", "--minutes", "0")
+    first = np.load(songs / "run" / "checkpoint.npz")
+    (songs / "run").rename(songs / "whole")
+    evaluate, count = train.evaluate, iter(range(100))
+
+    def cut_off(*arguments):
+        if next(count) == 4:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(train, "evaluate", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        run(songs, monkeypatch, "--steps", "9", "--minutes", "0")
+    rows = run(songs, monkeypatch, "--steps", "9", "--minutes", "0")
+    drop = {"elapsed_s"}
+    assert [{k: row[k] for k in row if k not in drop} for row in rows] == [
+        {k: row[k] for k in row if k not in drop} for row in whole
+    ]
+    again = np.load(songs / "run" / "checkpoint.npz")
+    for name in first.files:
+        np.testing.assert_array_equal(again[name], first[name])
+
+
+def test_a_damaged_or_foreign_checkpoint_is_named(songs, monkeypatch):
+    run(songs, monkeypatch, "--steps", "1")
+    path = songs / "run" / "checkpoint.npz"
+    for damaged in (path.read_bytes()[:-200], b"x", b""):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"checkpoint\.npz: damaged"):
+            run(songs, monkeypatch, "--steps", "2")
+    np.savez(path, np.zeros(3))
+    with pytest.raises(InputError, match=r"checkpoint\.npz: a checkpoint of another network"):
+        run(songs, monkeypatch, "--steps", "2")
+
+
+def test_songs_that_are_damaged_or_of_another_shape_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"no SONG\.npy files"):
+        pool.open_pool(tmp_path, 2, 2)
+    path = tmp_path / "a.npy"
+    for wrong in (np.zeros((4, 2, 9), np.float32), np.zeros((2, 9), np.float32), np.zeros((2, 2, 9), np.int16)):
+        np.save(path, wrong)
+        with pytest.raises(InputError, match=r"a\.npy: .*is expected"):
+            pool.open_pool(tmp_path, 2, 2)
+    np.save(path, np.zeros((2, 2, 0), np.float32))
+    with pytest.raises(InputError, match=r"a\.npy: no samples"):
+        pool.open_pool(tmp_path, 2, 2)
+    np.save(path, np.zeros((2, 2, 90), np.float32))
+    for damaged in (path.read_bytes()[:-4], b"x", b""):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"a\.npy: not a whole"):
+            pool.open_pool(tmp_path, 2, 2)
+
+
+def test_what_fails_in_the_thread_is_raised():
+    with pytest.raises(IndexError):
+        next(pool.batches([np.zeros((2, 2, 9)), np.zeros((1, 2, 9))], 8, 5, seed=0, start=0))
+
+
+def test_the_command_says_one_line_of_wrong_input(songs, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["train.py", *f"--train {songs} --valid {songs} --run {songs}/run".split()])
+    sys.argv += ["--start", "no-such-weights"]
+    assert train.program() == 2
+    assert capsys.readouterr().err.startswith("error: no-such-weights: ")

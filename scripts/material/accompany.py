@@ -20,6 +20,7 @@ LIBRARY = Path("/usr/share/mma/lib")
 SONG_S = 75
 FINGER_BASS = 33
 TRIES = 12
+MMA_LIMIT_S = 30
 KEYS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 # Semitones above the key and the quality of the chord, a bar each.
 LOOPS: tuple[tuple[tuple[int, str], ...], ...] = (
@@ -41,7 +42,11 @@ BLUES = tuple((k, "7") for k in (0, 0, 0, 0, 5, 5, 0, 0, 7, 5, 0, 7))
 
 @cache
 def grooves() -> tuple[tuple[str, ...], ...]:
-    """Return the grooves of each library file: variants of one style, without its intros and endings."""
+    """Return the grooves of each library file: variants of one style, without its intros and endings.
+
+    Raises:
+        RuntimeError: there is none.
+    """
     files = []
     for path in sorted(LIBRARY.rglob("*.mma")):
         text = path.read_text(encoding="latin-1")
@@ -49,6 +54,8 @@ def grooves() -> tuple[tuple[str, ...], ...]:
         kept = tuple(n for n in names if not re.search(r"intro|end|fill|metronome", n, flags=re.IGNORECASE))
         if kept:
             files.append(kept)
+    if not files:
+        raise RuntimeError(f"no MMA grooves in {LIBRARY}, where Debian's mma has them")
     return tuple(files)
 
 
@@ -78,14 +85,18 @@ def song_text(rng: np.random.Generator) -> str:
 
 
 def run_mma(text: str) -> bytes | None:
-    """Let MMA play a song text; None if it refuses or takes longer than a quarter of a minute."""
+    """Let MMA play a song text, which takes a tenth of a second; None if it refuses.
+
+    Raises:
+        RuntimeError: it hangs. This is no refusal: what is drawn must not depend on how busy the machine is.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "song.mma", Path(folder) / "song.mid"
         source.write_text(text)
         try:
-            result = subprocess.run(["mma", "-f", str(target), str(source)], capture_output=True, timeout=15)
+            result = subprocess.run(["mma", "-f", str(target), str(source)], capture_output=True, timeout=MMA_LIMIT_S)
         except subprocess.TimeoutExpired:
-            return None
+            raise RuntimeError(f"mma was not done after {MMA_LIMIT_S} s") from None
         return target.read_bytes() if result.returncode == 0 and target.exists() else None
 
 
@@ -93,7 +104,7 @@ def compose(name: str, seed: int) -> Song:
     """Compose a song that has drums, bass and at least one other part.
 
     Raises:
-        RuntimeError: if no draw gave one, which means that MMA does not work here.
+        RuntimeError: MMA hangs, or no draw gave a song, which means that MMA does not work here.
     """
     rng = np.random.default_rng(seed)
     for _ in range(TRIES):

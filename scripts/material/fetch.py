@@ -1,11 +1,14 @@
 """The Debian packages that the material is made of, and where they are unpacked."""
 
+import hashlib
 import os
-import re
-import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+import needs
+from problems import Problem, exit_status
 
 
 @dataclass(frozen=True)
@@ -79,45 +82,81 @@ def provenance() -> list[dict[str, str | None]]:
     ]
 
 
-def missing_programs() -> list[str]:
-    """Return the programs that are not on this system."""
-    return [program.name for program in PROGRAMS if not shutil.which(program.name)]
-
-
 def fetch() -> None:
-    """Download every package and unpack it; what is already there is kept.
+    """Download every package and unpack it; what is already there and whole is kept.
 
     Raises:
-        SystemExit: if a needed command is missing or a download fails, saying what to install.
+        Problem: a download fails, or the disk is full.
     """
-    for tool in ("apt-get", "dpkg-deb"):
-        if not shutil.which(tool):
-            raise SystemExit(f"{tool} not found: the material is rebuilt on Debian or Ubuntu (or in such a container)")
-    if missing := missing_programs():
-        raise SystemExit(f"missing programs; install them with: apt-get install {' '.join(missing)}")
+    for package in PACKAGES:
+        provide(package)
+
+
+def provide(package: Package) -> None:
+    """Download and unpack one package unless its files are there, unchanged.
+
+    Raises:
+        Problem: the download fails, or the files are not there afterwards.
+    """
+    said = ""
+    for _ in range(2):
+        archive = deb_file(package) or download(package)
+        lacking = first_lacking(archive)
+        if lacking is None:
+            return
+        print(f"unpacking {package.name} ({lacking} is missing or changed)", flush=True)
+        unpacked().mkdir(parents=True, exist_ok=True)
+        command = ["dpkg-deb", "-x", str(archive), str(unpacked())]
+        said = " ".join(subprocess.run(command, capture_output=True, text=True).stderr.split())
+        if first_lacking(archive) is None:
+            return
+        archive.unlink()  # it may be damaged: once more from the archive's server
+    raise Problem(f"{package.name} cannot be unpacked into {unpacked()}: {said or 'its files come out changed'}")
+
+
+def first_lacking(archive: Path) -> str | None:
+    """Return the first file of an archive that is not unpacked as its list of checksums says; None if all are."""
+    listed = subprocess.run(["dpkg-deb", "--info", str(archive), "md5sums"], capture_output=True, text=True)
+    if listed.returncode or not listed.stdout:
+        return "its list of files"
+    for line in listed.stdout.splitlines():
+        md5, name = line.split(maxsplit=1)
+        path = unpacked(name)
+        if not path.is_file() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
+            return name
+    return None
+
+
+def download(package: Package) -> Path:
+    """Let apt download one package within ten minutes; return the archive.
+
+    Raises:
+        Problem: it does not come.
+    """
+    print(f"downloading {package.name}", flush=True)
     debs = material_folder() / "debs"
     debs.mkdir(parents=True, exist_ok=True)
-    unpacked().mkdir(parents=True, exist_ok=True)
-    for package in PACKAGES:
-        if deb_file(package) is None:
-            download(package, debs)
-        done = debs / f"{package.name}.unpacked"
-        if not done.exists():
-            subprocess.run(["dpkg-deb", "-x", str(deb_file(package)), str(unpacked())], check=True, timeout=300)
-            done.touch()
+    with tempfile.TemporaryDirectory(dir=debs) as folder:  # so that an archive with its own name is whole
+        command = ["apt-get", "download", "-q", package.name]
+        try:
+            result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
+        except subprocess.TimeoutExpired:
+            raise Problem(f"apt-get took longer than ten minutes for {package.name}; run this again") from None
+        found = next(Path(folder).glob(f"{package.name}_*.deb"), None)
+        if result.returncode or found is None:
+            reason = " ".join(result.stderr.split())
+            raise Problem(f"apt-get could not download {package.name} ({reason}); try `apt-get update` first")
+        return found.rename(debs / found.name)
 
 
-def download(package: Package, folder: Path) -> None:
-    """Let apt download one package into `folder`, within ten minutes."""
-    result = subprocess.run(
-        ["apt-get", "download", "-q", package.name], cwd=folder, capture_output=True, text=True, timeout=600
-    )
-    if result.returncode or deb_file(package) is None:
-        reason = re.sub(r"\s+", " ", result.stderr).strip()
-        raise SystemExit(f"apt-get could not download {package.name} ({reason}); try `apt-get update` first")
-
-
-if __name__ == "__main__":
+def main() -> int:
+    """Fetch everything; print versions and licences."""
+    needs.check()
     fetch()
     for entry in provenance():
         print(f"{entry['package']:34s} {entry['version'] or '?':26s} {entry['licence']}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(exit_status(main))

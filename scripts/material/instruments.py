@@ -16,6 +16,8 @@ import soundfile
 from pretty_midi import ControlChange, Instrument, Note
 
 from fetch import unpacked
+from problems import Problem
+from split import BANKS, Split
 
 if TYPE_CHECKING:
     import fluidsynth
@@ -58,12 +60,16 @@ class Soundfont:
     """
 
     def __init__(self, path: Path) -> None:
-        """Load the soundfont at `path`."""
+        """Load the soundfont at `path`.
+
+        Raises:
+            Problem: it is not one.
+        """
         self.library = fluidsynth_library()
         loader = new_synth(16)
         number = loader.sfload(str(path))
         if number < 0:
-            raise OSError(f"libfluidsynth cannot load {path}")
+            raise Problem(f"{path}: not a soundfont that libfluidsynth can load")
         self.font = self.library.fluid_synth_get_sfont_by_id(loader.synth, number)
         self.library.fluid_synth_remove_sfont(loader.synth, self.font)
         loader.delete()
@@ -145,6 +151,17 @@ def soundfont(name: str) -> Soundfont:
     return Soundfont(unpacked(SOUNDFONTS[name]))
 
 
+def load_banks(split: Split) -> None:
+    """Load every soundfont that a split is played on, which takes seconds.
+
+    Raises:
+        Problem: one of them is none.
+    """
+    for bank in (*BANKS[split], *(ACOUSTIC_KITS if split == "train" else ())):
+        if bank in SOUNDFONTS:
+            soundfont(bank)
+
+
 def play(bank: str, parts: list[Instrument], seconds: float, kit: int = 0, detune: float = 0.0) -> np.ndarray:
     """Play parts on a bank; float32 [2, T] with T = 44100·seconds."""
     if not parts:
@@ -187,7 +204,11 @@ def freepats_config() -> str:
 
 
 def play_freepats(parts: list[Instrument], seconds: float) -> np.ndarray:
-    """Play parts with TiMidity++; a missing programme is replaced by the nearest one of the bank."""
+    """Play parts with TiMidity++; a missing programme is replaced by the nearest one of the bank.
+
+    Raises:
+        RuntimeError: TiMidity++ failed.
+    """
     midi = pretty_midi.PrettyMIDI(resolution=960)
     for part in parts:
         program = min(freepats_programs(), key=lambda p: (abs(p - part.program), p))
@@ -201,7 +222,10 @@ def play_freepats(parts: list[Instrument], seconds: float) -> np.ndarray:
         midi.write(str(paths["mid"]))
         command = ["timidity", "-c", str(paths["cfg"]), "-s", str(RATE_HZ), "-Ow", "-EFreverb=0", "-EFchorus=0", "-A50"]
         command += ["-o", str(paths["wav"]), str(paths["mid"])]
-        subprocess.run(command, check=True, capture_output=True, timeout=60 + 2 * seconds)
+        result = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if result.returncode or not paths["wav"].exists():
+            said = result.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise RuntimeError(f"timidity failed: status {result.returncode}, {said[0]}")
         audio_TxC, _ = soundfile.read(paths["wav"], dtype="float32", always_2d=True, frames=out_2xT.shape[1])
     out_2xT[:, : len(audio_TxC)] = audio_TxC.T
     return out_2xT

@@ -8,17 +8,26 @@ import argparse
 import json
 from pathlib import Path
 
-from build import POOL, sha256
+from manifest import NAME, POOL, read_manifest, sha256
+from problems import Problem, exit_status
 
 RECORD = Path(__file__).with_name("minimus_test.json")
 MEASURED = ("sha256", "dbfs")  # what rendering adds to a recipe
 TOLERANCE_DB = 0.2
 
 
-def compare(recorded: dict, found: dict | None) -> str:
-    """Return "same", "close" (other processor or library, same levels), "different" or "missing"."""
-    if found is None:
+def compare(recorded: dict, found: dict | None, sha256_now: str | None) -> str:
+    """Return "same", "close" (other processor or library, same levels), "different", "damaged" or "missing".
+
+    Args:
+        recorded: a song's entry in the record.
+        found: its entry in the manifest; None without one.
+        sha256_now: of the file as it is; None without one.
+    """
+    if found is None or sha256_now is None:
         return "missing"
+    if found["sha256"] != sha256_now:
+        return "damaged"  # the manifest's levels are not those of this file
     if any(found.get(key) != value for key, value in recorded.items() if key not in MEASURED):
         return "different"
     if found["sha256"] == recorded["sha256"]:
@@ -33,26 +42,21 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=POOL / "test")
     parser.add_argument("--record", action="store_true")
     args = parser.parse_args()
-    try:
-        manifest = json.loads((args.folder / "manifest.json").read_text())
-    except FileNotFoundError:
-        parser.error(f"no manifest in {args.folder}: run build.py --split test first")
+    if not (args.folder / NAME).exists():
+        raise Problem(f"{args.folder}: no {NAME}; run build.py --split test first")
+    manifest = read_manifest(args.folder / NAME)
     songs = {song["name"]: song for song in manifest["songs"]}
     if args.record:
         RECORD.write_text(json.dumps(manifest, indent=1) + "\n")
         return 0
     worst = 0
     for recorded in json.loads(RECORD.read_text())["songs"]:
-        found, path = songs.get(recorded["name"]), args.folder / f"{recorded['name']}.npy"
-        if found and not path.exists():
-            found = None
-        elif found:
-            found = found | {"sha256": sha256(path)}  # of the file as it is now
-        verdict = compare(recorded, found)
+        path = args.folder / f"{recorded['name']}.npy"
+        verdict = compare(recorded, songs.get(recorded["name"]), sha256(path) if path.exists() else None)
         print(f"{verdict:10s} {recorded['name']}")
         worst = max(worst, verdict not in ("same", "close"))
     return worst
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(exit_status(main))

@@ -5,8 +5,10 @@ WORLD splits speech into pitch f0, spectral envelope and aperiodicity per 5 ms f
 syllable keeps the last two; its pitch is replaced by a melody in `singing.py`.
 """
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pyworld
@@ -55,14 +57,25 @@ def speaker_folders() -> dict[str, Path]:
 
 
 def load_voice(speaker: str) -> Voice | None:
-    """Return the analysed voice, from the cache if it is there; None if the recordings are unsuitable."""
+    """Return the analysed voice, from the cache if it is there whole; None if the recordings are unsuitable."""
     cache = material_folder() / "voices" / f"{speaker}.npz"
-    if not cache.exists():
+    try:
+        voice = read_voice(cache, speaker)
+    except FileNotFoundError:
+        voice = None
+    except (BadZipFile, KeyError, ValueError, EOFError, zlib.error):
+        print(f"{cache}: damaged; the voice is analysed anew", flush=True)
+        voice = None
+    if voice is None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         save_voice(cache, analyse_speaker(speaker))
-    with np.load(cache) as arrays:
-        if len(arrays["spans_Nx4"]) < FEWEST_SYLLABLES:
-            return None
+        voice = read_voice(cache, speaker)
+    return voice if len(voice.syllables) >= FEWEST_SYLLABLES else None
+
+
+def read_voice(path: Path, speaker: str) -> Voice:
+    """Read what `save_voice` wrote."""
+    with path.open("rb") as file, np.load(file) as arrays:
         envelope, aperiodicity, voiced = (arrays[k] for k in ("envelope_KxF", "aperiodicity_KxA", "voiced_K"))
         syllables = tuple(
             Syllable(envelope[a:b], aperiodicity[a:b], voiced[a:b], int(vowel), int(coda))

@@ -4,6 +4,7 @@ A pool is a folder of ``SONG.npy`` files, float16 or float32 of shape (S, C, T) 
 its rate; they are memory-mapped, so a pool may be larger than the memory.
 """
 
+import itertools
 import queue
 import threading
 from collections.abc import Iterator
@@ -11,18 +12,43 @@ from pathlib import Path
 
 import numpy as np
 
+from ugosa_jax.errors import InputError
+
 COHERENT = 0.4
 """Share of examples whose stems come from one song at one time; the others mix stems of different songs."""
 SILENT = 0.06
 """Share of stems that are left out of an example."""
 
 
-def open_pool(folder: Path) -> list[np.ndarray]:
-    """Return the songs of a pool, memory-mapped, in the order of their names."""
-    songs = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("*.npy"))]
+def open_pool(folder: Path, n_sources: int, n_channels: int) -> list[np.ndarray]:
+    """Return the songs of a pool, memory-mapped, in the order of their names.
+
+    Raises:
+      InputError: there are none, or one of them is damaged or of another shape or type.
+    """
+    songs = [open_song(path, n_sources, n_channels) for path in sorted(folder.glob("*.npy"))]
     if not songs:
-        raise SystemExit(f"error: {folder}: no SONG.npy files")
+        raise InputError(f"{folder}: no SONG.npy files")
     return songs
+
+
+def open_song(path: Path, n_sources: int, n_channels: int) -> np.ndarray:
+    """Return the stems of a song, memory-mapped; only the header and the size of the file are looked at.
+
+    Raises:
+      InputError: the file is damaged, or its stems are of another shape or type.
+    """
+    try:
+        stems_SxCxT = np.load(path, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: not a whole .npy file of numbers") from error
+    right = (n_sources, n_channels)
+    if stems_SxCxT.dtype not in (np.float16, np.float32) or stems_SxCxT.ndim != 3 or stems_SxCxT.shape[:2] != right:
+        found = f"{stems_SxCxT.dtype} of shape {stems_SxCxT.shape}"
+        raise InputError(f"{path}: {found}, where float16 or float32 of shape {right} + (samples,) is expected")
+    if stems_SxCxT.shape[2] == 0:
+        raise InputError(f"{path}: no samples")
+    return stems_SxCxT
 
 
 def example(songs: list[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
@@ -59,16 +85,23 @@ def standard_example(songs: list[np.ndarray], n_samples: int, random: np.random.
 
 
 def batches(songs: list[np.ndarray], batch: int, n_samples: int, seed: int, start: int) -> Iterator[np.ndarray]:
-    """Yield batches (batch, S, C, T) for ever, made in a thread; the i-th depends on seed and i alone."""
-    ready: queue.Queue[np.ndarray] = queue.Queue(maxsize=4)
+    """Yield batches (batch, S, C, T) for ever, made in a thread; the i-th depends on seed and i alone.
+
+    What goes wrong in the thread (a disk that is gone) is raised here; otherwise one would wait for ever.
+    """
+    ready: queue.Queue[np.ndarray | Exception] = queue.Queue(maxsize=4)
 
     def produce() -> None:
-        i = start
-        while True:
-            random = np.random.default_rng((seed, i))
-            ready.put(np.stack([standard_example(songs, n_samples, random) for _ in range(batch)]))
-            i += 1
+        try:
+            for i in itertools.count(start):
+                random = np.random.default_rng((seed, i))
+                ready.put(np.stack([standard_example(songs, n_samples, random) for _ in range(batch)]))
+        except Exception as error:
+            ready.put(error)
 
     threading.Thread(target=produce, daemon=True).start()
     while True:
-        yield ready.get()
+        made = ready.get()
+        if isinstance(made, Exception):
+            raise made
+        yield made

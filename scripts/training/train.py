@@ -9,9 +9,12 @@ this file.
 
 import argparse
 import json
+import sys
 import time
+import zlib
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +24,7 @@ from pool import batches, open_pool
 
 from ugosa_jax import device, files, model, published, scores, segments, separate, weights
 from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.errors import InputError
 
 MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
@@ -29,11 +33,24 @@ AUTOENCODER_STEPS = 250
 COLLAPSE_STEP = 300
 
 
+def program() -> int:
+    """Train; return 0, 1 if training failed, 2 after input that cannot be used, 130 after Ctrl-C."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the last evaluation", file=sys.stderr)
+        return 130
+    return 0
+
+
 def main() -> None:
     args = arguments()
     args.run.mkdir(parents=True, exist_ok=True)
     device.keep_compiled_programs()
-    train_songs, valid_songs = open_pool(args.train), open_pool(args.valid)
+    train_songs, valid_songs = (open_pool(folder, MINI.S, MINI.C) for folder in (args.train, args.valid))
     n_samples = round(args.seconds * MINI.sample_rate_hz)
     optimizer = make_optimizer(args.learning_rate, args.steps)
     carry = load(args.run) or begin(first_weights(args, train_songs, n_samples), optimizer)
@@ -48,12 +65,12 @@ def main() -> None:
         guard(int(carry["step"]), losses)
         done = int(carry["step"]) == args.steps
         if time.monotonic() - evaluated > 60 * args.minutes or done:
-            save(carry, args.run)
             sdr = evaluate(carry["ema"], valid_songs)
             log(args.run, carry, losses, sdr, time.monotonic() - started)
             if np.mean(sdr) > best:
                 best = float(np.mean(sdr))
                 keep(carry, best, args)
+            save(carry, args.run)  # last: what was interrupted before is evaluated again
             evaluated, losses = time.monotonic(), []
 
 
@@ -68,7 +85,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--minutes", type=float, default=10.0, help="time between two evaluations")
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name in ("steps", "batch", "seconds", "learning_rate"):
+        if not getattr(args, name) > 0:
+            parser.error(f"--{name.replace('_', '-')} must be greater than 0")
+    return args
 
 
 def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
@@ -120,7 +141,7 @@ def first_weights(args: argparse.Namespace, songs: list[np.ndarray], n_samples: 
     if args.start:
         start = published.load(args.start)
         if start.config != MINI:
-            raise SystemExit(f"error: --start {args.start}: another architecture than {MINI}")
+            raise InputError(f"--start {args.start}: another architecture than {MINI}")
         return start.params
     params = masks_of(jax.tree.map(np.asarray, model.init(MINI)), 1 / MINI.S)
     ends = {stage: params[stage] for stage in ("encoder", "decoder")}
@@ -209,16 +230,27 @@ def save(carry: dict, run: Path) -> None:
 
 
 def load(run: Path) -> dict | None:
-    """Return the state that was saved last, if there is one."""
+    """Return the state that was saved last, if there is one.
+
+    Raises:
+      InputError: it is damaged, or of another network.
+    """
     path = run / "checkpoint.npz"
     if not path.exists():
         return None
     params = model.init(MINI)
     optimizer = make_optimizer(1.0, 1000).init(params)
     like = {"params": params, "ema": params, "optimizer": optimizer, "step": 0}
-    with np.load(path) as z:
-        return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(z[name]) for name in z.files])
+    leaves, structure = jax.tree.flatten(like)
+    try:
+        with path.open("rb") as stream, np.load(stream) as z:
+            found = [jnp.asarray(z[name]) for name in z.files]
+    except (BadZipFile, ValueError, EOFError, OSError, AttributeError, zlib.error) as error:
+        raise InputError(f"{path}: damaged; delete it to begin anew, from best.safetensors by --start") from error
+    if [leaf.shape for leaf in found] != [jnp.shape(leaf) for leaf in leaves]:
+        raise InputError(f"{path}: a checkpoint of another network")
+    return jax.tree.unflatten(structure, found)
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(program())

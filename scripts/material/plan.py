@@ -1,0 +1,91 @@
+# pyright: reportMissingImports=false
+"""Which songs a pool is made of, in which order, and from which recipe."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from accompany import compose
+from fetch import unpacked
+from guitars import draw_guitar
+from recipe import Recipe, draw_recipe
+from rendering import voice_of
+from songs import Song, load_song, midi_files
+from split import Split, seed_of, side_of_song, side_of_speaker
+from voices import speaker_folders
+
+Draw = Callable[[], tuple[Recipe, Song]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many songs of each kind to render, and how."""
+
+    split: Split
+    seconds: float
+    takes: int
+    composed: int
+    guitars: int
+    seed: int
+
+
+def draws(plan: Plan) -> Iterator[tuple[str, Draw]]:
+    """Yield names and how to draw their recipes: one take of every written song, composed ones, guitars, more takes.
+
+    A recipe depends on its name and the seed alone, so that the numbers may grow later.
+    """
+    speakers = speakers_of(plan.split)
+    songs = written_songs(plan.split)
+
+    def take(number: int) -> Iterator[tuple[str, Draw]]:
+        for k in np.random.default_rng(seed_of(plan.seed, plan.split, number)).permutation(len(songs)):
+            name = f"{songs[k].name}-{number}"
+            yield name, partial(draw_written, plan, name, songs[k], speakers)
+
+    yield from take(0)
+    for number in range(plan.composed):
+        name = f"mma-{number:04d}"
+        yield name, partial(draw_composed, plan, name, speakers)
+    for number in range(plan.guitars):
+        name = f"guitar-{number:04d}"
+        yield name, partial(draw_with_guitar, plan, name, speakers)
+    for number in range(1, plan.takes):
+        yield from take(number)
+
+
+def draw_written(plan: Plan, name: str, song: Song, speakers: list[str]) -> tuple[Recipe, Song]:
+    """Draw the recipe of a song."""
+    return draw_recipe(name, song, plan.split, speakers, plan.seconds, seed_of(plan.seed, name)), song
+
+
+def draw_composed(plan: Plan, name: str, speakers: list[str]) -> tuple[Recipe, Song]:
+    """Draw a song and its recipe."""
+    return draw_written(plan, name, compose(name, seed_of(plan.seed, name, "song")), speakers)
+
+
+def draw_with_guitar(plan: Plan, name: str, speakers: list[str]) -> tuple[Recipe, Song]:
+    """Draw a song, its recipe, and the recorded guitar that is its "other"."""
+    recipe, song = draw_composed(plan, name, speakers)
+    guitar = draw_guitar(plan.seconds, np.random.default_rng(seed_of(plan.seed, name, "guitar")))
+    return replace(recipe, other_bank=str(guitar)), song
+
+
+def written_songs(split: Split) -> list[Song]:
+    """Return the MIDI songs of a split that have all sources, by name."""
+    mine = ((name, data) for name, data in midi_files(unpacked()) if side_of_song(name) == split)
+    return [song for name, data in mine if (song := load_song(name, data))]
+
+
+def speakers_of(split: Split) -> list[str]:
+    """Return the speakers of a split whose recordings can be used; say which are analysed, for it takes seconds."""
+    usable = []
+    for speaker in (s for s in speaker_folders() if side_of_speaker(s) == split):
+        began_s = time.perf_counter()
+        if voice_of(speaker) is not None:
+            usable.append(speaker)
+        if (took_s := time.perf_counter() - began_s) > 1:
+            print(f"     voice {speaker:38s} {took_s:5.1f} s", flush=True)
+    return usable
