@@ -14,16 +14,23 @@ WINDOW_S = 0.5
 """Levels are those of windows of this length …"""
 HOP_S = 0.1
 """… one of which begins every so often."""
-BELOW_DB = 20.0
-"""How far a silent source is below its own loud passages, and below the mixture."""
 LOUD = 95
 """Percentile of a source's levels that counts as loud."""
-SHORTEST_S = 1.0
-"""Silences that are shorter are left out: little is learnt from them, and they are the least sure."""
+BELOW_DB = 22.0
+"""How far a silent source is below its own loud passages, and below the mixture …"""
+SHORTEST_S = 2.0
+"""… and for how long at least: shorter silences are the least sure, and little is learnt from them.
+
+Both were chosen on validation songs (docs/annotations.md): of what is claimed, at least 95 % is to be true."""
 
 
 def draft(
-    est_SxCxT: np.ndarray, mix_CxT: np.ndarray, rate_hz: float, sources: tuple[str, ...], below_db: float = BELOW_DB
+    est_SxCxT: np.ndarray,
+    mix_CxT: np.ndarray,
+    rate_hz: float,
+    sources: tuple[str, ...],
+    below_db: float = BELOW_DB,
+    shortest_s: float = SHORTEST_S,
 ) -> Annotation:
     """Return where estimates stand out as silent, as an annotation that claims nothing else.
 
@@ -33,6 +40,7 @@ def draft(
       rate_hz: sample rate of both.
       sources: names of the estimates.
       below_db: see BELOW_DB.
+      shortest_s: see SHORTEST_S.
 
     Raises:
       InputError: the song is shorter than a window.
@@ -46,7 +54,7 @@ def draft(
         below_K = np.minimum(mix_K, np.percentile(est_K, LOUD)) - below_db
         for first, end in runs(est_K < below_K):
             start_s, end_s = first * hop / rate_hz, ((end - 1) * hop + window) / rate_hz
-            if end_s - start_s >= SHORTEST_S:
+            if end_s - start_s >= shortest_s:
                 intervals.append(Interval(start_s, end_s, source, "silent"))
     return Annotation(disjoint(intervals), sources, "unknown")
 

@@ -1,0 +1,180 @@
+"""Annotations made worse on purpose: what people leave out, place inexactly, or get wrong.
+
+All that an annotation does to an adaptation it does by what it calls silent: what is unknown counts as active in the
+loss. So these are functions from silent intervals to silent intervals. What is random depends on a seed and the song's
+name alone, and on the same draws for every size of a change: a jitter of 0.5 s is one of 0.25 s, doubled.
+"""
+
+import dataclasses
+import random
+from collections.abc import Sequence
+
+from ugosa_jax import annotation
+from ugosa_jax.annotation import Annotation
+from ugosa_jax.interval import Interval, disjoint
+
+WRITTEN_S = 1.0
+"""Rests that a person would write down last at least so long; many of those of stems last hundredths of a second."""
+SEED = 0
+RESOLUTION_HZ = 1000
+"""Annotations are compared with each other in steps of a millisecond."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """A kind of annotation. Its fields are applied in their order.
+
+    Attributes:
+      name: of its folder.
+      words: what it is, for readers.
+      drafted: it is a network's draft, not a changed true one.
+      shortest_s: shorter silent intervals are left out.
+      most: only so many silent intervals of the song are annotated.
+      jitter_s: boundaries are moved by uniform ± this.
+      wrong: share of the annotated silence in which the source plays.
+      margin_s: what is given up as unknown at both ends of a silent interval.
+    """
+
+    name: str
+    words: str
+    drafted: bool = False
+    shortest_s: float = WRITTEN_S
+    most: int | None = None
+    jitter_s: float = 0.0
+    wrong: float = 0.0
+    margin_s: float = 0.0
+
+
+def _with_margin(margin_s: float, jitter_s: float) -> Condition:
+    jitter = f", boundaries off by up to {jitter_s:g} s" if jitter_s else ""
+    name = f"margin-{margin_s:g}" + (f"-jitter-{jitter_s:g}" if jitter_s else "")
+    return Condition(name, f"margins of {margin_s:g} s{jitter}", jitter_s=jitter_s, margin_s=margin_s)
+
+
+CONDITIONS = (
+    Condition("exact", "exact, every rest", shortest_s=0.0),
+    Condition("long", f"exact, rests of {WRITTEN_S:g} s and more"),
+    *(Condition(f"jitter-{s:g}", f"boundaries off by up to {s:g} s", jitter_s=s) for s in (0.1, 0.25, 0.5, 1.0)),
+    Condition("wrong-10", "10 % of the silence is wrong", wrong=0.1),
+    Condition("suggest", "suggested, nobody listened", drafted=True),
+    *(Condition(f"few-{n}", f"{n} of the rests, no more", most=n) for n in (4, 2, 1)),
+    *(
+        _with_margin(m, j)
+        for m, j in ((0.1, 0), (0.25, 0), (0.5, 0), (0.1, 0.25), (0.25, 0.25), (0.25, 0.5), (0.5, 0.5))
+    ),
+)
+"""In the order in which they are run and shown."""
+
+
+def changed(truth: Annotation, duration_s: float, condition: Condition, song: str) -> Annotation:
+    """Return what somebody would have written who is as imprecise as `condition` says.
+
+    Args:
+      truth: the exact annotation.
+      duration_s: how long the song lasts.
+      condition: not a drafted one.
+      song: its name, on which what is random depends.
+    """
+    all_rests = rests_of(truth, duration_s)
+    rests = [rest for rest in all_rests if rest.end_s - rest.start_s >= condition.shortest_s]
+    if condition.most is not None:
+        rests = few(rests, condition.most, song)
+    rests = jittered(rests, duration_s, condition.jitter_s, song)
+    if condition.wrong:
+        rests = [*rests, *false_rests(rests, all_rests, duration_s, condition.wrong, song)]
+    return written(with_margin(rests, duration_s, condition.margin_s), duration_s, truth.sources)
+
+
+def claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
+    """Return how many silent intervals an annotation has, how long they last, and how much of that is wrong.
+
+    Both times in seconds; wrong is what `truth` does not call silent.
+    """
+    n_samples = round(duration_s * RESOLUTION_HZ)
+    silent_SxT, truly_SxT = (~annotation.active_mask(one, n_samples, RESOLUTION_HZ) for one in (said, truth))
+    silent_s, wrong_s = (mask_SxT.sum() / RESOLUTION_HZ for mask_SxT in (silent_SxT, silent_SxT & ~truly_SxT))
+    return len(rests_of(said, duration_s)), silent_s, wrong_s
+
+
+def rests_of(said: Annotation, duration_s: float) -> list[Interval]:
+    """Return the silent intervals of a song, cut at its end."""
+    silent = (i for i in annotation.explicit(said, duration_s).intervals if i.state == "silent")
+    return _proper(silent, duration_s)
+
+
+def few(rests: Sequence[Interval], most: int, song: str) -> list[Interval]:
+    """Return some intervals, drawn at random; one of the two that are drawn is the one that would be drawn alone."""
+    draw = _random("few", song)
+    drawn = sorted(rests, key=lambda _: draw.random())[:most]
+    return sorted(drawn, key=lambda rest: (rest.start_s, rest.source))
+
+
+def jittered(rests: Sequence[Interval], duration_s: float, jitter_s: float, song: str) -> list[Interval]:
+    """Move every boundary by uniform ± `jitter_s`, but for the song's own ends; what ends before it begins is gone."""
+    draw = _random("jitter", song)
+    moved = []
+    for rest in rests:
+        before_s, after_s = (jitter_s * (2 * draw.random() - 1) for _ in range(2))
+        start_s = rest.start_s + before_s if rest.start_s > 0 else 0.0
+        end_s = rest.end_s + after_s if rest.end_s < duration_s else duration_s
+        moved.append(dataclasses.replace(rest, start_s=start_s, end_s=end_s))
+    return _proper(moved, duration_s)
+
+
+def with_margin(rests: Sequence[Interval], duration_s: float, margin_s: float) -> list[Interval]:
+    """Give up what is near a boundary, inside of the silence; the song's own ends are no boundaries."""
+    narrower = (
+        dataclasses.replace(
+            rest,
+            start_s=rest.start_s + margin_s if rest.start_s > 0 else 0.0,
+            end_s=rest.end_s - margin_s if rest.end_s < duration_s else duration_s,
+        )
+        for rest in rests
+    )
+    return _proper(narrower, duration_s)
+
+
+def false_rests(
+    rests: Sequence[Interval], true_rests: Sequence[Interval], duration_s: float, share: float, song: str
+) -> list[Interval]:
+    """Return silence that is claimed where a source plays: `share` of all that is then claimed of this source.
+
+    It is one stretch of the time in which the source plays, at a random place; it goes on after a true rest that lies
+    within it.
+    """
+    draw = _random("wrong", song)
+    found = []
+    for source in dict.fromkeys(rest.source for rest in rests):
+        claimed_s = sum(rest.end_s - rest.start_s for rest in rests if rest.source == source)
+        plays = _gaps([rest for rest in true_rests if rest.source == source], duration_s)
+        plays_s = sum(end - start for start, end in plays)
+        wanted_s = min(plays_s, claimed_s * share / (1 - share))
+        first_s = draw.random() * (plays_s - wanted_s)  # on a clock that stands still while the source rests
+        for start, end in plays:
+            start_s, end_s = start + max(0.0, first_s), min(end, start + first_s + wanted_s)
+            if start_s < end_s:
+                found.append(Interval(start_s, end_s, source, "silent"))
+            first_s -= end - start
+    return found
+
+
+def written(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
+    """Return an annotation of nothing but rests; where there are none, it says that it knows nothing."""
+    nothing = (Interval(0.0, duration_s, sources[0], "unknown"),)
+    return Annotation(disjoint(rests) or nothing, sources, "unknown")
+
+
+def _gaps(rests: Sequence[Interval], duration_s: float) -> list[tuple[float, float]]:
+    edges = [0.0, *(time_s for rest in rests for time_s in (rest.start_s, rest.end_s)), duration_s]
+    return [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
+
+
+def _proper(rests, duration_s: float) -> list[Interval]:
+    """Cut intervals at the song's ends, leave out those that are empty, and join those that overlap."""
+    cut = (dataclasses.replace(r, start_s=max(0.0, r.start_s), end_s=min(r.end_s, duration_s)) for r in rests)
+    return list(disjoint(rest for rest in cut if rest.start_s < rest.end_s))
+
+
+def _random(what: str, song: str) -> random.Random:
+    """Return a generator whose draws are the same with every version of Python."""
+    return random.Random(f"{SEED}/{what}/{song}")

@@ -1,0 +1,175 @@
+"""How exact must an annotation be? The gain of P-L3:M over B0 with annotations that are made worse on purpose.
+
+    python scripts/experiments/robustness.py prepare prepared/test work     # songs with other annotations, as links
+    python scripts/experiments/robustness.py run work                       # a sweep each; goes on where it was
+    python scripts/experiments/robustness.py report work --out docs/annotations
+    python scripts/experiments/robustness.py threshold prepared/valid --out docs/annotations
+
+prepared/test, prepared/valid: as `ugosa-jax prepare` writes them. WORK/songs/CONDITION/SONG holds links to a song's
+sound and its changed annotation (imprecision.py), WORK/stores/CONDITION what a sweep over them found (robustness.toml;
+robustness_b0.toml for what is not adapted). Estimates are scored as they are, not gated, so that scores depend on the
+true stems alone. `threshold` asks how much of the silence that `ugosa-jax annotation suggest` claims is true, for some
+of its thresholds.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import imprecision
+import numpy as np
+import pandas as pd
+import robustness_report
+from imprecision import CONDITIONS
+
+from ugosa_jax import annotation, cli, dataset, device, draft, evaluation, files, grid, published
+from ugosa_jax.annotation import Annotation
+from ugosa_jax.dataset import Track
+from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import ScoredSong
+from ugosa_jax.song import separate_song
+from ugosa_jax.weights import Checkpoint
+
+HERE = Path(__file__).parent
+ADAPTED, UNADAPTED = HERE / "robustness.toml", HERE / "robustness_b0.toml"
+BELOW_DB = (10.0, 12.0, 15.0, 18.0, 20.0, 21.0, 22.0, 23.0, 25.0, 30.0)
+SHORTEST_S = (1.0, 2.0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, first in (("prepare", "prepared"), ("run", "work"), ("report", "work"), ("threshold", "prepared")):
+        command = commands.add_parser(name)
+        command.add_argument(first, type=Path)
+        if name == "prepare":
+            command.add_argument("work", type=Path)
+        if name == "run":
+            command.add_argument(
+                "--shard", default="1/1", help="as of ugosa-jax sweep run: 1/2 and 2/2 for two processes"
+            )
+        if name in ("report", "threshold"):
+            command.add_argument("--out", type=Path, required=True, help="folder for tables and figure")
+    args = parser.parse_args(arguments)
+    try:
+        if args.command == "run":
+            return run(args.work, args.shard)
+        if args.command == "prepare":
+            prepare(args.prepared, args.work)
+        elif args.command == "report":
+            robustness_report.write(args.work, args.out)
+        else:
+            threshold(args.prepared, args.out)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def prepare(prepared: Path, work: Path) -> None:
+    """Write WORK/songs/CONDITION/SONG for every condition and song.
+
+    Raises:
+      InputError: a song has no annotation or cannot be read, or WORK cannot be written.
+    """
+    asked = grid.read(str(ADAPTED))
+    base = published.load(asked.weights)
+    device.keep_compiled_programs()
+    claims = []
+    for track in dataset.tracks(prepared, limit=asked.songs.limit):
+        song = exact(track, base)
+        duration_s, sources = song.mixture.duration_s, base.config.sources
+        for condition in CONDITIONS:
+            if condition.drafted:
+                (said,) = drafts(song, base, [(draft.BELOW_DB, draft.SHORTEST_S)])
+                said = imprecision.written(imprecision.rests_of(said, duration_s), duration_s, sources)
+            else:
+                said = imprecision.changed(song.labels, duration_s, condition, track.name)
+            link(track, said, work / "songs" / condition.name / track.name)
+            claims.append((condition.name, track.name, *imprecision.claims(said, song.labels, duration_s)))
+        print(f"{track.name}: {len(CONDITIONS)} annotations", flush=True)
+    with files.replaced_when_done(work / robustness_report.CLAIMS) as temporary:
+        columns = ["condition", "song", "intervals", "silent_s", "wrong_s"]
+        pd.DataFrame(claims, columns=columns).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def exact(track: Track, base: Checkpoint) -> ScoredSong:
+    """Load a song with its own annotation; one that has none is refused."""
+    if track.annotation is None:
+        raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
+    return evaluation.load(track, base.config.sources)
+
+
+def drafts(song: ScoredSong, base: Checkpoint, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
+    """Yield what `ugosa-jax annotation suggest` would write, for each pair of level and length."""
+    estimates = separate_song(base, song.mixture)
+    est_SxCxT = np.stack([estimates[source] for source in base.config.sources])
+    for pair in thresholds:
+        yield draft.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.config.sources, *pair)
+
+
+def link(track: Track, said: Annotation, folder: Path) -> None:
+    """Write a song's folder: links to its sound, and an annotation of its own."""
+    with files.folder_when_done(folder) as scratch:
+        for path in dataset.inputs(track, said.sources).values():
+            try:
+                os.link(path, scratch / path.name)
+            except OSError:  # another file system, or one without hard links
+                (scratch / path.name).symlink_to(path.resolve())
+        annotation.write(said, scratch / "annotation.csv")
+
+
+def run(work: Path, shard: str) -> int:
+    """Run a sweep a condition, one after the other; return 1 if cells failed, 2 or 130 if it was stopped, else 0.
+
+    The programs that the first one compiles serve them all.
+    """
+    sweeps = [("unadapted", "exact", UNADAPTED), *((one.name, one.name, ADAPTED) for one in CONDITIONS)]
+    failed = 0
+    for store, songs, settings in sweeps:
+        paths = {"--songs": work / "songs" / songs, "--store": work / "stores" / store}
+        options = [str(part) for pair in paths.items() for part in pair]
+        code = cli.main(["sweep", "run", str(settings), *options, "--shard", shard])
+        if code > 1:
+            return code
+        failed |= code
+    return failed
+
+
+def threshold(prepared: Path, out: Path) -> None:
+    """Write which share of the silence that drafts claim is true, and which share of the true silence they find.
+
+    Raises:
+      InputError: a song has no annotation or cannot be read, or a table cannot be written.
+    """
+    base = published.load(grid.read(str(ADAPTED)).weights)
+    sources = base.config.sources
+    device.keep_compiled_programs()
+    pairs = list(itertools.product(SHORTEST_S, BELOW_DB))
+    claimed_PxS, right_PxS = np.zeros((2, len(pairs), len(sources)))
+    true_S = np.zeros(len(sources))
+    tracks = dataset.tracks(prepared)
+    for track in tracks:
+        song = exact(track, base)
+        n_samples, rate_hz = song.mixture.n_samples, song.mixture.rate_hz
+        silent_SxT = ~annotation.active_mask(song.labels, n_samples, rate_hz)
+        true_S += silent_SxT.sum(1) / rate_hz
+        for p, said in enumerate(drafts(song, base, [(below_db, shortest_s) for shortest_s, below_db in pairs])):
+            claimed_SxT = ~annotation.active_mask(said, n_samples, rate_hz)
+            claimed_PxS[p] += claimed_SxT.sum(1) / rate_hz
+            right_PxS[p] += (claimed_SxT & silent_SxT).sum(1) / rate_hz
+        print(f"{track.name}: {len(pairs)} drafts", flush=True)
+    table = pd.DataFrame(pairs, columns=["shortest_s", "below_db"]).assign(claimed_s=claimed_PxS.sum(1))
+    for name, those in {"all": range(len(sources)), **{source: [s] for s, source in enumerate(sources)}}.items():
+        claimed_P, right_P = claimed_PxS[:, those].sum(1), right_PxS[:, those].sum(1)
+        with np.errstate(invalid="ignore"):  # where nothing is claimed, no share of it is true
+            table[f"{name} true"] = right_P / claimed_P
+        table[f"{name} found"] = right_P / true_S[those].sum()
+    robustness_report.write_thresholds(table, len(tracks), out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
