@@ -402,6 +402,31 @@ class Evaluate:
 
 
 @dataclasses.dataclass(frozen=True)
+class Bench:
+    """Measure how fast this device adapts, and how near that is to what its matrix products allow."""
+
+    adapt: OmitArgPrefixes[AdaptConfig] = dataclasses.field(default_factory=lambda: AdaptConfig(epochs=2))
+    lanes: str = "1"
+    """Songs side by side, one row of the table each: 1,2,4,8."""
+    weights: str = "mini"
+    """Name (see `ugosa-jax weights list`) or file of the network."""
+    size: Literal["demucs"] | None = None
+    """The published full-size network with random weights, which need no download, in place of --weights."""
+    seconds: float = 20.0
+    """Length of each song, which is noise."""
+    repeats: int = 3
+    """Runs that are timed; a run has all epochs."""
+    json: Path | None = None
+    """Write device, versions, settings and figures."""
+
+    def run(self) -> int:
+        """Run the command; return its exit code."""
+        from ugosa_jax import bench_command
+
+        return bench_command.run(self)
+
+
+@dataclasses.dataclass(frozen=True)
 class Report:
     """Make tables, figures and tests of significance of sweeps: Markdown, HTML, CSV, LaTeX, SVG."""
 
@@ -449,6 +474,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             | Annotated[Annotation, subcommand("annotation")]
             | Annotated[Evaluate, subcommand("evaluate")]
             | Annotated[Report, subcommand("report")]
+            | Annotated[Bench, subcommand("bench")]
             | Annotated[Demo, subcommand("demo")]
         )
         command = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=_DESCRIPTION)

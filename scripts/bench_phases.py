@@ -1,0 +1,211 @@
+"""Measure each phase of an adaptation by itself, against this device's rate of matrix products.
+
+    python scripts/bench_phases.py --size demucs mini --repeats 3
+
+Weights are random and the song is noise, which cost what real ones cost. Every phase is a program of its own that runs
+over and over inside one call (`bench.median_s`); times are medians. A second table takes a block apart.
+"""
+
+import argparse
+import functools
+import statistics
+import sys
+import time as clock
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import block_pieces
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from ugosa_jax import bench, bench_command, files, flops, lane, loss, model, published, separate, strategy
+from ugosa_jax.bench import MatmulRates
+from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax.model import Params
+from ugosa_jax.ranger import ranger
+
+OUT = Path(__file__).parents[1] / "docs" / "performance" / "phases.md"
+N_SEGMENTS = 4
+
+
+class Phase(NamedTuple):
+    """What was timed, its operations and its seconds."""
+
+    name: str
+    operations: int
+    seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", nargs="+", default=["demucs", "mini"], choices=["demucs", "mini"])
+    parser.add_argument("--strategy", default="P-L3:M", help="one that tunes a repeat")
+    parser.add_argument("--segment-s", type=float, default=4.0)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    lines = []
+    for line in report(args):
+        print(line, flush=True)
+        lines.append(line)
+    with files.replaced_when_done(args.out) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def report(args: argparse.Namespace) -> Iterator[str]:
+    """Measure, and yield the report line by line."""
+    yield "# Phases of an adaptation\n"
+    yield f"`python scripts/bench_phases.py {' '.join(sys.argv[1:])}`, on {bench_command.describe_device()}.\n"
+    yield f"{args.strategy}, one segment of {args.segment_s:g} s, median of {args.repeats}. Operations are those of the"
+    yield "matrix products alone (`ugosa_jax/flops.py`); the share is of the rate of the same products by themselves."
+    for size in args.size:
+        config = published.load("mini").config if size == "mini" else ModelConfig()
+        n_samples = round(args.segment_s * config.sample_rate_hz)
+        rates = bench.matmul_rates(config, n_samples, repeats=args.repeats)
+        yield f"\n## {size}: N {config.N}, L {config.L}, B {config.B}, H {config.H}, X {config.X}, R {config.R}\n"
+        expand, project, gradient = (rate / 1e9 for rate in (rates.expand, rates.project, rates.weights))
+        yield f"Products in GFLOP/s: [K, B] @ [B, H] {expand:.0f}, [K, H] @ [H, B] {project:.0f}, [B, K] @ [K, H]"
+        yield f"{gradient:.0f}, one after the other {rates.together / 1e9:.0f}.\n"
+        params = model.init(config)
+        yield from phase_table(args, config, params, n_samples, rates)
+        yield ""
+        yield from block_pieces.table(config, params, n_samples, args.repeats)
+
+
+def phase_table(
+    args: argparse.Namespace, config: ModelConfig, params: Params, n_samples: int, rates: MatmulRates
+) -> Iterator[str]:
+    """Yield the table of phases."""
+    yield "| phase | GFLOP | s | GFLOP/s | share |"
+    yield "|---|---|---|---|---|"
+    together = 0.0
+    for phase in phases(config, params, args.strategy, n_samples, args.repeats):
+        if phase.name in PARTS_OF_A_STEP:
+            together += phase.seconds
+        yield phase_row(phase, rates)
+    settings = AdaptConfig(args.strategy, epochs=1, segment_s=args.segment_s, features="float32")
+    row = bench.measure(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
+    yield phase_row(Phase("a step as it runs", row.flops_a_step, 1 / row.steps_per_second), rates)
+    yield f"\nThe parts of a step, each alone, take {together:.3g} s together. The step as it runs is of an epoch of"
+    yield f"{N_SEGMENTS} segments."
+
+
+def phase_row(phase: Phase, rates: MatmulRates) -> str:
+    """Return a row of the table of phases."""
+    rate = phase.operations / phase.seconds
+    shares = f"{rate / 1e9:.0f} | {rate / rates.together:.0%}" if phase.operations else "– | –"
+    return f"| {phase.name} | {phase.operations / 1e9:.2f} | {phase.seconds:.3g} | {shares} |"
+
+
+FORWARD, BACKWARD = "suffix forward", "suffix backward"
+DECODER, OPTIMIZER = "encoder again, decoder and loss, with gradient", "optimizer"
+PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
+
+
+def phases(config: ModelConfig, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
+    """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
+    plan = strategy.parse(name, config)
+    since = plan.since(config)
+    tuned, frozen = strategy.split(params, strategy.labels(plan, params))
+    counts, passes = flops.stages(config, n_samples), flops.suffix(config, plan, n_samples)
+    random = np.random.default_rng(0)
+    mix_CxT = jnp.asarray(random.standard_normal((config.C, n_samples), np.float32))
+    active_SxT = jnp.asarray(random.random((config.S, n_samples)) > 0.3)
+    time = functools.partial(bench.median_s, repeats=repeats)
+
+    yield Phase("encoder", counts["encoder"], time(functools.partial(encoded, config), params, mix_CxT))
+    ahead = functools.partial(hidden, config, since)
+    prefix_s = time(ahead, params, mix_CxT)
+    yield Phase(f"prefix, up to {since}", flops.prefix(config, since, n_samples), prefix_s)
+
+    hidden_KxB = jax.jit(ahead)(params, mix_CxT)
+    forward_s = time(functools.partial(scores, config, since), tuned, frozen, hidden_KxB)
+    score = jax.jit(functools.partial(scores, config, since))(tuned, frozen, hidden_KxB)
+    both_s = time(functools.partial(scores_and_gradient, config, since), tuned, frozen, hidden_KxB, score)
+    body = [stage for stage in passes.forward if stage not in ENDS]
+    yield Phase(FORWARD, sum(passes.forward[stage] for stage in body), forward_s)
+    # What the gradient adds: the backward pass, and writing down what it needs on the way forward.
+    yield Phase(BACKWARD, sum(passes.backward[stage] for stage in body), max(both_s - forward_s, 1e-9))
+    ends = functools.partial(value_and_gradient, config, "decoder" in plan.tuned)
+    ends_s = time(ends, params, score, mix_CxT, active_SxT)
+    yield Phase(DECODER, sum(passes.forward[stage] + passes.backward[stage] for stage in ENDS), ends_s)
+    state = lane.start(lane.Program(config, since, "float32", True), tuned)
+    yield Phase(OPTIMIZER, 0, time(update, state, tuned))
+    yield separation(config, params, repeats)
+
+
+ENDS = ("encoder", "decoder")
+
+
+def encoded(config: ModelConfig, params: Params, mix_CxT: jax.Array) -> jax.Array:
+    """Return w_KxN."""
+    return model.bind(config, params).encoder(mix_CxT)
+
+
+def hidden(config: ModelConfig, since: str, params: Params, mix_CxT: jax.Array) -> jax.Array:
+    """Return hidden_KxB, what the frozen stages give."""
+    return model.bind(config, params).prefix(mix_CxT, since)
+
+
+def scores(config: ModelConfig, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
+    """Return what the mask's product gives, from the output of the frozen stages."""
+    net, stages = model.bind(config, strategy.merge(tuned, frozen)), model.repeats(config)
+    for stage in stages[(*stages, "mask").index(since) :]:
+        hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])
+    return net.mask(hidden_KxB)
+
+
+def scores_and_gradient(
+    config: ModelConfig, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array, toward: jax.Array
+) -> tuple[jax.Array, Params]:
+    """Return the same, and the gradient of its product with `toward`."""
+    score, pull = jax.vjp(lambda tuned: scores(config, since, tuned, frozen, hidden_KxB), tuned)
+    return score, pull(toward)[0]
+
+
+def value_and_gradient(
+    config: ModelConfig, is_tuned: bool, params: Params, score: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array
+) -> Any:
+    """Return eq. (1) and its gradient by the mask's product, and by the decoder if that is tuned."""
+
+    def value(score: jax.Array, decoder: Params) -> jax.Array:
+        net = model.bind(config, params | {"decoder": decoder})
+        score_KxSxN = score.reshape(-1, config.S, config.N)
+        mask_KxSxN = jax.nn.softmax(score_KxSxN, 1) if config.mask == "softmax" else jax.nn.relu(score_KxSxN)
+        est_SxCxT = net.decoder(mask_KxSxN * net.encoder(mix_CxT)[:, None], mix_CxT.shape[1])
+        return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
+
+    return jax.value_and_grad(value, (0, 1) if is_tuned else 0)(score, params["decoder"])
+
+
+def update(state: lane.State, gradient: Params) -> lane.State:
+    """Take a step with a gradient, and see whether all is finite, as `lane.adapt_epoch` does."""
+    updates, optimizer_state = ranger(1e-5).update(gradient, state.optimizer, state.tuned)  # pyright: ignore[reportArgumentType]
+    tuned = optax.apply_updates(state.tuned, updates)
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((gradient, tuned))]
+    alive = functools.reduce(jnp.logical_and, finite, state.alive)
+    stepped = lane.State(tuned, state.tuned.fast, optimizer_state, state.steps + 1, alive)  # pyright: ignore[reportArgumentType]
+    return jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)
+
+
+def separation(config: ModelConfig, params: Params, repeats: int) -> Phase:
+    """Time the separation of one chunk."""
+    settings = SeparateConfig(overlap=0.0)
+    random, n_samples = np.random.default_rng(0), round(settings.chunk_s * config.sample_rate_hz)
+    song_CxT = random.standard_normal((config.C, n_samples), np.float32)
+    times_s = []
+    for _ in range(1 + repeats):
+        started = clock.perf_counter()
+        separate.separate(config, params, song_CxT, settings)
+        times_s.append(clock.perf_counter() - started)
+    operations = flops.separation(config, settings, n_samples)
+    return Phase(
+        f"separation of {settings.chunk_s:g} s", operations, statistics.median(times_s[1:])
+    )  # the first compiles
+
+
+if __name__ == "__main__":
+    main()
