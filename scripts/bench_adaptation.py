@@ -1,0 +1,197 @@
+"""Measure this package at the same things, on the same numbers, as scripts/bench_pytorch.py measures PyTorch.
+
+    echo '{"do": "forward", "segment_samples": 176400, "lam": 1.0}' | python scripts/bench_adaptation.py case.npz
+
+A case is a network, a song and an input for a repeat, in one .npz file: the tensors of the network by torch name
+(`state/…`), the arguments of the torch class as JSON (`arguments`), mix_CxT, active_SxT and hidden_KxB.
+scripts/bench_peer.py writes cases and requests, one JSON object a line; each is answered with one line.
+"""
+
+import dataclasses
+import functools
+import importlib.metadata
+import json
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ugosa_jax import adapt, bench, demucs, device, flops, loss, model, published, segments, separate, strategy
+from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax.model import Params
+
+STATE = "state/"
+MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
+"""Environment variables that change how fast we are; they are part of what is recorded."""
+
+
+class Case(NamedTuple):
+    """A network, a standardised song with its activations, and an input for a repeat."""
+
+    config: ModelConfig
+    params: Params
+    mix_CxT: np.ndarray
+    active_SxT: np.ndarray
+    hidden_KxB: np.ndarray
+
+
+def write_case(case: Case, path: Path) -> None:
+    """Write a case for both programs to read."""
+    c = case.config
+    arguments = {letter: getattr(c, letter) for letter in "NLBHPXR"}
+    arguments |= {"sources": c.sources, "audio_channels": c.C, "norm_type": c.norm}
+    arguments |= {"causal": c.causal, "mask_nonlinear": c.mask, "samplerate": c.sample_rate_hz}
+    state = {STATE + name: tensor for name, tensor in demucs.to_torch(case.params, c).items()}
+    song = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT, "hidden_KxB": case.hidden_KxB}
+    np.savez(path, arguments=json.dumps(arguments), **song, **state)  # pyright: ignore[reportArgumentType]
+
+
+def read_case(path: Path) -> Case:
+    """Read what `write_case` wrote."""
+    stored = dict(np.load(path))
+    state = {name.removeprefix(STATE): tensor for name, tensor in stored.items() if name.startswith(STATE)}
+    config = demucs.model_config(state, json.loads(str(stored["arguments"])))
+    song = (stored["mix_CxT"], stored["active_SxT"], stored["hidden_KxB"])
+    return Case(config, demucs.from_torch(state, config), *song)
+
+
+def noise_case(name: str, seconds: float, segment_samples: int) -> Case:
+    """Return a case with a song of noise whose sources sound in random tenths of a second; it costs what music does.
+
+    Args:
+      name: of the weights; "demucs" for random weights of the full-size network.
+      seconds: length of the song.
+      segment_samples: length of what `hidden_KxB` belongs to.
+    """
+    checkpoint = None if name == "demucs" else published.load(name)
+    config = checkpoint.config if checkpoint else ModelConfig()
+    params = checkpoint.params if checkpoint else model.init(config)
+    random = np.random.default_rng(0)
+    n_samples = round(seconds * config.sample_rate_hz)
+    mix_CxT, _ = segments.standardise(random.standard_normal((config.C, n_samples), np.float32))
+    tenth = config.sample_rate_hz // 10
+    active_SxT = np.repeat(random.random((config.S, math.ceil(n_samples / tenth))) > 0.25, tenth, 1)[:, :n_samples]
+    hidden_KxB = random.standard_normal((model.frames_in(segment_samples, config), config.B), np.float32)
+    return Case(config, params, mix_CxT, active_SxT, hidden_KxB)
+
+
+def main() -> None:
+    device.keep_compiled_programs()
+    case = read_case(Path(sys.argv[1]))
+    works = {"about": about, "forward": forward, "blocks": blocks, "step": step, "limit": limit, "song": song}
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(works[request["do"]](case, request)), flush=True)
+
+
+def about(case: Case, request: dict) -> dict:
+    """Return device, versions and settings."""
+    versions = {name: importlib.metadata.version(name) for name in ("ugosa_jax", "jax", "flax", "optax", "numpy")}
+    return {
+        "device": device.describe(),
+        **versions,
+        **{name: os.environ[name] for name in MATTERS if name in os.environ},
+    }
+
+
+def forward(case: Case, request: dict) -> dict:
+    """Time the network on the first segment."""
+    T = request["segment_samples"]
+    params, mix_CxT, active_SxT = jax.device_put((case.params, case.mix_CxT[:, :T], case.active_SxT[:, :T]))
+    started = time.perf_counter()
+    est_SxCxT = jax.block_until_ready(run_network(case.config, params, mix_CxT))
+    seconds = time.perf_counter() - started
+    terms = loss.loss_terms(est_SxCxT, mix_CxT, active_SxT)
+    return {"seconds": seconds, "losses": [float(x) for x in (loss.total(terms, request["lam"]), *terms)]}
+
+
+def blocks(case: Case, request: dict) -> dict:
+    """Time forward and backward of the first four blocks; the loss is the mean of what they give, made positive."""
+    config = dataclasses.replace(case.config, X=4, R=1)
+    four = {f"block{x}": case.params["repeat1"][f"block{x}"] for x in range(1, 5)}
+    rest = {stage: case.params[stage] for stage in ("encoder", "norm", "bottleneck", "mask", "decoder")}
+    four, rest, hidden_KxB = jax.device_put((four, rest, case.hidden_KxB))
+    started = time.perf_counter()
+    value, _ = jax.block_until_ready(differentiate_blocks(config, rest, four, hidden_KxB))
+    return {"seconds": time.perf_counter() - started, "losses": [float(value)]}
+
+
+def step(case: Case, request: dict) -> dict:
+    """Time adaptation on the first `segments` segments: seconds a step, the frozen stages and compiling apart.
+
+    The song keeps its number of segments, and so its memory, however few of them steps are taken on.
+    """
+    settings = adapt_settings(case, request)
+    whole = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
+    few = dataclasses.replace(whole, n=min(whole.n, request["segments"]))
+    peak_bytes_E = []
+    result = adapt.adapt(case.config, case.params, few, settings, lambda *_: peak_bytes_E.append(device.peak_bytes()))
+    return {
+        "seconds": result.timing.steps_s / (few.n * settings.epochs),
+        "losses": result.losses_ExIx3[0, 0].tolist(),
+        "n_tuned": strategy.n_parameters(result.tuned),
+        "prefix_s": result.timing.prefix_s / few.n,
+        "compile_s": result.timing.compile_s,
+        "peak_bytes_E": peak_bytes_E,
+    }
+
+
+def limit(case: Case, request: dict) -> dict:
+    """Return the operations of a step, and measure how many a second the matrix products of a block reach."""
+    plan = strategy.parse(request["strategy"], case.config)
+    rates = bench.matmul_rates(case.config, request["segment_samples"])
+    return {
+        "flops": flops.suffix(case.config, plan, request["segment_samples"]).total,
+        "matmul_flops_per_s": rates.together,
+    }
+
+
+def song(case: Case, request: dict) -> dict:
+    """Adapt to the whole song and separate it."""
+    settings = adapt_settings(case, request)
+    cut = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
+    result = adapt.adapt(case.config, case.params, cut, settings)
+    adapted = strategy.merge(result.tuned, case.params)
+    with device.Stopwatch() as watch:
+        separate.separate(case.config, adapted, case.mix_CxT, SeparateConfig())
+    return {
+        "compile_s": result.timing.compile_s + watch.compile_s,
+        "prefix_s": result.timing.prefix_s,
+        "steps_s": result.timing.steps_s,
+        "separate_s": watch.run_s,
+        "n_segments": cut.n,
+        "peak_bytes": device.peak_bytes(),
+    }
+
+
+def adapt_settings(case: Case, request: dict) -> AdaptConfig:
+    """Return the settings that a request asks for."""
+    segment_s = request["segment_samples"] / case.config.sample_rate_hz
+    return AdaptConfig(request["strategy"], lam=request["lam"], epochs=request["epochs"], segment_s=segment_s)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def run_network(config: ModelConfig, params: Params, mix_CxT: jax.Array) -> jax.Array:
+    """Return est_SxCxT."""
+    return model.bind(config, params)(mix_CxT)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def differentiate_blocks(config: ModelConfig, rest: Params, blocks: Params, hidden_KxB: jax.Array):
+    """Return the mean of |repeat1|, and its gradient with respect to weights and input."""
+
+    def objective(blocks, hidden_KxB):
+        net = model.bind(config, {**rest, "repeat1": blocks})
+        return jnp.abs(net.repeat1(hidden_KxB, hidden_KxB.shape[0])).mean()  # pyright: ignore[reportAttributeAccessIssue]
+
+    return jax.value_and_grad(objective, (0, 1))(blocks, hidden_KxB)
+
+
+if __name__ == "__main__":
+    main()

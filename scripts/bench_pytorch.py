@@ -1,0 +1,111 @@
+"""Measure the ConvTasNet of the PyTorch package demucs 2.0.3 at what the paper's code does with it.
+
+It runs in an environment of its own, which the project never depends on:
+
+    python3 -m venv ~/torch-env
+    ~/torch-env/bin/pip install torch          # a build for the CPU is enough
+    ~/torch-env/bin/pip install --no-deps demucs==2.0.3
+    ~/torch-env/bin/pip install --no-deps diffq julius
+    ~/torch-env/bin/pip install tqdm numpy
+
+scripts/bench_peer.py starts it with a case (see scripts/bench_adaptation.py) and writes one request a line to it, a
+JSON object; each is answered with one line. A step is: forward through the whole network, eq. (1), backward through
+the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it centralises gradients
+and adds Lookahead to RAdam.
+"""
+
+# pyright: reportMissingImports=false
+
+import json
+import os
+import sys
+import time
+
+import demucs
+import numpy as np
+import torch
+from demucs.tasnet import ConvTasNet
+
+LEARNING_RATE, BETAS, EPS = 1e-5, (0.95, 0.999), 1e-5  # Ranger's
+STATE = "state/"
+
+
+def main() -> None:
+    torch.set_num_threads(os.cpu_count() or 1)
+    case = np.load(sys.argv[1])
+    works = {"about": about, "forward": forward, "blocks": blocks, "step": step}
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(works[request["do"]](case, request)), flush=True)
+
+
+def about(case, request) -> dict:
+    """Return versions and threads, and how threads wait if the environment says it."""
+    found = {"torch": torch.__version__, "demucs": demucs.__version__, "threads": torch.get_num_threads()}
+    return found | {name: os.environ[name] for name in ("OMP_WAIT_POLICY",) if name in os.environ}
+
+
+def forward(case, request) -> dict:
+    """Time the network on the first segment."""
+    model, mix_CxT, active_SxT = network(case), *segment(case, request)
+    with torch.no_grad():
+        started = time.perf_counter()
+        est_SxCxT = model(mix_CxT[None])[0]
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "losses": numbers(losses(est_SxCxT, mix_CxT, active_SxT, request["lam"]))}
+
+
+def blocks(case, request) -> dict:
+    """Time forward and backward of the first four blocks; the loss is the mean of what they give, made positive."""
+    four = network(case).separator.network[2][0][:4]
+    hidden_1xBxK = torch.from_numpy(case["hidden_KxB"].T.copy())[None].requires_grad_()
+    started = time.perf_counter()
+    loss = four(hidden_1xBxK).abs().mean()
+    loss.backward()
+    return {"seconds": time.perf_counter() - started, "losses": numbers([loss])}
+
+
+def step(case, request) -> dict:
+    """Time one step of adaptation on the first segment; `tuned` of the request names the tensors that are tuned."""
+    model, mix_CxT, active_SxT = network(case), *segment(case, request)
+    for name, tensor in model.named_parameters():
+        tensor.requires_grad_(name in request["tuned"])
+    tuned = [tensor for tensor in model.parameters() if tensor.requires_grad]
+    optimizer = torch.optim.RAdam(tuned, lr=LEARNING_RATE, betas=BETAS, eps=EPS)
+    started = time.perf_counter()
+    optimizer.zero_grad()
+    terms = losses(model(mix_CxT[None])[0], mix_CxT, active_SxT, request["lam"])
+    terms[0].backward()
+    optimizer.step()
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "losses": numbers(terms), "n_tuned": sum(tensor.numel() for tensor in tuned)}
+
+
+def network(case) -> ConvTasNet:
+    """Return a network with the case's weights; what the request before did to them is gone."""
+    model = ConvTasNet(**json.loads(str(case["arguments"])))
+    state = {name.removeprefix(STATE): torch.from_numpy(case[name]) for name in case.files if name.startswith(STATE)}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def segment(case, request) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mix_CxT and active_SxT of the first segment."""
+    n_samples = request["segment_samples"]
+    return tuple(torch.from_numpy(case[name][:, :n_samples].astype(np.float32)) for name in ("mix_CxT", "active_SxT"))  # pyright: ignore[reportReturnType]
+
+
+def losses(est_SxCxT: torch.Tensor, mix_CxT: torch.Tensor, active_SxT: torch.Tensor, lam: float) -> list[torch.Tensor]:
+    """Return total, reconstruction and activation loss: eq. (1), averaged over samples and channels."""
+    h_Sx1xT = active_SxT[:, None]
+    reconstruction = ((h_Sx1xT * est_SxCxT).sum(0) - mix_CxT).abs().mean()
+    activation = ((1 - h_Sx1xT) * est_SxCxT).abs().sum(0).mean()
+    return [reconstruction + lam * activation, reconstruction, activation]
+
+
+def numbers(tensors: list[torch.Tensor]) -> list[float]:
+    return [tensor.item() for tensor in tensors]
+
+
+if __name__ == "__main__":
+    main()
