@@ -21,7 +21,7 @@ import pytest
 import soundfile
 from networks import DUO
 
-from ugosa_jax import cli, evaluation, grid, memory, model, published, song, store, sweep, weights
+from ugosa_jax import batch, cli, evaluation, grid, memory, model, published, song, store, sweep, weights
 from ugosa_jax.cell import cell as cell_of
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
@@ -380,7 +380,7 @@ def test_a_write_that_fails_ends_the_sweep_with_an_error(written, network, songs
 def test_as_many_lanes_as_fit_run_on_an_accelerator(whole, written, network, songs, tmp_path, monkeypatch):
     """Two lanes fit: songs of one length run together, and so do the values of λ of one song."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    monkeypatch.setattr(sweep, "lanes_that_fit", lambda *_: 2)
+    monkeypatch.setattr(batch, "lanes_that_fit", lambda *_: 2)
     assert run(written, network, songs, tmp_path / "store") == 0
     found = comparable(tmp_path / "store")
     assert found.keys() == comparable(whole).keys()
@@ -496,11 +496,11 @@ def test_what_is_made_ahead_comes_in_order_and_errors_come_through():
         yield from (1, 2)
         raise InputError("there is no third")
 
-    coming = sweep.ahead(items())
+    coming = batch.ahead(items())
     assert [next(coming), next(coming)] == [1, 2]
     with pytest.raises(InputError, match="no third"):
         next(coming)
-    assert list(sweep.ahead(iter([]))) == []
+    assert list(batch.ahead(iter([]))) == []
 
 
 def test_lanes_that_fit_by_hand(songs, network):
@@ -511,14 +511,14 @@ def test_lanes_that_fit_by_hand(songs, network):
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
-    lane = sweep.Lane(its, one, song.cut_song(base.config, one.mixture, one.labels, settings))
+    lane = batch.Lane(its, one, song.cut_song(base.config, one.mixture, one.labels, settings))
     program = memory.plan(base.config, lane.cut.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32"))
     shape = (1, *lane.cut.mix_GxVxCxT.shape)
     kept = sum(memory.estimate(program, shape))
     recomputed = sum(memory.estimate(program._replace(features="recompute"), shape))
     assert recomputed < kept
-    expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: sweep.MOST_LANES}
-    found = {free: sweep.lanes_that_fit(wanted, lane, free) for free in expected}
+    expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MOST_LANES}
+    found = {free: batch.lanes_that_fit(wanted.base.config, lane, free) for free in expected}
     assert found == {free: n * jax.local_device_count() for free, n in expected.items()}
 
 

@@ -125,14 +125,14 @@ class Depthwise(nnx.Module):
         which the shift is felt only by taps that do not lie on the padding.
         """
         K = x_KxH.shape[0]
-        read_KxP = jnp.arange(K)[:, None] + jnp.array(self.offsets)
-        is_frame_KxP = ((read_KxP >= 0) & (read_KxP < n_frames)).astype(x_KxH.dtype)
+        frame_Kx1 = jnp.arange(K)[:, None]
         before, after = max(0, -self.offsets[0]), max(0, self.offsets[-1])
         padded = jnp.pad(x_KxH, ((before, after), (0, 0)))
-        # One small matmul for the shifts of all taps; the highest precision, since on a GPU or TPU it would round them.
-        out_KxH = jnp.matmul(is_frame_KxP, self.kernel[...] * shift_H, precision="highest")
+        out_KxH = jnp.zeros_like(x_KxH)
         for offset, taps_H in zip(self.offsets, self.kernel[...], strict=True):
-            out_KxH += jax.lax.slice_in_dim(padded, before + offset, before + offset + K) * (taps_H * scale_H)
+            read_KxH = jax.lax.slice_in_dim(padded, before + offset, before + offset + K)
+            is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
+            out_KxH += read_KxH * (taps_H * scale_H) + jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
         return out_KxH
 
 

@@ -1,13 +1,13 @@
 """Whole songs through the network in bounded memory: chunks, cross-fades, shifts, gating.
 
-`n_frames` of the network lets one compiled program serve every chunk, also the short ones at a song's end.
+One compiled program serves all whole chunks. `n_frames` of the network lets another one serve the shorter ones at a song's
+end, whatever their lengths; it takes a third longer, so whole chunks do without.
 """
 
 import functools
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ugosa_jax import model
@@ -85,7 +85,7 @@ def separate_once(
         here = slice(start, min(start + chunk_samples, n_samples))
         n = here.stop - here.start
         padded = np.pad(mix_CxT[:, here], ((0, 0), (0, chunk_samples - n)))
-        est = np.asarray(_run(config, params, padded, model.frames_in(n, config)))
+        est = np.asarray(_run(config, params, padded, model.frames_in(n, config) if n < chunk_samples else None))
         est_SxCxT[..., here] += weights_T[:n] * est[..., :n]
         summed_T[here] += weights_T[:n]
         if on_chunk:
@@ -124,5 +124,5 @@ def _report(on_chunk: OnChunk, before: int, total: int, i: int) -> None:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def _run(config: ModelConfig, params: Params, mix_CxT: jax.Array, n_frames: jax.Array) -> jax.Array:
-    return model.bind(config, params)(mix_CxT, jnp.asarray(n_frames))
+def _run(config: ModelConfig, params: Params, mix_CxT: jax.Array, n_frames: jax.Array | None) -> jax.Array:
+    return model.bind(config, params)(mix_CxT, n_frames)

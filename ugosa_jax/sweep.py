@@ -4,35 +4,29 @@ The main thread adapts. A second one separates, scores and writes what the first
 the songs of the next batch.
 """
 
-import collections
 import concurrent.futures
 import contextlib
 import dataclasses
-import functools
-import itertools
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
 
-from ugosa_jax import adapt, audio, dataset, device, evaluation, files, memory, record, song, store, strategy, weights
+from ugosa_jax import adapt, audio, batch, dataset, device, evaluation, files, record, song, store, strategy, weights
 from ugosa_jax.adapt import AdaptationResult
-from ugosa_jax.cell import Cell, cell, compiled_alike
-from ugosa_jax.config import AdaptConfig, SongsConfig
+from ugosa_jax.batch import Lane
+from ugosa_jax.cell import Cell, cell
+from ugosa_jax.config import SongsConfig
 from ugosa_jax.dataset import Track
 from ugosa_jax.errors import InputError
-from ugosa_jax.evaluation import ScoredSong
 from ugosa_jax.grid import Grid
-from ugosa_jax.segments import Segments
 from ugosa_jax.weights import Checkpoint
 
 PENDING = 1
 """Batches that are adapted and wait to be scored, at most: a process that is killed loses them."""
-MOST_LANES = 64
-Item = TypeVar("Item")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,16 +51,6 @@ class Sweep:
     lanes: int | None = None
     keep_deltas: bool = False
     keep_stems: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Lane:
-    """A cell, with its song loaded and cut."""
-
-    cell: Cell
-    song: ScoredSong
-    cut: Segments | None
-    """None for B0, which looks at no segments."""
 
 
 def tracks(songs: SongsConfig) -> dict[str, Track]:
@@ -147,87 +131,17 @@ def run(sweep: Sweep, cells: Sequence[Cell], on_cell: Callable[[Cell, dict[str, 
         def fail_later(failed: Cell, error: Exception) -> None:
             pending.append(host.submit(fail, failed, error))
 
-        with contextlib.closing(ahead(batches(sweep, cells, claim, fail_later))) as coming:
+        def take(one: Cell) -> bool:  # unless another process was faster, or works on it
+            return not (store.has(sweep.folder, one) and has_kept(sweep, one)) and claim(one)
+
+        packed = batch.batches(sweep.base, sweep.tracks, cells, sweep.lanes, take, fail_later)
+        with contextlib.closing(batch.ahead(packed)) as coming:
             for lanes in coming:
                 pending.append(host.submit(finish, adapted(sweep, lanes, fail_later)))
                 while len(pending) > PENDING or (pending and pending[0].done()):
                     pending.pop(0).result()
         for future in pending:
             future.result()
-
-
-def ahead(items: Iterator[Item]) -> Generator[Item]:
-    """Yield what an iterator yields; a thread makes the next item while one is in use."""
-    with concurrent.futures.ThreadPoolExecutor(1) as maker:
-        coming = maker.submit(next, items, None)
-        while (item := coming.result()) is not None:
-            coming = maker.submit(next, items, None)
-            yield item
-
-
-def batches(
-    sweep: Sweep, cells: Sequence[Cell], claim: Callable[[Cell], bool], fail: Callable[[Cell, Exception], None]
-) -> Iterator[list[Lane]]:
-    """Load songs and pack cells into batches that run as one compiled program.
-
-    Cells that differ in λ or learning rate alone share their song, and so what the frozen stages make of it. Else lanes
-    have songs of their own.
-
-    Args:
-      sweep: what to work on.
-      cells: those that are to be run; those that another process has done by now, or works on, are left out.
-      claim: tells whether a cell may be run.
-      fail: called with a cell whose song cannot be used.
-    """
-    n_lanes = sweep.lanes or (1 if jax.default_backend() == "cpu" else None)
-    free_bytes = device.free_bytes()  # before the first batch fills the memory
-    n_alike = collections.Counter((one.song, compiled_alike(one.adapt)) for one in cells)
-    room: dict[Any, int] = {}
-
-    @functools.lru_cache(maxsize=max(2, n_lanes or 8))
-    def load(name: str) -> ScoredSong:
-        return evaluation.load(sweep.tracks[name], sweep.base.config.sources)
-
-    @functools.lru_cache(maxsize=max(2, n_lanes or 8))
-    def cut(name: str, settings: AdaptConfig) -> Segments | None:
-        if settings.strategy == "B0":
-            return None
-        one = load(name)
-        return song.cut_song(sweep.base.config, one.mixture, one.labels, settings)
-
-    if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
-        cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))
-    for alike, same in itertools.groupby(cells, key=lambda one: compiled_alike(one.adapt)):
-        waiting: dict[Any, list[Lane]] = {}
-        for one in same:
-            if (store.has(sweep.folder, one) and has_kept(sweep, one)) or not claim(one):
-                continue
-            try:
-                lane = Lane(one, load(one.song), cut(one.song, alike))
-            except (InputError, MemoryError) as error:
-                fail(one, error)
-                continue
-            shape = lane.cut and lane.cut.mix_GxVxCxT.shape
-            batch = waiting.setdefault((shape, one.song if n_alike[one.song, alike] > 1 else None), [])
-            batch.append(lane)
-            if (alike, shape) not in room:
-                room[alike, shape] = n_lanes or lanes_that_fit(sweep, lane, free_bytes)
-            if len(batch) >= room[alike, shape]:
-                yield batch.copy()
-                batch.clear()
-        yield from filter(None, waiting.values())
-
-
-def lanes_that_fit(sweep: Sweep, lane: Lane, free_bytes: int) -> int:
-    """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
-    if lane.cut is None:
-        return 1
-    shape, settings = lane.cut.mix_GxVxCxT.shape, lane.cell.adapt
-    n_lanes = 0
-    for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
-        program = memory.plan(sweep.base.config, shape, dataclasses.replace(settings, features=features))
-        n_lanes = n_lanes or int(0.75 * free_bytes // sum(memory.estimate(program, (1, *shape))))
-    return min(MOST_LANES, max(1, n_lanes)) * len(jax.local_devices())
 
 
 def adapted(

@@ -192,7 +192,7 @@ def figure(gains: pd.DataFrame, overall: pd.DataFrame, shown: Sequence[Condition
     """Draw the SDR gain with every kind of annotation: mean over the sources with its interval, then by source."""
     height = np.arange(len(shown))[::-1]
     sources = list(dict.fromkeys(gains.source))
-    with figures._context():
+    with figures.context():
         drawn = Figure(figsize=(figures.WIDTH_IN, 0.9 + 0.2 * len(shown)), layout="constrained")
         left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
         for y, condition in zip(height, shown, strict=True):

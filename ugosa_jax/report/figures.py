@@ -58,7 +58,7 @@ _STYLE = {
 }
 
 
-def _context():
+def context():
     """Set the style for a while, whatever the user's own is."""
     return matplotlib.style.context(_STYLE, after_reset=True)
 
@@ -75,7 +75,7 @@ def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
     names = scores.strategies(rows[rows.metric == metric])
     stages = list(dict.fromkeys(name[2:] for name in names if name != "B0"))
     n_columns = 2 if len(stages) <= 6 else 1
-    with _context():
+    with context():
         axes = _panels(scores.sources(rows), n_columns, height_in=2.1)
         for source, axis in axes.items():
             for loss, side in (("P", -0.5), ("B", 0.5)):
@@ -120,7 +120,7 @@ def study(rows: pd.DataFrame, field: str, base: float) -> Figure:
         rows = rows.assign(hop_s=rows.hop_s.fillna(rows.segment_s))
     metrics = [metric for metric in scores.QUALITY if (rows.metric == metric).any()]
     sources = scores.sources(rows)
-    with _context():
+    with context():
         size = (min(WIDTH_IN, 1.2 + 1.75 * len(sources)), 0.9 + 1.3 * len(metrics))
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(metrics), len(sources), sharex=True, squeeze=False)
@@ -166,7 +166,7 @@ def gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
     sources, losses = by_gain.columns.unique(0), sorted(by_gain.columns.unique(1), reverse=True)
     by_gain = by_gain.loc[by_gain.xs(losses[0], axis=1, level=1).median(axis=1).sort_values().index]
     height = np.arange(len(by_gain))
-    with _context():
+    with context():
         size = (WIDTH_IN, 1.1 + 0.19 * max(len(by_gain), 3))
         figure = Figure(figsize=size, layout="constrained")
         line = figure.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
@@ -196,7 +196,7 @@ def svg(figure: Figure) -> str:
     Drawing settles its layout: drawn once more, a figure differs by fractions of a point.
     """
     out = io.StringIO()
-    with _context(), warnings.catch_warnings():
+    with context(), warnings.catch_warnings():
         # Names may have letters that the font does not; they are only measured with it, the reader's fonts draw them.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
