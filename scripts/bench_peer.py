@@ -203,20 +203,16 @@ def compared(name: str, peer: list[dict], ours: list[dict]) -> dict:
 
 
 def song_row(commands: Commands, name: str, sizes: Sizes, record: dict) -> dict:
-    """Measure a song from the start of the process to its stems, once; the peer's time is extrapolated."""
-    measured = record.get(name, {})
-    if not {"forward", "L3:M"} <= measured.keys():
+    """Measure a song from the start of the process to its stems, once; the table extrapolates the peer's time."""
+    if not {"forward", "L3:M"} <= record.get(name, {}).keys():
         raise InputError("row song: extrapolates the rows forward and L3:M, which have not been measured")
-    forward_s, step_s = (statistics.median(measured[row]["peer_s"]) for row in ("forward", "L3:M"))
     config, path = written_case(commands, name, sizes.song_s, sizes)
     request = request_of("L3:M", config, sizes) | {"do": "song", "epochs": sizes.epochs}
     started = time.perf_counter()
     with serving(*commands.ours(path, commands.scratch / "song")) as ours:
         answer = ours(request)
         ours_s = time.perf_counter() - started
-    separated_s = chunked_s(sizes.song_s, config, SeparateConfig())
-    peer_s = sizes.epochs * answer["n_segments"] * step_s + separated_s / sizes.segment_s * forward_s
-    return {"peer_s": [peer_s], "ours_s": [ours_s], "separated_s": separated_s, **answer}
+    return {"ours_s": [ours_s], "separated_s": chunked_s(sizes.song_s, config, SeparateConfig()), **answer}
 
 
 def chunked_s(song_s: float, config: ModelConfig, settings: SeparateConfig) -> float:

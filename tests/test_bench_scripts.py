@@ -228,6 +228,15 @@ def test_the_table_gives_medians_spreads_ratios_and_verdicts():
     assert any("used 41 % of the processors" in line for line in lines)
 
 
+def test_what_a_song_takes_pytorch_is_extrapolated_from_its_other_rows():
+    song = {"ours_s": [400.0], "n_segments": 15, "separated_s": 77.5, "busy_percent": 0.0}
+    song |= {"compile_s": 8.0, "prefix_s": 20.0, "steps_s": 320.0, "separate_s": 40.0}
+    text = peer_table.table(RECORD | {"demucs": RECORD["demucs"] | {"song": song}})
+    assert 10 * 15 * 30.0 + 77.5 / 4 * 10 == 4693.75
+    assert "| 4694 extrapolated | 400 | 11.7× (11.7–11.7) | ≥ 7×, met | – | 1 |" in text
+    assert "compile 8.0 s, prefix 20.0 s, steps 320.0 s, separate 40.0 s;" in text
+
+
 def test_goals_are_those_of_the_full_size_network():
     small = {"setting": RECORD["setting"], "mini": RECORD["demucs"]}
     assert " met" not in peer_table.table(small)
