@@ -24,8 +24,6 @@ from ugosa_jax import bench_command, files, flops, memory, model, published, str
 from ugosa_jax.bench import noise
 from ugosa_jax.config import AdaptConfig, ModelConfig
 
-OUT = Path(__file__).parents[1] / "docs" / "performance" / "cost.md"
-
 
 @dataclasses.dataclass(frozen=True)
 class Point:
@@ -56,14 +54,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="headings of some of the tables: song segment lanes depth size")
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, help="write the tables to this file too")
     args = parser.parse_args()
     lines = []
     for line in report(args):
         print(line, flush=True)
         lines.append(line)
-    with files.replaced_when_done(args.out) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    if args.out:
+        with files.replaced_when_done(args.out) as temporary:
+            temporary.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def tables(base: Point) -> dict[str, list[tuple[str, Point]]]:
@@ -86,7 +85,7 @@ def report(args: argparse.Namespace) -> Iterator[str]:
     first, cost = measured[base], cost_of(base, args.epochs)
     rates = cost.prefix / first["prefix_s"], cost.steps / median_steps_s(first)
     yield "# Cost of an adaptation\n"
-    yield f"`python scripts/bench_cost.py {' '.join(sys.argv[1:])}`, on {bench_command.describe_device()}.\n"
+    yield f"`{' '.join(['python scripts/bench_cost.py', *sys.argv[1:]])}`, on {bench_command.describe_device()}.\n"
     at = f"{base.strategy}, a song of {base.seconds:g} s, segments of {base.segment_s:g} s, one lane"
     yield f"{args.size}, {args.epochs} epochs; where a table does not vary them: {at}."
     frozen, a_step = (f"{rate / 1e9:.1f} GFLOP/s" for rate in rates)

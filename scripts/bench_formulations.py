@@ -3,7 +3,7 @@
     python scripts/bench_formulations.py --size demucs mini --repeats 5
     GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python scripts/bench_formulations.py …
 
-All compute the same, which is checked. Where it says "kept", autodiff and XLA keep what they find useful for the
+All give the same output, which is checked. Where it says "kept", autodiff and XLA keep what they find useful for the
 backward pass; where it says "recomputed", a block's input and what `expand` makes of it. Times are medians of calls
 that alternate; a call runs four blocks (six of mini). Memory is what XLA plans for a call with gradient, beside inputs
 and outputs.
@@ -21,12 +21,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from block_pieces import shifted
 
 from ugosa_jax import bench_command, files, model, published
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.model import Params
 
-OUT = Path(__file__).parents[1] / "docs" / "performance" / "formulations.md"
 EPS = 1e-8
 SEGMENT_S = 4.0
 SAME = 1e-3  # relative to the largest output: single precision through some blocks, summed in other orders
@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", nargs="+", default=["demucs", "mini"], choices=["demucs", "mini"])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, help="write the tables to this file too")
     args = parser.parse_args()
     lines = [
         "# Ways to write down a block",
@@ -50,8 +50,9 @@ def main() -> None:
         lines += ["", f"## {size}, {config.X} blocks: B {config.B}, H {config.H}", ""]
         lines += table(config, args.repeats)
     print("\n".join(lines))
-    with files.replaced_when_done(args.out) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    if args.out:
+        with files.replaced_when_done(args.out) as temporary:
+            temporary.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def table(config: ModelConfig, repeats: int) -> list[str]:
@@ -150,13 +151,6 @@ def norm(x_KxH: jax.Array, p: Params) -> tuple[jax.Array, jax.Array]:
     variance = jnp.maximum((x_KxH * x_KxH).sum(0).sum() / x_KxH.size - mean**2, 0)
     scale_H = p["gamma"] * jax.lax.rsqrt(variance + EPS)
     return scale_H, p["beta"] - mean * scale_H
-
-
-def shifted(x_KxH: jax.Array, dilation: int, P: int) -> list[jax.Array]:
-    """Return x as each tap reads it, zero beyond both ends."""
-    past, K = (P - 1) * dilation // 2, x_KxH.shape[0]
-    padded = jnp.pad(x_KxH, ((past, past), (0, 0)))
-    return [padded[p * dilation : p * dilation + K] for p in range(P)]
 
 
 def is_frame(dilation: int, P: int, K: int) -> jax.Array:

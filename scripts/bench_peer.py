@@ -18,7 +18,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -136,7 +135,7 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
     Raises:
       InputError: it cannot be started, or ends instead of answering.
     """
-    slowing = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they choose kernels for other processors
+    slowing = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # where they are set, numpy and torch may use older kernels
     inherited = {name: value for name, value in os.environ.items() if name not in slowing}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": inherited | environment}
     try:

@@ -27,7 +27,6 @@ from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
 from ugosa_jax.model import Params
 from ugosa_jax.ranger import ranger
 
-OUT = Path(__file__).parents[1] / "docs" / "performance" / "phases.md"
 N_SEGMENTS = 4
 
 
@@ -45,20 +44,21 @@ def main() -> None:
     parser.add_argument("--strategy", default="P-L3:M", help="one that tunes a repeat")
     parser.add_argument("--segment-s", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, help="write the tables to this file too")
     args = parser.parse_args()
     lines = []
     for line in report(args):
         print(line, flush=True)
         lines.append(line)
-    with files.replaced_when_done(args.out) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    if args.out:
+        with files.replaced_when_done(args.out) as temporary:
+            temporary.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def report(args: argparse.Namespace) -> Iterator[str]:
     """Measure, and yield the report line by line."""
     yield "# Phases of an adaptation\n"
-    yield f"`python scripts/bench_phases.py {' '.join(sys.argv[1:])}`, on {bench_command.describe_device()}.\n"
+    yield f"`{' '.join(['python scripts/bench_phases.py', *sys.argv[1:]])}`, on {bench_command.describe_device()}.\n"
     yield f"{args.strategy}, one segment of {args.segment_s:g} s, median of {args.repeats}. Operations are those of the"
     yield "matrix products alone (`ugosa_jax/flops.py`); the share is of the rate of the same products by themselves."
     for size in args.size:

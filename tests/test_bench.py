@@ -80,8 +80,8 @@ def test_what_is_measured_is_what_was_asked_for(features, lanes):
     plan = strategy.parse("P-L2:D", TINY)
     assert (row.lanes, row.steps, row.features, len(row.steps_s)) == (lanes, 6, features, 2)
     assert row.flops_a_step == flops.step(TINY, plan, 500, kept=features == "float32")
-    assert row.compile_s > max(row.steps_s) > 0  # a network this small compiles far longer than it runs
-    assert row.peak_bytes >= row.grown_bytes >= 0
+    assert min(row.steps_s) > 0
+    assert row.peak_bytes > row.grown_bytes
 
 
 def test_what_cannot_be_measured():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import sys
+import time
 from pathlib import Path
 
 import jax
@@ -96,10 +97,15 @@ def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
     assert answer["peak_bytes_E"] == sorted(answer["peak_bytes_E"])
 
 
-def test_a_whole_song_is_the_sum_of_its_parts(case):
+def test_a_whole_song_takes_no_less_than_its_parts(case):
+    started = time.perf_counter()
     answer = bench_adaptation.song(case, {**STEP, "epochs": 1})
+    whole_s = time.perf_counter() - started
     assert answer["n_segments"] == 4
-    assert all(answer[part] > 0 for part in ("compile_s", "prefix_s", "steps_s", "separate_s", "peak_bytes"))
+    parts = [answer[part] for part in ("compile_s", "prefix_s", "steps_s", "separate_s")]
+    assert min(parts) > 0
+    assert sum(parts) <= whole_s
+    assert answer["peak_bytes"] > 0
 
 
 def test_both_sides_are_told_to_tune_the_same():
@@ -232,7 +238,7 @@ def test_what_a_song_takes_pytorch_is_extrapolated_from_its_other_rows():
     song = {"ours_s": [400.0], "n_segments": 15, "separated_s": 77.5, "busy_percent": 0.0}
     song |= {"compile_s": 8.0, "prefix_s": 20.0, "steps_s": 320.0, "separate_s": 40.0}
     text = peer_table.table(RECORD | {"demucs": RECORD["demucs"] | {"song": song}})
-    assert 10 * 15 * 30.0 + 77.5 / 4 * 10 == 4693.75
+    # 10 epochs of 15 steps of 30 s, and 77.5 s of chunks at 10 s for every 4 s
     assert "| 4694 extrapolated | 400 | 11.7× (11.7–11.7) | ≥ 7×, met | – | 1 |" in text
     assert "compile 8.0 s, prefix 20.0 s, steps 320.0 s, separate 40.0 s;" in text
 

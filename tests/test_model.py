@@ -51,6 +51,26 @@ def stages(config, params, mix_CxT):
     return out
 
 
+@pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
+@pytest.mark.parametrize("n_frames", [30, 23])
+def test_gradients_are_those_of_a_block_that_recomputes_nothing(norm, n_frames, monkeypatch):
+    """In lanes, with all frames real and with some that are padding."""
+    config = dataclasses.replace(TINY, norm=norm)
+
+    def total(params, h_WxKxB):
+        run = lambda h_KxB: model.bind(config, params).repeat1(h_KxB, n_frames)  # noqa: E731
+        return (jax.vmap(run)(h_WxKxB) ** 2).sum()
+
+    with jax.enable_x64(True):
+        params, h_WxKxB = random_network(config), np.random.default_rng(1).standard_normal((2, 30, config.B))
+        found = jax.grad(total, (0, 1))(params, h_WxKxB)
+        monkeypatch.setattr(model, "recomputed", lambda f: f)
+        expected = jax.grad(total, (0, 1))(params, h_WxKxB)
+    for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(expected[0]["repeat1"]["block1"]["expand"]))
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_option_agrees_with_the_naive_network_stage_by_stage(variant):
     config = dataclasses.replace(TINY, **VARIANTS[variant])

@@ -296,7 +296,7 @@ def test_cells_that_lack_what_is_to_be_kept_run_again(written, network, songs, t
 
 
 def test_what_is_done_stays_done(written, network, songs, tmp_path, monkeypatch, capsys):
-    """Cells that run again for their stems, and fail, keep their scores."""
+    """Cells that run again for their stems, and fail, keep their scores; but stems are missing."""
     written.write_text(UNADAPTED)
     assert run(written, network, songs, tmp_path / "store") == 0
 
@@ -304,7 +304,7 @@ def test_what_is_done_stays_done(written, network, songs, tmp_path, monkeypatch,
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
     monkeypatch.setattr(sweep, "run_lanes", without_memory)
-    assert run(written, network, songs, tmp_path / "store", "--keep-stems") == 0
+    assert run(written, network, songs, tmp_path / "store", "--keep-stems") == 1
     assert "failed: a, B0: RESOURCE_EXHAUSTED" in capsys.readouterr().out
     assert {record["status"] for record in store.read_cells(tmp_path / "store").values()} == {"done"}
 

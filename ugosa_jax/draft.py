@@ -21,7 +21,8 @@ BELOW_DB = 22.0
 SHORTEST_S = 2.0
 """… and for how long at least: shorter silences are the least sure, and little is learnt from them.
 
-Both were chosen on validation songs (docs/annotations.md): of what is claimed, at least 95 % is to be true."""
+Both were chosen on validation songs (docs/annotations.md): of what is claimed, 95 % is to be true, with a decibel to
+spare."""
 
 
 def draft(

@@ -10,8 +10,8 @@ are small beside the others.
 import math
 from typing import NamedTuple
 
-from ugosa_jax import segments, separate, strategy, weights
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax import separate, weights
+from ugosa_jax.config import ModelConfig, SeparateConfig
 from ugosa_jax.model import frames_in, repeats
 from ugosa_jax.strategy import Strategy
 
@@ -106,21 +106,12 @@ def step(config: ModelConfig, plan: Strategy, n_samples: int, kept: bool = True)
       config: architecture.
       plan: what is tuned; not B0, which takes no step.
       n_samples: length of the segment.
-      kept: the output of the frozen stages is kept; else they run in every step.
+      kept: the output of the frozen stages is kept; else they run in every step, and the encoder once.
     """
-    return suffix(config, plan, n_samples).total + (0 if kept else prefix(config, plan.since(config), n_samples))
-
-
-def adaptation(config: ModelConfig, settings: AdaptConfig, song_samples: int, kept: bool = True) -> int:
-    """Return the operations of adapting to a song: the frozen stages once, or in each step, and all steps."""
-    plan = strategy.parse(settings.strategy, config)
-    if not plan.tuned:
-        return 0
-    n_samples = round(settings.segment_s * config.sample_rate_hz)
-    hop = max(1, round((settings.hop_s or settings.segment_s) * config.sample_rate_hz))
-    n_each = len(segments.starts_of(song_samples, n_samples, hop)) * (1 + settings.pitch_shifts)
-    once = n_each * prefix(config, plan.since(config), n_samples) if kept else 0
-    return once + settings.epochs * n_each * step(config, plan, n_samples, kept)
+    each_step = suffix(config, plan, n_samples)
+    if kept:
+        return each_step.total
+    return each_step.total + prefix(config, plan.since(config), n_samples) - each_step.forward["encoder"]
 
 
 def separation(config: ModelConfig, settings: SeparateConfig, song_samples: int) -> int:

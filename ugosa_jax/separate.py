@@ -1,7 +1,7 @@
 """Whole songs through the network in bounded memory: chunks, cross-fades, shifts, gating.
 
-One compiled program serves all whole chunks. `n_frames` of the network lets another one serve the shorter ones at a song's
-end, whatever their lengths; it takes a third longer, so whole chunks do without.
+One compiled program serves all whole chunks. `n_frames` of the network lets another one serve the shorter ones at a
+song's end, whatever their lengths; it takes a third longer, so whole chunks do without.
 """
 
 import functools

@@ -41,10 +41,12 @@ def run(args: "RunSweep") -> int:
     if of > 1:
         print(f"shard {part} of {of}: {len(mine)} of them")
     todo = unfinished(args, wanted, mine)
+    failed = []
     with tqdm(total=len(mine), initial=len(mine) - len(todo), unit="cell", smoothing=0.1) as bar:
 
         def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
             if outcome["status"] == "failed":
+                failed.append(cell)
                 bar.write(f"failed: {cell.song}, {cell.adapt.strategy}: {outcome['error']}")
             if args.tensorboard:
                 tensorboard.write(wanted.folder / "tensorboard", cell, outcome)
@@ -57,7 +59,7 @@ def run(args: "RunSweep") -> int:
             bar.close()
             print("interrupted; the same command goes on from here")
             raise
-    return summary(wanted.folder)
+    return max(summary(wanted.folder), int(bool(failed)))  # what was done before stays done, and yet lacks files
 
 
 def unfinished(args: "RunSweep", wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:
