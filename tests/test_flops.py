@@ -112,12 +112,12 @@ def test_a_step_counts_the_products_of_the_traced_gradient(name):
 
 @pytest.mark.parametrize("name", ["P-L1:D", "P-L3:M", "P-L5:D"])
 def test_xla_counts_elementwise_work_beside_the_products(name):
-    """XLA counts the products and all elementwise operations: some 60 for each of the H numbers of a frame in a block,
-    forward and backward together, beside 12 B = 768 of the products. A product that is missed would be more.
+    """XLA counts the products and all elementwise operations: some 80 for each of the H numbers of a frame in a block,
+    forward, recomputed and backward, beside 12 B = 768 of the products. A product that is missed would be more.
     """
     plan, gradient, arguments = objective_of(name)
     counted = jax.jit(gradient).lower(*arguments).cost_analysis()["flops"]
-    assert 1 < counted / flops.step(SMALL, plan, N_SAMPLES) < 1.09
+    assert 1 < counted / flops.step(SMALL, plan, N_SAMPLES) < 1.12
 
 
 def test_a_separation_counts_the_chunks_that_run(monkeypatch):
