@@ -69,9 +69,9 @@ def test_reference_runs_in_double_precision(config, params64, golden, run):
 
 def check_run(result, z, run, config):
     """Losses to a few roundings. The largest weights are near 1, where single precision steps by 1.2e-7: weights may
-    differ by two such steps at learning rate 1e-5, where a run moves them by 6e-6; at 1e-3 it moves them by 5e-4, roundings
-    come back through every step, and they may differ by 2e-6. Their displacement as a whole may differ by a percent at
-    most (at 1e-5 the reference's own rounding makes half of that)."""
+    differ by two such steps at learning rate 1e-5, where a run moves them by 6e-6; at 1e-3 it moves them by 5e-4,
+    roundings come back through every step, and they may differ by 2e-6. Their displacement as a whole may differ by a
+    percent at most (at 1e-5 the reference's own rounding makes half of that)."""
     losses_rtol, weights_atol = 3e-6, 2e-6 if run.endswith("lr1e-3") else 2.4e-7
     losses = z[f"{run}/losses"]
     got = result.losses_ExIx3.reshape(losses.shape)
