@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from publish import publish
 
-from ugosa_jax import bench_command, files, flops, memory, model, published, strategy, weights
+from ugosa_jax import bench_command, flops, memory, model, published, strategy, weights
 from ugosa_jax.bench import noise
 from ugosa_jax.config import AdaptConfig, ModelConfig
 
@@ -56,13 +57,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="headings of some of the tables: song segment lanes depth size")
     parser.add_argument("--out", type=Path, help="write the tables to this file too")
     args = parser.parse_args()
-    lines = []
-    for line in report(args):
-        print(line, flush=True)
-        lines.append(line)
-    if args.out:
-        with files.replaced_when_done(args.out) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    publish(report(args), args.out)
 
 
 def tables(base: Point) -> dict[str, list[tuple[str, Point]]]:

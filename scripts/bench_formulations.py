@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from block_pieces import shifted
+from publish import publish
 
-from ugosa_jax import bench_command, files, model, published
+from ugosa_jax import bench_command, model, published
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.model import Params
 
@@ -49,10 +50,7 @@ def main() -> None:
         config = ModelConfig(X=4, R=1) if size == "demucs" else published.load("mini").config
         lines += ["", f"## {size}, {config.X} blocks: B {config.B}, H {config.H}", ""]
         lines += table(config, args.repeats)
-    print("\n".join(lines))
-    if args.out:
-        with files.replaced_when_done(args.out) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    publish(lines, args.out)
 
 
 def table(config: ModelConfig, repeats: int) -> list[str]:

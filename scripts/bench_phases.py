@@ -20,8 +20,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from publish import publish
 
-from ugosa_jax import bench, bench_command, files, flops, lane, loss, model, published, separate, strategy
+from ugosa_jax import bench, bench_command, flops, lane, loss, model, published, separate, strategy
 from ugosa_jax.bench import MatmulRates
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
 from ugosa_jax.model import Params
@@ -46,13 +47,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="write the tables to this file too")
     args = parser.parse_args()
-    lines = []
-    for line in report(args):
-        print(line, flush=True)
-        lines.append(line)
-    if args.out:
-        with files.replaced_when_done(args.out) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    publish(report(args), args.out)
 
 
 def report(args: argparse.Namespace) -> Iterator[str]:

@@ -84,10 +84,10 @@ def test_memory_is_planned_for_what_one_device_has(monkeypatch):
     """Eight lanes on four devices are two each: with songs of their own two songs, else the one that all share."""
     own, shared = several_lanes(), adapt.lane_of(noise(2, 0), [1.0] * N_DEVICES, [1e-3] * N_DEVICES)
     monkeypatch.setattr(jax, "local_devices", lambda: [None] * 4)
-    assert adapt.on_a_device(own, adapt._OWN_SONGS) == ((2, *own.mix_GxVxCxT.shape[1:]), 2)
-    assert adapt.on_a_device(shared, adapt._SHARED_SONG) == (shared.mix_GxVxCxT.shape, 2)
+    assert adapt.on_a_device(own) == ((2, *own.mix_GxVxCxT.shape[1:]), 2)
+    assert adapt.on_a_device(shared) == (shared.mix_GxVxCxT.shape, 2)
     monkeypatch.setattr(jax, "local_devices", lambda: [None] * 3)  # cannot be dealt out evenly
-    assert adapt.on_a_device(own, adapt._OWN_SONGS) == (own.mix_GxVxCxT.shape, N_DEVICES)
+    assert adapt.on_a_device(own) == (own.mix_GxVxCxT.shape, N_DEVICES)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

@@ -146,7 +146,7 @@ def _adapt(
         return [unadapted()] * lanes.lam.size
     if plan.loss == "B":
         lanes = lanes._replace(active_GxSxT=np.ones_like(lanes.active_GxSxT), lam=np.zeros_like(lanes.lam))
-    shape, n_lanes = on_a_device(lanes, axes)
+    shape, n_lanes = on_a_device(lanes)
     program = memory.plan(config, shape, settings, n_lanes)
     lanes, params = placed(lanes, axes, params)
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
@@ -167,15 +167,15 @@ def _adapt(
     return _results(state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s))
 
 
-def n_devices(n_lanes: int | None) -> int:
+def n_devices(n_lanes: int) -> int:
     """Return how many devices run lanes: all local ones, if the lanes can be dealt out evenly."""
     n = len(jax.local_devices())
-    return 1 if n_lanes is None or n_lanes % n else n
+    return 1 if n_lanes % n else n
 
 
-def on_a_device(lanes: Lane, axes: Axes) -> tuple[tuple[int, ...], int]:
+def on_a_device(lanes: Lane) -> tuple[tuple[int, ...], int]:
     """Return the shape of the mixtures that each device has, and how many lanes it runs."""
-    n = n_devices(axes and lanes.lam.size)
+    n = n_devices(lanes.lam.size)
     *songs, G, V, C, T = lanes.mix_GxVxCxT.shape
     return (*(each // n for each in songs), G, V, C, T), lanes.lam.size // n
 

@@ -114,7 +114,7 @@ def measure(
     before = device.peak_bytes()
     songs = [noise(config, settings, seconds, seed) for seed in range(n_lanes)]
     shape = songs[0].mix_GxVxCxT.shape
-    a_device = n_lanes // adapt.n_devices(n_lanes if n_lanes > 1 else None)
+    a_device = n_lanes // adapt.n_devices(n_lanes)
     program = memory.plan(config, shape if n_lanes == 1 else (a_device, *shape), settings, a_device)
     first, *runs = [run(config, params, songs, settings) for _ in range(1 + repeats)]
     if first.stopped_at is not None:
@@ -183,10 +183,10 @@ def best_rates(found: Sequence[MatmulRates]) -> MatmulRates:
 
 def dealt(arrays: list[np.ndarray], n_lanes: int) -> list[jax.Array]:
     """Put arrays on the device; with many lanes on all local devices, as `adapt.placed` deals them out."""
-    devices = jax.local_devices()
-    if n_lanes == 1 or n_lanes % len(devices):
+    if adapt.n_devices(n_lanes) == 1:
         return jax.device_put(arrays)
-    return jax.device_put(arrays, NamedSharding(Mesh(np.array(devices), ("lane",)), PartitionSpec("lane")))
+    mesh = Mesh(np.array(jax.local_devices()), ("lane",))
+    return jax.device_put(arrays, NamedSharding(mesh, PartitionSpec("lane")))
 
 
 def median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: float = 0.1) -> float:
