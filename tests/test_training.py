@@ -2,9 +2,12 @@
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
+import optax
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "training"))
@@ -135,3 +138,39 @@ def test_the_command_says_one_line_of_wrong_input(songs, monkeypatch, capsys):
     sys.argv += ["--start", "no-such-weights"]
     assert train.program() == 2
     assert capsys.readouterr().err.startswith("error: no-such-weights: ")
+
+
+def test_a_batch_gives_the_mean_of_its_examples(songs):
+    """One after the other or side by side, loss and gradient are the same."""
+    params = train.model.init(train.MINI)
+    stems_WxSxCxT = next(pool.batches(pool.open_pool(songs, 2, 2), 3, 2000, seed=0, start=0))
+
+    def side_by_side(params):
+        return jax.vmap(lambda stems_SxCxT: train.rms_error(params, stems_SxCxT))(stems_WxSxCxT).mean()
+
+    loss, gradient = train.mean_loss_and_gradient(params, stems_WxSxCxT)
+    expected_loss, expected = jax.value_and_grad(side_by_side)(params)
+    assert float(loss) == pytest.approx(float(expected_loss), rel=1e-5)
+    # Sums in another order; the smallest gradients are some 1e-4 of the largest.
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), gradient, expected)
+
+
+def test_muon_steps_along_singular_vectors_of_matrices_alone(songs):
+    """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
+    params = train.model.init(train.MINI)
+    gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)
+
+    def third(optimizer):  # the learning rate begins at 0
+        state = optimizer.init(params)
+        for _ in range(3):
+            updates, state = jax.jit(optimizer.update)(gradient, state, params)
+        return updates["repeat1"]["block1"]
+
+    rate = train.schedule(1.0, 10)
+    moved = third(train.make_optimizer(1.0, 10))
+    singular = np.linalg.svd(moved["expand"]["kernel"], compute_uv=False)
+    assert singular.max() < 2 * singular.min()  # Newton-Schulz stops between 0.7 and 1.2 of one
+    assert np.sqrt((moved["expand"]["kernel"] ** 2).mean()) == pytest.approx(0.2 * rate(2), rel=0.25)
+    like_adam = third(optax.chain(optax.clip_by_global_norm(train.CLIP), optax.adam(rate, nesterov=True)))
+    for part in ("depthwise", "norm1", "prelu1"):
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), moved[part], like_adam[part])

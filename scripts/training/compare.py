@@ -1,0 +1,80 @@
+"""What two choices of the trainer are worth: Muon beside Adam, and the examples of a batch one after the other.
+
+    python scripts/training/compare.py --train POOL/train --start mini --steps 160
+
+Both optimizers start from the same weights and see the same batches. Prints two tables.
+"""
+
+import argparse
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import optax
+import train
+from pool import batches, open_pool
+
+from ugosa_jax import device, model, published
+
+TIMED = 5
+"""Calls of which the median time is printed."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True, help="pool of training songs")
+    parser.add_argument("--start", default="mini", help="weights to begin with, by name or file")
+    parser.add_argument("--steps", type=int, default=160)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    args = parser.parse_args()
+    device.keep_compiled_programs()
+    songs = open_pool(args.train, train.MINI.S, train.MINI.C)
+    data = partial(batches, songs, args.batch, round(args.seconds * train.MINI.sample_rate_hz), seed=2, start=0)
+    params = published.load(args.start).params
+    print_orders(params, next(data()))
+    print_optimizers(params, data, args.steps, args.learning_rate)
+
+
+def print_orders(params: model.Params, stems_WxSxCxT: np.ndarray) -> None:
+    """Print how long loss and gradient of a batch take, one example after the other and side by side."""
+
+    def loss(params, stems_WxSxCxT):
+        return jax.vmap(partial(train.rms_error, params))(stems_WxSxCxT).mean()
+
+    print("| examples of a batch | median s |\n|---|---|")
+    for name, f in (("one after the other", train.mean_loss_and_gradient), ("side by side", jax.value_and_grad(loss))):
+        compiled = jax.jit(f).lower(params, stems_WxSxCxT).compile()
+        print(f"| {name} | {np.median([seconds(compiled, params, stems_WxSxCxT) for _ in range(TIMED)]):.2f} |")
+
+
+def seconds(f, *arguments) -> float:
+    """Return how long a call takes."""
+    began = time.perf_counter()
+    jax.block_until_ready(f(*arguments))
+    return time.perf_counter() - began
+
+
+def print_optimizers(params: model.Params, data, steps: int, learning_rate: float) -> None:
+    """Print the mean loss of each quarter of a short run, for both optimizers."""
+    adam = optax.adam(train.schedule(learning_rate, steps))
+    optimizers = {
+        "Adam": optax.chain(optax.clip_by_global_norm(train.CLIP), adam),
+        "Muon": train.make_optimizer(learning_rate, steps),
+    }
+    print("\n| loss, mean of each quarter | 1 | 2 | 3 | 4 | steps |\n|---|---|---|---|---|---|")
+    for name, optimizer in optimizers.items():
+        step = jax.jit(partial(train.train_step, optimizer), donate_argnums=0)
+        carry, losses = train.begin(params, optimizer), []
+        for _, stems_WxSxCxT in zip(range(steps), data(), strict=False):
+            carry, loss = step(carry, stems_WxSxCxT)
+            losses.append(float(loss))
+        quarters = " | ".join(f"{np.mean(part):.4f}" for part in np.array_split(losses, 4))
+        print(f"| {name} | {quarters} | {steps} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
