@@ -1,14 +1,13 @@
 """Tables, figures and the sentences around them as one document: Markdown, and HTML that needs no other file."""
 
 import dataclasses
-import importlib.resources
 import itertools
 import re
 from collections.abc import Sequence
 
-import jinja2
 import pandas as pd
 
+from ugosa_jax import pages
 from ugosa_jax.report import render
 
 LONG = 24
@@ -79,12 +78,8 @@ def markdown(title: str, sections: Sequence[Section]) -> str:
 
 def html(title: str, sections: Sequence[Section]) -> str:
     """Return the page as HTML, its figures and style inside it."""
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    template = importlib.resources.files("ugosa_jax.report").joinpath("page.html").read_text("utf-8")
-    return environment.from_string(template).render(
-        title=title, sections=sections, numbers=_numbers(sections), inline=_inline, group_starts=_starts, long=LONG
+    return pages.fill(
+        "sweep.html", title=title, sections=sections, numbers=_numbers(sections), inline=_inline, long=LONG
     )
 
 
@@ -93,11 +88,6 @@ def _numbers(sections: Sequence[Section]) -> dict[str, str]:
     counts = {"Table": itertools.count(1), "Figure": itertools.count(1)}
     kinds = {e.name: "Figure" if e.sheet is None else "Table" for section in sections for e in section.exhibits}
     return {name: f"{kind} {next(counts[kind])}" for name, kind in kinds.items()}
-
-
-def _starts(sheet: render.Sheet) -> set[int]:
-    """Return the columns that a group begins with."""
-    return set(itertools.accumulate((span for _, span in sheet.groups), initial=0)) - {0}
 
 
 def _inline(exhibit: Exhibit) -> str:

@@ -6,17 +6,15 @@ several runs need not fit into the memory together.
 
 import base64
 import dataclasses
-import importlib.resources
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
-from ugosa_jax import annotation, audio, evaluation, files
+from ugosa_jax import annotation, audio, evaluation, files, pages
 from ugosa_jax.adapt import AdaptationResult
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.audio import Audio
@@ -115,11 +113,8 @@ def write(path: Path, song: Song, runs: Sequence[Run], facts: Mapping[str, str],
 
 def html(song: Song, runs: Sequence[Run], facts: Mapping[str, str], record: Mapping[str, Any]) -> str:
     """Return the report of `write` as text."""
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    template = importlib.resources.files("ugosa_jax.run_report").joinpath("page.html").read_text("utf-8")
-    return environment.from_string(template).render(
+    return pages.fill(
+        "run.html",
         song=song,
         runs=runs,
         facts=facts,
