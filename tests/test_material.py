@@ -395,6 +395,11 @@ def pool(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name not in ("well", "pid"))
 
 
+def listed(folder: Path) -> list[str]:
+    """Return the names in a folder's manifest."""
+    return [song["name"] for song in json.loads((folder / "manifest.json").read_text())["songs"]]
+
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the material is built on Debian")
 
 
@@ -415,11 +420,20 @@ def test_a_song_that_hangs_fails_or_crashes_is_named_and_the_others_are_made(tmp
     assert status == 0
     assert printed.split()[1] == "hangs" and len(printed.splitlines()) == 1  # the others were kept
     assert pool(tmp_path) == ["a.npy", "b.npy", "hangs.npy", "manifest.json"]
-    assert [song["name"] for song in json.loads((tmp_path / "manifest.json").read_text())["songs"]] == [
-        "a",
-        "b",
-        "hangs",
-    ]
+    assert listed(tmp_path) == ["a", "b", "hangs"]
+
+
+@linux
+def test_a_song_that_is_left_out_now_is_gone(tmp_path):
+    built(tmp_path, 30.0, "a", "b")
+    manifest = (tmp_path / "manifest.json").read_text().replace('"name": "b"', '"name": "silent"')
+    (tmp_path / "manifest.json").write_text(manifest)
+    (tmp_path / "b.npy").rename(tmp_path / "silent.npy")
+    assert listed(tmp_path) == ["a", "silent"]
+    status, printed, _ = built(tmp_path, 30.0, "silent")
+    assert status == 0 and "left out: no sound in bass" in printed
+    assert pool(tmp_path) == ["a.npy", "manifest.json"]
+    assert listed(tmp_path) == ["a"]
 
 
 @linux

@@ -165,11 +165,11 @@ def test_listing_and_names(cache, tmp_path):
 def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
     package = tmp_path / "site" / "ugosa_jax"
     monkeypatch.setattr(published, "__file__", str(package / "published.py"))
-    assert published.bundled_folder() == package / "bundled"
-    assert all(item.where != "bundled" for item in published.listing())
-    package.mkdir(parents=True)
-    (package.parent / "pyproject.toml").touch()
     assert published.bundled_folder() == package.parent / "weights"
+    assert all(item.where != "bundled" for item in published.listing())
+    (package / "bundled").mkdir(parents=True)
+    (package.parent / "weights").mkdir()  # another package's
+    assert published.bundled_folder() == package / "bundled"
 
 
 def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch):

@@ -75,7 +75,7 @@ def test_examples_depend_on_seed_and_number_alone(songs):
 
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(songs, monkeypatch):
     """Evaluate after each step; cut the second run off in the middle of its fifth evaluation, then go on."""
-    whole = run(songs, monkeypatch, "--steps", "9", "--minutes", "0")
+    whole = run(songs, monkeypatch, "--steps", "9", "--every", "1")
     first = np.load(songs / "run" / "checkpoint.npz")
     (songs / "run").rename(songs / "whole")
     evaluate, count = train.evaluate, iter(range(100))
@@ -87,8 +87,8 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(songs, monkeypatch):
 
     monkeypatch.setattr(train, "evaluate", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        run(songs, monkeypatch, "--steps", "9", "--minutes", "0")
-    rows = run(songs, monkeypatch, "--steps", "9", "--minutes", "0")
+        run(songs, monkeypatch, "--steps", "9", "--every", "1")
+    rows = run(songs, monkeypatch, "--steps", "9", "--every", "1")
     drop = {"elapsed_s"}
     assert [{k: row[k] for k in row if k not in drop} for row in rows] == [
         {k: row[k] for k in row if k not in drop} for row in whole
@@ -106,7 +106,7 @@ def test_a_damaged_or_foreign_checkpoint_is_named(songs, monkeypatch):
         with pytest.raises(InputError, match=r"checkpoint\.npz: damaged"):
             run(songs, monkeypatch, "--steps", "2")
     np.savez(path, np.zeros(3))
-    with pytest.raises(InputError, match=r"checkpoint\.npz: a checkpoint of another network"):
+    with pytest.raises(InputError, match=r"checkpoint\.npz: a checkpoint of another network or optimizer"):
         run(songs, monkeypatch, "--steps", "2")
 
 
@@ -134,10 +134,51 @@ def test_what_fails_in_the_thread_is_raised():
 
 
 def test_the_command_says_one_line_of_wrong_input(songs, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["train.py", *f"--train {songs} --valid {songs} --run {songs}/run".split()])
-    sys.argv += ["--start", "no-such-weights"]
-    assert train.program() == 2
+    def program(more):
+        pools = f"train.py --train {songs} --valid {songs} --run {songs}/run --seconds 0.2 {more}"
+        monkeypatch.setattr(sys, "argv", pools.split())
+        return train.program()
+
+    assert program("--start no-such-weights") == 2
     assert capsys.readouterr().err.startswith("error: no-such-weights: ")
+    assert program(f"--run {songs}/a.npy") == 2
+    assert "a.npy: File exists" in capsys.readouterr().err
+    for wrong in ("--seconds 0.01", "--seconds inf", "--learning-rate nan", "--every 0"):
+        with pytest.raises(SystemExit, match="2"):
+            program(wrong)
+        assert f"{wrong.split()[0]} must be" in capsys.readouterr().err
+
+
+def test_validation_needs_every_source_in_some_song(songs, monkeypatch):
+    """A song without a source counts for the others; one that is silent, short or not finite is named."""
+    half = np.load(songs / "a.npy")
+    half[1] = 0
+    np.save(songs / "a.npy", half)
+    assert np.isfinite(list(run(songs, monkeypatch, "--steps", "1")[0].values())).all()
+    cases = (np.zeros_like(half), "silent"), (np.full_like(half, np.nan), "not finite"), (half[..., :99], "shorter")
+    for wrong, said in cases:
+        np.save(songs / "a.npy", wrong)
+        with pytest.raises(InputError, match=rf"a\.npy: .*{said}"):
+            run(songs, monkeypatch, "--steps", "1")
+    np.save(songs / "a.npy", half)
+    np.save(songs / "b.npy", half)
+    with pytest.raises(InputError, match="no song in which source 2 of 2 is heard"):
+        run(songs, monkeypatch, "--steps", "1")
+
+
+def test_a_network_that_collapses_replaces_no_checkpoint(songs, monkeypatch, capsys):
+    run(songs, monkeypatch, "--steps", "1")
+    good = (songs / "run" / "checkpoint.npz").read_bytes()
+    for sdr, said in (((np.nan, 3.0), "not finite at step 2"), ((0.0, 0.01), "silent at step 2")):
+        monkeypatch.setattr(train, "evaluate", lambda *_, sdr=sdr: np.array(sdr))
+        with pytest.raises(SystemExit, match=said):
+            run(songs, monkeypatch, "--steps", "3", "--every", "1")
+    monkeypatch.setattr(train, "train_step", lambda _, carry, stems: (carry, np.float32("nan")))
+    with pytest.raises(SystemExit, match="the loss is nan at step 2"):
+        run(songs, monkeypatch, "--steps", "3")
+    assert (songs / "run" / "checkpoint.npz").read_bytes() == good
+    train.require_sound(np.array([0.0, 3.0]), 7)
+    assert "warning: left: silent at step 7" in capsys.readouterr().err
 
 
 def test_a_batch_gives_the_mean_of_its_examples(songs):

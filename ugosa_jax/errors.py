@@ -1,7 +1,8 @@
 """The one exception that means "the input is at fault, not the program"."""
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
@@ -20,3 +21,13 @@ def naming(path: str | Path) -> Iterator[None]:
     except InputError as error:
         one_line = " ".join(str(error).split())  # names in a file may hold line breaks, and be long
         raise InputError(f"{path}: {one_line[:500]}") from error
+
+
+def exit_status(main: Callable[[], None]) -> int:
+    """Run the main function of a script; return 0, or 2 and one line about input that is at fault."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -74,8 +74,8 @@ def load(name_or_path: str | Path) -> Checkpoint:
 def bundled_folder() -> Path:
     """Return the folder of weights that come with the package, which may be empty or absent."""
     package = Path(__file__).parent
-    in_checkout = (package.parent / "pyproject.toml").is_file()
-    return package.parent / "weights" if in_checkout else package / "bundled"
+    in_wheel = package / "bundled"
+    return in_wheel if in_wheel.is_dir() else package.parent / "weights"
 
 
 def cache_folder() -> Path:

@@ -1,32 +1,37 @@
 """Score what needs no network: a quarter of the mixture as the estimate of every source, and silence.
 
-    python scripts/experiments/baselines.py --songs prepared/test --limit 10
+    python scripts/experiments/baselines.py scripts/experiments/gain.toml --songs prepared/test
 
-Frames and rule are those of the sweeps beside this file; activations are applied to the outputs. Medians over songs.
+Number of songs and frames are those of the grid, silent frames are dropped by the rule "target", and activations are
+applied to the outputs. Medians over songs.
 """
 
 import argparse
+import dataclasses
 import statistics
 from collections import defaultdict
 
 import numpy as np
 
-from ugosa_jax import dataset, evaluation
-from ugosa_jax.config import EvaluateConfig, ModelConfig
+from ugosa_jax import dataset, evaluation, grid
+from ugosa_jax.config import ModelConfig
+from ugosa_jax.errors import exit_status
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("grid", help="of which [songs] limit and [evaluate] count")
     parser.add_argument("--songs", required=True, help="as ugosa-jax prepare writes them")
-    parser.add_argument("--limit", type=int, help="only the first so many")
     args = parser.parse_args()
+    settings = grid.read(args.grid)
+    scoring = dataclasses.replace(settings.evaluate, outputs="gated")
     sources = ModelConfig.sources
     scores = defaultdict(list)
-    for track in dataset.tracks(args.songs, limit=args.limit):
+    for track in dataset.tracks(args.songs, limit=settings.songs.limit):
         song = evaluation.load(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
             estimates = dict.fromkeys(sources, song.mixture.samples_CxT * np.float32(share))
-            for row in evaluation.scores(song, estimates, EvaluateConfig(outputs="gated")):
+            for row in evaluation.scores(song, estimates, scoring):
                 if row["rule"] == "target" and row["value_db"] is not None:
                     scores[name, row["metric"], row["source"]].append(row["value_db"])
     print("| estimate | metric | " + " | ".join(sources) + " |\n" + "|---" * (2 + len(sources)) + "|")
@@ -36,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_status(main))

@@ -11,10 +11,10 @@ import argparse
 import importlib.util
 from pathlib import Path
 
-import av
 import numpy as np
 
-from ugosa_jax import audio
+from ugosa_jax import audio, files
+from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.multitrack import MUSDB_STREAMS
 
 RATE_HZ = 44100
@@ -24,18 +24,21 @@ FIRST_S, LAST_S = 0.12, 5.9
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    out = parser.parse_args().out
-    for stream, name in enumerate(MUSDB_STREAMS):
-        if name != "mixture":
-            audio.write(out / "Falcon" / f"{name}.wav", read(stream), RATE_HZ)
-    print(f"written    {out / 'Falcon'}")
+    song = parser.parse_args().out / "Falcon"
+    with files.folder_when_done(song) as unfinished:
+        for stream, name in enumerate(MUSDB_STREAMS):
+            if name != "mixture":
+                audio.write(unfinished / f"{name}.wav", read(stream), RATE_HZ)
+    print(f"written    {song}")
 
 
 def read(stream: int) -> np.ndarray:
     """Return (C, T) of one stream of the file that stempeg ships."""
     package = importlib.util.find_spec("stempeg")
-    if package is None or package.origin is None:
-        raise SystemExit("error: stempeg is not installed: pip install stempeg")
+    if package is None or package.origin is None or importlib.util.find_spec("av") is None:
+        raise InputError("stempeg or av is not installed: pip install stempeg av")
+    import av
+
     (path,) = (Path(package.origin).parent / "data").glob("*.stem.mp4")
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=stream)]
@@ -43,4 +46,4 @@ def read(stream: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_status(main))

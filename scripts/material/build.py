@@ -100,7 +100,9 @@ def build(folder: Path, songs: Iterable[tuple[str, Make]], limit_s: float) -> li
         kept = entries[name] if is_whole(path, entries.get(name)) else {}
         try:
             made = isolated(partial(make_song, unfinished, kept), limit_s)
-            if isinstance(made, str):
+            if isinstance(made, str):  # and so is what an earlier recipe of that name made
+                path.unlink(missing_ok=True)
+                entries.pop(name, None)
                 print(f"{number:4d} {name:44s} left out: {made}", flush=True)
             elif made != kept:
                 unfinished.replace(path)

@@ -47,7 +47,9 @@ def main() -> int:
     manifest = read_manifest(args.folder / NAME)
     songs = {song["name"]: song for song in manifest["songs"]}
     if args.record:
-        RECORD.write_text(json.dumps(manifest, indent=1) + "\n")
+        unfinished = RECORD.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(manifest, indent=1) + "\n")
+        unfinished.replace(RECORD)
         return 0
     worst = 0
     for recorded in json.loads(RECORD.read_text())["songs"]:

@@ -1,8 +1,8 @@
 """What two choices of the trainer are worth: Muon beside Adam, and the examples of a batch one after the other.
 
-    python scripts/training/compare.py --train POOL/train --start mini --steps 160
+    python scripts/training/compare.py --train POOL/train
 
-Both optimizers start from the same weights and see the same batches. Prints two tables.
+Both optimizers start from the same weights, new ones by default, and see the same batches. Prints two tables.
 """
 
 import argparse
@@ -16,7 +16,8 @@ import optax
 import train
 from pool import batches, open_pool
 
-from ugosa_jax import device, model, published
+from ugosa_jax import device, model
+from ugosa_jax.errors import exit_status
 
 TIMED = 5
 """Calls of which the median time is printed."""
@@ -25,16 +26,17 @@ TIMED = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True, help="pool of training songs")
-    parser.add_argument("--start", default="mini", help="weights to begin with, by name or file")
-    parser.add_argument("--steps", type=int, default=160)
+    parser.add_argument("--start", help="weights to begin with, by name or file, in place of random ones")
+    parser.add_argument("--steps", type=int, default=320)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     args = parser.parse_args()
     device.keep_compiled_programs()
     songs = open_pool(args.train, train.MINI.S, train.MINI.C)
-    data = partial(batches, songs, args.batch, round(args.seconds * train.MINI.sample_rate_hz), seed=2, start=0)
-    params = published.load(args.start).params
+    n_samples = round(args.seconds * train.MINI.sample_rate_hz)
+    data = partial(batches, songs, args.batch, n_samples, seed=2, start=0)
+    params = train.first_weights(args, songs, n_samples)
     print_orders(params, next(data()))
     print_optimizers(params, data, args.steps, args.learning_rate)
 
@@ -77,4 +79,4 @@ def print_optimizers(params: model.Params, data, steps: int, learning_rate: floa
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(exit_status(main))

@@ -7,7 +7,7 @@ its rate; they are memory-mapped, so a pool may be larger than the memory.
 import itertools
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ SILENT = 0.06
 """Share of stems that are left out of an example."""
 
 
-def open_pool(folder: Path, n_sources: int, n_channels: int) -> list[np.ndarray]:
+def open_pool(folder: Path, n_sources: int, n_channels: int) -> list[np.memmap]:
     """Return the songs of a pool, memory-mapped, in the order of their names.
 
     Raises:
@@ -32,7 +32,24 @@ def open_pool(folder: Path, n_sources: int, n_channels: int) -> list[np.ndarray]
     return songs
 
 
-def open_song(path: Path, n_sources: int, n_channels: int) -> np.ndarray:
+def require_scorable(folder: Path, songs: list[np.memmap], n_samples: int) -> None:
+    """Look at every sample of the songs of a pool: can all of them, and all sources, be scored?
+
+    Raises:
+      InputError: a song is shorter than `n_samples`, silent or not finite, or a source is silent in all of them.
+    """
+    peak_NxS = np.array([np.abs(stems_SxCxT).max((1, 2)) for stems_SxCxT in songs])
+    for peak_S, stems_SxCxT in zip(peak_NxS, songs, strict=True):
+        if stems_SxCxT.shape[2] < n_samples:
+            raise InputError(f"{stems_SxCxT.filename}: shorter than an example, {n_samples} samples")
+        if not 0 < peak_S.max() < np.inf:
+            raise InputError(f"{stems_SxCxT.filename}: silent throughout, or not finite")
+    silent = np.flatnonzero(peak_NxS.max(0) == 0)
+    if silent.size:
+        raise InputError(f"{folder}: no song in which source {silent[0] + 1} of {len(peak_NxS[0])} is heard")
+
+
+def open_song(path: Path, n_sources: int, n_channels: int) -> np.memmap:
     """Return the stems of a song, memory-mapped; only the header and the size of the file are looked at.
 
     Raises:
@@ -51,14 +68,14 @@ def open_song(path: Path, n_sources: int, n_channels: int) -> np.ndarray:
     return stems_SxCxT
 
 
-def example(songs: list[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
+def example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
     """Return stems_SxCxT of a random mixture: gains N(0, 3) dB, swapped channels, flipped polarity, missing stems."""
     n_sources = songs[0].shape[0]
     if random.random() < COHERENT:
-        stems_SxCxT = excerpt(songs[random.integers(len(songs))], slice(None), n_samples, random)
+        stems_SxCxT = excerpt(songs[int(random.integers(len(songs)))], slice(None), n_samples, random)
     else:
         picks = random.integers(len(songs), size=n_sources)
-        stems_SxCxT = np.stack([excerpt(songs[pick], s, n_samples, random) for s, pick in enumerate(picks)])
+        stems_SxCxT = np.stack([excerpt(songs[pick], s, n_samples, random) for s, pick in enumerate(picks.tolist())])
     gain_db = random.normal(0, 3, n_sources)
     sign = random.choice([-1, 1], n_sources) * (random.random(n_sources) >= SILENT)
     stems_SxCxT = stems_SxCxT * (10 ** (gain_db / 20) * sign).astype(np.float32)[:, None, None]
@@ -73,7 +90,7 @@ def excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Generat
     return np.pad(stretch, [(0, 0)] * (stretch.ndim - 1) + [(0, missing)]) if missing else stretch
 
 
-def standard_example(songs: list[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
+def standard_example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
     """Return an example at the level that the network sees: its mixture has standard deviation 1, give or take 2 dB.
 
     A song is standardised as a whole, so that its loud and quiet parts reach the network at different levels.
@@ -84,7 +101,7 @@ def standard_example(songs: list[np.ndarray], n_samples: int, random: np.random.
     return stems_SxCxT * np.float32(level / max(std, 1e-3))
 
 
-def batches(songs: list[np.ndarray], batch: int, n_samples: int, seed: int, start: int) -> Iterator[np.ndarray]:
+def batches(songs: Sequence[np.ndarray], batch: int, n_samples: int, seed: int, start: int) -> Iterator[np.ndarray]:
     """Yield batches (batch, S, C, T) for ever, made in a thread; the i-th depends on seed and i alone.
 
     What goes wrong in the thread (a disk that is gone) is raised here; otherwise one would wait for ever.

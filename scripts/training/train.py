@@ -12,6 +12,7 @@ import json
 import sys
 import time
 import zlib
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
@@ -20,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from pool import batches, open_pool
+from pool import batches, open_pool, require_scorable
 
 from ugosa_jax import device, files, model, published, scores, segments, separate, weights
 from ugosa_jax.config import ModelConfig, SeparateConfig
@@ -31,7 +32,11 @@ MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 EMA = 0.999
 CLIP = 5.0
 AUTOENCODER_STEPS = 250
-COLLAPSE_STEP = 300
+SILENT_DB = 0.02
+"""A source whose SDR is so near that of silence, 0 dB, is taken as silent."""
+LOWER = "lower --learning-rate and go on from the last checkpoint, which is good"
+SECONDS = (0.1, 60.0)
+"""Lengths that an example may have."""
 
 
 def program() -> int:
@@ -40,6 +45,9 @@ def program() -> int:
         main()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a folder that cannot be written, a full disk
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last evaluation", file=sys.stderr)
@@ -53,26 +61,27 @@ def main() -> None:
     device.keep_compiled_programs()
     train_songs, valid_songs = (open_pool(folder, MINI.S, MINI.C) for folder in (args.train, args.valid))
     n_samples = round(args.seconds * MINI.sample_rate_hz)
+    require_scorable(args.valid, valid_songs, n_samples)
     optimizer = make_optimizer(args.learning_rate, args.steps)
     carry = load(args.run) or begin(first_weights(args, train_songs, n_samples), optimizer)
     data = batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
     step = jax.jit(partial(train_step, optimizer), donate_argnums=0)
     best = best_so_far(args.run)
-    started = evaluated = time.monotonic()
+    started = time.monotonic()
     losses = []
-    while int(carry["step"]) < args.steps:
+    for done in range(int(carry["step"]) + 1, args.steps + 1):
         carry, loss = step(carry, next(data))
         losses.append(float(loss))
-        guard(int(carry["step"]), losses)
-        done = int(carry["step"]) == args.steps
-        if time.monotonic() - evaluated > 60 * args.minutes or done:
+        require_finite(loss, done)
+        if done % args.every == 0 or done == args.steps:
             sdr = evaluate(carry["ema"], valid_songs)
-            log(args.run, carry, losses, sdr, time.monotonic() - started)
+            require_sound(sdr, done)
+            log(args.run, done, losses, sdr, time.monotonic() - started)
             if np.mean(sdr) > best:
                 best = float(np.mean(sdr))
                 keep(carry, best, args)
             save(carry, args.run)  # last: what was interrupted before is evaluated again
-            evaluated, losses = time.monotonic(), []
+            losses = []
 
 
 def arguments() -> argparse.Namespace:
@@ -85,11 +94,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
-    parser.add_argument("--minutes", type=float, default=10.0, help="time between two evaluations")
+    parser.add_argument("--every", type=int, default=800, help="steps from one evaluation to the next")
     args = parser.parse_args()
-    for name in ("steps", "batch", "seconds", "learning_rate"):
-        if not getattr(args, name) > 0:
+    for name in ("steps", "batch", "every", "learning_rate"):
+        if not 0 < getattr(args, name) < np.inf:
             parser.error(f"--{name.replace('_', '-')} must be greater than 0")
+    if not SECONDS[0] <= args.seconds <= SECONDS[1]:
+        parser.error(f"--seconds must be between {SECONDS[0]} and {SECONDS[1]}")
     return args
 
 
@@ -109,7 +120,7 @@ def schedule(learning_rate: float, steps: int) -> optax.Schedule:
     return optax.warmup_cosine_decay_schedule(0, learning_rate, min(200, steps // 5), steps, learning_rate / 50)
 
 
-def matrices(params: model.Params) -> model.Params:
+def matrices(params: optax.Params) -> optax.Params:
     """Return a tree that tells Muon which leaves are matrices: the kernels of linear maps. (Those of taps are not.)"""
 
     def shape(path: tuple, leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
@@ -162,7 +173,7 @@ def begin(params: model.Params, optimizer: optax.GradientTransformation) -> dict
     return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
 
 
-def first_weights(args: argparse.Namespace, songs: list[np.ndarray], n_samples: int) -> model.Params:
+def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int) -> model.Params:
     """Return the weights of --start, or new ones that pass a quarter of the mixture on to each source.
 
     From random weights, ReLU masks soon find that silence is the best guess, and never leave it again. So encoder and
@@ -210,34 +221,43 @@ def masks_of(params: model.Params, value: float) -> model.Params:
     return {**params, "norm": norm, "mask": {"kernel": mask_BxM.astype(np.float32)}}
 
 
-def evaluate(params: model.Params, songs: list[np.ndarray]) -> np.ndarray:
-    """Return the median over songs of each source's SDR in dB."""
+def evaluate(params: model.Params, songs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the median of each source's SDR in dB over the songs in which it is heard."""
     ratios = []
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, standard = segments.standardise(stems_SxCxT.sum(0))
         est_SxCxT = separate.separate(MINI, params, mix_CxT, SeparateConfig())
         separate.unstandardise(est_SxCxT, standard)
-        ratios.append([scores.sdr_db(*pair) for pair in zip(stems_SxCxT, est_SxCxT, strict=True)])
-    return np.median(ratios, axis=0)
+        pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
+        ratios.append([scores.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
+    return np.nanmedian(ratios, axis=0)
 
 
-def guard(step: int, losses: list[float]) -> None:
+def require_finite(loss: jax.Array, step: int) -> None:
     """Stop when the loss is not a number any more."""
-    if not np.isfinite(losses[-1]):
-        raise SystemExit(f"error: the loss is {losses[-1]} at step {step}; lower --learning-rate")
+    if not np.isfinite(loss):
+        raise SystemExit(f"error: the loss is {loss} at step {step}; {LOWER}")
 
 
-def log(run: Path, carry: dict, losses: list[float], sdr: np.ndarray, elapsed_s: float) -> None:
+def require_sound(sdr_S: np.ndarray, step: int) -> None:
+    """Stop, before anything is saved, when the network has collapsed; say which sources it does not give."""
+    if not np.isfinite(sdr_S).all():
+        raise SystemExit(f"error: the weights are not finite at step {step}; {LOWER}")
+    silent = [source for source, sdr in zip(MINI.sources, sdr_S, strict=True) if abs(sdr) < SILENT_DB]
+    if len(silent) == MINI.S:
+        raise SystemExit(f"error: the network is silent at step {step}; begin anew with another --learning-rate")
+    if silent:
+        print(f"warning: {', '.join(silent)}: silent at step {step}; it may stay so", file=sys.stderr)
+
+
+def log(run: Path, step: int, losses: list[float], sdr: np.ndarray, elapsed_s: float) -> None:
     """Print an evaluation and append it to the log."""
-    step = int(carry["step"])
     row = {"step": step, "loss": float(np.mean(losses)), "elapsed_s": round(elapsed_s)}
     row |= {source: round(float(value), 3) for source, value in zip(MINI.sources, sdr, strict=True)}
     print(json.dumps(row), flush=True)
     with (run / "log.jsonl").open("a") as stream:
         stream.write(json.dumps(row) + "\n")
-    if step > COLLAPSE_STEP and np.all(np.abs(sdr) < 0.02):
-        raise SystemExit(f"error: the network went silent by step {step}; start again with another --learning-rate")
 
 
 def keep(carry: dict, sdr: float, args: argparse.Namespace) -> None:
@@ -263,7 +283,7 @@ def load(run: Path) -> dict | None:
     """Return the state that was saved last, if there is one.
 
     Raises:
-      InputError: it is damaged, or of another network.
+      InputError: it is damaged, or of another network or optimizer.
     """
     path = run / "checkpoint.npz"
     if not path.exists():
@@ -275,10 +295,10 @@ def load(run: Path) -> dict | None:
     try:
         with path.open("rb") as stream, np.load(stream) as z:
             found = [jnp.asarray(z[name]) for name in z.files]
-    except (BadZipFile, ValueError, EOFError, OSError, AttributeError, zlib.error) as error:
+    except (BadZipFile, ValueError, EOFError, OSError, AttributeError, TypeError, zlib.error) as error:
         raise InputError(f"{path}: damaged; delete it to begin anew, from best.safetensors by --start") from error
     if [leaf.shape for leaf in found] != [jnp.shape(leaf) for leaf in leaves]:
-        raise InputError(f"{path}: a checkpoint of another network")
+        raise InputError(f"{path}: a checkpoint of another network or optimizer")
     return jax.tree.unflatten(structure, found)
 
 
