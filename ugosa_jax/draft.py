@@ -16,13 +16,12 @@ HOP_S = 0.1
 """… one of which begins every so often."""
 LOUD = 95
 """Percentile of a source's levels that counts as loud."""
-BELOW_DB = 22.0
+BELOW_DB = 25.0
 """How far a silent source is below its own loud passages, and below the mixture …"""
 SHORTEST_S = 2.0
 """… and for how long at least: shorter silences are the least sure, and little is learnt from them.
 
-Both were chosen on validation songs (docs/annotations.md): of what is claimed, 95 % is to be true, with a decibel to
-spare."""
+Both were chosen on validation songs (docs/annotations.md): of what is claimed, 95 % is to be true."""
 
 
 def draft(
