@@ -27,7 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True, help="pool of training songs")
     parser.add_argument("--start", help="weights to begin with, by name or file, in place of random ones")
-    parser.add_argument("--steps", type=int, default=320)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
@@ -36,7 +36,7 @@ def main() -> None:
     songs = open_pool(args.train, train.MINI.S, train.MINI.C)
     n_samples = round(args.seconds * train.MINI.sample_rate_hz)
     data = partial(batches, songs, args.batch, n_samples, seed=2, start=0)
-    params = train.first_weights(args, songs, n_samples)
+    params = jax.device_get(train.first_weights(args, songs, n_samples))  # both runs donate what they start from
     print_orders(params, next(data()))
     print_optimizers(params, data, args.steps, args.learning_rate)
 
