@@ -22,7 +22,7 @@ STRATEGIES = {
     "P-L3:M": "adapted with the annotation as well",
 }
 LEARNING_RATE = 1e-3
-"""Large steps, so that ten epochs on half a minute can be heard; docs/experiments.md compares them with smaller ones."""
+"""Large steps, so that half a minute suffices to hear them; docs/experiments.md compares them with smaller ones."""
 FIGURE = "figure.svg"
 
 
