@@ -57,11 +57,11 @@ def program() -> int:
 
 def main() -> None:
     args = arguments()
-    args.run.mkdir(parents=True, exist_ok=True)
     device.keep_compiled_programs()
     train_songs, valid_songs = (open_pool(folder, MINI.S, MINI.C) for folder in (args.train, args.valid))
     n_samples = round(args.seconds * MINI.sample_rate_hz)
     require_scorable(args.valid, valid_songs, n_samples)
+    args.run.mkdir(parents=True, exist_ok=True)
     optimizer = make_optimizer(args.learning_rate, args.steps)
     carry = load(args.run) or begin(first_weights(args, train_songs, n_samples), optimizer)
     data = batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
