@@ -23,11 +23,10 @@ def naming(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path}: {one_line[:500]}") from error
 
 
-def exit_status(main: Callable[[], None]) -> int:
-    """Run the main function of a script; return 0, or 2 and one line about input that is at fault."""
+def exit_status(main: Callable[[], int | None]) -> int:
+    """Run what a script does; return its own status, 0 for None, or 2 and one line about input that is at fault."""
     try:
-        main()
+        return main() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    return 0

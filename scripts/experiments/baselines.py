@@ -2,7 +2,7 @@
 
     python scripts/experiments/baselines.py scripts/experiments/gain.toml --songs prepared/test
 
-Number of songs and frames are those of the grid, silent frames are dropped by the rule "target", and activations are
+Songs and frames are those of the grid, silent frames are dropped by the rule "target", and activations are
 applied to the outputs. Medians over songs.
 """
 
@@ -13,21 +13,21 @@ from collections import defaultdict
 
 import numpy as np
 
-from ugosa_jax import dataset, evaluation, grid
+from ugosa_jax import evaluation, grid, sweep
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import exit_status
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("grid", help="of which [songs] limit and [evaluate] count")
+    parser.add_argument("grid", help="of which [songs] and [evaluate] count")
     parser.add_argument("--songs", required=True, help="as ugosa-jax prepare writes them")
     args = parser.parse_args()
     settings = grid.read(args.grid)
     scoring = dataclasses.replace(settings.evaluate, outputs="gated")
     sources = ModelConfig.sources
     scores = defaultdict(list)
-    for track in dataset.tracks(args.songs, limit=settings.songs.limit):
+    for track in sweep.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
         song = evaluation.load(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
             estimates = dict.fromkeys(sources, song.mixture.samples_CxT * np.float32(share))

@@ -28,7 +28,7 @@ from imprecision import CONDITIONS
 from ugosa_jax import annotation, cli, dataset, device, draft, evaluation, files, grid, published
 from ugosa_jax.annotation import Annotation
 from ugosa_jax.dataset import Track
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.evaluation import ScoredSong
 from ugosa_jax.song import separate_song
 from ugosa_jax.weights import Checkpoint
@@ -54,19 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
         if name in ("report", "threshold"):
             command.add_argument("--out", type=Path, required=True, help="folder for tables and figure")
     args = parser.parse_args(arguments)
-    try:
-        if args.command == "run":
-            return run(args.work, args.shard)
-        if args.command == "prepare":
-            prepare(args.prepared, args.work)
-        elif args.command == "report":
-            robustness_report.write(args.work, args.out)
-        else:
-            threshold(args.prepared, args.out)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    commanded = {
+        "prepare": lambda: prepare(args.prepared, args.work),
+        "run": lambda: run(args.work, args.shard),
+        "report": lambda: robustness_report.write(args.work, args.out),
+        "threshold": lambda: threshold(args.prepared, args.out),
+    }
+    return exit_status(commanded[args.command])
 
 
 def prepare(prepared: Path, work: Path) -> None:

@@ -48,9 +48,14 @@ def write_manifest(folder: Path, songs: dict[str, dict]) -> None:
         "packages": provenance(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    unfinished = folder / "manifest.unfinished"
+    write_whole(folder / NAME, manifest)
+
+
+def write_whole(path: Path, manifest: dict) -> None:
+    """Write a manifest as JSON; the file is the old one or the whole new one."""
+    unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(manifest, indent=1) + "\n")
-    unfinished.replace(folder / NAME)
+    unfinished.replace(path)
 
 
 def sha256(path: Path) -> str:

@@ -8,7 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
-from manifest import NAME, POOL, read_manifest, sha256
+from manifest import NAME, POOL, read_manifest, sha256, write_whole
 from problems import Problem, exit_status
 
 RECORD = Path(__file__).with_name("minimus_test.json")
@@ -47,9 +47,7 @@ def main() -> int:
     manifest = read_manifest(args.folder / NAME)
     songs = {song["name"]: song for song in manifest["songs"]}
     if args.record:
-        unfinished = RECORD.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps(manifest, indent=1) + "\n")
-        unfinished.replace(RECORD)
+        write_whole(RECORD, manifest)
         return 0
     worst = 0
     for recorded in json.loads(RECORD.read_text())["songs"]:

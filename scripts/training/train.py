@@ -25,7 +25,7 @@ from pool import batches, open_pool, require_scorable
 
 from ugosa_jax import device, files, model, published, scores, segments, separate, weights
 from ugosa_jax.config import ModelConfig, SeparateConfig
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, exit_status
 
 MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
@@ -42,17 +42,13 @@ SECONDS = (0.1, 60.0)
 def program() -> int:
     """Train; return 0, 1 if training failed, 2 after input that cannot be used, 130 after Ctrl-C."""
     try:
-        main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return exit_status(main)
     except OSError as error:  # a folder that cannot be written, a full disk
         print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from the last evaluation", file=sys.stderr)
         return 130
-    return 0
 
 
 def main() -> None:
@@ -72,7 +68,7 @@ def main() -> None:
     for done in range(int(carry["step"]) + 1, args.steps + 1):
         carry, loss = step(carry, next(data))
         losses.append(float(loss))
-        require_finite(loss, done)
+        require_finite(losses[-1], done)
         if done % args.every == 0 or done == args.steps:
             sdr = evaluate(carry["ema"], valid_songs)
             require_sound(sdr, done)
@@ -234,7 +230,7 @@ def evaluate(params: model.Params, songs: Sequence[np.ndarray]) -> np.ndarray:
     return np.nanmedian(ratios, axis=0)
 
 
-def require_finite(loss: jax.Array, step: int) -> None:
+def require_finite(loss: float, step: int) -> None:
     """Stop when the loss is not a number any more."""
     if not np.isfinite(loss):
         raise SystemExit(f"error: the loss is {loss} at step {step}; {LOWER}")
