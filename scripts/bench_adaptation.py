@@ -22,9 +22,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ugosa_jax import adapt, bench, demucs, device, flops, loss, model, published, segments, separate, strategy
+from ugosa_jax import device
+from ugosa_jax.adaptation import engine, loss, segments, strategy
+from ugosa_jax.bench import flops, timing
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
-from ugosa_jax.model import Params
+from ugosa_jax.networks import apply, convtasnet, convtasnet_torch, hub
+from ugosa_jax.networks.convtasnet import Params
 
 STATE = "state/"
 MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
@@ -47,7 +50,7 @@ def write_case(case: Case, path: Path) -> None:
     arguments = {letter: getattr(c, letter) for letter in "NLBHPXR"}
     arguments |= {"sources": c.sources, "audio_channels": c.C, "norm_type": c.norm}
     arguments |= {"causal": c.causal, "mask_nonlinear": c.mask, "samplerate": c.sample_rate_hz}
-    state = {STATE + name: tensor for name, tensor in demucs.to_torch(case.params, c).items()}
+    state = {STATE + name: tensor for name, tensor in convtasnet_torch.to_torch(case.params, c).items()}
     song = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT, "hidden_KxB": case.hidden_KxB}
     np.savez(path, arguments=json.dumps(arguments), **song, **state)  # pyright: ignore[reportArgumentType]
 
@@ -56,9 +59,9 @@ def read_case(path: Path) -> Case:
     """Read what `write_case` wrote."""
     stored = dict(np.load(path))
     state = {name.removeprefix(STATE): tensor for name, tensor in stored.items() if name.startswith(STATE)}
-    config = demucs.model_config(state, json.loads(str(stored["arguments"])))
+    config = convtasnet_torch.model_config(state, json.loads(str(stored["arguments"])))
     song = (stored["mix_CxT"], stored["active_SxT"], stored["hidden_KxB"])
-    return Case(config, demucs.from_torch(state, config), *song)
+    return Case(config, convtasnet_torch.from_torch(state, config), *song)
 
 
 def noise_case(name: str, seconds: float, segment_samples: int) -> Case:
@@ -69,15 +72,15 @@ def noise_case(name: str, seconds: float, segment_samples: int) -> Case:
       seconds: length of the song.
       segment_samples: length of what `hidden_KxB` belongs to.
     """
-    checkpoint = None if name == "demucs" else published.load(name)
+    checkpoint = None if name == "demucs" else hub.load(name)
     config = checkpoint.config if checkpoint else ModelConfig()
-    params = checkpoint.params if checkpoint else model.init(config)
+    params = checkpoint.params if checkpoint else convtasnet.init(config)
     random = np.random.default_rng(0)
     n_samples = round(seconds * config.sample_rate_hz)
     mix_CxT, _ = segments.standardise(random.standard_normal((config.C, n_samples), np.float32))
     tenth = config.sample_rate_hz // 10
     active_SxT = np.repeat(random.random((config.S, math.ceil(n_samples / tenth))) > 0.25, tenth, 1)[:, :n_samples]
-    hidden_KxB = random.standard_normal((model.frames_in(segment_samples, config), config.B), np.float32)
+    hidden_KxB = random.standard_normal((convtasnet.frames_in(segment_samples, config), config.B), np.float32)
     return Case(config, params, mix_CxT, active_SxT, hidden_KxB)
 
 
@@ -131,7 +134,7 @@ def step(case: Case, request: dict) -> dict:
     whole = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
     few = dataclasses.replace(whole, n=min(whole.n, request["segments"]))
     peak_bytes_E = []
-    result = adapt.adapt(case.config, case.params, few, settings, lambda *_: peak_bytes_E.append(device.peak_bytes()))
+    result = engine.adapt(case.config, case.params, few, settings, lambda *_: peak_bytes_E.append(device.peak_bytes()))
     return {
         "seconds": result.timing.steps_s / (few.n * settings.epochs),
         "losses": result.losses_ExIx3[0, 0].tolist(),
@@ -145,7 +148,7 @@ def step(case: Case, request: dict) -> dict:
 def limit(case: Case, request: dict) -> dict:
     """Return the operations of a step, and measure how many a second the matrix products of a block reach."""
     plan = strategy.parse(request["strategy"], case.config)
-    rates = bench.matmul_rates(case.config, request["segment_samples"])
+    rates = timing.matmul_rates(case.config, request["segment_samples"])
     return {
         "flops": flops.suffix(case.config, plan, request["segment_samples"]).total,
         "matmul_flops_per_s": rates.together,
@@ -156,10 +159,10 @@ def song(case: Case, request: dict) -> dict:
     """Adapt to the whole song and separate it."""
     settings = adapt_settings(case, request)
     cut = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
-    result = adapt.adapt(case.config, case.params, cut, settings)
+    result = engine.adapt(case.config, case.params, cut, settings)
     adapted = strategy.merge(result.tuned, case.params)
     with device.Stopwatch() as watch:
-        separate.separate(case.config, adapted, case.mix_CxT, SeparateConfig())
+        apply.separate(case.config, adapted, case.mix_CxT, SeparateConfig())
     return {
         "compile_s": result.timing.compile_s + watch.compile_s,
         "prefix_s": result.timing.prefix_s,
@@ -179,7 +182,7 @@ def adapt_settings(case: Case, request: dict) -> AdaptConfig:
 @functools.partial(jax.jit, static_argnames="config")
 def run_network(config: ModelConfig, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return est_SxCxT."""
-    return model.bind(config, params)(mix_CxT)
+    return convtasnet.bind(config, params)(mix_CxT)
 
 
 @functools.partial(jax.jit, static_argnames="config")
@@ -187,7 +190,7 @@ def differentiate_blocks(config: ModelConfig, rest: Params, blocks: Params, hidd
     """Return the mean of |repeat1|, and its gradient with respect to weights and input."""
 
     def objective(blocks, hidden_KxB):
-        net = model.bind(config, {**rest, "repeat1": blocks})
+        net = convtasnet.bind(config, {**rest, "repeat1": blocks})
         return jnp.abs(net.repeat1(hidden_KxB, hidden_KxB.shape[0])).mean()  # pyright: ignore[reportAttributeAccessIssue]
 
     return jax.value_and_grad(objective, (0, 1))(blocks, hidden_KxB)

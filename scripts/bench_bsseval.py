@@ -1,4 +1,4 @@
-"""Compare the time of ugosa_jax.bsseval with that of museval, on four stereo sources.
+"""Compare the time of ugosa_jax.evaluation.bsseval with that of museval, on four stereo sources.
 
     python scripts/bench_bsseval.py --seconds 60 --repeats 3
 
@@ -16,8 +16,8 @@ from typing import TypeVar
 import numpy as np
 import scipy.signal
 
-from ugosa_jax import bsseval, museval_bridge
 from ugosa_jax.config import EvaluateConfig
+from ugosa_jax.evaluation import bsseval, museval
 
 RATE_HZ = 44100
 Result = TypeVar("Result")
@@ -39,9 +39,7 @@ def main() -> None:
         scores = timed(times["score"], lambda prepared=prepared: bsseval.score(prepared, est_SxCxT))
         if len(peaks_gb) == 1:
             peaks_gb.append(peak_gb())  # a peak never falls again, so only the first round tells
-        expected = timed(
-            times["museval"], lambda: museval_bridge.with_museval(stems_SxCxT, est_SxCxT, RATE_HZ, settings)
-        )
+        expected = timed(times["museval"], lambda: museval.with_museval(stems_SxCxT, est_SxCxT, RATE_HZ, settings))
     peaks_gb.append(peak_gb())
     assert scores is not None and expected is not None
     print_table(times, peaks_gb)

@@ -21,9 +21,12 @@ import jax
 import numpy as np
 from publish import publish
 
-from ugosa_jax import bench_command, flops, memory, model, published, strategy, weights
-from ugosa_jax.bench import noise
+from ugosa_jax.adaptation import memory, strategy
+from ugosa_jax.bench import flops
+from ugosa_jax.bench.timing import noise
+from ugosa_jax.cli import bench
 from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.networks import checkpoint, convtasnet, hub
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +78,12 @@ def tables(base: Point) -> dict[str, list[tuple[str, Point]]]:
 
 def report(args: argparse.Namespace) -> Iterator[str]:
     """Measure, and yield the report line by line."""
-    base = Point(published.load("mini").config if args.size == "mini" else ModelConfig())
+    base = Point(hub.load("mini").config if args.size == "mini" else ModelConfig())
     measured: dict[Point, dict[str, Any]] = {base: measure(base, args)}
     first, cost = measured[base], cost_of(base, args.epochs)
     rates = cost.prefix / first["prefix_s"], cost.steps / median_steps_s(first)
     yield "# Cost of an adaptation\n"
-    yield f"`{' '.join(['python scripts/bench_cost.py', *sys.argv[1:]])}`, on {bench_command.describe_device()}.\n"
+    yield f"`{' '.join(['python scripts/bench_cost.py', *sys.argv[1:]])}`, on {bench.describe_device()}.\n"
     at = f"{base.strategy}, a song of {base.seconds:g} s, segments of {base.segment_s:g} s, one lane"
     yield f"{args.size}, {args.epochs} epochs; where a table does not vary them: {at}."
     frozen, a_step = (f"{rate / 1e9:.1f} GFLOP/s" for rate in rates)
@@ -127,8 +130,8 @@ def measure(point: Point, args: argparse.Namespace) -> dict[str, Any]:
     """Run `ugosa-jax bench` on random weights of the point's network; return the row of its record."""
     with tempfile.TemporaryDirectory() as folder:
         network, out = Path(folder) / "random.safetensors", Path(folder) / "record.json"
-        params = jax.tree.map(np.asarray, model.init(point.config))
-        weights.save(weights.Checkpoint(point.config, params, {}), network)
+        params = jax.tree.map(np.asarray, convtasnet.init(point.config))
+        checkpoint.save(checkpoint.Checkpoint(point.config, params, {}), network)
         flags: Sequence[object] = (
             "--weights", network, "--lanes", point.lanes, "--strategy", point.strategy, "--seconds", point.seconds,
             "--segment-s", point.segment_s, "--epochs", args.epochs, "--repeats", args.repeats,

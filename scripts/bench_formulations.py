@@ -24,9 +24,10 @@ import numpy as np
 from block_pieces import shifted
 from publish import publish
 
-from ugosa_jax import bench_command, model, published
+from ugosa_jax.cli import bench
 from ugosa_jax.config import ModelConfig
-from ugosa_jax.model import Params
+from ugosa_jax.networks import convtasnet, hub
+from ugosa_jax.networks.convtasnet import Params
 
 EPS = 1e-8
 SEGMENT_S = 4.0
@@ -44,10 +45,10 @@ def main() -> None:
     lines = [
         "# Ways to write down a block",
         "",
-        f"By scripts/bench_formulations.py, on {bench_command.describe_device()}.",
+        f"By scripts/bench_formulations.py, on {bench.describe_device()}.",
     ]
     for size in args.size:
-        config = ModelConfig(X=4, R=1) if size == "demucs" else published.load("mini").config
+        config = ModelConfig(X=4, R=1) if size == "demucs" else hub.load("mini").config
         lines += ["", f"## {size}, {config.X} blocks: B {config.B}, H {config.H}", ""]
         lines += table(config, args.repeats)
     publish(lines, args.out)
@@ -55,10 +56,10 @@ def main() -> None:
 
 def table(config: ModelConfig, repeats: int) -> list[str]:
     """Measure and return a table."""
-    K = model.frames_in(round(SEGMENT_S * config.sample_rate_hz), config)
+    K = convtasnet.frames_in(round(SEGMENT_S * config.sample_rate_hz), config)
     random = np.random.default_rng(0)
     h_KxB, toward_KxB = (jnp.asarray(random.standard_normal((K, config.B)), jnp.float32) for _ in range(2))
-    blocks = model.init(config)["repeat1"]
+    blocks = convtasnet.init(config)["repeat1"]
     forward = {name: jax.jit(partial(run, config, block)) for name, block in formulations(config).items()}
     both = {name: jax.jit(partial(run_and_gradient, run_of)) for name, run_of in forward.items()}
     expected, times = None, {name: ([], []) for name in forward}
@@ -103,7 +104,7 @@ def run_and_gradient(run_of: Callable, blocks: Params, h_KxB: jax.Array, toward_
 
 
 def formulations(config: ModelConfig) -> dict[str, Callable]:
-    """Return the ways by name; the first is that of `ugosa_jax.model`."""
+    """Return the ways by name; the first is that of `ugosa_jax.networks.convtasnet`."""
     plain = partial(block_of, edges_by_where)
     return {
         "as it is: recomputed, edges by where": partial(block_as_it_is, config),
@@ -116,17 +117,17 @@ def formulations(config: ModelConfig) -> dict[str, Callable]:
 
 
 def block_as_it_is(config: ModelConfig, dilation: int, p: Params, h_KxB: jax.Array) -> jax.Array:
-    """Run the block of `ugosa_jax.model`."""
+    """Run the block of `ugosa_jax.networks.convtasnet`."""
     name = f"block{dilation.bit_length()}"
     shell = _shell(config)
-    net = model.bind(config, {**shell, "repeat1": {**shell["repeat1"], name: p}})
+    net = convtasnet.bind(config, {**shell, "repeat1": {**shell["repeat1"], name: p}})
     return getattr(vars(net)["repeat1"], name)(h_KxB, h_KxB.shape[0])
 
 
 @functools.cache
 def _shell(config: ModelConfig) -> Params:
     with jax.ensure_compile_time_eval():
-        return model.init(config)
+        return convtasnet.init(config)
 
 
 def block_of(depthwise: Depthwise, dilation: int, p: Params, h_KxB: jax.Array) -> jax.Array:

@@ -16,10 +16,12 @@ import sys
 import jax
 import numpy as np
 
-from ugosa_jax import adapt, device, published, segments
+from ugosa_jax import device
+from ugosa_jax.adaptation import engine, segments
+from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.segments import Segments
-from ugosa_jax.weights import Checkpoint
+from ugosa_jax.networks import hub
+from ugosa_jax.networks.checkpoint import Checkpoint
 
 
 def main() -> None:
@@ -35,7 +37,7 @@ def main() -> None:
     if args.devices:
         compare_devices(args)
         return
-    base = published.load(args.weights)
+    base = hub.load(args.weights)
     settings = AdaptConfig(strategy=args.strategy, epochs=args.epochs, learning_rate=1e-3)
     songs = [noise(base, settings, args.seconds, seed) for seed in range(args.lanes)]
     lam = np.logspace(-4, 4, args.lanes)
@@ -65,14 +67,14 @@ def alone(base: Checkpoint, songs: list[Segments], settings: AdaptConfig, lam: n
     total_s = 0.0
     for song, one in zip(songs, lam, strict=True):
         one_lane = AdaptConfig(strategy=settings.strategy, epochs=settings.epochs, learning_rate=1e-3, lam=float(one))
-        timing = adapt.adapt(base.config, base.params, song, one_lane).timing
+        timing = engine.adapt(base.config, base.params, song, one_lane).timing
         total_s += timing.prefix_s + timing.steps_s
     return total_s
 
 
 def together(base: Checkpoint, songs: Segments | list[Segments], settings: AdaptConfig, lam: np.ndarray) -> float:
     """Return the seconds that lanes take in one program."""
-    timing = adapt.adapt_lanes(base.config, base.params, songs, settings, lam=list(lam))[0].timing
+    timing = engine.adapt_lanes(base.config, base.params, songs, settings, lam=list(lam))[0].timing
     return timing.prefix_s + timing.steps_s
 
 
@@ -90,7 +92,7 @@ def row(name: str, args: argparse.Namespace, first, second) -> None:
 
 def n_programs() -> int:
     """Return how many programs of an epoch have been compiled."""
-    return adapt.epoch_lanes._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
+    return engine.epoch_lanes._cache_size()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def compare_devices(args: argparse.Namespace) -> None:

@@ -29,9 +29,11 @@ import psutil
 from bench_adaptation import noise_case, write_case
 from peer_table import table
 
-from ugosa_jax import demucs, files, separate, strategy
+from ugosa_jax import files
+from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import ModelConfig, SeparateConfig, require
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import apply, convtasnet_torch
 
 HERE = Path(__file__).parent
 ROWS = ("forward", "blocks", "L1:D", "L3:M", "L5:D", "song", "compile", "memory")
@@ -180,7 +182,7 @@ def request_of(name: str, config: ModelConfig, sizes: Sizes) -> dict:
 def step_request(name: str, config: ModelConfig) -> dict:
     """Return what asks for a strategy's step: its name for us, torch's names of the tuned tensors for the peer."""
     stages = strategy.parse(name, config).tuned
-    tuned = [row.name for path, row in demucs.table(config).items() if path.split(".")[0] in stages]
+    tuned = [row.name for path, row in convtasnet_torch.table(config).items() if path.split(".")[0] in stages]
     return {"do": "step", "strategy": name, "tuned": tuned}
 
 
@@ -217,7 +219,7 @@ def song_row(commands: Commands, name: str, sizes: Sizes, record: dict) -> dict:
 def chunked_s(song_s: float, config: ModelConfig, settings: SeparateConfig) -> float:
     """Return how many seconds of sound the network sees when a song is separated in overlapping chunks."""
     n_samples, chunk = (round(seconds * config.sample_rate_hz) for seconds in (song_s, settings.chunk_s))
-    starts = separate.offsets(n_samples, chunk, settings.overlap)
+    starts = apply.offsets(n_samples, chunk, settings.overlap)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 
 

@@ -22,11 +22,14 @@ import numpy as np
 import optax
 from publish import publish
 
-from ugosa_jax import bench, bench_command, flops, lane, loss, model, published, separate, strategy
-from ugosa_jax.bench import MatmulRates
+from ugosa_jax.adaptation import lane, loss, strategy
+from ugosa_jax.adaptation.ranger import ranger
+from ugosa_jax.bench import flops, timing
+from ugosa_jax.bench.timing import MatmulRates
+from ugosa_jax.cli import bench
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
-from ugosa_jax.model import Params
-from ugosa_jax.ranger import ranger
+from ugosa_jax.networks import apply, convtasnet, hub
+from ugosa_jax.networks.convtasnet import Params
 
 N_SEGMENTS = 4
 
@@ -53,18 +56,18 @@ def main() -> None:
 def report(args: argparse.Namespace) -> Iterator[str]:
     """Measure, and yield the report line by line."""
     yield "# Phases of an adaptation\n"
-    yield f"`{' '.join(['python scripts/bench_phases.py', *sys.argv[1:]])}`, on {bench_command.describe_device()}.\n"
+    yield f"`{' '.join(['python scripts/bench_phases.py', *sys.argv[1:]])}`, on {bench.describe_device()}.\n"
     yield f"{args.strategy}, one segment of {args.segment_s:g} s, median of {args.repeats}. Operations are those of the"
-    yield "matrix products alone (`ugosa_jax/flops.py`); the share is of the rate of the same products by themselves."
+    yield "matrix products alone (`bench/flops.py`); the share is of the rate of the same products by themselves."
     for size in args.size:
-        config = published.load("mini").config if size == "mini" else ModelConfig()
+        config = hub.load("mini").config if size == "mini" else ModelConfig()
         n_samples = round(args.segment_s * config.sample_rate_hz)
-        rates = bench.matmul_rates(config, n_samples, repeats=args.repeats)
+        rates = timing.matmul_rates(config, n_samples, repeats=args.repeats)
         yield f"\n## {size}: N {config.N}, L {config.L}, B {config.B}, H {config.H}, X {config.X}, R {config.R}\n"
         expand, project, gradient = (rate / 1e9 for rate in (rates.expand, rates.project, rates.weights))
         yield f"Products in GFLOP/s: [K, B] @ [B, H] {expand:.0f}, [K, H] @ [H, B] {project:.0f}, [B, K] @ [K, H]"
         yield f"{gradient:.0f}, one after the other {rates.together / 1e9:.0f}.\n"
-        params = model.init(config)
+        params = convtasnet.init(config)
         yield from phase_table(args, config, params, n_samples, rates)
         yield ""
         yield from block_pieces.table(config, params, n_samples, args.repeats)
@@ -82,7 +85,7 @@ def phase_table(
             together += phase.seconds
         yield phase_row(phase, rates)
     settings = AdaptConfig(args.strategy, epochs=1, segment_s=args.segment_s, features="float32")
-    row = bench.measure(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
+    row = timing.measure(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
     yield phase_row(Phase("a step as it runs", row.flops_a_step, 1 / row.steps_per_second), rates)
     yield f"\nThe parts of a step, each alone, take {together:.3g} s together. The step as it runs is of an epoch of"
     yield f"{N_SEGMENTS} segments."
@@ -109,7 +112,7 @@ def phases(config: ModelConfig, params: Params, name: str, n_samples: int, repea
     random = np.random.default_rng(0)
     mix_CxT = jnp.asarray(random.standard_normal((config.C, n_samples), np.float32))
     active_SxT = jnp.asarray(random.random((config.S, n_samples)) > 0.3)
-    time = functools.partial(bench.median_s, repeats=repeats)
+    time = functools.partial(timing.median_s, repeats=repeats)
 
     yield Phase("encoder", counts["encoder"], time(functools.partial(encoded, config), params, mix_CxT))
     ahead = functools.partial(hidden, config, since)
@@ -137,17 +140,17 @@ ENDS = ("encoder", "decoder")
 
 def encoded(config: ModelConfig, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return w_KxN."""
-    return model.bind(config, params).encoder(mix_CxT)
+    return convtasnet.bind(config, params).encoder(mix_CxT)
 
 
 def hidden(config: ModelConfig, since: str, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return hidden_KxB, what the frozen stages give."""
-    return model.bind(config, params).prefix(mix_CxT, since)
+    return convtasnet.bind(config, params).prefix(mix_CxT, since)
 
 
 def scores(config: ModelConfig, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
     """Return what the mask's product gives, from the output of the frozen stages."""
-    net, stages = model.bind(config, strategy.merge(tuned, frozen)), model.repeats(config)
+    net, stages = convtasnet.bind(config, strategy.merge(tuned, frozen)), convtasnet.repeats(config)
     for stage in stages[(*stages, "mask").index(since) :]:
         hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])
     return net.mask(hidden_KxB)
@@ -167,7 +170,7 @@ def value_and_gradient(
     """Return eq. (1) and its gradient by the mask's product, and by the decoder if that is tuned."""
 
     def value(score: jax.Array, decoder: Params) -> jax.Array:
-        net = model.bind(config, params | {"decoder": decoder})
+        net = convtasnet.bind(config, params | {"decoder": decoder})
         score_KxSxN = score.reshape(-1, config.S, config.N)
         mask_KxSxN = jax.nn.softmax(score_KxSxN, 1) if config.mask == "softmax" else jax.nn.relu(score_KxSxN)
         est_SxCxT = net.decoder(mask_KxSxN * net.encoder(mix_CxT)[:, None], mix_CxT.shape[1])
@@ -194,7 +197,7 @@ def separation(config: ModelConfig, params: Params, repeats: int) -> Phase:
     times_s = []
     for _ in range(1 + repeats):
         started = clock.perf_counter()
-        separate.separate(config, params, song_CxT, settings)
+        apply.separate(config, params, song_CxT, settings)
         times_s.append(clock.perf_counter() - started)
     operations = flops.separation(config, settings, n_samples)
     return Phase(

@@ -20,9 +20,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from ugosa_jax import audio, dataset, device, grid, multitrack, published, store, sweep
-from ugosa_jax.grid import Grid
-from ugosa_jax.sweep import Sweep
+from ugosa_jax import device
+from ugosa_jax.data import datasets, multitrack, sound
+from ugosa_jax.networks import hub
+from ugosa_jax.sweeps import engine, grid, results
+from ugosa_jax.sweeps.engine import Sweep
+from ugosa_jax.sweeps.grid import Grid
 
 GRID = """
 weights = "{weights}"
@@ -62,8 +65,8 @@ def main() -> None:
     lam = [float(value) for value in np.logspace(-4, 4, args.values)]
     with tempfile.TemporaryDirectory() as scratch:
         songs = Path(scratch, "songs")
-        sources = published.load(args.weights).config.sources
-        for track in dataset.tracks(args.songs_folder, limit=args.limit):
+        sources = hub.load(args.weights).config.sources
+        for track in datasets.tracks(args.songs_folder, limit=args.limit):
             write_excerpt(track, sources, args.seconds, songs / track.name)
         text = GRID.format(weights=args.weights, folder=songs, strategy=args.strategy, lam=lam, epochs=args.epochs)
         ways = {f"{args.values} side by side": args.values, "one at a time": 1}
@@ -81,15 +84,15 @@ def main() -> None:
         print(f"| {way} | {times} | {middle.peak_gb:.2f} | {middle.programs:g} |")
 
 
-def write_excerpt(track: dataset.Track, sources: tuple[str, ...], seconds: float, folder: Path) -> None:
+def write_excerpt(track: datasets.Track, sources: tuple[str, ...], seconds: float, folder: Path) -> None:
     """Write the middle of a song, stems and mixture, as a song of its own."""
     loaded = multitrack.load(track, sources)
     rate_hz, n_samples = loaded.mixture.rate_hz, loaded.mixture.n_samples
     first = max(0, n_samples - round(seconds * rate_hz)) // 2
     middle = slice(first, first + round(seconds * rate_hz))
     for source, stem_CxT in zip(sources, loaded.stems_SxCxT, strict=True):
-        audio.write(folder / f"{source}.wav", stem_CxT[:, middle], rate_hz)
-    audio.write(folder / "mixture.wav", loaded.mixture.samples_CxT[:, middle], rate_hz)
+        sound.write(folder / f"{source}.wav", stem_CxT[:, middle], rate_hz)
+    sound.write(folder / "mixture.wav", loaded.mixture.samples_CxT[:, middle], rate_hz)
 
 
 def in_a_process_of_its_own(text: str, folder: Path, n_lanes: int) -> Measured:
@@ -109,11 +112,11 @@ def measure(asked: Grid, folder: Path, n_lanes: int) -> Measured:
     jax.monitoring.register_event_duration_secs_listener(on_event)
     jax.config.update("jax_enable_compilation_cache", False)
     started = time.perf_counter()
-    wanted = Sweep(asked, published.load(asked.weights), sweep.tracks(asked.songs), folder, n_lanes)
-    sweep.run(wanted, sweep.cells_of(wanted), lambda *_: None)
+    wanted = Sweep(asked, hub.load(asked.weights), engine.tracks(asked.songs), folder, n_lanes)
+    engine.run(wanted, engine.cells_of(wanted), lambda *_: None)
     whole_s = time.perf_counter() - started
     timings = []
-    for record in store.read_cells(folder).values():
+    for record in results.read_cells(folder).values():
         if record["status"] != "done":
             raise SystemExit(f"{record['song']}: {record['error']}")
         adaptation = record["adaptation"]

@@ -1,6 +1,6 @@
 """What a block of the network is made of: its matrix products and its passes over memory, each timed alone.
 
-The passes are written plainly, as the block's equations need them, whatever formulation `ugosa_jax.model` has.
+The passes are written plainly, as the block's equations need them, whatever formulation the network has.
 scripts/bench_phases.py prints the table.
 """
 
@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ugosa_jax import bench, model
+from ugosa_jax.bench import timing
 from ugosa_jax.config import ModelConfig
-from ugosa_jax.model import Params
+from ugosa_jax.networks import convtasnet
+from ugosa_jax.networks.convtasnet import Params
 
 
 class Piece(NamedTuple):
@@ -30,7 +31,7 @@ class Piece(NamedTuple):
 
 def table(config: ModelConfig, params: Params, n_samples: int, repeats: int) -> Iterator[str]:
     """Yield the table of what a block is made of, and what the whole block takes."""
-    K, time = model.frames_in(n_samples, config), functools.partial(bench.median_s, repeats=repeats)
+    K, time = convtasnet.frames_in(n_samples, config), functools.partial(timing.median_s, repeats=repeats)
     random = np.random.default_rng(0)
     h_KxB, toward_KxB = (jnp.asarray(random.standard_normal((K, config.B), np.float32)) for _ in range(2))
     leaves = params["repeat1"][f"block{config.X}"]
@@ -55,7 +56,7 @@ def table(config: ModelConfig, params: Params, n_samples: int, repeats: int) -> 
 def one_block(config: ModelConfig, params: Params, leaves: Params, h_KxB: jax.Array) -> jax.Array:
     """Run the last block of a repeat, whose taps are furthest apart."""
     name = f"block{config.X}"
-    net = model.bind(config, params | {"repeat1": params["repeat1"] | {name: leaves}})
+    net = convtasnet.bind(config, params | {"repeat1": params["repeat1"] | {name: leaves}})
     return getattr(vars(net)["repeat1"], name)(h_KxB, h_KxB.shape[0])
 
 

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from ugosa_jax import demucs
 from ugosa_jax.config import ModelConfig
+from ugosa_jax.networks import convtasnet_torch
 
 DATA = Path(__file__).parent / "data"
 
@@ -37,7 +37,7 @@ def state() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="session")
 def params(state, config):
     """Its weights in our layout, float32."""
-    return demucs.from_torch(state, config)
+    return convtasnet_torch.from_torch(state, config)
 
 
 @pytest.fixture(scope="session")

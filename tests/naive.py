@@ -1,6 +1,6 @@
 """The network as the reference writes it: one convolution a layer, torch's layouts, nothing folded.
 
-An oracle for `ugosa_jax.model` in numpy, slow and plain. Takes the tensors of a Demucs state dict by their torch names.
+An oracle for `networks.convtasnet` in numpy, slow and plain, which takes tensors by the names that they have in Demucs.
 """
 
 import numpy as np

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax import weights
 from ugosa_jax.config import ModelConfig
+from ugosa_jax.networks import checkpoint
 
 DATA = Path(__file__).parent / "data"
 DUO = ModelConfig(N=6, L=4, B=5, H=7, P=3, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=8000)
@@ -13,12 +13,12 @@ DUO = ModelConfig(N=6, L=4, B=5, H=7, P=3, X=2, R=3, sources=("voice", "rest"), 
 
 def random_params(config, seed=0):
     rng = np.random.default_rng(seed)
-    leaves = {path: rng.normal(size=shape).astype(np.float32) for path, shape in weights.shapes(config).items()}
-    return weights.nested(leaves)
+    leaves = {path: rng.normal(size=shape).astype(np.float32) for path, shape in checkpoint.shapes(config).items()}
+    return checkpoint.nested(leaves)
 
 
 def made(config=DUO, seed=0, provenance=None):
-    return weights.Checkpoint(config, random_params(config, seed), provenance or {})
+    return checkpoint.Checkpoint(config, random_params(config, seed), provenance or {})
 
 
 def assert_same(found, expected):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ugosa_jax import activation
+from ugosa_jax.annotations import activation
 from ugosa_jax.errors import InputError
 
 DATA = Path(__file__).parent / "data"

@@ -10,11 +10,12 @@ import optax
 import pytest
 from conftest import DATA
 
-from ugosa_jax import adapt, demucs, lane, loss, memory, model, strategy
+from ugosa_jax.adaptation import engine, lane, loss, memory, strategy
+from ugosa_jax.adaptation.ranger import fast, ranger
+from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.ranger import fast, ranger
-from ugosa_jax.segments import Segments
+from ugosa_jax.networks import convtasnet, convtasnet_torch
 
 TINY = ModelConfig(N=8, B=5, H=7, X=2, R=3, sources=("a", "b"))
 SETTINGS = AdaptConfig(strategy="P-L2:M", epochs=2, learning_rate=1e-2)
@@ -40,7 +41,7 @@ def noise(n=3, seed=0, bucket=4, length=400, dtype=np.float32):
 
 @pytest.fixture(scope="module")
 def tiny():
-    return model.init(TINY, seed=1)
+    return convtasnet.init(TINY, seed=1)
 
 
 def golden_song(z, dtype):
@@ -53,7 +54,7 @@ def golden_song(z, dtype):
 @pytest.mark.parametrize("run", RUNS)
 def test_reference_runs(config, params, golden, run):
     z = golden("adaptation")
-    result = adapt.adapt(config, params, golden_song(z, np.float32), RUNS[run])
+    result = engine.adapt(config, params, golden_song(z, np.float32), RUNS[run])
     check_run(result, z, run, config)
 
 
@@ -63,7 +64,7 @@ def test_reference_runs_in_double_precision(config, params64, golden, run):
     """The stored runs are in single precision: nearer than its rounding the double one cannot come."""
     z = golden("adaptation")
     with jax.enable_x64(True):
-        result = adapt.adapt(config, params64, golden_song(z, np.float64), RUNS[run])
+        result = engine.adapt(config, params64, golden_song(z, np.float64), RUNS[run])
     check_run(result, z, run, config)
 
 
@@ -83,7 +84,7 @@ def check_run(result, z, run, config):
         np.testing.assert_array_equal(got[:, 0], got[:, 1])
     prefix = f"{run}/final/"
     final = {name.removeprefix(prefix): z[name] for name in z if name.startswith(prefix)}
-    rows = {path: row for path, row in demucs.table(config).items() if row.name in final}
+    rows = {path: row for path, row in convtasnet_torch.table(config).items() if row.name in final}
     tuned = {".".join(k.key for k in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(result.tuned)}
     assert set(rows) == set(tuned)
     start = np.load(DATA / "state.npz")
@@ -105,7 +106,7 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
     optimizer = optax.lookahead(inner, 6, 0.5)
 
     def objective(p, mix_CxT, active_SxT):
-        terms = loss.loss_terms(model.bind(TINY, p)(mix_CxT), mix_CxT, active_SxT)
+        terms = loss.loss_terms(convtasnet.bind(TINY, p)(mix_CxT), mix_CxT, active_SxT)
         return loss.total(terms, SETTINGS.lam)
 
     @jax.jit
@@ -121,13 +122,13 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
             weights, state = step(weights, state, song.mix_GxVxCxT[g, 0], song.active_GxSxT[g])
     tuned, frozen = strategy.split(weights.fast, labels)
     jax.tree.map(np.testing.assert_array_equal, frozen, strategy.split(tiny, labels)[1])
-    result = adapt.adapt(TINY, tiny, song, SETTINGS)
+    result = engine.adapt(TINY, tiny, song, SETTINGS)
     # Two programs of the same sums: XLA may fuse them differently. Six steps move the weights by up to 3e-3.
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, tuned)
 
 
 def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
-    result = adapt.adapt(TINY, tiny, noise(), SETTINGS)
+    result = engine.adapt(TINY, tiny, noise(), SETTINGS)
     assert set(result.tuned) == {"repeat3", "mask"}
     start, _ = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), result.tuned, start)
@@ -137,8 +138,8 @@ def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
 def test_the_baseline_ignores_annotation_and_lambda(tiny):
     song = noise()
     everything_active = Segments(song.mix_GxVxCxT, np.ones_like(song.active_GxSxT), song.n)
-    baseline = adapt.adapt(TINY, tiny, song, AdaptConfig("B-L2:M", epochs=2, learning_rate=1e-2, lam=7.0))
-    plain = adapt.adapt(TINY, tiny, everything_active, AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, lam=0.0))
+    baseline = engine.adapt(TINY, tiny, song, AdaptConfig("B-L2:M", epochs=2, learning_rate=1e-2, lam=7.0))
+    plain = engine.adapt(TINY, tiny, everything_active, AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, lam=0.0))
     jax.tree.map(np.testing.assert_array_equal, baseline.tuned, plain.tuned)
     np.testing.assert_array_equal(baseline.losses_ExIx3, plain.losses_ExIx3)
 
@@ -146,13 +147,13 @@ def test_the_baseline_ignores_annotation_and_lambda(tiny):
 def test_a_last_step_into_infinity_is_not_kept(tiny):
     """One step, a finite loss, and then weights that are not: the step is not taken."""
     song = noise(n=1, bucket=1)
-    result = adapt.adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
+    result = engine.adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
     assert result.stopped_at == (0, 0)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.tuned))
 
 
 def test_b0_changes_nothing(tiny):
-    result = adapt.adapt(TINY, tiny, noise(), AdaptConfig(strategy="B0"))
+    result = engine.adapt(TINY, tiny, noise(), AdaptConfig(strategy="B0"))
     assert result.tuned == {}
     assert result.losses_ExIx3.size == 0
 
@@ -161,9 +162,9 @@ def test_padding_up_to_a_bucket_is_bit_identical(tiny):
     song = noise(n=3, bucket=4)
     rubbish = song.mix_GxVxCxT.copy()
     rubbish[3:] = np.nan
-    padded = adapt.adapt(TINY, tiny, song, SETTINGS)
-    poisoned = adapt.adapt(TINY, tiny, Segments(rubbish, song.active_GxSxT, 3), SETTINGS)
-    exact = adapt.adapt(TINY, tiny, Segments(song.mix_GxVxCxT[:3], song.active_GxSxT[:3], 3), SETTINGS)
+    padded = engine.adapt(TINY, tiny, song, SETTINGS)
+    poisoned = engine.adapt(TINY, tiny, Segments(rubbish, song.active_GxSxT, 3), SETTINGS)
+    exact = engine.adapt(TINY, tiny, Segments(song.mix_GxVxCxT[:3], song.active_GxSxT[:3], 3), SETTINGS)
     assert padded.losses_ExIx3.shape == (2, 3, 3)
     for other in (poisoned, exact):
         jax.tree.map(np.testing.assert_array_equal, padded.tuned, other.tuned)
@@ -174,12 +175,12 @@ def test_lanes_equal_runs_of_their_own(tiny):
     """λ lanes that share a song, and songs of different length side by side."""
     songs = [noise(n, seed) for n, seed in ((2, 0), (4, 1), (3, 2))]
     lam, rate = [0.0, 1.0, 100.0], [1e-2, 1e-3, 1e-2]
-    shared = adapt.adapt_lanes(TINY, tiny, songs[1], SETTINGS, lam=lam, learning_rate=rate)
-    apart = adapt.adapt_lanes(TINY, tiny, songs, SETTINGS, lam=lam, learning_rate=rate)
+    shared = engine.adapt_lanes(TINY, tiny, songs[1], SETTINGS, lam=lam, learning_rate=rate)
+    apart = engine.adapt_lanes(TINY, tiny, songs, SETTINGS, lam=lam, learning_rate=rate)
     for i in range(3):
         settings = AdaptConfig("P-L2:M", epochs=2, lam=lam[i], learning_rate=rate[i])
         for result, song in ((shared[i], songs[1]), (apart[i], songs[i])):
-            alone = adapt.adapt(TINY, tiny, song, settings)
+            alone = engine.adapt(TINY, tiny, song, settings)
             # A batched matmul may add in another order than a single one; weights move by 3e-3.
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, alone.tuned)
             np.testing.assert_allclose(result.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
@@ -187,7 +188,7 @@ def test_lanes_equal_runs_of_their_own(tiny):
 
 def test_a_lane_does_not_depend_on_its_neighbours(tiny):
     song = noise()
-    results = [adapt.adapt_lanes(TINY, tiny, song, SETTINGS, lam=[1.0, other]) for other in (0.0, 1e4, np.nan)]
+    results = [engine.adapt_lanes(TINY, tiny, song, SETTINGS, lam=[1.0, other]) for other in (0.0, 1e4, np.nan)]
     for result in results[1:]:
         jax.tree.map(np.testing.assert_array_equal, result[0].tuned, results[0][0].tuned)
     assert results[2][0].stopped_at is None
@@ -205,16 +206,16 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
         return lane.adapt_epoch(program, *arguments)
 
     for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
-        inputs = adapt.lane_of(noise(n, seed), lam, rate)
-        hidden = adapt.hidden_lanes(program, None, tiny, inputs)
-        run(frozen, hidden, np.int32(n), inputs, adapt.start_lanes(program, None, tuned))
-    adapt.adapt(TINY, tiny, noise(), SETTINGS)
-    before = adapt.epoch_lanes._cache_size()
+        inputs = engine.lane_of(noise(n, seed), lam, rate)
+        hidden = engine.hidden_lanes(program, None, tiny, inputs)
+        run(frozen, hidden, np.int32(n), inputs, engine.start_lanes(program, None, tuned))
+    engine.adapt(TINY, tiny, noise(), SETTINGS)
+    before = engine.epoch_lanes._cache_size()
     for seed, lam in enumerate((0.0, 1.0, 1e4)):
-        adapt.adapt(
+        engine.adapt(
             TINY, tiny, noise(1 + seed, seed), AdaptConfig("P-L2:M", epochs=1, lam=lam, learning_rate=lam + 1e-3)
         )
-    assert adapt.epoch_lanes._cache_size() == before
+    assert engine.epoch_lanes._cache_size() == before
 
 
 def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(tiny):
@@ -222,9 +223,9 @@ def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(t
     song = noise(n=3, bucket=3)
     mix = song.mix_GxVxCxT.copy()
     mix[2] = np.nan
-    stopped = adapt.adapt(TINY, tiny, Segments(mix, song.active_GxSxT, 3), SETTINGS)
+    stopped = engine.adapt(TINY, tiny, Segments(mix, song.active_GxSxT, 3), SETTINGS)
     first = Segments(mix, song.active_GxSxT, 1)
-    good = adapt.adapt(TINY, tiny, first, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e-2))
+    good = engine.adapt(TINY, tiny, first, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e-2))
     assert stopped.stopped_at == (0, 2)
     assert len(stopped.losses_ExIx3) == 1
     assert np.isfinite(stopped.losses_ExIx3[0, :2]).all()
@@ -235,23 +236,23 @@ def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(t
 @pytest.mark.parametrize(("features", "tolerance"), [("recompute", 2e-6), ("bfloat16", 3e-4)])
 def test_features_recomputed_or_kept_in_half_the_memory(tiny, features, tolerance):
     """bfloat16 keeps 8 bits of what the frozen stages give; the largest weight moves by 3e-3."""
-    kept = adapt.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features="float32"))
-    other = adapt.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features=features))
+    kept = engine.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features="float32"))
+    other = engine.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features=features))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=tolerance), other.tuned, kept.tuned)
 
 
 def test_variants_are_steps_of_their_own(tiny):
     song = noise(n=2, bucket=2)
     copies = Segments(np.repeat(song.mix_GxVxCxT, 3, 1), song.active_GxSxT, 2)
-    result = adapt.adapt(TINY, tiny, copies, SETTINGS)
+    result = engine.adapt(TINY, tiny, copies, SETTINGS)
     order = Segments(np.repeat(song.mix_GxVxCxT, 3, 0), np.repeat(song.active_GxSxT, 3, 0), 6)
     assert result.losses_ExIx3.shape == (2, 6, 3)
-    np.testing.assert_array_equal(result.losses_ExIx3, adapt.adapt(TINY, tiny, order, SETTINGS).losses_ExIx3)
+    np.testing.assert_array_equal(result.losses_ExIx3, engine.adapt(TINY, tiny, order, SETTINGS).losses_ExIx3)
 
 
 def test_progress_reports_every_epoch(tiny):
     seen = []
-    result = adapt.adapt(TINY, tiny, noise(), SETTINGS, on_epoch=lambda epoch, losses: seen.append((epoch, losses)))
+    result = engine.adapt(TINY, tiny, noise(), SETTINGS, on_epoch=lambda epoch, losses: seen.append((epoch, losses)))
     assert [epoch for epoch, _ in seen] == [0, 1]
     np.testing.assert_array_equal(seen[1][1][0, :3], result.losses_ExIx3[1])
     assert result.timing.steps_s > 0
@@ -259,11 +260,11 @@ def test_progress_reports_every_epoch(tiny):
 
 def test_lanes_that_do_not_match_are_refused(tiny):
     with pytest.raises(InputError, match="equally many"):
-        adapt.adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
+        engine.adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
     with pytest.raises(InputError, match="one bucket"):
-        adapt.adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
+        engine.adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
     with pytest.raises(InputError, match="equally many"):
-        adapt.adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])
+        engine.adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])
 
 
 def test_ranger_in_the_loop_is_the_ranger_of_its_own_tests(tiny):

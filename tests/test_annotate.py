@@ -6,11 +6,14 @@ import sys
 import numpy as np
 import pytest
 
-from ugosa_jax import annotation, audio, cli, draft, picture
-from ugosa_jax.annotation import Annotation
-from ugosa_jax.audio import Audio
+from ugosa_jax.annotations import annotation, suggest
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.cli.main import main
+from ugosa_jax.data import sound
+from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
-from ugosa_jax.interval import Interval
+from ugosa_jax.reports import timeline
 
 SOURCES = ("drums", "bass", "other", "vocals")
 RATE_HZ = 8000
@@ -23,7 +26,7 @@ def tone(level: float, seconds: float) -> np.ndarray:
 
 @pytest.fixture
 def song(tmp_path):
-    audio.write(tmp_path / "song.wav", tone(0.5, 20), RATE_HZ)
+    sound.write(tmp_path / "song.wav", tone(0.5, 20), RATE_HZ)
     return tmp_path / "song.wav"
 
 
@@ -34,7 +37,7 @@ def labels(tmp_path):
 
 
 def run(*arguments) -> int:
-    return cli.main(["annotation", *map(str, arguments)])
+    return main(["annotation", *map(str, arguments)])
 
 
 # check
@@ -109,9 +112,9 @@ def test_a_picture_of_another_kind(tmp_path, labels, capsys):
 
 
 def test_outline():
-    low_N, high_N = picture.outline(np.arange(12.0), 3)
+    low_N, high_N = timeline.outline(np.arange(12.0), 3)
     assert (low_N.tolist(), high_N.tolist()) == ([0, 4, 8], [3, 7, 11])
-    low_N, high_N = picture.outline(np.arange(2.0), 5)  # fewer samples than columns
+    low_N, high_N = timeline.outline(np.arange(2.0), 5)  # fewer samples than columns
     assert (low_N.tolist(), high_N.tolist()) == ([0, 1], [0, 1])
 
 
@@ -159,7 +162,7 @@ def test_from_stems(tmp_path, capsys):
     for source, level in {"drums": 0.5, "bass": 0, "other": 0.5, "vocals": 0.5}.items():
         wave_CxT = tone(level, 8)
         wave_CxT[:, 4 * RATE_HZ :] *= source != "vocals"
-        audio.write(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
+        sound.write(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
     silent_s = annotation.silent_seconds(annotation.read(tmp_path / "out.csv", SOURCES), 8)
     frame_s = 4096 / RATE_HZ  # the envelope is no sharper than that, and ends that much early
@@ -169,7 +172,7 @@ def test_from_stems(tmp_path, capsys):
     (tmp_path / "drums.wav").unlink()
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "no file is the stem of drums, such as drums.wav" in capsys.readouterr().err
-    audio.write(tmp_path / "drums.wav", tone(0.5, 7), RATE_HZ)
+    sound.write(tmp_path / "drums.wav", tone(0.5, 7), RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "bass.wav: is of another rate, length or number of channels than drums.wav" in capsys.readouterr().err
 
@@ -187,32 +190,32 @@ def test_a_draft_claims_only_what_stands_out():
             np.concatenate([quiet, quiet, quiet], 1),  # never loud: nothing to compare with
         ]
     )
-    said = draft.draft(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
+    said = suggest.draft(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
     assert [(i.source, i.state) for i in said.intervals] == [("drums", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(4, abs=draft.HOP_S)
-    assert said.intervals[0].end_s == pytest.approx(8, abs=draft.HOP_S)
+    assert said.intervals[0].start_s == pytest.approx(4, abs=suggest.HOP_S)
+    assert said.intervals[0].end_s == pytest.approx(8, abs=suggest.HOP_S)
     assert said.outside == "unknown"
 
 
 def test_a_draft_leaves_short_rests_and_quiet_songs_alone():
     loud, rest = tone(0.5, 4), np.zeros((1, int(0.9 * RATE_HZ)), np.float32)
     est_SxCxT = np.concatenate([loud, rest, loud], 1)[None]
-    assert not draft.draft(est_SxCxT, np.abs(est_SxCxT[0]) + 0.1, RATE_HZ, ("drums",)).intervals
+    assert not suggest.draft(est_SxCxT, np.abs(est_SxCxT[0]) + 0.1, RATE_HZ, ("drums",)).intervals
     silent_everywhere = np.concatenate([loud, 0 * loud, loud], 1)
-    assert not draft.draft(silent_everywhere[None], silent_everywhere, RATE_HZ, ("drums",)).intervals
+    assert not suggest.draft(silent_everywhere[None], silent_everywhere, RATE_HZ, ("drums",)).intervals
     with pytest.raises(InputError, match=r"length of the song must be at least 0\.5 s"):
-        draft.draft(rest[None, :, :100], rest[:, :100], RATE_HZ, ("drums",))
+        suggest.draft(rest[None, :, :100], rest[:, :100], RATE_HZ, ("drums",))
 
 
 def test_levels():
     wave_CxT = np.concatenate([np.full((2, 6), 0.1), np.full((2, 6), 1.0)], 1)
-    np.testing.assert_allclose(draft.levels_db(wave_CxT, 4, 4), [-20, 10 * np.log10((0.02 + 2) / 4), 0], atol=1e-9)
+    np.testing.assert_allclose(suggest.levels_db(wave_CxT, 4, 4), [-20, 10 * np.log10((0.02 + 2) / 4), 0], atol=1e-9)
 
 
 def test_suggest(tmp_path, monkeypatch, song, capsys):
-    from ugosa_jax import song as songs
+    from ugosa_jax import api as songs
 
-    wave_CxT = audio.read(song).samples_CxT
+    wave_CxT = sound.read(song).samples_CxT
     silent_CxT = wave_CxT * (np.arange(wave_CxT.shape[1]) < 10 * RATE_HZ)
     estimates = {"drums": wave_CxT, "bass": wave_CxT, "other": wave_CxT, "vocals": silent_CxT}
     monkeypatch.setattr(songs, "separate_song", lambda base, mixture: estimates)
@@ -220,7 +223,7 @@ def test_suggest(tmp_path, monkeypatch, song, capsys):
     assert "a draft that the network made of its own estimates: listen to each silence" in capsys.readouterr().out
     said = annotation.read(tmp_path / "draft.csv", SOURCES)
     assert [(i.source, i.state) for i in said.intervals] == [("vocals", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
+    assert said.intervals[0].start_s == pytest.approx(10, abs=suggest.HOP_S)
     estimates["vocals"] = wave_CxT
     assert run("suggest", song, tmp_path / "nothing.csv", "--weights", "mini") == 1
     assert "nothing was written" in capsys.readouterr().out
@@ -232,7 +235,7 @@ def test_suggest(tmp_path, monkeypatch, song, capsys):
 
 def test_text_picture_rounds_to_what_holds_for_most_of_a_column():
     said = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
-    assert picture.text(said, 4.0, 4) == ["bass       |. # |"]
+    assert timeline.text(said, 4.0, 4) == ["bass       |. # |"]
 
 
 def test_the_command_answers_without_jax_or_matplotlib():
@@ -245,5 +248,5 @@ def test_the_command_answers_without_jax_or_matplotlib():
 def test_a_mono_song_of_any_rate_can_be_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     said = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
-    picture.write(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
+    timeline.write(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
     assert (tmp_path / "a.png").stat().st_size > 1000

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax import annotation
-from ugosa_jax.annotation import Annotation, Interval
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation, Interval
+from ugosa_jax.annotations.formats import text
 from ugosa_jax.errors import InputError
-from ugosa_jax.formats import text
 
 SOURCES = ("drums", "bass", "other", "vocals")
 VOCALS = (Interval(0.5, 1.25, "vocals"), Interval(2.0, 3.0, "vocals"))

@@ -11,8 +11,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax import audio
-from ugosa_jax.audio import Audio
+from ugosa_jax.data import sound
+from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 
 HALF = np.sqrt(0.5)
@@ -30,7 +30,7 @@ def tone(rate_hz: int, seconds: float = 1.0, frequency_hz: float = 1000.0) -> np
 def refused(path, *words: str) -> None:
     """Assert that reading `path` fails with one line that names the file and says `words`."""
     with pytest.raises(InputError) as caught:
-        audio.read(path)
+        sound.read(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -45,7 +45,7 @@ def refused(path, *words: str) -> None:
 def test_read_lossless(tmp_path, suffix):
     samples_CxT = np.round(noise(2) * 2**15) / 2**15
     soundfile.write(tmp_path / f"a song.{suffix}", samples_CxT.T, 48000, "PCM_16")
-    song = audio.read(tmp_path / f"a song.{suffix}")
+    song = sound.read(tmp_path / f"a song.{suffix}")
     assert (song.rate_hz, song.name, song.n_channels, song.n_samples) == (48000, f"a song.{suffix}", 2, 5000)
     assert song.duration_s == 5000 / 48000
     assert song.samples_CxT.dtype == np.float32
@@ -56,7 +56,7 @@ def test_read_lossless(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", ["ogg", "mp3"])
 def test_read_lossy(tmp_path, suffix):
     soundfile.write(tmp_path / f"a.{suffix}", np.stack([tone(44100)] * 2).T, 44100)
-    song = audio.read(str(tmp_path / f"a.{suffix}"))
+    song = sound.read(str(tmp_path / f"a.{suffix}"))
     assert song.samples_CxT.shape == (2, 44100)
     np.testing.assert_allclose(song.samples_CxT[0], tone(44100), atol=0.05)
 
@@ -106,7 +106,7 @@ def test_silence(tmp_path):
 
 def test_silence_of_a_stem(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2)), 44100)
-    stem = audio.read(tmp_path / "a.wav", may_be_silent=True)
+    stem = sound.read(tmp_path / "a.wav", may_be_silent=True)
     assert (stem.n_channels, stem.n_samples, stem.rate_hz) == (2, 5000, 44100)
     assert not stem.samples_CxT.any()
 
@@ -114,7 +114,7 @@ def test_silence_of_a_stem(tmp_path):
 def test_a_stem_that_may_be_silent_may_not_be_broken(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full((5000, 2), np.nan), 44100, "FLOAT")
     with pytest.raises(InputError, match="not finite"):
-        audio.read(tmp_path / "a.wav", may_be_silent=True)
+        sound.read(tmp_path / "a.wav", may_be_silent=True)
 
 
 @pytest.mark.parametrize("rate_hz", [1, 2_000_000])
@@ -146,14 +146,14 @@ def test_wav_of_a_pipe(tmp_path, announced):
     content = path.read_bytes()
     start = content.index(b"data") + 4
     path.write_bytes(content[:start] + announced.to_bytes(4, "little") + content[start + 4 :])
-    assert audio.read(path).n_samples == 5000
+    assert sound.read(path).n_samples == 5000
 
 
 def test_wav_with_a_header_a_little_off(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(2).T, 44100, "PCM_16")
     path.write_bytes(path.read_bytes()[:-36])  # some programs count the header in
-    assert audio.read(path).n_samples == 4991
+    assert sound.read(path).n_samples == 4991
 
 
 def test_flac_that_announces_a_year(tmp_path):
@@ -180,13 +180,13 @@ def test_damaged_header(tmp_path, suffix, changes):
         content[position] = value
     path.write_bytes(content)
     try:
-        song = audio.read(path)
+        song = sound.read(path)
     except InputError as error:
         assert str(error).startswith(f"{path}: ")
         assert "\n" not in str(error)
     else:
         assert song.samples_CxT.any()
-        assert audio.RATES_HZ[0] <= song.rate_hz <= audio.RATES_HZ[1]
+        assert sound.RATES_HZ[0] <= song.rate_hz <= sound.RATES_HZ[1]
 
 
 # To the model and back
@@ -194,21 +194,21 @@ def test_damaged_header(tmp_path, suffix, changes):
 
 def test_to_model_leaves_what_fits():
     song = Audio(noise(2), 44100, "a")
-    samples_CxT, notes = audio.to_model(song, 44100, 2)
+    samples_CxT, notes = sound.to_model(song, 44100, 2)
     assert samples_CxT is song.samples_CxT
     assert notes == []
 
 
 def test_mono_to_stereo():
     song = Audio(noise(1), 44100, "a")
-    samples_CxT, notes = audio.to_model(song, 44100, 2)
+    samples_CxT, notes = sound.to_model(song, 44100, 2)
     np.testing.assert_array_equal(samples_CxT, np.concatenate([song.samples_CxT] * 2))
     assert notes == ["mono: copied to both channels"]
 
 
 def test_stereo_to_mono():
     song = Audio(noise(2), 44100, "a")
-    samples_CxT, notes = audio.to_model(song, 44100, 1)
+    samples_CxT, notes = sound.to_model(song, 44100, 1)
     np.testing.assert_allclose(samples_CxT, song.samples_CxT.mean(axis=0)[None])
     assert notes == ["stereo: mean of both channels"]
 
@@ -225,32 +225,32 @@ def test_stereo_to_mono():
 )
 def test_surround(name, left, right):
     song = Audio(np.eye(len(left), dtype=np.float32), 44100, "a")  # channel c sounds in sample c only
-    samples_CxT, notes = audio.to_model(song, 44100, 2)
+    samples_CxT, notes = sound.to_model(song, 44100, 2)
     np.testing.assert_allclose(samples_CxT, [left, right], rtol=1e-6)
     assert notes == [f"{name} mixed down to stereo (ITU-R BS.775)"]
-    mono_CxT, notes = audio.to_model(song, 44100, 1)
+    mono_CxT, notes = sound.to_model(song, 44100, 1)
     np.testing.assert_allclose(mono_CxT, [(np.array(left) + right) / 2], rtol=1e-6)
     assert notes == [f"{name} mixed down to mono (ITU-R BS.775)"]
 
 
 def test_notes_tell_every_step():
-    _, notes = audio.to_model(Audio(noise(6), 48000, "a"), 44100, 2)
+    _, notes = sound.to_model(Audio(noise(6), 48000, "a"), 44100, 2)
     assert notes == ["5.1 mixed down to stereo (ITU-R BS.775)", "resampled from 48000 Hz to 44100 Hz"]
 
 
 @pytest.mark.parametrize("n_channels", [7, 9, 16])
 def test_channels_without_a_meaning(n_channels):
     with pytest.raises(InputError, match=rf"a: {n_channels} channels"):
-        audio.to_model(Audio(noise(n_channels), 44100, "a"), 44100, 2)
+        sound.to_model(Audio(noise(n_channels), 44100, "a"), 44100, 2)
 
 
 @pytest.mark.parametrize("rate_hz", [48000, 96000, 32000])
 def test_tone_survives_the_round_trip(rate_hz):
     song = Audio(np.stack([tone(rate_hz), 0.5 * tone(rate_hz)]), rate_hz, "a")
-    samples_CxT, _ = audio.to_model(song, 44100, 2)
+    samples_CxT, _ = sound.to_model(song, 44100, 2)
     assert samples_CxT.shape == (2, 44100)
     np.testing.assert_allclose(samples_CxT[0, 4410:-4410], tone(44100)[4410:-4410], atol=1e-5)
-    back_CxT = audio.from_model(samples_CxT[None], song, 44100)[0]
+    back_CxT = sound.from_model(samples_CxT[None], song, 44100)[0]
     inside = slice(rate_hz // 10, -rate_hz // 10)  # a tone that begins suddenly is not band-limited
     error = (back_CxT - song.samples_CxT)[:, inside]
     assert np.sum(error**2) < 1e-6 * np.sum(song.samples_CxT[:, inside] ** 2)  # −60 dB
@@ -261,21 +261,21 @@ def test_tone_survives_the_round_trip(rate_hz):
 @pytest.mark.parametrize("n_channels", [1, 2, 6])
 def test_length_and_channels_come_back(rate_hz, n_samples, n_channels):
     song = Audio(noise(n_channels, n_samples), rate_hz, "a")
-    samples_CxT, _ = audio.to_model(song, 44100, 2)
-    stems_SxCxT = audio.from_model(np.stack([samples_CxT] * 3), song, 44100)
+    samples_CxT, _ = sound.to_model(song, 44100, 2)
+    stems_SxCxT = sound.from_model(np.stack([samples_CxT] * 3), song, 44100)
     assert stems_SxCxT.shape == (3, min(n_channels, 2), n_samples)
     assert stems_SxCxT.dtype == np.float32
 
 
 def test_mono_song_gets_the_mean():
     estimates_SxCxT = noise(8).reshape(4, 2, -1)
-    stems_SxCxT = audio.from_model(estimates_SxCxT, Audio(noise(1), 44100, "a"), 44100)
+    stems_SxCxT = sound.from_model(estimates_SxCxT, Audio(noise(1), 44100, "a"), 44100)
     np.testing.assert_allclose(stems_SxCxT[:, 0], estimates_SxCxT.mean(axis=1), atol=1e-7)
 
 
 def test_mono_model_fills_both_channels():
     estimates_SxCxT = noise(4).reshape(4, 1, -1)
-    stems_SxCxT = audio.from_model(estimates_SxCxT, Audio(noise(2), 44100, "a"), 44100)
+    stems_SxCxT = sound.from_model(estimates_SxCxT, Audio(noise(2), 44100, "a"), 44100)
     np.testing.assert_array_equal(stems_SxCxT, np.repeat(estimates_SxCxT, 2, axis=1))
 
 
@@ -284,15 +284,15 @@ def test_mono_model_fills_both_channels():
 
 def test_write_float_keeps_every_value(tmp_path):
     samples_CxT = 3 * noise(2) / 0.1
-    above = audio.write(tmp_path / "new" / "a.wav", samples_CxT, 44100)
+    above = sound.write(tmp_path / "new" / "a.wav", samples_CxT, 44100)
     assert above == np.sum(np.abs(samples_CxT) > 1) > 0
     assert soundfile.info(tmp_path / "new" / "a.wav").subtype == "FLOAT"
-    np.testing.assert_array_equal(audio.read(tmp_path / "new" / "a.wav").samples_CxT, samples_CxT)
+    np.testing.assert_array_equal(sound.read(tmp_path / "new" / "a.wav").samples_CxT, samples_CxT)
 
 
 def test_a_float_wav_does_not_tell_when_it_was_written(tmp_path):
     path = tmp_path / "a.wav"
-    audio.write(path, noise(2), 44100)
+    sound.write(path, noise(2), 44100)
     content = path.read_bytes()
     chunk = content.index(b"PEAK")
     _, length, version, time_s = struct.unpack("<4sIII", content[chunk : chunk + 16])
@@ -305,7 +305,7 @@ def test_a_float_wav_does_not_tell_when_it_was_written(tmp_path):
 def test_write_integers(tmp_path, suffix, encoding):
     path, step = tmp_path / f"a.{suffix}", 2.0 ** (1 - int(encoding))
     samples_CxT = np.array([[0, 0.4 * step, 0.6 * step, -0.6 * step, 0.25, 1.0, 1.5, -1.0, -1.5, 0.99]])
-    assert audio.write(path, samples_CxT, 44100, encoding) == 2  # full scale itself is not above it
+    assert sound.write(path, samples_CxT, 44100, encoding) == 2  # full scale itself is not above it
     assert soundfile.info(path).subtype == f"PCM_{encoding}"
     expected = [0, 0, step, -step, 0.25, 1 - step, 1 - step, -1, -1, round(0.99 / step) * step]
     np.testing.assert_array_equal(soundfile.read(path)[0], expected)
@@ -313,32 +313,32 @@ def test_write_integers(tmp_path, suffix, encoding):
 
 def test_flac_holds_no_float(tmp_path):
     with pytest.raises(InputError, match=r"a\.flac: FLAC holds"):
-        audio.write(tmp_path / "a.flac", noise(2), 44100)
+        sound.write(tmp_path / "a.flac", noise(2), 44100)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["a.mp3", "a", "a.wav.txt"])
 def test_write_other_suffix(tmp_path, name):
     with pytest.raises(InputError, match=r"\.wav or \.flac"):
-        audio.write(tmp_path / name, noise(2), 44100)
+        sound.write(tmp_path / name, noise(2), 44100)
 
 
 def test_write_refuses_nan(tmp_path):
     with pytest.raises(InputError, match=r"a\.wav: not written"):
-        audio.write(tmp_path / "a.wav", np.full((2, 10), np.nan), 44100)
+        sound.write(tmp_path / "a.wav", np.full((2, 10), np.nan), 44100)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_write_below_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"file/a\.wav: cannot be written"):
-        audio.write(tmp_path / "file" / "a.wav", noise(2), 44100)
+        sound.write(tmp_path / "file" / "a.wav", noise(2), 44100)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_format_that_libsndfile_refuses(tmp_path):
     with pytest.raises(InputError, match=r"a\.flac: cannot be written"):
-        audio.write(tmp_path / "a.flac", noise(9), 44100, "16")  # FLAC has up to eight channels
+        sound.write(tmp_path / "a.flac", noise(9), 44100, "16")  # FLAC has up to eight channels
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,9 +16,11 @@ import bench_adaptation
 import bench_peer
 import peer_table
 
-from ugosa_jax import demucs, device, loss, model, segments, weights
+from ugosa_jax import device
+from ugosa_jax.adaptation import loss, segments
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import checkpoint, convtasnet, convtasnet_torch
 
 SMALL = ModelConfig(N=6, L=4, B=5, H=7, P=3, X=4, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
 REQUEST = {"lam": 0.5, "segment_samples": 500}
@@ -61,7 +63,7 @@ def test_forward_and_the_first_step_find_the_loss_of_the_first_segment(case):
 def test_blocks_are_the_first_four_of_the_first_repeat(case):
     @jax.jit
     def four(h_KxB):
-        net = model.bind(SMALL, case.params)
+        net = convtasnet.bind(SMALL, case.params)
         for x in range(1, 5):
             h_KxB = getattr(net.repeat1, f"block{x}")(h_KxB, 90)
         return h_KxB
@@ -90,7 +92,7 @@ def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
     assert song.n == 4
     assert answer["n_tuned"] == sum(
         np.prod(shape, dtype=int)
-        for path, shape in weights.shapes(SMALL).items()
+        for path, shape in checkpoint.shapes(SMALL).items()
         if path.split(".")[0] in ("repeat2", "mask")
     )
     assert len(answer["peak_bytes_E"]) == 2
@@ -110,7 +112,7 @@ def test_a_whole_song_takes_no_less_than_its_parts(case):
 
 def test_both_sides_are_told_to_tune_the_same():
     """The paper's numbers of parameters, counted over torch's names."""
-    sizes = {row.name: np.prod(row.shape, dtype=int) for row in demucs.table(ModelConfig()).values()}
+    sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.table(ModelConfig()).values()}
     for strategy, expected in {"P-L1:D": 8_244_284, "P-L3:M": 2_919_444, "P-L5:D": 10_240}.items():
         tuned = bench_peer.step_request(strategy, ModelConfig())["tuned"]
         assert sum(sizes[name] for name in tuned) == expected

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from ugosa_jax import bsseval, museval_bridge, projection
 from ugosa_jax.config import EvaluateConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import bsseval, least_squares, museval
 
 DATA = Path(__file__).parent / "data"
 RATE_HZ = 4000
@@ -41,7 +41,7 @@ def ours(stems, est, settings=MUSDB):
 
 def assert_like_museval(stems, est, settings, rate_hz=RATE_HZ, atol=PARITY_DB):
     scores = bsseval.score(bsseval.prepare(stems, rate_hz, settings), est).under("museval")
-    expected = museval_bridge.with_museval(stems, est, rate_hz, settings).under("museval")
+    expected = museval.with_museval(stems, est, rate_hz, settings).under("museval")
     for metric in bsseval.METRICS:
         np.testing.assert_allclose(scores[metric], expected[metric], rtol=0, atol=atol, err_msg=metric)
     return scores["SDR"]
@@ -116,7 +116,7 @@ def test_museval_that_cannot_solve(monkeypatch):
 
     monkeypatch.setattr(np.linalg, "solve", lacking)
     with pytest.raises(InputError, match="use bsseval"):
-        museval_bridge.with_museval(*song(2, 1, seconds=1.0), RATE_HZ, MUSDB)
+        museval.with_museval(*song(2, 1, seconds=1.0), RATE_HZ, MUSDB)
 
 
 @pytest.mark.parametrize("sounds", ["tone", "constant", "click"])
@@ -168,26 +168,28 @@ def test_by_hand():
 def test_filters_are_those_of_least_squares():
     random = np.random.default_rng(0)
     x_IxT, y_OxT = random.standard_normal((2, 1300)), random.standard_normal((3, 1300))
-    pad = ((0, 0), (0, projection.L - 1))
-    rows = [np.roll(row, delay) for row in np.pad(x_IxT, pad) for delay in range(projection.L)]
+    pad = ((0, 0), (0, least_squares.L - 1))
+    rows = [np.roll(row, delay) for row in np.pad(x_IxT, pad) for delay in range(least_squares.L)]
     delayed = np.array(rows)
     expected = np.linalg.solve(delayed @ delayed.T, delayed @ np.pad(y_OxT, pad).T)
-    correlation_IxIxL = projection.correlate(x_IxT, x_IxT)
-    found = projection.filters(projection.basis(x_IxT, correlation_IxIxL, range(2)), projection.correlate(x_IxT, y_OxT))
-    np.testing.assert_allclose(found, expected.reshape(2, projection.L, 3).transpose(0, 2, 1), atol=1e-10)
+    correlation_IxIxL = least_squares.correlate(x_IxT, x_IxT)
+    found = least_squares.filters(
+        least_squares.basis(x_IxT, correlation_IxIxL, range(2)), least_squares.correlate(x_IxT, y_OxT)
+    )
+    np.testing.assert_allclose(found, expected.reshape(2, least_squares.L, 3).transpose(0, 2, 1), atol=1e-10)
 
 
 def test_blocks_leave_no_seams():
     random = np.random.default_rng(0)
-    x = random.standard_normal((1, projection.L - 1 + 2 * projection.BLOCK))
-    taps = random.standard_normal((1, 2, projection.L))
+    x = random.standard_normal((1, least_squares.L - 1 + 2 * least_squares.BLOCK))
+    taps = random.standard_normal((1, 2, least_squares.L))
     expected = [np.convolve(x[0], taps[0, o], "valid") for o in range(2)]
-    found = projection.filtered(x, projection.response(taps)).reshape(2, -1)
+    found = least_squares.filtered(x, least_squares.response(taps)).reshape(2, -1)
     np.testing.assert_allclose(found, expected, atol=1e-11)
-    n_samples = projection.GROUP + 700
+    n_samples = least_squares.GROUP + 700
     x, y = random.standard_normal((2, 1, n_samples))
     expected = [x[0, : n_samples - lag] @ y[0, lag:] for lag in (0, 1, 511)]
-    np.testing.assert_allclose(projection.correlate(x, y)[0, 0, [0, 1, 511]], expected, atol=1e-9)
+    np.testing.assert_allclose(least_squares.correlate(x, y)[0, 0, [0, 1, 511]], expected, atol=1e-9)
 
 
 def test_silent_estimate():
@@ -234,7 +236,7 @@ def test_stem_silent_throughout():
         found, expected = scores.under("target")[metric], without.under("target")[metric]
         np.testing.assert_allclose(found[[0, 2]], expected, atol=1e-9)
         assert (bsseval.summarise(scores, "museval")[metric].frames_S == 0).all()
-    assert np.isnan(museval_bridge.with_museval(stems, est, RATE_HZ, MUSDB).sdr_SxK).all()
+    assert np.isnan(museval.with_museval(stems, est, RATE_HZ, MUSDB).sdr_SxK).all()
 
 
 def test_all_silent():
@@ -247,7 +249,7 @@ def test_channels_that_cancel_are_silent_to_museval_alone():
     stems[0, 1, RATE_HZ : 2 * RATE_HZ] = -stems[0, 0, RATE_HZ : 2 * RATE_HZ]
     scores = ours(stems, est)
     np.testing.assert_array_equal(scores.dropped_K, [False, True, False])
-    np.testing.assert_array_equal(museval_bridge.with_museval(stems, est, RATE_HZ, MUSDB).dropped_K, scores.dropped_K)
+    np.testing.assert_array_equal(museval.with_museval(stems, est, RATE_HZ, MUSDB).dropped_K, scores.dropped_K)
     assert np.isfinite(scores.under("target")["SIR"]).all()
     np.testing.assert_array_equal(bsseval.summarise(scores, "museval")["SIR"].frames_S, [2, 2])
 
@@ -295,7 +297,7 @@ def test_hostile_shapes_and_settings():
     with pytest.raises(InputError, match=r"\(2, 1, 4000\), not \(2, 1, 3999\)"):
         ours(stems, est[..., 1:])
     with pytest.raises(InputError, match=r"\(2, 1, 4000\), not \(1, 1, 4000\)"):
-        museval_bridge.with_museval(stems, est[:1], RATE_HZ, MUSDB)
+        museval.with_museval(stems, est[:1], RATE_HZ, MUSDB)
     with pytest.raises(InputError, match="window_s must be at least one sample"):
         bsseval.prepare(stems, RATE_HZ, EvaluateConfig(1e-6, 1.0))
     with pytest.raises(InputError, match="hop_s must be at least one sample"):
@@ -320,7 +322,7 @@ def test_json_is_musevals(aggregate):
     est[0, :, RATE_HZ : 2 * RATE_HZ] = 0
     est[1, :, :RATE_HZ] = stems[1, :, :RATE_HZ]  # an infinite SDR
     scores = ours(stems, est)
-    found = json.loads(museval_bridge.to_museval_json(scores, ["bass", "vocals"], MUSDB, "museval"))
+    found = json.loads(museval.to_museval_json(scores, ["bass", "vocals"], MUSDB, "museval"))
     store = aggregate.TrackStore("song", win=1.0, hop=1.0)
     for row, name in enumerate(["bass", "vocals"]):
         store.add_target(name, {metric: list(rows[row]) for metric, rows in scores.under("museval").items()})
@@ -335,7 +337,7 @@ def test_museval_aggregates_our_json(aggregate, tmp_path):
     medians = {}
     for name in ("first", "second"):
         scores = ours(*song(2, 1, seed=len(name)))
-        text = museval_bridge.to_museval_json(scores, ["bass", "vocals"], MUSDB, "target")
+        text = museval.to_museval_json(scores, ["bass", "vocals"], MUSDB, "target")
         (folder / f"{name}.json").write_text(text)
         medians[name] = bsseval.summarise(scores, "target")
     store = aggregate.EvalStore()
@@ -353,4 +355,4 @@ def test_museval_aggregates_our_json(aggregate, tmp_path):
 
 def test_json_needs_a_name_for_each_source():
     with pytest.raises(InputError, match="sources must be 2 names"):
-        museval_bridge.to_museval_json(ours(*song(2, 1)), ["bass"], MUSDB, "target")
+        museval.to_museval_json(ours(*song(2, 1)), ["bass"], MUSDB, "target")

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax import annotation, claims
-from ugosa_jax.annotation import Annotation
+from ugosa_jax.annotations import annotation, resolve
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.formats.label import Label, Reading
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.errors import InputError
-from ugosa_jax.formats.label import Label, Reading
-from ugosa_jax.instruments import Names
-from ugosa_jax.interval import Interval
 
 SOURCES = ("drums", "bass", "other", "vocals")
 
@@ -18,7 +18,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 def of(*rows, outside=None, complete=False) -> Annotation:
     """Return what rows of (start, end, text) claim."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
-    said = claims.of(Reading(labels), SOURCES, outside, Names(complete=complete), "song.csv")
+    said = resolve.of(Reading(labels), SOURCES, outside, Names(complete=complete), "song.csv")
     return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open, said.warnings, said.names)
 
 
@@ -84,7 +84,7 @@ def test_an_instrument_cannot_contradict_itself():
 
 
 def test_labels_that_are_left_out():
-    said = claims.of(
+    said = resolve.of(
         Reading([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]), SOURCES, None, Names({"verse": ()}), "a"
     )
     assert said.intervals == (Interval(0, 1, "bass"),)

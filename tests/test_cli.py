@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ugosa_jax import cli, config, demucs, files, model, published, weights
+from ugosa_jax import config, files
+from ugosa_jax.cli.main import _preset, main
 from ugosa_jax.config import ModelConfig
+from ugosa_jax.networks import checkpoint, convtasnet, convtasnet_torch, hub
 
 DATA = Path(__file__).parent / "data"
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -22,7 +24,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 def small(tmp_path_factory):
     """The golden network as a native file."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    weights.save(demucs.convert(DATA / "checkpoint_v1_legacy.th"), path)
+    checkpoint.save(convtasnet_torch.convert(DATA / "checkpoint_v1_legacy.th"), path)
     return path
 
 
@@ -45,7 +47,7 @@ def separate(song, small, *more):
     """Run `ugosa-jax separate` in this process; return its exit code."""
     fast = ("--segment-s", "0.5", "--epochs", "1")
     labels = ("--annotation", song.with_suffix(".csv"), "--weights", small, "--out", song.parent / "out")
-    return cli.main([str(part) for part in ("separate", song, *labels, *fast, *more)])
+    return main([str(part) for part in ("separate", song, *labels, *fast, *more)])
 
 
 def refused(capsys, code):
@@ -80,8 +82,8 @@ def test_song_and_annotation_in_stems_out(song, small, tmp_path):
     assert losses[1] < losses[0]
     assert record["annotation"]["silent_s"]["vocals"] == pytest.approx(0.5)
     assert "silent for drums 1.0 s" in done.stdout
-    base = published.load(small)
-    delta = weights.load_delta(out / "adapted.delta.safetensors", base)
+    base = hub.load(small)
+    delta = checkpoint.load_delta(out / "adapted.delta.safetensors", base)
     assert np.abs(delta["mask"]["kernel"] - base.params["mask"]["kernel"]).max() > 0
     assert not list(out.glob(".*"))
 
@@ -121,9 +123,9 @@ def test_a_delta_gives_the_same_stems_again_and_fits_its_own_weights_only(song, 
     assert separate(song, small, "--delta", song.parent / "out" / "adapted.delta.safetensors") == 0
     (song.parent / "out" / "adapted.delta.safetensors").rename(tmp_path / "delta.safetensors")
 
-    base = published.load(small)
+    base = hub.load(small)
     base.params["mask"]["kernel"][0, 0] += 1
-    weights.save(base, tmp_path / "other.safetensors")
+    checkpoint.save(base, tmp_path / "other.safetensors")
     message = refused(capsys, separate(song, tmp_path / "other.safetensors", "--delta", tmp_path / "delta.safetensors"))
     assert "delta.safetensors: base weights" in message
 
@@ -135,8 +137,8 @@ def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert settings["adapt"]["segment_s"] == 0.5
     assert settings["separate"]["overlap"] == 0
     assert settings["separate"]["shifts"] == 1
-    assert cli._preset(["--preset", "reference", "--preset=paper"]) == config.paper()
-    assert cli._preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == config.reference()
+    assert _preset(["--preset", "reference", "--preset=paper"]) == config.paper()
+    assert _preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == config.reference()
 
 
 def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):
@@ -186,9 +188,7 @@ def test_bad_songs(song, small, capsys, case):
 
 def test_song_shorter_than_one_filter(song, small, capsys):
     soundfile.write(song, np.random.default_rng(0).uniform(-1, 1, (15, 2)), 44100)
-    code = cli.main(
-        ["separate", str(song), "--strategy", "B0", "--weights", str(small), "--out", str(song.parent / "o")]
-    )
+    code = main(["separate", str(song), "--strategy", "B0", "--weights", str(small), "--out", str(song.parent / "o")])
     assert "fewer than one filter" in refused(capsys, code)
 
 
@@ -227,9 +227,9 @@ def test_what_spreadsheets_and_audacity_write_is_understood(song, small, content
 
 def test_annotation_is_asked_for_only_where_it_is_needed(song, small, capsys):
     arguments = ["separate", str(song), "--weights", str(small), "--out", str(song.parent / "out")]
-    assert "--annotation" in refused(capsys, cli.main(arguments))
-    assert "--gate" in refused(capsys, cli.main([*arguments, "--strategy", "B0", "--gate"]))
-    assert cli.main([*arguments, "--strategy", "B-L5:D", "--segment-s", "1", "--epochs", "1"]) == 0
+    assert "--annotation" in refused(capsys, main(arguments))
+    assert "--gate" in refused(capsys, main([*arguments, "--strategy", "B0", "--gate"]))
+    assert main([*arguments, "--strategy", "B-L5:D", "--segment-s", "1", "--epochs", "1"]) == 0
 
 
 def test_other_bad_input(song, small, capsys, tmp_path):
@@ -251,7 +251,7 @@ def test_a_stem_never_replaces_the_song(song, small, capsys):
     vocals = song.rename(song.parent / "vocals.wav")
     before = vocals.read_bytes()
     arguments = ["separate", str(vocals), "--strategy", "B0", "--weights", str(small), "--out", str(song.parent)]
-    assert "vocals.wav: would be overwritten" in refused(capsys, cli.main(arguments))
+    assert "vocals.wav: would be overwritten" in refused(capsys, main(arguments))
     assert vocals.read_bytes() == before
 
 
@@ -284,7 +284,9 @@ def test_a_terminal_without_greek_letters(song, small):
 
 def test_a_mono_network(song, capsys, tmp_path):
     mono = ModelConfig(N=8, B=5, H=7, X=1, R=2, C=1)
-    weights.save(weights.Checkpoint(mono, jax.tree.map(np.asarray, model.init(mono))), tmp_path / "mono.safetensors")
+    checkpoint.save(
+        checkpoint.Checkpoint(mono, jax.tree.map(np.asarray, convtasnet.init(mono))), tmp_path / "mono.safetensors"
+    )
     assert separate(song, tmp_path / "mono.safetensors", "--strategy", "P-L1:D") == 0
     assert "mean of both channels" in capsys.readouterr().out
     assert soundfile.info(song.parent / "out" / "bass.wav").channels == 2
@@ -317,15 +319,11 @@ def test_a_full_disk_leaves_nothing_behind(song, small):
 
 
 def test_weights_commands(small, tmp_path, capsys):
-    assert (
-        cli.main(["weights", "convert", str(DATA / "checkpoint_v2_package.th"), str(tmp_path / "w.safetensors")]) == 0
-    )
-    assert cli.main(["weights", "show", str(tmp_path / "w.safetensors")]) == 0
+    assert main(["weights", "convert", str(DATA / "checkpoint_v2_package.th"), str(tmp_path / "w.safetensors")]) == 0
+    assert main(["weights", "show", str(tmp_path / "w.safetensors")]) == 0
     said = capsys.readouterr().out
     assert "drums, bass, other, vocals" in said
-    assert published.load(small).fingerprint in said
-    assert cli.main(["weights", "list"]) == 0
+    assert hub.load(small).fingerprint in said
+    assert main(["weights", "list"]) == 0
     assert "tasnet_extra" in capsys.readouterr().out
-    assert "nothing.th" in refused(
-        capsys, cli.main(["weights", "convert", "nothing.th", str(tmp_path / "x.safetensors")])
-    )
+    assert "nothing.th" in refused(capsys, main(["weights", "convert", "nothing.th", str(tmp_path / "x.safetensors")]))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from ugosa_jax import controlled
-from ugosa_jax.controlled import FRAME, HOP
+from ugosa_jax.data import controlled
+from ugosa_jax.data.controlled import FRAME, HOP
 from ugosa_jax.errors import InputError
 
 DATA = Path(__file__).parent / "data"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ugosa_jax import dataset
-from ugosa_jax.dataset import Track
+from ugosa_jax.data import datasets
+from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -24,7 +24,7 @@ def song(name: str, suffix: str = ".wav") -> list[str]:
 def refused(root, *words: str, **options) -> None:
     """Assert that listing fails with one line that names the root and says `words`."""
     with pytest.raises(InputError) as caught:
-        dataset.tracks(root, **options)
+        datasets.tracks(root, **options)
     assert str(caught.value).startswith(str(root))
     assert "\n" not in str(caught.value)
     for word in words:
@@ -33,67 +33,67 @@ def refused(root, *words: str, **options) -> None:
 
 def test_folder(tmp_path):
     touch(tmp_path, *song("b"), *song("a", ".flac"), *song(".hidden"), "a/annotation.csv", "notes/x.txt", "readme.md")
-    tracks = dataset.tracks(tmp_path)
+    tracks = datasets.tracks(tmp_path)
     assert tracks == [Track("a", "folder", tmp_path / "a"), Track("b", "folder", tmp_path / "b")]
     assert [track.annotation for track in tracks] == [tmp_path / "a" / "annotation.csv", None]
 
 
 def test_musdb18hq(tmp_path):
     touch(tmp_path, *song("train/B - b"), *song("train/A - a"), *song("test/A - c"))
-    tracks = dataset.tracks(str(tmp_path))
+    tracks = datasets.tracks(str(tmp_path))
     assert [(track.name, track.kind, track.subset) for track in tracks] == [
         ("A - a", "musdb18hq", "train"),
         ("B - b", "musdb18hq", "train"),
         ("A - c", "musdb18hq", "test"),
     ]
     assert tracks[2].path == tmp_path / "test" / "A - c"
-    assert [track.name for track in dataset.tracks(tmp_path, "test")] == ["A - c"]
+    assert [track.name for track in datasets.tracks(tmp_path, "test")] == ["A - c"]
 
 
 def test_half_of_musdb18hq_is_a_folder(tmp_path):
     touch(tmp_path, *song("test/A"), *song("train/B"))
-    assert dataset.tracks(tmp_path / "test") == [Track("A", "folder", tmp_path / "test" / "A")]
+    assert datasets.tracks(tmp_path / "test") == [Track("A", "folder", tmp_path / "test" / "A")]
 
 
 def test_musdb18(tmp_path):
     touch(tmp_path, "train/B - b.stem.mp4", "test/Z. - z.stem.mp4", "test/A.stem.mp4", "test/.x.stem.mp4")
-    tracks = dataset.tracks(tmp_path, "test")
+    tracks = datasets.tracks(tmp_path, "test")
     assert tracks[0] == Track("A", "musdb18", tmp_path / "test" / "A.stem.mp4", "test")
     assert [track.name for track in tracks] == ["A", "Z. - z"]
     assert tracks[0].annotation is None
-    assert len(dataset.tracks(tmp_path)) == 3
+    assert len(datasets.tracks(tmp_path)) == 3
 
 
 def test_pool(tmp_path):
     touch(tmp_path, "b.npy", "a.b.npy", "manifest.json")
-    assert dataset.tracks(tmp_path)[0] == Track("a.b", "pool", tmp_path / "a.b.npy")
-    assert [track.name for track in dataset.tracks(tmp_path)] == ["a.b", "b"]
+    assert datasets.tracks(tmp_path)[0] == Track("a.b", "pool", tmp_path / "a.b.npy")
+    assert [track.name for track in datasets.tracks(tmp_path)] == ["a.b", "b"]
 
 
 def test_a_folder_may_hold_a_song_called_test(tmp_path):
     touch(tmp_path, *song("test"))
-    assert dataset.tracks(tmp_path) == [Track("test", "folder", tmp_path / "test")]
+    assert datasets.tracks(tmp_path) == [Track("test", "folder", tmp_path / "test")]
 
 
 def test_limit_and_names(tmp_path):
     touch(tmp_path, *song("a"), *song("b"), *song("c"))
-    assert [track.name for track in dataset.tracks(tmp_path, limit=2)] == ["a", "b"]
-    assert [track.name for track in dataset.tracks(tmp_path, limit=9)] == ["a", "b", "c"]
-    assert [track.name for track in dataset.tracks(tmp_path, names=["c", "a"])] == ["c", "a"]
-    assert [track.name for track in dataset.tracks(tmp_path, limit=1, names=["c", "a"])] == ["c"]
+    assert [track.name for track in datasets.tracks(tmp_path, limit=2)] == ["a", "b"]
+    assert [track.name for track in datasets.tracks(tmp_path, limit=9)] == ["a", "b", "c"]
+    assert [track.name for track in datasets.tracks(tmp_path, names=["c", "a"])] == ["c", "a"]
+    assert [track.name for track in datasets.tracks(tmp_path, limit=1, names=["c", "a"])] == ["c"]
 
 
 def test_no_such_song(tmp_path):
     touch(tmp_path, *song("River song"))
     refused(tmp_path, "no song 'river song'", "did you mean 'River song'?", names=["river song"])
     with pytest.raises(InputError, match=r"no song '17'$"):
-        dataset.tracks(tmp_path, names=["17"])
+        datasets.tracks(tmp_path, names=["17"])
 
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_bad_limit(tmp_path, limit):
     with pytest.raises(InputError, match="limit must be at least 1"):
-        dataset.tracks(touch(tmp_path, *song("a")), limit=limit)
+        datasets.tracks(touch(tmp_path, *song("a")), limit=limit)
 
 
 @pytest.mark.parametrize("names", [(), ("train/x.txt", "test/y.txt"), ("a/x.txt",), ("drums.wav", "mixture.wav")])
@@ -120,21 +120,21 @@ def test_subset_of_what_has_none(tmp_path):
 def test_subset_without_songs(tmp_path):
     touch(tmp_path, *song("train/a"))
     with pytest.raises(InputError, match="test: holds no songs"):
-        dataset.tracks(tmp_path, "test")
+        datasets.tracks(tmp_path, "test")
 
 
 def test_inputs(tmp_path):
     touch(tmp_path, *song("a"), "a/guitar.wav", "a/.drums.wav")
-    files = dataset.inputs(Track("a", "folder", tmp_path / "a"), ("vocals", "drums"))
+    files = datasets.inputs(Track("a", "folder", tmp_path / "a"), ("vocals", "drums"))
     assert list(files) == ["mixture", "vocals", "drums"]
     assert files["drums"] == tmp_path / "a" / "drums.wav"
     pool = Track("a", "pool", tmp_path / "a.npy")
-    assert dataset.inputs(pool) == {"song": tmp_path / "a.npy"}
+    assert datasets.inputs(pool) == {"song": tmp_path / "a.npy"}
 
 
 def test_inputs_whatever_the_capitals_and_the_format(tmp_path):
     touch(tmp_path, "a/Mixture.OGG", "a/DRUMS.wav", "a/bass.flac", "a/other.mp3", "a/Vocals.aiff")
-    files = dataset.inputs(Track("a", "folder", tmp_path / "a"))
+    files = datasets.inputs(Track("a", "folder", tmp_path / "a"))
     names = ["Mixture.OGG", "DRUMS.wav", "bass.flac", "other.mp3", "Vocals.aiff"]
     assert [path.name for path in files.values()] == names
 
@@ -142,21 +142,21 @@ def test_inputs_whatever_the_capitals_and_the_format(tmp_path):
 def test_inputs_without_a_mixture(tmp_path):
     touch(tmp_path, *song("a"))
     (tmp_path / "a" / "mixture.wav").unlink()
-    assert list(dataset.inputs(Track("a", "folder", tmp_path / "a"))) == list(STEMS)
+    assert list(datasets.inputs(Track("a", "folder", tmp_path / "a"))) == list(STEMS)
     touch(tmp_path, "a/guitar.wav")  # part of a mixture that nobody has
     with pytest.raises(InputError, match=r"a: no mixture\.wav, .* what is guitar\.wav\?"):
-        dataset.inputs(Track("a", "folder", tmp_path / "a"))
+        datasets.inputs(Track("a", "folder", tmp_path / "a"))
 
 
 def test_missing_stem(tmp_path):
     touch(tmp_path, *song("a"))
     (tmp_path / "a" / "bass.wav").unlink()
     with pytest.raises(InputError, match=r"a: no bass\.wav"):
-        dataset.inputs(Track("a", "folder", tmp_path / "a"))
+        datasets.inputs(Track("a", "folder", tmp_path / "a"))
 
 
 @pytest.mark.parametrize("what", ["bass", "mixture"])
 def test_the_same_twice(tmp_path, what):
     touch(tmp_path, *song("a"), f"a/{what}.flac")
     with pytest.raises(InputError, match=rf"a: {what}\.flac and {what}\.wav: which one is the {what}\?"):
-        dataset.inputs(Track("a", "folder", tmp_path / "a"))
+        datasets.inputs(Track("a", "folder", tmp_path / "a"))

@@ -9,12 +9,17 @@ import soundfile
 
 from tests.networks import made
 from tests.test_report import Page
-from ugosa_jax import annotation, bsseval, cli, demo, files, strategy
-from ugosa_jax.annotation import Annotation
-from ugosa_jax.audio import Audio
+from ugosa_jax import files
+from ugosa_jax.adaptation import strategy
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.cli import demo
+from ugosa_jax.cli.main import main
 from ugosa_jax.config import EvaluateConfig, ModelConfig
-from ugosa_jax.evaluation import ScoredSong
-from ugosa_jax.interval import Interval
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.evaluation import bsseval
+from ugosa_jax.evaluation.scoring import ScoredSong
 
 TINY = ModelConfig(N=8, L=160, B=5, H=7, X=1, R=4)
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -39,7 +44,7 @@ def shown(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
         patch.setattr(demo.published, "load", lambda _: made(TINY))
         patch.setattr(demo, "load", noise)
-        assert cli.main(["demo", "--out", str(out)]) == 0
+        assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()
 
 

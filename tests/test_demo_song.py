@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ugosa_jax import activation, annotation
+from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.config import ModelConfig
 
 SONG = Path(str(files("ugosa_jax"))) / "demo_song"

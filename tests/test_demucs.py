@@ -22,10 +22,10 @@ from torch_bytes import (
     zipped,
 )
 
-from ugosa_jax import demucs
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.weights import flat, shapes
+from ugosa_jax.networks import convtasnet_torch
+from ugosa_jax.networks.checkpoint import flat, shapes
 
 CONTAINERS = {
     "checkpoint_v1_legacy.th": "Demucs v1 package",
@@ -42,10 +42,10 @@ CONTAINERS = {
 def test_every_container_holds_the_same_network(name):
     sizes = json.loads((DATA / "config.json").read_text())
     golden = dict(np.load(DATA / "state.npz"))
-    state, _ = demucs.read_checkpoint(DATA / name)
-    checkpoint = demucs.convert(DATA / name)
+    state, _ = convtasnet_torch.read_checkpoint(DATA / name)
+    checkpoint = convtasnet_torch.convert(DATA / name)
     assert_same(state, golden)
-    assert_same(demucs.to_torch(checkpoint.params, checkpoint.config), golden)
+    assert_same(convtasnet_torch.to_torch(checkpoint.params, checkpoint.config), golden)
     assert checkpoint.config == ModelConfig(**{letter: sizes[letter] for letter in "NLBHPXR"})
     assert checkpoint.provenance["converted_from"] == CONTAINERS[name]
     assert checkpoint.provenance["origin"] == name
@@ -53,7 +53,7 @@ def test_every_container_holds_the_same_network(name):
 
 def test_layouts_against_torch_by_index():
     golden = np.load(DATA / "state.npz")
-    params = demucs.convert(DATA / "state_dict_v2.th").params
+    params = convtasnet_torch.convert(DATA / "state_dict_v2.th").params
     block = params["repeat2"]["block3"]
     assert params["encoder"]["kernel"][7, 1, 5] == golden["encoder.conv1d_U.weight"][5, 1, 7]
     assert params["decoder"]["kernel"][5, 33] == golden["decoder.basis_signals.weight"][33, 5]
@@ -75,18 +75,18 @@ def test_names_are_a_bijection(norm, causal, C):
         N=6, L=4, B=5, H=7, P=4 if causal else 3, X=2, R=2, C=C, norm=norm, causal=causal, sources=("a", "b")
     )
     params = random_params(config)
-    state = demucs.to_torch(params, config)
+    state = convtasnet_torch.to_torch(params, config)
     assert len(state) == len(shapes(config)) + (2 * 2 * 2 if norm == "BN" else 0)
-    assert list(demucs.table(config)) == list(shapes(config))
-    assert_same(flat(demucs.from_torch(state, config)), flat(params))
+    assert list(convtasnet_torch.table(config)) == list(shapes(config))
+    assert_same(flat(convtasnet_torch.from_torch(state, config)), flat(params))
     kwargs = {"norm_type": norm, "causal": causal, "sources": ["a", "b"]}
-    assert demucs.model_config(state, kwargs) == config
+    assert convtasnet_torch.model_config(state, kwargs) == config
 
 
 def test_a_written_package_is_read_back(tmp_path):
     config = ModelConfig(N=6, L=4, B=5, H=7, X=2, R=3, C=1, sources=("voice", "rest"), sample_rate_hz=8000)
     kwargs = {"sources": ["voice", "rest"], "samplerate": 8000, "segment_length": 99, "audio_channels": 1, "N": 6}
-    checkpoint = demucs.convert(written(tmp_path / "m.th", package(small_state(config), kwargs)))
+    checkpoint = convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(config), kwargs)))
     assert checkpoint.config == config
     assert_same(flat(checkpoint.params), flat(random_params(config)))
 
@@ -94,17 +94,17 @@ def test_a_written_package_is_read_back(tmp_path):
 def test_positional_arguments_have_the_order_of_their_version(tmp_path):
     state = small_state()
     v2 = package(state, args=(["d", "b", "o", "v"], 6, 4, 5, 7))
-    assert demucs.convert(written(tmp_path / "v2", v2)).config.sources == ("d", "b", "o", "v")
+    assert convtasnet_torch.convert(written(tmp_path / "v2", v2)).config.sources == ("d", "b", "o", "v")
     forms, storages = tensors(state, legacy=True)
     klass = Persistent(("module", CONV_TASNET, "tasnet.py", "source"))
     v1 = legacy(pickled((klass, (6, 4, 5, 7, 3, 2, 3, 4), {}, forms)), storages)
-    assert demucs.convert(written(tmp_path / "v1", v1)).config == SMALL
+    assert convtasnet_torch.convert(written(tmp_path / "v1", v1)).config == SMALL
 
 
 def test_doubles_and_halves_become_float32(tmp_path):
     state = {name: array.astype(np.float64) for name, array in small_state().items()}
     state["separator.network.3.weight"] = state["separator.network.3.weight"].astype(np.float16)
-    params = demucs.convert(written(tmp_path / "m", package(state))).params
+    params = convtasnet_torch.convert(written(tmp_path / "m", package(state))).params
     assert all(leaf.dtype == np.float32 for leaf in flat(params).values())
     np.testing.assert_array_equal(params["norm"]["beta"], random_params(SMALL)["norm"]["beta"])
 
@@ -116,7 +116,7 @@ def test_what_training_scripts_keep_is_passed_over(tmp_path):
         Call(Name("pathlib", "PosixPath"), ("a", "b")),
         Call(Name("fractions", "Fraction"), ("3/2",)),
     ]
-    state, _ = demucs.read_checkpoint(written(tmp_path / "m", package(small_state(), training_args=harmless)))
+    state, _ = convtasnet_torch.read_checkpoint(written(tmp_path / "m", package(small_state(), training_args=harmless)))
     assert_same(state, small_state())
 
 
@@ -125,7 +125,7 @@ def test_a_state_dict_with_torchs_metadata_and_parameters(tmp_path):
     wrapped = {k: Call(Name("torch._utils", "_rebuild_parameter"), (v, True, {})) for k, v in forms.items()}
     ordered = code(Call(ORDERED_DICT, ())) + code(wrapped)[1:] + code({"_metadata": {"": {"version": 1}}}) + b"b"
     path = written(tmp_path / "m", zipped(pickled(ordered), storages))
-    assert demucs.convert(path).config == SMALL
+    assert convtasnet_torch.convert(path).config == SMALL
 
 
 # Architecture against tensors
@@ -150,7 +150,7 @@ def test_a_state_dict_with_torchs_metadata_and_parameters(tmp_path):
 )
 def test_settings_must_agree_with_the_tensors(tmp_path, kwargs, complaint):
     with pytest.raises(InputError, match=complaint):
-        demucs.convert(written(tmp_path / "m.th", package(small_state(), kwargs)))
+        convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(), kwargs)))
 
 
 def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path):
@@ -167,7 +167,7 @@ def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path):
         state = small_state()
         change(state)
         with pytest.raises(InputError, match=complaint) as caught:
-            demucs.convert(written(tmp_path / "odd.th", package(state)))
+            convtasnet_torch.convert(written(tmp_path / "odd.th", package(state)))
         assert "odd.th" in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -175,12 +175,12 @@ def test_made_up_indices_and_sizes_do_not_cost_time_or_memory(tmp_path):
     scalar = np.zeros(1, np.float32)
     grid = {f"separator.network.2.{i}.{i}.net.1.weight": scalar for i in range(2000)}
     with pytest.raises(InputError, match="grid"):
-        demucs.model_config(small_state() | grid, {})
+        convtasnet_torch.model_config(small_state() | grid, {})
     with pytest.raises(InputError, match="sources"):
-        demucs.model_config(small_state() | {"separator.network.3.weight": np.zeros((6000, 5, 1))}, {})
+        convtasnet_torch.model_config(small_state() | {"separator.network.3.weight": np.zeros((6000, 5, 1))}, {})
 
 
 def test_other_models_are_refused(tmp_path):
     for klass in (Name("demucs.model", "Demucs"), "ConvTasNet", {}):
         with pytest.raises(InputError, match="model class must be ConvTasNet"):
-            demucs.convert(written(tmp_path / "m.th", package(small_state(), klass=klass)))
+            convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(), klass=klass)))

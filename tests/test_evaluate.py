@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ugosa_jax import cli
+from ugosa_jax.cli.main import main
 
 SOURCES = ("drums", "bass", "other", "vocals")
 RATE_HZ = 8000
@@ -32,7 +32,7 @@ def folders(tmp_path):
 
 def evaluate(folders, *more):
     arguments = ("evaluate", folders / "true", folders / "found", *FRAMES, *more)
-    return cli.main([str(argument) for argument in arguments])
+    return main([str(argument) for argument in arguments])
 
 
 def rows(text):

@@ -12,7 +12,7 @@ from matplotlib.colors import to_hex
 
 from tests.score_rows import scores, sweep
 from ugosa_jax.errors import InputError
-from ugosa_jax.report import figures, rows
+from ugosa_jax.reports.sweep import figures, rows
 
 HOSTILE = ["<b>& \"x\" 'y' -- ]]>", "$\\frac{1$ _^", "日本語の歌", "a\\b\n\tc", "x" * 300]
 
@@ -122,7 +122,7 @@ def test_svg_parses_and_is_the_same_again(table, study_table):
 def test_svg_of_another_process_is_the_same(tmp_path, table):
     table.to_csv(tmp_path / "scores.csv", index=False)
     (tmp_path / "draw.py").write_text(
-        "import sys; from ugosa_jax.report import figures, rows; sys.stdout.reconfigure(encoding='utf-8')\n"
+        "import sys; from ugosa_jax.reports.sweep import figures, rows; sys.stdout.reconfigure(encoding='utf-8')\n"
         "print(figures.svg(figures.strategies(rows.read(sys.argv[1]))), end='')\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr, Literal
 
-from ugosa_jax import flops, loss, model, separate, strategy
+from ugosa_jax.adaptation import loss, strategy
+from ugosa_jax.bench import flops
 from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.networks import apply, convtasnet
 
 TINY = ModelConfig(N=6, L=4, B=5, H=7, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=1000)
 SMALL = ModelConfig(N=48, L=20, B=64, H=128, X=2, R=4)
@@ -54,13 +56,13 @@ def variables(atoms) -> set:
 
 def objective_of(name):
     """Return the function that a step differentiates, and its arguments."""
-    params, plan = model.init(SMALL), strategy.parse(name, SMALL)
+    params, plan = convtasnet.init(SMALL), strategy.parse(name, SMALL)
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
     mix_CxT, active_SxT = jnp.ones((2, N_SAMPLES)), jnp.ones((4, N_SAMPLES))
     hidden_KxB = jnp.ones((441, SMALL.B))
 
     def objective(tuned, frozen, hidden_KxB):
-        net = model.bind(SMALL, strategy.merge(tuned, frozen))
+        net = convtasnet.bind(SMALL, strategy.merge(tuned, frozen))
         est_SxCxT = net.suffix(mix_CxT, hidden_KxB, plan.since(SMALL))
         return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
@@ -97,8 +99,8 @@ def test_the_decoder_alone_needs_one_gradient():
 
 
 def test_forward_counts_the_products_of_the_network():
-    params = jax.eval_shape(lambda: model.init(SMALL))
-    counted = products(lambda params: model.bind(SMALL, params)(jnp.ones((2, N_SAMPLES))), params)
+    params = jax.eval_shape(lambda: convtasnet.init(SMALL))
+    counted = products(lambda params: convtasnet.bind(SMALL, params)(jnp.ones((2, N_SAMPLES))), params)
     # One product more than is counted: separating whole computes the encoder for the mask and again for the decoder.
     encoder = flops.stages(SMALL, N_SAMPLES)["encoder"]
     assert counted == flops.forward(SMALL, N_SAMPLES) + encoder
@@ -127,13 +129,13 @@ def test_a_separation_counts_the_chunks_that_run(monkeypatch):
         lengths.append(mix_CxT.shape[1])
         return np.zeros((2, *mix_CxT.shape))
 
-    monkeypatch.setattr(separate, "_run", run)
-    separate.separate(TINY, {}, np.ones((2, 1700), np.float32), settings)
+    monkeypatch.setattr(apply, "_run", run)
+    apply.separate(TINY, {}, np.ones((2, 1700), np.float32), settings)
     assert flops.separation(TINY, settings, 1700) == sum(flops.forward(TINY, n) for n in lengths)
 
 
 def test_parameters_are_the_papers():
-    params = model.init(TINY)
+    params = convtasnet.init(TINY)
     counts = flops.parameters(TINY)
     assert counts == {stage: strategy.n_parameters(params[stage]) for stage in params}
     paper = flops.parameters(ModelConfig())

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ugosa_jax import annotation, formats
+from ugosa_jax.annotations import annotation, formats
+from ugosa_jax.annotations.instruments import Names, overrides
+from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.errors import InputError
-from ugosa_jax.instruments import Names, overrides
-from ugosa_jax.interval import Interval
 
 FOLDER = Path(__file__).parent / "data" / "annotations"
 SOURCES = ("drums", "bass", "other", "vocals")

@@ -8,11 +8,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax import annotation
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.formats import (
+    audacity,
+    jams,
+    lab,
+    medleydb,
+    native,
+    reaper,
+    sonic_layers,
+    sonic_table,
+    textgrid,
+)
+from ugosa_jax.annotations.formats.label import Label, Reading
+from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.errors import InputError
-from ugosa_jax.formats import audacity, jams, lab, medleydb, native, reaper, sonic_layers, sonic_table, textgrid
-from ugosa_jax.formats.label import Label, Reading
-from ugosa_jax.instruments import Names
 
 FOLDER = Path(__file__).parent / "data" / "annotations"
 SOURCES = ("drums", "bass", "other", "vocals")

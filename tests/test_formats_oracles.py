@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax import annotation, formats, instruments
-from ugosa_jax.annotation import Annotation
+from ugosa_jax.annotations import annotation, formats, instruments
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.formats import jams as our_jams
+from ugosa_jax.annotations.formats import textgrid as our_textgrid
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.interval import STATES, Interval
 from ugosa_jax.errors import InputError
-from ugosa_jax.formats import jams as our_jams
-from ugosa_jax.formats import textgrid as our_textgrid
-from ugosa_jax.instruments import Names
-from ugosa_jax.interval import STATES, Interval
 
 FOLDER = Path(__file__).parent / "data" / "annotations"
 SOURCES = ("drums", "bass", "other", "vocals")

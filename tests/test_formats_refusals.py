@@ -2,10 +2,10 @@
 
 import pytest
 
-from ugosa_jax import annotation
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.errors import InputError
-from ugosa_jax.instruments import Names
-from ugosa_jax.interval import Interval
 
 SOURCES = ("drums", "bass", "other", "vocals")
 

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax import grid, strategy
+from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.sweeps import grid
 
 
 def adapt_of(text: str) -> list[AdaptConfig]:

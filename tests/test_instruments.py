@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugosa_jax import instruments
+from ugosa_jax.annotations import instruments
+from ugosa_jax.annotations.instruments import Name, Names
 from ugosa_jax.errors import InputError
-from ugosa_jax.instruments import Name, Names
 
 SOURCES = ("drums", "bass", "other", "vocals")
 

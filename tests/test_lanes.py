@@ -10,9 +10,10 @@ import jax
 import numpy as np
 import pytest
 
-from ugosa_jax import adapt, memory, model, strategy
+from ugosa_jax.adaptation import engine, memory, strategy
+from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig, ModelConfig
-from ugosa_jax.segments import Segments
+from ugosa_jax.networks import convtasnet
 
 TINY = ModelConfig(N=8, L=8, B=6, H=10, P=3, X=2, R=3)
 SETTINGS = AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2)
@@ -20,7 +21,7 @@ N_DEVICES = 8
 
 
 def tiny_params():
-    return jax.tree.map(np.asarray, model.init(TINY))
+    return jax.tree.map(np.asarray, convtasnet.init(TINY))
 
 
 def noise(n: int, seed: int) -> Segments:
@@ -32,31 +33,31 @@ def noise(n: int, seed: int) -> Segments:
 def adapted_lanes() -> list[np.ndarray]:
     """Eight lanes with songs of one to four segments, then eight values of λ on one song."""
     songs = [noise(1 + i % 4, i) for i in range(N_DEVICES)]
-    results = adapt.adapt_lanes(TINY, tiny_params(), songs, SETTINGS)
-    results += adapt.adapt_lanes(TINY, tiny_params(), songs[3], SETTINGS, lam=np.linspace(0, 2, N_DEVICES))
+    results = engine.adapt_lanes(TINY, tiny_params(), songs, SETTINGS)
+    results += engine.adapt_lanes(TINY, tiny_params(), songs[3], SETTINGS, lam=np.linspace(0, 2, N_DEVICES))
     return [np.asarray(leaf) for result in results for leaf in jax.tree.leaves(result.tuned)]
 
 
 def compiled_epoch() -> jax.stages.Compiled:
-    lanes, params = adapt.placed(several_lanes(), adapt._OWN_SONGS, tiny_params())
+    lanes, params = engine.placed(several_lanes(), engine._OWN_SONGS, tiny_params())
     return lowered_epoch(lanes, params).compile()
 
 
 def several_lanes():
-    songs = [adapt.lane_of(noise(1 + i % 4, i), 1.0, 1e-3) for i in range(N_DEVICES)]
+    songs = [engine.lane_of(noise(1 + i % 4, i), 1.0, 1e-3) for i in range(N_DEVICES)]
     return jax.tree.map(lambda *leaves: np.stack(leaves), *songs)
 
 
 def arguments_of_epoch(lanes, params):
     program = memory.plan(TINY, lanes.mix_GxVxCxT.shape, SETTINGS, N_DEVICES)
     tuned, frozen = strategy.split(params, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), params))
-    hidden = adapt.hidden_lanes(program, adapt._OWN_SONGS, params, lanes)
-    state = adapt.start_lanes(program, N_DEVICES, tuned)
-    return program, adapt._OWN_SONGS, frozen, hidden, lanes, state
+    hidden = engine.hidden_lanes(program, engine._OWN_SONGS, params, lanes)
+    state = engine.start_lanes(program, N_DEVICES, tuned)
+    return program, engine._OWN_SONGS, frozen, hidden, lanes, state
 
 
 def lowered_epoch(lanes, params):
-    return adapt.epoch_lanes.lower(*arguments_of_epoch(lanes, params))
+    return engine.epoch_lanes.lower(*arguments_of_epoch(lanes, params))
 
 
 def write_results(path: str) -> None:
@@ -82,18 +83,18 @@ def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
 
 def test_memory_is_planned_for_what_one_device_has(monkeypatch):
     """Eight lanes on four devices are two each: with songs of their own two songs, else the one that all share."""
-    own, shared = several_lanes(), adapt.lane_of(noise(2, 0), [1.0] * N_DEVICES, [1e-3] * N_DEVICES)
+    own, shared = several_lanes(), engine.lane_of(noise(2, 0), [1.0] * N_DEVICES, [1e-3] * N_DEVICES)
     monkeypatch.setattr(jax, "local_devices", lambda: [None] * 4)
-    assert adapt.on_a_device(own) == ((2, *own.mix_GxVxCxT.shape[1:]), 2)
-    assert adapt.on_a_device(shared) == (shared.mix_GxVxCxT.shape, 2)
+    assert engine.on_a_device(own) == ((2, *own.mix_GxVxCxT.shape[1:]), 2)
+    assert engine.on_a_device(shared) == (shared.mix_GxVxCxT.shape, 2)
     monkeypatch.setattr(jax, "local_devices", lambda: [None] * 3)  # cannot be dealt out evenly
-    assert adapt.on_a_device(own) == (own.mix_GxVxCxT.shape, N_DEVICES)
+    assert engine.on_a_device(own) == (own.mix_GxVxCxT.shape, N_DEVICES)
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_the_program_lowers_for_accelerators(platform):
     """No callback to the host, nothing that is a custom call, and no double precision in the loop."""
-    exported = jax.export.export(adapt.epoch_lanes, platforms=[platform])(
+    exported = jax.export.export(engine.epoch_lanes, platforms=[platform])(
         *arguments_of_epoch(several_lanes(), tiny_params())
     )
     text = exported.mlir_module()
@@ -107,6 +108,6 @@ def test_the_program_lowers_for_accelerators(platform):
 def test_an_epoch_moves_nothing_between_host_and_device():
     program, axes, *arguments = arguments_of_epoch(several_lanes(), tiny_params())
     arguments = jax.device_put(arguments)
-    adapt.epoch_lanes(program, axes, *jax.tree.map(jax.numpy.array, arguments))
+    engine.epoch_lanes(program, axes, *jax.tree.map(jax.numpy.array, arguments))
     with jax.transfer_guard("disallow"):
-        adapt.epoch_lanes(program, axes, *arguments)
+        engine.epoch_lanes(program, axes, *arguments)

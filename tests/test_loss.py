@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 
-from ugosa_jax import loss, model
+from ugosa_jax.adaptation import loss
+from ugosa_jax.networks import convtasnet
 
 
 def test_two_sources_by_hand():
@@ -27,7 +28,7 @@ def test_everything_active_and_lambda_zero_is_the_baseline():
 def test_reference_terms(config, params64, golden):
     z, mix_CxT = golden("loss_and_gradients"), golden("forward")["mix"][0].astype(np.float64)
     with jax.enable_x64(True):
-        est_SxCxT = model.bind(config, params64)(mix_CxT)
+        est_SxCxT = convtasnet.bind(config, params64)(mix_CxT)
         terms = loss.loss_terms(est_SxCxT, mix_CxT, z["activations"])
         total = loss.total(terms, float(z["gamma"]) / 4)
         baseline = loss.loss_terms(est_SxCxT, mix_CxT, np.ones_like(z["activations"]))

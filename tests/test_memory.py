@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from ugosa_jax import adapt, device, lane, memory, model, strategy
+from ugosa_jax import device
+from ugosa_jax.adaptation import engine, lane, memory, strategy
+from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig, ModelConfig
-from ugosa_jax.segments import Segments
+from ugosa_jax.networks import convtasnet
 
 SHAPE = (6, 2, 2, 44100)  # six segments in two variants
 CONFIG = ModelConfig(N=64, L=20, B=32, H=64, X=3, R=4)
@@ -39,12 +41,12 @@ def test_auto_recomputes_where_memory_is_short(monkeypatch):
 @pytest.mark.parametrize("name", ["P-L1:D", "P-L3:M"])
 def test_the_estimate_of_a_step_is_what_xla_counts(name):
     """Within a factor of 1.5: XLA may fuse more or less; the estimate decides between megabytes and gigabytes."""
-    params, plan = model.init(CONFIG), strategy.parse(name, CONFIG)
+    params, plan = convtasnet.init(CONFIG), strategy.parse(name, CONFIG)
     song = Segments(np.zeros((2, 1, 2, 44100), np.float32), np.ones((2, 4, 44100), bool), 2)
     program = memory.plan(CONFIG, song.mix_GxVxCxT.shape, AdaptConfig(strategy=name, features="float32"))
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
-    inputs = adapt.lane_of(song, 1.0, 1e-5)
-    hidden = np.zeros((2, 1, model.frames_in(44100, CONFIG), CONFIG.B), np.float32)
-    lowered = adapt.epoch_lanes.lower(program, None, frozen, hidden, inputs, lane.start(program, tuned))
+    inputs = engine.lane_of(song, 1.0, 1e-5)
+    hidden = np.zeros((2, 1, convtasnet.frames_in(44100, CONFIG), CONFIG.B), np.float32)
+    lowered = engine.epoch_lanes.lower(program, None, frozen, hidden, inputs, lane.start(program, tuned))
     counted = lowered.compile().memory_analysis().temp_size_in_bytes
     assert 1 / 1.5 < memory.estimate(program, song.mix_GxVxCxT.shape).step / counted < 1.5

@@ -12,7 +12,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax import dataset, multitrack
+from ugosa_jax.data import datasets, multitrack
 from ugosa_jax.errors import InputError
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -33,7 +33,7 @@ def write(root: Path, stems_SxCxT: np.ndarray, mix_CxT: np.ndarray | None = None
 
 
 def load(root: Path, *sources: str) -> multitrack.Multitrack:
-    (track,) = dataset.tracks(root)
+    (track,) = datasets.tracks(root)
     return multitrack.load(track, sources or STEMS)
 
 
@@ -270,7 +270,7 @@ def musdb18(tmp_path):
 def test_musdb18(tmp_path, musdb18, ffmpeg):
     import av
 
-    (track,) = dataset.tracks(tmp_path, "test")
+    (track,) = datasets.tracks(tmp_path, "test")
     song = multitrack.load(track, ("vocals", "drums"))
     assert (song.mixture.rate_hz, song.mixture.name) == (44100, "A - a")
     for stream, sound_CxT in ((0, song.mixture.samples_CxT), (4, song.stems_SxCxT[0]), (1, song.stems_SxCxT[1])):

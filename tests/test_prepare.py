@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from ugosa_jax import activation, annotation, cli, controlled, dataset, files, multitrack
+from ugosa_jax import files
+from ugosa_jax.annotations import activation, annotation
+from ugosa_jax.cli.main import main
+from ugosa_jax.data import controlled, datasets, multitrack
 
 SOURCES = ("drums", "bass", "other", "vocals")
 RATE_HZ = 22050
@@ -45,7 +48,7 @@ def out(tmp_path):
 
 def prepare(root, out, *more) -> int:
     encoding = () if "--encoding" in more else ("--encoding", "float")
-    return cli.main([str(part) for part in ("prepare", root, out, *encoding, *more)])
+    return main([str(part) for part in ("prepare", root, out, *encoding, *more)])
 
 
 def refused(capsys, code: int, *words: str) -> None:
@@ -106,7 +109,7 @@ def test_annotation_tells_when_the_stems_play(root, out):
 
 def test_sixteen_bits_are_the_default(root, out):
     """As the paper's code writes; and BSSEval wants noise where lossy codecs leave nothing."""
-    assert cli.main(["prepare", str(root), str(out), "--limit", "1"]) == 0
+    assert main(["prepare", str(root), str(out), "--limit", "1"]) == 0
     assert manifest_of(out)["settings"]["encoding"] == "16"
     assert {soundfile.info(path).subtype for path in out.rglob("*.wav")} == {"PCM_16"}
 
@@ -165,7 +168,7 @@ def test_as_is(root, out):
 
 def test_a_prepared_set_is_a_data_set(root, out):
     assert prepare(root, out) == 0
-    tracks = dataset.tracks(out)
+    tracks = datasets.tracks(out)
     assert [(track.kind, track.name) for track in tracks] == [("folder", "a song"), ("folder", "b")]
     assert tracks[0].annotation == out / "a song" / "annotation.csv"
     assert multitrack.load(tracks[0]).notes == ()

@@ -7,9 +7,9 @@ import threading
 import pytest
 from networks import DATA, assert_same, made
 
-from ugosa_jax import demucs, published, weights
 from ugosa_jax.errors import InputError
 from ugosa_jax.files import sha256_of
+from ugosa_jax.networks import checkpoint, convtasnet_torch, hub
 
 ORIGINAL = DATA / "checkpoint_v1_legacy.th"
 
@@ -19,9 +19,9 @@ def cache(tmp_path, monkeypatch):
     """An empty cache, no bundled weights, and the golden checkpoint in the place of the published one."""
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(published, "bundled_folder", lambda: tmp_path / "bundled")
-    known = published.Known("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL), "golden")
-    monkeypatch.setitem(published.KNOWN, "tasnet", known)
+    monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "bundled")
+    known = hub.Known("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL), "golden")
+    monkeypatch.setitem(hub.KNOWN, "tasnet", known)
     return tmp_path / "cache" / "weights"
 
 
@@ -57,36 +57,36 @@ def server():
 def test_a_demucs_file_is_loaded_by_its_content(tmp_path):
     disguised = tmp_path / "net.safetensors"
     shutil.copy(ORIGINAL, disguised)
-    assert_same(published.load(disguised).params, demucs.convert(ORIGINAL).params)
+    assert_same(hub.load(disguised).params, convtasnet_torch.convert(ORIGINAL).params)
 
 
 def test_truncated_files_are_refused(tmp_path):
     path = tmp_path / "cut.safetensors"
-    weights.save(made(), path)
+    checkpoint.save(made(), path)
     data = path.read_bytes()
     for length in {*range(20), len(data) - 1}:
         path.write_bytes(data[:length])
         with pytest.raises(InputError, match=r"cut\.safetensors"):
-            published.load(path)
+            hub.load(path)
 
 
 # Names and downloads
 
 
 def test_a_download_is_verified_converted_and_kept(cache, server, capfd):
-    path = published.download("tasnet", f"{server}/tasnet.th")
+    path = hub.download("tasnet", f"{server}/tasnet.th")
     assert path == cache / "tasnet.safetensors" and list(cache.iterdir()) == [path]
     assert "100%" in capfd.readouterr().err
-    checkpoint = published.load("tasnet")
-    assert_same(checkpoint.params, demucs.convert(ORIGINAL).params)
+    checkpoint = hub.load("tasnet")
+    assert_same(checkpoint.params, convtasnet_torch.convert(ORIGINAL).params)
     assert checkpoint.provenance["origin_url"] == f"{server}/tasnet.th"
     assert checkpoint.provenance["origin"] == "tasnet.th"
-    assert checkpoint.provenance["origin_sha256"] == published.KNOWN["tasnet"].sha256
-    assert published.download("tasnet", "http://127.0.0.1:9/never") == path
+    assert checkpoint.provenance["origin_sha256"] == hub.KNOWN["tasnet"].sha256
+    assert hub.download("tasnet", "http://127.0.0.1:9/never") == path
 
 
 def test_a_quiet_download_says_nothing(cache, server, capfd):
-    published.download("tasnet", f"{server}/tasnet.th", progress=False)
+    hub.download("tasnet", f"{server}/tasnet.th", progress=False)
     assert capfd.readouterr() == ("", "")
 
 
@@ -101,19 +101,19 @@ def test_a_quiet_download_says_nothing(cache, server, capfd):
 )
 def test_a_failed_download_leaves_nothing_and_can_be_repeated(cache, server, route, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
-        published.download("tasnet", f"{server}{route}" if route else None, progress=False)
+        hub.download("tasnet", f"{server}{route}" if route else None, progress=False)
     assert "\n" not in str(caught.value)
     assert list(cache.iterdir()) == []
-    assert published.download("tasnet", f"{server}/tasnet.th", progress=False).is_file()
+    assert hub.download("tasnet", f"{server}/tasnet.th", progress=False).is_file()
     assert [path.name for path in cache.iterdir()] == ["tasnet.safetensors"]
 
 
 def test_a_server_that_falls_silent_is_given_up(cache, monkeypatch):
-    monkeypatch.setattr(published, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(hub, "TIMEOUT_S", 0.2)
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts, and never answers
         url = f"http://127.0.0.1:{silent.server_port}/tasnet.th"
         with pytest.raises(InputError, match="timed out"):
-            published.download("tasnet", url, progress=False)
+            hub.download("tasnet", url, progress=False)
     assert list(cache.iterdir()) == []
 
 
@@ -121,57 +121,57 @@ def test_a_cache_that_cannot_be_written(tmp_path, cache, server):
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be written"):
-            published.download("tasnet", f"{server}/tasnet.th", folder, progress=False)
-    assert published.download("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
+            hub.download("tasnet", f"{server}/tasnet.th", folder, progress=False)
+    assert hub.download("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
 
 
 @pytest.mark.parametrize("url", [str(ORIGINAL), ORIGINAL.as_uri()])
 def test_a_local_copy_is_as_good_as_a_server(cache, url):
-    assert_same(published.load(published.download("tasnet", url)).params, demucs.convert(ORIGINAL).params)
+    assert_same(hub.load(hub.download("tasnet", url)).params, convtasnet_torch.convert(ORIGINAL).params)
 
 
 def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
     for url in (str(DATA / "state_dict_v2.th"), str(tmp_path / "absent.th"), "ftp://127.0.0.1/x", "http://"):
         with pytest.raises(InputError) as caught:
-            published.download("tasnet", url, progress=False)
+            hub.download("tasnet", url, progress=False)
         assert "\n" not in str(caught.value)
         assert list(cache.iterdir()) == []
 
 
 def test_unknown_names(cache):
     with pytest.raises(InputError, match="tasnet, tasnet_extra"):
-        published.download("demucs")
+        hub.download("demucs")
     with pytest.raises(InputError, match="weights download tasnet"):
-        published.load("tasnet")
+        hub.load("tasnet")
     for name in ("no_such", "no/such.safetensors", "", ".."):
         with pytest.raises(InputError, match="no such file"):
-            published.load(name)
+            hub.load(name)
 
 
 def test_listing_and_names(cache, tmp_path):
-    weights.save(made(), tmp_path / "bundled" / "demo.safetensors")
-    weights.save(made(seed=1), cache / "tasnet.safetensors")
-    listed = [(item.name, item.where, item.path) for item in published.listing()]
+    checkpoint.save(made(), tmp_path / "bundled" / "demo.safetensors")
+    checkpoint.save(made(seed=1), cache / "tasnet.safetensors")
+    listed = [(item.name, item.where, item.path) for item in hub.listing()]
     assert listed == [
         ("demo", "bundled", tmp_path / "bundled" / "demo.safetensors"),
         ("tasnet", "cached", cache / "tasnet.safetensors"),
         ("tasnet_extra", "downloadable", None),
     ]
-    assert published.listing()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
-    assert_same(published.load("demo").params, made().params)
-    assert_same(published.load("tasnet").params, made(seed=1).params)
+    assert hub.listing()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
+    assert_same(hub.load("demo").params, made().params)
+    assert_same(hub.load("tasnet").params, made(seed=1).params)
 
 
 def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
     package = tmp_path / "site" / "ugosa_jax"
-    monkeypatch.setattr(published, "__file__", str(package / "published.py"))
-    assert published.bundled_folder() == package.parent / "weights"
-    assert all(item.where != "bundled" for item in published.listing())
+    monkeypatch.setattr(hub, "__file__", str(package / "published.py"))
+    assert hub.bundled_folder() == package.parent / "weights"
+    assert all(item.where != "bundled" for item in hub.listing())
     (package / "bundled").mkdir(parents=True)
     (package.parent / "weights").mkdir()  # another package's
-    assert published.bundled_folder() == package / "bundled"
+    assert hub.bundled_folder() == package / "bundled"
 
 
 def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("UGOSA_JAX_CACHE", raising=False)
-    assert published.cache_folder().name == "weights" and "ugosa_jax" in str(published.cache_folder())
+    assert hub.cache_folder().name == "weights" and "ugosa_jax" in str(hub.cache_folder())

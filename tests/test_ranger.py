@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from ugosa_jax import ranger
+from ugosa_jax.adaptation import ranger
 
 OURS = {  # torch layout → ours: reversed, without axes of length one
     "conv1x1": lambda v: v[:, :, 0].T,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ugosa_jax import demucs, weights
+from ugosa_jax.networks import checkpoint, convtasnet_torch
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,8 +17,8 @@ def test_the_examples_run(tmp_path, monkeypatch):
     assert len(blocks) == 2
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    checkpoint = demucs.convert(ROOT / "tests" / "data" / "state_dict_v2.th")
-    weights.save(checkpoint, tmp_path / "cache" / "weights" / "tasnet.safetensors")
+    tasnet = convtasnet_torch.convert(ROOT / "tests" / "data" / "state_dict_v2.th")
+    checkpoint.save(tasnet, tmp_path / "cache" / "weights" / "tasnet.safetensors")
     mix_TxC = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * 44100, 2))
     soundfile.write("song.wav", mix_TxC, 44100)
     Path("song.csv").write_text("1,2,drums\n0,3,vocals\n")

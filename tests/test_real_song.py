@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from ugosa_jax import activation, annotation, cli
+from ugosa_jax.annotations import activation, annotation
+from ugosa_jax.cli.main import main
 
 RATE_HZ = 44100
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -39,11 +40,11 @@ def test_a_real_song_is_adapted_and_separated(excerpt, tmp_path):
     assert 0 < active_SxT.mean() < 1
     annotation.write(annotation.from_mask(active_SxT, RATE_HZ, SOURCES), tmp_path / "falcon.csv")
     convert = ["weights", "convert", str(DATA / "checkpoint_v1_legacy.th.gz"), str(tmp_path / "small.safetensors")]
-    assert cli.main(convert) == 0
+    assert main(convert) == 0
 
     paths = [str(tmp_path / "falcon.wav"), "--annotation", str(tmp_path / "falcon.csv"), "--out", str(tmp_path / "out")]
     weights = ["--weights", str(tmp_path / "small.safetensors"), "--learning-rate", "1e-3", "--segment-s", "1.5"]
-    assert cli.main(["separate", *paths, *weights]) == 0
+    assert main(["separate", *paths, *weights]) == 0
 
     losses = json.loads((tmp_path / "out" / "record.json").read_text())["adaptation"]["losses"]
     assert len(losses) == 10

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from tests.score_rows import scores, sweep
-from ugosa_jax import report
 from ugosa_jax.errors import InputError
-from ugosa_jax.report import rows
+from ugosa_jax.reports import sweep as report
+from ugosa_jax.reports.sweep import rows
 
 VOID = {"meta", "br", "hr", "img", "link"}
 

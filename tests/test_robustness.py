@@ -18,10 +18,12 @@ import robustness
 import robustness_report
 from imprecision import CONDITIONS, Condition
 
-from ugosa_jax import annotation, evaluation, model, weights
-from ugosa_jax.annotation import Annotation
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import EvaluateConfig
-from ugosa_jax.interval import Interval
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.networks import checkpoint, convtasnet
 
 DURATION_S = 20.0
 TRUTH = Annotation(
@@ -161,7 +163,9 @@ def prepared(tmp_path_factory):
 def settings(tmp_path_factory):
     """Grids as the real ones, for a small network and short segments, and fewer conditions."""
     folder = tmp_path_factory.mktemp("grids")
-    weights.save(weights.Checkpoint(DUO, jax.tree.map(np.asarray, model.init(DUO))), folder / "duo.safetensors")
+    checkpoint.save(
+        checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, convtasnet.init(DUO))), folder / "duo.safetensors"
+    )
     with pytest.MonkeyPatch.context() as patch:
         for name in ("ADAPTED", "UNADAPTED"):
             text = getattr(robustness, name).read_text()
@@ -206,14 +210,14 @@ def test_the_same_command_again_does_nothing(work):
 
 def test_scores_do_not_look_at_the_annotation(prepared, work):
     songs = [
-        evaluation.load(robustness.dataset.tracks(work / "songs" / name, names=["a"])[0], DUO.sources)
+        scoring.load(robustness.dataset.tracks(work / "songs" / name, names=["a"])[0], DUO.sources)
         for name in ("exact", "jitter-0.5")
     ]
     noise = np.random.default_rng(5).normal(size=songs[0].stems_SxCxT.shape).astype(np.float32)
     estimates = dict(zip(DUO.sources, songs[0].stems_SxCxT + 0.03 * noise, strict=True))
-    rows = [evaluation.scores(song, estimates, EvaluateConfig(outputs="plain")) for song in songs]
+    rows = [scoring.scores(song, estimates, EvaluateConfig(outputs="plain")) for song in songs]
     assert rows[0] == rows[1]
-    both = [evaluation.scores(song, estimates, EvaluateConfig(outputs="gated")) for song in songs]
+    both = [scoring.scores(song, estimates, EvaluateConfig(outputs="gated")) for song in songs]
     assert both[0] != both[1]  # gated ones would
 
 

@@ -10,13 +10,16 @@ import soundfile
 
 from tests.networks import DUO, made
 from tests.test_report import Page
-from ugosa_jax import adapt, cli, run_report, weights
-from ugosa_jax.adapt import AdaptationResult, Timing
-from ugosa_jax.annotation import Annotation
-from ugosa_jax.audio import Audio
-from ugosa_jax.interval import Interval
-from ugosa_jax.run_report import facts, figures, glimpse
-from ugosa_jax.run_report.glimpse import Glimpse
+from ugosa_jax.adaptation import engine
+from ugosa_jax.adaptation.engine import AdaptationResult, Timing
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.cli.main import main
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.networks import checkpoint
+from ugosa_jax.reports import song
+from ugosa_jax.reports.song import facts, figures, glimpse
+from ugosa_jax.reports.song.glimpse import Glimpse
 
 SOURCES = ("voice", "rest")
 RATE_HZ = 8000
@@ -150,7 +153,7 @@ def test_a_page_is_never_too_large():
 
 def result(losses_ExIx3=None, stopped_at=None):
     if losses_ExIx3 is None:
-        return adapt.unadapted()
+        return engine.unadapted()
     return AdaptationResult({}, losses_ExIx3, stopped_at, Timing(), "device")
 
 
@@ -160,7 +163,7 @@ def look(sources, silent_db):
 
 
 def song_with(labels, name="song.wav"):
-    return run_report.Song(name, labels, 2.0, RATE_HZ, (0.0, 2.0), look(["mixture"], [0.0])["mixture"])
+    return song.Song(name, labels, 2.0, RATE_HZ, (0.0, 2.0), look(["mixture"], [0.0])["mixture"])
 
 
 def rows_with(values):
@@ -177,13 +180,13 @@ def rows_with(values):
 
 def test_the_table_of_levels():
     runs = [
-        run_report.Run("B0", "", result(), look(SOURCES, [-20.0, np.nan]), []),
-        run_report.Run("P", "", result(), look(SOURCES, [-32.5, np.nan]), []),
+        song.Run("B0", "", result(), look(SOURCES, [-20.0, np.nan]), []),
+        song.Run("P", "", result(), look(SOURCES, [-32.5, np.nan]), []),
     ]
-    sheet = run_report.levels(song_with(silent((0.5, 2))), runs)
+    sheet = song.levels(song_with(silent((0.5, 2))), runs)
     assert sheet.heads == ["source", "annotated silent (s)", "B0", "P", "change"]
     assert sheet.cells == [["voice", "1.5", "−20.00", "−32.50", "−12.50"], ["rest", "0.0", "–", "–", "–"]]
-    assert run_report.levels(song_with(silent()), runs) is None
+    assert song.levels(song_with(silent()), runs) is None
 
 
 def test_the_table_of_scores_marks_the_better_run():
@@ -191,10 +194,10 @@ def test_the_table_of_scores_marks_the_better_run():
     before = {("voice", metric): 1.0 for metric in metrics} | {("voice", "SAR"): None}
     after = {("voice", metric): 2.0 for metric in metrics} | {("voice", "ISR"): 0.5}
     runs = [
-        run_report.Run(name, "", result(), look(SOURCES, [0, 0]), rows_with(scores))
+        song.Run(name, "", result(), look(SOURCES, [0, 0]), rows_with(scores))
         for name, scores in (("B0", before), ("P", after))
     ]
-    sheet = run_report.scores(["voice"], runs)
+    sheet = song.scores(["voice"], runs)
     assert sheet.groups == [("", 1), *((metric, 2) for metric in metrics), ("", 1)]
     assert sheet.heads == ["source", *["B0", "P"] * 5, "frames"]
     numbers = ["1.00", "2.00", "1.00", "0.50", "1.00", "2.00", "–", "2.00", "1.00", "2.00"]
@@ -208,12 +211,12 @@ def test_everything_is_escaped(tmp_path):
     losses_ExIx3 = np.ones((2, 3, 3))
     scores = rows_with({(source, metric): 1.0 for source in names for metric in ("SDR", "ISR", "SIR", "SAR", "PES")})
     runs = [
-        run_report.Run("B0", "<u>", result(), look(names, [-1, -1]), scores),
-        run_report.Run("P<i>", "a & b", result(losses_ExIx3, (1, 2)), look(names, [-1, -1]), scores),
+        song.Run("B0", "<u>", result(), look(names, [-1, -1]), scores),
+        song.Run("P<i>", "a & b", result(losses_ExIx3, (1, 2)), look(names, [-1, -1]), scores),
     ]
     said = {"<i>fact": "</dd><i>"}
     path = tmp_path / "report.html"
-    run_report.write(path, song_with(labels, "<b>&.wav"), runs, said, {"record": "</pre><script>1</script>"})
+    song.write(path, song_with(labels, "<b>&.wav"), runs, said, {"record": "</pre><script>1</script>"})
     page = page_of(tmp_path)
     assert not {"b", "i", "u"} & set(page.tags)
     assert "<b>&.wav" in page.text
@@ -226,8 +229,8 @@ def test_everything_is_escaped(tmp_path):
 
 
 def test_the_same_run_gives_the_same_page():
-    runs = [run_report.Run("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), [])]
-    pages = [run_report.html(song_with(silent((0, 1))), runs, {}, {}) for _ in range(2)]
+    runs = [song.Run("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), [])]
+    pages = [song.html(song_with(silent((0, 1))), runs, {}, {}) for _ in range(2)]
     assert pages[0] == pages[1]
 
 
@@ -235,8 +238,8 @@ def test_lanes_show_the_annotation():
     """What nothing is said of is unknown, and what reaches past the song's end is cut."""
     said = (Interval(0.5, 1, "voice", "active"), Interval(1.5, 2.3, "voice", "silent"))
     labels = Annotation(said, SOURCES, "unknown")
-    song = song_with(labels)
-    drawn = figures.waves(labels, 2.0, song.mixture, {"B0": look(SOURCES, [0, 0])})
+    seen = song_with(labels)
+    drawn = figures.waves(labels, 2.0, seen.mixture, {"B0": look(SOURCES, [0, 0])})
     _, voice, rest = drawn.axes
     lanes = [[path.get_extents().intervalx.tolist() for path in bars.get_paths()] for bars in voice.collections[2:]]
     assert lanes == [[[0, 2]], [[1.5, 2]], [[0.5, 1]]]  # unknown, silent, active
@@ -280,7 +283,7 @@ def test_facts_leave_out_what_does_not_apply():
 def duo(tmp_path_factory):
     """A network of two sources at 8 kHz, in stereo."""
     path = tmp_path_factory.mktemp("weights") / "duo.safetensors"
-    weights.save(made(DUO), path)
+    checkpoint.save(made(DUO), path)
     return path
 
 
@@ -292,7 +295,7 @@ def separated(folder, duo, *more, channels=2, rate_hz=RATE_HZ, annotated=True):
     labels = ("--annotation", folder / "song.csv") if annotated else ()
     fast = ("--segment-s", "0.25", "--epochs", "2", "--learning-rate", "1e-3")
     arguments = ("separate", folder / "<b>&.wav", *labels, "--weights", duo, "--out", folder / "out", *fast, *more)
-    code = cli.main([str(argument) for argument in arguments])
+    code = main([str(argument) for argument in arguments])
     return code, page_of(folder / "out") if code < 2 else None
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ugosa_jax import scores
+from ugosa_jax.evaluation import scores
 
 
 def test_sdr_by_hand():

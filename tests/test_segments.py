@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugosa_jax import segments
+from ugosa_jax.adaptation import segments
 from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
 

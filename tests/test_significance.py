@@ -9,7 +9,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax.report import significance
+from ugosa_jax.reports.sweep import significance
 
 EXACT = 1e-12  # closed forms: only rounding may differ
 

@@ -5,9 +5,10 @@ import numpy as np
 import optax
 import pytest
 
-from ugosa_jax import model, strategy
+from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import convtasnet
 
 FULL = ModelConfig()
 
@@ -28,7 +29,7 @@ FULL = ModelConfig()
     ],
 )
 def test_parameter_counts_of_the_paper(name, n_tuned):
-    params = jax.eval_shape(lambda: model.init(FULL))
+    params = jax.eval_shape(lambda: convtasnet.init(FULL))
     tuned, frozen = strategy.split(params, strategy.labels(strategy.parse(name, FULL), params))
     assert strategy.n_parameters(tuned) == n_tuned
     assert strategy.n_parameters(frozen) == 10_977_872 - n_tuned
@@ -62,7 +63,7 @@ def test_other_depths_shift_the_names():
 
 def test_running_statistics_stay_frozen():
     config = ModelConfig(N=4, B=4, H=4, X=1, R=2, norm="BN")
-    params = model.init(config)
+    params = convtasnet.init(config)
     tuned, frozen = strategy.split(params, strategy.labels(strategy.parse("P-L1:D", config), params))
     assert set(tuned["repeat2"]["block1"]["norm1"]) == {"gamma", "beta"}
     assert set(frozen["repeat2"]["block1"]["norm1"]) == {"mean", "var"}

@@ -21,10 +21,15 @@ import pytest
 import soundfile
 from networks import DUO
 
-from ugosa_jax import batch, cli, evaluation, grid, memory, model, published, song, store, sweep, weights
-from ugosa_jax.cell import cell as cell_of
+from ugosa_jax import api
+from ugosa_jax.adaptation import memory
+from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.networks import checkpoint, convtasnet, hub
+from ugosa_jax.sweeps import batch, engine, grid, results
+from ugosa_jax.sweeps.cell import cell as cell_of
 
 GRID = """
 [adapt]
@@ -46,7 +51,7 @@ RATE_HZ = 8000
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "duo.safetensors"
-    weights.save(weights.Checkpoint(DUO, jax.tree.map(np.asarray, model.init(DUO))), path)
+    checkpoint.save(checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, convtasnet.init(DUO))), path)
     return path
 
 
@@ -81,12 +86,12 @@ def written(tmp_path):
 
 def run(written, network, songs, folder, *more) -> int:
     arguments = ["sweep", "run", written, "--weights", network, "--songs", songs, "--store", folder, *more]
-    return cli.main([str(argument) for argument in arguments])
+    return main([str(argument) for argument in arguments])
 
 
 def comparable(folder: Path) -> dict[str, dict]:
     """Return what the cells of a store found, without when and how long."""
-    cells = store.read_cells(folder)
+    cells = results.read_cells(folder)
     for record in cells.values():
         del record["environment"]
         for what in ("timing", "separation_s", "evaluation_s", "process_peak_bytes"):
@@ -105,9 +110,9 @@ def whole(network, songs, tmp_path_factory):
 
 def test_every_cell_of_the_grid_is_done_once(whole):
     """B0 and B do not look at λ: 1 + 2 + 1 settings, three songs."""
-    cells = store.read_cells(whole)
+    cells = results.read_cells(whole)
     assert len(cells) == 12
-    assert sorted(cells) == sorted(cell["id"] for cell in store.plan(whole)["cells"])
+    assert sorted(cells) == sorted(cell["id"] for cell in results.plan(whole)["cells"])
     assert {cell["status"] for cell in cells.values()} == {"done"}
     assert (whole / "grid.toml").read_text() == GRID
 
@@ -131,22 +136,22 @@ def test_values_that_are_added_later_run_alone(whole, written, network, songs, t
 
 
 def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
-    base = published.load(network)
+    base = hub.load(network)
     asked = grid.parse(GRID, "g")
     wanted = next(settings for settings in asked.adapt if settings.strategy == "P-L1:M")
-    tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
-    one = evaluation.load(tracks["b"], base.config.sources)
-    result = song.adapt_song(base, one.mixture, one.labels, wanted)
-    estimates = song.separate_song(base, one.mixture, asked.separate, result.tuned)
-    rows = evaluation.scores(one, estimates, asked.evaluate)
-    stored = [cell for cell in store.read_cells(whole).values() if cell["song"] == "b"]
+    tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
+    one = scoring.load(tracks["b"], base.config.sources)
+    result = api.adapt_song(base, one.mixture, one.labels, wanted)
+    estimates = api.separate_song(base, one.mixture, asked.separate, result.tuned)
+    rows = scoring.scores(one, estimates, asked.evaluate)
+    stored = [cell for cell in results.read_cells(whole).values() if cell["song"] == "b"]
     (cell,) = [c for c in stored if c["adapt"]["strategy"] == "P-L1:M" and c["adapt"]["lam"] == wanted.lam]
     assert cell["scores"] == rows
     assert len(rows) == 2 * (2 * 4 * 2 + 2 * 2)  # gated or not: rules × metrics × sources, PES and EPS × sources
 
 
 def test_gated_estimates_are_silent_where_annotated_silent(whole):
-    rows = store.table(whole)
+    rows = results.table(whole)
     pes = rows[(rows.metric == "PES") & (rows.source == "voice")]
     assert (pes[pes.gated].value_db == -120).all()
     assert (pes[~pes.gated].value_db > -60).all()
@@ -182,7 +187,7 @@ def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_pat
     write_song(mine / "broken", 9, 1.0)
     (mine / "broken" / "rest.wav").write_bytes(b"no sound")
     assert run(written, network, mine, tmp_path / "store") == 1
-    cells = store.read_cells(tmp_path / "store").values()
+    cells = results.read_cells(tmp_path / "store").values()
     assert {cell["song"] for cell in cells if cell["status"] == "failed"} == {"broken"}
     assert sum(cell["status"] == "done" for cell in cells) == 8
     assert "rest.wav" in capsys.readouterr().out
@@ -194,10 +199,10 @@ def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_pat
 
 def test_estimates_that_are_not_finite_fail_alone(written, songs, tmp_path, capsys):
     """Weights of 1e30 are finite, what they give is not; adapting stops at the first step, and B0 has none."""
-    params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e30), model.init(DUO))
-    weights.save(weights.Checkpoint(DUO, params), tmp_path / "absurd.safetensors")
+    params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e30), convtasnet.init(DUO))
+    checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "absurd.safetensors")
     assert run(written, tmp_path / "absurd.safetensors", songs, tmp_path / "store") == 1
-    assert {cell["status"] for cell in store.read_cells(tmp_path / "store").values()} == {"failed"}
+    assert {cell["status"] for cell in results.read_cells(tmp_path / "store").values()} == {"failed"}
     assert "failed 4 times: a: what the network gives is not finite" in capsys.readouterr().out
 
 
@@ -205,7 +210,7 @@ def test_a_song_shorter_than_a_segment_fails_alone(written, network, tmp_path):
     write_song(tmp_path / "songs" / "short", 0, 0.4)
     write_song(tmp_path / "songs" / "long", 1, 1.0)
     assert run(written, network, tmp_path / "songs", tmp_path / "store") == 1
-    cells = store.read_cells(tmp_path / "store").values()
+    cells = results.read_cells(tmp_path / "store").values()
     failed = {(cell["song"], cell["adapt"]["strategy"]) for cell in cells if cell["status"] == "failed"}
     assert failed == {("short", "P-L1:M"), ("short", "B-L2:D")}
     assert run(written, network, tmp_path / "songs", tmp_path / "store", "--retry") == 1
@@ -216,9 +221,9 @@ def test_tables_of_several_stores_are_collected(whole, tmp_path):
     shutil.copytree(whole, other)
     planned = json.loads((other / "plan.json").read_text())
     (other / "plan.json").write_text(json.dumps(planned | {"grid": "other"}))
-    assert cli.main(["sweep", "collect", str(whole), str(other), "--out", str(tmp_path / "t.csv")]) == 0
+    assert main(["sweep", "collect", str(whole), str(other), "--out", str(tmp_path / "t.csv")]) == 0
     table = pd.read_csv(tmp_path / "t.csv")
-    assert tuple(table.columns) == store.COLUMNS
+    assert tuple(table.columns) == results.COLUMNS
     assert len(table) == 2 * 12 * 40
     assert set(table.sweep) == {"mine", "other"}
     b0, b = table[table.strategy == "B0"], table[table.strategy == "B-L2:D"]
@@ -228,27 +233,27 @@ def test_tables_of_several_stores_are_collected(whole, tmp_path):
 def test_cells_that_are_missing_have_rows_without_a_value(whole, tmp_path, capsys):
     """So that a report of a sweep that is not done does not look like a report of one that is."""
     shutil.copytree(whole, tmp_path / "store")
-    lost = next(cell for cell in store.read_cells(whole).values() if cell["adapt"]["strategy"] == "P-L1:M")
+    lost = next(cell for cell in results.read_cells(whole).values() if cell["adapt"]["strategy"] == "P-L1:M")
     (tmp_path / "store" / "cells" / f"{lost['id']}.json").unlink()
-    table, everything = store.table(tmp_path / "store"), store.table(whole)
+    table, everything = results.table(tmp_path / "store"), results.table(whole)
     rows = (table.song == lost["song"]) & (table.strategy == "P-L1:M") & (table.lam == lost["adapt"]["lam"])
     assert rows.sum() == 40 and table[rows].value_db.isna().all()
     pd.testing.assert_frame_equal(table[~rows], everything[~rows])
-    assert cli.main(["report", str(tmp_path / "store"), "--out", str(tmp_path / "report")]) == 0
+    assert main(["report", str(tmp_path / "store"), "--out", str(tmp_path / "report")]) == 0
     assert "1 of 12 cells missing or failed" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_the_same_scores_twice_are_refused(whole, tmp_path, capsys):
-    assert cli.main(["sweep", "collect", str(whole), str(whole), "--out", str(tmp_path / "t.csv")]) == 2
+    assert main(["sweep", "collect", str(whole), str(whole), "--out", str(tmp_path / "t.csv")]) == 2
     assert "hold the same cells" in capsys.readouterr().err
-    assert cli.main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.xlsx")]) == 2
+    assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.xlsx")]) == 2
     assert "written as .csv or .parquet" in capsys.readouterr().err
 
 
 def test_parquet_without_its_package_is_said(whole, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "fastparquet", None)
-    assert cli.main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.parquet")]) == 2
+    assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.parquet")]) == 2
     assert "Parquet needs pyarrow" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
@@ -260,12 +265,12 @@ def test_deltas_and_stems_are_kept_when_asked_for(written, network, songs, tmp_p
     (one / "a").symlink_to(songs / "a")
     keeping = written, network, one, tmp_path / "store", "--keep-deltas", "--keep-stems"
     assert run(*keeping) == 0
-    base = published.load(network)
-    for id, cell in store.read_cells(tmp_path / "store").items():
+    base = hub.load(network)
+    for id, cell in results.read_cells(tmp_path / "store").items():
         delta = tmp_path / "store" / "deltas" / f"{id}.safetensors"
         assert delta.exists() == (cell["adapt"]["strategy"] != "B0")
         if delta.exists():
-            assert set(weights.load_delta(delta, base)) == {"repeat2", "repeat3", "mask"}
+            assert set(checkpoint.load_delta(delta, base)) == {"repeat2", "repeat3", "mask"}
         stems = sorted(path.name for path in (tmp_path / "store" / "stems" / id).iterdir())
         assert stems == ["rest.wav", "voice.wav"]
     made = times_of(tmp_path / "store" / "stems")
@@ -303,10 +308,10 @@ def test_what_is_done_stays_done(written, network, songs, tmp_path, monkeypatch,
     def without_memory(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    monkeypatch.setattr(sweep, "run_lanes", without_memory)
+    monkeypatch.setattr(engine, "run_lanes", without_memory)
     assert run(written, network, songs, tmp_path / "store", "--keep-stems") == 1
     assert "failed: a, B0: RESOURCE_EXHAUSTED" in capsys.readouterr().out
-    assert {record["status"] for record in store.read_cells(tmp_path / "store").values()} == {"done"}
+    assert {record["status"] for record in results.read_cells(tmp_path / "store").values()} == {"done"}
 
 
 @pytest.mark.parametrize(
@@ -344,11 +349,11 @@ def test_a_store_of_another_version_is_refused(whole, written, network, songs, t
     shutil.copytree(whole, folder)
     planned = json.loads((whole / "plan.json").read_text())
     (folder / "plan.json").write_text(json.dumps(planned | {"version": "0.0.0"}))
-    assert cli.main(["sweep", "status", str(folder)]) == 0  # to look at it does no harm
+    assert main(["sweep", "status", str(folder)]) == 0  # to look at it does no harm
     assert run(written, network, songs, folder) == 2
     assert "was written by ugosa_jax 0.0.0" in capsys.readouterr().err
     (folder / "plan.json").write_text(json.dumps(planned | {"format": 99}))
-    assert cli.main(["sweep", "status", str(folder)]) == 2
+    assert main(["sweep", "status", str(folder)]) == 2
     assert "is a store of format 99" in capsys.readouterr().err
 
 
@@ -357,13 +362,13 @@ def test_a_damaged_cell_is_named(whole, tmp_path, capsys):
     victim = next((tmp_path / "store" / "cells").iterdir())
     for text in ("", "{}", '{"id": "x", "status": "done"}', '{"id": "x", "status": "lost"}'):
         victim.write_text(text)
-        assert cli.main(["sweep", "status", str(tmp_path / "store")]) == 2
+        assert main(["sweep", "status", str(tmp_path / "store")]) == 2
         assert f"{victim}: is not the record of a cell" in capsys.readouterr().err
 
 
 def test_a_write_that_fails_ends_the_sweep_with_an_error(written, network, songs, tmp_path, monkeypatch, capsys):
     """The third cell cannot be written by the second thread; the two before are there."""
-    write_cell, written_cells = store.write_cell, []
+    write_cell, written_cells = results.write_cell, []
 
     def until_the_disk_is_full(*arguments):
         if len(written_cells) == 2:
@@ -371,10 +376,10 @@ def test_a_write_that_fails_ends_the_sweep_with_an_error(written, network, songs
         written_cells.append(arguments)
         write_cell(*arguments)
 
-    monkeypatch.setattr(store, "write_cell", until_the_disk_is_full)
+    monkeypatch.setattr(results, "write_cell", until_the_disk_is_full)
     assert run(written, network, songs, tmp_path / "store") == 2
     assert "No space left on device" in capsys.readouterr().err
-    assert len(store.read_cells(tmp_path / "store")) == 2
+    assert len(results.read_cells(tmp_path / "store")) == 2
 
 
 def test_as_many_lanes_as_fit_run_on_an_accelerator(whole, written, network, songs, tmp_path, monkeypatch):
@@ -391,17 +396,17 @@ def test_as_many_lanes_as_fit_run_on_an_accelerator(whole, written, network, son
 def test_a_damaged_plan_is_an_input_error(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(InputError):
-        store.table(tmp_path)
+        results.table(tmp_path)
 
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):
-    base = published.load(network)
-    one = evaluation.load(sweep.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.config.sources)
+    base = hub.load(network)
+    one = scoring.load(engine.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.config.sources)
     noisy = np.random.default_rng(0).normal(size=one.stems_SxCxT.shape).astype(np.float32) * 0.02 + one.stems_SxCxT
     estimates = dict(zip(base.config.sources, noisy, strict=True))
     settings = EvaluateConfig(window_s=0.5, hop_s=0.25)
     ours, theirs = (
-        pd.DataFrame(evaluation.scores(one, estimates, chosen))
+        pd.DataFrame(scoring.scores(one, estimates, chosen))
         for chosen in (settings, EvaluateConfig(window_s=0.5, hop_s=0.25, engine="museval"))
     )
     same = ours[ours.rule != "target"].reset_index(drop=True)  # museval drops a frame for all targets at once
@@ -410,7 +415,7 @@ def test_museval_and_ours_fill_the_same_rows(songs, network):
 
 def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_path, monkeypatch):
     sizes = []
-    run_lanes = sweep.run_lanes
+    run_lanes = engine.run_lanes
 
     def with_memory_for_one(base, lanes):
         sizes.append(len(lanes))
@@ -418,21 +423,21 @@ def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(sweep, "run_lanes", with_memory_for_one)
+    monkeypatch.setattr(engine, "run_lanes", with_memory_for_one)
     assert run(written, network, songs, tmp_path / "store", "--lanes", "2") == 0
     assert sizes.count(1) == 12 and sizes.count(2) == 5
     assert comparable(tmp_path / "store").keys() == comparable(whole).keys()
 
 
 def test_a_cell_that_does_not_fit_alone_fails_alone(written, network, songs, tmp_path, monkeypatch, capsys):
-    run_lanes = sweep.run_lanes
+    run_lanes = engine.run_lanes
 
     def without_memory(base, lanes):
         if lanes[0].cell.song == "b":
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(sweep, "run_lanes", without_memory)
+    monkeypatch.setattr(engine, "run_lanes", without_memory)
     assert run(written, network, songs, tmp_path / "store") == 1
     assert "failed 4 times: RESOURCE_EXHAUSTED" in capsys.readouterr().out
 
@@ -441,7 +446,7 @@ def test_tensorboard_gets_losses_and_scores(written, network, songs, tmp_path):
     """The numbers stand in the files as 32-bit floats."""
     written.write_text(GRID.replace('["B0", "P-L1:M", "B-L2:D"]', '"P-L1:M"').replace("[0.5, 2.0]", "2.0"))
     assert run(written, network, songs, tmp_path / "store", "--tensorboard") == 0
-    for id, cell in store.read_cells(tmp_path / "store").items():
+    for id, cell in results.read_cells(tmp_path / "store").items():
         (events,) = (tmp_path / "store" / "tensorboard" / f"{cell['song']} P-L1-M {id}").iterdir()
         stored = events.read_bytes()
         for losses in cell["adaptation"]["losses"]:
@@ -455,7 +460,7 @@ def test_tensorboard_gets_what_was_done_before_without_running_it(written, netwo
     cells = times_of(folder / "cells")
     assert run(written, network, songs, folder, "--tensorboard") == 0
     assert times_of(folder / "cells") == cells
-    for id, record in store.read_cells(folder).items():
+    for id, record in results.read_cells(folder).items():
         (events,) = (folder / "tensorboard" / f"{record['song']} B0 {id}").iterdir()
         stored = events.read_bytes()
         scores = [row["value_db"] for row in record["scores"] if row["rule"] == "target"]
@@ -469,7 +474,7 @@ def test_tensorboard_gets_what_was_done_before_without_running_it(written, netwo
 def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, tmp_path, monkeypatch):
     """Each song but the last waits, where it is to be adapted, for the next one to be loaded: one ahead, not more."""
     written.write_text(UNADAPTED)
-    load, run_lanes = evaluation.load, sweep.run_lanes
+    load, run_lanes = scoring.load, engine.run_lanes
     loaded, arrived = [], threading.Condition()
 
     def noted(track, sources):
@@ -485,8 +490,8 @@ def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, t
             assert len(loaded) == due
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(evaluation, "load", noted)
-    monkeypatch.setattr(sweep, "run_lanes", waiting_for_the_next)
+    monkeypatch.setattr(scoring, "load", noted)
+    monkeypatch.setattr(engine, "run_lanes", waiting_for_the_next)
     assert run(written, network, songs, tmp_path / "store") == 0
     assert loaded == [("a", False), ("b", False), ("c", False)]
 
@@ -505,13 +510,13 @@ def test_what_is_made_ahead_comes_in_order_and_errors_come_through():
 
 def test_lanes_that_fit_by_hand(songs, network):
     """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
-    base = published.load(network)
-    tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
-    one = evaluation.load(tracks["a"], base.config.sources)
+    base = hub.load(network)
+    tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
+    one = scoring.load(tracks["a"], base.config.sources)
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
-    wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
+    wanted = engine.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
-    lane = batch.Lane(its, one, song.cut_song(base.config, one.mixture, one.labels, settings))
+    lane = batch.Lane(its, one, api.cut_song(base.config, one.mixture, one.labels, settings))
     program = memory.plan(base.config, lane.cut.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32"))
     shape = (1, *lane.cut.mix_GxVxCxT.shape)
     kept = sum(memory.estimate(program, shape))
@@ -582,11 +587,11 @@ def test_what_is_killed_goes_on_and_ends_the_same(whole, written, network, songs
     killed_after(process, folder, 2, signal.SIGSTOP)
     n_done = n_cells(folder)
     assert 2 <= n_done < 12
-    (claim,) = store.running(folder)
+    (claim,) = results.running(folder)
     assert claim.pid == process.pid
-    n_running = len(set(claim.cells) - set(store.read_cells(folder)))
+    n_running = len(set(claim.cells) - set(results.read_cells(folder)))
     assert n_running > 0
-    assert cli.main(["sweep", "status", str(folder)]) == 0
+    assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
     assert f"{n_done} of 12 cells done, {n_running} running, 0 failed, {12 - n_done - n_running} missing" in said
     assert f"process {process.pid} on {socket.gethostname()}" in said
@@ -594,11 +599,11 @@ def test_what_is_killed_goes_on_and_ends_the_same(whole, written, network, songs
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert list((folder / "running").iterdir())
-    assert cli.main(["sweep", "status", str(folder)]) == 0
+    assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
     assert f"{n_done} of 12 cells done, 0 running, 0 failed, {12 - n_done} missing" in said
     assert "at work" not in said
-    assert all(cell["status"] == "done" for cell in store.read_cells(folder).values())
+    assert all(cell["status"] == "done" for cell in results.read_cells(folder).values())
     assert run(written, network, songs, folder) == 0
     assert not list((folder / "running").iterdir())
     assert comparable(folder) == comparable(whole)
@@ -641,7 +646,7 @@ def test_a_cell_that_another_process_works_on_is_left_to_it(written, network, so
 def test_claims_end_with_their_process(tmp_path):
     def is_alive(pid, **more):
         claim_of(pid, tmp_path, **more)
-        return pid in [claim.pid for claim in store.running(tmp_path)]
+        return pid in [claim.pid for claim in results.running(tmp_path)]
 
     with another_process() as process:
         assert is_alive(process.pid)
@@ -652,8 +657,8 @@ def test_claims_end_with_their_process(tmp_path):
         process.wait()
         assert not is_alive(process.pid)
     assert is_alive(os.getpid())
-    assert not is_alive(os.getpid(), age_s=store.STALE_S + 1)
-    for age_s, expected in ((store.STALE_S - 10, True), (store.STALE_S + 1, False), (-store.STALE_S - 10, False)):
+    assert not is_alive(os.getpid(), age_s=results.STALE_S + 1)
+    for age_s, expected in ((results.STALE_S - 10, True), (results.STALE_S + 1, False), (-results.STALE_S - 10, False)):
         assert is_alive(4, host="elsewhere", age_s=age_s) == expected
     assert not is_alive(-1) and not is_alive(10**12)
 
@@ -662,21 +667,21 @@ def test_claims_end_with_their_process(tmp_path):
 def test_a_damaged_claim_does_not_count(tmp_path, text):
     claim_of(os.getpid(), tmp_path, "x")
     (tmp_path / "running" / "damaged-1.json").write_text(text)
-    assert [claim.cells for claim in store.running(tmp_path)] == [("x",)]
+    assert [claim.cells for claim in results.running(tmp_path)] == [("x",)]
 
 
 def test_a_claim_is_renewed_and_ends_with_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "BEAT_S", 0.01)
+    monkeypatch.setattr(results, "BEAT_S", 0.01)
     one = cell_of("a", "", "", AdaptConfig(), SeparateConfig(), EvaluateConfig())
-    with store.at_work(tmp_path) as (claim, release):
+    with results.at_work(tmp_path) as (claim, release):
         assert claim(one) and claim(one)  # one's own claim is in nobody's way
-        (first,) = store.running(tmp_path)
+        (first,) = results.running(tmp_path)
         assert (first.host, first.pid, first.cells) == (socket.gethostname(), os.getpid(), (one.id,))
         release(one)
         deadline = time.monotonic() + 60
-        while store.running(tmp_path)[0].cells and time.monotonic() < deadline:
+        while results.running(tmp_path)[0].cells and time.monotonic() < deadline:
             time.sleep(0.01)
-        (later,) = store.running(tmp_path)
+        (later,) = results.running(tmp_path)
         assert later.said_s > first.said_s and later.cells == ()
     assert not list((tmp_path / "running").iterdir())
 
@@ -694,16 +699,16 @@ def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
 def test_what_is_adapted_when_ctrl_c_comes_is_stored(written, network, songs, tmp_path, monkeypatch):
     """It comes at once where the third song is to be adapted; the second may not be scored yet."""
     written.write_text(UNADAPTED)
-    run_lanes = sweep.run_lanes
+    run_lanes = engine.run_lanes
 
     def interrupted(base, lanes):
         if lanes[0].cell.song == "c":
             raise KeyboardInterrupt
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(sweep, "run_lanes", interrupted)
+    monkeypatch.setattr(engine, "run_lanes", interrupted)
     assert run(written, network, songs, tmp_path / "store") == 130
-    assert {record["song"] for record in store.read_cells(tmp_path / "store").values()} == {"a", "b"}
+    assert {record["song"] for record in results.read_cells(tmp_path / "store").values()} == {"a", "b"}
     assert not list((tmp_path / "store" / "running").iterdir())
 
 
@@ -716,7 +721,7 @@ def test_kills_at_random_moments_lose_nothing(whole, written, network, songs, tm
         process.kill()
         process.wait()
         if (tmp_path / "store" / "cells").exists():
-            store.read_cells(tmp_path / "store")
+            results.read_cells(tmp_path / "store")
     assert run(written, network, songs, tmp_path / "store") == 0
     assert comparable(tmp_path / "store") == comparable(whole)
 
@@ -743,6 +748,6 @@ def test_a_store_that_cannot_be_written_is_said(whole, written, network, songs, 
     assert done.returncode == 2
     assert f"{folder / 'grid.toml'}: cannot be written (Permission denied)" in done.stderr
     assert "Traceback" not in done.stderr
-    assert cli.main(["sweep", "status", str(folder)]) == 0
+    assert main(["sweep", "status", str(folder)]) == 0
     assert "11 of 12 cells done" in capsys.readouterr().out
     assert times_of(folder) == before

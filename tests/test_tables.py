@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.score_rows import score, scores, sweep
 from ugosa_jax.errors import InputError
-from ugosa_jax.report import render, rows, tables
+from ugosa_jax.reports.sweep import render, rows, tables
 
 SONGS = ["a", "b", "c"]
 

@@ -28,8 +28,8 @@ from torch_bytes import (
     zipped,
 )
 
-from ugosa_jax import demucs, torchfile
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import convtasnet_torch, torchfile
 
 CONTAINERS = sorted(path.name for path in DATA.glob("*.th*"))
 
@@ -74,7 +74,7 @@ def test_hostile_pickles_are_refused_by_name_and_do_not_run(tmp_path, attack, co
     }[container]()
     path = written(tmp_path / "evil.th", data)
     with pytest.raises(InputError) as caught:
-        demucs.convert(path)
+        convtasnet_torch.convert(path)
     assert "evil.th" in str(caught.value) and name in str(caught.value) and "\n" not in str(caught.value)
     assert not marker.exists()
 
@@ -106,7 +106,7 @@ def test_opcodes_that_could_run_something_are_not_there():
 @pytest.mark.parametrize("wrap", [legacy, zipped])
 def test_bombs_fizzle_out(tmp_path, bomb, wrap):
     with pytest.raises(InputError):
-        demucs.convert(written(tmp_path / "bomb.th", wrap(pickled(bomb))))
+        convtasnet_torch.convert(written(tmp_path / "bomb.th", wrap(pickled(bomb))))
 
 
 @pytest.mark.parametrize(
@@ -133,33 +133,33 @@ def test_tensors_stay_within_what_is_stored(tmp_path, form, stored):
     for data in (zipped, legacy):
         path = written(tmp_path / "m.th", data(pickled({"w": form}), {"0": bytes(stored)}))
         with pytest.raises(InputError, match=r"m\.th"):
-            demucs.read_checkpoint(path)
+            convtasnet_torch.read_checkpoint(path)
 
 
 def test_a_storage_has_one_size_and_type(tmp_path):
     for other in (tensor("0", 1000, (1000,), (1,)), tensor("0", 4, (4,), (1,), kind="f8")):
         content = pickled({"w": tensor("0", 4, (4,), (1,)), "v": other})
         with pytest.raises(InputError, match="storage 0 must be declared in one way"):
-            demucs.read_checkpoint(written(tmp_path / "m.th", zipped(content, {"0": bytes(16)})))
+            convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", zipped(content, {"0": bytes(16)})))
 
 
 def test_the_count_beside_the_numbers_must_be_the_declared_one(tmp_path):
     data = bytearray(legacy(pickled({"w": tensor("0", 4, (4,), (1,))}), {"0": bytes(16)}))
     data[-24] = 5
     with pytest.raises(InputError, match="storage 0 must be of 4 numbers, not 5"):
-        demucs.read_checkpoint(written(tmp_path / "m.th", bytes(data)))
+        convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", bytes(data)))
 
 
 def test_many_views_of_one_storage_are_refused(tmp_path):
     forms = {str(i): tensor("0", 4, (4,), (1,)) for i in range(100)}
     with pytest.raises(InputError, match="bytes stored"):
-        demucs.read_checkpoint(written(tmp_path / "m.th", zipped(pickled(forms), {"0": bytes(16)})))
+        convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", zipped(pickled(forms), {"0": bytes(16)})))
 
 
 def test_strided_views_are_what_torch_means(tmp_path):
     numbers = np.arange(12, dtype=np.float32)
     form = tensor("0", 12, (2, 3), (1, 4), offset=1)
-    state, _ = demucs.read_checkpoint(
+    state, _ = convtasnet_torch.read_checkpoint(
         written(tmp_path / "m.th", zipped(pickled({"w": form}), {"0": numbers.tobytes()}))
     )
     np.testing.assert_array_equal(state["w"], [[1, 5, 9], [2, 6, 10]])
@@ -176,24 +176,24 @@ def test_archives_that_torch_does_not_write_are_refused(tmp_path):
         (legacy(pickled(content), {}), "m.th"),
     ]:
         with pytest.raises(InputError, match=complaint):
-            demucs.read_checkpoint(written(tmp_path / "m.th", data))
+            convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", data))
 
 
 def test_sizes_are_bounded_before_and_after_unpacking(tmp_path, monkeypatch):
     monkeypatch.setattr(torchfile, "LARGEST_BYTES", 10_000)
     with pytest.raises(InputError, match="at most 10000 bytes"):
-        demucs.convert(written(tmp_path / "m.th.gz", gzip.compress(bytes(10_001))))
+        convtasnet_torch.convert(written(tmp_path / "m.th.gz", gzip.compress(bytes(10_001))))
     with pytest.raises(InputError, match="at most 10000 bytes"):
-        demucs.convert(written(tmp_path / "m.th", bytes(10_001)))
+        convtasnet_torch.convert(written(tmp_path / "m.th", bytes(10_001)))
 
 
 def test_files_that_are_none(tmp_path):
     for path in (tmp_path / "absent.th", tmp_path):
         with pytest.raises(InputError, match=str(path)):
-            demucs.convert(path)
+            convtasnet_torch.convert(path)
     for data in (b"", b"hello", bytes(100), b"PK\x03\x04", b"\x1f\x8b", pickled([1])):
         with pytest.raises(InputError, match=r"m\.th"):
-            demucs.convert(written(tmp_path / "m.th", data))
+            convtasnet_torch.convert(written(tmp_path / "m.th", data))
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
@@ -201,7 +201,7 @@ def test_truncated_files_are_refused(tmp_path, name):
     data = (DATA / name).read_bytes()
     for length in {*range(0, 40), *range(40, len(data), 1499), *range(len(data) - 30, len(data))}:
         with pytest.raises(InputError):
-            demucs.convert(written(tmp_path / "cut.th", data[:length]))
+            convtasnet_torch.convert(written(tmp_path / "cut.th", data[:length]))
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def folder(tmp_path_factory):
 
 def converted_or_refused(path):
     try:
-        demucs.convert(path)
+        convtasnet_torch.convert(path)
     except InputError as error:
         assert "\n" not in str(error) and len(str(error)) < 1000
 

@@ -14,9 +14,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "training"))
 import pool
 import train
 
-from ugosa_jax import weights
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import checkpoint
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_training_learns_resumes_and_starts_from_weights(songs, monkeypatch):
     assert min(row["left"], row["right"]) > 6  # half of the mixture, as the guess for both, scores 3 dB
     rows = run(songs, monkeypatch, "--steps", "130")
     assert [row["step"] for row in rows] == [120, 130]
-    best = weights.load(songs / "run" / "best.safetensors")
+    best = checkpoint.load(songs / "run" / "best.safetensors")
     assert float(best.provenance["valid_sdr_db"]) > 6
     (songs / "run" / "best.safetensors").rename(songs / "start.safetensors")
     (songs / "run" / "checkpoint.npz").unlink()

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import DATA, DUO, assert_same, made
 
-from ugosa_jax import model, weights
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import checkpoint, convtasnet
 
 
 def write_raw(path, leaves, **metadata):
@@ -23,7 +23,7 @@ def write_raw(path, leaves, **metadata):
 def header(**changes):
     values = dataclasses.asdict(DUO) | changes
     config = json.dumps({name: value for name, value in values.items() if value is not None})
-    return {"format": weights.WEIGHTS_FORMAT, "config": config, "provenance": "{}"}
+    return {"format": checkpoint.WEIGHTS_FORMAT, "config": config, "provenance": "{}"}
 
 
 # Native files
@@ -32,19 +32,19 @@ def header(**changes):
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_saved_network_is_the_same_network(tmp_path, norm, causal):
-    checkpoint = made(dataclasses.replace(DUO, norm=norm, causal=causal, C=1), provenance={"origin": "été"})
-    weights.save(checkpoint, tmp_path / "new" / "net.safetensors")
-    back = weights.load(tmp_path / "new" / "net.safetensors")
-    assert back.config == checkpoint.config and back.provenance == {"origin": "été"}
-    assert back.fingerprint == checkpoint.fingerprint
-    assert_same(back.params, checkpoint.params)
+    net = made(dataclasses.replace(DUO, norm=norm, causal=causal, C=1), provenance={"origin": "été"})
+    checkpoint.save(net, tmp_path / "new" / "net.safetensors")
+    back = checkpoint.load(tmp_path / "new" / "net.safetensors")
+    assert back.config == net.config and back.provenance == {"origin": "été"}
+    assert back.fingerprint == net.fingerprint
+    assert_same(back.params, net.params)
 
 
 def test_views_are_saved_as_what_they_show(tmp_path):
     params = made().params
     params["mask"]["kernel"] = np.asfortranarray(params["mask"]["kernel"])
-    weights.save(weights.Checkpoint(DUO, params), tmp_path / "net.safetensors")
-    assert_same(weights.load(tmp_path / "net.safetensors").params, made().params)
+    checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "net.safetensors")
+    assert_same(checkpoint.load(tmp_path / "net.safetensors").params, made().params)
 
 
 def test_the_fingerprint_is_that_of_the_network_alone():
@@ -57,16 +57,16 @@ def test_the_fingerprint_is_that_of_the_network_alone():
 
 
 def test_paths_and_trees_are_each_others_inverse():
-    leaves = weights.flat(made().params)
-    assert list(weights.flat(weights.nested(leaves))) == list(leaves)
-    assert list(leaves) == list(weights.shapes(DUO))
+    leaves = checkpoint.flat(made().params)
+    assert list(checkpoint.flat(checkpoint.nested(leaves))) == list(leaves)
+    assert list(leaves) == list(checkpoint.shapes(DUO))
 
 
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
 def test_files_and_network_have_the_same_leaves(norm):
     config = dataclasses.replace(DUO, norm=norm)
-    leaves = weights.flat(model.init(config))
-    assert weights.shapes(config) == {path: leaf.shape for path, leaf in leaves.items()}
+    leaves = checkpoint.flat(convtasnet.init(config))
+    assert checkpoint.shapes(config) == {path: leaf.shape for path, leaf in leaves.items()}
 
 
 def test_a_checkpoint_must_fit_its_architecture():
@@ -76,9 +76,9 @@ def test_a_checkpoint_must_fit_its_architecture():
         ("norm.delta", np.zeros(6, np.float32), r"unexpected tensors: norm\.delta"),
         ("mask.kernel", None, r"missing: mask\.kernel"),
     ]:
-        leaves = weights.flat(made().params) | {path: leaf}
+        leaves = checkpoint.flat(made().params) | {path: leaf}
         with pytest.raises(InputError, match=complaint):
-            weights.Checkpoint(DUO, weights.nested({k: v for k, v in leaves.items() if v is not None}))
+            checkpoint.Checkpoint(DUO, checkpoint.nested({k: v for k, v in leaves.items() if v is not None}))
 
 
 @pytest.mark.parametrize(
@@ -104,46 +104,46 @@ def test_a_checkpoint_must_fit_its_architecture():
     ],
 )
 def test_foreign_and_inconsistent_files_are_refused_by_name(tmp_path, metadata, complaint):
-    path = write_raw(tmp_path / "odd.safetensors", weights.flat(made().params), **metadata)
+    path = write_raw(tmp_path / "odd.safetensors", checkpoint.flat(made().params), **metadata)
     with pytest.raises(InputError, match=rf"odd\.safetensors: .*{complaint}") as caught:
-        weights.load(path)
+        checkpoint.load(path)
     assert "\n" not in str(caught.value)
 
 
 def test_wrong_tensors_are_refused_by_name(tmp_path):
     for leaf, complaint in [(np.zeros(6), "float32"), (np.full(6, np.nan, np.float32), "finite")]:
-        leaves = weights.flat(made().params) | {"norm.gamma": leaf}
+        leaves = checkpoint.flat(made().params) | {"norm.gamma": leaf}
         with pytest.raises(InputError, match=rf"net\.safetensors: norm\.gamma must be {complaint}"):
-            weights.load(write_raw(tmp_path / "net.safetensors", leaves, **header()))
+            checkpoint.load(write_raw(tmp_path / "net.safetensors", leaves, **header()))
 
 
 def test_files_that_are_not_native_are_refused_by_name(tmp_path):
     for path in (*sorted(DATA.glob("*.th*")), tmp_path / "absent.safetensors", tmp_path):
         with pytest.raises(InputError, match=re.escape(path.name)) as caught:
-            weights.load(path)
+            checkpoint.load(path)
         assert "\n" not in str(caught.value)
 
 
 def test_truncated_files_are_refused(tmp_path):
     path = tmp_path / "cut.safetensors"
-    weights.save(made(), path)
+    checkpoint.save(made(), path)
     data = path.read_bytes()
     for length in {*range(20), *range(20, len(data), 499), len(data) - 1}:
         path.write_bytes(data[:length])
         with pytest.raises(InputError, match=r"cut\.safetensors"):
-            weights.load(path)
+            checkpoint.load(path)
 
 
 @settings(max_examples=150, deadline=None)
 @given(at=st.integers(0, 9000), value=st.integers(0, 255))
 def test_flipped_bytes_never_cause_another_exception(tmp_path_factory, at, value):
     path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
-    weights.save(made(), path)
+    checkpoint.save(made(), path)
     data = bytearray(path.read_bytes())
     data[at % len(data)] = value
     path.write_bytes(data)
     try:
-        weights.load(path)
+        checkpoint.load(path)
     except InputError as error:
         assert "\n" not in str(error)
 
@@ -155,28 +155,28 @@ def test_a_delta_restores_the_adapted_network(tmp_path):
     base, tuned = made(), made(seed=1).params
     kept = {"repeat3": tuned["repeat3"], "mask": tuned["mask"]}
     path = tmp_path / "song.safetensors"
-    weights.save_delta(kept, base, path, {"song": "été", "strategy": "P-L3:M"})
-    assert_same(weights.load_delta(path, base), kept)
-    assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in weights.flat(base.params).values()) + 4000
+    checkpoint.save_delta(kept, base, path, {"song": "été", "strategy": "P-L3:M"})
+    assert_same(checkpoint.load_delta(path, base), kept)
+    assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in checkpoint.flat(base.params).values()) + 4000
 
 
 def test_nothing_tuned_is_a_delta_too(tmp_path):
-    weights.save_delta({}, made(), tmp_path / "b0.safetensors", {})
-    assert weights.load_delta(tmp_path / "b0.safetensors", made()) == {}
+    checkpoint.save_delta({}, made(), tmp_path / "b0.safetensors", {})
+    assert checkpoint.load_delta(tmp_path / "b0.safetensors", made()) == {}
 
 
 def test_a_delta_belongs_to_its_base(tmp_path):
     base, path = made(), tmp_path / "song.safetensors"
-    weights.save_delta({"mask": base.params["mask"]}, base, path, {})
+    checkpoint.save_delta({"mask": base.params["mask"]}, base, path, {})
     with pytest.raises(InputError, match=r"song\.safetensors: base weights"):
-        weights.load_delta(path, made(seed=2))
+        checkpoint.load_delta(path, made(seed=2))
     with pytest.raises(InputError, match=r"song\.safetensors: metadata format"):
-        weights.load(path)
-    weights.save(base, path)
+        checkpoint.load(path)
+    checkpoint.save(base, path)
     with pytest.raises(InputError, match=r"song\.safetensors: metadata format"):
-        weights.load_delta(path, base)
+        checkpoint.load_delta(path, base)
     with pytest.raises(InputError, match=r"absent\.safetensors"):
-        weights.load_delta(tmp_path / "absent.safetensors", base)
+        checkpoint.load_delta(tmp_path / "absent.safetensors", base)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_a_delta_belongs_to_its_base(tmp_path):
 def test_impossible_deltas_are_neither_written_nor_read(tmp_path, tuned, complaint):
     base, path = made(), tmp_path / "song.safetensors"
     with pytest.raises(InputError, match=complaint):
-        weights.save_delta(tuned, base, path, {})
+        checkpoint.save_delta(tuned, base, path, {})
     assert not path.exists()
-    write_raw(path, weights.flat(tuned), format=weights.DELTA_FORMAT, base=base.fingerprint, metadata="{}")
+    write_raw(path, checkpoint.flat(tuned), format=checkpoint.DELTA_FORMAT, base=base.fingerprint, metadata="{}")
     with pytest.raises(InputError, match=rf"song\.safetensors: .*{complaint}"):
-        weights.load_delta(path, base)
+        checkpoint.load_delta(path, base)

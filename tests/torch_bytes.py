@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from networks import random_params
 
-from ugosa_jax import demucs, torchfile
 from ugosa_jax.config import ModelConfig
+from ugosa_jax.networks import convtasnet_torch, torchfile
 
 SMALL = ModelConfig(N=6, L=4, B=5, H=7, P=3, X=2, R=3)
 
@@ -112,4 +112,4 @@ def written(path: Path, data: bytes) -> Path:
 
 
 def small_state(config=SMALL):
-    return demucs.to_torch(random_params(config), config)
+    return convtasnet_torch.to_torch(random_params(config), config)

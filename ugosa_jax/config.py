@@ -1,6 +1,6 @@
 """Settings: frozen dataclasses, the only place where defaults stand.
 
-Letters are those of the Conv-TasNet paper and of `ugosa_jax.model`: N filters, L samples a filter, B bottleneck
+Letters are those of the Conv-TasNet paper and of `networks.convtasnet`: N filters, L samples a filter, B bottleneck
 channels, H hidden channels, P taps, X blocks a repeat, R repeats; S sources and C audio channels.
 """
 
@@ -159,7 +159,7 @@ class EvaluateConfig:
     hop_s: float = 1.5
     """Time from one frame's start to the next one's in seconds."""
     engine: Engine = "bsseval"
-    """What computes SDR, ISR, SIR and SAR: ugosa_jax.bsseval, or the museval package, which is slower."""
+    """What computes SDR, ISR, SIR and SAR: ugosa_jax.evaluation.bsseval, or the museval package, which is slower."""
     outputs: Outputs = "both"
     """Whether estimates are scored as they are, muted where their source is annotated silent (gated), or both ways."""
 

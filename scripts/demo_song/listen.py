@@ -11,7 +11,7 @@ from pathlib import Path
 import librosa
 import numpy as np
 import soundfile
-from ugosa_jax import activation, annotation
+from ugosa_jax.annotations import activation, annotation
 
 from river import BEAT_S, vocals
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from ugosa_jax import annotation
+from ugosa_jax.annotations import annotation
 
 import river
 from effects import RATE_HZ, SOURCES

@@ -13,9 +13,10 @@ from collections import defaultdict
 
 import numpy as np
 
-from ugosa_jax import evaluation, grid, sweep
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import exit_status
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.sweeps import engine, grid
 
 
 def main() -> None:
@@ -24,14 +25,14 @@ def main() -> None:
     parser.add_argument("--songs", required=True, help="as ugosa-jax prepare writes them")
     args = parser.parse_args()
     settings = grid.read(args.grid)
-    scoring = dataclasses.replace(settings.evaluate, outputs="gated")
+    plain = dataclasses.replace(settings.evaluate, outputs="gated")
     sources = ModelConfig.sources
     scores = defaultdict(list)
-    for track in sweep.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
-        song = evaluation.load(track, sources)
+    for track in engine.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
+        song = scoring.load(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
             estimates = dict.fromkeys(sources, song.mixture.samples_CxT * np.float32(share))
-            for row in evaluation.scores(song, estimates, scoring):
+            for row in scoring.scores(song, estimates, plain):
                 if row["rule"] == "target" and row["value_db"] is not None:
                     scores[name, row["metric"], row["source"]].append(row["value_db"])
     print("| estimate | metric | " + " | ".join(sources) + " |\n" + "|---" * (2 + len(sources)) + "|")

@@ -9,9 +9,9 @@ import dataclasses
 import random
 from collections.abc import Sequence
 
-from ugosa_jax import annotation
-from ugosa_jax.annotation import Annotation
-from ugosa_jax.interval import Interval, disjoint
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval, disjoint
 
 WRITTEN_S = 1.0
 """Rests that a person would write down last at least so long; many of those of stems last hundredths of a second."""

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax import audio, files
+from ugosa_jax import files
+from ugosa_jax.data import sound
+from ugosa_jax.data.multitrack import MUSDB_STREAMS
 from ugosa_jax.errors import InputError, exit_status
-from ugosa_jax.multitrack import MUSDB_STREAMS
 
 RATE_HZ = 44100
 FIRST_S, LAST_S = 0.12, 5.9
@@ -28,7 +29,7 @@ def main() -> None:
     with files.folder_when_done(song) as unfinished:
         for stream, name in enumerate(MUSDB_STREAMS):
             if name != "mixture":
-                audio.write(unfinished / f"{name}.wav", read(stream), RATE_HZ)
+                sound.write(unfinished / f"{name}.wav", read(stream), RATE_HZ)
     print(f"written    {song}")
 
 

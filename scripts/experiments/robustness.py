@@ -25,13 +25,19 @@ import pandas as pd
 import robustness_report
 from imprecision import CONDITIONS
 
-from ugosa_jax import annotation, cli, dataset, device, draft, evaluation, files, grid, published
-from ugosa_jax.annotation import Annotation
-from ugosa_jax.dataset import Track
+from ugosa_jax import device, files
+from ugosa_jax.annotations import annotation, suggest
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.api import separate_song
+from ugosa_jax.cli.main import main as ugosa_jax
+from ugosa_jax.data import datasets
+from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError, exit_status
-from ugosa_jax.evaluation import ScoredSong
-from ugosa_jax.song import separate_song
-from ugosa_jax.weights import Checkpoint
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.scoring import ScoredSong
+from ugosa_jax.networks import hub
+from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.sweeps import grid
 
 HERE = Path(__file__).parent
 ADAPTED, UNADAPTED = HERE / "robustness.toml", HERE / "robustness_b0.toml"
@@ -70,15 +76,15 @@ def prepare(prepared: Path, work: Path) -> None:
       InputError: a song has no annotation or cannot be read, or WORK cannot be written.
     """
     asked = grid.read(str(ADAPTED))
-    base = published.load(asked.weights)
+    base = hub.load(asked.weights)
     device.keep_compiled_programs()
     claims = []
-    for track in dataset.tracks(prepared, limit=asked.songs.limit):
+    for track in datasets.tracks(prepared, limit=asked.songs.limit):
         song = exact(track, base)
         duration_s, sources = song.mixture.duration_s, base.config.sources
         for condition in CONDITIONS:
             if condition.drafted:
-                (said,) = drafts(song, base, [(draft.BELOW_DB, draft.SHORTEST_S)])
+                (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.SHORTEST_S)])
                 said = imprecision.written(imprecision.rests_of(said, duration_s), duration_s, sources)
             else:
                 said = imprecision.changed(song.labels, duration_s, condition, track.name)
@@ -94,7 +100,7 @@ def exact(track: Track, base: Checkpoint) -> ScoredSong:
     """Load a song with its own annotation; one that has none is refused."""
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
-    return evaluation.load(track, base.config.sources)
+    return scoring.load(track, base.config.sources)
 
 
 def drafts(song: ScoredSong, base: Checkpoint, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
@@ -102,13 +108,13 @@ def drafts(song: ScoredSong, base: Checkpoint, thresholds: Sequence[tuple[float,
     estimates = separate_song(base, song.mixture)
     est_SxCxT = np.stack([estimates[source] for source in base.config.sources])
     for pair in thresholds:
-        yield draft.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.config.sources, *pair)
+        yield suggest.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.config.sources, *pair)
 
 
 def link(track: Track, said: Annotation, folder: Path) -> None:
     """Write a song's folder: links to its sound, and an annotation of its own."""
     with files.folder_when_done(folder) as scratch:
-        for path in dataset.inputs(track, said.sources).values():
+        for path in datasets.inputs(track, said.sources).values():
             try:
                 os.link(path, scratch / path.name)
             except OSError:  # another file system, or one without hard links
@@ -126,7 +132,7 @@ def run(work: Path, shard: str) -> int:
     for store, songs, settings in sweeps:
         paths = {"--songs": work / "songs" / songs, "--store": work / "stores" / store}
         options = [str(part) for pair in paths.items() for part in pair]
-        code = cli.main(["sweep", "run", str(settings), *options, "--shard", shard])
+        code = ugosa_jax(["sweep", "run", str(settings), *options, "--shard", shard])
         if code > 1:
             return code
         failed |= code
@@ -139,13 +145,13 @@ def threshold(prepared: Path, out: Path) -> None:
     Raises:
       InputError: a song has no annotation or cannot be read, or a table cannot be written.
     """
-    base = published.load(grid.read(str(ADAPTED)).weights)
+    base = hub.load(grid.read(str(ADAPTED)).weights)
     sources = base.config.sources
     device.keep_compiled_programs()
     pairs = list(itertools.product(SHORTEST_S, BELOW_DB))
     claimed_PxS, right_PxS = np.zeros((2, len(pairs), len(sources)))
     true_S = np.zeros(len(sources))
-    tracks = dataset.tracks(prepared)
+    tracks = datasets.tracks(prepared)
     for track in tracks:
         song = exact(track, base)
         n_samples, rate_hz = song.mixture.n_samples, song.mixture.rate_hz

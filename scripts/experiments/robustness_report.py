@@ -12,9 +12,10 @@ from imprecision import CONDITIONS, Condition
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ugosa_jax import files, store
+from ugosa_jax import files
 from ugosa_jax.errors import InputError
-from ugosa_jax.report import figures, render, significance
+from ugosa_jax.reports.sweep import figures, render, significance
+from ugosa_jax.sweeps import results
 
 METRICS = ("SDR", "SIR", "PES")
 CLAIMS = "claims.csv"
@@ -63,7 +64,7 @@ def gains_of(work: Path) -> pd.DataFrame:
 
 def _scores(folder: Path) -> pd.Series:
     """Return the scores of a store by song, source and metric."""
-    rows = store.table(folder)
+    rows = results.table(folder)
     chosen = rows[rows.metric.isin(METRICS) & rows.rule.isin(("target", "silent"))]
     return chosen.set_index(["song", "source", "metric"]).value_db.astype(float)
 

@@ -16,8 +16,9 @@ import optax
 import train
 from pool import batches, open_pool
 
-from ugosa_jax import device, model
+from ugosa_jax import device
 from ugosa_jax.errors import exit_status
+from ugosa_jax.networks import convtasnet
 
 TIMED = 5
 """Calls of which the median time is printed."""
@@ -41,7 +42,7 @@ def main() -> None:
     print_optimizers(params, data, args.steps, args.learning_rate)
 
 
-def print_orders(params: model.Params, stems_WxSxCxT: np.ndarray) -> None:
+def print_orders(params: convtasnet.Params, stems_WxSxCxT: np.ndarray) -> None:
     """Print how long loss and gradient of a batch take, one example after the other and side by side."""
 
     def loss(params, stems_WxSxCxT):
@@ -60,7 +61,7 @@ def seconds(f, *arguments) -> float:
     return time.perf_counter() - began
 
 
-def print_optimizers(params: model.Params, data, steps: int, learning_rate: float) -> None:
+def print_optimizers(params: convtasnet.Params, data, steps: int, learning_rate: float) -> None:
     """Print the mean loss of each quarter of a short run, for both optimizers."""
     adam = optax.adam(train.schedule(learning_rate, steps))
     optimizers = {

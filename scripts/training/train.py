@@ -23,9 +23,12 @@ import numpy as np
 import optax
 from pool import batches, open_pool, require_scorable
 
-from ugosa_jax import device, files, model, published, scores, segments, separate, weights
+from ugosa_jax import device, files
+from ugosa_jax.adaptation import segments
 from ugosa_jax.config import ModelConfig, SeparateConfig
 from ugosa_jax.errors import InputError, exit_status
+from ugosa_jax.evaluation import scores
+from ugosa_jax.networks import apply, checkpoint, convtasnet, hub
 
 MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
@@ -126,17 +129,17 @@ def matrices(params: optax.Params) -> optax.Params:
     return jax.tree.map_with_path(shape, params)
 
 
-def rms_error(params: model.Params, stems_SxCxT: jax.Array) -> jax.Array:
+def rms_error(params: convtasnet.Params, stems_SxCxT: jax.Array) -> jax.Array:
     """Return the root mean square error of each stem, averaged over stems.
 
     The mean absolute error has its minimum at silence for a source that is rarely heard or hard to find, and a mask
     whose ReLU is silent everywhere never comes back. The squared error's is at a share of the mixture, which grows.
     """
-    est_SxCxT = model.bind(MINI, params)(stems_SxCxT.sum(0))
+    est_SxCxT = convtasnet.bind(MINI, params)(stems_SxCxT.sum(0))
     return jnp.sqrt(((est_SxCxT - stems_SxCxT) ** 2).mean((1, 2)) + 1e-6).mean()
 
 
-def mean_loss_and_gradient(params: model.Params, stems_WxSxCxT: jax.Array) -> tuple[jax.Array, model.Params]:
+def mean_loss_and_gradient(params: convtasnet.Params, stems_WxSxCxT: jax.Array) -> tuple[jax.Array, convtasnet.Params]:
     """Return both, averaged over a batch, one example after the other.
 
     The arrays of one example stay in a processor's cache; side by side, a batch takes twice as long on two cores.
@@ -162,31 +165,31 @@ def train_step(
     return {"params": params, "ema": ema, "optimizer": state, "step": carry["step"] + 1}, loss
 
 
-def begin(params: model.Params, optimizer: optax.GradientTransformation) -> dict:
+def begin(params: convtasnet.Params, optimizer: optax.GradientTransformation) -> dict:
     """Return the first state."""
     params = jax.tree.map(jnp.asarray, params)
     ema = jax.tree.map(jnp.array, params)
     return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
 
 
-def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int) -> model.Params:
+def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int) -> convtasnet.Params:
     """Return the weights of --start, or new ones that pass a quarter of the mixture on to each source.
 
     From random weights, ReLU masks soon find that silence is the best guess, and never leave it again. So encoder and
     decoder are first fitted to each other, and the masks begin near 1/S.
     """
     if args.start:
-        start = published.load(args.start)
+        start = hub.load(args.start)
         if start.config != MINI:
             raise InputError(f"--start {args.start}: another architecture than {MINI}")
         return start.params
-    params = masks_of(jax.tree.map(np.asarray, model.init(MINI)), 1 / MINI.S)
+    params = masks_of(jax.tree.map(np.asarray, convtasnet.init(MINI)), 1 / MINI.S)
     ends = {stage: params[stage] for stage in ("encoder", "decoder")}
     adam = optax.adam(1e-3)
     state = adam.init(ends)
 
     def error(ends, mix_WxCxT):
-        net = model.bind(MINI, {**params, **ends})
+        net = convtasnet.bind(MINI, {**params, **ends})
         decode = lambda mix_CxT: net.decoder(net.encoder(mix_CxT)[:, None], mix_CxT.shape[1])[0]  # noqa: E731
         return jnp.abs(jax.vmap(decode)(mix_WxCxT) - mix_WxCxT).mean()
 
@@ -204,7 +207,7 @@ def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_sampl
     return {**params, **ends}
 
 
-def masks_of(params: model.Params, value: float) -> model.Params:
+def masks_of(params: convtasnet.Params, value: float) -> convtasnet.Params:
     """Return parameters whose masks are about `value` everywhere.
 
     The network has no biases. A beta of ones in the first norm gives every hidden vector a constant part c; a part of
@@ -217,14 +220,14 @@ def masks_of(params: model.Params, value: float) -> model.Params:
     return {**params, "norm": norm, "mask": {"kernel": mask_BxM.astype(np.float32)}}
 
 
-def evaluate(params: model.Params, songs: Sequence[np.ndarray]) -> np.ndarray:
+def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarray:
     """Return the median of each source's SDR in dB over the songs in which it is heard."""
     ratios = []
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, standard = segments.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = separate.separate(MINI, params, mix_CxT, SeparateConfig())
-        separate.unstandardise(est_SxCxT, standard)
+        est_SxCxT = apply.separate(MINI, params, mix_CxT, SeparateConfig())
+        apply.unstandardise(est_SxCxT, standard)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
         ratios.append([scores.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)
@@ -259,14 +262,14 @@ def log(run: Path, step: int, losses: list[float], sdr: np.ndarray, elapsed_s: f
 def keep(carry: dict, sdr: float, args: argparse.Namespace) -> None:
     """Write the averaged weights as the best so far."""
     about = {"trained_by": "scripts/training/train.py", "steps": str(int(carry["step"])), "valid_sdr_db": f"{sdr:.3f}"}
-    checkpoint = weights.Checkpoint(MINI, jax.device_get(carry["ema"]), about | {"pool": args.train.name})
-    weights.save(checkpoint, args.run / "best.safetensors")
+    best = checkpoint.Checkpoint(MINI, jax.device_get(carry["ema"]), about | {"pool": args.train.name})
+    checkpoint.save(best, args.run / "best.safetensors")
 
 
 def best_so_far(run: Path) -> float:
     """Return the validation SDR of the weights that were kept."""
     path = run / "best.safetensors"
-    return float(weights.load(path).provenance["valid_sdr_db"]) if path.exists() else -np.inf
+    return float(checkpoint.load(path).provenance["valid_sdr_db"]) if path.exists() else -np.inf
 
 
 def save(carry: dict, run: Path) -> None:
@@ -284,7 +287,7 @@ def load(run: Path) -> dict | None:
     path = run / "checkpoint.npz"
     if not path.exists():
         return None
-    params = model.init(MINI)
+    params = convtasnet.init(MINI)
     optimizer = make_optimizer(1.0, 1000).init(params)
     like = {"params": params, "ema": params, "optimizer": optimizer, "step": 0}
     leaves, structure = jax.tree.flatten(like)

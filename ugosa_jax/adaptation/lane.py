@@ -1,0 +1,128 @@
+"""One lane of adaptation: the tuned stages of a network are trained on one song, guided by its activations.
+
+The stages before the first tuned one never change, so what they give for a segment (`hidden_KxB`) is computed once and
+kept. The loop trains on from there. Only tuned leaves are differentiated and have optimizer state.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ugosa_jax.adaptation import loss, strategy
+from ugosa_jax.adaptation.ranger import ranger
+from ugosa_jax.config import ModelConfig
+from ugosa_jax.networks import convtasnet
+from ugosa_jax.networks.convtasnet import Params
+
+
+class Program(NamedTuple):
+    """Everything that a compiled program depends on beside the shapes of its arrays."""
+
+    model: ModelConfig
+    since: str
+    features: str
+    centralise_gradients: bool
+
+
+class Lane(NamedTuple):
+    """What may differ from lane to lane. All are arrays, so that no value of them compiles anything anew."""
+
+    mix_GxVxCxT: jax.Array
+    active_GxSxT: jax.Array
+    n_segments: jax.Array
+    lam: jax.Array
+    learning_rate: jax.Array
+
+
+class State(NamedTuple):
+    """What a step changes.
+
+    `good` are the last weights that gave a finite loss. A lane that met a number that is not finite is not alive any
+    more and stays as it is.
+    """
+
+    tuned: optax.LookaheadParams
+    good: Params
+    optimizer: optax.OptState
+    steps: jax.Array
+    alive: jax.Array
+
+
+def adapt_epoch(
+    program: Program, frozen: Params, hidden_GxVxKxB: jax.Array | None, n_longest: jax.Array, lane: Lane, state: State
+) -> tuple[State, jax.Array]:
+    """Take one step on each segment of a song, in time order, each variant of it in turn.
+
+    Args:
+      program: what is compiled.
+      frozen: the leaves that stay as they are.
+      hidden_GxVxKxB: output of the frozen stages; None if it is to be computed in each step.
+      n_longest: the number of segments of the longest song that runs beside this one: when its last step is taken,
+        the epoch is over for all.
+      lane: song, activations, λ, learning rate.
+      state: tuned leaves and optimizer.
+
+    Returns:
+      The new state, and the losses of each step [total, reconstruction, activation]; NaN where no step was taken.
+    """
+    G, V = lane.mix_GxVxCxT.shape[:2]
+    optimizer = ranger(lane.learning_rate, centralise=program.centralise_gradients)
+
+    def step(i, carry):
+        state, losses_Ix3 = carry
+        g, v = i // V, i % V
+        mix_CxT = lane.mix_GxVxCxT[g, v]
+        if hidden_GxVxKxB is None:
+            net = convtasnet.bind(program.model, strategy.merge(state.tuned.fast, frozen))
+            hidden_KxB = net.prefix(mix_CxT, program.since)
+        else:
+            hidden_KxB = hidden_GxVxKxB[g, v].astype(mix_CxT.dtype)
+
+        def objective(tuned):
+            net = convtasnet.bind(program.model, strategy.merge(tuned, frozen))
+            est_SxCxT = net.suffix(mix_CxT, hidden_KxB, program.since)
+            terms = loss.loss_terms(est_SxCxT, mix_CxT, lane.active_GxSxT[g])
+            return loss.total(terms, lane.lam), terms
+
+        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
+        tuned = optax.apply_updates(state.tuned, updates)
+        is_due = i < lane.n_segments * V
+        numbers = jax.tree.leaves((value, gradient, tuned))
+        is_finite = functools.reduce(jnp.logical_and, [jnp.isfinite(x).all() for x in numbers])
+        stepped = State(tuned, state.tuned.fast, optimizer_state, state.steps + 1, state.alive)  # pyright: ignore[reportArgumentType]
+        alive = state.alive & (is_finite | ~is_due)
+        state = jax.tree.map(lambda new, old: jnp.where(alive & is_due, new, old), stepped, state)
+        losses = jnp.where(alive & is_due, jnp.stack([value, *terms]), jnp.nan)
+        return state._replace(alive=alive), losses_Ix3.at[i].set(losses)
+
+    losses_Ix3 = jnp.full((G * V, 3), jnp.nan, lane.mix_GxVxCxT.dtype)
+    # The number of steps is data, so that songs shorter than their bucket take fewer of them. It is the same number in
+    # all lanes, and what a lane does not need is discarded: i without a lane axis takes slices, with one it gathers.
+    return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
+
+
+def hidden_song(program: Program, params: Params, n_longest: jax.Array, lane: Lane) -> jax.Array | None:
+    """Return hidden_GxVxKxB, what the frozen stages make of each segment; None if it is to be computed in each step."""
+    if program.features == "recompute":
+        return None
+    G, V, _, T = lane.mix_GxVxCxT.shape
+    net = convtasnet.bind(program.model, params)
+    shape = (G, V, convtasnet.frames_in(T, program.model), program.model.B)
+
+    def fill(i, hidden):
+        hidden_KxB = net.prefix(lane.mix_GxVxCxT[i // V, i % V], program.since)
+        return hidden.at[i // V, i % V].set(hidden_KxB.astype(hidden.dtype))
+
+    dtype = jnp.bfloat16 if program.features == "bfloat16" else lane.mix_GxVxCxT.dtype
+    return jax.lax.fori_loop(0, n_longest * V, fill, jnp.zeros(shape, dtype))
+
+
+def start(program: Program, tuned: Params) -> State:
+    """Return the state before the first step."""
+    synced = optax.LookaheadParams.init_synced(tuned)
+    optimizer = ranger(0.0, centralise=program.centralise_gradients)
+    return State(synced, tuned, optimizer.init(synced), jnp.zeros([], jnp.int32), jnp.array(True))

@@ -1,0 +1,249 @@
+"""What people write down: when each source plays, when it is silent.
+
+An annotation is a list of intervals, each with a source and a state: active, silent, or unknown (no claim).
+Time that no interval of a source covers is `outside`: silent, or unknown. A source without any interval is
+unknown throughout under both: a list of where the vocals sing says nothing about the drums.
+
+`formats` reads and writes the files, `resolve` makes intervals of what stands in them.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ugosa_jax import files
+from ugosa_jax.annotations import formats, resolve
+from ugosa_jax.annotations.formats import Format, audacity, jams, native
+from ugosa_jax.annotations.formats.label import Reading
+from ugosa_jax.annotations.instruments import Name, Names
+from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint
+from ugosa_jax.errors import InputError
+
+PAST_END_S = 0.5
+"""How far an interval may reach past the end of its song: exports round times, players round durations."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """What is said of a song. Intervals of one source do not overlap: `disjoint` makes it so."""
+
+    intervals: tuple[Interval, ...]
+    sources: tuple[str, ...]
+    """All sources of the model, in its order."""
+    outside: Outside
+    path: str = dataclasses.field(default="annotation", compare=False)
+    """Where it was read from, for messages."""
+    open: frozenset[str] = frozenset()
+    """Sources of which nothing is claimed outside, even if that is silent: only some instruments are annotated."""
+    warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+    """What was left out or is worth a look, one line each, beginning with file and line."""
+    names: Mapping[str, Name] = dataclasses.field(default_factory=dict, compare=False)
+    """What each name in the file was taken for."""
+
+    def of(self, source: str) -> list[Interval]:
+        """Return the intervals of one source."""
+        return [interval for interval in self.intervals if interval.source == source]
+
+    def silent_outside(self, source: str) -> bool:
+        """Return whether a source is silent wherever none of its intervals is."""
+        return self.outside == "silent" and source not in self.open and bool(self.of(source))
+
+
+def read(
+    path: str | Path,
+    sources: Sequence[str],
+    outside: Outside | None = None,
+    names: Names | None = None,
+    format: Format | None = None,
+) -> Annotation:
+    """Read an annotation.
+
+    Args:
+      path: a file in any format of `ugosa_jax.annotations.formats`, or a folder of such files.
+      sources: names of the model's sources; capitals do not matter in the file.
+      outside: what holds for a source where none of its intervals is. If not given: what the file tells, or else
+        silent if it marks activity only, unknown if it marks silence or the unknown itself.
+      names: how other names than the sources' own are understood; if not given, they are refused.
+      format: of the file; recognised by content and suffix if not given.
+
+    Returns:
+      The annotation; overlapping intervals that say the same are one.
+
+    Raises:
+      InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another;
+        the message is `path:line: field …`.
+    """
+    reading = _folder(Path(path), format) if Path(path).is_dir() else formats.read(path, format)
+    said = resolve.of(reading, sources, outside, names, str(path))
+    if not said.intervals:
+        raise InputError(f"{path}: has no intervals (a line is start,end,source or start,end,source,state)")
+    return Annotation(said.intervals, tuple(sources), said.outside, str(path), said.open, said.warnings, said.names)
+
+
+def _folder(folder: Path, format: Format | None) -> Reading:
+    """Return what stands in all files of a folder, as when each source has its own."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in formats.SUFFIXES and p.is_file())
+    if not paths:
+        raise InputError(f"{folder}: cannot be read (a folder without files of annotations)")
+    readings = [formats.read(path, format) for path in paths]
+    labels = [label for reading in readings for label in reading.labels]
+    return Reading(labels, tuple(warning for reading in readings for warning in reading.warnings))
+
+
+def explicit(annotation: Annotation, duration_s: float) -> Annotation:
+    """Return the same, with the silence outside of intervals written out as far as the song lasts."""
+    intervals = list(annotation.intervals)
+    for source in filter(annotation.silent_outside, annotation.sources):
+        edges = [0.0, *(time_s for i in annotation.of(source) for time_s in (i.start_s, i.end_s)), duration_s]
+        gaps = zip(edges[::2], edges[1::2], strict=True)
+        intervals += [Interval(start, end, source, "silent") for start, end in gaps if start < end]
+    return dataclasses.replace(
+        annotation, intervals=disjoint(intervals, annotation.path), outside="unknown", open=frozenset()
+    )
+
+
+def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
+    """Write an annotation from which `read` gives the same intervals; the file is complete or absent.
+
+    JAMS holds all of it. The other formats do not hold `outside`; read without being told, a file never says more than
+    the annotation did. So sources that are open while others are silent outside are left out, and where nothing
+    but activity is marked and nothing is silent outside, a second of the unknown is added. Write what `explicit`
+    returns to lose nothing. Audacity's labels have no confidence.
+
+    Args:
+      annotation: what to write.
+      path: the file.
+      format: csv, audacity or jams.
+
+    Raises:
+      InputError: the file cannot be written, or not in this format.
+    """
+    text = _written(annotation, format)
+    with files.replaced_when_done(path) as temporary:
+        temporary.write_text(text, "utf-8", newline="")
+
+
+def _written(annotation: Annotation, format: Format) -> str:
+    if format == "jams":
+        return jams.written(annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open))
+    left_out = annotation.open if annotation.outside == "silent" else frozenset()
+    intervals = [i for i in annotation.intervals if i.source not in left_out]
+    if annotation.outside == "unknown" and intervals and all(i.state == "active" for i in intervals):
+        last = max(intervals, key=lambda i: i.end_s)
+        intervals.append(dataclasses.replace(last, start_s=last.end_s, end_s=last.end_s + 1, state="unknown"))
+    if format == "audacity":
+        return audacity.written(intervals)
+    if format == "csv":
+        return native.written(intervals)
+    raise InputError(f"format must be csv, audacity or jams to be written, not {format!r}")
+
+
+def check_against(annotation: Annotation, duration_s: float) -> None:
+    """Refuse intervals that lie past the end of the song; up to PAST_END_S is forgiven, and cut by the mask.
+
+    What is unknown there claims nothing, and is forgiven.
+
+    Raises:
+      InputError: naming the line, the time and the song's duration.
+    """
+    for i in annotation.intervals:
+        if i.state == "unknown" or (i.start_s < duration_s and i.end_s <= duration_s + PAST_END_S):
+            continue
+        field, time_s = ("start", i.start_s) if i.start_s >= duration_s else ("end", i.end_s)
+        where = f"{i.path or annotation.path}:{i.line}: {field} {time_s:g} s"
+        raise InputError(f"{where} is past the end of the song, which lasts {duration_s:.3f} s")
+
+
+def active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
+    """Return h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
+
+    Times are rounded to the nearest sample, halves upwards; then sample n is in an interval if
+    start ≤ n / rate_hz < end.
+
+    Args:
+      annotation: what is said of the song.
+      n_samples: the song's length, T.
+      rate_hz: its sample rate.
+
+    Returns:
+      Boolean (S, T), in the order of `annotation.sources`.
+    """
+    active_SxT = np.ones((len(annotation.sources), n_samples), bool)
+    for active_T, source in zip(active_SxT, annotation.sources, strict=True):
+        active_T[:] = not annotation.silent_outside(source)
+        for i in annotation.of(source):
+            start, end = (int(min(time_s * rate_hz, n_samples) + 0.5) for time_s in (i.start_s, i.end_s))
+            active_T[start:end] = i.state != "silent"
+    return active_SxT
+
+
+def gate(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) -> np.ndarray:
+    """Return gains that mute each source where it is annotated silent: 0 there, 1 elsewhere.
+
+    Muted stretches fade linearly at their ends, inside: gain = max(0, 1 − d / fade), where d is the distance
+    to the nearest sample that is not muted. So nothing fades at the song's own ends, and a stretch shorter
+    than two fades is a dip that does not reach 0.
+
+    Args:
+      annotation: what is said of the song.
+      n_samples: the song's length, T.
+      rate_hz: its sample rate.
+      fade_s: length of a fade in seconds.
+
+    Returns:
+      Float32 (S, T), in the order of `annotation.sources`.
+    """
+    fade = max(1, round(fade_s * rate_hz))
+    ramp = 1 - np.arange(1, fade + 1, dtype=np.float32) / fade
+    active_SxT = active_mask(annotation, n_samples, rate_hz)
+    gain_SxT = active_SxT.astype(np.float32)
+    for gain_T, active_T in zip(gain_SxT, active_SxT, strict=True):
+        for start, end in runs(~active_T):
+            n = min(fade, end - start)
+            if start > 0:
+                gain_T[start : start + n] = ramp[:n]
+            if end < n_samples:
+                gain_T[end - n : end] = np.maximum(gain_T[end - n : end], ramp[:n][::-1])
+    return gain_SxT
+
+
+def silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
+    """Return how many seconds each source is annotated silent: what an adaptation can learn from."""
+    return {source: of_it["silent"] for source, of_it in state_seconds(annotation, duration_s).items()}
+
+
+def state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[State, float]]:
+    """Return for each source how many seconds of the song it is active, silent and unknown."""
+    said = explicit(annotation, duration_s)
+    seconds: dict[str, dict[State, float]] = {}
+    for source in annotation.sources:
+        of_it = seconds[source] = dict.fromkeys(STATES, 0.0)
+        for i in said.of(source):
+            of_it[i.state] += max(0.0, min(i.end_s, duration_s) - i.start_s)
+        of_it["unknown"] = max(0.0, duration_s - of_it["active"] - of_it["silent"])
+    return seconds
+
+
+def from_mask(active_SxT: np.ndarray, rate_hz: float, sources: Sequence[str]) -> Annotation:
+    """Return active and silent intervals that cover the song; `active_mask` makes the same mask of them.
+
+    Args:
+      active_SxT: Boolean.
+      rate_hz: sample rate of the mask.
+      sources: name of each row.
+    """
+    intervals = [
+        Interval(start / rate_hz, end / rate_hz, source, STATES[silent])
+        for source, active_T in zip(sources, active_SxT, strict=True)
+        for silent in (False, True)
+        for start, end in runs(active_T != silent)
+    ]
+    return Annotation(disjoint(intervals), tuple(sources), "unknown")
+
+
+def runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
+    """Return (start, end) of each stretch of True; the end is not in it."""
+    edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
+    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

@@ -1,0 +1,163 @@
+"""JAMS: JSON with annotations, each of a namespace, over a stretch of the song.
+
+Format: Humphrey et al., "JAMS: a JSON annotated music specification for reproducible MIR research", ISMIR 2014, and
+the documentation of the jams package. Read are the namespaces in which a value names who plays: tag_open,
+segment_open, tag_medleydb_instruments. What is written says all that an annotation says: the values are `source
+state`, and outside and sources stand in the sandbox; ends, which are durations here, may be one rounding early.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, ordered, shown
+from ugosa_jax.annotations.interval import Interval, Outside
+from ugosa_jax.errors import InputError
+
+NAMESPACES = ("tag_open", "segment_open", "tag_medleydb_instruments")
+COLUMNS = ("time", "duration", "value", "confidence")
+VERSION = "0.3.4"
+
+
+def read(text: str, path: str) -> Reading:
+    """Read all annotations of the namespaces that name who plays.
+
+    Raises:
+      InputError: the file is no JSON, no JAMS, holds no such annotation, or an entry cannot be used.
+    """
+    content = _parsed(text, path)
+    annotations = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(annotations, list):
+        raise InputError(f"{path}: annotations: is not a list, as in a JAMS file")
+    labels, warnings, known = [], [], 0
+    for n, annotation in enumerate(annotations):
+        where = f"annotations[{n}]"
+        if not isinstance(annotation, dict):
+            raise InputError(f"{path}:{where}: is not an object")
+        if annotation.get("namespace") in NAMESPACES:
+            labels += _labels(annotation, path, where)
+            known += 1
+        else:
+            namespace = str(annotation.get("namespace"))
+            warnings.append(f"{path}:{where}: left out: namespace {shown(namespace)} does not name who plays")
+    if not known:
+        raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}")
+    outside, of_sources = _sandbox(content, path)
+    return Reading(labels, tuple(warnings), outside, of_sources)
+
+
+def _parsed(text: str, path: str) -> Any:
+    def refuse(constant: str) -> None:
+        raise InputError(f"{path}: {constant} is not JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets of thousands of levels
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def _labels(annotation: dict[str, Any], path: str, where: str) -> list[Label]:
+    data = annotation.get("data")
+    if isinstance(data, dict):  # the dense form: a list for each column
+        columns = [data.get(column) for column in COLUMNS]
+        if not all(isinstance(column, list) and len(column) == len(columns[0] or []) for column in columns):
+            raise InputError(f"{path}:{where}.data: is not lists of one length for {', '.join(COLUMNS)}")
+        data = [dict(zip(COLUMNS, entry, strict=True)) for entry in zip(*cast(list, columns), strict=True)]
+    if not isinstance(data, list):
+        raise InputError(f"{path}:{where}.data: is not a list")
+    span_s = _span_s(annotation, path, where)
+    return [_label(entry, path, f"{where}.data[{n}]", span_s) for n, entry in enumerate(data)]
+
+
+def _span_s(annotation: dict[str, Any], path: str, where: str) -> tuple[float, float] | None:
+    """Return from where to where an annotation is valid; None, which is everywhere, if it does not say."""
+    if annotation.get("duration") is None:
+        return None
+    start_s = 0.0 if annotation.get("time") is None else _number(annotation["time"], path, f"{where}.time")
+    end_s = start_s + _number(annotation["duration"], path, f"{where}.duration")
+    if not ordered(start_s, end_s):
+        raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
+    return start_s, end_s
+
+
+def _label(entry: Any, path: str, where: str, span_s: tuple[float, float] | None) -> Label:
+    if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
+        raise InputError(f"{path}:{where}: value: is not a text that names who plays")
+    start_s = _number(entry.get("time"), path, f"{where}.time")
+    end_s = start_s + _number(entry.get("duration"), path, f"{where}.duration")
+    if not ordered(start_s, end_s):
+        raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
+    confidence = entry.get("confidence")
+    if confidence is not None:
+        confidence = _number(confidence, path, f"{where}.confidence")
+        if not is_confidence(confidence):
+            raise InputError(f"{path}:{where}.confidence: {confidence:g} is not between 0 and 1")
+    return Label(start_s, end_s, " ".join(entry["value"].split()), path, where, None, confidence, span_s=span_s)
+
+
+def _number(value: Any, path: str, where: str) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise InputError(f"{path}:{where}: {shown(str(value))} is not a number")
+    return number
+
+
+def _sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[str, ...]]:
+    """Return what this project's own files tell beyond the format: outside, and the sources it does not hold for."""
+    sandbox = content.get("sandbox")
+    ours = sandbox.get("ugosa_jax") if isinstance(sandbox, dict) else None
+    if ours is None:
+        return None, ()
+    if not isinstance(ours, dict) or ours.get("outside") not in ("silent", "unknown"):
+        raise InputError(f"{path}: sandbox.ugosa_jax.outside: is not silent or unknown")
+    opened = ours.get("open", [])
+    if not isinstance(opened, list) or not all(isinstance(source, str) for source in opened):
+        raise InputError(f"{path}: sandbox.ugosa_jax.open: is not a list of sources")
+    return cast(Outside, ours["outside"]), tuple(opened)
+
+
+def written(intervals: Sequence[Interval], sources: Sequence[str], outside: Outside, opened: Sequence[str] = ()) -> str:
+    """Return the text of a JAMS file in namespace tag_open, from which `read` gives the same again."""
+    data = [
+        {
+            "time": float(i.start_s),
+            "duration": _duration_s(float(i.start_s), float(i.end_s)),
+            "value": f"{i.source} {i.state}",
+            "confidence": None if i.confidence is None else float(i.confidence),
+        }
+        for i in intervals
+    ]
+    annotation = {
+        "namespace": "tag_open",
+        "data": data,
+        "annotation_metadata": {"annotation_tools": "ugosa_jax"},
+        "sandbox": {},
+        "time": 0.0,
+        "duration": None,
+    }
+    content = {
+        "file_metadata": {"jams_version": VERSION, "duration": max((float(i.end_s) for i in intervals), default=0.0)},
+        "annotations": [annotation],
+        "sandbox": {"ugosa_jax": {"sources": list(sources), "outside": outside, "open": sorted(opened)}},
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _duration_s(start_s: float, end_s: float) -> float:
+    """Return the longest duration that, added to the start, does not pass the end.
+
+    For some pairs no duration gives the end itself, only the numbers next to it. With the later one, an interval would
+    overlap with the one that begins at its end.
+    """
+    duration_s = end_s - start_s
+    while start_s + duration_s < end_s:
+        duration_s = math.nextafter(duration_s, math.inf)
+    while start_s + duration_s > end_s:
+        duration_s = math.nextafter(duration_s, 0.0)
+    return duration_s

@@ -1,0 +1,110 @@
+"""MedleyDB's annotations: ACTIVATION_CONF.lab, SOURCEID.lab, and the stems of METADATA.yaml.
+
+Format: Bittner et al., "MedleyDB: a multitrack dataset for annotation-intensive MIR research", ISMIR 2014, and the
+data set's own files. ACTIVATION_CONF has a column of times and one a stem (S01, S02 …) of the confidence that the
+stem is active; SOURCEID has start_time,end_time,instrument_label.
+"""
+
+import re
+
+import yaml
+
+from ugosa_jax.annotations.formats.label import Label, Reading
+from ugosa_jax.annotations.formats.rows import Row, rows, said
+from ugosa_jax.errors import InputError
+
+SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
+
+
+def read_sourceid(text: str, path: str) -> Reading:
+    """Read which instrument is heard when.
+
+    Raises:
+      InputError: the header is another one, or a line has not three fields.
+    """
+    table = list(rows(path, said(text), ","))
+    if not table or [field.lower() for field in table[0].fields] != SOURCEID_HEADER:
+        raise InputError(f"{path}: does not begin with {','.join(SOURCEID_HEADER)}")
+    for row in table[1:]:
+        if len(row.fields) != 3:
+            raise InputError(f"{row.path}:{row.line}: fields: {len(row.fields)} instead of {','.join(SOURCEID_HEADER)}")
+    return Reading([Label(*row.stretch(), row.fields[2], path, row.line) for row in table[1:]])
+
+
+def is_activation_conf(fields: list[str]) -> bool:
+    """Return whether a file that begins with these fields holds activation confidences."""
+    return len(fields) > 1 and fields[0].lower() == "time" and all(re.fullmatch("[sS][0-9]+", f) for f in fields[1:])
+
+
+def read_activation_conf(text: str, path: str) -> Reading:
+    """Read activation confidences: a stem is active where its confidence is at least 0.5, as in the data set.
+
+    A line holds from its time up to the next one's, the last one as long as the one before it. Lines that say the same
+    of a stem become one label, as sure as the least sure of them.
+
+    Raises:
+      InputError: the header is another one, a line has more or fewer fields, a value is no confidence, or the times do
+        not grow.
+    """
+    table = list(rows(path, said(text), ","))
+    if not table or not is_activation_conf(table[0].fields):
+        raise InputError(f"{path}: does not begin with time,S01,S02 …")
+    stems, body = table[0].fields[1:], table[1:]
+    if len(body) < 2:
+        raise InputError(f"{path}: has fewer than two lines of confidences")
+    if len(set(stems)) < len(stems):
+        raise InputError(f"{path}:{table[0].line}: the same stem stands there twice")
+    for row in body:
+        if len(row.fields) != len(stems) + 1:
+            raise InputError(f"{path}:{row.line}: fields: {len(row.fields)} instead of {len(stems) + 1}")
+    times_s = _times(body)
+    return Reading([label for n, stem in enumerate(stems, 1) for label in _runs(stem, n, body, times_s)])
+
+
+def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
+    """Return {stem: its instruments} of a METADATA.yaml.
+
+    Raises:
+      InputError: the file is no such metadata.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
+    stems = content.get("stems") if isinstance(content, dict) else None
+    if not isinstance(stems, dict):
+        raise InputError(f"{path}: stems: there are none, as in MedleyDB's METADATA.yaml")
+    names = {}
+    for stem, entry in stems.items():
+        said_of_it = entry.get("instrument") if isinstance(entry, dict) else None
+        instruments = said_of_it if isinstance(said_of_it, list) else [said_of_it]
+        if not instruments or not all(isinstance(name, str) for name in instruments):
+            raise InputError(f"{path}: stems: {stem}: instrument: is missing")
+        names[str(stem)] = tuple(instruments)
+    return names
+
+
+def _times(body: list[Row]) -> list[float]:
+    """Return the lines' times, and when the last one ends."""
+    times_s = [row.seconds("time", 0) for row in body]
+    for before_s, time_s, row in zip(times_s, times_s[1:], body[1:], strict=False):
+        if time_s <= before_s:
+            raise row.error("time", row.fields[0], f"is not after {before_s:g}, that of the line before")
+    return [*times_s, times_s[-1] + (times_s[-1] - times_s[-2])]
+
+
+def _runs(stem: str, column: int, body: list[Row], times_s: list[float]) -> list[Label]:
+    """Return the labels of one stem: active and silent by turns."""
+    runs: list[tuple[int, bool, float]] = []
+    for k, row in enumerate(body):
+        active = row.confidence(column)
+        sure = max(active, 1 - active)
+        if runs and runs[-1][1] == (active >= 0.5):
+            runs[-1] = (runs[-1][0], runs[-1][1], min(runs[-1][2], sure))
+        else:
+            runs.append((k, active >= 0.5, sure))
+    ends = [*(k for k, _, _ in runs[1:]), len(body)]
+    return [
+        Label(times_s[k], times_s[end], stem, body[k].path, body[k].line, "active" if active else "silent", sure)
+        for (k, active, sure), end in zip(runs, ends, strict=True)
+    ]

@@ -1,0 +1,76 @@
+"""A first draft of an annotation: where a network's own estimate of a source is as good as silent.
+
+It is a guess to be corrected by somebody who listens. Only silence that stands out is claimed: the estimate is far
+below its own loud passages, and far below the mixture. Everything else is unknown.
+"""
+
+import numpy as np
+
+from ugosa_jax.annotations.annotation import Annotation, runs
+from ugosa_jax.annotations.interval import Interval, disjoint
+from ugosa_jax.config import require
+
+WINDOW_S = 0.5
+"""Levels are those of windows of this length …"""
+HOP_S = 0.1
+"""… one of which begins every so often."""
+LOUD = 95
+"""Percentile of a source's levels that counts as loud."""
+BELOW_DB = 25.0
+"""How far a silent source is below its own loud passages, and below the mixture …"""
+SHORTEST_S = 2.0
+"""… and for how long at least: shorter silences are the least sure, and little is learnt from them.
+
+Both were chosen on validation songs (docs/annotations.md): of what is claimed, 95 % is to be true."""
+
+
+def draft(
+    est_SxCxT: np.ndarray,
+    mix_CxT: np.ndarray,
+    rate_hz: float,
+    sources: tuple[str, ...],
+    below_db: float = BELOW_DB,
+    shortest_s: float = SHORTEST_S,
+) -> Annotation:
+    """Return where estimates stand out as silent, as an annotation that claims nothing else.
+
+    Args:
+      est_SxCxT: estimates of a network that was not adapted.
+      mix_CxT: the mixture.
+      rate_hz: sample rate of both.
+      sources: names of the estimates.
+      below_db: see BELOW_DB.
+      shortest_s: see SHORTEST_S.
+
+    Raises:
+      InputError: the song is shorter than a window.
+    """
+    window, hop = round(WINDOW_S * rate_hz), round(HOP_S * rate_hz)
+    require(mix_CxT.shape[1] >= window, "length of the song", f"at least {WINDOW_S} s", mix_CxT.shape[1] / rate_hz)
+    mix_K = levels_db(mix_CxT, window, hop)
+    intervals = []
+    for source, est_CxT in zip(sources, est_SxCxT, strict=True):
+        est_K = levels_db(est_CxT, window, hop)
+        below_K = np.minimum(mix_K, np.percentile(est_K, LOUD)) - below_db
+        for first, end in runs(est_K < below_K):
+            start_s, end_s = first * hop / rate_hz, ((end - 1) * hop + window) / rate_hz
+            if end_s - start_s >= shortest_s:
+                intervals.append(Interval(start_s, end_s, source, "silent"))
+    return Annotation(disjoint(intervals), sources, "unknown")
+
+
+def levels_db(samples_CxT: np.ndarray, window: int, hop: int) -> np.ndarray:
+    """Return the level of each window, 10 log10 of its mean square; at least −120 dB.
+
+    Args:
+      samples_CxT: sound.
+      window: its length in samples.
+      hop: samples from one window to the next.
+
+    Returns:
+      (K,), of the windows that end within the sound.
+    """
+    energy_T = np.cumsum(np.square(samples_CxT, dtype=np.float64).mean(0))
+    ends = np.arange(window - 1, samples_CxT.shape[1], hop)
+    before_K = np.where(ends >= window, energy_T[ends - window], 0.0)
+    return 10 * np.log10(np.maximum(energy_T[ends] - before_K, 0) / window + 1e-12)

@@ -1,0 +1,227 @@
+"""How fast a device adapts, and how near that is to what its matrix products allow."""
+
+import dataclasses
+import functools
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ugosa_jax import device
+from ugosa_jax.adaptation import engine, memory, segments, strategy
+from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.bench import flops
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks.convtasnet import Params, frames_in
+
+
+@dataclasses.dataclass(frozen=True)
+class MatmulRates:
+    """Operations a second of the products of a block, in float32 at the precision that JAX is set to.
+
+    Attributes:
+      expand: [K, B] @ [B, H].
+      project: [K, H] @ [H, B].
+      weights: [B, K] @ [K, H], the gradient of a kernel: a contraction over frames.
+    """
+
+    expand: float
+    project: float
+    weights: float
+
+    @property
+    def together(self) -> float:
+        """Operations a second of all three, one after the other."""
+        return 3 / (1 / self.expand + 1 / self.project + 1 / self.weights)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What was measured with a number of lanes. Times are medians of the repeats, without compiling.
+
+    Attributes:
+      lanes: songs that were adapted side by side.
+      steps: steps of one lane in a run.
+      song_s: length of a lane's song.
+      features: how the frozen stages' output was kept.
+      compile_s: tracing and compiling, once.
+      prefix_s: what the frozen stages took in a run, all lanes together.
+      steps_s: what all steps of a run took, all lanes together; one for each repeat.
+      flops_a_step: operations of one step of one lane.
+      peak_bytes: the most memory that the device, or on a CPU the process, had held until then.
+      grown_bytes: by how much it had grown beyond what it was before these lanes.
+      matmul: rates of the block's products, one lane's or batched over all lanes, whichever are higher.
+    """
+
+    lanes: int
+    steps: int
+    song_s: float
+    features: str
+    compile_s: float
+    prefix_s: float
+    steps_s: tuple[float, ...]
+    flops_a_step: int
+    peak_bytes: int
+    grown_bytes: int
+    matmul: MatmulRates
+
+    @property
+    def steps_per_second(self) -> float:
+        """Steps of all lanes together in a second."""
+        return self.lanes * self.steps / statistics.median(self.steps_s)
+
+    @property
+    def times_real_time(self) -> float:
+        """Seconds of songs that are adapted to in a second, prefix and all epochs included."""
+        return self.lanes * self.song_s / (self.prefix_s + statistics.median(self.steps_s))
+
+    @property
+    def flops_per_second(self) -> float:
+        """Operations a second while steps are taken."""
+        return self.flops_a_step * self.steps_per_second
+
+    @property
+    def share(self) -> float:
+        """Part of the measured rate of matrix products that the steps reach."""
+        return self.flops_per_second / self.matmul.together
+
+
+def measure(
+    config: ModelConfig, params: Params, settings: AdaptConfig, n_lanes: int, seconds: float, repeats: int
+) -> Row:
+    """Adapt `n_lanes` lanes with songs of their own, once to compile and `repeats` times to measure.
+
+    Args:
+      config: architecture of the network.
+      params: its weights.
+      settings: strategy, epochs, segments, features …
+      n_lanes: how many songs of noise are adapted to side by side.
+      seconds: their length.
+      repeats: runs that are timed.
+
+    Raises:
+      InputError: the strategy tunes nothing, a song is shorter than a segment, or the loss is not finite.
+    """
+    plan = strategy.parse(settings.strategy, config)
+    if not plan.tuned:
+        raise InputError(f"strategy {settings.strategy!r} takes no steps that could be measured")
+    before = device.peak_bytes()
+    songs = [noise(config, settings, seconds, seed) for seed in range(n_lanes)]
+    shape = songs[0].mix_GxVxCxT.shape
+    a_device = n_lanes // engine.n_devices(n_lanes)
+    program = memory.plan(config, shape if n_lanes == 1 else (a_device, *shape), settings, a_device)
+    first, *runs = [run(config, params, songs, settings) for _ in range(1 + repeats)]
+    if first.stopped_at is not None:
+        raise InputError("the loss of noise is not finite with these weights and this learning_rate")
+    peak = device.peak_bytes()
+    return Row(
+        lanes=n_lanes,
+        steps=settings.epochs * songs[0].n * shape[1],
+        song_s=seconds,
+        features=program.features,
+        compile_s=first.timing.compile_s,
+        prefix_s=statistics.median(result.timing.prefix_s for result in runs),
+        steps_s=tuple(result.timing.steps_s for result in runs),
+        flops_a_step=flops.step(config, plan, shape[-1], program.features != "recompute"),
+        peak_bytes=peak,
+        grown_bytes=peak - before,
+        matmul=best_rates([matmul_rates(config, shape[-1], n, repeats) for n in sorted({1, n_lanes})]),
+    )
+
+
+def run(config: ModelConfig, params: Params, songs: Sequence[Segments], settings: AdaptConfig) -> AdaptationResult:
+    """Adapt to songs side by side and return the first one's result."""
+    if len(songs) == 1:
+        return engine.adapt(config, params, songs[0], settings)
+    return engine.adapt_lanes(config, params, songs, settings)[0]
+
+
+def noise(config: ModelConfig, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
+    """Return a song of noise, whose numbers cost what music's cost, with each source silent for a part of it.
+
+    Raises:
+      InputError: it is shorter than a segment.
+    """
+    random = np.random.default_rng(seed)
+    n_samples = round(seconds * config.sample_rate_hz)
+    mix_CxT = random.standard_normal((config.C, n_samples), np.float32)
+    active_SxT = np.ones((config.S, n_samples), bool)
+    for source, part_T in enumerate(np.array_split(np.arange(n_samples), config.S)):
+        active_SxT[source, part_T] = False
+    return segments.cut(mix_CxT, active_SxT, settings, config)
+
+
+def matmul_rates(config: ModelConfig, n_samples: int, n_lanes: int = 1, repeats: int = 3) -> MatmulRates:
+    """Measure the products of a block on a segment of `n_samples`; those of many lanes are batched."""
+    B, H, K = config.B, config.H, frames_in(n_samples, config)
+    random = np.random.default_rng(0)
+    lanes = () if n_lanes == 1 else (n_lanes,)
+    numbers = [random.standard_normal((*lanes, *shape), np.float32) for shape in ((K, B), (K, H), (B, H), (H, B))]
+    h_KxB, a_KxH, kernel_BxH, kernel_HxB = dealt(numbers, n_lanes)
+    operations = n_lanes * flops.block(config, K) / 2
+
+    def rate(product: Callable, *arrays: jax.Array) -> float:
+        return operations / median_s(product, *arrays, repeats=repeats)
+
+    return MatmulRates(
+        expand=rate(jnp.matmul, h_KxB, kernel_BxH),
+        project=rate(jnp.matmul, a_KxH, kernel_HxB),
+        weights=rate(lambda h, a: jnp.matmul(jnp.swapaxes(h, -1, -2), a), h_KxB, a_KxH),
+    )
+
+
+def best_rates(found: Sequence[MatmulRates]) -> MatmulRates:
+    """Return the highest rate of each product: batched ones are the faster ones on GPUs, but not on every CPU."""
+    return MatmulRates(*(max(column) for column in zip(*map(dataclasses.astuple, found), strict=True)))
+
+
+def dealt(arrays: list[np.ndarray], n_lanes: int) -> list[jax.Array]:
+    """Put arrays on the device; with many lanes on all local devices, as `adapt.placed` deals them out."""
+    if engine.n_devices(n_lanes) == 1:
+        return jax.device_put(arrays)
+    mesh = Mesh(np.array(jax.local_devices()), ("lane",))
+    return jax.device_put(arrays, NamedSharding(mesh, PartitionSpec("lane")))
+
+
+def median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: float = 0.1) -> float:
+    """Return the seconds that a function takes inside a program that runs it over and over.
+
+    So it runs in an adaptation: results go to memory that is in use already, and nothing is dispatched in between.
+    Called on its own a function may take a third longer, because the system has to find the memory for what it returns.
+
+    Args:
+      function: arrays → arrays.
+      arguments: what it is given in every round.
+      repeats: timed calls, of which the median is returned.
+      least_s: rounds a call are as many as take this long, so that clock and dispatch do not count.
+    """
+
+    def seconds(n: int) -> float:
+        started = time.perf_counter()
+        jax.block_until_ready(rounds(function, jnp.int32(n), arguments))
+        return (time.perf_counter() - started) / n
+
+    seconds(1)  # compiles
+    n = max(1, math.ceil(least_s / max(seconds(1), 1e-6)))
+    return statistics.median(seconds(n) for _ in range(repeats))
+
+
+@functools.partial(jax.jit, static_argnames="function")
+def rounds(function: Callable, n: jax.Array, arguments: tuple) -> Any:
+    """Call a function n times and return its last result, none of the calls left out."""
+    results = jax.eval_shape(function, *arguments)
+
+    def once(_, carry):
+        # The barrier ties what the next round is given to this round's result: none can be moved out of the loop.
+        return jax.lax.optimization_barrier((carry[0], function(*carry[0])))
+
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results)
+    return jax.lax.fori_loop(0, n, once, (arguments, empty))[1]

@@ -1,0 +1,222 @@
+"""The commands `ugosa-jax annotation …`: look at annotations, convert them, make them from sound."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ugosa_jax.annotations import activation, annotation, formats, instruments
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.formats.text import text_of
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.interval import STATES
+from ugosa_jax.annotations.suggest import draft
+from ugosa_jax.config import AdaptConfig
+from ugosa_jax.data import sound
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.errors import InputError
+from ugosa_jax.reports import timeline
+
+if TYPE_CHECKING:
+    from ugosa_jax.cli.main import Understanding
+
+STEMS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+"""What files of stems end in."""
+
+
+def check(file: Path, song: Path | None, how: "Understanding", out: Path | None) -> int:
+    """Show what was understood of an annotation; return 0.
+
+    Args:
+      file: the annotation, or a folder with one a source.
+      song: the mixture that it is of.
+      how: how it is read.
+      out: the picture to write.
+
+    Raises:
+      InputError: the annotation cannot be understood, or does not fit the song.
+    """
+    if out is not None:
+        timeline.check_name(out)
+    said = read(file, how)
+    mixture = None if song is None else sound.read(song)
+    if mixture is None:
+        duration_s, extent = max(i.end_s for i in said.intervals), "up to the last label; name the song for all of it"
+    else:
+        annotation.check_against(said, mixture.duration_s)
+        duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
+    print(f"{file}: {kind(file, how)}, {len(said.intervals)} intervals in {duration_s:.1f} s ({extent})")
+    print_names(said)
+    outside = "silent, for sources it names" if said.outside == "silent" else "unknown"
+    exceptions = f"; unknown for {', '.join(sorted(said.open))}" if said.open else ""
+    print(f"where nothing is said: {outside}{exceptions}\n")
+    print_seconds(said, duration_s)
+    print("\n" + "\n".join(timeline.text(said, duration_s)))
+    print(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
+    for warning in (*said.warnings, *too_little(said, duration_s)):
+        print(f"warning: {warning}")
+    if out is not None:
+        timeline.write(out, said, duration_s, mixture)
+        print(f"written {out}")
+    return 0
+
+
+def convert(file: Path, out: Path, song: Path | None, how: "Understanding") -> int:
+    """Write an annotation in another format, which the name of the new file says; return 0.
+
+    Args:
+      file: the annotation, or a folder with one a source.
+      out: the file to write: .csv, .txt (Audacity) or .jams.
+      song: the mixture, up to whose end silence outside of intervals is written out.
+      how: how it is read.
+
+    Raises:
+      InputError: the annotation cannot be understood, or not be written.
+    """
+    format = formats.written_as(out)
+    said = read(file, how)
+    if song is not None:
+        duration_s = sound.read(song).duration_s
+        annotation.check_against(said, duration_s)
+        said = annotation.explicit(said, duration_s)
+    if file.resolve() == out.resolve():
+        raise InputError(f"{out}: is the annotation itself; name another file to write")
+    annotation.write(said, out, format)
+    print_names(said)
+    for warning in (*said.warnings, *losses(said, format)):
+        print(f"warning: {warning}")
+    print(f"written {out}: {len(said.intervals)} intervals")
+    return 0
+
+
+def from_stems(folder: Path, out: Path, threshold: float, sources: tuple[str, ...]) -> int:
+    """Write when each stem of a folder sounds, by the procedure of MedleyDB; return 0.
+
+    Args:
+      folder: has a sound file for each source, named after it.
+      out: the file to write.
+      threshold: θ of eq. (2).
+      sources: of the network.
+
+    Raises:
+      InputError: a stem is missing, cannot be read, or is of another rate or length; or the file cannot be written.
+    """
+    format = formats.written_as(out)
+    stems_SxCxT, rate_hz = read_stems(folder, sources)
+    active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, threshold)
+    said = annotation.from_mask(active_SxT, rate_hz, sources)
+    annotation.write(said, out, format)
+    print_seconds(said, stems_SxCxT.shape[-1] / rate_hz)
+    print(f"written {out}: {len(said.intervals)} intervals")
+    return 0
+
+
+def suggest(song: Path, out: Path, weights: str) -> int:
+    """Write a first draft: where the network, not adapted, hears nothing of a source. Return 0; 1 if that is nowhere.
+
+    Args:
+      song: the mixture.
+      out: the file to write.
+      weights: name or file of the network.
+
+    Raises:
+      InputError: the song or the weights cannot be used, or the file not be written.
+    """
+    from ugosa_jax import device
+    from ugosa_jax.api import separate_song  # these two take seconds to import, and only this command needs them
+    from ugosa_jax.networks import hub
+
+    format = formats.written_as(out)
+    device.keep_compiled_programs()
+    base = hub.load(weights)
+    mixture = sound.read(song)
+    stems = separate_song(base, mixture)
+    sources = base.config.sources
+    est_SxCxT = np.stack([stems[source] for source in sources])
+    mix_CxT = mixture.samples_CxT
+    said = draft(est_SxCxT, mix_CxT, mixture.rate_hz, sources)
+    if not said.intervals:
+        print("nowhere does the network hear so little of a source that it is worth a claim: nothing was written")
+        return 1
+    annotation.write(said, out, format)
+    print_seconds(said, mixture.duration_s)
+    print("\n".join(("", *timeline.text(said, mixture.duration_s))))
+    print(f"written {out}: a draft that the network made of its own estimates: listen to each silence, and correct it")
+    return 0
+
+
+def read(file: Path, how: "Understanding") -> Annotation:
+    """Read an annotation as the options of the command line say.
+
+    Raises:
+      InputError: it cannot be understood.
+    """
+    stems = {} if how.stems is None else formats.stem_names(how.stems)
+    decided = instruments.overrides(how.map)
+    names = Names({**decided, **{stem: name for stem, name in stems.items() if stem not in decided}}, how.complete)
+    return annotation.read(file, how.sources, how.outside, names, how.format)
+
+
+def kind(file: Path, how: "Understanding") -> str:
+    """Return the format in which a file was read."""
+    return how.format or ("folder" if file.is_dir() else formats.recognised(text_of(file), file))
+
+
+def read_stems(folder: Path, sources: tuple[str, ...]) -> tuple[np.ndarray, int]:
+    """Return the stems of a folder (S, C, T), each in the file that is named after it, and their rate.
+
+    Raises:
+      InputError: one is missing, is there twice, cannot be read, or is of another rate, length or number of channels.
+    """
+    stems: list[Audio] = []
+    for source in sources:
+        found = [path for path in sorted(folder.glob("*")) if path.stem == source and path.suffix.lower() in STEMS]
+        if len(found) != 1:
+            which = "no file" if not found else f"{' and '.join(path.name for path in found)}: which"
+            raise InputError(f"{folder}: {which} is the stem of {source}, such as {source}.wav")
+        stems.append(sound.read(found[0], may_be_silent=True))
+        if (stems[-1].rate_hz, stems[-1].samples_CxT.shape) != (stems[0].rate_hz, stems[0].samples_CxT.shape):
+            raise InputError(f"{found[0]}: is of another rate, length or number of channels than {stems[0].name}")
+    return np.stack([stem.samples_CxT for stem in stems]), stems[0].rate_hz
+
+
+def too_little(said: Annotation, duration_s: float) -> list[str]:
+    """Return a plain statement if there is too little annotated silence to learn from, else nothing."""
+    silent_s = sum(annotation.silent_seconds(said, duration_s).values())
+    if silent_s == 0:
+        return ["no source is annotated silent anywhere: there is nothing to learn from"]
+    segment_s = AdaptConfig.segment_s
+    if silent_s < segment_s:
+        return [f"{silent_s:.1f} s of silence in all is too little to learn from: one segment has {segment_s:g} s"]
+    return []
+
+
+def losses(said: Annotation, format: formats.Format) -> list[str]:
+    """Return what a format does not hold of an annotation."""
+    lost = []
+    if format != "jams" and said.outside == "silent":
+        if said.open:
+            lost.append(
+                f"{', '.join(sorted(said.open))}: left out, or they would be read as silent elsewhere; give --song"
+            )
+        if any(i.state != "active" for i in said.intervals):
+            lost.append("what is silent outside of all intervals is not in the file: give --song")
+    if format == "audacity" and any(i.confidence is not None for i in said.intervals):
+        lost.append("confidences are not in the file: Audacity's labels have none")
+    return lost
+
+
+def print_names(said: Annotation) -> None:
+    """Print what each name was taken for, where it is not a source's own."""
+    for written, name in said.names.items():
+        if written.casefold() != name.source.casefold() or name.negated:
+            meaning = f"one instrument of {name.source}" if name.instrument else name.source
+            print(f"name    {written} = {meaning}{', silent' if name.negated else ''}")
+
+
+def print_seconds(said: Annotation, duration_s: float) -> None:
+    """Print how long each source is active, silent and unknown."""
+    print(f"{'source':10}" + "".join(f"{state:>16}" for state in STATES))
+    for source, seconds in annotation.state_seconds(said, duration_s).items():
+        shares = (f"{s:8.1f} s {s / duration_s:4.0%}" for s in seconds.values())
+        print(f"{source:10}" + "".join(f"{share:>16}" for share in shares))

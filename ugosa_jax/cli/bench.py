@@ -1,0 +1,132 @@
+"""The command `ugosa-jax bench`: a table with a row for each number of lanes, and its record."""
+
+import dataclasses
+import os
+import re
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from ugosa_jax import device, files
+from ugosa_jax.adaptation import record
+from ugosa_jax.bench import timing
+from ugosa_jax.bench.timing import Row
+from ugosa_jax.config import LONGEST_S, ModelConfig, require
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks import convtasnet, hub
+from ugosa_jax.networks.convtasnet import Params
+
+if TYPE_CHECKING:
+    from ugosa_jax.cli.main import Bench
+
+
+def run(args: "Bench") -> int:
+    """Measure, print the table row by row and write the record; return 1 if the memory did not suffice, else 0.
+
+    Raises:
+      InputError: an argument, the network or the file of the record cannot be used.
+    """
+    lanes = numbers_of_lanes(args.lanes)
+    require(args.repeats >= 1, "--repeats", "at least 1", args.repeats)
+    require(0 < args.seconds <= LONGEST_S, "--seconds", f"above 0, at most {LONGEST_S:g}", args.seconds)
+    if args.json is not None and args.json.is_dir():
+        raise InputError(f"{args.json}: is a folder, where a file is to be written")
+    config, params, network = network_of(args)
+    print_head(args, network)
+    rows = []
+    for n_lanes in lanes:
+        try:
+            rows.append(timing.measure(config, params, args.adapt, n_lanes, args.seconds, args.repeats))
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):
+                raise
+            print(f"| {n_lanes} | the device's memory does not suffice |")
+            break
+        print_row(rows[-1])
+    if args.json is not None:
+        files.write_json(describe(args, network, config, rows), args.json)
+    return 0 if len(rows) == len(lanes) else 1
+
+
+def numbers_of_lanes(text: str) -> list[int]:
+    """Return the numbers of "1,2,4".
+
+    Raises:
+      InputError: it is no such list, or one of the numbers is 0.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"0*[1-9]\d{0,5}", part, re.ASCII) for part in parts):
+        raise InputError(f"--lanes: {text!r} is not a list of numbers of lanes, such as 1,2,4")
+    return [int(part) for part in parts]
+
+
+def network_of(args: "Bench") -> tuple[ModelConfig, Params, dict[str, Any]]:
+    """Return architecture, weights, and what the record says of them."""
+    if args.size is None:
+        checkpoint = hub.load(args.weights)
+        name = {"name": args.weights, "fingerprint": checkpoint.fingerprint}
+        return checkpoint.config, checkpoint.params, name
+    config = ModelConfig()
+    return config, convtasnet.init(config), {"name": f"{args.size}, random weights"}
+
+
+def print_head(args: "Bench", network: dict[str, Any]) -> None:
+    """Say what is measured, and begin the table."""
+    adapt = args.adapt
+    print(f"{network['name']}, {adapt.strategy}, songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s,")
+    print(f"{adapt.epochs} epochs, median of {args.repeats} runs, on {describe_device()}\n")
+    columns = ("lanes", "steps/s", "× real time", "compile s", "prefix s", "steps s", "peak GB so far",
+               "GFLOP/s", "matmul GFLOP/s", "share")  # fmt: skip
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns), flush=True)
+
+
+def print_row(row: Row) -> None:
+    """Print what was measured with a number of lanes."""
+    spread = f"{min(row.steps_s):.3g}–{max(row.steps_s):.3g}"
+    values = (f"{row.lanes}", f"{row.steps_per_second:.3g}", f"{row.times_real_time:.3g}", f"{row.compile_s:.1f}",
+              f"{row.prefix_s:.3g}", spread, f"{row.peak_bytes / 1e9:.2f}", f"{row.flops_per_second / 1e9:.4g}",
+              f"{row.matmul.together / 1e9:.4g}", f"{row.share:.0%}")  # fmt: skip
+    print("| " + " | ".join(values) + " |", flush=True)
+
+
+def describe_device() -> str:
+    """Return device and precision in words."""
+    several = f", {n} devices" if (n := len(jax.local_devices())) > 1 else ""
+    return f"{device.describe()}{several}, matmul precision {precision()}"
+
+
+def precision() -> str:
+    """Return what JAX_DEFAULT_MATMUL_PRECISION says: TF32 on recent GPUs and bfloat16 on TPUs if it says nothing."""
+    return str(jax.config.jax_default_matmul_precision or "default")  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def describe(args: "Bench", network: dict[str, Any], config: ModelConfig, rows: list[Row]) -> dict[str, Any]:
+    """Return the record: device, versions, settings and rows."""
+    return {
+        "device": {
+            "description": device.describe(),
+            "platform": jax.default_backend(),
+            "kind": jax.devices()[0].device_kind,
+            "devices": len(jax.local_devices()),
+            "matmul_precision": precision(),
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        },
+        "environment": record.environment(),
+        "network": network | {"architecture": dataclasses.asdict(config)},
+        "adapt": dataclasses.asdict(args.adapt),
+        "seconds": args.seconds,
+        "repeats": args.repeats,
+        "rows": [describe_row(row) for row in rows],
+    }
+
+
+def describe_row(row: Row) -> dict[str, Any]:
+    """Return what was measured and what follows from it; times in seconds, rates in operations a second."""
+    return dataclasses.asdict(row) | {
+        "steps_per_second": row.steps_per_second,
+        "times_real_time": row.times_real_time,
+        "flops_per_second": row.flops_per_second,
+        "matmul_flops_per_second": row.matmul.together,
+        "share": row.share,
+    }

@@ -1,0 +1,122 @@
+"""The demonstration: adapt the bundled network to the bundled song, and compare after with before."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ugosa_jax import api, device, files
+from ugosa_jax.adaptation import record
+from ugosa_jax.annotations import annotation
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.data import sound
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.evaluation.scoring import ScoredSong
+from ugosa_jax.networks import hub
+from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.reports import song
+from ugosa_jax.reports.song import Run, facts, figures
+
+FOLDER = Path(__file__).parent.parent / "data" / "demo_song"
+STRATEGIES = {
+    "B0": "not adapted",
+    "B-L3:M": "adapted to reconstruct the mixture",
+    "P-L3:M": "adapted with the annotation as well",
+}
+LEARNING_RATE = 1e-3
+"""Large steps, so that half a minute suffices to hear them; docs/experiments.md compares them with smaller ones."""
+FIGURE = "figure.svg"
+
+
+def run(out: Path) -> int:
+    """Separate the demo song before and after adaptation, write stems, figure and report to `out`, print scores.
+
+    Returns:
+      0.
+
+    Raises:
+      InputError: `out` cannot be written.
+    """
+    device.keep_compiled_programs()
+    started = time.perf_counter()
+    weights = hub.load("mini")
+    true = load(weights.config.sources)
+    mixture, labels = true.mixture, true.labels
+    sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
+    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
+    said = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
+    print(f"{mixture.duration_s:.0f} s of music; annotated silent: {said}\n")
+    seen = song.song_of(mixture, labels, len(STRATEGIES))
+    runs, took_s = [], {}
+    for strategy in STRATEGIES:
+        print(f"{strategy:8} {STRATEGIES[strategy]} ...", end="", flush=True)
+        began = time.perf_counter()
+        runs.append(separated(weights, true, seen, strategy, out))
+        took_s[strategy] = time.perf_counter() - began
+        print(f" {took_s[strategy]:.0f} s", flush=True)
+    print("\n" + "\n".join(table(runs, labels.sources)))
+    stems = {run.name: run.stems for run in runs}
+    with files.replaced_when_done(out / FIGURE) as temporary:
+        temporary.write_bytes(figures.svg(figures.waves(labels, mixture.duration_s, seen.mixture, stems)))
+    song.write(out / song.NAME, seen, runs, *describe(weights, mixture, took_s))
+    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / song.NAME}")
+    return 0
+
+
+def load(sources: tuple[str, ...]) -> ScoredSong:
+    """Return the demo song: its stems, their sum as the mixture, and its annotation."""
+    stems = [sound.read(FOLDER / f"{source}.ogg") for source in sources]
+    stems_SxCxT = np.stack([stem.samples_CxT for stem in stems])
+    mixture = Audio(stems_SxCxT.sum(0), stems[0].rate_hz, "demo song")
+    return ScoredSong(mixture, stems_SxCxT, annotation.read(FOLDER / "annotation.csv", sources))
+
+
+def separated(weights: Checkpoint, true: ScoredSong, seen: song.Song, strategy: str, out: Path) -> Run:
+    """Adapt as the strategy says, separate without gating, write the stems, look at them and score them."""
+    result = api.adapt_song(weights, true.mixture, true.labels, settings_of(strategy))
+    stems = api.separate_song(weights, true.mixture, tuned=result.tuned)
+    for source, est_CxT in stems.items():
+        sound.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, true.mixture.rate_hz)
+    return song.run_of(seen, strategy, STRATEGIES[strategy], result, stems, true)
+
+
+def settings_of(strategy: str) -> AdaptConfig:
+    """Return how the demo adapts."""
+    return AdaptConfig(strategy=strategy, learning_rate=LEARNING_RATE)
+
+
+def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
+    """Return the lines of a table: SDR and level where silent, a row for each run, a column for each source."""
+    width = 8 * len(sources)
+    heads = f"{'SDR (dB)':^{width}}     {'level where silent (dB)':^{width}}"
+    names = "".join(f"{source:>8}" for source in sources)
+    lines = [f"{'':8}{heads}".rstrip(), f"{'':8}{names}     {names}"]
+    for run in runs:
+        sdr = "".join(f"{song.score(run, source, 'SDR'):8.1f}" for source in sources)
+        silent = "".join(f"{run.stems[source].silent_db:8.1f}" for source in sources)
+        lines.append(f"{run.name:8}{sdr}     {silent}")
+    return lines
+
+
+def describe(weights: Checkpoint, mixture: Audio, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the facts that the report begins with, and the record of the run that it ends with."""
+    adapting = dataclasses.asdict(settings_of([*STRATEGIES][-1]))
+    separating = dataclasses.asdict(SeparateConfig())
+    environment = record.environment()
+    said = {
+        "song": f"the bundled one ({mixture.duration_s:.1f} s; {mixture.rate_hz} Hz)",
+        "network": f"mini ({weights.fingerprint[:16]})",
+        "adaptation": facts.adapting(adapting),
+        "separation": facts.separating(separating),
+        "device": device.describe(),
+        "time": ", ".join(f"{strategy} {seconds:.1f} s" for strategy, seconds in took_s.items()),
+        "made": f"{environment['created']} by ugosa_jax {environment['ugosa_jax']}",
+    }
+    return said, {
+        "weights": record.describe_weights(weights),
+        "settings": {"strategies": list(STRATEGIES), "adapt": adapting, "separate": separating},
+        "environment": environment,
+    }

@@ -1,0 +1,203 @@
+"""The commands `ugosa-jax sweep run`, `status` and `collect`, and `ugosa-jax report`: what they print."""
+
+import collections
+import dataclasses
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from ugosa_jax import device, files
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks import hub
+from ugosa_jax.sweeps import engine, grid, results, tensorboard
+from ugosa_jax.sweeps.cell import Cell, compiled_alike
+from ugosa_jax.sweeps.engine import Sweep
+
+if TYPE_CHECKING:
+    from ugosa_jax.cli.main import Collect, Report, RunSweep, Status
+
+
+def run(args: "RunSweep") -> int:
+    """Run what a store lacks of a grid; return 1 if cells failed, else 0.
+
+    Raises:
+      InputError: grid, songs, network or store cannot be used.
+    """
+    part, of = shard(args.shard)
+    if args.lanes is not None and args.lanes < 1:
+        raise InputError(f"--lanes: must be at least 1, not {args.lanes}")
+    if args.tensorboard:
+        tensorboard.check()
+    device.keep_compiled_programs()
+    wanted = sweep_of(args)
+    cells = engine.cells_of(wanted)
+    results.begin(wanted.folder, wanted.grid, cells, wanted.base.fingerprint)
+    mine = part_of(cells, part, of)
+    size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
+    print(f"{wanted.grid.name}: {size} in {wanted.folder}")
+    if of > 1:
+        print(f"shard {part} of {of}: {len(mine)} of them")
+    todo = unfinished(args, wanted, mine)
+    failed = []
+    with tqdm(total=len(mine), initial=len(mine) - len(todo), unit="cell", smoothing=0.1) as bar:
+
+        def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
+            if outcome["status"] == "failed":
+                failed.append(cell)
+                bar.write(f"failed: {cell.song}, {cell.adapt.strategy}: {outcome['error']}")
+            if args.tensorboard:
+                tensorboard.write(wanted.folder / "tensorboard", cell, outcome)
+            bar.set_postfix_str(f"{cell.song[:20]} {cell.adapt.strategy}")
+            bar.update()
+
+        try:
+            engine.run(wanted, todo, on_cell)
+        except KeyboardInterrupt:
+            bar.close()
+            print("interrupted; the same command goes on from here")
+            raise
+    return max(summary(wanted.folder), int(bool(failed)))  # what was done before stays done, and yet lacks files
+
+
+def unfinished(args: "RunSweep", wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells that are to be run; what TensorBoard lacks of the others is written."""
+    known = results.read_cells(wanted.folder)
+    done = [cell for cell in cells if cell.id in known and known[cell.id]["status"] == "done"]
+    if args.tensorboard:
+        for cell in done:
+            tensorboard.write(wanted.folder / "tensorboard", cell, known[cell.id])
+    again = {cell.id for cell in done if not engine.has_kept(wanted, cell)}
+    if again:
+        print(f"{len(again)} cells are done, but lack files that are to be kept; they are run again")
+    settled = {cell.id for cell in done} if args.retry else known.keys()
+    return [cell for cell in cells if cell.id in again or cell.id not in settled]
+
+
+def sweep_of(args: "RunSweep") -> Sweep:
+    """Return what a command line and its grid ask for."""
+    asked = grid.read(args.grid)
+    if args.songs is not None:
+        asked = dataclasses.replace(asked, songs=dataclasses.replace(asked.songs, folder=str(args.songs)))
+    if args.weights is not None:
+        asked = dataclasses.replace(asked, weights=args.weights)
+    return Sweep(
+        asked,
+        hub.load(asked.weights),
+        engine.tracks(asked.songs),
+        args.store or Path("sweeps") / asked.name,
+        args.lanes,
+        args.keep_deltas,
+        args.keep_stems,
+    )
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Return (i, n) of "i/n".
+
+    Raises:
+      InputError: it is no such thing, or i is not one of 1 … n.
+    """
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--shard: {text!r} is not i/n with i from 1 to n, such as 2/8")
+    return int(match[1]), int(match[2])
+
+
+def part_of(cells: Sequence[Cell], part: int, of: int) -> list[Cell]:
+    """Return the part-th of `of` shares of the cells.
+
+    Cells that may be lanes of one song stay together. From song to song the shares move on by one setting, so that no
+    share gets all the long ones.
+    """
+    song_at = {song: i for i, song in enumerate(dict.fromkeys(cell.song for cell in cells))}
+    setting_at = {alike: i for i, alike in enumerate(dict.fromkeys(compiled_alike(cell.adapt) for cell in cells))}
+    return [cell for cell in cells if (song_at[cell.song] + setting_at[compiled_alike(cell.adapt)]) % of == part - 1]
+
+
+def status(args: "Status") -> int:
+    """Print how far a sweep has come; return 1 if cells failed, else 0."""
+    return summary(args.store)
+
+
+def summary(folder: Path) -> int:
+    """Print what became of the cells, what they took and still take, and what failed; return 1 if any failed."""
+    processes = results.running(folder)  # before the cells are read: what is finished in between counts as done
+    planned, cells = results.plan(folder)["cells"], results.read_cells(folder)
+    records = [cells.get(wanted["id"], {"status": "missing"}) for wanted in planned]
+    claimed = {id for process in processes for id in process.cells}
+    count = collections.Counter(
+        "running" if wanted["id"] in claimed and record["status"] != "done" else record["status"]
+        for wanted, record in zip(planned, records, strict=True)
+    )
+    done = [record["adaptation"] for record in records if record["status"] == "done"]
+    states = ", ".join(f"{count[state]} {state}" for state in ("running", "failed", "missing"))
+    print(f"{folder}: {count['done']} of {len(planned)} cells done, {states}")
+    for process in processes:
+        print(f"at work: process {process.pid} on {process.host}, heard of {time.time() - process.said_s:.0f} s ago")
+    if done:
+        adapting_s = sum(sum(of["timing"].values()) / of["lanes"] for of in done)
+        scoring_s = sum(of["separation_s"] + of["evaluation_s"] for of in done)
+        print(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
+        if left := count["missing"] + count["running"]:
+            work_min = left * (adapting_s + scoring_s) / len(done) / 60
+            shared = f", or {work_min / len(processes):.0f} for {len(processes)} processes" if processes[1:] else ""
+            print(f"about {work_min:.0f} min of work remain{shared}")
+    if stopped := sum(of["stopped_at"] is not None for of in done):
+        print(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
+    reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")
+    for reason, times in reasons.most_common():
+        print(f"failed {times} times: {reason}" if times > 1 else f"failed: {reason}")
+    return 1 if count["failed"] else 0
+
+
+def collect(args: "Collect") -> int:
+    """Write the scores of one or more stores as one tidy table; return 0.
+
+    Raises:
+      InputError: a store has no cell that is done, or the table cannot be written.
+    """
+    if args.out.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{args.out}: a table is written as .csv or .parquet")
+    whole = pd.concat([finished(folder) for folder in args.stores], ignore_index=True)
+    if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
+        raise InputError("the stores hold the same cells of the same sweep; name each of them once")
+    with files.replaced_when_done(args.out) as temporary:
+        if args.out.suffix == ".parquet":
+            try:
+                whole.to_parquet(temporary, index=False)
+            except ImportError as error:
+                raise InputError(f"{args.out}: Parquet needs pyarrow: pip install pyarrow") from error
+        else:
+            whole.to_csv(temporary, index=False)
+    print(f"{args.out}: {len(whole)} scores")
+    return 0
+
+
+def report_on(args: "Report") -> int:
+    """Write the report of stores and tables; return 0.
+
+    Raises:
+      InputError: one of them holds no scores, or the report cannot be written.
+    """
+    from ugosa_jax.reports import sweep  # matplotlib takes its time
+
+    tables = [sweep.read_rows(path) if path.suffix == ".csv" else finished(path) for path in args.scores]
+    print(f"written    {sweep.write(pd.concat(tables, ignore_index=True), args.out)}")
+    return 0
+
+
+def finished(folder: Path) -> pd.DataFrame:
+    """Return the scores of a store that has some.
+
+    Raises:
+      InputError: it has none.
+    """
+    table = results.table(folder)
+    if table.empty:
+        raise InputError(f"{folder}: no cell is done yet")
+    return table

@@ -1,0 +1,219 @@
+"""BSSEval v4: how well estimates match the true stems of a song, frame by frame.
+
+S sources, C channels, T samples, K frames; SDR, ISR, SIR, SAR as in museval 0.4.1, `metrics.bss_eval` without
+permutation: filters of 512 taps are fitted on the whole song, then applied to each frame by itself. With s the true
+stem, P_j the estimate projected on the delayed channels of its own stem, P on those of all stems,
+
+    SDR = |s|² / |ŝ − s|²    ISR = |s|² / |P_j − s|²    SIR = |P_j|² / |P − P_j|²    SAR = |P|² / |ŝ − P|²
+
+in decibels, summed over a frame, its channels and the 511 samples of the filters' decay. What depends on the stems
+alone is prepared once; then each estimate of the song is cheap.
+
+Vincent, Gribonval, Févotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006;
+Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018.
+"""
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ugosa_jax.config import EvaluateConfig, require
+from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import least_squares
+from ugosa_jax.evaluation.least_squares import BLOCK, GROUP, Basis, L
+
+METRICS = ("SDR", "ISR", "SIR", "SAR")
+
+Rule = Literal["museval", "target"]
+"""Which frames count. museval: those in which no stem and no estimate is silent, the same for all sources (silent:
+the sum of its channels is zero). target: for each source those in which its own stem is not silent (silent: every
+sample is zero); the other stems and the estimates may be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A song's stems, with everything about them that its estimates are compared with.
+
+    Attributes:
+      stems_SxCxT: the stems, not copied.
+      frames: first sample of each frame, and the one after its last.
+      own: least squares on each source's channels.
+      every: least squares on the channels of all sources.
+    """
+
+    stems_SxCxT: np.ndarray
+    frames: list[tuple[int, int]]
+    own: list[Basis]
+    every: Basis
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """Scores in decibels of each source (row) and frame (column), float64.
+
+    A score is NaN where it is 0/0, and where the source's own stem is silent; it is infinite where there is no error.
+
+    Attributes:
+      sdr_SxK: source to distortion.
+      isr_SxK: image to spatial distortion.
+      sir_SxK: source to interference.
+      sar_SxK: source to artifacts.
+      dropped_K: the frames that museval scores for no source.
+    """
+
+    sdr_SxK: np.ndarray
+    isr_SxK: np.ndarray
+    sir_SxK: np.ndarray
+    sar_SxK: np.ndarray
+    dropped_K: np.ndarray
+
+    def under(self, rule: Rule) -> dict[str, np.ndarray]:
+        """Return (S, K) scores by the metric's name, NaN in the frames that do not count under a rule."""
+        left_out_K = self.dropped_K & (rule == "museval")
+        arrays = (self.sdr_SxK, self.isr_SxK, self.sir_SxK, self.sar_SxK)
+        return {name: np.where(left_out_K, np.nan, array) for name, array in zip(METRICS, arrays, strict=True)}
+
+
+class Summary(NamedTuple):
+    """One number a source: the median over its finite frames, NaN if there are none, and how many they are."""
+
+    median_S: np.ndarray
+    frames_S: np.ndarray
+
+
+def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> Prepared:
+    """Do the part of the evaluation that all estimates of a song have in common.
+
+    Args:
+      stems_SxCxT: the true stems; a source may be silent throughout, and then has no scores.
+      rate_hz: their sample rate.
+      settings: length and distance of the frames.
+
+    Raises:
+      InputError: a frame or hop is shorter than a sample, there are no samples, or one is not a number.
+    """
+    frames = frames_of(stems_SxCxT.shape[-1], rate_hz, settings)
+    stems_IxT, n_channels = _rows(stems_SxCxT), stems_SxCxT.shape[1]
+    correlation_IxIxL = least_squares.correlate(stems_IxT, stems_IxT)
+    if not np.isfinite(correlation_IxIxL).all():
+        raise InputError("stems: a sample is not a number, infinite or too large")
+    starts = range(0, len(stems_IxT), n_channels)
+    return Prepared(
+        stems_SxCxT,
+        frames,
+        [least_squares.basis(stems_IxT, correlation_IxIxL, range(i, i + n_channels)) for i in starts],
+        least_squares.basis(stems_IxT, correlation_IxIxL, range(len(stems_IxT))),
+    )
+
+
+def score(prepared: Prepared, est_SxCxT: np.ndarray) -> Scores:
+    """Score estimates of a prepared song.
+
+    An estimate that is silent in a frame is scored like any other: SDR and SAR are 0 dB there; one that is silent
+    throughout has SDR and ISR of 0 dB, and SIR and SAR, which are 0/0, are NaN. Where another source's stem is silent,
+    nothing of the estimate is ascribed to it.
+
+    Args:
+      prepared: what `prepare` gave for the stems.
+      est_SxCxT: the estimates, in the order of the stems.
+
+    Raises:
+      InputError: the estimates are not of the stems' shape, or a sample is not a number.
+    """
+    check_shape(prepared.stems_SxCxT, est_SxCxT)
+    stems_IxT, est_IxT = _rows(prepared.stems_SxCxT), _rows(est_SxCxT)
+    n_sources, n_channels, _ = est_SxCxT.shape
+    correlation_IxIxL = least_squares.correlate(stems_IxT, est_IxT)
+    if not np.isfinite(correlation_IxIxL).all():
+        raise InputError("estimates: a sample is not a number, infinite or too large")
+    own_IxIxL = np.zeros_like(correlation_IxIxL)
+    for source, basis in enumerate(prepared.own):
+        outputs = slice(source * n_channels, (source + 1) * n_channels)
+        own_IxIxL[:, outputs] = least_squares.filters(basis, correlation_IxIxL[:, outputs])
+    every_IxIxL = least_squares.filters(prepared.every, correlation_IxIxL)
+    response_FxIxO = least_squares.response(np.concatenate([own_IxIxL, every_IxIxL], axis=1))
+
+    def in_frame(frame: tuple[int, int]) -> np.ndarray:
+        return _scores_db(*_energies(stems_IxT, est_IxT, response_FxIxO, frame, n_sources))
+
+    scores_MxSxK = np.stack(list(least_squares.parallel(in_frame, prepared.frames)), axis=-1)
+    return masked(scores_MxSxK, prepared.stems_SxCxT, est_SxCxT, prepared.frames)
+
+
+def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
+    """Return for each metric the medians over the finite frames that count, and how many these are."""
+
+    def summary(scores_SxK: np.ndarray) -> Summary:
+        rows = [row_K[np.isfinite(row_K)] for row_K in scores_SxK]
+        medians = [float(np.median(row_K)) if row_K.size else np.nan for row_K in rows]
+        return Summary(np.array(medians), np.array([row_K.size for row_K in rows]))
+
+    return {metric: summary(scores_SxK) for metric, scores_SxK in scores.under(rule).items()}
+
+
+def frames_of(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> list[tuple[int, int]]:
+    """Return the first sample of each of museval's frames, and the one after its last; a short song is one frame."""
+    window, hop = int(settings.window_s * rate_hz), int(settings.hop_s * rate_hz)
+    require(window >= 1, "window_s", "at least one sample long", settings.window_s)
+    require(hop >= 1, "hop_s", "at least one sample long", settings.hop_s)
+    require(n_samples >= 1, "stems", "at least one sample long", n_samples)
+    starts = range(0, n_samples - window + 1, hop) if window < n_samples else [0]
+    return [(start, min(start + window, n_samples)) for start in starts]
+
+
+def cancelled(sounds_SxCxT: np.ndarray, frames: list[tuple[int, int]]) -> np.ndarray:
+    """Return boolean (S, K): whether the channels sum to zero in all of a frame, which is what museval calls silent."""
+    return np.array([[not sound_CxT[:, a:b].sum(0).any() for a, b in frames] for sound_CxT in sounds_SxCxT])
+
+
+def _energies(
+    stems_IxT: np.ndarray, est_IxT: np.ndarray, response_FxIxO: np.ndarray, frame: tuple[int, int], n_sources: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return numerators and denominators of the four ratios in one frame, (M, S) each.
+
+    The frame is cut out before it is filtered: it starts from silence, and decays for L − 1 samples after its end.
+    """
+    first, last = frame
+    numerators, denominators = np.zeros((2, len(METRICS), n_sources))
+    for start in range(first, last + L - 1, GROUP):
+        stop = start + min(GROUP, -(-(last + L - 1 - start) // BLOCK) * BLOCK)
+        past_and_stems_IxT = least_squares.piece(stems_IxT, start - L + 1, stop, first, last)
+        s = past_and_stems_IxT[:, L - 1 :].reshape(len(stems_IxT), -1, BLOCK)
+        e = least_squares.piece(est_IxT, start, stop, first, last).reshape(s.shape)
+        own, every = np.split(least_squares.filtered(past_and_stems_IxT, response_FxIxO), 2)
+        numerators += [_energy(x, n_sources) for x in (s, s, own, every)]
+        denominators += [_energy(x, n_sources) for x in (e - s, own - s, every - own, e - every)]
+    return numerators, denominators
+
+
+def _energy(x_IxKxT: np.ndarray, n_sources: int) -> np.ndarray:
+    return np.einsum("ikt,ikt->i", x_IxKxT, x_IxKxT).reshape(n_sources, -1).sum(axis=1)
+
+
+def _scores_db(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):  # ±∞, and NaN for 0/0
+        return 10 * np.log10(numerators / denominators)
+
+
+def masked(
+    scores_MxSxK: np.ndarray,
+    stems_SxCxT: np.ndarray,
+    est_SxCxT: np.ndarray,
+    frames: list[tuple[int, int]],
+) -> Scores:
+    """Make Scores of the four metrics, in the order of METRICS: look where what is silent."""
+    silent_SxK = np.array([[not stem_CxT[:, a:b].any() for a, b in frames] for stem_CxT in stems_SxCxT])
+    dropped_K = np.any(cancelled(stems_SxCxT, frames) | cancelled(est_SxCxT, frames), axis=0)
+    sdr_SxK, isr_SxK, sir_SxK, sar_SxK = np.where(silent_SxK, np.nan, scores_MxSxK)
+    return Scores(sdr_SxK, isr_SxK, sir_SxK, sar_SxK, dropped_K)
+
+
+def _rows(sounds_SxCxT: np.ndarray) -> np.ndarray:
+    return sounds_SxCxT.reshape(-1, sounds_SxCxT.shape[-1])
+
+
+def check_shape(stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray) -> None:
+    """Raise InputError unless estimates have the shape of the stems."""
+    expected = f"of the stems' (sources, channels, samples) {stems_SxCxT.shape}"
+    require(est_SxCxT.shape == stems_SxCxT.shape, "estimates", expected, est_SxCxT.shape)

@@ -1,0 +1,97 @@
+"""To and from the museval package: its engine, and the JSON that its aggregation reads."""
+
+import functools
+import importlib.util
+import json
+import math
+import types
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import ugosa_jax
+from ugosa_jax.config import EvaluateConfig, require
+from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import bsseval
+from ugosa_jax.evaluation.bsseval import METRICS, Rule, Scores
+
+
+def with_museval(stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> Scores:
+    """Score estimates with museval, which is imported here because that is slow.
+
+    It has no scores in the frames that it drops, so that they are NaN under both rules. Where it refuses a song,
+    because a stem or an estimate is silent throughout, all scores are NaN.
+
+    Args:
+      stems_SxCxT: the true stems.
+      est_SxCxT: the estimates, in the same order.
+      rate_hz: their sample rate.
+      settings: length and distance of the frames.
+
+    Raises:
+      InputError: as `bsseval.prepare` and `bsseval.score`; museval is not installed, or fails on these stems.
+    """
+    bsseval.check_shape(stems_SxCxT, est_SxCxT)
+    frames = bsseval.frames_of(stems_SxCxT.shape[-1], rate_hz, settings)
+    scores_MxSxK = np.full((len(METRICS), len(stems_SxCxT), len(frames)), np.nan)
+    whole = [(0, stems_SxCxT.shape[-1])]
+    if not (bsseval.cancelled(stems_SxCxT, whole) | bsseval.cancelled(est_SxCxT, whole)).any():
+        window, hop = int(settings.window_s * rate_hz), int(settings.hop_s * rate_hz)
+        stems_SxTxC, est_SxTxC = stems_SxCxT.transpose(0, 2, 1), est_SxCxT.transpose(0, 2, 1)
+        try:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                results = _museval_metrics().bss_eval(stems_SxTxC, est_SxTxC, window=window, hop=hop)
+        except AttributeError as error:  # its fallback for singular matrices names an exception that numpy 2 lacks
+            raise InputError("engine: museval cannot solve for these stems; use bsseval") from error
+        scores_MxSxK = np.stack(results[: len(METRICS)])
+    return bsseval.masked(scores_MxSxK, stems_SxCxT, est_SxCxT, frames)
+
+
+def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateConfig, rule: Rule) -> str:
+    """Return the scores of one song as the JSON that museval writes for it.
+
+    As there, numbers have five decimals, and what is not defined or infinite is NaN. museval's EvalStore and
+    MethodStore read it as `<folder>/test/<song>.json`.
+
+    Args:
+      scores: the song's scores.
+      sources: names of the rows.
+      settings: what the frames were made with.
+      rule: which frames count.
+
+    Raises:
+      InputError: there are not as many names as rows.
+    """
+    require(len(sources) == len(scores.sdr_SxK), "sources", f"{len(scores.sdr_SxK)} names", list(sources))
+    metrics = scores.under(rule)
+    targets = []
+    for row, source in enumerate(sources):
+        frames = [
+            {
+                "time": k * settings.hop_s,
+                "duration": settings.window_s,
+                "metrics": {metric: _number(scores_SxK[row, k]) for metric, scores_SxK in metrics.items()},
+            }
+            for k in range(scores.sdr_SxK.shape[1])
+        ]
+        targets.append({"name": source, "frames": frames})
+    version = f"0.4.1, by ugosa_jax {ugosa_jax.__version__}"
+    return json.dumps({"targets": targets, "museval_version": version}, indent=2) + "\n"
+
+
+def _number(score: float) -> float:
+    return round(float(score), 5) if math.isfinite(score) else math.nan
+
+
+@functools.cache
+def _museval_metrics() -> types.ModuleType:
+    """Load museval's `metrics` alone: the package itself cannot be imported where ffmpeg is missing."""
+    package = importlib.util.find_spec("museval")
+    if package is None or package.origin is None:
+        raise InputError("engine: museval is not installed")
+    spec = importlib.util.spec_from_file_location("museval_metrics", Path(package.origin).with_name("metrics.py"))
+    assert spec is not None and spec.loader is not None
+    metrics = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(metrics)
+    return metrics

@@ -1,0 +1,128 @@
+"""Whole songs through the network in bounded memory: chunks, cross-fades, shifts, gating.
+
+One compiled program serves all whole chunks. `n_frames` of the network lets another one serve the shorter ones at a
+song's end, whatever their lengths; it takes a third longer, so whole chunks do without.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from ugosa_jax.adaptation.segments import Standard
+from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks import convtasnet
+from ugosa_jax.networks.convtasnet import Params
+
+OnChunk = Callable[[int, int], None]
+
+
+def separate(
+    config: ModelConfig,
+    params: Params,
+    mix_CxT: np.ndarray,
+    settings: SeparateConfig,
+    on_chunk: OnChunk | None = None,
+) -> np.ndarray:
+    """Separate a song of any length.
+
+    With shifts, the song is separated several times, each time delayed by a random part of `max_shift_s` (so that
+    chunks and frames fall elsewhere), and the results are averaged.
+
+    Args:
+      config: architecture of the network.
+      params: its weights.
+      mix_CxT: standardised mixture at the network's rate.
+      settings: chunk length, overlap, shifts.
+      on_chunk: called after each chunk with how many are done and how many there are.
+
+    Returns:
+      est_SxCxT, standardised as the mixture.
+
+    Raises:
+      InputError: the song or a chunk is shorter than one filter of the network.
+    """
+    n_samples = mix_CxT.shape[1]
+    if n_samples < config.L:
+        raise InputError(f"the song has {n_samples} samples, fewer than one filter of the network ({config.L})")
+    delays = draw_delays(settings, config.sample_rate_hz)
+    chunk = round(settings.chunk_s * config.sample_rate_hz)
+    if chunk < config.L:
+        raise InputError(
+            f"chunk_s: {settings.chunk_s} s is shorter than one filter of the network ({config.L} samples)"
+        )
+    params = jax.device_put(params)
+    n_chunks = [len(offsets(n_samples + delay, chunk, settings.overlap)) for delay in delays]
+    mean_SxCxT = None
+    for i, delay in enumerate(delays):
+        delayed = np.pad(mix_CxT, ((0, 0), (delay, 0))) if delay else mix_CxT
+        report = on_chunk and functools.partial(_report, on_chunk, sum(n_chunks[:i]), sum(n_chunks))
+        est_SxCxT = separate_once(config, params, delayed, chunk, settings.overlap, report)[..., delay:]
+        mean_SxCxT = est_SxCxT if mean_SxCxT is None else mean_SxCxT + (est_SxCxT - mean_SxCxT) / (i + 1)
+    return mean_SxCxT  # pyright: ignore[reportReturnType]  # there is at least one delay
+
+
+def separate_once(
+    config: ModelConfig,
+    params: Params,
+    mix_CxT: np.ndarray,
+    chunk_samples: int,
+    overlap: float,
+    on_chunk: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """Separate chunk by chunk and cross-fade, as Demucs v2 does.
+
+    Each chunk counts with triangular weights and the sum is divided by the summed weights. Chunks at the end of the
+    song are shorter; they count with the beginning of the triangle.
+    """
+    n_samples = mix_CxT.shape[1]
+    weights_T = triangle(chunk_samples).astype(mix_CxT.dtype)
+    est_SxCxT = np.zeros((config.S, *mix_CxT.shape), mix_CxT.dtype)
+    summed_T = np.zeros(n_samples, mix_CxT.dtype)
+    for i, start in enumerate(offsets(n_samples, chunk_samples, overlap)):
+        here = slice(start, min(start + chunk_samples, n_samples))
+        n = here.stop - here.start
+        padded = np.pad(mix_CxT[:, here], ((0, 0), (0, chunk_samples - n)))
+        est = np.asarray(_run(config, params, padded, convtasnet.frames_in(n, config) if n < chunk_samples else None))
+        est_SxCxT[..., here] += weights_T[:n] * est[..., :n]
+        summed_T[here] += weights_T[:n]
+        if on_chunk:
+            on_chunk(i)
+    est_SxCxT /= summed_T
+    return est_SxCxT
+
+
+def offsets(n_samples: int, chunk_samples: int, overlap: float) -> list[int]:
+    """Return the first sample of each chunk."""
+    return list(range(0, n_samples, max(1, int((1 - overlap) * chunk_samples))))
+
+
+def triangle(n: int) -> np.ndarray:
+    """Return the weights of a chunk: 1 … ⌊n/2⌋ up, ⌈n/2⌉ … 1 down, divided by their maximum."""
+    weights = np.concatenate([np.arange(1, n // 2 + 1), np.arange(n - n // 2, 0, -1)])
+    return weights / weights.max()
+
+
+def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
+    """Return the delays in samples that the result is averaged over; no shifts is one delay of 0."""
+    if not settings.shifts:
+        return [0]
+    longest = int(settings.max_shift_s * rate_hz)
+    return np.random.default_rng(settings.shift_seed).integers(0, longest, settings.shifts, endpoint=True).tolist()
+
+
+def unstandardise(est_SxCxT: np.ndarray, standard: Standard) -> None:
+    """Bring estimates to the mixture's own level, in place: each times std plus mean, as the reference does."""
+    est_SxCxT *= est_SxCxT.dtype.type(standard.std)
+    est_SxCxT += est_SxCxT.dtype.type(standard.mean)
+
+
+def _report(on_chunk: OnChunk, before: int, total: int, i: int) -> None:
+    on_chunk(before + i + 1, total)
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _run(config: ModelConfig, params: Params, mix_CxT: jax.Array, n_frames: jax.Array | None) -> jax.Array:
+    return convtasnet.bind(config, params)(mix_CxT, n_frames)

@@ -1,0 +1,249 @@
+"""Pictures of a run: waveforms with their annotation, spectrograms, losses. No display and no global state is needed.
+
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart.
+"""
+
+import io
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import STATES, State
+from ugosa_jax.reports.song.glimpse import Glimpse
+from ugosa_jax.reports.sweep import figures
+
+WIDTH_IN = 9.0
+FIRST, BETWEEN, LAST = "#d55e00", "#009e73", "#0072b2"
+"""Colours of runs: the first is not adapted, the last is what the report is about."""
+MIXTURE = "#666666"
+LANES: dict[State, str] = {"active": "#555555", "silent": "#d9d9d9", "unknown": "#ffffff"}
+"""Of what is annotated; greys, for the colours are those of runs."""
+EDGE = "#888888"
+COLOUR_MAP = "magma"
+"""Of spectrograms: ever brighter, also in grey and to colour-blind eyes."""
+LONGEST_NAME = 10
+"""Characters of a source's name that are shown."""
+RANGE_DB = 80.0
+"""From the loudest spot of the mixture's spectrogram to what is drawn black."""
+TICKS_HZ = {100: "100 Hz", 1000: "1 kHz", 10_000: "10 kHz"}
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "font.size": 8,
+    "text.parse_math": False,  # a dollar in a name is no mathematics
+    "axes.titlesize": 8.5,
+    "axes.titleweight": "bold",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+}
+
+
+def waves(labels: Annotation, duration_s: float, mixture: Glimpse, runs: Mapping[str, Mapping[str, Glimpse]]) -> Figure:
+    """Draw the mixture and every stem over time, each with the lane of its annotation.
+
+    The upper half of a waveform is the first run's, the lower half the last one's. Amplitudes are drawn as their square
+    roots, so that what is left in silence can be seen. A source has one scale for both.
+
+    Args:
+      labels: the annotation.
+      duration_s: length of the song.
+      mixture: what is shown of the mixture.
+      runs: stems {source: glimpse} of each run by its name; those between the first and the last are left out.
+    """
+    colour = colours(runs)
+    first, last = next(iter(runs)), [*runs][-1]
+    with _context():
+        figure, (top, *axes) = _stacked(1 + len(labels.sources), height_in=0.68, above_in=0.35)
+        _wave(top, mixture, mixture, duration_s, (MIXTURE, MIXTURE))
+        top.set_ylabel("mixture", **_NAME)
+        for axis, source in zip(axes, labels.sources, strict=True):
+            _wave(axis, runs[first][source], runs[last][source], duration_s, (colour[first], colour[last]))
+            _lane(axis, labels, source, duration_s, (0.93, 0.09))
+            axis.set_ylabel(_short(source), **_NAME)
+        for axis in (top, *axes):
+            axis.set_yticks([])
+            axis.tick_params(bottom=axis is axes[-1], labelbottom=axis is axes[-1])
+            axis.spines[["left", "bottom"]].set_visible(False)
+        axes[-1].set(xlim=(0, duration_s), xlabel="seconds")
+        handles = [Patch(facecolor=colour[name]) for name in dict.fromkeys((first, last))]
+        handles += [Patch(facecolor=LANES[state], edgecolor=EDGE, linewidth=0.4) for state in STATES]
+        texts = [*dict.fromkeys((first, last)), *(f"annotated {state}" for state in STATES)]
+        figure.legend(handles, texts, loc="upper right", ncols=len(texts), handlelength=1.6, columnspacing=1.2)
+    return figure
+
+
+def spectrograms(
+    labels: Annotation,
+    duration_s: float,
+    limits_hz: np.ndarray,
+    mixture: Glimpse,
+    runs: Mapping[str, Mapping[str, Glimpse]],
+) -> Figure:
+    """Draw the spectrogram of every stem (row) in every run (column), with the lane of its annotation above it.
+
+    Args:
+      labels: the annotation.
+      duration_s: length of the song.
+      limits_hz: limits of the bands, one more than there are rows in a spectrogram.
+      mixture: its loudest spot is 0 dB.
+      runs: stems {source: glimpse} of each run by its name.
+    """
+    top_db = mixture.spectrum_db_FxN.max()
+    ticks_hz = [hz for hz in TICKS_HZ if limits_hz[0] <= hz <= limits_hz[-1]]
+    tick_rows = np.interp(np.log(ticks_hz), np.log(limits_hz), np.arange(len(limits_hz)))
+    norm = Normalize(-RANGE_DB, 0)
+    with _context():
+        height_in = 0.75 + 1.2 * len(labels.sources)
+        figure = Figure(figsize=(WIDTH_IN, height_in))
+        grid = figure.subplots(
+            len(labels.sources), len(runs), sharex=True, sharey=True, squeeze=False,
+            gridspec_kw=_margins(height_in, 0.3, right_in=0.75) | {"hspace": 0.16, "wspace": 0.05},
+        )  # fmt: skip
+        for line, source in zip(grid, labels.sources, strict=True):
+            for axis, stems in zip(line, runs.values(), strict=True):
+                decibels_FxN = stems[source].spectrum_db_FxN - top_db
+                extent = (0, duration_s, 0, len(decibels_FxN))
+                axis.imshow(decibels_FxN, origin="lower", aspect="auto", extent=extent, cmap=COLOUR_MAP, norm=norm)
+                _lane(axis, labels, source, duration_s, (1.01, 0.05))
+            line[0].set_ylabel(_short(source), fontweight="bold")
+        grid[0, 0].set_yticks(tick_rows, [TICKS_HZ[hz] for hz in ticks_hz])
+        for axis, name in zip(grid[0], runs, strict=True):
+            axis.set_title(name, pad=9)
+        for axis in grid[-1]:
+            axis.set_xlabel("seconds")
+        bottom, top = grid[-1, 0].get_position().y0, grid[0, 0].get_position().y1
+        place = figure.add_axes((1 - 0.62 / WIDTH_IN, bottom, 0.11 / WIDTH_IN, top - bottom))
+        figure.colorbar(ScalarMappable(norm, COLOUR_MAP), cax=place, label="dB relative to the mixture's loudest spot")
+    return figure
+
+
+def losses(runs: Mapping[str, AdaptationResult]) -> Figure:
+    """Draw the losses of every step, thin, and their mean in each epoch, thick; a dotted line where a run stopped.
+
+    Args:
+      runs: all of them by name; only those that adapted something are drawn, and one of them must have.
+    """
+    colour = colours(runs)
+    runs = {name: result for name, result in runs.items() if result.losses_ExIx3.size}
+    guided = any((result.losses_ExIx3[..., 2] > 0).any() for result in runs.values())
+    titles = LOSSES if guided else LOSSES[1:2]
+    with _context():
+        figure = Figure(figsize=(WIDTH_IN, 2.4))
+        margins = _margins(2.4, 0.6, left_in=0.55, right_in=0.15)
+        panels = figure.subplots(1, len(titles), squeeze=False, gridspec_kw=margins | {"wspace": 0.22})[0]
+        for panel, title in zip(panels, titles, strict=True):
+            column = LOSSES.index(title)
+            for name, result in runs.items():
+                _curve(panel, result.losses_ExIx3[..., column], result.stopped_at, colour[name])
+            panel.set_title(title)
+            panel.set_xlabel("epoch")
+            panel.set_xlim(left=0)
+            panel.set_ylim(bottom=0)
+            panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+            panel.yaxis.set_major_locator(MaxNLocator(5))
+            panel.grid(axis="y", color="#e3e3e3", linewidth=0.6)
+            panel.set_axisbelow(True)
+        handles = [Line2D([], [], color=colour[name], marker="o", markersize=3) for name in runs]
+        figure.legend(handles, list(runs), loc="upper right", ncols=len(runs))
+    return figure
+
+
+def colours(names: Iterable[str]) -> dict[str, str]:
+    """Return the colour of each run."""
+    first, *others = names
+    found = dict.fromkeys([first, *others], BETWEEN) | {first: FIRST}
+    return found | {[first, *others][-1]: LAST}
+
+
+LOSSES = ("total", "reconstruction", "sound where silent")
+"""The columns of losses: eq. (1), its first term, and its second without λ."""
+
+
+def svg(figure: Figure) -> bytes:
+    """Return a new figure as SVG; the same data give the same bytes."""
+    return figures.svg(figure).encode()
+
+
+def png(figure: Figure) -> bytes:
+    """Return a new figure as PNG; the same data give the same bytes."""
+    out = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name with letters that the font lacks
+        figure.savefig(out, format="png", dpi=150, metadata={"Software": None})
+    return out.getvalue()
+
+
+_NAME = {"rotation": 0, "ha": "right", "va": "center", "fontweight": "bold"}
+
+
+def _short(name: str) -> str:
+    """Return as much of a name as a margin has room for."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _context():
+    """Set the style for a while, whatever the user's own is."""
+    return matplotlib.style.context(_STYLE, after_reset=True)
+
+
+def _stacked(n_rows: int, height_in: float, above_in: float) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure of rows that share their time axis."""
+    size_in = (WIDTH_IN, above_in + 0.45 + n_rows * height_in)
+    figure = Figure(figsize=size_in)
+    margins = _margins(size_in[1], above_in, right_in=0.1) | {"hspace": 0.05}
+    return figure, figure.subplots(n_rows, 1, sharex=True, gridspec_kw=margins)
+
+
+def _margins(height_in: float, above_in: float, left_in: float = 0.95, right_in: float = 0.1) -> dict[str, float]:
+    """Return where panels begin and end, for margins in inches: no layout has to be searched for."""
+    sides = {"left": left_in / WIDTH_IN, "right": 1 - right_in / WIDTH_IN}
+    return sides | {"bottom": 0.45 / height_in, "top": 1 - above_in / height_in}
+
+
+def _wave(axis: Axes, upper: Glimpse, lower: Glimpse, duration_s: float, colours: tuple[str, str]) -> None:
+    """Fill the halves of a waveform."""
+    times_s = np.linspace(0, duration_s, len(upper.peak_N))
+    axis.fill_between(times_s, 0, np.sqrt(upper.peak_N), color=colours[0], linewidth=0)
+    axis.fill_between(times_s, 0, -np.sqrt(lower.peak_N), color=colours[1], linewidth=0)
+    top = np.sqrt(max(upper.peak_N.max(), lower.peak_N.max())) or 1.0
+    axis.set_ylim(-1.05 * top, 1.3 * top)
+
+
+def _lane(axis: Axes, labels: Annotation, source: str, duration_s: float, place: tuple[float, float]) -> None:
+    """Draw the annotation of a source; `place` is bottom and height of the lane in heights of the panel."""
+    said = annotation.explicit(labels, duration_s)
+    inside = {"transform": axis.get_xaxis_transform(), "clip_on": False, "linewidth": 0.4}
+    for state in reversed(STATES):  # what nothing is said of is unknown: it lies under the others
+        spans = [(i.start_s, min(i.end_s, duration_s) - i.start_s) for i in said.of(source) if i.state == state]
+        spans = [(0.0, duration_s)] if state == "unknown" else spans
+        axis.broken_barh(spans, place, facecolor=LANES[state], edgecolor=EDGE, **inside)
+
+
+def _curve(axis: Axes, loss_ExI: np.ndarray, stopped_at: tuple[int, int] | None, colour: str) -> None:
+    """Draw one loss over epochs; a cross marks the step that was not finite."""
+    if not (loss_ExI > 0).any():  # B strategies do not look at silence
+        return
+    n_epochs, n_steps = loss_ExI.shape
+    axis.plot(np.arange(loss_ExI.size) / n_steps, loss_ExI.ravel(), color=colour, linewidth=0.5, alpha=0.45)
+    taken_E = np.isfinite(loss_ExI).all(1)
+    axis.plot(np.arange(n_epochs)[taken_E] + 0.5, loss_ExI[taken_E].mean(1), "o-", color=colour, markersize=3)
+    if stopped_at is not None:
+        epoch, step = stopped_at
+        axis.axvline(epoch + step / n_steps, color=colour, linestyle=":", linewidth=1)

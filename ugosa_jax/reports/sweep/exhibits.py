@@ -1,0 +1,213 @@
+"""What a report shows of one sweep and gating: its tables and figures, each with what it stands on in words."""
+
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
+# The types that pandas declares make of every table[...] a union of all that it may be.
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from ugosa_jax.config import AdaptConfig
+from ugosa_jax.reports.sweep import figures, render, tables
+from ugosa_jax.reports.sweep import rows as scores
+from ugosa_jax.reports.sweep.page import Exhibit
+
+LEVEL = 0.05
+"""Of significance."""
+RULES = {
+    "target": "scored in the frames in which the target itself is not silent (rule “target”)",
+    "museval": "scored in the frames in which no reference and no estimate is silent (rule “museval”)",
+    "silent": "energy where the reference (PES) or the estimate (EPS) is exactly silent",
+}
+
+
+def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
+    """Yield Table 1 and, where there are several strategies, Figure 2, the comparisons and the gains."""
+    basis = _basis(rows)
+    table = tables.table1(rows)
+    yield Exhibit(
+        f"{stem}-medians",
+        "SDR, SIR, SAR and ISR in dB by tuned stages",
+        f"Median over songs of the median over frames; #TP: number of tuned parameters. The best value of each column "
+        f"is bold. Songs and frames (summed over songs) are ranges over the columns. {basis}",
+        table,
+        render.sheet(table, "max"),
+    )
+    has_sdr = (rows.metric.eq("SDR") & rows.value_db.notna()).any()
+    if rows.strategy.nunique() < 2 or not has_sdr:
+        return
+    yield Exhibit(
+        f"{stem}-strategies",
+        "SDR by tuned stages and source",
+        "Bars: median over songs; dots: single songs, in the same order in every bar. "
+        "Stands on the same scores as the table before it.",
+        svg=figures.svg(figures.strategies(rows)),
+    )
+    compared = tables.comparisons(rows)
+    if len(compared):
+        yield Exhibit(
+            f"{stem}-comparisons",
+            "SDR of P compared with B0 and with B",
+            "Positive: P is better. Median over songs of the paired difference with its 95 % interval; effect: rank-"
+            "biserial correlation; p: Wilcoxon test; Holm: corrected over the strategies compared with the same thing "
+            f"for the same source. {basis}",
+            compared,
+            render.sheet(compared),
+        )
+    stages = _stages_of_gains(compared)
+    if stages:
+        yield Exhibit(
+            f"{stem}-gains",
+            f"SDR gain of every song over B0, tuning {stages}",
+            "Each song's SDR minus its SDR without adaptation, in the order of the median gain over the sources. "
+            "Stands on the same scores as the table before it.",
+            svg=figures.svg(figures.gains(rows, stages)),
+        )
+
+
+def _stages_of_gains(compared: pd.DataFrame) -> str:
+    """Return the stages that single songs are shown for: the default's, or else the middle ones; "" if none."""
+    with_b0 = list(dict.fromkeys(compared.strategy[(compared.against == "B0") & (compared.songs > 0)]))
+    if not with_b0:
+        return ""
+    default = AdaptConfig.strategy
+    return (default if default in with_b0 else with_b0[(len(with_b0) - 1) // 2]).removeprefix("P-")
+
+
+def studies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
+    """Yield the exhibits of every setting that varies, for every strategy that it varies in."""
+    for field in scores.varied(rows):
+        for strategy in alone(rows, field):
+            chosen = scores.at_base(rows[rows.strategy == strategy], field)
+            name = f"{strategy}-{field}".lower().replace(":", "-").replace("_", "-")
+            yield from _study(chosen, field, strategy, f"{stem}-{name}")
+
+
+def alone(rows: pd.DataFrame, field: str) -> list[str]:
+    """Return the strategies with scores for several values of a setting while the others keep their base values."""
+    used = scores.using(rows, field)
+    found = []
+    for strategy in scores.strategies(used):
+        along = scores.at_base(used[used.strategy == strategy], field)
+        if along.loc[along.value_db.notna(), field].nunique(dropna=False) > 1:
+            found.append(strategy)
+    return found
+
+
+def _study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Iterator[Exhibit]:
+    found = tables.study(rows, field)
+    name, base = figures.AXES[field], render.setting(field, found.base)
+    basis = _basis(rows, field)
+    yield Exhibit(
+        f"{stem}-medians",
+        f"Scores in dB of {strategy} by {name}",
+        f"Median over songs of the median over frames; the best value of each column is bold. {render.STAR}: differs "
+        f"from {base} with p below {LEVEL} (Wilcoxon, Holm). {basis}",
+        found.medians,
+        render.sheet(found.medians, "max", _stars(found)),
+    )
+    yield Exhibit(
+        f"{stem}-curves",
+        f"Scores of {strategy} against {name}",
+        f"Line: median over songs; band: middle half of the songs; dotted: {base}. Scales differ from panel to panel, "
+        "and the band is the spread between songs, not the uncertainty of the line. Stands on the same scores as the "
+        "table before it.",
+        svg=figures.svg(figures.study(rows, field, found.base)),
+    )
+    yield Exhibit(
+        f"{stem}-comparisons",
+        f"{strategy}: every other {name} compared with {base}",
+        f"Positive: better than {base}. Median over songs of the paired difference with its 95 % interval; effect: "
+        "rank-biserial correlation; p: Wilcoxon test; Holm: corrected over the values compared for the same source "
+        f"and metric. {basis}",
+        found.comparisons,
+        render.sheet(found.comparisons),
+    )
+    yield Exhibit(
+        f"{stem}-friedman",
+        f"{strategy}: does {name} matter at all",
+        f"Friedman's test over all values, songs that have all of them; its p is approximate for few songs. {basis}",
+        found.friedman,
+        render.sheet(found.friedman),
+    )
+
+
+def _stars(found: tables.Study) -> pd.DataFrame:
+    """Return where a median stands for a significant difference from the base."""
+    p = found.comparisons.pivot(index=found.field, columns=["source", "metric"], values="p_holm")
+    return p.reindex(index=found.medians.index, columns=found.medians.columns) < LEVEL
+
+
+def others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
+    """Yield the table of rules if there are both, and that of silence if there is one."""
+    base = scores.at_base(rows)
+    both = base[base.rule.isin(("target", "museval"))]
+    if both.rule.nunique() == 2:
+        table = tables.rules(both)
+        yield Exhibit(
+            f"{stem}-rules",
+            "What the choice of frames does",
+            "The same medians in dB over the frames in which the target itself is not silent (target) and over those "
+            "in which no reference and no estimate is silent (museval). Frames are summed over songs. " + _basis(both),
+            table,
+            render.sheet(table),
+        )
+    silent = base[base.rule == "silent"]
+    if silent.value_db.notna().any():
+        table = tables.silence(silent)
+        yield Exhibit(
+            f"{stem}-silence",
+            "Energy at silence, PES and EPS in dB",
+            "PES: energy of the estimate where the reference is silent; EPS: energy of the reference where the "
+            "estimate is. Median over songs of the mean over frames; lower is better, the best value of each column is "
+            "bold; a dash: no frame. " + _basis(silent),
+            table,
+            render.sheet(table, "min"),
+        )
+
+
+def _basis(rows: pd.DataFrame, varying: str = "") -> str:
+    """Return what a table stands on: songs, frames, rule, gating, settings, missing cells."""
+    n_frames = rows.n_frames[rows.value_db.notna()]
+    frames = f"{tables.between(n_frames.to_numpy())} frames a song and source" if len(n_frames) else "no frames"
+    rule = " or ".join(RULES[rule] for rule in rows.rule.unique()) if rows.rule.nunique() == 1 else "both rules"
+    outputs = "; ".join(gating(gated) for gated in rows.gated.unique())
+    settings = [text for field in scores.SETTINGS if field != varying if (text := _settings(rows, field))]
+    absent = missing(*scores.missing_cells(rows)).capitalize()
+    told = f" Settings: {', '.join(settings)}." if settings else ""
+    return f"Basis: {count(rows.song.nunique(), 'song')}, {frames}, {rule}, {outputs}.{told} {absent}."
+
+
+def _settings(rows: pd.DataFrame, field: str) -> str:
+    """Return the value of a setting in words, or its range where strategies were not run with the same."""
+    if field == "pitch_seed" and not rows.pitch_shifts.any():
+        return ""
+    values = scores.using(rows, field)[field].drop_duplicates().sort_values()
+    texts = [render.setting(field, value) for value in values]
+    words = {
+        "lam": "λ = {}",
+        "learning_rate": "learning rate {}",
+        "epochs": "{} epoch" if texts == ["1"] else "{} epochs",
+        "segment_s": "segments of {} s",
+        "hop_s": "hop of {}" if values.isna().all() else "hop of {} s",
+        "pitch_shifts": "{} pitch-shifted copies" if values.any() else "no pitch-shifted copies",
+        "pitch_seed": "seed {}",
+    }
+    differ = " (not the same for all strategies)" if len(texts) > 1 else ""
+    return words[field].format(" or ".join(texts)) + differ if texts else ""
+
+
+def gating(gated: bool) -> str:
+    """Return what was done to the outputs where a source is annotated silent."""
+    return "activations applied to the outputs" if gated else "outputs not gated"
+
+
+def missing(n: int, expected: int) -> str:
+    """Return "2 of 110 cells missing or failed"."""
+    return f"{n} of {count(expected, 'cell')} missing or failed" if n else "no cell missing or failed"
+
+
+def count(n: int, noun: str) -> str:
+    """Return "1 song" or "2 songs"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

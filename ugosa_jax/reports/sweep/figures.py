@@ -1,0 +1,298 @@
+"""Figures of a table of scores: strategies, studies, gains. No display is needed, and no global state is kept.
+
+As in `tables`, the rows that come in are of one sweep, one gating and one rule, and every song has one
+score per strategy, source and metric. The colours are those of Okabe and Ito, which colour-blind readers can tell
+apart.
+"""
+
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
+# The types that pandas declares make of every table[...] a union of all that it may be.
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+
+import matplotlib.style
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ugosa_jax.errors import InputError
+from ugosa_jax.reports.sweep import rows as scores
+from ugosa_jax.reports.sweep.render import setting
+
+WIDTH_IN = 7.2
+"""Two columns of a conference paper."""
+COLOURS = {"P": "#0072b2", "B": "#e69f00", "B0": "#b2182b"}
+LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+MARKERS = {"P": "o", "B": "s"}
+LOSSES = {"P": "P: proposed loss", "B": "B: reconstruction only"}
+UNADAPTED = "B0: not adapted"
+LONGEST_NAME = 32
+"""Characters of a song's name that are shown."""
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # the first comes with matplotlib, which measures with it
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#e3e3e3",
+    "grid.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text: it can be searched, and a browser has letters for every name
+    "svg.hashsalt": "ugosa_jax",
+}
+
+
+def context():
+    """Set the style for a while, whatever the user's own is."""
+    return matplotlib.style.context(_STYLE, after_reset=True)
+
+
+def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
+    """Draw the paper's Figure 2: a panel per source, bars P and B per tuned stages, a line for B0.
+
+    Bars are medians over songs; dots are songs, each at the same place of every bar.
+
+    Raises:
+      InputError: there is no score of this metric.
+    """
+    by_song = _by_song(rows, metric, "strategy")
+    names = scores.strategies(rows[rows.metric == metric])
+    stages = list(dict.fromkeys(name[2:] for name in names if name != "B0"))
+    n_columns = 2 if len(stages) <= 6 else 1
+    with context():
+        axes = _panels(scores.sources(rows), n_columns, height_in=2.1)
+        for source, axis in axes.items():
+            for loss, side in (("P", -0.5), ("B", 0.5)):
+                for position, stage in enumerate(stages):
+                    if (source, f"{loss}-{stage}") in by_song:
+                        _bar(axis, position + 0.4 * side, by_song[source, f"{loss}-{stage}"], loss)
+            if (source, "B0") in by_song:
+                axis.axhline(by_song[source, "B0"].median(), color=COLOURS["B0"], linewidth=1.4, linestyle="--")
+            axis.axhline(0, color="black", linewidth=0.6)
+            turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(stages) > 14 else {}
+            axis.set_xticks(range(len(stages)), stages, **turned)
+            middle, half = (len(stages) - 1) / 2, max(len(stages), 3) / 2
+            axis.set_xlim(middle - half - 0.1, middle + half + 0.1)
+            axis.tick_params(axis="x", length=0)
+        figure = _labelled(axes, "tuned stages", f"{metric} (dB)", n_columns)
+        shown = [loss for loss in "PB" if any(name.startswith(f"{loss}-") for name in names)]
+        handles = [Line2D([], [], color=COLOURS[k], marker="s", markersize=7, linestyle="") for k in shown]
+        titles = [LOSSES[loss] for loss in shown]
+        if "B0" in names:
+            handles.append(Line2D([], [], color=COLOURS["B0"], linewidth=1.4, linestyle="--"))
+            titles.append(UNADAPTED)
+        handles.append(Line2D([], [], marker="o", markersize=3, linestyle="", **_DOT))
+        figure.legend(handles, [*titles, "one song"], loc="outside upper center", ncols=4)
+    return figure
+
+
+def study(rows: pd.DataFrame, field: str, base: float) -> Figure:
+    """Draw every metric of every source against a setting: median over songs and the band of the middle half.
+
+    Args:
+      rows: of one strategy, in which no other setting varies.
+      field: the setting; λ and learning rate are drawn on a logarithmic axis.
+      base: the value that a dotted line marks.
+
+    Raises:
+      InputError: there is no score.
+    """
+    rows = rows[rows.metric.isin(scores.QUALITY) & rows.value_db.notna()]
+    if rows.empty:
+        raise InputError("no score to draw")
+    if field == "hop_s":
+        rows = rows.assign(hop_s=rows.hop_s.fillna(rows.segment_s))
+    metrics = [metric for metric in scores.QUALITY if (rows.metric == metric).any()]
+    sources = scores.sources(rows)
+    with context():
+        size = (min(WIDTH_IN, 1.2 + 1.75 * len(sources)), 0.9 + 1.3 * len(metrics))
+        figure = Figure(figsize=size, layout="constrained")
+        grid = figure.subplots(len(metrics), len(sources), sharex=True, squeeze=False)
+        for line, metric in zip(grid, metrics, strict=True):
+            by_song = _by_song(rows, metric, field)
+            for axis, source in zip(line, sources, strict=True):
+                if source in by_song:
+                    _curve(axis, by_song[source], LINES[sources.index(source) % len(LINES)])
+                axis.axvline(base, color="#555555", linewidth=0.8, linestyle=":")
+                axis.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], min_n_ticks=3))
+            line[0].set_ylabel(f"{metric} (dB)")
+        for axis, source in zip(grid[0], sources, strict=True):
+            axis.set_title(_plain(source))
+        _setting_axis(grid[0, 0], field, rows[field])
+        figure.supxlabel(AXES[field], fontsize=8)
+        figure.align_ylabels()
+    return figure
+
+
+def gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
+    """Draw what adaptation brings to each song: its score minus that of B0, for P and B, a panel per source.
+
+    Songs are in order of their median gain with P.
+
+    Args:
+      rows: the scores.
+      stages: what is tuned, such as "L3:M".
+
+    Raises:
+      InputError: B0 or both strategies have no scores.
+    """
+    by_song = _by_song(rows, metric, "strategy")
+    by_gain = pd.DataFrame(
+        {
+            (source, loss): by_song[source, f"{loss}-{stages}"] - by_song[source, "B0"]
+            for source in scores.sources(rows)
+            for loss in "PB"
+            if {(source, f"{loss}-{stages}"), (source, "B0")} <= set(by_song)
+        }
+    ).dropna(how="all")
+    if by_gain.empty:
+        raise InputError(f"no song has a score {metric} under B0 and under P-{stages} or B-{stages}")
+    sources, losses = by_gain.columns.unique(0), sorted(by_gain.columns.unique(1), reverse=True)
+    by_gain = by_gain.loc[by_gain.xs(losses[0], axis=1, level=1).median(axis=1).sort_values().index]
+    height = np.arange(len(by_gain))
+    with context():
+        size = (WIDTH_IN, 1.1 + 0.19 * max(len(by_gain), 3))
+        figure = Figure(figsize=size, layout="constrained")
+        line = figure.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
+        for axis, source in zip(line, sources, strict=True):
+            axis.axvline(0, color=COLOURS["B0"], linewidth=1.2, linestyle="--")
+            present = by_gain[source]
+            axis.hlines(height, present.min(axis=1), present.max(axis=1), color="#999999", linewidth=1)
+            for loss in present:
+                axis.scatter(present[loss], height, s=20, color=COLOURS[loss], marker=MARKERS[loss], zorder=3)
+            axis.grid(axis="x")
+            axis.tick_params(axis="y", length=0)
+            axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            axis.set_title(_plain(source))
+        line[0].set_yticks(height, [_plain(_short(str(name))) for name in by_gain.index])
+        line[0].set_ylim(-0.7, len(by_gain) - 0.3)
+        figure.supxlabel(f"{metric} gain over B0 (dB)", fontsize=8)
+        handles = [Line2D([], [], color=COLOURS[k], marker=MARKERS[k], markersize=5, linestyle="") for k in losses]
+        handles.append(Line2D([], [], color=COLOURS["B0"], linewidth=1.2, linestyle="--"))
+        titles = [f"{loss}-{stages}" for loss in losses]
+        figure.legend(handles, [*titles, UNADAPTED], loc="outside upper center", ncols=3)
+    return figure
+
+
+def svg(figure: Figure) -> str:
+    """Return a new figure as SVG; the same scores give the same characters.
+
+    Drawing settles its layout: drawn once more, a figure differs by fractions of a point.
+    """
+    out = io.StringIO()
+    with context(), warnings.catch_warnings():
+        # Names may have letters that the font does not; they are only measured with it, the reader's fonts draw them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return out.getvalue()
+
+
+AXES = {
+    "lam": "λ",
+    "learning_rate": "learning rate",
+    "epochs": "epochs",
+    "segment_s": "segment length (s)",
+    "hop_s": "hop (s)",
+    "pitch_shifts": "pitch-shifted copies of a segment",
+    "pitch_seed": "seed of the pitch shifts",
+}
+
+_LOGARITHMIC = ("lam", "learning_rate")
+_DOT = {"markerfacecolor": "#ffffff", "markeredgecolor": "#555555", "markeredgewidth": 0.5}
+
+
+def _bar(axis: Axes, middle: float, score_N: pd.Series, loss: str) -> None:
+    """Draw a median and the songs that it is of."""
+    width = 0.38
+    axis.bar(middle, score_N.median(), width, color=COLOURS[loss])
+    places = middle + width * np.linspace(-0.36, 0.36, len(score_N)) if len(score_N) > 1 else [middle]
+    axis.plot(places, score_N, "o", markersize=2.2, linestyle="", alpha=0.8, **_DOT)
+
+
+def _curve(axis: Axes, by_value: pd.DataFrame, colour: str) -> None:
+    """Draw medians over songs and quartiles against the values of a setting."""
+    low, middle, high = (by_value.quantile(q) for q in (0.25, 0.5, 0.75))
+    x = by_value.columns.to_numpy(float)
+    axis.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    axis.plot(x, middle, color=colour, marker="o", markersize=3, linewidth=1.3)
+
+
+def _setting_axis(axis: Axes, field: str, values: pd.Series) -> None:
+    """Put a tick at every value, and a label at as many as there is room for."""
+    present = np.sort(values.dropna().unique())
+    if field in _LOGARITHMIC:
+        positive = present[present > 0]
+        if len(positive) < len(present):  # zero has no logarithm: it stands one step to the left
+            nearest = positive[0] if len(positive) else 1.0
+            axis.set_xscale("symlog", linthresh=nearest)
+            axis.set_xlim(-0.3 * nearest, 2 * max(present[-1], nearest))
+        else:
+            axis.set_xscale("log")
+    every = math.ceil(len(present) / 5)
+    # From the middle outwards, so that the same number of ticks is labelled to both sides.
+    shown = [(i - len(present) // 2) % every == 0 for i in range(len(present))]
+    texts = [setting(field, value) if show else "" for value, show in zip(present, shown, strict=True)]
+    axis.set_xticks(present, texts)
+    axis.set_xticks([], minor=True)
+
+
+def _panels(sources: Sequence[str], n_columns: int, height_in: float) -> dict[str, Axes]:
+    """Return a panel for every source; they share their axes."""
+    n_columns = min(n_columns, len(sources))
+    n_rows = math.ceil(len(sources) / n_columns)
+    figure = Figure(figsize=(WIDTH_IN, 0.6 + height_in * n_rows), layout="constrained")
+    flat = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for spare in flat[len(sources) :]:
+        spare.remove()
+    for source, axis in zip(sources, flat, strict=False):
+        axis.set_title(_plain(source))
+        axis.tick_params(labelbottom=True)
+    return dict(zip(sources, flat, strict=False))
+
+
+def _labelled(axes: dict[str, Axes], x: str, y: str, n_columns: int) -> Figure:
+    """Label the outer panels and return their figure."""
+    for index, axis in enumerate(axes.values()):
+        if index % n_columns == 0:
+            axis.set_ylabel(y)
+        if index + n_columns >= len(axes):
+            axis.set_xlabel(x)
+    figure = next(iter(axes.values())).get_figure()
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def _by_song(rows: pd.DataFrame, metric: str, column: str) -> pd.DataFrame:
+    """Return the scores of a metric: a row per song, a column per source and value of `column`."""
+    chosen = rows[(rows.metric == metric) & rows.value_db.notna()]
+    if chosen.empty:
+        raise InputError(f"no score {metric} to draw")
+    if chosen.duplicated(["song", "source", column]).any():
+        raise InputError(f"songs have several scores {metric}: choose one sweep, setting, gating and rule")
+    return chosen.pivot(index="song", columns=["source", column], values="value_db").sort_index(axis=1)
+
+
+def _short(name: str) -> str:
+    name = " ".join(name.split())
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """Keep matplotlib from reading dollars in a name as mathematics."""
+    return text.replace("$", r"\$")

@@ -1,0 +1,98 @@
+"""Tables, figures and the sentences around them as one document: Markdown, and HTML that needs no other file."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ugosa_jax.reports import pages
+from ugosa_jax.reports.sweep import render
+
+LONG = 24
+"""Rows; a longer table is folded up."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exhibit:
+    """A table or a figure.
+
+    Attributes:
+      name: what its files are called, without suffix; different for every exhibit of a page.
+      title: a few words.
+      caption: what it stands on, in sentences.
+      table: its numbers, if it is a table.
+      sheet: how they are shown.
+      svg: the picture, if it is a figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    table: pd.DataFrame | None = None
+    sheet: render.Sheet | None = None
+    svg: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A heading, some paragraphs, and exhibits."""
+
+    title: str
+    paragraphs: Sequence[str]
+    exhibits: Sequence[Exhibit] = ()
+
+
+def files(sections: Sequence[Section]) -> dict[str, str]:
+    """Return the text of every exhibit's own files by name: CSV and LaTeX of tables, SVG of figures."""
+    texts = {}
+    for exhibit in itertools.chain.from_iterable(section.exhibits for section in sections):
+        if exhibit.table is not None and exhibit.sheet is not None:
+            texts[f"{exhibit.name}.csv"] = render.csv(exhibit.table)
+            caption = f"{exhibit.title}. {exhibit.caption}"
+            texts[f"{exhibit.name}.tex"] = render.latex(exhibit.sheet, caption, f"tab:{exhibit.name}")
+        else:
+            texts[f"{exhibit.name}.svg"] = exhibit.svg
+    return texts
+
+
+def markdown(title: str, sections: Sequence[Section]) -> str:
+    """Return the page in GitHub's Markdown; figures are the files of `files`, beside it."""
+    text, blocks = render.markdown_text, [f"# {render.markdown_text(title)}"]
+    numbers = _numbers(sections)
+    for section in sections:
+        blocks += [f"## {text(section.title)}", *map(text, section.paragraphs)]
+        for exhibit in section.exhibits:
+            caption = f"**{numbers[exhibit.name]}. {text(exhibit.title)}.** {text(exhibit.caption)}"
+            if exhibit.sheet is None:
+                blocks += [f"![{text(exhibit.title)}]({exhibit.name}.svg)", caption]
+                continue
+            table = render.markdown(exhibit.sheet).rstrip()
+            if len(exhibit.sheet.cells) > LONG:
+                summary = f"<summary>{len(exhibit.sheet.cells)} rows</summary>"
+                table = f"<details>{summary}\n\n{table}\n\n</details>"
+            blocks += [caption, table, f"[CSV]({exhibit.name}.csv) · [LaTeX]({exhibit.name}.tex)"]
+    return "\n\n".join(blocks) + "\n"
+
+
+def html(title: str, sections: Sequence[Section]) -> str:
+    """Return the page as HTML, its figures and style inside it."""
+    return pages.fill(
+        "sweep.html", title=title, sections=sections, numbers=_numbers(sections), inline=_inline, long=LONG
+    )
+
+
+def _numbers(sections: Sequence[Section]) -> dict[str, str]:
+    """Return "Table 2" or "Figure 1" for the name of every exhibit."""
+    counts = {"Table": itertools.count(1), "Figure": itertools.count(1)}
+    kinds = {e.name: "Figure" if e.sheet is None else "Table" for section in sections for e in section.exhibits}
+    return {name: f"{kind} {next(counts[kind])}" for name, kind in kinds.items()}
+
+
+def _inline(exhibit: Exhibit) -> str:
+    """Return a figure's SVG element; its identifiers get the exhibit's name, so that figures do not share any."""
+    element = exhibit.svg[exhibit.svg.index("<svg") :]
+    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
+    element = re.sub(r'(\sid="|\shref="#|:href="#|url\(#)', rf"\g<1>{exhibit.name}-", element)
+    return element.replace("<svg", f'<svg role="img" aria-labelledby="{exhibit.name}"', 1)

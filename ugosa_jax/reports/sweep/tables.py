@@ -1,0 +1,221 @@
+"""What a table of scores says: medians, comparisons, studies. DataFrames in, DataFrames out.
+
+The rows that come in are of one sweep, one gating and, but for `rules`, of one rule; every song has one score per
+strategy, source and metric (`rows` chooses them). Each score stands for a song: a median over its
+frames. Tables hold the median over songs, as the paper's do.
+"""
+
+# pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
+# The types that pandas declares make of every table[...] a union of all that it may be.
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ugosa_jax.errors import InputError
+from ugosa_jax.reports.sweep import rows as scores
+from ugosa_jax.reports.sweep import significance
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """How scores depend on one numeric setting.
+
+    Attributes:
+      field: the setting's column.
+      base: the value that the others are compared with.
+      medians: a row per value, a column per (source, metric).
+      comparisons: a row per source, metric and other value: that value minus the base.
+      friedman: a row per source and metric: does any value differ from the others?
+    """
+
+    field: str
+    base: float
+    medians: pd.DataFrame
+    comparisons: pd.DataFrame
+    friedman: pd.DataFrame
+
+
+def table1(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the paper's Table 1: medians over songs of SDR, SIR, SAR and ISR for each strategy and source.
+
+    Returns:
+      A row per strategy in the paper's order. Columns ("", "#TP"), (source, metric) in dB and, as text because they
+      may be ranges over the sources, ("", "songs") and ("", "frames"), frames summed over the songs.
+
+    Raises:
+      InputError: there is no score, or a song has two of a kind.
+    """
+    return _strategy_table(rows[rows.metric.isin(scores.QUALITY)], scores.QUALITY)
+
+
+def silence(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return medians over songs of PES and EPS in dB, shaped like `table1`; lower is better.
+
+    Raises:
+      InputError: there is no score, or a song has two of a kind.
+    """
+    return _strategy_table(rows[rows.metric.isin(scores.SILENCE)], scores.SILENCE)
+
+
+def rules(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the same medians under the rules target and museval, side by side, with the frames they stand on.
+
+    Returns:
+      A row per strategy and source. Columns ("frames", rule), summed over songs; ("songs", rule), those with a score;
+      (metric, rule) in dB.
+
+    Raises:
+      InputError: there is no score, or a song has two of a kind.
+    """
+    columns = {}
+    for rule in ("target", "museval"):
+        chosen = _one_each(rows[rows.rule == rule], "metric")
+        columns["frames", rule] = _frames(chosen).groupby(["strategy", "source"]).sum()
+        columns["songs", rule] = chosen[chosen.value_db.notna()].groupby(["strategy", "source"]).song.nunique()
+        for metric in _metrics(chosen, scores.QUALITY):
+            columns[metric, rule] = chosen[chosen.metric == metric].groupby(["strategy", "source"]).value_db.median()
+    groups = pd.MultiIndex.from_product([scores.strategies(rows), scores.sources(rows)])
+    names = ["frames", "songs", *_metrics(rows, scores.QUALITY)]
+    in_order = pd.MultiIndex.from_product([names, ("target", "museval")])
+    table = pd.DataFrame(columns).reindex(index=groups, columns=in_order).dropna(how="all")
+    counts = [column for column in table if column[0] in ("frames", "songs")]
+    table[counts] = table[counts].fillna(0).astype(int)
+    return table.rename_axis(index=["strategy", "source"])
+
+
+def comparisons(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
+    """Compare each P strategy with B0 and with the B strategy that tunes the same stages, song by song.
+
+    Holm's correction is over the strategies that are compared with the same thing for the same source.
+
+    Returns:
+      Columns strategy, against ("B0" or a B strategy), source, songs, difference_db, low_db, high_db (median over songs
+      of P minus the other and its 95 % bootstrap interval), effect (rank-biserial), p (Wilcoxon), p_holm. Without
+      rows if there is nothing to compare.
+
+    Raises:
+      InputError: a song has two scores of a kind.
+    """
+    by_song = _pivot(rows[rows.metric == metric], ["source", "strategy"])
+    found = []
+    for kind in ("B0", "B"):
+        for source in scores.sources(rows):
+            family = [
+                (name, other)
+                for name in scores.strategies(rows)
+                if name.startswith("P-") and (other := "B0" if kind == "B0" else f"B{name[1:]}")
+                if (source, name) in by_song and (source, other) in by_song
+            ]
+            pairs = [significance.paired(by_song[source, name], by_song[source, other]) for name, other in family]
+            labels = [{"strategy": name, "against": other, "source": source} for name, other in family]
+            found += _family(labels, pairs)
+    return pd.DataFrame(found, columns=["strategy", "against", "source", *_PAIRED])
+
+
+def study(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
+    """Show how the scores of one strategy depend on one setting.
+
+    Holm's correction is over the values that are compared with the base for the same source and metric.
+
+    Args:
+      rows: of one strategy, in which no other setting varies.
+      field: one of `rows.SETTINGS`.
+      base: the value that the others are compared with; the default of `AdaptConfig` if it is there, or else the
+        middle one.
+
+    Raises:
+      InputError: the field has fewer than two values or not the base, or a song has two scores of a kind.
+    """
+    rows = rows[rows.metric.isin(scores.QUALITY)]
+    if rows.empty:
+        raise InputError("no scores of the kind that this table shows")
+    base = scores.base_of(rows[field]) if base is None else base
+    if field == "hop_s":  # not given: as long as a segment
+        base = rows.segment_s.iloc[0] if np.isnan(base) else base
+        rows = rows.assign(hop_s=rows.hop_s.fillna(rows.segment_s))
+    values = sorted(rows[field].dropna().unique())
+    if len(values) < 2:
+        raise InputError(f"{field}: has {len(values)} value(s); a study needs at least two")
+    if base not in values:
+        raise InputError(f"{field}: the base {base:g} is not among the values {', '.join(f'{v:g}' for v in values)}")
+    by_song = _pivot(rows, ["source", "metric", field])
+    medians = by_song.median().unstack(field).T.reindex(columns=_pairs(rows, scores.QUALITY))
+    compared, tests = [], []
+    for source, metric in medians.columns[medians.notna().any()]:
+        others = [value for value in values if value != base and (source, metric, value) in by_song]
+        if (source, metric, base) in by_song:
+            origin_N = by_song[source, metric, base]
+            pairs = [significance.paired(by_song[source, metric, value], origin_N) for value in others]
+            labels = [{"source": source, "metric": metric, field: value, "base": base} for value in others]
+            compared += _family(labels, pairs)
+        test = significance.friedman(by_song[source, metric].to_numpy())
+        tests.append((source, metric, test.n, test.n_values, test.chi2, test.p))
+    columns = ["source", "metric", field, "base", *_PAIRED]
+    friedman = pd.DataFrame(tests, columns=["source", "metric", "songs", "values", "chi2", "p"])
+    return Study(field, float(base), medians, pd.DataFrame(compared, columns=columns), friedman)
+
+
+_PAIRED = ("songs", "difference_db", "low_db", "high_db", "effect", "p", "p_holm")
+
+
+def _family(labels: list[dict], pairs: list[significance.Paired]) -> Iterator[dict]:
+    """Yield the rows of tests that are corrected together."""
+    adjusted = significance.holm(np.array([pair.p for pair in pairs]))
+    for label, pair, p_holm in zip(labels, pairs, adjusted, strict=True):
+        numbers = (pair.n, pair.median, pair.low, pair.high, pair.effect, pair.p, float(p_holm))
+        yield label | dict(zip(_PAIRED, numbers, strict=True))
+
+
+def _strategy_table(rows: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
+    chosen = _one_each(rows, "metric")
+    medians = chosen.groupby(["strategy", "source", "metric"]).value_db.median().unstack(["source", "metric"])
+    table = medians.reindex(index=scores.strategies(chosen), columns=_pairs(chosen, metrics))
+    scored = chosen[chosen.value_db.notna()].groupby(["strategy", "source", "metric"]).size()
+    scored = scored.unstack(["source", "metric"]).reindex(table.index, columns=table.columns, fill_value=0)
+    frames = _frames(chosen).groupby(["strategy", "source"]).sum().unstack("source").reindex(table.index)
+    table.insert(0, ("", "#TP"), chosen.groupby("strategy").n_tuned.max())
+    table["", "songs"] = [between(row) for row in scored.fillna(0).to_numpy()]
+    table["", "frames"] = [between(row) for row in frames.fillna(0).to_numpy()]
+    return table
+
+
+def between(counts: np.ndarray) -> str:
+    """Return "9" or "9–10": the smallest and the largest of some counts."""
+    low, high = int(np.min(counts)), int(np.max(counts))
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+def _frames(rows: pd.DataFrame) -> pd.Series:
+    """Return the frames of each (strategy, source, song): the most that any of its metrics has."""
+    return rows.groupby(["strategy", "source", "song"]).n_frames.max()
+
+
+def _pivot(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return a row per song and a column for each combination of `columns`."""
+    return _one_each(rows, *columns).pivot(index="song", columns=columns, values="value_db").sort_index(axis=1)
+
+
+def _one_each(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Return the rows, refusing a song that has two scores of a kind: one of them would have to be chosen."""
+    if rows.empty:
+        raise InputError("no scores of the kind that this table shows")
+    twice = rows.duplicated(["song", "strategy", "source", "metric", *columns])
+    if twice.any():
+        score = rows[twice].iloc[0]
+        raise InputError(
+            f"{score.song!r} has several scores {score.metric} of {score.source} with {score.strategy}: "
+            "choose one sweep, setting, gating and rule"
+        )
+    return rows
+
+
+def _metrics(rows: pd.DataFrame, metrics: tuple[str, ...]) -> list[str]:
+    return [metric for metric in metrics if (rows.metric == metric).any()]
+
+
+def _pairs(rows: pd.DataFrame, metrics: tuple[str, ...]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_product([scores.sources(rows), _metrics(rows, metrics)], names=["source", "metric"])

@@ -1,0 +1,85 @@
+"""An annotation drawn: a lane for each source, in a terminal or below the song's waveform."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ugosa_jax import files
+from ugosa_jax.annotations.annotation import Annotation, explicit
+from ugosa_jax.annotations.interval import STATES, State
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.errors import InputError
+
+MARKS: dict[State, str] = {"active": "#", "silent": ".", "unknown": " "}
+"""What stands for a state in a terminal, whatever characters it can show."""
+COLOURS: dict[State, str] = {"active": "#2a6fbb", "silent": "#d9d9d9", "unknown": "none"}
+SUFFIXES = (".png", ".svg")
+
+
+def text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list[str]:
+    """Return a line for each source: a column is marked with the state that holds for most of it."""
+    said = explicit(annotation, duration_s)
+    edges_s = np.linspace(0, duration_s, n_columns + 1)
+    lines = []
+    for source in annotation.sources:
+        share_3xN = np.zeros((len(STATES), n_columns))
+        for i in said.of(source):
+            overlap_s = np.minimum(i.end_s, edges_s[1:]) - np.maximum(i.start_s, edges_s[:-1])
+            share_3xN[STATES.index(i.state)] += np.maximum(overlap_s, 0)
+        share_3xN[STATES.index("unknown")] += np.diff(edges_s) - share_3xN.sum(0)
+        lines.append(f"{source:10} |{''.join(MARKS[STATES[k]] for k in share_3xN.argmax(0))}|")
+    return lines
+
+
+def write(
+    path: Path, annotation: Annotation, duration_s: float, song: Audio | None = None, n_columns: int = 1200
+) -> None:
+    """Write a picture: the waveform if there is a song, and below it a lane for each source.
+
+    Args:
+      path: ends in .png or .svg.
+      annotation: what is drawn.
+      duration_s: how much of it.
+      song: the mixture.
+      n_columns: stretches that the waveform is drawn in, each from its lowest to its highest sample.
+
+    Raises:
+      InputError: the suffix is another, or the file cannot be written.
+    """
+    check_name(path)
+    from matplotlib.figure import Figure  # takes its time, and text needs no picture
+
+    figure = Figure(figsize=(12, 1.2 + 0.4 * len(annotation.sources) + 1.6 * (song is not None)), layout="constrained")
+    ratios = [1.6, 0.4 * len(annotation.sources)] if song is not None else [1]
+    *above, lanes = np.ravel(figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios))
+    if song is not None:
+        low_N, high_N = outline(song.samples_CxT.mean(0), n_columns)
+        times_s = np.linspace(0, song.duration_s, len(low_N))
+        above[0].fill_between(times_s, low_N, high_N, color="#555555", linewidth=0)
+        above[0].set_ylabel("mixture")
+    said = explicit(annotation, duration_s)
+    for row, source in enumerate(annotation.sources):
+        for state in STATES:
+            spans = [(i.start_s, i.end_s - i.start_s) for i in said.of(source) if i.state == state]
+            lanes.broken_barh(spans, (row - 0.4, 0.8), facecolor=COLOURS[state], edgecolor="#888888", linewidth=0.3)
+    lanes.set(xlim=(0, duration_s), ylim=(len(annotation.sources) - 0.5, -0.5), xlabel="seconds")
+    lanes.set_yticks(range(len(annotation.sources)), annotation.sources)
+    lanes.set_title("blue: active, grey: silent, white: unknown", fontsize="small", loc="right")
+    with files.replaced_when_done(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=100)
+
+
+def check_name(path: Path) -> None:
+    """Refuse the name of a picture that cannot be written.
+
+    Raises:
+      InputError: its suffix stands for another format.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: a picture is written as {' or '.join(SUFFIXES)}")
+
+
+def outline(wave_T: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest sample of each of (at most) `n_columns` equal stretches of a wave."""
+    starts = np.unique(np.linspace(0, len(wave_T), n_columns, endpoint=False).astype(int))
+    return np.minimum.reduceat(wave_T, starts), np.maximum.reduceat(wave_T, starts)

@@ -1,0 +1,116 @@
+"""Batches of lanes: cells with their songs, packed so that one compiled program runs a batch."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, TypeVar
+
+import jax
+
+from ugosa_jax import api, device
+from ugosa_jax.adaptation import memory
+from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.data.datasets import Track
+from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.scoring import ScoredSong
+from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.sweeps.cell import Cell, compiled_alike
+
+MOST_LANES = 64
+Item = TypeVar("Item")
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """A cell, with its song loaded and cut."""
+
+    cell: Cell
+    song: ScoredSong
+    cut: Segments | None
+    """None for B0, which looks at no segments."""
+
+
+def ahead(items: Iterator[Item]) -> Generator[Item]:
+    """Yield what an iterator yields; a thread makes the next item while one is in use."""
+    with concurrent.futures.ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = maker.submit(next, items, None)
+            yield item
+
+
+def batches(
+    base: Checkpoint,
+    tracks: dict[str, Track],
+    cells: Sequence[Cell],
+    n_lanes: int | None,
+    take: Callable[[Cell], bool],
+    fail: Callable[[Cell, Exception], None],
+) -> Iterator[list[Lane]]:
+    """Load songs and pack cells into batches that run as one compiled program.
+
+    Cells that differ in λ or learning rate alone share their song, and so what the frozen stages make of it. Else lanes
+    have songs of their own.
+
+    Args:
+      base: the network.
+      tracks: the songs by name.
+      cells: those that are to be run.
+      n_lanes: a batch's; None: as many as fit into the memory of a GPU or TPU, one on a CPU.
+      take: called with each cell when its turn comes; tells whether it is still to be run.
+      fail: called with a cell whose song cannot be used.
+    """
+    n_lanes = n_lanes or (1 if jax.default_backend() == "cpu" else None)
+    free_bytes = device.free_bytes()  # before the first batch fills the memory
+    n_alike = collections.Counter((one.song, compiled_alike(one.adapt)) for one in cells)
+    room: dict[Any, int] = {}
+
+    @functools.lru_cache(maxsize=max(2, n_lanes or 8))
+    def load(name: str) -> ScoredSong:
+        return scoring.load(tracks[name], base.config.sources)
+
+    @functools.lru_cache(maxsize=max(2, n_lanes or 8))
+    def cut(name: str, settings: AdaptConfig) -> Segments | None:
+        if settings.strategy == "B0":
+            return None
+        one = load(name)
+        return api.cut_song(base.config, one.mixture, one.labels, settings)
+
+    if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
+        cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))
+    for alike, same in itertools.groupby(cells, key=lambda one: compiled_alike(one.adapt)):
+        waiting: dict[Any, list[Lane]] = {}
+        for one in same:
+            if not take(one):
+                continue
+            try:
+                lane = Lane(one, load(one.song), cut(one.song, alike))
+            except (InputError, MemoryError) as error:
+                fail(one, error)
+                continue
+            shape = lane.cut and lane.cut.mix_GxVxCxT.shape
+            batch = waiting.setdefault((shape, one.song if n_alike[one.song, alike] > 1 else None), [])
+            batch.append(lane)
+            if (alike, shape) not in room:
+                room[alike, shape] = n_lanes or lanes_that_fit(base.config, lane, free_bytes)
+            if len(batch) >= room[alike, shape]:
+                yield batch.copy()
+                batch.clear()
+        yield from filter(None, waiting.values())
+
+
+def lanes_that_fit(config: ModelConfig, lane: Lane, free_bytes: int) -> int:
+    """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
+    if lane.cut is None:
+        return 1
+    shape, settings = lane.cut.mix_GxVxCxT.shape, lane.cell.adapt
+    n_lanes = 0
+    for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
+        program = memory.plan(config, shape, dataclasses.replace(settings, features=features))
+        n_lanes = n_lanes or int(0.75 * free_bytes // sum(memory.estimate(program, (1, *shape))))
+    return min(MOST_LANES, max(1, n_lanes)) * len(jax.local_devices())

@@ -1,0 +1,250 @@
+"""Where a sweep keeps its results: a folder with one JSON file a cell.
+
+    STORE/grid.toml            the grid as its user wrote it
+    STORE/plan.json            the cells that the grid asks for
+    STORE/cells/ID.json        a cell: settings, losses, timing, scores; or why it failed
+    STORE/deltas/ID.safetensors, STORE/stems/ID/SOURCE.wav   if asked for
+    STORE/running/HOST-PID.json   what a process works on, for as long as it does
+
+Every file is complete or absent. Processes that work on the same store do not need to know of each other: what they
+write for one cell is the same. What they say in `running` spares them doing it twice, and nothing else hangs on it.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import psutil
+
+from ugosa_jax import __version__, files
+from ugosa_jax.data import datasets
+from ugosa_jax.errors import InputError
+from ugosa_jax.sweeps.cell import Cell
+from ugosa_jax.sweeps.grid import Grid
+
+FORMAT = 1
+_PLAN = ("version", "grid", "weights", "cells")
+_DONE = ("song", "adapt", "n_tuned", "adaptation", "scores")
+BEAT_S = 20.0
+"""How often a process says anew what it works on."""
+STALE_S = 6 * BEAT_S
+"""After so long without a word a process counts as gone, wherever it ran. Clocks of hosts may differ by less."""
+
+
+def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None:
+    """Make a store, or take up one again, possibly with a grid that has changed since.
+
+    Args:
+      folder: of the store.
+      grid: what was asked for.
+      cells: the grid's cells.
+      weights: fingerprint of the network.
+
+    Raises:
+      InputError: the folder holds something else, was written by another version, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is not a folder")
+    if (folder / "plan.json").exists():
+        if (version := plan(folder)["version"]) != __version__:
+            raise InputError(f"{folder}: was written by ugosa_jax {version}, not {__version__}; name another folder")
+    elif folder.exists() and not {path.name for path in datasets.visible(folder)} <= {"grid.toml", "cells"}:
+        raise InputError(f"{folder}: is neither empty nor the store of a sweep; name another folder")
+    with files.replaced_when_done(folder / "grid.toml") as temporary:
+        temporary.write_text(grid.text, "utf-8")
+    listed = [{"id": cell.id, "song": cell.song, "adapt": dataclasses.asdict(cell.adapt)} for cell in cells]
+    made_by = {"format": FORMAT, "version": __version__, "grid": grid.name, "weights": weights}
+    files.write_json(made_by | {"cells": listed}, folder / "plan.json")
+
+
+def plan(folder: Path) -> dict[str, Any]:
+    """Return what a store was asked for.
+
+    Raises:
+      InputError: it is no store, or one of another format.
+    """
+    otherwise = f"{folder}: is not the store of a sweep"
+    planned = _read(folder / "plan.json", otherwise, "format")
+    if planned["format"] != FORMAT:
+        raise InputError(f"{folder}: is a store of format {planned['format']}; this version reads format {FORMAT}")
+    if not set(_PLAN) <= planned.keys():
+        raise InputError(f"{otherwise} (plan.json: lacks {', '.join(_PLAN)})")
+    return planned
+
+
+def write_cell(folder: Path, cell: Cell, result: dict[str, Any]) -> None:
+    """Write what became of a cell.
+
+    Raises:
+      InputError: the file cannot be written.
+    """
+    files.write_json({"id": cell.id} | cell.determines | result, folder / "cells" / f"{cell.id}.json")
+
+
+def read_cells(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return {id: record} of the cells that are done or failed, of this grid or of earlier ones.
+
+    Raises:
+      InputError: a file is not what this module writes.
+    """
+    paths = sorted(path for path in (folder / "cells").glob("*.json") if not path.name.startswith("."))
+    return {path.stem: _read_cell(path) for path in paths}
+
+
+def has(folder: Path, cell: Cell) -> bool:
+    """Tell whether a cell is done by now, perhaps by another process."""
+    path = folder / "cells" / f"{cell.id}.json"
+    return path.exists() and _read_cell(path)["status"] == "done"
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """What a process says that it works on.
+
+    Attributes:
+      host: the machine that it runs on.
+      pid: its number there.
+      said_s: when it said so, in seconds of Unix time.
+      cells: IDs.
+    """
+
+    host: str
+    pid: int
+    said_s: float
+    cells: tuple[str, ...]
+
+
+@contextlib.contextmanager
+def at_work(folder: Path) -> Iterator[tuple[Callable[[Cell], bool], Callable[[Cell], None]]]:
+    """Say in a store what this process works on, as long as the block lasts; a thread says it anew every BEAT_S.
+
+    Yields:
+      `claim`, which returns whether a cell is this process's from now on: not if another one, alive, has it; and
+      `release`, to be called when its result is stored. Two that claim at the same instant may both get a cell.
+
+    Raises:
+      InputError: the store cannot be written.
+    """
+    host, pid = socket.gethostname(), os.getpid()
+    path = folder / "running" / f"{host}-{pid}.json"
+    ids: set[str] = set()
+    lock, ended = threading.Lock(), threading.Event()
+
+    def say() -> None:
+        with lock:
+            files.write_json(dataclasses.asdict(Claim(host, pid, time.time(), tuple(sorted(ids)))), path)
+
+    def beat() -> None:
+        while not ended.wait(BEAT_S):
+            with contextlib.suppress(InputError):  # a full disk stops who writes results
+                say()
+
+    def claim(cell: Cell) -> bool:
+        if any(cell.id in other.cells for other in running(folder) if (other.host, other.pid) != (host, pid)):
+            return False
+        with lock:
+            ids.add(cell.id)
+        say()
+        return True
+
+    def release(cell: Cell) -> None:
+        with lock:
+            ids.discard(cell.id)
+
+    for dead in [file for file, other in _claims(folder) if not _is_alive(other)]:
+        with contextlib.suppress(OSError):
+            dead.unlink()
+    say()
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield claim, release
+    finally:
+        ended.set()
+        thread.join()
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def running(folder: Path) -> list[Claim]:
+    """Return what the processes say that are at work on a store; those that were killed do not count."""
+    return [claim for _, claim in _claims(folder) if _is_alive(claim)]
+
+
+def _claims(folder: Path) -> Iterator[tuple[Path, Claim]]:
+    """Yield claims and their files, but for those that are gone by now, or damaged."""
+    for path in (folder / "running").glob("[!.]*.json"):
+        with contextlib.suppress(OSError, ValueError):  # what msgspec raises is a ValueError
+            yield path, msgspec.json.decode(path.read_bytes(), type=Claim)
+
+
+def _is_alive(claim: Claim) -> bool:
+    """Tell whether a process still works on what it has claimed."""
+    if abs(time.time() - claim.said_s) > STALE_S:
+        return False
+    if claim.host != socket.gethostname():
+        return True
+    try:
+        process = psutil.Process(claim.pid)
+        # One that started after the claim was made is another process with the same number.
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= claim.said_s + 1
+    except (psutil.Error, ValueError, OverflowError):
+        return False
+
+
+COLUMNS = (
+    *("sweep", "song", "weights", "strategy", "lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts"),
+    *("pitch_seed", "n_tuned", "gated", "rule", "source", "metric", "value_db", "n_frames"),
+)
+"""Of a tidy table: a row is one score of one cell."""
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """Return the scores that a store's plan asks for, one a row; see `COLUMNS`.
+
+    Settings that a strategy does not look at (λ of B, all of B0) have their defaults. Cells that failed or are missing
+    have rows without a value, so that nobody takes the table for complete; it is empty while no cell is done.
+
+    Raises:
+      InputError: it is no store.
+    """
+    planned, cells = plan(folder), read_cells(folder)
+    done = {id: cell for id, cell in cells.items() if cell["status"] == "done"}
+    n_tuned = {cell["adapt"]["strategy"]: cell["n_tuned"] for cell in done.values()}
+    some = next((cell["scores"] for cell in done.values()), [])
+    without = [score | {"value_db": None, "n_frames": 0} for score in some]
+    rows = []
+    for wanted in planned["cells"]:
+        settings = {key: value for key, value in wanted["adapt"].items() if key in COLUMNS}
+        settings |= {"sweep": planned["grid"], "song": wanted["song"], "weights": planned["weights"][:16]}
+        settings |= {"n_tuned": n_tuned.get(settings["strategy"], 0)}
+        scores = done[wanted["id"]]["scores"] if wanted["id"] in done else without
+        rows += [settings | score for score in scores]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _read_cell(path: Path) -> dict[str, Any]:
+    cell = _read(path, f"{path}: is not the record of a cell (delete it, and its cell is run again)", "id", "status")
+    if cell["status"] not in ("done", "failed") or (cell["status"] == "done" and not set(_DONE) <= cell.keys()):
+        raise InputError(f"{path}: is not the record of a cell (delete it, and its cell is run again)")
+    return cell
+
+
+def _read(path: Path, otherwise: str, *keys: str) -> dict[str, Any]:
+    """Return the object in a JSON file, which has all keys; raise InputError with `otherwise` if it has not."""
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{otherwise} ({path.name}: {error})") from error
+    if not isinstance(value, dict) or not set(keys) <= value.keys():
+        raise InputError(f"{otherwise} ({path.name}: lacks {', '.join(keys)})")
+    return value

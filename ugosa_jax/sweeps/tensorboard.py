@@ -1,0 +1,43 @@
+"""Losses and scores of a sweep's cells for TensorBoard, a run a cell."""
+
+from pathlib import Path
+from typing import Any
+
+from ugosa_jax import files
+from ugosa_jax.errors import InputError
+from ugosa_jax.sweeps.cell import Cell
+
+
+def check() -> None:
+    """Raise InputError unless the package that writes the format is installed."""
+    try:
+        import tensorboardX  # noqa: F401
+    except ImportError as error:
+        raise InputError("--tensorboard: needs tensorboardX: pip install tensorboardX") from error
+
+
+def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
+    """Write the mean losses of each epoch, and the scores under the rule `target`, unless they are there already.
+
+    Args:
+      folder: of all runs; the cell's own is named after its song, strategy and id.
+      cell: what was run.
+      outcome: its record; one that failed is left out.
+
+    Raises:
+      InputError: the run cannot be written.
+    """
+    from tensorboardX import SummaryWriter
+
+    run = folder / f"{cell.song} {cell.adapt.strategy} {cell.id}".replace("/", "-").replace(":", "-")
+    if outcome["status"] != "done" or any(run.glob("events.*")):
+        return
+    with files.folder_when_done(run) as scratch, SummaryWriter(str(scratch)) as writer:
+        for epoch, losses in enumerate(outcome["adaptation"]["losses"]):
+            for name, value in losses.items():
+                if value is not None:
+                    writer.add_scalar(f"loss/{name}", value, epoch)
+        for score in outcome["scores"]:
+            if score["rule"] == "target" and score["value_db"] is not None:
+                gated = "gated" if score["gated"] else "plain"
+                writer.add_scalar(f"{score['metric']} {gated}/{score['source']}", score["value_db"], 0)
