@@ -353,10 +353,11 @@ def test_full_disk(tmp_path, suffix, encoding):
     path.write_text("old")
     program = f"""
 import sys, numpy as np
-from ugosa_jax import audio, errors
-sound = np.random.default_rng(0).normal(size=(2, 100_000)).astype(np.float32) / 9
+from ugosa_jax import errors
+from ugosa_jax.data import sound
+noise = np.random.default_rng(0).normal(size=(2, 100_000)).astype(np.float32) / 9
 try:
-    audio.write({str(path)!r}, sound, 44100, {encoding!r})
+    sound.write({str(path)!r}, noise, 44100, {encoding!r})
 except errors.InputError as error:
     print(error)
 """
@@ -365,3 +366,8 @@ except errors.InputError as error:
     assert ended.stdout.startswith(f"{path}: cannot be written")
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
     assert path.read_text() == "old"
+
+
+def test_level():
+    assert sound.level_db(np.full((2, 5), 0.1)) == pytest.approx(-20)
+    assert sound.level_db(np.zeros((2, 5))) == pytest.approx(-120)

@@ -42,7 +42,7 @@ def shown(tmp_path_factory):
     """Run the demo once; return its folder and what it printed."""
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        patch.setattr(demo.published, "load", lambda _: made(TINY))
+        patch.setattr(demo.hub, "load", lambda _: made(TINY))
         patch.setattr(demo, "load", noise)
         assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()
@@ -54,10 +54,10 @@ def stems_in(folder):
 
 
 def test_the_bundled_network_is_there_and_described():
-    weights = demo.published.load("mini")
+    weights = demo.hub.load("mini")
     assert strategy.n_parameters(weights.params) == 2_108_208
     assert weights.config.sources == SOURCES
-    card = demo.published.bundled_folder() / "mini.md"
+    card = demo.hub.bundled_folder() / "mini.md"
     assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
 
 

@@ -14,7 +14,7 @@ import soundfile
 from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.config import ModelConfig
 
-SONG = Path(str(files("ugosa_jax"))) / "demo_song"
+SONG = Path(str(files("ugosa_jax"))) / "data" / "demo_song"
 SCORE = Path(__file__).parents[1] / "scripts" / "demo_song"
 SOURCES = ModelConfig().sources
 RATE_HZ = 44100

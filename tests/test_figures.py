@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex
 
 from tests.score_rows import scores, sweep
 from ugosa_jax.errors import InputError
+from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import figures, rows
 
 HOSTILE = ["<b>& \"x\" 'y' -- ]]>", "$\\frac{1$ _^", "日本語の歌", "a\\b\n\tc", "x" * 300]
@@ -113,24 +114,25 @@ def test_svg_parses_and_is_the_same_again(table, study_table):
         lambda: figures.gains(table, "L3:M"),
         lambda: figures.study(study_table, "lam", 1.0),
     ):
-        text = figures.svg(draw())
+        text = style.svg(draw())
         assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
-        assert text == figures.svg(draw())
+        assert text == style.svg(draw())
         assert "<dc:date>" not in text
 
 
 def test_svg_of_another_process_is_the_same(tmp_path, table):
     table.to_csv(tmp_path / "scores.csv", index=False)
     (tmp_path / "draw.py").write_text(
-        "import sys; from ugosa_jax.reports.sweep import figures, rows; sys.stdout.reconfigure(encoding='utf-8')\n"
-        "print(figures.svg(figures.strategies(rows.read(sys.argv[1]))), end='')\n"
+        "import sys; from ugosa_jax.reports import style; from ugosa_jax.reports.sweep import figures, rows\n"
+        "sys.stdout.reconfigure(encoding='utf-8')\n"
+        "print(style.svg(figures.strategies(rows.read(sys.argv[1]))), end='')\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nsvg.fonttype: path\n")  # the user's own style
     command = [sys.executable, "draw.py", "scores.csv"]
     environment = {"PYTHONHASHSEED": "7", "MATPLOTLIBRC": str(tmp_path), "PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=True)
-    assert done.stdout == figures.svg(figures.strategies(table))
+    assert done.stdout == style.svg(figures.strategies(table))
 
 
 def test_names_are_text(table):
@@ -140,7 +142,7 @@ def test_names_are_text(table):
     found.loc[found.source == "bass", "source"] = "<i>$&"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        text = figures.svg(figures.gains(found, "L3:M"))
+        text = style.svg(figures.gains(found, "L3:M"))
     shown = {
         "".join(element.itertext()).strip() for element in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")
     }
@@ -149,5 +151,5 @@ def test_names_are_text(table):
 
 def test_settings_of_matplotlib_are_left_alone(table):
     before = dict(matplotlib.rcParams)
-    figures.svg(figures.strategies(table))
+    style.svg(figures.strategies(table))
     assert dict(matplotlib.rcParams) == before

@@ -10,8 +10,7 @@ import pytest
 
 from tests.score_rows import scores, sweep
 from ugosa_jax.errors import InputError
-from ugosa_jax.reports import sweep as report
-from ugosa_jax.reports.sweep import rows
+from ugosa_jax.reports.sweep import report, rows
 
 VOID = {"meta", "br", "hr", "img", "link"}
 

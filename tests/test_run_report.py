@@ -17,8 +17,7 @@ from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.networks import checkpoint
-from ugosa_jax.reports import song
-from ugosa_jax.reports.song import facts, figures, glimpse
+from ugosa_jax.reports.song import facts, figures, glimpse, report
 from ugosa_jax.reports.song.glimpse import Glimpse
 
 SOURCES = ("voice", "rest")
@@ -163,7 +162,7 @@ def look(sources, silent_db):
 
 
 def song_with(labels, name="song.wav"):
-    return song.Song(name, labels, 2.0, RATE_HZ, (0.0, 2.0), look(["mixture"], [0.0])["mixture"])
+    return report.Song(name, labels, 2.0, RATE_HZ, (0.0, 2.0), look(["mixture"], [0.0])["mixture"])
 
 
 def rows_with(values):
@@ -180,13 +179,13 @@ def rows_with(values):
 
 def test_the_table_of_levels():
     runs = [
-        song.Run("B0", "", result(), look(SOURCES, [-20.0, np.nan]), []),
-        song.Run("P", "", result(), look(SOURCES, [-32.5, np.nan]), []),
+        report.Run("B0", "", result(), look(SOURCES, [-20.0, np.nan]), []),
+        report.Run("P", "", result(), look(SOURCES, [-32.5, np.nan]), []),
     ]
-    sheet = song.levels(song_with(silent((0.5, 2))), runs)
+    sheet = report.levels(song_with(silent((0.5, 2))), runs)
     assert sheet.heads == ["source", "annotated silent (s)", "B0", "P", "change"]
     assert sheet.cells == [["voice", "1.5", "−20.00", "−32.50", "−12.50"], ["rest", "0.0", "–", "–", "–"]]
-    assert song.levels(song_with(silent()), runs) is None
+    assert report.levels(song_with(silent()), runs) is None
 
 
 def test_the_table_of_scores_marks_the_better_run():
@@ -194,10 +193,10 @@ def test_the_table_of_scores_marks_the_better_run():
     before = {("voice", metric): 1.0 for metric in metrics} | {("voice", "SAR"): None}
     after = {("voice", metric): 2.0 for metric in metrics} | {("voice", "ISR"): 0.5}
     runs = [
-        song.Run(name, "", result(), look(SOURCES, [0, 0]), rows_with(scores))
+        report.Run(name, "", result(), look(SOURCES, [0, 0]), rows_with(scores))
         for name, scores in (("B0", before), ("P", after))
     ]
-    sheet = song.scores(["voice"], runs)
+    sheet = report.scores(["voice"], runs)
     assert sheet.groups == [("", 1), *((metric, 2) for metric in metrics), ("", 1)]
     assert sheet.heads == ["source", *["B0", "P"] * 5, "frames"]
     numbers = ["1.00", "2.00", "1.00", "0.50", "1.00", "2.00", "–", "2.00", "1.00", "2.00"]
@@ -211,12 +210,12 @@ def test_everything_is_escaped(tmp_path):
     losses_ExIx3 = np.ones((2, 3, 3))
     scores = rows_with({(source, metric): 1.0 for source in names for metric in ("SDR", "ISR", "SIR", "SAR", "PES")})
     runs = [
-        song.Run("B0", "<u>", result(), look(names, [-1, -1]), scores),
-        song.Run("P<i>", "a & b", result(losses_ExIx3, (1, 2)), look(names, [-1, -1]), scores),
+        report.Run("B0", "<u>", result(), look(names, [-1, -1]), scores),
+        report.Run("P<i>", "a & b", result(losses_ExIx3, (1, 2)), look(names, [-1, -1]), scores),
     ]
     said = {"<i>fact": "</dd><i>"}
     path = tmp_path / "report.html"
-    song.write(path, song_with(labels, "<b>&.wav"), runs, said, {"record": "</pre><script>1</script>"})
+    report.write(path, song_with(labels, "<b>&.wav"), runs, said, {"record": "</pre><script>1</script>"})
     page = page_of(tmp_path)
     assert not {"b", "i", "u"} & set(page.tags)
     assert "<b>&.wav" in page.text
@@ -229,8 +228,8 @@ def test_everything_is_escaped(tmp_path):
 
 
 def test_the_same_run_gives_the_same_page():
-    runs = [song.Run("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), [])]
-    pages = [song.html(song_with(silent((0, 1))), runs, {}, {}) for _ in range(2)]
+    runs = [report.Run("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), [])]
+    pages = [report.html(song_with(silent((0, 1))), runs, {}, {}) for _ in range(2)]
     assert pages[0] == pages[1]
 
 

@@ -13,12 +13,15 @@ ROOT = Path(__file__).parents[1]
 ASK = """
 from pathlib import Path
 
-from ugosa_jax import annotation, demo, grid, pages, published
-assert published.load("mini").config.sources == ("drums", "bass", "other", "vocals")
+from ugosa_jax.cli import demo
+from ugosa_jax.networks import hub
+from ugosa_jax.reports import style
+from ugosa_jax.sweeps import grid
+assert hub.load("mini").config.sources == ("drums", "bass", "other", "vocals")
 assert demo.load(("drums", "bass", "other", "vocals")).mixture.duration_s == 32
 assert "table1" in grid.names()
-assert (Path(pages.__file__).parent / "run.html").is_file()
-print(published.find("mini"))
+assert (Path(style.__file__).parent / "templates" / "run.html").is_file()
+print(hub.find("mini"))
 """
 
 

@@ -18,7 +18,7 @@ from fetch import Package, provide, unpacked
 from isolated import Failed, isolated
 from problems import Problem, exit_status
 
-SHIPPED = Path(__file__).parents[2] / "ugosa_jax" / "demo_song"
+SHIPPED = Path(__file__).parents[2] / "ugosa_jax" / "data" / "demo_song"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 FLUID = Package("fluid-soundfont-gm", "MIT", "instruments (demo song)")
 SOUNDFONT = "usr/share/sounds/sf2/FluidR3_GM.sf2"

@@ -15,7 +15,7 @@ from ugosa_jax.annotations import activation, annotation
 
 from river import BEAT_S, vocals
 
-SHIPPED = Path(__file__).parents[2] / "ugosa_jax" / "demo_song"
+SHIPPED = Path(__file__).parents[2] / "ugosa_jax" / "data" / "demo_song"
 SOURCES = ("drums", "bass", "other", "vocals")
 BAR_S = 2.0
 HOP = 441

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from ugosa_jax import files
 from ugosa_jax.errors import InputError
+from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import figures, render, significance
 from ugosa_jax.sweeps import results
 
@@ -39,7 +40,7 @@ def write(work: Path, out: Path) -> None:
         "robustness.csv": medians.to_csv(index=False, lineterminator="\n"),
         "robustness-comparisons.csv": compared.to_csv(index=False, lineterminator="\n"),
         "robustness-songs.csv": gains.to_csv(index=False, lineterminator="\n"),
-        "robustness.svg": figures.svg(figure(gains, overall, shown)),
+        "robustness.svg": style.svg(figure(gains, overall, shown)),
     }
     with files.folder_when_done(out) as scratch:
         for name, text in texts.items():
@@ -193,7 +194,7 @@ def figure(gains: pd.DataFrame, overall: pd.DataFrame, shown: Sequence[Condition
     """Draw the SDR gain with every kind of annotation: mean over the sources with its interval, then by source."""
     height = np.arange(len(shown))[::-1]
     sources = list(dict.fromkeys(gains.source))
-    with figures.context():
+    with style.context():
         drawn = Figure(figsize=(figures.WIDTH_IN, 0.9 + 0.2 * len(shown)), layout="constrained")
         left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
         for y, condition in zip(height, shown, strict=True):

@@ -27,7 +27,7 @@ from ugosa_jax import device, files
 from ugosa_jax.adaptation import segments
 from ugosa_jax.config import ModelConfig, SeparateConfig
 from ugosa_jax.errors import InputError, exit_status
-from ugosa_jax.evaluation import scores
+from ugosa_jax.evaluation import levels
 from ugosa_jax.networks import apply, checkpoint, convtasnet, hub
 
 MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
@@ -229,7 +229,7 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
         est_SxCxT = apply.separate(MINI, params, mix_CxT, SeparateConfig())
         apply.unstandardise(est_SxCxT, standard)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
-        ratios.append([scores.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
+        ratios.append([levels.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)
 
 

@@ -17,8 +17,9 @@ from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation.scoring import ScoredSong
 from ugosa_jax.networks import hub
 from ugosa_jax.networks.checkpoint import Checkpoint
-from ugosa_jax.reports import song
-from ugosa_jax.reports.song import Run, facts, figures
+from ugosa_jax.reports import style
+from ugosa_jax.reports.song import facts, figures, report
+from ugosa_jax.reports.song.report import Run
 
 FOLDER = Path(__file__).parent.parent / "data" / "demo_song"
 STRATEGIES = {
@@ -49,7 +50,7 @@ def run(out: Path) -> int:
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     said = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
     print(f"{mixture.duration_s:.0f} s of music; annotated silent: {said}\n")
-    seen = song.song_of(mixture, labels, len(STRATEGIES))
+    seen = report.song_of(mixture, labels, len(STRATEGIES))
     runs, took_s = [], {}
     for strategy in STRATEGIES:
         print(f"{strategy:8} {STRATEGIES[strategy]} ...", end="", flush=True)
@@ -60,9 +61,9 @@ def run(out: Path) -> int:
     print("\n" + "\n".join(table(runs, labels.sources)))
     stems = {run.name: run.stems for run in runs}
     with files.replaced_when_done(out / FIGURE) as temporary:
-        temporary.write_bytes(figures.svg(figures.waves(labels, mixture.duration_s, seen.mixture, stems)))
-    song.write(out / song.NAME, seen, runs, *describe(weights, mixture, took_s))
-    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / song.NAME}")
+        temporary.write_text(style.svg(figures.waves(labels, mixture.duration_s, seen.mixture, stems)), "utf-8")
+    report.write(out / report.NAME, seen, runs, *describe(weights, mixture, took_s))
+    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / report.NAME}")
     return 0
 
 
@@ -74,13 +75,13 @@ def load(sources: tuple[str, ...]) -> ScoredSong:
     return ScoredSong(mixture, stems_SxCxT, annotation.read(FOLDER / "annotation.csv", sources))
 
 
-def separated(weights: Checkpoint, true: ScoredSong, seen: song.Song, strategy: str, out: Path) -> Run:
+def separated(weights: Checkpoint, true: ScoredSong, seen: report.Song, strategy: str, out: Path) -> Run:
     """Adapt as the strategy says, separate without gating, write the stems, look at them and score them."""
     result = api.adapt_song(weights, true.mixture, true.labels, settings_of(strategy))
     stems = api.separate_song(weights, true.mixture, tuned=result.tuned)
     for source, est_CxT in stems.items():
         sound.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, true.mixture.rate_hz)
-    return song.run_of(seen, strategy, STRATEGIES[strategy], result, stems, true)
+    return report.run_of(seen, strategy, STRATEGIES[strategy], result, stems, true)
 
 
 def settings_of(strategy: str) -> AdaptConfig:
@@ -95,7 +96,7 @@ def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
     names = "".join(f"{source:>8}" for source in sources)
     lines = [f"{'':8}{heads}".rstrip(), f"{'':8}{names}     {names}"]
     for run in runs:
-        sdr = "".join(f"{song.score(run, source, 'SDR'):8.1f}" for source in sources)
+        sdr = "".join(f"{report.score(run, source, 'SDR'):8.1f}" for source in sources)
         silent = "".join(f"{run.stems[source].silent_db:8.1f}" for source in sources)
         lines.append(f"{run.name:8}{sdr}     {silent}")
     return lines

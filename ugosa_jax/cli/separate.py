@@ -24,8 +24,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation.scoring import ScoredSong
 from ugosa_jax.networks import checkpoint, hub
 from ugosa_jax.networks.checkpoint import Checkpoint
-from ugosa_jax.reports import song
-from ugosa_jax.reports.song import facts
+from ugosa_jax.reports.song import facts, report
 
 if TYPE_CHECKING:
     from ugosa_jax.cli.main import Separate
@@ -63,14 +62,14 @@ def separate(args: "Separate") -> int:
         adaptation = record.describe_adaptation(result) | {"separation_s": separation_s}
         said = job.inputs | {"adaptation": adaptation, "outputs": outputs}
         files.write_json(said, folder / "record.json")
-        seen, true = song.song_of(job.mixture, job.labels, 2 if job.plan.tuned else 1), true_stems(job)
-        runs = [song.run_of(seen, *name_of(job), result, stems, true)]
+        seen, true = report.song_of(job.mixture, job.labels, 2 if job.plan.tuned else 1), true_stems(job)
+        runs = [report.run_of(seen, *name_of(job), result, stems, true)]
         if job.plan.tuned:
             del stems  # makes room for those of the unadapted network
             plain = engine.unadapted()
             stems = separated(job, plain, "separating, not adapted")
-            runs.insert(0, song.run_of(seen, "B0", "not adapted", plain, stems, true))
-        song.write(folder / song.NAME, seen, runs, facts.of(said), said)
+            runs.insert(0, report.run_of(seen, "B0", "not adapted", plain, stems, true))
+        report.write(folder / report.NAME, seen, runs, facts.of(said), said)
         if not job.plan.tuned:
             forget_delta(out, args.delta)
     print_outcome(out, outputs, result, separation_s)

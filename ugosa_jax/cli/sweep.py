@@ -184,10 +184,10 @@ def report_on(args: "Report") -> int:
     Raises:
       InputError: one of them holds no scores, or the report cannot be written.
     """
-    from ugosa_jax.reports import sweep  # matplotlib takes its time
+    from ugosa_jax.reports.sweep import report  # matplotlib takes its time
 
-    tables = [sweep.read_rows(path) if path.suffix == ".csv" else finished(path) for path in args.scores]
-    print(f"written    {sweep.write(pd.concat(tables, ignore_index=True), args.out)}")
+    tables = [report.read_rows(path) if path.suffix == ".csv" else finished(path) for path in args.scores]
+    print(f"written    {report.write(pd.concat(tables, ignore_index=True), args.out)}")
     return 0
 
 

@@ -15,7 +15,6 @@ from ugosa_jax.data import datasets, sound
 from ugosa_jax.data.datasets import STEM_MP4, Track
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
-from ugosa_jax.evaluation.scores import level_db
 
 MUSDB_STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 """What the streams of a .stem.mp4 file hold."""
@@ -150,7 +149,7 @@ def _what_is_off(mix_CxT: np.ndarray, stems_SxCxT: np.ndarray) -> tuple[str, ...
     """Return a note if the mixture is not the sum of the stems."""
     difference_CxT = stems_SxCxT.sum(axis=0)
     difference_CxT -= mix_CxT
-    off_db = level_db(difference_CxT) - level_db(mix_CxT)
+    off_db = sound.level_db(difference_CxT) - sound.level_db(mix_CxT)
     if off_db <= OFF_DB:
         return ()
     return (f"the mixture is not the sum of the stems: the difference is at {off_db:+.1f} dB of the mixture's level",)

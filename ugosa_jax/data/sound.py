@@ -142,6 +142,11 @@ def from_model(estimates_SxCxT: np.ndarray, song: Audio, rate_hz: int) -> np.nda
     return stems_SxCxT
 
 
+def level_db(samples_CxT: np.ndarray) -> float:
+    """Return the level of a sound, 10 log10 of its mean square; at least −120 dB."""
+    return float(10 * np.log10(np.square(samples_CxT, dtype=np.float64).mean() + 1e-12))
+
+
 def write(
     path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Literal["float", "24", "16"] = "float"
 ) -> int:

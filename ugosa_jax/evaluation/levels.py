@@ -1,8 +1,11 @@
-"""What is heard of a source where there should be nothing: PES and EPS, in decibels.
+"""Levels in decibels, of what is wrong with a stem: SDR, and what is heard where there should be nothing, PES and EPS.
 
 C channels, T samples. PES (energy predicted at silence): how loud an estimate is where its stem is silent. EPS (energy
 at predicted silence): how loud a stem is where its estimate is silent. As in the paper's code, the energy of a frame is
 a sum over its samples, not their mean, and silence gives −120 dB.
+
+BSSEval's SDR, which papers report, allows a stem to be filtered before it is compared. The SDR of this module does not:
+it is the one of the Music Demixing Challenge 2021 (Mitsufuji et al. 2022), and quick.
 """
 
 import math
@@ -13,6 +16,7 @@ import numpy as np
 from ugosa_jax.config import require
 
 _TINY = 1e-12
+_TINY_SDR = 1e-7
 
 
 class Level(NamedTuple):
@@ -20,6 +24,13 @@ class Level(NamedTuple):
 
     db: float
     frames: int
+
+
+def sdr_db(reference_CxT: np.ndarray, estimate_CxT: np.ndarray) -> float:
+    """Return the signal-to-distortion ratio 10 log10(Σ s² / Σ (s − ŝ)²) over the whole song; silence scores 0 dB."""
+    signal = np.square(reference_CxT, dtype=np.float64).sum()
+    distortion = np.square(reference_CxT - estimate_CxT, dtype=np.float64).sum()
+    return float(10 * np.log10((signal + _TINY_SDR) / (distortion + _TINY_SDR)))
 
 
 def pes(reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float) -> Level:

@@ -1,13 +1,7 @@
-"""Pictures of a run: waveforms with their annotation, spectrograms, losses. No display and no global state is needed.
+"""Pictures of a run: waveforms with their annotation, spectrograms, losses."""
 
-Colours are those of Okabe and Ito, which colour-blind readers can tell apart.
-"""
-
-import io
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -21,11 +15,11 @@ from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import STATES, State
+from ugosa_jax.reports import style
 from ugosa_jax.reports.song.glimpse import Glimpse
-from ugosa_jax.reports.sweep import figures
 
 WIDTH_IN = 9.0
-FIRST, BETWEEN, LAST = "#d55e00", "#009e73", "#0072b2"
+FIRST, BETWEEN, LAST = style.VERMILION, style.GREEN, style.BLUE
 """Colours of runs: the first is not adapted, the last is what the report is about."""
 MIXTURE = "#666666"
 LANES: dict[State, str] = {"active": "#555555", "silent": "#d9d9d9", "unknown": "#ffffff"}
@@ -40,18 +34,8 @@ RANGE_DB = 80.0
 TICKS_HZ = {100: "100 Hz", 1000: "1 kHz", 10_000: "10 kHz"}
 
 _STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
-    "font.size": 8,
     "text.parse_math": False,  # a dollar in a name is no mathematics
     "axes.titlesize": 8.5,
-    "axes.titleweight": "bold",
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.frameon": False,
 }
 
 
@@ -69,7 +53,7 @@ def waves(labels: Annotation, duration_s: float, mixture: Glimpse, runs: Mapping
     """
     colour = colours(runs)
     first, last = next(iter(runs)), [*runs][-1]
-    with _context():
+    with style.context(_STYLE):
         figure, (top, *axes) = _stacked(1 + len(labels.sources), height_in=0.68, above_in=0.35)
         _wave(top, mixture, mixture, duration_s, (MIXTURE, MIXTURE))
         top.set_ylabel("mixture", **_NAME)
@@ -109,7 +93,7 @@ def spectrograms(
     ticks_hz = [hz for hz in TICKS_HZ if limits_hz[0] <= hz <= limits_hz[-1]]
     tick_rows = np.interp(np.log(ticks_hz), np.log(limits_hz), np.arange(len(limits_hz)))
     norm = Normalize(-RANGE_DB, 0)
-    with _context():
+    with style.context(_STYLE):
         height_in = 0.75 + 1.2 * len(labels.sources)
         figure = Figure(figsize=(WIDTH_IN, height_in))
         grid = figure.subplots(
@@ -144,7 +128,7 @@ def losses(runs: Mapping[str, AdaptationResult]) -> Figure:
     runs = {name: result for name, result in runs.items() if result.losses_ExIx3.size}
     guided = any((result.losses_ExIx3[..., 2] > 0).any() for result in runs.values())
     titles = LOSSES if guided else LOSSES[1:2]
-    with _context():
+    with style.context(_STYLE):
         figure = Figure(figsize=(WIDTH_IN, 2.4))
         margins = _margins(2.4, 0.6, left_in=0.55, right_in=0.15)
         panels = figure.subplots(1, len(titles), squeeze=False, gridspec_kw=margins | {"wspace": 0.22})[0]
@@ -158,8 +142,7 @@ def losses(runs: Mapping[str, AdaptationResult]) -> Figure:
             panel.set_ylim(bottom=0)
             panel.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             panel.yaxis.set_major_locator(MaxNLocator(5))
-            panel.grid(axis="y", color="#e3e3e3", linewidth=0.6)
-            panel.set_axisbelow(True)
+            panel.grid(axis="y")
         handles = [Line2D([], [], color=colour[name], marker="o", markersize=3) for name in runs]
         figure.legend(handles, list(runs), loc="upper right", ncols=len(runs))
     return figure
@@ -176,31 +159,12 @@ LOSSES = ("total", "reconstruction", "sound where silent")
 """The columns of losses: eq. (1), its first term, and its second without λ."""
 
 
-def svg(figure: Figure) -> bytes:
-    """Return a new figure as SVG; the same data give the same bytes."""
-    return figures.svg(figure).encode()
-
-
-def png(figure: Figure) -> bytes:
-    """Return a new figure as PNG; the same data give the same bytes."""
-    out = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a name with letters that the font lacks
-        figure.savefig(out, format="png", dpi=150, metadata={"Software": None})
-    return out.getvalue()
-
-
 _NAME = {"rotation": 0, "ha": "right", "va": "center", "fontweight": "bold"}
 
 
 def _short(name: str) -> str:
     """Return as much of a name as a margin has room for."""
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
-
-def _context():
-    """Set the style for a while, whatever the user's own is."""
-    return matplotlib.style.context(_STYLE, after_reset=True)
 
 
 def _stacked(n_rows: int, height_in: float, above_in: float) -> tuple[Figure, Sequence[Axes]]:

@@ -13,8 +13,7 @@ import numpy as np
 import soundfile
 
 from ugosa_jax.annotations.annotation import Annotation, active_mask
-from ugosa_jax.data.sound import Audio, to_model
-from ugosa_jax.evaluation import scores
+from ugosa_jax.data.sound import Audio, level_db, to_model
 from ugosa_jax.reports import timeline
 
 N_COLUMNS = 1000
@@ -67,7 +66,7 @@ def of(sound: Audio, active_T: np.ndarray, encoded: bytes) -> Glimpse:
     return Glimpse(
         np.abs(outlines_CxSidexN).max((0, 1)),
         10 * np.log10(spectra_CxFxN.mean(0) + _TINY),
-        scores.level_db(silent_CxT) if silent_CxT.size else float("nan"),
+        level_db(silent_CxT) if silent_CxT.size else float("nan"),
         encoded,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ugosa_jax.config import AdaptConfig
+from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import figures, render, tables
 from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.page import Exhibit
@@ -42,7 +43,7 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
         "SDR by tuned stages and source",
         "Bars: median over songs; dots: single songs, in the same order in every bar. "
         "Stands on the same scores as the table before it.",
-        svg=figures.svg(figures.strategies(rows)),
+        svg=style.svg(figures.strategies(rows)),
     )
     compared = tables.comparisons(rows)
     if len(compared):
@@ -62,7 +63,7 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
             f"SDR gain of every song over B0, tuning {stages}",
             "Each song's SDR minus its SDR without adaptation, in the order of the median gain over the sources. "
             "Stands on the same scores as the table before it.",
-            svg=figures.svg(figures.gains(rows, stages)),
+            svg=style.svg(figures.gains(rows, stages)),
         )
 
 
@@ -113,7 +114,7 @@ def _study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Iterator
         f"Line: median over songs; band: middle half of the songs; dotted: {base}. Scales differ from panel to panel, "
         "and the band is the spread between songs, not the uncertainty of the line. Stands on the same scores as the "
         "table before it.",
-        svg=figures.svg(figures.study(rows, field, found.base)),
+        svg=style.svg(figures.study(rows, field, found.base)),
     )
     yield Exhibit(
         f"{stem}-comparisons",

@@ -1,20 +1,16 @@
-"""Figures of a table of scores: strategies, studies, gains. No display is needed, and no global state is kept.
+"""Figures of a table of scores: strategies, studies, gains.
 
 As in `tables`, the rows that come in are of one sweep, one gating and one rule, and every song has one
-score per strategy, source and metric. The colours are those of Okabe and Ito, which colour-blind readers can tell
-apart.
+score per strategy, source and metric.
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
 # The types that pandas declares make of every table[...] a union of all that it may be.
 
-import io
 import math
-import warnings
 from collections.abc import Sequence
 
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,44 +19,21 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ugosa_jax.errors import InputError
+from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.render import setting
 
 WIDTH_IN = 7.2
 """Two columns of a conference paper."""
-COLOURS = {"P": "#0072b2", "B": "#e69f00", "B0": "#b2182b"}
-LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+COLOURS = {"P": style.BLUE, "B": style.ORANGE, "B0": "#b2182b"}
+LINES = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE)
 MARKERS = {"P": "o", "B": "s"}
 LOSSES = {"P": "P: proposed loss", "B": "B: reconstruction only"}
 UNADAPTED = "B0: not adapted"
 LONGEST_NAME = 32
 """Characters of a song's name that are shown."""
 
-_STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # the first comes with matplotlib, which measures with it
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.titleweight": "bold",
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#e3e3e3",
-    "grid.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be searched, and a browser has letters for every name
-    "svg.hashsalt": "ugosa_jax",
-}
-
-
-def context():
-    """Set the style for a while, whatever the user's own is."""
-    return matplotlib.style.context(_STYLE, after_reset=True)
+_GRID = {"axes.grid": True, "axes.grid.axis": "y"}
 
 
 def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
@@ -75,7 +48,7 @@ def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
     names = scores.strategies(rows[rows.metric == metric])
     stages = list(dict.fromkeys(name[2:] for name in names if name != "B0"))
     n_columns = 2 if len(stages) <= 6 else 1
-    with context():
+    with style.context(_GRID):
         axes = _panels(scores.sources(rows), n_columns, height_in=2.1)
         for source, axis in axes.items():
             for loss, side in (("P", -0.5), ("B", 0.5)):
@@ -120,7 +93,7 @@ def study(rows: pd.DataFrame, field: str, base: float) -> Figure:
         rows = rows.assign(hop_s=rows.hop_s.fillna(rows.segment_s))
     metrics = [metric for metric in scores.QUALITY if (rows.metric == metric).any()]
     sources = scores.sources(rows)
-    with context():
+    with style.context(_GRID):
         size = (min(WIDTH_IN, 1.2 + 1.75 * len(sources)), 0.9 + 1.3 * len(metrics))
         figure = Figure(figsize=size, layout="constrained")
         grid = figure.subplots(len(metrics), len(sources), sharex=True, squeeze=False)
@@ -166,7 +139,7 @@ def gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
     sources, losses = by_gain.columns.unique(0), sorted(by_gain.columns.unique(1), reverse=True)
     by_gain = by_gain.loc[by_gain.xs(losses[0], axis=1, level=1).median(axis=1).sort_values().index]
     height = np.arange(len(by_gain))
-    with context():
+    with style.context(_GRID):
         size = (WIDTH_IN, 1.1 + 0.19 * max(len(by_gain), 3))
         figure = Figure(figsize=size, layout="constrained")
         line = figure.subplots(1, len(sources), sharex=True, sharey=True, squeeze=False)[0]
@@ -188,19 +161,6 @@ def gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
         titles = [f"{loss}-{stages}" for loss in losses]
         figure.legend(handles, [*titles, UNADAPTED], loc="outside upper center", ncols=3)
     return figure
-
-
-def svg(figure: Figure) -> str:
-    """Return a new figure as SVG; the same scores give the same characters.
-
-    Drawing settles its layout: drawn once more, a figure differs by fractions of a point.
-    """
-    out = io.StringIO()
-    with context(), warnings.catch_warnings():
-        # Names may have letters that the font does not; they are only measured with it, the reader's fonts draw them.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
 
 
 AXES = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ugosa_jax.reports import pages
+from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import render
 
 LONG = 24
@@ -78,7 +78,7 @@ def markdown(title: str, sections: Sequence[Section]) -> str:
 
 def html(title: str, sections: Sequence[Section]) -> str:
     """Return the page as HTML, its figures and style inside it."""
-    return pages.fill(
+    return style.page(
         "sweep.html", title=title, sections=sections, numbers=_numbers(sections), inline=_inline, long=LONG
     )
 

@@ -1,4 +1,4 @@
-"""PES and EPS: parity with the paper's code, and by hand."""
+"""PES and EPS: parity with the paper's code, and by hand. SDR by hand."""
 
 import math
 from pathlib import Path
@@ -105,3 +105,15 @@ def test_hostile():
         levels.pes(np.zeros((2, 9)), np.zeros((1, 9)), 1.0, 2.0, 2.0)
     with pytest.raises(InputError, match="hop_s must be"):
         levels.pes(np.zeros((2, 9)), np.zeros((2, 9)), 1.0, 2.0, 0.5)
+
+
+def test_sdr_by_hand():
+    reference = np.array([[3.0, 0.0], [0.0, 4.0]])
+    assert levels.sdr_db(reference, reference * 0.9) == pytest.approx(20)
+    assert levels.sdr_db(reference, np.zeros((2, 2))) == pytest.approx(0)
+    assert levels.sdr_db(reference, -reference) == pytest.approx(-10 * np.log10(4))
+
+
+def test_perfect_and_empty_stay_finite():
+    assert 60 < levels.sdr_db(np.ones((1, 4)), np.ones((1, 4))) < np.inf
+    assert levels.sdr_db(np.zeros((1, 4)), np.zeros((1, 4))) == 0
