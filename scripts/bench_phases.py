@@ -3,7 +3,7 @@
     python scripts/bench_phases.py --size demucs mini --repeats 3
 
 Weights are random and the song is noise, which cost what real ones cost. Every phase is a program of its own that runs
-over and over inside one call (`bench.median_s`); times are medians. A second table takes a block apart.
+over and over inside one call (`timing.median_s`); times are medians.
 """
 
 import argparse
@@ -12,15 +12,12 @@ import statistics
 import sys
 import time as clock
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import block_pieces
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from publish import publish
 
 from ugosa_jax.adaptation import lane, loss, strategy
 from ugosa_jax.adaptation.ranger import ranger
@@ -48,9 +45,8 @@ def main() -> None:
     parser.add_argument("--strategy", default="P-L3:M", help="one that tunes a repeat")
     parser.add_argument("--segment-s", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="write the tables to this file too")
-    args = parser.parse_args()
-    publish(report(args), args.out)
+    for line in report(parser.parse_args()):
+        print(line, flush=True)
 
 
 def report(args: argparse.Namespace) -> Iterator[str]:
@@ -69,8 +65,6 @@ def report(args: argparse.Namespace) -> Iterator[str]:
         yield f"{gradient:.0f}, one after the other {rates.together / 1e9:.0f}.\n"
         params = convtasnet.init(config)
         yield from phase_table(args, config, params, n_samples, rates)
-        yield ""
-        yield from block_pieces.table(config, params, n_samples, args.repeats)
 
 
 def phase_table(

@@ -132,24 +132,3 @@ def test_a_separation_counts_the_chunks_that_run(monkeypatch):
     monkeypatch.setattr(apply, "_run", run)
     apply.separate(TINY, {}, np.ones((2, 1700), np.float32), settings)
     assert flops.separation(TINY, settings, 1700) == sum(flops.forward(TINY, n) for n in lengths)
-
-
-def test_parameters_are_the_papers():
-    params = convtasnet.init(TINY)
-    counts = flops.parameters(TINY)
-    assert counts == {stage: strategy.n_parameters(params[stage]) for stage in params}
-    paper = flops.parameters(ModelConfig())
-    assert paper["repeat4"] + paper["mask"] == 2_919_444  # L3:M
-
-
-def test_traffic_by_hand():
-    """P-L2:M of TINY: two blocks, then mask and decoder, 500 frames."""
-    plan, counts = strategy.parse("P-L2:M", TINY), flops.parameters(TINY)
-    found = flops.traffic(TINY, plan, 1003, feature_bytes=2)
-    read = 2 * (counts["encoder"] + counts["repeat3"] + counts["mask"] + counts["decoder"])
-    assert found.weights == 4 * (read + 10 * (counts["repeat3"] + counts["mask"]))
-    assert found.features == 2 * 500 * 5
-    first, second = 12 * 7 + 6 * 5, 12 * 7 + 7 * 5
-    encoder, mask, decoder = 2 * 2 + 2 * 6, 5 + 2 * 12 + 2 * 12 + 2 * 5, 12 + 6
-    sound = 4 * 2 * 2 * 2 + 2 * 2  # estimates of two samples, two channels, two sources, four times; the mixture
-    assert found.activations == 4 * 500 * (first + second + encoder + mask + decoder + sound) + 2 * 1003

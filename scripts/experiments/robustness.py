@@ -2,8 +2,8 @@
 
     python scripts/experiments/robustness.py prepare prepared/test work     # songs with other annotations, as links
     python scripts/experiments/robustness.py run work                       # a sweep each; goes on where it was
-    python scripts/experiments/robustness.py report work --out docs/annotations
-    python scripts/experiments/robustness.py threshold prepared/valid --out docs/annotations
+    python scripts/experiments/robustness.py report work
+    python scripts/experiments/robustness.py threshold prepared/valid
 
 prepared/test, prepared/valid: as `ugosa-jax prepare` writes them. WORK/songs/CONDITION/SONG holds links to a song's
 sound and its changed annotation (imprecision.py), WORK/stores/CONDITION what a sweep over them found (robustness.toml;
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "--shard", default="1/1", help="as of ugosa-jax sweep run: 1/2 and 2/2 for two processes"
             )
         if name in ("report", "threshold"):
-            command.add_argument("--out", type=Path, required=True, help="folder for tables and figure")
+            command.add_argument("--out", type=Path, default=Path("results"), help="folder for tables and figure")
     args = parser.parse_args(arguments)
     commanded = {
         "prepare": lambda: prepare(args.prepared, args.work),

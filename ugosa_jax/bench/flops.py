@@ -1,24 +1,18 @@
-"""Floating-point operations and bytes of the network and of its adaptation, from shapes alone.
+"""Floating-point operations of the network and of its adaptation, from shapes alone.
 
 Counted are the matrix products over frames, 2·m·k·n each, as many as are necessary: a program that computes something
 twice, or a gradient that nothing needs, is slower than these counts, not better used. Two things are left out.
 Elementwise work (norms, PReLU, depthwise taps, masks, overlap-add, loss, optimizer) has few operations; it costs passes
-over memory, which `traffic` counts. Products of one vector, or of P, with a matrix, by which norms hand their shift on,
-are small beside the others.
+over memory. Products of one vector, or of P, with a matrix, by which norms hand their shift on, are small beside the
+others.
 """
 
-import math
 from typing import NamedTuple
 
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.config import ModelConfig, SeparateConfig
-from ugosa_jax.networks import apply, checkpoint
+from ugosa_jax.networks import apply
 from ugosa_jax.networks.convtasnet import frames_in, repeats
-
-_FLOAT32 = 4
-_PER_TUNED = 10
-"""Numbers moved for a tuned parameter: its gradient, fast and slow weight, mean and mean square are read; fast and slow
-weight, mean, mean square and the copy of what was good are written."""
 
 
 class Passes(NamedTuple):
@@ -31,19 +25,6 @@ class Passes(NamedTuple):
     def total(self) -> int:
         """All of them."""
         return sum(self.forward.values()) + sum(self.backward.values())
-
-
-class Traffic(NamedTuple):
-    """Bytes that one step moves between memory and processor, at the least."""
-
-    weights: int
-    features: int
-    activations: int
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return sum(self)
 
 
 def block(config: ModelConfig, n_frames: int) -> int:
@@ -120,54 +101,3 @@ def separation(config: ModelConfig, settings: SeparateConfig, song_samples: int)
     delays = apply.draw_delays(settings, config.sample_rate_hz)
     n_chunks = sum(len(apply.offsets(song_samples + delay, chunk, settings.overlap)) for delay in delays)
     return n_chunks * forward(config, chunk)
-
-
-def parameters(config: ModelConfig) -> dict[str, int]:
-    """Return the number of parameters of each stage, running statistics of norms included."""
-    counts: dict[str, int] = {}
-    for path, shape in checkpoint.shapes(config).items():
-        stage = path.split(".")[0]
-        counts[stage] = counts.get(stage, 0) + math.prod(shape)
-    return counts
-
-
-def traffic(config: ModelConfig, plan: Strategy, n_samples: int, feature_bytes: int = _FLOAT32) -> Traffic:
-    """Return the bytes that a step in float32, its prefix kept, moves at the least.
-
-    A pass reads once what it needs and writes once what it gives; all that a pass can do on the way (PReLU, sums of a
-    norm, masks) is free. gLN knows its statistics only when all frames have been seen, so a block is three passes
-    forward (expand, depthwise, project) and three backward. In arrays of [K, H] and [K, B]:
-
-        expand     reads h            writes e         project'    reads d, dh'          writes dd
-        depthwise  reads e            writes d         depthwise'  reads dd, d, e        writes de
-        project    reads d, h         writes h'        expand'     reads de, e, h, dh'   writes dh
-        together   4 [K, H], 3 [K, B]                              8 [K, H], 4 [K, B]
-
-    The first tuned block writes no dh. Weights are read forward and backward, and tuned ones are updated.
-
-    Args:
-      config: architecture.
-      plan: what is tuned.
-      n_samples: length of the segment.
-      feature_bytes: bytes of a kept number: 4, or 2 for bfloat16.
-    """
-    c, K = config, frames_in(n_samples, config)
-    counts = parameters(c)
-    running = [*suffix(c, plan, n_samples).forward]
-    n_read = 2 * sum(counts[stage] for stage in running)
-    n_blocks = c.X * sum(stage in repeats(c) for stage in running)
-    through_mask = plan.tuned[0] != "decoder"  # then the mask has a gradient of its own or passes one on
-    before_mask = plan.tuned[0] in repeats(c)
-    blocks = n_blocks * (12 * c.H + 7 * c.B) - (c.B if n_blocks else 0)
-    encoder = c.C * c.hop + 2 * c.N  # the mixture; w written, and read by the decoder
-    mask = c.B + 2 * c.S * c.N  # h; its output written, and read by the decoder
-    output = 4 * c.S * c.C * c.hop + c.C * c.hop  # estimates and their gradient, written and read; the mixture
-    backward = c.S * c.N + c.N  # the decoder reads the mask's output and w again …
-    if through_mask:
-        backward += 2 * c.S * c.N + c.B * (("mask" in plan.tuned) + before_mask)  # … and sends a gradient on
-    numbers = K * (blocks + encoder + mask + output + backward)
-    return Traffic(
-        _FLOAT32 * (n_read + _PER_TUNED * sum(counts[stage] for stage in plan.tuned)),
-        feature_bytes * K * c.B,
-        _FLOAT32 * numbers + c.S * n_samples,
-    )

@@ -1,10 +1,10 @@
-"""Measure this package at the same things, on the same numbers, as scripts/bench_pytorch.py measures PyTorch.
+"""Measure this package at the same things, on the same numbers, as scripts/peer_torch.py measures PyTorch.
 
-    echo '{"do": "forward", "segment_samples": 176400, "lam": 1.0}' | python scripts/bench_adaptation.py case.npz
+    echo '{"do": "forward", "segment_samples": 176400, "lam": 1.0}' | python scripts/peer_jax.py case.npz
 
-A case is a network, a song and an input for a repeat, in one .npz file: the tensors of the network by torch name
-(`state/…`), the arguments of the torch class as JSON (`arguments`), mix_CxT, active_SxT and hidden_KxB.
-scripts/bench_peer.py writes cases and requests, one JSON object a line; each is answered with one line.
+A case is a network and a song in one .npz file: the tensors of the network by torch name (`state/…`), the arguments of
+the torch class as JSON (`arguments`), mix_CxT and active_SxT. scripts/bench_peer.py writes cases and requests, one JSON
+object a line; each is answered with one line.
 """
 
 import dataclasses
@@ -19,12 +19,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
-from ugosa_jax.bench import flops, timing
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
 from ugosa_jax.networks import apply, convtasnet, convtasnet_torch, hub
 from ugosa_jax.networks.convtasnet import Params
@@ -35,13 +33,12 @@ MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
 
 
 class Case(NamedTuple):
-    """A network, a standardised song with its activations, and an input for a repeat."""
+    """A network, and a standardised song with its activations."""
 
     config: ModelConfig
     params: Params
     mix_CxT: np.ndarray
     active_SxT: np.ndarray
-    hidden_KxB: np.ndarray
 
 
 def write_case(case: Case, path: Path) -> None:
@@ -51,7 +48,7 @@ def write_case(case: Case, path: Path) -> None:
     arguments |= {"sources": c.sources, "audio_channels": c.C, "norm_type": c.norm}
     arguments |= {"causal": c.causal, "mask_nonlinear": c.mask, "samplerate": c.sample_rate_hz}
     state = {STATE + name: tensor for name, tensor in convtasnet_torch.to_torch(case.params, c).items()}
-    song = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT, "hidden_KxB": case.hidden_KxB}
+    song = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT}
     np.savez(path, arguments=json.dumps(arguments), **song, **state)  # pyright: ignore[reportArgumentType]
 
 
@@ -60,17 +57,15 @@ def read_case(path: Path) -> Case:
     stored = dict(np.load(path))
     state = {name.removeprefix(STATE): tensor for name, tensor in stored.items() if name.startswith(STATE)}
     config = convtasnet_torch.model_config(state, json.loads(str(stored["arguments"])))
-    song = (stored["mix_CxT"], stored["active_SxT"], stored["hidden_KxB"])
-    return Case(config, convtasnet_torch.from_torch(state, config), *song)
+    return Case(config, convtasnet_torch.from_torch(state, config), stored["mix_CxT"], stored["active_SxT"])
 
 
-def noise_case(name: str, seconds: float, segment_samples: int) -> Case:
+def noise_case(name: str, seconds: float) -> Case:
     """Return a case with a song of noise whose sources sound in random tenths of a second; it costs what music does.
 
     Args:
       name: of the weights; "demucs" for random weights of the full-size network.
       seconds: length of the song.
-      segment_samples: length of what `hidden_KxB` belongs to.
     """
     checkpoint = None if name == "demucs" else hub.load(name)
     config = checkpoint.config if checkpoint else ModelConfig()
@@ -80,14 +75,13 @@ def noise_case(name: str, seconds: float, segment_samples: int) -> Case:
     mix_CxT, _ = segments.standardise(random.standard_normal((config.C, n_samples), np.float32))
     tenth = config.sample_rate_hz // 10
     active_SxT = np.repeat(random.random((config.S, math.ceil(n_samples / tenth))) > 0.25, tenth, 1)[:, :n_samples]
-    hidden_KxB = random.standard_normal((convtasnet.frames_in(segment_samples, config), config.B), np.float32)
-    return Case(config, params, mix_CxT, active_SxT, hidden_KxB)
+    return Case(config, params, mix_CxT, active_SxT)
 
 
 def main() -> None:
     device.keep_compiled_programs()
     case = read_case(Path(sys.argv[1]))
-    works = {"about": about, "forward": forward, "blocks": blocks, "step": step, "limit": limit, "song": song}
+    works = {"about": about, "forward": forward, "step": step, "song": song}
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(works[request["do"]](case, request)), flush=True)
@@ -114,17 +108,6 @@ def forward(case: Case, request: dict) -> dict:
     return {"seconds": seconds, "losses": [float(x) for x in (loss.total(terms, request["lam"]), *terms)]}
 
 
-def blocks(case: Case, request: dict) -> dict:
-    """Time forward and backward of the first four blocks; the loss is the mean of what they give, made positive."""
-    config = dataclasses.replace(case.config, X=4, R=1)
-    four = {f"block{x}": case.params["repeat1"][f"block{x}"] for x in range(1, 5)}
-    rest = {stage: case.params[stage] for stage in ("encoder", "norm", "bottleneck", "mask", "decoder")}
-    four, rest, hidden_KxB = jax.device_put((four, rest, case.hidden_KxB))
-    started = time.perf_counter()
-    value, _ = jax.block_until_ready(differentiate_blocks(config, rest, four, hidden_KxB))
-    return {"seconds": time.perf_counter() - started, "losses": [float(value)]}
-
-
 def step(case: Case, request: dict) -> dict:
     """Time adaptation on the first `segments` segments: seconds a step, the frozen stages and compiling apart.
 
@@ -133,25 +116,12 @@ def step(case: Case, request: dict) -> dict:
     settings = adapt_settings(case, request)
     whole = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
     few = dataclasses.replace(whole, n=min(whole.n, request["segments"]))
-    peak_bytes_E = []
-    result = engine.adapt(case.config, case.params, few, settings, lambda *_: peak_bytes_E.append(device.peak_bytes()))
+    result = engine.adapt(case.config, case.params, few, settings)
     return {
         "seconds": result.timing.steps_s / (few.n * settings.epochs),
         "losses": result.losses_ExIx3[0, 0].tolist(),
         "n_tuned": strategy.n_parameters(result.tuned),
         "prefix_s": result.timing.prefix_s / few.n,
-        "compile_s": result.timing.compile_s,
-        "peak_bytes_E": peak_bytes_E,
-    }
-
-
-def limit(case: Case, request: dict) -> dict:
-    """Return the operations of a step, and measure how many a second the matrix products of a block reach."""
-    plan = strategy.parse(request["strategy"], case.config)
-    rates = timing.matmul_rates(case.config, request["segment_samples"])
-    return {
-        "flops": flops.suffix(case.config, plan, request["segment_samples"]).total,
-        "matmul_flops_per_s": rates.together,
     }
 
 
@@ -169,7 +139,6 @@ def song(case: Case, request: dict) -> dict:
         "steps_s": result.timing.steps_s,
         "separate_s": watch.run_s,
         "n_segments": cut.n,
-        "peak_bytes": device.peak_bytes(),
     }
 
 
@@ -183,17 +152,6 @@ def adapt_settings(case: Case, request: dict) -> AdaptConfig:
 def run_network(config: ModelConfig, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return est_SxCxT."""
     return convtasnet.bind(config, params)(mix_CxT)
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def differentiate_blocks(config: ModelConfig, rest: Params, blocks: Params, hidden_KxB: jax.Array):
-    """Return the mean of |repeat1|, and its gradient with respect to weights and input."""
-
-    def objective(blocks, hidden_KxB):
-        net = convtasnet.bind(config, {**rest, "repeat1": blocks})
-        return jnp.abs(net.repeat1(hidden_KxB, hidden_KxB.shape[0])).mean()  # pyright: ignore[reportAttributeAccessIssue]
-
-    return jax.value_and_grad(objective, (0, 1))(blocks, hidden_KxB)
 
 
 if __name__ == "__main__":

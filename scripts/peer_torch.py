@@ -8,10 +8,10 @@ It runs in an environment of its own, which the project never depends on:
     ~/torch-env/bin/pip install --no-deps diffq julius
     ~/torch-env/bin/pip install tqdm numpy
 
-scripts/bench_peer.py starts it with a case (see scripts/bench_adaptation.py) and writes one request a line to it, a
-JSON object; each is answered with one line. A step is: forward through the whole network, eq. (1), backward through
-the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it centralises gradients
-and adds Lookahead to RAdam.
+scripts/bench_peer.py starts it with a case (see scripts/peer_jax.py) and writes one request a line to it, a JSON
+object; each is answered with one line. A step is: forward through the whole network, eq. (1), backward through the
+tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it centralises gradients and
+adds Lookahead to RAdam.
 """
 
 # pyright: reportMissingImports=false
@@ -33,7 +33,7 @@ STATE = "state/"
 def main() -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     case = np.load(sys.argv[1])
-    works = {"about": about, "forward": forward, "blocks": blocks, "step": step}
+    works = {"about": about, "forward": forward, "step": step}
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(works[request["do"]](case, request)), flush=True)
@@ -53,16 +53,6 @@ def forward(case, request) -> dict:
         est_SxCxT = model(mix_CxT[None])[0]
         seconds = time.perf_counter() - started
         return {"seconds": seconds, "losses": numbers(losses(est_SxCxT, mix_CxT, active_SxT, request["lam"]))}
-
-
-def blocks(case, request) -> dict:
-    """Time forward and backward of the first four blocks; the loss is the mean of what they give, made positive."""
-    four = network(case).separator.network[2][0][:4]
-    hidden_1xBxK = torch.from_numpy(case["hidden_KxB"].T.copy())[None].requires_grad_()
-    started = time.perf_counter()
-    loss = four(hidden_1xBxK).abs().mean()
-    loss.backward()
-    return {"seconds": time.perf_counter() - started, "losses": numbers([loss])}
 
 
 def step(case, request) -> dict:
