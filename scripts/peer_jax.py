@@ -24,6 +24,7 @@ import numpy as np
 from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
 from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax.data.standard import standardise
 from ugosa_jax.networks import apply, convtasnet, convtasnet_torch, hub
 from ugosa_jax.networks.convtasnet import Params
 
@@ -72,7 +73,7 @@ def noise_case(name: str, seconds: float) -> Case:
     params = checkpoint.params if checkpoint else convtasnet.init(config)
     random = np.random.default_rng(0)
     n_samples = round(seconds * config.sample_rate_hz)
-    mix_CxT, _ = segments.standardise(random.standard_normal((config.C, n_samples), np.float32))
+    mix_CxT, _ = standardise(random.standard_normal((config.C, n_samples), np.float32))
     tenth = config.sample_rate_hz // 10
     active_SxT = np.repeat(random.random((config.S, math.ceil(n_samples / tenth))) > 0.25, tenth, 1)[:, :n_samples]
     return Case(config, params, mix_CxT, active_SxT)

@@ -129,12 +129,12 @@ def test_inputs(tmp_path):
     assert list(files) == ["mixture", "vocals", "drums"]
     assert files["drums"] == tmp_path / "a" / "drums.wav"
     pool = Track("a", "pool", tmp_path / "a.npy")
-    assert datasets.inputs(pool) == {"song": tmp_path / "a.npy"}
+    assert datasets.inputs(pool, STEMS) == {"song": tmp_path / "a.npy"}
 
 
 def test_inputs_whatever_the_capitals_and_the_format(tmp_path):
     touch(tmp_path, "a/Mixture.OGG", "a/DRUMS.wav", "a/bass.flac", "a/other.mp3", "a/Vocals.aiff")
-    files = datasets.inputs(Track("a", "folder", tmp_path / "a"))
+    files = datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)
     names = ["Mixture.OGG", "DRUMS.wav", "bass.flac", "other.mp3", "Vocals.aiff"]
     assert [path.name for path in files.values()] == names
 
@@ -142,21 +142,21 @@ def test_inputs_whatever_the_capitals_and_the_format(tmp_path):
 def test_inputs_without_a_mixture(tmp_path):
     touch(tmp_path, *song("a"))
     (tmp_path / "a" / "mixture.wav").unlink()
-    assert list(datasets.inputs(Track("a", "folder", tmp_path / "a"))) == list(STEMS)
+    assert list(datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)) == list(STEMS)
     touch(tmp_path, "a/guitar.wav")  # part of a mixture that nobody has
     with pytest.raises(InputError, match=r"a: no mixture\.wav, .* what is guitar\.wav\?"):
-        datasets.inputs(Track("a", "folder", tmp_path / "a"))
+        datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)
 
 
 def test_missing_stem(tmp_path):
     touch(tmp_path, *song("a"))
     (tmp_path / "a" / "bass.wav").unlink()
     with pytest.raises(InputError, match=r"a: no bass\.wav"):
-        datasets.inputs(Track("a", "folder", tmp_path / "a"))
+        datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)
 
 
 @pytest.mark.parametrize("what", ["bass", "mixture"])
 def test_the_same_twice(tmp_path, what):
     touch(tmp_path, *song("a"), f"a/{what}.flac")
     with pytest.raises(InputError, match=rf"a: {what}\.flac and {what}\.wav: which one is the {what}\?"):
-        datasets.inputs(Track("a", "folder", tmp_path / "a"))
+        datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)

@@ -17,9 +17,9 @@ from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli import demo
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import EvaluateConfig, ModelConfig
+from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation import bsseval
-from ugosa_jax.evaluation.scoring import ScoredSong
 
 TINY = ModelConfig(N=8, L=160, B=5, H=7, X=1, R=4)
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -32,9 +32,8 @@ def noise(_):
     stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (4, 2, N_SAMPLES)).astype(np.float32)
     stems_SxCxT[0, :, N_SAMPLES // 2 :] = stems_SxCxT[3, :, : N_SAMPLES // 2] = 0
     intervals = [Interval(0, 2, "drums"), Interval(2, 4, "vocals")]
-    return ScoredSong(
-        Audio(stems_SxCxT.sum(0), 44100, "noise"), stems_SxCxT, Annotation(tuple(intervals), SOURCES, "silent")
-    )
+    said = Annotation(tuple(intervals), SOURCES, "silent")
+    return Song(Audio(stems_SxCxT.sum(0), 44100, "noise"), stems_SxCxT, SOURCES, said)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +92,7 @@ def test_the_song_lasts_half_a_minute():
     song = demo.load(SOURCES)
     assert song.mixture.n_samples == 32 * 44100
     np.testing.assert_array_equal(song.mixture.samples_CxT, song.stems_SxCxT.sum(0))
-    assert annotation.silent_seconds(song.labels, 32)["vocals"] == 11
+    assert annotation.silent_seconds(song.annotation, 32)["vocals"] == 11
 
 
 def test_the_report_compares_the_runs(shown):

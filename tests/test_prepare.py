@@ -13,7 +13,7 @@ import soundfile
 from ugosa_jax import files
 from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.cli.main import main
-from ugosa_jax.data import controlled, datasets, multitrack
+from ugosa_jax.data import controlled, datasets, loading
 
 SOURCES = ("drums", "bass", "other", "vocals")
 RATE_HZ = 22050
@@ -171,7 +171,7 @@ def test_a_prepared_set_is_a_data_set(root, out):
     tracks = datasets.tracks(out)
     assert [(track.kind, track.name) for track in tracks] == [("folder", "a song"), ("folder", "b")]
     assert tracks[0].annotation == out / "a song" / "annotation.csv"
-    assert multitrack.load(tracks[0]).notes == ()
+    assert loading.with_stems(tracks[0], SOURCES).notes == ()
 
 
 def test_a_song_does_not_depend_on_the_others(root, out, tmp_path):

@@ -22,6 +22,7 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import EvaluateConfig
+from ugosa_jax.data import loading
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks import checkpoint, convtasnet
 
@@ -210,14 +211,14 @@ def test_the_same_command_again_does_nothing(work):
 
 def test_scores_do_not_look_at_the_annotation(prepared, work):
     songs = [
-        scoring.load(robustness.dataset.tracks(work / "songs" / name, names=["a"])[0], DUO.sources)
+        loading.annotated(robustness.datasets.tracks(work / "songs" / name, names=["a"])[0], DUO.sources)
         for name in ("exact", "jitter-0.5")
     ]
     noise = np.random.default_rng(5).normal(size=songs[0].stems_SxCxT.shape).astype(np.float32)
     estimates = dict(zip(DUO.sources, songs[0].stems_SxCxT + 0.03 * noise, strict=True))
-    rows = [scoring.scores(song, estimates, EvaluateConfig(outputs="plain")) for song in songs]
+    rows = [scoring.evaluate(song, estimates, EvaluateConfig(outputs="plain")) for song in songs]
     assert rows[0] == rows[1]
-    both = [scoring.scores(song, estimates, EvaluateConfig(outputs="gated")) for song in songs]
+    both = [scoring.evaluate(song, estimates, EvaluateConfig(outputs="gated")) for song in songs]
     assert both[0] != both[1]  # gated ones would
 
 
@@ -265,7 +266,7 @@ def test_thresholds_against_the_truth(prepared, settings, tmp_path, monkeypatch)
         samples_SxCxT = [soundfile.read(prepared / "a" / f"{name}.wav", dtype="float32")[0].T for name in DUO.sources]
         return dict(zip(DUO.sources, samples_SxCxT, strict=True))
 
-    monkeypatch.setattr(robustness, "separate_song", stems)
+    monkeypatch.setattr(robustness, "separate", stems)
     monkeypatch.setattr(robustness, "BELOW_DB", (20.0,))
     monkeypatch.setattr(robustness, "SHORTEST_S", (0.8, 1.5))
     (tmp_path / "prepared").mkdir()

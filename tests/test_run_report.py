@@ -15,7 +15,9 @@ from ugosa_jax.adaptation.engine import AdaptationResult, Timing
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
+from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
+from ugosa_jax.evaluation.scoring import Evaluation, Score
 from ugosa_jax.networks import checkpoint
 from ugosa_jax.reports.song import facts, figures, glimpse, report
 from ugosa_jax.reports.song.glimpse import Glimpse
@@ -161,31 +163,31 @@ def look(sources, silent_db):
     return {source: Glimpse(peak_N, spectrum_db, db, b"ID3") for source, db in zip(sources, silent_db, strict=True)}
 
 
-def song_with(labels, name="song.wav"):
-    return report.Song(name, labels, 2.0, RATE_HZ, (0.0, 2.0), look(["mixture"], [0.0])["mixture"])
+EXCERPT_S = (0.0, 2.0)
 
 
-def rows_with(values):
-    """Return score rows as `evaluation.scores` gives them; those of the other rule are of no use."""
-    rows = []
-    for (source, metric), value in values.items():
-        kept = "silent" if metric == "PES" else "target"
-        rows += [
-            {"rule": rule, "source": source, "metric": metric, "value_db": value_db, "n_frames": 7}
-            for rule, value_db in (("museval", 99.0), (kept, value))
-        ]
-    return rows
+def song_with(said, name="song.wav"):
+    return Song(Audio(np.zeros((1, 2 * RATE_HZ), np.float32), RATE_HZ, name), annotation=said)
+
+
+def evaluation_of(values):
+    """Return scores; those of the other rule are of no use."""
+    scores = []
+    for (source, metric), value_db in values.items():
+        rule = "silent" if metric == "PES" else "target"
+        scores += [Score(False, "museval", source, metric, 99.0, 7), Score(False, rule, source, metric, value_db, 7)]
+    return Evaluation(tuple(scores))
 
 
 def test_the_table_of_levels():
     runs = [
-        report.Run("B0", "", result(), look(SOURCES, [-20.0, np.nan]), []),
-        report.Run("P", "", result(), look(SOURCES, [-32.5, np.nan]), []),
+        report.Run("B0", "", result(), look(SOURCES, [-20.0, np.nan]), None),
+        report.Run("P", "", result(), look(SOURCES, [-32.5, np.nan]), None),
     ]
-    sheet = report.levels(song_with(silent((0.5, 2))), runs)
+    sheet = report.levels(silent((0.5, 2)), 2.0, runs)
     assert sheet.heads == ["source", "annotated silent (s)", "B0", "P", "change"]
     assert sheet.cells == [["voice", "1.5", "−20.00", "−32.50", "−12.50"], ["rest", "0.0", "–", "–", "–"]]
-    assert report.levels(song_with(silent()), runs) is None
+    assert report.levels(silent(), 2.0, runs) is None
 
 
 def test_the_table_of_scores_marks_the_better_run():
@@ -193,7 +195,7 @@ def test_the_table_of_scores_marks_the_better_run():
     before = {("voice", metric): 1.0 for metric in metrics} | {("voice", "SAR"): None}
     after = {("voice", metric): 2.0 for metric in metrics} | {("voice", "ISR"): 0.5}
     runs = [
-        report.Run(name, "", result(), look(SOURCES, [0, 0]), rows_with(scores))
+        report.Run(name, "", result(), look(SOURCES, [0, 0]), evaluation_of(scores))
         for name, scores in (("B0", before), ("P", after))
     ]
     sheet = report.scores(["voice"], runs)
@@ -208,14 +210,16 @@ def test_everything_is_escaped(tmp_path):
     names = ("<b>&\"'", "$x_1$ 歌")
     labels = Annotation((Interval(0, 1, names[0], "silent"),), names, "unknown")
     losses_ExIx3 = np.ones((2, 3, 3))
-    scores = rows_with({(source, metric): 1.0 for source in names for metric in ("SDR", "ISR", "SIR", "SAR", "PES")})
+    scores = evaluation_of(
+        {(source, metric): 1.0 for source in names for metric in ("SDR", "ISR", "SIR", "SAR", "PES")}
+    )
     runs = [
         report.Run("B0", "<u>", result(), look(names, [-1, -1]), scores),
         report.Run("P<i>", "a & b", result(losses_ExIx3, (1, 2)), look(names, [-1, -1]), scores),
     ]
     said = {"<i>fact": "</dd><i>"}
     path = tmp_path / "report.html"
-    report.write(path, song_with(labels, "<b>&.wav"), runs, said, {"record": "</pre><script>1</script>"})
+    report.write(path, song_with(labels, "<b>&.wav"), EXCERPT_S, runs, said, {"record": "</pre><script>1</script>"})
     page = page_of(tmp_path)
     assert not {"b", "i", "u"} & set(page.tags)
     assert "<b>&.wav" in page.text
@@ -228,8 +232,8 @@ def test_everything_is_escaped(tmp_path):
 
 
 def test_the_same_run_gives_the_same_page():
-    runs = [report.Run("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), [])]
-    pages = [report.html(song_with(silent((0, 1))), runs, {}, {}) for _ in range(2)]
+    runs = [report.Run("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), None)]
+    pages = [report.html(song_with(silent((0, 1))), EXCERPT_S, runs, {}, {}) for _ in range(2)]
     assert pages[0] == pages[1]
 
 
@@ -237,8 +241,7 @@ def test_lanes_show_the_annotation():
     """What nothing is said of is unknown, and what reaches past the song's end is cut."""
     said = (Interval(0.5, 1, "voice", "active"), Interval(1.5, 2.3, "voice", "silent"))
     labels = Annotation(said, SOURCES, "unknown")
-    seen = song_with(labels)
-    drawn = figures.waves(labels, 2.0, seen.mixture, {"B0": look(SOURCES, [0, 0])})
+    drawn = figures.waves(labels, 2.0, look(["mixture"], [0.0])["mixture"], {"B0": look(SOURCES, [0, 0])})
     _, voice, rest = drawn.axes
     lanes = [[path.get_extents().intervalx.tolist() for path in bars.get_paths()] for bars in voice.collections[2:]]
     assert lanes == [[[0, 2]], [[1.5, 2]], [[0.5, 1]]]  # unknown, silent, active

@@ -56,20 +56,6 @@ def test_no_sample_is_left_out_where_segments_touch(n_samples, length, hop):
         assert all(later - earlier <= length for earlier, later in itertools.pairwise(starts))
 
 
-def test_standardise():
-    mix_CxT = np.array([[1.0, 2, 3, 4], [3.0, 2, 1, 8]])
-    standard_CxT, (mean, std) = segments.standardise(mix_CxT)
-    reference_T = [2, 2, 2, 6]
-    assert (mean, std) == (3.0, np.std(reference_T, ddof=1))
-    np.testing.assert_allclose(standard_CxT * std + mean, mix_CxT)
-
-
-@pytest.mark.parametrize("mix", [np.zeros((2, 9)), np.ones((2, 9)), np.array([[1.0, -2, 3], [-1.0, 2, -3]])])
-def test_a_mixture_without_level_is_refused(mix):
-    with pytest.raises(InputError, match="silent"):
-        segments.standardise(mix)
-
-
 def test_too_short_songs_and_segments_are_refused():
     with pytest.raises(InputError, match=r"3\.99 s, less than one segment of 4 s"):
         segments.cut(*ramp(399), AdaptConfig(segment_s=4.0), SLOW_RATE)

@@ -25,6 +25,7 @@ from ugosa_jax import api
 from ugosa_jax.adaptation import memory
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+from ugosa_jax.data import loading
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks import checkpoint, convtasnet, hub
@@ -140,10 +141,10 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
     asked = grid.parse(GRID, "g")
     wanted = next(settings for settings in asked.adapt if settings.strategy == "P-L1:M")
     tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
-    one = scoring.load(tracks["b"], base.config.sources)
-    result = api.adapt_song(base, one.mixture, one.labels, wanted)
-    estimates = api.separate_song(base, one.mixture, asked.separate, result.tuned)
-    rows = scoring.scores(one, estimates, asked.evaluate)
+    one = loading.annotated(tracks["b"], base.config.sources)
+    result = api.adapt(base, one, settings=wanted)
+    estimates = api.separate(base, one, asked.separate, result.tuned)
+    rows = scoring.evaluate(one, estimates, asked.evaluate).rows()
     stored = [cell for cell in results.read_cells(whole).values() if cell["song"] == "b"]
     (cell,) = [c for c in stored if c["adapt"]["strategy"] == "P-L1:M" and c["adapt"]["lam"] == wanted.lam]
     assert cell["scores"] == rows
@@ -401,12 +402,12 @@ def test_a_damaged_plan_is_an_input_error(tmp_path, text):
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):
     base = hub.load(network)
-    one = scoring.load(engine.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.config.sources)
+    one = loading.annotated(engine.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.config.sources)
     noisy = np.random.default_rng(0).normal(size=one.stems_SxCxT.shape).astype(np.float32) * 0.02 + one.stems_SxCxT
     estimates = dict(zip(base.config.sources, noisy, strict=True))
     settings = EvaluateConfig(window_s=0.5, hop_s=0.25)
     ours, theirs = (
-        pd.DataFrame(scoring.scores(one, estimates, chosen))
+        pd.DataFrame(scoring.evaluate(one, estimates, chosen).scores)
         for chosen in (settings, EvaluateConfig(window_s=0.5, hop_s=0.25, engine="museval"))
     )
     same = ours[ours.rule != "target"].reset_index(drop=True)  # museval drops a frame for all targets at once
@@ -474,7 +475,7 @@ def test_tensorboard_gets_what_was_done_before_without_running_it(written, netwo
 def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, tmp_path, monkeypatch):
     """Each song but the last waits, where it is to be adapted, for the next one to be loaded: one ahead, not more."""
     written.write_text(UNADAPTED)
-    load, run_lanes = scoring.load, engine.run_lanes
+    load, run_lanes = loading.annotated, engine.run_lanes
     loaded, arrived = [], threading.Condition()
 
     def noted(track, sources):
@@ -490,7 +491,7 @@ def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, t
             assert len(loaded) == due
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(scoring, "load", noted)
+    monkeypatch.setattr(loading, "annotated", noted)
     monkeypatch.setattr(engine, "run_lanes", waiting_for_the_next)
     assert run(written, network, songs, tmp_path / "store") == 0
     assert loaded == [("a", False), ("b", False), ("c", False)]
@@ -512,11 +513,11 @@ def test_lanes_that_fit_by_hand(songs, network):
     """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
     base = hub.load(network)
     tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
-    one = scoring.load(tracks["a"], base.config.sources)
+    one = loading.annotated(tracks["a"], base.config.sources)
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = engine.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
-    lane = batch.Lane(its, one, api.cut_song(base.config, one.mixture, one.labels, settings))
+    lane = batch.Lane(its, one, api.cut(base, one, None, settings))
     program = memory.plan(base.config, lane.cut.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32"))
     shape = (1, *lane.cut.mix_GxVxCxT.shape)
     kept = sum(memory.estimate(program, shape))

@@ -1,40 +1,51 @@
-"""One song, end to end: a song and its annotation go in, tuned weights and stems come out.
+"""One song, end to end: a song and its annotation go in, tuned weights, stems and scores come out.
 
-These functions join the modules that do the work; each is a few lines of what a user would write.
+These functions join the modules that do the work; each is a few lines of what a user would write. `ugosa_jax` itself
+offers them, as `ugosa_jax.adapt` and so on.
 """
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ugosa_jax.adaptation import engine, segments, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
-from ugosa_jax.adaptation.segments import Segments, Standard
-from ugosa_jax.annotations import annotation
+from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig, paper
-from ugosa_jax.data import sound
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
+from ugosa_jax.data import loading, sound, stems
+from ugosa_jax.data.datasets import Track
+from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.standard import unstandardise
 from ugosa_jax.errors import InputError, naming
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.networks import apply
 from ugosa_jax.networks.apply import OnChunk
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.convtasnet import Params
 
 PAPER = paper()
+PLAIN = EvaluateConfig(outputs="plain")
 
 
-def adapt_song(
-    weights: Checkpoint,
-    song: Audio,
-    labels: Annotation,
+def adapt(
+    net: Checkpoint,
+    song: Song,
+    annotation: Annotation | None = None,
     settings: AdaptConfig = PAPER.adapt,
     on_epoch: OnEpoch | None = None,
 ) -> AdaptationResult:
     """Adapt pretrained weights to one song.
 
     Args:
-      weights: what to start from.
+      net: what to start from.
       song: the mixture, at any rate, with any usual number of channels.
-      labels: when each source is active or silent.
+      annotation: when each source is active or silent; the song's own if not given.
       settings: strategy, λ, learning rate, epochs …
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (1, steps, 3).
 
@@ -44,29 +55,76 @@ def adapt_song(
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
-    if not strategy.parse(settings.strategy, weights.config).tuned:
+    if not strategy.parse(settings.strategy, net.config).tuned:
         return engine.unadapted()
-    return engine.adapt(
-        weights.config, weights.params, cut_song(weights.config, song, labels, settings), settings, on_epoch
-    )
+    return engine.adapt(net.config, net.params, cut(net, song, annotation, settings), settings, on_epoch)
 
 
-def separate_song(
-    weights: Checkpoint,
-    song: Audio,
+def adapt_lanes(
+    net: Checkpoint,
+    songs: Song | Sequence[Song],
+    annotations: Annotation | Sequence[Annotation | None] | None = None,
+    settings: AdaptConfig = PAPER.adapt,
+    lam: Sequence[float] | None = None,
+    learning_rate: Sequence[float] | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[AdaptationResult]:
+    """Adapt pretrained weights to many songs, or with many values of λ or the learning rate, side by side.
+
+    Args:
+      net: what all lanes start from.
+      songs: one song that all lanes share, whose frozen stages are then computed once; or one song a lane. Songs of
+        about the same length run side by side, others one group after the other.
+      annotations: of the song, or one a song; the songs' own if not given.
+      settings: what the lanes have in common.
+      lam: λ of each lane; that of `settings` if not given.
+      learning_rate: of each lane; that of `settings` if not given.
+      on_epoch: called after each epoch of a group with its number, from 0, and its losses of shape (lanes, steps, 3).
+
+    Returns:
+      One result a lane.
+
+    Raises:
+      InputError: as `adapt`, or the arguments speak of different numbers of lanes.
+    """
+    if isinstance(songs, Song):
+        if annotations is not None and not isinstance(annotations, Annotation):
+            raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
+        cuts = cut(net, songs, annotations, settings)
+        return engine.adapt_lanes(net.config, net.params, cuts, settings, lam, learning_rate, on_epoch)
+    own = [annotations] if isinstance(annotations, Annotation) else annotations or [song.annotation for song in songs]
+    lam = [settings.lam] * len(songs) if lam is None else lam
+    learning_rate = [settings.learning_rate] * len(songs) if learning_rate is None else learning_rate
+    if len({len(songs), len(own), len(lam), len(learning_rate)}) > 1 or not songs:
+        numbers = f"{len(songs)}, {len(own)}, {len(lam)} and {len(learning_rate)}"
+        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equally many, not {numbers}")
+    cuts = [cut(net, song, said, settings) for song, said in zip(songs, own, strict=True)]
+    results: dict[int, AdaptationResult] = {}
+    for shape in dict.fromkeys(one.mix_GxVxCxT.shape for one in cuts):
+        alike = [i for i, one in enumerate(cuts) if one.mix_GxVxCxT.shape == shape]
+        own_lam, own_rate = [lam[i] for i in alike], [learning_rate[i] for i in alike]
+        group = [cuts[i] for i in alike]
+        done = engine.adapt_lanes(net.config, net.params, group, settings, own_lam, own_rate, on_epoch)
+        results |= zip(alike, done, strict=True)
+    return [results[i] for i in range(len(songs))]
+
+
+def separate(
+    net: Checkpoint,
+    song: Song,
     settings: SeparateConfig = PAPER.separate,
     tuned: Params | None = None,
-    labels: Annotation | None = None,
+    annotation: Annotation | None = None,
     on_chunk: OnChunk | None = None,
 ) -> dict[str, np.ndarray]:
     """Separate a song, with adapted weights if `tuned` is given.
 
     Args:
-      weights: the network.
+      net: the network.
       song: the mixture.
       settings: chunks, shifts, gating.
-      tuned: what `adapt_song` changed.
-      labels: needed for gating only.
+      tuned: what `adapt` changed.
+      annotation: needed for gating only; the song's own if not given.
       on_chunk: called after each chunk with how many are done and how many there are.
 
     Returns:
@@ -75,44 +133,89 @@ def separate_song(
     Raises:
       InputError: the song is silent or shorter than a filter of the network, or gating lacks an annotation.
     """
-    if settings.gate and labels is None:
+    said = annotation or song.annotation
+    if settings.gate and said is None:
         raise InputError("gate: muting silent sources needs an annotation")
-    mix_CxT, standard = standard_mix(weights.config, song)
-    params = strategy.merge(tuned or {}, weights.params)
-    with naming(song.name):
-        est_SxCxT = apply.separate(weights.config, params, mix_CxT, settings, on_chunk)
+    mixture = song.mixture
+    mix_CxT, standard = song.standardised(net.config.sample_rate_hz, net.config.C)
+    params = strategy.merge(tuned or {}, net.params)
+    with naming(mixture.name):
+        est_SxCxT = apply.separate(net.config, params, mix_CxT, settings, on_chunk)
     if not np.isfinite(est_SxCxT).all():
-        raise InputError(f"{song.name}: what the network gives is not finite: its weights are absurd")
-    apply.unstandardise(est_SxCxT, standard)
-    stems_SxCxT = sound.from_model(est_SxCxT, song, weights.config.sample_rate_hz)
-    if settings.gate and labels is not None:
-        stems_SxCxT *= annotation.gate(labels, song.n_samples, song.rate_hz, settings.fade_s)[:, None]
-    return dict(zip(weights.config.sources, stems_SxCxT, strict=True))
+        raise InputError(f"{mixture.name}: what the network gives is not finite: its weights are absurd")
+    unstandardise(est_SxCxT, standard)
+    stems_SxCxT = sound.from_model(est_SxCxT, mixture, net.config.sample_rate_hz)
+    if settings.gate and said is not None:
+        stems_SxCxT *= annotations.gate(said, mixture.n_samples, mixture.rate_hz, settings.fade_s)[:, None]
+    return dict(zip(net.config.sources, stems_SxCxT, strict=True))
 
 
-def cut_song(config: ModelConfig, song: Audio, labels: Annotation, settings: AdaptConfig) -> Segments:
-    """Return the segments and activations that `adapt.adapt` and `adapt.adapt_lanes` take.
-
-    Raises:
-      InputError: as `adapt_song`.
-    """
-    if labels.sources != config.sources:
-        raise InputError(
-            f"{labels.path}: speaks of {', '.join(labels.sources)}, the network of {', '.join(config.sources)}"
-        )
-    annotation.check_against(labels, song.duration_s)
-    mix_CxT, _ = standard_mix(config, song)
-    active_SxT = annotation.active_mask(labels, mix_CxT.shape[1], config.sample_rate_hz)
-    with naming(song.name):
-        return segments.cut(mix_CxT, active_SxT, settings, config)
-
-
-def standard_mix(config: ModelConfig, song: Audio) -> tuple[np.ndarray, Standard]:
-    """Return a song as the network sees it, (C, T) with mean 0 and standard deviation 1, and what was taken out.
+def cut(net: Checkpoint, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
+    """Return the segments and activations that `engine.adapt` and `engine.adapt_lanes` take.
 
     Raises:
-      InputError: the song's channels cannot be brought to the network's, or it is silent.
+      InputError: as `adapt`.
     """
-    mix_CxT, _ = sound.to_model(song, config.sample_rate_hz, config.C)
-    with naming(song.name):
-        return segments.standardise(mix_CxT)
+    sources, said = net.config.sources, annotation or song.annotation
+    if said is None:
+        if strategy.parse(settings.strategy, net.config).loss == "P":
+            needs = f"strategy {settings.strategy} needs an annotation that says when each source plays"
+            raise InputError(f"{song.mixture.name}: {needs}")
+        said = Annotation((), sources, "unknown")
+    if said.sources != sources:
+        raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {', '.join(sources)}")
+    annotations.check_against(said, song.mixture.duration_s)
+    mix_CxT, _ = song.standardised(net.config.sample_rate_hz, net.config.C)
+    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.config.sample_rate_hz)
+    with naming(song.mixture.name):
+        return segments.cut(mix_CxT, active_SxT, settings, net.config)
+
+
+def evaluate(
+    references: Song | str | Path | Mapping[str, np.ndarray],
+    estimates: str | Path | Mapping[str, np.ndarray],
+    rate_hz: int | None = None,
+    annotation: Annotation | None = None,
+    settings: EvaluateConfig = PLAIN,
+) -> Evaluation:
+    """Compare estimates with the true stems of a song.
+
+    Args:
+      references: the true stems: a folder with a sound file for each source, {source: (C, T)}, or a song that has them.
+      estimates: the same sources in a folder or as {source: (C, T)}; those of another length are cut or filled up with
+        silence.
+      rate_hz: sample rate; needed if all stems are arrays.
+      annotation: needed for gated estimates only; the song's own if not given.
+      settings: frames, engine, and whether estimates are scored as they are or muted where annotated silent.
+
+    Raises:
+      InputError: stems are missing, cannot be read, or do not fit each other.
+    """
+    song = true_song(references, rate_hz)
+    if annotation is not None:
+        song = dataclasses.replace(song, annotation=annotation)
+    shape = song.known_stems().shape[1:]
+    if isinstance(estimates, Mapping):
+        found = {source: stems.of_length(estimate_CxT, shape[-1]) for source, estimate_CxT in estimates.items()}
+    else:
+        found = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
+    return scoring.evaluate(song, found, settings)
+
+
+def true_song(references: Song | str | Path | Mapping[str, np.ndarray], rate_hz: int | None = None) -> Song:
+    """Return a song with its true stems; see `evaluate`.
+
+    Raises:
+      InputError: there are none, they cannot be read, or differ in shape.
+    """
+    if isinstance(references, Song):
+        return references
+    if not isinstance(references, Mapping):
+        folder = Path(references)
+        return loading.with_stems(Track(folder.resolve().name, "folder", folder), stems.names(folder))
+    if rate_hz is None or not references:
+        raise InputError("references: arrays need a sample rate (rate_hz), and at least one source")
+    if len(shapes := {np.shape(stem_CxT) for stem_CxT in references.values()}) > 1:
+        raise InputError(f"references: stems must be of one shape (channels, samples), not {sorted(shapes)}")
+    stems_SxCxT = np.stack([np.asarray(stem_CxT, np.float32) for stem_CxT in references.values()])
+    return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(references))

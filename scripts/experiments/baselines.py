@@ -14,6 +14,7 @@ from collections import defaultdict
 import numpy as np
 
 from ugosa_jax.config import ModelConfig
+from ugosa_jax.data import loading
 from ugosa_jax.errors import exit_status
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.sweeps import engine, grid
@@ -29,12 +30,12 @@ def main() -> None:
     sources = ModelConfig.sources
     scores = defaultdict(list)
     for track in engine.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
-        song = scoring.load(track, sources)
+        song = loading.annotated(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
             estimates = dict.fromkeys(sources, song.mixture.samples_CxT * np.float32(share))
-            for row in scoring.scores(song, estimates, plain):
-                if row["rule"] == "target" and row["value_db"] is not None:
-                    scores[name, row["metric"], row["source"]].append(row["value_db"])
+            for score in scoring.evaluate(song, estimates, plain).scores:
+                if score.rule == "target" and score.value_db is not None:
+                    scores[name, score.metric, score.source].append(score.value_db)
     print("| estimate | metric | " + " | ".join(sources) + " |\n" + "|---" * (2 + len(sources)) + "|")
     for name, metric in dict.fromkeys((name, metric) for name, metric, _ in scores):
         medians = [statistics.median(scores[name, metric, source] or [np.nan]) for source in sources]

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.data import sound
-from ugosa_jax.data.multitrack import MUSDB_STREAMS
+from ugosa_jax.data import musdb, sound
 from ugosa_jax.errors import InputError, exit_status
 
 RATE_HZ = 44100
@@ -27,7 +26,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     song = parser.parse_args().out / "Falcon"
     with files.folder_when_done(song) as unfinished:
-        for stream, name in enumerate(MUSDB_STREAMS):
+        for stream, name in enumerate(musdb.STREAMS):
             if name != "mixture":
                 sound.write(unfinished / f"{name}.wav", read(stream), RATE_HZ)
     print(f"written    {song}")

@@ -28,13 +28,12 @@ from imprecision import CONDITIONS
 from ugosa_jax import device, files
 from ugosa_jax.annotations import annotation, suggest
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api import separate_song
+from ugosa_jax.api import separate
 from ugosa_jax.cli.main import main as ugosa_jax
-from ugosa_jax.data import datasets
+from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.datasets import Track
+from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, exit_status
-from ugosa_jax.evaluation import scoring
-from ugosa_jax.evaluation.scoring import ScoredSong
 from ugosa_jax.networks import hub
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.sweeps import grid
@@ -87,25 +86,25 @@ def prepare(prepared: Path, work: Path) -> None:
                 (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.SHORTEST_S)])
                 said = imprecision.written(imprecision.rests_of(said, duration_s), duration_s, sources)
             else:
-                said = imprecision.changed(song.labels, duration_s, condition, track.name)
+                said = imprecision.changed(song.known_annotation(), duration_s, condition, track.name)
             link(track, said, work / "songs" / condition.name / track.name)
-            claims.append((condition.name, track.name, *imprecision.claims(said, song.labels, duration_s)))
+            claims.append((condition.name, track.name, *imprecision.claims(said, song.known_annotation(), duration_s)))
         print(f"{track.name}: {len(CONDITIONS)} annotations", flush=True)
     with files.replaced_when_done(work / robustness_report.CLAIMS) as temporary:
         columns = ["condition", "song", "intervals", "silent_s", "wrong_s"]
         pd.DataFrame(claims, columns=columns).to_csv(temporary, index=False, lineterminator="\n")
 
 
-def exact(track: Track, base: Checkpoint) -> ScoredSong:
+def exact(track: Track, base: Checkpoint) -> Song:
     """Load a song with its own annotation; one that has none is refused."""
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
-    return scoring.load(track, base.config.sources)
+    return loading.annotated(track, base.config.sources)
 
 
-def drafts(song: ScoredSong, base: Checkpoint, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
+def drafts(song: Song, base: Checkpoint, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
     """Yield what `ugosa-jax annotation suggest` would write, for each pair of level and length."""
-    estimates = separate_song(base, song.mixture)
+    estimates = separate(base, song)
     est_SxCxT = np.stack([estimates[source] for source in base.config.sources])
     for pair in thresholds:
         yield suggest.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.config.sources, *pair)
@@ -155,7 +154,7 @@ def threshold(prepared: Path, out: Path) -> None:
     for track in tracks:
         song = exact(track, base)
         n_samples, rate_hz = song.mixture.n_samples, song.mixture.rate_hz
-        silent_SxT = ~annotation.active_mask(song.labels, n_samples, rate_hz)
+        silent_SxT = ~annotation.active_mask(song.known_annotation(), n_samples, rate_hz)
         true_S += silent_SxT.sum(1) / rate_hz
         for p, said in enumerate(drafts(song, base, [(below_db, shortest_s) for shortest_s, below_db in pairs])):
             claimed_SxT = ~annotation.active_mask(said, n_samples, rate_hz)

@@ -24,8 +24,8 @@ import optax
 from pool import batches, open_pool, require_scorable
 
 from ugosa_jax import device, files
-from ugosa_jax.adaptation import segments
 from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.data import standard
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.evaluation import levels
 from ugosa_jax.networks import apply, checkpoint, convtasnet, hub
@@ -225,9 +225,9 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
     ratios = []
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
-        mix_CxT, standard = segments.standardise(stems_SxCxT.sum(0))
+        mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
         est_SxCxT = apply.separate(MINI, params, mix_CxT, SeparateConfig())
-        apply.unstandardise(est_SxCxT, standard)
+        standard.unstandardise(est_SxCxT, taken)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
         ratios.append([levels.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)

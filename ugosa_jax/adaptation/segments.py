@@ -1,7 +1,6 @@
 """A song cut into the segments that the network is adapted on."""
 
 import dataclasses
-from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -10,16 +9,11 @@ from ugosa_jax.config import AdaptConfig, ModelConfig
 from ugosa_jax.errors import InputError
 
 
-class Standard(NamedTuple):
-    """What was taken out of a mixture so that the network sees it at a known level."""
-
-    mean: float
-    std: float
-
-
 @dataclasses.dataclass(frozen=True)
 class Segments:
     """Segments of one song, padded to a bucket of segment counts so that songs share compiled programs.
+
+    A type of its own because it is what the network is trained on, not what is known of a song: arrays of fixed shape.
 
     Attributes:
       mix_GxVxCxT: G standardised segments in V variants each: the original, then its pitch-shifted copies.
@@ -30,19 +24,6 @@ class Segments:
     mix_GxVxCxT: np.ndarray
     active_GxSxT: np.ndarray
     n: int
-
-
-def standardise(mix_CxT: np.ndarray) -> tuple[np.ndarray, Standard]:
-    """Return (mix − mean) / std and both numbers, taken over the whole track averaged over its channels.
-
-    Raises:
-      InputError: the mixture is constant, so that it has no level.
-    """
-    reference_T = mix_CxT.mean(0, dtype=np.float64)
-    standard = Standard(float(reference_T.mean()), float(reference_T.std(ddof=1)))
-    if not standard.std > 0:
-        raise InputError("the song is silent (or its channels cancel each other): there is nothing to separate")
-    return ((mix_CxT - standard.mean) / standard.std).astype(mix_CxT.dtype), standard
 
 
 def cut(

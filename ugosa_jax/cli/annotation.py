@@ -12,16 +12,13 @@ from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import STATES
 from ugosa_jax.annotations.suggest import draft
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.data import sound
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data import sound, stems
+from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import timeline
 
 if TYPE_CHECKING:
     from ugosa_jax.cli.main import Understanding
-
-STEMS = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
-"""What files of stems end in."""
 
 
 def check(file: Path, song: Path | None, how: "Understanding", out: Path | None) -> int:
@@ -102,7 +99,7 @@ def from_stems(folder: Path, out: Path, threshold: float, sources: tuple[str, ..
       InputError: a stem is missing, cannot be read, or is of another rate or length; or the file cannot be written.
     """
     format = formats.written_as(out)
-    stems_SxCxT, rate_hz = read_stems(folder, sources)
+    stems_SxCxT, rate_hz = stems.read(stems.find(folder, sources))
     active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, threshold)
     said = annotation.from_mask(active_SxT, rate_hz, sources)
     annotation.write(said, out, format)
@@ -122,17 +119,16 @@ def suggest(song: Path, out: Path, weights: str) -> int:
     Raises:
       InputError: the song or the weights cannot be used, or the file not be written.
     """
-    from ugosa_jax import device
-    from ugosa_jax.api import separate_song  # these two take seconds to import, and only this command needs them
+    from ugosa_jax import api, device  # these take seconds to import, and only this command needs them
     from ugosa_jax.networks import hub
 
     format = formats.written_as(out)
     device.keep_compiled_programs()
     base = hub.load(weights)
     mixture = sound.read(song)
-    stems = separate_song(base, mixture)
+    estimates = api.separate(base, Song(mixture))
     sources = base.config.sources
-    est_SxCxT = np.stack([stems[source] for source in sources])
+    est_SxCxT = np.stack([estimates[source] for source in sources])
     mix_CxT = mixture.samples_CxT
     said = draft(est_SxCxT, mix_CxT, mixture.rate_hz, sources)
     if not said.intervals:
@@ -160,24 +156,6 @@ def read(file: Path, how: "Understanding") -> Annotation:
 def kind(file: Path, how: "Understanding") -> str:
     """Return the format in which a file was read."""
     return how.format or ("folder" if file.is_dir() else formats.recognised(text_of(file), file))
-
-
-def read_stems(folder: Path, sources: tuple[str, ...]) -> tuple[np.ndarray, int]:
-    """Return the stems of a folder (S, C, T), each in the file that is named after it, and their rate.
-
-    Raises:
-      InputError: one is missing, is there twice, cannot be read, or is of another rate, length or number of channels.
-    """
-    stems: list[Audio] = []
-    for source in sources:
-        found = [path for path in sorted(folder.glob("*")) if path.stem == source and path.suffix.lower() in STEMS]
-        if len(found) != 1:
-            which = "no file" if not found else f"{' and '.join(path.name for path in found)}: which"
-            raise InputError(f"{folder}: {which} is the stem of {source}, such as {source}.wav")
-        stems.append(sound.read(found[0], may_be_silent=True))
-        if (stems[-1].rate_hz, stems[-1].samples_CxT.shape) != (stems[0].rate_hz, stems[0].samples_CxT.shape):
-            raise InputError(f"{found[0]}: is of another rate, length or number of channels than {stems[0].name}")
-    return np.stack([stem.samples_CxT for stem in stems]), stems[0].rate_hz
 
 
 def too_little(said: Annotation, duration_s: float) -> list[str]:

@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ugosa_jax import api, device, files
 from ugosa_jax.adaptation import record
 from ugosa_jax.annotations import annotation
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data import sound
+from ugosa_jax.data import loading, sound
+from ugosa_jax.data.datasets import Track
+from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
-from ugosa_jax.evaluation.scoring import ScoredSong
 from ugosa_jax.networks import hub
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.reports import style
-from ugosa_jax.reports.song import facts, figures, report
+from ugosa_jax.reports.song import facts, figures, glimpse, report
 from ugosa_jax.reports.song.report import Run
 
 FOLDER = Path(__file__).parent.parent / "data" / "demo_song"
@@ -45,43 +44,41 @@ def run(out: Path) -> int:
     started = time.perf_counter()
     weights = hub.load("mini")
     true = load(weights.config.sources)
-    mixture, labels = true.mixture, true.labels
+    mixture, said = true.mixture, true.known_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
-    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
-    said = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
-    print(f"{mixture.duration_s:.0f} s of music; annotated silent: {said}\n")
-    seen = report.song_of(mixture, labels, len(STRATEGIES))
+    silent_s = annotation.silent_seconds(said, mixture.duration_s)
+    silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
+    print(f"{mixture.duration_s:.0f} s of music; annotated silent: {silent}\n")
+    excerpt_s = report.excerpt(true, len(STRATEGIES))
     runs, took_s = [], {}
     for strategy in STRATEGIES:
         print(f"{strategy:8} {STRATEGIES[strategy]} ...", end="", flush=True)
         began = time.perf_counter()
-        runs.append(separated(weights, true, seen, strategy, out))
+        runs.append(separated(weights, true, excerpt_s, strategy, out))
         took_s[strategy] = time.perf_counter() - began
         print(f" {took_s[strategy]:.0f} s", flush=True)
-    print("\n" + "\n".join(table(runs, labels.sources)))
+    print("\n" + "\n".join(table(runs, said.sources)))
     stems = {run.name: run.stems for run in runs}
     with files.replaced_when_done(out / FIGURE) as temporary:
-        temporary.write_text(style.svg(figures.waves(labels, mixture.duration_s, seen.mixture, stems)), "utf-8")
-    report.write(out / report.NAME, seen, runs, *describe(weights, mixture, took_s))
+        seen = glimpse.mixture(mixture, excerpt_s)
+        temporary.write_text(style.svg(figures.waves(said, mixture.duration_s, seen, stems)), "utf-8")
+    report.write(out / report.NAME, true, excerpt_s, runs, *describe(weights, mixture, took_s))
     print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / report.NAME}")
     return 0
 
 
-def load(sources: tuple[str, ...]) -> ScoredSong:
+def load(sources: tuple[str, ...]) -> Song:
     """Return the demo song: its stems, their sum as the mixture, and its annotation."""
-    stems = [sound.read(FOLDER / f"{source}.ogg") for source in sources]
-    stems_SxCxT = np.stack([stem.samples_CxT for stem in stems])
-    mixture = Audio(stems_SxCxT.sum(0), stems[0].rate_hz, "demo song")
-    return ScoredSong(mixture, stems_SxCxT, annotation.read(FOLDER / "annotation.csv", sources))
+    return loading.annotated(Track("demo song", "folder", FOLDER), sources)
 
 
-def separated(weights: Checkpoint, true: ScoredSong, seen: report.Song, strategy: str, out: Path) -> Run:
+def separated(weights: Checkpoint, true: Song, excerpt_s: tuple[float, float], strategy: str, out: Path) -> Run:
     """Adapt as the strategy says, separate without gating, write the stems, look at them and score them."""
-    result = api.adapt_song(weights, true.mixture, true.labels, settings_of(strategy))
-    stems = api.separate_song(weights, true.mixture, tuned=result.tuned)
+    result = api.adapt(weights, true, settings=settings_of(strategy))
+    stems = api.separate(weights, true, tuned=result.tuned)
     for source, est_CxT in stems.items():
         sound.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, true.mixture.rate_hz)
-    return report.run_of(seen, strategy, STRATEGIES[strategy], result, stems, true)
+    return report.run_of(true, strategy, STRATEGIES[strategy], result, stems, excerpt_s)
 
 
 def settings_of(strategy: str) -> AdaptConfig:
@@ -96,7 +93,7 @@ def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
     names = "".join(f"{source:>8}" for source in sources)
     lines = [f"{'':8}{heads}".rstrip(), f"{'':8}{names}     {names}"]
     for run in runs:
-        sdr = "".join(f"{report.score(run, source, 'SDR'):8.1f}" for source in sources)
+        sdr = "".join(f"{run.scores.db(source, 'SDR'):8.1f}" for source in sources) if run.scores else ""
         silent = "".join(f"{run.stems[source].silent_db:8.1f}" for source in sources)
         lines.append(f"{run.name:8}{sdr}     {silent}")
     return lines

@@ -16,7 +16,7 @@ import numpy as np
 from ugosa_jax import __version__, files
 from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.config import ModelConfig, require
-from ugosa_jax.data import controlled, datasets, multitrack, sound
+from ugosa_jax.data import controlled, datasets, loading, sound, stems
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError, naming
 
@@ -83,7 +83,7 @@ def opened(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
         if manifest["songs"]:
             refuse_other_settings(path, manifest["settings"], settings)
             return manifest
-    elif out.exists() and datasets.visible(out):
+    elif out.exists() and stems.visible(out):
         raise InputError(f"{out}: is not empty and has no {MANIFEST} of a prepared data set; name another folder")
     versions = {"ugosa_jax": __version__} | {package: importlib.metadata.version(package) for package in _PACKAGES}
     manifest = {"format": FORMAT, "made_with": versions, "settings": settings, "songs": {}}
@@ -148,8 +148,8 @@ def prepare_song(track: Track, args: "Prepare") -> dict[str, Any]:
     Raises:
       InputError: the song cannot be used, or the folder cannot be written.
     """
-    mixture, stems_SxCxT, notes = multitrack.load(track, SOURCES)
-    mix_CxT, rate_hz, order = mixture.samples_CxT, mixture.rate_hz, None
+    song = loading.with_stems(track, SOURCES)
+    mix_CxT, stems_SxCxT, rate_hz, order = song.mixture.samples_CxT, song.known_stems(), song.mixture.rate_hz, None
     if not args.as_is:
         order = controlled.draw_order(len(SOURCES), args.seed, track.name)
         with naming(track.path):
@@ -172,7 +172,10 @@ def prepare_song(track: Track, args: "Prepare") -> dict[str, Any]:
         "seed": None if order is None else args.seed,
         "order": None if order is None else [SOURCES[source] for source in order],
         "silent_s": annotation.silent_seconds(labels, n_samples / rate_hz),
-        "notes": [*notes, *(f"{name}: {count} samples above full scale" for name, count in above.items() if count)],
+        "notes": [
+            *song.notes,
+            *(f"{name}: {count} samples above full scale" for name, count in above.items() if count),
+        ],
     }
 
 

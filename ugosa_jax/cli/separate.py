@@ -17,11 +17,9 @@ from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.annotations import annotation, instruments
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.cli.annotation import print_names
-from ugosa_jax.data import multitrack, sound
-from ugosa_jax.data.datasets import Track
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data import loading, sound, stems
+from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.evaluation.scoring import ScoredSong
 from ugosa_jax.networks import checkpoint, hub
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.reports.song import facts, report
@@ -37,8 +35,7 @@ class Job:
     args: "Separate"
     base: Checkpoint
     plan: Strategy
-    mixture: Audio
-    labels: Annotation
+    song: Song
     inputs: dict[str, Any]
 
 
@@ -54,22 +51,23 @@ def separate(args: "Separate") -> int:
     with files.folder_when_done(out) as folder:  # entered first: what cannot be written to shows before the work
         result = adapted(job)
         started = time.perf_counter()
-        stems = separated(job, result)
+        estimates = separated(job, result)
         separation_s = time.perf_counter() - started
-        outputs = write_stems(folder, stems, job.mixture.rate_hz, args.encoding)
+        outputs = write_stems(folder, estimates, job.song.mixture.rate_hz, args.encoding)
         if job.plan.tuned:
             checkpoint.save_delta(result.tuned, job.base, folder / DELTA, {"strategy": job.plan.name})
         adaptation = record.describe_adaptation(result) | {"separation_s": separation_s}
         said = job.inputs | {"adaptation": adaptation, "outputs": outputs}
         files.write_json(said, folder / "record.json")
-        seen, true = report.song_of(job.mixture, job.labels, 2 if job.plan.tuned else 1), true_stems(job)
-        runs = [report.run_of(seen, *name_of(job), result, stems, true)]
+        true = with_true_stems(args, job.song)
+        excerpt_s = report.excerpt(true, 2 if job.plan.tuned else 1)
+        runs = [report.run_of(true, *name_of(job), result, estimates, excerpt_s)]
         if job.plan.tuned:
-            del stems  # makes room for those of the unadapted network
+            del estimates  # makes room for those of the unadapted network
             plain = engine.unadapted()
-            stems = separated(job, plain, "separating, not adapted")
-            runs.insert(0, report.run_of(seen, "B0", "not adapted", plain, stems, true))
-        report.write(folder / report.NAME, seen, runs, facts.of(said), said)
+            estimates = separated(job, plain, "separating, not adapted")
+            runs.insert(0, report.run_of(true, "B0", "not adapted", plain, estimates, excerpt_s))
+        report.write(folder / report.NAME, true, excerpt_s, runs, facts.of(said), said)
         if not job.plan.tuned:
             forget_delta(out, args.delta)
     print_outcome(out, outputs, result, separation_s)
@@ -94,7 +92,8 @@ def read(args: "Separate", out: Path) -> Job:
     """
     base = hub.load(args.weights)
     plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.config)
-    mixture = sound.read(args.song)
+    song = loading.mixture(args.song)
+    mixture = song.mixture
     if args.song.resolve() in [(out / f"{source}.wav").resolve() for source in base.config.sources]:
         raise InputError(f"{args.song}: would be overwritten by a stem; choose another --out")
     if args.references is not None and args.references.resolve() == out.resolve():
@@ -117,8 +116,9 @@ def read(args: "Separate", out: Path) -> Job:
         },
         "environment": record.environment(),
     }
-    job = Job(args, base, plan, mixture, labels, inputs)
-    true_stems(job)  # now too: what cannot be used shows before the work; they are not kept, it needs the memory
+    song = dataclasses.replace(song, annotation=labels)
+    with_true_stems(args, song)  # now too: what cannot be used shows before the work, which needs their memory
+    job = Job(args, base, plan, song, inputs)
     print_inputs(job, notes, silent_s)
     return job
 
@@ -141,7 +141,7 @@ def adapted(job: Job) -> AdaptationResult:
     settings = job.args.adapt
     if settings.pitch_shifts:
         print(f"shifting   the pitch of every segment, {settings.pitch_shifts} times")
-    segments = api.cut_song(job.base.config, job.mixture, job.labels, settings)
+    segments = api.cut(job.base, job.song, None, settings)
     job.inputs["settings"]["features"] = print_plan(job, segments)
     with tqdm(total=settings.epochs, desc="adapting", unit="epoch") as bar, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that stopped at its first step
@@ -161,22 +161,21 @@ def name_of(job: Job) -> tuple[str, str]:
     return job.plan.name, "adapted" if job.plan.tuned else "not adapted"
 
 
-def true_stems(job: Job) -> ScoredSong | None:
-    """Return the true stems, if there are any.
+def with_true_stems(args: "Separate", song: Song) -> Song:
+    """Return the song with its true stems, if there are any.
 
     Raises:
       InputError: they cannot be read, or do not fit the song.
     """
-    folder, mixture = job.args.references, job.mixture
+    folder, mixture, sources = args.references, song.mixture, song.known_annotation().sources
     if folder is None:
-        return None
-    found = multitrack.load(Track(folder.name, "folder", folder), job.base.config.sources)
-    rate_hz, (_, *shape) = found.mixture.rate_hz, found.stems_SxCxT.shape
-    formats = (rate_hz, *shape), (mixture.rate_hz, min(mixture.n_channels, 2), mixture.n_samples)
+        return song
+    stems_SxCxT, rate_hz = stems.read(stems.find(folder, sources))
+    formats = (rate_hz, *stems_SxCxT.shape[1:]), (mixture.rate_hz, min(mixture.n_channels, 2), mixture.n_samples)
     if formats[0] != formats[1]:
         said = ["{} Hz, {} channels, {} samples".format(*numbers) for numbers in formats]
-        raise InputError(f"{folder}: true stems of {said[0]} do not fit the stems of {job.args.song}: {said[1]}")
-    return ScoredSong(mixture, found.stems_SxCxT, job.labels)
+        raise InputError(f"{folder}: true stems of {said[0]} do not fit the stems of {args.song}: {said[1]}")
+    return dataclasses.replace(song, stems_SxCxT=stems_SxCxT, sources=sources)
 
 
 def separated(job: Job, result: AdaptationResult, what: str = "separating") -> dict[str, np.ndarray]:
@@ -187,13 +186,13 @@ def separated(job: Job, result: AdaptationResult, what: str = "separating") -> d
             bar.total = total
             bar.update(done - bar.n)
 
-        return api.separate_song(job.base, job.mixture, job.args.separate, result.tuned, job.labels, on_chunk)
+        return api.separate(job.base, job.song, job.args.separate, result.tuned, on_chunk=on_chunk)
 
 
-def write_stems(folder: Path, stems: dict[str, np.ndarray], rate_hz: int, encoding: Any) -> dict[str, dict]:
+def write_stems(folder: Path, estimates: dict[str, np.ndarray], rate_hz: int, encoding: Any) -> dict[str, dict]:
     """Write SOURCE.wav for every source; return what the record says of each."""
     outputs = {}
-    for source, samples_CxT in stems.items():
+    for source, samples_CxT in estimates.items():
         path = folder / f"{source}.wav"
         above = sound.write(path, samples_CxT, rate_hz, encoding)
         outputs[path.name] = {"peak": float(np.abs(samples_CxT).max()), "samples_above_full_scale": above}
@@ -202,14 +201,14 @@ def write_stems(folder: Path, stems: dict[str, np.ndarray], rate_hz: int, encodi
 
 def print_inputs(job: Job, notes: list[str], silent_s: dict[str, float]) -> None:
     """Say what was understood, before the work begins."""
-    args, mixture = job.args, job.mixture
+    args, mixture = job.args, job.song.mixture
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *notes])
     print(f"song       {args.song} ({said})")
     if args.annotation is not None:
-        print_names(job.labels)
+        print_names(job.song.known_annotation())
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
-        for warning in job.labels.warnings:
+        for warning in job.song.known_annotation().warnings:
             print(f"warning: {warning}")
     if job.plan.loss == "P" and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")

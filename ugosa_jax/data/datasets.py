@@ -1,4 +1,4 @@
-"""Songs with their true stems, wherever they lie. Nothing is loaded here: `ugosa_jax.data.multitrack` does that.
+"""Songs with their true stems, wherever they lie. Nothing is loaded here: `ugosa_jax.data.loading` does that.
 
 Four kinds of root are recognised by what is in them:
 
@@ -16,20 +16,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from ugosa_jax.config import ModelConfig, Subset, require
+from ugosa_jax.config import Subset, require
+from ugosa_jax.data import musdb, stems
 from ugosa_jax.errors import InputError
 
 Kind = Literal["folder", "musdb18hq", "musdb18", "pool"]
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf")
-"""Files that are taken for sound."""
-STEM_MP4 = ".stem.mp4"
-"""How names of MUSDB18's files end."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """A song and where it is; nothing of it is loaded."""
+    """A song and where it is; nothing of it is loaded.
+
+    A type of its own because a data set has more songs than fit into the memory: it is listed, hashed and dealt out as
+    tracks, and `loading` makes a `Song` of one at a time.
+    """
 
     name: str
     kind: Kind
@@ -95,11 +95,11 @@ def recognise(root: Path) -> Kind:
         return "folder"
     if _stem_files(root):
         raise InputError(f"{root}: is one half of MUSDB18; name the folder that holds train and test")
-    expected = f"SONG/mixture.wav, SONG/drums.wav …, MUSDB18's {{train,test}}/SONG{STEM_MP4}, or SONG.npy"
+    expected = f"SONG/mixture.wav, SONG/drums.wav …, MUSDB18's {{train,test}}/SONG{musdb.SUFFIX}, or SONG.npy"
     raise InputError(f"{root}: holds no songs; expected {expected}")
 
 
-def inputs(track: Track, sources: Sequence[str] = ModelConfig.sources) -> dict[str, Path]:
+def inputs(track: Track, sources: Sequence[str]) -> dict[str, Path]:
     """Return the files that a song is read from, by what they hold: sources and mixture, or all in one.
 
     Raises:
@@ -107,47 +107,7 @@ def inputs(track: Track, sources: Sequence[str] = ModelConfig.sources) -> dict[s
     """
     if track.kind in ("pool", "musdb18"):
         return {"song": track.path}
-    sounds = _by_name(track.path)
-    files = _chosen(sounds, sources, track.path)
-    if "mixture" in sounds:
-        return {"mixture": _the_one(sounds["mixture"], "mixture", track.path)} | files
-    everything = (path for paths in sounds.values() for path in paths)
-    if others := ", ".join(path.name for path in everything if path not in files.values()):
-        raise InputError(f"{track.path}: no mixture.wav, and the stems may not add up to it: what is {others}?")
-    return files
-
-
-def stems(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
-    """Return the file of each source in a folder; other files may lie beside them.
-
-    Raises:
-      InputError: a stem is missing or there twice.
-    """
-    return _chosen(_by_name(folder), sources, folder)
-
-
-def _chosen(sounds: dict[str, list[Path]], sources: Sequence[str], folder: Path) -> dict[str, Path]:
-    return {source: _the_one(sounds.get(source.casefold(), []), source, folder) for source in sources}
-
-
-def _by_name(folder: Path) -> dict[str, list[Path]]:
-    """Return the sound files of a folder by their names without suffixes; case does not matter."""
-    sounds: dict[str, list[Path]] = {}
-    for path in _sounds(folder):
-        sounds.setdefault(path.stem.casefold(), []).append(path)
-    return sounds
-
-
-def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder in the order of names, but for hidden files.
-
-    Raises:
-      InputError: it cannot be read.
-    """
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read as a folder ({error.strerror or error})") from error
+    return stems.find_with_mixture(track.path, sources)
 
 
 def _part(root: Path, kind: Kind, part: Subset) -> list[Track]:
@@ -156,7 +116,7 @@ def _part(root: Path, kind: Kind, part: Subset) -> list[Track]:
     if not folder.is_dir():
         return []
     paths = _stem_files(folder) if kind == "musdb18" else _song_folders(folder)
-    return [Track(path.name.removesuffix(STEM_MP4), kind, path, part) for path in paths]
+    return [Track(path.name.removesuffix(musdb.SUFFIX), kind, path, part) for path in paths]
 
 
 def _named(found: list[Track], name: str, root: Path) -> Track:
@@ -167,25 +127,13 @@ def _named(found: list[Track], name: str, root: Path) -> Track:
     raise InputError(f"{root}: has no song {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
-def _the_one(paths: list[Path], what: str, folder: Path) -> Path:
-    if not paths:
-        raise InputError(f"{folder}: no {what}.wav (nor .flac, .ogg …)")
-    if len(paths) > 1:
-        raise InputError(f"{folder}: {' and '.join(path.name for path in paths)}: which one is the {what}?")
-    return paths[0]
-
-
-def _sounds(folder: Path) -> list[Path]:
-    return [path for path in visible(folder) if path.suffix.lower() in SUFFIXES]
-
-
 def _song_folders(folder: Path) -> list[Path]:
-    return [path for path in visible(folder) if path.is_dir() and _sounds(path)]
+    return [path for path in stems.visible(folder) if path.is_dir() and stems.sounds(path)]
 
 
 def _stem_files(folder: Path) -> list[Path]:
-    return [path for path in visible(folder) if path.name.endswith(STEM_MP4)]
+    return [path for path in stems.visible(folder) if path.name.endswith(musdb.SUFFIX)]
 
 
 def _arrays(folder: Path) -> list[Path]:
-    return [path for path in visible(folder) if path.suffix == ".npy"]
+    return [path for path in stems.visible(folder) if path.suffix == ".npy"]

@@ -37,7 +37,10 @@ _DOWNMIX = {
 
 @dataclasses.dataclass(frozen=True)
 class Audio:
-    """A piece of sound as it stands in its file: float32, full scale is 1."""
+    """A piece of sound as it stands in its file: float32, full scale is 1.
+
+    A type of its own because stems and estimates are sound too: it is what a file holds, a `Song` what is known.
+    """
 
     samples_CxT: np.ndarray
     rate_hz: int

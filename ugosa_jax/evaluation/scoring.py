@@ -1,120 +1,169 @@
-"""A song with its true stems, and what estimates of them score.
+"""What estimates of a song's stems score.
 
 What the stems alone determine is computed once a song and serves all its estimates.
 """
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from ugosa_jax.annotations import activation, annotation
-from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations import annotation
 from ugosa_jax.config import EvaluateConfig
-from ugosa_jax.data import multitrack
-from ugosa_jax.data.datasets import Track
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.song import Song
+from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import bsseval, levels, museval
-from ugosa_jax.evaluation.bsseval import Scores
+from ugosa_jax.evaluation.bsseval import Rule, Scores
+
+METRICS = (*bsseval.METRICS, "PES", "EPS")
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ScoredSong:
-    """A song to be adapted to, and to be scored on.
+class Score(NamedTuple):
+    """One number of one source.
 
     Attributes:
-      mixture: what is separated.
-      stems_SxCxT: what is to be found in it.
-      labels: when each source plays.
-      notes: what to know of it, in plain words.
+      gated: whether the estimate was muted where its source is annotated silent.
+      rule: which frames count: a rule of BSSEval, or "silent" for PES and EPS.
+      source: which stem.
+      metric: one of METRICS.
+      value_db: median over the frames (PES, EPS: mean); None if no frame counts.
+      n_frames: how many frames it stands on.
     """
 
-    mixture: Audio
-    stems_SxCxT: np.ndarray
-    labels: Annotation
-    notes: tuple[str, ...] = ()
+    gated: bool
+    rule: str
+    source: str
+    metric: str
+    value_db: float | None
+    n_frames: int
 
 
-def load(track: Track, sources: Sequence[str]) -> ScoredSong:
-    """Load a song; its annotation is the file beside its stems, or else made from them.
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The scores of a song; printed, it is a table."""
 
-    Raises:
-      InputError: stems or annotation cannot be used.
-    """
-    loaded = multitrack.load(track, sources)
-    if track.annotation is not None:
-        labels = annotation.read(track.annotation, sources)
-    else:
-        active_SxT = activation.active_from_stems(loaded.stems_SxCxT, loaded.mixture.rate_hz)
-        labels = annotation.from_mask(active_SxT, loaded.mixture.rate_hz, sources)
-    return ScoredSong(loaded.mixture, loaded.stems_SxCxT, labels, loaded.notes)
+    scores: tuple[Score, ...]
+
+    def score(self, source: str, metric: str, rule: Rule = "target", gated: bool = False) -> Score:
+        """Return one score.
+
+        Raises:
+          KeyError: there is none of that name.
+        """
+        wanted = gated, source, metric
+        for score in self.scores:
+            if (score.gated, score.source, score.metric) == wanted and score.rule in (rule, "silent"):
+                return score
+        raise KeyError(f"no score {metric} of {source} (rule {rule}, {'gated' if gated else 'not gated'})")
+
+    def db(self, source: str, metric: str, rule: Rule = "target", gated: bool = False) -> float:
+        """Return the value of a score, NaN if no frame counts.
+
+        Raises:
+          KeyError: there is none of that name.
+        """
+        value_db = self.score(source, metric, rule, gated).value_db
+        return math.nan if value_db is None else value_db
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the scores as JSON holds them, and as a data frame takes them."""
+        return [score._asdict() for score in self.scores]
+
+    def __str__(self) -> str:
+        rules = dict.fromkeys((score.gated, score.rule) for score in self.scores if score.rule != "silent")
+        titles = {True: "muted where annotated silent", False: "as they are"}
+        tables = ([f"{titles[gated]}, rule {rule}", *self.table(rule, gated)] for gated, rule in rules)
+        return "\n\n".join("\n".join(lines) for lines in tables)
+
+    def table(self, rule: str, gated: bool) -> list[str]:
+        """Return a line for each source: values in dB, and in brackets the frames that they stand on."""
+        shown = [score for score in self.scores if score.gated == gated and score.rule in (rule, "silent")]
+        sources = dict.fromkeys(score.source for score in shown)
+        width = max(12, *map(len, sources)) if sources else 12
+        lines = [f"  {'dB (frames)':{width}}" + "".join(f"{metric:>15}" for metric in METRICS)]
+        for source in sources:
+            cells = {score.metric: score for score in shown if score.source == source}
+            texts = (_text(cells[metric]) for metric in METRICS)
+            lines.append(f"  {source:{width}}" + "".join(f"{text:>15}" for text in texts))
+        return lines
 
 
-def scores(song: ScoredSong, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig) -> list[dict[str, Any]]:
+def evaluate(song: Song, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig) -> Evaluation:
     """Score estimates of a song's stems.
 
     Gated estimates are multiplied by the activations as they are, without fades, as in the paper.
 
     Args:
-      song: the song.
+      song: the song, with its stems, and with its annotation if the settings ask for gated estimates.
       estimates: {source: (C, T)} at the song's rate.
       settings: frames, engine, and whether sources are muted where they are annotated silent.
 
-    Returns:
-      A row a score: whether gated, rule, source, metric, value in dB (None if no frame counts), number of frames.
+    Raises:
+      InputError: the song lacks what is needed, or the estimates do not fit the stems.
     """
-    return [
-        row
-        for is_gated, est_SxCxT in outputs(song, estimates, settings)
-        for row in rows(song, est_SxCxT, is_gated, bss_eval(song, est_SxCxT, settings), settings)
-    ]
+    return Evaluation(
+        tuple(
+            score
+            for gated, est_SxCxT in outputs(song, estimates, settings)
+            for score in scores(song, est_SxCxT, gated, bss_eval(song, est_SxCxT, settings), settings)
+        )
+    )
 
 
 def outputs(
-    song: ScoredSong, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig
+    song: Song, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig
 ) -> Iterator[tuple[bool, np.ndarray]]:
-    """Yield what is to be scored: whether muted where annotated silent, and the estimates (S, C, T)."""
-    est_SxCxT = np.stack([estimates[source] for source in song.labels.sources])
+    """Yield what is to be scored: whether muted where annotated silent, and the estimates (S, C, T).
+
+    Raises:
+      InputError: an estimate is missing, or the annotation.
+    """
+    if missing := ", ".join(source for source in song.sources if source not in estimates):
+        raise InputError(f"{song.mixture.name}: no estimate of {missing}")
+    est_SxCxT = np.stack([estimates[source] for source in song.sources])
     if settings.outputs != "gated":
         yield False, est_SxCxT
     if settings.outputs != "plain":
-        gate_SxT = annotation.gate(song.labels, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
+        said = song.annotation
+        if said is None or said.sources != song.sources:
+            raise InputError(f"{song.mixture.name}: gated estimates need an annotation of {', '.join(song.sources)}")
+        gate_SxT = annotation.gate(said, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
         yield True, est_SxCxT * gate_SxT[:, None]
 
 
-def bss_eval(song: ScoredSong, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
+def bss_eval(song: Song, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
     """Return SDR, ISR, SIR and SAR in every frame, by the engine of the settings."""
     if settings.engine == "museval":
-        return museval.with_museval(song.stems_SxCxT, est_SxCxT, song.mixture.rate_hz, settings)
+        return museval.with_museval(song.known_stems(), est_SxCxT, song.mixture.rate_hz, settings)
     return bsseval.score(_prepared(song, settings), est_SxCxT)
 
 
-def rows(
-    song: ScoredSong, est_SxCxT: np.ndarray, is_gated: bool, scored: Scores, settings: EvaluateConfig
-) -> list[dict[str, Any]]:
-    """Return the rows of `scores` for one kind of outputs, whose frames `bss_eval` has scored."""
-    found = []
-
-    def row(rule: str, source: str, metric: str, value: float, n_frames: int) -> None:
-        finite = float(value) if np.isfinite(value) else None
-        found.append({"gated": is_gated, "rule": rule, "source": source, "metric": metric})
-        found[-1] |= {"value_db": finite, "n_frames": int(n_frames)}
-
+def scores(song: Song, est_SxCxT: np.ndarray, gated: bool, scored: Scores, settings: EvaluateConfig) -> Iterator[Score]:
+    """Yield the scores of one kind of outputs, whose frames `bss_eval` has scored."""
     # museval scores no source in a frame in which one is silent, so it has nothing to say about the rule "target".
-    for rule in get_args(bsseval.Rule) if settings.engine == "bsseval" else ("museval",):
+    for rule in get_args(Rule) if settings.engine == "bsseval" else ("museval",):
         for metric, summary in bsseval.summarise(scored, rule).items():
-            for source, value, n_frames in zip(song.labels.sources, *summary, strict=True):
-                row(rule, source, metric, value, n_frames)
+            for source, value_db, n_frames in zip(song.sources, *summary, strict=True):
+                yield Score(gated, rule, source, metric, _finite(value_db), int(n_frames))
     frames = song.mixture.rate_hz, settings.window_s, settings.hop_s
-    for source, stem_CxT, est_CxT in zip(song.labels.sources, song.stems_SxCxT, est_SxCxT, strict=True):
+    for source, stem_CxT, est_CxT in zip(song.sources, song.known_stems(), est_SxCxT, strict=True):
         for metric, measure in (("PES", levels.pes), ("EPS", levels.eps)):
-            row("silent", source, metric, *measure(stem_CxT, est_CxT, *frames))
-    return found
+            level = measure(stem_CxT, est_CxT, *frames)
+            yield Score(gated, "silent", source, metric, _finite(level.db), level.frames)
 
 
 @functools.lru_cache(maxsize=2)
-def _prepared(song: ScoredSong, settings: EvaluateConfig) -> bsseval.Prepared:
+def _prepared(song: Song, settings: EvaluateConfig) -> bsseval.Prepared:
     """Prepare a song; the last ones are kept, for estimates of one song tend to come together."""
-    return bsseval.prepare(song.stems_SxCxT, song.mixture.rate_hz, settings)
+    return bsseval.prepare(song.known_stems(), song.mixture.rate_hz, settings)
+
+
+def _finite(value_db: float) -> float | None:
+    return float(value_db) if np.isfinite(value_db) else None
+
+
+def _text(score: Score) -> str:
+    return "–" if score.value_db is None else f"{score.value_db:.2f} ({score.n_frames})"

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from ugosa_jax.adaptation.segments import Standard
 from ugosa_jax.config import ModelConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import convtasnet
@@ -111,12 +110,6 @@ def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
         return [0]
     longest = int(settings.max_shift_s * rate_hz)
     return np.random.default_rng(settings.shift_seed).integers(0, longest, settings.shifts, endpoint=True).tolist()
-
-
-def unstandardise(est_SxCxT: np.ndarray, standard: Standard) -> None:
-    """Bring estimates to the mixture's own level, in place: each times std plus mean, as the reference does."""
-    est_SxCxT *= est_SxCxT.dtype.type(standard.std)
-    est_SxCxT += est_SxCxT.dtype.type(standard.mean)
 
 
 def _report(on_chunk: OnChunk, before: int, total: int, i: int) -> None:

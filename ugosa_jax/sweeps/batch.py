@@ -14,10 +14,10 @@ from ugosa_jax import api, device
 from ugosa_jax.adaptation import memory
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.data import loading
 from ugosa_jax.data.datasets import Track
+from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.evaluation import scoring
-from ugosa_jax.evaluation.scoring import ScoredSong
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
 
@@ -30,7 +30,7 @@ class Lane:
     """A cell, with its song loaded and cut."""
 
     cell: Cell
-    song: ScoredSong
+    song: Song
     cut: Segments | None
     """None for B0, which looks at no segments."""
 
@@ -71,15 +71,14 @@ def batches(
     room: dict[Any, int] = {}
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
-    def load(name: str) -> ScoredSong:
-        return scoring.load(tracks[name], base.config.sources)
+    def load(name: str) -> Song:
+        return loading.annotated(tracks[name], base.config.sources)
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
     def cut(name: str, settings: AdaptConfig) -> Segments | None:
         if settings.strategy == "B0":
             return None
-        one = load(name)
-        return api.cut_song(base.config, one.mixture, one.labels, settings)
+        return api.cut(base, load(name), None, settings)
 
     if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
         cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))

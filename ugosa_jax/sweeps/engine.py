@@ -194,16 +194,16 @@ def scored(
       InputError: the estimates are not finite.
     """
     started = time.perf_counter()
-    estimates = api.separate_song(sweep.base, lane.song.mixture, sweep.grid.separate, result.tuned)
+    estimates = api.separate(sweep.base, lane.song, sweep.grid.separate, result.tuned)
     separated = time.perf_counter()
-    rows = scoring.scores(lane.song, estimates, sweep.grid.evaluate)
+    found = scoring.evaluate(lane.song, estimates, sweep.grid.evaluate)
     times = {"separation_s": separated - started, "evaluation_s": time.perf_counter() - separated}
     return estimates, {
         "status": "done",
         "error": None,
         "n_tuned": strategy.n_parameters(result.tuned),
         "adaptation": record.describe_adaptation(result) | times | measured,
-        "scores": rows,
+        "scores": found.rows(),
         "notes": lane.song.notes,
         "environment": record.environment(),
     }

@@ -26,7 +26,7 @@ import pandas as pd
 import psutil
 
 from ugosa_jax import __version__, files
-from ugosa_jax.data import datasets
+from ugosa_jax.data import stems
 from ugosa_jax.errors import InputError
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.grid import Grid
@@ -57,7 +57,7 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
     if (folder / "plan.json").exists():
         if (version := plan(folder)["version"]) != __version__:
             raise InputError(f"{folder}: was written by ugosa_jax {version}, not {__version__}; name another folder")
-    elif folder.exists() and not {path.name for path in datasets.visible(folder)} <= {"grid.toml", "cells"}:
+    elif folder.exists() and not {path.name for path in stems.visible(folder)} <= {"grid.toml", "cells"}:
         raise InputError(f"{folder}: is neither empty nor the store of a sweep; name another folder")
     with files.replaced_when_done(folder / "grid.toml") as temporary:
         temporary.write_text(grid.text, "utf-8")

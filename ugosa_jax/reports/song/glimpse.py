@@ -71,6 +71,13 @@ def of(sound: Audio, active_T: np.ndarray, encoded: bytes) -> Glimpse:
     )
 
 
+def mixture(sound: Audio, excerpt_s: tuple[float, float]) -> Glimpse:
+    """Return what a report shows of a mixture, of more than two channels its mix-down to stereo."""
+    stereo_CxT, _ = to_model(sound, sound.rate_hz, min(sound.n_channels, 2))
+    heard = dataclasses.replace(sound, samples_CxT=stereo_CxT)
+    return of(heard, np.ones(sound.n_samples, bool), mp3(heard, excerpt_s))
+
+
 def stems(
     estimates: dict[str, np.ndarray], rate_hz: int, labels: Annotation, excerpt_s: tuple[float, float]
 ) -> dict[str, Glimpse]:

@@ -12,7 +12,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax.data import datasets, multitrack
+from ugosa_jax.data import datasets, loading
+from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 
 STEMS = ("drums", "bass", "other", "vocals")
@@ -32,9 +33,9 @@ def write(root: Path, stems_SxCxT: np.ndarray, mix_CxT: np.ndarray | None = None
     soundfile.write(root / "a" / "mixture.wav", mix_CxT.T, RATE_HZ, subtype)
 
 
-def load(root: Path, *sources: str) -> multitrack.Multitrack:
+def load(root: Path, *sources: str) -> Song:
     (track,) = datasets.tracks(root)
-    return multitrack.load(track, sources or STEMS)
+    return loading.with_stems(track, sources or STEMS)
 
 
 def refused(root: Path, *words: str, sources: tuple[str, ...] = STEMS) -> None:
@@ -271,7 +272,7 @@ def test_musdb18(tmp_path, musdb18, ffmpeg):
     import av
 
     (track,) = datasets.tracks(tmp_path, "test")
-    song = multitrack.load(track, ("vocals", "drums"))
+    song = loading.with_stems(track, ("vocals", "drums"))
     assert (song.mixture.rate_hz, song.mixture.name) == (44100, "A - a")
     for stream, sound_CxT in ((0, song.mixture.samples_CxT), (4, song.stems_SxCxT[0]), (1, song.stems_SxCxT[1])):
         with av.open(str(musdb18)) as file:

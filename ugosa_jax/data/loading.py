@@ -1,0 +1,84 @@
+"""Songs from disk: one at a time, from a file of sound or any kind of data set."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ugosa_jax.annotations import activation, annotation
+from ugosa_jax.data import musdb, pool, sound, stems
+from ugosa_jax.data.datasets import Track
+from ugosa_jax.data.song import Song
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.errors import InputError
+
+OFF_DB = -60.0
+"""How far below the mixture its difference from the sum of the stems may lie; rounding to 16 bits stays under it."""
+
+
+def mixture(path: str | Path) -> Song:
+    """Read a song of which nothing but the mixture is known.
+
+    Raises:
+      InputError: as `sound.read`.
+    """
+    return Song(sound.read(path))
+
+
+def with_stems(track: Track, sources: Sequence[str]) -> Song:
+    """Read a song's mixture and stems. A mixture that is missing is the sum of the stems.
+
+    Args:
+      track: one of `datasets.tracks`.
+      sources: names of the stems, in the order that is wanted.
+
+    Returns:
+      The song without annotation; its notes say what was done, and what does not fit.
+
+    Raises:
+      InputError: a file is missing or cannot be read as sound, stems differ in length, rate or channels, or the
+        mixture is silent.
+    """
+    read = {"pool": pool.read, "musdb18": musdb.read}.get(track.kind, _read_folder)
+    mix_CxT, stems_SxCxT, rate_hz = read(track.path, sources)
+    if mix_CxT is None:
+        notes, mix_CxT = ("no mixture file: the sum of the stems is taken",), stems_SxCxT.sum(axis=0)
+    else:
+        notes = _what_is_off(mix_CxT, stems_SxCxT)
+    if not mix_CxT.any():
+        raise InputError(f"{track.path}: is silent throughout (every sample of the mixture is zero)")
+    return Song(Audio(mix_CxT, rate_hz, track.name), stems_SxCxT, tuple(sources), notes=notes)
+
+
+def annotated(track: Track, sources: Sequence[str]) -> Song:
+    """Read a song as `with_stems`, and its annotation: the file beside its stems, or else made from them.
+
+    Raises:
+      InputError: as `with_stems`, or the annotation cannot be understood.
+    """
+    song = with_stems(track, sources)
+    if track.annotation is not None:
+        said = annotation.read(track.annotation, sources)
+    else:
+        active_SxT = activation.active_from_stems(song.known_stems(), song.mixture.rate_hz)
+        said = annotation.from_mask(active_SxT, song.mixture.rate_hz, sources)
+    return dataclasses.replace(song, annotation=said)
+
+
+def _read_folder(folder: Path, sources: Sequence[str]) -> tuple[np.ndarray | None, np.ndarray, int]:
+    """Read a folder of sound files, which must agree with each other."""
+    files = stems.find_with_mixture(folder, sources)
+    mixture = files.pop(stems.MIXTURE, None)
+    sounds_SxCxT, rate_hz = stems.read(files if mixture is None else files | {stems.MIXTURE: mixture})
+    return None if mixture is None else sounds_SxCxT[-1], sounds_SxCxT[: len(sources)], rate_hz
+
+
+def _what_is_off(mix_CxT: np.ndarray, stems_SxCxT: np.ndarray) -> tuple[str, ...]:
+    """Return a note if the mixture is not the sum of the stems."""
+    difference_CxT = stems_SxCxT.sum(axis=0)
+    difference_CxT -= mix_CxT
+    off_db = sound.level_db(difference_CxT) - sound.level_db(mix_CxT)
+    if off_db <= OFF_DB:
+        return ()
+    return (f"the mixture is not the sum of the stems: the difference is at {off_db:+.1f} dB of the mixture's level",)

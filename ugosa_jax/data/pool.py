@@ -1,0 +1,67 @@
+"""A song as one array of stems, (S, C, T) of float16 or float32 in a .npy file, as training reads them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ugosa_jax.errors import InputError
+
+SOURCES = ("drums", "bass", "other", "vocals")
+"""What the first axis stands for."""
+RATE_HZ = 44100
+"""Sample rate of the arrays, which do not tell it."""
+
+
+def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Read the mixture, which is the sum of all stems, and those that are asked for; no others are kept in memory.
+
+    Returns:
+      Float32 (C, T) and (S, C, T), and the sample rate.
+
+    Raises:
+      InputError: the file is no such array, or lacks a source.
+    """
+    array = _opened(path)
+    rows = positions(path, sources, SOURCES)
+    stems_SxCxT = np.empty((len(rows), *array.shape[1:]), np.float32)
+    mix_CxT = np.zeros(array.shape[1:], np.float32)
+    for row, stored_CxT in enumerate(array):
+        stem_CxT = stored_CxT.astype(np.float32)
+        if not np.isfinite(stem_CxT).all():
+            raise InputError(f"{path}: {SOURCES[row]} holds values that are not finite (NaN or infinite)")
+        mix_CxT += stem_CxT
+        if row in rows:
+            stems_SxCxT[rows.index(row)] = stem_CxT
+    return mix_CxT, stems_SxCxT, RATE_HZ
+
+
+def positions(path: Path, sources: Sequence[str], held: Sequence[str]) -> list[int]:
+    """Return where in a file each source is.
+
+    Args:
+      path: the file, for messages.
+      sources: what is looked for.
+      held: what the file holds, in its order.
+
+    Raises:
+      InputError: it lacks a source.
+    """
+    for source in sources:
+        if source not in held:
+            raise InputError(f"{path}: has no {source!r}; such files hold {', '.join(held)}")
+    return [held.index(source) for source in sources]
+
+
+def _opened(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy parses the header as Python source and lets out whatever that raises
+        raise InputError(f"{path}: cannot be read as an array ({' '.join(str(error).split())[:200]})") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.dtype.itemsize > 4:
+        found = array.dtype if isinstance(array, np.ndarray) else "an archive"
+        raise InputError(f"{path}: expected an array of float16 or float32, not {found}")
+    if array.ndim != 3 or array.shape[0] != len(SOURCES) or array.size == 0:
+        names = ", ".join(SOURCES)
+        raise InputError(f"{path}: expected shape (4, channels, samples), 4 for {names}; not {array.shape}")
+    return array

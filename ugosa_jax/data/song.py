@@ -1,0 +1,85 @@
+"""A song: its mixture, and what else is known of it.
+
+S sources, C channels, T samples.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.config import require
+from ugosa_jax.data import sound
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.standard import Standard, standardise
+from ugosa_jax.errors import InputError, naming
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Song:
+    """A song that is loaded; what is not known of it is None.
+
+    Attributes:
+      mixture: what is separated.
+      stems_SxCxT: what is to be found in it, at the mixture's rate.
+      sources: names of the stems; none without stems.
+      annotation: when each source plays.
+      notes: what to know of the song, in plain words.
+
+    Raises:
+      InputError: there are not as many names as stems.
+    """
+
+    mixture: Audio
+    stems_SxCxT: np.ndarray | None = None
+    sources: tuple[str, ...] = ()
+    annotation: Annotation | None = None
+    notes: tuple[str, ...] = ()
+    _standardised: dict[tuple[int, int], tuple[np.ndarray, Standard]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def __post_init__(self):
+        n_stems = 0 if self.stems_SxCxT is None else len(self.stems_SxCxT)
+        require(len(self.sources) == n_stems, "sources", f"{n_stems} names, one a stem", self.sources)
+
+    def known_stems(self) -> np.ndarray:
+        """Return the stems, (S, C, T).
+
+        Raises:
+          InputError: they are not known.
+        """
+        if self.stems_SxCxT is None:
+            raise InputError(f"{self.mixture.name}: its true stems are not known, and are needed here")
+        return self.stems_SxCxT
+
+    def known_annotation(self) -> Annotation:
+        """Return the annotation.
+
+        Raises:
+          InputError: there is none.
+        """
+        if self.annotation is None:
+            raise InputError(f"{self.mixture.name}: has no annotation, which is needed to know when each source plays")
+        return self.annotation
+
+    def standardised(self, rate_hz: int, channels: int) -> tuple[np.ndarray, Standard]:
+        """Return the mixture as a network sees it, and what was taken out; made once for each rate and channels.
+
+        Args:
+          rate_hz: the network's sample rate.
+          channels: its number of channels, C.
+
+        Returns:
+          Float32 (C, T) with mean 0 and standard deviation 1, not to be written to, and those of the mixture.
+
+        Raises:
+          InputError: the song's channels cannot be brought to the network's, or it is silent.
+        """
+        wanted = rate_hz, channels
+        if wanted not in self._standardised:
+            mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
+            with naming(self.mixture.name):
+                self._standardised[wanted] = standardise(mix_CxT)
+            self._standardised[wanted][0].flags.writeable = False
+        return self._standardised[wanted]

@@ -1,0 +1,156 @@
+"""A folder with a sound file for each source, named after it: the only module that reads such folders.
+
+S sources, C channels, T samples.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ugosa_jax.data import musdb, sound
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.errors import InputError
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf")
+"""Files that are taken for sound."""
+MIXTURE = "mixture"
+"""The file that is no stem."""
+
+
+def read(paths: Mapping[str, Path]) -> tuple[np.ndarray, int]:
+    """Read sounds that belong together; one of them may be silent.
+
+    Args:
+      paths: the files, at least one, as `find` returns them.
+
+    Returns:
+      Float32 (S, C, T) in the order of `paths`, and the sample rate.
+
+    Raises:
+      InputError: a file cannot be read as sound, or is of another rate, length or number of channels than the first.
+    """
+    first_path, *others = paths.values()
+    first = sound.read(first_path, may_be_silent=True)
+    sounds_SxCxT = np.empty((len(paths), *first.samples_CxT.shape), np.float32)
+    sounds_SxCxT[0] = first.samples_CxT
+    for s, path in enumerate(others, 1):
+        other = sound.read(path, may_be_silent=True)
+        if _format(other) != _format(first):
+            raise InputError(f"{path}: {_format(other)} do not fit those of {first_path.name}: {_format(first)}")
+        sounds_SxCxT[s] = other.samples_CxT
+    return sounds_SxCxT, first.rate_hz
+
+
+def read_like(paths: Mapping[str, Path], rate_hz: int, shape_CxT: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Read estimates that are to be compared with true stems.
+
+    Args:
+      paths: the files, as `find` returns them.
+      rate_hz: of the true stems.
+      shape_CxT: theirs.
+
+    Returns:
+      {source: (C, T)}, cut or filled up with silence to the length of the true stems, as museval does.
+
+    Raises:
+      InputError: a file cannot be read as sound, or its rate or channels are not those of the true stems.
+    """
+    n_channels, n_samples = shape_CxT
+    found = {}
+    for source, path in paths.items():
+        estimate = sound.read(path, may_be_silent=True)
+        if (estimate.rate_hz, estimate.n_channels) != (rate_hz, n_channels):
+            own = f"{estimate.rate_hz} Hz and {estimate.n_channels} channels"
+            raise InputError(f"{path}: {own}; the true stems have {rate_hz} and {n_channels}")
+        found[source] = of_length(estimate.samples_CxT, n_samples)
+    return found
+
+
+def of_length(samples_CxT: np.ndarray, n_samples: int) -> np.ndarray:
+    """Return a sound cut or filled up with silence to so many samples."""
+    missing = n_samples - samples_CxT.shape[1]
+    return np.pad(samples_CxT[:, :n_samples], ((0, 0), (0, max(0, missing))))
+
+
+def find(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
+    """Return the file of each source in a folder; other files may lie beside them.
+
+    Raises:
+      InputError: a stem is missing or there twice, or the folder cannot be read.
+    """
+    return _chosen(_by_name(folder), sources, folder)
+
+
+def find_with_mixture(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
+    """Return the files of the mixture, if there is one, and of each source.
+
+    Raises:
+      InputError: as `find`; or there is no mixture, and it cannot be had from the stems, for there are other sounds.
+    """
+    sounds = _by_name(folder)
+    found = _chosen(sounds, sources, folder)
+    if MIXTURE in sounds:
+        return {MIXTURE: _the_one(sounds[MIXTURE], MIXTURE, folder)} | found
+    everything = (path for paths in sounds.values() for path in paths)
+    if others := ", ".join(path.name for path in everything if path not in found.values()):
+        raise InputError(f"{folder}: no mixture.wav, and the stems may not add up to it: what is {others}?")
+    return found
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """Return what the sounds of a folder are called, but for the mixture: in the order of MUSDB18, then of names.
+
+    Raises:
+      InputError: there are none, or the folder cannot be read.
+    """
+    found = {path.stem for path in sounds(folder) if path.stem.casefold() != MIXTURE}
+    if not found:
+        raise InputError(f"{folder}: holds no stems; expected a sound file for each source, such as vocals.wav")
+    first = [name for name in musdb.STREAMS if name in found]
+    return (*first, *sorted(found.difference(first)))
+
+
+def sounds(folder: Path) -> list[Path]:
+    """Return the sound files of a folder in the order of names.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    return [path for path in visible(folder) if path.suffix.lower() in SUFFIXES]
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return what is in a folder in the order of names, but for hidden files.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read as a folder ({error.strerror or error})") from error
+
+
+def _by_name(folder: Path) -> dict[str, list[Path]]:
+    """Return the sound files of a folder by their names without suffixes; case does not matter."""
+    found: dict[str, list[Path]] = {}
+    for path in sounds(folder):
+        found.setdefault(path.stem.casefold(), []).append(path)
+    return found
+
+
+def _chosen(found: dict[str, list[Path]], sources: Sequence[str], folder: Path) -> dict[str, Path]:
+    return {source: _the_one(found.get(source.casefold(), []), source, folder) for source in sources}
+
+
+def _the_one(paths: list[Path], what: str, folder: Path) -> Path:
+    if not paths:
+        raise InputError(f"{folder}: no {what}.wav (nor .flac, .ogg …)")
+    if len(paths) > 1:
+        raise InputError(f"{folder}: {' and '.join(path.name for path in paths)}: which one is the {what}?")
+    return paths[0]
+
+
+def _format(audio: Audio) -> str:
+    return f"{audio.rate_hz} Hz, {audio.n_channels} channels, {audio.n_samples} samples"
