@@ -24,7 +24,7 @@ from ugosa_jax.data.standard import unstandardise
 from ugosa_jax.errors import InputError, naming
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.scoring import Evaluation
-from ugosa_jax.networks import apply
+from ugosa_jax.networks import apply, checkpoint, hub
 from ugosa_jax.networks.apply import OnChunk
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.convtasnet import Params
@@ -65,8 +65,8 @@ def adapt_lanes(
     songs: Song | Sequence[Song],
     annotations: Annotation | Sequence[Annotation | None] | None = None,
     settings: AdaptConfig = PAPER.adapt,
-    lam: Sequence[float] | None = None,
-    learning_rate: Sequence[float] | None = None,
+    lam: Sequence[float] | np.ndarray | None = None,
+    learning_rate: Sequence[float] | np.ndarray | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> list[AdaptationResult]:
     """Adapt pretrained weights to many songs, or with many values of λ or the learning rate, side by side.
@@ -87,6 +87,8 @@ def adapt_lanes(
     Raises:
       InputError: as `adapt`, or the arguments speak of different numbers of lanes.
     """
+    lam = None if lam is None else [float(value) for value in lam]
+    learning_rate = None if learning_rate is None else [float(value) for value in learning_rate]
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
@@ -169,6 +171,26 @@ def cut(net: Checkpoint, song: Song, annotation: Annotation | None, settings: Ad
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.config.sample_rate_hz)
     with naming(song.mixture.name):
         return segments.cut(mix_CxT, active_SxT, settings, net.config)
+
+
+def convert(path: str | Path, out: str | Path) -> Checkpoint:
+    """Convert a checkpoint of the Demucs repository to safetensors, without torch; nothing in it is executed.
+
+    Args:
+      path: the checkpoint.
+      out: the file to write, for `load`.
+
+    Returns:
+      What was written.
+
+    Raises:
+      InputError: the checkpoint cannot be read, or the file not be written.
+    """
+    if Path(path).resolve() == Path(out).resolve():
+        raise InputError(f"{out}: is the checkpoint itself; name another file to write")
+    found = hub.load(path)
+    checkpoint.save(found, out)
+    return found
 
 
 def evaluate(

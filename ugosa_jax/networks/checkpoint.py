@@ -42,6 +42,11 @@ class Checkpoint:
         verify(flat(self.params), shapes(self.config))
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """What the network separates a mixture into, in its order."""
+        return self.config.sources
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 of architecture and parameters in hexadecimal; independent of the provenance."""
         digest = hashlib.sha256(_config_json(self.config).encode())
