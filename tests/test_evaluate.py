@@ -96,3 +96,21 @@ def test_estimates_that_do_not_fit_are_refused(folders, capsys):
     (folders / "found" / "bass.wav").unlink()
     assert evaluate(folders) == 2
     assert "no bass.wav" in capsys.readouterr().err
+
+
+def test_the_stems_say_what_the_sources_are(tmp_path, capsys):
+    """Whatever they are called and however many they are; the mixture is none of them."""
+    sources = ("guitar", "vocals", "Piano", "drums", "strings")
+    for folder, level in (("true", 0.1), ("found", 0.09)):
+        (tmp_path / folder).mkdir()
+        for i, source in enumerate((*sources, "mixture")):
+            wave_T = np.random.default_rng(i).normal(size=12000) * level
+            soundfile.write(tmp_path / folder / f"{source}.wav", wave_T, RATE_HZ, subtype="FLOAT")
+    assert evaluate(tmp_path, "--outputs", "plain") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    named = {line[0]: line[1:] for line in lines if line and line[0] in sources}
+    assert [*named] == ["drums", "vocals", "Piano", "guitar", "strings"]  # as MUSDB18 has them, then by name
+    assert all(float(scores[0]) == pytest.approx(20, abs=0.01) for scores in named.values())  # 20 log10(1 / 0.1)
+    (tmp_path / "found" / "Piano.wav").unlink()
+    assert evaluate(tmp_path) == 2
+    assert "found: no Piano.wav" in capsys.readouterr().err

@@ -127,6 +127,10 @@ def test_stems_that_cannot_be_compared_are_refused(tmp_path):
         uj.evaluate(true, true)
     with pytest.raises(uj.InputError, match="of one shape"):
         uj.evaluate(true | {"bass": true["bass"][:, 1:]}, true, 8000)
+    with pytest.raises(uj.InputError, match=r"estimates: bass must be an array \(channels, samples\)"):
+        uj.evaluate(true, true | {"bass": true["bass"][0]}, 8000)
+    with pytest.raises(uj.InputError, match="estimates must be of one shape"):
+        uj.evaluate(true, true | {"bass": np.repeat(true["bass"], 2, 0)}, 8000)
     with pytest.raises(uj.InputError, match="holds no stems"):
         uj.evaluate(tmp_path, true)
     with pytest.raises(uj.InputError, match="need an annotation"):

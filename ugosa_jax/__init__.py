@@ -41,22 +41,6 @@ __all__ = [
     "write_audio",
 ]
 
-if TYPE_CHECKING:
-    from ugosa_jax.adaptation.engine import AdaptationResult
-    from ugosa_jax.annotations.annotation import Annotation
-    from ugosa_jax.annotations.annotation import read as read_annotation
-    from ugosa_jax.api import adapt, adapt_lanes, convert, evaluate, separate
-    from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
-    from ugosa_jax.data.loading import mixture as read_audio
-    from ugosa_jax.data.song import Song
-    from ugosa_jax.data.sound import Audio
-    from ugosa_jax.data.sound import write as write_audio
-    from ugosa_jax.errors import InputError
-    from ugosa_jax.evaluation.scoring import Evaluation
-    from ugosa_jax.networks.checkpoint import Checkpoint, load_delta, save_delta
-    from ugosa_jax.networks.hub import download, load
-    from ugosa_jax.networks.hub import listing as list_weights
-
 _HOME = {
     "AdaptConfig": "config",
     "AdaptationResult": "adaptation.engine",
@@ -84,17 +68,33 @@ _HOME = {
 }
 """The module of each name, and what it is called there if otherwise."""
 
+if TYPE_CHECKING:
+    from ugosa_jax.adaptation.engine import AdaptationResult
+    from ugosa_jax.annotations.annotation import Annotation
+    from ugosa_jax.annotations.annotation import read as read_annotation
+    from ugosa_jax.api import adapt, adapt_lanes, convert, evaluate, separate
+    from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+    from ugosa_jax.data.loading import mixture as read_audio
+    from ugosa_jax.data.song import Song
+    from ugosa_jax.data.sound import Audio
+    from ugosa_jax.data.sound import write as write_audio
+    from ugosa_jax.errors import InputError
+    from ugosa_jax.evaluation.scoring import Evaluation
+    from ugosa_jax.networks.checkpoint import Checkpoint, load_delta, save_delta
+    from ugosa_jax.networks.hub import download, load
+    from ugosa_jax.networks.hub import listing as list_weights
+else:  # out of the sight of type checkers, for which it would make any name right
 
-def __getattr__(name: str):
-    """Import what is asked for (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    def __getattr__(name: str):
+        """Import what is asked for (PEP 562)."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
 
-    module, _, inside = _HOME[name].partition(":")
-    found = getattr(importlib.import_module(f"{__name__}.{module}"), inside or name)
-    globals()[name] = found
-    return found
+        module, _, inside = _HOME[name].partition(":")
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), inside or name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

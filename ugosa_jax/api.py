@@ -5,7 +5,7 @@ offers them, as `ugosa_jax.adapt` and so on.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper, require
 from ugosa_jax.data import loading, sound, stems
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
@@ -218,7 +218,7 @@ def evaluate(
         song = dataclasses.replace(song, annotation=annotation)
     shape = song.known_stems().shape[1:]
     if isinstance(estimates, Mapping):
-        found = {source: stems.of_length(estimate_CxT, shape[-1]) for source, estimate_CxT in estimates.items()}
+        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in _sounds("estimates", estimates)}
     else:
         found = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
     return scoring.evaluate(song, found, settings)
@@ -237,7 +237,16 @@ def true_song(references: Song | str | Path | Mapping[str, np.ndarray], rate_hz:
         return loading.with_stems(Track(folder.resolve().name, "folder", folder), stems.names(folder))
     if rate_hz is None or not references:
         raise InputError("references: arrays need a sample rate (rate_hz), and at least one source")
-    if len(shapes := {np.shape(stem_CxT) for stem_CxT in references.values()}) > 1:
+    true = dict(_sounds("references", references))
+    if len(shapes := {stem_CxT.shape for stem_CxT in true.values()}) > 1:
         raise InputError(f"references: stems must be of one shape (channels, samples), not {sorted(shapes)}")
-    stems_SxCxT = np.stack([np.asarray(stem_CxT, np.float32) for stem_CxT in references.values()])
-    return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(references))
+    stems_SxCxT = np.stack([*true.values()])
+    return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(true))
+
+
+def _sounds(what: str, sounds: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and samples of each sound, float32 (C, T)."""
+    for source, samples_CxT in sounds.items():
+        found_CxT = np.asarray(samples_CxT, np.float32)
+        require(found_CxT.ndim == 2, f"{what}: {source}", "an array (channels, samples)", found_CxT.shape)
+        yield source, found_CxT

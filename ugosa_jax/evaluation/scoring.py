@@ -123,7 +123,12 @@ def outputs(
     """
     if missing := ", ".join(source for source in song.sources if source not in estimates):
         raise InputError(f"{song.mixture.name}: no estimate of {missing}")
-    est_SxCxT = np.stack([estimates[source] for source in song.sources])
+    chosen = [estimates[source] for source in song.sources]
+    if len(shapes := {np.shape(est_CxT) for est_CxT in chosen}) > 1:
+        raise InputError(
+            f"{song.mixture.name}: estimates must be of one shape (channels, samples), not {sorted(shapes)}"
+        )
+    est_SxCxT = np.stack(chosen)
     if settings.outputs != "gated":
         yield False, est_SxCxT
     if settings.outputs != "plain":

@@ -69,7 +69,7 @@ def png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def _save(figure: Figure, out: io.IOBase, **how: Any) -> None:
+def _save(figure: Figure, out: io.StringIO | io.BytesIO, **how: Any) -> None:
     with context(), warnings.catch_warnings():
         # Names may have letters that the font does not; they are only measured with it, the reader's fonts draw them.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
