@@ -240,7 +240,8 @@ def test_text_picture_rounds_to_what_holds_for_most_of_a_column():
 
 def test_the_command_answers_without_jax_or_matplotlib():
     code = (
-        "import sys; from ugosa_jax import cli, annotate; sys.exit(not {'jax', 'matplotlib'}.isdisjoint(sys.modules))"
+        "import sys, ugosa_jax.cli.main, ugosa_jax.cli.annotation\n"
+        "sys.exit(not {'jax', 'matplotlib'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -1,5 +1,6 @@
 """The command line as its users meet it: real processes, real files, wrong files."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 import soundfile
 
 from ugosa_jax import config, files
-from ugosa_jax.cli.main import _preset, main
+from ugosa_jax.cli.main import COMMANDS, command, main, preset
 from ugosa_jax.config import ModelConfig
 from ugosa_jax.networks import checkpoint, convtasnet, convtasnet_torch, hub
 
@@ -60,10 +61,16 @@ def refused(capsys, code):
 
 
 def test_help_answers_without_jax():
-    code = "import sys; from ugosa_jax import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass\n"
+    code = "import sys; from ugosa_jax.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     done = subprocess.run([sys.executable, "-c", code + "assert 'jax' not in sys.modules"], capture_output=True)
     assert done.returncode == 0, done.stderr
     assert b"separate" in done.stdout
+
+
+def test_every_command_has_a_function_that_takes_its_options():
+    for options in COMMANDS:
+        (annotated,) = inspect.signature(command(options)).parameters.values()
+        assert annotated.annotation is options
 
 
 def test_song_and_annotation_in_stems_out(song, small, tmp_path):
@@ -137,8 +144,8 @@ def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert settings["adapt"]["segment_s"] == 0.5
     assert settings["separate"]["overlap"] == 0
     assert settings["separate"]["shifts"] == 1
-    assert _preset(["--preset", "reference", "--preset=paper"]) == config.paper()
-    assert _preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == config.reference()
+    assert preset(["--preset", "reference", "--preset=paper"]) == config.paper()
+    assert preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == config.reference()
 
 
 def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):

@@ -223,7 +223,7 @@ def test_the_installed_command(root, out):
 
 KILLED = """
 import os, pathlib, signal, sys
-from ugosa_jax import cli
+from ugosa_jax.cli import main as cli
 rename, left = pathlib.Path.replace, [int(sys.argv[1])]
 
 def replace(*args):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 ASK = """
 from pathlib import Path
 
-from ugosa_jax.cli import demo
+from ugosa_jax.data import demo
 from ugosa_jax.networks import hub
 from ugosa_jax.reports import style
 from ugosa_jax.sweeps import grid

@@ -25,6 +25,8 @@ def require(holds: bool, field: str, expected: str, value: object) -> None:
 
 LONGEST_S = 600.0
 """Ten minutes: no piece of a song that is processed at once is longer, so that counts of numbers fit into 32 bits."""
+ACTIVATION_THRESHOLD = 0.15
+"""θ of eq. (2) in the paper's text."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,13 +195,36 @@ class SongsConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PrepareConfig:
+    """How songs with stems are made ready for experiments.
+
+    Raises:
+      InputError: a value outside its range.
+    """
+
+    seed: int = 0
+    """Decides, together with a song's name, which source is silent in which quarter."""
+    threshold: float = ACTIVATION_THRESHOLD
+    """θ of eq. (2): the confidence above which a stem counts as active."""
+    as_is: bool = False
+    """Silence nothing: only compute the activations, for songs that are to be used as they are."""
+    encoding: Literal["float", "16"] = "16"
+    """Samples of the sound: 16-bit integers, as the paper's code writes them, or 32-bit float. Stems that were once MP3
+    or AAC, as MUSDB18's, are empty above some frequency; BSSEval needs the rounding noise of 16 bits there."""
+
+    def __post_init__(self):
+        require(self.seed >= 0, "seed", "at least 0", self.seed)
+        require(0 < self.threshold < math.inf, "threshold", "above 0 and finite", self.threshold)
+
+
+@dataclasses.dataclass(frozen=True)
 class Preset:
     """Settings that belong together."""
 
     adapt: AdaptConfig = AdaptConfig()
     separate: SeparateConfig = SeparateConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    activation_threshold: float = 0.15
+    activation_threshold: float = ACTIVATION_THRESHOLD
     """θ of eq. (2): the confidence above which a stem counts as active."""
 
 

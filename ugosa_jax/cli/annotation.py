@@ -1,48 +1,35 @@
-"""The commands `ugosa-jax annotation …`: look at annotations, convert them, make them from sound."""
+"""The commands `ugosa-jax annotation …`: look at annotations, convert them, make them from stems."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ugosa_jax.annotations import activation, annotation, formats, instruments
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.formats.text import text_of
 from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import STATES
-from ugosa_jax.annotations.suggest import draft
+from ugosa_jax.cli import options
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data import sound, stems
-from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import timeline
 
-if TYPE_CHECKING:
-    from ugosa_jax.cli.main import Understanding
 
-
-def check(file: Path, song: Path | None, how: "Understanding", out: Path | None) -> int:
+def check(args: options.CheckAnnotation) -> int:
     """Show what was understood of an annotation; return 0.
-
-    Args:
-      file: the annotation, or a folder with one a source.
-      song: the mixture that it is of.
-      how: how it is read.
-      out: the picture to write.
 
     Raises:
       InputError: the annotation cannot be understood, or does not fit the song.
     """
-    if out is not None:
-        timeline.check_name(out)
-    said = read(file, how)
-    mixture = None if song is None else sound.read(song)
+    if args.picture is not None:
+        timeline.check_name(args.picture)
+    said = read(args.file, args.how)
+    mixture = None if args.song is None else sound.read(args.song)
     if mixture is None:
         duration_s, extent = max(i.end_s for i in said.intervals), "up to the last label; name the song for all of it"
     else:
         annotation.check_against(said, mixture.duration_s)
         duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
-    print(f"{file}: {kind(file, how)}, {len(said.intervals)} intervals in {duration_s:.1f} s ({extent})")
+    print(f"{args.file}: {kind(args.file, args.how)}, {len(said.intervals)} intervals in {duration_s:.1f} s ({extent})")
     print_names(said)
     outside = "silent, for sources it names" if said.outside == "silent" else "unknown"
     exceptions = f"; unknown for {', '.join(sorted(said.open))}" if said.open else ""
@@ -52,96 +39,51 @@ def check(file: Path, song: Path | None, how: "Understanding", out: Path | None)
     print(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
     for warning in (*said.warnings, *too_little(said, duration_s)):
         print(f"warning: {warning}")
-    if out is not None:
-        timeline.write(out, said, duration_s, mixture)
-        print(f"written {out}")
+    if args.picture is not None:
+        timeline.write(args.picture, said, duration_s, mixture)
+        print(f"written {args.picture}")
     return 0
 
 
-def convert(file: Path, out: Path, song: Path | None, how: "Understanding") -> int:
+def convert(args: options.ConvertAnnotation) -> int:
     """Write an annotation in another format, which the name of the new file says; return 0.
-
-    Args:
-      file: the annotation, or a folder with one a source.
-      out: the file to write: .csv, .txt (Audacity) or .jams.
-      song: the mixture, up to whose end silence outside of intervals is written out.
-      how: how it is read.
 
     Raises:
       InputError: the annotation cannot be understood, or not be written.
     """
-    format = formats.written_as(out)
-    said = read(file, how)
-    if song is not None:
-        duration_s = sound.read(song).duration_s
+    format = formats.written_as(args.out)
+    said = read(args.file, args.how)
+    if args.song is not None:
+        duration_s = sound.read(args.song).duration_s
         annotation.check_against(said, duration_s)
         said = annotation.explicit(said, duration_s)
-    if file.resolve() == out.resolve():
-        raise InputError(f"{out}: is the annotation itself; name another file to write")
-    annotation.write(said, out, format)
+    if args.file.resolve() == args.out.resolve():
+        raise InputError(f"{args.out}: is the annotation itself; name another file to write")
+    annotation.write(said, args.out, format)
     print_names(said)
     for warning in (*said.warnings, *losses(said, format)):
         print(f"warning: {warning}")
-    print(f"written {out}: {len(said.intervals)} intervals")
+    print(f"written {args.out}: {len(said.intervals)} intervals")
     return 0
 
 
-def from_stems(folder: Path, out: Path, threshold: float, sources: tuple[str, ...]) -> int:
+def from_stems(args: options.AnnotateStems) -> int:
     """Write when each stem of a folder sounds, by the procedure of MedleyDB; return 0.
-
-    Args:
-      folder: has a sound file for each source, named after it.
-      out: the file to write.
-      threshold: θ of eq. (2).
-      sources: of the network.
 
     Raises:
       InputError: a stem is missing, cannot be read, or is of another rate or length; or the file cannot be written.
     """
-    format = formats.written_as(out)
-    stems_SxCxT, rate_hz = stems.read(stems.find(folder, sources))
-    active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, threshold)
-    said = annotation.from_mask(active_SxT, rate_hz, sources)
-    annotation.write(said, out, format)
+    format = formats.written_as(args.out)
+    stems_SxCxT, rate_hz = stems.read(stems.find(args.folder, args.sources))
+    active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, args.threshold)
+    said = annotation.from_mask(active_SxT, rate_hz, args.sources)
+    annotation.write(said, args.out, format)
     print_seconds(said, stems_SxCxT.shape[-1] / rate_hz)
-    print(f"written {out}: {len(said.intervals)} intervals")
+    print(f"written {args.out}: {len(said.intervals)} intervals")
     return 0
 
 
-def suggest(song: Path, out: Path, weights: str) -> int:
-    """Write a first draft: where the network, not adapted, hears nothing of a source. Return 0; 1 if that is nowhere.
-
-    Args:
-      song: the mixture.
-      out: the file to write.
-      weights: name or file of the network.
-
-    Raises:
-      InputError: the song or the weights cannot be used, or the file not be written.
-    """
-    from ugosa_jax import api, device  # these take seconds to import, and only this command needs them
-    from ugosa_jax.networks import hub
-
-    format = formats.written_as(out)
-    device.keep_compiled_programs()
-    base = hub.load(weights)
-    mixture = sound.read(song)
-    estimates = api.separate(base, Song(mixture))
-    sources = base.config.sources
-    est_SxCxT = np.stack([estimates[source] for source in sources])
-    mix_CxT = mixture.samples_CxT
-    said = draft(est_SxCxT, mix_CxT, mixture.rate_hz, sources)
-    if not said.intervals:
-        print("nowhere does the network hear so little of a source that it is worth a claim: nothing was written")
-        return 1
-    annotation.write(said, out, format)
-    print_seconds(said, mixture.duration_s)
-    print("\n".join(("", *timeline.text(said, mixture.duration_s))))
-    print(f"written {out}: a draft that the network made of its own estimates: listen to each silence, and correct it")
-    return 0
-
-
-def read(file: Path, how: "Understanding") -> Annotation:
+def read(file: Path, how: options.Understanding) -> Annotation:
     """Read an annotation as the options of the command line say.
 
     Raises:
@@ -153,7 +95,7 @@ def read(file: Path, how: "Understanding") -> Annotation:
     return annotation.read(file, how.sources, how.outside, names, how.format)
 
 
-def kind(file: Path, how: "Understanding") -> str:
+def kind(file: Path, how: options.Understanding) -> str:
     """Return the format in which a file was read."""
     return how.format or ("folder" if file.is_dir() else formats.recognised(text_of(file), file))
 

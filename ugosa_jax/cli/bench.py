@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 
@@ -11,16 +11,14 @@ from ugosa_jax import device, files
 from ugosa_jax.adaptation import record
 from ugosa_jax.bench import timing
 from ugosa_jax.bench.timing import Row
+from ugosa_jax.cli import options
 from ugosa_jax.config import LONGEST_S, ModelConfig, require
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import convtasnet, hub
 from ugosa_jax.networks.convtasnet import Params
 
-if TYPE_CHECKING:
-    from ugosa_jax.cli.main import Bench
 
-
-def run(args: "Bench") -> int:
+def bench(args: options.Bench) -> int:
     """Measure, print the table row by row and write the record; return 1 if the memory did not suffice, else 0.
 
     Raises:
@@ -60,7 +58,7 @@ def numbers_of_lanes(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def network_of(args: "Bench") -> tuple[ModelConfig, Params, dict[str, Any]]:
+def network_of(args: options.Bench) -> tuple[ModelConfig, Params, dict[str, Any]]:
     """Return architecture, weights, and what the record says of them."""
     if args.size is None:
         checkpoint = hub.load(args.weights)
@@ -70,7 +68,7 @@ def network_of(args: "Bench") -> tuple[ModelConfig, Params, dict[str, Any]]:
     return config, convtasnet.init(config), {"name": f"{args.size}, random weights"}
 
 
-def print_head(args: "Bench", network: dict[str, Any]) -> None:
+def print_head(args: options.Bench, network: dict[str, Any]) -> None:
     """Say what is measured, and begin the table."""
     adapt = args.adapt
     print(f"{network['name']}, {adapt.strategy}, songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s,")
@@ -101,7 +99,7 @@ def precision() -> str:
     return str(jax.config.jax_default_matmul_precision or "default")  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def describe(args: "Bench", network: dict[str, Any], config: ModelConfig, rows: list[Row]) -> dict[str, Any]:
+def describe(args: options.Bench, network: dict[str, Any], config: ModelConfig, rows: list[Row]) -> dict[str, Any]:
     """Return the record: device, versions, settings and rows."""
     return {
         "device": {

@@ -9,9 +9,10 @@ from typing import Any
 from ugosa_jax import api, device, files
 from ugosa_jax.adaptation import record
 from ugosa_jax.annotations import annotation
+from ugosa_jax.cli import options
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data import loading, sound
-from ugosa_jax.data.datasets import Track
+from ugosa_jax.data import demo as demo_song
+from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.networks import hub
@@ -20,7 +21,6 @@ from ugosa_jax.reports import style
 from ugosa_jax.reports.song import facts, figures, glimpse, report
 from ugosa_jax.reports.song.report import Run
 
-FOLDER = Path(__file__).parent.parent / "data" / "demo_song"
 STRATEGIES = {
     "B0": "not adapted",
     "B-L3:M": "adapted to reconstruct the mixture",
@@ -31,19 +31,17 @@ LEARNING_RATE = 1e-3
 FIGURE = "figure.svg"
 
 
-def run(out: Path) -> int:
-    """Separate the demo song before and after adaptation, write stems, figure and report to `out`, print scores.
-
-    Returns:
-      0.
+def demo(args: options.Demo) -> int:
+    """Separate the demo song before and after adaptation, write stems, figure and report, print scores; return 0.
 
     Raises:
-      InputError: `out` cannot be written.
+      InputError: the folder cannot be written.
     """
+    out = args.out
     device.keep_compiled_programs()
     started = time.perf_counter()
     weights = hub.load("mini")
-    true = load(weights.config.sources)
+    true = demo_song.load(weights.config.sources)
     mixture, said = true.mixture, true.known_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
     silent_s = annotation.silent_seconds(said, mixture.duration_s)
@@ -65,11 +63,6 @@ def run(out: Path) -> int:
     report.write(out / report.NAME, true, excerpt_s, runs, *describe(weights, mixture, took_s))
     print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / report.NAME}")
     return 0
-
-
-def load(sources: tuple[str, ...]) -> Song:
-    """Return the demo song: its stems, their sum as the mixture, and its annotation."""
-    return loading.annotated(Track("demo song", "folder", FOLDER), sources)
 
 
 def separated(weights: Checkpoint, true: Song, excerpt_s: tuple[float, float], strategy: str, out: Path) -> Run:

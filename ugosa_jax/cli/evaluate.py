@@ -1,19 +1,15 @@
 """The command `ugosa-jax evaluate`: the stems in one folder are compared with the true ones in another."""
 
-from typing import TYPE_CHECKING
-
 from ugosa_jax import files
+from ugosa_jax.cli import options
 from ugosa_jax.data import loading, stems
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import museval, scoring
 from ugosa_jax.evaluation.scoring import Evaluation
 
-if TYPE_CHECKING:
-    from ugosa_jax.cli.main import Evaluate
 
-
-def run(args: "Evaluate") -> int:
+def evaluate(args: options.Evaluate) -> int:
     """Print the scores of a song's estimates; return 0.
 
     Raises:

@@ -4,7 +4,7 @@ import dataclasses
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +16,7 @@ from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.annotations import annotation, instruments
 from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.cli import options
 from ugosa_jax.cli.annotation import print_names
 from ugosa_jax.data import loading, sound, stems
 from ugosa_jax.data.song import Song
@@ -24,22 +25,19 @@ from ugosa_jax.networks import checkpoint, hub
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.reports.song import facts, report
 
-if TYPE_CHECKING:
-    from ugosa_jax.cli.main import Separate
-
 
 @dataclasses.dataclass(frozen=True)
 class Job:
     """What a run begins with: read, checked, and described for the record while it is what was read."""
 
-    args: "Separate"
+    args: options.Separate
     base: Checkpoint
     plan: Strategy
     song: Song
     inputs: dict[str, Any]
 
 
-def separate(args: "Separate") -> int:
+def separate(args: options.Separate) -> int:
     """Adapt, separate, write stems, delta, record and report; return 1 if the adaptation stopped early, else 0.
 
     Raises:
@@ -84,7 +82,7 @@ def forget_delta(out: Path, delta: Path | None) -> None:
         stale.unlink()
 
 
-def read(args: "Separate", out: Path) -> Job:
+def read(args: options.Separate, out: Path) -> Job:
     """Read and check all inputs, and say what was understood.
 
     Raises:
@@ -109,7 +107,7 @@ def read(args: "Separate", out: Path) -> Job:
         "delta": args.delta and record.describe_file(args.delta),
         "settings": {
             "preset": args.preset,
-            "annotation": {"format": args.format, "map": args.map, "complete": args.complete},
+            "annotation": {"format": args.how.format, "map": args.how.map, "complete": args.how.complete},
             "adapt": dataclasses.asdict(args.adapt) if plan.tuned else None,
             "separate": dataclasses.asdict(args.separate),
             "encoding": args.encoding,
@@ -123,11 +121,11 @@ def read(args: "Separate", out: Path) -> Job:
     return job
 
 
-def read_labels(args: "Separate", base: Checkpoint, needed: bool) -> Annotation:
+def read_labels(args: options.Separate, base: Checkpoint, needed: bool) -> Annotation:
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
-        names = instruments.Names(instruments.overrides(args.map), args.complete)
-        return annotation.read(args.annotation, base.config.sources, args.outside, names, args.format)
+        names = instruments.Names(instruments.overrides(args.how.map), args.how.complete)
+        return annotation.read(args.annotation, base.config.sources, args.how.outside, names, args.how.format)
     if needed or args.separate.gate:
         what = "--gate" if args.separate.gate else f"strategy {args.adapt.strategy}"
         raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")
@@ -161,7 +159,7 @@ def name_of(job: Job) -> tuple[str, str]:
     return job.plan.name, "adapted" if job.plan.tuned else "not adapted"
 
 
-def with_true_stems(args: "Separate", song: Song) -> Song:
+def with_true_stems(args: options.Separate, song: Song) -> Song:
     """Return the song with its true stems, if there are any.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The commands `ugosa-jax sweep run`, `status` and `collect`, and `ugosa-jax report`: what they print."""
+"""The commands `ugosa-jax sweep …`: run, status, collect."""
 
 import collections
 import dataclasses
@@ -6,23 +6,21 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
 
 from ugosa_jax import device, files
+from ugosa_jax.cli import options
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import hub
 from ugosa_jax.sweeps import engine, grid, results, tensorboard
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
 from ugosa_jax.sweeps.engine import Sweep
 
-if TYPE_CHECKING:
-    from ugosa_jax.cli.main import Collect, Report, RunSweep, Status
 
-
-def run(args: "RunSweep") -> int:
+def run(args: options.RunSweep) -> int:
     """Run what a store lacks of a grid; return 1 if cells failed, else 0.
 
     Raises:
@@ -64,7 +62,7 @@ def run(args: "RunSweep") -> int:
     return max(summary(wanted.folder), int(bool(failed)))  # what was done before stays done, and yet lacks files
 
 
-def unfinished(args: "RunSweep", wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:
+def unfinished(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells that are to be run; what TensorBoard lacks of the others is written."""
     known = results.read_cells(wanted.folder)
     done = [cell for cell in cells if cell.id in known and known[cell.id]["status"] == "done"]
@@ -78,7 +76,7 @@ def unfinished(args: "RunSweep", wanted: Sweep, cells: Sequence[Cell]) -> list[C
     return [cell for cell in cells if cell.id in again or cell.id not in settled]
 
 
-def sweep_of(args: "RunSweep") -> Sweep:
+def sweep_of(args: options.RunSweep) -> Sweep:
     """Return what a command line and its grid ask for."""
     asked = grid.read(args.grid)
     if args.songs is not None:
@@ -119,7 +117,7 @@ def part_of(cells: Sequence[Cell], part: int, of: int) -> list[Cell]:
     return [cell for cell in cells if (song_at[cell.song] + setting_at[compiled_alike(cell.adapt)]) % of == part - 1]
 
 
-def status(args: "Status") -> int:
+def status(args: options.Status) -> int:
     """Print how far a sweep has come; return 1 if cells failed, else 0."""
     return summary(args.store)
 
@@ -155,7 +153,7 @@ def summary(folder: Path) -> int:
     return 1 if count["failed"] else 0
 
 
-def collect(args: "Collect") -> int:
+def collect(args: options.Collect) -> int:
     """Write the scores of one or more stores as one tidy table; return 0.
 
     Raises:
@@ -163,7 +161,7 @@ def collect(args: "Collect") -> int:
     """
     if args.out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{args.out}: a table is written as .csv or .parquet")
-    whole = pd.concat([finished(folder) for folder in args.stores], ignore_index=True)
+    whole = pd.concat([results.finished(folder) for folder in args.stores], ignore_index=True)
     if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
         raise InputError("the stores hold the same cells of the same sweep; name each of them once")
     with files.replaced_when_done(args.out) as temporary:
@@ -176,28 +174,3 @@ def collect(args: "Collect") -> int:
             whole.to_csv(temporary, index=False)
     print(f"{args.out}: {len(whole)} scores")
     return 0
-
-
-def report_on(args: "Report") -> int:
-    """Write the report of stores and tables; return 0.
-
-    Raises:
-      InputError: one of them holds no scores, or the report cannot be written.
-    """
-    from ugosa_jax.reports.sweep import report  # matplotlib takes its time
-
-    tables = [report.read_rows(path) if path.suffix == ".csv" else finished(path) for path in args.scores]
-    print(f"written    {report.write(pd.concat(tables, ignore_index=True), args.out)}")
-    return 0
-
-
-def finished(folder: Path) -> pd.DataFrame:
-    """Return the scores of a store that has some.
-
-    Raises:
-      InputError: it has none.
-    """
-    table = results.table(folder)
-    if table.empty:
-        raise InputError(f"{folder}: no cell is done yet")
-    return table

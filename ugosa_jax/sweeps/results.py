@@ -232,6 +232,18 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def finished(folder: Path) -> pd.DataFrame:
+    """Return the `table` of a store that has some scores.
+
+    Raises:
+      InputError: it has none, or is no store.
+    """
+    scores = table(folder)
+    if scores.empty:
+        raise InputError(f"{folder}: no cell is done yet")
+    return scores
+
+
 def _read_cell(path: Path) -> dict[str, Any]:
     cell = _read(path, f"{path}: is not the record of a cell (delete it, and its cell is run again)", "id", "status")
     if cell["status"] not in ("done", "failed") or (cell["status"] == "done" and not set(_DONE) <= cell.keys()):

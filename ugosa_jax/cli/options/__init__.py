@@ -1,0 +1,40 @@
+"""What can be said to each command: dataclasses without behaviour. Their defaults and docstrings make up --help."""
+
+from ugosa_jax.cli.options.annotation import (
+    AnnotateStems,
+    Annotation,
+    CheckAnnotation,
+    ConvertAnnotation,
+    Reading,
+    SuggestAnnotation,
+    Understanding,
+)
+from ugosa_jax.cli.options.bench import Bench
+from ugosa_jax.cli.options.experiments import Collect, Evaluate, Prepare, Report, RunSweep, Status, Sweep
+from ugosa_jax.cli.options.song import Demo, Separate
+from ugosa_jax.cli.options.weights import Convert, Download, ListWeights, Show, Weights
+
+__all__ = [
+    "AnnotateStems",
+    "Annotation",
+    "Bench",
+    "CheckAnnotation",
+    "Collect",
+    "Convert",
+    "ConvertAnnotation",
+    "Demo",
+    "Download",
+    "Evaluate",
+    "ListWeights",
+    "Prepare",
+    "Reading",
+    "Report",
+    "RunSweep",
+    "Separate",
+    "Show",
+    "Status",
+    "SuggestAnnotation",
+    "Sweep",
+    "Understanding",
+    "Weights",
+]

@@ -1,0 +1,99 @@
+"""Options of `ugosa-jax annotation …`, and how any command reads an annotation."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
+
+from ugosa_jax import config
+from ugosa_jax.annotations.formats import Format
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How an annotation is read."""
+
+    outside: Literal["silent", "unknown"] | None = None
+    """What holds where the annotation says nothing of a source it names; silent if it only lists active times."""
+    format: Format | None = None
+    """Of the annotation; recognised by its content and its suffix if not given."""
+    map: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """NAME=SOURCE, such as piano=other: what other names stand for; NAME= leaves a name's labels out."""
+    complete: bool = False
+    """All instruments of each named source are annotated: where they all rest, the source is silent."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Understanding(Reading):
+    """How an annotation is read that no network is named for."""
+
+    stems: Path | None = None
+    """METADATA.yaml of a MedleyDB song: which instrument each stem of its activations is."""
+    sources: tuple[str, ...] = config.ModelConfig.sources
+    """Sources of the network."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckAnnotation:
+    """Show what is understood of an annotation, and whether there is enough silence in it to learn from."""
+
+    file: Positional[Path]
+    """CSV, Audacity labels, .lab, JAMS, Sonic Visualiser, REAPER, Praat, MedleyDB; or a folder with one a source."""
+    how: OmitArgPrefixes[Understanding]
+    song: Annotated[Positional[Path | None], tyro.conf.arg(metavar="[SONG]")] = None
+    """The mixture, whose length and waveform are compared with it."""
+    picture: Path | None = None
+    """A picture to write, .png or .svg (needs matplotlib)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertAnnotation:
+    """Write an annotation in another format: .csv, .txt (Audacity) or .jams."""
+
+    file: Positional[Path]
+    """The annotation, or a folder with one a source."""
+    out: Positional[Path]
+    """The file to write."""
+    how: OmitArgPrefixes[Understanding]
+    song: Path | None = None
+    """The mixture: silence outside of intervals is written out up to its end, and nothing is lost."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AnnotateStems:
+    """Write when each stem sounds, by the procedure of the MedleyDB data set."""
+
+    folder: Positional[Path]
+    """A folder with a sound file for each source, named after it: drums.wav …"""
+    out: Positional[Path]
+    """The file to write: .csv, .txt (Audacity) or .jams."""
+    threshold: float = config.Preset.activation_threshold
+    """θ of eq. (2): the confidence above which a stem counts as active."""
+    sources: tuple[str, ...] = config.ModelConfig.sources
+    """Names of the stems."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SuggestAnnotation:
+    """Write a first draft to listen to and correct: where a network, not adapted, hears nothing of a source."""
+
+    song: Positional[Path]
+    """The mixture."""
+    out: Positional[Path]
+    """The file to write: .csv, .txt (Audacity) or .jams."""
+    weights: str = "tasnet"
+    """Name (see `ugosa-jax weights list`) or file of the network."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotation:
+    """Check, convert, compute and draft annotations."""
+
+    action: OmitSubcommandPrefixes[
+        Annotated[CheckAnnotation, subcommand("check")]
+        | Annotated[ConvertAnnotation, subcommand("convert")]
+        | Annotated[AnnotateStems, subcommand("from-stems")]
+        | Annotated[SuggestAnnotation, subcommand("suggest")]
+    ]

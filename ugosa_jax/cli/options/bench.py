@@ -1,0 +1,28 @@
+"""Options of `ugosa-jax bench`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import OmitArgPrefixes
+
+from ugosa_jax.config import AdaptConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """Measure how fast this device adapts, and how near that is to what its matrix products allow."""
+
+    adapt: OmitArgPrefixes[AdaptConfig] = dataclasses.field(default_factory=lambda: AdaptConfig(epochs=2))
+    lanes: str = "1"
+    """Songs side by side, one row of the table each: 1,2,4,8."""
+    weights: str = "mini"
+    """Name (see `ugosa-jax weights list`) or file of the network."""
+    size: Literal["demucs"] | None = None
+    """The published full-size network with random weights, which need no download, in place of --weights."""
+    seconds: float = 20.0
+    """Length of each song, which is noise."""
+    repeats: int = 3
+    """Runs that are timed; a run has all epochs."""
+    json: Path | None = None
+    """Write device, versions, settings and figures."""

@@ -1,0 +1,43 @@
+"""Options of the commands that work on one song: `separate` and `demo`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from ugosa_jax.cli.options.annotation import Reading
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Separate:
+    """Adapt a network to one song, guided by its annotation, and write the stems."""
+
+    song: Positional[Path]
+    """The mixture: WAV, FLAC, Ogg, MP3 …"""
+    adapt: OmitArgPrefixes[AdaptConfig]
+    separate: OmitArgPrefixes[SeparateConfig]
+    how: OmitArgPrefixes[Reading] = dataclasses.field(default_factory=Reading)
+    annotation: Path | None = None
+    """When each source plays, in any format of docs/annotations.md. Not needed by B strategies."""
+    weights: str = "tasnet"
+    """Name (see `ugosa-jax weights list`) or file of the network to start from."""
+    delta: Path | None = None
+    """Tuned layers that an earlier run wrote: the song is separated with them; nothing is adapted."""
+    preset: Literal["paper", "reference"] = "paper"
+    """Where the settings below start from: the paper's text, or the defaults of its code."""
+    out: Path | None = None
+    """Folder for the results; separated/SONG if not given."""
+    encoding: Literal["float", "24", "16"] = "float"
+    """Samples of the stems: 32-bit float, or integers that clip at full scale."""
+    references: Path | None = None
+    """Folder with the true stems, if you have them: the report then scores the stems before and after adaptation."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Demo:
+    """Adapt the bundled network to the bundled song and compare after with before."""
+
+    out: Path = Path("separated/demo")
+    """Folder for the stems, the figure and the report."""

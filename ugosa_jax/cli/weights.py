@@ -1,0 +1,55 @@
+"""The commands `ugosa-jax weights …`: convert, list, show, download."""
+
+import dataclasses
+
+from ugosa_jax.cli import options
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks import checkpoint, convtasnet_torch, hub
+
+
+def convert(args: options.Convert) -> int:
+    """Convert a checkpoint of the Demucs repository; return 0.
+
+    Raises:
+      InputError: it cannot be converted, or the file not be written.
+    """
+    if args.checkpoint.resolve() == args.out.resolve():
+        raise InputError(f"{args.out}: is the checkpoint itself; name another file to write")
+    found = convtasnet_torch.convert(args.checkpoint)
+    checkpoint.save(found, args.out)
+    print(f"{args.out}: {found.fingerprint[:16]}")
+    return 0
+
+
+def listing(_: options.ListWeights) -> int:
+    """List the weights that are known by name; return 0."""
+    for entry in hub.listing():
+        size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
+        known = hub.KNOWN.get(entry.name)
+        print(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
+    return 0
+
+
+def show(args: options.Show) -> int:
+    """Show architecture, sources and provenance of weights; return 0.
+
+    Raises:
+      InputError: there are no such weights, or they cannot be read.
+    """
+    found = hub.load(args.name)
+    size = sum(leaf.size for leaf in checkpoint.flat(found.params).values())
+    rows = {"parameters": f"{size:,}", "fingerprint": found.fingerprint}
+    for key, value in (rows | dataclasses.asdict(found.config) | found.provenance).items():
+        print(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
+    return 0
+
+
+def download(args: options.Download) -> int:
+    """Download published weights, check and convert them; return 0.
+
+    Raises:
+      InputError: they are not known, cannot be had, or are not what was published.
+    """
+    path = hub.download(args.name, args.url)
+    print(f"{path}\nlicence: {hub.KNOWN[args.name].licence}")
+    return 0

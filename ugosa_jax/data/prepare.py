@@ -1,0 +1,123 @@
+"""Songs with stems in, a data set with activations and silent stretches out.
+
+OUT/SONG/ holds the stems, their mixture and annotation.csv; `ugosa_jax.data.manifest` keeps account of them.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ugosa_jax import files
+from ugosa_jax.annotations import activation, annotation
+from ugosa_jax.config import ModelConfig, PrepareConfig, Subset
+from ugosa_jax.data import controlled, datasets, loading, manifest, sound
+from ugosa_jax.data.datasets import Track
+from ugosa_jax.errors import InputError, naming
+
+SOURCES = ModelConfig.sources
+
+
+def prepare(
+    root: Path, out: Path, subset: Subset | None, limit: int | None, settings: PrepareConfig
+) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Prepare the songs of a data set that are not there yet, one after the other.
+
+    Args:
+      root: the data set.
+      out: folder to write to.
+      subset: only this part of MUSDB18.
+      limit: only so many songs, the first ones by name.
+      settings: how they are prepared.
+
+    Yields:
+      Name of a song, and what the manifest says of it, or None if it was there before.
+
+    Raises:
+      InputError: a song cannot be used, or OUT holds something else. Songs prepared before stay.
+    """
+    if out.resolve() == root.resolve():
+        raise InputError(f"{out}: is the folder that is read from; name another one to write to")
+    tracks = datasets.tracks(root, subset, limit)
+    refuse_same_names(tracks)
+    made = {"root": tracks[0].kind, "subset": subset, "sources": list(SOURCES)} | dataclasses.asdict(settings)
+    account = manifest.opened(out, made)
+    for track in tracks:
+        sha256 = {what: files.sha256_of(path) for what, path in datasets.inputs(track, SOURCES).items()}
+        if manifest.is_there(out, account, track, sha256):
+            yield track.name, None
+            continue
+        entry = write_song(track, out, settings)
+        account["songs"][track.name] = {"inputs": sha256} | entry
+        manifest.write(account, out)
+        yield track.name, entry
+
+
+def write_song(track: Track, out: Path, settings: PrepareConfig) -> dict[str, Any]:
+    """Write a song's folder; return what the manifest says of it, besides its inputs.
+
+    Raises:
+      InputError: the song cannot be used, or the folder cannot be written.
+    """
+    song = loading.with_stems(track, SOURCES)
+    mix_CxT, stems_SxCxT, rate_hz, order = song.mixture.samples_CxT, song.known_stems(), song.mixture.rate_hz, None
+    if not settings.as_is:
+        order = controlled.draw_order(len(SOURCES), settings.seed, track.name)
+        with naming(track.path):
+            mix_CxT, stems_SxCxT = None, controlled.silence(stems_SxCxT, order)
+    manifest.forget_unfinished(out / track.name)
+    with files.folder_when_done(out / track.name) as folder:
+        above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings.encoding)
+        with naming(track.path):
+            active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, settings.threshold)
+        labels = annotation.from_mask(active_SxT, rate_hz, SOURCES)
+        annotation.write(labels, folder / "annotation.csv")
+        outputs = {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())}
+    n_channels, n_samples = stems_SxCxT.shape[1:]
+    loud = (f"{name}: {count} samples above full scale" for name, count in above.items() if count)
+    return {
+        "outputs": outputs,
+        "rate_hz": rate_hz,
+        "channels": n_channels,
+        "samples": n_samples,
+        "seed": None if order is None else settings.seed,
+        "order": None if order is None else [SOURCES[source] for source in order],
+        "silent_s": annotation.silent_seconds(labels, n_samples / rate_hz),
+        "notes": [*song.notes, *loud],
+    }
+
+
+def write_sound(
+    folder: Path,
+    mix_CxT: np.ndarray | None,
+    stems_SxCxT: np.ndarray,
+    rate_hz: int,
+    encoding: Literal["float", "16"],
+) -> dict[str, int]:
+    """Write stems and mixture, which is their sum unless one is given.
+
+    `stems_SxCxT` is overwritten by the stems as they were written, rounding included: their sum, and what is found
+    out about them later, then holds for the files.
+
+    Returns:
+      File → number of its samples above full scale.
+    """
+    above = {}
+    for source, stem_CxT in zip(SOURCES, stems_SxCxT, strict=True):
+        path = folder / f"{source}.wav"
+        above[path.name] = sound.write(path, stem_CxT, rate_hz, encoding)
+        stem_CxT[:] = sound.read(path, may_be_silent=True).samples_CxT
+    mixture_CxT = np.sum(stems_SxCxT, axis=0) if mix_CxT is None else mix_CxT
+    above["mixture.wav"] = sound.write(folder / "mixture.wav", mixture_CxT, rate_hz, encoding)
+    return above
+
+
+def refuse_same_names(tracks: list[Track]) -> None:
+    """Raise InputError if two songs would be written to one folder."""
+    paths: dict[str, Path] = {}
+    for track in tracks:
+        if track.name in paths:
+            raise InputError(f"{track.path}: has the name of {paths[track.name]}; choose one --subset")
+        paths[track.name] = track.path
