@@ -164,7 +164,7 @@ def test_listing_and_names(cache, tmp_path):
 
 def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
     package = tmp_path / "site" / "ugosa_jax"
-    monkeypatch.setattr(hub, "__file__", str(package / "published.py"))
+    monkeypatch.setattr(hub, "__file__", str(package / "networks" / "hub.py"))
     assert hub.bundled_folder() == package.parent / "weights"
     assert all(item.where != "bundled" for item in hub.listing())
     (package / "bundled").mkdir(parents=True)
