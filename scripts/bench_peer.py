@@ -28,9 +28,10 @@ import psutil
 from peer_jax import noise_case, write_case
 
 from ugosa_jax.adaptation import strategy
-from ugosa_jax.config import ModelConfig, SeparateConfig, require
-from ugosa_jax.errors import InputError, exit_status
+from ugosa_jax.config import SeparateConfig
+from ugosa_jax.errors import InputError, exit_status, require
 from ugosa_jax.networks import apply, convtasnet_torch
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 HERE = Path(__file__).parent
 STEPS = ("L1:D", "L3:M", "L5:D")
@@ -149,7 +150,7 @@ def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[d
 # Rows
 
 
-def request_for(name: str, config: ModelConfig, sizes: Sizes) -> dict:
+def request_for(name: str, config: ConvTasNet, sizes: Sizes) -> dict:
     """Return what both are asked for a row; the peer is told torch's names of the tuned tensors."""
     request = {"lam": LAM, "segment_samples": round(sizes.segment_s * config.sample_rate_hz)}
     if name == "forward":
@@ -187,14 +188,14 @@ def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
     return {"whole_s": whole_s, "separated_s": chunked_s(sizes.song_s, config, SeparateConfig()), **answer}
 
 
-def chunked_s(song_s: float, config: ModelConfig, settings: SeparateConfig) -> float:
+def chunked_s(song_s: float, config: ConvTasNet, settings: SeparateConfig) -> float:
     """Return how many seconds of sound the network sees when a song is separated in overlapping chunks."""
     n_samples, chunk = (round(seconds * config.sample_rate_hz) for seconds in (song_s, settings.chunk_s))
     starts = apply.offsets(n_samples, chunk, settings.overlap)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 
 
-def written_case(commands: Commands, model: str, seconds: float) -> tuple[ModelConfig, Path]:
+def written_case(commands: Commands, model: str, seconds: float) -> tuple[ConvTasNet, Path]:
     """Write a case with a song so long; return its network's sizes and its path."""
     path = commands.scratch / f"{model}-{seconds:g}.npz"
     case = noise_case(model, seconds)

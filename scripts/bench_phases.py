@@ -24,9 +24,9 @@ from ugosa_jax.adaptation.ranger import ranger
 from ugosa_jax.bench import flops, timing
 from ugosa_jax.bench.timing import MatmulRates
 from ugosa_jax.cli import bench
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.networks import apply, convtasnet, hub
-from ugosa_jax.networks.convtasnet import Params
+from ugosa_jax.networks.convtasnet import ConvTasNet, Params
 
 N_SEGMENTS = 4
 
@@ -56,19 +56,19 @@ def report(args: argparse.Namespace) -> Iterator[str]:
     yield f"{args.strategy}, one segment of {args.segment_s:g} s, median of {args.repeats}. Operations are those of the"
     yield "matrix products alone (`bench/flops.py`); the share is of the rate of the same products by themselves."
     for size in args.size:
-        config = hub.load("mini").config if size == "mini" else ModelConfig()
+        config = hub.load("mini").architecture if size == "mini" else ConvTasNet()
         n_samples = round(args.segment_s * config.sample_rate_hz)
         rates = timing.matmul_rates(config, n_samples, repeats=args.repeats)
         yield f"\n## {size}: N {config.N}, L {config.L}, B {config.B}, H {config.H}, X {config.X}, R {config.R}\n"
         expand, project, gradient = (rate / 1e9 for rate in (rates.expand, rates.project, rates.weights))
         yield f"Products in GFLOP/s: [K, B] @ [B, H] {expand:.0f}, [K, H] @ [H, B] {project:.0f}, [B, K] @ [K, H]"
         yield f"{gradient:.0f}, one after the other {rates.together / 1e9:.0f}.\n"
-        params = convtasnet.init(config)
+        params = config.init()
         yield from phase_table(args, config, params, n_samples, rates)
 
 
 def phase_table(
-    args: argparse.Namespace, config: ModelConfig, params: Params, n_samples: int, rates: MatmulRates
+    args: argparse.Namespace, config: ConvTasNet, params: Params, n_samples: int, rates: MatmulRates
 ) -> Iterator[str]:
     """Yield the table of phases."""
     yield "| phase | GFLOP | s | GFLOP/s | share |"
@@ -97,7 +97,7 @@ DECODER, OPTIMIZER = "encoder again, decoder and loss, with gradient", "optimize
 PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
 
 
-def phases(config: ModelConfig, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
+def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
     """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
     plan = strategy.parse(name, config)
     since = plan.since(config)
@@ -132,17 +132,17 @@ def phases(config: ModelConfig, params: Params, name: str, n_samples: int, repea
 ENDS = ("encoder", "decoder")
 
 
-def encoded(config: ModelConfig, params: Params, mix_CxT: jax.Array) -> jax.Array:
+def encoded(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return w_KxN."""
     return convtasnet.bind(config, params).encoder(mix_CxT)
 
 
-def hidden(config: ModelConfig, since: str, params: Params, mix_CxT: jax.Array) -> jax.Array:
+def hidden(config: ConvTasNet, since: str, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return hidden_KxB, what the frozen stages give."""
     return convtasnet.bind(config, params).prefix(mix_CxT, since)
 
 
-def scores(config: ModelConfig, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
+def scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
     """Return what the mask's product gives, from the output of the frozen stages."""
     net, stages = convtasnet.bind(config, strategy.merge(tuned, frozen)), convtasnet.repeats(config)
     for stage in stages[(*stages, "mask").index(since) :]:
@@ -151,7 +151,7 @@ def scores(config: ModelConfig, since: str, tuned: Params, frozen: Params, hidde
 
 
 def scores_and_gradient(
-    config: ModelConfig, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array, toward: jax.Array
+    config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array, toward: jax.Array
 ) -> tuple[jax.Array, Params]:
     """Return the same, and the gradient of its product with `toward`."""
     score, pull = jax.vjp(lambda tuned: scores(config, since, tuned, frozen, hidden_KxB), tuned)
@@ -159,7 +159,7 @@ def scores_and_gradient(
 
 
 def value_and_gradient(
-    config: ModelConfig, is_tuned: bool, params: Params, score: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array
+    config: ConvTasNet, is_tuned: bool, params: Params, score: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array
 ) -> Any:
     """Return eq. (1) and its gradient by the mask's product, and by the decoder if that is tuned."""
 
@@ -183,7 +183,7 @@ def update(state: lane.State, gradient: Params) -> lane.State:
     return jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)
 
 
-def separation(config: ModelConfig, params: Params, repeats: int) -> Phase:
+def separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:
     """Time the separation of one chunk."""
     settings = SeparateConfig(overlap=0.0)
     random, n_samples = np.random.default_rng(0), round(settings.chunk_s * config.sample_rate_hz)

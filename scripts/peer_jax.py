@@ -23,10 +23,10 @@ import numpy as np
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.standard import standardise
 from ugosa_jax.networks import apply, convtasnet, convtasnet_torch, hub
-from ugosa_jax.networks.convtasnet import Params
+from ugosa_jax.networks.convtasnet import ConvTasNet, Params
 
 STATE = "state/"
 MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
@@ -36,7 +36,7 @@ MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
 class Case(NamedTuple):
     """A network, and a standardised song with its activations."""
 
-    config: ModelConfig
+    config: ConvTasNet
     params: Params
     mix_CxT: np.ndarray
     active_SxT: np.ndarray
@@ -69,8 +69,8 @@ def noise_case(name: str, seconds: float) -> Case:
       seconds: length of the song.
     """
     checkpoint = None if name == "demucs" else hub.load(name)
-    config = checkpoint.config if checkpoint else ModelConfig()
-    params = checkpoint.params if checkpoint else convtasnet.init(config)
+    config = checkpoint.architecture if checkpoint else ConvTasNet()
+    params = checkpoint.params if checkpoint else config.init()
     random = np.random.default_rng(0)
     n_samples = round(seconds * config.sample_rate_hz)
     mix_CxT, _ = standardise(random.standard_normal((config.C, n_samples), np.float32))
@@ -150,7 +150,7 @@ def adapt_settings(case: Case, request: dict) -> AdaptConfig:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def run_network(config: ModelConfig, params: Params, mix_CxT: jax.Array) -> jax.Array:
+def run_network(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return est_SxCxT."""
     return convtasnet.bind(config, params)(mix_CxT)
 

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from ugosa_jax.config import ModelConfig
 from ugosa_jax.networks import convtasnet_torch
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 DATA = Path(__file__).parent / "data"
 
@@ -22,10 +22,10 @@ def own_cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def config() -> ModelConfig:
+def config() -> ConvTasNet:
     """Architecture of the golden files."""
     letters = json.loads((DATA / "config.json").read_text())
-    return ModelConfig(**{letter: letters[letter] for letter in "NLBHPXR"}, C=letters["audio_channels"])
+    return ConvTasNet(**{letter: letters[letter] for letter in "NLBHPXR"}, C=letters["audio_channels"])
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ An oracle for `networks.convtasnet` in numpy, slow and plain, which takes tensor
 import numpy as np
 from scipy.special import softmax
 
-from ugosa_jax.config import ModelConfig
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 
-def forward(state: dict, mix_CxT: np.ndarray, config: ModelConfig) -> dict[str, np.ndarray]:
+def forward(state: dict, mix_CxT: np.ndarray, config: ConvTasNet) -> dict[str, np.ndarray]:
     """Return the output of every stage by its name, channels first as in torch."""
     network = "separator.network"
     w_NxK = relu(conv(mix_CxT, state["encoder.conv1d_U.weight"], stride=config.hop))
@@ -30,7 +30,7 @@ def forward(state: dict, mix_CxT: np.ndarray, config: ModelConfig) -> dict[str, 
     return out
 
 
-def block(state: dict, name: str, h: np.ndarray, config: ModelConfig, dilation: int) -> np.ndarray:
+def block(state: dict, name: str, h: np.ndarray, config: ConvTasNet, dilation: int) -> np.ndarray:
     after = 1 if config.causal else 0  # a causal block has one more layer, which cuts the future off
     h = prelu(conv(h, state[f"{name}.0.weight"]), state[f"{name}.1.weight"])
     h = norm(state, f"{name}.2", h, config)

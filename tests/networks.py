@@ -4,17 +4,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.config import ModelConfig
-from ugosa_jax.networks import checkpoint
+from ugosa_jax.networks import checkpoint, tree
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 DATA = Path(__file__).parent / "data"
-DUO = ModelConfig(N=6, L=4, B=5, H=7, P=3, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=8000)
+DUO = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=8000)
 
 
 def random_params(config, seed=0):
     rng = np.random.default_rng(seed)
-    leaves = {path: rng.normal(size=shape).astype(np.float32) for path, shape in checkpoint.shapes(config).items()}
-    return checkpoint.nested(leaves)
+    leaves = {path: rng.normal(size=shape).astype(np.float32) for path, shape in tree.shapes(config).items()}
+    return tree.nested(leaves)
 
 
 def made(config=DUO, seed=0, provenance=None):

@@ -13,11 +13,12 @@ from conftest import DATA
 from ugosa_jax.adaptation import engine, lane, loss, memory, strategy
 from ugosa_jax.adaptation.ranger import fast, ranger
 from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import convtasnet, convtasnet_torch
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=8, B=5, H=7, X=2, R=3, sources=("a", "b"))
+TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=3, sources=("a", "b"))
 SETTINGS = AdaptConfig(strategy="P-L2:M", epochs=2, learning_rate=1e-2)
 
 RUNS = {  # name in the golden file → settings; the code's γ is 4 λ
@@ -41,7 +42,7 @@ def noise(n=3, seed=0, bucket=4, length=400, dtype=np.float32):
 
 @pytest.fixture(scope="module")
 def tiny():
-    return convtasnet.init(TINY, seed=1)
+    return TINY.init(seed=1)
 
 
 def golden_song(z, dtype):

@@ -14,11 +14,12 @@ from ugosa_jax.bench import flops, timing
 from ugosa_jax.bench.timing import MatmulRates, Row
 from ugosa_jax.cli import bench
 from ugosa_jax.cli.main import main
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import checkpoint, convtasnet
+from ugosa_jax.networks import checkpoint
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=6, L=4, B=5, H=7, X=1, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
+TINY = ConvTasNet(N=6, L=4, B=5, H=7, X=1, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
 ROW = Row(
     lanes=4,
     steps=10,
@@ -38,7 +39,7 @@ ROW = Row(
 def tiny(tmp_path_factory):
     """A tiny network as a file."""
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    checkpoint.save(checkpoint.Checkpoint(TINY, jax.tree.map(np.asarray, convtasnet.init(TINY)), {}), path)
+    checkpoint.save(checkpoint.Checkpoint(TINY, jax.tree.map(np.asarray, TINY.init()), {}), path)
     return path
 
 
@@ -80,7 +81,7 @@ def test_each_source_of_the_noise_is_silent_for_a_part():
 @pytest.mark.parametrize(("features", "lanes"), [("float32", 2), ("recompute", 1)])
 def test_what_is_measured_is_what_was_asked_for(features, lanes):
     settings = AdaptConfig("P-L2:D", epochs=3, segment_s=0.5, features=features)
-    row = timing.measure(TINY, convtasnet.init(TINY), settings, lanes, 1.0, 2)
+    row = timing.measure(TINY, TINY.init(), settings, lanes, 1.0, 2)
     plan = strategy.parse("P-L2:D", TINY)
     assert (row.lanes, row.steps, row.features, len(row.steps_s)) == (lanes, 6, features, 2)
     assert row.flops_a_step == flops.step(TINY, plan, 500, kept=features == "float32")
@@ -91,7 +92,7 @@ def test_what_is_measured_is_what_was_asked_for(features, lanes):
 def test_what_cannot_be_measured():
     with pytest.raises(InputError, match="B0"):
         timing.measure(TINY, {}, AdaptConfig("B0"), 1, 1.0, 1)
-    absurd = jax.tree.map(lambda leaf: leaf + np.nan, convtasnet.init(TINY))
+    absurd = jax.tree.map(lambda leaf: leaf + np.nan, TINY.init())
     with pytest.raises(InputError, match="not finite"):
         timing.measure(TINY, absurd, AdaptConfig("P-L2:D", epochs=1, segment_s=0.5), 1, 0.5, 1)
 

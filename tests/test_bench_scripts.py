@@ -16,11 +16,12 @@ import peer_jax
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import loss, segments
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import checkpoint, convtasnet_torch
+from ugosa_jax.networks import convtasnet_torch, tree
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-SMALL = ModelConfig(N=6, L=4, B=5, H=7, P=3, X=4, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
+SMALL = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=4, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
 REQUEST = {"lam": 0.5, "segment_samples": 500}
 STEP = {**REQUEST, "strategy": "P-L1:M", "epochs": 2, "segments": 2}
 
@@ -64,7 +65,7 @@ def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
     assert song.n == 4
     assert answer["n_tuned"] == sum(
         np.prod(shape, dtype=int)
-        for path, shape in checkpoint.shapes(SMALL).items()
+        for path, shape in tree.shapes(SMALL).items()
         if path.split(".")[0] in ("repeat2", "mask")
     )
 
@@ -81,16 +82,16 @@ def test_a_whole_song_takes_no_less_than_its_parts(case):
 
 def test_both_sides_are_told_to_tune_the_same():
     """The paper's numbers of parameters, counted over torch's names."""
-    sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.table(ModelConfig()).values()}
+    sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.table(ConvTasNet()).values()}
     for strategy, expected in {"L1:D": 8_244_284, "L3:M": 2_919_444, "L5:D": 10_240}.items():
-        tuned = bench_peer.request_for(strategy, ModelConfig(), bench_peer.QUICK)["tuned"]
+        tuned = bench_peer.request_for(strategy, ConvTasNet(), bench_peer.QUICK)["tuned"]
         assert sum(sizes[name] for name in tuned) == expected
 
 
 def test_chunks_of_a_song_are_longer_than_the_song():
     """10 s every 7.5 s: starts at 0, 7.5, … 52.5; the last one has 7.5 s."""
-    assert bench_peer.chunked_s(60.0, ModelConfig(), SeparateConfig()) == pytest.approx(77.5)
-    assert bench_peer.chunked_s(60.0, ModelConfig(), SeparateConfig(overlap=0.0)) == pytest.approx(60.0)
+    assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig()) == pytest.approx(77.5)
+    assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig(overlap=0.0)) == pytest.approx(60.0)
 
 
 def answers(*losses, seconds=1.0, **more):

@@ -14,11 +14,11 @@ import soundfile
 
 from ugosa_jax import config, files
 from ugosa_jax.cli.main import COMMANDS, command, main, preset
-from ugosa_jax.config import ModelConfig
-from ugosa_jax.networks import checkpoint, convtasnet, convtasnet_torch, hub
+from ugosa_jax.config import SOURCES
+from ugosa_jax.networks import checkpoint, convtasnet_torch, hub
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 DATA = Path(__file__).parent / "data"
-SOURCES = ("drums", "bass", "other", "vocals")
 
 
 @pytest.fixture(scope="module")
@@ -290,10 +290,8 @@ def test_a_terminal_without_greek_letters(song, small):
 
 
 def test_a_mono_network(song, capsys, tmp_path):
-    mono = ModelConfig(N=8, B=5, H=7, X=1, R=2, C=1)
-    checkpoint.save(
-        checkpoint.Checkpoint(mono, jax.tree.map(np.asarray, convtasnet.init(mono))), tmp_path / "mono.safetensors"
-    )
+    mono = ConvTasNet(N=8, B=5, H=7, X=1, R=2, C=1)
+    checkpoint.save(checkpoint.Checkpoint(mono, jax.tree.map(np.asarray, mono.init())), tmp_path / "mono.safetensors")
     assert separate(song, tmp_path / "mono.safetensors", "--strategy", "P-L1:D") == 0
     assert "mean of both channels" in capsys.readouterr().out
     assert soundfile.info(song.parent / "out" / "bass.wav").channels == 2

@@ -16,13 +16,13 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli import demo
 from ugosa_jax.cli.main import main
-from ugosa_jax.config import EvaluateConfig, ModelConfig
+from ugosa_jax.config import SOURCES, EvaluateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation import bsseval
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=8, L=160, B=5, H=7, X=1, R=4)
-SOURCES = ("drums", "bass", "other", "vocals")
+TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
 N_SAMPLES = 4 * 44100
 FOLDERS = {"B0": "B0", "B-L3:M": "B-L3-M", "P-L3:M": "P-L3-M"}
 
@@ -55,7 +55,7 @@ def stems_in(folder):
 def test_the_bundled_network_is_there_and_described():
     weights = demo.hub.load("mini")
     assert strategy.n_parameters(weights.params) == 2_108_208
-    assert weights.config.sources == SOURCES
+    assert weights.architecture.sources == SOURCES
     card = demo.hub.bundled_folder() / "mini.md"
     assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
 

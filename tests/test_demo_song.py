@@ -12,11 +12,10 @@ import pytest
 import soundfile
 
 from ugosa_jax.annotations import activation, annotation
-from ugosa_jax.config import ModelConfig
+from ugosa_jax.config import SOURCES
 
 SONG = Path(str(files("ugosa_jax"))) / "data" / "demo_song"
 SCORE = Path(__file__).parents[1] / "scripts" / "demo_song"
-SOURCES = ModelConfig().sources
 RATE_HZ = 44100
 
 

@@ -22,10 +22,10 @@ from torch_bytes import (
     zipped,
 )
 
-from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import convtasnet_torch
 from ugosa_jax.networks.checkpoint import flat, shapes
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 CONTAINERS = {
     "checkpoint_v1_legacy.th": "Demucs v1 package",
@@ -45,8 +45,8 @@ def test_every_container_holds_the_same_network(name):
     state, _ = convtasnet_torch.read_checkpoint(DATA / name)
     checkpoint = convtasnet_torch.convert(DATA / name)
     assert_same(state, golden)
-    assert_same(convtasnet_torch.to_torch(checkpoint.params, checkpoint.config), golden)
-    assert checkpoint.config == ModelConfig(**{letter: sizes[letter] for letter in "NLBHPXR"})
+    assert_same(convtasnet_torch.to_torch(checkpoint.params, checkpoint.architecture), golden)
+    assert checkpoint.architecture == ConvTasNet(**{letter: sizes[letter] for letter in "NLBHPXR"})
     assert checkpoint.provenance["converted_from"] == CONTAINERS[name]
     assert checkpoint.provenance["origin"] == name
 
@@ -64,14 +64,14 @@ def test_layouts_against_torch_by_index():
 
 
 def test_the_published_architecture_has_the_published_size():
-    assert sum(int(np.prod(shape)) for shape in shapes(ModelConfig()).values()) == 10_977_872
+    assert sum(int(np.prod(shape)) for shape in shapes(ConvTasNet()).values()) == 10_977_872
 
 
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("C", [1, 2])
 def test_names_are_a_bijection(norm, causal, C):
-    config = ModelConfig(
+    config = ConvTasNet(
         N=6, L=4, B=5, H=7, P=4 if causal else 3, X=2, R=2, C=C, norm=norm, causal=causal, sources=("a", "b")
     )
     params = random_params(config)
@@ -84,10 +84,10 @@ def test_names_are_a_bijection(norm, causal, C):
 
 
 def test_a_written_package_is_read_back(tmp_path):
-    config = ModelConfig(N=6, L=4, B=5, H=7, X=2, R=3, C=1, sources=("voice", "rest"), sample_rate_hz=8000)
+    config = ConvTasNet(N=6, L=4, B=5, H=7, X=2, R=3, C=1, sources=("voice", "rest"), sample_rate_hz=8000)
     kwargs = {"sources": ["voice", "rest"], "samplerate": 8000, "segment_length": 99, "audio_channels": 1, "N": 6}
     checkpoint = convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(config), kwargs)))
-    assert checkpoint.config == config
+    assert checkpoint.architecture == config
     assert_same(flat(checkpoint.params), flat(random_params(config)))
 
 
@@ -125,7 +125,7 @@ def test_a_state_dict_with_torchs_metadata_and_parameters(tmp_path):
     wrapped = {k: Call(Name("torch._utils", "_rebuild_parameter"), (v, True, {})) for k, v in forms.items()}
     ordered = code(Call(ORDERED_DICT, ())) + code(wrapped)[1:] + code({"_metadata": {"": {"version": 1}}}) + b"b"
     path = written(tmp_path / "m", zipped(pickled(ordered), storages))
-    assert convtasnet_torch.convert(path).config == SMALL
+    assert convtasnet_torch.convert(path).architecture == SMALL
 
 
 # Architecture against tensors

@@ -10,11 +10,12 @@ from jax.extend.core import ClosedJaxpr, Literal
 
 from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.bench import flops
-from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.config import SeparateConfig
 from ugosa_jax.networks import apply, convtasnet
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=6, L=4, B=5, H=7, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=1000)
-SMALL = ModelConfig(N=48, L=20, B=64, H=128, X=2, R=4)
+TINY = ConvTasNet(N=6, L=4, B=5, H=7, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=1000)
+SMALL = ConvTasNet(N=48, L=20, B=64, H=128, X=2, R=4)
 N_SAMPLES = 4420  # 441 frames of SMALL
 STRATEGIES = [f"P-L{at}:{until}" for at in range(1, 6) for until in "DM3" if (at, until) not in
               ((4, "3"), (5, "3"), (5, "M"))]  # fmt: skip
@@ -56,7 +57,7 @@ def variables(atoms) -> set:
 
 def objective_of(name):
     """Return the function that a step differentiates, and its arguments."""
-    params, plan = convtasnet.init(SMALL), strategy.parse(name, SMALL)
+    params, plan = SMALL.init(), strategy.parse(name, SMALL)
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))
     mix_CxT, active_SxT = jnp.ones((2, N_SAMPLES)), jnp.ones((4, N_SAMPLES))
     hidden_KxB = jnp.ones((441, SMALL.B))
@@ -99,7 +100,7 @@ def test_the_decoder_alone_needs_one_gradient():
 
 
 def test_forward_counts_the_products_of_the_network():
-    params = jax.eval_shape(lambda: convtasnet.init(SMALL))
+    params = jax.eval_shape(lambda: SMALL.init())
     counted = products(lambda params: convtasnet.bind(SMALL, params)(jnp.ones((2, N_SAMPLES))), params)
     # One product more than is counted: separating whole computes the encoder for the mask and again for the decoder.
     encoder = flops.stages(SMALL, N_SAMPLES)["encoder"]

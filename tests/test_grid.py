@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ugosa_jax.adaptation import strategy
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.sweeps import grid
 
 
@@ -91,7 +92,7 @@ def test_a_file_says_its_name_in_errors(tmp_path):
 @pytest.mark.parametrize("name", grid.names())
 def test_grids_that_ship_fit_the_published_network(name):
     for adapt in grid.read(name).adapt:
-        strategy.parse(adapt.strategy, ModelConfig())
+        strategy.parse(adapt.strategy, ConvTasNet())
 
 
 def test_grids_of_the_paper():

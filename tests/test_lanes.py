@@ -12,16 +12,16 @@ import pytest
 
 from ugosa_jax.adaptation import engine, memory, strategy
 from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.config import AdaptConfig, ModelConfig
-from ugosa_jax.networks import convtasnet
+from ugosa_jax.config import AdaptConfig
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=8, L=8, B=6, H=10, P=3, X=2, R=3)
+TINY = ConvTasNet(N=8, L=8, B=6, H=10, P=3, X=2, R=3)
 SETTINGS = AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2)
 N_DEVICES = 8
 
 
 def tiny_params():
-    return jax.tree.map(np.asarray, convtasnet.init(TINY))
+    return jax.tree.map(np.asarray, TINY.init())
 
 
 def noise(n: int, seed: int) -> Segments:

@@ -6,11 +6,12 @@ import pytest
 from ugosa_jax import device
 from ugosa_jax.adaptation import engine, lane, memory, strategy
 from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.networks import convtasnet
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 SHAPE = (6, 2, 2, 44100)  # six segments in two variants
-CONFIG = ModelConfig(N=64, L=20, B=32, H=64, X=3, R=4)
+CONFIG = ConvTasNet(N=64, L=20, B=32, H=64, X=3, R=4)
 
 
 def test_features_and_song_by_hand():
@@ -41,7 +42,7 @@ def test_auto_recomputes_where_memory_is_short(monkeypatch):
 @pytest.mark.parametrize("name", ["P-L1:D", "P-L3:M"])
 def test_the_estimate_of_a_step_is_what_xla_counts(name):
     """Within a factor of 1.5: XLA may fuse more or less; the estimate decides between megabytes and gigabytes."""
-    params, plan = convtasnet.init(CONFIG), strategy.parse(name, CONFIG)
+    params, plan = CONFIG.init(), strategy.parse(name, CONFIG)
     song = Segments(np.zeros((2, 1, 2, 44100), np.float32), np.ones((2, 4, 44100), bool), 2)
     program = memory.plan(CONFIG, song.mix_GxVxCxT.shape, AdaptConfig(strategy=name, features="float32"))
     tuned, frozen = strategy.split(params, strategy.labels(plan, params))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from ugosa_jax.adaptation import loss
-from ugosa_jax.config import ModelConfig
 from ugosa_jax.networks import convtasnet, convtasnet_torch
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=8, L=6, B=5, H=7, P=3, X=2, R=2, C=2, sources=("a", "b", "c"))
+TINY = ConvTasNet(N=8, L=6, B=5, H=7, P=3, X=2, R=2, C=2, sources=("a", "b", "c"))
 VARIANTS = {
     "default": {},
     "cLN": {"norm": "cLN"},
@@ -31,7 +31,7 @@ VARIANTS = {
 def random_network(config, seed=0):
     """Parameters that are all different, so that no two of them can be mixed up; variances stay positive."""
     random = np.random.default_rng(seed)
-    leaves = jax.tree.map(lambda leaf: 0.4 * random.standard_normal(leaf.shape), convtasnet.init(config))
+    leaves = jax.tree.map(lambda leaf: 0.4 * random.standard_normal(leaf.shape), config.init())
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: np.abs(leaf) + 0.5 if path[-1].key == "var" else leaf, leaves
     )
@@ -167,5 +167,5 @@ def test_prefix_and_suffix_make_the_whole(config, params, golden, until):
 
 
 def test_the_published_network_has_its_published_size():
-    shapes = jax.eval_shape(lambda: convtasnet.init(ModelConfig()))
+    shapes = jax.eval_shape(lambda: ConvTasNet().init())
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 10_977_872

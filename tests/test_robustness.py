@@ -24,7 +24,7 @@ from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import EvaluateConfig
 from ugosa_jax.data import loading
 from ugosa_jax.evaluation import scoring
-from ugosa_jax.networks import checkpoint, convtasnet
+from ugosa_jax.networks import checkpoint
 
 DURATION_S = 20.0
 TRUTH = Annotation(
@@ -164,9 +164,7 @@ def prepared(tmp_path_factory):
 def settings(tmp_path_factory):
     """Grids as the real ones, for a small network and short segments, and fewer conditions."""
     folder = tmp_path_factory.mktemp("grids")
-    checkpoint.save(
-        checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, convtasnet.init(DUO))), folder / "duo.safetensors"
-    )
+    checkpoint.save(checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, DUO.init())), folder / "duo.safetensors")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("ADAPTED", "UNADAPTED"):
             text = getattr(robustness, name).read_text()

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ugosa_jax.adaptation import segments
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-SLOW_RATE = ModelConfig(sample_rate_hz=100)
+SLOW_RATE = ConvTasNet(sample_rate_hz=100)
 
 
 def ramp(n_samples):
@@ -70,10 +71,10 @@ def test_more_segments_than_memory_are_refused():
 
 def test_pitch_shifted_copies_are_the_segments_an_interval_higher():
     pytest.importorskip("librosa")
-    rate_hz = ModelConfig().sample_rate_hz
+    rate_hz = ConvTasNet().sample_rate_hz
     tone_T = np.sin(2 * np.pi * 440 * np.arange(rate_hz) / rate_hz).astype(np.float32)
     settings = AdaptConfig(segment_s=0.5, pitch_shifts=2, pitch_range_semitones=12, pitch_seed=3)
-    song = segments.cut(np.stack([tone_T] * 2), np.ones((4, rate_hz), bool), settings, ModelConfig())
+    song = segments.cut(np.stack([tone_T] * 2), np.ones((4, rate_hz), bool), settings, ConvTasNet())
     assert song.mix_GxVxCxT.shape[:2] == (2, 3)
     steps = np.random.default_rng(3).uniform(-12, 12, (2, 2))
     for g in range(2):

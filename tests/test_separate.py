@@ -5,17 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data.standard import standardise
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import apply, convtasnet
+from ugosa_jax.networks import apply
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=8, B=5, H=7, X=2, R=2, sources=("a", "b"), sample_rate_hz=1000)
+TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=2, sources=("a", "b"), sample_rate_hz=1000)
 
 
 @pytest.fixture(scope="module")
 def tiny():
-    return convtasnet.init(TINY, seed=1)
+    return TINY.init(seed=1)
 
 
 def noise(n_samples, seed=0):

@@ -6,11 +6,10 @@ import optax
 import pytest
 
 from ugosa_jax.adaptation import strategy
-from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import convtasnet
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-FULL = ModelConfig()
+FULL = ConvTasNet()
 
 
 @pytest.mark.parametrize(
@@ -29,7 +28,7 @@ FULL = ModelConfig()
     ],
 )
 def test_parameter_counts_of_the_paper(name, n_tuned):
-    params = jax.eval_shape(lambda: convtasnet.init(FULL))
+    params = jax.eval_shape(lambda: FULL.init())
     tuned, frozen = strategy.split(params, strategy.labels(strategy.parse(name, FULL), params))
     assert strategy.n_parameters(tuned) == n_tuned
     assert strategy.n_parameters(frozen) == 10_977_872 - n_tuned
@@ -56,14 +55,14 @@ def test_strategies_that_tune_nothing(name):
 
 
 def test_other_depths_shift_the_names():
-    two_repeats = ModelConfig(R=2)
+    two_repeats = ConvTasNet(R=2)
     assert strategy.parse("P-L1:D", two_repeats).tuned == ("repeat2", "mask", "decoder")
     assert strategy.parse("P-L3:D", two_repeats).tuned == ("decoder",)
 
 
 def test_running_statistics_stay_frozen():
-    config = ModelConfig(N=4, B=4, H=4, X=1, R=2, norm="BN")
-    params = convtasnet.init(config)
+    config = ConvTasNet(N=4, B=4, H=4, X=1, R=2, norm="BN")
+    params = config.init()
     tuned, frozen = strategy.split(params, strategy.labels(strategy.parse("P-L1:D", config), params))
     assert set(tuned["repeat2"]["block1"]["norm1"]) == {"gamma", "beta"}
     assert set(frozen["repeat2"]["block1"]["norm1"]) == {"mean", "var"}

@@ -28,7 +28,7 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import loading
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
-from ugosa_jax.networks import checkpoint, convtasnet, hub
+from ugosa_jax.networks import checkpoint, hub
 from ugosa_jax.sweeps import batch, engine, grid, results
 from ugosa_jax.sweeps.cell import cell as cell_of
 
@@ -52,7 +52,7 @@ RATE_HZ = 8000
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "duo.safetensors"
-    checkpoint.save(checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, convtasnet.init(DUO))), path)
+    checkpoint.save(checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, DUO.init())), path)
     return path
 
 
@@ -141,7 +141,7 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
     asked = grid.parse(GRID, "g")
     wanted = next(settings for settings in asked.adapt if settings.strategy == "P-L1:M")
     tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
-    one = loading.annotated(tracks["b"], base.config.sources)
+    one = loading.annotated(tracks["b"], base.architecture.sources)
     result = api.adapt(base, one, settings=wanted)
     estimates = api.separate(base, one, asked.separate, result.tuned)
     rows = scoring.evaluate(one, estimates, asked.evaluate).rows()
@@ -200,7 +200,7 @@ def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_pat
 
 def test_estimates_that_are_not_finite_fail_alone(written, songs, tmp_path, capsys):
     """Weights of 1e30 are finite, what they give is not; adapting stops at the first step, and B0 has none."""
-    params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e30), convtasnet.init(DUO))
+    params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e30), DUO.init())
     checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "absurd.safetensors")
     assert run(written, tmp_path / "absurd.safetensors", songs, tmp_path / "store") == 1
     assert {cell["status"] for cell in results.read_cells(tmp_path / "store").values()} == {"failed"}
@@ -402,9 +402,9 @@ def test_a_damaged_plan_is_an_input_error(tmp_path, text):
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):
     base = hub.load(network)
-    one = loading.annotated(engine.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.config.sources)
+    one = loading.annotated(engine.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
     noisy = np.random.default_rng(0).normal(size=one.stems_SxCxT.shape).astype(np.float32) * 0.02 + one.stems_SxCxT
-    estimates = dict(zip(base.config.sources, noisy, strict=True))
+    estimates = dict(zip(base.architecture.sources, noisy, strict=True))
     settings = EvaluateConfig(window_s=0.5, hop_s=0.25)
     ours, theirs = (
         pd.DataFrame(scoring.evaluate(one, estimates, chosen).scores)
@@ -513,18 +513,20 @@ def test_lanes_that_fit_by_hand(songs, network):
     """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
     base = hub.load(network)
     tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
-    one = loading.annotated(tracks["a"], base.config.sources)
+    one = loading.annotated(tracks["a"], base.architecture.sources)
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = engine.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
     lane = batch.Lane(its, one, api.cut(base, one, None, settings))
-    program = memory.plan(base.config, lane.cut.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32"))
+    program = memory.plan(
+        base.architecture, lane.cut.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32")
+    )
     shape = (1, *lane.cut.mix_GxVxCxT.shape)
     kept = sum(memory.estimate(program, shape))
     recomputed = sum(memory.estimate(program._replace(features="recompute"), shape))
     assert recomputed < kept
     expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MOST_LANES}
-    found = {free: batch.lanes_that_fit(wanted.base.config, lane, free) for free in expected}
+    found = {free: batch.lanes_that_fit(wanted.base.architecture, lane, free) for free in expected}
     assert found == {free: n * jax.local_device_count() for free, n in expected.items()}
 
 

@@ -14,15 +14,15 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "training"))
 import pool
 import train
 
-from ugosa_jax.config import ModelConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import checkpoint
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
 
 @pytest.fixture
 def songs(tmp_path, monkeypatch):
     """A pool of two songs in which a low tone on the left is to be told from a high one on the right."""
-    monkeypatch.setattr(train, "MINI", ModelConfig(N=32, L=16, B=16, H=16, X=2, R=2, sources=("left", "right")))
+    monkeypatch.setattr(train, "MINI", ConvTasNet(N=32, L=16, B=16, H=16, X=2, R=2, sources=("left", "right")))
     monkeypatch.setattr(train, "AUTOENCODER_STEPS", 60)
     time_s = np.arange(44100) / 44100
     for name, hz in (("a", 400), ("b", 500)):
@@ -57,7 +57,7 @@ def test_training_learns_resumes_and_starts_from_weights(songs, monkeypatch):
 
 def test_new_masks_pass_a_share_of_the_mixture(songs):
     config = train.MINI
-    params = train.masks_of(train.jax.tree.map(np.asarray, train.convtasnet.init(config)), 0.5)
+    params = train.masks_of(train.jax.tree.map(np.asarray, train.config.init()), 0.5)
     net = train.convtasnet.bind(config, params)
     h_KxB = net.prefix(np.random.default_rng(1).standard_normal((2, 2000)).astype(np.float32), "repeat1")
     mask = np.asarray(net.mask(h_KxB))
@@ -183,7 +183,7 @@ def test_a_network_that_collapses_replaces_no_checkpoint(songs, monkeypatch, cap
 
 def test_a_batch_gives_the_mean_of_its_examples(songs):
     """One after the other or side by side, loss and gradient are the same."""
-    params = train.convtasnet.init(train.MINI)
+    params = train.train.MINI.init()
     stems_WxSxCxT = next(pool.batches(pool.open_pool(songs, 2, 2), 3, 2000, seed=0, start=0))
 
     def side_by_side(params):
@@ -198,7 +198,7 @@ def test_a_batch_gives_the_mean_of_its_examples(songs):
 
 def test_muon_steps_along_singular_vectors_of_matrices_alone(songs):
     """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
-    params = train.convtasnet.init(train.MINI)
+    params = train.train.MINI.init()
     gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)
 
     def third(optimizer):  # the learning rate begins at 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from networks import DATA, DUO, assert_same, made
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import checkpoint, convtasnet
+from ugosa_jax.networks import checkpoint, tree
 
 
 def write_raw(path, leaves, **metadata):
@@ -35,7 +35,7 @@ def test_a_saved_network_is_the_same_network(tmp_path, norm, causal):
     net = made(dataclasses.replace(DUO, norm=norm, causal=causal, C=1), provenance={"origin": "été"})
     checkpoint.save(net, tmp_path / "new" / "net.safetensors")
     back = checkpoint.load(tmp_path / "new" / "net.safetensors")
-    assert back.config == net.config and back.provenance == {"origin": "été"}
+    assert back.architecture == net.architecture and back.provenance == {"origin": "été"}
     assert back.fingerprint == net.fingerprint
     assert_same(back.params, net.params)
 
@@ -57,16 +57,16 @@ def test_the_fingerprint_is_that_of_the_network_alone():
 
 
 def test_paths_and_trees_are_each_others_inverse():
-    leaves = checkpoint.flat(made().params)
-    assert list(checkpoint.flat(checkpoint.nested(leaves))) == list(leaves)
-    assert list(leaves) == list(checkpoint.shapes(DUO))
+    leaves = tree.flat(made().params)
+    assert list(tree.flat(tree.nested(leaves))) == list(leaves)
+    assert list(leaves) == list(tree.shapes(DUO))
 
 
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
 def test_files_and_network_have_the_same_leaves(norm):
     config = dataclasses.replace(DUO, norm=norm)
-    leaves = checkpoint.flat(convtasnet.init(config))
-    assert checkpoint.shapes(config) == {path: leaf.shape for path, leaf in leaves.items()}
+    leaves = tree.flat(config.init())
+    assert tree.shapes(config) == {path: leaf.shape for path, leaf in leaves.items()}
 
 
 def test_a_checkpoint_must_fit_its_architecture():
@@ -76,9 +76,9 @@ def test_a_checkpoint_must_fit_its_architecture():
         ("norm.delta", np.zeros(6, np.float32), r"unexpected tensors: norm\.delta"),
         ("mask.kernel", None, r"missing: mask\.kernel"),
     ]:
-        leaves = checkpoint.flat(made().params) | {path: leaf}
+        leaves = tree.flat(made().params) | {path: leaf}
         with pytest.raises(InputError, match=complaint):
-            checkpoint.Checkpoint(DUO, checkpoint.nested({k: v for k, v in leaves.items() if v is not None}))
+            checkpoint.Checkpoint(DUO, tree.nested({k: v for k, v in leaves.items() if v is not None}))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_checkpoint_must_fit_its_architecture():
     ],
 )
 def test_foreign_and_inconsistent_files_are_refused_by_name(tmp_path, metadata, complaint):
-    path = write_raw(tmp_path / "odd.safetensors", checkpoint.flat(made().params), **metadata)
+    path = write_raw(tmp_path / "odd.safetensors", tree.flat(made().params), **metadata)
     with pytest.raises(InputError, match=rf"odd\.safetensors: .*{complaint}") as caught:
         checkpoint.load(path)
     assert "\n" not in str(caught.value)
@@ -112,7 +112,7 @@ def test_foreign_and_inconsistent_files_are_refused_by_name(tmp_path, metadata, 
 
 def test_wrong_tensors_are_refused_by_name(tmp_path):
     for leaf, complaint in [(np.zeros(6), "float32"), (np.full(6, np.nan, np.float32), "finite")]:
-        leaves = checkpoint.flat(made().params) | {"norm.gamma": leaf}
+        leaves = tree.flat(made().params) | {"norm.gamma": leaf}
         with pytest.raises(InputError, match=rf"net\.safetensors: norm\.gamma must be {complaint}"):
             checkpoint.load(write_raw(tmp_path / "net.safetensors", leaves, **header()))
 
@@ -157,7 +157,7 @@ def test_a_delta_restores_the_adapted_network(tmp_path):
     path = tmp_path / "song.safetensors"
     checkpoint.save_delta(kept, base, path, {"song": "été", "strategy": "P-L3:M"})
     assert_same(checkpoint.load_delta(path, base), kept)
-    assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in checkpoint.flat(base.params).values()) + 4000
+    assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in tree.flat(base.params).values()) + 4000
 
 
 def test_nothing_tuned_is_a_delta_too(tmp_path):
@@ -192,6 +192,6 @@ def test_impossible_deltas_are_neither_written_nor_read(tmp_path, tuned, complai
     with pytest.raises(InputError, match=complaint):
         checkpoint.save_delta(tuned, base, path, {})
     assert not path.exists()
-    write_raw(path, checkpoint.flat(tuned), format=checkpoint.DELTA_FORMAT, base=base.fingerprint, metadata="{}")
+    write_raw(path, tree.flat(tuned), format=checkpoint.DELTA_FORMAT, base=base.fingerprint, metadata="{}")
     with pytest.raises(InputError, match=rf"song\.safetensors: .*{complaint}"):
         checkpoint.load_delta(path, base)

@@ -17,7 +17,7 @@ from ugosa_jax.data import demo
 from ugosa_jax.networks import hub
 from ugosa_jax.reports import style
 from ugosa_jax.sweeps import grid
-assert hub.load("mini").config.sources == ("drums", "bass", "other", "vocals")
+assert hub.load("mini").architecture.sources == ("drums", "bass", "other", "vocals")
 assert demo.load(("drums", "bass", "other", "vocals")).mixture.duration_s == 32
 assert "table1" in grid.names()
 assert (Path(style.__file__).parent / "templates" / "run.html").is_file()

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from networks import random_params
 
-from ugosa_jax.config import ModelConfig
 from ugosa_jax.networks import convtasnet_torch, torchfile
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-SMALL = ModelConfig(N=6, L=4, B=5, H=7, P=3, X=2, R=3)
+SMALL = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3)
 
 
 class Name(NamedTuple):

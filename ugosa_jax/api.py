@@ -15,13 +15,13 @@ from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper, require
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
 from ugosa_jax.data import loading, sound, stems
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.data.standard import unstandardise
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, naming, require
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.networks import apply, checkpoint, hub
@@ -55,9 +55,9 @@ def adapt(
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
-    if not strategy.parse(settings.strategy, net.config).tuned:
+    if not strategy.parse(settings.strategy, net.architecture).tuned:
         return engine.unadapted()
-    return engine.adapt(net.config, net.params, cut(net, song, annotation, settings), settings, on_epoch)
+    return engine.adapt(net.architecture, net.params, cut(net, song, annotation, settings), settings, on_epoch)
 
 
 def adapt_lanes(
@@ -93,7 +93,7 @@ def adapt_lanes(
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
         cuts = cut(net, songs, annotations, settings)
-        return engine.adapt_lanes(net.config, net.params, cuts, settings, lam, learning_rate, on_epoch)
+        return engine.adapt_lanes(net.architecture, net.params, cuts, settings, lam, learning_rate, on_epoch)
     own = [annotations] if isinstance(annotations, Annotation) else annotations or [song.annotation for song in songs]
     lam = [settings.lam] * len(songs) if lam is None else lam
     learning_rate = [settings.learning_rate] * len(songs) if learning_rate is None else learning_rate
@@ -106,7 +106,7 @@ def adapt_lanes(
         alike = [i for i, one in enumerate(cuts) if one.mix_GxVxCxT.shape == shape]
         own_lam, own_rate = [lam[i] for i in alike], [learning_rate[i] for i in alike]
         group = [cuts[i] for i in alike]
-        done = engine.adapt_lanes(net.config, net.params, group, settings, own_lam, own_rate, on_epoch)
+        done = engine.adapt_lanes(net.architecture, net.params, group, settings, own_lam, own_rate, on_epoch)
         results |= zip(alike, done, strict=True)
     return [results[i] for i in range(len(songs))]
 
@@ -139,17 +139,17 @@ def separate(
     if settings.gate and said is None:
         raise InputError("gate: muting silent sources needs an annotation")
     mixture = song.mixture
-    mix_CxT, standard = song.standardised(net.config.sample_rate_hz, net.config.C)
+    mix_CxT, standard = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
     params = strategy.merge(tuned or {}, net.params)
     with naming(mixture.name):
-        est_SxCxT = apply.separate(net.config, params, mix_CxT, settings, on_chunk)
+        est_SxCxT = apply.separate(net.architecture, params, mix_CxT, settings, on_chunk)
     if not np.isfinite(est_SxCxT).all():
         raise InputError(f"{mixture.name}: what the network gives is not finite: its weights are absurd")
     unstandardise(est_SxCxT, standard)
-    stems_SxCxT = sound.from_model(est_SxCxT, mixture, net.config.sample_rate_hz)
+    stems_SxCxT = sound.from_model(est_SxCxT, mixture, net.architecture.sample_rate_hz)
     if settings.gate and said is not None:
         stems_SxCxT *= annotations.gate(said, mixture.n_samples, mixture.rate_hz, settings.fade_s)[:, None]
-    return dict(zip(net.config.sources, stems_SxCxT, strict=True))
+    return dict(zip(net.architecture.sources, stems_SxCxT, strict=True))
 
 
 def cut(net: Checkpoint, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
@@ -158,19 +158,19 @@ def cut(net: Checkpoint, song: Song, annotation: Annotation | None, settings: Ad
     Raises:
       InputError: as `adapt`.
     """
-    sources, said = net.config.sources, annotation or song.annotation
+    sources, said = net.architecture.sources, annotation or song.annotation
     if said is None:
-        if strategy.parse(settings.strategy, net.config).loss == "P":
+        if strategy.parse(settings.strategy, net.architecture).loss == "P":
             needs = f"strategy {settings.strategy} needs an annotation that says when each source plays"
             raise InputError(f"{song.mixture.name}: {needs}")
         said = Annotation((), sources, "unknown")
     if said.sources != sources:
         raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {', '.join(sources)}")
     annotations.check_against(said, song.mixture.duration_s)
-    mix_CxT, _ = song.standardised(net.config.sample_rate_hz, net.config.C)
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.config.sample_rate_hz)
+    mix_CxT, _ = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
+    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
     with naming(song.mixture.name):
-        return segments.cut(mix_CxT, active_SxT, settings, net.config)
+        return segments.cut(mix_CxT, active_SxT, settings, net.architecture)
 
 
 def convert(path: str | Path, out: str | Path) -> Checkpoint:

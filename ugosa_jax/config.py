@@ -1,26 +1,15 @@
-"""Settings: frozen dataclasses, the only place where defaults stand.
-
-Letters are those of the Conv-TasNet paper and of `networks.convtasnet`: N filters, L samples a filter, B bottleneck
-channels, H hidden channels, P taps, X blocks a repeat, R repeats; S sources and C audio channels.
-"""
+"""Settings: frozen dataclasses, the only place where defaults stand."""
 
 import dataclasses
 import math
 from typing import Literal, get_args
 
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import require
 
-Norm = Literal["gLN", "cLN", "BN", "id"]
-Features = Literal["auto", "float32", "bfloat16", "recompute"]
+Features = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
 Engine = Literal["bsseval", "museval"]
 Outputs = Literal["both", "gated", "plain"]
 Subset = Literal["train", "test"]
-
-
-def require(holds: bool, field: str, expected: str, value: object) -> None:
-    """Raise InputError unless `holds`, saying which field should have been what."""
-    if not holds:
-        raise InputError(f"{field} must be {expected}, not {value!r}")
 
 
 LONGEST_S = 600.0
@@ -29,47 +18,12 @@ ACTIVATION_THRESHOLD = 0.15
 """θ of eq. (2) in the paper's text."""
 
 
-@dataclasses.dataclass(frozen=True)
-class ModelConfig:
-    """Architecture of a Demucs-repository ConvTasNet. The defaults are those of its published weights.
-
-    Raises:
-      InputError: a size is not positive, or the taps cannot be centred (P even in a non-causal model).
-    """
-
-    N: int = 256
-    L: int = 20
-    B: int = 256
-    H: int = 512
-    P: int = 3
-    X: int = 10
-    R: int = 4
-    C: int = 2
-    sources: tuple[str, ...] = ("drums", "bass", "other", "vocals")
-    sample_rate_hz: int = 44100
-    norm: Norm = "gLN"
-    mask: Literal["relu", "softmax"] = "relu"
-    causal: bool = False
-
-    def __post_init__(self):
-        for name in ("N", "B", "H", "P", "X", "R", "C", "sample_rate_hz"):
-            require(getattr(self, name) >= 1, f"model {name}", "at least 1", getattr(self, name))
-        require(self.L >= 2, "model L", "at least 2", self.L)
-        require(bool(self.sources), "model sources", "at least one name", self.sources)
-        require(len(set(self.sources)) == self.S, "model sources", "different names", self.sources)
-        require(self.norm in ("gLN", "cLN", "BN", "id"), "model norm", "gLN, cLN, BN or id", self.norm)
-        require(self.mask in ("relu", "softmax"), "model mask", "relu or softmax", self.mask)
-        require(self.causal or self.P % 2 == 1, "model P", "odd in a non-causal model", self.P)
-
-    @property
-    def S(self) -> int:
-        """Number of sources."""
-        return len(self.sources)
-
-    @property
-    def hop(self) -> int:
-        """Samples between two frames of the encoder."""
-        return self.L // 2
+CHUNK_S = 10.0
+"""Length of the pieces that a network sees if it takes any length and nothing else was said, as in the paper's code."""
+MAX_RATE_HZ = 768_000
+"""Highest sample rate of sound and of networks; anything else in a header is damage."""
+SOURCES = ("drums", "bass", "other", "vocals")
+"""What networks for music usually separate, in the order of MUSDB18 and of the Demucs repository."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,16 +34,17 @@ class AdaptConfig:
       InputError: a value outside its range.
     """
 
-    strategy: str = "P-L3:M"
-    """Loss and tuned stages: P or B, L1 to L5, then D, M or 3, as in the paper's Table 1; B0 adapts nothing."""
+    strategy: str | None = None
+    """Loss and tuned stages: P or B, L1 to L5, then D, M or 3, as in the paper's Table 1; B0 adapts nothing. The
+    network's own default if not given: P-L3:M for ConvTasNet."""
     lam: float = 1.0
     """λ of eq. (1): weight of the sound predicted where a source is annotated silent."""
     learning_rate: float = 1e-5
     """Step size of Ranger."""
     epochs: int = 10
     """Passes over the song."""
-    segment_s: float = 4.0
-    """Length of a training segment in seconds."""
+    segment_s: float | None = None
+    """Length of a training segment in seconds; if not given, the paper's 4 s, or what the network was trained on."""
     hop_s: float | None = None
     """Time from one segment's start to the next one's in seconds; one segment if not given."""
     pitch_shifts: int = 0
@@ -99,7 +54,8 @@ class AdaptConfig:
     centralise_gradients: bool = True
     """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
     features: Features = "auto"
-    """How the output of the frozen stages is kept between epochs; auto: float32 if it fits into memory."""
+    """How the output of the frozen stages is kept between epochs: float32, bfloat16, lean (without what is cheap to
+    compute again), or recompute; auto: the first of float32, lean and recompute that fits into memory."""
     pitch_seed: int = 0
     """Seed of the pitch shifts."""
 
@@ -107,7 +63,8 @@ class AdaptConfig:
         require(0 <= self.lam < math.inf, "lam", "at least 0 and finite", self.lam)
         require(0 < self.learning_rate < math.inf, "learning_rate", "above 0 and finite", self.learning_rate)
         require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
-        require(0 < self.segment_s <= LONGEST_S, "segment_s", f"above 0, at most {LONGEST_S}", self.segment_s)
+        is_length = self.segment_s is None or 0 < self.segment_s <= LONGEST_S
+        require(is_length, "segment_s", f"above 0, at most {LONGEST_S}", self.segment_s)
         require(self.hop_s is None or 0 < self.hop_s <= LONGEST_S, "hop_s", f"above 0, at most {LONGEST_S}", self.hop_s)
         require(self.pitch_shifts >= 0, "pitch_shifts", "at least 0", self.pitch_shifts)
         semitones = self.pitch_range_semitones
@@ -124,8 +81,9 @@ class SeparateConfig:
       InputError: a value outside its range.
     """
 
-    chunk_s: float = 10.0
-    """Length of the pieces that the network sees in seconds; memory grows with it, not with the song."""
+    chunk_s: float | None = None
+    """Length of the pieces that the network sees in seconds; memory grows with it, not with the song. If not given,
+    10 s, or the one length that the network takes."""
     overlap: float = 0.25
     """Share of a chunk that it has in common with the next one, cross-faded with triangular weights."""
     shifts: int = 0
@@ -140,7 +98,8 @@ class SeparateConfig:
     """Seed of the delays."""
 
     def __post_init__(self):
-        require(0 < self.chunk_s <= LONGEST_S, "chunk_s", f"above 0, at most {LONGEST_S}", self.chunk_s)
+        is_length = self.chunk_s is None or 0 < self.chunk_s <= LONGEST_S
+        require(is_length, "chunk_s", f"above 0, at most {LONGEST_S}", self.chunk_s)
         require(0 <= self.overlap < 1, "overlap", "at least 0 and below 1", self.overlap)
         require(self.shifts >= 0, "shifts", "at least 0", self.shifts)
         require(0 < self.max_shift_s <= LONGEST_S, "max_shift_s", f"above 0, at most {LONGEST_S}", self.max_shift_s)

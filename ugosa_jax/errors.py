@@ -23,6 +23,12 @@ def naming(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path}: {one_line[:500]}") from error
 
 
+def require(holds: bool, field: str, expected: str, value: object) -> None:
+    """Raise InputError unless `holds`, saying which field should have been what."""
+    if not holds:
+        raise InputError(f"{field} must be {expected}, not {value!r}")
+
+
 def exit_status(main: Callable[[], int | None]) -> int:
     """Run what a script does; return its own status, 0 for None, or 2 and one line about input that is at fault."""
     try:

@@ -13,7 +13,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from ugosa_jax.config import ModelConfig
+from ugosa_jax.config import SOURCES
 from ugosa_jax.data import loading
 from ugosa_jax.errors import exit_status
 from ugosa_jax.evaluation import scoring
@@ -27,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
     settings = grid.read(args.grid)
     plain = dataclasses.replace(settings.evaluate, outputs="gated")
-    sources = ModelConfig.sources
+    sources = SOURCES
     scores = defaultdict(list)
     for track in engine.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
         song = loading.annotated(track, sources)

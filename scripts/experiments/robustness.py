@@ -80,7 +80,7 @@ def prepare(prepared: Path, work: Path) -> None:
     claims = []
     for track in datasets.tracks(prepared, limit=asked.songs.limit):
         song = exact(track, base)
-        duration_s, sources = song.mixture.duration_s, base.config.sources
+        duration_s, sources = song.mixture.duration_s, base.architecture.sources
         for condition in CONDITIONS:
             if condition.drafted:
                 (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.SHORTEST_S)])
@@ -99,15 +99,15 @@ def exact(track: Track, base: Checkpoint) -> Song:
     """Load a song with its own annotation; one that has none is refused."""
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
-    return loading.annotated(track, base.config.sources)
+    return loading.annotated(track, base.architecture.sources)
 
 
 def drafts(song: Song, base: Checkpoint, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
     """Yield what `ugosa-jax annotation suggest` would write, for each pair of level and length."""
     estimates = separate(base, song)
-    est_SxCxT = np.stack([estimates[source] for source in base.config.sources])
+    est_SxCxT = np.stack([estimates[source] for source in base.architecture.sources])
     for pair in thresholds:
-        yield suggest.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.config.sources, *pair)
+        yield suggest.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.architecture.sources, *pair)
 
 
 def link(track: Track, said: Annotation, folder: Path) -> None:
@@ -145,7 +145,7 @@ def threshold(prepared: Path, out: Path) -> None:
       InputError: a song has no annotation or cannot be read, or a table cannot be written.
     """
     base = hub.load(grid.read(str(ADAPTED)).weights)
-    sources = base.config.sources
+    sources = base.architecture.sources
     device.keep_compiled_programs()
     pairs = list(itertools.product(SHORTEST_S, BELOW_DB))
     claimed_PxS, right_PxS = np.zeros((2, len(pairs), len(sources)))

@@ -24,13 +24,14 @@ import optax
 from pool import batches, open_pool, require_scorable
 
 from ugosa_jax import device, files
-from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import standard
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.evaluation import levels
 from ugosa_jax.networks import apply, checkpoint, convtasnet, hub
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-MINI = ModelConfig(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
+MINI = ConvTasNet(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
 EMA = 0.999
 CLIP = 5.0
@@ -180,10 +181,10 @@ def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_sampl
     """
     if args.start:
         start = hub.load(args.start)
-        if start.config != MINI:
+        if start.architecture != MINI:
             raise InputError(f"--start {args.start}: another architecture than {MINI}")
         return start.params
-    params = masks_of(jax.tree.map(np.asarray, convtasnet.init(MINI)), 1 / MINI.S)
+    params = masks_of(jax.tree.map(np.asarray, MINI.init()), 1 / MINI.S)
     ends = {stage: params[stage] for stage in ("encoder", "decoder")}
     adam = optax.adam(1e-3)
     state = adam.init(ends)
@@ -287,7 +288,7 @@ def load(run: Path) -> dict | None:
     path = run / "checkpoint.npz"
     if not path.exists():
         return None
-    params = convtasnet.init(MINI)
+    params = MINI.init()
     optimizer = make_optimizer(1.0, 1000).init(params)
     like = {"params": params, "ema": params, "optimizer": optimizer, "step": 0}
     leaves, structure = jax.tree.flatten(like)

@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,9 +19,9 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import lane, memory, strategy
 from ugosa_jax.adaptation.lane import Lane, Program, State
 from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.convtasnet import Params
+from ugosa_jax.networks.protocol import Architecture, Features, Params
 
 OnEpoch = Callable[[int, np.ndarray], None]
 
@@ -62,7 +63,7 @@ class AdaptationResult:
 
 
 def adapt(
-    config: ModelConfig,
+    net: Architecture,
     params: Params,
     song: Segments,
     settings: AdaptConfig,
@@ -71,7 +72,7 @@ def adapt(
     """Adapt a network to one song.
 
     Args:
-      config: architecture of the network.
+      net: the network.
       params: the weights to start from.
       song: segments and activations.
       settings: strategy, λ, learning rate, epochs …
@@ -80,11 +81,11 @@ def adapt(
     Raises:
       InputError: the strategy does not exist for this network.
     """
-    return _adapt(config, params, lane_of(song, settings.lam, settings.learning_rate), None, settings, on_epoch)[0]
+    return _adapt(net, params, lane_of(song, settings.lam, settings.learning_rate), None, settings, on_epoch)[0]
 
 
 def adapt_lanes(
-    config: ModelConfig,
+    net: Architecture,
     params: Params,
     songs: Segments | Sequence[Segments],
     settings: AdaptConfig,
@@ -95,7 +96,7 @@ def adapt_lanes(
     """Adapt a network to many songs, or with many values of λ or the learning rate, side by side.
 
     Args:
-      config: architecture of the network.
+      net: the network.
       params: the weights that all lanes start from.
       songs: one song that all lanes share (its frozen stages are then computed once), or one song a lane, all of the
         same bucket.
@@ -119,22 +120,24 @@ def adapt_lanes(
     learning_rate = [settings.learning_rate] * n_lanes if learning_rate is None else learning_rate
     if shared:
         lanes = lane_of(songs, lam, learning_rate)
-        return _adapt(config, params, lanes, _SHARED_SONG, settings, on_epoch)
+        return _adapt(net, params, lanes, _SHARED_SONG, settings, on_epoch)
     if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
         raise InputError(f"lanes: songs must be of one bucket, not of shapes {sorted(shapes)}")
     lanes = jax.tree.map(lambda *x: np.stack(x), *map(lane_of, songs, lam, learning_rate))
-    return _adapt(config, params, lanes, _OWN_SONGS, settings, on_epoch)
+    return _adapt(net, params, lanes, _OWN_SONGS, settings, on_epoch)
 
 
 def lane_of(song: Segments, lam: float | Sequence[float], learning_rate: float | Sequence[float]) -> Lane:
     """Return the inputs of one lane, or of lanes that share their song."""
     dtype = song.mix_GxVxCxT.dtype
     numbers = np.asarray(lam, dtype), np.asarray(learning_rate, dtype)
+    chex.assert_rank(song.mix_GxVxCxT, 4)
+    chex.assert_shape(song.active_GxSxT, (len(song.mix_GxVxCxT), None, song.mix_GxVxCxT.shape[-1]))
     return Lane(song.mix_GxVxCxT, song.active_GxSxT, np.int32(song.n), *numbers)  # pyright: ignore[reportArgumentType]
 
 
 def _adapt(
-    config: ModelConfig,
+    net: Architecture,
     params: Params,
     lanes: Lane,
     axes: Axes,
@@ -142,23 +145,23 @@ def _adapt(
     on_epoch: OnEpoch | None,
 ) -> list[AdaptationResult]:
     """Compile, run epoch by epoch, and take the lanes apart again."""
-    plan = strategy.parse(settings.strategy, config)
+    plan = strategy.parse(settings.strategy, net)
     if not plan.tuned:
         return [unadapted()] * lanes.lam.size
     if plan.loss == "B":
         lanes = lanes._replace(active_GxSxT=np.ones_like(lanes.active_GxSxT), lam=np.zeros_like(lanes.lam))
     shape, n_lanes = on_a_device(lanes)
-    program = memory.plan(config, shape, settings, n_lanes)
+    program = memory.plan(net, shape, settings, n_lanes)
     lanes, params = placed(lanes, axes, params)
-    tuned, frozen = strategy.split(params, strategy.labels(plan, params))
+    tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
 
     with device.Stopwatch() as prefix_watch:
-        hidden = jax.block_until_ready(hidden_lanes(program, axes, params, lanes))
+        features = jax.block_until_ready(features_of_lanes(program, axes, params, lanes))
     with device.Stopwatch() as steps_watch:
         state = start_lanes(program, axes and lanes.lam.size, tuned)
         losses = []
         for epoch in range(settings.epochs):
-            state, epoch_losses = epoch_lanes(program, axes, frozen, hidden, lanes, state)
+            state, epoch_losses = epoch_lanes(program, axes, frozen, features, lanes, state)
             losses.append(np.asarray(epoch_losses).reshape(lanes.lam.size, -1, 3))
             if on_epoch:
                 on_epoch(epoch, losses[-1])
@@ -219,21 +222,21 @@ def _results(state: State, losses_WxExIx3: np.ndarray, lanes: Lane, timing: Timi
 
 
 @functools.partial(jax.jit, static_argnames=("program", "axes"))
-def hidden_lanes(program: Program, axes: Axes, params: Params, lanes: Lane) -> jax.Array | None:
-    """Run `hidden_song` once for a song that all lanes share, else once a lane."""
-    run = functools.partial(lane.hidden_song, program, params, lanes.n_segments.max())
+def features_of_lanes(program: Program, axes: Axes, params: Params, lanes: Lane) -> Features | None:
+    """Run `features_of_song` once for a song that all lanes share, else once a lane."""
+    run = functools.partial(lane.features_of_song, program, params, lanes.n_segments.max())
     return jax.vmap(run, in_axes=(axes,))(lanes) if songs_differ(axes) else run(lanes)
 
 
 @functools.partial(jax.jit, static_argnames=("program", "axes"), donate_argnames="state")
 def epoch_lanes(
-    program: Program, axes: Axes, frozen: Params, hidden: jax.Array | None, lanes: Lane, state: State
+    program: Program, axes: Axes, frozen: Params, features: Features | None, lanes: Lane, state: State
 ) -> tuple[State, jax.Array]:
     """Run `adapt_epoch` in every lane."""
     run = functools.partial(lane.adapt_epoch, program, frozen)
     if axes is not None:
         run = jax.vmap(run, in_axes=(0 if songs_differ(axes) else None, None, axes, 0))
-    return run(hidden, lanes.n_segments.max(), lanes, state)
+    return run(features, lanes.n_segments.max(), lanes, state)
 
 
 @functools.partial(jax.jit, static_argnames=("program", "n_lanes"))

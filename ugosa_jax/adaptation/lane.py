@@ -1,6 +1,6 @@
 """One lane of adaptation: the tuned stages of a network are trained on one song, guided by its activations.
 
-The stages before the first tuned one never change, so what they give for a segment (`hidden_KxB`) is computed once and
+The stages before the first tuned one never change, so what they give for a segment (its features) is computed once and
 kept. The loop trains on from there. Only tuned leaves are differentiated and have optimizer state.
 """
 
@@ -13,15 +13,13 @@ import optax
 
 from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.adaptation.ranger import ranger
-from ugosa_jax.config import ModelConfig
-from ugosa_jax.networks import convtasnet
-from ugosa_jax.networks.convtasnet import Params
+from ugosa_jax.networks.protocol import Architecture, Features, Params
 
 
 class Program(NamedTuple):
     """Everything that a compiled program depends on beside the shapes of its arrays."""
 
-    model: ModelConfig
+    net: Architecture
     since: str
     features: str
     centralise_gradients: bool
@@ -52,14 +50,14 @@ class State(NamedTuple):
 
 
 def adapt_epoch(
-    program: Program, frozen: Params, hidden_GxVxKxB: jax.Array | None, n_longest: jax.Array, lane: Lane, state: State
+    program: Program, frozen: Params, features_GxV: Features | None, n_longest: jax.Array, lane: Lane, state: State
 ) -> tuple[State, jax.Array]:
     """Take one step on each segment of a song, in time order, each variant of it in turn.
 
     Args:
       program: what is compiled.
       frozen: the leaves that stay as they are.
-      hidden_GxVxKxB: output of the frozen stages; None if it is to be computed in each step.
+      features_GxV: what the frozen stages make of each segment; None if it is to be computed in each step.
       n_longest: the number of segments of the longest song that runs beside this one: when its last step is taken,
         the epoch is over for all.
       lane: song, activations, λ, learning rate.
@@ -68,22 +66,20 @@ def adapt_epoch(
     Returns:
       The new state, and the losses of each step [total, reconstruction, activation]; NaN where no step was taken.
     """
-    G, V = lane.mix_GxVxCxT.shape[:2]
+    net, (G, V) = program.net, lane.mix_GxVxCxT.shape[:2]
     optimizer = ranger(lane.learning_rate, centralise=program.centralise_gradients)
 
     def step(i, carry):
         state, losses_Ix3 = carry
         g, v = i // V, i % V
         mix_CxT = lane.mix_GxVxCxT[g, v]
-        if hidden_GxVxKxB is None:
-            net = convtasnet.bind(program.model, strategy.merge(state.tuned.fast, frozen))
-            hidden_KxB = net.prefix(mix_CxT, program.since)
+        if features_GxV is None:
+            features = net.prefix(strategy.merge(state.tuned.fast, frozen), mix_CxT, program.since)
         else:
-            hidden_KxB = hidden_GxVxKxB[g, v].astype(mix_CxT.dtype)
+            features = jax.tree.map(lambda kept: kept[g, v].astype(mix_CxT.dtype), features_GxV)
 
         def objective(tuned):
-            net = convtasnet.bind(program.model, strategy.merge(tuned, frozen))
-            est_SxCxT = net.suffix(mix_CxT, hidden_KxB, program.since)
+            est_SxCxT = net.suffix(strategy.merge(tuned, frozen), mix_CxT, features, program.since)
             terms = loss.loss_terms(est_SxCxT, mix_CxT, lane.active_GxSxT[g])
             return loss.total(terms, lane.lam), terms
 
@@ -105,20 +101,34 @@ def adapt_epoch(
     return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
 
 
-def hidden_song(program: Program, params: Params, n_longest: jax.Array, lane: Lane) -> jax.Array | None:
-    """Return hidden_GxVxKxB, what the frozen stages make of each segment; None if it is to be computed in each step."""
+def features_of_song(program: Program, params: Params, n_longest: jax.Array, lane: Lane) -> Features | None:
+    """Return what the frozen stages make of each segment, a tree of arrays (G, V, …) in which it is kept.
+
+    None if it is to be computed in each step.
+    """
     if program.features == "recompute":
         return None
-    G, V, _, T = lane.mix_GxVxCxT.shape
-    net = convtasnet.bind(program.model, params)
-    shape = (G, V, convtasnet.frames_in(T, program.model), program.model.B)
+    G, V = lane.mix_GxVxCxT.shape[:2]
 
-    def fill(i, hidden):
-        hidden_KxB = net.prefix(lane.mix_GxVxCxT[i // V, i % V], program.since)
-        return hidden.at[i // V, i % V].set(hidden_KxB.astype(hidden.dtype))
+    def features_of(mix_CxT):
+        return kept(program, program.net.prefix(params, mix_CxT, program.since))
 
-    dtype = jnp.bfloat16 if program.features == "bfloat16" else lane.mix_GxVxCxT.dtype
-    return jax.lax.fori_loop(0, n_longest * V, fill, jnp.zeros(shape, dtype))
+    def fill(i, features_GxV):
+        features = features_of(lane.mix_GxVxCxT[i // V, i % V])
+        return jax.tree.map(lambda all_, one: all_.at[i // V, i % V].set(one), features_GxV, features)
+
+    shapes = jax.eval_shape(features_of, lane.mix_GxVxCxT[0, 0])
+    empty = jax.tree.map(lambda leaf: jnp.zeros((G, V, *leaf.shape), leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, n_longest * V, fill, empty)
+
+
+def kept(program: Program, features: Features) -> Features:
+    """Return features in the form that they are kept in between epochs."""
+    if program.features == "lean":
+        return program.net.lean(features)
+    if program.features == "bfloat16":
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), features)
+    return features
 
 
 def start(program: Program, tuned: Params) -> State:

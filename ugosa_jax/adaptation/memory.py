@@ -3,11 +3,14 @@
 import math
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
+
 from ugosa_jax import device
-from ugosa_jax.adaptation import strategy
+from ugosa_jax.adaptation import lane, strategy
 from ugosa_jax.adaptation.lane import Program
-from ugosa_jax.config import AdaptConfig, ModelConfig
-from ugosa_jax.networks import convtasnet
+from ugosa_jax.config import AdaptConfig
+from ugosa_jax.networks.protocol import Architecture
 
 
 class Estimate(NamedTuple):
@@ -18,35 +21,44 @@ class Estimate(NamedTuple):
     step: int
 
 
-def plan(config: ModelConfig, shape: tuple[int, ...], settings: AdaptConfig, n_lanes: int = 1) -> Program:
+def plan(net: Architecture, shape: tuple[int, ...], settings: AdaptConfig, n_lanes: int = 1) -> Program:
     """Return the program for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T).
 
-    Features that are to be kept "auto" are kept if all that is needed fits into three quarters of the free memory, and
-    recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
+    Features that are to be kept "auto" are kept, whole or lean, if all that is needed fits into three quarters of the
+    free memory, and recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
     """
-    since = strategy.parse(settings.strategy, config).since(config)
-    kept = Program(config, since, "float32", settings.centralise_gradients)
+    since = strategy.parse(settings.strategy, net).since(net)
+    program = Program(net, since, settings.features, settings.centralise_gradients)
     if settings.features != "auto":
-        return kept._replace(features=settings.features)
-    fits = sum(estimate(kept, shape, n_lanes)) <= 0.75 * device.free_bytes()
-    return kept if fits else kept._replace(features="recompute")
+        return program
+    free_bytes = 0.75 * device.free_bytes()
+    for features in ("float32", "lean"):
+        program = program._replace(features=features)
+        if sum(estimate(program, shape, n_lanes)) <= free_bytes:
+            return program
+    return program._replace(features="recompute")
 
 
 def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Estimate:
-    """Return what a program takes for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T).
-
-    A step keeps an array of [K, B] and one of [K, H] for each block that the gradient passes through, and at its peak
-    eight of [K, H] within one block, or five of [K, S, N] behind the last: what XLA's memory analysis finds on CPU.
-    """
-    config = program.model
+    """Return what a program takes for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T)."""
+    net = program.net
     *songs, G, V, C, T = shape
-    n_songs, K = math.prod(songs), convtasnet.frames_in(T, config)
-    width = {"float32": 4, "bfloat16": 2, "recompute": 0}[program.features]
-    stages = (*convtasnet.repeats(config), "mask")
-    n_blocks = config.X * (len(stages) - 1 - stages.index(program.since))
-    kept, peak = n_blocks * (config.B + config.H), max(8 * config.H, 5 * config.S * config.N)
+    n_songs = math.prod(songs)
     return Estimate(
-        features=n_songs * G * V * K * config.B * width,
-        song=n_songs * G * T * (4 * V * C + config.S),
-        step=4 * n_lanes * K * (kept + peak),
+        features=n_songs * G * V * features_bytes(program, C, T),
+        song=n_songs * G * T * (4 * V * C + len(net.sources)),
+        step=4 * n_lanes * net.step_numbers(program.since, T),
     )
+
+
+def features_bytes(program: Program, n_channels: int, n_samples: int) -> int:
+    """Return the bytes that are kept of one segment."""
+    if program.features == "recompute":
+        return 0
+
+    def of_segment(params, mix_CxT):
+        return lane.kept(program, program.net.prefix(params, mix_CxT, program.since))
+
+    mix_CxT = jax.ShapeDtypeStruct((n_channels, n_samples), jnp.float32)
+    leaves = jax.tree.leaves(jax.eval_shape(of_segment, jax.eval_shape(program.net.init), mix_CxT))
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)

@@ -40,7 +40,8 @@ def describe_weights(weights: Checkpoint) -> dict[str, Any]:
     """Return what identifies a network."""
     return {
         "fingerprint": weights.fingerprint,
-        "architecture": dataclasses.asdict(weights.config),
+        "kind": weights.architecture.tag,
+        "architecture": dataclasses.asdict(weights.architecture),
         "provenance": weights.provenance,
     }
 

@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import psutil
 
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks.protocol import Architecture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,34 +31,33 @@ def cut(
     mix_CxT: np.ndarray,
     active_SxT: np.ndarray,
     settings: AdaptConfig,
-    model: ModelConfig,
+    net: Architecture,
 ) -> Segments:
     """Cut a standardised mixture and its activations into the segments of `settings`.
 
     The last segment is moved back to end with the song, so that nothing is left out and nothing is padded.
 
     Args:
-      mix_CxT: standardised mixture at the model's rate.
+      mix_CxT: standardised mixture at the network's rate.
       active_SxT: h; bool, or numbers in [0, 1].
       settings: segment length, hop, pitch shifts.
-      model: gives the sample rate and the shortest possible segment.
+      net: gives the sample rate, and the lengths that a segment may have.
 
     Raises:
-      InputError: a segment is shorter than a filter of the encoder, the song is shorter than a segment, or there are
-        more segments than fit into the memory.
+      InputError: a segment is of a length that the network does not take, the song is shorter than a segment, or
+        there are more segments than fit into the memory.
     """
-    length = round(settings.segment_s * model.sample_rate_hz)
-    hop = max(1, round((settings.hop_s or settings.segment_s) * model.sample_rate_hz))
+    segment_s = net.segment_s if settings.segment_s is None else settings.segment_s
+    length = net.segment_samples or round(segment_s * net.sample_rate_hz)
+    hop = max(1, length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz))
     n_samples = mix_CxT.shape[1]
-    if length < model.L:
-        raise InputError(
-            f"segment_s: {settings.segment_s} s is shorter than one filter of the network ({model.L} samples)"
-        )
+    if settings.segment_s is not None and length != round(segment_s * net.sample_rate_hz):
+        raise InputError(f"segment_s: this network takes segments of {net.segment_s:g} s alone, not {segment_s:g} s")
+    if length < net.min_samples:
+        raise InputError(f"segment_s: {segment_s} s is shorter than the network needs ({net.min_samples} samples)")
     if n_samples < length:
-        song_s = n_samples / model.sample_rate_hz
-        raise InputError(
-            f"the song lasts {song_s:.2f} s, less than one segment of {settings.segment_s:g} s (segment_s)"
-        )
+        song_s = n_samples / net.sample_rate_hz
+        raise InputError(f"the song lasts {song_s:.2f} s, less than one segment of {segment_s:g} s (segment_s)")
     starts = starts_of(n_samples, length, hop)
     n_padded = bucket(len(starts))
     needed = n_padded * length * ((1 + settings.pitch_shifts) * mix_CxT[:, :1].nbytes + active_SxT[:, :1].nbytes)
@@ -69,7 +69,7 @@ def cut(
         mix[g, 0] = mix_CxT[:, start : start + length]
         active[g] = active_SxT[:, start : start + length]
     if settings.pitch_shifts:
-        _add_pitch_shifts(mix[: len(starts)], settings, model.sample_rate_hz)
+        _add_pitch_shifts(mix[: len(starts)], settings, net.sample_rate_hz)
     return Segments(mix, active, len(starts))
 
 

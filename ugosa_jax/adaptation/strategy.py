@@ -1,8 +1,8 @@
 """Fine-tuning strategies: "P-L3:M" ⇄ the loss that is used and the stages that are tuned.
 
-The paper's Figure 1 numbers the places where tuning may begin: L1 is repeat2, L2 is repeat3, … then the mask and,
-last, the decoder (L5 with the paper's four repeats). D tunes from there to the decoder, M to the mask, 3 to the last
-repeat. P is the proposed loss, B the baseline that only reconstructs the mixture; B0 tunes nothing.
+A name says the loss, where tuning begins and where it ends. P is the proposed loss, eq. (1), B the baseline that only
+reconstructs the mixture; B0 tunes nothing. The places have names of the network's own: L1 … L5 and D, M, 3 are those
+of the paper's ConvTasNet (its Figure 1 and Table 1).
 """
 
 import dataclasses
@@ -12,12 +12,11 @@ from typing import Any, Literal
 import jax
 import optax
 
-from ugosa_jax.config import ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.convtasnet import Params, repeats
+from ugosa_jax.networks.protocol import Architecture, Params
 
 TUNED, FROZEN = "tuned", "frozen"
-_STATISTICS = ("mean", "var")  # running statistics of a BatchNorm: never learnt by descent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,41 +33,52 @@ class Strategy:
     loss: Literal["P", "B"]
     tuned: tuple[str, ...]
 
-    def since(self, config: ModelConfig) -> str:
-        """Return where the part of the network begins that runs in every step.
+    def since(self, net: Architecture) -> str:
+        """Return the cut behind which the network runs in every step: the last one before the first tuned stage.
 
-        Everything before is frozen and need not be computed twice. The mask is the last possible place: its output
-        is S·N / B times larger than its input, and cheap to compute again.
+        Everything before is frozen and need not be computed twice.
         """
-        order = (*repeats(config), "mask")
-        return next((stage for stage in order if stage in self.tuned), "mask")
+        first = net.stages.index(self.tuned[0]) if self.tuned else len(net.stages)
+        return [cut for cut in net.cuts if net.stages.index(cut) <= first][-1]
 
 
-def parse(name: str, config: ModelConfig) -> Strategy:
-    """Return the strategy of a name such as "P-L3:M" or "B0".
+def parse(name: str | None, net: Architecture) -> Strategy:
+    """Return the strategy of a name such as "P-L3:M" or "B0"; the network's own default if there is no name.
 
     Raises:
       InputError: no such strategy, or one that would tune nothing.
     """
+    name = net.default_strategy if name is None else name
     if name == "B0":
         return Strategy(name, "B", ())
-    starts = (*repeats(config)[1:], "mask", "decoder")
-    match = re.fullmatch(r"([PB])-L(\d+):([DM3])", name)
-    if not match or not 1 <= int(match[2]) <= len(starts):
-        raise InputError(f"strategy {name!r} is not B0 or one of [P|B]-L1…L{len(starts)}:[D|M|3], such as P-L3:M")
-    dropped = {"D": (), "M": ("decoder",), "3": ("mask", "decoder")}[match[3]]
-    tuned = tuple(stage for stage in starts[int(match[2]) - 1 :] if stage not in dropped)
+    match = re.fullmatch(r"([PB])-(\w{1,8}):(\w{1,8})", name)
+    if not match or match[2] not in net.starts or match[3] not in net.ends:
+        starts, ends = "|".join(net.starts), "|".join(net.ends)
+        expected = f"B0 or one of [P|B]-[{starts}]:[{ends}], such as {net.default_strategy}"
+        raise InputError(f"strategy {name[:40]!r} is not {expected}")
+    since = net.stages.index(net.starts[match[2]])
+    tuned = tuple(stage for stage in net.stages[since:] if stage not in net.ends[match[3]])
     if not tuned:
-        raise InputError(f"strategy {name!r} tunes nothing: L{match[2]} begins after what :{match[3]} ends with")
+        raise InputError(f"strategy {name!r} tunes nothing: {match[2]} begins after what :{match[3]} ends with")
     return Strategy(name, "P" if match[1] == "P" else "B", tuned)
 
 
-def labels(strategy: Strategy, params: Params) -> Params:
+def resolved(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
+    """Return settings in which the network's own defaults stand where nothing was said.
+
+    Raises:
+      InputError: the strategy does not exist for this network.
+    """
+    segment_s = net.segment_s if settings.segment_s is None else settings.segment_s
+    return dataclasses.replace(settings, strategy=parse(settings.strategy, net).name, segment_s=segment_s)
+
+
+def labels(strategy: Strategy, net: Architecture, params: Params) -> Params:
     """Return the tree of `params` with "tuned" or "frozen" for every leaf; what moves is decided here alone."""
 
     def label(path, _):
         keys = [key.key for key in path]
-        return TUNED if keys[0] in strategy.tuned and keys[-1] not in _STATISTICS else FROZEN
+        return TUNED if keys[0] in strategy.tuned and keys[-1] not in net.statistics else FROZEN
 
     return jax.tree_util.tree_map_with_path(label, params)
 

@@ -10,7 +10,8 @@ import scipy.signal
 import scipy.special
 import soxr
 
-from ugosa_jax.config import Preset, require
+from ugosa_jax.config import Preset
+from ugosa_jax.errors import require
 
 FRAME = 4096
 """Samples that one value of the envelope is averaged over; two neighbours share half of them."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation, runs
 from ugosa_jax.annotations.interval import Interval, disjoint
-from ugosa_jax.config import require
+from ugosa_jax.errors import require
 
 WINDOW_S = 0.5
 """Levels are those of windows of this length …"""

@@ -1,103 +1,118 @@
-"""Floating-point operations of the network and of its adaptation, from shapes alone.
+"""Floating-point operations of a network and of its adaptation, counted in the programs that JAX traces.
 
-Counted are the matrix products over frames, 2·m·k·n each, as many as are necessary: a program that computes something
-twice, or a gradient that nothing needs, is slower than these counts, not better used. Two things are left out.
-Elementwise work (norms, PReLU, depthwise taps, masks, overlap-add, loss, optimizer) has few operations; it costs passes
-over memory. Products of one vector, or of P, with a matrix, by which norms hand their shift on, are small beside the
-others.
+Counted are matrix products and convolutions, 2·m·k·n for each product, as many as the result needs: a gradient that
+nothing asks for is not counted. Elementwise work (norms, activations, masks, loss, optimizer) has few operations; it
+costs passes over memory. Products of one vector, or of a few, with a matrix are small beside the others and left out.
 """
 
-from typing import NamedTuple
+import math
+from collections.abc import Callable
+from typing import Any
 
+import jax
+import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+
+from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.adaptation.strategy import Strategy
-from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.config import SeparateConfig
 from ugosa_jax.networks import apply
-from ugosa_jax.networks.convtasnet import frames_in, repeats
+from ugosa_jax.networks.protocol import Architecture
+
+FEW = 3
+"""Products in which an axis is no longer than this are left out."""
 
 
-class Passes(NamedTuple):
-    """Operations of each stage of the part that runs in every step, in the network's order."""
-
-    forward: dict[str, int]
-    backward: dict[str, int]
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return sum(self.forward.values()) + sum(self.backward.values())
+def count(function: Callable, *arguments: Any) -> int:
+    """Return the operations that a function of arrays needs; the arguments may be shapes (`jax.ShapeDtypeStruct`)."""
+    traced = jax.make_jaxpr(function)(*arguments).jaxpr
+    return _needed(traced, _variables(traced.outvars))
 
 
-def block(config: ModelConfig, n_frames: int) -> int:
-    """Return the operations of one block's forward pass: expand (B → H) and project (H → B)."""
-    return 2 * 2 * n_frames * config.B * config.H
+def forward(net: Architecture, n_samples: int) -> int:
+    """Return the operations of one forward pass over a signal."""
+    return count(net.__call__, *_inputs(net, n_samples))
 
 
-def stages(config: ModelConfig, n_samples: int) -> dict[str, int]:
-    """Return the operations of one forward pass, stage by stage.
-
-    Args:
-      config: architecture; an encoder of L samples a filter counts as L taps, also where odd L is padded.
-      n_samples: length of the signal.
-    """
-    c, K = config, frames_in(n_samples, config)
-    return {
-        "encoder": 2 * K * c.L * c.C * c.N,
-        "bottleneck": 2 * K * c.N * c.B,
-        **dict.fromkeys(repeats(c), c.X * block(c, K)),
-        "mask": 2 * K * c.B * c.S * c.N,
-        "decoder": 2 * K * c.S * c.N * c.C * c.L,
-    }
+def prefix(net: Architecture, until: str, n_samples: int) -> int:
+    """Return the operations of the stages before a cut."""
+    return count(lambda params, mix_CxT: net.prefix(params, mix_CxT, until), *_inputs(net, n_samples))
 
 
-def forward(config: ModelConfig, n_samples: int) -> int:
-    """Return the operations of one forward pass."""
-    return sum(stages(config, n_samples).values())
-
-
-def prefix(config: ModelConfig, until: str, n_samples: int) -> int:
-    """Return the operations of the stages before `until`, a repeat or the mask."""
-    each = stages(config, n_samples)
-    return sum(each[stage] for stage in list(each)[: list(each).index(until)])
-
-
-def suffix(config: ModelConfig, plan: Strategy, n_samples: int) -> Passes:
-    """Return the operations of a step whose frozen prefix is kept: from `plan.since` on, forward and backward.
-
-    A matrix product y = x W costs as much again for the gradient of W where W is tuned, and as much again for that of x
-    where something before it is tuned. The encoder is computed once more for the decoder's sake; it has no gradient.
-    """
-    each = stages(config, n_samples)
-    since = list(each)[list(each).index(plan.since(config)) :]
-    backward = dict.fromkeys(["encoder", *since], 0)
-    carries_gradient = False
-    for stage in since:
-        is_tuned = stage in plan.tuned
-        backward[stage] = each[stage] * (is_tuned + carries_gradient)
-        if is_tuned and not carries_gradient:
-            carries_gradient = True
-            if stage in repeats(config):  # only the first block's expansion has an input that needs no gradient
-                backward[stage] += each[stage] - block(config, frames_in(n_samples, config)) // 2
-    return Passes({stage: each[stage] for stage in backward}, backward)
-
-
-def step(config: ModelConfig, plan: Strategy, n_samples: int, kept: bool = True) -> int:
-    """Return the operations of one step on a segment of `n_samples`.
+def step(net: Architecture, plan: Strategy, n_samples: int, kept: bool = True) -> int:
+    """Return the operations of one step on a segment of `n_samples`, forward and backward.
 
     Args:
-      config: architecture.
+      net: the network.
       plan: what is tuned; not B0, which takes no step.
       n_samples: length of the segment.
-      kept: the output of the frozen stages is kept; else they run in every step, and the encoder once.
+      kept: the output of the frozen stages is kept; else they run in every step.
     """
-    each_step = suffix(config, plan, n_samples)
-    if kept:
-        return each_step.total
-    return each_step.total + prefix(config, plan.since(config), n_samples) - each_step.forward["encoder"]
+    params, mix_CxT = _inputs(net, n_samples)
+    since = plan.since(net)
+    tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
+    features = jax.eval_shape(lambda params, mix_CxT: net.prefix(params, mix_CxT, since), params, mix_CxT)
+    active_SxT = jax.ShapeDtypeStruct((len(net.sources), n_samples), jnp.float32)
+
+    def objective(tuned, frozen, features, mix_CxT, active_SxT):
+        est_SxCxT = net.suffix(strategy.merge(tuned, frozen), mix_CxT, features, since)
+        return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
+
+    counted = count(jax.value_and_grad(objective), tuned, frozen, features, mix_CxT, active_SxT)
+    return counted if kept else counted + prefix(net, since, n_samples)
 
 
-def separation(config: ModelConfig, settings: SeparateConfig, song_samples: int) -> int:
+def separation(net: Architecture, settings: SeparateConfig, song_samples: int) -> int:
     """Return the operations of separating a song: every chunk, padded as it runs, for every shift."""
-    chunk = round(settings.chunk_s * config.sample_rate_hz)
-    delays = apply.draw_delays(settings, config.sample_rate_hz)
+    chunk = apply.chunk_samples(net, settings)
+    delays = apply.draw_delays(settings, net.sample_rate_hz)
     n_chunks = sum(len(apply.offsets(song_samples + delay, chunk, settings.overlap)) for delay in delays)
-    return n_chunks * forward(config, chunk)
+    return n_chunks * forward(net, chunk)
+
+
+def _inputs(net: Architecture, n_samples: int) -> tuple[Any, jax.ShapeDtypeStruct]:
+    return jax.eval_shape(net.init), jax.ShapeDtypeStruct((net.channels, n_samples), jnp.float32)
+
+
+def _needed(traced: Jaxpr, needed: set) -> int:
+    """Walk a program backwards from what is needed, and into what it calls."""
+    counted = 0
+    for equation in reversed(traced.eqns):
+        if needed.isdisjoint(equation.outvars):
+            continue
+        needed |= _variables(equation.invars)
+        if equation.primitive.name == "dot_general":
+            counted += _product(equation)
+        elif equation.primitive.name == "conv_general_dilated":
+            counted += _convolution(equation)
+        times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
+        for inner in _programs(equation.params):
+            pairs = zip(inner.outvars, equation.outvars, strict=False)
+            whole = times > 1 or len(inner.outvars) != len(equation.outvars)
+            asked = inner.outvars if whole else [inside for inside, out in pairs if out in needed]
+            counted += times * _needed(inner, _variables(asked))
+    return counted
+
+
+def _product(equation) -> int:
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    shape, left = equation.outvars[0].aval.shape, equation.invars[0].aval.shape
+    k = math.prod(left[axis] for axis in contracted)
+    few = len(shape) < 2 or min(*shape, k) <= FEW
+    return 0 if few else 2 * math.prod(shape) * k
+
+
+def _convolution(equation) -> int:
+    kernel, numbers = equation.invars[1].aval.shape, equation.params["dimension_numbers"]
+    return 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // kernel[numbers.rhs_spec[0]]
+
+
+def _programs(params: dict[str, Any]) -> list[Jaxpr]:
+    values = [value for entry in params.values() for value in (entry if isinstance(entry, tuple) else (entry,))]
+    return [value.jaxpr if isinstance(value, ClosedJaxpr) else value for value in values
+            if isinstance(value, ClosedJaxpr | Jaxpr)]  # fmt: skip
+
+
+def _variables(atoms) -> set:
+    """Return what is not a constant."""
+    return {atom for atom in atoms if not isinstance(atom, Literal)}

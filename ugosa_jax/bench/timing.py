@@ -18,9 +18,9 @@ from ugosa_jax.adaptation import engine, memory, segments, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.bench import flops
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.convtasnet import Params, frames_in
+from ugosa_jax.networks.protocol import Architecture, Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,12 +95,12 @@ class Row:
 
 
 def measure(
-    config: ModelConfig, params: Params, settings: AdaptConfig, n_lanes: int, seconds: float, repeats: int
+    net: Architecture, params: Params, settings: AdaptConfig, n_lanes: int, seconds: float, repeats: int
 ) -> Row:
     """Adapt `n_lanes` lanes with songs of their own, once to compile and `repeats` times to measure.
 
     Args:
-      config: architecture of the network.
+      net: the network.
       params: its weights.
       settings: strategy, epochs, segments, features …
       n_lanes: how many songs of noise are adapted to side by side.
@@ -110,15 +110,15 @@ def measure(
     Raises:
       InputError: the strategy tunes nothing, a song is shorter than a segment, or the loss is not finite.
     """
-    plan = strategy.parse(settings.strategy, config)
+    plan = strategy.parse(settings.strategy, net)
     if not plan.tuned:
-        raise InputError(f"strategy {settings.strategy!r} takes no steps that could be measured")
+        raise InputError(f"strategy {plan.name!r} takes no steps that could be measured")
     before = device.peak_bytes()
-    songs = [noise(config, settings, seconds, seed) for seed in range(n_lanes)]
+    songs = [noise(net, settings, seconds, seed) for seed in range(n_lanes)]
     shape = songs[0].mix_GxVxCxT.shape
     a_device = n_lanes // engine.n_devices(n_lanes)
-    program = memory.plan(config, shape if n_lanes == 1 else (a_device, *shape), settings, a_device)
-    first, *runs = [run(config, params, songs, settings) for _ in range(1 + repeats)]
+    program = memory.plan(net, shape if n_lanes == 1 else (a_device, *shape), settings, a_device)
+    first, *runs = [run(net, params, songs, settings) for _ in range(1 + repeats)]
     if first.stopped_at is not None:
         raise InputError("the loss of noise is not finite with these weights and this learning_rate")
     peak = device.peak_bytes()
@@ -130,43 +130,43 @@ def measure(
         compile_s=first.timing.compile_s,
         prefix_s=statistics.median(result.timing.prefix_s for result in runs),
         steps_s=tuple(result.timing.steps_s for result in runs),
-        flops_a_step=flops.step(config, plan, shape[-1], program.features != "recompute"),
+        flops_a_step=flops.step(net, plan, shape[-1], program.features != "recompute"),
         peak_bytes=peak,
         grown_bytes=peak - before,
-        matmul=best_rates([matmul_rates(config, shape[-1], n, repeats) for n in sorted({1, n_lanes})]),
+        matmul=best_rates([matmul_rates(net, shape[-1], n, repeats) for n in sorted({1, n_lanes})]),
     )
 
 
-def run(config: ModelConfig, params: Params, songs: Sequence[Segments], settings: AdaptConfig) -> AdaptationResult:
+def run(net: Architecture, params: Params, songs: Sequence[Segments], settings: AdaptConfig) -> AdaptationResult:
     """Adapt to songs side by side and return the first one's result."""
     if len(songs) == 1:
-        return engine.adapt(config, params, songs[0], settings)
-    return engine.adapt_lanes(config, params, songs, settings)[0]
+        return engine.adapt(net, params, songs[0], settings)
+    return engine.adapt_lanes(net, params, songs, settings)[0]
 
 
-def noise(config: ModelConfig, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
+def noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
     """Return a song of noise, whose numbers cost what music's cost, with each source silent for a part of it.
 
     Raises:
       InputError: it is shorter than a segment.
     """
     random = np.random.default_rng(seed)
-    n_samples = round(seconds * config.sample_rate_hz)
-    mix_CxT = random.standard_normal((config.C, n_samples), np.float32)
-    active_SxT = np.ones((config.S, n_samples), bool)
-    for source, part_T in enumerate(np.array_split(np.arange(n_samples), config.S)):
+    n_samples = round(seconds * net.sample_rate_hz)
+    mix_CxT = random.standard_normal((net.channels, n_samples), np.float32)
+    active_SxT = np.ones((len(net.sources), n_samples), bool)
+    for source, part_T in enumerate(np.array_split(np.arange(n_samples), len(net.sources))):
         active_SxT[source, part_T] = False
-    return segments.cut(mix_CxT, active_SxT, settings, config)
+    return segments.cut(mix_CxT, active_SxT, settings, net)
 
 
-def matmul_rates(config: ModelConfig, n_samples: int, n_lanes: int = 1, repeats: int = 3) -> MatmulRates:
-    """Measure the products of a block on a segment of `n_samples`; those of many lanes are batched."""
-    B, H, K = config.B, config.H, frames_in(n_samples, config)
+def matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: int = 3) -> MatmulRates:
+    """Measure the products that a network spends its time in, on a segment; those of many lanes are batched."""
+    K, B, H = net.matmul_shape(n_samples)
     random = np.random.default_rng(0)
     lanes = () if n_lanes == 1 else (n_lanes,)
     numbers = [random.standard_normal((*lanes, *shape), np.float32) for shape in ((K, B), (K, H), (B, H), (H, B))]
     h_KxB, a_KxH, kernel_BxH, kernel_HxB = dealt(numbers, n_lanes)
-    operations = n_lanes * flops.block(config, K) / 2
+    operations = n_lanes * 2 * K * B * H
 
     def rate(product: Callable, *arrays: jax.Array) -> float:
         return operations / median_s(product, *arrays, repeats=repeats)

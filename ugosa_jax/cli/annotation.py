@@ -8,10 +8,12 @@ from ugosa_jax.annotations.formats.text import text_of
 from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import STATES
 from ugosa_jax.cli import options
-from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data import sound, stems
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import timeline
+
+MIN_SILENCE_S = 4.0
+"""Less annotated silence than this, one of the paper's segments, is too little to learn from."""
 
 
 def check(args: options.CheckAnnotation) -> int:
@@ -105,9 +107,8 @@ def too_little(said: Annotation, duration_s: float) -> list[str]:
     silent_s = sum(annotation.silent_seconds(said, duration_s).values())
     if silent_s == 0:
         return ["no source is annotated silent anywhere: there is nothing to learn from"]
-    segment_s = AdaptConfig.segment_s
-    if silent_s < segment_s:
-        return [f"{silent_s:.1f} s of silence in all is too little to learn from: one segment has {segment_s:g} s"]
+    if silent_s < MIN_SILENCE_S:
+        return [f"{silent_s:.1f} s of silence in all is too little to learn from: a segment has {MIN_SILENCE_S:g} s"]
     return []
 
 

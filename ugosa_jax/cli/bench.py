@@ -8,14 +8,15 @@ from typing import Any
 import jax
 
 from ugosa_jax import device, files
-from ugosa_jax.adaptation import record
+from ugosa_jax.adaptation import record, strategy
 from ugosa_jax.bench import timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
-from ugosa_jax.config import LONGEST_S, ModelConfig, require
-from ugosa_jax.errors import InputError
-from ugosa_jax.networks import convtasnet, hub
-from ugosa_jax.networks.convtasnet import Params
+from ugosa_jax.config import LONGEST_S
+from ugosa_jax.errors import InputError, require
+from ugosa_jax.networks import hub
+from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.protocol import Architecture, Params
 
 
 def bench(args: options.Bench) -> int:
@@ -30,6 +31,7 @@ def bench(args: options.Bench) -> int:
     if args.json is not None and args.json.is_dir():
         raise InputError(f"{args.json}: is a folder, where a file is to be written")
     config, params, network = network_of(args)
+    args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, config))
     print_head(args, network)
     rows = []
     for n_lanes in lanes:
@@ -58,14 +60,14 @@ def numbers_of_lanes(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def network_of(args: options.Bench) -> tuple[ModelConfig, Params, dict[str, Any]]:
+def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
     """Return architecture, weights, and what the record says of them."""
     if args.size is None:
         checkpoint = hub.load(args.weights)
         name = {"name": args.weights, "fingerprint": checkpoint.fingerprint}
-        return checkpoint.config, checkpoint.params, name
-    config = ModelConfig()
-    return config, convtasnet.init(config), {"name": f"{args.size}, random weights"}
+        return checkpoint.architecture, checkpoint.params, name
+    config = ConvTasNet()
+    return config, config.init(), {"name": f"{args.size}, random weights"}
 
 
 def print_head(args: options.Bench, network: dict[str, Any]) -> None:
@@ -99,7 +101,7 @@ def precision() -> str:
     return str(jax.config.jax_default_matmul_precision or "default")  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def describe(args: options.Bench, network: dict[str, Any], config: ModelConfig, rows: list[Row]) -> dict[str, Any]:
+def describe(args: options.Bench, network: dict[str, Any], config: Architecture, rows: list[Row]) -> dict[str, Any]:
     """Return the record: device, versions, settings and rows."""
     return {
         "device": {

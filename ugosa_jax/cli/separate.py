@@ -89,14 +89,15 @@ def read(args: options.Separate, out: Path) -> Job:
       InputError: one of them cannot be used, or would be overwritten.
     """
     base = hub.load(args.weights)
-    plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.config)
+    args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, base.architecture))
+    plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.architecture)
     song = loading.mixture(args.song)
     mixture = song.mixture
-    if args.song.resolve() in [(out / f"{source}.wav").resolve() for source in base.config.sources]:
+    if args.song.resolve() in [(out / f"{source}.wav").resolve() for source in base.architecture.sources]:
         raise InputError(f"{args.song}: would be overwritten by a stem; choose another --out")
     if args.references is not None and args.references.resolve() == out.resolve():
         raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
-    notes = sound.conversions(mixture, base.config.sample_rate_hz, base.config.C)
+    notes = sound.conversions(mixture, base.architecture.sample_rate_hz, base.architecture.channels)
     labels = read_labels(args, base, needed=plan.loss == "P")
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
@@ -125,11 +126,11 @@ def read_labels(args: options.Separate, base: Checkpoint, needed: bool) -> Annot
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
         names = instruments.Names(instruments.overrides(args.how.map), args.how.complete)
-        return annotation.read(args.annotation, base.config.sources, args.how.outside, names, args.how.format)
+        return annotation.read(args.annotation, base.architecture.sources, args.how.outside, names, args.how.format)
     if needed or args.separate.gate:
         what = "--gate" if args.separate.gate else f"strategy {args.adapt.strategy}"
         raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")
-    return Annotation((), base.config.sources, "unknown")
+    return Annotation((), base.architecture.sources, "unknown")
 
 
 def adapted(job: Job) -> AdaptationResult:
@@ -149,7 +150,7 @@ def adapted(job: Job) -> AdaptationResult:
             bar.set_postfix_str(f"loss {total:.4f} = {reconstruction:.4f} + λ·{activation:.4f}")
             bar.update()
 
-        return engine.adapt(job.base.config, job.base.params, segments, settings, on_epoch)
+        return engine.adapt(job.base.architecture, job.base.params, segments, settings, on_epoch)
 
 
 def name_of(job: Job) -> tuple[str, str]:
@@ -219,7 +220,7 @@ def print_inputs(job: Job, notes: list[str], silent_s: dict[str, float]) -> None
 def print_plan(job: Job, segments: Segments) -> str:
     """Say what adapting will take of the memory; return how the frozen stages' output is kept."""
     shape = segments.mix_GxVxCxT.shape
-    program = memory.plan(job.base.config, shape, job.args.adapt)
+    program = memory.plan(job.base.architecture, shape, job.args.adapt)
     features, own, step = (part / 1e9 for part in memory.estimate(program, shape))
     kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
     total = features + own + step

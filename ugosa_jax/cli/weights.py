@@ -4,7 +4,7 @@ import dataclasses
 
 from ugosa_jax.cli import options
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import checkpoint, convtasnet_torch, hub
+from ugosa_jax.networks import checkpoint, convtasnet_torch, hub, tree
 
 
 def convert(args: options.Convert) -> int:
@@ -37,9 +37,9 @@ def show(args: options.Show) -> int:
       InputError: there are no such weights, or they cannot be read.
     """
     found = hub.load(args.name)
-    size = sum(leaf.size for leaf in checkpoint.flat(found.params).values())
+    size = sum(leaf.size for leaf in tree.flat(found.params).values())
     rows = {"parameters": f"{size:,}", "fingerprint": found.fingerprint}
-    for key, value in (rows | dataclasses.asdict(found.config) | found.provenance).items():
+    for key, value in (rows | dataclasses.asdict(found.architecture) | found.provenance).items():
         print(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 

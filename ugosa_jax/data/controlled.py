@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.signal
 
-from ugosa_jax.config import require
+from ugosa_jax.errors import require
 
 FRAME = 2048
 """Samples of an STFT frame."""

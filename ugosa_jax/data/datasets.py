@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from ugosa_jax.config import Subset, require
+from ugosa_jax.config import Subset
 from ugosa_jax.data import musdb, stems
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
 
 Kind = Literal["folder", "musdb18hq", "musdb18", "pool"]
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from ugosa_jax import files
 from ugosa_jax.annotations import activation, annotation
-from ugosa_jax.config import ModelConfig, PrepareConfig, Subset
+from ugosa_jax.config import SOURCES, PrepareConfig, Subset
 from ugosa_jax.data import controlled, datasets, loading, manifest, sound
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError, naming
 
-SOURCES = ModelConfig.sources
+SOURCES = SOURCES
 
 
 def prepare(

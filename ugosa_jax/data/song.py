@@ -8,11 +8,10 @@ import dataclasses
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.config import require
 from ugosa_jax.data import sound
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.data.standard import Standard, standardise
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, naming, require
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ugosa_jax.config import EvaluateConfig, require
-from ugosa_jax.errors import InputError
+from ugosa_jax.config import EvaluateConfig
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.evaluation import least_squares
 from ugosa_jax.evaluation.least_squares import BLOCK, GROUP, Basis, L
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ugosa_jax.config import require
+from ugosa_jax.errors import require
 
 _TINY = 1e-12
 _TINY_SDR = 1e-7

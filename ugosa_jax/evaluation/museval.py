@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 import ugosa_jax
-from ugosa_jax.config import EvaluateConfig, require
-from ugosa_jax.errors import InputError
+from ugosa_jax.config import EvaluateConfig
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.evaluation import bsseval
 from ugosa_jax.evaluation.bsseval import METRICS, Rule, Scores
 

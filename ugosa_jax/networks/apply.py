@@ -1,6 +1,6 @@
-"""Whole songs through the network in bounded memory: chunks, cross-fades, shifts, gating.
+"""Whole songs through the network in bounded memory: chunks, cross-fades, shifts.
 
-One compiled program serves all whole chunks. `n_frames` of the network lets another one serve the shorter ones at a
+One compiled program serves all whole chunks. `n_samples` of the network lets another one serve the shorter ones at a
 song's end, whatever their lengths; it takes a third longer, so whole chunks do without.
 """
 
@@ -10,16 +10,15 @@ from collections.abc import Callable
 import jax
 import numpy as np
 
-from ugosa_jax.config import ModelConfig, SeparateConfig
+from ugosa_jax.config import CHUNK_S, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import convtasnet
-from ugosa_jax.networks.convtasnet import Params
+from ugosa_jax.networks.protocol import Architecture, Params
 
 OnChunk = Callable[[int, int], None]
 
 
 def separate(
-    config: ModelConfig,
+    net: Architecture,
     params: Params,
     mix_CxT: np.ndarray,
     settings: SeparateConfig,
@@ -31,7 +30,7 @@ def separate(
     chunks and frames fall elsewhere), and the results are averaged.
 
     Args:
-      config: architecture of the network.
+      net: the network.
       params: its weights.
       mix_CxT: standardised mixture at the network's rate.
       settings: chunk length, overlap, shifts.
@@ -41,56 +40,83 @@ def separate(
       est_SxCxT, standardised as the mixture.
 
     Raises:
-      InputError: the song or a chunk is shorter than one filter of the network.
+      InputError: the song or a chunk is shorter than the network needs.
     """
     n_samples = mix_CxT.shape[1]
-    if n_samples < config.L:
-        raise InputError(f"the song has {n_samples} samples, fewer than one filter of the network ({config.L})")
-    delays = draw_delays(settings, config.sample_rate_hz)
-    chunk = round(settings.chunk_s * config.sample_rate_hz)
-    if chunk < config.L:
-        raise InputError(
-            f"chunk_s: {settings.chunk_s} s is shorter than one filter of the network ({config.L} samples)"
-        )
+    if n_samples < net.min_samples:
+        raise InputError(f"the song has {n_samples} samples, fewer than the network needs ({net.min_samples})")
+    delays = draw_delays(settings, net.sample_rate_hz)
+    chunk = chunk_samples(net, settings)
     params = jax.device_put(params)
     n_chunks = [len(offsets(n_samples + delay, chunk, settings.overlap)) for delay in delays]
     mean_SxCxT = None
     for i, delay in enumerate(delays):
         delayed = np.pad(mix_CxT, ((0, 0), (delay, 0))) if delay else mix_CxT
         report = on_chunk and functools.partial(_report, on_chunk, sum(n_chunks[:i]), sum(n_chunks))
-        est_SxCxT = separate_once(config, params, delayed, chunk, settings.overlap, report)[..., delay:]
+        est_SxCxT = separate_once(net, params, delayed, chunk, settings.overlap, report)[..., delay:]
         mean_SxCxT = est_SxCxT if mean_SxCxT is None else mean_SxCxT + (est_SxCxT - mean_SxCxT) / (i + 1)
     return mean_SxCxT  # pyright: ignore[reportReturnType]  # there is at least one delay
 
 
+def chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
+    """Return the length of a chunk in samples.
+
+    Raises:
+      InputError: it is shorter than the network needs, or longer than it takes.
+    """
+    if settings.chunk_s is None:
+        return net.segment_samples or max(net.min_samples, round(CHUNK_S * net.sample_rate_hz))
+    chunk = round(settings.chunk_s * net.sample_rate_hz)
+    if chunk < net.min_samples:
+        raise InputError(f"chunk_s: {settings.chunk_s} s is shorter than the network needs ({net.min_samples} samples)")
+    if chunk > (net.segment_samples or chunk):
+        raise InputError(f"chunk_s: {settings.chunk_s} s is longer than this network takes ({net.segment_s:g} s)")
+    return chunk
+
+
 def separate_once(
-    config: ModelConfig,
+    net: Architecture,
     params: Params,
     mix_CxT: np.ndarray,
-    chunk_samples: int,
+    chunk: int,
     overlap: float,
     on_chunk: Callable[[int], None] | None = None,
 ) -> np.ndarray:
-    """Separate chunk by chunk and cross-fade, as Demucs v2 does.
+    """Separate chunk by chunk and cross-fade, as Demucs does.
 
     Each chunk counts with triangular weights and the sum is divided by the summed weights. Chunks at the end of the
     song are shorter; they count with the beginning of the triangle.
     """
     n_samples = mix_CxT.shape[1]
-    weights_T = triangle(chunk_samples).astype(mix_CxT.dtype)
-    est_SxCxT = np.zeros((config.S, *mix_CxT.shape), mix_CxT.dtype)
+    weights_T = triangle(chunk).astype(mix_CxT.dtype)
+    est_SxCxT = np.zeros((len(net.sources), *mix_CxT.shape), mix_CxT.dtype)
     summed_T = np.zeros(n_samples, mix_CxT.dtype)
-    for i, start in enumerate(offsets(n_samples, chunk_samples, overlap)):
-        here = slice(start, min(start + chunk_samples, n_samples))
+    for i, start in enumerate(offsets(n_samples, chunk, overlap)):
+        here = slice(start, min(start + chunk, n_samples))
         n = here.stop - here.start
-        padded = np.pad(mix_CxT[:, here], ((0, 0), (0, chunk_samples - n)))
-        est = np.asarray(_run(config, params, padded, convtasnet.frames_in(n, config) if n < chunk_samples else None))
-        est_SxCxT[..., here] += weights_T[:n] * est[..., :n]
+        est_SxCxT[..., here] += weights_T[:n] * separate_chunk(net, params, mix_CxT, here, chunk)
         summed_T[here] += weights_T[:n]
         if on_chunk:
             on_chunk(i)
     est_SxCxT /= summed_T
     return est_SxCxT
+
+
+def separate_chunk(net: Architecture, params: Params, mix_CxT: np.ndarray, here: slice, chunk: int) -> np.ndarray:
+    """Return the estimates of one stretch of a song, no longer than a chunk.
+
+    A network that takes any length is told how much of a padded chunk is real. One that takes a single length sees the
+    stretch in the middle of its neighbours, as in Demucs v4; there are zeros only where the song has ended.
+    """
+    n = here.stop - here.start
+    if net.segment_samples is None:
+        padded = np.pad(mix_CxT[:, here], ((0, 0), (0, chunk - n)))
+        return np.asarray(_run(net, params, padded, n if n < chunk else None))[..., :n]
+    before = (chunk - n) // 2
+    start, stop = here.start - before, here.start - before + chunk
+    real = mix_CxT[:, max(0, start) : stop]
+    missing = max(0, -start), stop - max(0, start) - real.shape[1]
+    return np.asarray(_run(net, params, np.pad(real, ((0, 0), missing)), None))[..., before : before + n]
 
 
 def offsets(n_samples: int, chunk_samples: int, overlap: float) -> list[int]:
@@ -116,6 +142,6 @@ def _report(on_chunk: OnChunk, before: int, total: int, i: int) -> None:
     on_chunk(before + i + 1, total)
 
 
-@functools.partial(jax.jit, static_argnames="config")
-def _run(config: ModelConfig, params: Params, mix_CxT: jax.Array, n_frames: jax.Array | None) -> jax.Array:
-    return convtasnet.bind(config, params)(mix_CxT, n_frames)
+@functools.partial(jax.jit, static_argnames="net")
+def _run(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None) -> jax.Array:
+    return net(params, mix_CxT, n_samples)

@@ -1,26 +1,24 @@
-"""Network weights: parameter trees, the native safetensors file, and deltas of adapted layers.
-
-A parameter tree is a nested dict of float32 arrays. In files and messages a leaf is called by its dotted path,
-such as ``repeat4.block1.expand.kernel``. `shapes` says which leaves a network has.
-"""
+"""A network with its parameters, the native safetensors file, and deltas of adapted layers."""
 
 import contextlib
 import dataclasses
 import hashlib
-import itertools
 import json
 import re
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from ugosa_jax.config import ModelConfig, require
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, naming, require
 from ugosa_jax.files import replaced_when_done
+from ugosa_jax.networks.architectures import ARCHITECTURES
+from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
 
 WEIGHTS_FORMAT = "ugosa_jax weights 1"
 DELTA_FORMAT = "ugosa_jax delta 1"
@@ -34,117 +32,26 @@ class Checkpoint:
       InputError: the parameters are not those of the architecture, or not all are finite.
     """
 
-    config: ModelConfig
-    params: dict[str, Any]
+    architecture: Architecture
+    params: Params
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
-        verify(flat(self.params), shapes(self.config))
+        verify(flat(self.params), shapes(self.architecture))
 
     @property
     def sources(self) -> tuple[str, ...]:
         """What the network separates a mixture into, in its order."""
-        return self.config.sources
+        return self.architecture.sources
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of architecture and parameters in hexadecimal; independent of the provenance."""
-        digest = hashlib.sha256(_config_json(self.config).encode())
+        digest = hashlib.sha256(_config_json(self.architecture).encode())
         for path, leaf in sorted(flat(self.params).items()):
             digest.update(f"{path}{leaf.shape}".encode())
             digest.update(leaf.astype("<f4").tobytes())
         return digest.hexdigest()
-
-
-# Parameter trees
-
-
-def shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the dotted path and shape of every parameter of a network, from input to output."""
-    c = config
-    leaves = {
-        "encoder.kernel": (c.L, c.C, c.N),
-        "norm.gamma": (c.N,),
-        "norm.beta": (c.N,),
-        "bottleneck.kernel": (c.N, c.B),
-    }
-    for r, x in itertools.product(range(1, c.R + 1), range(1, c.X + 1)):
-        leaves |= {f"repeat{r}.block{x}.{path}": shape for path, shape in _block_shapes(c).items()}
-    return leaves | {"mask.kernel": (c.B, c.S * c.N), "decoder.kernel": (c.N, c.C * c.L)}
-
-
-def _block_shapes(c: ModelConfig) -> dict[str, tuple[int, ...]]:
-    return {
-        "expand.kernel": (c.B, c.H),
-        "prelu1.slope": (),
-        **{f"norm1.{leaf}": (c.H,) for leaf in norm_leaves(c)},
-        "depthwise.kernel": (c.P, c.H),
-        "prelu2.slope": (),
-        **{f"norm2.{leaf}": (c.H,) for leaf in norm_leaves(c)},
-        "project.kernel": (c.H, c.B),
-    }
-
-
-def norm_leaves(config: ModelConfig) -> tuple[str, ...]:
-    """Return the names of the arrays in a block's normalisation."""
-    return {"BN": ("gamma", "beta", "mean", "var"), "id": ()}.get(config.norm, ("gamma", "beta"))
-
-
-def flat(tree: Mapping[str, Any], above: str = "") -> dict[str, np.ndarray]:
-    """Return the leaves of a nested dict by dotted path, as float32 arrays."""
-    leaves: dict[str, np.ndarray] = {}
-    for name, value in tree.items():
-        path = f"{above}{name}"
-        leaves |= flat(value, f"{path}.") if isinstance(value, Mapping) else {path: np.asarray(value, np.float32)}
-    return leaves
-
-
-def nested(leaves: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the nested dict whose leaves have the given dotted paths; the inverse of `flat`."""
-    tree: dict[str, Any] = {}
-    for path, leaf in leaves.items():
-        *above, name = path.split(".")
-        branch = tree
-        for step in above:
-            branch = branch.setdefault(step, {})
-        branch[name] = leaf
-    return tree
-
-
-def verify(leaves: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Check that the leaves have exactly the expected paths and shapes, and finite values.
-
-    Raises:
-      InputError: they have not; the message names the leaves.
-    """
-    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, expected)
-    for path, leaf in leaves.items():
-        require(bool(np.isfinite(leaf).all()), path, "finite", "NaN or infinite somewhere")
-
-
-def compare_shapes(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Check that two tables of shapes are the same.
-
-    Raises:
-      InputError: they are not; the message names what is missing, unexpected or of another shape.
-    """
-    wrong = [name for name in found.keys() & expected.keys() if found[name] != expected[name]]
-    complaints = {
-        "tensors missing": expected.keys() - found.keys(),
-        "unexpected tensors": found.keys() - expected.keys(),
-        "wrong shapes": [f"{name} {found[name]} instead of {expected[name]}" for name in wrong],
-    }
-    said = [f"{what}: {_some(sorted(names))}" for what, names in complaints.items() if names]
-    if said:
-        raise InputError("; ".join(said))
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(name[:120] for name in names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-# Native files
 
 
 def save(checkpoint: Checkpoint, path: str | Path) -> None:
@@ -155,7 +62,8 @@ def save(checkpoint: Checkpoint, path: str | Path) -> None:
     """
     metadata = {
         "format": WEIGHTS_FORMAT,
-        "config": _config_json(checkpoint.config),
+        "architecture": checkpoint.architecture.tag,
+        "config": _config_json(checkpoint.architecture),
         "provenance": json.dumps(checkpoint.provenance, sort_keys=True),
     }
     _write(flat(checkpoint.params), metadata, path)
@@ -168,11 +76,9 @@ def load(path: str | Path) -> Checkpoint:
       InputError: no such file, or it is damaged, foreign or does not fit its own architecture.
     """
     with naming(path), _opened(Path(path), WEIGHTS_FORMAT) as file:
-        config = _config_from(_metadata(file, "config"))
-        blocks = config.R * config.X  # a made-up architecture must not make us list more leaves than there are
-        require(blocks <= len(file.keys()), "model R·X", "at most the number of tensors", blocks)
-        compare_shapes(_stored_shapes(file), shapes(config))
-        return Checkpoint(config, nested(_tensors(file)), _texts(_metadata(file, "provenance"), "provenance"))
+        net = _net_from(file.metadata().get("architecture", "convtasnet"), _metadata(file, "config"))
+        compare_shapes(_stored_shapes(file), shapes(net))
+        return Checkpoint(net, nested(_tensors(file)), _texts(_metadata(file, "provenance"), "provenance"))
 
 
 def save_delta(tuned: dict[str, Any], base: Checkpoint, path: str | Path, metadata: dict[str, str]) -> None:
@@ -229,7 +135,7 @@ def _write(leaves: Mapping[str, np.ndarray], metadata: dict[str, str], path: str
 
 
 def _subset(paths: Container[str], base: Checkpoint) -> dict[str, tuple[int, ...]]:
-    return {path: shape for path, shape in shapes(base.config).items() if path in paths}
+    return {path: shape for path, shape in shapes(base.architecture).items() if path in paths}
 
 
 @contextlib.contextmanager
@@ -271,14 +177,18 @@ def _texts(value: dict[str, Any], field: str) -> dict[str, str]:
     return value
 
 
-def _config_json(config: ModelConfig) -> str:
-    return json.dumps(dataclasses.asdict(config), sort_keys=True)
+def _config_json(net: Architecture) -> str:
+    return json.dumps(dataclasses.asdict(net), sort_keys=True)
 
 
-def _config_from(values: dict[str, Any]) -> ModelConfig:
-    types = {field.name: type(field.default) for field in dataclasses.fields(ModelConfig)}
-    require(values.keys() == types.keys(), "metadata config", f"the fields {', '.join(types)}", sorted(values))
-    values = values | {"sources": source_names(values["sources"])}
-    for name, expected in types.items():
-        require(type(values[name]) is expected, f"model {name}", expected.__name__, values[name])
-    return ModelConfig(**values)
+def _net_from(tag: str, values: dict[str, Any]) -> Architecture:
+    known = ARCHITECTURES.get(tag)
+    if known is None:
+        raise InputError(f"metadata architecture must be one of {', '.join(ARCHITECTURES)}, not {tag[:40]!r}")
+    fields = [field.name for field in dataclasses.fields(known)]
+    require(values.keys() == set(fields), "metadata config", f"the fields {', '.join(fields)}", sorted(values))
+    source_names(values["sources"])
+    try:
+        return msgspec.convert(values, known)
+    except msgspec.ValidationError as error:
+        raise InputError(f"metadata config: {error}") from error

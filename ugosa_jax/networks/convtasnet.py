@@ -1,212 +1,175 @@
-"""ConvTasNet of the Demucs repository in Flax NNX, stage by stage, for one song at a time.
+"""ConvTasNet of the Demucs repository, for one song at a time: its sizes, its stages and the network itself.
 
 The alphabet of shapes, used as suffixes of names here and in every module that does maths:
 
     T samples · K frames of the encoder · C audio channels · S sources
-    N filters · L samples a filter · B bottleneck channels · H hidden channels · P taps
+    N filters · L samples a filter · B bottleneck channels · H hidden channels · P taps · X blocks · R repeats
 
-Stages, in order: encoder, norm, bottleneck, repeat1 … repeatR, mask, decoder. Everything is channels-last, so that
-each 1×1 convolution is one matmul over [K, channels] and stays one (batched) matmul when `jax.vmap` adds lanes with
-weights of their own.
+Stages, in order: encoder, norm, bottleneck, repeat1 … repeatR, mask, decoder.
 
 Source of the architecture: Luo & Mesgarani 2019 in the stereo, skip-free variant of Défossez et al. 2019.
 """
 
+import dataclasses
 import functools
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.config import ModelConfig
+from ugosa_jax.config import MAX_RATE_HZ, SOURCES
+from ugosa_jax.errors import require
+from ugosa_jax.networks import tcn
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.networks.tcn import ChannelNorm, Linear, Repeat, only_frames
 
-Params = dict
-"""Nested dict of arrays: stage → … → leaf, as `weights` stores it."""
-
-_LAYER_NORM_EPS = 1e-8
-_BATCH_NORM_EPS = 1e-5
-_kernel_init = nnx.initializers.glorot_normal()
-
-
-class Linear(nnx.Module):
-    """A 1×1 convolution without bias: x_KxI @ kernel_IxO."""
-
-    def __init__(self, n_in: int, n_out: int, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(_kernel_init(rngs.params(), (n_in, n_out)))
-
-    def __call__(self, x_KxI: jax.Array) -> jax.Array:
-        return x_KxI @ self.kernel[...]
+Norm = Literal["gLN", "cLN", "BN", "id"]
+MAX_BLOCKS = 1000
+"""Bounds what a made-up file can make us count; published networks have forty blocks."""
 
 
-class PReLU(nnx.Module):
-    """max(x, 0) + slope · min(x, 0), with one slope for all channels."""
+@dataclasses.dataclass(frozen=True)
+class ConvTasNet:
+    """Architecture of a Demucs-repository ConvTasNet. The defaults are those of its published weights.
 
-    def __init__(self):
-        self.slope = nnx.Param(jnp.asarray(0.25))
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return jnp.where(x >= 0, x, self.slope[...] * x)
-
-
-class GlobalNorm(nnx.Module):
-    """gLN: mean and variance over all frames and channels together.
-
-    A norm returns `(x, scale, shift)`, meaning x · scale + shift; the linear map that follows takes scale and shift
-    into its weights, which saves a pass over the largest arrays of the network.
+    Raises:
+      InputError: a size is not positive, there are absurdly many blocks, or the taps cannot be centred (P even in a
+        non-causal network).
     """
 
-    def __init__(self, n: int):
-        self.gamma = nnx.Param(jnp.ones(n))
-        self.beta = nnx.Param(jnp.zeros(n))
+    tag: ClassVar[str] = "convtasnet"
+    default_strategy: ClassVar[str] = "P-L3:M"
+    statistics: ClassVar[tuple[str, ...]] = ("mean", "var")
 
-    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        # One pass for both moments. Frames beyond n_frames are zero, so sums need no mask.
-        n = jnp.maximum(n_frames, 1) * x_KxH.shape[1]
-        mean = x_KxH.sum(0).sum() / n
-        variance = jnp.maximum((x_KxH * x_KxH).sum(0).sum() / n - mean**2, 0)
-        scale_H = self.gamma[...] * jax.lax.rsqrt(variance + _LAYER_NORM_EPS)
-        return x_KxH, scale_H, self.beta[...] - mean * scale_H
+    N: int = 256
+    L: int = 20
+    B: int = 256
+    H: int = 512
+    P: int = 3
+    X: int = 10
+    R: int = 4
+    C: int = 2
+    sources: tuple[str, ...] = SOURCES
+    sample_rate_hz: int = 44100
+    norm: Norm = "gLN"
+    mask: Literal["relu", "softmax"] = "relu"
+    causal: bool = False
 
+    def __post_init__(self):
+        for name in ("N", "B", "H", "P", "X", "R", "C", "sample_rate_hz"):
+            require(getattr(self, name) >= 1, f"model {name}", "at least 1", getattr(self, name))
+        require(self.L >= 2, "model L", "at least 2", self.L)
+        require(self.R * self.X <= MAX_BLOCKS, "model R·X", f"at most {MAX_BLOCKS}", self.R * self.X)
+        rate_hz = self.sample_rate_hz
+        require(rate_hz <= MAX_RATE_HZ, "model sample_rate_hz", f"at most {MAX_RATE_HZ}", rate_hz)
+        require(bool(self.sources), "model sources", "at least one name", self.sources)
+        require(len(set(self.sources)) == self.S, "model sources", "different names", self.sources)
+        require(self.norm in ("gLN", "cLN", "BN", "id"), "model norm", "gLN, cLN, BN or id", self.norm)
+        require(self.mask in ("relu", "softmax"), "model mask", "relu or softmax", self.mask)
+        require(self.causal or self.P % 2 == 1, "model P", "odd in a non-causal model", self.P)
 
-class ChannelNorm(nnx.Module):
-    """cLN: mean and variance over the channels of each frame."""
+    @property
+    def S(self) -> int:
+        """Number of sources."""
+        return len(self.sources)
 
-    def __init__(self, n: int):
-        self.gamma = nnx.Param(jnp.ones(n))
-        self.beta = nnx.Param(jnp.zeros(n))
+    @property
+    def hop(self) -> int:
+        """Samples between two frames of the encoder."""
+        return self.L // 2
 
-    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        centred_KxH = x_KxH - x_KxH.mean(1, keepdims=True)
-        variance_Kx1 = (centred_KxH**2).mean(1, keepdims=True)
-        return centred_KxH * jax.lax.rsqrt(variance_Kx1 + _LAYER_NORM_EPS), self.gamma[...], self.beta[...]
+    @property
+    def channels(self) -> int:
+        """Number of audio channels, C."""
+        return self.C
 
+    @property
+    def min_samples(self) -> int:
+        """One filter."""
+        return self.L
 
-class BatchNorm(nnx.Module):
-    """BN with the running statistics of training: a song is never a batch."""
+    @property
+    def segment_samples(self) -> None:
+        """Any length will do."""
+        return None
 
-    def __init__(self, n: int):
-        self.gamma = nnx.Param(jnp.ones(n))
-        self.beta = nnx.Param(jnp.zeros(n))
-        self.mean = nnx.BatchStat(jnp.zeros(n))
-        self.var = nnx.BatchStat(jnp.ones(n))
+    @property
+    def segment_s(self) -> float:
+        """Length of the paper's training segments in seconds."""
+        return 4.0
 
-    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        scale_H = self.gamma[...] * jax.lax.rsqrt(self.var[...] + _BATCH_NORM_EPS)
-        return x_KxH, scale_H, self.beta[...] - self.mean[...] * scale_H
+    @property
+    def repeats(self) -> tuple[str, ...]:
+        """Names of the repeats, in order."""
+        return tuple(f"repeat{r + 1}" for r in range(self.R))
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages in running order."""
+        return ("encoder", "norm", "bottleneck", *self.repeats, "mask", "decoder")
 
-class NoNorm(nnx.Module):
-    """id: no normalisation, no parameters."""
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Before a repeat or the mask, at the latest: the mask's output is S·N / B times larger than its input."""
+        return (*self.repeats, "mask")
 
-    def __init__(self, n: int):
-        self.n = n
+    @property
+    def starts(self) -> dict[str, str]:
+        """L1 is repeat2, L2 repeat3, … then the mask and the decoder: the places of the paper's Figure 1."""
+        return {f"L{i}": stage for i, stage in enumerate((*self.repeats[1:], "mask", "decoder"), 1)}
 
-    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return x_KxH, jnp.ones(self.n, x_KxH.dtype), jnp.zeros(self.n, x_KxH.dtype)
+    @property
+    def ends(self) -> dict[str, tuple[str, ...]]:
+        """D tunes on to the decoder, M to the mask, 3 to the last repeat."""
+        return {"D": (), "M": ("decoder",), "3": ("mask", "decoder")}
 
+    def frames_in(self, n_samples: Any) -> Any:
+        """Return how many frames the encoder makes of a signal, whose length may be traced; 0 of less than a filter."""
+        n_frames = (n_samples - self.L) // self.hop + 1
+        return max(0, n_frames) if isinstance(n_samples, int) else jnp.maximum(0, n_frames)
 
-_NORMS = {"gLN": GlobalNorm, "cLN": ChannelNorm, "BN": BatchNorm, "id": NoNorm}
+    def init(self, seed: int = 0) -> Params:
+        """Return random parameters: Glorot-normal kernels, norms that do nothing yet, PReLU slopes of 1/4."""
+        return nnx.to_pure_dict(nnx.state(Network(self, nnx.Rngs(seed))))
 
+    def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> jax.Array:
+        """Return hidden_KxB, the input of stage `until` (a repeat or the mask)."""
+        return bind(self, params).prefix(mix_CxT, until)
 
-class Depthwise(nnx.Module):
-    """A dilated convolution of each channel with P taps of its own, zero-padded to its input's length."""
+    def lean(self, features: jax.Array) -> jax.Array:
+        """Return hidden_KxB as it is: nothing in it can be computed again at little cost."""
+        return features
 
-    def __init__(self, n: int, P: int, dilation: int, causal: bool, rngs: nnx.Rngs):
-        self.kernel = nnx.Param(_kernel_init(rngs.params(), (P, n)))
-        past = (P - 1) * dilation
-        self.offsets = tuple(p * dilation - (past if causal else past // 2) for p in range(P))
+    def suffix(self, params: Params, mix_CxT: jax.Array, features: jax.Array, since: str) -> jax.Array:
+        """Return est_SxCxT from the mixture and the input of stage `since`."""
+        return bind(self, params).suffix(mix_CxT, features, since)
 
-    def __call__(
-        self, x_KxH: jax.Array, scale_H: jax.Array, shift_H: jax.Array, n_frames: jax.Array | int
-    ) -> jax.Array:
-        """Return the convolution of x · scale + shift, whose zero padding begins at frame n_frames.
+    def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
+        """Separate a mixture of at least L samples: mix_CxT → est_SxCxT."""
+        return bind(self, params)(mix_CxT, None if n_samples is None else self.frames_in(n_samples))
 
-        Σ_p taps_p · (scale · x[k + offset_p] + shift), where k + offset_p is a frame: shifted multiply-adds, in
-        which the shift is felt only by taps that do not lie on the padding.
+    def step_numbers(self, since: str, n_samples: int) -> int:
+        """Return how many numbers a step holds at its peak.
+
+        It keeps an array of [K, B] and one of [K, H] for each block that the gradient passes through, and at its peak
+        eight of [K, H] within one block, or five of [K, S, N] behind the last: what XLA's memory analysis finds on CPU.
         """
-        K = x_KxH.shape[0]
-        frame_Kx1 = jnp.arange(K)[:, None]
-        before, after = max(0, -self.offsets[0]), max(0, self.offsets[-1])
-        padded = jnp.pad(x_KxH, ((before, after), (0, 0)))
-        out_KxH = jnp.zeros_like(x_KxH)
-        for offset, taps_H in zip(self.offsets, self.kernel[...], strict=True):
-            read_KxH = jax.lax.slice_in_dim(padded, before + offset, before + offset + K)
-            is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
-            out_KxH += read_KxH * (taps_H * scale_H) + jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
-        return out_KxH
+        n_blocks = self.X * (self.R - self.cuts.index(since))
+        peak = max(8 * self.H, 5 * self.S * self.N)
+        return self.frames_in(n_samples) * (n_blocks * (self.B + self.H) + peak)
 
-
-class Block(nnx.Module):
-    """h + project(norm(PReLU(depthwise(norm(PReLU(expand(h)))))))."""
-
-    def __init__(self, config: ModelConfig, dilation: int, rngs: nnx.Rngs):
-        norm = _NORMS[config.norm]
-        self.expand = Linear(config.B, config.H, rngs)
-        self.prelu1 = PReLU()
-        self.norm1 = norm(config.H)
-        self.depthwise = Depthwise(config.H, config.P, dilation, config.causal, rngs)
-        self.prelu2 = PReLU()
-        self.norm2 = norm(config.H)
-        self.project = Linear(config.H, config.B, rngs)
-
-    def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        graphdef, params = nnx.split(self)
-
-        def after_expand(params, a_KxH):
-            return nnx.merge(graphdef, params).after_expand(a_KxH, n_frames)
-
-        return only_frames(h_KxB + recomputed(after_expand)(params, self.expand(h_KxB)), n_frames)
-
-    def after_expand(self, a_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        """Return project(norm(PReLU(depthwise(norm(PReLU(a))))))."""
-        a_KxH, scale_H, shift_H = self.norm1(self.prelu1(a_KxH), n_frames)
-        a_KxH = self.prelu2(self.depthwise(a_KxH, scale_H, shift_H, n_frames))
-        a_KxH, scale_H, shift_H = self.norm2(only_frames(a_KxH, n_frames), n_frames)
-        project_HxB = self.project.kernel[...]
-        # (a · scale + shift) @ project, without writing down the bracket.
-        return a_KxH @ (scale_H[:, None] * project_HxB) + shift_H @ project_HxB
-
-
-def recomputed(f):
-    """Return f(params, x), whose backward pass keeps params and x alone, and computes f's inner values again.
-
-    As `jax.checkpoint` does, but so that XLA keeps to it: on a CPU it would find that the inner values depend on the
-    forward pass alone, and compute them there, early. Here they also depend on the cotangent, if only by 0 times it.
-    """
-    g = jax.custom_vjp(f)
-
-    def forward(params, x):
-        return f(params, x), (params, x)
-
-    def backward(kept, cotangent):
-        params, x = kept
-        _, pull_back = jax.vjp(f, params, x + 0 * cotangent[0, 0])
-        return pull_back(cotangent)
-
-    g.defvjp(forward, backward)
-    return g
-
-
-class Repeat(nnx.Module):
-    """X blocks with dilations 1, 2, 4 … 2^(X-1)."""
-
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs):
-        self.n_blocks = config.X
-        for x in range(config.X):
-            setattr(self, f"block{x + 1}", Block(config, 2**x, rngs))
-
-    def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        for x in range(self.n_blocks):
-            h_KxB = getattr(self, f"block{x + 1}")(h_KxB, n_frames)
-        return h_KxB
+    def matmul_shape(self, n_samples: int) -> tuple[int, int, int]:
+        """Return (K, B, H): a block expands and projects."""
+        return self.frames_in(n_samples), self.B, self.H
 
 
 class Encoder(nnx.Module):
     """ReLU of N filters of L samples over all channels, one frame every L // 2 samples."""
 
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs):
+    def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.hop = config.hop
-        self.kernel = nnx.Param(_kernel_init(rngs.params(), (config.L, config.C, config.N)))
+        self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.L, config.C, config.N)))
 
     def __call__(self, mix_CxT: jax.Array) -> jax.Array:
         """Return w_KxN. A frame is a few hop-sized pieces of the signal, and each piece is one matmul."""
@@ -225,9 +188,9 @@ class Encoder(nnx.Module):
 class Decoder(nnx.Module):
     """Each frame of each source becomes L samples a channel; frames are added up, L // 2 samples apart."""
 
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs):
+    def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.C, self.L, self.hop = config.C, config.L, config.hop
-        self.kernel = nnx.Param(_kernel_init(rngs.params(), (config.N, config.C * config.L)))
+        self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.N, config.C * config.L)))
 
     def __call__(self, w_KxSxN: jax.Array, n_samples: int) -> jax.Array:
         """Return est_SxCxT, zero-padded at its end to T = n_samples."""
@@ -242,25 +205,25 @@ class Decoder(nnx.Module):
         return jnp.pad(est_SxCxT, ((0, 0), (0, 0), (0, n_samples - est_SxCxT.shape[-1])))
 
 
-class ConvTasNet(nnx.Module):
+class Network(nnx.Module):
     """The whole network. Its attributes are the stages, and the top level of its parameters.
 
     `n_frames` may say, as a number or a traced one, that only the first frames of a padded signal are real; what
     comes out for them is what the unpadded signal would have given. Songs of any length thus share one program.
     """
 
-    def __init__(self, config: ModelConfig, rngs: nnx.Rngs):
-        self.config = config
-        self.encoder = Encoder(config, rngs)
-        self.norm = ChannelNorm(config.N)
-        self.bottleneck = Linear(config.N, config.B, rngs)
-        for stage in repeats(config):
-            setattr(self, stage, Repeat(config, rngs))
-        self.mask = Linear(config.B, config.S * config.N, rngs)
-        self.decoder = Decoder(config, rngs)
+    def __init__(self, config: ConvTasNet, rngs: nnx.Rngs):
+        c = self.config = config
+        self.encoder = Encoder(c, rngs)
+        self.norm = ChannelNorm(c.N)
+        self.bottleneck = Linear(c.N, c.B, rngs)
+        for stage in c.repeats:
+            setattr(self, stage, Repeat(c.B, c.H, c.P, c.X, c.norm, c.causal, rngs))
+        self.mask = Linear(c.B, c.S * c.N, rngs)
+        self.decoder = Decoder(c, rngs)
 
     def __call__(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None = None) -> jax.Array:
-        """Separate a mixture: mix_CxT → est_SxCxT. T must be at least L (see `frames_in`)."""
+        """Separate a mixture: mix_CxT → est_SxCxT. T must be at least L."""
         return self.suffix(mix_CxT, self.prefix(mix_CxT, "mask", n_frames), "mask", n_frames)
 
     def prefix(self, mix_CxT: jax.Array, until: str, n_frames: jax.Array | int | None = None) -> jax.Array:
@@ -268,8 +231,8 @@ class ConvTasNet(nnx.Module):
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
         x_KxN, scale_N, shift_N = self.norm(w_KxN, n_frames)
         h_KxB = only_frames(self.bottleneck(x_KxN * scale_N + shift_N), n_frames)
-        stages = repeats(self.config)
-        return self._through(stages[: (*stages, "mask").index(until)], h_KxB, n_frames)
+        c = self.config
+        return self._through(c.repeats[: c.cuts.index(until)], h_KxB, n_frames)
 
     def suffix(
         self, mix_CxT: jax.Array, h_KxB: jax.Array, since: str, n_frames: jax.Array | int | None = None
@@ -280,10 +243,10 @@ class ConvTasNet(nnx.Module):
         where keeping it beside `h_KxB` would double the memory.
         """
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
-        stages = repeats(self.config)
-        h_KxB = self._through(stages[(*stages, "mask").index(since) :], h_KxB, n_frames)
-        score_KxSxN = self.mask(h_KxB).reshape(-1, self.config.S, self.config.N)
-        mask_KxSxN = jax.nn.softmax(score_KxSxN, 1) if self.config.mask == "softmax" else jax.nn.relu(score_KxSxN)
+        c = self.config
+        h_KxB = self._through(c.repeats[c.cuts.index(since) :], h_KxB, n_frames)
+        score_KxSxN = self.mask(h_KxB).reshape(-1, c.S, c.N)
+        mask_KxSxN = jax.nn.softmax(score_KxSxN, 1) if c.mask == "softmax" else jax.nn.relu(score_KxSxN)
         return self.decoder(mask_KxSxN * w_KxN[:, None], mix_CxT.shape[1])
 
     def _encode(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None):
@@ -297,29 +260,7 @@ class ConvTasNet(nnx.Module):
         return h_KxB
 
 
-def repeats(config: ModelConfig) -> tuple[str, ...]:
-    """Return the names of the repeats, in order."""
-    return tuple(f"repeat{r + 1}" for r in range(config.R))
-
-
-def frames_in(n_samples: int, config: ModelConfig) -> int:
-    """Return how many frames the encoder makes of a signal of `n_samples`; 0 if it is shorter than a filter."""
-    return max(0, (n_samples - config.L) // config.hop + 1)
-
-
-def only_frames(x_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-    """Set all frames from `n_frames` on to zero."""
-    if isinstance(n_frames, int) and n_frames == x_KxH.shape[0]:
-        return x_KxH
-    return jnp.where(jnp.arange(x_KxH.shape[0])[:, None] < n_frames, x_KxH, 0)
-
-
-def init(config: ModelConfig, seed: int = 0) -> Params:
-    """Return random parameters: Glorot-normal kernels, norms that do nothing yet, PReLU slopes of 1/4."""
-    return nnx.to_pure_dict(nnx.state(ConvTasNet(config, nnx.Rngs(seed))))
-
-
-def bind(config: ModelConfig, params: Params) -> ConvTasNet:
+def bind(config: ConvTasNet, params: Params) -> Network:
     """Return the network with these parameters; cheap, and meant to be called inside jitted functions."""
     graphdef, state = _structure(config)
     state = jax.tree.map(lambda x: x, state)  # a copy: the cached one stays abstract
@@ -328,5 +269,5 @@ def bind(config: ModelConfig, params: Params) -> ConvTasNet:
 
 
 @functools.lru_cache
-def _structure(config: ModelConfig):
-    return nnx.split(nnx.eval_shape(lambda: ConvTasNet(config, nnx.Rngs(0))))
+def _structure(config: ConvTasNet):
+    return nnx.split(nnx.eval_shape(lambda: Network(config, nnx.Rngs(0))))

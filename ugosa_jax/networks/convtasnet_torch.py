@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ugosa_jax.config import ModelConfig, require
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.config import SOURCES
+from ugosa_jax.errors import InputError, naming, require
 from ugosa_jax.networks import torchfile
-from ugosa_jax.networks.checkpoint import Checkpoint, compare_shapes, flat, nested, norm_leaves, shapes
+from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.checkpoint import source_names as checked_names
+from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
 
 # Arguments of the torch class in order; segment_length is about training.
 KINDS = ("audio_channels", "norm_type", "causal", "mask_nonlinear")
@@ -96,7 +98,7 @@ def _settings(klass: Any, order: tuple[str, ...], args: Any, kwargs: Any) -> dic
 # Architecture
 
 
-def model_config(state: Mapping[str, np.ndarray], kwargs: Mapping[str, Any]) -> ModelConfig:
+def model_config(state: Mapping[str, np.ndarray], kwargs: Mapping[str, Any]) -> ConvTasNet:
     """Return the architecture of a torch state dict, whose class had the arguments `kwargs`.
 
     All sizes follow from the tensors; those among `kwargs` must agree. What no shape tells comes from `kwargs`, or is
@@ -112,7 +114,7 @@ def model_config(state: Mapping[str, np.ndarray], kwargs: Mapping[str, Any]) -> 
         given = kwargs.get(name, size)
         require(given == size, f"setting {name}", f"{size} as {tensor} says", given)
     found = {name: size for name, (size, _) in sizes.items()}
-    return ModelConfig(
+    return ConvTasNet(
         **{letter: found[letter] for letter in "NLBHPXR"},
         C=found["audio_channels"],
         sources=_sources(kwargs, found["C"]),
@@ -171,8 +173,8 @@ def _setting(kwargs: Mapping[str, Any], name: str, default: Any) -> Any:
 
 def _sources(kwargs: Mapping[str, Any], S: int) -> tuple[str, ...]:
     require(S <= MOST_SOURCES, "sources", f"at most {MOST_SOURCES}", S)
-    four = len(ModelConfig.sources) == S
-    unnamed = ModelConfig.sources if four else [f"source{i}" for i in range(1, S + 1)]
+    four = len(SOURCES) == S
+    unnamed = SOURCES if four else [f"source{i}" for i in range(1, S + 1)]
     names = checked_names(kwargs.get("sources", unnamed))
     require(len(names) == S, "setting sources", f"{S} names as separator.network.3.weight says", names)
     return names
@@ -197,7 +199,7 @@ class Row(NamedTuple):
     shape: tuple[int, ...]
 
 
-def table(config: ModelConfig) -> dict[str, Row]:
+def table(config: ConvTasNet) -> dict[str, Row]:
     """Return each parameter's dotted path and what it is called in torch.
 
     One rule covers all layouts: torch's axes reversed, without those of length one that only torch needs.
@@ -218,7 +220,7 @@ def table(config: ModelConfig) -> dict[str, Row]:
     return rows
 
 
-def _block_rows(c: ModelConfig, net: str) -> dict[str, Row]:
+def _block_rows(c: ConvTasNet, net: str) -> dict[str, Row]:
     prelu = 2 if c.causal else 1  # a causal block has a Chomp between the convolution and its PReLU
     return {
         "expand.kernel": Row(f"{net}.0.weight", (c.H, c.B, 1)),
@@ -231,20 +233,25 @@ def _block_rows(c: ModelConfig, net: str) -> dict[str, Row]:
     }
 
 
-def _norm_rows(c: ModelConfig, path: str, name: str) -> dict[str, Row]:
+def _norm_rows(c: ConvTasNet, path: str, name: str) -> dict[str, Row]:
     batch = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "var": "running_var"}
     if c.norm == "BN":
         return {f"{path}.{leaf}": Row(f"{name}.{batch[leaf]}", (c.H,)) for leaf in norm_leaves(c)}
     return {f"{path}.{leaf}": Row(f"{name}.{leaf}", (1, c.H, 1)) for leaf in norm_leaves(c)}
 
 
-def _counters(config: ModelConfig) -> list[str]:
+def norm_leaves(config: ConvTasNet) -> tuple[str, ...]:
+    """Return the names of the arrays in a block's normalisation."""
+    return {"BN": ("gamma", "beta", "mean", "var"), "id": ()}.get(config.norm, ("gamma", "beta"))
+
+
+def _counters(config: ConvTasNet) -> list[str]:
     """Return the names of the batch counters, which torch keeps beside running means and nobody needs."""
     means = [row.name for row in table(config).values() if row.name.endswith(".running_mean")]
     return [name.replace("running_mean", "num_batches_tracked") for name in means]
 
 
-def from_torch(state: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str, Any]:
+def from_torch(state: Mapping[str, np.ndarray], config: ConvTasNet) -> dict[str, Any]:
     """Return our parameters, float32, of a torch state dict.
 
     Raises:
@@ -260,7 +267,7 @@ def from_torch(state: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str
         return nested({path: _ours(state[row.name], ours[path]) for path, row in rows.items()})
 
 
-def to_torch(params: Mapping[str, Any], config: ModelConfig) -> dict[str, np.ndarray]:
+def to_torch(params: Mapping[str, Any], config: ConvTasNet) -> dict[str, np.ndarray]:
     """Return the torch state dict of our parameters; the exact inverse of `from_torch`.
 
     Raises:

@@ -12,8 +12,7 @@ from typing import Literal
 import pooch
 
 from ugosa_jax import files
-from ugosa_jax.config import require
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import checkpoint, convtasnet_torch
 from ugosa_jax.networks.checkpoint import Checkpoint
 

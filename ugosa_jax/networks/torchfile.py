@@ -17,8 +17,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ugosa_jax.config import require
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
 
 LARGEST_BYTES = 2**29
 """Size of a file, gzipped or not, above which it is refused; twelve times that of the published ones."""

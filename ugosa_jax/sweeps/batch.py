@@ -13,12 +13,13 @@ import jax
 from ugosa_jax import api, device
 from ugosa_jax.adaptation import memory
 from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data import loading
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
 
 MOST_LANES = 64
@@ -72,7 +73,7 @@ def batches(
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
     def load(name: str) -> Song:
-        return loading.annotated(tracks[name], base.config.sources)
+        return loading.annotated(tracks[name], base.architecture.sources)
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
     def cut(name: str, settings: AdaptConfig) -> Segments | None:
@@ -96,20 +97,20 @@ def batches(
             batch = waiting.setdefault((shape, one.song if n_alike[one.song, alike] > 1 else None), [])
             batch.append(lane)
             if (alike, shape) not in room:
-                room[alike, shape] = n_lanes or lanes_that_fit(base.config, lane, free_bytes)
+                room[alike, shape] = n_lanes or lanes_that_fit(base.architecture, lane, free_bytes)
             if len(batch) >= room[alike, shape]:
                 yield batch.copy()
                 batch.clear()
         yield from filter(None, waiting.values())
 
 
-def lanes_that_fit(config: ModelConfig, lane: Lane, free_bytes: int) -> int:
+def lanes_that_fit(net: Architecture, lane: Lane, free_bytes: int) -> int:
     """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
     if lane.cut is None:
         return 1
     shape, settings = lane.cut.mix_GxVxCxT.shape, lane.cell.adapt
     n_lanes = 0
     for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
-        program = memory.plan(config, shape, dataclasses.replace(settings, features=features))
+        program = memory.plan(net, shape, dataclasses.replace(settings, features=features))
         n_lanes = n_lanes or int(0.75 * free_bytes // sum(memory.estimate(program, (1, *shape))))
     return min(MOST_LANES, max(1, n_lanes)) * len(jax.local_devices())

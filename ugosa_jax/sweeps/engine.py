@@ -78,19 +78,18 @@ def cells_of(sweep: Sweep) -> list[Cell]:
       InputError: a strategy does not exist for the network.
     """
     grid, fingerprint = sweep.grid, sweep.base.fingerprint
-    for settings in grid.adapt:
-        strategy.parse(settings.strategy, sweep.base.config)
+    every = dict.fromkeys(strategy.resolved(settings, sweep.base.architecture) for settings in grid.adapt)
     return [
         cell(name, sha256, fingerprint, settings, grid.separate, grid.evaluate)
         for name, sha256 in ((track.name, hash_of(track, sweep.base)) for track in sweep.tracks.values())
-        for settings in grid.adapt
+        for settings in every
     ]
 
 
 def hash_of(track: Track, base: Checkpoint) -> str:
     """Return the hashes of a song's files, its annotation among them; "unreadable" if they cannot be read."""
     with contextlib.suppress(InputError):
-        paths = [*datasets.inputs(track, base.config.sources).values(), *filter(None, [track.annotation])]
+        paths = [*datasets.inputs(track, base.architecture.sources).values(), *filter(None, [track.annotation])]
         return " ".join(files.sha256_of(path) for path in paths)
     return "unreadable"
 
@@ -174,14 +173,14 @@ def run_lanes(base: Checkpoint, lanes: Sequence[Lane]) -> list[AdaptationResult]
     if not cuts:
         return [engine.unadapted() for _ in lanes]
     if len(lanes) == 1:
-        return [engine.adapt(base.config, base.params, cuts[0], settings)]
+        return [engine.adapt(base.architecture, base.params, cuts[0], settings)]
     # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
     missing = -len(lanes) % len(jax.local_devices())
     cuts += cuts[-1:] * missing
     songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
     each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
     lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
-    adaptations = engine.adapt_lanes(base.config, base.params, songs, settings, lam, learning_rate)
+    adaptations = engine.adapt_lanes(base.architecture, base.params, songs, settings, lam, learning_rate)
     return adaptations[: len(lanes)]
 
 
@@ -217,7 +216,7 @@ def has_kept(sweep: Sweep, cell: Cell) -> bool:
 def kept(sweep: Sweep, cell: Cell) -> list[Path]:
     """Return the files that tuned layers and estimates of a cell are to be kept in; B0 tunes no layers."""
     delta = sweep.folder / "deltas" / f"{cell.id}.safetensors"
-    stems = [sweep.folder / "stems" / cell.id / f"{source}.wav" for source in sweep.base.config.sources]
+    stems = [sweep.folder / "stems" / cell.id / f"{source}.wav" for source in sweep.base.architecture.sources]
     return [delta] * (sweep.keep_deltas and cell.adapt.strategy != "B0") + stems * sweep.keep_stems
 
 
@@ -227,4 +226,4 @@ def keep(sweep: Sweep, lane: Lane, result: AdaptationResult, estimates: dict[str
         if path.suffix == ".wav":
             sound.write(path, estimates[path.stem], lane.song.mixture.rate_hz)
         else:
-            checkpoint.save_delta(result.tuned, sweep.base, path, {"strategy": lane.cell.adapt.strategy})
+            checkpoint.save_delta(result.tuned, sweep.base, path, {"strategy": str(lane.cell.adapt.strategy)})

@@ -31,7 +31,7 @@ class Understanding(Reading):
 
     stems: Path | None = None
     """METADATA.yaml of a MedleyDB song: which instrument each stem of its activations is."""
-    sources: tuple[str, ...] = config.ModelConfig.sources
+    sources: tuple[str, ...] = config.SOURCES
     """Sources of the network."""
 
 
@@ -71,7 +71,7 @@ class AnnotateStems:
     """The file to write: .csv, .txt (Audacity) or .jams."""
     threshold: float = config.Preset.activation_threshold
     """θ of eq. (2): the confidence above which a stem counts as active."""
-    sources: tuple[str, ...] = config.ModelConfig.sources
+    sources: tuple[str, ...] = config.SOURCES
     """Names of the stems."""
 
 

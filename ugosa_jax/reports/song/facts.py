@@ -42,7 +42,8 @@ def adapting(settings: Mapping[str, Any]) -> str:
 
 def separating(settings: Mapping[str, Any]) -> str:
     """Return settings of a separation in words."""
-    said = [f"chunks of {settings['chunk_s']:g} s", f"overlap {settings['overlap']:g}"]
+    said = [f"chunks of {settings['chunk_s']:g} s"] if settings["chunk_s"] else []
+    said += [f"overlap {settings['overlap']:g}"]
     said += [f"mean of {settings['shifts']} shifts"] if settings["shifts"] else []
     said += ["muted where annotated silent, which is what their level there shows"] if settings["gate"] else []
     return ", ".join(said)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ugosa_jax.config import AdaptConfig, ModelConfig
+from ugosa_jax.config import SOURCES, AdaptConfig
 from ugosa_jax.errors import InputError, naming
 
 SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts", "pitch_seed")
@@ -103,7 +103,7 @@ def strategies(rows: pd.DataFrame) -> list[str]:
 
 def sources(rows: pd.DataFrame) -> list[str]:
     """Return the sources, those of the published networks in their order first."""
-    known = [name for name in ModelConfig.sources if (rows.source == name).any()]
+    known = [name for name in SOURCES if (rows.source == name).any()]
     return known + [name for name in rows.source.unique() if name not in known]
 
 

@@ -1,0 +1,108 @@
+"""What adaptation, separation, memory planning and benchmarks ask of a network, and nothing more.
+
+S sources, C channels, T samples. Parameters are a nested dict of arrays. Its top level are the network's stages, in
+running order: what a strategy tunes and freezes. Functions are written for one song; `jax.vmap` adds lanes.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+import jax
+
+Params = dict[str, Any]
+"""Nested dict of arrays: stage → … → leaf."""
+Features = Any
+"""A tree of arrays: what the stages before a cut make of a mixture, as far as the stages behind it need it."""
+
+
+class Architecture(Protocol):
+    """A network without its parameters: a frozen dataclass, hashable, and so a static argument of jitted programs.
+
+    Its fields are what `dataclasses.asdict` can write as JSON. They determine the parameters' paths and shapes.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    tag: ClassVar[str]
+    """What files of weights call this kind of network."""
+    default_strategy: ClassVar[str]
+    """What is tuned unless somebody says otherwise."""
+    statistics: ClassVar[tuple[str, ...]]
+    """Names of leaves that are running statistics: they belong to the parameters, but no gradient moves them."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the estimates, in order."""
+        ...
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of mixture and estimates."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Number of audio channels, C."""
+        ...
+
+    @property
+    def min_samples(self) -> int:
+        """Length of the shortest mixture."""
+        ...
+
+    @property
+    def segment_samples(self) -> int | None:
+        """The one length that the network takes: it was trained on it; None if it takes any."""
+        ...
+
+    @property
+    def segment_s(self) -> float:
+        """Length of training segments in seconds unless somebody says otherwise."""
+        ...
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages in running order."""
+        ...
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Stages before which the network can be cut in two, in running order; the first is before all starts."""
+        ...
+
+    @property
+    def starts(self) -> Mapping[str, str]:
+        """Where tuning may begin: the name of the place, "L1", and the first stage that is tuned."""
+        ...
+
+    @property
+    def ends(self) -> Mapping[str, tuple[str, ...]]:
+        """Where tuning may end: the name of the place, "M", and the stages behind it, which stay frozen."""
+        ...
+
+    def init(self, seed: int = 0) -> Params:
+        """Return random parameters."""
+        ...
+
+    def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> Features:
+        """Run the stages before the cut `until`."""
+        ...
+
+    def lean(self, features: Features) -> Features:
+        """Leave out what `suffix` can compute again from the mixture at little cost; features without such stay."""
+        ...
+
+    def suffix(self, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
+        """Return est_SxCxT from the mixture and what `prefix` made of it until the cut `since`, lean or not."""
+        ...
+
+    def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
+        """Separate a mixture: mix_CxT → est_SxCxT, of which the first `n_samples` are real if that is given."""
+        ...
+
+    def step_numbers(self, since: str, n_samples: int) -> int:
+        """Return how many numbers a step with its gradient holds at its peak, of which features are no part."""
+        ...
+
+    def matmul_shape(self, n_samples: int) -> tuple[int, int, int]:
+        """Return (rows, inner, outer) of the matrix product that the network spends most of its time in."""
+        ...

@@ -1,0 +1,192 @@
+"""The temporal convolutional part of ConvTasNet: norms, depthwise convolutions, blocks, repeats.
+
+Everything is channels-last, so that each 1×1 convolution is one matmul over [K, channels] and stays one (batched)
+matmul when `jax.vmap` adds lanes with weights of their own. Letters are those of `networks.convtasnet`.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+_LAYER_NORM_EPS = 1e-8
+_BATCH_NORM_EPS = 1e-5
+kernel_init = nnx.initializers.glorot_normal()
+
+
+class Linear(nnx.Module):
+    """A 1×1 convolution without bias: x_KxI @ kernel_IxO."""
+
+    def __init__(self, n_in: int, n_out: int, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (n_in, n_out)))
+
+    def __call__(self, x_KxI: jax.Array) -> jax.Array:
+        return x_KxI @ self.kernel[...]
+
+
+class PReLU(nnx.Module):
+    """max(x, 0) + slope · min(x, 0), with one slope for all channels."""
+
+    def __init__(self):
+        self.slope = nnx.Param(jnp.asarray(0.25))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return jnp.where(x >= 0, x, self.slope[...] * x)
+
+
+class GlobalNorm(nnx.Module):
+    """gLN: mean and variance over all frames and channels together.
+
+    A norm returns `(x, scale, shift)`, meaning x · scale + shift; the linear map that follows takes scale and shift
+    into its weights, which saves a pass over the largest arrays of the network.
+    """
+
+    def __init__(self, n: int):
+        self.gamma = nnx.Param(jnp.ones(n))
+        self.beta = nnx.Param(jnp.zeros(n))
+
+    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        # One pass for both moments. Frames beyond n_frames are zero, so sums need no mask.
+        n = jnp.maximum(n_frames, 1) * x_KxH.shape[1]
+        mean = x_KxH.sum(0).sum() / n
+        variance = jnp.maximum((x_KxH * x_KxH).sum(0).sum() / n - mean**2, 0)
+        scale_H = self.gamma[...] * jax.lax.rsqrt(variance + _LAYER_NORM_EPS)
+        return x_KxH, scale_H, self.beta[...] - mean * scale_H
+
+
+class ChannelNorm(nnx.Module):
+    """cLN: mean and variance over the channels of each frame."""
+
+    def __init__(self, n: int):
+        self.gamma = nnx.Param(jnp.ones(n))
+        self.beta = nnx.Param(jnp.zeros(n))
+
+    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        centred_KxH = x_KxH - x_KxH.mean(1, keepdims=True)
+        variance_Kx1 = (centred_KxH**2).mean(1, keepdims=True)
+        return centred_KxH * jax.lax.rsqrt(variance_Kx1 + _LAYER_NORM_EPS), self.gamma[...], self.beta[...]
+
+
+class BatchNorm(nnx.Module):
+    """BN with the running statistics of training: a song is never a batch."""
+
+    def __init__(self, n: int):
+        self.gamma = nnx.Param(jnp.ones(n))
+        self.beta = nnx.Param(jnp.zeros(n))
+        self.mean = nnx.BatchStat(jnp.zeros(n))
+        self.var = nnx.BatchStat(jnp.ones(n))
+
+    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        scale_H = self.gamma[...] * jax.lax.rsqrt(self.var[...] + _BATCH_NORM_EPS)
+        return x_KxH, scale_H, self.beta[...] - self.mean[...] * scale_H
+
+
+class NoNorm(nnx.Module):
+    """id: no normalisation, no parameters."""
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        return x_KxH, jnp.ones(self.n, x_KxH.dtype), jnp.zeros(self.n, x_KxH.dtype)
+
+
+NORMS = {"gLN": GlobalNorm, "cLN": ChannelNorm, "BN": BatchNorm, "id": NoNorm}
+
+
+class Depthwise(nnx.Module):
+    """A dilated convolution of each channel with P taps of its own, zero-padded to its input's length."""
+
+    def __init__(self, n: int, P: int, dilation: int, causal: bool, rngs: nnx.Rngs):
+        self.kernel = nnx.Param(kernel_init(rngs.params(), (P, n)))
+        past = (P - 1) * dilation
+        self.offsets = tuple(p * dilation - (past if causal else past // 2) for p in range(P))
+
+    def __call__(
+        self, x_KxH: jax.Array, scale_H: jax.Array, shift_H: jax.Array, n_frames: jax.Array | int
+    ) -> jax.Array:
+        """Return the convolution of x · scale + shift, whose zero padding begins at frame n_frames.
+
+        Σ_p taps_p · (scale · x[k + offset_p] + shift), where k + offset_p is a frame: shifted multiply-adds, in
+        which the shift is felt only by taps that do not lie on the padding.
+        """
+        K = x_KxH.shape[0]
+        frame_Kx1 = jnp.arange(K)[:, None]
+        before, after = max(0, -self.offsets[0]), max(0, self.offsets[-1])
+        padded = jnp.pad(x_KxH, ((before, after), (0, 0)))
+        out_KxH = jnp.zeros_like(x_KxH)
+        for offset, taps_H in zip(self.offsets, self.kernel[...], strict=True):
+            read_KxH = jax.lax.slice_in_dim(padded, before + offset, before + offset + K)
+            is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
+            out_KxH += read_KxH * (taps_H * scale_H) + jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
+        return out_KxH
+
+
+class Block(nnx.Module):
+    """h + project(norm(PReLU(depthwise(norm(PReLU(expand(h)))))))."""
+
+    def __init__(self, B: int, H: int, P: int, norm: str, causal: bool, dilation: int, rngs: nnx.Rngs):
+        self.expand = Linear(B, H, rngs)
+        self.prelu1 = PReLU()
+        self.norm1 = NORMS[norm](H)
+        self.depthwise = Depthwise(H, P, dilation, causal, rngs)
+        self.prelu2 = PReLU()
+        self.norm2 = NORMS[norm](H)
+        self.project = Linear(H, B, rngs)
+
+    def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+        graphdef, params = nnx.split(self)
+
+        def after_expand(params, a_KxH):
+            return nnx.merge(graphdef, params).after_expand(a_KxH, n_frames)
+
+        return only_frames(h_KxB + recomputed(after_expand)(params, self.expand(h_KxB)), n_frames)
+
+    def after_expand(self, a_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+        """Return project(norm(PReLU(depthwise(norm(PReLU(a))))))."""
+        a_KxH, scale_H, shift_H = self.norm1(self.prelu1(a_KxH), n_frames)
+        a_KxH = self.prelu2(self.depthwise(a_KxH, scale_H, shift_H, n_frames))
+        a_KxH, scale_H, shift_H = self.norm2(only_frames(a_KxH, n_frames), n_frames)
+        project_HxB = self.project.kernel[...]
+        # (a · scale + shift) @ project, without writing down the bracket.
+        return a_KxH @ (scale_H[:, None] * project_HxB) + shift_H @ project_HxB
+
+
+def recomputed(f):
+    """Return f(params, x), whose backward pass keeps params and x alone, and computes f's inner values again.
+
+    As `jax.checkpoint` does, but so that XLA keeps to it: on a CPU it would find that the inner values depend on the
+    forward pass alone, and compute them there, early. Here they also depend on the cotangent, if only by 0 times it.
+    """
+    g = jax.custom_vjp(f)
+
+    def forward(params, x):
+        return f(params, x), (params, x)
+
+    def backward(kept, cotangent):
+        params, x = kept
+        _, pull_back = jax.vjp(f, params, x + 0 * cotangent[0, 0])
+        return pull_back(cotangent)
+
+    g.defvjp(forward, backward)
+    return g
+
+
+class Repeat(nnx.Module):
+    """X blocks with dilations 1, 2, 4 … 2^(X-1)."""
+
+    def __init__(self, B: int, H: int, P: int, X: int, norm: str, causal: bool, rngs: nnx.Rngs):
+        self.n_blocks = X
+        for x in range(X):
+            setattr(self, f"block{x + 1}", Block(B, H, P, norm, causal, 2**x, rngs))
+
+    def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+        for x in range(self.n_blocks):
+            h_KxB = getattr(self, f"block{x + 1}")(h_KxB, n_frames)
+        return h_KxB
+
+
+def only_frames(x_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+    """Set all frames from `n_frames` on to zero."""
+    if isinstance(n_frames, int) and n_frames == x_KxH.shape[0]:
+        return x_KxH
+    return jnp.where(jnp.arange(x_KxH.shape[0])[:, None] < n_frames, x_KxH, 0)
