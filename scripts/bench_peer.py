@@ -190,7 +190,7 @@ def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
 
 def chunked_s(song_s: float, config: ConvTasNet, settings: SeparateConfig) -> float:
     """Return how many seconds of sound the network sees when a song is separated in overlapping chunks."""
-    n_samples, chunk = (round(seconds * config.sample_rate_hz) for seconds in (song_s, settings.chunk_s))
+    n_samples, chunk = round(song_s * config.sample_rate_hz), apply.chunk_samples(config, settings)
     starts = apply.offsets(n_samples, chunk, settings.overlap)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 

@@ -57,6 +57,7 @@ def report(args: argparse.Namespace) -> Iterator[str]:
     yield "matrix products alone (`bench/flops.py`); the share is of the rate of the same products by themselves."
     for size in args.size:
         config = hub.load("mini").architecture if size == "mini" else ConvTasNet()
+        assert isinstance(config, ConvTasNet)
         n_samples = round(args.segment_s * config.sample_rate_hz)
         rates = timing.matmul_rates(config, n_samples, repeats=args.repeats)
         yield f"\n## {size}: N {config.N}, L {config.L}, B {config.B}, H {config.H}, X {config.X}, R {config.R}\n"
@@ -101,35 +102,34 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
     plan = strategy.parse(name, config)
     since = plan.since(config)
-    tuned, frozen = strategy.split(params, strategy.labels(plan, params))
-    counts, passes = flops.stages(config, n_samples), flops.suffix(config, plan, n_samples)
+    tuned, frozen = strategy.split(params, strategy.labels(plan, config, params))
     random = np.random.default_rng(0)
     mix_CxT = jnp.asarray(random.standard_normal((config.C, n_samples), np.float32))
     active_SxT = jnp.asarray(random.random((config.S, n_samples)) > 0.3)
     time = functools.partial(timing.median_s, repeats=repeats)
 
-    yield Phase("encoder", counts["encoder"], time(functools.partial(encoded, config), params, mix_CxT))
+    encoder = functools.partial(encoded, config)
+    yield Phase("encoder", flops.count(encoder, params, mix_CxT), time(encoder, params, mix_CxT))
     ahead = functools.partial(hidden, config, since)
     prefix_s = time(ahead, params, mix_CxT)
     yield Phase(f"prefix, up to {since}", flops.prefix(config, since, n_samples), prefix_s)
 
     hidden_KxB = jax.jit(ahead)(params, mix_CxT)
-    forward_s = time(functools.partial(scores, config, since), tuned, frozen, hidden_KxB)
-    score = jax.jit(functools.partial(scores, config, since))(tuned, frozen, hidden_KxB)
-    both_s = time(functools.partial(scores_and_gradient, config, since), tuned, frozen, hidden_KxB, score)
-    body = [stage for stage in passes.forward if stage not in ENDS]
-    yield Phase(FORWARD, sum(passes.forward[stage] for stage in body), forward_s)
+    forward, both = (functools.partial(f, config, since) for f in (scores, scores_and_gradient))
+    forward_s = time(forward, tuned, frozen, hidden_KxB)
+    score = jax.jit(forward)(tuned, frozen, hidden_KxB)
+    both_s = time(both, tuned, frozen, hidden_KxB, score)
+    counted = flops.count(forward, tuned, frozen, hidden_KxB)
+    yield Phase(FORWARD, counted, forward_s)
     # What the gradient adds: the backward pass, and writing down what it needs on the way forward.
-    yield Phase(BACKWARD, sum(passes.backward[stage] for stage in body), max(both_s - forward_s, 1e-9))
+    backward = flops.count(both, tuned, frozen, hidden_KxB, score) - counted
+    yield Phase(BACKWARD, backward, max(both_s - forward_s, 1e-9))
     ends = functools.partial(value_and_gradient, config, "decoder" in plan.tuned)
     ends_s = time(ends, params, score, mix_CxT, active_SxT)
-    yield Phase(DECODER, sum(passes.forward[stage] + passes.backward[stage] for stage in ENDS), ends_s)
+    yield Phase(DECODER, flops.count(ends, params, score, mix_CxT, active_SxT), ends_s)
     state = lane.start(lane.Program(config, since, "float32", True), tuned)
     yield Phase(OPTIMIZER, 0, time(update, state, tuned))
     yield separation(config, params, repeats)
-
-
-ENDS = ("encoder", "decoder")
 
 
 def encoded(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
@@ -144,7 +144,7 @@ def hidden(config: ConvTasNet, since: str, params: Params, mix_CxT: jax.Array) -
 
 def scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
     """Return what the mask's product gives, from the output of the frozen stages."""
-    net, stages = convtasnet.bind(config, strategy.merge(tuned, frozen)), convtasnet.repeats(config)
+    net, stages = convtasnet.bind(config, strategy.merge(tuned, frozen)), config.repeats
     for stage in stages[(*stages, "mask").index(since) :]:
         hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])
     return net.mask(hidden_KxB)
@@ -186,7 +186,7 @@ def update(state: lane.State, gradient: Params) -> lane.State:
 def separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:
     """Time the separation of one chunk."""
     settings = SeparateConfig(overlap=0.0)
-    random, n_samples = np.random.default_rng(0), round(settings.chunk_s * config.sample_rate_hz)
+    random, n_samples = np.random.default_rng(0), apply.chunk_samples(config, settings)
     song_CxT = random.standard_normal((config.C, n_samples), np.float32)
     times_s = []
     for _ in range(1 + repeats):
@@ -195,7 +195,7 @@ def separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:
         times_s.append(clock.perf_counter() - started)
     operations = flops.separation(config, settings, n_samples)
     return Phase(
-        f"separation of {settings.chunk_s:g} s", operations, statistics.median(times_s[1:])
+        f"separation of {n_samples / config.sample_rate_hz:g} s", operations, statistics.median(times_s[1:])
     )  # the first compiles
 
 

@@ -70,6 +70,7 @@ def noise_case(name: str, seconds: float) -> Case:
     """
     checkpoint = None if name == "demucs" else hub.load(name)
     config = checkpoint.architecture if checkpoint else ConvTasNet()
+    assert isinstance(config, ConvTasNet)
     params = checkpoint.params if checkpoint else config.init()
     random = np.random.default_rng(0)
     n_samples = round(seconds * config.sample_rate_hz)

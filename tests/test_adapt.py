@@ -15,7 +15,7 @@ from ugosa_jax.adaptation.ranger import fast, ranger
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import convtasnet, convtasnet_torch
+from ugosa_jax.networks import convtasnet_torch
 from ugosa_jax.networks.convtasnet import ConvTasNet
 
 TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=3, sources=("a", "b"))
@@ -102,12 +102,12 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
     """The oracle: all parameters differentiated, a label-partitioned optimizer, a Python loop, no prefix."""
     song = noise()
     plan = strategy.parse(SETTINGS.strategy, TINY)
-    labels = strategy.labels(plan, tiny)
+    labels = strategy.labels(plan, TINY, tiny)
     inner = strategy.partition(fast(SETTINGS.learning_rate), labels)
     optimizer = optax.lookahead(inner, 6, 0.5)
 
     def objective(p, mix_CxT, active_SxT):
-        terms = loss.loss_terms(convtasnet.bind(TINY, p)(mix_CxT), mix_CxT, active_SxT)
+        terms = loss.loss_terms(TINY(p, mix_CxT), mix_CxT, active_SxT)
         return loss.total(terms, SETTINGS.lam)
 
     @jax.jit
@@ -131,7 +131,7 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
 def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
     result = engine.adapt(TINY, tiny, noise(), SETTINGS)
     assert set(result.tuned) == {"repeat3", "mask"}
-    start, _ = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
+    start, _ = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), TINY, tiny))
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), result.tuned, start)
     assert all(0 < distance < 1 for distance in jax.tree.leaves(moved))
 
@@ -199,7 +199,7 @@ def test_a_lane_does_not_depend_on_its_neighbours(tiny):
 def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
     chex.clear_trace_counter()
     program = memory.plan(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
-    tuned, frozen = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
+    tuned, frozen = strategy.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), TINY, tiny))
 
     @jax.jit
     @chex.assert_max_traces(n=1)
@@ -208,7 +208,7 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
 
     for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
         inputs = engine.lane_of(noise(n, seed), lam, rate)
-        hidden = engine.hidden_lanes(program, None, tiny, inputs)
+        hidden = engine.features_of_lanes(program, None, tiny, inputs)
         run(frozen, hidden, np.int32(n), inputs, engine.start_lanes(program, None, tuned))
     engine.adapt(TINY, tiny, noise(), SETTINGS)
     before = engine.epoch_lanes._cache_size()

@@ -196,7 +196,7 @@ def test_bad_songs(song, small, capsys, case):
 def test_song_shorter_than_one_filter(song, small, capsys):
     soundfile.write(song, np.random.default_rng(0).uniform(-1, 1, (15, 2)), 44100)
     code = main(["separate", str(song), "--strategy", "B0", "--weights", str(small), "--out", str(song.parent / "o")])
-    assert "fewer than one filter" in refused(capsys, code)
+    assert "fewer than the network needs" in refused(capsys, code)
 
 
 BAD_ANNOTATIONS = {

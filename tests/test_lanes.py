@@ -50,8 +50,8 @@ def several_lanes():
 
 def arguments_of_epoch(lanes, params):
     program = memory.plan(TINY, lanes.mix_GxVxCxT.shape, SETTINGS, N_DEVICES)
-    tuned, frozen = strategy.split(params, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), params))
-    hidden = engine.hidden_lanes(program, engine._OWN_SONGS, params, lanes)
+    tuned, frozen = strategy.split(params, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), TINY, params))
+    hidden = engine.features_of_lanes(program, engine._OWN_SONGS, params, lanes)
     state = engine.start_lanes(program, N_DEVICES, tuned)
     return program, engine._OWN_SONGS, frozen, hidden, lanes, state
 

@@ -7,7 +7,6 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import engine, lane, memory, strategy
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.networks import convtasnet
 from ugosa_jax.networks.convtasnet import ConvTasNet
 
 SHAPE = (6, 2, 2, 44100)  # six segments in two variants
@@ -45,9 +44,9 @@ def test_the_estimate_of_a_step_is_what_xla_counts(name):
     params, plan = CONFIG.init(), strategy.parse(name, CONFIG)
     song = Segments(np.zeros((2, 1, 2, 44100), np.float32), np.ones((2, 4, 44100), bool), 2)
     program = memory.plan(CONFIG, song.mix_GxVxCxT.shape, AdaptConfig(strategy=name, features="float32"))
-    tuned, frozen = strategy.split(params, strategy.labels(plan, params))
+    tuned, frozen = strategy.split(params, strategy.labels(plan, CONFIG, params))
     inputs = engine.lane_of(song, 1.0, 1e-5)
-    hidden = np.zeros((2, 1, convtasnet.frames_in(44100, CONFIG), CONFIG.B), np.float32)
+    hidden = np.zeros((2, 1, CONFIG.frames_in(44100), CONFIG.B), np.float32)
     lowered = engine.epoch_lanes.lower(program, None, frozen, hidden, inputs, lane.start(program, tuned))
     counted = lowered.compile().memory_analysis().temp_size_in_bytes
     assert 1 / 1.5 < memory.estimate(program, song.mix_GxVxCxT.shape).step / counted < 1.5

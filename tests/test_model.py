@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ugosa_jax.adaptation import loss
-from ugosa_jax.networks import convtasnet, convtasnet_torch
+from ugosa_jax.networks import convtasnet, convtasnet_torch, tcn
 from ugosa_jax.networks.convtasnet import ConvTasNet
 
 TINY = ConvTasNet(N=8, L=6, B=5, H=7, P=3, X=2, R=2, C=2, sources=("a", "b", "c"))
@@ -45,7 +45,7 @@ def stages(config, params, mix_CxT):
     x, scale, shift = net.norm(out["encoder"], K)
     out["norm"] = x * scale + shift
     out["bottleneck"] = h = net.bottleneck(out["norm"])
-    for stage in convtasnet.repeats(config):
+    for stage in config.repeats:
         out[stage] = h = getattr(net, stage)(h, K)
     out = {name: value.T for name, value in out.items()}
     out["decoder"] = net(mix_CxT)
@@ -65,7 +65,7 @@ def test_gradients_are_those_of_a_block_that_recomputes_nothing(norm, n_frames, 
     with jax.enable_x64(True):
         params, h_WxKxB = random_network(config), np.random.default_rng(1).standard_normal((2, 30, config.B))
         found = jax.grad(total, (0, 1))(params, h_WxKxB)
-        monkeypatch.setattr(convtasnet, "recomputed", lambda f: f)
+        monkeypatch.setattr(tcn, "recomputed", lambda f: f)
         expected = jax.grad(total, (0, 1))(params, h_WxKxB)
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
@@ -147,7 +147,7 @@ def test_padding_does_not_change_what_comes_out(norm, causal):
         mix_CxT = np.random.default_rng(1).standard_normal((2, 203))
         alone = convtasnet.bind(config, params)(mix_CxT)
         padded_CxT = np.pad(mix_CxT, ((0, 0), (0, 97)), constant_values=5.0)
-        n_frames = jnp.asarray(convtasnet.frames_in(203, config))
+        n_frames = jnp.asarray(config.frames_in(203))
         padded = jax.jit(lambda p, m, n: convtasnet.bind(config, p)(m, n))(params, padded_CxT, n_frames)
     np.testing.assert_allclose(padded[..., :203], alone, rtol=0, atol=1e-13)
     assert not padded[..., 203:].any()

@@ -60,7 +60,7 @@ def test_no_sample_is_left_out_where_segments_touch(n_samples, length, hop):
 def test_too_short_songs_and_segments_are_refused():
     with pytest.raises(InputError, match=r"3\.99 s, less than one segment of 4 s"):
         segments.cut(*ramp(399), AdaptConfig(segment_s=4.0), SLOW_RATE)
-    with pytest.raises(InputError, match="shorter than one filter"):
+    with pytest.raises(InputError, match="shorter than the network needs"):
         segments.cut(*ramp(399), AdaptConfig(segment_s=0.1), SLOW_RATE)
 
 

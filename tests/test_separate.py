@@ -76,7 +76,7 @@ def test_progress_counts_every_chunk_of_every_shift(tiny):
 
 
 def test_too_short(tiny):
-    with pytest.raises(InputError, match="fewer than one filter"):
+    with pytest.raises(InputError, match="fewer than the network needs"):
         apply.separate(TINY, tiny, noise(19), SeparateConfig())
     with pytest.raises(InputError, match="chunk_s"):
         apply.separate(TINY, tiny, noise(100), SeparateConfig(chunk_s=0.01))

@@ -59,7 +59,7 @@ def test_the_fingerprint_is_that_of_the_network_alone():
 def test_paths_and_trees_are_each_others_inverse():
     leaves = tree.flat(made().params)
     assert list(tree.flat(tree.nested(leaves))) == list(leaves)
-    assert list(leaves) == list(tree.shapes(DUO))
+    assert sorted(leaves) == sorted(tree.shapes(DUO))
 
 
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
@@ -92,11 +92,11 @@ def test_a_checkpoint_must_fit_its_architecture():
         (header() | {"provenance": '{"a": 1}'}, "provenance"),
         (header(N=None), "the fields N, L"),
         (header(Y=1), "the fields N, L"),
-        (header(N=True), "model N"),
+        (header(N=True), r"Expected `int`, got `bool` - at `\$\.N`"),
         (header(N=-6), "model N"),
         (header(N=7), r"encoder\.kernel"),
-        (header(X=10**15), "number of tensors"),
-        (header(norm="LN"), "model norm"),
+        (header(X=10**15), r"model R·X must be at most 1000"),
+        (header(norm="LN"), "Invalid enum value"),
         (header(norm="BN"), r"norm1\.mean"),
         (header(sources=["voice", "../rest"]), "source name"),
         (header(sources=["voice", "voice"]), "different"),

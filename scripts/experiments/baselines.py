@@ -32,7 +32,7 @@ def main() -> None:
     for track in engine.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
         song = loading.annotated(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
-            estimates = dict.fromkeys(sources, song.mixture.samples_CxT * np.float32(share))
+            estimates = {source: song.mixture.samples_CxT * np.float32(share) for source in sources}
             for score in scoring.evaluate(song, estimates, plain).scores:
                 if score.rule == "target" and score.value_db is not None:
                     scores[name, score.metric, score.source].append(score.value_db)

@@ -20,7 +20,7 @@ from ugosa_jax.networks import apply
 from ugosa_jax.networks.protocol import Architecture
 
 FEW = 3
-"""Products in which an axis is no longer than this are left out."""
+"""Products in which m, k or n is no larger than this are left out."""
 
 
 def count(function: Callable, *arguments: Any) -> int:
@@ -95,11 +95,12 @@ def _needed(traced: Jaxpr, needed: set) -> int:
 
 
 def _product(equation) -> int:
-    (contracted, _), _ = equation.params["dimension_numbers"]
-    shape, left = equation.outvars[0].aval.shape, equation.invars[0].aval.shape
-    k = math.prod(left[axis] for axis in contracted)
-    few = len(shape) < 2 or min(*shape, k) <= FEW
-    return 0 if few else 2 * math.prod(shape) * k
+    (contracted, _), (batched, _) = equation.params["dimension_numbers"]
+    left = equation.invars[0].aval.shape
+    n_products, k = (math.prod(left[axis] for axis in axes) for axes in (batched, contracted))
+    m = math.prod(left) // (n_products * k)
+    n = math.prod(equation.outvars[0].aval.shape) // (n_products * m)
+    return 0 if min(m, k, n) <= FEW else 2 * n_products * m * k * n
 
 
 def _convolution(equation) -> int:
