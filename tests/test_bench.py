@@ -128,7 +128,7 @@ def test_a_device_that_is_full_ends_the_table_and_keeps_it(tiny, tmp_path, capsy
 
     monkeypatch.setattr(timing, "measure", measure)
     out = tmp_path / "r.json"
-    assert main(["bench", "--weights", str(tiny), "--lanes", "2,4,8", "--json", str(out)]) == 1
+    assert main(["bench", "--weights", str(tiny), "--strategy", "P-L1:M", "--lanes", "2,4,8", "--json", str(out)]) == 1
     assert "| 4 | the device's memory does not suffice" in capsys.readouterr().out
     assert [row["lanes"] for row in json.loads(out.read_text())["rows"]] == [2]
 

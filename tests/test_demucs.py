@@ -94,11 +94,11 @@ def test_a_written_package_is_read_back(tmp_path):
 def test_positional_arguments_have_the_order_of_their_version(tmp_path):
     state = small_state()
     v2 = package(state, args=(["d", "b", "o", "v"], 6, 4, 5, 7))
-    assert convtasnet_torch.convert(written(tmp_path / "v2", v2)).config.sources == ("d", "b", "o", "v")
+    assert convtasnet_torch.convert(written(tmp_path / "v2", v2)).architecture.sources == ("d", "b", "o", "v")
     forms, storages = tensors(state, legacy=True)
     klass = Persistent(("module", CONV_TASNET, "tasnet.py", "source"))
     v1 = legacy(pickled((klass, (6, 4, 5, 7, 3, 2, 3, 4), {}, forms)), storages)
-    assert convtasnet_torch.convert(written(tmp_path / "v1", v1)).config == SMALL
+    assert convtasnet_torch.convert(written(tmp_path / "v1", v1)).architecture == SMALL
 
 
 def test_doubles_and_halves_become_float32(tmp_path):

@@ -53,7 +53,7 @@ def test_what_a_strategy_does_not_look_at_makes_no_cells():
         ("[adapt]\nlam = []", "adapt.lam: the list is empty"),
         ("[adapt]\nlam = -1", "[adapt]: lam must be at least 0"),
         ("[adapt]\nlam = nan", "[adapt]: lam must be at least 0"),
-        ("[separate]\nchunk_s = [1, 2]", "separate.chunk_s: Expected `float`"),
+        ("[separate]\nchunk_s = [1, 2]", "separate.chunk_s: Expected `float"),
         ("[separate]\ngate = true", 'write outputs = "gated" under [evaluate]'),
         ("[evaluate]\nengine = 'mir_eval'", "evaluate.engine: Invalid enum value 'mir_eval'"),
         ("[songs]\nlimit = 0", "[songs]: limit must be at least 1"),

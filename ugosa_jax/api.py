@@ -24,10 +24,10 @@ from ugosa_jax.data.standard import unstandardise
 from ugosa_jax.errors import InputError, naming, require
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.scoring import Evaluation
-from ugosa_jax.networks import apply, checkpoint, hub
+from ugosa_jax.networks import apply, checkpoint, hub, refine
 from ugosa_jax.networks.apply import OnChunk
 from ugosa_jax.networks.checkpoint import Checkpoint
-from ugosa_jax.networks.convtasnet import Params
+from ugosa_jax.networks.protocol import Params
 
 PAPER = paper()
 PLAIN = EvaluateConfig(outputs="plain")
@@ -124,9 +124,9 @@ def separate(
     Args:
       net: the network.
       song: the mixture.
-      settings: chunks, shifts, gating.
+      settings: chunks, shifts, gating, refining.
       tuned: what `adapt` changed.
-      annotation: needed for gating only; the song's own if not given.
+      annotation: for gating and refining; the song's own if not given.
       on_chunk: called after each chunk with how many are done and how many there are.
 
     Returns:
@@ -138,6 +138,7 @@ def separate(
     said = annotation or song.annotation
     if settings.gate and said is None:
         raise InputError("gate: muting silent sources needs an annotation")
+    said = said or Annotation((), net.sources, "unknown")
     mixture = song.mixture
     mix_CxT, standard = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
     params = strategy.merge(tuned or {}, net.params)
@@ -147,9 +148,26 @@ def separate(
         raise InputError(f"{mixture.name}: what the network gives is not finite: its weights are absurd")
     unstandardise(est_SxCxT, standard)
     stems_SxCxT = sound.from_model(est_SxCxT, mixture, net.architecture.sample_rate_hz)
-    if settings.gate and said is not None:
-        stems_SxCxT *= annotations.gate(said, mixture.n_samples, mixture.rate_hz, settings.fade_s)[:, None]
+    if settings.gate or settings.refine != "none":
+        stems_SxCxT = refined(stems_SxCxT, song, said, settings)
     return dict(zip(net.architecture.sources, stems_SxCxT, strict=True))
+
+
+def refined(stems_SxCxT: np.ndarray, song: Song, annotation: Annotation, settings: SeparateConfig) -> np.ndarray:
+    """Return stems, muted where their source is annotated silent, that add up to the mixture if that is asked for.
+
+    Args:
+      stems_SxCxT: at the song's rate, in the annotation's order.
+      song: whose mixture they are of.
+      annotation: when each source plays; what is unknown may play.
+      settings: how stems are refined.
+    """
+    mixture = song.mixture
+    gain_SxT = annotations.gate(annotation, mixture.n_samples, mixture.rate_hz, settings.fade_s)
+    if settings.refine == "none":
+        return stems_SxCxT * gain_SxT[:, None]
+    mix_CxT, _ = sound.to_model(mixture, mixture.rate_hz, stems_SxCxT.shape[1])
+    return refine.refine(stems_SxCxT, mix_CxT, gain_SxT, settings)
 
 
 def cut(net: Checkpoint, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:

@@ -8,6 +8,7 @@ from ugosa_jax.errors import require
 
 Features = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
 Engine = Literal["bsseval", "museval"]
+Refine = Literal["none", "residual", "wiener"]
 Outputs = Literal["both", "gated", "plain"]
 Subset = Literal["train", "test"]
 
@@ -96,8 +97,22 @@ class SeparateConfig:
     """Fade at the ends of a muted stretch, inside it, in seconds."""
     shift_seed: int = 0
     """Seed of the delays."""
+    refine: Refine = "none"
+    """How stems are made to add up to the mixture: by what their sum lacks, dealt to the sources that play (residual),
+    or by masks on the mixture's spectrogram first (wiener). Both mute sources where they are annotated silent."""
+    wiener_window: int = 4096
+    """Samples of a window of the spectrogram."""
+    wiener_exponent: float = 1.0
+    """Of the magnitudes that share out the mixture: 1 amplitudes, 2 powers."""
+    wiener_em_steps: int = 0
+    """Steps of expectation maximisation over channels; 0: each channel by itself."""
 
     def __post_init__(self):
+        require(self.refine in get_args(Refine), "refine", f"one of {get_args(Refine)}", self.refine)
+        is_window = 64 <= self.wiener_window <= 65536 and self.wiener_window % 4 == 0
+        require(is_window, "wiener_window", "a multiple of 4 from 64 to 65536", self.wiener_window)
+        require(0 < self.wiener_exponent <= 4, "wiener_exponent", "above 0, at most 4", self.wiener_exponent)
+        require(0 <= self.wiener_em_steps <= 10, "wiener_em_steps", "between 0 and 10", self.wiener_em_steps)
         is_length = self.chunk_s is None or 0 < self.chunk_s <= LONGEST_S
         require(is_length, "chunk_s", f"above 0, at most {LONGEST_S}", self.chunk_s)
         require(0 <= self.overlap < 1, "overlap", "at least 0 and below 1", self.overlap)

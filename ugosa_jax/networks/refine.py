@@ -1,0 +1,138 @@
+"""What is known of the sum of the estimates, used on them: it is the mixture, and silent sources have no part in it.
+
+Three ways, each after the other: estimates are muted where their source is annotated silent; the mixture's spectrogram
+is shared out among them (Wiener masks); what is left between their sum and the mixture is dealt to the sources that
+play. The gains of `annotations.annotation.gate` say who plays: 0 where a source is annotated silent, 1 where it is
+active or unknown, and a fade between.
+
+S sources, C channels, T samples; F frequencies and K frames of the short-time Fourier transform.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.fft
+
+from ugosa_jax.config import SeparateConfig
+
+_EPS = 1e-10
+"""Far below the power of 16-bit rounding noise; it decides what an empty bin is shared into, which is nothing."""
+
+
+def refine(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:
+    """Return estimates that add up to the mixture wherever a source may play.
+
+    Args:
+      est_SxCxT: estimates at the mixture's level.
+      mix_CxT: the mixture.
+      gain_SxT: 1 where a source may play, 0 where it is annotated silent.
+      settings: `refine` says how, and the `wiener_…` fields how masks are made.
+
+    Returns:
+      (S, C, T). A source is zero where its gain is, and equal to the mixture where it is the only one whose gain is
+      not zero. Where all gains are zero, so are all estimates.
+    """
+    gated_SxCxT = est_SxCxT * gain_SxT[:, None]
+    if settings.refine == "wiener":
+        masked_SxCxT = wiener(gated_SxCxT, mix_CxT, settings)
+        gated_SxCxT = masked_SxCxT * gain_SxT[:, None]  # frames reach over the ends of a silence
+    return deal_residual(gated_SxCxT, mix_CxT, gain_SxT)
+
+
+def deal_residual(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray) -> np.ndarray:
+    """Add to each estimate its share of what the sum lacks: est_s + (gain_s / Σ gain) · (mix − Σ est).
+
+    Args:
+      est_SxCxT: estimates.
+      mix_CxT: what they are to add up to.
+      gain_SxT: who plays.
+    """
+    total_T = gain_SxT.sum(0)
+    share_SxT = np.divide(gain_SxT, total_T, out=np.zeros_like(gain_SxT), where=total_T > 0)
+    return est_SxCxT + share_SxT[:, None] * (mix_CxT - est_SxCxT.sum(0))
+
+
+def wiener(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:
+    """Share out the mixture's spectrogram in proportion to the estimates' magnitudes.
+
+    Without EM steps each channel has masks of its own, |est|^p / Σ |est|^p. With them, a source is a power spectrogram
+    v(f, k) and a spatial covariance R(f), estimated in turns (Duong, Vincent & Gribonval 2010; the formulation of
+    Liutkus & Stöter's norbert), and the estimate is v R (Σ v R)⁻¹ mix.
+
+    Args:
+      est_SxCxT: estimates.
+      mix_CxT: the mixture.
+      settings: window, exponent p, EM steps.
+
+    Returns:
+      (S, C, T); their sum is the mixture but for rounding and bins in which all estimates are empty.
+    """
+    window, steps = settings.wiener_window, settings.wiener_em_steps
+    mix_CxFxK = stft(mix_CxT, window)
+    if not steps:
+        return np.stack([istft(part, window, mix_CxT.shape[1]) for part in _masked(est_SxCxT, mix_CxFxK, settings)])
+    est_SxCxFxK = np.stack([stft(est_CxT, window) for est_CxT in est_SxCxT])
+    for _ in range(steps):
+        est_SxCxFxK = expectation_maximisation(est_SxCxFxK, mix_CxFxK)
+    return np.stack([istft(part_CxFxK, window, mix_CxT.shape[1]) for part_CxFxK in est_SxCxFxK])
+
+
+def _masked(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> Iterator[np.ndarray]:
+    """Yield each source's part of the mixture's spectrogram; the sum of the magnitudes is made first."""
+    window, p = settings.wiener_window, settings.wiener_exponent
+    magnitude_SxCxFxK = np.stack([np.abs(stft(est_CxT, window)) ** p for est_CxT in est_SxCxT])
+    scaled_CxFxK = mix_CxFxK / (magnitude_SxCxFxK.sum(0) + _EPS)
+    for magnitude_CxFxK in magnitude_SxCxFxK:
+        yield magnitude_CxFxK * scaled_CxFxK
+
+
+def expectation_maximisation(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:
+    """Return the estimates v R (Σ v R)⁻¹ mix, with v and R those of the estimates that come in.
+
+    Args:
+      est_SxCxFxK: complex spectrograms of the estimates.
+      mix_CxFxK: that of the mixture.
+    """
+    n_channels = len(mix_CxFxK)
+    power_SxFxK = (np.abs(est_SxCxFxK) ** 2).mean(1)
+    outer_SxFxCxC = np.einsum("scfk,sdfk->sfcd", est_SxCxFxK, est_SxCxFxK.conj(), optimize=True)
+    spatial_SxFxCxC = outer_SxFxCxC / (power_SxFxK.sum(-1) + _EPS)[..., None, None]
+    mixed_FxKxCxC = np.einsum("sfk,sfcd->fkcd", power_SxFxK, spatial_SxFxCxC, optimize=True)
+    loading = _EPS + 1e-6 * np.trace(mixed_FxKxCxC, axis1=-2, axis2=-1).real / n_channels
+    mixed_FxKxCxC = mixed_FxKxCxC + loading[..., None, None] * np.eye(n_channels, dtype=mixed_FxKxCxC.real.dtype)
+    whitened_FxKxC = np.linalg.solve(mixed_FxKxCxC, mix_CxFxK.transpose(1, 2, 0)[..., None])[..., 0]
+    return np.einsum("sfk,sfcd,fkd->scfk", power_SxFxK, spatial_SxFxCxC, whitened_FxKxC, optimize=True)
+
+
+def stft(x_CxT: np.ndarray, window: int) -> np.ndarray:
+    """Return the short-time Fourier transform (C, F, K) with a periodic Hann window and a hop of a quarter of it.
+
+    The signal has a window of silence around it, so that each sample is in as many frames as any other.
+    """
+    n_frames = frames_in(x_CxT.shape[1], window)
+    hop = window // 4
+    padded = np.pad(x_CxT, ((0, 0), (window, (n_frames - 1) * hop - x_CxT.shape[1])))
+    frames_CxKxN = np.lib.stride_tricks.sliding_window_view(padded, window, axis=1)[:, ::hop]
+    return scipy.fft.rfft(frames_CxKxN * hann(window).astype(x_CxT.dtype), axis=-1).transpose(0, 2, 1)
+
+
+def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
+    """Return the signal of T = n_samples whose transform is nearest to the given one; the inverse of `stft`."""
+    hop = window // 4
+    frames_CxKxN = scipy.fft.irfft(x_CxFxK.transpose(0, 2, 1), window, axis=-1)
+    frames_CxKxN *= hann(window).astype(frames_CxKxN.dtype) / 1.5  # the squares of four windows add up to 3/2
+    C, K, _ = frames_CxKxN.shape
+    out_CxH = np.zeros((C, K + 3, hop), frames_CxKxN.dtype)
+    for quarter in range(4):
+        out_CxH[:, quarter : quarter + K] += frames_CxKxN[..., quarter * hop : (quarter + 1) * hop]
+    return out_CxH.reshape(C, -1)[:, window : window + n_samples]
+
+
+def frames_in(n_samples: int, window: int) -> int:
+    """Return K: frames until the last one holds nothing of the signal but silence."""
+    return -(-(window + n_samples) // (window // 4)) + 1
+
+
+def hann(window: int) -> np.ndarray:
+    """Return the periodic Hann window."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
