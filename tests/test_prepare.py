@@ -107,6 +107,27 @@ def test_annotation_tells_when_the_stems_play(root, out):
         assert silent_s[source] == pytest.approx((~active_T).sum() / RATE_HZ)
 
 
+def test_any_number_of_sources(tmp_path, out, capsys):
+    """A stretch of the song for each, and its name in the annotation."""
+    sources = (*SOURCES, "guitar", "piano")
+    stems_SxCxT = np.concatenate([stems_of(0), stems_of(1)[:2]])
+    (tmp_path / "root" / "a").mkdir(parents=True)
+    for source, stem_CxT in zip(sources, stems_SxCxT, strict=True):
+        soundfile.write(tmp_path / "root" / "a" / f"{source}.wav", stem_CxT.T, RATE_HZ, "FLOAT")
+    assert prepare(tmp_path / "root", out, "--sources", *sources) == 0
+    made = manifest_of(out)
+    assert made["settings"]["sources"] == list(sources)
+    assert sorted(made["songs"]["a"]["order"]) == sorted(sources)
+    found_SxCxT = np.stack([sound(out / "a" / f"{source}.wav") for source in sources])
+    order = [sources.index(source) for source in made["songs"]["a"]["order"]]
+    np.testing.assert_array_equal(found_SxCxT, controlled.silence(stems_SxCxT, order))
+    np.testing.assert_array_equal(sound(out / "a" / "mixture.wav"), found_SxCxT.sum(axis=0))
+    assert set(annotation.read(out / "a" / "annotation.csv", sources).sources) == set(sources)
+    assert prepare(tmp_path / "root", out, "--sources", *sources) == 0
+    assert "a: is there" in capsys.readouterr().out
+    refused(capsys, prepare(tmp_path / "root", out, "--sources", "bass", "Bass"), "different names")
+
+
 def test_sixteen_bits_are_the_default(root, out):
     """As the paper's code writes; and BSSEval wants noise where lossy codecs leave nothing."""
     assert main(["prepare", str(root), str(out), "--limit", "1"]) == 0

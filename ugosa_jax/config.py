@@ -177,7 +177,9 @@ class PrepareConfig:
     """
 
     seed: int = 0
-    """Decides, together with a song's name, which source is silent in which quarter."""
+    """Decides, together with a song's name, which source is silent in which stretch."""
+    sources: tuple[str, ...] = SOURCES
+    """Names of the stems; those of MUSDB18 if not given."""
     threshold: float = ACTIVATION_THRESHOLD
     """θ of eq. (2): the confidence above which a stem counts as active."""
     as_is: bool = False
@@ -188,6 +190,8 @@ class PrepareConfig:
 
     def __post_init__(self):
         require(self.seed >= 0, "seed", "at least 0", self.seed)
+        names = {source.casefold() for source in self.sources}
+        require(0 < len(names) == len(self.sources), "sources", "different names, at least one", self.sources)
         require(0 < self.threshold < math.inf, "threshold", "above 0 and finite", self.threshold)
 
 

@@ -6,18 +6,16 @@ OUT/SONG/ holds the stems, their mixture and annotation.csv; `ugosa_jax.data.man
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from ugosa_jax import files
 from ugosa_jax.annotations import activation, annotation
-from ugosa_jax.config import SOURCES, PrepareConfig, Subset
+from ugosa_jax.config import PrepareConfig, Subset
 from ugosa_jax.data import controlled, datasets, loading, manifest, sound
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError, naming
-
-SOURCES = SOURCES
 
 
 def prepare(
@@ -42,10 +40,11 @@ def prepare(
         raise InputError(f"{out}: is the folder that is read from; name another one to write to")
     tracks = datasets.tracks(root, subset, limit)
     refuse_same_names(tracks)
-    made = {"root": tracks[0].kind, "subset": subset, "sources": list(SOURCES)} | dataclasses.asdict(settings)
+    made = {"root": tracks[0].kind, "subset": subset} | dataclasses.asdict(settings)
+    made["sources"] = list(settings.sources)  # as JSON gives it back
     account = manifest.opened(out, made)
     for track in tracks:
-        sha256 = {what: files.sha256_of(path) for what, path in datasets.inputs(track, SOURCES).items()}
+        sha256 = {what: files.sha256_of(path) for what, path in datasets.inputs(track, settings.sources).items()}
         if manifest.is_there(out, account, track, sha256):
             yield track.name, None
             continue
@@ -61,18 +60,19 @@ def write_song(track: Track, out: Path, settings: PrepareConfig) -> dict[str, An
     Raises:
       InputError: the song cannot be used, or the folder cannot be written.
     """
-    song = loading.with_stems(track, SOURCES)
+    sources = settings.sources
+    song = loading.with_stems(track, sources)
     mix_CxT, stems_SxCxT, rate_hz, order = song.mixture.samples_CxT, song.known_stems(), song.mixture.rate_hz, None
     if not settings.as_is:
-        order = controlled.draw_order(len(SOURCES), settings.seed, track.name)
+        order = controlled.draw_order(len(sources), settings.seed, track.name)
         with naming(track.path):
             mix_CxT, stems_SxCxT = None, controlled.silence(stems_SxCxT, order)
     manifest.forget_unfinished(out / track.name)
     with files.folder_when_done(out / track.name) as folder:
-        above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings.encoding)
+        above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings)
         with naming(track.path):
             active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, settings.threshold)
-        labels = annotation.from_mask(active_SxT, rate_hz, SOURCES)
+        labels = annotation.from_mask(active_SxT, rate_hz, sources)
         annotation.write(labels, folder / "annotation.csv")
         outputs = {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())}
     n_channels, n_samples = stems_SxCxT.shape[1:]
@@ -83,7 +83,7 @@ def write_song(track: Track, out: Path, settings: PrepareConfig) -> dict[str, An
         "channels": n_channels,
         "samples": n_samples,
         "seed": None if order is None else settings.seed,
-        "order": None if order is None else [SOURCES[source] for source in order],
+        "order": None if order is None else [sources[source] for source in order],
         "silent_s": annotation.silent_seconds(labels, n_samples / rate_hz),
         "notes": [*song.notes, *loud],
     }
@@ -94,7 +94,7 @@ def write_sound(
     mix_CxT: np.ndarray | None,
     stems_SxCxT: np.ndarray,
     rate_hz: int,
-    encoding: Literal["float", "16"],
+    settings: PrepareConfig,
 ) -> dict[str, int]:
     """Write stems and mixture, which is their sum unless one is given.
 
@@ -105,12 +105,12 @@ def write_sound(
       File → number of its samples above full scale.
     """
     above = {}
-    for source, stem_CxT in zip(SOURCES, stems_SxCxT, strict=True):
+    for source, stem_CxT in zip(settings.sources, stems_SxCxT, strict=True):
         path = folder / f"{source}.wav"
-        above[path.name] = sound.write(path, stem_CxT, rate_hz, encoding)
+        above[path.name] = sound.write(path, stem_CxT, rate_hz, settings.encoding)
         stem_CxT[:] = sound.read(path, may_be_silent=True).samples_CxT
     mixture_CxT = np.sum(stems_SxCxT, axis=0) if mix_CxT is None else mix_CxT
-    above["mixture.wav"] = sound.write(folder / "mixture.wav", mixture_CxT, rate_hz, encoding)
+    above["mixture.wav"] = sound.write(folder / "mixture.wav", mixture_CxT, rate_hz, settings.encoding)
     return above
 
 

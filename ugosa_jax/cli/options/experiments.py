@@ -11,7 +11,7 @@ from ugosa_jax.config import EvaluateConfig, PrepareConfig, Subset
 
 @dataclasses.dataclass(frozen=True)
 class Prepare:
-    """Make a data set for experiments: each source silent for a quarter of the song, and who plays when.
+    """Make a data set for experiments: each source silent for its share of the song, and who plays when.
 
     A preparation that was interrupted goes on when the same command is given again.
     """
