@@ -12,6 +12,7 @@ import soundfile
 import ugosa_jax as uj
 from tests.networks import DUO, made
 from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.networks import tree
 
 SAID = uj.Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
 FAST = uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3)
@@ -148,7 +149,7 @@ def test_deltas_come_back(tmp_path):
     net = made()
     run = uj.adapt(net, song(), SAID, FAST)
     uj.save_delta(run.tuned, net, tmp_path / "delta.safetensors", {"strategy": FAST.strategy})
-    found, tuned = (tree.flat(tree) for tree in (uj.load_delta(tmp_path / "delta.safetensors", net), run.tuned))
+    found, tuned = map(tree.flat, (uj.load_delta(tmp_path / "delta.safetensors", net), run.tuned))
     assert found.keys() == tuned.keys()
     np.testing.assert_array_equal(np.concatenate([found[k].ravel() for k in tuned]),
                                   np.concatenate([tuned[k].ravel() for k in tuned]))  # fmt: skip

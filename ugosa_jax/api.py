@@ -178,8 +178,9 @@ def cut(net: Checkpoint, song: Song, annotation: Annotation | None, settings: Ad
     """
     sources, said = net.architecture.sources, annotation or song.annotation
     if said is None:
-        if strategy.parse(settings.strategy, net.architecture).loss == "P":
-            needs = f"strategy {settings.strategy} needs an annotation that says when each source plays"
+        plan = strategy.parse(settings.strategy, net.architecture)
+        if plan.loss == "P":
+            needs = f"strategy {plan.name} needs an annotation that says when each source plays"
             raise InputError(f"{song.mixture.name}: {needs}")
         said = Annotation((), sources, "unknown")
     if said.sources != sources:
