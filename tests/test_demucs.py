@@ -26,6 +26,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks import convtasnet_torch
 from ugosa_jax.networks.checkpoint import flat, shapes
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.package import read as read_package
 
 CONTAINERS = {
     "checkpoint_v1_legacy.th": "Demucs v1 package",
@@ -42,7 +43,7 @@ CONTAINERS = {
 def test_every_container_holds_the_same_network(name):
     sizes = json.loads((DATA / "config.json").read_text())
     golden = dict(np.load(DATA / "state.npz"))
-    state, _ = convtasnet_torch.read_checkpoint(DATA / name)
+    state = read_package(DATA / name).state
     checkpoint = convtasnet_torch.convert(DATA / name)
     assert_same(state, golden)
     assert_same(convtasnet_torch.to_torch(checkpoint.params, checkpoint.architecture), golden)
@@ -116,7 +117,7 @@ def test_what_training_scripts_keep_is_passed_over(tmp_path):
         Call(Name("pathlib", "PosixPath"), ("a", "b")),
         Call(Name("fractions", "Fraction"), ("3/2",)),
     ]
-    state, _ = convtasnet_torch.read_checkpoint(written(tmp_path / "m", package(small_state(), training_args=harmless)))
+    state = read_package(written(tmp_path / "m", package(small_state(), training_args=harmless))).state
     assert_same(state, small_state())
 
 
@@ -182,5 +183,5 @@ def test_made_up_indices_and_sizes_do_not_cost_time_or_memory(tmp_path):
 
 def test_other_models_are_refused(tmp_path):
     for klass in (Name("demucs.model", "Demucs"), "ConvTasNet", {}):
-        with pytest.raises(InputError, match="model class must be ConvTasNet"):
+        with pytest.raises(InputError, match="model class must be"):
             convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(), klass=klass)))

@@ -2,8 +2,10 @@
 
 import gzip
 import pickle
+import re
 import shutil
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,8 @@ from torch_bytes import (
 )
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import convtasnet_torch, torchfile
+from ugosa_jax.networks import convtasnet_torch, inert_pickle, torchfile
+from ugosa_jax.networks.package import read as read_package
 
 CONTAINERS = sorted(path.name for path in DATA.glob("*.th*"))
 
@@ -88,7 +91,7 @@ def test_the_attacks_are_real(tmp_path, attack):
 
 def test_opcodes_that_could_run_something_are_not_there():
     for opcode in (b"i", b"o", b"\x82", b"\x92", b"\x96", b"I", b"P", b"\x8f"):
-        assert opcode[0] not in torchfile.InertUnpickler.dispatch
+        assert opcode[0] not in inert_pickle.InertUnpickler.dispatch
 
 
 @pytest.mark.parametrize(
@@ -133,35 +136,33 @@ def test_tensors_stay_within_what_is_stored(tmp_path, form, stored):
     for data in (zipped, legacy):
         path = written(tmp_path / "m.th", data(pickled({"w": form}), {"0": bytes(stored)}))
         with pytest.raises(InputError, match=r"m\.th"):
-            convtasnet_torch.read_checkpoint(path)
+            read_package(path)
 
 
 def test_a_storage_has_one_size_and_type(tmp_path):
     for other in (tensor("0", 1000, (1000,), (1,)), tensor("0", 4, (4,), (1,), kind="f8")):
         content = pickled({"w": tensor("0", 4, (4,), (1,)), "v": other})
         with pytest.raises(InputError, match="storage 0 must be declared in one way"):
-            convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", zipped(content, {"0": bytes(16)})))
+            read_package(written(tmp_path / "m.th", zipped(content, {"0": bytes(16)})))
 
 
 def test_the_count_beside_the_numbers_must_be_the_declared_one(tmp_path):
     data = bytearray(legacy(pickled({"w": tensor("0", 4, (4,), (1,))}), {"0": bytes(16)}))
     data[-24] = 5
     with pytest.raises(InputError, match="storage 0 must be of 4 numbers, not 5"):
-        convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", bytes(data)))
+        read_package(written(tmp_path / "m.th", bytes(data)))
 
 
 def test_many_views_of_one_storage_are_refused(tmp_path):
     forms = {str(i): tensor("0", 4, (4,), (1,)) for i in range(100)}
     with pytest.raises(InputError, match="bytes stored"):
-        convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", zipped(pickled(forms), {"0": bytes(16)})))
+        read_package(written(tmp_path / "m.th", zipped(pickled(forms), {"0": bytes(16)})))
 
 
 def test_strided_views_are_what_torch_means(tmp_path):
     numbers = np.arange(12, dtype=np.float32)
     form = tensor("0", 12, (2, 3), (1, 4), offset=1)
-    state, _ = convtasnet_torch.read_checkpoint(
-        written(tmp_path / "m.th", zipped(pickled({"w": form}), {"0": numbers.tobytes()}))
-    )
+    state = read_package(written(tmp_path / "m.th", zipped(pickled({"w": form}), {"0": numbers.tobytes()}))).state
     np.testing.assert_array_equal(state["w"], [[1, 5, 9], [2, 6, 10]])
 
 
@@ -176,11 +177,11 @@ def test_archives_that_torch_does_not_write_are_refused(tmp_path):
         (legacy(pickled(content), {}), "m.th"),
     ]:
         with pytest.raises(InputError, match=complaint):
-            convtasnet_torch.read_checkpoint(written(tmp_path / "m.th", data))
+            read_package(written(tmp_path / "m.th", data))
 
 
 def test_sizes_are_bounded_before_and_after_unpacking(tmp_path, monkeypatch):
-    monkeypatch.setattr(torchfile, "LARGEST_BYTES", 10_000)
+    monkeypatch.setattr(torchfile, "MAX_BYTES", 10_000)
     with pytest.raises(InputError, match="at most 10000 bytes"):
         convtasnet_torch.convert(written(tmp_path / "m.th.gz", gzip.compress(bytes(10_001))))
     with pytest.raises(InputError, match="at most 10000 bytes"):
@@ -230,10 +231,55 @@ def test_flipped_bytes_never_cause_another_exception(folder, name, data):
     converted_or_refused(written(folder / "flipped.th", bytes(raw)))
 
 
-OPCODES = st.sampled_from([bytes([opcode]) for opcode in torchfile.InertUnpickler.dispatch])
+OPCODES = st.sampled_from([bytes([opcode]) for opcode in inert_pickle.InertUnpickler.dispatch])
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(OPCODES | st.binary(max_size=4), max_size=40).map(b"".join))
 def test_arbitrary_pickles_never_cause_another_exception(folder, program):
     converted_or_refused(written(folder / "program.th", zipped(program)))
+
+
+# Bombs, and what published packages of HTDemucs hold
+
+
+@pytest.mark.parametrize("name", ["bomb23.th", "bomb26.th", "dicts40M.th.gz"])
+def test_bombs_are_refused_before_they_grow(name):
+    """Nested references that double at each level, and forty million empty dicts in 39 kB."""
+    with pytest.raises(InputError, match=re.escape(name)) as caught:
+        read_package(DATA / "hostile" / name)
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("depth", [30, 1000])
+@pytest.mark.parametrize("where", ["called", "key", "setting", "class"])
+def test_what_is_nested_is_never_written_out(tmp_path, depth, where):
+    """A tuple of the one before twice, `depth` times: two to the power of `depth` names if anybody wrote it down."""
+    nest = b")q\x00" + b"".join(b"h\x00h\x00\x86q\x00" for _ in range(depth)) + b"h\x00"
+    start, model = b"\x80\x02", b"cdemucs.tasnet\nConvTasNet\n"
+    pickles = {
+        "called": start + nest + b")R.",
+        "key": start + b"}" + nest + b"K\x01s.",
+        "setting": start + b"(" + model + b")}X\x01\x00\x00\x00N" + nest + b"s}t.",
+        "class": start + b"(" + nest + b")}}t.",
+    }
+    with pytest.raises(InputError) as caught:
+        read_package(written(tmp_path / "m.th", zipped(pickles[where], {})))
+    assert len(str(caught.value)) < 700
+
+
+def test_a_package_of_htdemucs_is_data():
+    """Half precision, a Fraction, and metrics that are numpy scalars: what demucs itself writes."""
+    found = read_package(DATA / "htdemucs" / "a1b2c3d4-96a9a28a.th")
+    assert found.klass == "demucs.htdemucs.HTDemucs"
+    assert isinstance(found.kwargs["segment"], Fraction) and found.kwargs["segment"] > 0
+    golden = dict(np.load(DATA / "htdemucs" / "state.npz"))
+    assert found.state.keys() == golden.keys()
+    for name, tensor_ in golden.items():
+        np.testing.assert_array_equal(found.state[name], tensor_, err_msg=name)
+
+
+@pytest.mark.parametrize("parts", [("39/0",), ("3.5",), ("9" * 50,), (1, 0), ([],), ()])
+def test_fractions_that_are_none_are_refused(tmp_path, parts):
+    with pytest.raises(InputError, match="fraction"):
+        read_package(written(tmp_path / "m.th", zipped(pickled(Call(Name("fractions", "Fraction"), parts)), {})))

@@ -1,6 +1,6 @@
 """Checkpoints of the Demucs repository and ours: settings, architecture, names and layouts of the tensors.
 
-There are three kinds: the v1 package, the v2 package and the plain state dict. `torchfile` reads them.
+`package` reads the files.
 """
 
 import hashlib
@@ -13,18 +13,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ugosa_jax.config import SOURCES
-from ugosa_jax.errors import InputError, naming, require
-from ugosa_jax.networks import torchfile
+from ugosa_jax.errors import naming, require
+from ugosa_jax.networks import package, torchfile
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.checkpoint import source_names as checked_names
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.package import Package
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
 
 # Arguments of the torch class in order; segment_length is about training.
 KINDS = ("audio_channels", "norm_type", "causal", "mask_nonlinear")
 V1_SETTINGS = (*"NLBHPXRC", *KINDS)
 V2_SETTINGS = ("sources", *"NLBHPXR", *KINDS, "samplerate", "segment_length")
-MOST_SOURCES = 100
+MAX_SOURCES = 100
 
 
 def convert(path: str | Path) -> Checkpoint:
@@ -35,64 +36,24 @@ def convert(path: str | Path) -> Checkpoint:
     """
     raw = torchfile.bytes_of(Path(path))
     with naming(path):
-        kind, state, kwargs = _contents(raw)
-        config = model_config(state, kwargs)
+        found = package.unpack(raw)
+        config = model_config(found.state, settings_of(found))
         sha256 = hashlib.sha256(raw).hexdigest()
-        provenance = {"origin": Path(path).name, "origin_sha256": sha256, "converted_from": kind}
-        return Checkpoint(config, from_torch(state, config), provenance)
+        provenance = {"origin": Path(path).name, "origin_sha256": sha256, "converted_from": found.kind}
+        return Checkpoint(config, from_torch(found.state, config), provenance)
 
 
-def read_checkpoint(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read the tensors and the settings of a Demucs checkpoint.
-
-    Args:
-      path: a checkpoint of any kind; the content decides, not the name.
-
-    Returns:
-      The read-only tensors by torch name, and the arguments of the torch class (none in a state dict).
+def settings_of(found: Package) -> dict[str, Any]:
+    """Return the arguments that the torch class was made with, by name; none for a state dict.
 
     Raises:
-      InputError: the file is damaged, not such a checkpoint, or names something that it has no use for.
+      InputError: it is another class.
     """
-    raw = torchfile.bytes_of(Path(path))
-    with naming(path):
-        return _contents(raw)[1:]
-
-
-def _contents(raw: bytes) -> tuple[str, dict[str, np.ndarray], dict[str, Any]]:
-    """Return the kind of checkpoint, its tensors and its settings."""
-    with torchfile.refusing("a Demucs checkpoint"):
-        content, storages = torchfile.decode(raw, _is_model)
-        kind, state, kwargs = _parts(content)
-        return kind, torchfile.arrays(state, storages), kwargs
-
-
-def _is_model(module: str, name: str) -> bool:
-    return name == "ConvTasNet" or module.startswith("demucs.")
-
-
-def _parts(content: object) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    match content:
-        case (klass, args, kwargs, dict() as state):
-            return "Demucs v1 package", state, _settings(klass, V1_SETTINGS, args, kwargs)
-        case {"klass": klass, "args": args, "kwargs": kwargs, "state": dict() as state}:
-            return "Demucs v2 package", state, _settings(klass, V2_SETTINGS, args, kwargs)
-        case dict() as state:
-            return "Demucs state dict", state, {}
-    raise InputError("neither a Demucs package nor a state dict")
-
-
-def _settings(klass: Any, order: tuple[str, ...], args: Any, kwargs: Any) -> dict[str, Any]:
-    """Return the arguments that the torch class was made with, by name."""
-    name = klass.name if isinstance(klass, torchfile.Global) else type(klass).__name__
-    require(name.endswith(".ConvTasNet"), "model class", "ConvTasNet", name)
-    given = dict(zip(order, args, strict=False)) | kwargs
-    for name, value in given.items():
-        values = value if isinstance(value, list | tuple) else [value]
-        plain = all(type(item) in (str, int, float, bool, type(None)) for item in values)
-        require(type(name) is str, "settings", "called by name", name)
-        require(plain, f"setting {name}", "a number, a text or a list of them", type(value).__name__)
-    return given
+    if found.klass is None:
+        return {}
+    require(found.klass.endswith(".ConvTasNet"), "model class", "ConvTasNet", found.klass[:120])
+    order = V1_SETTINGS if found.kind == "Demucs v1 package" else V2_SETTINGS
+    return dict(zip(order, found.args, strict=False)) | found.kwargs
 
 
 # Architecture
@@ -172,7 +133,7 @@ def _setting(kwargs: Mapping[str, Any], name: str, default: Any) -> Any:
 
 
 def _sources(kwargs: Mapping[str, Any], S: int) -> tuple[str, ...]:
-    require(S <= MOST_SOURCES, "sources", f"at most {MOST_SOURCES}", S)
+    require(S <= MAX_SOURCES, "sources", f"at most {MAX_SOURCES}", S)
     four = len(SOURCES) == S
     unnamed = SOURCES if four else [f"source{i}" for i in range(1, S + 1)]
     names = checked_names(kwargs.get("sources", unnamed))

@@ -1,0 +1,222 @@
+"""Pickles read without running them: opcodes that build lists, tuples, dicts and numbers, and nothing else.
+
+A pickle is a program. Here what it imports by name stays a name (`Global`), and calling a name means looking it up in
+`BUILDERS`. Tensors are records (`View`) of storages, whose numbers lie beside the pickle.
+"""
+
+import fractions
+import io
+import itertools
+import pickle
+import pickletools
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ugosa_jax.errors import InputError, require
+
+MAX_OPCODES = 500_000
+"""Steps of a pickle above which it is refused: twenty times those of published ones. Each makes at most one object."""
+
+
+class Global(NamedTuple):
+    """What a pickle calls by module and name. It stays a name."""
+
+    name: str
+
+
+class Storage(NamedTuple):
+    """A run of numbers that tensors are views of."""
+
+    key: str
+    dtype: str
+    count: int
+
+    @property
+    def nbytes(self) -> int:
+        return self.count * np.dtype(self.dtype).itemsize
+
+    def elements(self, data: bytes) -> np.ndarray:
+        """Return the numbers in `data`, if there are as many as declared."""
+        require(len(data) == self.nbytes, f"storage {self.key}", f"{self.nbytes} bytes", len(data))
+        return np.frombuffer(data, self.dtype)
+
+
+class View(NamedTuple):
+    """A tensor: in which storage and where it begins, its shape and its strides, counted in numbers."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def array(self, storages: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the numbers as a read-only array, if all of them lie within the storage."""
+        elements = storages[self.storage.key]
+        steps = [(n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True)]
+        possible = min(self.offset, *self.strides, 0) == 0 and min(self.shape, default=1) >= 1
+        inside = possible and self.offset + sum(steps) < self.storage.count
+        require(inside, "tensor", f"within its storage of {self.storage.count} numbers", "beyond it")
+        strides = [stride * elements.itemsize for stride in self.strides]
+        return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides, writeable=False)
+
+
+def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> View:
+    require(isinstance(storage, Storage), "tensor", "a view of a storage", type(storage).__name__)
+    numbers = (offset, *shape, *strides)
+    require(all(type(n) is int for n in numbers), "tensor", "described by whole numbers", "something else")
+    return View(storage, offset, tuple(shape), tuple(strides))
+
+
+def _parameter(tensor: View, *_: object) -> View:
+    return tensor
+
+
+def _empty_dict() -> dict[str, Any]:
+    return {}
+
+
+def _nothing(*_: object) -> None:
+    """Stand for an object that a training script kept and nobody needs."""
+
+
+def _fraction(*parts: object) -> fractions.Fraction:
+    """Return the number that Python writes as "39/5", or since 3.12 as two whole numbers."""
+    texts = [str(part) for part in parts if type(part) in (int, str)]
+    match = re.fullmatch(r"(-?\d{1,9})(?:/(\d{1,9}))?", "/".join(texts), re.ASCII) if len(texts) == len(parts) else None
+    if match is None or int(match[2] or 1) == 0:
+        raise InputError("holds a fraction that is not of two whole numbers")
+    return fractions.Fraction(int(match[1]), int(match[2] or 1))
+
+
+def _encoded(text: object, encoding: object) -> bytes:
+    """Return the bytes that old protocols write as a text of their codes."""
+    if type(text) is not str or len(text) > 64 or encoding not in ("latin1", "latin-1"):
+        raise InputError("holds bytes that are not those of a number")
+    return text.encode("latin1")
+
+
+def _dtype(name: object, *_: object) -> np.dtype:
+    if name not in ("f2", "f4", "f8", "i4", "i8"):
+        raise InputError("holds a numpy scalar of an unknown type")
+    return np.dtype(f"<{name}")
+
+
+def _scalar(dtype: object, data: object) -> float:
+    """Return a numpy scalar as a number of Python's."""
+    if not isinstance(dtype, np.dtype) or type(data) is not bytes or len(data) != dtype.itemsize:
+        raise InputError("holds a numpy scalar that is none")
+    return np.frombuffer(data, dtype)[0].item()
+
+
+DTYPES = {
+    "torch.FloatStorage": "<f4",
+    "torch.DoubleStorage": "<f8",
+    "torch.HalfStorage": "<f2",
+    "torch.LongStorage": "<i8",
+}
+_PATHS = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath")
+BUILDERS: dict[str, Callable[..., Any]] = {
+    "collections.OrderedDict": _empty_dict,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "fractions.Fraction": _fraction,
+    "_codecs.encode": _encoded,
+    "numpy.dtype": _dtype,
+    **dict.fromkeys(("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"), _scalar),
+    **dict.fromkeys(("argparse.Namespace", "torch.device", *_PATHS), _nothing),
+}
+
+
+def _is_model(module: str, name: str) -> bool:
+    """Tell whether a name is that of a class of networks."""
+    return name == "ConvTasNet" or module.startswith("demucs.")
+
+
+def check_length(stream: io.BytesIO) -> None:
+    """Refuse a pickle of more steps than `MAX_OPCODES`, before any of them is taken.
+
+    Raises:
+      InputError: it has more.
+    """
+    start = stream.tell()
+    n_opcodes = sum(1 for _ in itertools.islice(pickletools.genops(stream), MAX_OPCODES + 1))
+    require(n_opcodes <= MAX_OPCODES, "pickle", f"of at most {MAX_OPCODES} steps", "more")
+    stream.seek(start)
+
+
+class InertUnpickler(pickle._Unpickler):
+    """The standard library's unpickler in Python, left with the opcodes that build data.
+
+    The C one cannot be used: it fills its memo up to any index a file names, and hashes tuples as keys of dicts, which
+    takes exponential time for nested ones. Here the memo is a dict, and keys are texts or whole numbers.
+    """
+
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        opcode[0]: pickle._Unpickler.dispatch[opcode[0]]
+        for opcode in (
+            *(pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE),
+            *(pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1, pickle.BINFLOAT),
+            *(pickle.BINUNICODE, pickle.SHORT_BINUNICODE),
+            *(pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3),
+            *(pickle.EMPTY_LIST, pickle.APPEND, pickle.APPENDS, pickle.EMPTY_DICT),
+            *(pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.BINGET, pickle.LONG_BINGET),
+            *(pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.BINPERSID),
+        )
+    }
+
+    def __init__(self, stream: io.BytesIO):
+        check_length(stream)
+        super().__init__(stream)
+        self.storages: dict[str, Storage] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        full = f"{module}.{name}"
+        if "." in name or not (full in BUILDERS or full in DTYPES or _is_model(module, name)):
+            raise InputError(f"names {full[:120]!r}, which no checkpoint needs; it was not run")
+        return Global(full)
+
+    def persistent_load(self, pid: Any) -> Any:
+        match pid:
+            case ("module", Global() as klass, _, _):
+                return klass
+            case ("storage", Global(name), str(key), _, int(count), *views) if views in ([], [None]):
+                storage = Storage(key, DTYPES[name], count)
+                same = self.storages.setdefault(key, storage) == storage
+                require(same, f"storage {key}", "declared in one way", "two")
+                return storage
+        raise InputError("refers to something that is neither a class nor a storage")
+
+    def _build(self) -> None:
+        arguments, target = self.stack.pop(), self.stack.pop()
+        builder = BUILDERS.get(target.name) if type(target) is Global and type(arguments) is tuple else None
+        if builder is None:
+            called = target.name if type(target) is Global else target if type(target) is str else type(target).__name__
+            raise InputError(f"calls {called[:120]!r}, which no checkpoint needs; it was not run")
+        self.append(builder(*arguments))
+
+    def _ignore_state(self) -> None:
+        self.stack.pop()
+
+    def _set_items(self) -> None:
+        items, target = self.pop_mark(), self.stack[-1]
+        self._fill(target, items[::2], items[1::2])
+
+    def _set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._fill(self.stack[-1], [key], [value])
+
+    def _fill(self, target: Any, keys: list[Any], values: list[Any]) -> None:
+        require(type(target) is dict, "items in the pickle", "those of a dict", type(target).__name__)
+        plain = all(type(key) in (str, int) for key in keys)
+        require(plain, "keys in the pickle", "texts or whole numbers", "others")
+        target.update(zip(keys, values, strict=True))
+
+    dispatch |= {pickle.REDUCE[0]: _build, pickle.NEWOBJ[0]: _build, pickle.BUILD[0]: _ignore_state}
+    dispatch |= {pickle.SETITEM[0]: _set_item, pickle.SETITEMS[0]: _set_items}
