@@ -69,11 +69,6 @@ def test_short_rests_are_not_written_down():
     assert changed() == [rest for rest in RESTS if rest[0] != 9]
 
 
-def test_margins_do_not_touch_the_ends_of_the_song():
-    assert changed(margin_s=0.5) == [(0, 3.5, "voice"), (6.5, 7.5, "rest"), (14.5, 20, "voice")]
-    assert changed(margin_s=1.0) == [(0, 3, "voice"), (15, 20, "voice")]  # nothing is left of two seconds
-
-
 def test_jitter_moves_each_boundary_by_its_own_draw_in_proportion():
     exact = changed()
     small, large = (np.array([rest[:2] for rest in changed(jitter_s=jitter_s)]) for jitter_s in (0.25, 0.5))
@@ -136,8 +131,8 @@ def test_nothing_silent_is_still_an_annotation(tmp_path):
     assert annotation.active_mask(annotation.read(tmp_path / "a.csv", ("voice", "rest")), 10, 1).all()
 
 
-def test_conditions_are_as_many_as_can_be_paid_for():
-    assert len(CONDITIONS) == len({condition.name for condition in CONDITIONS}) == 18
+def test_conditions_have_names_of_their_own():
+    assert len(CONDITIONS) == len({condition.name for condition in CONDITIONS})
 
 
 # the chain
@@ -222,9 +217,10 @@ def test_scores_do_not_look_at_the_annotation(prepared, work):
 
 def test_the_report_adds_up(work, tmp_path):
     assert robustness.main(["report", str(work), "--out", str(tmp_path / "out")]) == 0
-    medians = pd.read_csv(tmp_path / "out" / "robustness.csv").set_index("condition")
-    assert list(medians.index) == ["exact", "long", "jitter-0.5", "few-1"]
-    songs = pd.read_csv(tmp_path / "out" / "robustness-songs.csv")
+    gains = robustness_report.gains_of(work)
+    table = robustness_report.table_of(gains, robustness_report.claims_of(work), robustness.CONDITIONS)
+    assert list(table.annotation) == [condition.words for condition in robustness.CONDITIONS]
+    table.index = pd.Index([condition.name for condition in robustness.CONDITIONS])
     by_hand = []
     for song in "ab":
         values = {}
@@ -235,13 +231,12 @@ def test_the_report_adds_up(work, tmp_path):
             chosen = (row for row in record["scores"] if (row["metric"], row["rule"]) == ("SDR", "target"))
             values[store] = np.array([row["value_db"] for row in chosen])
         by_hand.append(np.mean(values["jitter-0.5"] - values["unadapted"]))
-    assert medians.SDR["jitter-0.5"] == pytest.approx(np.median(by_hand), abs=1e-9)
-    assert (songs.value_db.abs() > 0).any()
-    compared = pd.read_csv(tmp_path / "out" / "robustness-comparisons.csv").set_index("condition")
-    assert compared.difference_db["exact"] == 0  # the same rests: the same numbers
-    assert set(compared.against) == {"long"}
+    assert table.SDR["jitter-0.5"] == pytest.approx(np.median(by_hand), abs=1e-9)
+    assert (gains.value_db.abs() > 0).any()
+    assert table.difference_db["exact"] == 0  # the same rests: the same numbers
+    assert np.isnan(table.difference_db["long"])  # the one that the others are compared with
     text = (tmp_path / "out" / "robustness.md").read_text()
-    assert "| boundaries off by up to 0.5 s | 2 | 2.0 |" in text
+    assert "| boundaries off by up to 0.5 s | 2.0 | 2.3 |" in text
     assert (tmp_path / "out" / "robustness.svg").read_text().count("<svg") == 1
 
 
@@ -257,7 +252,7 @@ def test_what_cannot_be_used_is_said_in_a_line(work, prepared, settings, tmp_pat
     assert not (tmp_path / "work").exists()
 
 
-def test_thresholds_against_the_truth(prepared, settings, tmp_path, monkeypatch):
+def test_thresholds_against_the_truth(prepared, settings, tmp_path, monkeypatch, capsys):
     """Estimates that are the stems find all silence, less what a window at its edge hears; none of it is wrong."""
 
     def stems(base, mixture):
@@ -267,10 +262,10 @@ def test_thresholds_against_the_truth(prepared, settings, tmp_path, monkeypatch)
     monkeypatch.setattr(robustness, "separate", stems)
     monkeypatch.setattr(robustness, "BELOW_DB", (20.0,))
     monkeypatch.setattr(robustness, "SHORTEST_S", (0.8, 1.5))
-    (tmp_path / "prepared").mkdir()
-    (tmp_path / "prepared" / "a").symlink_to(prepared / "a")
-    assert robustness.main(["threshold", str(tmp_path / "prepared"), "--out", str(tmp_path)]) == 0
-    table = pd.read_csv(tmp_path / "threshold.csv")
-    assert table["all true"][0] == 1
-    assert table["all found"][0] > 0.89  # a window of 0.5 s begins every 0.1 s: less than 0.1 s is lost of 1 s
-    assert table.claimed_s[1] == 0 and np.isnan(table["all true"][1]) and table["all found"][1] == 0
+    (tmp_path / "a").symlink_to(prepared / "a")
+    table = robustness.thresholds(tmp_path)
+    assert table["true"][0] == 1
+    assert table["found"][0] > 0.89  # a window of 0.5 s begins every 0.1 s: less than 0.1 s is lost of 1 s
+    assert table.claimed_s[1] == 0 and np.isnan(table["true"][1]) and table["found"][1] == 0
+    assert robustness.main(["threshold", str(tmp_path)]) == 0
+    assert "| 0.8 | 20 | " in capsys.readouterr().out

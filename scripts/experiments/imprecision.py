@@ -32,7 +32,6 @@ class Condition:
       most: only so many silent intervals of the song are annotated.
       jitter_s: boundaries are moved by uniform ± this.
       wrong: share of the annotated silence in which the source plays.
-      margin_s: what is given up as unknown at both ends of a silent interval.
     """
 
     name: str
@@ -42,13 +41,6 @@ class Condition:
     most: int | None = None
     jitter_s: float = 0.0
     wrong: float = 0.0
-    margin_s: float = 0.0
-
-
-def _with_margin(margin_s: float, jitter_s: float) -> Condition:
-    jitter = f", boundaries off by up to {jitter_s:g} s" if jitter_s else ""
-    name = f"margin-{margin_s:g}" + (f"-jitter-{jitter_s:g}" if jitter_s else "")
-    return Condition(name, f"margins of {margin_s:g} s{jitter}", jitter_s=jitter_s, margin_s=margin_s)
 
 
 CONDITIONS = (
@@ -58,10 +50,6 @@ CONDITIONS = (
     Condition("wrong-10", "10 % of the silence is wrong", wrong=0.1),
     Condition("suggest", "suggested, nobody listened", drafted=True),
     *(Condition(f"few-{n}", f"{n} of the rests, no more", most=n) for n in (4, 2, 1)),
-    *(
-        _with_margin(m, j)
-        for m, j in ((0.1, 0), (0.25, 0), (0.5, 0), (0.1, 0.25), (0.25, 0.25), (0.25, 0.5), (0.5, 0.5))
-    ),
 )
 """In the order in which they are run and shown."""
 
@@ -82,7 +70,7 @@ def changed(truth: Annotation, duration_s: float, condition: Condition, song: st
     rests = jittered(rests, duration_s, condition.jitter_s, song)
     if condition.wrong:
         rests = [*rests, *false_rests(rests, all_rests, duration_s, condition.wrong, song)]
-    return written(with_margin(rests, duration_s, condition.margin_s), duration_s, truth.sources)
+    return written(rests, duration_s, truth.sources)
 
 
 def claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
@@ -119,19 +107,6 @@ def jittered(rests: Sequence[Interval], duration_s: float, jitter_s: float, song
         end_s = rest.end_s + after_s if rest.end_s < duration_s else duration_s
         moved.append(dataclasses.replace(rest, start_s=start_s, end_s=end_s))
     return _proper(moved, duration_s)
-
-
-def with_margin(rests: Sequence[Interval], duration_s: float, margin_s: float) -> list[Interval]:
-    """Give up what is near a boundary, inside of the silence; the song's own ends are no boundaries."""
-    narrower = (
-        dataclasses.replace(
-            rest,
-            start_s=rest.start_s + margin_s if rest.start_s > 0 else 0.0,
-            end_s=rest.end_s - margin_s if rest.end_s < duration_s else duration_s,
-        )
-        for rest in rests
-    )
-    return _proper(narrower, duration_s)
 
 
 def false_rests(
