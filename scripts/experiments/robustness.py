@@ -166,8 +166,8 @@ def thresholds(prepared: Path) -> pd.DataFrame:
 def print_thresholds(table: pd.DataFrame) -> None:
     """Print the table in Markdown."""
     print("| shortest (s) | below (dB) | claimed (s) | true | found |\n|---|---|---|---|---|")
-    for row in table.itertuples(index=False):
-        print(f"| {row.shortest_s:g} | {row.below_db:g} | {row.claimed_s:.0f} | {row.true:.1%} | {row.found:.1%} |")
+    for shortest_s, below_db, claimed_s, true, found in table.itertuples(index=False):
+        print(f"| {shortest_s:g} | {below_db:g} | {claimed_s:.0f} | {true:.1%} | {found:.1%} |")
 
 
 if __name__ == "__main__":
