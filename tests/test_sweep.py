@@ -29,7 +29,7 @@ from ugosa_jax.data import loading
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks import checkpoint, hub
-from ugosa_jax.sweeps import batch, engine, grid, results
+from ugosa_jax.sweeps import batch, engine, grid, results, tidy
 from ugosa_jax.sweeps.cell import cell as cell_of
 
 GRID = """
@@ -152,7 +152,7 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
 
 
 def test_gated_estimates_are_silent_where_annotated_silent(whole):
-    rows = results.table(whole)
+    rows = tidy.table(whole)
     pes = rows[(rows.metric == "PES") & (rows.source == "voice")]
     assert (pes[pes.gated].value_db == -120).all()
     assert (pes[~pes.gated].value_db > -60).all()
@@ -224,7 +224,7 @@ def test_tables_of_several_stores_are_collected(whole, tmp_path):
     (other / "plan.json").write_text(json.dumps(planned | {"grid": "other"}))
     assert main(["sweep", "collect", str(whole), str(other), "--out", str(tmp_path / "t.csv")]) == 0
     table = pd.read_csv(tmp_path / "t.csv")
-    assert tuple(table.columns) == results.COLUMNS
+    assert tuple(table.columns) == tidy.COLUMNS
     assert len(table) == 2 * 12 * 40
     assert set(table.sweep) == {"mine", "other"}
     b0, b = table[table.strategy == "B0"], table[table.strategy == "B-L2:D"]
@@ -236,7 +236,7 @@ def test_cells_that_are_missing_have_rows_without_a_value(whole, tmp_path, capsy
     shutil.copytree(whole, tmp_path / "store")
     lost = next(cell for cell in results.read_cells(whole).values() if cell["adapt"]["strategy"] == "P-L1:M")
     (tmp_path / "store" / "cells" / f"{lost['id']}.json").unlink()
-    table, everything = results.table(tmp_path / "store"), results.table(whole)
+    table, everything = tidy.table(tmp_path / "store"), tidy.table(whole)
     rows = (table.song == lost["song"]) & (table.strategy == "P-L1:M") & (table.lam == lost["adapt"]["lam"])
     assert rows.sum() == 40 and table[rows].value_db.isna().all()
     pd.testing.assert_frame_equal(table[~rows], everything[~rows])
@@ -253,9 +253,8 @@ def test_the_same_scores_twice_are_refused(whole, tmp_path, capsys):
 
 def test_parquet_without_its_package_is_said(whole, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.setitem(sys.modules, "fastparquet", None)
     assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.parquet")]) == 2
-    assert "Parquet needs pyarrow" in capsys.readouterr().err
+    assert "this needs pyarrow: pip install 'ugosa_jax[parquet]'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -397,7 +396,7 @@ def test_as_many_lanes_as_fit_run_on_an_accelerator(whole, written, network, son
 def test_a_damaged_plan_is_an_input_error(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(InputError):
-        results.table(tmp_path)
+        tidy.table(tmp_path)
 
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):

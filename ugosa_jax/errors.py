@@ -29,6 +29,22 @@ def require(holds: bool, field: str, expected: str, value: object) -> None:
         raise InputError(f"{field} must be {expected}, not {value!r}")
 
 
+@contextlib.contextmanager
+def needs(extra: str) -> Iterator[None]:
+    """Say how to install what the block imports, where a package of an extra of ugosa_jax is missing.
+
+    Raises:
+      InputError: it is.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "ugosa_jax":
+            raise
+        raise InputError(f"this needs {package}: pip install 'ugosa_jax[{extra}]'") from error
+
+
 def exit_status(main: Callable[[], int | None]) -> int:
     """Run what a script does; return its own status, 0 for None, or 2 and one line about input that is at fault."""
     try:

@@ -16,7 +16,7 @@ from ugosa_jax import files
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import figures, render, significance
-from ugosa_jax.sweeps import results
+from ugosa_jax.sweeps import tidy
 
 METRICS = ("SDR", "SIR", "PES")
 EXACT = "long"
@@ -59,7 +59,7 @@ def gains_of(work: Path) -> pd.DataFrame:
 
 def _scores(folder: Path) -> pd.Series:
     """Return the scores of a store by song, source and metric."""
-    rows = results.table(folder)
+    rows = tidy.table(folder)
     chosen = rows[rows.metric.isin(METRICS) & rows.rule.isin(("target", "silent"))]
     return chosen.set_index(["song", "source", "metric"]).value_db.astype(float)
 

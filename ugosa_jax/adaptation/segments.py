@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, naming, needs
 from ugosa_jax.networks.protocol import Architecture
 
 
@@ -89,10 +89,8 @@ def bucket(n: int) -> int:
 
 def _add_pitch_shifts(mix_GxVxCxT: np.ndarray, settings: AdaptConfig, rate_hz: int) -> None:
     """Fill the variants after the first with copies of it, shifted by random amounts drawn once from the seed."""
-    try:
+    with naming("pitch_shifts"), needs("augment"):
         from librosa.effects import pitch_shift
-    except ImportError as error:
-        raise InputError("pitch_shifts: needs librosa, which is not installed: pip install librosa") from error
     random = np.random.default_rng(settings.pitch_seed)
     for segment_VxCxT in mix_GxVxCxT:
         for variant_CxT in segment_VxCxT[1:]:

@@ -23,7 +23,7 @@ def check(args: options.CheckAnnotation) -> int:
       InputError: the annotation cannot be understood, or does not fit the song.
     """
     if args.picture is not None:
-        timeline.check_name(args.picture)
+        timeline.check_picture(args.picture)
     said = read(args.file, args.how)
     mixture = None if args.song is None else sound.read(args.song)
     if mixture is None:

@@ -16,11 +16,14 @@ from ugosa_jax.data import demo as demo_song
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
+from ugosa_jax.errors import needs
 from ugosa_jax.networks import hub
 from ugosa_jax.networks.checkpoint import Checkpoint
-from ugosa_jax.reports import style
-from ugosa_jax.reports.song import facts, figures, glimpse, report
-from ugosa_jax.reports.song.report import Run
+
+with needs("reports"):
+    from ugosa_jax.reports import style
+    from ugosa_jax.reports.song import facts, figures, glimpse, report
+    from ugosa_jax.reports.song.report import Run
 
 STRATEGIES = {
     "B0": "not adapted",

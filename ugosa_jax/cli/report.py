@@ -1,10 +1,13 @@
 """The command `ugosa-jax report`: tables, figures and tests of significance of sweeps."""
 
-import pandas as pd
-
 from ugosa_jax.cli import options
-from ugosa_jax.reports.sweep import report as page
-from ugosa_jax.sweeps import results
+from ugosa_jax.errors import needs
+
+with needs("reports"):
+    import pandas as pd
+
+    from ugosa_jax.reports.sweep import report as page
+    from ugosa_jax.sweeps import tidy
 
 
 def report(args: options.Report) -> int:
@@ -13,6 +16,6 @@ def report(args: options.Report) -> int:
     Raises:
       InputError: one of them holds no scores, or the report cannot be written.
     """
-    tables = [page.read_rows(path) if path.suffix == ".csv" else results.finished(path) for path in args.scores]
+    tables = [page.read_rows(path) if path.suffix == ".csv" else tidy.finished(path) for path in args.scores]
     print(f"written    {page.write(pd.concat(tables, ignore_index=True), args.out)}")
     return 0

@@ -20,10 +20,9 @@ from ugosa_jax.cli import options
 from ugosa_jax.cli.annotation import print_names
 from ugosa_jax.data import loading, sound, stems
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, needs
 from ugosa_jax.networks import checkpoint, hub
 from ugosa_jax.networks.checkpoint import Checkpoint
-from ugosa_jax.reports.song import facts, report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Job:
     plan: Strategy
     song: Song
     inputs: dict[str, Any]
+    why_no_report: str
+    """What the report needs and does not have; empty if there will be one."""
 
 
 def separate(args: options.Separate) -> int:
@@ -57,18 +58,13 @@ def separate(args: options.Separate) -> int:
         adaptation = record.describe_adaptation(result) | {"separation_s": separation_s}
         said = job.inputs | {"adaptation": adaptation, "outputs": outputs}
         files.write_json(said, folder / "record.json")
-        true = with_true_stems(args, job.song)
-        excerpt_s = report.excerpt(true, 2 if job.plan.tuned else 1)
-        runs = [report.run_of(true, *name_of(job), result, estimates, excerpt_s)]
-        if job.plan.tuned:
-            del estimates  # makes room for those of the unadapted network
-            plain = engine.unadapted()
-            estimates = separated(job, plain, "separating, not adapted")
-            runs.insert(0, report.run_of(true, "B0", "not adapted", plain, estimates, excerpt_s))
-        report.write(folder / report.NAME, true, excerpt_s, runs, facts.of(said), said)
+        if not job.why_no_report:
+            write_report(folder, job, result, estimates, said)
         if not job.plan.tuned:
             forget_delta(out, args.delta)
     print_outcome(out, outputs, result, separation_s)
+    if job.why_no_report:
+        print(f"report     left out: {job.why_no_report}")
     return 0 if result.stopped_at is None else 1
 
 
@@ -88,6 +84,7 @@ def read(args: options.Separate, out: Path) -> Job:
     Raises:
       InputError: one of them cannot be used, or would be overwritten.
     """
+    missing = why_no_report(args)
     base = hub.load(args.weights)
     args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, base.architecture))
     plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.architecture)
@@ -117,9 +114,25 @@ def read(args: options.Separate, out: Path) -> Job:
     }
     song = dataclasses.replace(song, annotation=labels)
     with_true_stems(args, song)  # now too: what cannot be used shows before the work, which needs their memory
-    job = Job(args, base, plan, song, inputs)
+    job = Job(args, base, plan, song, inputs, missing)
     print_inputs(job, notes, silent_s)
     return job
+
+
+def why_no_report(args: options.Separate) -> str:
+    """Return which package the report is missing, if one is; stems are worth having without it.
+
+    Raises:
+      InputError: they are not, and scores are asked for, which only the report has.
+    """
+    try:
+        with needs("reports"):
+            import ugosa_jax.reports.song.report  # noqa: F401
+    except InputError as error:
+        if args.references is not None:
+            raise InputError(f"--references: are scored in the report; {error}") from error
+        return str(error)
+    return ""
 
 
 def read_labels(args: options.Separate, base: Checkpoint, needed: bool) -> Annotation:
@@ -151,6 +164,23 @@ def adapted(job: Job) -> AdaptationResult:
             bar.update()
 
         return engine.adapt(job.base.architecture, job.base.params, segments, settings, on_epoch)
+
+
+def write_report(
+    folder: Path, job: Job, result: AdaptationResult, estimates: dict[str, np.ndarray], said: dict[str, Any]
+) -> None:
+    """Write the report of what was separated; `estimates` is emptied, to make room for those of the network before."""
+    from ugosa_jax.reports.song import facts, report
+
+    true = with_true_stems(job.args, job.song)
+    excerpt_s = report.excerpt(true, 2 if job.plan.tuned else 1)
+    runs = [report.run_of(true, *name_of(job), result, estimates, excerpt_s)]
+    estimates.clear()
+    if job.plan.tuned:
+        plain = engine.unadapted()
+        before = separated(job, plain, "separating, not adapted")
+        runs.insert(0, report.run_of(true, "B0", "not adapted", plain, before, excerpt_s))
+    report.write(folder / report.NAME, true, excerpt_s, runs, facts.of(said), said)
 
 
 def name_of(job: Job) -> tuple[str, str]:

@@ -8,16 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from ugosa_jax import device, files
 from ugosa_jax.cli import options
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, needs
 from ugosa_jax.networks import hub
-from ugosa_jax.sweeps import engine, grid, results, tensorboard
-from ugosa_jax.sweeps.cell import Cell, compiled_alike
-from ugosa_jax.sweeps.engine import Sweep
+
+with needs("sweeps"):
+    import pandas as pd
+
+    from ugosa_jax.sweeps import engine, grid, results, tensorboard, tidy
+    from ugosa_jax.sweeps.cell import Cell, compiled_alike
+    from ugosa_jax.sweeps.engine import Sweep
 
 
 def run(args: options.RunSweep) -> int:
@@ -161,15 +164,15 @@ def collect(args: options.Collect) -> int:
     """
     if args.out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{args.out}: a table is written as .csv or .parquet")
-    whole = pd.concat([results.finished(folder) for folder in args.stores], ignore_index=True)
+    if args.out.suffix == ".parquet":
+        with needs("parquet"):
+            import pyarrow  # noqa: F401
+    whole = pd.concat([tidy.finished(folder) for folder in args.stores], ignore_index=True)
     if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
         raise InputError("the stores hold the same cells of the same sweep; name each of them once")
     with files.replaced_when_done(args.out) as temporary:
         if args.out.suffix == ".parquet":
-            try:
-                whole.to_parquet(temporary, index=False)
-            except ImportError as error:
-                raise InputError(f"{args.out}: Parquet needs pyarrow: pip install pyarrow") from error
+            whole.to_parquet(temporary, index=False)
         else:
             whole.to_csv(temporary, index=False)
     print(f"{args.out}: {len(whole)} scores")

@@ -8,7 +8,7 @@ from ugosa_jax import files
 from ugosa_jax.annotations.annotation import Annotation, explicit
 from ugosa_jax.annotations.interval import STATES, State
 from ugosa_jax.data.sound import Audio
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, naming, needs
 
 MARKS: dict[State, str] = {"active": "#", "silent": ".", "unknown": " "}
 """What stands for a state in a terminal, whatever characters it can show."""
@@ -46,7 +46,7 @@ def write(
     Raises:
       InputError: the suffix is another, or the file cannot be written.
     """
-    check_name(path)
+    check_picture(path)
     from matplotlib.figure import Figure  # takes its time, and text needs no picture
 
     figure = Figure(figsize=(12, 1.2 + 0.4 * len(annotation.sources) + 1.6 * (song is not None)), layout="constrained")
@@ -69,14 +69,16 @@ def write(
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=100)
 
 
-def check_name(path: Path) -> None:
-    """Refuse the name of a picture that cannot be written.
+def check_picture(path: Path) -> None:
+    """Refuse a picture that cannot be written.
 
     Raises:
-      InputError: its suffix stands for another format.
+      InputError: its suffix stands for another format, or matplotlib is missing.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: a picture is written as {' or '.join(SUFFIXES)}")
+    with naming(path), needs("reports"):
+        import matplotlib.figure  # noqa: F401
 
 
 def outline(wave_T: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:

@@ -4,16 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from ugosa_jax import files
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import needs
 from ugosa_jax.sweeps.cell import Cell
 
 
 def check() -> None:
     """Raise InputError unless the package that writes the format is installed."""
-    try:
+    with needs("tensorboard"):
         import tensorboardX  # noqa: F401
-    except ImportError as error:
-        raise InputError("--tensorboard: needs tensorboardX: pip install tensorboardX") from error
 
 
 def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:

@@ -7,11 +7,9 @@ stem is active; SOURCEID has start_time,end_time,instrument_label.
 
 import re
 
-import yaml
-
 from ugosa_jax.annotations.formats.label import Label, Reading
 from ugosa_jax.annotations.formats.rows import Row, rows, said
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, naming, needs
 
 SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
 
@@ -67,6 +65,8 @@ def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     Raises:
       InputError: the file is no such metadata.
     """
+    with naming(path), needs("medleydb"):
+        import yaml
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

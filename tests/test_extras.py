@@ -1,0 +1,93 @@
+"""What works without the packages of the extras, and what says which extra it needs."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ugosa_jax.errors import InputError, needs
+from ugosa_jax.networks import checkpoint, convtasnet_torch
+
+DATA = Path(__file__).parent / "data"
+EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"][
+    "optional-dependencies"
+]
+HIDDEN = ("jinja2", "librosa", "matplotlib", "msgspec", "pandas", "pyarrow", "tensorboardX")
+"""Of all extras, but for yaml, which flax imports."""
+WITHOUT = f"""
+import sys
+
+class Hidden:
+    def find_spec(name, path=None, target=None):
+        if name in {HIDDEN}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hidden)
+from ugosa_jax.cli.main import main
+"""
+
+
+@pytest.fixture
+def song(tmp_path):
+    """A folder with a second of the golden mixture, an annotation and the golden network."""
+    checkpoint.save(convtasnet_torch.convert(DATA / "checkpoint_v1_legacy.th"), tmp_path / "small.safetensors")
+    mix_TxC = np.load(DATA / "stems.npz")["stems"].sum(0)[:44100]
+    soundfile.write(tmp_path / "song.wav", mix_TxC, 44100, subtype="FLOAT")
+    (tmp_path / "song.csv").write_text("0.5,1,vocals\n0,1,drums\n")
+    return tmp_path
+
+
+def run(code, cwd):
+    return subprocess.run([sys.executable, "-c", WITHOUT + code], capture_output=True, text=True, cwd=cwd, timeout=300)
+
+
+def test_a_song_is_separated_without_the_extras(song):
+    arguments = ["separate", "song.wav", "--annotation", "song.csv", "--weights", "small.safetensors"]
+    arguments += ["--out", "out", "--segment-s", "0.5", "--epochs", "1"]
+    done = run(f"sys.exit(main({arguments}))", song)
+    assert done.returncode == 0, done.stderr
+    stems = {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}
+    assert {path.name for path in (song / "out").iterdir()} == {*stems, "record.json", "adapted.delta.safetensors"}
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("report ")]
+    assert line.startswith("report     left out: this needs ")
+    assert line.endswith(": pip install 'ugosa_jax[reports]'")
+
+
+def test_commands_that_need_an_extra_name_it(song):
+    said = {
+        "reports": (
+            ["separate", "song.wav", "--strategy", "B0", "--weights", "small.safetensors", "--references", "."],
+            ["report", "store"],
+            ["demo"],
+            ["annotation", "check", "song.csv", "--picture", "lanes.png"],
+        ),
+        "sweeps": (["sweep", "run", "table1"], ["sweep", "status", "store"], ["sweep", "collect", "store"]),
+    }
+    before = sorted(song.iterdir())
+    everything = [arguments for commands in said.values() for arguments in commands]
+    done = run(f"assert [main(arguments) for arguments in {everything}] == [2] * {len(everything)}", song)
+    assert done.returncode == 0, done.stderr
+    assert not done.stdout
+    errors = done.stderr.splitlines()
+    for extra in (extra for extra, commands in said.items() for _ in commands):
+        assert errors.pop(0).endswith(f": pip install 'ugosa_jax[{extra}]'")
+    assert not errors
+    assert sorted(song.iterdir()) == before
+
+
+def test_what_is_hidden_here_is_what_the_extras_hold():
+    own = EXTRAS.keys() - {"all", "test", "lint"}
+    packages = {line.split(">")[0] for extra in own for line in EXTRAS[extra]}
+    assert packages == {*HIDDEN, "pyyaml"}
+    assert EXTRAS["all"] == [f"ugosa_jax[{','.join(sorted(own))}]"]
+
+
+def test_a_module_of_our_own_that_is_missing_is_no_matter_of_extras():
+    with pytest.raises(ModuleNotFoundError), needs("reports"):
+        __import__("ugosa_jax.no_such_module")
+    with pytest.raises(InputError, match=r"this needs no_such: pip install 'ugosa_jax\[reports\]'"), needs("reports"):
+        __import__("no_such.module")

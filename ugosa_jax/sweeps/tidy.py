@@ -1,0 +1,50 @@
+"""The scores of a sweep as one tidy table."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ugosa_jax.errors import InputError
+from ugosa_jax.sweeps import results
+
+COLUMNS = (
+    *("sweep", "song", "weights", "strategy", "lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts"),
+    *("pitch_seed", "n_tuned", "gated", "rule", "source", "metric", "value_db", "n_frames"),
+)
+"""Of a tidy table: a row is one score of one cell."""
+
+
+def table(folder: Path) -> pd.DataFrame:
+    """Return the scores that a store's plan asks for, one a row; see `COLUMNS`.
+
+    Settings that a strategy does not look at (λ of B, all of B0) have their defaults. Cells that failed or are missing
+    have rows without a value, so that nobody takes the table for complete; it is empty while no cell is done.
+
+    Raises:
+      InputError: it is no store.
+    """
+    planned, cells = results.plan(folder), results.read_cells(folder)
+    done = {id: cell for id, cell in cells.items() if cell["status"] == "done"}
+    n_tuned = {cell["adapt"]["strategy"]: cell["n_tuned"] for cell in done.values()}
+    some = next((cell["scores"] for cell in done.values()), [])
+    without = [score | {"value_db": None, "n_frames": 0} for score in some]
+    rows = []
+    for wanted in planned["cells"]:
+        settings = {key: value for key, value in wanted["adapt"].items() if key in COLUMNS}
+        settings |= {"sweep": planned["grid"], "song": wanted["song"], "weights": planned["weights"][:16]}
+        settings |= {"n_tuned": n_tuned.get(settings["strategy"], 0)}
+        scores = done[wanted["id"]]["scores"] if wanted["id"] in done else without
+        rows += [settings | score for score in scores]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def finished(folder: Path) -> pd.DataFrame:
+    """Return the `table` of a store that has some scores.
+
+    Raises:
+      InputError: it has none, or is no store.
+    """
+    scores = table(folder)
+    if scores.empty:
+        raise InputError(f"{folder}: no cell is done yet")
+    return scores
