@@ -93,7 +93,7 @@ def phase_row(phase: Phase, rates: MatmulRates) -> str:
     return f"| {phase.name} | {phase.operations / 1e9:.2f} | {phase.seconds:.3g} | {shares} |"
 
 
-FORWARD, BACKWARD = "suffix forward", "suffix backward"
+FORWARD, BACKWARD = "tuned stages, forward", "tuned stages, backward"
 DECODER, OPTIMIZER = "encoder again, decoder and loss, with gradient", "optimizer"
 PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
 
@@ -112,7 +112,7 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     yield Phase("encoder", flops.count(encoder, params, mix_CxT), time(encoder, params, mix_CxT))
     ahead = functools.partial(hidden, config, since)
     prefix_s = time(ahead, params, mix_CxT)
-    yield Phase(f"prefix, up to {since}", flops.prefix(config, since, n_samples), prefix_s)
+    yield Phase("frozen stages, once", flops.prefix(config, since, n_samples), prefix_s)
 
     hidden_KxB = jax.jit(ahead)(params, mix_CxT)
     forward, both = (functools.partial(f, config, since) for f in (scores, scores_and_gradient))
