@@ -14,13 +14,9 @@ from ugosa_jax import device, files
 from ugosa_jax.cli import options
 from ugosa_jax.errors import InputError, needs
 from ugosa_jax.networks import hub
-
-with needs("sweeps"):
-    import pandas as pd
-
-    from ugosa_jax.sweeps import engine, grid, results, tensorboard, tidy
-    from ugosa_jax.sweeps.cell import Cell, compiled_alike
-    from ugosa_jax.sweeps.engine import Sweep
+from ugosa_jax.sweeps import engine, grid, results, tensorboard
+from ugosa_jax.sweeps.cell import Cell, compiled_alike
+from ugosa_jax.sweeps.engine import Sweep
 
 
 def run(args: options.RunSweep) -> int:
@@ -164,6 +160,10 @@ def collect(args: options.Collect) -> int:
     """
     if args.out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{args.out}: a table is written as .csv or .parquet")
+    with needs("reports"):
+        import pandas as pd
+
+        from ugosa_jax.sweeps import tidy
     if args.out.suffix == ".parquet":
         with needs("parquet"):
             import pyarrow  # noqa: F401
