@@ -1,16 +1,25 @@
-"""Output files that are either complete or absent."""
+"""Output files that are either complete or absent.
+
+Until it is complete, a file or folder has a temporary name with the host and the process that makes it,
+``.NAME.HOST-PID-XXXX.part.SUFFIX``. What dead processes left behind is removed when another one begins to write into the
+same folder.
+"""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import platformdirs
+import psutil
 
 from ugosa_jax.errors import InputError
 
@@ -28,7 +37,8 @@ def replaced_when_done(path: str | Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        remove_leftovers(path.parent)
+        handle, name = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=f".part{path.suffix}", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -48,14 +58,17 @@ def write_json(value: dict[str, Any], path: str | Path) -> None:
       InputError: the file cannot be written.
     """
     with replaced_when_done(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n", "utf-8")
+        text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        temporary.write_text(text, "utf-8", errors="replace")  # names of files need not be text
 
 
 @contextlib.contextmanager
-def folder_when_done(folder: str | Path) -> Iterator[Path]:
+def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[Path]:
     """Yield an empty folder inside `folder`; if the block ends well, move its files up, else delete it.
 
-    Other files in `folder` stay. If the block fails, folders that had to be made for it are removed again.
+    Other files in `folder` stay. If the block fails, folders that had to be made for it are removed again. The file
+    `last` says that the others belong together: an older one is removed before any file is moved, the new one is moved
+    after all others. Where it is missing, the folder is unfinished.
 
     Raises:
       InputError: the folder cannot be written.
@@ -65,14 +78,10 @@ def folder_when_done(folder: str | Path) -> Iterator[Path]:
     scratch = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=folder))
+        remove_leftovers(folder)
+        scratch = Path(tempfile.mkdtemp(prefix=_prefix("results"), suffix=".part", dir=folder))
         yield scratch
-        results = sorted(scratch.iterdir())
-        for result in results:
-            if (folder / result.name).is_dir():
-                raise InputError(f"{folder / result.name}: is a folder, where a file is to be written")
-        for result in results:
-            result.replace(folder / result.name)
+        _move_up(scratch, folder, last)
         made.clear()
     except InputError as error:
         raise InputError(str(error).replace(str(scratch), str(folder))) from error
@@ -84,6 +93,49 @@ def folder_when_done(folder: str | Path) -> Iterator[Path]:
         for place in made:
             with contextlib.suppress(OSError):
                 place.rmdir()
+
+
+def _move_up(scratch: Path, folder: Path, last: str) -> None:
+    results = sorted(scratch.iterdir(), key=lambda path: (path.name == last, path.name))
+    for result in results:
+        if (folder / result.name).is_dir():
+            raise InputError(f"{folder / result.name}: is a folder, where a file is to be written")
+    if results and results[-1].name == last:
+        (folder / last).unlink(missing_ok=True)
+    for result in results:
+        result.replace(folder / result.name)
+
+
+@functools.cache
+def remove_leftovers(folder: Path) -> None:
+    """Remove what dead processes of this host left half-written in a folder; done once a process and folder."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            match = re.search(r"\.([0-9a-f]{8})-(\d{1,10})-\w{8}\.part(\.|$)", path.name)
+            if match and match[1] == _host() and not _is_writing(int(match[2]), path):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _is_writing(pid: int, path: Path) -> bool:
+    """Tell whether the process that began to write a file still runs; another one may have its number by now."""
+    try:
+        return psutil.Process(pid).create_time() <= path.stat().st_ctime + 1
+    except (psutil.Error, OSError):
+        return False
+
+
+def _prefix(name: str) -> str:
+    return f".{name[:100]}.{_host()}-{os.getpid()}-"
+
+
+@functools.cache
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def folder_name(path: Path) -> str:
+    """Return a file's name without its suffix, as the name of a folder: never one that leads elsewhere."""
+    return path.stem.strip(". ") or "song"
 
 
 def cache_folder() -> Path:

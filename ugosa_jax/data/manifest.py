@@ -5,7 +5,6 @@ OUT/manifest.json is written anew after each song, so that a preparation that wa
 
 import importlib.metadata
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def opened(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
       InputError: the folder holds something else, or songs that were prepared with other settings.
     """
     path = out / MANIFEST
-    forget_unfinished(out)
+    files.remove_leftovers(out)
     if path.is_file():
         manifest = read(path)
         if manifest["songs"]:
@@ -91,11 +90,3 @@ def is_there(out: Path, manifest: dict[str, Any], track: Track, sha256: dict[str
     if song["inputs"] != sha256:
         raise InputError(f"{out / track.name}: was prepared from other files than {track.path}; name another folder")
     return all((out / track.name / name).is_file() for name in song["outputs"])
-
-
-def forget_unfinished(folder: Path) -> None:
-    """Remove what a preparation that was killed left behind in OUT or in a song's folder."""
-    for leftover in folder.glob(".unfinished-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in folder.glob(".manifest-*.json"):
-        leftover.unlink(missing_ok=True)

@@ -67,7 +67,6 @@ def write_song(track: Track, out: Path, settings: PrepareConfig) -> dict[str, An
         order = controlled.draw_order(len(sources), settings.seed, track.name)
         with naming(track.path):
             mix_CxT, stems_SxCxT = None, controlled.silence(stems_SxCxT, order)
-    manifest.forget_unfinished(out / track.name)
     with files.folder_when_done(out / track.name) as folder:
         above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings)
         with naming(track.path):

@@ -1,0 +1,130 @@
+"""Files that are complete or absent, and what dead processes leave behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from ugosa_jax import files
+from ugosa_jax.errors import InputError
+
+
+def run_and_kill(code: str, folder: Path) -> None:
+    """Run code in a process of its own, and kill it when it says so."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stdout.readline() == "now\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+WRITING = """
+    import sys, time
+    from pathlib import Path
+    from ugosa_jax import files
+    with files.replaced_when_done(Path(sys.argv[1]) / "a.json") as temporary, \\
+         files.folder_when_done(sys.argv[1]) as scratch:
+        temporary.write_text("half")
+        (scratch / "b.wav").write_text("half")
+        print("now", flush=True)
+        time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
+    run_and_kill(WRITING, tmp_path)
+    assert len(names(tmp_path)) == 2  # hidden, and under no name that anybody reads
+    files.remove_leftovers.cache_clear()
+    files.write_json({}, tmp_path / "c.json")
+    assert names(tmp_path) == ["c.json"]
+
+
+def test_what_a_living_process_writes_stays(tmp_path):
+    with files.replaced_when_done(tmp_path / "a.json") as temporary:
+        temporary.write_text("half")
+        files.remove_leftovers.cache_clear()
+        files.write_json({}, tmp_path / "c.json")
+        assert temporary.exists()
+    assert names(tmp_path) == ["a.json", "c.json"]
+
+
+def test_files_of_others_and_of_other_hosts_stay(tmp_path):
+    kept = [".a.deadbeef-1-abcdefgh.part.json", ".hidden", "notes.part", ".x.part.json"]
+    for name in kept:
+        (tmp_path / name).write_text("")
+    files.remove_leftovers.cache_clear()
+    files.remove_leftovers(tmp_path)
+    assert names(tmp_path) == sorted(kept)
+
+
+def test_a_run_killed_between_two_moves_is_recognised_as_unfinished(tmp_path):
+    """The record goes away first and comes last: stems of two runs are never under one record."""
+    with files.folder_when_done(tmp_path) as scratch:
+        for name in ("bass.wav", "drums.wav", "record.json"):
+            (scratch / name).write_text("old")
+    killed = """
+        import sys, time
+        from pathlib import Path
+        from ugosa_jax import files
+        moved = []
+        replace = Path.replace
+        def replace_one(self, target):
+            if moved:
+                print("now", flush=True)
+                time.sleep(60)
+            moved.append(target)
+            return replace(self, target)
+        Path.replace = replace_one
+        with files.folder_when_done(sys.argv[1]) as scratch:
+            for name in ("bass.wav", "drums.wav", "record.json"):
+                (scratch / name).write_text("new")
+    """
+    run_and_kill(killed, tmp_path)
+    assert [name for name in names(tmp_path) if not name.startswith(".")] == ["bass.wav", "drums.wav"]
+    files.remove_leftovers.cache_clear()
+    with files.folder_when_done(tmp_path) as scratch:
+        for name in ("bass.wav", "drums.wav", "record.json"):
+            (scratch / name).write_text("newer")
+    assert names(tmp_path) == ["bass.wav", "drums.wav", "record.json"]
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"newer"}
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    with pytest.raises(InputError, match="no"), files.folder_when_done(tmp_path / "a" / "b") as scratch:
+        (scratch / "x").write_text("")
+        raise InputError("no")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_process_number_that_is_used_again_protects_nothing(tmp_path):
+    """A file older than the process whose number it carries was another one's."""
+    path = tmp_path / f".a.{files._host()}-{os.getpid()}-abcdefgh.part.json"
+    path.write_text("")
+    assert files._is_writing(os.getpid(), path)
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    time.sleep(0.05)
+    other = path.with_name(f".b.{files._host()}-{child.pid}-abcdefgh.part.json")
+    path.replace(other)
+    assert files._is_writing(child.pid, other)  # renamed after the child began: its own, for all that is known
+    child.communicate(b"\n")
+    assert not files._is_writing(child.pid, other)
+
+
+@pytest.mark.parametrize("name", ["...wav", ".wav", "..", " . .flac", "a/..wav"])
+def test_names_of_folders_lead_nowhere_else(name):
+    assert files.folder_name(Path(name)) not in ("", ".", "..") and "/" not in files.folder_name(Path(name))
+
+
+def test_json_of_names_that_are_not_text(tmp_path):
+    files.write_json({"song": os.fsdecode(b"\xff.wav")}, tmp_path / "a.json")
+    assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "song": "?.wav"\n}\n'
