@@ -1,9 +1,11 @@
 """Sound in and out: what is refused, what is done to it, what physics must survive."""
 
+import os
 import resource
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,7 +138,7 @@ def test_cut_wav_says_what_is_missing(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(2, 44100).T, 44100, "PCM_16")
     path.write_bytes(path.read_bytes()[:-40_000])
-    refused(path, "cut short: 40000 bytes")
+    refused(path, "cut short: 40000 of 176444 bytes")
 
 
 @pytest.mark.parametrize("announced", [0xFFFFFFFF, 0x7FFFF000])
@@ -371,3 +373,90 @@ except errors.InputError as error:
 def test_level():
     assert sound.level_db(np.full((2, 5), 0.1)) == pytest.approx(-20)
     assert sound.level_db(np.zeros((2, 5))) == pytest.approx(-120)
+
+
+# Containers of libsndfile's and of PyAV's, files that are cut short, names that are not text
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [(".m4a", "aac"), (".mp4", "aac"), (".wma", "wmav2"), (".mkv", "flac")])
+def test_sound_of_phones_and_videos_is_read_in_place(tmp_path, suffix, codec):
+    """A click keeps its time, to the millisecond for lossy codecs, whatever the encoder put before it."""
+    av = pytest.importorskip("av")
+    wave_T = np.zeros(44100, np.float32)
+    wave_T[22050:22100] = 0.8
+    path = tmp_path / f"click{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=44100, layout="stereo")
+        stream.bit_rate = 128_000
+        stream.codec_context.open()
+        frame = av.AudioFrame.from_ndarray(np.stack([wave_T, -wave_T]), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts = 44100, 0
+        size = stream.codec_context.frame_size or 4096
+        resampler = av.AudioResampler(format=stream.format, layout="stereo", rate=44100, frame_size=size)
+        for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+    read = sound.read(path)
+    assert (read.rate_hz, read.n_channels) == (44100, 2)
+    assert read.n_samples == 44100 or suffix == ".wma"
+    loud = np.flatnonzero(np.abs(read.samples_CxT[0]) > 0.4)
+    assert abs(loud.mean() - 22075) < (2500 if suffix == ".wma" else 60)  # ASF does not tell what wma puts before
+
+
+def test_a_video_without_sound_is_refused_by_what_it_holds(tmp_path):
+    av = pytest.importorskip("av")
+    path = tmp_path / "silent.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        container.mux(stream.encode(av.VideoFrame(32, 32, "yuv420p")))
+        container.mux(stream.encode(None))
+    with pytest.raises(InputError, match=r"silent\.mp4: has no sound, only video"):
+        sound.read(path)
+    (tmp_path / "a.m4a").write_bytes(b"nothing of the kind")
+    with pytest.raises(InputError, match=r"a\.m4a: cannot be read as sound"):
+        sound.read(tmp_path / "a.m4a")
+
+
+def test_without_pyav_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    (tmp_path / "a.m4a").write_bytes(b"")
+    (tmp_path / "b.m4a").write_bytes(b"something")
+    with pytest.raises(InputError, match=r"b\.m4a: .*pip install 'ugosa_jax\[ffmpeg\]'"):
+        sound.read(tmp_path / "b.m4a")
+
+
+def test_what_is_there_of_a_file_that_was_cut_short(tmp_path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.random.default_rng(0).normal(size=(44100, 2)) * 0.1, 44100, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:100_044])
+    with pytest.raises(InputError, match=r"cut short: .* --truncated ok"):
+        sound.read(path)
+    assert sound.read(path, may_be_cut=True).n_samples == 25_000
+
+
+def test_names_that_are_not_text(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path / "a") + b"\xff.wav"))
+    soundfile.write(tmp_path / "a.wav", np.full((100, 1), 0.5), 8000)
+    (tmp_path / "a.wav").rename(path)
+    assert sound.read(path).n_samples == 100
+
+
+def test_sound_that_is_silent_in_single_precision(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.full((100, 1), 1e-40), 8000, subtype="DOUBLE")
+    with pytest.raises(InputError, match="silent throughout"):
+        sound.read(tmp_path / "a.wav")
+    assert sound.read(tmp_path / "a.wav", may_be_silent=True).n_samples == 100
+
+
+def test_libraries_do_not_write_to_the_terminal(tmp_path):
+    """libmpg123 complains of damaged frames by itself."""
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.random.default_rng(0).normal(size=(44100, 1)) * 0.1, 44100, format="MP3")
+    damaged = bytearray(path.read_bytes())
+    damaged[2000:2200] = bytes(200)
+    path.write_bytes(damaged)
+    code = f"from ugosa_jax.data import sound\ntry: sound.read({str(path)!r})\nexcept Exception as e: print(type(e))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "" and done.stdout in ("", "<class 'ugosa_jax.errors.InputError'>\n")

@@ -24,6 +24,7 @@ FLOORS = {
     "sweeps": 8,
     "studio": 9,
     "cli": 10,
+    "__main__": 11,
 }
 """A module imports what is on a lower floor, or in its own room."""
 MODULES = sorted(PACKAGE.rglob("*.py"))

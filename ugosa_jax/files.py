@@ -1,8 +1,8 @@
 """Output files that are either complete or absent.
 
 Until it is complete, a file or folder has a temporary name with the host and the process that makes it,
-``.NAME.HOST-PID-XXXX.part.SUFFIX``. What dead processes left behind is removed when another one begins to write into the
-same folder.
+``.NAME.HOST-PID-XXXX.part.SUFFIX``. What dead processes left behind is removed when another one begins to write into
+the same folder.
 """
 
 import contextlib

@@ -6,10 +6,9 @@ imported when the command is run: `ugosa-jax --help` answers at once.
 
 import importlib
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import subcommand
@@ -38,21 +37,11 @@ COMMANDS: dict[type, tuple[str, str]] = {
     options.Demo: ("demo", "demo"),
 }
 """Options → module of `ugosa_jax.cli`, and the function there that takes them and returns an exit code."""
-INTERRUPTED = 130
 DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."
 
 
-def program() -> NoReturn:
-    """Be the installed command `ugosa-jax`."""
-    code = main()
-    sys.stdout.flush()
-    if code == INTERRUPTED:
-        os._exit(code)  # JAX's threads may be at work, and do not like to see the interpreter go
-    sys.exit(code)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `ugosa-jax` and return its exit code: 0 done, 1 stopped early, 2 bad input, 130 interrupted."""
+    """Run `ugosa-jax` and return its exit code: 0 done, 1 stopped early, 2 bad input."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -69,9 +58,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"error: not enough memory ({error})", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
 def parsed(arguments: Sequence[str]) -> Any:

@@ -45,7 +45,7 @@ def separate(args: options.Separate) -> int:
       InputError: an input cannot be used, or an output not be written; nothing is left half-written then.
     """
     device.keep_compiled_programs()
-    out = args.out or Path("separated") / args.song.stem
+    out = args.out or Path("separated") / files.folder_name(args.song)
     job = read(args, out)
     with files.folder_when_done(out) as folder:  # entered first: what cannot be written to shows before the work
         result = adapted(job)
@@ -69,6 +69,7 @@ def separate(args: options.Separate) -> int:
 
 
 DELTA = "adapted.delta.safetensors"
+REPORT = "report.html"
 
 
 def forget_delta(out: Path, delta: Path | None) -> None:
@@ -88,12 +89,9 @@ def read(args: options.Separate, out: Path) -> Job:
     base = hub.load(args.weights)
     args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, base.architecture))
     plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.architecture)
-    song = loading.mixture(args.song)
+    song = loading.mixture(args.song, may_be_cut=args.truncated == "ok")
     mixture = song.mixture
-    if args.song.resolve() in [(out / f"{source}.wav").resolve() for source in base.architecture.sources]:
-        raise InputError(f"{args.song}: would be overwritten by a stem; choose another --out")
-    if args.references is not None and args.references.resolve() == out.resolve():
-        raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
+    keep_inputs(args, base, out, tunes=bool(plan.tuned))
     notes = sound.conversions(mixture, base.architecture.sample_rate_hz, base.architecture.channels)
     labels = read_labels(args, base, needed=plan.loss == "P")
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
@@ -117,6 +115,24 @@ def read(args: options.Separate, out: Path) -> Job:
     job = Job(args, base, plan, song, inputs, missing)
     print_inputs(job, notes, silent_s)
     return job
+
+
+def keep_inputs(args: options.Separate, base: Checkpoint, out: Path, tunes: bool) -> None:
+    """Refuse to write where an input lies: none is ever overwritten or removed.
+
+    Raises:
+      InputError: an input has the name of an output.
+    """
+    written = {out / f"{source}.wav" for source in base.sources} | {out / "record.json", out / REPORT}
+    # Without tuned layers a delta of an earlier run is removed, but not the one that the stems are made with.
+    written |= {out / DELTA} if tunes or args.delta is None else set()
+    taken = {path.resolve() for path in written}
+    inputs = [args.song, args.annotation, Path(args.weights), args.delta]
+    for path in filter(None, inputs):
+        if path.resolve() in taken:
+            raise InputError(f"{path}: would be overwritten by an output; choose another --out")
+    if args.references is not None and args.references.resolve() == out.resolve():
+        raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
 
 
 def why_no_report(args: options.Separate) -> str:

@@ -17,13 +17,17 @@ OFF_DB = -60.0
 """How far below the mixture its difference from the sum of the stems may lie; rounding to 16 bits stays under it."""
 
 
-def mixture(path: str | Path) -> Song:
+def mixture(path: str | Path, may_be_cut: bool = False) -> Song:
     """Read a song of which nothing but the mixture is known.
+
+    Args:
+      path: the file.
+      may_be_cut: whether what is there of a file that was cut short will do.
 
     Raises:
       InputError: as `sound.read`.
     """
-    return Song(sound.read(path))
+    return Song(sound.read(path, may_be_cut=may_be_cut))
 
 
 def with_stems(track: Track, sources: Sequence[str]) -> Song:

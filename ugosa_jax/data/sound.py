@@ -4,9 +4,12 @@ C channels, T samples, S sources. A song keeps its own rate and channels in `Aud
 what the model takes, `from_model` leads the model's estimates back to what the song is.
 """
 
+import contextlib
 import dataclasses
 import math
-import struct
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +18,13 @@ import soundfile
 import soxr
 
 from ugosa_jax import files
+from ugosa_jax.data import media, wav
 from ugosa_jax.errors import InputError
 
 RATES_HZ = (4_000, 768_000)
 """Sample rates of sound; anything else in a header is damage, and would fill the memory when resampled."""
+SILENCE = 1e-15
+"""Peak below which sound is silence: -300 dB of full scale, where single precision soon ends."""
 SLACK_S = 0.1
 """Sound that may be missing from the end of a file: headers of MP3 and careless writers are a little off."""
 
@@ -62,33 +68,66 @@ class Audio:
         return self.n_samples / self.rate_hz
 
 
-def read(path: str | Path, may_be_silent: bool = False) -> Audio:
-    """Read a sound file: WAV, FLAC, Ogg, MP3, AIFF and whatever else libsndfile knows.
+def read(path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False) -> Audio:
+    """Read a sound file: WAV, FLAC, Ogg, MP3, AIFF and what else libsndfile knows; m4a, video and others through PyAV.
 
     Args:
       path: the file.
       may_be_silent: whether every sample may be zero, as in the stem of an instrument that does not play.
+      may_be_cut: whether what is there of a file that was cut short will do.
 
     Raises:
       InputError: the file is missing, empty, cut short, not sound, silent throughout where it may not be, or holds
         values that are not finite.
     """
     path = Path(path)
-    _refuse_cut_wav(path)
+    _refuse_cut_wav(path, may_be_cut)
+    samples_CxT, rate_hz, announced = (*media.read(path), 0) if _is_media(path) else _read_with_libsndfile(path)
+    if announced - samples_CxT.shape[1] > SLACK_S * rate_hz and not may_be_cut:
+        there = f"{samples_CxT.shape[1]} of {announced} samples are there"
+        raise InputError(f"{path}: cut short: {there}; --truncated ok takes them")
+    _refuse_unusable(path, samples_CxT, rate_hz, may_be_silent)
+    return Audio(np.ascontiguousarray(samples_CxT), rate_hz, path.name)
+
+
+def _is_media(path: Path) -> bool:
+    """Tell whether a file is for PyAV: by its name, for libsndfile takes the sound of some of them for its own."""
+    return path.suffix.lower() in media.SUFFIXES
+
+
+def _read_with_libsndfile(path: Path) -> tuple[np.ndarray, int, int]:
+    """Return samples (C, T), sample rate, and how many samples the header announces."""
     try:
-        with soundfile.SoundFile(path) as sound:
+        # Opened here, for libsndfile takes names that are text alone. Its MP3 reader writes to the terminal by itself.
+        with path.open("rb") as file, _mute_libraries(), soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             samples_TxC = sound.read(dtype="float32", always_2d=True)
-            announced, rate_hz = sound.frames, sound.samplerate
+            return samples_TxC.T, sound.samplerate, sound.frames
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be read as sound ({error.error_string.strip()})") from error
     except (MemoryError, ValueError) as error:  # ValueError: numpy's, for arrays beyond all bounds, or of the name
         raise InputError(f"{path}: cannot be read: a name that is not text, or more sound than memory") from error
     except TypeError as error:  # soundfile's way of saying that .raw files do not tell their format
         raise InputError(f"{path}: headerless sound; save it as .wav or .flac") from error
-    if announced - len(samples_TxC) > SLACK_S * rate_hz:
-        raise InputError(f"{path}: cut short: {len(samples_TxC)} of {announced} samples are there")
-    _refuse_unusable(path, samples_TxC, rate_hz, may_be_silent)
-    return Audio(np.ascontiguousarray(samples_TxC.T), rate_hz, path.name)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+@contextlib.contextmanager
+def _mute_libraries() -> Iterator[None]:
+    """Keep C libraries from writing to standard error in the block; Python's own stream is flushed before and after."""
+    try:
+        stderr = sys.__stderr__.fileno() if sys.__stderr__ else -1
+        kept = os.dup(stderr)
+    except (OSError, ValueError, AttributeError):  # there is no such file, as under some servers
+        yield
+        return
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+        os.dup2(nowhere.fileno(), stderr)
+    try:
+        yield
+    finally:
+        os.dup2(kept, stderr)
+        os.close(kept)
 
 
 def to_model(audio: Audio, rate_hz: int, channels: int) -> tuple[np.ndarray, list[str]]:
@@ -180,20 +219,11 @@ def write(
         except soundfile.LibsndfileError as error:
             raise InputError(f"{path}: cannot be written ({error.error_string.strip()})") from error
         if encoding == "float":
-            _forget_time(temporary)
+            wav.forget_time(temporary)
     return int(np.count_nonzero(np.abs(samples_CxT) > 1))
 
 
-def _forget_time(path: Path) -> None:
-    """Zero the time of writing, which libsndfile puts into the PEAK chunk of a float WAV."""
-    with path.open("r+b") as wav:
-        chunk = wav.read(256).find(b"PEAK")
-        if chunk >= 0:
-            wav.seek(chunk + 12)  # behind name, length and version, 4 bytes each
-            wav.write(bytes(4))
-
-
-def _refuse_cut_wav(path: Path) -> None:
+def _refuse_cut_wav(path: Path, may_be_cut: bool) -> None:
     """Raise InputError if the file cannot be opened, is empty, or is a WAV with less data than it announces.
 
     libsndfile would read the sound that is left and say nothing, as after a copy that broke off.
@@ -201,44 +231,26 @@ def _refuse_cut_wav(path: Path) -> None:
     try:
         with path.open("rb") as stream:
             size = path.stat().st_size
-            missing = _missing_wav_bytes(stream, size)
+            missing = wav.missing_bytes(stream, size, SLACK_S)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     if size == 0:
         raise InputError(f"{path}: is empty")
-    if missing > 0:
-        raise InputError(f"{path}: cut short: {missing} bytes are missing at the end")
+    if missing > 0 and not may_be_cut:
+        there = f"{missing} of {size + missing} bytes are missing at the end"
+        raise InputError(f"{path}: cut short: {there}; --truncated ok takes what is there")
 
 
-def _missing_wav_bytes(stream, size: int) -> int:
-    """Return how many bytes of its sound a RIFF WAVE file of `size` bytes lacks; 0 for any other file."""
-    riff, _, wave = struct.unpack("<4sI4s", stream.read(12).ljust(12, b"\0"))
-    if (riff, wave) != (b"RIFF", b"WAVE"):
-        return 0
-    bytes_per_second = 0
-    while len(head := stream.read(8)) == 8:
-        name, length = struct.unpack("<4sI", head)
-        if name == b"data":
-            missing = length - (size - stream.tell())
-            # Programs that write into a pipe do not know the length and announce the largest one.
-            return missing if missing > SLACK_S * bytes_per_second and length < 0x7FFF0000 else 0
-        start = stream.tell()
-        if name == b"fmt ":
-            bytes_per_second = int.from_bytes(stream.read(12)[8:], "little")
-        stream.seek(start + length + length % 2)
-    return 0
-
-
-def _refuse_unusable(path: Path, samples_TxC: np.ndarray, rate_hz: int, may_be_silent: bool) -> None:
+def _refuse_unusable(path: Path, samples_CxT: np.ndarray, rate_hz: int, may_be_silent: bool) -> None:
     """Raise InputError for sound that nothing can be separated from."""
     if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
         raise InputError(f"{path}: a sample rate of {rate_hz} Hz is none of sound")
-    if samples_TxC.size == 0:
+    if samples_CxT.size == 0:
         raise InputError(f"{path}: holds no samples")
-    if not np.isfinite(samples_TxC).all():
+    if not np.isfinite(samples_CxT).all():
         raise InputError(f"{path}: holds values that are not finite (NaN or infinite)")
-    if not may_be_silent and not samples_TxC.any():
-        raise InputError(f"{path}: is silent throughout (every sample is zero)")
+    if not may_be_silent and np.abs(samples_CxT).max() < SILENCE:
+        raise InputError(f"{path}: is silent throughout (no sample is above {SILENCE:g} of full scale)")
 
 
 def _with_channels(audio: Audio, channels: int) -> tuple[np.ndarray, list[str]]:

@@ -12,7 +12,7 @@ from ugosa_jax.data import musdb, sound
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf")
+SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".m4a", ".wma")
 """Files that are taken for sound."""
 MIXTURE = "mixture"
 """The file that is no stem."""

@@ -15,7 +15,7 @@ class Separate:
     """Adapt a network to one song, guided by its annotation, and write the stems."""
 
     song: Positional[Path]
-    """The mixture: WAV, FLAC, Ogg, MP3 …"""
+    """The mixture: WAV, FLAC, Ogg, MP3 …; m4a, video and wma with the extra [ffmpeg]."""
     adapt: OmitArgPrefixes[AdaptConfig]
     separate: OmitArgPrefixes[SeparateConfig]
     how: OmitArgPrefixes[Reading] = dataclasses.field(default_factory=Reading)
@@ -29,6 +29,8 @@ class Separate:
     """Where the settings below start from: the paper's text, or the defaults of its code."""
     out: Path | None = None
     """Folder for the results; separated/SONG if not given."""
+    truncated: Literal["refuse", "ok"] = "refuse"
+    """What to do with a song whose file was cut short: refuse it, or take what is there."""
     encoding: Literal["float", "24", "16"] = "float"
     """Samples of the stems: 32-bit float, or integers that clip at full scale."""
     references: Path | None = None

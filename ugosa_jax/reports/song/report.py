@@ -105,7 +105,7 @@ def write(
       InputError: the file cannot be written.
     """
     with files.replaced_when_done(path) as temporary:
-        temporary.write_text(html(song, excerpt_s, runs, facts, record), "utf-8", newline="\n")
+        temporary.write_text(html(song, excerpt_s, runs, facts, record), "utf-8", errors="replace", newline="\n")
 
 
 def html(

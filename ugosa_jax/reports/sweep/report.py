@@ -57,7 +57,7 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
     }
     with files.folder_when_done(folder) as scratch:
         for name, text in texts.items():
-            (scratch / name).write_text(text, "utf-8", newline="\n")
+            (scratch / name).write_text(text, "utf-8", errors="replace", newline="\n")
     return Path(folder) / "report.html"
 
 
