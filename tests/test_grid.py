@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import DATA
 
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import AdaptConfig
@@ -101,3 +102,33 @@ def test_grids_of_the_paper():
     assert lam == [10.0**i for i in range(-4, 5)]
     segments = [adapt.segment_s for adapt in grid.read("segments").adapt if adapt.strategy != "B0"]
     assert segments == [2, 4, 6, 8, 10]
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("grid_folder_nul.toml", r"songs\.folder: holds a zero byte"),
+        ("grid_int_5000_digits.toml", "not TOML: .*digits"),
+        ("grid_strategy_5000_digits.toml", "strategy"),
+    ],
+)
+def test_grids_that_mean_harm_end_in_one_short_line(name, complaint):
+    with pytest.raises(InputError, match=complaint) as caught:
+        for settings in grid.read(str(DATA / "hostile" / name)).adapt:
+            strategy.parse(settings.strategy, ConvTasNet())
+    assert len(str(caught.value)) < 700 and "\n" not in str(caught.value)
+
+
+def test_many_values_are_counted_not_compared():
+    """A hundred thousand values, and seven keys of ten each: refused at once, before any setting is made."""
+    many = "[adapt]\nlam = [" + ",".join(f"{i}.5" for i in range(100_000)) + "]"
+    with pytest.raises(InputError, match="100000 combinations are more than"):
+        grid.parse(many, "many")
+    keys = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts", "pitch_seed")
+    with pytest.raises(InputError, match="10000000 combinations are more than"):
+        grid.parse("[adapt]\n" + "\n".join(f"{key} = {list(range(1, 11))}" for key in keys), "many")
+
+
+def test_a_number_beyond_a_float_is_refused_by_its_key():
+    with pytest.raises(InputError, match=r"adapt\.lam"):
+        grid.parse(f"[adapt]\nlam = {'9' * 400}", "large")

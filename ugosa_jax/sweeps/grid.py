@@ -13,6 +13,7 @@
 Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate].
 """
 
+import collections
 import dataclasses
 import difflib
 import itertools
@@ -28,8 +29,11 @@ from ugosa_jax.errors import InputError, naming
 
 SHIPPED = Path(__file__).parent / "grids"
 _SECTIONS = {"songs": SongsConfig, "adapt": AdaptConfig, "separate": SeparateConfig, "evaluate": EvaluateConfig}
-_MOST = 1_000_000
+_TYPES = {section: typing.get_type_hints(kind) for section, kind in _SECTIONS.items()}
+MAX_COMBINATIONS = 10_000
 """Settings that one grid may expand to; more than this is a slip of the pen."""
+MAX_CHARACTERS = 1_000_000
+"""Of a grid's file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +69,8 @@ def read(name: str) -> Grid:
     if not path.suffix and (SHIPPED / f"{name}.toml").is_file():
         path = SHIPPED / f"{name}.toml"
     try:
-        text = path.read_text("utf-8")
+        with path.open(encoding="utf-8") as stream:
+            text = stream.read(MAX_CHARACTERS + 1)
     except (OSError, ValueError) as error:
         shipped = ", ".join(names())
         raise InputError(f"{name}: cannot be read ({error}); grids that ship with ugosa_jax: {shipped}") from error
@@ -84,9 +89,11 @@ def parse(text: str, name: str) -> Grid:
     Raises:
       InputError: as `read`.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise InputError(f"has more than {MAX_CHARACTERS} characters; a grid has some lines")
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a ValueError that is none of TOML's: a number of too many digits
         raise InputError(f"not TOML: {error}") from error
     _refuse_unknown("", document, ["weights", *_SECTIONS])
     sections = {section: document.get(section, {}) for section in _SECTIONS}
@@ -112,11 +119,15 @@ def combinations(keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
     for key, values in lists.items():
         if not values:
             raise InputError(f"adapt.{key}: the list is empty, and so is the grid")
-        if twice := [value for i, value in enumerate(values) if value in values[:i]]:
-            raise InputError(f"adapt.{key}: {twice[0]!r} stands there twice")
         n_combinations *= len(values)
-    if n_combinations > _MOST:
-        raise InputError(f"adapt: {n_combinations} combinations are more than the {_MOST} that a grid may have")
+    if n_combinations > MAX_COMBINATIONS:
+        many = f"{n_combinations} combinations" if n_combinations < 10**15 else "more combinations than can be counted"
+        raise InputError(f"adapt: {many} are more than the {MAX_COMBINATIONS} that a grid may have")
+    for key, values in lists.items():
+        counts = collections.Counter(_value(f"adapt.{key}", value, _TYPES["adapt"][key]) for value in values)
+        value, times = counts.most_common(1)[0]
+        if times > 1:
+            raise InputError(f"adapt.{key}: {value!r:.60} stands there twice")
     every = (dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values()))
     return tuple(dict.fromkeys(canonical(_settings("adapt", combination)) for combination in every))
 
@@ -136,17 +147,17 @@ def canonical(settings: AdaptConfig) -> AdaptConfig:
 
 def _settings(section: str, keys: dict[str, Any]) -> Any:
     """Return one section as its dataclass."""
-    kind = _SECTIONS[section]
-    types = typing.get_type_hints(kind)
-    values = {key: _value(f"{section}.{key}", value, types[key]) for key, value in keys.items()}
+    values = {key: _value(f"{section}.{key}", value, _TYPES[section][key]) for key, value in keys.items()}
     with naming(f"[{section}]"):
-        return kind(**values)
+        return _SECTIONS[section](**values)
 
 
 def _value(key: str, value: Any, kind: Any) -> Any:
+    if isinstance(value, str) and "\0" in value:
+        raise InputError(f"{key}: holds a zero byte, which no name has")
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, OverflowError) as error:
         raise InputError(f"{key}: {error}") from error
 
 
