@@ -69,6 +69,67 @@ def test_bad_grids_name_the_key(text, said):
     assert said in str(error.value)
 
 
+def changed(text: str, *changes: str) -> grid.Grid:
+    return grid.parse(text, "g", [grid.change_of(change) for change in changes])
+
+
+def test_changes_count_in_place_of_what_the_grid_says():
+    text = "[adapt]\nlam = [1, 2]\nepochs = 3"
+    assert [(c.lam, c.epochs) for c in changed(text, "adapt.lam=1e-3").adapt] == [(0.001, 3)]
+    assert [(c.lam, c.epochs) for c in changed(text, "adapt.epochs = [4, 5]").adapt] == [(1, 4), (1, 5), (2, 4), (2, 5)]
+    assert [c.lam for c in changed(text, "adapt.lam=7", "adapt.lam=8").adapt] == [8]
+    assert changed(text, "weights=mini", "songs.names=['a', 'b']").weights == "mini"
+    assert changed(text, "songs.names=['a', 'b']").songs.names == ("a", "b")
+    assert changed("", "adapt.strategy=P-L2:D", "evaluate.outputs=plain").adapt == (AdaptConfig(strategy="P-L2:D"),)
+
+
+def test_a_grid_with_changes_has_their_names():
+    parsed = changed("[adapt]", "adapt.lam=[1, 2]", "songs.folder=/data/songs", "adapt.strategy=P-L3:M")
+    assert parsed.name == "g,adapt.lam=1-2,songs.folder=data-songs,adapt.strategy=P-L3-M"
+    first = "# changed: adapt.lam=[1, 2]\n# changed: songs.folder=/data/songs\n# changed: adapt.strategy=P-L3:M\n"
+    assert parsed.text == first + "[adapt]"
+    assert (changed("[adapt]").name, changed("[adapt]").text) == ("g", "[adapt]")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("adapt.lamda=1", "adapt.lamda=1: adapt.lamda: there is no such key; did you mean adapt.lam?"),
+        ("adopt.lam=1", "adopt: there is no such key; did you mean adapt?"),
+        ("lam=1", "lam: there is no such key"),
+        ("adapt=3", "adapt: must be a section"),
+        ("adapt.lam=one", "adapt.lam: Expected `float`, got `str`"),
+        ("adapt.epochs=1.5", "adapt.epochs: Expected `int`"),
+        ("adapt.epochs=true", "adapt.epochs: Expected `int`, got `bool`"),
+        ("adapt.lam=[]", "adapt.lam: the list is empty"),
+        ("adapt.lam=[1, 1]", "adapt.lam: 1 stands there twice"),
+        ("adapt.lam=-1", "[adapt]: lam must be at least 0"),
+        ("separate.gate=true", 'write outputs = "gated" under [evaluate]'),
+        ("songs.folder=3", "songs.folder: Expected `str | null`, got `int`"),
+        ("weights=3", "weights: Expected `str`"),
+        ("adapt.lam=1\n[songs]\nlimit=1", "adapt.lam: Expected `float`, got `str`"),
+        ("adapt.lam", "'adapt.lam': is not SECTION.KEY=VALUE, such as adapt.learning_rate=1e-4"),
+        ("=1", "is not SECTION.KEY=VALUE"),
+        ("adapt.lam=", "is not SECTION.KEY=VALUE"),
+    ],
+)
+def test_bad_changes_name_the_key(change, said):
+    with pytest.raises(InputError) as error:
+        grid.change_of(change)
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@given(st.text(max_size=100))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_a_change_or_an_input_error(text):
+    for change in (text, f"adapt.strategy={text}"):
+        try:
+            grid.change_of(change)
+        except InputError:
+            continue
+
+
 @given(st.text(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_a_grid_or_an_input_error(text):

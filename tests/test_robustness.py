@@ -157,18 +157,16 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    """Grids as the real ones, for a small network and short segments, and fewer conditions."""
+    """A grid as the real one, for a small network and short segments, and fewer conditions."""
     folder = tmp_path_factory.mktemp("grids")
     checkpoint.save(checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, DUO.init())), folder / "duo.safetensors")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("ADAPTED", "UNADAPTED"):
-            text = getattr(robustness, name).read_text()
-            text = text.replace('"mini"', json.dumps(str(folder / "duo.safetensors")))
-            text = text.replace("[evaluate]", "[evaluate]\nwindow_s = 0.5\nhop_s = 0.5")
-            if name == "ADAPTED":
-                text = text.replace("learning_rate", "segment_s = 0.5\nepochs = 2\nlearning_rate")
-            (folder / f"{name}.toml").write_text(text)
-            patch.setattr(robustness, name, folder / f"{name}.toml")
+        text = robustness.ADAPTED.read_text()
+        text = text.replace('"mini"', json.dumps(str(folder / "duo.safetensors")))
+        text = text.replace("[evaluate]", "[evaluate]\nwindow_s = 0.5\nhop_s = 0.5")
+        text = text.replace("learning_rate", "segment_s = 0.5\nepochs = 2\nlearning_rate")
+        (folder / "adapted.toml").write_text(text)
+        patch.setattr(robustness, "ADAPTED", folder / "adapted.toml")
         few = tuple(one for one in CONDITIONS if one.name in ("exact", "long", "jitter-0.5", "few-1"))
         patch.setattr(robustness, "CONDITIONS", few)
         patch.setattr(robustness_report, "CONDITIONS", few)

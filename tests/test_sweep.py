@@ -344,17 +344,50 @@ def test_a_foreign_folder_is_left_alone(written, network, songs, tmp_path, capsy
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["thesis.txt"]
 
 
-def test_a_store_of_another_version_is_refused(whole, written, network, songs, tmp_path, capsys):
+def test_results_of_another_version_are_refused(whole, written, network, songs, tmp_path, capsys):
     folder = tmp_path / "store"
     shutil.copytree(whole, folder)
     planned = json.loads((whole / "plan.json").read_text())
-    (folder / "plan.json").write_text(json.dumps(planned | {"version": "0.0.0"}))
+    (folder / "plan.json").write_text(json.dumps(planned | {"results_version": 0}))
     assert main(["sweep", "status", str(folder)]) == 0  # to look at it does no harm
     assert run(written, network, songs, folder) == 2
-    assert "was written by ugosa_jax 0.0.0" in capsys.readouterr().err
-    (folder / "plan.json").write_text(json.dumps(planned | {"format": 99}))
-    assert main(["sweep", "status", str(folder)]) == 2
-    assert "is a store of format 99" in capsys.readouterr().err
+    assert (
+        "has results of version 0; those of today, version 1, differ in numbers; name another folder"
+        in capsys.readouterr().err
+    )
+    for format in (1, 99):
+        (folder / "plan.json").write_text(json.dumps(planned | {"format": format}))
+        assert main(["sweep", "status", str(folder)]) == 2
+        assert f"is a store of format {format}, of another version of ugosa_jax" in capsys.readouterr().err
+
+
+def test_only_a_change_of_numbers_names_cells_anew(whole, written, network, songs, tmp_path, monkeypatch):
+    cells = results.read_cells(whole)
+    assert {record["results_version"] for record in cells.values()} == {1}
+    monkeypatch.setattr("ugosa_jax.__version__", "99.0")
+    before = {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()}
+    assert run(written, network, songs, whole) == 0
+    assert {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()} == before
+    monkeypatch.setattr("ugosa_jax.sweeps.cell.RESULTS_VERSION", 2)
+    wanted = engine.Sweep(
+        grid.read(str(written)), hub.load(network), engine.tracks(grid.SongsConfig(str(songs))), tmp_path
+    )
+    assert not cells.keys() & {cell.id for cell in engine.cells_of(wanted)}
+
+
+def test_a_grid_with_a_change_is_a_sweep_of_its_own(network, songs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(GRID)
+    arguments = ["sweep", "run", "mine.toml", "--weights", network, "--songs", songs, "--set", "adapt.strategy=B0"]
+    assert main([str(part) for part in [*arguments, "--set", "songs.limit=1"]]) == 0
+    (store,) = Path("sweeps").iterdir()
+    assert store.name == "mine,adapt.strategy=B0,songs.limit=1"
+    (cell,) = results.plan(store)["cells"]
+    assert cell["adapt"]["strategy"] == "B0"
+    assert (store / "grid.toml").read_text() == f"# changed: adapt.strategy=B0\n# changed: songs.limit=1\n{GRID}"
+    assert main([str(part) for part in [*arguments, "--set", "adapt.epoch=3"]]) == 2
+    said = "error: --set: adapt.epoch=3: adapt.epoch: there is no such key; did you mean adapt.epochs?\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 def test_a_damaged_cell_is_named(whole, tmp_path, capsys):

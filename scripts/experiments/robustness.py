@@ -6,8 +6,8 @@
     python scripts/experiments/robustness.py threshold prepared/valid
 
 prepared/test, prepared/valid: as `ugosa-jax prepare` writes them. WORK/songs/CONDITION/SONG holds links to a song's
-sound and its changed annotation (imprecision.py), WORK/stores/CONDITION what a sweep over them found (robustness.toml;
-robustness_b0.toml for what is not adapted). Estimates are scored as they are, not gated, so that scores depend on the
+sound and its changed annotation (imprecision.py), WORK/stores/CONDITION what a sweep over them found (robustness.toml),
+WORK/stores/unadapted what B0 scores. Estimates are scored as they are, not gated, so that scores depend on the
 true stems alone. `threshold` asks how much of the silence that `ugosa-jax annotation suggest` claims is true, for some
 of its thresholds.
 """
@@ -39,7 +39,9 @@ from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.sweeps import grid
 
 HERE = Path(__file__).parent
-ADAPTED, UNADAPTED = HERE / "robustness.toml", HERE / "robustness_b0.toml"
+ADAPTED = HERE / "robustness.toml"
+UNADAPTED = ("--set", "adapt.strategy=B0")
+"""Looks at no annotation, and is run once."""
 BELOW_DB = (10.0, 20.0, 22.0, 25.0, 30.0)
 SHORTEST_S = (1.0, 2.0)
 
@@ -126,12 +128,12 @@ def run(work: Path, shard: str) -> int:
 
     The programs that the first one compiles serve them all.
     """
-    sweeps = [("unadapted", "exact", UNADAPTED), *((one.name, one.name, ADAPTED) for one in CONDITIONS)]
+    sweeps = [("unadapted", "exact", UNADAPTED), *((one.name, one.name, ()) for one in CONDITIONS)]
     failed = 0
-    for store, songs, settings in sweeps:
+    for store, songs, change in sweeps:
         paths = {"--songs": work / "songs" / songs, "--store": work / "stores" / store}
         options = [str(part) for pair in paths.items() for part in pair]
-        code = ugosa_jax(["sweep", "run", str(settings), *options, "--shard", shard])
+        code = ugosa_jax(["sweep", "run", str(ADAPTED), *change, *options, "--shard", shard])
         if code > 1:
             return code
         failed |= code

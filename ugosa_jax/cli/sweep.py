@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ugosa_jax import device, files
 from ugosa_jax.cli import options
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, naming, needs
 from ugosa_jax.networks import hub
 from ugosa_jax.sweeps import engine, grid, results, tensorboard
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
@@ -77,7 +77,9 @@ def unfinished(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell]) -> 
 
 def sweep_of(args: options.RunSweep) -> Sweep:
     """Return what a command line and its grid ask for."""
-    asked = grid.read(args.grid)
+    with naming("--set"):
+        changes = [grid.change_of(change) for change in args.set]
+    asked = grid.read(args.grid, changes)
     if args.songs is not None:
         asked = dataclasses.replace(asked, songs=dataclasses.replace(asked.songs, folder=str(args.songs)))
     if args.weights is not None:

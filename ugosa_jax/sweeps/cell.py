@@ -5,8 +5,11 @@ import hashlib
 import json
 from typing import Any
 
-from ugosa_jax import __version__
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+
+RESULTS_VERSION = 1
+"""Part of what names a cell: to be raised with every change after which the same cell may score otherwise, and only
+then. Results of another version are never taken for those of this one."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +48,7 @@ def cell(
       evaluate: how the estimates are scored.
     """
     settings = {"adapt": adapt, "separate": separate, "evaluate": evaluate}
-    determines = {"version": __version__, "song": song, "song_sha256": song_sha256, "weights": weights}
+    determines = {"results_version": RESULTS_VERSION, "song": song, "song_sha256": song_sha256, "weights": weights}
     determines |= {section: dataclasses.asdict(values) for section, values in settings.items()}
     text = json.dumps(list(determines.values()), sort_keys=True)
     return Cell(hashlib.sha256(text.encode()).hexdigest()[:20], song, adapt, determines)

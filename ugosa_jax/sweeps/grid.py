@@ -10,15 +10,18 @@
     lam = [0.1, 1.0, 10.0]
     learning_rate = 1e-3
 
-Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate].
+Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate]. A change is one key
+with another value, written as in ``adapt.learning_rate=1e-4``.
 """
 
 import collections
 import dataclasses
 import difflib
 import itertools
+import re
 import tomllib
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +44,8 @@ class Grid:
     """A grid, expanded.
 
     Attributes:
-      name: of its file, without the suffix.
-      text: the file, as it was written.
+      name: of its file, without the suffix, and its changes.
+      text: the file, as it was written, with its changes as comments above it.
       weights: name or file of the network to start from.
       songs: which songs.
       adapt: every combination of settings; those that would give the same result stand here once.
@@ -59,8 +62,25 @@ class Grid:
     evaluate: EvaluateConfig
 
 
-def read(name: str) -> Grid:
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A key of a grid with another value, in TOML's own structure, and as it was written."""
+
+    text: str
+    document: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """The text without what does not belong into the name of a folder."""
+        return "=".join(re.sub(r"[^\w.+-]+", "-", part).strip("-") for part in self.text.split("=", 1))
+
+
+def read(name: str, changes: Sequence[Change] = ()) -> Grid:
     """Read a grid from a file, or one that ships with the package by its name.
+
+    Args:
+      name: a path, or the name of a grid that ships.
+      changes: what holds in place of what the grid says; of one key the last one counts.
 
     Raises:
       InputError: there is no such grid, it is not TOML, a key is unknown, or a value is not what its key takes.
@@ -75,7 +95,7 @@ def read(name: str) -> Grid:
         shipped = ", ".join(names())
         raise InputError(f"{name}: cannot be read ({error}); grids that ship with ugosa_jax: {shipped}") from error
     with naming(path):
-        return parse(text, path.stem)
+        return parse(text, path.stem, changes)
 
 
 def names() -> list[str]:
@@ -83,8 +103,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def parse(text: str, name: str) -> Grid:
-    """Return the grid that a TOML text describes.
+def parse(text: str, name: str, changes: Sequence[Change] = ()) -> Grid:
+    """Return the grid that a TOML text describes, with some of its keys changed.
 
     Raises:
       InputError: as `read`.
@@ -95,6 +115,41 @@ def parse(text: str, name: str) -> Grid:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a ValueError that is none of TOML's: a number of too many digits
         raise InputError(f"not TOML: {error}") from error
+    for change in changes:
+        for key, said in change.document.items():
+            before = document.get(key)
+            document[key] = before | said if isinstance(before, dict) and isinstance(said, dict) else said
+    if changes:
+        name = ",".join([name, *(change.label for change in changes)])
+        text = "".join(f"# changed: {change.text}\n" for change in changes) + text
+    return _of(document, name, text)
+
+
+def change_of(text: str) -> Change:
+    """Return the change that SECTION.KEY=VALUE stands for, or weights=VALUE.
+
+    A value is written as in TOML; one that is not TOML is a text, which so needs no quotes.
+
+    Raises:
+      InputError: it is no such thing, the key is unknown, or the value is not what its key takes.
+    """
+    text = " ".join(text.split())
+    name, _, written = (part.strip() for part in text.partition("="))
+    if not (name and written):
+        raise InputError(f"{text!r}: is not SECTION.KEY=VALUE, such as adapt.learning_rate=1e-4")
+    try:
+        value = tomllib.loads(f"value = {written}")["value"]
+    except (tomllib.TOMLDecodeError, RecursionError):
+        value = written
+    section, dot, key = name.partition(".")
+    document = {section: {key: value} if dot else value}
+    with naming(text):
+        _of(document, "", "")
+    return Change(f"{name}={written}", document)
+
+
+def _of(document: dict[str, Any], name: str, text: str) -> Grid:
+    """Return the grid that a TOML document describes."""
     _refuse_unknown("", document, ["weights", *_SECTIONS])
     sections = {section: document.get(section, {}) for section in _SECTIONS}
     for section, keys in sections.items():

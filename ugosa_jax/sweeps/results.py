@@ -24,14 +24,14 @@ from typing import Any
 import msgspec
 import psutil
 
-from ugosa_jax import __version__, files
+from ugosa_jax import files
 from ugosa_jax.data import stems
 from ugosa_jax.errors import InputError
-from ugosa_jax.sweeps.cell import Cell
+from ugosa_jax.sweeps.cell import RESULTS_VERSION, Cell
 from ugosa_jax.sweeps.grid import Grid
 
-FORMAT = 1
-_PLAN = ("version", "grid", "weights", "cells")
+FORMAT = 2
+_PLAN = ("results_version", "grid", "weights", "cells")
 _DONE = ("song", "adapt", "n_tuned", "adaptation", "scores")
 BEAT_S = 20.0
 """How often a process says anew what it works on."""
@@ -49,19 +49,20 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
       weights: fingerprint of the network.
 
     Raises:
-      InputError: the folder holds something else, was written by another version, or cannot be written.
+      InputError: the folder holds something else, was has results of another version, or cannot be written.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is not a folder")
     if (folder / "plan.json").exists():
-        if (version := plan(folder)["version"]) != __version__:
-            raise InputError(f"{folder}: was written by ugosa_jax {version}, not {__version__}; name another folder")
+        if (version := plan(folder)["results_version"]) != RESULTS_VERSION:
+            compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
+            raise InputError(f"{folder}: {compared}; name another folder")
     elif folder.exists() and not {path.name for path in stems.visible(folder)} <= {"grid.toml", "cells"}:
         raise InputError(f"{folder}: is neither empty nor the store of a sweep; name another folder")
     with files.replaced_when_done(folder / "grid.toml") as temporary:
         temporary.write_text(grid.text, "utf-8")
     listed = [{"id": cell.id, "song": cell.song, "adapt": dataclasses.asdict(cell.adapt)} for cell in cells]
-    made_by = {"format": FORMAT, "version": __version__, "grid": grid.name, "weights": weights}
+    made_by = {"format": FORMAT, "results_version": RESULTS_VERSION, "grid": grid.name, "weights": weights}
     files.write_json(made_by | {"cells": listed}, folder / "plan.json")
 
 
@@ -74,7 +75,10 @@ def plan(folder: Path) -> dict[str, Any]:
     otherwise = f"{folder}: is not the store of a sweep"
     planned = _read(folder / "plan.json", otherwise, "format")
     if planned["format"] != FORMAT:
-        raise InputError(f"{folder}: is a store of format {planned['format']}; this version reads format {FORMAT}")
+        raise InputError(
+            f"{folder}: is a store of format {planned['format']}, of another version of ugosa_jax; this one reads "
+            f"format {FORMAT}: run the grid into another folder"
+        )
     if not set(_PLAN) <= planned.keys():
         raise InputError(f"{otherwise} (plan.json: lacks {', '.join(_PLAN)})")
     return planned

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, subcommand
 
 from ugosa_jax.config import EvaluateConfig, PrepareConfig, Subset
 
@@ -33,12 +33,14 @@ class RunSweep:
 
     grid: Positional[str]
     """A TOML file, or a grid that ships with ugosa_jax: table1, variants, lambda, segments, reference."""
+    set: UseAppendAction[tuple[str, ...]] = ()
+    """SECTION.KEY=VALUE, such as adapt.learning_rate=1e-3 or 'adapt.lam=[0.1, 1]': in place of what the grid says."""
     songs: Path | None = None
     """Folder of the songs, in place of the one that the grid names."""
     weights: str | None = None
     """Name or file of the network, in place of the one that the grid names."""
     store: Path | None = None
-    """Folder of the results; sweeps/GRID if not given."""
+    """Folder of the results; sweeps/GRID if not given, with what was --set in its name."""
     lanes: int | None = None
     """Cells that run side by side; if not given, what a GPU's or TPU's memory holds, and one on a CPU."""
     shard: str = "1/1"
