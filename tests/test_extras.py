@@ -16,7 +16,7 @@ DATA = Path(__file__).parent / "data"
 EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"][
     "optional-dependencies"
 ]
-HIDDEN = ("jinja2", "librosa", "matplotlib", "pandas", "pyarrow", "tensorboardX")
+HIDDEN = ("av", "jinja2", "librosa", "matplotlib", "pandas", "pyarrow", "tensorboardX")
 """Of all extras, but for yaml, which flax imports too."""
 WITHOUT = f"""
 import sys

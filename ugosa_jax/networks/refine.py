@@ -113,13 +113,14 @@ def stft(x_CxT: np.ndarray, window: int) -> np.ndarray:
     hop = window // 4
     padded = np.pad(x_CxT, ((0, 0), (window, (n_frames - 1) * hop - x_CxT.shape[1])))
     frames_CxKxN = np.lib.stride_tricks.sliding_window_view(padded, window, axis=1)[:, ::hop]
-    return scipy.fft.rfft(frames_CxKxN * hann(window).astype(x_CxT.dtype), axis=-1).transpose(0, 2, 1)
+    windowed_CxKxN = frames_CxKxN * hann(window).astype(x_CxT.dtype)
+    return np.asarray(scipy.fft.rfft(windowed_CxKxN, axis=-1)).transpose(0, 2, 1)
 
 
 def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
     """Return the signal of T = n_samples whose transform is nearest to the given one; the inverse of `stft`."""
     hop = window // 4
-    frames_CxKxN = scipy.fft.irfft(x_CxFxK.transpose(0, 2, 1), window, axis=-1)
+    frames_CxKxN = np.asarray(scipy.fft.irfft(x_CxFxK.transpose(0, 2, 1), window, axis=-1))
     frames_CxKxN *= hann(window).astype(frames_CxKxN.dtype) / 1.5  # the squares of four windows add up to 3/2
     C, K, _ = frames_CxKxN.shape
     out_CxH = np.zeros((C, K + 3, hop), frames_CxKxN.dtype)
