@@ -2,15 +2,24 @@ PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo studio browser test test-slow lint clean
 
 demo: $(VENV)/installed
 	$(RUN)/ugosa-jax demo
 
-test: $(VENV)/installed
+studio: $(VENV)/installed
+	$(RUN)/python -m ugosa_jax.studio --demo
+
+# The studio's tests drive Debian's Chromium and skip without it: where that takes no questions, it is installed.
+browser:
+	@[ "$$(id -u)" != 0 ] || command -v chromium >/dev/null || ! command -v apt-get >/dev/null || \
+		{ timeout 60 apt-get update && timeout 240 apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || \
+		echo "chromium could not be installed: the tests of the page in a browser are skipped"
+
+test: $(VENV)/installed browser
 	$(RUN)/python -m pytest -q
 
-test-slow: $(VENV)/installed
+test-slow: $(VENV)/installed browser
 	$(RUN)/python -m pytest -q -m "slow or not slow"
 
 lint: $(VENV)/installed

@@ -1,0 +1,96 @@
+"""A studio that is started as a process, and Debian's Chromium to look at it; nothing is downloaded."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",  # as root there is none
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+PATIENCE_MS = 60_000
+
+
+class Server:
+    """A studio in a process of its own."""
+
+    def __init__(self, work: Path, port: int = 0, arguments: tuple[str, ...] = ("--demo",)):
+        command = [sys.executable, "-m", "ugosa_jax.studio", "--no-browser", "--work", work, "--port", port, *arguments]
+        self.process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        found = re.search(r"http://\S+", self.process.stdout.readline())
+        assert found is not None
+        self.address = found[0]
+        self.port = int(self.address.split(":")[2].split("/")[0])
+
+    def kill(self) -> None:
+        """End it as a crash would: nobody is asked."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        """End it as Ctrl+C does."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextlib.contextmanager
+def serving(work: Path, **how) -> Iterator[Server]:
+    """Yield a server, and end it."""
+    server = Server(work, **how)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator:
+    """Yield a browser; skip the tests where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium: the page is not tried in a browser (apt-get install chromium)")
+    api = pytest.importorskip("playwright.sync_api")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def opened(browser, address: str, **how):
+    """Return a page, and a list that its troubles are added to: exceptions, and what the policy refused."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True, **how)
+    page.set_default_timeout(PATIENCE_MS)
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: troubles.append(said.text) if "Security Policy" in said.text else None)
+    page.goto(address)
+    return page, troubles
+
+
+def wait(page, expression: str, seconds: float = 60.0) -> None:
+    """Wait until an expression holds in a page. Playwright's own way would be `eval`, which the policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"waited in vain: {expression}"
+        page.wait_for_timeout(20)

@@ -1,0 +1,210 @@
+"""The studio's guard: hosts, origins, token, headers; and that no name becomes a path."""
+
+import json
+import stat
+
+import numpy as np
+import pytest
+import soundfile
+from starlette.testclient import TestClient
+
+from ugosa_jax.errors import InputError
+from ugosa_jax.studio import library, security, server
+from ugosa_jax.studio.folder import locked
+from ugosa_jax.studio.studio import Studio
+
+TOKEN = "t" * 32
+HERE = "http://127.0.0.1:8630"
+
+
+@pytest.fixture
+def studio(tmp_path):
+    return Studio(tmp_path / "work")
+
+
+@pytest.fixture
+def client(studio):
+    """Return a browser's tab on a page of the studio."""
+    guarded = server.guarded(studio, TOKEN, "127.0.0.1")
+    return TestClient(guarded, base_url=HERE, headers={"origin": HERE})
+
+
+def song_file(path, seconds=1.0, seed=0):
+    samples = np.random.default_rng(seed).normal(0, 0.1, (int(8000 * seconds), 2))
+    soundfile.write(path, samples, 8000)
+    return path
+
+
+def test_the_page_needs_the_token(client):
+    assert client.get(f"/{TOKEN}/").status_code == 200
+    for path in ("/", "/static/app.js", f"/{TOKEN[:-1]}/", f"/{TOKEN}x/", f"/{TOKEN}", f"//{TOKEN}/"):
+        assert client.get(path).status_code == 404, path
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:8630", "", "127.0.0.2:8630", "[bad"])
+def test_other_hosts_are_refused(client, host):
+    """A foreign name that is pointed at this machine (DNS rebinding) is not ours."""
+    assert client.get(f"/{TOKEN}/", headers={"host": host, "origin": f"http://{host}"}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8630", "localhost:8630", "[::1]:8630"])
+def test_own_hosts_are_served(client, host):
+    assert client.get(f"/{TOKEN}/", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "https://localhost:8630"])
+def test_other_origins_are_refused(client, origin):
+    for method, path in [("GET", "api/songs"), ("POST", "api/demo"), ("PUT", "api/songs/0123456789abcdef/marks")]:
+        assert client.request(method, f"/{TOKEN}/{path}", headers={"origin": origin}).status_code == 403
+
+
+def test_a_change_needs_an_origin(studio):
+    plain = TestClient(server.guarded(studio, TOKEN, "127.0.0.1"), base_url=HERE)
+    assert plain.get(f"/{TOKEN}/").status_code == 200  # an address that is typed sends none
+    assert plain.post(f"/{TOKEN}/api/demo").status_code == 403
+    assert plain.get(f"/{TOKEN}/", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+def test_beyond_this_machine_any_address_but_no_foreign_name(studio):
+    client = TestClient(server.guarded(studio, TOKEN, "0.0.0.0"), base_url="http://192.168.1.5:8630")
+    assert client.get(f"/{TOKEN}/").status_code == 200
+    assert client.get(f"/{TOKEN}/", headers={"host": "evil.example"}).status_code == 403
+
+
+def test_policy_allows_no_inline_script_and_nothing_from_elsewhere(client):
+    first, second = (client.get(f"/{TOKEN}/").headers["content-security-policy"] for _ in range(2))
+    policy = dict(part.strip().split(" ", 1) for part in first.split(";"))
+    assert policy["script-src"] == policy["connect-src"] == policy["media-src"] == "'self'"
+    assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert "unsafe" not in first and "http" not in first
+    assert first != second  # a nonce serves once
+    page = client.get(f"/{TOKEN}/").text
+    assert "onclick" not in page and page.count("<script") == 1 and 'script type="module" src=' in page
+
+
+def test_every_answer_has_the_headers(client):
+    for path in ("/", f"/{TOKEN}/", f"/{TOKEN}/api/songs", f"/{TOKEN}/static/app.js", f"/{TOKEN}/nothing"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["referrer-policy"] == "no-referrer", path  # the address holds the token
+        assert "content-security-policy" in headers, path
+
+
+@pytest.mark.parametrize(
+    "id", ["..", "%2e%2e", "..%2f..", "0123456789abcdeg", "0123456789abcdef", "%00", "ABCDEF0123456789"]
+)
+def test_ids_are_no_paths(client, studio, id):
+    studio.root.mkdir()
+    (studio.root / "song.json").write_text("{}")
+    for path in ("", "/mixture.wav", "/export.csv", "/events", f"/runs/{id}/drums.wav", "/runs/x/../../../token"):
+        assert client.get(f"/{TOKEN}/api/songs/{id}{path}").status_code == 404, path
+
+
+def test_names_are_shown_and_become_no_paths(client, studio, tmp_path):
+    content = song_file(tmp_path / "a.wav").read_bytes()
+    name = "..%2F..%2Fetc%2Fpasswd%00%0A%3Cscript%3E.wav"
+    song = client.post(f"/{TOKEN}/api/songs", content=content, headers={"x-name": name}).json()
+    assert song["name"] == "passwd <script>.wav"
+    found = {path.relative_to(studio.root).as_posix() for path in studio.root.rglob("*") if path.is_file()}
+    folder = f"songs/{song['id']}"
+    assert found == {f"{folder}/{name}" for name in ("song.json", "original", "mixture.wav", "mixture.peaks")}
+
+
+def test_an_upload_that_is_too_large_is_cut_off_and_leaves_nothing(client, studio, monkeypatch):
+    monkeypatch.setattr(library, "LARGEST_BYTES", 1000)
+    monkeypatch.setattr(library.Library.received, "__defaults__", (1000,))
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        for _ in range(10_000):
+            sent += 100
+            yield b"x" * 100
+
+    answer = client.post(f"/{TOKEN}/api/songs", content=endless(), headers={"x-name": "big.wav"})
+    assert answer.status_code == 413 and "larger than" in answer.json()["error"]
+    assert not [path for path in studio.root.rglob("*") if path.is_file()]
+
+
+def test_what_is_no_sound_is_refused_in_one_line(client, studio):
+    answer = client.post(f"/{TOKEN}/api/songs", content=b"no sound at all", headers={"x-name": "notes.txt"})
+    assert answer.status_code == 422
+    assert answer.json()["error"].startswith("notes.txt: cannot be read as sound")
+    assert not [path for path in studio.root.rglob("*") if path.is_file()]
+
+
+def test_a_song_that_lasts_for_hours_is_not_decoded(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(library, "LONGEST_S", 0.5)
+    answer = client.post(
+        f"/{TOKEN}/api/songs", content=song_file(tmp_path / "a.wav").read_bytes(), headers={"x-name": "long.wav"}
+    )
+    assert answer.status_code == 422 and answer.json()["error"].startswith("long.wav: lasts")
+
+
+def test_one_song_cannot_be_reached_through_another(client, studio, tmp_path):
+    first, second = (
+        client.post(f"/{TOKEN}/api/songs", content=song_file(tmp_path / "x.wav", seed=n).read_bytes()).json()["id"]
+        for n in (1, 2)
+    )
+    job = client.post(f"/{TOKEN}/api/songs/{first}/jobs", json={"kind": "separate", "network": "mini"}).json()
+    run = studio.library.folder(first) / "runs" / ("a" * 16)
+    run.mkdir(parents=True)
+    said = {
+        "id": "a" * 16,
+        "network": "n",
+        "strategy": "B0",
+        "sources": ["drums"],
+        "created": "",
+        "took_s": 1,
+        "levels": {},
+    }
+    (run / "run.json").write_text(json.dumps(said))
+    (run / "drums.wav").write_bytes(b"sound")
+    own, other = (f"/{TOKEN}/api/songs/{id}" for id in (first, second))
+    assert client.get(f"{own}/runs/{'a' * 16}/drums.wav").content == b"sound"
+    assert client.get(f"{other}/runs/{'a' * 16}/drums.wav").status_code == 404
+    assert client.post(f"{other}/jobs/{job['id']}/cancel").status_code == 404
+    assert [one["id"] for one in client.get(own).json()["jobs"]] == [job["id"]]
+    assert client.get(other).json()["jobs"] == client.get(other).json()["runs"] == []
+
+
+def test_a_source_of_a_run_is_no_path(client, studio, tmp_path):
+    id = client.post(f"/{TOKEN}/api/songs", content=song_file(tmp_path / "x.wav").read_bytes()).json()["id"]
+    run = studio.library.folder(id) / "runs" / ("a" * 16)
+    run.mkdir(parents=True)
+    said = {
+        "id": "a" * 16,
+        "network": "n",
+        "strategy": "B0",
+        "sources": ["drums"],
+        "created": "",
+        "took_s": 1,
+        "levels": {},
+    }
+    (run / "run.json").write_text(json.dumps(said))
+    for name in ("run.json", "..%2F..%2Fsong.json", "%2Fetc%2Fpasswd.wav", "drums.json", "nobody.wav"):
+        assert client.get(f"/{TOKEN}/api/songs/{id}/runs/{'a' * 16}/{name}").status_code == 404, name
+
+
+def test_the_token_is_random_kept_and_private(tmp_path):
+    first, second = security.kept_token(tmp_path / "a"), security.kept_token(tmp_path / "b")
+    assert first != second and len(first) >= 32
+    assert security.kept_token(tmp_path / "a") == first
+    assert stat.S_IMODE((tmp_path / "a" / "token").stat().st_mode) == 0o600
+    (tmp_path / "a" / "token").write_text("short")
+    assert len(security.kept_token(tmp_path / "a")) >= 32
+
+
+def test_a_server_listens_on_this_machine_only_unless_told_otherwise():
+    listening = server.listen("127.0.0.1", 0)
+    assert listening.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(InputError, match=r"--port \d+: cannot listen there"):
+        server.listen("127.0.0.1", listening.getsockname()[1])
+    listening.close()
+
+
+def test_two_servers_cannot_work_in_one_folder(tmp_path):
+    with locked(tmp_path), pytest.raises(InputError, match="another studio works there"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass

@@ -1,0 +1,1 @@
+"""The page where a person does the job: annotate, adapt, listen."""

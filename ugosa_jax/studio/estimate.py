@@ -1,0 +1,88 @@
+"""How long adapting will take here: measured where this machine has done it before, a guess from operations else."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ugosa_jax import files
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+
+EFFICIENCY = 0.35
+"""Share of the speed of a plain matrix product that the networks reach, roughly."""
+FIRST_S = 15.0
+"""What starting and compiling take, roughly, where it was not measured."""
+
+
+class Measured(msgspec.Struct):
+    """Seconds, on this machine."""
+
+    fixed: float
+    """Compiling, and what frozen stages give, in a run."""
+    step_per_s: float
+    """A step, for each second of its segment."""
+    separate_per_s: float
+    """Separating, for each second of the song."""
+
+
+class Timings:
+    """What was measured on this machine, by network and strategy."""
+
+    def __init__(self, root: Path):
+        """Look into a work folder."""
+        self.path = root / "timings.json"
+        try:
+            self.known = msgspec.json.decode(self.path.read_bytes(), type=dict[str, Measured])
+        except (OSError, msgspec.DecodeError):
+            self.known = {}
+
+    def keep(self, network: str, strategy: str, measured: Measured) -> None:
+        """Remember the last measurement."""
+        self.known[_key(network, strategy)] = measured
+        files.write_json(msgspec.to_builtins(self.known), self.path)
+
+    def of(self, network: str, strategy: str) -> Measured | None:
+        """Return what was measured, if anything was."""
+        return self.known.get(_key(network, strategy))
+
+
+def steps(adapt: AdaptConfig, duration_s: float) -> int:
+    """Return how many steps an adaptation takes: as `segments.starts_of`, in seconds."""
+    hop_s = adapt.hop_s or adapt.segment_s
+    rest_s = max(0.0, duration_s - adapt.segment_s)
+    n_segments = 1 + int(rest_s // hop_s) + (rest_s % hop_s > 1e-3)
+    return n_segments * (1 + adapt.pitch_shifts) * adapt.epochs
+
+
+def seconds(
+    adapt: AdaptConfig,
+    separate: SeparateConfig,
+    duration_s: float,
+    measured: Measured | None,
+    network: dict[str, Any] | None,
+    flops_per_s: float | None,
+) -> dict[str, Any] | None:
+    """Return how long it takes, and whether that rests on a measurement; None if nothing is known.
+
+    Args:
+      adapt: settings of the adaptation.
+      separate: settings of the separation that follows.
+      duration_s: length of the song.
+      measured: what was measured with this network and strategy.
+      network: what the worker tells of it: operations of a step of each strategy and of a separation, for a second.
+      flops_per_s: the speed of a plain matrix product here.
+    """
+    guessed = measured is None
+    if measured is None:
+        step = ((network or {}).get("flops") or {}).get(adapt.strategy[2:])
+        if not step or not flops_per_s:
+            return None
+        speed = flops_per_s * EFFICIENCY
+        measured = Measured(FIRST_S, step / speed, network["separate_flops"] / speed)  # pyright: ignore[reportOptionalSubscript]
+    separating_s = measured.separate_per_s * duration_s * max(1, separate.shifts)
+    adapting_s = steps(adapt, duration_s) * measured.step_per_s * adapt.segment_s
+    return {"seconds": measured.fixed + adapting_s + separating_s, "guessed": guessed}
+
+
+def _key(network: str, strategy: str) -> str:
+    return f"{network} {strategy[2:]}"  # P and B take the same steps

@@ -1,0 +1,190 @@
+"""What pages ask for, except for sound and pictures."""
+
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from ugosa_jax.annotations.formats import Format
+from ugosa_jax.annotations.formats.text import LARGEST_BYTES
+from ugosa_jax.config import require
+from ugosa_jax.errors import InputError
+from ugosa_jax.studio import demo, marks, trials
+from ugosa_jax.studio.jobs import OPEN
+from ugosa_jax.studio.library import TooLarge, shown_name
+from ugosa_jax.studio.runs import Runs
+from ugosa_jax.studio.studio import Studio
+
+LARGEST_JSON = 4_000_000
+EXPORTS: dict[str, tuple[Format, str]] = {"csv": ("csv", "text/csv"), "txt": ("audacity", "text/plain")}
+
+
+def studio_of(request: Request) -> Studio:
+    """Return what the server holds."""
+    return request.app.state.studio
+
+
+def song_of(request: Request) -> str:
+    """Return the song that an address names.
+
+    Raises:
+      KeyError: there is none of that name.
+    """
+    id = request.path_params["song"]
+    studio_of(request).library.folder(id)
+    return id
+
+
+async def body_of(request: Request, largest: int) -> bytes:
+    """Return what was sent.
+
+    Raises:
+      TooLarge: it is more than `largest` bytes.
+    """
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > largest:
+            raise TooLarge(f"more than {largest / 1e6:.0f} MB were sent")
+    return bytes(found)
+
+
+async def json_of(request: Request) -> dict[str, Any]:
+    """Return the object that was sent.
+
+    Raises:
+      InputError: it is none.
+    """
+    try:
+        value = msgspec.json.decode(await body_of(request, LARGEST_JSON))
+    except msgspec.DecodeError as error:
+        raise InputError(f"request: {error}") from error
+    require(isinstance(value, dict), "request", "an object", type(value).__name__)
+    return value
+
+
+def name_of(request: Request) -> str:
+    """Return the name of a file that is sent, for people to read."""
+    return shown_name(unquote(request.headers.get("x-name", "")))
+
+
+async def songs(request: Request) -> Response:
+    """List all songs."""
+    found = await run_in_threadpool(studio_of(request).library.listing)
+    return JSONResponse({"songs": msgspec.to_builtins(found)})
+
+
+async def add_song(request: Request) -> Response:
+    """Take in a song."""
+    song = await studio_of(request).library.received(request.stream(), name_of(request))
+    return JSONResponse(msgspec.to_builtins(song))
+
+
+async def add_demo(request: Request) -> Response:
+    """Open the bundled song."""
+    song = await run_in_threadpool(demo.added, studio_of(request).library)
+    return JSONResponse(msgspec.to_builtins(song))
+
+
+async def song(request: Request) -> Response:
+    """Tell all that a page shows of a song at first."""
+    return JSONResponse(await run_in_threadpool(studio_of(request).described, song_of(request)))
+
+
+async def events(request: Request) -> Response:
+    """Tell a page what happens to its song, for as long as it listens."""
+    stream = studio_of(request).events.stream(song_of(request))
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+async def save_marks(request: Request) -> Response:
+    """Save marks, and tell the song's other pages."""
+    studio, id = studio_of(request), song_of(request)
+    said = marks.parse(await json_of(request), studio.library.song(id).duration_s)
+    saved = marks.save(studio.library.folder(id), said)  # not in a thread: two savers must not meet
+    studio.events.tell(id, "marks", {"revision": saved.revision})
+    return JSONResponse({"revision": saved.revision})
+
+
+async def import_marks(request: Request) -> Response:
+    """Return what a file says, as marks; the page takes them over."""
+    studio, id = studio_of(request), song_of(request)
+    content = await body_of(request, LARGEST_BYTES)
+    sources = studio.sources(request.query_params.get("network", ""))
+    duration_s = studio.library.song(id).duration_s
+    found, notes = await run_in_threadpool(marks.imported, content, name_of(request), sources, duration_s)
+    return JSONResponse(msgspec.to_builtins(found) | {"notes": notes})
+
+
+async def export_marks(request: Request) -> Response:
+    """Return the marks as a file."""
+    studio, id = studio_of(request), song_of(request)
+    format, kind = EXPORTS[request.path_params["format"]]
+    known = studio.library.song(id)
+    said = marks.load(studio.library.folder(id))
+    if not said.marks and "silent" not in said.elsewhere.values():
+        raise InputError("nothing is marked yet")
+    sources = studio.sources(request.query_params.get("network", ""))
+    content = await run_in_threadpool(marks.exported, said, sources, known.duration_s, format)
+    name = f'attachment; filename="annotation.{request.path_params["format"]}"'
+    return Response(content, media_type=kind, headers={"content-disposition": name})
+
+
+async def estimate(request: Request) -> Response:
+    """Tell how long an adaptation will take."""
+    asked = await json_of(request)
+    return JSONResponse({"estimate": studio_of(request).estimate(song_of(request), asked)})
+
+
+async def add_job(request: Request) -> Response:
+    """Put a job into the queue."""
+    asked = await json_of(request)
+    studio = studio_of(request)
+    return JSONResponse(studio.shown(studio.order(song_of(request), asked)))
+
+
+async def cancel_job(request: Request) -> Response:
+    """Call a job off."""
+    studio = studio_of(request)
+    job = studio.queue.get(song_of(request), request.path_params["job"])
+    studio.foreman.cancel(job, at_once=request.query_params.get("at") == "once")
+    return JSONResponse(studio.shown(job))
+
+
+async def remove_job(request: Request) -> Response:
+    """Forget a job that is over."""
+    studio = studio_of(request)
+    job = studio.queue.get(song_of(request), request.path_params["job"])
+    require(job.state not in OPEN, "job", "over", job.state)
+    studio.queue.remove(job)
+    return JSONResponse({})
+
+
+async def remove_run(request: Request) -> Response:
+    """Delete a run."""
+    studio, id, run = studio_of(request), song_of(request), request.path_params["run"]
+    wanted = any(job.start == run for job in studio.queue.of(id) if job.state in OPEN)
+    require(not wanted, "run", "one that no waiting job begins with", run)
+    Runs(studio.library.folder(id)).remove(run)
+    studio.events.tell(id, "runs", None)
+    return JSONResponse({})
+
+
+async def begin_trial(request: Request) -> Response:
+    """Begin a blind comparison."""
+    asked = await json_of(request)
+    source, first, second = (str(asked.get(name)) for name in ("source", "first", "second"))
+    return JSONResponse(studio_of(request).trials(song_of(request)).begin(source, first, second))
+
+
+async def vote(request: Request) -> Response:
+    """Record a vote, and tell what a and b were."""
+    asked = await json_of(request)
+    choice = asked.get("choice")
+    require(choice in ("a", "b", "same"), "choice", "a, b or same", choice)
+    of_song = studio_of(request).trials(song_of(request))
+    given = of_song.vote(request.path_params["trial"], choice)  # pyright: ignore[reportArgumentType]
+    return JSONResponse({"vote": given, "votes": trials.tally(of_song.votes())})

@@ -1,0 +1,129 @@
+"""Who may speak to the server: hosts, origins, the token, and what a page may do.
+
+The server runs on somebody's own machine, where every page of every browser tab can send it requests. Three things
+keep them out. The Host must be one that the server is meant to be reached by, so that no foreign name can be pointed
+at it (DNS rebinding). A request that changes something must come from one of its own pages (Origin). And every path
+begins with a random token, which only the address that is printed tells.
+"""
+
+import hmac
+import ipaddress
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SAFE_METHODS = ("GET", "HEAD")
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; "
+    "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""No inline script, nothing from elsewhere. The nonce is for the style sheet that wavesurfer.js puts into its shadow
+root."""
+REPORT_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; sandbox"
+)
+"""A report holds all that it shows, and no script."""
+HEADERS = {
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+"""Of every response that does not say otherwise."""
+
+
+class Guard:
+    """Let a request through to the app only if host, origin and token are right; take the token off its path."""
+
+    def __init__(self, app: ASGIApp, token: str, names: Iterable[str], any_address: bool = False):
+        """Guard an app.
+
+        Args:
+          app: what is guarded.
+          token: what paths begin with.
+          names: host names and addresses by which the server may be called.
+          any_address: whether it may be called by any numeric address as well, which no name can be pointed at.
+        """
+        self.app, self.token, self.names, self.any_address = app, token, {*names}, any_address
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self.refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send_with_headers)
+            return
+        path = "/" + scope["path"].split("/", 2)[2]
+        await self.app({**scope, "path": path, "raw_path": path.encode()}, receive, send_with_headers)
+
+    def refusal(self, scope: Scope) -> PlainTextResponse | None:
+        """Return the response to a request that is not let through, None for one that is."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self.is_own(host):
+            return PlainTextResponse("this server is not called so\n", 403)
+        origin = headers.get("origin")
+        foreign = origin is not None and urlsplit(origin).netloc != host
+        if foreign or (origin is None and scope["method"] not in SAFE_METHODS):
+            return PlainTextResponse("only its own pages may ask for this\n", 403)
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            # a link or a script on a foreign page; a person who follows the printed address sends "none"
+            return PlainTextResponse("open the address in a tab of its own\n", 403)
+        first, _, rest = scope["path"][1:].partition("/")
+        if not hmac.compare_digest(first.encode(), self.token.encode()) or "/" not in scope["path"][1:]:
+            return PlainTextResponse("not found; open the address that `ugosa-jax studio` printed\n", 404)
+        return PlainTextResponse("not found\n", 404) if ".." in rest.split("/") else None
+
+    def is_own(self, host: str) -> bool:
+        """Tell whether a Host header names this server."""
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in self.names:
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return self.any_address
+
+
+def kept_token(folder: Path) -> str:
+    """Return the random token of a work folder, made at its first use and readable by its owner only.
+
+    It stays the same when the server is started again, so that an open page goes on. Delete the file for another.
+    """
+    path = folder / "token"
+    try:
+        token = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        token = ""
+    if len(token) >= 32 and token.replace("-", "").replace("_", "").isalnum():
+        return token
+    token = secrets.token_urlsafe(24)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(token + "\n")
+    return token

@@ -1,0 +1,62 @@
+// The server, as the page knows it. Every address begins with the token that the page was opened with.
+
+export const root = document.documentElement.dataset.root;
+
+/** A request that was answered with a reason why not. */
+export class Refused extends Error {
+  constructor(status, body) {
+    super(body.error ?? `the server answered ${status}`);
+    this.status = status;
+    this.body = body;
+  }
+}
+
+/** Send a request; return what is answered. Throws Refused, or TypeError where the server is away. */
+export async function ask(method, path, body, options = {}) {
+  const isFile = body instanceof Blob;
+  const response = await fetch(`${root}/api/${path}`, {
+    method,
+    body: body === undefined || isFile ? body : JSON.stringify(body),
+    headers: isFile ? { "x-name": encodeURIComponent(body.name ?? "") } : {},
+    ...options,
+  });
+  const type = response.headers.get("content-type") ?? "";
+  const answer = type.includes("json") ? await response.json() : { error: (await response.text()).trim() };
+  if (!response.ok) throw new Refused(response.status, answer);
+  return answer;
+}
+
+/** Send a file and tell how much of it has left. */
+export function upload(path, file, onprogress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", `${root}/api/${path}`);
+    request.setRequestHeader("x-name", encodeURIComponent(file.name));
+    request.responseType = "json";
+    request.upload.onprogress = (event) => onprogress(event.loaded / event.total);
+    request.onload = () => (request.status < 300 ? resolve(request.response) : reject(new Refused(request.status, request.response ?? {})));
+    request.onerror = () => reject(new TypeError("the connection broke"));
+    request.send(file);
+  });
+}
+
+/** Return bytes of a file. */
+export async function bytes(path) {
+  const response = await fetch(`${root}/api/${path}`);
+  if (!response.ok) throw new Refused(response.status, {});
+  return response.arrayBuffer();
+}
+
+/** Listen to what happens to a song; `heard(kind, value)` is called, also with "open" and "away". */
+export function listen(song, heard) {
+  const source = new EventSource(`${root}/api/songs/${song}/events`);
+  for (const kind of ["job", "runs", "marks", "worker"]) {
+    source.addEventListener(kind, (event) => heard(kind, JSON.parse(event.data)));
+  }
+  source.onopen = () => heard("open", null);
+  source.onerror = () => {
+    heard("away", null);
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(song, heard), 2000); // it gave up; we do not
+  };
+  return source;
+}

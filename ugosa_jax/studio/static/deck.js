@@ -1,0 +1,198 @@
+// Plays any number of tracks as one: every piece of every track is scheduled for the same instant of the same clock, so
+// tracks cannot drift apart, and changing what is heard is a matter of gains. Nothing is decoded; pieces of a second are
+// fetched while they are needed, and the clock stands still where the network is too slow.
+
+import { Wav } from "./wav.js";
+
+const PIECE_S = 1;
+const AHEAD_S = 4;
+const LEAD_S = 0.04; // from a decision to the first sample
+const FADE_S = 0.012; // gains move so fast that no gap is heard and so slowly that nothing clicks
+
+export class Deck extends EventTarget {
+  constructor(rate, duration) {
+    super();
+    Object.assign(this, { rate, duration, tracks: new Map(), pieces: [], playing: false, stalled: false, resting: 0, loop: null });
+  }
+
+  /** Say which tracks there are: {name: url}. Those that stay are not interrupted. */
+  setTracks(urls) {
+    for (const [name, track] of this.tracks) {
+      if (urls[name] === track.wav.url) continue;
+      this.#silence(track);
+      track.gain?.disconnect();
+      this.tracks.delete(name);
+    }
+    for (const [name, url] of Object.entries(urls)) {
+      if (this.tracks.has(name)) continue;
+      const track = { name, wav: new Wav(url), level: 0, gain: null, sources: new Set() };
+      this.tracks.set(name, track);
+      if (this.context) this.#connect(track);
+      for (const piece of this.pieces) this.#fill(track, piece);
+    }
+  }
+
+  /** Set how loud tracks are: {name: gain}; those that are not named are not heard. All change at the same instant. */
+  setLevels(levels) {
+    const at = this.context ? this.context.currentTime + 0.005 : 0;
+    for (const track of this.tracks.values()) {
+      const level = levels[track.name] ?? 0;
+      if (level === track.level) continue;
+      track.level = level;
+      if (!track.gain) continue;
+      track.gain.gain.cancelScheduledValues(at);
+      track.gain.gain.setTargetAtTime(level, at, FADE_S / 3);
+    }
+  }
+
+  get time() {
+    if (!this.playing || !this.context) return this.resting;
+    const now = this.context.currentTime - (this.context.outputLatency || this.context.baseLatency || 0);
+    const piece = this.pieces.findLast((one) => one.at <= now) ?? this.pieces[0];
+    if (!piece) return this.resting;
+    return Math.min(this.duration, piece.first / this.rate + Math.min(Math.max(0, now - piece.at), piece.count / this.rate));
+  }
+
+  async play() {
+    this.#open();
+    await this.context.resume();
+    if (this.playing) return;
+    this.playing = true;
+    if (this.resting >= this.duration - 0.01) this.resting = this.loop ? this.loop.start : 0;
+    this.#begin(this.resting);
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.resting = this.time;
+    this.playing = false;
+    this.#stop();
+  }
+
+  seek(time) {
+    this.resting = Math.max(0, Math.min(this.duration, time));
+    if (this.playing) this.#begin(this.resting);
+  }
+
+  /** Play a stretch again and again: {start, end}, or null. */
+  setLoop(loop) {
+    this.loop = loop;
+    if (this.playing) this.#begin(this.time);
+  }
+
+  close() {
+    this.pause();
+    this.context?.close();
+  }
+
+  #open() {
+    if (this.context) return;
+    try {
+      this.context = new AudioContext({ sampleRate: this.rate, latencyHint: "interactive" });
+    } catch {
+      this.context = new AudioContext(); // a rate that the browser does not have: pieces are resampled one by one
+    }
+    this.out = this.context.createGain();
+    this.out.connect(this.context.destination);
+    for (const track of this.tracks.values()) this.#connect(track);
+  }
+
+  #connect(track) {
+    track.gain = this.context.createGain();
+    track.gain.gain.value = track.level;
+    track.gain.connect(this.out);
+  }
+
+  #begin(time) {
+    this.#stop();
+    this.resting = time;
+    this.cursor = Math.round(time * this.rate);
+    this.cursorAt = Math.ceil((this.context.currentTime + LEAD_S) * this.rate) / this.rate;
+    this.timer = setInterval(() => this.#plan(), 100);
+    this.#plan();
+  }
+
+  #stop() {
+    clearInterval(this.timer);
+    this.pieces = [];
+    for (const track of this.tracks.values()) this.#silence(track);
+    if (this.stalled) this.#stall(false);
+  }
+
+  #silence(track) {
+    for (const source of track.sources) source.stop();
+    track.sources.clear();
+  }
+
+  /** Schedule pieces up to some seconds ahead, forget those that are over, and hold the clock where one is missing. */
+  #plan() {
+    const now = this.context.currentTime;
+    while (this.cursorAt < now + AHEAD_S && this.cursor < this.#end()) {
+      const end = this.#end();
+      const count = Math.min(Math.round(PIECE_S * this.rate), end - this.cursor);
+      const piece = { first: this.cursor, count, at: this.cursorAt, missing: new Set(this.tracks.keys()) };
+      this.pieces.push(piece);
+      for (const track of this.tracks.values()) this.#fill(track, piece);
+      this.cursor += count;
+      this.cursorAt += count / this.rate;
+      if (this.cursor === end && this.#loops(end)) this.cursor = Math.round(this.loop.start * this.rate);
+    }
+    while (this.pieces.length > 1 && this.pieces[1].at < now - 1) this.pieces.shift();
+    this.#mind();
+    const last = this.pieces.at(-1);
+    if (last && this.cursor >= this.#end() && now > last.at + last.count / this.rate) {
+      this.pause();
+      this.resting = this.duration;
+      this.dispatchEvent(new Event("ended"));
+    }
+  }
+
+  #mind() {
+    const now = this.context.currentTime;
+    const missing = this.pieces.some((piece) => piece.missing.size && piece.at < now + 0.12 && piece.at + piece.count / this.rate > now);
+    if (missing !== this.stalled) this.#stall(missing);
+  }
+
+  #stall(stalled) {
+    this.stalled = stalled;
+    if (stalled) this.context.suspend();
+    else this.context.resume();
+    this.dispatchEvent(new Event("stall"));
+  }
+
+  /** Return the frame that playing leads to: the end of the loop, or else of the song. */
+  #end() {
+    const last = Math.round(this.duration * this.rate);
+    const turn = this.loop ? Math.min(last, Math.round(this.loop.end * this.rate)) : last;
+    return this.cursor < turn ? turn : last;
+  }
+
+  #loops(frame) {
+    return this.loop !== null && frame === Math.min(Math.round(this.duration * this.rate), Math.round(this.loop.end * this.rate));
+  }
+
+  async #fill(track, piece) {
+    try {
+      const samples = await track.wav.read(piece.first, piece.count);
+      if (samples.length && this.pieces.includes(piece) && this.tracks.get(track.name) === track) this.#schedule(track, piece, samples);
+      piece.missing.delete(track.name);
+    } catch (error) {
+      piece.missing.delete(track.name); // one that cannot be had must not hold up the others
+      this.dispatchEvent(new CustomEvent("trouble", { detail: error }));
+    }
+    if (this.playing) this.#mind();
+  }
+
+  #schedule(track, piece, samples) {
+    const buffer = this.context.createBuffer(samples.length, samples[0].length, this.rate);
+    samples.forEach((one, c) => buffer.copyToChannel(one, c));
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(track.gain);
+    source.onended = () => track.sources.delete(source);
+    track.sources.add(source);
+    const late = Math.max(0, this.context.currentTime + 0.01 - piece.at);
+    if (late < buffer.duration) source.start(piece.at + late, late);
+    else track.sources.delete(source);
+  }
+}

@@ -1,0 +1,74 @@
+// Small helpers: elements, icons, words for times and levels.
+
+/** Return an element. Attributes that begin with "on" are listeners; `class`, `style` objects and booleans work as one expects. */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "style") for (const [key, text] of Object.entries(value)) element.style.setProperty(key, text);
+    else if (name === "value") element.value = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Return an icon of index.html. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#${name}`);
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+/** Return a button: a click, a name for those who cannot see it, and what it shows. */
+export function button(label, onclick, attributes = {}, ...children) {
+  return h("button", { type: "button", title: label, "aria-label": label, onclick, ...attributes }, ...(children.length ? children : [label]));
+}
+
+/** Return a row of buttons of which one is pressed; `element.set(value)` presses another without a click. */
+export function choice(label, options, value, onpick) {
+  const buttons = options.map(([key, text, hint]) =>
+    h("button", { type: "button", "data-value": key, title: hint ?? text, onclick: () => { set(key); onpick(key); } }, text));
+  const group = h("div", { class: "choice", role: "group", "aria-label": label }, buttons);
+  const set = (key) => { for (const one of buttons) one.setAttribute("aria-pressed", String(one.dataset.value === key)); };
+  set(value);
+  group.set = set;
+  return group;
+}
+
+/** Return minutes, seconds and tenths: 1:05.3 */
+export function clock(seconds) {
+  const tenths = Math.max(0, Math.round(seconds * 10));
+  return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
+}
+
+/** Return a length in words: 40 s, 3 min, 1 h 20 min. */
+export function span(seconds) {
+  if (seconds < 10) return `${seconds.toFixed(seconds < 1 ? 1 : 0)} s`;
+  if (seconds < 90) return `${Math.round(seconds / 5) * 5} s`;
+  const minutes = Math.round(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Return a level with a true minus sign; a dash where there is none. */
+export function decibels(value) {
+  return value === null || value === undefined ? "–" : value.toFixed(1).replace("-", "−");
+}
+
+/** Say something in the corner for a while. */
+export function toast(text, kind = "info", action = null) {
+  const close = () => note.remove();
+  const note = h("div", { class: `toast ${kind}` }, h("span", {}, text),
+    action && h("button", { type: "button", onclick: () => { close(); action.do(); } }, action.label),
+    button("Close", close, { class: "bare" }, icon("close")));
+  const place = document.getElementById("toasts");
+  place.append(note);
+  while (place.children.length > 4) place.firstChild.remove();
+  if (!action) setTimeout(close, kind === "error" ? 12000 : 6000);
+  return close;
+}

@@ -1,0 +1,65 @@
+// What is marked, as plain lists of {start, end, source, state}, which are never changed but replaced: undo is the list
+// before. Marks of a source do not overlap; what is painted covers what was there.
+
+export const STATES = ["active", "silent", "unknown"];
+export const SHORTEST_S = 0.05;
+
+const round = (seconds) => Math.round(seconds * 1000) / 1000;
+
+/** Return marks with a stretch of a source taken out. */
+export function erase(marks, source, start, end) {
+  return marks.flatMap((mark) => {
+    if (mark.source !== source || mark.end <= start || mark.start >= end) return [mark];
+    const left = { ...mark, end: start };
+    const right = { ...mark, start: end };
+    return [left, right].filter((part) => part.end - part.start >= SHORTEST_S / 2);
+  });
+}
+
+/** Return marks in which a stretch of a source has a state; marks that touch and say the same become one. */
+export function paint(marks, source, from, to, state, duration) {
+  let start = round(Math.max(0, Math.min(from, to)));
+  let end = round(Math.min(duration, Math.max(from, to)));
+  if (end - start < SHORTEST_S) return marks;
+  const rest = erase(marks, source, start, end);
+  const touching = rest.filter((mark) => mark.source === source && mark.state === state
+    && (Math.abs(mark.end - start) < 0.002 || Math.abs(mark.start - end) < 0.002));
+  for (const mark of touching) {
+    start = Math.min(start, mark.start);
+    end = Math.max(end, mark.end);
+  }
+  return sorted([...rest.filter((mark) => !touching.includes(mark)), { start, end, source, state }]);
+}
+
+/** Return marks in which one has other borders. */
+export function moved(marks, mark, start, end, duration) {
+  return paint(marks.filter((other) => other !== mark), mark.source, start, end, mark.state, duration);
+}
+
+/** Return marks in which one has another state. */
+export function restated(marks, mark, state, duration) {
+  return paint(marks.filter((other) => other !== mark), mark.source, mark.start, mark.end, state, duration);
+}
+
+/** Return the state that follows in the cycle. */
+export function next(state) {
+  return STATES[(STATES.indexOf(state) + 1) % STATES.length];
+}
+
+/** Return the mark of a source at a time, if there is one. */
+export function at(marks, source, time) {
+  return marks.find((mark) => mark.source === source && mark.start <= time && time < mark.end);
+}
+
+/** Return how many seconds a source is active, silent and unknown. */
+export function seconds(marks, elsewhere, source, duration) {
+  const found = { active: 0, silent: 0, unknown: 0 };
+  for (const mark of marks) if (mark.source === source) found[mark.state] += mark.end - mark.start;
+  const rest = Math.max(0, duration - found.active - found.silent - found.unknown);
+  found[elsewhere[source] === "silent" ? "silent" : "unknown"] += rest;
+  return found;
+}
+
+export function sorted(marks) {
+  return [...marks].sort((a, b) => a.start - b.start || a.source.localeCompare(b.source));
+}

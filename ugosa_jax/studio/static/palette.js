@@ -1,0 +1,41 @@
+// One accent a source, everywhere: after Okabe and Ito, whose colours the colour-blind can tell apart.
+
+const KNOWN = { drums: "#e69f00", bass: "#56b4e9", other: "#1db487", vocals: "#d583b0", guitar: "#f0e442", piano: "#e2703a" };
+const SPARE = ["#e69f00", "#56b4e9", "#1db487", "#d583b0", "#f0e442", "#e2703a", "#7d8ce0", "#b0b7c0"];
+
+/** Return the accent of a source; `sources` are all of the network. */
+export function accent(source, sources) {
+  if (KNOWN[source]) return KNOWN[source];
+  const taken = new Set(sources.map((name) => KNOWN[name]));
+  const free = SPARE.filter((colour) => !taken.has(colour));
+  const place = sources.filter((name) => !KNOWN[name]).indexOf(source);
+  return free[Math.max(0, place) % free.length];
+}
+
+/** Return a colour with an opacity. */
+export function fade(colour, opacity) {
+  return colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
+}
+
+/** Return a colour of the style sheet. */
+export function ink(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+/** Set light or dark; without an argument the other one. */
+export function theme(wanted) {
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  const now = root.dataset.theme ?? system;
+  root.dataset.theme = wanted ?? (now === "dark" ? "light" : "dark");
+  try { localStorage.setItem("ugosa-theme", root.dataset.theme); } catch { /* private windows may refuse */ }
+  dispatchEvent(new Event("themechange"));
+}
+
+export function restoreTheme() {
+  try {
+    const kept = localStorage.getItem("ugosa-theme");
+    if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
+  } catch { /* private windows may refuse */ }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));
+}

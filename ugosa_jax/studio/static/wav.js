@@ -1,0 +1,76 @@
+// WAV files read piece by piece: no file is ever loaded or decoded as a whole.
+
+/** Return what the header says: rate, channels, format, and where the samples begin. */
+export function header(buffer) {
+  const view = new DataView(buffer);
+  const name = (at) => String.fromCharCode(...new Uint8Array(buffer, at, 4));
+  if (buffer.byteLength < 44 || name(0) !== "RIFF" || name(8) !== "WAVE") throw new Error("not a WAV file");
+  const found = {};
+  for (let at = 12; at + 8 <= buffer.byteLength;) {
+    const [chunk, size] = [name(at), view.getUint32(at + 4, true)];
+    if (chunk === "fmt ") {
+      found.format = view.getUint16(at + 8, true);
+      found.channels = view.getUint16(at + 10, true);
+      found.rate = view.getUint32(at + 12, true);
+      found.bits = view.getUint16(at + 22, true);
+      if (found.format === 0xfffe) found.format = view.getUint16(at + 32, true);
+    } else if (chunk === "data") {
+      found.begin = at + 8;
+      found.frameBytes = (found.channels * found.bits) / 8;
+      found.frames = Math.floor(size / found.frameBytes);
+      return found;
+    }
+    at += 8 + size + (size % 2);
+  }
+  throw new Error("the WAV file's header is too long");
+}
+
+/** Return samples of one channel each, from interleaved bytes: 32-bit float, or 16-bit integers. */
+export function channels(buffer, info) {
+  const raw = info.format === 3 ? new Float32Array(buffer) : new Int16Array(buffer);
+  const scale = info.format === 3 ? 1 : 1 / 32768;
+  const frames = Math.floor(raw.length / info.channels);
+  return Array.from({ length: info.channels }, (_, c) => {
+    const one = new Float32Array(frames);
+    for (let i = 0, j = c; i < frames; i += 1, j += info.channels) one[i] = raw[j] * scale;
+    return one;
+  });
+}
+
+/** A WAV file on the server. */
+export class Wav {
+  constructor(url) {
+    this.url = url;
+    this.kept = new Map();
+  }
+
+  async info() {
+    this.head ??= this.#range(0, 4095).then(header);
+    return this.head;
+  }
+
+  /** Return frames [first, first + count) of each channel; pieces that were read last are kept. */
+  read(first, count) {
+    const key = `${first}+${count}`;
+    if (!this.kept.has(key)) {
+      const reading = this.#read(first, count);
+      reading.catch(() => this.kept.delete(key));
+      this.kept.set(key, reading);
+      if (this.kept.size > 12) this.kept.delete(this.kept.keys().next().value);
+    }
+    return this.kept.get(key);
+  }
+
+  async #read(first, count) {
+    const info = await this.info();
+    const from = info.begin + first * info.frameBytes;
+    const until = info.begin + Math.min(info.frames, first + count) * info.frameBytes;
+    return until > from ? channels(await this.#range(from, until - 1), info) : [];
+  }
+
+  async #range(from, to) {
+    const response = await fetch(this.url, { headers: { range: `bytes=${from}-${to}` } });
+    if (response.status !== 206) throw new Error(`the server answered ${response.status}`);
+    return response.arrayBuffer();
+  }
+}
