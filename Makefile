@@ -8,7 +8,7 @@ demo: $(VENV)/installed
 	$(RUN)/ugosa-jax demo
 
 studio: $(VENV)/installed
-	$(RUN)/python -m ugosa_jax.studio --demo
+	$(RUN)/ugosa-jax studio --demo
 
 # The studio's tests drive Debian's Chromium and skip without it: where that takes no questions, it is installed.
 browser:

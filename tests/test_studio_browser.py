@@ -10,10 +10,10 @@ import soundfile
 from tests.browser import chromium, opened, serving, wait
 from tests.networks import made
 from ugosa_jax import files
-from ugosa_jax.config import ModelConfig
 from ugosa_jax.networks import checkpoint
+from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ModelConfig(N=8, L=160, B=5, H=7, X=1, R=4)
+TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
 MARKS = "studio.store.get('marks').filter((mark) => mark.source === {!r}).map((m) => [m.start, m.end, m.state])"
 
 

@@ -340,16 +340,17 @@ def test_steps_are_those_of_the_segments():
         (32.0, AdaptConfig()), (33.1, AdaptConfig()), (4.0, AdaptConfig(epochs=3)),
         (10.5, AdaptConfig(segment_s=4.0, hop_s=1.5, pitch_shifts=2)),
     ]:  # fmt: skip
-        hop_s = settings.hop_s or settings.segment_s
-        n = len(starts_of(round(duration_s * 100), round(settings.segment_s * 100), round(hop_s * 100)))
-        assert estimate.steps(settings, duration_s) == n * (1 + settings.pitch_shifts) * settings.epochs
+        segment_s = settings.segment_s or 4.0
+        hop_s = settings.hop_s or segment_s
+        n = len(starts_of(round(duration_s * 100), round(segment_s * 100), round(hop_s * 100)))
+        assert estimate.steps(settings, segment_s, duration_s) == n * (1 + settings.pitch_shifts) * settings.epochs
 
 
 def test_times_are_measured_where_they_can_be(tmp_path):
     timings = estimate.Timings(tmp_path)
-    network = {"flops": {"L3:M": 35e9}, "separate_flops": 7e9}
+    network = {"shares": {"L3:M": 1 / 3}, "forward_flops": 35e9, "segment_s": 4.0, "default_strategy": "P-L3:M"}
     rough = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9)
-    assert rough == {"seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * 1.0 + 32 * 0.2), "guessed": True}
+    assert rough == {"seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * 1.0 + 32 * 4 / 3), "guessed": True}
     assert estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, None, None) is None
     timings.keep("mini", "P-L3:M", estimate.Measured(2.0, 0.05, 0.1))
     again = estimate.Timings(tmp_path).of("mini", "B-L3:M")

@@ -12,14 +12,15 @@ import soundfile
 
 from tests.networks import made
 from ugosa_jax import files
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import checkpoint
+from ugosa_jax.networks import checkpoint, tree
+from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.studio import networks, work
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import DELTA, Runs
 
-TINY = ModelConfig(N=8, L=160, B=5, H=7, X=1, R=4)
+TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
 SOURCES = list(TINY.sources)
 SILENT = [
     {"start": 0.0, "end": 2.0, "source": "drums", "state": "silent"},
@@ -103,7 +104,7 @@ def test_adapting_on_begins_where_the_weights_are(root, told):
     work.do(order(root, id="2" * 16, start="1" * 16), lambda _: None)
     net = work.loaded("tiny")
     first, second = (checkpoint.load_delta(runs(root).folder(id) / DELTA, net) for id in ("1" * 16, "2" * 16))
-    flat_first, flat_second, flat_net = (checkpoint.flat(tree) for tree in (first, second, net.params))
+    flat_first, flat_second, flat_net = (tree.flat(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
     assert moved > 1.2 * sum(np.abs(flat_first[path] - flat_net[path]).sum() for path in flat_first)
@@ -115,9 +116,7 @@ def test_what_was_tuned_before_stays_tuned(root, told):
     settings = vars(AdaptConfig(strategy="P-L4:M", epochs=1, segment_s=2.0))
     work.do(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = work.loaded("tiny")
-    first, third = (
-        checkpoint.flat(checkpoint.load_delta(runs(root).folder(id) / DELTA, net)) for id in ("1" * 16, "3" * 16)
-    )
+    first, third = (tree.flat(checkpoint.load_delta(runs(root).folder(id) / DELTA, net)) for id in ("1" * 16, "3" * 16))
     assert first.keys() == third.keys()
     kept = [path for path in first if path.startswith("repeat4")]
     assert kept and all(np.array_equal(first[path], third[path]) for path in kept)
@@ -156,7 +155,8 @@ def test_what_cannot_be_done_is_said(root):
 def test_networks_are_described_with_what_they_can():
     tiny = next(one for one in networks.described()["networks"] if one["name"] == "tiny")
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
-    assert tiny["flops"]["L1:D"] > tiny["flops"]["L4:D"] > 0
+    assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0 and tiny["forward_flops"] > 1e6
+    assert (tiny["default_strategy"], tiny["segment_s"]) == ("P-L3:M", 4.0)
     assert networks.speed() > 1e8
 
 

@@ -35,6 +35,7 @@ COMMANDS: dict[type, tuple[str, str]] = {
     options.Report: ("report", "report"),
     options.Bench: ("bench", "bench"),
     options.Demo: ("demo", "demo"),
+    options.Studio: ("studio", "studio"),
 }
 """Options → module of `ugosa_jax.cli`, and the function there that takes them and returns an exit code."""
 DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."
@@ -78,6 +79,7 @@ def parsed(arguments: Sequence[str]) -> Any:
         | Annotated[options.Report, subcommand("report")]
         | Annotated[options.Bench, subcommand("bench")]
         | Annotated[options.Demo, subcommand("demo")]
+        | Annotated[options.Studio, subcommand("studio")]
     )
     args = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=DESCRIPTION)
     return args.action if isinstance(args, options.Weights | options.Sweep | options.Annotation) else args

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import ugosa_jax
 from ugosa_jax.annotations import annotation
-from ugosa_jax.config import ModelConfig
+from ugosa_jax.config import SOURCES
 from ugosa_jax.data import loading
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.studio import marks
@@ -17,10 +17,10 @@ NAME = "demo song"
 
 def added(library: Library) -> Song:
     """Add the bundled song, or return it if it was added before, with what was marked in it since."""
-    found = loading.with_stems(Track(NAME, "folder", FOLDER), ModelConfig.sources)
+    found = loading.with_stems(Track(NAME, "folder", FOLDER), SOURCES)
     song = library.added_audio(found.mixture, hashlib.sha256(found.mixture.samples_CxT.tobytes()).hexdigest())
     folder = library.folder(song.id)
     if marks.load(folder).revision == 0:
-        said = annotation.read(FOLDER / "annotation.csv", ModelConfig.sources)
+        said = annotation.read(FOLDER / "annotation.csv", SOURCES)
         marks.save(folder, marks.of_annotation(said, song.duration_s))
     return song

@@ -46,10 +46,10 @@ class Timings:
         return self.known.get(_key(network, strategy))
 
 
-def steps(adapt: AdaptConfig, duration_s: float) -> int:
+def steps(adapt: AdaptConfig, segment_s: float, duration_s: float) -> int:
     """Return how many steps an adaptation takes: as `segments.starts_of`, in seconds."""
-    hop_s = adapt.hop_s or adapt.segment_s
-    rest_s = max(0.0, duration_s - adapt.segment_s)
+    hop_s = adapt.hop_s or segment_s
+    rest_s = max(0.0, duration_s - segment_s)
     n_segments = 1 + int(rest_s // hop_s) + (rest_s % hop_s > 1e-3)
     return n_segments * (1 + adapt.pitch_shifts) * adapt.epochs
 
@@ -62,25 +62,29 @@ def seconds(
     network: dict[str, Any] | None,
     flops_per_s: float | None,
 ) -> dict[str, Any] | None:
-    """Return how long it takes, and whether that rests on a measurement; None if nothing is known.
+    """Return how long it takes, and whether that is a guess rather than measured; None if nothing is known.
 
     Args:
       adapt: settings of the adaptation.
       separate: settings of the separation that follows.
       duration_s: length of the song.
       measured: what was measured with this network and strategy.
-      network: what the worker tells of it: operations of a step of each strategy and of a separation, for a second.
+      network: what the worker tells of it.
       flops_per_s: the speed of a plain matrix product here.
     """
+    if network is None:
+        return None
     guessed = measured is None
     if measured is None:
-        step = ((network or {}).get("flops") or {}).get(adapt.strategy[2:])
-        if not step or not flops_per_s:
+        share = network["shares"].get((adapt.strategy or network["default_strategy"])[2:])
+        if share is None or not flops_per_s:
             return None
-        speed = flops_per_s * EFFICIENCY
-        measured = Measured(FIRST_S, step / speed, network["separate_flops"] / speed)  # pyright: ignore[reportOptionalSubscript]
+        forward_s = network["forward_flops"] / (flops_per_s * EFFICIENCY)
+        # A step runs the stages from the first tuned one on, and about twice that for gradients; chunks overlap.
+        measured = Measured(FIRST_S, 3 * share * forward_s, 4 / 3 * forward_s)
+    segment_s = adapt.segment_s or network["segment_s"]
     separating_s = measured.separate_per_s * duration_s * max(1, separate.shifts)
-    adapting_s = steps(adapt, duration_s) * measured.step_per_s * adapt.segment_s
+    adapting_s = steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
     return {"seconds": measured.fixed + adapting_s + separating_s, "guessed": guessed}
 
 

@@ -125,7 +125,7 @@ class Foreman:
         elif message["event"] == "done":
             result = message["result"]
             if "measured" in result:
-                self.timings.keep(job.network, job.adapt["strategy"], Measured(**result.pop("measured")))
+                self.timings.keep(job.network, result.pop("strategy"), Measured(**result.pop("measured")))
             self.queue.change(job, state="done", result=result)
         else:
             self.queue.change(job, state=message["event"], error=message.get("error"))

@@ -1,5 +1,6 @@
 """The networks that are there to choose from, described for the page. Needs JAX."""
 
+import itertools
 import time
 from typing import Any
 
@@ -29,30 +30,41 @@ def described() -> dict[str, Any]:
 
 
 def _described(name: str, net: Checkpoint) -> dict[str, Any]:
-    config = net.config
-    plans = strategies(net)
-    second = config.sample_rate_hz
+    it = net.architecture
     return {
         "name": name,
-        "sources": list(config.sources),
+        "sources": list(it.sources),
         "fingerprint": net.fingerprint[:16],
-        "strategies": plans,
-        "flops": {plan: flops.step(config, strategy.parse(f"P-{plan}", config), second) for plan in plans},
-        "separate_flops": 4 / 3 * flops.forward(config, second),  # chunks overlap by a quarter
+        "default_strategy": it.default_strategy,
+        "segment_s": it.segment_s,
+        "strategies": strategies(net),
+        "shares": {plan: _share(net, plan) for plan in strategies(net)},
+        "forward_flops": flops.forward(it, it.segment_samples or it.sample_rate_hz) / _counted_s(net),
     }
 
 
 def strategies(net: Checkpoint) -> list[str]:
     """Return what can be tuned, as "L3:M", in the network's order."""
     found = []
-    for start in range(1, 10):
-        for end in "DM3":
-            try:
-                strategy.parse(f"P-L{start}:{end}", net.config)
-            except InputError:
-                continue
-            found.append(f"L{start}:{end}")
+    for start, end in itertools.product(net.architecture.starts, net.architecture.ends):
+        try:
+            strategy.parse(f"P-{start}:{end}", net.architecture)
+        except InputError:
+            continue
+        found.append(f"{start}:{end}")
     return found
+
+
+def _share(net: Checkpoint, plan: str) -> float:
+    """Return which share of the network's stages runs in every step."""
+    stages = net.architecture.stages
+    since = strategy.parse(f"P-{plan}", net.architecture).since(net.architecture)
+    return 1 - stages.index(since) / len(stages)
+
+
+def _counted_s(net: Checkpoint) -> float:
+    """Return how many seconds of sound the operations are counted of."""
+    return (net.architecture.segment_samples or net.architecture.sample_rate_hz) / net.architecture.sample_rate_hz
 
 
 def speed() -> float:

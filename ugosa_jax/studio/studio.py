@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import AdaptConfig, ModelConfig, SeparateConfig, require
+from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, require
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import marks, trials
 from ugosa_jax.studio.estimate import Timings, seconds
@@ -62,7 +62,7 @@ class Studio:
     def sources(self, network: str) -> tuple[str, ...]:
         """Return the sources of a network; those of the published ones while the worker has not told."""
         known = self.foreman.network(network) or {}
-        return tuple(known.get("sources", ModelConfig.sources))
+        return tuple(known.get("sources", SOURCES))
 
     def described(self, song: str) -> dict[str, Any]:
         """Return all that a page shows of a song at first."""
@@ -74,7 +74,7 @@ class Studio:
             "jobs": [self.shown(job) for job in self.queue.of(song)],
             "votes": trials.tally(self.trials(song).votes()),
             "worker": self.foreman.described(),
-            "sources": list(ModelConfig.sources),
+            "sources": list(SOURCES),
             "defaults": {
                 "adapt": dataclasses.asdict(AdaptConfig()),
                 "separate": dataclasses.asdict(SeparateConfig()),
@@ -109,9 +109,12 @@ class Studio:
             known = self.foreman.network(str(network))
             require(known is not None and "error" not in known, "network", "one of those that are there", network)
         adapt, separate = settings(asked)
+        plans = (self.foreman.network(str(network)) or {}).get("strategies", ())
+        fits = adapt.strategy is None or not plans or adapt.strategy[2:] in plans
+        require(fits, "strategy", f"one of P- or B- and {', '.join(plans)}", adapt.strategy)
         said = marks.load(folder)
         duration_s = self.library.song(song).duration_s
-        if kind == "adapt" and adapt.strategy.startswith("P"):
+        if kind == "adapt" and (adapt.strategy or "P").startswith("P"):
             labels = marks.annotation_of(said, self.sources(str(network)), duration_s)
             silent = any(i.state == "silent" for i in labels.intervals)
             require(silent, "marks", "silence of at least one source (or choose a strategy that begins with B)", "none")
@@ -137,7 +140,7 @@ class Studio:
             adapt,
             separate,
             self.library.song(song).duration_s,
-            self.timings.of(network, adapt.strategy),
+            self.timings.of(network, adapt.strategy or ""),
             self.foreman.network(network),
             ready.get("flops_per_s"),
         )

@@ -68,7 +68,7 @@ def job(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Job:
     known, mixture = library.song(order["song"]), library.original(order["song"])
     net = loaded(order["network"])
     said = marks.parse(order["marks"], known.duration_s)
-    labels = marks.annotation_of(said, net.config.sources, known.duration_s)
+    labels = marks.annotation_of(said, net.architecture.sources, known.duration_s)
     return Job(
         order["id"],
         Song(mixture, annotation=labels),
@@ -77,7 +77,7 @@ def job(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Job:
         Runs(library.folder(known.id)),
         known.sha256,
         labels,
-        AdaptConfig(**order["adapt"]),
+        strategy.resolved(AdaptConfig(**order["adapt"]), net.architecture),
         SeparateConfig(**order["separate"]),
         order["start"],
         tell,
@@ -97,7 +97,7 @@ def adapted(job: Job) -> dict[str, Any]:
       InputError: as `api.adapt`.
       Cancelled: nothing is left then, but the run of the unadapted network.
     """
-    before = unadapted(job)["run"]
+    before, plan = unadapted(job)["run"], strategy.parse(job.adapt.strategy, job.net.architecture)
     tuned = checkpoint.load_delta(job.runs.folder(job.start) / DELTA, job.net) if job.start != "anew" else {}
     net = dataclasses.replace(job.net, params=strategy.merge(tuned, job.net.params)) if tuned else job.net
     job.tell({"stage": "adapting", "done": 0, "total": job.adapt.epochs})
@@ -120,10 +120,10 @@ def adapted(job: Job) -> dict[str, Any]:
     n_steps = result.losses_ExIx3[..., 0].size
     said = described(job, result, separation_s)
     with files.folder_when_done(job.runs.root / job.id) as folder:
-        checkpoint.save_delta(result.tuned, job.net, folder / DELTA, {"strategy": job.adapt.strategy})
+        checkpoint.save_delta(result.tuned, job.net, folder / DELTA, {"strategy": plan.name})
         files.write_json(said, folder / "record.json")
         excerpt_s = report.excerpt(job.song, 2)
-        shown = report.run_of(job.song, job.adapt.strategy, "adapted", result, stems, excerpt_s)
+        shown = report.run_of(job.song, plan.name, "adapted", result, stems, excerpt_s)
         levels = write_stems(job, folder, stems, shown)
         del stems  # makes room for those of the unadapted network
         others = read_stems(job, before)
@@ -132,17 +132,17 @@ def adapted(job: Job) -> dict[str, Any]:
         for source, level in levels.items():
             level.silent_before = _number(plain.stems[source].silent_db)
         took_s = separation_s + dataclasses.astuple(result.timing)[0] + result.timing.prefix_s + result.timing.steps_s
-        run = Run(job.id, job.network, job.adapt.strategy, [*levels], _now(), took_s, levels)
+        run = Run(job.id, job.network, plan.name, [*levels], _now(), took_s, levels)
         run.settings = {"adapt": dataclasses.asdict(job.adapt), "separate": dataclasses.asdict(job.separate)}
         run.start, run.losses, run.stopped_at = job.start, epochs, result.stopped_at
         run.silent_s = annotation.silent_seconds(job.labels, job.song.mixture.duration_s)
         files.write_json(msgspec.to_builtins(run), folder / "run.json")
     measured = {
         "fixed": result.timing.compile_s + result.timing.prefix_s,
-        "step_per_s": result.timing.steps_s / max(1, n_steps) / job.adapt.segment_s,
+        "step_per_s": result.timing.steps_s / max(1, n_steps) / (job.adapt.segment_s or 1),
         "separate_per_s": separation_s / job.song.mixture.duration_s / max(1, job.separate.shifts),
     }
-    return {"run": job.id, "measured": measured}
+    return {"run": job.id, "strategy": plan.name, "measured": measured}
 
 
 def unadapted(job: Job) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
 
 def described(job: Job, result: AdaptationResult, separation_s: float) -> dict[str, Any]:
     """Return the record of a run, as `ugosa-jax separate` writes it."""
-    mixture, config = job.song.mixture, job.net.config
+    mixture, net = job.song.mixture, job.net.architecture
     silent_s = annotation.silent_seconds(job.labels, mixture.duration_s)
     return {
         "song": {
@@ -235,7 +235,7 @@ def described(job: Job, result: AdaptationResult, separation_s: float) -> dict[s
             "rate_hz": mixture.rate_hz,
             "channels": mixture.n_channels,
             "samples": mixture.n_samples,
-            "conversions": sound.conversions(mixture, config.sample_rate_hz, config.C),
+            "conversions": sound.conversions(mixture, net.sample_rate_hz, net.channels),
         },
         "annotation": {
             "file": "marks of the studio",

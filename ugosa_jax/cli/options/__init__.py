@@ -11,7 +11,7 @@ from ugosa_jax.cli.options.annotation import (
 )
 from ugosa_jax.cli.options.bench import Bench
 from ugosa_jax.cli.options.experiments import Collect, Evaluate, Prepare, Report, RunSweep, Status, Sweep
-from ugosa_jax.cli.options.song import Demo, Separate
+from ugosa_jax.cli.options.song import Demo, Separate, Studio
 from ugosa_jax.cli.options.weights import Convert, Download, ListWeights, Show, Weights
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Separate",
     "Show",
     "Status",
+    "Studio",
     "SuggestAnnotation",
     "Sweep",
     "Understanding",

@@ -1,4 +1,4 @@
-"""Options of the commands that work on one song: `separate` and `demo`."""
+"""Options of the commands that work on one song: `separate`, `studio` and `demo`."""
 
 import dataclasses
 from pathlib import Path
@@ -43,3 +43,21 @@ class Demo:
 
     out: Path = Path("separated/demo")
     """Folder for the stems, the figure and the report."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Studio:
+    """Open a page on which songs are annotated, adapted and compared by ear."""
+
+    song: Positional[Path | None] = None
+    """A song to open at once; others can be dropped on the page."""
+    demo: bool = False
+    """Open the bundled song."""
+    work: Path | None = None
+    """Folder that everything is kept in; the user's data folder if not given."""
+    host: str = "127.0.0.1"
+    """Address to listen on. With any other one, whoever knows the page's address can use it from elsewhere."""
+    port: int | None = None
+    """Port to listen on; 8630, or a free one if that is taken, if not given."""
+    browser: bool = True
+    """Open the page in the browser."""

@@ -55,8 +55,8 @@ export class Deck extends EventTarget {
 
   async play() {
     this.#open();
-    await this.context.resume();
-    if (this.playing) return;
+    await this.context.resume().catch(() => {}); // closed meanwhile
+    if (this.playing || this.context.state === "closed") return;
     this.playing = true;
     if (this.resting >= this.duration - 0.01) this.resting = this.loop ? this.loop.start : 0;
     this.#begin(this.resting);
@@ -155,8 +155,7 @@ export class Deck extends EventTarget {
 
   #stall(stalled) {
     this.stalled = stalled;
-    if (stalled) this.context.suspend();
-    else this.context.resume();
+    (stalled ? this.context.suspend() : this.context.resume()).catch(() => {}); // closed meanwhile
     this.dispatchEvent(new Event("stall"));
   }
 

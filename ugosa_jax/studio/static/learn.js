@@ -6,7 +6,8 @@ import { seconds, STATES } from "./marks.js";
 export function learnPanel(store) {
   const rows = h("div", { class: "bars" });
   const advice = h("p", { class: "advice" });
-  store.watch(["marks", "elsewhere", "sources"], ({ marks, elsewhere, sources, song, defaults, colours }) => {
+  store.watch(["marks", "elsewhere", "sources", "network", "worker"], ({ marks, elsewhere, sources, song, colours, network, worker }) => {
+    const segment = worker.networks?.find((one) => one.name === network)?.segment_s ?? 4;
     let silent = 0;
     rows.replaceChildren(...sources.map((source) => {
       const found = seconds(marks, elsewhere, source, song.duration_s);
@@ -17,8 +18,8 @@ export function learnPanel(store) {
         h("span", { class: "name" }, source), h("span", { class: "track", role: "img", "aria-label": label }, parts),
         h("span", { class: "number" }, `${found.silent.toFixed(1)} s`));
     }));
-    advice.textContent = said(silent, sources.filter((source) => seconds(marks, elsewhere, source, song.duration_s).silent < 0.05), sources, defaults.adapt.segment_s);
-    advice.classList.toggle("warn", silent < defaults.adapt.segment_s);
+    advice.textContent = said(silent, sources.filter((source) => seconds(marks, elsewhere, source, song.duration_s).silent < 0.05), sources, segment);
+    advice.classList.toggle("warn", silent < segment);
   });
   return h("section", { class: "panel", "aria-label": "What it can learn" },
     h("h2", {}, "What it can learn", h("span", { class: "legend" }, h("i", { class: "silent" }), "silence")), rows, advice);

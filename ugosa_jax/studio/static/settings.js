@@ -4,10 +4,9 @@ import { ask } from "./api.js";
 import { h, span, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
-const ENDS = { M: "to the masks", D: "to the decoder", 3: "last repeats only" };
 const FOLDED = [
   ["lam", "adapt", "λ", "weight of the sound heard where a source is marked silent", 0, "any"],
-  ["segment_s", "adapt", "segment (s)", "length of a training segment", 0.5, "any"],
+  ["segment_s", "adapt", "segment (s)", "length of a training segment; empty: the network's own", 0.5, "any"],
   ["hop_s", "adapt", "hop (s)", "from one segment's start to the next; empty: one segment", 0.1, "any"],
   ["pitch_shifts", "adapt", "pitch-shifted copies", "of every segment (needs librosa)", 0, 1],
   ["shifts", "separate", "random shifts", "the separation is averaged over so many delays", 0, 1],
@@ -71,11 +70,12 @@ export function settingsPanel(store) {
   function networkChosen() {
     const network = store.get("worker").networks?.find((one) => one.name === fields.network.value);
     if (!network || network.error) return;
-    const before = fields.strategy.value || defaults.adapt.strategy;
+    const before = fields.strategy.value || network.default_strategy;
     fields.strategy.replaceChildren(...["P", "B"].map((loss) => h("optgroup", { label: loss === "P" ? "with the marks" : "without the marks" },
-      network.strategies.map((plan) => h("option", { value: `${loss}-${plan}`, title: ENDS[plan.split(":")[1]] ?? "" }, `${loss}-${plan}`)))));
+      network.strategies.map((plan) => h("option", { value: `${loss}-${plan}` }, `${loss}-${plan}`)))));
     fields.strategy.value = before;
-    if (!fields.strategy.value) fields.strategy.selectedIndex = 0;
+    if (!fields.strategy.value) fields.strategy.value = network.default_strategy;
+    fields.segment_s.placeholder = String(network.segment_s);
     const wanted = { ...defaults.adapt, ...(defaults.suggested[network.name] ?? {}) }.learning_rate;
     const option = [...fields.learning_rate.options].find((one) => Number(one.value) === wanted);
     if (option) fields.learning_rate.value = option.value;

@@ -1,0 +1,15 @@
+"""The command `ugosa-jax studio`: the page on which a person does the job."""
+
+from ugosa_jax.cli import options
+from ugosa_jax.errors import needs
+
+
+def studio(args: options.Studio) -> int:
+    """Serve the page until it is interrupted; return 0.
+
+    Raises:
+      InputError: a package is missing, the song cannot be used, the folder not be written, or the port not be had.
+    """
+    with needs("studio"):
+        from ugosa_jax.studio import server
+    return server.run(args.song, args.work or server.default_folder(), args.host, args.port, args.demo, args.browser)
