@@ -31,9 +31,8 @@ class Server:
     """A studio in a process of its own."""
 
     def __init__(self, work: Path, port: int = 0, arguments: tuple[str, ...] = ("--demo",)):
-        start = "import sys; from ugosa_jax.cli.main import program; program()"
-        command = [sys.executable, "-c", start, "studio", "--no-browser", "--work", work, "--port", port, *arguments]
-        self.process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "ugosa_jax", "studio", "--no-browser", "--work", work, "--port", port]
+        self.process = subprocess.Popen([*map(str, command), *arguments], stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         found = re.search(r"http://\S+", self.process.stdout.readline())
         assert found is not None
