@@ -10,8 +10,17 @@ from ugosa_jax.data.standard import standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import apply
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.tape import Tape, blocks_of
 
 TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=2, sources=("a", "b"), sample_rate_hz=1000)
+
+
+class OneLength(ConvTasNet):
+    """A network that takes one length, and sees what is shorter in the middle of its neighbours."""
+
+    @property
+    def segment_samples(self):
+        return 500
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +71,8 @@ def test_shifts_average_delayed_separations(tiny):
     assert len(set(delays)) > 1
     assert max(delays) <= 100
     delayed = [np.pad(mix_CxT, ((0, 0), (d, 0))) for d in delays]
-    expected = np.mean([apply.separate_once(TINY, tiny, x, 500, 0.25)[..., -900:] for x in delayed], 0)
+    plain = SeparateConfig(chunk_s=0.5)
+    expected = np.mean([apply.separate(TINY, tiny, x, plain)[..., -900:] for x in delayed], 0)
     np.testing.assert_allclose(apply.separate(TINY, tiny, mix_CxT, settings), expected, atol=1e-6)
     other = apply.separate(TINY, tiny, mix_CxT, dataclasses.replace(settings, shift_seed=8))
     assert np.abs(other - expected).max() > 1e-5
@@ -80,3 +90,58 @@ def test_too_short(tiny):
         apply.separate(TINY, tiny, noise(19), SeparateConfig())
     with pytest.raises(InputError, match="chunk_s"):
         apply.separate(TINY, tiny, noise(100), SeparateConfig(chunk_s=0.01))
+
+
+@pytest.mark.parametrize("shifts", [0, 3])
+@pytest.mark.parametrize("net", [TINY, OneLength(**dataclasses.asdict(TINY))])
+def test_stretches_are_the_song_whatever_blocks_it_comes_in(tiny, net, shifts):
+    settings = SeparateConfig(chunk_s=0.5, shifts=shifts, max_shift_s=0.3)
+    params, mix_CxT = net.init(seed=1), noise(2345)
+    whole = apply.separate(net, params, mix_CxT, settings)
+    for length in (7, 500, 2345):
+        found = [*apply.stretches(net, params, blocks_of(mix_CxT, length), 2345, settings)]
+        assert len(found) > 3
+        assert max(stretch.shape[-1] for stretch in found) <= 500
+        np.testing.assert_array_equal(np.concatenate(found, -1), whole)
+
+
+def test_chunks_are_added_up_as_written_down(tiny):
+    """Against the sum over all chunks of the whole song, divided by the sum of their weights."""
+    mix_CxT, triangle = noise(1379), apply.triangle(500).astype(np.float32)
+    total, weights = np.zeros((2, 2, 1379), np.float32), np.zeros(1379, np.float32)
+    for start in range(0, 1379, 375):
+        stop = min(start + 500, 1379)
+        padded = np.pad(mix_CxT[:, start:stop], ((0, 0), (0, 500 - (stop - start))))
+        est = np.asarray(TINY(tiny, padded, stop - start))[..., : stop - start]
+        total[..., start:stop] += triangle[: stop - start] * est
+        weights[start:stop] += triangle[: stop - start]
+    found = apply.separate(TINY, tiny, mix_CxT, SeparateConfig(chunk_s=0.5))
+    np.testing.assert_allclose(found, total / weights, atol=1e-6)  # values of 1 in float32, two programs
+
+
+def test_too_many_chunks_are_refused_before_the_first():
+    with pytest.raises(InputError, match="overlap them less"):
+        apply.stretches(TINY, {}, [], 10**6, SeparateConfig(chunk_s=0.5, overlap=0.999))
+
+
+# Signals in blocks
+
+
+def test_a_tape_is_the_signal_with_silence_around_it():
+    signal = noise(100)
+    padded = np.pad(signal, ((0, 0), (30, 30)))
+    tape = Tape(blocks_of(signal, 7), 2, 100)
+    for start, stop in [(-30, -10), (-5, 3), (0, 0), (0, 7), (20, 61), (15, 20), (99, 130), (100, 120), (105, 130)]:
+        np.testing.assert_array_equal(tape.read(start, stop), padded[:, 30 + start : 30 + stop])
+
+
+def test_a_tape_forgets_and_says_so():
+    tape = Tape(blocks_of(noise(100), 7), 2, 100)
+    tape.read(0, 50)
+    tape.let_go(40)
+    assert tape.read(40, 60).shape == (2, 20)
+    with pytest.raises(ValueError, match="let go"):
+        tape.read(39, 60)
+    tape.let_go(1000)
+    with pytest.raises(ValueError, match="ends after 50"):
+        Tape(blocks_of(noise(50), 7), 2, 100).read(0, 60)

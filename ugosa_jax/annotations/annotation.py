@@ -19,6 +19,7 @@ from ugosa_jax.annotations.formats import Format, audacity, jams, native
 from ugosa_jax.annotations.formats.label import Reading
 from ugosa_jax.annotations.instruments import Name, Names
 from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint
+from ugosa_jax.annotations.silences import Silences, between, joined
 from ugosa_jax.errors import InputError
 
 PAST_END_S = 0.5
@@ -156,11 +157,36 @@ def check_against(annotation: Annotation, duration_s: float) -> None:
         raise InputError(f"{where} is past the end of the song, which lasts {duration_s:.3f} s")
 
 
-def active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
-    """Return h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
+def silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences:
+    """Return where each source is annotated silent, in the order of `annotation.sources`.
 
     Times are rounded to the nearest sample, halves upwards; then sample n is in an interval if
     start ≤ n / rate_hz < end.
+
+    Args:
+      annotation: what is said of the song.
+      n_samples: the song's length, T.
+      rate_hz: its sample rate.
+    """
+    said: dict[str, tuple[list[Interval], list[Interval]]] = {source: ([], []) for source in annotation.sources}
+    for i in annotation.intervals:
+        if i.source in said:
+            said[i.source][i.state == "silent"].append(i)
+
+    def in_samples(intervals: list[Interval]) -> np.ndarray:
+        times_s = np.array([(i.start_s, i.end_s) for i in intervals], np.float64).reshape(-1, 2)
+        with np.errstate(over="ignore"):  # a time that is beyond all numbers is beyond the song
+            return (np.minimum(times_s * rate_hz, n_samples) + 0.5).astype(np.int64)
+
+    runs = []
+    for source, (heard, silent) in said.items():
+        outside = annotation.silent_outside(source)
+        runs.append(between(in_samples(heard), n_samples) if outside else joined(in_samples(silent)))
+    return Silences(tuple(runs), n_samples)
+
+
+def active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
+    """Return h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
 
     Args:
       annotation: what is said of the song.
@@ -170,21 +196,11 @@ def active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.nd
     Returns:
       Boolean (S, T), in the order of `annotation.sources`.
     """
-    active_SxT = np.ones((len(annotation.sources), n_samples), bool)
-    for active_T, source in zip(active_SxT, annotation.sources, strict=True):
-        active_T[:] = not annotation.silent_outside(source)
-        for i in annotation.of(source):
-            start, end = (int(min(time_s * rate_hz, n_samples) + 0.5) for time_s in (i.start_s, i.end_s))
-            active_T[start:end] = i.state != "silent"
-    return active_SxT
+    return silences(annotation, n_samples, rate_hz).active()
 
 
 def gate(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) -> np.ndarray:
-    """Return gains that mute each source where it is annotated silent: 0 there, 1 elsewhere.
-
-    Muted stretches fade linearly at their ends, inside: gain = max(0, 1 − d / fade), where d is the distance
-    to the nearest sample that is not muted. So nothing fades at the song's own ends, and a stretch shorter
-    than two fades is a dip that does not reach 0.
+    """Return gains that mute each source where it is annotated silent: 0 there, 1 elsewhere; see `Silences.gain`.
 
     Args:
       annotation: what is said of the song.
@@ -195,18 +211,12 @@ def gate(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) 
     Returns:
       Float32 (S, T), in the order of `annotation.sources`.
     """
-    fade = max(1, round(fade_s * rate_hz))
-    ramp = 1 - np.arange(1, fade + 1, dtype=np.float32) / fade
-    active_SxT = active_mask(annotation, n_samples, rate_hz)
-    gain_SxT = active_SxT.astype(np.float32)
-    for gain_T, active_T in zip(gain_SxT, active_SxT, strict=True):
-        for start, end in runs(~active_T):
-            n = min(fade, end - start)
-            if start > 0:
-                gain_T[start : start + n] = ramp[:n]
-            if end < n_samples:
-                gain_T[end - n : end] = np.maximum(gain_T[end - n : end], ramp[:n][::-1])
-    return gain_SxT
+    return silences(annotation, n_samples, rate_hz).gain(fade_samples(fade_s, rate_hz))
+
+
+def fade_samples(fade_s: float, rate_hz: float) -> int:
+    """Return the length of a fade, at least one sample."""
+    return max(1, round(fade_s * rate_hz))
 
 
 def silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:

@@ -66,8 +66,7 @@ def separation(net: Architecture, settings: SeparateConfig, song_samples: int) -
     """Return the operations of separating a song: every chunk, padded as it runs, for every shift."""
     chunk = apply.chunk_samples(net, settings)
     delays = apply.draw_delays(settings, net.sample_rate_hz)
-    n_chunks = sum(len(apply.offsets(song_samples + delay, chunk, settings.overlap)) for delay in delays)
-    return n_chunks * forward(net, chunk)
+    return apply.count_chunks(song_samples, chunk, delays, settings) * forward(net, chunk)
 
 
 def _inputs(net: Architecture, n_samples: int) -> tuple[Any, jax.ShapeDtypeStruct]:

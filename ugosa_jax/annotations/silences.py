@@ -1,0 +1,72 @@
+"""Where sources are annotated silent, in samples: what masks and gains are made of, for any stretch of a song.
+
+S sources, T samples.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+Runs = np.ndarray
+"""(R, 2): first sample of each run and the first one behind it, in time order; runs do not touch."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Silences:
+    """The silent runs of each source of a song of `n_samples`."""
+
+    runs: tuple[Runs, ...]
+    n_samples: int
+
+    def active(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return, Boolean (S, stop − start), where sources are active or unknown; the whole song if not told else."""
+        stop = self.n_samples if stop is None else stop
+        active_SxT = np.ones((len(self.runs), stop - start), bool)
+        for active_T, runs in zip(active_SxT, self.runs, strict=True):
+            for first, end in within(runs, start, stop):
+                active_T[max(0, first - start) : end - start] = False
+        return active_SxT
+
+    def gain(self, fade: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return float32 (S, stop − start): 0 in silence, 1 elsewhere; ends of silence fade inside it.
+
+        The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. So nothing
+        fades at the song's own ends, and a run shorter than two fades is a dip that does not reach 0.
+        """
+        stop = self.n_samples if stop is None else stop
+        gain_SxT = np.ones((len(self.runs), stop - start), np.float32)
+        for gain_T, runs in zip(gain_SxT, self.runs, strict=True):
+            for first, end in within(runs, start, stop):
+                here = np.arange(max(first, start), min(end, stop))
+                before = here - first if first > 0 else fade
+                behind = end - 1 - here if end < self.n_samples else fade
+                nearest = 1 + np.minimum(np.minimum(before, behind), fade - 1)
+                gain_T[here[0] - start : here[-1] + 1 - start] = 1 - nearest.astype(np.float32) / np.float32(fade)
+        return gain_SxT
+
+
+def within(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the runs that reach into a stretch."""
+    begin = int(np.searchsorted(runs[:, 1], start, "right"))
+    end = int(np.searchsorted(runs[:, 0], stop, "left"))
+    for first, last in runs[begin:end] if start < stop else ():
+        yield int(first), int(last)
+
+
+def joined(runs: Runs) -> Runs:
+    """Return runs in time order, without empty ones, those that touch as one."""
+    runs = runs[runs[:, 0] < runs[:, 1]]
+    runs = runs[np.argsort(runs[:, 0], kind="stable")]
+    if not len(runs):
+        return runs
+    ends = np.maximum.accumulate(runs[:, 1])
+    is_first = np.concatenate([[True], runs[1:, 0] > ends[:-1]])
+    is_last = np.concatenate([is_first[1:], [True]])
+    return np.stack([runs[is_first, 0], ends[is_last]], 1)
+
+
+def between(runs: Runs, n_samples: int) -> Runs:
+    """Return what lies between runs in a song of `n_samples`."""
+    edges = np.concatenate([[0], joined(runs).ravel(), [n_samples]])
+    return joined(edges.reshape(-1, 2))
