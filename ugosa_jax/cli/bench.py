@@ -9,7 +9,7 @@ import jax
 
 from ugosa_jax import device, files
 from ugosa_jax.adaptation import record, strategy
-from ugosa_jax.bench import timing
+from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
 from ugosa_jax.config import LONGEST_S
@@ -32,6 +32,8 @@ def bench(args: options.Bench) -> int:
         raise InputError(f"{args.json}: is a folder, where a file is to be written")
     config, params, network = network_of(args)
     args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, config))
+    if args.compile_only is not None:
+        return estimate(args, config, network, lanes)
     print_head(args, network)
     rows = []
     for n_lanes in lanes:
@@ -46,6 +48,40 @@ def bench(args: options.Bench) -> int:
     if args.json is not None:
         files.write_json(describe(args, network, config, rows), args.json)
     return 0 if len(rows) == len(lanes) else 1
+
+
+def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], lanes: list[int]) -> int:
+    """Compile for a topology, print a row a program and write the record; return 0.
+
+    Raises:
+      InputError: the topology cannot be had, or nothing is known of its chips.
+    """
+    devices = compiled.topology(str(args.compile_only))
+    chip = chips.chip(devices[0].device_kind)
+    adapt = args.adapt
+    print(f"{network['name']}, {adapt.strategy}, songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s,")
+    print(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
+    print("Nothing ran: these are estimates from XLA's analysis and published peaks; times are lower bounds.\n")
+    columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB moved", "GB held", "compute ms", "memory ms",
+               "bound by", "lanes that fit a device", "collectives")  # fmt: skip
+    print("| " + " | ".join(columns) + " |")
+    print("|" + "---|" * len(columns), flush=True)
+    rows = []
+    for n_lanes in lanes:
+        for row in compiled.compile_for(devices, net, adapt, n_lanes, args.seconds):
+            rows.append(row)
+            compute_ms, memory_ms = 1e3 * row.compute_s(chip), 1e3 * row.memory_s(chip)
+            exchanged = ", ".join(f"{count} {kind}" for kind, count in row.collectives.items()) or "none"
+            values = (row.name, f"{row.lanes}", f"{row.devices}", f"{row.compile_s:.0f}", f"{row.flops / 1e9:.3g}",
+                      f"{row.bytes_moved / 1e9:.3g}", f"{row.memory_bytes / 1e9:.3g}", f"{compute_ms:.3g}",
+                      f"{memory_ms:.3g}", "memory" if memory_ms > compute_ms else "compute",
+                      f"{row.lanes_that_fit(chip)}", exchanged)  # fmt: skip
+            print("| " + " | ".join(values) + " |", flush=True)
+    if args.json is not None:
+        said = {"topology": args.compile_only, "chip": dataclasses.asdict(chip), "environment": record.environment()}
+        said |= {"network": network, "adapt": dataclasses.asdict(adapt), "seconds": args.seconds}
+        files.write_json(said | {"rows": [dataclasses.asdict(row) for row in rows]}, args.json)
+    return 0
 
 
 def numbers_of_lanes(text: str) -> list[int]:

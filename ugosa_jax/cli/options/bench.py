@@ -24,5 +24,8 @@ class Bench:
     """Length of each song, which is noise."""
     repeats: int = 3
     """Runs that are timed; a run has all epochs."""
+    compile_only: str | None = None
+    """Measure nothing: compile the programs for a TPU topology that need not be here, such as v5e:2x2, and estimate
+    (needs the extra [tpu])."""
     json: Path | None = None
     """Write device, versions, settings and figures."""

@@ -1,0 +1,167 @@
+"""The real programs, compiled for an accelerator that is not there, and what XLA says of them.
+
+libtpu compiles for a topology that is only described. Operations, bytes and memory are XLA's own analysis of the
+optimised program; the times that follow from them and from a chip's published peaks are estimates, and lower bounds.
+"""
+
+import dataclasses
+import math
+import os
+import re
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from ugosa_jax.adaptation import engine, segments, strategy
+from ugosa_jax.adaptation.lane import Lane, Program
+from ugosa_jax.bench.chips import Chip
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.errors import InputError, needs
+from ugosa_jax.networks import apply
+from ugosa_jax.networks.protocol import Architecture
+
+COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collective-permute")
+_ENVIRONMENT = {
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_WORKER_ID": "0",
+}
+"""Keeps libtpu from asking a cloud's servers what machine this is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled:
+    """One program.
+
+    Attributes:
+      name: prefix (what the frozen stages give, a segment), epoch (a step), separation (a chunk).
+      lanes: how many run side by side, on all devices together.
+      devices: how many they are dealt over.
+      compile_s: seconds that compiling took here.
+      flops: operations of one device; those of a loop's body count once.
+      bytes_moved: read and written by one device, the same way.
+      memory_bytes: arguments, results and temporary arrays of one device at their peak.
+      temporary_bytes: the last of them.
+      collectives: kind of exchange between devices → how many stand in the program; none are left out.
+    """
+
+    name: str
+    lanes: int
+    devices: int
+    compile_s: float
+    flops: float
+    bytes_moved: float
+    memory_bytes: int
+    temporary_bytes: int
+    collectives: dict[str, int]
+
+    def compute_s(self, chip: Chip) -> float:
+        """Return the least time that a chip's arithmetic needs."""
+        return self.flops / chip.flops_per_s
+
+    def memory_s(self, chip: Chip) -> float:
+        """Return the least time that a chip's memory needs."""
+        return self.bytes_moved / chip.bytes_per_s
+
+    def lanes_that_fit(self, chip: Chip) -> int:
+        """Return how many lanes a device's memory holds if each takes what these take."""
+        per_lane = self.memory_bytes / math.ceil(self.lanes / self.devices)
+        return int(chip.memory_bytes // per_lane)
+
+
+def topology(name: str) -> Sequence[Any]:
+    """Return the devices of a topology such as "v5e:2x2", which need not exist.
+
+    Programs of this process run on the CPU from then on: libtpu is there to compile.
+
+    Raises:
+      InputError: libtpu is not installed or is in use, or does not know the topology.
+    """
+    with needs("tpu"):
+        import libtpu  # noqa: F401
+    from jax.experimental import topologies
+
+    jax.config.update("jax_platforms", "cpu")
+    for variable, value in _ENVIRONMENT.items():
+        os.environ.setdefault(variable, value)
+    try:
+        return topologies.get_topology_desc(platform="tpu", topology_name=name).devices
+    except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"topology {name[:40]!r}: libtpu cannot describe it ({reason}); try v5e:2x2") from error
+
+
+def compile_for(
+    devices: Sequence[Any], net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float
+) -> Iterator[Compiled]:
+    """Compile prefix, epoch and separation for `n_lanes` songs of a length; one lane has no lane axis.
+
+    Lanes are dealt over all devices if they can be dealt evenly, as an adaptation does. Features that are to be kept
+    "auto" are kept in float32.
+    """
+    dealt = devices if n_lanes % len(devices) == 0 else devices[:1]
+    mesh = Mesh(np.array(dealt), ("lane",))
+    by_lane, everywhere = (NamedSharding(mesh, spec) for spec in (PartitionSpec("lane"), PartitionSpec()))
+    of_lanes = everywhere if n_lanes == 1 else by_lane
+    plan = strategy.parse(settings.strategy, net)
+    features = "float32" if settings.features == "auto" else settings.features
+    program = Program(net, plan.since(net), features, settings.centralise_gradients)
+    axes = None if n_lanes == 1 else engine._OWN_SONGS
+
+    params = _placed(jax.eval_shape(net.init), everywhere)
+    tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
+    lanes = _placed(lanes_of(net, settings, n_lanes, seconds), of_lanes)
+    kept = _placed(jax.eval_shape(lambda p, x: engine.features_of_lanes(program, axes, p, x), params, lanes), of_lanes)
+    state = jax.eval_shape(lambda t: engine.start_lanes(program, None if n_lanes == 1 else n_lanes, t), tuned)
+    chunk = apply.chunk_samples(net, SeparateConfig())
+    mix_CxT = jax.ShapeDtypeStruct((net.channels, chunk), jnp.float32, sharding=everywhere)
+
+    if kept is not None:
+        yield _compiled("prefix", n_lanes, dealt, engine.features_of_lanes, program, axes, params, lanes)
+    arguments = (program, axes, frozen, kept, lanes, _placed(state, of_lanes))
+    yield _compiled("epoch", n_lanes, dealt, engine.epoch_lanes, *arguments)
+    if n_lanes == 1:
+        yield _compiled("separation", 1, dealt, apply._run, net, params, mix_CxT, None)
+
+
+def lanes_of(net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float) -> Lane:
+    """Return the shapes of lanes with songs of their own."""
+    length = net.segment_samples or round((settings.segment_s or net.segment_s) * net.sample_rate_hz)
+    hop = length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz)
+    n_samples = max(length, round(seconds * net.sample_rate_hz))
+    G, V = segments.bucket(len(segments.starts_of(n_samples, length, hop))), 1 + settings.pitch_shifts
+    outer = () if n_lanes == 1 else (n_lanes,)
+    shapes = ((G, V, net.channels, length), (G, len(net.sources), length), (), (), ())
+    dtypes = (jnp.float32, jnp.bool_, jnp.int32, jnp.float32, jnp.float32)
+    return Lane(*(jax.ShapeDtypeStruct(outer + s, d) for s, d in zip(shapes, dtypes, strict=True)))  # pyright: ignore[reportArgumentType]
+
+
+def _placed(shapes: Any, sharding: NamedSharding) -> Any:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
+
+
+def _compiled(name: str, n_lanes: int, devices: Sequence[Any], function: Any, *arguments: Any) -> Compiled:
+    lowered = function.lower(*arguments)
+    started = time.perf_counter()
+    program = lowered.compile()
+    compile_s = time.perf_counter() - started
+    cost, memory, text = program.cost_analysis(), program.memory_analysis(), program.as_text()
+    held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    found = {kind: len(re.findall(rf"= [^=\n]*\b{kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
+    return Compiled(
+        name,
+        n_lanes,
+        len(devices),
+        compile_s,
+        cost["flops"],
+        cost["bytes accessed"],
+        held + memory.temp_size_in_bytes,
+        memory.temp_size_in_bytes,
+        {kind: count for kind, count in found.items() if count},
+    )
