@@ -60,7 +60,7 @@ def test_check(labels, song, capsys):
 
 
 def test_check_with_what_the_user_decides(labels, song, capsys):
-    how = "--complete", "--outside", "silent", "--map", "piano=bass", "--map", "lead vox=other"
+    how = "--complete", "--outside", "silent", "--map", "piano=one of bass", "--map", "lead vox=one of other"
     assert run("check", labels, song, *how) == 0
     out = capsys.readouterr().out
     assert "name    piano = one instrument of bass\n" in out
@@ -73,7 +73,7 @@ def test_check_with_what_the_user_decides(labels, song, capsys):
     ("content", "statement"),
     [
         ("0,20,drums\n0,1,bass,unknown\n", "no source is annotated silent anywhere: there is nothing to learn from"),
-        ("0,3,drums,silent\n", "3.0 s of silence in all is too little to learn from: one segment has 4 s"),
+        ("0,3,drums,silent\n", "3.0 s of silence in all is too little to learn from: a segment has 4 s"),
         ("0,3,drums,silent\n0,1,bass,silent\n", None),
     ],
 )
@@ -89,7 +89,10 @@ def test_bad_input_ends_with_one_line(tmp_path, labels, song, capsys):
     assert run("check", tmp_path / "late.csv", song) == 2
     assert "late.csv:1: end 30 s is past the end of the song" in capsys.readouterr().err
     assert run("check", labels, "--map", "piano") == 2
-    assert capsys.readouterr().err == "error: map: 'piano' is not NAME=SOURCE, such as piano=other\n"
+    assert (
+        capsys.readouterr().err
+        == "error: map: 'piano' is not NAME=SOURCE, such as Gesang=vocals or 'piano=one of other'\n"
+    )
     assert run("check", labels, "--format", "jams") == 2
     assert capsys.readouterr().err.startswith(f"error: {labels}:1: is not JSON")
 

@@ -85,7 +85,7 @@ def test_an_instrument_cannot_contradict_itself():
 
 def test_labels_that_are_left_out():
     said = resolve.of(
-        Reading([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]), SOURCES, None, Names({"verse": ()}), "a"
+        Reading([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]), SOURCES, None, Names({"verse": ""}), "a"
     )
     assert said.intervals == (Interval(0, 1, "bass"),)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ugosa_jax.annotations import annotation, formats
-from ugosa_jax.annotations.instruments import Names, overrides
+from ugosa_jax.annotations import annotation, formats, overrides
+from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.errors import InputError
 
@@ -90,7 +90,7 @@ def test_what_is_left_out_is_told():
         f"{FOLDER}/audacity.txt:7: left out: point label 'solo of the old form'",
     )
     assert annotation.read(FOLDER / "sonic_visualiser.svl", SOURCES).warnings == (
-        f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer that is none of regions",
+        f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer of time instants, not of regions",
     )
     assert annotation.read(FOLDER / "song.jams", SOURCES).warnings == (
         f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name who plays",
@@ -146,7 +146,7 @@ def test_one_file_a_source(tmp_path):
 
 def test_medleydb(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
-    names = Names(overrides(["S01=vocals", "S02=drum set"]))
+    names = Names(overrides.of(["S01=one of vocals", "S02=drum set"]))
     said = annotation.read(stems, SOURCES, names=names)
     assert [(i.start_s, i.end_s, i.state) for i in said.of("vocals")] == [
         (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
@@ -154,7 +154,7 @@ def test_medleydb(tmp_path):
         (1.25, 2.0, "unknown"),
         (2.0, 3.0, "active"),
     ]
-    complete = Names(formats.stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
+    complete = Names(stems=formats.stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
     said = annotation.read(stems, SOURCES, names=complete)
     assert said.of("vocals") == [
         Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),
@@ -166,7 +166,13 @@ def test_medleydb(tmp_path):
         Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
         Interval(1.5, 3.0, "drums", "active", confidence=0.8),
     ]
-    assert message_of(stems).startswith("Some_Song_ACTIVATION_CONF.lab:2: source 'S01' is not one of drums, bass")
+    message = message_of(stems)
+    assert message.startswith(
+        "Some_Song_ACTIVATION_CONF.lab: 2 names are not one of drums, bass, other, vocals: 'S01' ("
+    )
+    assert message.endswith(
+        "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
+    )
 
 
 def test_sourceid():

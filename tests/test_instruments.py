@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ugosa_jax.annotations import instruments
+from ugosa_jax.annotations import overrides as decided
+from ugosa_jax.annotations.instrument_table import INSTRUMENTS
 from ugosa_jax.annotations.instruments import Name, Names
 from ugosa_jax.errors import InputError
 
@@ -12,7 +14,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def found(text, sources=SOURCES, overrides=()):
-    return instruments.found(text, sources, Names(instruments.overrides(overrides)))
+    return instruments.found(text, sources, Names(decided.of(overrides)))
 
 
 @pytest.mark.parametrize("name", ["vox", "Voice", "VOCALS", "vocal", "singing"])
@@ -92,36 +94,49 @@ def test_a_networks_own_names_come_first():
 
 
 def test_overrides():
-    assert found("Klavier", overrides=["klavier=other"]) == Name("other", "klavier")
-    assert found("piano", overrides=["piano = vocals"]) == Name("vocals", "piano")
+    assert found("Klavier", overrides=["klavier=one of other"]) == Name("other", "klavier")
+    assert found("piano", overrides=["piano = vocals"]) == Name("vocals")
     assert found("S01", overrides=["S01=male singer"]) == Name("vocals", "s01")
     assert found("verse", overrides=["verse="]) == Name("")
-    with pytest.raises(InputError, match="map: 'x' = kazoo is not one of drums, bass"):
+    assert found("break", overrides=["break=no drums"]) == Name("drums", negated=True)
+    with pytest.raises(InputError, match="map: 'x' = kazoo is not one of drums, bass, other, vocals, nor a name"):
         found("x", overrides=["x=kazoo"])
 
 
+def test_overrides_hold_for_numbered_names_too():
+    assert found("Gesang 2", overrides=["Gesang=vocals"]) == Name("vocals", "gesang 2")
+    assert found("Strophe_12", overrides=["strophe="]) == Name("")
+    assert found("Gesang", overrides=["Gesang=vocals"]) == Name("vocals")
+
+
 def test_stems_of_several_instruments():
-    names = Names({"S01": ("male singer", "vocalists"), "S02": ("piano", "male singer")})
+    names = Names(stems={"S01": ("male singer", "vocalists"), "S02": ("piano", "male singer"), "S03": ("Unlabeled",)})
     assert instruments.found("S01", SOURCES, names) == Name("vocals", "s01")
-    with pytest.raises(InputError, match="map: 'S02' = piano and male singer is not one of"):
-        instruments.found("S02", SOURCES, names)
+    assert instruments.found("S02", SOURCES, names) == Name("", "s02", perhaps=("other", "vocals"))
+    assert instruments.found("S03", SOURCES, names) == Name("", "s03", perhaps=SOURCES)
 
 
 @pytest.mark.parametrize("pairs", [["piano"], ["=other"], ["a=other", "A=bass"]])
 def test_overrides_that_are_none(pairs):
     with pytest.raises(InputError, match="map: "):
-        instruments.overrides(pairs)
+        decided.of(pairs)
 
 
-def test_no_name_is_in_the_table_twice():
-    names = [
-        name
-        for table in (instruments.SYNONYMS, instruments.INSTRUMENTS)
-        for listed in table.values()
-        for name in instruments._listed(listed)
-    ]
-    assert len(names) == len(set(names))
-    assert all(name == instruments.normalised(name) for name in names)
+def test_no_name_is_of_two_kinds():
+    kinds: dict[str, str] = {}
+    for line, listed in INSTRUMENTS.items():
+        kind = line.partition("<")[0].strip()
+        for name in (kind, *instruments._listed(listed)):
+            assert name == instruments.normalised(name)
+            for form in {name, instruments._plain(name)}:
+                assert kinds.setdefault(form, kind) == kind, form
+
+
+def test_chains_end_in_what_every_network_has():
+    for kind in INSTRUMENTS:
+        chain = instruments.chain_of(kind.partition("<")[0].strip())
+        assert "other" in chain or chain == ("accompaniment",)
+        assert ("accompaniment" in chain) != ("vocals" in chain)
 
 
 @given(text=st.text(max_size=30))

@@ -8,15 +8,15 @@ unknown throughout under both: a list of where the vocals sing says nothing abou
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.annotations import formats, resolve
+from ugosa_jax.annotations import folder, formats, resolve
 from ugosa_jax.annotations.formats import Format, audacity, jams, native
-from ugosa_jax.annotations.formats.label import Reading
 from ugosa_jax.annotations.instruments import Name, Names
 from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint
 from ugosa_jax.annotations.silences import Silences, between, joined
@@ -24,6 +24,7 @@ from ugosa_jax.errors import InputError
 
 PAST_END_S = 0.5
 """How far an interval may reach past the end of its song: exports round times, players round durations."""
+NOTHING = "has no intervals (a line is start,end,source or start,end,source,state)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,7 @@ def read(
     outside: Outside | None = None,
     names: Names | None = None,
     format: Format | None = None,
+    unit: str | None = None,
 ) -> Annotation:
     """Read an annotation.
 
@@ -68,6 +70,7 @@ def read(
         silent if it marks activity only, unknown if it marks silence or the unknown itself.
       names: how other names than the sources' own are understood; if not given, they are refused.
       format: of the file; recognised by content and suffix if not given.
+      unit: what times count, see `formats.unit`; seconds if not given, but numbers that cannot be are refused.
 
     Returns:
       The annotation; overlapping intervals that say the same are one.
@@ -76,26 +79,20 @@ def read(
       InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another;
         the message is `path:line: field …`.
     """
-    reading = _folder(Path(path), format) if Path(path).is_dir() else formats.read(path, format)
+    if Path(path).is_dir():
+        reading = folder.read(Path(path), sources, names, format, unit)
+    else:
+        reading = formats.read(path, format, unit)
     said = resolve.of(reading, sources, outside, names, str(path))
     if not said.intervals:
-        raise InputError(f"{path}: has no intervals (a line is start,end,source or start,end,source,state)")
+        why = f"nothing in it says when a source plays: {'; '.join(said.left_out)}"
+        raise InputError(f"{path}: {why if said.left_out else NOTHING}")
     return Annotation(said.intervals, tuple(sources), said.outside, str(path), said.open, said.warnings, said.names)
 
 
-def _folder(folder: Path, format: Format | None) -> Reading:
-    """Return what stands in all files of a folder, as when each source has its own."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in formats.SUFFIXES and p.is_file())
-    if not paths:
-        raise InputError(f"{folder}: cannot be read (a folder without files of annotations)")
-    readings = [formats.read(path, format) for path in paths]
-    labels = [label for reading in readings for label in reading.labels]
-    return Reading(labels, tuple(warning for reading in readings for warning in reading.warnings))
-
-
 def explicit(annotation: Annotation, duration_s: float) -> Annotation:
-    """Return the same, with the silence outside of intervals written out as far as the song lasts."""
-    intervals = list(annotation.intervals)
+    """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
+    intervals = [i if math.isfinite(i.end_s) else _up_to(duration_s, i) for i in annotation.intervals]
     for source in filter(annotation.silent_outside, annotation.sources):
         edges = [0.0, *(time_s for i in annotation.of(source) for time_s in (i.start_s, i.end_s)), duration_s]
         gaps = zip(edges[::2], edges[1::2], strict=True)
@@ -103,6 +100,11 @@ def explicit(annotation: Annotation, duration_s: float) -> Annotation:
     return dataclasses.replace(
         annotation, intervals=disjoint(intervals, annotation.path), outside="unknown", open=frozenset()
     )
+
+
+def _up_to(duration_s: float, interval: Interval) -> Interval:
+    """Return what is said up to the end of the song, with that end."""
+    return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
 
 def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
@@ -150,7 +152,8 @@ def check_against(annotation: Annotation, duration_s: float) -> None:
       InputError: naming the line, the time and the song's duration.
     """
     for i in annotation.intervals:
-        if i.state == "unknown" or (i.start_s < duration_s and i.end_s <= duration_s + PAST_END_S):
+        ends_within = i.end_s <= duration_s + PAST_END_S or math.isinf(i.end_s)
+        if i.state == "unknown" or (i.start_s < duration_s and ends_within):
             continue
         field, time_s = ("start", i.start_s) if i.start_s >= duration_s else ("end", i.end_s)
         where = f"{i.path or annotation.path}:{i.line}: {field} {time_s:g} s"

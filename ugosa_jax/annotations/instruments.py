@@ -1,68 +1,31 @@
 """Names of instruments ⇄ sources of a network.
 
 A network knows a few sources, people know instruments. A name is the source itself (vox is vocals), or one
-instrument of it (piano is one of other): what is said of an instrument is said of no other, so a source is not silent
-only because one of its instruments is.
+instrument of it (piano is one of other, unless the network has a piano): what is said of an instrument is said of no
+other, so a source is not silent only because one of its instruments is.
 """
 
 import dataclasses
-import difflib
+import functools
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ugosa_jax.errors import InputError
-
-SYNONYMS = {
-    "vocals": "vocals, vocal, vox, voc, voice, voices, singing, sing",
-    "drums": "drums, drum",
-    "bass": "bass",
-    "other": "other, others",
-}
-"""Names of a source as a whole."""
-
-INSTRUMENTS = {
-    "vocals": (
-        "singer, vocalist, vocalists, choir, chorus vocals, harmonies, rapper, rap, speaker, speech, spoken "
-        "word, screamer, screams, adlibs, ad libs, beatbox"
-    ),
-    "drums": (
-        "kit, drum kit, drum set, drumset, drumkit, kick, snare, toms, tom, hi hat, hihat, high hat, hh, "
-        "cymbal, cymbals, crash, ride, overheads, percussion, perc, drum machine, bass drum, snare drum, kick "
-        "drum, floor tom, claps, clap, snaps, shaker, tambourine, cowbell, bongo, bongos, conga, congas, "
-        "timbales, tabla, cajon, djembe, doumbek, darbuka, castanet, castanets, cabasa, guiro, woodblock, gu, "
-        "gong, sleigh bells, timpani, triangle, rim shot"
-    ),
-    "bass": (
-        "bass guitar, e bass, double bass, upright bass, contrabass, fretless bass, synth bass, sub bass, "
-        "808, 808s, slap bass"
-    ),
-    "other": (
-        "piano, keys, keyboard, keyboards, guitar, guitars, gtr, gtrs, synth, synths, synthesizer, "
-        "synthesiser, pad, pads, organ, rhodes, wurlitzer, clavinet, harpsichord, celesta, accordion, "
-        "melodica, harmonica, strings, string, violin, violins, viola, violas, cello, cellos, fiddle, harp, "
-        "orchestra, brass, horn, horns, trumpet, trumpets, trombone, trombones, tuba, euphonium, cornet, sax, "
-        "saxophone, saxes, clarinet, bass clarinet, flute, flutes, piccolo, oboe, bassoon, recorder, "
-        "woodwind, woodwinds, winds, whistle, bagpipes, banjo, mandolin, ukulele, sitar, oud, lute, bouzouki, "
-        "lap steel guitar, pedal steel, vibraphone, vibes, marimba, xylophone, glockenspiel, steel drum, "
-        "steel drums, steel pan, bells, chimes, sampler, samples, scratches, turntables, fx, sfx, effects, fx "
-        "processed sound, arpeggio, arp, sequencer, theremin, erhu, guzheng, dizi, yangqin, zhongruan, "
-        "liuqin, dilruba, crowd"
-    ),
-}
-"""Names of instruments of a source."""
-
-QUALIFIERS = (
-    "lead, main, solo, rhythm, first, second, back, backing, background, bg, harmony, male, female, clean, distorted, "
-    "dist, electric, acoustic, ac, el, nylon, steel, muted, left, right, top, bottom, high, low, inside, outside, "
-    "french, alto, tenor, soprano, baritone, bamboo, tack, grand, upright, electronic, analog, digital, section, "
-    "auxiliary, aux, live, closed, open, floor, rack, room"
+from ugosa_jax.annotations.instrument_table import (
+    ALL_BUT_VOCALS,
+    INSTRUMENTS,
+    NEGATIONS,
+    QUALIFIERS,
+    SILENCE,
+    SOURCE_NAMES,
+    WHOLE,
 )
-"""Words beside a name that do not change whose it is: lead vocal, clean electric guitar, string section."""
-
+from ugosa_jax.errors import InputError
 
 LONGEST = 80
 """Characters of a name; what is longer is none."""
+LONGEST_WORDS = 8
 
 
 class Name(NamedTuple):
@@ -74,16 +37,33 @@ class Name(NamedTuple):
     """One instrument of the source, or empty: all of it."""
     negated: bool = False
     """Whether the name says that the source is silent: nosing, no drums."""
+    perhaps: tuple[str, ...] = ()
+    """The sources it may be part of, where nobody knows which: unlabelled stems, and stems of several instruments."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Names:
     """How names are understood."""
 
-    overrides: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """Name → a source, or names of instruments of one source; nothing to leave its labels out."""
+    overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Name → a source, a name that is known, or `one of` a source; empty to leave its labels out."""
     complete: bool = False
     """Whether all instruments of each source that is named are annotated, so that together they are the source."""
+    stems: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Stem → its instruments, as the metadata of a data set say."""
+
+
+def folded(text: str) -> str:
+    """Return a text in which letters that look the same are the same: composed, and small."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def normalised(text: str) -> str:
+    """Return a name folded, with single blanks for brackets, hyphens, underscores, stops and the like.
+
+    What joins several names, such as a slash, stays as a word of its own.
+    """
+    return " ".join(re.sub(r"([/&+])", r" \1 ", re.sub(r"[^\w/&+']|_", " ", folded(text))).split())
 
 
 def found(text: str, sources: Sequence[str], names: Names | None) -> Name | None:
@@ -93,79 +73,228 @@ def found(text: str, sources: Sequence[str], names: Names | None) -> Name | None
       text: the name as written.
       sources: the network's.
       names: how names are understood; if None, only the sources' own are, whose capitals do not matter.
-    """
-    if names is not None:
-        for name, targets in names.overrides.items():
-            if name.casefold() == text.casefold():
-                return _overridden(text, targets, sources)
-    for source in sources:
-        if source.casefold() == text.casefold():
-            return Name(source)
-    return None if names is None or len(text) > LONGEST else _alias(normalised(text), sources)
-
-
-def suggestion(text: str, sources: Sequence[str]) -> str:
-    """Return the end of a message about a name that is not known: the sources, and the nearest of them."""
-    known = {source.casefold(): source for source in sources}
-    near = difflib.get_close_matches(text.casefold(), known, 1, cutoff=0.4)
-    return f"is not one of {', '.join(sources)}" + (f"; did you mean {known[near[0]]!r}?" if near else "")
-
-
-def overrides(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return what NAME=SOURCE says, for each such text.
 
     Raises:
-      InputError: one of them has no equals sign or no name, or two are for the same name.
+      InputError: the name is overridden with something that is not known.
     """
-    found_pairs: dict[str, tuple[str, ...]] = {}
-    for pair in pairs:
-        name, equals, target = (part.strip() for part in pair.partition("="))
-        if not equals or not name:
-            raise InputError(f"map: {pair!r} is not NAME=SOURCE, such as piano=other")
-        if name.casefold() in map(str.casefold, found_pairs):
-            raise InputError(f"map: {name!r} is there twice")
-        found_pairs[name] = (target,) if target else ()
-    return found_pairs
+    if names is not None:
+        overridden = _overridden(text, sources, names.overrides)
+        if overridden is not None:
+            return overridden
+        if text in names.stems:
+            return _stem(text, names.stems[text], sources)
+    for source in sources:
+        if folded(source) == folded(text):
+            return Name(source)
+    return None if names is None else known(text, tuple(sources))
 
 
-def normalised(text: str) -> str:
-    """Return a name in small letters, with single blanks for hyphens, underscores and slashes."""
-    return " ".join(re.sub(r"[-_/.\s]+", " ", text.casefold()).split())
-
-
-def _overridden(text: str, targets: tuple[str, ...], sources: Sequence[str]) -> Name:
-    """Return what an override stands for: always one instrument, which is called as it is written."""
-    if not targets:
-        return Name("")
-    standing = [found(target, sources, Names()) for target in targets]
-    meant = {name.source for name in standing if name is not None and not name.negated}
-    if None in standing or len(meant) != 1:
-        raise InputError(f"map: {text!r} = {' and '.join(targets)} {suggestion(targets[0], sources)}")
-    return Name(meant.pop(), normalised(text))
-
-
-def _alias(name: str, sources: Sequence[str]) -> Name | None:
-    plain = name if name in _TABLE else re.sub(r" ?[0-9]{1,3}$", "", name)
-    words = plain.split()
-    while plain not in _TABLE and len(words) > 1 and (words[0] in _QUALIFIERS or words[-1] in _QUALIFIERS):
-        words = words[1:] if words[0] in _QUALIFIERS else words[:-1]
-        plain = " ".join(words)
-    if plain in _TABLE:
-        source, whole = _TABLE[plain]
-        return Name(source, "" if whole and plain == name else name) if source in sources else None
-    negation = re.fullmatch(r"non? ?(.+)", name)
-    inner = _TABLE.get(negation[1]) if negation else None
-    if inner is None or inner[0] not in sources or negation is None:
+@functools.lru_cache(10_000)
+def known(text: str, sources: tuple[str, ...]) -> Name | None:
+    """Return what the table of instruments says of a name."""
+    if len(text) > LONGEST:
         return None
-    return Name(inner[0], "" if inner[1] else negation[1], negated=True)
+    simple = normalised(text)
+    return next((name for form in _forms(text) if (name := _read(form, simple, sources)) is not None), None)
+
+
+def hint(text: str, sources: Sequence[str]) -> str:
+    """Return what a name that is not known most probably is, as an override is written; empty if nothing is sure.
+
+    It is what the table says of it, or of the name with one slip of the keyboard mended, or of the only name that
+    stands between words that are not known.
+    """
+    if len(text) > LONGEST:
+        return ""
+    sources = tuple(sources)
+    name = known(text, sources)
+    if name is None:
+        near = {n for mended in _mended(normalised(text)) if (n := known(mended, sources)) is not None}
+        name = near.pop() if len(near) == 1 else None
+    if name is None:
+        words = normalised(text).split()[:LONGEST_WORDS]
+        inner = {n for word in words if (n := known(word, sources)) is not None}
+        of = {n.source for n in inner}
+        name = Name(of.pop(), text) if len(of) == 1 and not any(n.negated for n in inner) else None
+    return "" if name is None else as_override(name)
+
+
+def as_override(name: Name) -> str:
+    """Return how an override says what a name stands for."""
+    return ("no " if name.negated else "") + (f"one of {name.source}" if name.instrument else name.source)
+
+
+def is_silence(text: str) -> bool:
+    """Return whether a text says, where it is known who is meant, that nothing sounds."""
+    return folded(" ".join(text.split())) in _SILENCE
+
+
+def _overridden(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Name | None:
+    """Return what the user said that a name stands for; of one that ends in a number, what he said without it."""
+    if not overrides:
+        return None
+    decided = {folded(name): target for name, target in overrides.items()}
+    wanted = folded(text)
+    if wanted in decided:
+        return _target(text, decided[wanted], sources)
+    unnumbered = re.sub(r"[\s_.#-]*\(?[0-9]{1,3}\)?$", "", wanted)
+    if unnumbered == wanted or unnumbered not in decided:
+        return None
+    name = _target(text, decided[unnumbered], sources)
+    return name._replace(instrument=normalised(text)) if name.source else name
+
+
+def _target(text: str, target: str, sources: Sequence[str]) -> Name:
+    """Return what an override means: the source itself, or one instrument, which is called as it is written."""
+    if not target:
+        return Name("")
+    one = re.fullmatch(r"(?:one|part|instrument)(?: instrument)? of (.+)", target, re.IGNORECASE)
+    name = found(one[1] if one else target, sources, Names())
+    if name is None:
+        meant = hint(target, sources)
+        near = f"; did you mean {meant!r}?" if meant else ""
+        raise InputError(f"map: {text!r} = {target} is not one of {', '.join(sources)}, nor a name that is known{near}")
+    return name._replace(instrument=normalised(text) if one or name.instrument else "")
+
+
+def _stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) -> Name:
+    """Return what a stem stands for: one instrument, or nobody knows which, of a stem that several share."""
+    names = [known(instrument, tuple(sources)) for instrument in instruments]
+    meant = dict.fromkeys(name.source for name in names if name is not None)
+    if None in names or not meant:
+        return Name("", normalised(stem), perhaps=tuple(sources))
+    if len(meant) > 1:
+        return Name("", normalised(stem), perhaps=tuple(meant))
+    return Name(next(iter(meant)), normalised(stem))
+
+
+def _forms(text: str) -> list[str]:
+    """Return a name as it may stand in the table: as it is, cut at capitals and numbers, and without accents."""
+    humps = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
+    cut = re.sub(r"(?<=[^\W\d_])(?=[0-9])|(?<=[0-9])(?=[^\W\d_])", " ", humps)
+    forms = [normalised(form) for form in (text, humps, cut)]
+    plain = [_plain(form) for form in forms]
+    return list(dict.fromkeys([*forms, *plain]))
+
+
+def _plain(text: str) -> str:
+    """Return a text without accents."""
+    return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+
+
+def _read(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
+    """Return what a name stands for: the longest one in the table between words that change nothing.
+
+    Args:
+      form: one form of the name.
+      instrument: what to call it if it is one instrument of a source.
+      sources: the network's.
+    """
+    for negation in _NEGATIONS:
+        rest = form.removeprefix(negation + " ")
+        if rest != form:
+            name = _read(rest, rest, sources)
+            return name and (None if name.negated else name._replace(negated=True))
+    words = form.split()
+    for length in range(min(len(words), LONGEST_WORDS), 0, -1):
+        names = [
+            name
+            for start in range(len(words) - length + 1)
+            if _change_nothing(around := words[:start] + words[start + length :])
+            and (name := _of_kind(" ".join(words[start : start + length]), instrument, around, sources)) is not None
+        ]
+        if names:
+            return names[0] if len(set(names)) == 1 else None
+    joined = re.fullmatch(r"non?(\w{4,})", form)
+    if joined and joined[1] in _KINDS and (name := _read(joined[1], joined[1], sources)):
+        return name._replace(negated=True)
+    return None
+
+
+def _change_nothing(words: list[str]) -> bool:
+    return len(words) <= LONGEST_WORDS and all(w in _QUALIFIERS or re.fullmatch(r"[v#]?[0-9]{1,3}", w) for w in words)
+
+
+def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Name | None:
+    """Return which of a network's sources a name in the table stands for, with the words around it."""
+    kinds = _kinds_of(sources)
+    if name in kinds.direct:
+        kind, source = name, kinds.direct[name]
+    else:
+        kind = _KINDS.get(name, "")
+        if not kind:
+            return None
+        chain = chain_of(kind)
+        kind_there = next((k for k in chain if k in kinds.sources or k in kinds.split), "")
+        if kind_there not in kinds.sources or kind_there in kinds.split:
+            return None
+        source = kinds.sources[kind_there]
+        if kind_there != kind:
+            return Name(source, instrument)
+    return Name(source, instrument if not all(word in _WHOLE for word in around) else "")
+
+
+class _Kinds(NamedTuple):
+    """What kinds of instruments a network's sources are."""
+
+    direct: dict[str, str]
+    """Name of a source, normalised → the source."""
+    sources: dict[str, str]
+    """Kind → source."""
+    split: frozenset[str]
+    """Kinds of which only parts are sources: whoever names them may mean any of the parts."""
+
+
+@functools.lru_cache(100)
+def _kinds_of(sources: tuple[str, ...]) -> _Kinds:
+    direct = {normalised(source): source for source in sources}
+    kind_of = {source: SOURCE_NAMES.get(name) or _KINDS.get(name, name) for name, source in direct.items()}
+    kinds = {kind: source for source, kind in reversed(kind_of.items())}
+    above = {k for kind in kinds for k in chain_of(kind)[1:]}
+    return _Kinds(direct, kinds, frozenset(above - kinds.keys() - {"other", ALL_BUT_VOCALS}))
+
+
+@functools.cache
+def chain_of(kind: str) -> tuple[str, ...]:
+    """Return what a kind of instrument may be a source of, from the most specific to the most general."""
+    chain = [kind]
+    while chain[-1] in _PARENTS:
+        chain.append(_PARENTS[chain[-1]])
+    general = [] if chain[-1] == ALL_BUT_VOCALS else ["other"]
+    general += [] if "vocals" in chain or chain[-1] == ALL_BUT_VOCALS else [ALL_BUT_VOCALS]
+    return tuple(dict.fromkeys([*chain, *general]))
+
+
+def _mended(name: str) -> list[str]:
+    """Return a name with one slip mended: two letters swapped, one too many, or one doubled that should not be."""
+    if not 5 <= len(name) <= 20 or " " in name:
+        return []
+    swapped = [name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(1, len(name) - 1)]
+    dropped = [name[:i] + name[i + 1 :] for i in range(1, len(name))]
+    missing = [
+        kind
+        for kind in _KINDS
+        if len(kind) == len(name) + 1 and any(kind[:i] + kind[i + 1 :] == name for i in range(1, len(kind)))
+    ]
+    return [word for word in (*swapped, *dropped, *missing) if len(word) >= 4 and word in _KINDS]
 
 
 def _listed(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",")]
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
-_TABLE = {name: (source, False) for source, names in INSTRUMENTS.items() for name in _listed(names)} | {
-    name: (source, True) for source, names in SYNONYMS.items() for name in _listed(names)
+_PARENTS = {kind.strip(): parent.strip() for kind, mark, parent in (k.partition("<") for k in INSTRUMENTS) if mark}
+_KINDS = {
+    form: kind
+    for line, listed in INSTRUMENTS.items()
+    for kind in [line.partition("<")[0].strip()]
+    for name in (kind, *_listed(listed))
+    for form in (_plain(normalised(name)), normalised(name))
 }
-"""Name → source, and whether it is all of it."""
-_QUALIFIERS = frozenset(_listed(QUALIFIERS))
+"""Name, normalised, with and without accents → kind."""
+_QUALIFIERS = frozenset(
+    form for word in _listed(f"{QUALIFIERS}, {WHOLE}") for form in (folded(word), _plain(folded(word)))
+)
+_WHOLE = frozenset(_listed(WHOLE))
+_NEGATIONS = _listed(NEGATIONS)
+_SILENCE = frozenset(folded(word) for word in ("", *SILENCE.split(", ")))

@@ -1,22 +1,35 @@
 """What labels claim of a network's sources.
 
-A label names a source, or one instrument of it, and a state. A source is active where any of its instruments is. It
-is silent where it is said to be silent itself, or, if all its instruments are annotated, where all of them are.
-Whatever is less than even odds is unknown.
+A label is of a source as a whole, or of one instrument (a part) of it. What follows for the source, at one moment:
+
+| the whole is said to be | parts are said to be | the source is |
+|---|---|---|
+| active | anything | active |
+| silent | one is active | a contradiction, which is refused |
+| silent | silent, unknown, or nothing is said | silent |
+| unknown, or nothing is said | one is active | active |
+| unknown | none is active | unknown |
+| nothing is said | all are silent | silent if they are complete, or the whole is silent outside; else unknown |
+| nothing is said | some are silent, nothing is said of others | the same if outside is silent; else unknown |
+| nothing is said | one is unknown, none active | unknown |
+| nothing is said | nothing is said | outside |
+
+Outside, where nothing is said, is silent or unknown. It is unknown for a source of which only parts are named, unless
+they are complete, and for one that is never said to be active: there, only silence is marked. Whatever is less than
+even odds is unknown.
 """
 
 import bisect
 import dataclasses
 import itertools
-import re
 from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from ugosa_jax.annotations import instruments
-from ugosa_jax.annotations.formats.label import Label, Reading, shown
+from ugosa_jax.annotations import understand
+from ugosa_jax.annotations.formats.label import Label, Reading
 from ugosa_jax.annotations.instruments import Name, Names
-from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, contradiction, disjoint, least
+from ugosa_jax.annotations.interval import Interval, Outside, State, contradiction, disjoint, least
+from ugosa_jax.annotations.understand import Stated
 
 EVEN = 0.5
 """Labels that are less sure than this say nothing."""
@@ -30,16 +43,8 @@ class Claims(NamedTuple):
     open: frozenset[str]
     warnings: tuple[str, ...]
     names: dict[str, Name]
-
-
-class _Stated(NamedTuple):
-    """A label, understood."""
-
-    label: Label
-    written: str
-    """The name as it is written, without its state."""
-    name: Name
-    state: State
+    left_out: tuple[str, ...]
+    """What says nothing, and why, in a few words each."""
 
 
 def of(reading: Reading, sources: Sequence[str], outside: Outside | None, names: Names | None, path: str) -> Claims:
@@ -54,23 +59,28 @@ def of(reading: Reading, sources: Sequence[str], outside: Outside | None, names:
       path: the file, for messages.
 
     Raises:
-      InputError: a label names no source, has a state that is none, is a point, or contradicts another.
+      InputError: names stand for nothing, a state is none, or labels contradict each other.
     """
-    warnings = list(reading.warnings)
-    stated = [s for label in reading.labels if (s := _stated(label, sources, names, warnings)) is not None]
-    default = "silent" if all(s.state == "active" for s in stated) else "unknown"
-    outside = outside or reading.outside or default
+    understood = understand.of(reading.labels, sources, names, path)
     complete = names is not None and names.complete
+    stated = _shared(understood.stated) if complete else [s for s in understood.stated if s.name.source]
+    warnings = [*reading.warnings, *understood.warnings]
+    default = "silent" if all(s.state == "active" or s.by_word for s in stated) else "unknown"
+    given, outside = outside, outside or reading.outside or default
+    by_source: dict[str, list[Stated]] = {}
+    for s in stated:
+        by_source.setdefault(s.name.source, []).append(s)
     intervals: list[Interval] = []
     opened = set(reading.open)
-    for source in sources:
-        of_it = [s for s in stated if s.name.source == source]
-        if not of_it:
-            continue
+    for source in filter(by_source.__contains__, sources):
+        of_it = by_source[source]
         of_source = _combined(source, of_it, complete, outside, path)
         if not complete and all(s.name.instrument for s in of_it):
             opened.add(source)
             warnings += _one_instrument_warning(source, of_it, outside)
+        of_its_own_accord = outside == "silent" and given is None and reading.outside is None
+        if of_its_own_accord and not any(s.state == "active" for s in of_it):
+            opened.add(source)  # only silence is marked
         if outside == "silent" and source not in opened and (span_s := _span_s(of_it)):
             of_source = _filled(of_source, source, span_s, of_it[0].label)
             opened.add(source)
@@ -78,71 +88,31 @@ def of(reading: Reading, sources: Sequence[str], outside: Outside | None, names:
     if opened >= {interval.source for interval in intervals}:
         outside, opened = "unknown", set()
     warnings += _unsure_warning(stated)
-    understood = {s.written: s.name for s in stated}
-    return Claims(disjoint(intervals, path), outside, frozenset(opened), tuple(warnings), understood)
+    left_out = (*reading.left_out, *understood.left_out)
+    return Claims(disjoint(intervals, path), outside, frozenset(opened), tuple(warnings), understood.names, left_out)
 
 
-def _stated(label: Label, sources: Sequence[str], names: Names | None, warnings: list[str]) -> _Stated | None:
-    """Return what a label says; None if it is left out, with a warning where nobody asked for that."""
-    written, name, state = _understood(label, sources, names)
-    is_point = label.start_s == label.end_s
-    if name is None and is_point:
-        warnings.append(f"{label.path}:{label.line}: left out: point label {shown(label.text)}")
-        return None
-    if name is None:
-        raise label.error("source", written, instruments.suggestion(written, sources))
-    if not name.source:
-        return None
-    if state is not None and state.casefold() not in STATES:
-        raise label.error("state", state, f"is not one of {', '.join(STATES)}")
-    if is_point:
-        problem = "is the start too: a point label says nothing about any time"
-        raise label.error("end", f"{label.end_s:g}", problem)
-    if name.negated and state is not None:
-        raise label.error("state", state, "stands beside a name that says silent by itself")
-    default = "silent" if name.negated else "active"
-    return _Stated(label, written, name, cast(State, (state or default).casefold()))
+def _shared(stated: list[Stated]) -> list[Stated]:
+    """Return the same with, for a stem that may be of several sources, one label of each: unknown where it plays."""
+    known = [s for s in stated if not s.name.perhaps]
+    named = {s.name.source for s in known}
+    shared = [
+        s._replace(name=Name(source, s.name.instrument), state="silent" if s.state == "silent" else "unknown")
+        for s in stated
+        for source in s.name.perhaps
+        if source in named
+    ]
+    return known + shared
 
 
-def _understood(label: Label, sources: Sequence[str], names: Names | None) -> tuple[str, Name | None, str | None]:
-    """Return the name as it is written, what it stands for if that is known, and the state if one is written."""
-
-    def found(text: str) -> Name | None:
-        return instruments.found(text, sources, names)
-
-    home = _named_after(label, sources, names)
-    name, meaning, state = label.text, found(label.text), label.state
-    if home is not None and meaning is None and (not name or name.casefold() in STATES):
-        return label.container or Path(label.path).stem, home, state or name or None
-    if meaning is None and state is None:
-        first, _, last = name.replace(":", " ").rpartition(" ")
-        first = first.strip()
-        if found(first) is not None or last.casefold() in STATES:
-            name, meaning, state = first, found(first), last
-    if not label.own_words or home is None:
-        return name, meaning, state
-    if meaning is None or meaning._replace(negated=False) != home:
-        return label.container, home, None
-    return label.container, meaning, state if state and state.casefold() in STATES else None
-
-
-def _named_after(label: Label, sources: Sequence[str], names: Names | None) -> Name | None:
-    """Return the source that a label's tier or layer is named after, or else its file, or the end of its name."""
-    stem = Path(label.path).stem
-    last = re.split(r"[-_ .]", stem)[-1]
-    candidates = (label.container,) if label.own_words else (label.container, stem, last)
-    found = (instruments.found(name, sources, names) for name in candidates if name)
-    return next((name for name in found if name is not None), None)
-
-
-def _combined(source: str, stated: list[_Stated], complete: bool, outside: Outside, path: str) -> list[Interval]:
+def _combined(source: str, stated: list[Stated], complete: bool, outside: Outside, path: str) -> list[Interval]:
     """Return what is said of one source, by labels of all of it and of its instruments.
 
     Raises:
       InputError: labels contradict each other.
     """
     tracks: dict[str, list[Interval]] = {"": []}
-    for label, _, name, state in stated:
+    for label, name, state, _ in stated:
         sure = label.confidence is None or label.confidence >= EVEN
         tracks.setdefault(name.instrument, []).append(
             Interval(
@@ -208,7 +178,7 @@ def _append(pieces: list[Interval], piece: Interval) -> None:
         pieces.append(piece)
 
 
-def _span_s(stated: list[_Stated]) -> tuple[float, float] | None:
+def _span_s(stated: list[Stated]) -> tuple[float, float] | None:
     """Return from where to where everybody looked who said something; None if nobody tells."""
     spans_s = [s.label.span_s for s in stated if s.label.span_s is not None]
     if not spans_s:
@@ -225,7 +195,7 @@ def _filled(intervals: list[Interval], source: str, span_s: tuple[float, float],
     return [*intervals, *silence]
 
 
-def _one_instrument_warning(source: str, stated: list[_Stated], outside: Outside) -> list[str]:
+def _one_instrument_warning(source: str, stated: list[Stated], outside: Outside) -> list[str]:
     """Return a warning where silence of instruments would have been silence of the source, had it been complete."""
     if outside != "silent" and all(s.state == "active" for s in stated):
         return []
@@ -237,7 +207,7 @@ def _one_instrument_warning(source: str, stated: list[_Stated], outside: Outside
     ]
 
 
-def _unsure_warning(stated: list[_Stated]) -> list[str]:
+def _unsure_warning(stated: list[Stated]) -> list[str]:
     unsure = [s.label for s in stated if s.label.confidence is not None and s.label.confidence < EVEN]
     if not unsure:
         return []

@@ -1,19 +1,23 @@
 """The commands `ugosa-jax annotation …`: look at annotations, convert them, make them from stems."""
 
+import math
 from pathlib import Path
 
-from ugosa_jax.annotations import activation, annotation, formats, instruments
+from ugosa_jax.annotations import activation, annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.formats.text import text_of
-from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import STATES
 from ugosa_jax.cli import options
+from ugosa_jax.cli.names import print_names, read, read_asking
 from ugosa_jax.data import sound, stems
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import timeline
 
 MIN_SILENCE_S = 4.0
 """Less annotated silence than this, one of the paper's segments, is too little to learn from."""
+
+UNENDED_S = 10.0
+"""How much is shown of what is said up to the end of a song of unknown length."""
 
 
 def check(args: options.CheckAnnotation) -> int:
@@ -24,10 +28,10 @@ def check(args: options.CheckAnnotation) -> int:
     """
     if args.picture is not None:
         timeline.check_picture(args.picture)
-    said = read(args.file, args.how)
+    said = read_asking(args.file, args.how, args.how.sources)
     mixture = None if args.song is None else sound.read(args.song)
     if mixture is None:
-        duration_s, extent = max(i.end_s for i in said.intervals), "up to the last label; name the song for all of it"
+        duration_s, extent = last_s(said), "up to the last label; name the song for all of it"
     else:
         annotation.check_against(said, mixture.duration_s)
         duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
@@ -54,7 +58,7 @@ def convert(args: options.ConvertAnnotation) -> int:
       InputError: the annotation cannot be understood, or not be written.
     """
     format = formats.written_as(args.out)
-    said = read(args.file, args.how)
+    said = read(args.file, args.how, args.how.sources)
     if args.song is not None:
         duration_s = sound.read(args.song).duration_s
         annotation.check_against(said, duration_s)
@@ -85,16 +89,10 @@ def from_stems(args: options.AnnotateStems) -> int:
     return 0
 
 
-def read(file: Path, how: options.Understanding) -> Annotation:
-    """Read an annotation as the options of the command line say.
-
-    Raises:
-      InputError: it cannot be understood.
-    """
-    stems = {} if how.stems is None else formats.stem_names(how.stems)
-    decided = instruments.overrides(how.map)
-    names = Names({**decided, **{stem: name for stem, name in stems.items() if stem not in decided}}, how.complete)
-    return annotation.read(file, how.sources, how.outside, names, how.format)
+def last_s(said: Annotation) -> float:
+    """Return up to when an annotation says anything; of what has no end, a stretch is counted."""
+    times_s = [time_s for i in said.intervals for time_s in (i.start_s, i.end_s) if math.isfinite(time_s)]
+    return max(times_s) + (UNENDED_S if any(math.isinf(i.end_s) for i in said.intervals) else 0)
 
 
 def kind(file: Path, how: options.Understanding) -> str:
@@ -125,14 +123,6 @@ def losses(said: Annotation, format: formats.Format) -> list[str]:
     if format == "audacity" and any(i.confidence is not None for i in said.intervals):
         lost.append("confidences are not in the file: Audacity's labels have none")
     return lost
-
-
-def print_names(said: Annotation) -> None:
-    """Print what each name was taken for, where it is not a source's own."""
-    for written, name in said.names.items():
-        if written.casefold() != name.source.casefold() or name.negated:
-            meaning = f"one instrument of {name.source}" if name.instrument else name.source
-            print(f"name    {written} = {meaning}{', silent' if name.negated else ''}")
 
 
 def print_seconds(said: Annotation, duration_s: float) -> None:

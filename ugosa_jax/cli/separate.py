@@ -14,10 +14,11 @@ from ugosa_jax.adaptation import engine, memory, record, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
-from ugosa_jax.annotations import annotation, instruments
+from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.cli import options
-from ugosa_jax.cli.annotation import print_names
+from ugosa_jax.cli.names import print_names
+from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.data import loading, sound, stems
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, needs
@@ -103,7 +104,14 @@ def read(args: options.Separate, out: Path) -> Job:
         "delta": args.delta and record.describe_file(args.delta),
         "settings": {
             "preset": args.preset,
-            "annotation": {"format": args.how.format, "map": args.how.map, "complete": args.how.complete},
+            "annotation": {
+                "format": args.how.format,
+                "map": args.how.map,
+                "names": args.how.names and str(args.how.names),
+                "unit": args.how.unit,
+                "stems": args.how.stems and str(args.how.stems),
+                "complete": args.how.complete,
+            },
             "adapt": dataclasses.asdict(args.adapt) if plan.tuned else None,
             "separate": dataclasses.asdict(args.separate),
             "encoding": args.encoding,
@@ -154,8 +162,7 @@ def why_no_report(args: options.Separate) -> str:
 def read_labels(args: options.Separate, base: Checkpoint, needed: bool) -> Annotation:
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
-        names = instruments.Names(instruments.overrides(args.how.map), args.how.complete)
-        return annotation.read(args.annotation, base.architecture.sources, args.how.outside, names, args.how.format)
+        return read_annotation(args.annotation, args.how, base.architecture.sources)
     if needed or args.separate.gate:
         what = "--gate" if args.separate.gate else f"strategy {args.adapt.strategy}"
         raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")

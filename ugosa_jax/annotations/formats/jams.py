@@ -6,16 +6,20 @@ segment_open, tag_medleydb_instruments. What is written says all that an annotat
 state`, and outside and sources stand in the sandbox; ends, which are durations here, may be one rounding early.
 """
 
+import dataclasses
 import json
 import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+from ugosa_jax.annotations.formats import json_text
 from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, ordered, shown
 from ugosa_jax.annotations.interval import Interval, Outside
 from ugosa_jax.errors import InputError
 
 NAMESPACES = ("tag_open", "segment_open", "tag_medleydb_instruments")
+SECTIONS = "segment_open"
+"""The namespace that holds a song's sections as well as who plays."""
 COLUMNS = ("time", "duration", "value", "confidence")
 VERSION = "0.3.4"
 
@@ -26,7 +30,7 @@ def read(text: str, path: str) -> Reading:
     Raises:
       InputError: the file is no JSON, no JAMS, holds no such annotation, or an entry cannot be used.
     """
-    content = _parsed(text, path)
+    content = json_text.parsed(text, path)
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
         raise InputError(f"{path}: annotations: is not a list, as in a JAMS file")
@@ -42,21 +46,11 @@ def read(text: str, path: str) -> Reading:
             namespace = str(annotation.get("namespace"))
             warnings.append(f"{path}:{where}: left out: namespace {shown(namespace)} does not name who plays")
     if not known:
-        raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}")
+        there = ", ".join(dict.fromkeys(str(annotation.get("namespace")) for annotation in annotations))
+        what = f" (it has {there[:200]})" if there else ""
+        raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}{what}")
     outside, of_sources = _sandbox(content, path)
     return Reading(labels, tuple(warnings), outside, of_sources)
-
-
-def _parsed(text: str, path: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise InputError(f"{path}: {constant} is not JSON")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets of thousands of levels
-        raise InputError(f"{path}: cannot be read as JSON ({error})") from error
 
 
 def _labels(annotation: dict[str, Any], path: str, where: str) -> list[Label]:
@@ -69,15 +63,18 @@ def _labels(annotation: dict[str, Any], path: str, where: str) -> list[Label]:
     if not isinstance(data, list):
         raise InputError(f"{path}:{where}.data: is not a list")
     span_s = _span_s(annotation, path, where)
-    return [_label(entry, path, f"{where}.data[{n}]", span_s) for n, entry in enumerate(data)]
+    labels = [_label(entry, path, f"{where}.data[{n}]", span_s) for n, entry in enumerate(data)]
+    if annotation["namespace"] == SECTIONS:
+        return [dataclasses.replace(label, container=SECTIONS, perhaps_sections=True) for label in labels]
+    return labels
 
 
 def _span_s(annotation: dict[str, Any], path: str, where: str) -> tuple[float, float] | None:
     """Return from where to where an annotation is valid; None, which is everywhere, if it does not say."""
     if annotation.get("duration") is None:
         return None
-    start_s = 0.0 if annotation.get("time") is None else _number(annotation["time"], path, f"{where}.time")
-    end_s = start_s + _number(annotation["duration"], path, f"{where}.duration")
+    start_s = 0.0 if annotation.get("time") is None else json_text.number(annotation["time"], path, f"{where}.time")
+    end_s = start_s + json_text.number(annotation["duration"], path, f"{where}.duration")
     if not ordered(start_s, end_s):
         raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
     return start_s, end_s
@@ -86,26 +83,18 @@ def _span_s(annotation: dict[str, Any], path: str, where: str) -> tuple[float, f
 def _label(entry: Any, path: str, where: str, span_s: tuple[float, float] | None) -> Label:
     if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
         raise InputError(f"{path}:{where}: value: is not a text that names who plays")
-    start_s = _number(entry.get("time"), path, f"{where}.time")
-    end_s = start_s + _number(entry.get("duration"), path, f"{where}.duration")
+    start_s = json_text.number(entry.get("time"), path, f"{where}.time")
+    end_s = start_s + json_text.number(entry.get("duration"), path, f"{where}.duration")
     if not ordered(start_s, end_s):
         raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
     confidence = entry.get("confidence")
+    if isinstance(confidence, float) and math.isnan(confidence):
+        confidence = None  # as pandas writes what is not told
     if confidence is not None:
-        confidence = _number(confidence, path, f"{where}.confidence")
+        confidence = json_text.number(confidence, path, f"{where}.confidence")
         if not is_confidence(confidence):
             raise InputError(f"{path}:{where}.confidence: {confidence:g} is not between 0 and 1")
     return Label(start_s, end_s, " ".join(entry["value"].split()), path, where, None, confidence, span_s=span_s)
-
-
-def _number(value: Any, path: str, where: str) -> float:
-    try:
-        number = math.nan if isinstance(value, bool) else float(value) if isinstance(value, int | float) else math.nan
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise InputError(f"{path}:{where}: {shown(str(value))} is not a number")
-    return number
 
 
 def _sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[str, ...]]:
@@ -124,6 +113,9 @@ def _sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[
 
 def written(intervals: Sequence[Interval], sources: Sequence[str], outside: Outside, opened: Sequence[str] = ()) -> str:
     """Return the text of a JAMS file in namespace tag_open, from which `read` gives the same again."""
+    if unbounded := [i for i in intervals if not math.isfinite(i.end_s)]:
+        source = unbounded[0].source
+        raise InputError(f"source {source!r}: plays to the end of the song, which JAMS cannot say: give --song")
     data = [
         {
             "time": float(i.start_s),

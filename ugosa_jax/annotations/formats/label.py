@@ -10,7 +10,7 @@ from ugosa_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """One label; a point if it ends where it starts."""
+    """One label; a point if it ends where it starts, valid to the end of the song if its end is infinite."""
 
     start_s: float
     end_s: float
@@ -29,6 +29,10 @@ class Label:
     """Whether labels of a tier that is named after a source are the annotator's own words, such as lyrics."""
     span_s: tuple[float, float] | None = None
     """From where to where whoever wrote the label looked; None if that is not told."""
+    perhaps_sections: bool = False
+    """Whether its container holds a song's sections, if none of its labels names who plays."""
+    whole: bool = False
+    """Whether its times are written as whole numbers, as samples and milliseconds are."""
 
     def error(self, field: str, value: str, problem: str) -> InputError:
         """Return an error that points at this label."""
@@ -45,6 +49,8 @@ class Reading(NamedTuple):
     """What holds where nothing is said, if the file tells."""
     open: tuple[str, ...] = ()
     """Sources of which nothing is known there all the same."""
+    left_out: tuple[str, ...] = ()
+    """What holds no labels, in a few words each, for when nothing else is left."""
 
 
 def shown(value: str) -> str:

@@ -8,7 +8,7 @@ stem is active; SOURCEID has start_time,end_time,instrument_label.
 import re
 
 from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.formats.rows import Row, rows, said
+from ugosa_jax.annotations.formats.rows import Row, table_of
 from ugosa_jax.errors import InputError, naming, needs
 
 SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
@@ -20,7 +20,7 @@ def read_sourceid(text: str, path: str) -> Reading:
     Raises:
       InputError: the header is another one, or a line has not three fields.
     """
-    table = list(rows(path, said(text), ","))
+    table = table_of(text, path)
     if not table or [field.lower() for field in table[0].fields] != SOURCEID_HEADER:
         raise InputError(f"{path}: does not begin with {','.join(SOURCEID_HEADER)}")
     for row in table[1:]:
@@ -44,7 +44,7 @@ def read_activation_conf(text: str, path: str) -> Reading:
       InputError: the header is another one, a line has more or fewer fields, a value is no confidence, or the times do
         not grow.
     """
-    table = list(rows(path, said(text), ","))
+    table = table_of(text, path)
     if not table or not is_activation_conf(table[0].fields):
         raise InputError(f"{path}: does not begin with time,S01,S02 …")
     stems, body = table[0].fields[1:], table[1:]
@@ -60,7 +60,7 @@ def read_activation_conf(text: str, path: str) -> Reading:
 
 
 def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
-    """Return {stem: its instruments} of a METADATA.yaml.
+    """Return {stem: its instruments} of a METADATA.yaml; a stem whose instrument is not told has none.
 
     Raises:
       InputError: the file is no such metadata.
@@ -78,9 +78,7 @@ def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     for stem, entry in stems.items():
         said_of_it = entry.get("instrument") if isinstance(entry, dict) else None
         instruments = said_of_it if isinstance(said_of_it, list) else [said_of_it]
-        if not instruments or not all(isinstance(name, str) for name in instruments):
-            raise InputError(f"{path}: stems: {stem}: instrument: is missing")
-        names[str(stem)] = tuple(instruments)
+        names[str(stem)] = tuple(str(name) for name in instruments if name is not None)
     return names
 
 
@@ -98,6 +96,8 @@ def _runs(stem: str, column: int, body: list[Row], times_s: list[float]) -> list
     runs: list[tuple[int, bool, float]] = []
     for k, row in enumerate(body):
         active = row.confidence(column)
+        if active is None:
+            raise row.error("confidence", row.fields[column], "is not a number between 0 and 1")
         sure = max(active, 1 - active)
         if runs and runs[-1][1] == (active >= 0.5):
             runs[-1] = (runs[-1][0], runs[-1][1], min(runs[-1][2], sure))

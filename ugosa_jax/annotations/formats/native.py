@@ -1,15 +1,18 @@
-"""The native table: start,end,source[,state[,confidence]] in seconds.
+"""Tables: start,end,source[,state[,confidence]] in seconds, or whatever columns a header names.
 
-Commas, semicolons or tabs stand between fields; with the last two, decimal signs may be commas. A header is not
-needed, but only a header that names it makes room for the fifth column.
+Commas, semicolons or tabs stand between fields; with the last two, decimal signs may be commas. A spreadsheet's first
+line `sep=;` may say which. Without a header the columns are the first four of those above. A missing end means up to
+the end of the song, a missing start its beginning, as LosslessCut exports segments.
 """
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 
-from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.formats.rows import Row, delimiter_of, rows, said
+from ugosa_jax.annotations.formats import columns
+from ugosa_jax.annotations.formats.label import Label, Reading, shown
+from ugosa_jax.annotations.formats.rows import Row, is_time, table_of
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.errors import InputError
 
@@ -17,36 +20,76 @@ HEADER = ["start", "end", "source", "state", "confidence"]
 
 
 def read(text: str, path: str) -> Reading:
-    """Read a native table.
+    """Read a table.
 
     Raises:
       InputError: a line is no interval.
     """
-    lines = said(text)
-    table = list(rows(path, lines, delimiter_of(lines)))
-    header = [field.lower() for field in table[0].fields] if table else []
-    is_header = header[:3] == HEADER[:3]
-    most = 5 if is_header and header == HEADER else 4
-    return Reading([label(row, most) for row in table[is_header:]])
+    table = table_of(text, path)
+    if not table or any(map(is_time, table[0].fields)):
+        return Reading([label(_in_order(row)) for row in table])
+    header, body = table[0], table[1:]
+    found = columns.of(header.fields)
+    if not found and body:
+        raise InputError(
+            f"{path}:{header.line}: header {shown(','.join(header.fields))} names no columns for start and end: "
+            "call them start, end and source (or duration instead of end)"
+        )
+    labels = [_by_columns(row, found) for row in body]
+    unused = [field for n, field in enumerate(header.fields) if field and n not in found.values()]
+    if not unused or not body:
+        return Reading(labels)
+    return Reading(labels, (f"{path}:{header.line}: columns left out: {', '.join(map(shown, unused[:8]))}",))
 
 
-def label(row: Row, most: int = 4) -> Label:
-    """Return what a line of a table says.
+def _in_order(row: Row) -> Row:
+    """Return a line with its name behind its times, where it stands before them."""
+    first = row.fields[0] if row.fields else ""
+    if len(row.fields) < 3 or not first or is_time(first) or not all(map(is_time, row.fields[1:3])):
+        return row
+    if len(row.fields) > 3 and is_time(row.fields[3]):
+        return row
+    return row._replace(fields=[*row.fields[1:3], first, *row.fields[3:]])
 
-    Args:
-      row: its fields.
-      most: how many there may be: 4, or 5 in a table with confidences.
+
+def _by_columns(row: Row, found: dict[str, int]) -> Label:
+    """Return what a line says, whose columns a header names."""
+    fields = row.fields + [""] * (max(found.values()) + 1 - len(row.fields))
+    row = row._replace(fields=fields)
+    if "end" in found:
+        start_s, end_s = row.stretch(found["start"], found["end"])
+    else:
+        start_s = row.seconds("start", found["start"])
+        end_s = start_s + row.seconds("duration", found["duration"])
+    text = fields[found["source"]] if "source" in found else ""
+    tier = fields[found["tier"]] if "tier" in found else ""
+    return Label(
+        start_s,
+        end_s,
+        text,
+        row.path,
+        row.line,
+        (fields[found["state"]] or None) if "state" in found else None,
+        row.confidence(found["confidence"]) if "confidence" in found else None,
+        container=tier,
+        own_words=bool(tier),
+        whole=row.is_whole(found["start"]) and ("end" not in found or row.is_whole(found["end"])),
+    )
+
+
+def label(row: Row) -> Label:
+    """Return what a line of a table without header says.
 
     Raises:
       InputError: the line is no interval.
     """
-    if not 3 <= len(row.fields) <= most:
+    if not 3 <= len(row.fields) <= 4:
         hint = "start,end,source or start,end,source,state (decimal commas need semicolons between fields)"
         raise InputError(f"{row.path}:{row.line}: fields: {len(row.fields)} instead of {hint}")
     start_s, end_s = row.stretch()
     state = row.fields[3] if len(row.fields) > 3 else None
-    confidence = row.confidence(4) if len(row.fields) > 4 else None
-    return Label(start_s, end_s, row.fields[2], row.path, row.line, state or None, confidence)
+    whole = row.is_whole(0) and row.is_whole(1)
+    return Label(start_s, end_s, row.fields[2], row.path, row.line, state or None, whole=whole)
 
 
 def written(intervals: Sequence[Interval]) -> str:
@@ -57,6 +100,7 @@ def written(intervals: Sequence[Interval]) -> str:
     table.writerow(HEADER[:n_columns])
     for i in intervals:
         confidence = "" if i.confidence is None else repr(float(i.confidence))
-        line = (repr(float(i.start_s)), repr(float(i.end_s)), i.source, i.state, confidence)
+        end = repr(float(i.end_s)) if math.isfinite(i.end_s) else ""
+        line = (repr(float(i.start_s)), end, i.source, i.state, confidence)
         table.writerow(line[:n_columns])
     return out.getvalue()

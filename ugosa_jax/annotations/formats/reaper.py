@@ -7,7 +7,7 @@ a file does not tell the tempo or the rate.
 import re
 
 from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.formats.rows import Row, numbered, rows
+from ugosa_jax.annotations.formats.rows import Row, table_of
 from ugosa_jax.errors import InputError
 
 FRAMES_HZ = 30
@@ -26,7 +26,7 @@ def read(text: str, path: str) -> Reading:
     Raises:
       InputError: the header is another one, a time cannot be read, or is in units that cannot be converted.
     """
-    table = list(rows(path, numbered(text), ","))
+    table = table_of(text, path, comments=False)
     if not table or not is_header(table[0].fields):
         raise InputError(f"{path}: does not begin with #,Name,Start,End")
     body = table[1:]
@@ -54,6 +54,7 @@ def _label(row: Row) -> Label:
 
 def _seconds(row: Row, field: str, value: str) -> float:
     """Return a time in seconds, whichever unit the ruler had."""
+    value = value.replace(",", ".")  # of a spreadsheet that saved it
     if re.fullmatch(r"-?[0-9]+\.[0-9]+\.[0-9]+", value):
         raise row.error(field, value, f"is in bars and beats: {_FIX}")
     if re.fullmatch(r"[0-9]+", value):

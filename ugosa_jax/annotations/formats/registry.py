@@ -1,25 +1,33 @@
-"""Annotations as people write them: which format a file has, and what stands in it.
+"""Which format a file of an annotation has, and who reads it.
 
-Each module reads one tool's files: a pure function from text to labels. `text` alone touches the disk.
+Content decides; the suffix does where content could be either. `text` alone touches the disk.
 """
 
-import csv
+import json
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from ugosa_jax.annotations.formats import (
     audacity,
+    elan,
     jams,
+    json_lists,
     lab,
+    markers,
     medleydb,
     native,
     reaper,
+    rttm,
     sonic_layers,
     sonic_table,
+    starts,
     textgrid,
+    unit,
 )
 from ugosa_jax.annotations.formats.label import Reading
-from ugosa_jax.annotations.formats.rows import delimiter_of, is_number, said
+from ugosa_jax.annotations.formats.rows import delimiter_of, is_time, numbered, rows, said, table_of
 from ugosa_jax.annotations.formats.text import text_of
 from ugosa_jax.errors import InputError
 
@@ -27,93 +35,181 @@ Format = Literal[
     "csv",
     "audacity",
     "lab",
+    "starts",
     "jams",
+    "json",
     "sonic-table",
     "sonic-layers",
     "activation-conf",
     "sourceid",
     "reaper",
+    "audition",
+    "rx",
+    "rttm",
     "textgrid",
+    "elan",
 ]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
-SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".svl", ".sv", ".textgrid")
+SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".json", ".svl", ".sv", ".textgrid", ".eaf", ".rttm")
 """What files of annotations end in; only where a whole folder is read does it matter."""
 
-_READERS = {
-    "csv": native.read,
-    "audacity": audacity.read,
-    "lab": lab.read,
-    "jams": jams.read,
-    "sonic-table": sonic_table.read,
-    "sonic-layers": sonic_layers.read,
-    "activation-conf": medleydb.read_activation_conf,
-    "sourceid": medleydb.read_sourceid,
-    "reaper": reaper.read,
-    "textgrid": textgrid.read,
+
+class _Reader(NamedTuple):
+    """How a format is read."""
+
+    read: Callable[[str, str], Reading]
+    counts_anything: bool = False
+    """Whether its numbers could be samples or milliseconds as well as seconds."""
+
+
+_READERS: dict[Format, _Reader] = {
+    "csv": _Reader(native.read, counts_anything=True),
+    "audacity": _Reader(audacity.read, counts_anything=True),
+    "lab": _Reader(lab.read, counts_anything=True),
+    "starts": _Reader(starts.read, counts_anything=True),
+    "jams": _Reader(jams.read, counts_anything=True),
+    "json": _Reader(json_lists.read, counts_anything=True),
+    "sonic-table": _Reader(sonic_table.read),
+    "sonic-layers": _Reader(sonic_layers.read),
+    "activation-conf": _Reader(medleydb.read_activation_conf),
+    "sourceid": _Reader(medleydb.read_sourceid, counts_anything=True),
+    "reaper": _Reader(reaper.read),
+    "audition": _Reader(markers.read_audition),
+    "rx": _Reader(markers.read_rx),
+    "rttm": _Reader(rttm.read, counts_anything=True),
+    "textgrid": _Reader(textgrid.read, counts_anything=True),
+    "elan": _Reader(elan.read),
 }
 
 
-def read(path: str | Path, format: Format | None = None) -> Reading:
+def read(path: str | Path, format: Format | None = None, counted: str | None = None) -> Reading:
     """Read what stands in a file.
 
     Args:
       path: the file.
       format: its format; recognised by content, then by suffix, if not given.
+      counted: what its numbers count, see `unit`; seconds, if that is possible, if not given.
 
     Raises:
-      InputError: the file cannot be read, or a line of it not be understood.
+      InputError: the file cannot be read, a line of it not be understood, or its numbers not be seconds.
     """
     text = text_of(path)
-    return _READERS[format or recognised(text, path)](text, str(path))
+    format = format or recognised(text, path)
+    reader = _READERS[format]
+    reading = reader.read(text, str(path))
+    if not reader.counts_anything and counted not in (None, "s"):
+        raise InputError(
+            f"{path}: --unit {counted}: the times of its format ({format}) are what they are; leave it out"
+        )
+    if reader.counts_anything:
+        reading = reading._replace(labels=unit.checked(reading.labels, counted, str(path)))
+    open_ended = [label for label in reading.labels if not math.isfinite(label.end_s)]
+    if open_ended:
+        last = open_ended[-1]
+        how = f"{path}:{last.line}: no end: taken to be the end of the song"
+        reading = reading._replace(warnings=(*reading.warnings, how))
+    return reading
 
 
 def recognised(text: str, path: str | Path) -> Format:
-    """Return the format of a file. Content decides; the suffix does where content could be either.
+    """Return the format of a file.
 
     Raises:
       InputError: the first line cannot be cut into fields.
     """
     suffix, start = Path(path).suffix.lower(), text.lstrip()[:64]
-    if suffix == ".jams" or start.startswith("{"):
+    if suffix == ".jams":
         return "jams"
+    if start.startswith(("{", "[")) and not _is_lrc_or_section(text):
+        return _json(text)
     if suffix == ".textgrid" or "ooTextFile" in start:
         return "textgrid"
-    if suffix in (".sv", ".svl") or start.startswith(("<?xml", "<!DOCTYPE", "<sv")):
+    if suffix == ".eaf" or "<ANNOTATION_DOCUMENT" in text[:1000]:
+        return "elan"
+    if suffix in (".sv", ".svl") or start.startswith("<"):
         return "sonic-layers"
     return _table(text, str(path), suffix)
 
 
+def _is_lrc_or_section(text: str) -> bool:
+    """Return whether brackets at the beginning of a text are a heading's, not JSON's."""
+    first = text.lstrip().partition("\n")[0]
+    return first.startswith("[") and first.rstrip().endswith("]") and not first.startswith(("[{", "[[", '["', "[]"))
+
+
+def _json(text: str) -> Format:
+    """Return which of the formats it is that are JSON; JAMS if it is none, whose reader says what is wrong with it."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return "jams"
+    entries = content.get("annotations") if isinstance(content, dict) else None
+    if isinstance(content, list) and content:
+        return "json"
+    if not isinstance(content, dict) or "file_metadata" in content or "sandbox" in content:
+        return "jams"
+    if isinstance(entries, list) and not any(isinstance(e, dict) and ({"result", "start"} & e.keys()) for e in entries):
+        return "jams"
+    return "json" if entries is not None or any(isinstance(value, list) for value in content.values()) else "jams"
+
+
 def _table(text: str, path: str, suffix: str) -> Format:
     """Return which of the formats it is that are tables."""
-    if reaper.is_header(_fields(text.lstrip().partition("\n")[0])):
+    raw = numbered(text)
+    if raw and markers.is_rx(raw[0][1]):
+        return "rx"
+    first = _first(text, path, comments=False)
+    if reaper.is_header(first):
         return "reaper"
+    if markers.is_audition(first):
+        return "audition"
     lines = said(text)
-    first = lines[0][1] if lines else ""
-    by_commas = _fields(first)
-    if medleydb.is_activation_conf(by_commas):
+    line = lines[0][1] if lines else ""
+    fields = _first(text, path, comments=True)
+    if rttm.is_line(next((line for _, line in raw if not line.startswith(";;")), "")):
+        return "rttm"
+    if medleydb.is_activation_conf(fields):
         return "activation-conf"
-    if [field.lower() for field in by_commas] == medleydb.SOURCEID_HEADER:
+    if [field.lower() for field in fields] == medleydb.SOURCEID_HEADER:
         return "sourceid"
-    tabs = first.split("\t")
-    if any(sonic_table.is_header(fields) or sonic_table.is_region(fields) for fields in (by_commas, tabs)):
+    if sonic_table.is_header(fields) or sonic_table.is_region(fields):
         return "sonic-table"
+    table = _all(text, path) if len(fields) in (2, 3) and is_time(fields[0]) else []
+    if table and sonic_table.is_values(table):
+        return "sonic-table"
+    if starts.pairs(text, path):
+        return "starts"
     if suffix == ".lab":
         return "lab"
-    if len(tabs) in (2, 3) and is_number(tabs[0].strip()):
+    tabs = line.split("\t")
+    if len(tabs) in (2, 3) and is_time(tabs[0].strip()):
         return "audacity"
-    blanks = first.split()
-    if len(by_commas) == 1 and delimiter_of(lines) == "," and len(blanks) >= 3 and all(map(is_number, blanks[:2])):
+    blanks = line.split()
+    is_one_field = len(fields) == 1 and delimiter_of(lines) == ","
+    if is_one_field and len(blanks) >= 3 and (all(map(is_time, blanks[:2])) or all(map(is_time, blanks[1:3]))):
         return "lab"
     return "csv"
 
 
-def _fields(line: str) -> list[str]:
-    """Return a line's fields between commas; the whole line where it cannot be cut."""
+def _all(text: str, path: str) -> list:
     try:
-        return [field.strip() for field in next(csv.reader([line]), [""])]
-    except csv.Error:
-        return [line]
+        return table_of(text, path)
+    except InputError:
+        return []
+
+
+def _first(text: str, path: str, comments: bool) -> list[str]:
+    """Return the fields of the first line; the whole line where it cannot be cut."""
+    lines = said(text) if comments else numbered(text)
+    if lines and lines[0][1].strip().strip('"').startswith("sep=") and len(lines) > 1:
+        declared, lines = lines[0][1].strip().strip('"')[4:5] or ",", lines[1:]
+    else:
+        declared = delimiter_of(lines)
+    try:
+        return next(rows(path, lines[:1], declared)).fields if lines else [""]
+    except InputError:
+        return [lines[0][1]]
 
 
 def stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ugosa_jax.annotations.formats import clock
+from ugosa_jax.annotations.formats.clock import is_number, is_time
 from ugosa_jax.annotations.formats.label import is_confidence, shown
 from ugosa_jax.errors import InputError
 
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+__all__ = ["Row", "delimiter_of", "is_number", "is_time", "numbered", "rows", "said", "table_of", "trimmed"]
 
 
 class Row(NamedTuple):
@@ -24,45 +26,48 @@ class Row(NamedTuple):
         return InputError(f"{self.path}:{self.line}: {field} {shown(value)} {problem}")
 
     def seconds(self, field: str, position: int) -> float:
-        """Return a time; its decimal sign may be a comma.
+        """Return a time; its decimal sign may be a comma, and minutes and hours may stand before it.
 
         Raises:
-          InputError: the field is no number, negative or not finite.
+          InputError: the field is no time, negative or not finite.
         """
         value = self.fields[position]
-        if not is_number(value):
+        number = clock.seconds(value)
+        if number is None:
             raise self.error(field, value, "is not a number of seconds")
-        number = float(value.replace(",", "."))
         if not 0 <= number < math.inf:
             raise self.error(field, value, "is negative" if number < 0 else "is not finite")
         return number
 
     def stretch(self, start: int = 0, end: int = 1) -> tuple[float, float]:
-        """Return the two times of a stretch, which may be a point.
+        """Return the two times of a stretch, which may be a point, or reach from or to an end of the song.
 
         Raises:
           InputError: a time cannot be used, or the end is before the start.
         """
-        start_s, end_s = self.seconds("start", start), self.seconds("end", end)
+        open_start, open_end = not self.fields[start], not self.fields[end]
+        start_s = 0.0 if open_start and not open_end else self.seconds("start", start)
+        end_s = math.inf if open_end else self.seconds("end", end)
         if end_s < start_s:
             raise self.error("end", self.fields[end], f"is before the start, {start_s:g}")
         return start_s, end_s
 
-    def confidence(self, position: int) -> float:
-        """Return a confidence.
+    def is_whole(self, position: int) -> bool:
+        """Return whether a field is a whole number, or nothing."""
+        return re.fullmatch("[0-9]*", self.fields[position]) is not None
+
+    def confidence(self, position: int) -> float | None:
+        """Return a confidence; None if there is none, or not a number.
 
         Raises:
           InputError: the field is no number between 0 and 1.
         """
         value = self.fields[position]
+        if value.casefold() in ("", "nan", "none", "null", "n/a", "<na>"):
+            return None
         if not is_number(value) or not is_confidence(float(value.replace(",", "."))):
             raise self.error("confidence", value, "is not a number between 0 and 1")
         return float(value.replace(",", "."))
-
-
-def is_number(value: str) -> bool:
-    """Return whether a field is a decimal number, with a point or a comma; finite or not."""
-    return _NUMBER.fullmatch(value.replace(",", ".")) is not None
 
 
 def numbered(text: str) -> list[tuple[int, str]]:
@@ -90,6 +95,24 @@ def rows(path: str, lines: list[tuple[int, str]], delimiter: str) -> Iterator[Ro
         yield Row(path, number, trimmed([field.strip() for field in fields]))
 
 
+def table_of(text: str, path: str, comments: bool = True) -> list[Row]:
+    """Return all lines of a table cut into fields, whatever stands between them.
+
+    Args:
+      text: the file's.
+      path: the file, for messages.
+      comments: whether lines that begin with # are comments.
+
+    Raises:
+      InputError: a line cannot be cut.
+    """
+    lines = said(text) if comments else numbered(text)
+    declared = re.fullmatch(r"\"?sep=(.)\"?", lines[0][1].strip()) if lines else None
+    if declared:
+        return list(rows(path, lines[1:], declared[1]))
+    return list(rows(path, lines, delimiter_of(lines)))
+
+
 def trimmed(fields: list[str]) -> list[str]:
     """Return fields without the empty ones behind the third, with which a spreadsheet pads lines."""
     while len(fields) > 3 and not fields[-1]:
@@ -99,4 +122,5 @@ def trimmed(fields: list[str]) -> list[str]:
 
 def delimiter_of(lines: list[tuple[int, str]]) -> str:
     """Return what cuts a table's lines into fields: the tab or semicolon of its first line, or else the comma."""
-    return next((d for d in "\t;" if lines and lines[0][1].count(d) >= 2), ",")
+    first = lines[0][1] if lines else ""
+    return next((d for d in "\t;" if first.count(d) >= 2 or (d in first and "," not in first)), ",")

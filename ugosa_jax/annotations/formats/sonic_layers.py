@@ -1,14 +1,19 @@
 """Sonic Visualiser's layers (.svl) and, unpacked, its sessions (.sv): XML.
 
-Format: what Sonic Visualiser 2 to 5 writes. A region layer is a `layer` element that names a `model` of subtype
-region, whose `dataset` holds points with frame, duration and label; frames are samples at the model's sampleRate.
+Format: what Sonic Visualiser 2 to 5 writes. A layer of regions, notes or boxes is a `layer` element that names a
+`model` of that subtype, whose `dataset` holds points with frame, duration and label; frames are samples at the model's
+sampleRate. Other layers have no durations.
 """
 
 import dataclasses
-from xml.parsers import expat
+from collections import Counter
 
+from ugosa_jax.annotations.formats import xml
 from ugosa_jax.annotations.formats.label import Label, Reading, shown
 from ugosa_jax.errors import InputError
+
+STRETCHES = ("region", "note", "flexinote", "box")
+"""Subtypes of models whose points have a duration."""
 
 
 @dataclasses.dataclass
@@ -24,7 +29,7 @@ class _Layers:
 
 
 def read(text: str, path: str) -> Reading:
-    """Read the regions of all region layers; what other layers hold is left out with a warning.
+    """Read all layers whose points have durations; what other layers hold is left out with a warning.
 
     Raises:
       InputError: the file is no well-formed XML of Sonic Visualiser, or a region's attributes cannot be used.
@@ -33,44 +38,49 @@ def read(text: str, path: str) -> Reading:
     labels, left_out = [], {}
     for line, dataset, point in layers.points:
         model = layers.models.get(dataset)
-        if model is None or model.get("subtype") != "region":
+        if model is None or model.get("subtype") not in STRETCHES:
             left_out.setdefault(dataset, line)
         else:
             labels.append(_label(path, line, point, model, layers.names.get(model.get("id", ""), "")))
-    warnings = (f"{path}:{line}: left out: a layer that is none of regions" for line in left_out.values())
-    return Reading(labels, tuple(warnings))
+    kinds = {dataset: _kind(layers.models.get(dataset)) for dataset in left_out}
+    warnings = (f"{path}:{line}: left out: a layer of {kinds[d]}, not of regions" for d, line in left_out.items())
+    counts = Counter(kinds.values())
+    kinds_left = (f"{n} layer{'s' if n > 1 else ''} of {kind}, not of regions" for kind, n in counts.items())
+    return Reading(labels, tuple(warnings), left_out=tuple(kinds_left))
+
+
+def _kind(model: dict[str, str] | None) -> str:
+    """Return what a layer without durations holds."""
+    if model is None:
+        return "something unknown"
+    if model.get("subtype") == "text":
+        return "texts"
+    return {"1": "time instants", "2": "time values", "3": "notes"}.get(model.get("dimensions", ""), "points")
 
 
 def _parsed(text: str, path: str) -> _Layers:
-    """Return what the file holds. Entities, which could blow up a small file, are refused."""
     layers = _Layers()
-    parser = expat.ParserCreate("utf-8")
-    dataset = ""
+    dataset, root = "", ""
 
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal dataset
+    def start(name: str, attributes: dict[str, str], line: int) -> None:
+        nonlocal dataset, root
+        root = root or name
         if name == "model" and "dataset" in attributes:
             layers.models[attributes["dataset"]] = attributes
         elif name == "dataset":
             dataset = attributes.get("id", "")
-        elif name == "point":
-            layers.points.append((parser.CurrentLineNumber, dataset, attributes))
+        elif name in ("point", "event"):
+            layers.points.append((line, dataset, attributes))
         elif name == "layer" and "model" in attributes:
             # A session mentions a layer again in each pane, without its names.
             called = attributes.get("presentationName") or attributes.get("name")
             layers.names.setdefault(attributes["model"], called or "")
 
-    def refuse(name: str, *_: object) -> None:
-        raise InputError(f"{path}:{parser.CurrentLineNumber}: entity {shown(name)} is not expected in such a file")
-
-    parser.StartElementHandler = start
-    parser.EntityDeclHandler = refuse
-    body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text  # it may name another encoding
-    declaration_lines = text[: len(text) - len(body)].count("\n")
-    try:
-        parser.Parse("\n" * declaration_lines + body.lstrip(" \t"), True)
-    except expat.ExpatError as error:
-        raise InputError(f"{path}:{error.lineno}: is not well-formed XML ({expat.ErrorString(error.code)})") from error
+    xml.parse(text, path, xml.Handlers(start))
+    if not layers.models and root != "sv":
+        raise InputError(
+            f"{path}: is XML of {shown(root)}: neither layers of Sonic Visualiser nor a document of ELAN's"
+        )
     if not layers.models:
         raise InputError(f"{path}: holds no layers of Sonic Visualiser")
     return layers

@@ -4,6 +4,7 @@ import bz2
 import re
 from pathlib import Path
 
+from ugosa_jax.annotations.formats import foreign
 from ugosa_jax.errors import InputError
 
 LARGEST_BYTES = 16_000_000
@@ -27,6 +28,7 @@ def text_of(path: str | Path) -> str:
         content = _unpacked(content, path)
     if len(content) > LARGEST_BYTES:
         raise InputError(f"{path}: is too large for an annotation")
+    foreign.refuse_binary(content, path)
     if content.startswith(b"ooBinaryFile"):
         raise InputError(f"{path}: is a binary Praat file; save it with Save as text file…")
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))
@@ -36,6 +38,7 @@ def text_of(path: str | Path) -> str:
         except UnicodeDecodeError:
             continue
         if not re.search(r"[\0-\x08\x0e-\x1f]", text):
+            foreign.refuse_text(text, path)
             return text
     raise InputError(f"{path}: is not a text file")
 

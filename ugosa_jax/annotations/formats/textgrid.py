@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ugosa_jax.annotations.formats.clock import is_number
 from ugosa_jax.annotations.formats.label import Label, Reading, ordered, shown
-from ugosa_jax.annotations.formats.rows import is_number
 from ugosa_jax.errors import InputError
 
 _PIECE = re.compile(r'"(?:[^"]|"")*"|"|![^\n]*|[^\s"]+')

@@ -20,7 +20,13 @@ class Reading:
     format: Format | None = None
     """Of the annotation; recognised by its content and its suffix if not given."""
     map: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    """NAME=SOURCE, such as piano=other: what other names stand for; NAME= leaves a name's labels out."""
+    """What a name stands for: Gesang=vocals, 'Klavier=one of other' for one instrument; NAME= leaves its labels out."""
+    names: Path | None = None
+    """TOML file of your own names, with lines such as "Gesang" = "vocals"; --map comes first."""
+    unit: str | None = None
+    """What times count: s, ms, us, 100ns, or samples a second such as 44100. Told by the file, or seconds."""
+    stems: Path | None = None
+    """METADATA.yaml of a MedleyDB song: which instrument each stem of its activations is."""
     complete: bool = False
     """All instruments of each named source are annotated: where they all rest, the source is silent."""
 
@@ -29,8 +35,6 @@ class Reading:
 class Understanding(Reading):
     """How an annotation is read that no network is named for."""
 
-    stems: Path | None = None
-    """METADATA.yaml of a MedleyDB song: which instrument each stem of its activations is."""
     sources: tuple[str, ...] = config.SOURCES
     """Sources of the network."""
 
@@ -40,7 +44,7 @@ class CheckAnnotation:
     """Show what is understood of an annotation, and whether there is enough silence in it to learn from."""
 
     file: Positional[Path]
-    """CSV, Audacity labels, .lab, JAMS, Sonic Visualiser, REAPER, Praat, MedleyDB; or a folder with one a source."""
+    """CSV, Audacity, .lab, JAMS, Sonic Visualiser, REAPER, Praat, ELAN, MedleyDB …; or a folder with one a source."""
     how: OmitArgPrefixes[Understanding]
     song: Annotated[Positional[Path | None], tyro.conf.arg(metavar="[SONG]")] = None
     """The mixture, whose length and waveform are compared with it."""

@@ -1,0 +1,55 @@
+"""Which column of a table holds what, by its header, as common exporters call them."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+COLUMNS = {
+    "start": (
+        "start, begin, onset, starttime, start time, start s, start sec, start seconds, start_s, begin time, "
+        "onset time, begin time s, start ms, xmin, tmin, from, in, in point, t0, t start, time start, segment "
+        "start, time, start timestamp, anfang, beginn, startzeit, anfangszeit, von, début, debut, temps début, "
+        "inicio, início, comienzo, inizio, da, desde"
+    ),
+    "end": (
+        "end, stop, offset, endtime, end time, end s, end sec, end seconds, end_s, stop time, offset time, end "
+        "ms, finish, xmax, tmax, to, out, out point, t1, t end, time end, segment end, end timestamp, ende, "
+        "endzeit, bis, schluss, fin, fine, fim, temps fin, a, até, hasta"
+    ),
+    "duration": (
+        "duration, dur, length, len, duration s, length s, duration sec, dauer, länge, durée, duración, durata, duração"
+    ),
+    "source": (
+        "source, label, labels, instrument, instrument label, event label, name, text, class, category, stem, "
+        "annotation, event, value, description, marker name, track, track name, part, voice, tag, "
+        "transcription, speaker, quelle, bezeichnung, spur, stimme, beschriftung, text label, étiquette, "
+        "libellé, nom, piste, fuente, etiqueta, nombre, pista, fonte, etichetta, nome, rótulo, faixa, traccia, "
+        "strumento, instrumento, titel, title, comment"
+    ),
+    "state": "state, status, active, activity, zustand, état, estado, stato, aktiv, actif",
+    "confidence": ("confidence, probability, prob, likelihood, konfidenz, confiance, confianza, confidenza, confiança"),
+    "tier": "tier, tier name, layer, layer name, ebene, tiername",
+}
+"""What a column holds → what it is called; of several, the earlier name counts."""
+
+
+def of(header: Sequence[str]) -> dict[str, int]:
+    """Return {what it holds: position} of known columns; none if there is no start, or neither end nor duration."""
+    names = [folded(field) for field in header]
+    found = {}
+    for role, called in COLUMNS.items():
+        position = next((names.index(name) for name in _listed(called) if name in names), None)
+        if position is not None:
+            found[role] = position
+    return found if "start" in found and ("end" in found or "duration" in found) else {}
+
+
+def folded(field: str) -> str:
+    """Return a header as it is compared: small letters, blanks for marks, no units, no accents."""
+    plain = unicodedata.normalize("NFD", field.casefold())
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^\w]+|_", " ", plain).split())
+
+
+def _listed(called: str) -> list[str]:
+    return [folded(name) for name in called.split(",")]

@@ -1,0 +1,117 @@
+"""JSON lists of stretches: Label Studio's exports, and objects with a start, an end and a name.
+
+Format: Label Studio documentation, "Label Studio JSON format of annotated tasks" and its JSON_MIN export. Of other
+programs (diarisation, transcription, players of waveforms), objects whose keys are called as columns of tables are.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ugosa_jax.annotations.formats import clock, columns, json_text
+from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, ordered, shown
+from ugosa_jax.errors import InputError
+
+TYPES = ("labels", "timeserieslabels", "choices")
+HOLDERS = (
+    "segments",
+    "regions",
+    "intervals",
+    "annotations",
+    "labels",
+    "label",
+    "items",
+    "events",
+    "result",
+    "data",
+    "markers",
+)
+"""Keys under which objects of a start and an end are looked for."""
+
+
+def read(text: str, path: str) -> Reading:
+    """Read all labelled stretches of one song.
+
+    Raises:
+      InputError: the file is no JSON, holds several songs or no stretches, or one cannot be used.
+    """
+    content = json_text.parsed(text, path)
+    tasks = content if isinstance(content, list) else [content]
+    if any(isinstance(task, dict) and _is_task(task) for task in tasks):
+        filled = [
+            (n, task) for n, task in enumerate(tasks) if isinstance(task, dict) and any(True for _ in _results(task))
+        ]
+        if len(filled) > 1:
+            raise InputError(f"{path}: holds the labels of {len(filled)} songs: export the task of one alone")
+        entries = [(f"[{n}].{where}", entry) for n, task in filled for where, entry in _results(task)]
+    else:
+        entries = list(_objects(content, ""))
+    labels = [label for where, entry in entries for label in _labels(entry, path, where)]
+    if not labels:
+        raise InputError(
+            f"{path}: holds no stretches: neither JAMS nor Label Studio nor a list of objects with start, end and label"
+        )
+    return Reading(labels)
+
+
+def _is_task(task: dict[str, Any]) -> bool:
+    holders = [value for key in ("annotations", "completions") for value in [task.get(key)] if isinstance(value, list)]
+    is_export = any(isinstance(a, dict) and "result" in a for holder in holders for a in holder)
+    return is_export or any(key in task for key in ("audio", "lead_time", "annotation_id"))
+
+
+def _results(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield where each stretch of a task stands, and the stretch: of a full export, or of JSON_MIN."""
+    full = task.get("annotations") or task.get("completions") or []
+    for n, annotation in enumerate(full if isinstance(full, list) else []):
+        results = (
+            annotation.get("result") if isinstance(annotation, dict) and not annotation.get("was_cancelled") else None
+        )
+        for k, result in enumerate(results if isinstance(results, list) else []):
+            if isinstance(result, dict) and isinstance(result.get("value"), dict) and "start" in result["value"]:
+                yield f"annotations[{n}].result[{k}]", result["value"]
+    for key, values in task.items():
+        for k, value in enumerate(values if isinstance(values, list) else []):
+            if isinstance(value, dict) and "start" in value and "end" in value:
+                yield f"{key}[{k}]", value
+
+
+def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield objects that have a start and an end, of a list or below a key that may hold one."""
+    if isinstance(content, list):
+        for n, entry in enumerate(content):
+            if isinstance(entry, dict) and columns.of([str(key) for key in entry]):
+                yield f"{where}[{n}]", entry
+    elif isinstance(content, dict):
+        for key in HOLDERS:
+            if isinstance(content.get(key), list):
+                yield from _objects(content[key], f"{where}{'.' if where else ''}{key}")
+
+
+def _labels(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
+    """Yield a label for each name of a stretch."""
+    keys = list(entry)
+    found = {role: entry[keys[position]] for role, position in columns.of([str(key) for key in keys]).items()}
+    start_s = _time(found.get("start"), path, f"{where}.start")
+    end_s = (
+        _time(found["end"], path, f"{where}.end") if "end" in found else start_s + _time(found["duration"], path, where)
+    )
+    if not ordered(start_s, end_s):
+        raise InputError(f"{path}:{where}: {start_s:g} to {end_s:g} s is no stretch of a song")
+    named = next((entry[key] for key in (*TYPES, "label") if entry.get(key)), found.get("source", ""))
+    names = named if isinstance(named, list) else [named]
+    sure = found.get("confidence")
+    is_sure = isinstance(sure, int | float) and not isinstance(sure, bool) and is_confidence(sure)
+    state = found.get("state")
+    for name in names:
+        if not isinstance(name, str | int):
+            raise InputError(f"{path}:{where}: label {shown(str(name))} is not a text that names who plays")
+        said = None if state is None else str(state).lower()
+        whole = isinstance(found.get("start"), int) and isinstance(found.get("end", 0), int)
+        yield Label(
+            start_s, end_s, " ".join(str(name).split()), path, where, said, sure if is_sure else None, whole=whole
+        )
+
+
+def _time(value: Any, path: str, where: str) -> float:
+    seconds = clock.seconds(value) if isinstance(value, str) else None
+    return json_text.number(value if seconds is None else seconds, path, where)

@@ -1,0 +1,82 @@
+"""How a command reads an annotation: what its options say of names, and what is asked on a terminal."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ugosa_jax.annotations import annotation, formats, overrides
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.unknown import UnknownNames
+from ugosa_jax.cli import options
+from ugosa_jax.errors import InputError
+
+
+def read(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation:
+    """Read an annotation as the options of the command line say.
+
+    Raises:
+      InputError: it cannot be understood.
+    """
+    own = {} if how.names is None else overrides.read(how.names)
+    stems = {} if how.stems is None else formats.stem_names(how.stems)
+    names = Names({**own, **overrides.of(how.map)}, how.complete, stems)
+    return annotation.read(file, sources, how.outside, names, how.format, how.unit)
+
+
+def read_asking(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation:
+    """Read an annotation; on a terminal, ask what names stand for that are not known.
+
+    Raises:
+      InputError: it cannot be understood, or nobody is there to ask.
+    """
+    asked: dict[str, str] = {}
+    while True:
+        try:
+            said = read(file, dataclasses.replace(how, map=(*how.map, *pairs(asked))), sources)
+        except UnknownNames as error:
+            new = [name for name in error.names if name.name and name.name not in asked]
+            if not new or not (sys.stdin.isatty() and sys.stdout.isatty()):
+                raise
+            print(
+                f"{len(new)} names are not known. Each may be {', '.join(sources)}; one of them (one of {sources[0]});"
+            )
+            print("a name that is known (piano); or nothing, which leaves its labels out.")
+            for name in new:
+                asked[name.name] = answer(f"{name.name} ({name.where()})", name.hint, sources)
+            continue
+        if asked:
+            print("the next time: " + " ".join(f"--map '{pair}'" for pair in pairs(asked)))
+        return said
+
+
+def answer(question: str, hint: str, sources: Sequence[str]) -> str:
+    """Ask what a name stands for until it can be; the hint is what Return alone means."""
+    while True:
+        try:
+            said = input(f"  {question}{f' [{hint}, - for nothing]' if hint else ''}: ").strip() or hint
+        except EOFError as error:
+            raise InputError("the names were not told: the input ended") from error
+        if said in ("", "-"):
+            return ""
+        try:
+            overrides.check(said, sources)
+        except InputError as error:
+            print(f"  {error}")
+            continue
+        return said
+
+
+def pairs(asked: dict[str, str]) -> list[str]:
+    """Return what was answered, as options say it."""
+    return [f"{name}={target}" for name, target in asked.items()]
+
+
+def print_names(said: Annotation) -> None:
+    """Print what each name was taken for, where it is not a source's own."""
+    for written, name in said.names.items():
+        if written.casefold() != name.source.casefold() or name.negated:
+            meaning = f"one instrument of {name.source}" if name.instrument else name.source
+            perhaps = f"perhaps {' or '.join(name.perhaps)}" if name.perhaps else ""
+            print(f"name    {written} = {perhaps or meaning}{', silent' if name.negated else ''}")
