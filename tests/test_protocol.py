@@ -119,7 +119,7 @@ def test_a_sweep_runs_separates_and_scores(net, stems, tmp_path, capsys):
         'strategy = ["B0", "P-G:end"]\nlam = [0.1, 1.0]\nepochs = 2\n[evaluate]\nwindow_s = 0.5\nhop_s = 0.5\n'
     )
     out = tmp_path / "out"
-    assert main(["sweep", "run", str(tmp_path / "toy.toml"), "--store", str(out), "--lanes", "2"]) == 0
+    assert main(["sweep", "run", str(tmp_path / "toy.toml"), "--results", str(out), "--lanes", "2"]) == 0
     cells = results.read_cells(out).values()
     assert [cell["status"] for cell in cells] == ["done"] * 3, capsys.readouterr()
     assert {row["source"] for cell in cells for row in cell["scores"]} == {"low", "high"}

@@ -194,10 +194,10 @@ def test_songs_are_links_with_annotations_of_their_own(prepared, work):
 
 
 def test_the_same_command_again_does_nothing(work):
-    before = {path: path.stat().st_mtime_ns for path in work.glob("stores/*/cells/*")}
+    before = {path: path.stat().st_mtime_ns for path in work.glob("results/*/cells/*")}
     assert len(before) == 2 * 5  # two songs, four conditions, and B0 once
     assert robustness.main(["run", str(work), "--shard", "1/2"]) == 0
-    assert {path: path.stat().st_mtime_ns for path in work.glob("stores/*/cells/*")} == before
+    assert {path: path.stat().st_mtime_ns for path in work.glob("results/*/cells/*")} == before
 
 
 def test_scores_do_not_look_at_the_annotation(prepared, work):
@@ -223,7 +223,7 @@ def test_the_report_adds_up(work, tmp_path):
     for song in "ab":
         values = {}
         for store in ("unadapted", "jitter-0.5"):
-            records = [json.loads(path.read_text()) for path in (work / "stores" / store / "cells").iterdir()]
+            records = [json.loads(path.read_text()) for path in (work / "results" / store / "cells").iterdir()]
             (record,) = (one for one in records if one["song"] == song)
             assert not any(row["gated"] for row in record["scores"])
             chosen = (row for row in record["scores"] if (row["metric"], row["rule"]) == ("SDR", "target"))

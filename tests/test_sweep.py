@@ -86,7 +86,7 @@ def written(tmp_path):
 
 
 def run(written, network, songs, folder, *more) -> int:
-    arguments = ["sweep", "run", written, "--weights", network, "--songs", songs, "--store", folder, *more]
+    arguments = ["sweep", "run", written, "--weights", network, "--songs", songs, "--results", folder, *more]
     return main([str(argument) for argument in arguments])
 
 
@@ -217,7 +217,7 @@ def test_a_song_shorter_than_a_segment_fails_alone(written, network, tmp_path):
     assert run(written, network, tmp_path / "songs", tmp_path / "store", "--retry") == 1
 
 
-def test_tables_of_several_stores_are_collected(whole, tmp_path):
+def test_tables_of_several_directories_are_collected(whole, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(whole, other)
     planned = json.loads((other / "plan.json").read_text())
@@ -340,7 +340,7 @@ def test_a_foreign_folder_is_left_alone(written, network, songs, tmp_path, capsy
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "thesis.txt").write_text("years of work")
     assert run(written, network, songs, tmp_path / "store") == 2
-    assert "neither empty nor the store of a sweep" in capsys.readouterr().err
+    assert "neither empty nor a results directory of a sweep" in capsys.readouterr().err
     assert [path.name for path in (tmp_path / "store").iterdir()] == ["thesis.txt"]
 
 
@@ -358,7 +358,7 @@ def test_results_of_another_version_are_refused(whole, written, network, songs, 
     for format in (1, 99):
         (folder / "plan.json").write_text(json.dumps(planned | {"format": format}))
         assert main(["sweep", "status", str(folder)]) == 2
-        assert f"is a store of format {format}, of another version of ugosa_jax" in capsys.readouterr().err
+        assert f"has results of format {format}, of another version of ugosa_jax" in capsys.readouterr().err
 
 
 def test_only_a_change_of_numbers_names_cells_anew(whole, written, network, songs, tmp_path, monkeypatch):
@@ -566,7 +566,7 @@ def command(written, network, songs, folder, first: str) -> list[str]:
     """Return a command that runs a line of Python before it becomes `ugosa-jax sweep run`."""
     program = Path(sys.executable).parent / "ugosa-jax"
     code = f"import os, resource, signal, sys; {first}; os.execv(sys.argv[1], sys.argv[1:])"
-    options = [written, "--weights", network, "--songs", songs, "--store", folder]
+    options = [written, "--weights", network, "--songs", songs, "--results", folder]
     return [sys.executable, "-c", code, *map(str, [program, "sweep", "run", *options])]
 
 

@@ -6,8 +6,8 @@
     python scripts/experiments/robustness.py threshold prepared/valid
 
 prepared/test, prepared/valid: as `ugosa-jax prepare` writes them. WORK/songs/CONDITION/SONG holds links to a song's
-sound and its changed annotation (imprecision.py), WORK/stores/CONDITION what a sweep over them found (robustness.toml),
-WORK/stores/unadapted what B0 scores. Estimates are scored as they are, not gated, so that scores depend on the
+sound and its changed annotation (imprecision.py), WORK/results/CONDITION what a sweep over them found (robustness.toml),
+WORK/results/unadapted what B0 scores. Estimates are scored as they are, not gated, so that scores depend on the
 true stems alone. `threshold` asks how much of the silence that `ugosa-jax annotation suggest` claims is true, for some
 of its thresholds.
 """
@@ -130,8 +130,8 @@ def run(work: Path, shard: str) -> int:
     """
     sweeps = [("unadapted", "exact", UNADAPTED), *((one.name, one.name, ()) for one in CONDITIONS)]
     failed = 0
-    for store, songs, change in sweeps:
-        paths = {"--songs": work / "songs" / songs, "--store": work / "stores" / store}
+    for name, songs, change in sweeps:
+        paths = {"--songs": work / "songs" / songs, "--results": work / "results" / name}
         options = [str(part) for pair in paths.items() for part in pair]
         code = ugosa_jax(["sweep", "run", str(ADAPTED), *change, *options, "--shard", shard])
         if code > 1:

@@ -44,10 +44,10 @@ def write(work: Path, out: Path) -> None:
 
 def gains_of(work: Path) -> pd.DataFrame:
     """Return what adaptation adds to a score: condition, song, source, metric, value_db."""
-    before = _scores(work / "stores" / "unadapted")
+    before = _scores(work / "results" / "unadapted")
     found = []
     for condition in CONDITIONS:
-        folder = work / "stores" / condition.name
+        folder = work / "results" / condition.name
         if folder.is_dir():
             gain = (_scores(folder) - before).dropna().reset_index()
             found.append(gain.assign(condition=condition.name))
@@ -58,7 +58,7 @@ def gains_of(work: Path) -> pd.DataFrame:
 
 
 def _scores(folder: Path) -> pd.Series:
-    """Return the scores of a store by song, source and metric."""
+    """Return the scores of a sweep by song, source and metric."""
     rows = tidy.table(folder)
     chosen = rows[rows.metric.isin(METRICS) & rows.rule.isin(("target", "silent"))]
     return chosen.set_index(["song", "source", "metric"]).value_db.astype(float)

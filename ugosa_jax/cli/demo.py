@@ -84,9 +84,9 @@ def settings_of(strategy: str) -> AdaptConfig:
 
 
 def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
-    """Return the lines of a table: SDR and level where silent, a row for each run, a column for each source."""
+    """Return the lines of a table: SDR and level in annotated silence, a row for each run, a column for each source."""
     width = 8 * len(sources)
-    heads = f"{'SDR (dB)':^{width}}     {'level where silent (dB)':^{width}}"
+    heads = f"{'SDR (dB)':^{width}}     {'level in annotated silence (dB)':^{width}}"
     names = "".join(f"{source:>8}" for source in sources)
     lines = [f"{'':8}{heads}".rstrip(), f"{'':8}{names}     {names}"]
     for run in runs:

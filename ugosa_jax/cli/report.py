@@ -11,7 +11,7 @@ with needs("reports"):
 
 
 def report(args: options.Report) -> int:
-    """Write the report of stores and tables; return 0.
+    """Write the report of results directories and tables; return 0.
 
     Raises:
       InputError: one of them holds no scores, or the report cannot be written.

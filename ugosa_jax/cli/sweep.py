@@ -20,10 +20,10 @@ from ugosa_jax.sweeps.engine import Sweep
 
 
 def run(args: options.RunSweep) -> int:
-    """Run what a store lacks of a grid; return 1 if cells failed, else 0.
+    """Run the cells of a grid that have no results yet; return 1 if cells failed, else 0.
 
     Raises:
-      InputError: grid, songs, network or store cannot be used.
+      InputError: grid, songs, network or results directory cannot be used.
     """
     part, of = shard(args.shard)
     if args.lanes is not None and args.lanes < 1:
@@ -88,7 +88,7 @@ def sweep_of(args: options.RunSweep) -> Sweep:
         asked,
         hub.load(asked.weights),
         engine.tracks(asked.songs),
-        args.store or Path("sweeps") / asked.name,
+        args.results or Path("sweeps") / asked.name,
         args.lanes,
         args.keep_deltas,
         args.keep_stems,
@@ -120,7 +120,7 @@ def part_of(cells: Sequence[Cell], part: int, of: int) -> list[Cell]:
 
 def status(args: options.Status) -> int:
     """Print how far a sweep has come; return 1 if cells failed, else 0."""
-    return summary(args.store)
+    return summary(args.results)
 
 
 def summary(folder: Path) -> int:
@@ -155,10 +155,10 @@ def summary(folder: Path) -> int:
 
 
 def collect(args: options.Collect) -> int:
-    """Write the scores of one or more stores as one tidy table; return 0.
+    """Write the scores of one or more results directories as one tidy table; return 0.
 
     Raises:
-      InputError: a store has no cell that is done, or the table cannot be written.
+      InputError: a directory has no cell that is done, or the table cannot be written.
     """
     if args.out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{args.out}: a table is written as .csv or .parquet")
@@ -169,9 +169,9 @@ def collect(args: options.Collect) -> int:
     if args.out.suffix == ".parquet":
         with needs("parquet"):
             import pyarrow  # noqa: F401
-    whole = pd.concat([tidy.finished(folder) for folder in args.stores], ignore_index=True)
+    whole = pd.concat([tidy.finished(folder) for folder in args.results], ignore_index=True)
     if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
-        raise InputError("the stores hold the same cells of the same sweep; name each of them once")
+        raise InputError("the results directories hold the same cells of the same sweep; name each of them once")
     with files.replaced_when_done(args.out) as temporary:
         if args.out.suffix == ".parquet":
             whole.to_parquet(temporary, index=False)

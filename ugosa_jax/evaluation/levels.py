@@ -1,4 +1,4 @@
-"""Levels in decibels, of what is wrong with a stem: SDR, and what is heard where there should be nothing, PES and EPS.
+"""Levels in decibels: SDR, and sound where there should be none, PES (leakage) and EPS.
 
 C channels, T samples. PES (energy predicted at silence): how loud an estimate is where its stem is silent. EPS (energy
 at predicted silence): how loud a stem is where its estimate is silent. As in the paper's code, the energy of a frame is

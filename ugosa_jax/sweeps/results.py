@@ -1,12 +1,12 @@
 """Where a sweep keeps its results: a folder with one JSON file a cell.
 
-    STORE/grid.toml            the grid as its user wrote it
-    STORE/plan.json            the cells that the grid asks for
-    STORE/cells/ID.json        a cell: settings, losses, timing, scores; or why it failed
-    STORE/deltas/ID.safetensors, STORE/stems/ID/SOURCE.wav   if asked for
-    STORE/running/HOST-PID.json   what a process works on, for as long as it does
+    grid.toml                  the grid as its user wrote it
+    plan.json                  the cells that the grid asks for
+    cells/ID.json              a cell: settings, losses, timing, scores; or why it failed
+    deltas/ID.safetensors, stems/ID/SOURCE.wav   if asked for
+    running/HOST-PID.json   what a process works on, for as long as it does
 
-Every file is complete or absent. Processes that work on the same store do not need to know of each other: what they
+Every file is complete or absent. Processes that share a results directory do not need to know of each other: what they
 write for one cell is the same. What they say in `running` spares them doing it twice, and nothing else hangs on it.
 """
 
@@ -40,10 +40,10 @@ STALE_S = 6 * BEAT_S
 
 
 def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None:
-    """Make a store, or take up one again, possibly with a grid that has changed since.
+    """Make a results directory, or take up one again, possibly with a grid that has changed since.
 
     Args:
-      folder: of the store.
+      folder: the results directory.
       grid: what was asked for.
       cells: the grid's cells.
       weights: fingerprint of the network.
@@ -58,7 +58,7 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
             compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
             raise InputError(f"{folder}: {compared}; name another folder")
     elif folder.exists() and not {path.name for path in stems.visible(folder)} <= {"grid.toml", "cells"}:
-        raise InputError(f"{folder}: is neither empty nor the store of a sweep; name another folder")
+        raise InputError(f"{folder}: is neither empty nor a results directory of a sweep; name another folder")
     with files.replaced_when_done(folder / "grid.toml") as temporary:
         temporary.write_text(grid.text, "utf-8")
     listed = [{"id": cell.id, "song": cell.song, "adapt": dataclasses.asdict(cell.adapt)} for cell in cells]
@@ -67,16 +67,16 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
 
 
 def plan(folder: Path) -> dict[str, Any]:
-    """Return what a store was asked for.
+    """Return what a results directory was asked for.
 
     Raises:
-      InputError: it is no store, or one of another format.
+      InputError: it is none, or one of another format.
     """
-    otherwise = f"{folder}: is not the store of a sweep"
+    otherwise = f"{folder}: is not a results directory of a sweep"
     planned = _read(folder / "plan.json", otherwise, "format")
     if planned["format"] != FORMAT:
         raise InputError(
-            f"{folder}: is a store of format {planned['format']}, of another version of ugosa_jax; this one reads "
+            f"{folder}: has results of format {planned['format']}, of another version of ugosa_jax; this one reads "
             f"format {FORMAT}: run the grid into another folder"
         )
     if not set(_PLAN) <= planned.keys():

@@ -19,7 +19,7 @@ class Bench:
     weights: str = "mini"
     """Name (see `ugosa-jax weights list`) or file of the network."""
     size: Literal["demucs"] | None = None
-    """The published full-size network with random weights, which need no download, in place of --weights."""
+    """The full-size network of the Demucs repository with random weights, in place of --weights: no download."""
     seconds: float = 20.0
     """Length of each song, which is noise."""
     repeats: int = 3

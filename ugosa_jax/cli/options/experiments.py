@@ -29,7 +29,7 @@ class Prepare:
 
 @dataclasses.dataclass(frozen=True)
 class RunSweep:
-    """Run the cells of a grid that its store lacks; the same command again goes on."""
+    """Run the cells of a grid that have no results yet; the same command again goes on."""
 
     grid: Positional[str]
     """A TOML file, or a grid that ships with ugosa_jax: table1, variants, lambda, segments, reference."""
@@ -39,36 +39,36 @@ class RunSweep:
     """Folder of the songs, in place of the one that the grid names."""
     weights: str | None = None
     """Name or file of the network, in place of the one that the grid names."""
-    store: Path | None = None
-    """Folder of the results; sweeps/GRID if not given, with what was --set in its name."""
+    results: Path | None = None
+    """Results directory; sweeps/GRID if not given, with what was --set in its name."""
     lanes: int | None = None
     """Cells that run side by side; if not given, what a GPU's or TPU's memory holds, and one on a CPU."""
     shard: str = "1/1"
-    """Run only the i-th of n parts of the cells, written i/n: for job arrays that share a store."""
+    """Run only the i-th of n parts of the cells, written i/n: for job arrays that share a results directory."""
     retry: bool = False
     """Run cells that failed once more."""
     keep_deltas: bool = False
-    """Store the tuned layers of every cell."""
+    """Keep the tuned layers of every cell."""
     keep_stems: bool = False
-    """Store the stems of every cell."""
+    """Keep the stems of every cell."""
     tensorboard: bool = False
-    """Write losses and scores for TensorBoard too, into STORE/tensorboard (needs tensorboardX)."""
+    """Write losses and scores for TensorBoard too, into RESULTS/tensorboard (needs tensorboardX)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Status:
     """Say how far a sweep has come."""
 
-    store: Positional[Path]
-    """Folder of the results."""
+    results: Positional[Path]
+    """Results directory."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Collect:
     """Write the scores of sweeps as one tidy table, a score a row."""
 
-    stores: Positional[tuple[Path, ...]]
-    """Folders of results."""
+    results: Positional[tuple[Path, ...]]
+    """Results directories."""
     out: Path = Path("scores.csv")
     """The table: .csv, or .parquet."""
 
@@ -86,7 +86,7 @@ class Sweep:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Compare stems with the true ones: SDR, ISR, SIR, SAR (BSSEval v4), PES and EPS."""
+    """Compare stems with the true ones: SDR, ISR, SIR, SAR (BSSEval v4), leakage (PES) and lost energy (EPS)."""
 
     references: Positional[Path]
     """Folder with the true stems: drums.wav, bass.wav, other.wav, vocals.wav; perhaps mixture.wav, annotation.csv."""
@@ -104,6 +104,6 @@ class Report:
     """Make tables, figures and tests of significance of sweeps: Markdown, HTML, CSV, LaTeX, SVG."""
 
     scores: Positional[tuple[Path, ...]]
-    """Folders of results, or tables that `ugosa-jax sweep collect` has written as .csv."""
+    """Results directories, or tables that `ugosa-jax sweep collect` has written as .csv."""
     out: Path = Path("report")
     """Folder for report.md, report.html, and each table and figure."""

@@ -32,7 +32,7 @@ class Show:
 
 @dataclasses.dataclass(frozen=True)
 class Download:
-    """Download published weights, check their SHA-256 and convert them."""
+    """Download pretrained weights, check their SHA-256 and convert them."""
 
     name: Positional[str]
     """tasnet or tasnet_extra."""

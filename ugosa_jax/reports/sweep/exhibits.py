@@ -20,7 +20,7 @@ LEVEL = 0.05
 RULES = {
     "target": "scored in the frames in which the target itself is not silent (rule “target”)",
     "museval": "scored in the frames in which no reference and no estimate is silent (rule “museval”)",
-    "silent": "energy where the reference (PES) or the estimate (EPS) is exactly silent",
+    "silent": "scored in the frames in which the reference (PES) or the estimate (EPS) is exactly silent",
 }
 
 
@@ -160,8 +160,8 @@ def others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
         table = tables.silence(silent)
         yield Exhibit(
             f"{stem}-silence",
-            "Energy at silence, PES and EPS in dB",
-            "PES: energy of the estimate where the reference is silent; EPS: energy of the reference where the "
+            "Leakage (PES) and lost sound (EPS) in dB",
+            "PES: level of the estimate where the reference is silent; EPS: level of the reference where the "
             "estimate is. Median over songs of the mean over frames; lower is better, the best value of each column is "
             "bold; a dash: no frame. " + _basis(silent),
             table,
