@@ -7,9 +7,9 @@
 
 prepared/test, prepared/valid: as `ugosa-jax prepare` writes them. WORK/songs/CONDITION/SONG holds links to a song's
 sound and its changed annotation (imprecision.py), WORK/results/CONDITION the results of a sweep over them
-(robustness.toml), WORK/results/unadapted those of B0. Estimates are scored as they are, not gated, so that scores depend on the
-true stems alone. `threshold` asks how much of the silence that `ugosa-jax annotation suggest` claims is true, for some
-of its thresholds.
+(robustness.toml), WORK/results/unadapted those of B0. Estimates are scored as they are, not gated, so that scores
+depend on the true stems alone. `threshold` asks how much of the silence that `ugosa-jax annotation suggest` claims is
+true, for some of its thresholds.
 """
 
 import argparse
