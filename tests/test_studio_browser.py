@@ -1,5 +1,6 @@
 """The studio in a real browser: marking, importing, adapting, listening, and going on after a crash."""
 
+import itertools
 import json
 import shutil
 
@@ -169,6 +170,35 @@ def test_what_is_wrong_or_missing_is_said_before_work_begins(page):
     page.get_by_text("marks must be silence of at least one source").wait_for()
 
 
+PAINT = """async ([root, strokes]) => {
+  const { paint } = await import(`${root}/static/marks.js`);
+  return strokes.reduce((marks, [start, end, state]) => paint(marks, 'bass', start, end, state, 32), []);
+}"""
+
+
+def test_painting_is_what_a_brush_does(page):
+    """Whatever is painted in whatever order: each instant has the state that it was given last; marks are disjoint."""
+    random = np.random.default_rng(0)
+    strokes = []
+    for _ in range(200):
+        start, end = sorted(random.integers(0, 3201, 2) / 100)
+        strokes.append([float(start), float(end), str(random.choice(["active", "silent", "unknown"]))])
+    root = page.evaluate("document.documentElement.dataset.root")
+    found = page.evaluate(PAINT, [root, strokes])
+    expected, drawn = np.full(3200, "", object), np.full(3200, "", object)
+    for start, end, state in strokes:
+        if end - start >= 0.05:
+            expected[round(start * 100) : round(end * 100)] = state
+    for mark in found:
+        place = slice(round(mark["start"] * 100), round(mark["end"] * 100))
+        assert not drawn[place].any()
+        drawn[place] = mark["state"]
+    lost = np.flatnonzero(drawn != expected)
+    assert all(drawn[lost] == "") and len(lost) <= 2 * len(strokes)  # slivers under 25 ms are dropped
+    touching = [(a, b) for a, b in itertools.pairwise(found) if a["end"] == b["start"]]
+    assert touching and all(a["state"] != b["state"] for a, b in touching)
+
+
 def choose_tiny(page):
     wait(page, "studio.store.get('worker').ready")
     page.get_by_label("network", exact=True).select_option("tiny")
@@ -192,7 +222,7 @@ def adapted(page):
     if not page.evaluate("studio.store.get('runs').some((run) => run.strategy !== 'B0')"):
         adapt(page, 2)
         page.locator(".job[data-state=running] canvas").wait_for()
-        page.get_by_text("Adapted. B is the new run").wait_for()
+        page.get_by_text("Adapted. B is the new run").wait_for(timeout=240_000)
     return page
 
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ugosa_jax.studio.estimate import Measured, Timings
 from ugosa_jax.studio.events import Events
 from ugosa_jax.studio.jobs import Job, Queue
 
+WORKER = (sys.executable, "-m", "ugosa_jax.studio.worker")
 LONGEST_LINE = 16_000_000
 ORDERED = ("id", "song", "kind", "network", "marks", "adapt", "separate", "start")
 """What the worker needs to know of a job."""
@@ -21,7 +23,7 @@ LONGEST_PAUSE_S = 30.0
 class Foreman:
     """The server's side of the worker."""
 
-    def __init__(self, root: Path, queue: Queue, events: Events, timings: Timings):
+    def __init__(self, root: Path, queue: Queue, events: Events, timings: Timings, command: Sequence[str] = WORKER):
         """Prepare; `run` does the work.
 
         Args:
@@ -29,7 +31,9 @@ class Foreman:
           queue: the jobs.
           events: tells the pages.
           timings: remembers how long things took.
+          command: starts a worker.
         """
+        self.command = tuple(command)
         self.root, self.queue, self.events, self.timings = root, queue, events, timings
         self.process: asyncio.subprocess.Process | None = None
         self.ready: dict[str, Any] | None = None
@@ -41,9 +45,7 @@ class Foreman:
         """Keep a worker going until cancelled; it ends with the server, for its input does."""
         while True:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "ugosa_jax.studio.worker",
+                *self.command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 limit=LONGEST_LINE,

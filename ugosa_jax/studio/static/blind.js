@@ -70,7 +70,7 @@ export function blindPanel(store, transport) {
   store.watch(["votes", "runs"], ({ votes: all, colours }) => {
     results.hidden = all.length === 0;
     results.replaceChildren(...all.map((row) => h("tr", { style: { "--accent": colours[row.source] ?? "" } },
-      h("td", {}, h("i"), row.source), h("td", {}, row.runs.map((id, i) => `${runName(store, id)}: ${row.won[i]}`).join(", "), row.same ? `, same: ${row.same}` : ""),
+      h("td", {}, h("i"), row.source), h("td", {}, row.runs.map((id, i) => h("div", {}, `${runName(store, id)}: ${row.won[i]}`)), row.same ? h("div", {}, `no difference: ${row.same}`) : null),
       h("td", { class: "soft", title: "two-sided sign test" }, `p ${row.p.toFixed(2)}`))));
   });
   return h("section", { class: "panel", "aria-label": "Blind comparison" }, h("h2", {}, "Blind A/B", h("span", { class: "legend" }, "the runs at A and B")),

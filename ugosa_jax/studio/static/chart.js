@@ -27,11 +27,12 @@ export function drawLosses(canvas, epochs, steps, total) {
     context.lineTo(width - 6, y(most * part));
     context.stroke();
     context.textAlign = "right";
-    context.fillText((most * part).toPrecision(2), left - 5, y(most * part) + 3);
+    if (epochs.length) context.fillText((most * part).toPrecision(2), left - 5, y(most * part) + 3);
   }
   context.textAlign = "center";
   for (let epoch = 0; epoch <= total; epoch += Math.max(1, Math.ceil(total / 5))) context.fillText(String(epoch), x(epoch), height - 3);
   const perEpoch = epochs.length ? steps.length / epochs.length : 1;
+  if (!epochs.length) context.fillText("no epoch is done yet", (left + width) / 2, y(most / 2) - 5);
   line(context, steps.map((loss, i) => [x((i + 1) / perEpoch), loss === null ? null : y(loss)]), ink("line-strong"), 1);
   const styles = [[ink("focus"), []], [ink("ink"), [4, 3]], [ink("soft"), [1.5, 3]]];
   styles.forEach(([colour, dash], i) => {

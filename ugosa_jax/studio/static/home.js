@@ -36,7 +36,7 @@ export async function showHome(app) {
 
   try {
     const { songs } = await ask("GET", "songs");
-    list.replaceChildren(...(songs.length ? songs.map((song) => h("li", {}, h("a", { href: `${root}/song/${song.id}` }, h("b", {}, song.name), h("span", { class: "soft" }, clock(song.duration_s)), h("time", { class: "soft", datetime: song.opened }, new Date(song.opened).toLocaleString())))) : [h("li", { class: "empty" }, "None yet.")]));
+    list.replaceChildren(...(songs.length ? songs.map((song) => h("li", {}, h("a", { href: `${root}/song/${song.id}` }, h("b", {}, song.name), h("span", { class: "soft" }, clock(song.duration_s).slice(0, -2)), h("time", { class: "soft", datetime: song.opened }, new Date(song.opened).toLocaleString())))) : [h("li", { class: "empty" }, "None yet.")]));
   } catch (error) {
     list.replaceChildren(h("li", { class: "error" }, `The songs cannot be listed: ${error.message}`));
   }

@@ -3,6 +3,7 @@
 import { ask } from "./api.js";
 import { drawLosses } from "./chart.js";
 import { button, h, icon, span, toast } from "./dom.js";
+import { runName } from "./listen.js";
 
 const KINDS = { adapt: "Adapting", separate: "Separating", suggest: "Looking for silence" };
 const OPEN = ["waiting", "running", "stopping"];
@@ -11,6 +12,7 @@ export function jobsPanel(store, does) {
   const song = store.get("song").id;
   const list = h("div", { class: "jobs" });
   const cards = new Map();
+  const idle = idleView(store);
   store.watch(["jobs", "worker"], ({ jobs, worker }) => {
     const shown = jobs.filter((job) => OPEN.includes(job.state) || ["failed", "interrupted"].includes(job.state));
     for (const [id, card] of cards) if (!shown.some((job) => job.id === id)) { card.element.remove(); cards.delete(id); }
@@ -22,16 +24,39 @@ export function jobsPanel(store, does) {
       }
       cards.get(job.id).show(job, worker);
     }
-    list.classList.toggle("none", shown.length === 0);
+    idle.element.hidden = shown.length > 0;
+    if (!shown.length) idle.draw();
   });
   setInterval(() => { for (const card of cards.values()) card.tick(); }, 500);
-  addEventListener("themechange", () => { for (const card of cards.values()) card.draw(); });
+  const redraw = () => { idle.draw(); for (const card of cards.values()) card.draw(); };
+  addEventListener("themechange", redraw);
+  new ResizeObserver(redraw).observe(list);
   const state = h("span", { class: "legend" });
   store.watch(["worker"], ({ worker }) => {
     state.textContent = worker.ready ? "" : worker.failed ? "the engine does not start; see the terminal" : "the engine is starting …";
     state.classList.toggle("warn", Boolean(worker.failed));
   });
-  return h("section", { class: "panel", "aria-label": "Work" }, h("h2", {}, "Work", state), h("p", { class: "empty" }, "Nothing is being done."), list);
+  return h("section", { class: "panel work", "aria-label": "Work" }, h("h2", {}, "Work", state), idle.element, list);
+}
+
+/** What is shown while nothing is done: how the run at B went. */
+function idleView(store) {
+  const words = h("p", { class: "soft" });
+  const chart = h("canvas", { class: "losses", role: "img", "aria-label": "losses of the run at B" });
+  const legend = curves();
+  const element = h("div", { class: "idle" }, h("div", { class: "info" }, words, legend), chart);
+  const draw = () => {
+    const run = store.get("runs").find((one) => one.id === store.get("desk").b && one.losses.length);
+    words.textContent = run ? `Nothing is being done. At the right is how ${runName(store, run.id)} went: the losses of its ${run.losses.length} epochs.` : "Nothing is being done.";
+    chart.hidden = legend.hidden = !run;
+    if (run) drawLosses(chart, run.losses, [], run.losses.length);
+  };
+  store.watch(["runs", "desk"], draw);
+  return { element, draw };
+}
+
+function curves() {
+  return h("div", { class: "curves" }, h("span", { class: "total" }, "total"), h("span", { class: "reconstruction" }, "reconstruction"), h("span", { class: "where-silent" }, "where silent"));
 }
 
 function makeCard(song, id, does) {
@@ -40,14 +65,14 @@ function makeCard(song, id, does) {
   const left = h("span", { class: "left" });
   const bar = h("i");
   const chart = h("canvas", { class: "losses", role: "img", "aria-label": "loss of each epoch" });
-  const legend = h("div", { class: "curves" }, h("span", { class: "total" }, "total"), h("span", { class: "reconstruction" }, "reconstruction"), h("span", { class: "where-silent" }, "where silent"));
+  const legend = curves();
   const error = h("p", { class: "error" });
   const cancel = h("button", { type: "button", onclick: () => act() });
   const dismiss = button("Dismiss", () => does.dismiss(id), { class: "bare" }, icon("close"));
   const again = h("button", { type: "button", onclick: () => does.again(job) }, "Try again");
   const element = h("div", { class: "job", "data-job": id },
-    h("div", { class: "line" }, title, dismiss), h("div", { class: "progress", role: "progressbar" }, bar),
-    h("div", { class: "line small" }, stage, left), chart, legend, error, h("div", { class: "line" }, cancel, again));
+    h("div", { class: "info" }, h("div", { class: "line" }, title, dismiss), h("div", { class: "progress", role: "progressbar" }, bar),
+      h("div", { class: "line small" }, stage, left), error, h("div", { class: "line" }, cancel, again), legend), chart);
   let job = null;
 
   async function act() {
@@ -72,7 +97,7 @@ function makeCard(song, id, does) {
       failed: "failed",
     }[job.state];
     bar.style.width = `${over ? 0 : job.total ? (100 * job.done) / job.total : 0}%`;
-    element.querySelector(".progress").classList.toggle("vague", job.state === "running" && !job.total);
+    element.querySelector(".progress").classList.toggle("vague", job.state === "running" && !job.done);
     error.textContent = job.error ?? "";
     error.hidden = !job.error;
     cancel.textContent = job.state === "stopping" ? "Stop at once" : "Cancel";

@@ -66,7 +66,7 @@ const KEYS = [
   ["Space", "play, pause"],
   ["← →", "2 s back, on; with Shift 10 s, with Alt 0.1 s"],
   ["Home, End", "to the start, to the end"],
-  ["L", "loop the chosen mark, or what is in sight"],
+  ["L, drag on the mixture", "loop the chosen mark or what is in sight; loop what is dragged over"],
   ["+ − 0", "zoom; 0 shows all. Ctrl and wheel zooms too"],
   ["X", "switch all sources between A and B"],
   ["M", "hear the mixture, or the stems"],

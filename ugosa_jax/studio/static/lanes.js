@@ -21,12 +21,12 @@ export class Lane {
     timeline.addEventListener("redrawn", (event) => event.detail === row && this.#draw());
   }
 
-  /** Show marks; `rest` is what holds elsewhere. */
-  show(marks, selected, held) {
+  /** Show marks; where there are none, the source is silent or nothing is known. */
+  show(marks, restIsSilent, selected, held) {
     const own = marks.filter((mark) => mark.source === this.source);
-    const text = JSON.stringify([own, selected && own.indexOf(selected), held]);
+    const text = JSON.stringify([own, restIsSilent, selected && own.indexOf(selected), held]);
     if (text === this.drawn) return;
-    Object.assign(this, { drawn: text, shown: own, selected, held });
+    Object.assign(this, { drawn: text, shown: own, restIsSilent, selected, held });
     this.#draw();
   }
 
@@ -48,13 +48,14 @@ export class Lane {
     this.drawing = true;
     this.regions.clearRegions();
     this.byRegion.clear();
+    if (this.restIsSilent) for (const gap of model.gaps(this.shown, this.timeline.duration)) this.#add({ ...gap, state: "rest", fixed: true });
     for (const mark of this.shown) this.#add(mark);
-    if (this.held) this.#add({ ...this.held, held: true });
+    if (this.held) this.#add({ ...this.held, held: true, fixed: true });
     this.drawing = false;
   }
 
   #add(mark) {
-    const region = this.regions.addRegion({ start: mark.start, end: Math.max(mark.end, mark.start + 1e-3), drag: false, resize: !mark.held, color: "transparent" });
+    const region = this.regions.addRegion({ start: mark.start, end: Math.max(mark.end, mark.start + 1e-3), drag: false, resize: !mark.fixed, color: "transparent" });
     this.byRegion.set(region, mark);
     const element = region.element;
     if (!element) return; // out of sight; it is made when it scrolls in

@@ -109,7 +109,7 @@ export function deskBar(store, desk) {
   const swap = button("Switch all sources between A and B (X)", () => desk.all(), { class: "small" }, "⇄");
   store.watch(["runs", "desk"], ({ runs, desk: now }) => {
     for (const [select, value] of [[a, now.a], [b, now.b]]) {
-      select.replaceChildren(...(runs.length ? runs.map((run) => h("option", { value: run.id }, runName(store, run.id))) : [h("option", {}, "nothing separated yet")]));
+      select.replaceChildren(...(runs.length ? runs.map((run) => h("option", { value: run.id }, runName(store, run.id))) : [h("option", {}, "none yet")]));
       if (value) select.value = value;
       select.disabled = !runs.length;
     }

@@ -60,6 +60,14 @@ export function seconds(marks, elsewhere, source, duration) {
   return found;
 }
 
+/** Return the stretches that no mark covers; the marks are of one source and in order. */
+export function gaps(marks, duration) {
+  const edges = [0, ...marks.flatMap((mark) => [mark.start, mark.end]), duration];
+  const found = [];
+  for (let i = 0; i < edges.length; i += 2) if (edges[i + 1] - edges[i] > 1e-3) found.push({ start: edges[i], end: edges[i + 1] });
+  return found;
+}
+
 export function sorted(marks) {
   return [...marks].sort((a, b) => a.start - b.start || a.source.localeCompare(b.source));
 }

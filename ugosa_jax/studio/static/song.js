@@ -51,16 +51,15 @@ export async function showSong(app, id) {
   const does = actions({ store, id, transport, editing, history, desk, settings, timeline: () => timeline });
   const rows = [row("mixture", h("div", { class: "head flat" }, h("div", { class: "line" }, h("span", { class: "name" }, "mixture"))), ink("wave")),
     ...sources.map((source, i) => row(source, laneHead(store, source, i + 1, does), colours[source])), row(RESIDUAL, residualHead(store, does), ink("wave"))];
-  const ruler = h("div", { class: "ruler" });
-  place.append(h("div", { class: "row rulers" }, h("div", { class: "head flat" }), ruler), ...rows.map((one) => one.element),
+  place.append(...rows.map((one) => one.element),
     h("div", { class: "over" }, h("div", { class: "playhead" }), h("div", { class: "loop", hidden: true })), h("div", { class: "row bars" }, h("div", { class: "head flat" }), h("div", { class: "scrollbar", tabindex: -1 }, h("div"))));
   const timeline = new Timeline(song.duration_s, place);
   const bar = toolbar(store, transport, history, timeline, does);
-  body.append(bar, deskBar(store, desk), place, spectraPanel(store));
-  const side = h("aside", {}, learnPanel(store), settings, jobsPanel(store, does), runsPanel(store, does), blindPanel(store, transport));
+  body.append(bar, deskBar(store, desk), place, jobsPanel(store, does), spectraPanel(store));
+  const side = h("aside", {}, learnPanel(store), settings, runsPanel(store, does), blindPanel(store, transport));
   app.replaceChildren(pageHead(store, does), h("main", { class: "song" }, body, side), audio);
 
-  await draw({ store, id, timeline, rows, ruler, audio, editing, transport, colours });
+  await draw({ store, id, timeline, rows, audio, editing, transport, colours });
   listenToKeys(does.keys);
   acceptDrops((file) => does.importFile(file));
   hear({ store, id, history, saver, does });
@@ -81,10 +80,10 @@ function row(name, head, colour) {
 }
 
 /** Fill the rows with waveforms and marks, and keep them as things change. */
-async function draw({ store, id, timeline, rows, ruler, audio, editing, transport, colours }) {
+async function draw({ store, id, timeline, rows, audio, editing, transport, colours }) {
   const [mixture, ...others] = rows;
   const height = (one) => (one.name === RESIDUAL ? RESIDUAL_PX : one.name === "mixture" ? MIXTURE_PX : LANE_PX);
-  mixture.drawn = await timeline.add(mixture.wave, mixture.colour, height(mixture), { ruler, media: audio });
+  mixture.drawn = await timeline.add(mixture.wave, mixture.colour, height(mixture), { media: audio });
   for (const one of others) one.drawn = await timeline.add(one.wave, fade(one.name === RESIDUAL ? one.colour : colours[one.name], 0.9), height(one));
   const lanes = others.filter((one) => one.name !== RESIDUAL).map((one) => new Lane(one.drawn, one.name, colours[one.name], timeline, {
     paint: (source, start, end) => editing.paint(source, start, end),
@@ -93,9 +92,10 @@ async function draw({ store, id, timeline, rows, ruler, audio, editing, transpor
     cycle: (mark) => editing.cycle(mark),
     seek: (time) => transport.seek(time),
   }));
-  for (const one of [mixture, others.at(-1)]) one.wave.addEventListener("click", (event) => transport.seek(timeline.timeAt(event.clientX)));
-  store.watch(["marks", "selected", "held"], ({ marks, selected, held }) => { for (const lane of lanes) lane.show(marks, selected, held[lane.source]); });
-  store.watch(["elsewhere"], ({ elsewhere }) => { for (const one of others) one.element.classList.toggle("rest-silent", elsewhere[one.name] === "silent"); });
+  for (const one of [mixture, others.at(-1)]) seekOrLoop(one.wave, timeline, transport);
+  store.watch(["marks", "elsewhere", "selected", "held"], ({ marks, elsewhere, selected, held }) => {
+    for (const lane of lanes) lane.show(marks, elsewhere[lane.source] === "silent", selected, held[lane.source]);
+  });
   const whole = await outline(`songs/${id}/mixture.peaks`);
   mixture.drawn.show(whole);
   for (const one of others) {
@@ -120,6 +120,27 @@ async function draw({ store, id, timeline, rows, ruler, audio, editing, transpor
   };
   transport.addEventListener("change", place);
   for (const kind of ["scroll", "zoom"]) timeline.addEventListener(kind, place);
+}
+
+/** A click goes there, a drag loops what it covers. */
+function seekOrLoop(wave, timeline, transport) {
+  let from = null;
+  const far = (event) => Math.abs(event.clientX - from) > 4;
+  wave.addEventListener("pointerdown", (event) => {
+    from = event.clientX;
+    wave.setPointerCapture(event.pointerId);
+  });
+  wave.addEventListener("pointermove", (event) => {
+    if (from === null || !far(event)) return;
+    const [start, end] = [timeline.timeAt(from), timeline.timeAt(event.clientX)].sort((a, b) => a - b);
+    if (end - start > 0.1) transport.setLoop({ start, end });
+  });
+  wave.addEventListener("pointerup", (event) => {
+    if (from !== null && !far(event)) transport.seek(timeline.timeAt(event.clientX));
+    else if (from !== null && transport.loop) transport.seek(transport.loop.start);
+    from = null;
+  });
+  wave.addEventListener("pointercancel", () => { from = null; });
 }
 
 /** Return what controls and keys do. */

@@ -4,9 +4,9 @@
 import WaveSurfer from "./vendor/wavesurfer.js";
 import TimelinePlugin from "./vendor/timeline.js";
 import { bytes } from "./api.js";
-import { ink } from "./palette.js";
 
 const LARGEST_ZOOM = 400;
+const RULER_PX = 18;
 
 /** Return an outline of the server as wavesurfer wants it; roots of amplitudes, so that quiet sounds show. */
 export async function outline(path) {
@@ -27,13 +27,13 @@ export class Timeline extends EventTarget {
     new ResizeObserver(() => this.#fit()).observe(this.bar);
   }
 
-  /** Add a row that draws an outline; the first one has the audio element and the ruler. */
+  /** Add a row that draws an outline; the one with the audio element has the ruler as well. */
   async add(container, colour, height, options = {}) {
     const wave = WaveSurfer.create({
       container, height, duration: this.duration, peaks: [new Float32Array(2), new Float32Array(2)],
       waveColor: colour, progressColor: colour, cursorWidth: 0, interact: false, autoScroll: false, hideScrollbar: true,
       minPxPerSec: this.scale, maxPeak: 1, cspNonce: document.documentElement.dataset.nonce,
-      plugins: options.ruler ? [this.#ruler(options.ruler)] : [], ...(options.media ? { media: options.media } : {}),
+      plugins: options.media ? [TimelinePlugin.create({ height: RULER_PX, secondaryLabelOpacity: 0.7 })] : [], ...(options.media ? { media: options.media } : {}),
     });
     await new Promise((resolve) => wave.once("ready", resolve));
     const row = { wave, colour };
@@ -107,9 +107,5 @@ export class Timeline extends EventTarget {
       event.preventDefault();
       this.bar.scrollLeft += event.deltaX || event.deltaY;
     }
-  }
-
-  #ruler(container) {
-    return TimelinePlugin.create({ container, height: 18, style: { fontSize: "10px", color: ink("soft") } });
   }
 }

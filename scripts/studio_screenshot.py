@@ -1,0 +1,166 @@
+"""Take pictures of the studio on the demo song: docs/studio.png, or every state of the page into a folder.
+
+    python scripts/studio_screenshot.py
+    python scripts/studio_screenshot.py --states shots
+
+Needs Debian's chromium and `pip install playwright`, whose own browsers are not downloaded.
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from ugosa_jax.errors import InputError, exit_status
+
+PICTURE = Path(__file__).parents[1] / "docs" / "studio.png"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+PATIENCE_S = 600
+RUN = "Adapted. B is the new run"
+
+
+def main() -> int:
+    """Start a studio, adapt the demo song, take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--states", type=Path, help="folder for a picture of every state, instead of docs/studio.png")
+    args = parser.parse_args()
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise InputError("chromium: not found (apt-get install chromium)")
+    with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
+        command = [sys.executable, "-m", "ugosa_jax", "studio", "--no-browser", "--port", "0", "--work", work]
+        server = subprocess.Popen([*command, "--demo"], stdout=subprocess.PIPE, text=True)
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[1]
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        try:
+            if args.states:
+                states(browser, address, args.states, server)
+            else:
+                page = opened(browser, address, "dark", (1440, 900))
+                adapt(page, 10)
+                pose(page)
+                page.screenshot(path=PICTURE)
+                print(f"written {PICTURE}")
+        finally:
+            browser.close()
+            server.kill()
+            server.wait()
+    return 0
+
+
+def states(browser, address: str, folder: Path, server: subprocess.Popen) -> None:
+    """Take a picture of every state that a person meets."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Page, name: str, whole: bool = True) -> None:
+        page.wait_for_timeout(400)
+        page.screenshot(path=folder / f"{name}.png", full_page=whole)
+        print(f"written {folder / name}.png", flush=True)
+
+    home = address.rpartition("song/")[0]
+    take(opened(browser, home, "light", song=False), "home")
+    page = opened(browser, address, "light")
+    take(page, "fresh-light")
+    order(page, 30)
+    until(page, "studio.store.get('jobs').some((job) => job.losses.length > 3)")
+    page.evaluate("studio.history.edit({ marks: [], elsewhere: {} })")
+    take(page, "busy-nothing-marked")
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Cancel").click()
+    take(page, "stopping")
+    until(page, "studio.store.get('jobs').at(-1).state === 'cancelled'")
+    page.get_by_text("More settings").click()
+    page.get_by_label("segment (s)").fill("60")
+    order(page, 2)
+    page.locator(".job[data-state=failed]").wait_for()
+    take(page, "failed")
+    page.get_by_role("button", name="Dismiss").click()
+    page.get_by_label("segment (s)").fill("")
+    page.get_by_text("More settings").click()
+    adapt(page, 10)
+    pose(page)
+    take(page, "adapted-light")
+    for scheme, size in (("dark", (1280, 900)), ("light", (1024, 768)), ("dark", (820, 1180))):
+        other = opened(browser, address, scheme, size, has_touch=size[0] < 1200)
+        pose(other)
+        take(other, f"adapted-{scheme}-{size[0]}")
+        other.close()
+    page.get_by_role("heading", name="Spectrograms").click()
+    until(page, "[...document.querySelectorAll('.spectra canvas')].filter((c) => c.width === 500).length === 10")
+    page.get_by_role("button", name="Begin").click()
+    page.get_by_role("button", name="More about Run 1").click()
+    take(page, "spectrograms-blind-menu")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Sound 2").click()
+    page.get_by_role("button", name="2 is better").click()
+    page.evaluate("studio.transport.seek(8)")
+    page.keyboard.press("?")
+    take(page, "keys", whole=False)
+    page.get_by_role("button", name="Close").last.click()
+    page.evaluate("studio.timeline.zoom(4)")
+    server.kill()
+    page.locator("body.away").wait_for()
+    page.evaluate("studio.history.edit({ elsewhere: { drums: 'silent', vocals: 'silent' } })")
+    until(page, "studio.store.get('saved') === 'away'")
+    take(page, "away-zoomed")
+
+
+def opened(browser, address: str, scheme: str, size: tuple[int, int] = (1280, 900), song: bool = True, **how) -> Page:
+    """Return a page that has been drawn."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **how)
+    page.on("pageerror", lambda error: print(f"error on the page: {error}"))
+    page.goto(address)
+    if song:
+        until(page, "window.studio && studio.store.get('worker').ready && studio.timeline.waves.length === 6")
+    page.wait_for_timeout(1500)
+    return page
+
+
+def order(page: Page, epochs: int) -> None:
+    """Ask for an adaptation with the bundled network."""
+    page.get_by_label("network", exact=True).select_option("mini")
+    page.get_by_label("epochs", exact=True).fill(str(epochs))
+    page.get_by_role("button", name="Adapt", exact=True).click()
+
+
+def adapt(page: Page, epochs: int) -> None:
+    """Adapt, and wait until it is done."""
+    order(page, epochs)
+    page.get_by_text(RUN).wait_for(timeout=1000 * PATIENCE_S)
+    page.get_by_role("button", name="Close").last.click()
+
+
+def pose(page: Page) -> None:
+    """Put the page where one sees what it is for: in the midst of comparing stems."""
+    page.get_by_role("button", name="Stems", exact=True).click()
+    page.evaluate("studio.transport.seek(14.2)")
+    page.evaluate("studio.store.set({ selected: null })")
+    page.wait_for_timeout(500)
+
+
+def until(page: Page, expression: str) -> None:
+    """Wait until an expression holds on the page."""
+    end = time.monotonic() + PATIENCE_S
+    while not page.evaluate(expression):
+        if time.monotonic() > end:
+            raise InputError(f"the page did not get there: {expression}")
+        page.wait_for_timeout(100)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

@@ -1,0 +1,163 @@
+"""The studio's side of its worker: orders, progress, cancelling, and workers that die. The worker is a small script."""
+
+import asyncio
+import sys
+
+import pytest
+
+from ugosa_jax.studio.estimate import Timings
+from ugosa_jax.studio.events import Events
+from ugosa_jax.studio.foreman import Foreman
+from ugosa_jax.studio.jobs import Queue
+
+WORKER = """
+import json, sys, threading, time
+cancelled = set()
+orders = []
+def say(**message):
+    print(json.dumps(message), flush=True)
+def listen():
+    for line in sys.stdin:
+        order = json.loads(line)
+        cancelled.add(order["cancel"]) if "cancel" in order else orders.append(order)
+threading.Thread(target=listen, daemon=True).start()
+say(event="ready", networks=[{"name": "net", "sources": ["one"]}], device="here", flops_per_s=1e9)
+while True:
+    time.sleep(0.005)
+    if not orders:
+        continue
+    order = orders.pop(0)
+    id, kind = order["id"], order["network"]
+    say(event="progress", job=id, stage="adapting", done=1, total=2, loss=[1.0, 0.5, None], steps=[1.0, 2.0])
+    if kind == "dies":
+        sys.exit(1)
+    if kind == "fails":
+        say(event="failed", job=id, error="it cannot be done")
+        continue
+    while kind == "endless" and id not in cancelled or kind == "deaf":
+        time.sleep(0.005)
+    if id in cancelled:
+        say(event="cancelled", job=id)
+    else:
+        measured = {"fixed": 1.0, "step_per_s": 2.0, "separate_per_s": 3.0}
+        say(event="done", job=id, result={"run": id, "strategy": "P-L3:M", "measured": measured})
+"""
+
+
+@pytest.fixture
+def worked(tmp_path):
+    """Return a function that runs a scenario beside a foreman: scenario(queue, foreman, until)."""
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER)
+    (tmp_path / "songs" / "s").mkdir(parents=True)
+
+    def run(scenario):
+        async def all_of_it():
+            events = Events()
+            heard = events.stream("s")
+            await anext(heard)
+            queue = Queue(tmp_path / "songs", lambda job: foreman.give() if job.state == "waiting" else None)
+            foreman = Foreman(tmp_path, queue, events, Timings(tmp_path), [sys.executable, str(script)])
+
+            async def until(holds):
+                async with asyncio.timeout(20):
+                    while not holds():
+                        await asyncio.sleep(0.005)
+
+            task = asyncio.create_task(foreman.run())
+            try:
+                await until(lambda: foreman.ready is not None)
+                return await scenario(queue, foreman, until)
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+        return asyncio.run(all_of_it())
+
+    return run
+
+
+def add(queue, network="net"):
+    return queue.add(song="s", kind="adapt", network=network, marks={}, adapt={}, separate={}, start="anew")
+
+
+def test_jobs_are_done_one_after_the_other(worked, tmp_path):
+    async def scenario(queue, foreman, until):
+        first, second = add(queue), add(queue)
+        assert (first.state, second.state, queue.ahead(second)) == ("running", "waiting", 1)
+        await until(lambda: second.state == "done")
+        assert first.state == "done"
+        return first
+
+    job = worked(scenario)
+    assert (job.losses, job.steps, job.done, job.total) == ([[1.0, 0.5, None]], [1.0, 2.0], 1, 2)
+    assert job.result == {"run": job.id}
+    assert Timings(tmp_path).of("net", "B-L3:M").step_per_s == 2.0
+
+
+def test_what_fails_is_said_and_the_next_job_is_done(worked):
+    async def scenario(queue, foreman, until):
+        first, second = add(queue, "fails"), add(queue)
+        await until(lambda: second.state == "done")
+        return first
+
+    job = worked(scenario)
+    assert (job.state, job.error) == ("failed", "it cannot be done")
+
+
+def test_a_job_is_cancelled_where_the_worker_looks(worked):
+    async def scenario(queue, foreman, until):
+        job, waiting = add(queue, "endless"), add(queue)
+        await until(lambda: job.done == 1)
+        foreman.cancel(waiting)
+        assert waiting.state == "cancelled"
+        foreman.cancel(job)
+        assert job.state == "stopping"
+        await until(lambda: job.state == "cancelled")
+        return foreman.process.pid
+
+    assert worked(scenario)
+
+
+def test_a_step_that_takes_for_ever_is_stopped_at_once(worked):
+    """The worker is ended, another one is started, and goes on with the queue."""
+
+    async def scenario(queue, foreman, until):
+        job, waiting = add(queue, "deaf"), add(queue)
+        await until(lambda: job.done == 1)
+        before = foreman.process.pid
+        foreman.cancel(job)
+        await asyncio.sleep(0.05)
+        assert job.state == "stopping"
+        foreman.cancel(job, at_once=True)
+        await until(lambda: job.state == "cancelled")
+        await until(lambda: waiting.state == "done")
+        return before != foreman.process.pid
+
+    assert worked(scenario)
+
+
+def test_a_worker_that_dies_fails_its_job_alone(worked):
+    async def scenario(queue, foreman, until):
+        job, waiting = add(queue, "dies"), add(queue)
+        await until(lambda: waiting.state == "done")
+        return job
+
+    job = worked(scenario)
+    assert job.state == "failed" and "the worker ended" in job.error
+
+
+def test_a_worker_that_does_not_start_is_said(tmp_path):
+    async def scenario():
+        foreman = Foreman(
+            tmp_path, Queue(tmp_path, lambda job: None), Events(), Timings(tmp_path), [sys.executable, "-c", "1"]
+        )
+        task = asyncio.create_task(foreman.run())
+        async with asyncio.timeout(20):
+            while foreman.failures < 2:
+                await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return foreman.described()
+
+    assert asyncio.run(scenario()) == {"ready": False, "failed": True}
