@@ -1,0 +1,84 @@
+"""HTDemucs as an architecture: what its parts are called, where it can be cut, and what it can do."""
+
+import dataclasses
+import functools
+import types
+from collections.abc import Mapping
+from typing import ClassVar
+
+import jax
+
+from ugosa_jax.networks.htdemucs import network
+from ugosa_jax.networks.htdemucs.network import Features, Params
+from ugosa_jax.networks.htdemucs.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class HTDemucs(Settings):
+    """Hybrid Transformer Demucs (Rouard, Massa & Défossez 2023). The defaults are those of the published `htdemucs`.
+
+    Raises:
+      InputError: a setting is out of its range, or the layers would not fit together.
+    """
+
+    tag: ClassVar[str] = "htdemucs"
+
+    @property
+    def min_samples(self) -> int:
+        """Length of the shortest input."""
+        return 1 if self.segment_samples is not None else 2
+
+    @functools.cached_property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages in running order: the top level of the parameters."""
+        bare = {name for name, has in (("tokens_in", self.norm_in), ("downsample", self.bottom)) if not has}
+        return tuple(step for step in network.steps(self) if step not in bare)
+
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """Stages before which it can be cut: all of them."""
+        return self.stages
+
+    @property
+    def starts(self) -> Mapping[str, str]:
+        """Where tuning may begin: E1 … encoders, T1 … layers of the transformer, D1 … decoders, deepest first.
+
+        T1 begins with what leads into the transformer.
+        """
+        entry = next((stage for stage in self.stages if stage in ("upsample", "tokens_in", "layer1")), None)
+        layers = {f"T{n}": f"layer{n}" for n in range(1, self.layers + 1)}
+        return types.MappingProxyType(
+            {f"E{n}": f"encoder{n}" for n in range(1, self.depth + 1)}
+            | (layers | {"T1": entry} if entry else {})
+            | {f"D{n}": f"decoder{n}" for n in range(1, self.depth + 1)}
+        )
+
+    @property
+    def ends(self) -> Mapping[str, tuple[str, ...]]:
+        """Which stages stay frozen at the end: none (D), or the decoders (M)."""
+        return types.MappingProxyType({"D": (), "M": tuple(f"decoder{n}" for n in range(1, self.depth + 1))})
+
+    @property
+    def default_strategy(self) -> str:
+        """The last layer of the transformer and all that follows."""
+        return f"P-T{self.layers}:D" if self.layers else "P-D1:D"
+
+    def init(self, seed: int = 0) -> Params:
+        """Return random parameters."""
+        return network.init(self, seed)
+
+    def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> Features:
+        """Return what runs into stage `until`, one of `cuts`, and the skips that are needed from there on."""
+        return network.bind(self, params).prefix(mix_CxT, until)
+
+    def lean(self, features: Features) -> Features:
+        """Return the features without their skips, which `suffix` computes again from the mixture."""
+        return {name: value for name, value in features.items() if name != "skips"}
+
+    def suffix(self, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
+        """Return est_SxCxT from the mixture and what runs into stage `since`, with skips or without."""
+        return network.bind(self, params).suffix(mix_CxT, features, since)
+
+    def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
+        """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored: the network hears padding as silence."""
+        return self.suffix(params, mix_CxT, {}, self.stages[0])

@@ -1,0 +1,72 @@
+"""The smallest parts of HTDemucs: linear maps, norms, activations."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+NORM_EPS = 1e-5
+
+
+class Linear(nnx.Module):
+    """A kernel whose last two axes are (in, out), and a bias; what is done with them is the owner's business."""
+
+    def __init__(self, shape: tuple[int, ...], rngs: nnx.Rngs, n_bias: int | None = None):
+        """Draw both uniformly from ±1/√fan, where a unit's fan is the number of its inputs."""
+        spread = 1 / math.sqrt(math.prod(shape[:-1]))
+        n_bias = shape[-1] if n_bias is None else n_bias
+        self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-spread, maxval=spread))
+        self.bias = nnx.Param(jax.random.uniform(rngs.params(), (n_bias,), minval=-spread, maxval=spread))
+
+    def __call__(self, x_NxC: jax.Array) -> jax.Array:
+        """Return x @ kernel + bias, channels last."""
+        return x_NxC @ self.kernel[...] + self.bias[...]
+
+
+class Norm(nnx.Module):
+    """Scale and shift of each channel after a normalisation; the owner says what is normalised together."""
+
+    def __init__(self, n: int):
+        self.gamma = nnx.Param(jnp.ones(n))
+        self.beta = nnx.Param(jnp.zeros(n))
+
+    def grouped(self, x_CxRxT: jax.Array, groups: int) -> jax.Array:
+        """Return GroupNorm: mean and variance over a group of channels and all places."""
+        C = x_CxRxT.shape[0]
+        x_GxM = x_CxRxT.reshape(groups, -1)
+        return self._affine(standardised(x_GxM).reshape(x_CxRxT.shape), (C, 1, 1))
+
+    def of_tokens(self, x_NxD: jax.Array, groups: int) -> jax.Array:
+        """Return LayerNorm of each token if `groups` is 0, else GroupNorm over all tokens."""
+        if groups == 0:
+            return self._affine(standardised(x_NxD), (-1,))
+        N, D = x_NxD.shape
+        if groups == 1:
+            return self._affine(standardised(x_NxD.reshape(1, -1)).reshape(N, D), (-1,))
+        x_GxM = x_NxD.reshape(N, groups, D // groups).swapaxes(0, 1).reshape(groups, -1)
+        x_NxGxd = standardised(x_GxM).reshape(groups, N, D // groups).swapaxes(0, 1)
+        return self._affine(x_NxGxd.reshape(N, D), (-1,))
+
+    def _affine(self, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        return x * self.gamma[...].reshape(shape) + self.beta[...].reshape(shape)
+
+
+def standardised(x_GxM: jax.Array) -> jax.Array:
+    """Return each row less its mean, over its standard deviation."""
+    centred_GxM = x_GxM - x_GxM.mean(1, keepdims=True)
+    variance_Gx1 = (centred_GxM**2).mean(1, keepdims=True)
+    return centred_GxM * jax.lax.rsqrt(variance_Gx1 + NORM_EPS)
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """Return x · Φ(x), Φ being the normal distribution's own, not its approximation by tanh."""
+    half = np.asarray(0.5, x.dtype)
+    return half * x * (1 + jax.lax.erf(x * np.asarray(math.sqrt(0.5), x.dtype)))
+
+
+def gated(x_C2xRxT: jax.Array) -> jax.Array:
+    """Return GLU: the first half of the channels times the sigmoid of the second."""
+    half = x_C2xRxT.shape[0] // 2
+    return x_C2xRxT[:half] * jax.nn.sigmoid(x_C2xRxT[half:])

@@ -1,0 +1,140 @@
+"""The transformer between encoders and decoders: tokens of both branches, self-attention and cross-attention in turn.
+
+A token of the spectrogram branch is one frequency in one frame, in the order of time, frequency inner; a token of the
+wave branch is one step of time.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ugosa_jax.networks.htdemucs.attention import attention, joined_heads, split_heads
+from ugosa_jax.networks.htdemucs.parts import Linear, Norm, gelu
+from ugosa_jax.networks.htdemucs.settings import Settings
+
+_FRESH_SCALE = 1e-4
+
+
+class TokensIn(nnx.Module):
+    """Normalise the tokens of both branches and add their positions."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        if settings.norm_in:
+            self.freq, self.time = Norm(settings.token_channels), Norm(settings.token_channels)
+
+    def __call__(self, x_DxFxK: jax.Array, x_Dx1xT: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the tokens of both branches, NxD."""
+        s = self.settings
+        D, F, K = x_DxFxK.shape
+        freq_NxD, time_NxD = tokens(x_DxFxK), tokens(x_Dx1xT)
+        if s.norm_in:
+            freq_NxD = self.freq.of_tokens(freq_NxD, s.norm_in_groups)
+            time_NxD = self.time.of_tokens(time_NxD, s.norm_in_groups)
+        at_freq_NxD = _plane_positions(K, F, D, s.max_period) * s.position_weight
+        at_time_NxD = _line_positions(time_NxD.shape[0], D, s.max_period) * s.position_weight
+        return freq_NxD + at_freq_NxD.astype(freq_NxD.dtype), time_NxD + at_time_NxD.astype(time_NxD.dtype)
+
+
+class Layer(nnx.Module):
+    """One layer of both branches, which have weights of their own."""
+
+    def __init__(self, settings: Settings, number: int, rngs: nnx.Rngs):
+        self.cross = (number % 2 == 1) == settings.cross_first
+        self.freq = HalfLayer(settings, self.cross, rngs)
+        self.time = HalfLayer(settings, self.cross, rngs)
+
+    def __call__(self, freq_NxD: jax.Array, time_NxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the tokens of both branches; in a cross layer each looks at what the other was before."""
+        if self.cross:
+            return self.freq(freq_NxD, time_NxD), self.time(time_NxD, freq_NxD)
+        return self.freq(freq_NxD), self.time(time_NxD)
+
+
+class HalfLayer(nnx.Module):
+    """x + scale1 · attention(norm1(x), norm2(other)), then + scale2 · feed-forward(norm3 of it), then norm_out.
+
+    Self-attention has no norm2, and its feed-forward norm is called norm2. Without norm_first, norm1 and norm2 stand
+    after the two sums instead (and a cross layer's norm3 is not used, as in the original).
+    """
+
+    def __init__(self, settings: Settings, cross: bool, rngs: nnx.Rngs):
+        s, D = settings, settings.token_channels
+        self.settings, self.cross = s, cross
+        self.attend = Linear((D, 3 * D), rngs)
+        self.join = Linear((D, D), rngs)
+        self.expand = Linear((D, int(D * s.hidden_scale)), rngs)
+        self.contract = Linear((int(D * s.hidden_scale), D), rngs)
+        self.norm1, self.norm2 = Norm(D), Norm(D)
+        if cross:
+            self.norm3 = Norm(D)
+        if s.norm_out_groups:
+            self.norm_out = Norm(D)
+        if s.layer_scale:
+            self.scale1, self.scale2 = nnx.Param(jnp.full(D, _FRESH_SCALE)), nnx.Param(jnp.full(D, _FRESH_SCALE))
+
+    def __call__(self, x_NxD: jax.Array, other_MxD: jax.Array | None = None) -> jax.Array:
+        s = self.settings
+        norm = lambda name, x: getattr(self, name).of_tokens(x, s.layer_norm_groups)  # noqa: E731
+        if not s.norm_first:
+            x_NxD = norm("norm1", x_NxD + self._scaled("scale1", self._attention(x_NxD, other_MxD)))
+            return norm("norm2", x_NxD + self._scaled("scale2", self._feed_forward(x_NxD)))
+        seen_MxD = None if other_MxD is None else norm("norm2", other_MxD)
+        x_NxD = x_NxD + self._scaled("scale1", self._attention(norm("norm1", x_NxD), seen_MxD))
+        before_NxD = norm("norm3" if self.cross else "norm2", x_NxD)
+        x_NxD = x_NxD + self._scaled("scale2", self._feed_forward(before_NxD))
+        return self.norm_out.of_tokens(x_NxD, s.norm_out_groups) if s.norm_out_groups else x_NxD
+
+    def _scaled(self, name: str, x_NxD: jax.Array) -> jax.Array:
+        return x_NxD * getattr(self, name)[...] if self.settings.layer_scale else x_NxD
+
+    def _attention(self, x_NxD: jax.Array, other_MxD: jax.Array | None) -> jax.Array:
+        D, kernel, bias = x_NxD.shape[1], self.attend.kernel[...], self.attend.bias[...]
+        if other_MxD is None:
+            q_NxD, k_MxD, v_MxD = jnp.split(x_NxD @ kernel + bias, 3, 1)
+        else:
+            q_NxD = x_NxD @ kernel[:, :D] + bias[:D]
+            k_MxD, v_MxD = jnp.split(other_MxD @ kernel[:, D:] + bias[D:], 2, 1)
+        heads = (split_heads(x, self.settings.heads) for x in (q_NxD, k_MxD, v_MxD))
+        return self.join(joined_heads(attention(*heads)))
+
+    def _feed_forward(self, x_NxD: jax.Array) -> jax.Array:
+        activation = gelu if self.settings.gelu else jax.nn.relu
+        return self.contract(activation(self.expand(x_NxD)))
+
+
+def tokens(x_DxFxK: jax.Array) -> jax.Array:
+    """Return tokens_NxD, N = K · F, frequency inner."""
+    return x_DxFxK.transpose(2, 1, 0).reshape(-1, x_DxFxK.shape[0])
+
+
+def places(tokens_NxD: jax.Array, F: int) -> jax.Array:
+    """Return x_DxFxK; the inverse of `tokens`."""
+    return tokens_NxD.reshape(-1, F, tokens_NxD.shape[1]).transpose(2, 1, 0)
+
+
+def _line_positions(N: int, D: int, max_period: float) -> np.ndarray:
+    """Return the positions of N tokens in a row: D/2 cosines, then D/2 sines, of rates from 1 to 1 / max_period."""
+    half = D // 2
+    rates_d = max_period ** (-np.arange(half) / (half - 1))
+    phase_Nxd = np.arange(N)[:, None] * rates_d
+    return np.concatenate([np.cos(phase_Nxd), np.sin(phase_Nxd)], 1)
+
+
+def _plane_positions(K: int, F: int, D: int, max_period: float) -> np.ndarray:
+    """Return the positions of K · F tokens: half the channels tell the frame, half the frequency.
+
+    In each half sines and cosines take turns, of rates from 1 to almost 1 / max_period.
+    """
+    half = D // 2
+    rates_d = max_period ** (-np.arange(0, half, 2) / half)
+
+    def turns(n: int) -> np.ndarray:
+        phase_nxd = np.arange(n)[:, None] * rates_d
+        return np.stack([np.sin(phase_nxd), np.cos(phase_nxd)], 2).reshape(n, half)
+
+    plane_KxFxD = np.zeros((K, F, D))
+    plane_KxFxD[..., :half] = turns(K)[:, None]
+    plane_KxFxD[..., half:] = turns(F)
+    return plane_KxFxD.reshape(-1, D)
