@@ -39,7 +39,7 @@ def thinned(x, golden, name):
 
 
 def random_params(config, seed=0, dtype=np.float32):
-    """Parameters that are all of order 1 and different: fresh layer scales would hide attention and residual branches."""
+    """Parameters that are all different, scales of order 1: fresh ones would hide attention and residual branches."""
     random = np.random.default_rng(seed)
 
     def leaf(path, x):

@@ -1,5 +1,6 @@
 """HTDemucs checkpoints of the Demucs package and ours: settings, names and layouts of the tensors."""
 
+import functools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -259,8 +260,13 @@ def table(config: HTDemucs) -> dict[str, Row]:
 
 def shapes(config: HTDemucs) -> dict[str, tuple[int, ...]]:
     """Return the dotted path and shape of every parameter, stage by stage in running order."""
-    params = jax.eval_shape(lambda: config.init())
+    params = _abstract(config)
     return {path: leaf.shape for stage in config.stages for path, leaf in _flat({stage: params[stage]}).items()}
+
+
+@functools.lru_cache
+def _abstract(config: HTDemucs) -> dict[str, Any]:
+    return jax.eval_shape(lambda: config.init())
 
 
 def _name(path: str, config: HTDemucs) -> str:
