@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import htdemucs_torch
+from ugosa_jax.networks import htdemucs_arguments, htdemucs_torch
 from ugosa_jax.networks.htdemucs import HTDemucs, network, spectrogram
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
@@ -135,7 +136,7 @@ def test_gradients_are_the_reference_s(dtype, tolerance):
         (total, parts), gradients = run(params, mix_CxT, active, jnp.asarray(goldens.CASE["lambda"], dtype))
         golden = goldens.load(f"gradients_{dtype}")
         np.testing.assert_allclose([total, *parts], golden["loss"], rtol=1e-12 if dtype == "float64" else 1e-5)
-        leaves, rows = htdemucs_torch._flat(gradients), htdemucs_torch.table(config)
+        leaves, rows = flatten_dict(gradients, sep="."), htdemucs_torch.table(config)
         for path, row in rows.items():
             ours, theirs = goldens.thinned(np.asarray(leaves[path]).reshape(row.shape[::-1]).T, golden, row.name)
             assert ours.shape == theirs.shape
@@ -318,7 +319,7 @@ OTHERS = goldens.load("others")
 def test_other_architectures_are_the_reference_s_too(case):
     """Estimates and gradients in float64; see scripts/golden_htdemucs.py."""
     of = {name.split("/")[1]: value for name, value in OTHERS.items() if name.startswith(f"{case}/")}
-    config = htdemucs_torch.config_from(json.loads(str(of["kwargs"])))
+    config = htdemucs_arguments.config_from(json.loads(str(of["kwargs"])))
     rows = htdemucs_torch.table(config)
     assert sorted(row.name for row in rows.values()) == list(of["names"])
     params = htdemucs_torch.from_torch({row.name: golden_htdemucs.drawn(*row) for row in rows.values()}, config)
@@ -333,7 +334,7 @@ def test_other_architectures_are_the_reference_s_too(case):
         gradient, est_SxCxT = run(params, golden_htdemucs.mixture(config.channels))
     thinned = np.asarray(est_SxCxT).reshape(-1)[:: golden_htdemucs.ESTIMATES_STEP]
     np.testing.assert_allclose(thinned, of["estimates"], rtol=0, atol=1e-11)
-    leaves = htdemucs_torch._flat(gradient)
+    leaves = flatten_dict(gradient, sep=".")
     found = {row.name: np.asarray(leaves[path]).reshape(row.shape[::-1]).T for path, row in rows.items()}
     ordered = [found[name] for name in sorted(found)]
     every = np.concatenate([leaf.reshape(-1) for leaf in ordered])[:: golden_htdemucs.GRADIENT_STEP]

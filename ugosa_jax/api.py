@@ -208,6 +208,8 @@ def convert(path: str | Path, out: str | Path) -> Checkpoint:
     if Path(path).resolve() == Path(out).resolve():
         raise InputError(f"{out}: is the checkpoint itself; name another file to write")
     found = hub.load(path)
+    if isinstance(found, Bag):
+        raise InputError(f"{path}: is a bag of {len(found.members)} networks; convert each of them")
     checkpoint.save(found, out)
     return found
 

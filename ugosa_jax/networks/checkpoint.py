@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -43,6 +43,11 @@ class Checkpoint:
     def sources(self) -> tuple[str, ...]:
         """What the network separates a mixture into, in its order."""
         return self.architecture.sources
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Dotted path and shape of every parameter."""
+        return shapes(self.architecture)
 
     @property
     def fingerprint(self) -> str:
@@ -81,7 +86,21 @@ def load(path: str | Path) -> Checkpoint:
         return Checkpoint(net, nested(_tensors(file)), _texts(_metadata(file, "provenance"), "provenance"))
 
 
-def save_delta(tuned: dict[str, Any], base: Checkpoint, path: str | Path, metadata: dict[str, str]) -> None:
+class Base(Protocol):
+    """Weights that a delta belongs to: one network, or a bag of them."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What they are known by."""
+        ...
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Dotted path and shape of every parameter."""
+        ...
+
+
+def save_delta(tuned: dict[str, Any], base: Base, path: str | Path, metadata: dict[str, str]) -> None:
     """Write adapted parameters alone, tied to the weights they were adapted from.
 
     Args:
@@ -99,7 +118,7 @@ def save_delta(tuned: dict[str, Any], base: Checkpoint, path: str | Path, metada
     _write(leaves, {"format": DELTA_FORMAT, "base": base.fingerprint, "metadata": about}, path)
 
 
-def load_delta(path: str | Path, base: Checkpoint) -> dict[str, Any]:
+def load_delta(path: str | Path, base: Base) -> dict[str, Any]:
     """Return the adapted parameters of a delta; `strategy.merge` puts them into those of `base`.
 
     Raises:
@@ -134,8 +153,8 @@ def _write(leaves: Mapping[str, np.ndarray], metadata: dict[str, str], path: str
         temporary.write_bytes(safetensors.numpy.save(tensors, metadata))
 
 
-def _subset(paths: Container[str], base: Checkpoint) -> dict[str, tuple[int, ...]]:
-    return {path: shape for path, shape in shapes(base.architecture).items() if path in paths}
+def _subset(paths: Container[str], base: Base) -> dict[str, tuple[int, ...]]:
+    return {path: shape for path, shape in base.shapes.items() if path in paths}
 
 
 @contextlib.contextmanager

@@ -1,224 +1,29 @@
-"""HTDemucs checkpoints of the Demucs package and ours: settings, names and layouts of the tensors."""
+"""HTDemucs checkpoints of the Demucs repository: names and layouts of the tensors."""
 
-import functools
-import math
 import re
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 
-from ugosa_jax.config import require
-from ugosa_jax.errors import InputError
-from ugosa_jax.networks.htdemucs.architecture import HTDemucs
-
-# Settings
-
-PLAIN = {
-    "audio_channels": "channels",
-    "channels": "width",
-    "growth": "growth",
-    "nfft": "nfft",
-    "depth": "depth",
-    "rewrite": "rewrite",
-    "freq_emb": "embedding_weight",
-    "emb_scale": "embedding_scale",
-    "kernel_size": "kernel",
-    "time_stride": "time_stride",
-    "stride": "stride",
-    "context": "context",
-    "context_enc": "encoder_context",
-    "norm_starts": "norm_starts",
-    "norm_groups": "norm_groups",
-    "dconv_comp": "dconv_compression",
-    "bottom_channels": "bottom",
-    "t_layers": "layers",
-    "t_hidden_scale": "hidden_scale",
-    "t_heads": "heads",
-    "t_norm_first": "norm_first",
-    "t_max_period": "max_period",
-    "t_layer_scale": "layer_scale",
-    "t_gelu": "gelu",
-    "t_weight_pos_embed": "position_weight",
-    "t_cross_first": "cross_first",
-    "samplerate": "sample_rate_hz",
-}
-"""Arguments of the torch class that are settings of ours under another name."""
-
-ARGUMENTS = {
-    "sources": None,
-    "audio_channels": 2,
-    "channels": 48,
-    "channels_time": None,
-    "growth": 2,
-    "nfft": 4096,
-    "wiener_iters": 0,
-    "end_iters": 0,
-    "wiener_residual": False,
-    "cac": True,
-    "depth": 4,
-    "rewrite": True,
-    "multi_freqs": None,
-    "multi_freqs_depth": 3,
-    "freq_emb": 0.2,
-    "emb_scale": 10,
-    "emb_smooth": True,
-    "kernel_size": 8,
-    "time_stride": 2,
-    "stride": 4,
-    "context": 1,
-    "context_enc": 0,
-    "norm_starts": 4,
-    "norm_groups": 4,
-    "dconv_mode": 1,
-    "dconv_depth": 2,
-    "dconv_comp": 8,
-    "dconv_init": 1e-3,
-    "bottom_channels": 0,
-    "t_layers": 5,
-    "t_emb": "sin",
-    "t_hidden_scale": 4.0,
-    "t_heads": 8,
-    "t_dropout": 0.0,
-    "t_max_positions": 10000,
-    "t_norm_in": True,
-    "t_norm_in_group": False,
-    "t_group_norm": False,
-    "t_norm_first": True,
-    "t_norm_out": True,
-    "t_max_period": 10000.0,
-    "t_weight_decay": 0.0,
-    "t_lr": None,
-    "t_layer_scale": True,
-    "t_gelu": True,
-    "t_weight_pos_embed": 1.0,
-    "t_sin_random_shift": 0,
-    "t_cape_mean_normalize": True,
-    "t_cape_augment": True,
-    "t_cape_glob_loc_scale": (5000.0, 1.0, 1.4),
-    "t_sparse_self_attn": False,
-    "t_sparse_cross_attn": False,
-    "t_mask_type": "diag",
-    "t_mask_random_seed": 42,
-    "t_sparse_attn_window": 500,
-    "t_global_window": 100,
-    "t_sparsity": 0.95,
-    "t_auto_sparsity": False,
-    "t_cross_first": False,
-    "rescale": 0.1,
-    "samplerate": 44100,
-    "segment": 10,
-    "use_train_segment": True,
-}
-"""Arguments of the torch class in its order, with its defaults, which are not those of the published checkpoints.
-
-What is neither read below nor in `PLAIN` concerns training or the options of `REFUSED` alone, and has no effect."""
-
-REFUSED = {
-    "wiener_iters": (0,),
-    "end_iters": (0,),
-    "wiener_residual": (False,),
-    "cac": (True,),
-    "multi_freqs": (None, [], ()),
-    "t_emb": ("sin",),
-    "t_sin_random_shift": (0,),
-    "t_sparse_self_attn": (False,),
-    "t_sparse_cross_attn": (False,),
-}
-"""Arguments whose other values mean another network than ours, and the values that are possible."""
+from ugosa_jax.errors import require
+from ugosa_jax.networks import htdemucs_arguments
+from ugosa_jax.networks.checkpoint import source_names
+from ugosa_jax.networks.htdemucs import HTDemucs
+from ugosa_jax.networks.package import Package
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
 
 
-def config_from(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> HTDemucs:
-    """Return the architecture that the torch class makes of its arguments.
-
-    Args:
-      kwargs: arguments by name. `segment`, in seconds, is a Fraction, a pair (numerator, denominator) or a number.
-      args: the first arguments, by their position.
+def network(package: Package) -> tuple[HTDemucs, Params]:
+    """Return architecture and parameters of a package.
 
     Raises:
-      InputError: an argument is unknown, of the wrong kind, or means a network of another kind.
+      InputError: an argument of its class means another network, or the tensors are not those of the architecture.
     """
-    require(len(args) <= len(ARGUMENTS), "arguments", f"at most {len(ARGUMENTS)}", len(args))
-    given = dict(zip(ARGUMENTS, args, strict=False))
-    twice = sorted(given.keys() & kwargs.keys())
-    require(not twice, "settings", "given once", ", ".join(twice)[:120])
-    unknown = sorted(str(name) for name in kwargs.keys() - ARGUMENTS.keys())
-    require(not unknown, "settings", "those of HTDemucs", ", ".join(unknown)[:120])
-    found = ARGUMENTS | given | dict(kwargs)
-    for name, possible in REFUSED.items():
-        expected = " or ".join(map(repr, possible))
-        require(any(found[name] == value for value in possible), f"setting {name}", expected, found[name])
-    settings = {ours: _number(found, name, getattr(HTDemucs, ours)) for name, ours in PLAIN.items()}
-    settings |= {"sources": _sources(found), "segment_samples": _segment_samples(found)}
-    width = found["channels_time"] or found["channels"]
-    settings["wave_width"] = _number({"channels_time": width}, "channels_time", HTDemucs.wave_width)
-    return HTDemucs(**settings, **_residual(found), **_norms(found))  # pyright: ignore[reportArgumentType]
-
-
-def _number(found: Mapping[str, Any], name: str, like: Any) -> Any:
-    """Return an argument as a number of the kind of `like`; torch takes flags as numbers, and None as zero."""
-    value = 0 if found[name] is None else found[name]
-    if isinstance(like, bool):
-        require(type(value) in (bool, int) and value in (0, 1), f"setting {name}", "true or false", value)
-        return bool(value)
-    kinds = (int, float, bool) if isinstance(like, float) else (int,)
-    require(type(value) in kinds and math.isfinite(value), f"setting {name}", "a number", value)
-    return type(like)(value)
-
-
-def _sources(found: Mapping[str, Any]) -> tuple[str, ...]:
-    names = found["sources"]
-    plain = isinstance(names, list | tuple) and all(type(name) is str for name in names)
-    require(plain, "setting sources", "a list of names", names)
-    return tuple(names)
-
-
-def _segment_samples(found: Mapping[str, Any]) -> int | None:
-    """Return int(segment · sample rate), or None if the network takes inputs of any length as they are."""
-    segment_s, rate_hz = found["segment"], found["samplerate"]
-    if not _number(found, "use_train_segment", True):
-        return None
-    if isinstance(segment_s, list | tuple):
-        whole = len(segment_s) == 2 and all(type(part) is int for part in segment_s) and segment_s[1] > 0
-        require(whole, "setting segment", "a pair of numerator and denominator", segment_s)
-        segment_s = Fraction(*segment_s)
-    plain = type(segment_s) in (Fraction, int, float) and math.isfinite(segment_s)
-    require(plain, "setting segment", "a fraction or a number of seconds", segment_s)
-    return int(segment_s * rate_hz)
-
-
-def _residual(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of DConv. Mode 1: in encoders, 2: in decoders, 3: both; a negative depth does not dilate."""
-    mode, depth = _number(found, "dconv_mode", 0), _number(found, "dconv_depth", 0)
-    require(0 <= mode <= 3, "setting dconv_mode", "0, 1, 2 or 3", mode)
-    in_layers = {"dconv_encoder": bool(mode & 1), "dconv_decoder": bool(mode & 2)}
-    return in_layers | {"dconv_depth": abs(depth), "dconv_dilates": depth > 0}
-
-
-def _norms(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of the transformer's norms; torch gives the number of groups as a flag or a number."""
-    alone, together, inside, out = (
-        _groups(found, f"t_{n}") for n in ("norm_in", "norm_in_group", "group_norm", "norm_out")
-    )
-    first = _number(found, "t_norm_first", True)
-    return {
-        "norm_in": bool(alone or together),
-        "norm_in_groups": 0 if alone else together,
-        "layer_norm_groups": inside,
-        "norm_out_groups": out if first and out % 2 else 0,  # torch asks for `True & out`, which sees the last bit
-    }
-
-
-def _groups(found: Mapping[str, Any], name: str) -> int:
-    value = found[name]
-    require(type(value) in (bool, int) and value >= 0, f"setting {name}", "true, false or a number of groups", value)
-    return int(value)
-
-
-# Torch names and ours
+    config = htdemucs_arguments.config_from(package.kwargs, package.args)
+    source_names(config.sources)
+    return config, from_torch(package.state, config)
 
 
 class Row(NamedTuple):
@@ -255,18 +60,9 @@ def table(config: HTDemucs) -> dict[str, Row]:
     One rule covers all layouts: torch's axes reversed, without those of length one that only torch needs. A convolution
     along frequency (out, in, taps, 1) becomes (taps, in, out), one of a single tap (out, in, 1) becomes (in, out).
     """
-    return {path: Row(_name(path, config), _shape(path, shape, config)) for path, shape in shapes(config).items()}
-
-
-def shapes(config: HTDemucs) -> dict[str, tuple[int, ...]]:
-    """Return the dotted path and shape of every parameter, stage by stage in running order."""
-    params = _abstract(config)
-    return {path: leaf.shape for stage in config.stages for path, leaf in _flat({stage: params[stage]}).items()}
-
-
-@functools.lru_cache
-def _abstract(config: HTDemucs) -> dict[str, Any]:
-    return jax.eval_shape(lambda: config.init())
+    stages, ours = list(config.stages), shapes(config)
+    paths = sorted(ours, key=lambda path: stages.index(path.split(".")[0]))
+    return {path: Row(_name(path, config), _shape(path, ours[path], config)) for path in paths}
 
 
 def _name(path: str, config: HTDemucs) -> str:
@@ -328,12 +124,12 @@ def from_torch(state: Mapping[str, np.ndarray], config: HTDemucs) -> dict[str, A
       InputError: a tensor is missing, unexpected, of the wrong shape, or not of floating point.
     """
     rows, ours = table(config), shapes(config)
-    _compare({name: tensor.shape for name, tensor in state.items()}, dict(rows.values()))
+    compare_shapes({name: tensor.shape for name, tensor in state.items()}, dict(rows.values()))
     for name, tensor in state.items():
         require(tensor.dtype.kind == "f", name, "floating point", tensor.dtype)
     with np.errstate(over="ignore"):
         leaves = {path: state[row.name].T.reshape(ours[path]) for path, row in rows.items()}
-        return unflatten_dict({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()}, sep=".")
+        return nested({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()})
 
 
 def to_torch(params: Mapping[str, Any], config: HTDemucs) -> dict[str, np.ndarray]:
@@ -342,29 +138,7 @@ def to_torch(params: Mapping[str, Any], config: HTDemucs) -> dict[str, np.ndarra
     Raises:
       InputError: the parameters are not those of the architecture.
     """
-    leaves, rows = _flat(params), table(config)
-    _compare({path: leaf.shape for path, leaf in leaves.items()}, shapes(config))
+    leaves, rows = flat(params), table(config)
+    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, shapes(config))
     tensors = {row.name: np.asarray(leaves[path]).reshape(row.shape[::-1]).T for path, row in rows.items()}
     return {name: np.array(tensor, np.float32, order="C") for name, tensor in tensors.items()}
-
-
-def _flat(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return flatten_dict(dict(tree), sep=".")
-
-
-def _compare(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise InputError, naming the tensors, unless two tables of shapes are the same."""
-    wrong = [name for name in found.keys() & expected.keys() if found[name] != expected[name]]
-    complaints = {
-        "tensors missing": expected.keys() - found.keys(),
-        "unexpected tensors": found.keys() - expected.keys(),
-        "wrong shapes": [f"{name} {found[name]} instead of {expected[name]}" for name in wrong],
-    }
-    said = [f"{what}: {_some(sorted(map(str, names)))}" for what, names in complaints.items() if names]
-    if said:
-        raise InputError("; ".join(said))
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(name[:120] for name in names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,7 @@
-"""Weights by name: those that come with the package, those in the cache, and published ones to download."""
+"""Weights by name: those that come with the package, those in the cache, and published ones to download.
+
+A network is a file NAME.safetensors, a bag of networks a folder NAME with its description NAME.yaml.
+"""
 
 import contextlib
 import dataclasses
@@ -12,40 +15,15 @@ from typing import Literal
 import pooch
 
 from ugosa_jax import files
-from ugosa_jax.errors import InputError, require
-from ugosa_jax.networks import checkpoint, convtasnet_torch
+from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.networks import bag, checkpoint, convert, package
+from ugosa_jax.networks.bag import Weights
 from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.published import KNOWN, File, Known, Place
 
 TIMEOUT_S = 30.0
-
-LICENCE = (
-    "none stated for the weights themselves; the Demucs repository was CC BY-NC 4.0 when they were published "
-    "in 2019 and is MIT today"
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Known:
-    """Published weights: where they are, and what they must be."""
-
-    url: str
-    sha256: str
-    description: str
-    licence: str = LICENCE
-
-
-KNOWN = {
-    "tasnet": Known(
-        "https://dl.fbaipublicfiles.com/demucs/tasnet.th",
-        "d037cdbad294f1a7152af8742d8419c305e244810381a795ffcd22b8593360d8",
-        "Conv-TasNet of Demucs v1, trained on MUSDB18",
-    ),
-    "tasnet_extra": Known(
-        "https://dl.fbaipublicfiles.com/demucs/tasnet_extra.th",
-        "4a91ade51439ac41bb1914753c3aebd839eed17981379e6142478bcfa3a5461f",
-        "Conv-TasNet of Demucs v1, trained on MUSDB18 and further songs",
-    ),
-}
+BAG = ".yaml"
+"""Suffix of the file that describes a bag."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,17 +36,38 @@ class Listed:
     size_bytes: int | None
 
 
-def load(name_or_path: str | Path) -> Checkpoint:
-    """Read weights: a native file, a Demucs checkpoint, or a name that is bundled or in the cache.
+def load(name_or_path: str | Path) -> Weights:
+    """Read weights: a native file, a Demucs checkpoint, a bag's YAML, or a name that is bundled or in the cache.
 
     Args:
       name_or_path: a name such as ``tasnet``, or a file; its content decides how it is read.
+
+    Returns:
+      One network, or a bag of them.
 
     Raises:
       InputError: no such file or name, or the file is damaged, foreign or does not fit its own architecture.
     """
     path = find(name_or_path)
-    return checkpoint.load(path) if _is_safetensors(path) else convtasnet_torch.convert(path)
+    if path.suffix != BAG:
+        return _network(path)
+    said = bag.describe(path)
+    members = {name: _network(_member(path, name)) for name in said.models}
+    with naming(path):
+        return bag.of(members, said)
+
+
+def _network(path: Path) -> Checkpoint:
+    native = package.is_safetensors(path) and not package.is_demucs_safetensors(path)
+    return checkpoint.load(path) if native else convert.convert(path)
+
+
+def _member(path: Path, name: str) -> Path:
+    """Return the file of a bag's member, which lies beside the description."""
+    for pattern in (f"{name}.safetensors", f"{name}.th", f"{name}-*.th"):  # demucs adds eight digits of the hash
+        if found := sorted(path.parent.glob(pattern)):
+            return found[0]
+    raise InputError(f"{path}: model {name}: there is no {name}.safetensors and no {name}.th beside this file")
 
 
 def bundled_folder() -> Path:
@@ -90,13 +89,18 @@ def find(name_or_path: str | Path) -> Path:
       InputError: there are none.
     """
     name, path = str(name_or_path), Path(name_or_path)
-    named = [folder / f"{name}.safetensors" for folder in (bundled_folder(), cache_folder())]
+    named = [place for folder in (bundled_folder(), cache_folder()) for place in _places(folder, name)]
     for place in [*(named if path.name == name else []), path]:
         if place.is_file():
             return place
     if name in KNOWN:
         raise InputError(f"{name}: not downloaded yet; run `ugosa-jax weights download {name}`")
     raise InputError(f"{name}: no such file, and no weights of that name")
+
+
+def _places(folder: Path, name: str) -> tuple[Path, Path]:
+    """Return where a network of a name would be, and where a bag."""
+    return folder / f"{name}.safetensors", folder / name / f"{name}{BAG}"
 
 
 def listing() -> list[Listed]:
@@ -107,13 +111,19 @@ def listing() -> list[Listed]:
 
 
 def download(name: str, url: str | None = None, cache: str | Path | None = None, progress: bool = True) -> Path:
-    """Fetch published weights, verify them and keep them as a native file; return at once if they are there.
+    """Fetch published weights, verify them and keep them as native files; return at once if they are there.
+
+    The places where they are published are tried in turn.
 
     Args:
-      name: a name in `KNOWN`.
-      url: another place with the same bytes: http, https, file, or a local path.
-      cache: folder to keep the file in instead of `cache_folder()`.
+      name: a name in `KNOWN`, which also says what may be done with them.
+      url: another place with the same bytes: http, https, file, or a local path; of a bag, the folder that holds its
+        networks under their published names.
+      cache: folder to keep them in instead of `cache_folder()`.
       progress: show a bar on standard error.
+
+    Returns:
+      The file that `load` reads.
 
     Raises:
       InputError: unknown name, no connection, a connection that broke, other bytes than published, or a
@@ -121,33 +131,54 @@ def download(name: str, url: str | None = None, cache: str | Path | None = None,
     """
     if name not in KNOWN:
         raise InputError(f"{name}: no weights of that name to download (there are {', '.join(KNOWN)})")
-    folder = Path(cache) if cache is not None else cache_folder()
-    target = folder / f"{name}.safetensors"
-    if not target.is_file():
-        with _scratch(folder) as scratch:
-            checkpoint.save(_fetched(name, url or KNOWN[name].url, scratch, progress), target)
+    known, folder = KNOWN[name], Path(cache) if cache is not None else cache_folder()
+    one, several = _places(folder, name)
+    target = one if known.weights_MxS is None else several
+    if target.is_file():
+        return target
+    with _scratch(folder) as scratch:
+        if known.weights_MxS is None:
+            checkpoint.save(_fetched(known, known.files[0], url, scratch, progress), target)
+            return target
+        made = scratch / name
+        for file in known.files:
+            checkpoint.save(_fetched(known, file, url, scratch, progress), made / f"{file.name}.safetensors")
+        (made / target.name).write_text(bag.description([file.name for file in known.files], known.weights_MxS))
+        try:
+            made.rename(target.parent)
+        except OSError as error:
+            raise InputError(f"{target.parent}: is in the way ({error.strerror or error})") from error
     return target
 
 
-def _is_safetensors(path: Path) -> bool:
-    # Eight bytes of header length, then JSON; none of the Demucs containers has a brace there.
-    try:
-        with path.open("rb") as stream:
-            return stream.read(9)[8:] == b"{"
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+def _fetched(known: Known, file: File, url: str | None, scratch: Path, progress: bool) -> Checkpoint:
+    """Return a network from the first place that has it."""
+    places = file.places
+    if url is not None and known.weights_MxS is None:
+        places = (Place(url, " or ".join(place.sha256 for place in file.places)),)
+    elif url is not None:
+        places = tuple(Place(f"{url.rstrip('/')}/{place.name}", place.sha256) for place in file.places)
+    complaints = []
+    for place in places:
+        try:
+            found = _fetched_from(place, file, scratch, progress)
+        except InputError as error:
+            complaints.append(str(error))
+        else:
+            said = {"origin_url": place.url, "licence": known.licence}
+            return dataclasses.replace(found, provenance=found.provenance | said)
+    raise InputError("; ".join(complaints))
 
 
-def _fetched(name: str, url: str, scratch: Path, progress: bool) -> Checkpoint:
-    path = _local_path(url)
+def _fetched_from(place: Place, file: File, scratch: Path, progress: bool) -> Checkpoint:
+    path = _local_path(place.url)
     if path is None:
-        path = scratch / f"{name}.th"
-        _get(url, path, progress)
+        path = scratch / (Path(urllib.parse.urlsplit(place.url).path).name or file.name)
+        _get(place.url, path, progress)
     found = files.sha256_of(path)
-    require(found == KNOWN[name].sha256, f"{url}: SHA-256", KNOWN[name].sha256, found)
-    found = convtasnet_torch.convert(path)
-    origin = {"origin_url": url, "licence": KNOWN[name].licence}
-    return dataclasses.replace(found, provenance=found.provenance | origin)
+    genuine = any(found.startswith(digits) for digits in place.sha256.split(" or "))
+    require(genuine, f"{place.url}: SHA-256", place.sha256, found)
+    return convert.convert(path)
 
 
 def _get(url: str, path: Path, progress: bool) -> None:
@@ -178,5 +209,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:
-    paths = sorted(folder.glob("*.safetensors"))
-    return [Listed(path.stem, where, path, path.stat().st_size) for path in paths]
+    bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{BAG}")}
+    every = {path: [path] for path in folder.glob("*.safetensors")} | bags
+    sizes = {path: sum(part.stat().st_size for part in parts) for path, parts in every.items()}
+    return [Listed(path.stem, where, path, sizes[path]) for path in sorted(every)]

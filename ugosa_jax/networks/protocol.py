@@ -24,10 +24,13 @@ class Architecture(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
     tag: ClassVar[str]
     """What files of weights call this kind of network."""
-    default_strategy: ClassVar[str]
-    """What is tuned unless somebody says otherwise."""
     statistics: ClassVar[tuple[str, ...]]
     """Names of leaves that are running statistics: they belong to the parameters, but no gradient moves them."""
+
+    @property
+    def default_strategy(self) -> str:
+        """What is tuned unless somebody says otherwise."""
+        ...
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import dataclasses
 import functools
 import math
 
-from ugosa_jax.config import require
+from ugosa_jax.config import SOURCES
+from ugosa_jax.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Settings:
       InputError: a setting is out of its range, or the layers would not fit together.
     """
 
-    sources: tuple[str, ...] = ("drums", "bass", "other", "vocals")
+    sources: tuple[str, ...] = SOURCES
     sample_rate_hz: int = 44100
     channels: int = 2
     """Audio channels."""

@@ -1,0 +1,131 @@
+"""Weights that others have published: where they are, what they must be, and what may be done with them."""
+
+import dataclasses
+
+ENOUGH_DIGITS = 8
+"""Of a SHA-256: of some files only the beginning is known, which their names carry."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """An address, and the SHA-256 of what is there, or its first digits."""
+
+    url: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """Name of the file."""
+        return self.url.rpartition("/")[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A network in one or more places, in the order in which they are tried; the containers may differ."""
+
+    name: str
+    places: tuple[Place, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A network, or a bag of networks, by the name that people know.
+
+    Attributes:
+      files: one a network.
+      description: what it is, in words.
+      licence: what may be done with it.
+      weights_MxS: of a bag: how much each network counts for each source.
+    """
+
+    files: tuple[File, ...]
+    description: str
+    licence: str
+    weights_MxS: tuple[tuple[float, ...], ...] | None = None
+
+
+FACEBOOK = "https://dl.fbaipublicfiles.com/demucs"
+HUGGING_FACE = "https://huggingface.co/adefossez"
+
+TASNET_LICENCE = (
+    "none stated for the weights themselves; the Demucs repository was CC BY-NC 4.0 when they were published "
+    "in 2019 and is MIT today"
+)
+HTDEMUCS_LICENCE = (
+    "contested. The code is MIT. The author has written that these weights are not covered by it and are for research "
+    "only (facebookresearch/demucs, issues 327 and 508); the model card of demucs 4.1 says MIT"
+)
+
+
+def _tasnet(name: str, sha256: str, description: str) -> Known:
+    return Known((File(name, (Place(f"{FACEBOOK}/{name}.th", sha256),)),), description, TASNET_LICENCE)
+
+
+def _htdemucs(signature: str, th: str, repository: str = "", safetensors: str = "") -> File:
+    """Return a file of Demucs v4 by its signature: at Hugging Face, if what is there is known, and at Facebook."""
+    first = f"{HUGGING_FACE}/{repository}/resolve/main/{signature}.safetensors"
+    second = f"{FACEBOOK}/hybrid_transformer/{signature}-{th[:ENOUGH_DIGITS]}.th"
+    places = (Place(first, safetensors),) if safetensors else ()
+    return File(signature, (*places, Place(second, th)))
+
+
+KNOWN = {
+    "tasnet": _tasnet(
+        "tasnet",
+        "d037cdbad294f1a7152af8742d8419c305e244810381a795ffcd22b8593360d8",
+        "Conv-TasNet of Demucs v1, trained on MUSDB18",
+    ),
+    "tasnet_extra": _tasnet(
+        "tasnet_extra",
+        "4a91ade51439ac41bb1914753c3aebd839eed17981379e6142478bcfa3a5461f",
+        "Conv-TasNet of Demucs v1, trained on MUSDB18 and further songs",
+    ),
+    "htdemucs": Known(
+        (
+            _htdemucs(
+                "955717e8",
+                "8726e21a993978c7ba086d3872e7608d7d5bfca646ca4aca459ffda844faa8b4",
+                "HTDemucs",
+                "d9fa14133cfcc034a6758923bb3a8ca9f8dfd0b582134643bbf83f72c17576dd",
+            ),
+        ),
+        "Hybrid Transformer Demucs (v4), 42 M parameters",
+        HTDEMUCS_LICENCE,
+    ),
+    "htdemucs_ft": Known(
+        (
+            _htdemucs(
+                "f7e0c4bc",
+                "ba3fe64a",
+                "HTDemucs-ft",
+                "2c85ab3c62dd6edd8e0b965e38b16fd1cdde357cc25de6b6bc9ce7c83f60925f",
+            ),
+            _htdemucs(
+                "d12395a8",
+                "e57c48e6",
+                "HTDemucs-ft",
+                "5b01a97567ae9a3178a6236fb520251045c03eb8834bc8c24a4eec11d6c8fb56",
+            ),
+            _htdemucs(
+                "92cfc3b6",
+                "ef3bcb9c",
+                "HTDemucs-ft",
+                "a241863551f30d01c42bd7b97da40839922ead3acb0f1fcab25682f55b4eeb59",
+            ),
+            _htdemucs(
+                "04573f0d",
+                "f3cf25b2",
+                "HTDemucs-ft",
+                "68854b0d7c2b3274723b5761f6fd9f5aec5f1bcd3f0de7c1669546fdb7871b7c",
+            ),
+        ),
+        "four of htdemucs, each fine-tuned for one source: drums, bass, other, vocals",
+        HTDEMUCS_LICENCE,
+        ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
+    ),
+    "htdemucs_6s": Known(
+        (_htdemucs("5c90dfd2", "34c22ccb381c6f9fdbf324f04e1e2fe21aaaf293f5ded163a162697ff9a02ddd"),),
+        "Hybrid Transformer Demucs with guitar and piano too, 27 M parameters",
+        HTDEMUCS_LICENCE,
+    ),
+}
