@@ -15,7 +15,7 @@ import soundfile
 from ugosa_jax import config, files
 from ugosa_jax.cli.main import COMMANDS, command, main, preset
 from ugosa_jax.config import SOURCES
-from ugosa_jax.networks import checkpoint, convtasnet_torch, hub
+from ugosa_jax.networks import checkpoint, convert, hub
 from ugosa_jax.networks.convtasnet import ConvTasNet
 
 DATA = Path(__file__).parent / "data"
@@ -25,7 +25,7 @@ DATA = Path(__file__).parent / "data"
 def small(tmp_path_factory):
     """The golden network as a native file."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    checkpoint.save(convtasnet_torch.convert(DATA / "checkpoint_v1_legacy.th"), path)
+    checkpoint.save(convert.convert(DATA / "checkpoint_v1_legacy.th"), path)
     return path
 
 

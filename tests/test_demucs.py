@@ -23,7 +23,7 @@ from torch_bytes import (
 )
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import convtasnet_torch
+from ugosa_jax.networks import convert, convtasnet_torch
 from ugosa_jax.networks.checkpoint import flat, shapes
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.package import read as read_package
@@ -44,7 +44,7 @@ def test_every_container_holds_the_same_network(name):
     sizes = json.loads((DATA / "config.json").read_text())
     golden = dict(np.load(DATA / "state.npz"))
     state = read_package(DATA / name).state
-    checkpoint = convtasnet_torch.convert(DATA / name)
+    checkpoint = convert.convert(DATA / name)
     assert_same(state, golden)
     assert_same(convtasnet_torch.to_torch(checkpoint.params, checkpoint.architecture), golden)
     assert checkpoint.architecture == ConvTasNet(**{letter: sizes[letter] for letter in "NLBHPXR"})
@@ -54,7 +54,7 @@ def test_every_container_holds_the_same_network(name):
 
 def test_layouts_against_torch_by_index():
     golden = np.load(DATA / "state.npz")
-    params = convtasnet_torch.convert(DATA / "state_dict_v2.th").params
+    params = convert.convert(DATA / "state_dict_v2.th").params
     block = params["repeat2"]["block3"]
     assert params["encoder"]["kernel"][7, 1, 5] == golden["encoder.conv1d_U.weight"][5, 1, 7]
     assert params["decoder"]["kernel"][5, 33] == golden["decoder.basis_signals.weight"][33, 5]
@@ -87,7 +87,7 @@ def test_names_are_a_bijection(norm, causal, C):
 def test_a_written_package_is_read_back(tmp_path):
     config = ConvTasNet(N=6, L=4, B=5, H=7, X=2, R=3, C=1, sources=("voice", "rest"), sample_rate_hz=8000)
     kwargs = {"sources": ["voice", "rest"], "samplerate": 8000, "segment_length": 99, "audio_channels": 1, "N": 6}
-    checkpoint = convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(config), kwargs)))
+    checkpoint = convert.convert(written(tmp_path / "m.th", package(small_state(config), kwargs)))
     assert checkpoint.architecture == config
     assert_same(flat(checkpoint.params), flat(random_params(config)))
 
@@ -95,17 +95,17 @@ def test_a_written_package_is_read_back(tmp_path):
 def test_positional_arguments_have_the_order_of_their_version(tmp_path):
     state = small_state()
     v2 = package(state, args=(["d", "b", "o", "v"], 6, 4, 5, 7))
-    assert convtasnet_torch.convert(written(tmp_path / "v2", v2)).architecture.sources == ("d", "b", "o", "v")
+    assert convert.convert(written(tmp_path / "v2", v2)).architecture.sources == ("d", "b", "o", "v")
     forms, storages = tensors(state, legacy=True)
     klass = Persistent(("module", CONV_TASNET, "tasnet.py", "source"))
     v1 = legacy(pickled((klass, (6, 4, 5, 7, 3, 2, 3, 4), {}, forms)), storages)
-    assert convtasnet_torch.convert(written(tmp_path / "v1", v1)).architecture == SMALL
+    assert convert.convert(written(tmp_path / "v1", v1)).architecture == SMALL
 
 
 def test_doubles_and_halves_become_float32(tmp_path):
     state = {name: array.astype(np.float64) for name, array in small_state().items()}
     state["separator.network.3.weight"] = state["separator.network.3.weight"].astype(np.float16)
-    params = convtasnet_torch.convert(written(tmp_path / "m", package(state))).params
+    params = convert.convert(written(tmp_path / "m", package(state))).params
     assert all(leaf.dtype == np.float32 for leaf in flat(params).values())
     np.testing.assert_array_equal(params["norm"]["beta"], random_params(SMALL)["norm"]["beta"])
 
@@ -126,7 +126,7 @@ def test_a_state_dict_with_torchs_metadata_and_parameters(tmp_path):
     wrapped = {k: Call(Name("torch._utils", "_rebuild_parameter"), (v, True, {})) for k, v in forms.items()}
     ordered = code(Call(ORDERED_DICT, ())) + code(wrapped)[1:] + code({"_metadata": {"": {"version": 1}}}) + b"b"
     path = written(tmp_path / "m", zipped(pickled(ordered), storages))
-    assert convtasnet_torch.convert(path).architecture == SMALL
+    assert convert.convert(path).architecture == SMALL
 
 
 # Architecture against tensors
@@ -151,7 +151,7 @@ def test_a_state_dict_with_torchs_metadata_and_parameters(tmp_path):
 )
 def test_settings_must_agree_with_the_tensors(tmp_path, kwargs, complaint):
     with pytest.raises(InputError, match=complaint):
-        convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(), kwargs)))
+        convert.convert(written(tmp_path / "m.th", package(small_state(), kwargs)))
 
 
 def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path):
@@ -168,7 +168,7 @@ def test_missing_unexpected_and_misshapen_tensors_are_named(tmp_path):
         state = small_state()
         change(state)
         with pytest.raises(InputError, match=complaint) as caught:
-            convtasnet_torch.convert(written(tmp_path / "odd.th", package(state)))
+            convert.convert(written(tmp_path / "odd.th", package(state)))
         assert "odd.th" in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -184,4 +184,4 @@ def test_made_up_indices_and_sizes_do_not_cost_time_or_memory(tmp_path):
 def test_other_models_are_refused(tmp_path):
     for klass in (Name("demucs.model", "Demucs"), "ConvTasNet", {}):
         with pytest.raises(InputError, match="model class must be"):
-            convtasnet_torch.convert(written(tmp_path / "m.th", package(small_state(), klass=klass)))
+            convert.convert(written(tmp_path / "m.th", package(small_state(), klass=klass)))

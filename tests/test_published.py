@@ -4,12 +4,16 @@ import http.server
 import shutil
 import threading
 
+import numpy as np
 import pytest
+import safetensors.numpy
 from networks import DATA, assert_same, made
+from torch_bytes import package, small_state, written
 
+from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.files import sha256_of
-from ugosa_jax.networks import checkpoint, convtasnet_torch, hub
+from ugosa_jax.networks import checkpoint, convert, hub
 
 ORIGINAL = DATA / "checkpoint_v1_legacy.th"
 
@@ -20,9 +24,35 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "bundled")
-    known = hub.Known("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL), "golden")
+    place = hub.Place("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
+    known = hub.Known((hub.File("tasnet", (place,)),), "golden", "free")
     monkeypatch.setitem(hub.KNOWN, "tasnet", known)
     return tmp_path / "cache" / "weights"
+
+
+@pytest.fixture
+def published(tmp_path, cache, monkeypatch):
+    """Two specialists, each at two addresses that nobody answers at, and a folder with what is there."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    specialists = []
+    for seed, name in enumerate(("aaaa1111", "bbbb2222")):
+        first = written(folder / f"{name}.safetensors", demucs_safetensors(seed))
+        second = written(folder / f"{name}-x.th", package(small_state(seed=seed)))
+        places = (
+            hub.Place(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
+            hub.Place(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
+        )
+        specialists.append(hub.File(name, places))
+    ones = ((1.0, 0.0, 1.0, 0.0), (0.0, 1.0, 0.0, 1.0))
+    monkeypatch.setitem(hub.KNOWN, "pair", hub.Known(tuple(specialists), "two", "ask them", ones))
+    monkeypatch.setitem(hub.KNOWN, "single", hub.Known(tuple(specialists[:1]), "one", "ask them"))
+    return folder
+
+
+def demucs_safetensors(seed):
+    metadata = {"klass": "demucs.tasnet.ConvTasNet", "args": "[]", "kwargs": "{}"}
+    return safetensors.numpy.save(small_state(seed=seed), metadata)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -57,7 +87,7 @@ def server():
 def test_a_demucs_file_is_loaded_by_its_content(tmp_path):
     disguised = tmp_path / "net.safetensors"
     shutil.copy(ORIGINAL, disguised)
-    assert_same(hub.load(disguised).params, convtasnet_torch.convert(ORIGINAL).params)
+    assert_same(hub.load(disguised).params, convert.convert(ORIGINAL).params)
 
 
 def test_truncated_files_are_refused(tmp_path):
@@ -78,10 +108,10 @@ def test_a_download_is_verified_converted_and_kept(cache, server, capfd):
     assert path == cache / "tasnet.safetensors" and list(cache.iterdir()) == [path]
     assert "100%" in capfd.readouterr().err
     checkpoint = hub.load("tasnet")
-    assert_same(checkpoint.params, convtasnet_torch.convert(ORIGINAL).params)
+    assert_same(checkpoint.params, convert.convert(ORIGINAL).params)
     assert checkpoint.provenance["origin_url"] == f"{server}/tasnet.th"
     assert checkpoint.provenance["origin"] == "tasnet.th"
-    assert checkpoint.provenance["origin_sha256"] == hub.KNOWN["tasnet"].sha256
+    assert checkpoint.provenance["origin_sha256"] == sha256_of(ORIGINAL)
     assert hub.download("tasnet", "http://127.0.0.1:9/never") == path
 
 
@@ -125,9 +155,87 @@ def test_a_cache_that_cannot_be_written(tmp_path, cache, server):
     assert hub.download("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
 
 
+def test_places_are_tried_in_turn(published, monkeypatch):
+    (file,) = hub.KNOWN["single"].files
+    asked = []
+
+    def get(url, path, progress):
+        asked.append(url)
+        if url.endswith(".safetensors"):
+            raise InputError(f"{url}: cannot be downloaded")
+        shutil.copy(published / url.rpartition("/")[2], path)
+
+    monkeypatch.setattr(hub, "_get", get)
+    net = hub.load(hub.download("single", progress=False))
+    assert asked == [place.url for place in file.places]
+    assert net.provenance["origin_url"] == file.places[1].url
+    assert net.provenance["licence"] == "ask them"
+    assert_same(net.params, convert.convert(published / "aaaa1111-x.th").params)
+
+
+def test_all_places_are_named_if_none_has_it(published, cache):
+    with pytest.raises(InputError, match=r"aaaa1111\.safetensors: cannot be.*; .*aaaa1111-x\.th: cannot be") as caught:
+        hub.download("single", progress=False)
+    assert "\n" not in str(caught.value)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_bag_is_kept_as_a_folder(published, cache):
+    path = hub.download("pair", str(published), progress=False)
+    assert path == cache / "pair" / "pair.yaml"
+    assert {file.name for file in path.parent.iterdir()} == {
+        "pair.yaml",
+        "aaaa1111.safetensors",
+        "bbbb2222.safetensors",
+    }
+    net = hub.load("pair")
+    assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == hub.KNOWN["pair"].weights_MxS
+    for name, member in net.members.items():
+        assert_same(member.params, convert.convert(published / f"{name}.safetensors").params)
+    listed = next(item for item in hub.listing() if item.name == "pair")
+    assert listed.where == "cached" and listed.path == path
+    assert hub.download("pair") == path
+
+
+def test_half_a_bag_is_not_kept(published, cache):
+    (published / "bbbb2222.safetensors").write_bytes(b"other")
+    (published / "bbbb2222-x.th").unlink()
+    with pytest.raises(InputError, match=r"bbbb2222\.safetensors: SHA-256 must be .*bbbb2222-x\.th: cannot be read"):
+        hub.download("pair", str(published), progress=False)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_bag_that_something_is_in_the_way_of(published, cache):
+    (cache / "pair").mkdir(parents=True)
+    (cache / "pair" / "mine").write_text("")
+    with pytest.raises(InputError, match="pair: is in the way"):
+        hub.download("pair", str(published), progress=False)
+    assert [path.name for path in cache.iterdir()] == ["pair"]
+
+
+def test_the_licence_is_said_before_the_download(published, capsys):
+    assert main(["weights", "download", "single"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "licence: ask them\n" and "cannot be downloaded" in said.err
+
+
+def test_published_files_are_what_is_known_of_them():
+    for name, known in hub.KNOWN.items():
+        assert known.description and known.licence, name
+        for place in (place for file in known.files for place in file.places):
+            assert place.url.startswith("https://")
+            assert len(place.sha256) in (8, 64) and int(place.sha256, 16)
+            if len(place.sha256) == 8:  # the name says it too
+                assert place.url.endswith(f"-{place.sha256}.th")
+    ft = hub.KNOWN["htdemucs_ft"]
+    assert np.array_equal(ft.weights_MxS, np.eye(4)) and len(ft.files) == 4
+    first = hub.KNOWN["htdemucs"].files[0].places[0].url
+    assert first == "https://huggingface.co/adefossez/HTDemucs/resolve/main/955717e8.safetensors"
+
+
 @pytest.mark.parametrize("url", [str(ORIGINAL), ORIGINAL.as_uri()])
 def test_a_local_copy_is_as_good_as_a_server(cache, url):
-    assert_same(hub.load(hub.download("tasnet", url)).params, convtasnet_torch.convert(ORIGINAL).params)
+    assert_same(hub.load(hub.download("tasnet", url)).params, convert.convert(ORIGINAL).params)
 
 
 def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
@@ -139,7 +247,7 @@ def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
 
 
 def test_unknown_names(cache):
-    with pytest.raises(InputError, match="tasnet, tasnet_extra"):
+    with pytest.raises(InputError, match="tasnet, tasnet_extra, htdemucs, htdemucs_ft, htdemucs_6s"):
         hub.download("demucs")
     with pytest.raises(InputError, match="weights download tasnet"):
         hub.load("tasnet")
@@ -155,7 +263,7 @@ def test_listing_and_names(cache, tmp_path):
     assert listed == [
         ("demo", "bundled", tmp_path / "bundled" / "demo.safetensors"),
         ("tasnet", "cached", cache / "tasnet.safetensors"),
-        ("tasnet_extra", "downloadable", None),
+        *((name, "downloadable", None) for name in ("tasnet_extra", "htdemucs", "htdemucs_ft", "htdemucs_6s")),
     ]
     assert hub.listing()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
     assert_same(hub.load("demo").params, made().params)

@@ -31,7 +31,7 @@ from torch_bytes import (
 )
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import convtasnet_torch, inert_pickle, torchfile
+from ugosa_jax.networks import convert, inert_pickle, torchfile
 from ugosa_jax.networks.package import read as read_package
 
 CONTAINERS = sorted(path.name for path in DATA.glob("*.th*"))
@@ -77,7 +77,7 @@ def test_hostile_pickles_are_refused_by_name_and_do_not_run(tmp_path, attack, co
     }[container]()
     path = written(tmp_path / "evil.th", data)
     with pytest.raises(InputError) as caught:
-        convtasnet_torch.convert(path)
+        convert.convert(path)
     assert "evil.th" in str(caught.value) and name in str(caught.value) and "\n" not in str(caught.value)
     assert not marker.exists()
 
@@ -109,7 +109,7 @@ def test_opcodes_that_could_run_something_are_not_there():
 @pytest.mark.parametrize("wrap", [legacy, zipped])
 def test_bombs_fizzle_out(tmp_path, bomb, wrap):
     with pytest.raises(InputError):
-        convtasnet_torch.convert(written(tmp_path / "bomb.th", wrap(pickled(bomb))))
+        convert.convert(written(tmp_path / "bomb.th", wrap(pickled(bomb))))
 
 
 @pytest.mark.parametrize(
@@ -183,18 +183,18 @@ def test_archives_that_torch_does_not_write_are_refused(tmp_path):
 def test_sizes_are_bounded_before_and_after_unpacking(tmp_path, monkeypatch):
     monkeypatch.setattr(torchfile, "MAX_BYTES", 10_000)
     with pytest.raises(InputError, match="at most 10000 bytes"):
-        convtasnet_torch.convert(written(tmp_path / "m.th.gz", gzip.compress(bytes(10_001))))
+        convert.convert(written(tmp_path / "m.th.gz", gzip.compress(bytes(10_001))))
     with pytest.raises(InputError, match="at most 10000 bytes"):
-        convtasnet_torch.convert(written(tmp_path / "m.th", bytes(10_001)))
+        convert.convert(written(tmp_path / "m.th", bytes(10_001)))
 
 
 def test_files_that_are_none(tmp_path):
     for path in (tmp_path / "absent.th", tmp_path):
         with pytest.raises(InputError, match=str(path)):
-            convtasnet_torch.convert(path)
+            convert.convert(path)
     for data in (b"", b"hello", bytes(100), b"PK\x03\x04", b"\x1f\x8b", pickled([1])):
         with pytest.raises(InputError, match=r"m\.th"):
-            convtasnet_torch.convert(written(tmp_path / "m.th", data))
+            convert.convert(written(tmp_path / "m.th", data))
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
@@ -202,7 +202,7 @@ def test_truncated_files_are_refused(tmp_path, name):
     data = (DATA / name).read_bytes()
     for length in {*range(0, 40), *range(40, len(data), 1499), *range(len(data) - 30, len(data))}:
         with pytest.raises(InputError):
-            convtasnet_torch.convert(written(tmp_path / "cut.th", data[:length]))
+            convert.convert(written(tmp_path / "cut.th", data[:length]))
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +214,7 @@ def folder(tmp_path_factory):
 
 def converted_or_refused(path):
     try:
-        convtasnet_torch.convert(path)
+        convert.convert(path)
     except InputError as error:
         assert "\n" not in str(error) and len(str(error)) < 1000
 

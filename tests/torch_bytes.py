@@ -111,5 +111,5 @@ def written(path: Path, data: bytes) -> Path:
     return path
 
 
-def small_state(config=SMALL):
-    return convtasnet_torch.to_torch(random_params(config), config)
+def small_state(config=SMALL, seed=0):
+    return convtasnet_torch.to_torch(random_params(config, seed), config)

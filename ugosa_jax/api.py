@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.adaptation import engine, segments, strategy
+from ugosa_jax.adaptation import bags, engine, segments, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
@@ -24,8 +24,9 @@ from ugosa_jax.data.standard import unstandardise
 from ugosa_jax.errors import InputError, naming, require
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.scoring import Evaluation
-from ugosa_jax.networks import apply, checkpoint, hub, refine
+from ugosa_jax.networks import bag, checkpoint, hub, refine
 from ugosa_jax.networks.apply import OnChunk
+from ugosa_jax.networks.bag import Bag, Weights
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.protocol import Params
 
@@ -34,7 +35,7 @@ PLAIN = EvaluateConfig(outputs="plain")
 
 
 def adapt(
-    net: Checkpoint,
+    net: Weights,
     song: Song,
     annotation: Annotation | None = None,
     settings: AdaptConfig = PAPER.adapt,
@@ -57,11 +58,11 @@ def adapt(
     """
     if not strategy.parse(settings.strategy, net.architecture).tuned:
         return engine.unadapted()
-    return engine.adapt(net.architecture, net.params, cut(net, song, annotation, settings), settings, on_epoch)
+    return bags.adapt(net, cut(net, song, annotation, settings), settings, on_epoch)
 
 
 def adapt_lanes(
-    net: Checkpoint,
+    net: Weights,
     songs: Song | Sequence[Song],
     annotations: Annotation | Sequence[Annotation | None] | None = None,
     settings: AdaptConfig = PAPER.adapt,
@@ -93,7 +94,7 @@ def adapt_lanes(
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
         cuts = cut(net, songs, annotations, settings)
-        return engine.adapt_lanes(net.architecture, net.params, cuts, settings, lam, learning_rate, on_epoch)
+        return bags.adapt_lanes(net, cuts, settings, lam, learning_rate, on_epoch)
     own = [annotations] if isinstance(annotations, Annotation) else annotations or [song.annotation for song in songs]
     lam = [settings.lam] * len(songs) if lam is None else lam
     learning_rate = [settings.learning_rate] * len(songs) if learning_rate is None else learning_rate
@@ -106,13 +107,13 @@ def adapt_lanes(
         alike = [i for i, one in enumerate(cuts) if one.mix_GxVxCxT.shape == shape]
         own_lam, own_rate = [lam[i] for i in alike], [learning_rate[i] for i in alike]
         group = [cuts[i] for i in alike]
-        done = engine.adapt_lanes(net.architecture, net.params, group, settings, own_lam, own_rate, on_epoch)
+        done = bags.adapt_lanes(net, group, settings, own_lam, own_rate, on_epoch)
         results |= zip(alike, done, strict=True)
     return [results[i] for i in range(len(songs))]
 
 
 def separate(
-    net: Checkpoint,
+    net: Weights,
     song: Song,
     settings: SeparateConfig = PAPER.separate,
     tuned: Params | None = None,
@@ -143,7 +144,7 @@ def separate(
     mix_CxT, standard = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
     params = strategy.merge(tuned or {}, net.params)
     with naming(mixture.name):
-        est_SxCxT = apply.separate(net.architecture, params, mix_CxT, settings, on_chunk)
+        est_SxCxT = bag.separate(net, params, mix_CxT, settings, on_chunk)
     if not np.isfinite(est_SxCxT).all():
         raise InputError(f"{mixture.name}: what the network gives is not finite: its weights are absurd")
     unstandardise(est_SxCxT, standard)
@@ -170,7 +171,7 @@ def refined(stems_SxCxT: np.ndarray, song: Song, annotation: Annotation, setting
     return refine.refine(stems_SxCxT, mix_CxT, gain_SxT, settings)
 
 
-def cut(net: Checkpoint, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
+def cut(net: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
     """Return the segments and activations that `engine.adapt` and `engine.adapt_lanes` take.
 
     Raises:

@@ -35,7 +35,7 @@ from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.networks import hub
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights
 from ugosa_jax.sweeps import grid
 
 HERE = Path(__file__).parent
@@ -97,14 +97,14 @@ def prepare(prepared: Path, work: Path) -> None:
         pd.DataFrame(claims, columns=columns).to_csv(temporary, index=False, lineterminator="\n")
 
 
-def exact(track: Track, base: Checkpoint) -> Song:
+def exact(track: Track, base: Weights) -> Song:
     """Load a song with its own annotation; one that has none is refused."""
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
     return loading.annotated(track, base.architecture.sources)
 
 
-def drafts(song: Song, base: Checkpoint, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
+def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
     """Yield what `ugosa-jax annotation suggest` would write, for each pair of level and length."""
     estimates = separate(base, song)
     est_SxCxT = np.stack([estimates[source] for source in base.architecture.sources])

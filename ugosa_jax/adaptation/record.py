@@ -11,7 +11,7 @@ from ugosa_jax import files
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data.sound import Audio
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights, members_of
 
 _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr", "librosa")
 
@@ -36,11 +36,12 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"file": path.name, "sha256": files.sha256_of(path)}
 
 
-def describe_weights(weights: Checkpoint) -> dict[str, Any]:
+def describe_weights(weights: Weights) -> dict[str, Any]:
     """Return what identifies a network."""
     return {
         "fingerprint": weights.fingerprint,
         "kind": weights.architecture.tag,
+        "networks": len(members_of(weights)),
         "architecture": dataclasses.asdict(weights.architecture),
         "provenance": weights.provenance,
     }

@@ -15,6 +15,7 @@ from ugosa_jax.cli import options
 from ugosa_jax.config import LONGEST_S
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import hub
+from ugosa_jax.networks.bag import members_of
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.protocol import Architecture, Params
 
@@ -99,9 +100,8 @@ def numbers_of_lanes(text: str) -> list[int]:
 def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
     """Return architecture, weights, and what the record says of them."""
     if args.size is None:
-        checkpoint = hub.load(args.weights)
-        name = {"name": args.weights, "fingerprint": checkpoint.fingerprint}
-        return checkpoint.architecture, checkpoint.params, name
+        first = next(iter(members_of(hub.load(args.weights)).values()))  # of a bag, whose others are alike
+        return first.architecture, first.params, {"name": args.weights, "fingerprint": first.fingerprint}
     config = ConvTasNet()
     return config, config.init(), {"name": f"{args.size}, random weights"}
 

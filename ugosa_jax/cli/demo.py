@@ -18,7 +18,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import needs
 from ugosa_jax.networks import hub
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights
 
 with needs("reports"):
     from ugosa_jax.reports import style
@@ -69,7 +69,7 @@ def demo(args: options.Demo) -> int:
     return 0
 
 
-def separated(weights: Checkpoint, true: Song, excerpt_s: tuple[float, float], strategy: str, out: Path) -> Run:
+def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], strategy: str, out: Path) -> Run:
     """Adapt as the strategy says, separate without gating, write the stems, look at them and score them."""
     result = api.adapt(weights, true, settings=settings_of(strategy))
     stems = api.separate(weights, true, tuned=result.tuned)
@@ -96,7 +96,7 @@ def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def describe(weights: Checkpoint, mixture: Audio, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
+def describe(weights: Weights, mixture: Audio, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the facts that the report begins with, and the record of the run that it ends with."""
     adapting = dataclasses.asdict(resolved(settings_of([*STRATEGIES][-1]), weights.architecture))
     separating = dataclasses.asdict(SeparateConfig())

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ugosa_jax import api, device, files
-from ugosa_jax.adaptation import engine, memory, record, strategy
+from ugosa_jax.adaptation import bags, engine, memory, record, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
@@ -23,7 +23,7 @@ from ugosa_jax.data import loading, sound, stems
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, needs
 from ugosa_jax.networks import checkpoint, hub
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights, members_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Job:
     """What a run begins with: read, checked, and described for the record while it is what was read."""
 
     args: options.Separate
-    base: Checkpoint
+    base: Weights
     plan: Strategy
     song: Song
     inputs: dict[str, Any]
@@ -159,7 +159,7 @@ def why_no_report(args: options.Separate) -> str:
     return ""
 
 
-def read_labels(args: options.Separate, base: Checkpoint, needed: bool) -> Annotation:
+def read_labels(args: options.Separate, base: Weights, needed: bool) -> Annotation:
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
         return read_annotation(args.annotation, args.how, base.architecture.sources)
@@ -178,7 +178,8 @@ def adapted(job: Job) -> AdaptationResult:
         print(f"shifting   the pitch of every segment, {settings.pitch_shifts} times")
     segments = api.cut(job.base, job.song, None, settings)
     job.inputs["settings"]["features"] = print_plan(job, segments)
-    with tqdm(total=settings.epochs, desc="adapting", unit="epoch") as bar, warnings.catch_warnings():
+    n_epochs = settings.epochs * len(members_of(job.base))
+    with tqdm(total=n_epochs, desc="adapting", unit="epoch") as bar, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that stopped at its first step
 
         def on_epoch(_: int, losses: np.ndarray) -> None:
@@ -186,7 +187,7 @@ def adapted(job: Job) -> AdaptationResult:
             bar.set_postfix_str(f"loss {total:.4f} = {reconstruction:.4f} + λ·{activation:.4f}")
             bar.update()
 
-        return engine.adapt(job.base.architecture, job.base.params, segments, settings, on_epoch)
+        return bags.adapt(job.base, segments, settings, on_epoch)
 
 
 def write_report(

@@ -1,10 +1,12 @@
 """The commands `ugosa-jax weights …`: convert, list, show, download."""
 
 import dataclasses
+import math
 
+from ugosa_jax import api
 from ugosa_jax.cli import options
-from ugosa_jax.errors import InputError
-from ugosa_jax.networks import checkpoint, convtasnet_torch, hub, tree
+from ugosa_jax.networks import hub
+from ugosa_jax.networks.bag import Bag
 
 
 def convert(args: options.Convert) -> int:
@@ -13,10 +15,7 @@ def convert(args: options.Convert) -> int:
     Raises:
       InputError: it cannot be converted, or the file not be written.
     """
-    if args.checkpoint.resolve() == args.out.resolve():
-        raise InputError(f"{args.out}: is the checkpoint itself; name another file to write")
-    found = convtasnet_torch.convert(args.checkpoint)
-    checkpoint.save(found, args.out)
+    found = api.convert(args.checkpoint, args.out)
     print(f"{args.out}: {found.fingerprint[:16]}")
     return 0
 
@@ -37,8 +36,10 @@ def show(args: options.Show) -> int:
       InputError: there are no such weights, or they cannot be read.
     """
     found = hub.load(args.name)
-    size = sum(leaf.size for leaf in tree.flat(found.params).values())
+    size = sum(math.prod(shape) for shape in found.shapes.values())
     rows = {"parameters": f"{size:,}", "fingerprint": found.fingerprint}
+    if isinstance(found, Bag):
+        rows |= {name: f"counts {row}" for name, row in zip(found.members, found.weights_MxS, strict=True)}
     for key, value in (rows | dataclasses.asdict(found.architecture) | found.provenance).items():
         print(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
@@ -50,6 +51,7 @@ def download(args: options.Download) -> int:
     Raises:
       InputError: they are not known, cannot be had, or are not what was published.
     """
-    path = hub.download(args.name, args.url)
-    print(f"{path}\nlicence: {hub.KNOWN[args.name].licence}")
+    if args.name in hub.KNOWN:
+        print(f"licence: {hub.KNOWN[args.name].licence}", flush=True)  # before the download: it may be reason not to
+    print(hub.download(args.name, args.url))
     return 0

@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+from ugosa_jax import files
 from ugosa_jax.errors import naming, require
-from ugosa_jax.networks import convtasnet_torch, htdemucs_torch, package, torchfile
+from ugosa_jax.networks import convtasnet_torch, demucs_safetensors, htdemucs_torch, package, torchfile
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.package import Package
 from ugosa_jax.networks.protocol import Architecture, Params
@@ -28,8 +29,8 @@ def convert(path: str | Path) -> Checkpoint:
     """
     found, sha256 = read(path)
     with naming(path):
-        name = found.klass.rpartition(".")[2] or "ConvTasNet"  # state dicts without a class are of 2019
-        require(name in CONVERTERS, "model class", " or ".join(CONVERTERS), found.klass)
+        name = "ConvTasNet" if found.klass is None else found.klass.rpartition(".")[2]
+        require(name in CONVERTERS, "model class", " or ".join(CONVERTERS), (found.klass or "")[:120])
         net, params = CONVERTERS[name](found)
         provenance = {"origin": Path(path).name, "origin_sha256": sha256, "converted_from": found.kind}
         return Checkpoint(net, params, provenance)
@@ -41,8 +42,9 @@ def read(path: str | Path) -> tuple[Package, str]:
     Raises:
       InputError: it cannot be read, is damaged, or names something that weights have no use for.
     """
-    raw = torchfile.bytes_of(Path(path))
+    path = Path(path)
+    if demucs_safetensors.is_safetensors(path):
+        return demucs_safetensors.read(path), files.sha256_of(path)
+    raw = torchfile.bytes_of(path)
     with naming(path):
-        foreign = package.is_safetensors(Path(path))
-        found = package.of_safetensors(Path(path)) if foreign else package.of_torch(raw)
-    return found, hashlib.sha256(raw).hexdigest()
+        return package.unpack(raw), hashlib.sha256(raw).hexdigest()

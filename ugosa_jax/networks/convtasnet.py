@@ -39,7 +39,6 @@ class ConvTasNet:
     """
 
     tag: ClassVar[str] = "convtasnet"
-    default_strategy: ClassVar[str] = "P-L3:M"
     statistics: ClassVar[tuple[str, ...]] = ("mean", "var")
 
     N: int = 256
@@ -88,6 +87,11 @@ class ConvTasNet:
     def min_samples(self) -> int:
         """One filter."""
         return self.L
+
+    @property
+    def default_strategy(self) -> str:
+        """What the paper found best."""
+        return "P-L3:M"
 
     @property
     def segment_samples(self) -> None:

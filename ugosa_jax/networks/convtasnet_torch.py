@@ -1,24 +1,18 @@
-"""Checkpoints of the Demucs repository and ours: settings, architecture, names and layouts of the tensors.
+"""ConvTasNet in the Demucs repository and here: settings, architecture, names and layouts of the tensors."""
 
-`package` reads the files.
-"""
-
-import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ugosa_jax.config import SOURCES
-from ugosa_jax.errors import naming, require
-from ugosa_jax.networks import package, torchfile
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.errors import require
 from ugosa_jax.networks.checkpoint import source_names as checked_names
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.package import Package
+from ugosa_jax.networks.protocol import Params
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
 
 # Arguments of the torch class in order; segment_length is about training.
@@ -28,19 +22,14 @@ V2_SETTINGS = ("sources", *"NLBHPXR", *KINDS, "samplerate", "segment_length")
 MAX_SOURCES = 100
 
 
-def convert(path: str | Path) -> Checkpoint:
-    """Read a Demucs checkpoint of any kind as a native one.
+def network(found: Package) -> tuple[ConvTasNet, Params]:
+    """Return architecture and parameters of a package or a state dict.
 
     Raises:
-      InputError: it cannot be read, is not a ConvTasNet, or its tensors are not those of its architecture.
+      InputError: its tensors are not those of its architecture.
     """
-    raw = torchfile.bytes_of(Path(path))
-    with naming(path):
-        found = package.unpack(raw)
-        config = model_config(found.state, settings_of(found))
-        sha256 = hashlib.sha256(raw).hexdigest()
-        provenance = {"origin": Path(path).name, "origin_sha256": sha256, "converted_from": found.kind}
-        return Checkpoint(config, from_torch(found.state, config), provenance)
+    config = model_config(found.state, settings_of(found))
+    return config, from_torch(found.state, config)
 
 
 def settings_of(found: Package) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 
 from ugosa_jax.errors import InputError, naming, require
@@ -49,20 +50,26 @@ def read(path: Path) -> Package:
     Raises:
       InputError: it is damaged, or its metadata are not as demucs writes them.
     """
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            names = list(file.keys())
-            for name in names:
-                dtype = file.get_slice(name).get_dtype()
-                require(dtype in ("F16", "F32", "F64"), name, "floating point", dtype)
-            state = {name: file.get_tensor(name) for name in names}
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror or error})") from error
-    except safetensors.SafetensorError as error:
-        raise InputError(f"damaged, or not a safetensors file ({error})") from error
-    args, kwargs = (_json(metadata, field, kind) for field, kind in (("args", list), ("kwargs", dict)))
-    return Package(KIND, metadata.get("klass", ""), tuple(args), kwargs, state)
+    with naming(path):
+        try:
+            with safetensors.safe_open(path, framework="np") as file:
+                metadata, state = file.metadata() or {}, _tensors(file)
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror or error})") from error
+        except safetensors.SafetensorError as error:
+            raise InputError(f"damaged, or not a safetensors file ({error})") from error
+        require("klass" in metadata, "metadata", "those of demucs, with a klass", ", ".join(metadata)[:120])
+        args, kwargs = _json(metadata, "args", list), _json(metadata, "kwargs", dict)
+        return Package(KIND, metadata["klass"], tuple(args), kwargs, state)
+
+
+def _tensors(file: Any) -> dict[str, np.ndarray]:
+    tensors = {}
+    for name in file.keys():  # noqa: SIM118
+        dtype = file.get_slice(name).get_dtype()
+        require(dtype in ("F16", "F32", "F64"), name[:120], "floating point", dtype)
+        tensors[name] = file.get_tensor(name)
+    return tensors
 
 
 def _json(metadata: dict[str, str], field: str, kind: type) -> Any:
@@ -79,7 +86,7 @@ def _fraction(value: dict[str, Any]) -> Any:
     """Return the fraction that an object stands for; other objects stay."""
     if value.get("_type") != "fraction":
         return value
-    parts = value.get("numerator"), value.get("denominator")
-    whole = all(type(part) is int for part in parts) and parts[1] != 0
-    require(whole, "fraction", "a numerator and a denominator, whole numbers", value)
-    return fractions.Fraction(*parts)
+    above, below = value.get("numerator"), value.get("denominator")
+    if type(above) is not int or type(below) is not int or below == 0:
+        raise InputError(f"a fraction must be of two whole numbers, the second not 0, not {str(value)[:120]}")
+    return fractions.Fraction(above, below)

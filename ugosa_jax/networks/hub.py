@@ -16,7 +16,7 @@ import pooch
 
 from ugosa_jax import files
 from ugosa_jax.errors import InputError, naming, require
-from ugosa_jax.networks import bag, checkpoint, convert, package
+from ugosa_jax.networks import bag, checkpoint, convert, demucs_safetensors
 from ugosa_jax.networks.bag import Weights
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.published import KNOWN, File, Known, Place
@@ -58,7 +58,7 @@ def load(name_or_path: str | Path) -> Weights:
 
 
 def _network(path: Path) -> Checkpoint:
-    native = package.is_safetensors(path) and not package.is_demucs_safetensors(path)
+    native = demucs_safetensors.is_safetensors(path) and not demucs_safetensors.names_a_class(path)
     return checkpoint.load(path) if native else convert.convert(path)
 
 

@@ -18,7 +18,7 @@ from ugosa_jax.data import loading
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
 
@@ -46,7 +46,7 @@ def ahead(items: Iterator[Item]) -> Generator[Item]:
 
 
 def batches(
-    base: Checkpoint,
+    base: Weights,
     tracks: dict[str, Track],
     cells: Sequence[Cell],
     n_lanes: int | None,

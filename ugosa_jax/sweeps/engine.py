@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from ugosa_jax import api, device, files
-from ugosa_jax.adaptation import engine, record, strategy
+from ugosa_jax.adaptation import bags, engine, record, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.config import SongsConfig
 from ugosa_jax.data import datasets, sound
@@ -24,7 +24,7 @@ from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks import checkpoint
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights
 from ugosa_jax.sweeps import batch, results
 from ugosa_jax.sweeps.batch import Lane
 from ugosa_jax.sweeps.cell import Cell, cell
@@ -50,7 +50,7 @@ class Sweep:
     """
 
     grid: Grid
-    base: Checkpoint
+    base: Weights
     tracks: dict[str, Track]
     folder: Path
     lanes: int | None = None
@@ -86,7 +86,7 @@ def cells_of(sweep: Sweep) -> list[Cell]:
     ]
 
 
-def hash_of(track: Track, base: Checkpoint) -> str:
+def hash_of(track: Track, base: Weights) -> str:
     """Return the hashes of a song's files, its annotation among them; "unreadable" if they cannot be read."""
     with contextlib.suppress(InputError):
         paths = [*datasets.inputs(track, base.architecture.sources).values(), *filter(None, [track.annotation])]
@@ -166,21 +166,21 @@ def adapted(
     return [(lane, result, measured) for lane, result in zip(lanes, adaptations, strict=True)]
 
 
-def run_lanes(base: Checkpoint, lanes: Sequence[Lane]) -> list[AdaptationResult]:
+def run_lanes(base: Weights, lanes: Sequence[Lane]) -> list[AdaptationResult]:
     """Adapt lanes of one shape; those of one song share it."""
     cuts = [lane.cut for lane in lanes if lane.cut is not None]
     settings = lanes[0].cell.adapt
     if not cuts:
         return [engine.unadapted() for _ in lanes]
     if len(lanes) == 1:
-        return [engine.adapt(base.architecture, base.params, cuts[0], settings)]
+        return [bags.adapt(base, cuts[0], settings)]
     # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
     missing = -len(lanes) % len(jax.local_devices())
     cuts += cuts[-1:] * missing
     songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
     each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
     lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
-    adaptations = engine.adapt_lanes(base.architecture, base.params, songs, settings, lam, learning_rate)
+    adaptations = bags.adapt_lanes(base, songs, settings, lam, learning_rate)
     return adaptations[: len(lanes)]
 
 

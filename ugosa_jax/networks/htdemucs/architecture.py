@@ -1,7 +1,6 @@
 """HTDemucs as an architecture: what its parts are called, where it can be cut, and what it can do."""
 
 import dataclasses
-import functools
 import types
 from collections.abc import Mapping
 from typing import ClassVar
@@ -37,7 +36,7 @@ class HTDemucs(Settings):
         """Length of training segments in seconds: the only one that it takes, or that of the published networks."""
         return LENGTH_S if self.segment_samples is None else self.segment_samples / self.sample_rate_hz
 
-    @functools.cached_property
+    @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages in running order: the top level of the parameters."""
         bare = {name for name, has in (("tokens_in", self.norm_in), ("downsample", self.bottom)) if not has}
@@ -109,7 +108,7 @@ class HTDemucs(Settings):
         return numbers + 16 * n_layers * self.token_channels * sum(self.tokens(n_samples))
 
     def matmul_shape(self, n_samples: int) -> tuple[int, int, int]:
-        """Return (tokens, channels, hidden channels) of the transformer, or what the outermost level is rewritten by."""
+        """Return (tokens, channels, hidden channels) of the transformer; without one, of the outermost rewriting."""
         if self.layers:
             D = self.token_channels
             return self.tokens(n_samples)[0], D, int(D * self.hidden_scale)

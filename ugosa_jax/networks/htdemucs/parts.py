@@ -62,7 +62,7 @@ def standardised(x_GxM: jax.Array) -> jax.Array:
 
 def gelu(x: jax.Array) -> jax.Array:
     """Return x · Φ(x), Φ being the normal distribution's own, not its approximation by tanh."""
-    half = np.asarray(0.5, x.dtype)
+    half = jnp.asarray(0.5, x.dtype)
     return half * x * (1 + jax.lax.erf(x * np.asarray(math.sqrt(0.5), x.dtype)))
 
 

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import math
 
-from ugosa_jax.config import SOURCES
+from ugosa_jax.config import MAX_RATE_HZ, SOURCES
 from ugosa_jax.errors import require
 
 
@@ -124,7 +124,7 @@ class Settings:
         names = self.sources
         require(isinstance(names, tuple) and bool(names), "sources", "a tuple of names", names)
         require(all(isinstance(name, str) and name for name in names), "sources", "names", names)
-        require(len(set(names)) == len(names), "sources", "different names", names)
+        require(len(set(names)) == len(names) <= _MOST_SOURCES, "sources", f"up to {_MOST_SOURCES} names", names)
         for field in dataclasses.fields(self)[1:]:
             self._check(field.name, field.default)
         self._check_fit()
@@ -136,10 +136,11 @@ class Settings:
         kind = type(default)
         fits = type(value) is kind or (kind is float and type(value) is int)
         require(fits, name, f"of type {kind.__name__}", value)
-        if kind is bool:
+        if not isinstance(value, int | float) or kind is bool:
             return
         least = 1 if name in _AT_LEAST_1 else 0
-        require(least <= value <= _MOST, name, f"between {least} and {_MOST}", value)
+        most = _MOST_OF.get(name, _MOST)
+        require(least <= value <= most, name, f"between {least} and {most}", value)
 
     def _check_fit(self) -> None:
         require(self.nfft % 8 == 0, "nfft", "a multiple of 8", self.nfft)
@@ -155,9 +156,8 @@ class Settings:
         width = self.width * self.growth ** (self.depth - 1)
         time = deepest.time
         require(time is not None, "depth", "such that both branches reach the transformer", self.depth)
-        require(
-            deepest.freq.channels == width and time.channels == width, "wave_width", f"{self.width}", self.wave_width
-        )  # pyright: ignore
+        same = deepest.freq.channels == width and time is not None and time.channels == width
+        require(same, "wave_width", f"{self.width}", self.wave_width)
         D = self.token_channels
         require(D % self.heads == 0, "heads", f"a divisor of {D} channels", self.heads)
         require(D % 4 == 0, "channels of the transformer", "a multiple of 4", D)
@@ -169,6 +169,7 @@ class Settings:
         """Check that decoders give what encoders were given, and that norms and residual branches are possible."""
         freq, where = level.freq, f"level {level.number}"
         for branch in filter(None, (level.freq, level.time)):
+            require(branch.channels <= _MOST, f"channels of {where}", f"at most {_MOST}", branch.channels)
             back = branch.kernel - 2 * branch.pad
             single = not branch.along_time and level.freqs == 1
             require(single or back == branch.stride, f"{where} kernel", f"fit to stride {branch.stride}", branch.kernel)
@@ -247,7 +248,18 @@ class Settings:
         return tuple(lengths)
 
 
-_MOST = 2**24
+_MOST_SOURCES = 100
+_MOST = 2**16
+_MOST_OF = {
+    "sample_rate_hz": MAX_RATE_HZ,
+    "segment_samples": 2**26,
+    "depth": 16,
+    "layers": 100,
+    "dconv_depth": 16,
+    "context": 100,
+    "encoder_context": 100,
+}
+"""What a made-up file can make us build is bounded; published networks are far below."""
 _AT_LEAST_1 = (
     *("sample_rate_hz", "channels", "segment_samples", "nfft", "depth", "width", "wave_width", "growth", "kernel"),
     *("stride", "time_stride", "norm_groups", "dconv_compression", "heads", "max_period"),

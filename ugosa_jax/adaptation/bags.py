@@ -1,0 +1,87 @@
+"""Adaptation of weights, be they one network or a bag: each member is adapted by itself, one after the other.
+
+A member learns from all that it estimates, also where a bag takes a single source of it: the loss is about the sum.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ugosa_jax.adaptation import engine
+from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch, Timing
+from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.config import AdaptConfig
+from ugosa_jax.networks.bag import Bag, Weights
+from ugosa_jax.networks.checkpoint import Checkpoint
+
+
+def adapt(weights: Weights, song: Segments, settings: AdaptConfig, on_epoch: OnEpoch | None = None) -> AdaptationResult:
+    """Adapt weights to one song; see `engine.adapt`.
+
+    The tuned leaves of a bag stand under the names of its members, and the steps of an epoch are those of all members
+    in turn. `on_epoch` goes on counting from one member to the next.
+    """
+
+    def run(member: Checkpoint, report: OnEpoch | None) -> list[AdaptationResult]:
+        return [engine.adapt(member.architecture, member.params, song, settings, report)]
+
+    return _each(weights, settings, on_epoch, run)[0]
+
+
+def adapt_lanes(
+    weights: Weights,
+    songs: Segments | Sequence[Segments],
+    settings: AdaptConfig,
+    lam: Sequence[float] | None = None,
+    learning_rate: Sequence[float] | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[AdaptationResult]:
+    """Adapt weights to many songs, or with many settings, side by side; see `engine.adapt_lanes` and `adapt`."""
+
+    def run(member: Checkpoint, report: OnEpoch | None) -> list[AdaptationResult]:
+        return engine.adapt_lanes(member.architecture, member.params, songs, settings, lam, learning_rate, report)
+
+    return _each(weights, settings, on_epoch, run)
+
+
+def _each(
+    weights: Weights,
+    settings: AdaptConfig,
+    on_epoch: OnEpoch | None,
+    run: Callable[[Checkpoint, OnEpoch | None], list[AdaptationResult]],
+) -> list[AdaptationResult]:
+    """Run every member, and put the results of each lane together."""
+    if not isinstance(weights, Bag):
+        return run(weights, on_epoch)
+    results = {}
+    for m, (name, member) in enumerate(weights.members.items()):
+        results[name] = run(member, on_epoch and _counting_from(m * settings.epochs, on_epoch))
+    return [joined(dict(zip(results, of_lane, strict=True))) for of_lane in zip(*results.values(), strict=True)]
+
+
+def _counting_from(first: int, on_epoch: OnEpoch) -> OnEpoch:
+    return lambda epoch, losses: on_epoch(first + epoch, losses)
+
+
+def joined(results: dict[str, AdaptationResult]) -> AdaptationResult:
+    """Return the results of a bag's members, by name, as one."""
+    every = [*results.values()]
+    stopped_at = None
+    before = 0
+    for one in every:
+        if one.stopped_at is not None and stopped_at is None:
+            epoch, step = one.stopped_at
+            stopped_at = epoch, before + step
+        before += one.losses_ExIx3.shape[1]
+    n_epochs = max(len(one.losses_ExIx3) for one in every)
+    losses = [_with_epochs(one.losses_ExIx3, n_epochs) for one in every]
+    seconds = (sum(each) for each in zip(*(dataclasses.astuple(one.timing) for one in every), strict=True))
+    tuned = {name: one.tuned for name, one in results.items() if one.tuned}
+    return AdaptationResult(tuned, np.concatenate(losses, 1), stopped_at, Timing(*seconds), every[0].device)
+
+
+def _with_epochs(losses_ExIx3: np.ndarray, n_epochs: int) -> np.ndarray:
+    """Return losses of so many epochs: NaN in those that were not begun."""
+    missing = n_epochs - len(losses_ExIx3)
+    return np.pad(losses_ExIx3, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
