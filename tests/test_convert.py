@@ -90,7 +90,10 @@ def changed(original, tmp_path, tensors=None, **metadata):
         ({"kwargs": '{"sources": ["a"], "segment": {"_type": "module"}}'}, "setting segment must be"),
         ({"kwargs": '{"sources": ["../a"]}'}, "source name must be"),
         ({"kwargs": '{"sources": ["a"], "cac": false}'}, "setting cac must be True"),
-        ({"kwargs": '{"sources": ["a"], "depth": 1000000000}'}, "depth must be"),
+        ({"kwargs": '{"sources": ["a"], "depth": 1000000}'}, "depth must be"),
+        ({"kwargs": '{"sources": ["a"], "t_layers": 1000000}'}, "layers must be"),
+        ({"kwargs": '{"sources": ["a"], "growth": 60000}'}, "channels of level 2 must be"),
+        ({"kwargs": '{"sources": ["a"], "channels": 60000, "growth": 1, "context": 100}'}, "tensors missing"),
     ],
 )
 def test_metadata_that_mean_another_network_are_refused_by_name(original, tmp_path, metadata, complaint):
@@ -140,7 +143,7 @@ def test_flipped_bytes_never_cause_another_exception(tmp_path_factory, at, value
         assert "\n" not in str(error) and len(str(error)) < 1000
 
 
-def test_the_sidecar_says_what_the_metadata_say(original):
+def test_the_metadata_say_what_the_network_was_made_with(original):
     kwargs = json.loads(original[1]["kwargs"])
     assert kwargs["segment"] == {"_type": "fraction", "numerator": 1201, "denominator": 800}
     assert kwargs == json.loads((goldens.DATA / "config.json").read_text())["kwargs"]

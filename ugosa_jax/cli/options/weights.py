@@ -35,9 +35,10 @@ class Download:
     """Download pretrained weights, check their SHA-256 and convert them."""
 
     name: Positional[str]
-    """tasnet or tasnet_extra."""
+    """tasnet, tasnet_extra, htdemucs, htdemucs_ft or htdemucs_6s."""
     url: str | None = None
-    """A mirror, or a file that was brought here by hand; it must have the published SHA-256."""
+    """A mirror, or a file that was brought here by hand, or, of htdemucs_ft, a folder of such files; they must have the
+    published SHA-256."""
 
 
 @dataclasses.dataclass(frozen=True)
