@@ -5,7 +5,7 @@ import pytest
 from networks import DUO, assert_same, made
 
 import ugosa_jax as uj
-from ugosa_jax.adaptation import bags, engine, segments
+from ugosa_jax.adaptation import bags, engine, segments, strategy
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import SeparateConfig
@@ -65,6 +65,15 @@ def test_each_member_is_adapted_by_itself(members, song):
     stems = uj.separate(net, song, tuned=run.tuned)
     specialist = uj.separate(members["second"], song, tuned=alone["second"].tuned)
     np.testing.assert_array_equal(stems["rest"], specialist["rest"])
+
+
+def test_what_was_tuned_can_be_tuned_further(members, song):
+    net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
+    tuned = {"second": {"mask": made(seed=3).params["mask"]}}
+    other = bag.with_params(net, strategy.merge(tuned, net.params))
+    assert other.fingerprint != net.fingerprint and other.weights_MxS == net.weights_MxS
+    assert_same(other.params["first"], net.params["first"])
+    assert_same(other.members["second"].params["mask"], tuned["second"]["mask"])
 
 
 def test_lanes_of_a_bag_are_its_members_lanes(members, song):

@@ -20,8 +20,6 @@ from ugosa_jax.sweeps import results
 FILE = goldens.DATA / "a1b2c3d4-96a9a28a.th"
 RATE_HZ = 4000
 GOLDEN = goldens.load("chunked")
-DELAY = RATE_HZ // 2 - 777
-"""Samples that the reference's shift puts before the song: it drew 777 of its longest delay, half a second."""
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +37,21 @@ def mixture():
     return (GOLDEN["song"] - mean) / std
 
 
-def separated(net, mix_CxT, chunk=None):
-    settings = SeparateConfig()
-    chunk = chunk or apply.chunk_samples(net.architecture, settings)
-    return apply.separate_once(net.architecture, net.params, mix_CxT, chunk, settings.overlap)
-
-
-@pytest.mark.parametrize("name", ["estimates", "estimates_shifted", "estimates_short"])
-def test_chunks_are_the_reference_s(net, name):
-    mix_CxT = mixture()
-    if name == "estimates_short":
-        mix_CxT = mix_CxT[:, :2500]
-    delay = DELAY if name == "estimates_shifted" else 0
-    est_SxCxT = separated(net, np.pad(mix_CxT, ((0, 0), (delay, 0))))[..., delay:]
+@pytest.mark.parametrize(
+    ("name", "n_samples", "delay", "chunk_s"),
+    [
+        ("estimates", None, 0, None),
+        ("estimates_shifted", None, RATE_HZ // 2 - 777, None),  # the reference drew 777 of half a second
+        ("estimates_short", 2500, 0, None),
+        ("estimates_whole_segment_override", None, 0, 0.8 * 1.50125),
+    ],
+)
+def test_chunks_are_the_reference_s(net, monkeypatch, name, n_samples, delay, chunk_s):
+    mean, std = GOLDEN["mean_std"]
+    mix_CxT = ((GOLDEN["song"] - mean) / std)[:, :n_samples]
+    monkeypatch.setattr(apply, "draw_delays", lambda *_: [delay])
+    est_SxCxT = apply.separate(net.architecture, net.params, mix_CxT, SeparateConfig(chunk_s=chunk_s))
     ours, theirs = goldens.thinned(est_SxCxT, GOLDEN, name)
-    assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
-
-
-def test_shorter_chunks_are_the_reference_s(net):
-    est_SxCxT = separated(net, mixture(), int(0.8 * net.architecture.segment_samples))
-    ours, theirs = goldens.thinned(est_SxCxT, GOLDEN, "estimates_whole_segment_override")
     assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max()
 
 

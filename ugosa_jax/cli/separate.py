@@ -125,7 +125,7 @@ def read(args: options.Separate, out: Path) -> Job:
     return job
 
 
-def keep_inputs(args: options.Separate, base: Checkpoint, out: Path, tunes: bool) -> None:
+def keep_inputs(args: options.Separate, base: Weights, out: Path, tunes: bool) -> None:
     """Refuse to write where an input lies: none is ever overwritten or removed.
 
     Raises:

@@ -35,9 +35,15 @@ def separate(
     Returns:
       est_SxCxT, standardised as the mixture.
     """
-    est_SxCxT = np.empty((len(net.sources), *mix_CxT.shape), np.float32)
+    parts = stretches(net, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return joined(parts, (len(net.sources), *mix_CxT.shape))
+
+
+def joined(stretches_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the stretches of a song, of this shape as a whole, as one array."""
+    est_SxCxT = np.empty(shape, np.float32)
     done = 0
-    for stretch_SxCxn in stretches(net, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk):
+    for stretch_SxCxn in stretches_SxCxn:
         est_SxCxT[..., done : done + stretch_SxCxn.shape[-1]] = stretch_SxCxn
         done += stretch_SxCxn.shape[-1]
     return est_SxCxT

@@ -10,10 +10,11 @@ and a file of weights for every model, named after it.
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,33 +99,65 @@ def members_of(weights: Weights) -> Mapping[str, Checkpoint]:
     return weights.members if isinstance(weights, Bag) else {"": weights}
 
 
+def with_params(weights: Weights, params: Params) -> Weights:
+    """Return the same networks with other parameters, shaped as `weights.params`."""
+    if isinstance(weights, Checkpoint):
+        return dataclasses.replace(weights, params=params)
+    members = {name: dataclasses.replace(of, params=params[name]) for name, of in weights.members.items()}
+    return dataclasses.replace(weights, members=members)
+
+
 def separate(
+    weights: Weights, params: Params, mix_CxT: np.ndarray, settings: SeparateConfig, on_chunk: OnChunk | None = None
+) -> np.ndarray:
+    """Separate a song that is in memory; see `stretches`.
+
+    Returns:
+      est_SxCxT, standardised as the mixture.
+    """
+    parts = stretches(weights, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return apply.joined(parts, (len(weights.sources), *mix_CxT.shape))
+
+
+def stretches(
     weights: Weights,
     params: Params,
-    mix_CxT: np.ndarray,
+    blocks_Cxn: Iterable[np.ndarray],
+    n_samples: int,
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
-) -> np.ndarray:
+) -> Iterator[np.ndarray]:
     """Separate a song of any length: Σ_m w[m, s] est_m[s] / Σ_m w[m, s] over the members of a bag.
 
-    Args and Raises are those of `apply.separate`; `params` are those of `weights`, perhaps adapted.
+    Args, Returns and Raises are those of `apply.stretches`; `params` are those of `weights`, perhaps adapted.
     """
     if isinstance(weights, Checkpoint):
-        return apply.separate(weights.architecture, params, mix_CxT, settings, on_chunk)
-    weights_MxS = np.asarray(weights.weights_MxS, mix_CxT.dtype)
-    shares_MxS = weights_MxS / weights_MxS.sum(0)
-    total_SxCxT = np.zeros((len(weights.sources), *mix_CxT.shape), mix_CxT.dtype)
-    for m, name in enumerate(weights.members):
-        report = on_chunk and _whole(on_chunk, m, len(weights.members))
-        est_SxCxT = apply.separate(weights.architecture, params[name], mix_CxT, settings, report)
-        est_SxCxT *= shares_MxS[m][:, None, None]
-        total_SxCxT += est_SxCxT
-    return total_SxCxT
+        return apply.stretches(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
+    blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members go on together, so that few are held
+    count = on_chunk and _Count(on_chunk, len(weights.members))
+    every = [
+        apply.stretches(weights.architecture, params[name], own, n_samples, settings, count)
+        for name, own in zip(weights.members, blocks, strict=True)
+    ]
+    return _averaged(weights, every)
 
 
-def _whole(on_chunk: OnChunk, before: int, n_members: int) -> OnChunk:
-    """Return what counts one member's chunks as part of those of all."""
-    return lambda done, total: on_chunk(before * total + done, n_members * total)
+def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    weights_MxS = np.asarray(weights.weights_MxS, np.float32)
+    shares_MxSx1x1 = (weights_MxS / weights_MxS.sum(0))[:, :, None, None]
+    for stretches_MxSxCxn in zip(*every, strict=True):
+        yield sum(map(np.multiply, shares_MxSx1x1, stretches_MxSxCxn))
+
+
+class _Count:
+    """Counts the chunks of all members as those of one separation."""
+
+    def __init__(self, on_chunk: OnChunk, n_members: int):
+        self.on_chunk, self.n_members, self.done = on_chunk, n_members, 0
+
+    def __call__(self, _: int, total: int) -> None:
+        self.done += 1
+        self.on_chunk(self.done, self.n_members * total)
 
 
 class Description(NamedTuple):

@@ -12,7 +12,7 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import hub
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights
 
 _SIDE = 1024
 
@@ -29,7 +29,7 @@ def described() -> dict[str, Any]:
     return {"networks": found, "device": device.describe(), "flops_per_s": speed()}
 
 
-def _described(name: str, net: Checkpoint) -> dict[str, Any]:
+def _described(name: str, net: Weights) -> dict[str, Any]:
     it = net.architecture
     return {
         "name": name,
@@ -43,7 +43,7 @@ def _described(name: str, net: Checkpoint) -> dict[str, Any]:
     }
 
 
-def strategies(net: Checkpoint) -> list[str]:
+def strategies(net: Weights) -> list[str]:
     """Return what can be tuned, as "L3:M", in the network's order."""
     found = []
     for start, end in itertools.product(net.architecture.starts, net.architecture.ends):
@@ -55,14 +55,14 @@ def strategies(net: Checkpoint) -> list[str]:
     return found
 
 
-def _share(net: Checkpoint, plan: str) -> float:
+def _share(net: Weights, plan: str) -> float:
     """Return which share of the network's stages runs in every step."""
     stages = net.architecture.stages
     since = strategy.parse(f"P-{plan}", net.architecture).since(net.architecture)
     return 1 - stages.index(since) / len(stages)
 
 
-def _counted_s(net: Checkpoint) -> float:
+def _counted_s(net: Weights) -> float:
     """Return how many seconds of sound the operations are counted of."""
     return (net.architecture.segment_samples or net.architecture.sample_rate_hz) / net.architecture.sample_rate_hz
 

@@ -26,7 +26,7 @@ from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import checkpoint, hub
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.bag import Weights, members_of, with_params
 from ugosa_jax.reports.song import facts, report
 from ugosa_jax.studio import marks, peaks
 from ugosa_jax.studio.library import Library
@@ -46,7 +46,7 @@ class Job:
 
     id: str
     song: Song
-    net: Checkpoint
+    net: Weights
     network: str
     runs: Runs
     sha256: str
@@ -85,7 +85,7 @@ def job(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Job:
 
 
 @functools.lru_cache(maxsize=2)
-def loaded(network: str) -> Checkpoint:
+def loaded(network: str) -> Weights:
     """Return a network; the last ones stay in memory."""
     return hub.load(network)
 
@@ -99,8 +99,9 @@ def adapted(job: Job) -> dict[str, Any]:
     """
     before, plan = unadapted(job)["run"], strategy.parse(job.adapt.strategy, job.net.architecture)
     tuned = checkpoint.load_delta(job.runs.folder(job.start) / DELTA, job.net) if job.start != "anew" else {}
-    net = dataclasses.replace(job.net, params=strategy.merge(tuned, job.net.params)) if tuned else job.net
-    job.tell({"stage": "adapting", "done": 0, "total": job.adapt.epochs})
+    net = with_params(job.net, strategy.merge(tuned, job.net.params)) if tuned else job.net
+    n_epochs = job.adapt.epochs * len(members_of(net))
+    job.tell({"stage": "adapting", "done": 0, "total": n_epochs})
     epochs: list[list[float | None]] = []
 
     def on_epoch(epoch: int, losses: np.ndarray) -> None:
@@ -109,7 +110,7 @@ def adapted(job: Job) -> dict[str, Any]:
             epochs.append([_number(loss) for loss in np.nanmean(losses, (0, 1))])
         steps = [_number(loss) for loss in losses[0, :, 0]]
         heard = {"loss": epochs[-1], "steps": steps}
-        job.tell({"stage": "adapting", "done": epoch + 1, "total": job.adapt.epochs, **heard})
+        job.tell({"stage": "adapting", "done": epoch + 1, "total": n_epochs, **heard})
 
     result = api.adapt(net, job.song, settings=job.adapt, on_epoch=on_epoch)
     result = dataclasses.replace(result, tuned=strategy.merge(result.tuned, tuned))
