@@ -86,6 +86,7 @@ SAID = uj.Annotation((Interval(0, 2, "vocals", "silent"),), SMALL.sources, "unkn
 FAST = AdaptConfig(strategy="P-D2:D", learning_rate=1e-3, epochs=2)
 
 
+@pytest.mark.slow
 def test_lanes_and_lean_features_give_what_single_songs_give(song):
     net = uj.Checkpoint(SMALL, goldens.random_params(SMALL))
     alone = uj.adapt(net, song, SAID, dataclasses.replace(FAST, features="float32", lam=2.0))

@@ -9,6 +9,7 @@ and a file of weights for every model, named after it.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -146,7 +147,7 @@ def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.nd
     weights_MxS = np.asarray(weights.weights_MxS, np.float32)
     shares_MxSx1x1 = (weights_MxS / weights_MxS.sum(0))[:, :, None, None]
     for stretches_MxSxCxn in zip(*every, strict=True):
-        yield sum(map(np.multiply, shares_MxSx1x1, stretches_MxSxCxn))
+        yield functools.reduce(np.add, map(np.multiply, shares_MxSx1x1, stretches_MxSxCxn))
 
 
 class _Count:
