@@ -16,7 +16,7 @@ browser:
 		{ timeout 60 apt-get update && timeout 240 apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || \
 		echo "chromium could not be installed: the tests of the page in a browser are skipped"
 
-test: $(VENV)/installed browser
+test: lint browser
 	$(RUN)/python -m pytest -q
 
 test-slow: $(VENV)/installed browser

@@ -247,6 +247,8 @@ def test_cells_that_are_missing_have_rows_without_a_value(whole, tmp_path, capsy
 def test_the_same_scores_twice_are_refused(whole, tmp_path, capsys):
     assert main(["sweep", "collect", str(whole), str(whole), "--out", str(tmp_path / "t.csv")]) == 2
     assert "hold the same cells" in capsys.readouterr().err
+    assert main(["sweep", "collect"]) == main(["report"]) == 2
+    assert capsys.readouterr().err.count("RESULTS: name at least one results directory") == 2
     assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.xlsx")]) == 2
     assert "written as .csv or .parquet" in capsys.readouterr().err
 

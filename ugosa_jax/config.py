@@ -36,8 +36,8 @@ class AdaptConfig:
     """
 
     strategy: str | None = None
-    """Loss and tuned stages: P or B, L1 to L5, then D, M or 3, as in the paper's Table 1; B0 adapts nothing. The
-    network's own default if not given: P-L3:M for ConvTasNet."""
+    """Loss and tuned stages: P or B, L1 to L5, then D, M or 3, as in the paper's Table 1; B0 adapts nothing.
+    The network's own default if not given: P-L3:M for ConvTasNet."""
     lam: float = 1.0
     """λ of eq. (1): weight of the sound predicted where a source is annotated silent."""
     learning_rate: float = 1e-5
@@ -55,8 +55,8 @@ class AdaptConfig:
     centralise_gradients: bool = True
     """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
     features: Features = "auto"
-    """How the output of the frozen stages is kept between epochs: float32, bfloat16, lean (without what is cheap to
-    compute again), or recompute; auto: the first of float32, lean and recompute that fits into memory."""
+    """How the output of the frozen stages is kept between epochs; lean: without what is cheap to compute again.
+    auto: the first of float32, lean and recompute that fits into memory."""
     pitch_seed: int = 0
     """Seed of the pitch shifts."""
 
@@ -83,8 +83,8 @@ class SeparateConfig:
     """
 
     chunk_s: float | None = None
-    """Length of the pieces that the network sees in seconds; memory grows with it, not with the song. If not given,
-    10 s, or the one length that the network takes."""
+    """Length of the pieces that the network sees in seconds; memory grows with it, not with the song.
+    If not given, 10 s, or the one length that the network takes."""
     overlap: float = 0.25
     """Share of a chunk that it has in common with the next one, cross-faded with triangular weights."""
     shifts: int = 0
@@ -98,8 +98,8 @@ class SeparateConfig:
     shift_seed: int = 0
     """Seed of the delays."""
     refine: Refine = "none"
-    """How stems are made to add up to the mixture: by what their sum lacks, dealt to the sources that play (residual),
-    or by masks on the mixture's spectrogram first (wiener). Both mute sources where they are annotated silent."""
+    """How stems are made to add up to the mixture; both ways mute sources where they are annotated silent.
+    residual: what their sum lacks is dealt to the sources that play; wiener: masks on the spectrogram first."""
     wiener_window: int = 4096
     """Samples of a window of the spectrogram."""
     wiener_exponent: float = 1.0
@@ -185,8 +185,8 @@ class PrepareConfig:
     as_is: bool = False
     """Silence nothing: only compute the activations, for songs that are to be used as they are."""
     encoding: Literal["float", "16"] = "16"
-    """Samples of the sound: 16-bit integers, as the paper's code writes them, or 32-bit float. Stems that were once MP3
-    or AAC, as MUSDB18's, are empty above some frequency; BSSEval needs the rounding noise of 16 bits there."""
+    """Samples of the sound: 16-bit integers, as the paper's code writes them, or 32-bit float.
+    Stems that were once MP3 or AAC, as MUSDB18's, are empty up high: there BSSEval needs the rounding noise."""
 
     def __post_init__(self):
         require(self.seed >= 0, "seed", "at least 0", self.seed)

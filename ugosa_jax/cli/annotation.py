@@ -28,14 +28,15 @@ def check(args: options.CheckAnnotation) -> int:
     """
     if args.picture is not None:
         timeline.check_picture(args.picture)
-    said = read_asking(args.file, args.how, args.how.sources)
+    said = read_asking(args.file, args.reading, args.reading.sources)
     mixture = None if args.song is None else sound.read(args.song)
     if mixture is None:
         duration_s, extent = last_s(said), "up to the last label; name the song for all of it"
     else:
         annotation.check_against(said, mixture.duration_s)
         duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
-    print(f"{args.file}: {kind(args.file, args.how)}, {len(said.intervals)} intervals in {duration_s:.1f} s ({extent})")
+    extent = f"{duration_s:.1f} s ({extent})"
+    print(f"{args.file}: {kind(args.file, args.reading)}, {len(said.intervals)} intervals in {extent}")
     print_names(said)
     outside = "silent, for sources it names" if said.outside == "silent" else "unknown"
     exceptions = f"; unknown for {', '.join(sorted(said.open))}" if said.open else ""
@@ -58,7 +59,7 @@ def convert(args: options.ConvertAnnotation) -> int:
       InputError: the annotation cannot be understood, or not be written.
     """
     format = formats.written_as(args.out)
-    said = read(args.file, args.how, args.how.sources)
+    said = read(args.file, args.reading, args.reading.sources)
     if args.song is not None:
         duration_s = sound.read(args.song).duration_s
         annotation.check_against(said, duration_s)

@@ -1,7 +1,7 @@
 """The command `ugosa-jax report`: tables, figures and tests of significance of sweeps."""
 
 from ugosa_jax.cli import options
-from ugosa_jax.errors import needs
+from ugosa_jax.errors import InputError, needs
 
 with needs("reports"):
     import pandas as pd
@@ -16,6 +16,8 @@ def report(args: options.Report) -> int:
     Raises:
       InputError: one of them holds no scores, or the report cannot be written.
     """
+    if not args.scores:
+        raise InputError("RESULTS: name at least one results directory, or table")
     tables = [page.read_rows(path) if path.suffix == ".csv" else tidy.finished(path) for path in args.scores]
     print(f"written    {page.write(pd.concat(tables, ignore_index=True), args.out)}")
     return 0

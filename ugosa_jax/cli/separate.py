@@ -105,12 +105,12 @@ def read(args: options.Separate, out: Path) -> Job:
         "settings": {
             "preset": args.preset,
             "annotation": {
-                "format": args.how.format,
-                "map": args.how.map,
-                "names": args.how.names and str(args.how.names),
-                "unit": args.how.unit,
-                "stems": args.how.stems and str(args.how.stems),
-                "complete": args.how.complete,
+                "format": args.reading.format,
+                "map": args.reading.map,
+                "names": args.reading.names and str(args.reading.names),
+                "unit": args.reading.unit,
+                "stems": args.reading.stems and str(args.reading.stems),
+                "complete": args.reading.complete,
             },
             "adapt": dataclasses.asdict(args.adapt) if plan.tuned else None,
             "separate": dataclasses.asdict(args.separate),
@@ -162,7 +162,7 @@ def why_no_report(args: options.Separate) -> str:
 def read_labels(args: options.Separate, base: Weights, needed: bool) -> Annotation:
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
-        return read_annotation(args.annotation, args.how, base.architecture.sources)
+        return read_annotation(args.annotation, args.reading, base.architecture.sources)
     if needed or args.separate.gate:
         what = "--gate" if args.separate.gate else f"strategy {args.adapt.strategy}"
         raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")

@@ -160,6 +160,8 @@ def collect(args: options.Collect) -> int:
     Raises:
       InputError: a directory has no cell that is done, or the table cannot be written.
     """
+    if not args.results:
+        raise InputError("RESULTS: name at least one results directory")
     if args.out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{args.out}: a table is written as .csv or .parquet")
     with needs("reports"):

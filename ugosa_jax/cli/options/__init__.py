@@ -1,4 +1,8 @@
-"""What can be said to each command: dataclasses without behaviour. Their defaults and docstrings make up --help."""
+"""What can be said to each command: dataclasses without behaviour. Their defaults and docstrings make up --help.
+
+Options within options have no name of their own on the command line: `OmitArgPrefixes` gives them a part of the page,
+`arg(name="")` lays them out among the others.
+"""
 
 from ugosa_jax.cli.options.annotation import (
     AnnotateStems,

@@ -4,8 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, subcommand
+from tyro.conf import OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
 
 from ugosa_jax import config
 from ugosa_jax.annotations.formats import Format
@@ -19,7 +18,7 @@ class Reading:
     """What holds where the annotation says nothing of a source it names; silent if it only lists active times."""
     format: Format | None = None
     """Of the annotation; recognised by its content and its suffix if not given."""
-    map: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    map: UseAppendAction[tuple[str, ...]] = ()
     """What a name stands for: Gesang=vocals, 'Klavier=one of other' for one instrument; NAME= leaves its labels out."""
     names: Path | None = None
     """TOML file of your own names, with lines such as "Gesang" = "vocals"; --map comes first."""
@@ -43,10 +42,10 @@ class Understanding(Reading):
 class CheckAnnotation:
     """Show what is understood of an annotation, and whether there is enough silence in it to learn from."""
 
-    file: Positional[Path]
+    file: Annotated[Positional[Path], arg(metavar="FILE")]
     """CSV, Audacity, .lab, JAMS, Sonic Visualiser, REAPER, Praat, ELAN, MedleyDB …; or a folder with one a source."""
-    how: OmitArgPrefixes[Understanding]
-    song: Annotated[Positional[Path | None], tyro.conf.arg(metavar="[SONG]")] = None
+    reading: Annotated[Understanding, arg(name="")]
+    song: Annotated[Positional[Path | None], arg(metavar="[SONG]")] = None
     """The mixture, whose length and waveform are compared with it."""
     picture: Path | None = None
     """A picture to write, .png or .svg (needs matplotlib)."""
@@ -56,11 +55,11 @@ class CheckAnnotation:
 class ConvertAnnotation:
     """Write an annotation in another format: .csv, .txt (Audacity) or .jams."""
 
-    file: Positional[Path]
+    file: Annotated[Positional[Path], arg(metavar="FILE")]
     """The annotation, or a folder with one a source."""
-    out: Positional[Path]
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write."""
-    how: OmitArgPrefixes[Understanding]
+    reading: Annotated[Understanding, arg(name="")]
     song: Path | None = None
     """The mixture: silence outside of intervals is written out up to its end, and nothing is lost."""
 
@@ -69,9 +68,9 @@ class ConvertAnnotation:
 class AnnotateStems:
     """Write when each stem sounds, by the procedure of the MedleyDB data set."""
 
-    folder: Positional[Path]
+    folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
     """A folder with a sound file for each source, named after it: drums.wav …"""
-    out: Positional[Path]
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write: .csv, .txt (Audacity) or .jams."""
     threshold: float = config.Preset.activation_threshold
     """θ of eq. (2): the confidence above which a stem counts as active."""
@@ -83,9 +82,9 @@ class AnnotateStems:
 class SuggestAnnotation:
     """Write a first draft to listen to and correct: where a network, not adapted, hears nothing of a source."""
 
-    song: Positional[Path]
+    song: Annotated[Positional[Path], arg(metavar="SONG")]
     """The mixture."""
-    out: Positional[Path]
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write: .csv, .txt (Audacity) or .jams."""
     weights: str = "tasnet"
     """Name (see `ugosa-jax weights list`) or file of the network."""
@@ -95,9 +94,12 @@ class SuggestAnnotation:
 class Annotation:
     """Check, convert, compute and draft annotations."""
 
-    action: OmitSubcommandPrefixes[
-        Annotated[CheckAnnotation, subcommand("check")]
-        | Annotated[ConvertAnnotation, subcommand("convert")]
-        | Annotated[AnnotateStems, subcommand("from-stems")]
-        | Annotated[SuggestAnnotation, subcommand("suggest")]
+    action: Annotated[
+        OmitSubcommandPrefixes[
+            Annotated[CheckAnnotation, subcommand("check")]
+            | Annotated[ConvertAnnotation, subcommand("convert")]
+            | Annotated[AnnotateStems, subcommand("from-stems")]
+            | Annotated[SuggestAnnotation, subcommand("suggest")]
+        ],
+        arg(name=""),
     ]

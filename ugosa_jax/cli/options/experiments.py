@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, subcommand
+from tyro.conf import OmitArgPrefixes, OmitSubcommandPrefixes, Positional, UseAppendAction, arg, subcommand
 
 from ugosa_jax.config import EvaluateConfig, PrepareConfig, Subset
 
@@ -16,9 +16,9 @@ class Prepare:
     A preparation that was interrupted goes on when the same command is given again.
     """
 
-    root: Positional[Path]
+    root: Annotated[Positional[Path], arg(metavar="SONGS")]
     """SONG/{mixture,drums,bass,other,vocals}.wav, MUSDB18, MUSDB18-HQ, or SONG.npy arrays."""
-    out: Positional[Path]
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
     """Folder for the songs, their annotations and manifest.json."""
     prepare: OmitArgPrefixes[PrepareConfig]
     subset: Subset | None = None
@@ -31,7 +31,7 @@ class Prepare:
 class RunSweep:
     """Run the cells of a grid that have no results yet; the same command again goes on."""
 
-    grid: Positional[str]
+    grid: Annotated[Positional[str], arg(metavar="GRID")]
     """A TOML file, or a grid that ships with ugosa_jax: table1, variants, lambda, segments, reference."""
     set: UseAppendAction[tuple[str, ...]] = ()
     """SECTION.KEY=VALUE, such as adapt.learning_rate=1e-3 or 'adapt.lam=[0.1, 1]': in place of what the grid says."""
@@ -59,7 +59,7 @@ class RunSweep:
 class Status:
     """Say how far a sweep has come."""
 
-    results: Positional[Path]
+    results: Annotated[Positional[Path], arg(metavar="RESULTS")]
     """Results directory."""
 
 
@@ -67,8 +67,8 @@ class Status:
 class Collect:
     """Write the scores of sweeps as one tidy table, a score a row."""
 
-    results: Positional[tuple[Path, ...]]
-    """Results directories."""
+    results: Annotated[Positional[tuple[Path, ...]], arg(metavar="RESULTS …")]
+    """Results directories, one or more."""
     out: Path = Path("scores.csv")
     """The table: .csv, or .parquet."""
 
@@ -77,10 +77,13 @@ class Collect:
 class Sweep:
     """Adapt with many settings to many songs, and score the results."""
 
-    action: OmitSubcommandPrefixes[
-        Annotated[RunSweep, subcommand("run")]
-        | Annotated[Status, subcommand("status")]
-        | Annotated[Collect, subcommand("collect")]
+    action: Annotated[
+        OmitSubcommandPrefixes[
+            Annotated[RunSweep, subcommand("run")]
+            | Annotated[Status, subcommand("status")]
+            | Annotated[Collect, subcommand("collect")]
+        ],
+        arg(name=""),
     ]
 
 
@@ -88,9 +91,9 @@ class Sweep:
 class Evaluate:
     """Compare stems with the true ones: SDR, ISR, SIR, SAR (BSSEval v4), leakage (PES) and lost energy (EPS)."""
 
-    references: Positional[Path]
+    references: Annotated[Positional[Path], arg(metavar="REFERENCES")]
     """Folder with the true stems: drums.wav, bass.wav, other.wav, vocals.wav; perhaps mixture.wav, annotation.csv."""
-    estimates: Positional[Path]
+    estimates: Annotated[Positional[Path], arg(metavar="ESTIMATES")]
     """Folder with files of the same names, such as `ugosa-jax separate` writes."""
     evaluate: OmitArgPrefixes[EvaluateConfig]
     rule: Literal["target", "museval"] = "target"
@@ -103,7 +106,7 @@ class Evaluate:
 class Report:
     """Make tables, figures and tests of significance of sweeps: Markdown, HTML, CSV, LaTeX, SVG."""
 
-    scores: Positional[tuple[Path, ...]]
-    """Results directories, or tables that `ugosa-jax sweep collect` has written as .csv."""
+    scores: Annotated[Positional[tuple[Path, ...]], arg(metavar="RESULTS …")]
+    """One or more results directories, or tables that `ugosa-jax sweep collect` has written as .csv."""
     out: Path = Path("report")
     """Folder for report.md, report.html, and each table and figure."""

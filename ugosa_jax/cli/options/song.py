@@ -2,9 +2,9 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from ugosa_jax.cli.options.annotation import Reading
 from ugosa_jax.config import AdaptConfig, SeparateConfig
@@ -14,11 +14,11 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 class Separate:
     """Adapt a network to one song, guided by its annotation, and write the stems."""
 
-    song: Positional[Path]
+    song: Annotated[Positional[Path], arg(metavar="SONG")]
     """The mixture: WAV, FLAC, Ogg, MP3 …; m4a, video and wma with the extra [ffmpeg]."""
     adapt: OmitArgPrefixes[AdaptConfig]
     separate: OmitArgPrefixes[SeparateConfig]
-    how: OmitArgPrefixes[Reading] = dataclasses.field(default_factory=Reading)
+    reading: OmitArgPrefixes[Reading] = dataclasses.field(default_factory=Reading)
     annotation: Path | None = None
     """When each source plays, in any format of docs/annotations.md. Not needed by B strategies."""
     weights: str = "tasnet"
@@ -49,7 +49,7 @@ class Demo:
 class Studio:
     """Open a page on which songs are annotated, adapted and compared by ear."""
 
-    song: Positional[Path | None] = None
+    song: Annotated[Positional[Path | None], arg(metavar="[SONG]")] = None
     """A song to open at once; others can be dropped on the page."""
     demo: bool = False
     """Open the bundled song."""

@@ -4,16 +4,16 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
-from tyro.conf import OmitSubcommandPrefixes, Positional, subcommand
+from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 
 @dataclasses.dataclass(frozen=True)
 class Convert:
     """Convert a checkpoint of the Demucs repository to safetensors. Nothing in it is executed."""
 
-    checkpoint: Positional[Path]
+    checkpoint: Annotated[Positional[Path], arg(metavar="CHECKPOINT")]
     """A .th or .th.gz file."""
-    out: Positional[Path]
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The .safetensors file to write."""
 
 
@@ -26,7 +26,7 @@ class ListWeights:
 class Show:
     """Show architecture, sources and provenance of weights."""
 
-    name: Positional[str]
+    name: Annotated[Positional[str], arg(metavar="NAME")]
     """Name or file."""
 
 
@@ -34,20 +34,23 @@ class Show:
 class Download:
     """Download pretrained weights, check their SHA-256 and convert them."""
 
-    name: Positional[str]
+    name: Annotated[Positional[str], arg(metavar="NAME")]
     """tasnet, tasnet_extra, htdemucs, htdemucs_ft or htdemucs_6s."""
     url: str | None = None
-    """A mirror, or a file that was brought here by hand, or, of htdemucs_ft, a folder of such files; they must have the
-    published SHA-256."""
+    """A mirror, or a file that was brought here by hand, or, of htdemucs_ft, a folder of such files.
+    They must have the published SHA-256."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Weights:
     """Convert, list, show and download weights."""
 
-    action: OmitSubcommandPrefixes[
-        Annotated[Convert, subcommand("convert")]
-        | Annotated[ListWeights, subcommand("list")]
-        | Annotated[Show, subcommand("show")]
-        | Annotated[Download, subcommand("download")]
+    action: Annotated[
+        OmitSubcommandPrefixes[
+            Annotated[Convert, subcommand("convert")]
+            | Annotated[ListWeights, subcommand("list")]
+            | Annotated[Show, subcommand("show")]
+            | Annotated[Download, subcommand("download")]
+        ],
+        arg(name=""),
     ]
