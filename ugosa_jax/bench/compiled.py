@@ -84,7 +84,7 @@ def topology(name: str) -> Sequence[Any]:
       InputError: libtpu is not installed or is in use, or does not know the topology.
     """
     with needs("tpu"):
-        import libtpu  # noqa: F401
+        import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     from jax.experimental import topologies
 
     jax.config.update("jax_platforms", "cpu")
