@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from ugosa_jax.errors import InputError, needs
-from ugosa_jax.networks import checkpoint, convtasnet_torch
+from ugosa_jax.networks import checkpoint, convert
 
 DATA = Path(__file__).parent / "data"
 EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"][
@@ -37,7 +37,7 @@ from ugosa_jax.cli.main import main
 @pytest.fixture
 def song(tmp_path):
     """A folder with a second of the golden mixture, an annotation and the golden network."""
-    checkpoint.save(convtasnet_torch.convert(DATA / "checkpoint_v1_legacy.th"), tmp_path / "small.safetensors")
+    checkpoint.save(convert.convert(DATA / "checkpoint_v1_legacy.th"), tmp_path / "small.safetensors")
     mix_TxC = np.load(DATA / "stems.npz")["stems"].sum(0)[:44100]
     soundfile.write(tmp_path / "song.wav", mix_TxC, 44100, subtype="FLOAT")
     (tmp_path / "song.csv").write_text("0.5,1,vocals\n0,1,drums\n")
