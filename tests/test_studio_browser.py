@@ -146,6 +146,25 @@ def test_another_window_follows(page, server, browser):
     assert not troubles
 
 
+def test_two_windows_do_not_overwrite_each_other(page, server, browser):
+    """One window cannot save, meanwhile the other one does: nothing is lost without a question."""
+    other, troubles = opened(browser, server.address)
+    ready(other)
+    page.route("**/marks", lambda route: route.abort())
+    drag(page, "drums", 3, 5)
+    wait(page, "studio.store.get('saved') === 'away'")
+    drag(other, "bass", 6, 9)
+    saved(other)
+    page.unroute("**/marks")
+    page.get_by_text("changed in another window.").wait_for()
+    page.get_by_role("button", name="Keep mine").click()
+    saved(page)
+    wait(other, "studio.store.get('marks').every((mark) => mark.source === 'drums')")
+    assert len(marks(page, "drums")) == len(marks(other, "drums")) == 1
+    other.close()
+    assert not troubles
+
+
 def test_files_of_other_programs_are_imported_and_exported(page, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("2.0\t6.0\tvox\n8.0\t9.5\tno drums\n")

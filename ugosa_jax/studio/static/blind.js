@@ -32,7 +32,7 @@ export function blindPanel(store, transport) {
     deck = new Deck(song.rate_hz, song.duration_s);
     deck.addEventListener("trouble", (event) => toast(event.detail.message, "error"));
     deck.setTracks(Object.fromEntries(["a", "b"].map((name) => [name, `${root}/api/songs/${song.id}/trials/${trial.id}/${name}.wav`])));
-    deck.setLoop(loop);
+    deck.setLoop(loop ?? { start: 0, end: song.duration_s });
     deck.seek(time >= song.duration_s - 0.5 ? 0 : time);
     answer.textContent = "";
     stage.hidden = false;

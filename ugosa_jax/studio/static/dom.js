@@ -60,15 +60,15 @@ export function decibels(value) {
   return value === null || value === undefined ? "–" : value.toFixed(1).replace("-", "−");
 }
 
-/** Say something in the corner for a while. */
-export function toast(text, kind = "info", action = null) {
+/** Say something in the corner for a while; until it is answered, if there is something to be done: {label, do}. */
+export function toast(text, kind = "info", ...actions) {
   const close = () => note.remove();
   const note = h("div", { class: `toast ${kind}` }, h("span", {}, text),
-    action && h("button", { type: "button", onclick: () => { close(); action.do(); } }, action.label),
+    actions.map((action) => h("button", { type: "button", onclick: () => { close(); action.do(); } }, action.label)),
     button("Close", close, { class: "bare" }, icon("close")));
   const place = document.getElementById("toasts");
   place.append(note);
   while (place.children.length > 4) place.firstChild.remove();
-  if (!action) setTimeout(close, kind === "error" ? 12000 : 6000);
+  if (!actions.length) setTimeout(close, kind === "error" ? 12000 : 6000);
   return close;
 }

@@ -22,7 +22,6 @@ export function listenToKeys(does) {
       return;
     }
     if (control && !["z", "Z", "y", "Y"].includes(event.key)) return;
-    if (event.key === " " && event.target.closest?.("summary")) return;
     const action = actionOf(event, control, does);
     if (!action) return;
     event.preventDefault();
@@ -63,7 +62,7 @@ const KEYS = [
   ["[ and ]", "begin or end the chosen mark here"],
   ["Delete", "remove the chosen mark"],
   ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
-  ["Space", "play, pause"],
+  ["Space", "play, pause, wherever one is; Enter presses a button"],
   ["← →", "2 s back, on; with Shift 10 s, with Alt 0.1 s"],
   ["Home, End", "to the start, to the end"],
   ["L, drag on the mixture", "loop the chosen mark or what is in sight; loop what is dragged over"],

@@ -20,6 +20,7 @@ export function settingsPanel(store) {
     learning_rate: h("select", { "aria-label": "learning rate", onchange: () => changed() }, ["0.00001", "0.00003", "0.0001", "0.0003", "0.001", "0.003"].map((rate) => h("option", { value: rate }, rate))),
     epochs: h("input", { type: "number", min: 1, max: 1000, step: 1, value: defaults.adapt.epochs, "aria-label": "epochs", oninput: () => changed() }),
     start: h("select", { "aria-label": "start", onchange: () => changed() }),
+    refine: h("select", { "aria-label": "add up", onchange: () => changed() }, [["none", "as they are"], ["residual", "deal out the residual"], ["wiener", "masks, then the residual"]].map(([value, text]) => h("option", { value }, text))),
     gate: h("input", { type: "checkbox", oninput: () => changed() }),
   };
   for (const [name, group, label, , least, step] of FOLDED) {
@@ -32,12 +33,12 @@ export function settingsPanel(store) {
     row("learning rate", fields.learning_rate, "larger steps change more, for better or worse"), row("epochs", fields.epochs, "passes over the song"),
     row("start", fields.start, "the network as published, or the weights of an earlier run"),
     h("details", {}, h("summary", {}, "More settings"), FOLDED.map(([name, , label, hint]) => row(label, fields[name], hint)),
-      h("label", { class: "check" }, fields.gate, "mute stems where their source is marked silent")),
+      row("adding up", fields.refine, "whether stems are made to add up to the mixture"), h("label", { class: "check" }, fields.gate, "mute stems where their source is marked silent")),
     h("div", { class: "go" }, go, time));
 
   const asked = () => {
     const adaptSettings = { strategy: fields.strategy.value, learning_rate: Number(fields.learning_rate.value), epochs: Number(fields.epochs.value) };
-    const separateSettings = { gate: fields.gate.checked };
+    const separateSettings = { gate: fields.gate.checked, refine: fields.refine.value };
     for (const [name, group] of FOLDED) {
       const value = fields[name].value === "" ? null : Number(fields[name].value);
       if (value !== null) (group === "adapt" ? adaptSettings : separateSettings)[name] = value;

@@ -21,6 +21,8 @@ import { outline, Timeline } from "./timeline.js";
 import { pageHead, toolbar } from "./toolbar.js";
 import { Transport } from "./transport.js";
 
+const SOUND = /^audio\//;
+const SOUND_NAMES = /\.(wav|flac|mp3|ogg|opus|aiff?)$/i;
 const MIXTURE_PX = 72;
 const LANE_PX = 88;
 const RESIDUAL_PX = 40;
@@ -61,7 +63,7 @@ export async function showSong(app, id) {
 
   await draw({ store, id, timeline, rows, audio, editing, transport, colours });
   listenToKeys(does.keys);
-  acceptDrops((file) => does.importFile(file));
+  acceptDrops((file) => (SOUND.test(file.type) || SOUND_NAMES.test(file.name) ? does.openSong(file) : does.importFile(file)));
   hear({ store, id, history, saver, does });
   transport.addEventListener("seek", () => timeline.show(transport.time, true));
   const frame = () => {
@@ -168,6 +170,10 @@ function actions({ store, id, transport, editing, history, desk, settings, timel
     dismiss: async (job) => { await ask("DELETE", `songs/${id}/jobs/${job}`).catch(() => {}); store.set({ jobs: store.get("jobs").filter((one) => one.id !== job) }); },
     continueFrom: (run) => settings.form.begin(run),
     useSuggestion: (found) => toast(editing.add(found) ? `${found.length} silences were marked. They are the network's guess: listen to each, and correct it.` : found.length ? "Everything that it found is marked already." : "Nowhere does the network hear so little of a source that it is worth a claim."),
+    openSong: async (file) => {
+      const close = toast(`${file.name}: opening …`);
+      try { location.href = `${root}/song/${(await upload("songs", file, () => {})).id}`; } catch (error) { close(); toast(error.message, "error"); }
+    },
     importFile: async (file) => {
       try {
         const found = await upload(`songs/${id}/import?network=${encodeURIComponent(network() ?? "")}`, file, () => {});
@@ -227,15 +233,13 @@ function hear({ store, id, history, saver, does }) {
 }
 
 function conflict(store, history, saver, id, revision) {
-  toast("The marks were changed in another window.", "error", {
-    label: "Show those",
-    do: async () => {
-      const { marks } = await ask("GET", `songs/${id}`);
-      saver.dirty = false;
-      saver.revision = marks.revision;
-      history.replace({ marks: marks.marks, elsewhere: marks.elsewhere });
-      store.set({ saved: "saved" });
-    },
-  });
-  toast("Or keep what this window shows.", "error", { label: "Keep mine", do: () => { saver.revision = revision; saver.save(); } });
+  const show = async () => {
+    const { marks } = await ask("GET", `songs/${id}`);
+    saver.dirty = false;
+    saver.revision = marks.revision;
+    history.replace({ marks: marks.marks, elsewhere: marks.elsewhere });
+    store.set({ saved: "saved" });
+  };
+  const keep = () => { saver.revision = revision; saver.save(); };
+  toast("The marks were changed in another window.", "error", { label: "Show those", do: show }, { label: "Keep mine", do: keep });
 }

@@ -49,6 +49,7 @@ export function pageHead(store, does) {
   const popup = h("div", { class: "popup", popover: "auto" }, link("csv", "CSV: start, end, source, state"), link("txt", "Audacity labels"));
   const exports = h("button", { type: "button", title: "save the marks to a file", onclick: () => place(exports, popup) }, "Export");
   popup.addEventListener("click", () => popup.hidePopover());
+  store.watch(["marks", "elsewhere"], ({ marks, elsewhere }) => { exports.disabled = !marks.length && !Object.values(elsewhere).includes("silent"); });
   store.watch(["saved", "whyUnsaved"], ({ saved: state, whyUnsaved }) => {
     saved.textContent = { saved: "saved", saving: "saving …", away: "not saved yet", conflict: "not saved: changed in another window" }[state];
     saved.title = state === "away" ? `the studio does not answer (${whyUnsaved}); it is tried again` : "";
