@@ -19,11 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ugosa_jax import device
 from ugosa_jax.adaptation import lane, loss, strategy
 from ugosa_jax.adaptation.ranger import ranger
 from ugosa_jax.bench import flops, timing
 from ugosa_jax.bench.timing import MatmulRates
-from ugosa_jax.cli import bench
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.networks import apply, convtasnet, hub
 from ugosa_jax.networks.convtasnet import ConvTasNet, Params
@@ -52,7 +52,7 @@ def main() -> None:
 def report(args: argparse.Namespace) -> Iterator[str]:
     """Measure, and yield the report line by line."""
     yield "# Phases of an adaptation\n"
-    yield f"`{' '.join(['python scripts/bench_phases.py', *sys.argv[1:]])}`, on {bench.describe_device()}.\n"
+    yield f"`{' '.join(['python scripts/bench_phases.py', *sys.argv[1:]])}`, on {device.describe_all()}.\n"
     yield f"{args.strategy}, one segment of {args.segment_s:g} s, median of {args.repeats}. Operations are those of the"
     yield "matrix products alone (`bench/flops.py`); the share is of the rate of the same products by themselves."
     for size in args.size:

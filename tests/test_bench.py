@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ugosa_jax import device
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops, timing
 from ugosa_jax.bench.timing import MatmulRates, Row
-from ugosa_jax.cli import bench
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
@@ -116,8 +116,8 @@ def test_the_command_prints_rows_and_writes_a_record(tiny, tmp_path, capsys):
 
 def test_the_record_names_the_precision():
     with jax.default_matmul_precision("bfloat16"):
-        assert bench.precision() == "bfloat16"
-    assert bench.precision() == "default"
+        assert device.matmul_precision() == "bfloat16"
+    assert device.matmul_precision() == "default"
 
 
 def test_a_device_that_is_full_ends_the_table_and_keeps_it(tiny, tmp_path, capsys, monkeypatch):

@@ -51,6 +51,17 @@ def describe() -> str:
     return f"{os.cpu_count()} CPU cores" if device.platform == "cpu" else f"{device.device_kind} ({device.platform})"
 
 
+def describe_all() -> str:
+    """Return what measurements stand beside: the device, how many there are, and the precision of products."""
+    several = f", {n} devices" if (n := len(jax.local_devices())) > 1 else ""
+    return f"{describe()}{several}, matmul precision {matmul_precision()}"
+
+
+def matmul_precision() -> str:
+    """Return what JAX_DEFAULT_MATMUL_PRECISION says: TF32 on recent GPUs and bfloat16 on TPUs if it says nothing."""
+    return str(jax.config.jax_default_matmul_precision or "default")  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def free_bytes() -> int:
     """Return the memory that the default device has left."""
     stats = jax.devices()[0].memory_stats() or {}

@@ -110,7 +110,7 @@ def print_head(args: options.Bench, network: dict[str, Any]) -> None:
     """Say what is measured, and begin the table."""
     adapt = args.adapt
     print(f"{network['name']}, {adapt.strategy}, songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s,")
-    print(f"{adapt.epochs} epochs, median of {args.repeats} runs, on {describe_device()}\n")
+    print(f"{adapt.epochs} epochs, median of {args.repeats} runs, on {device.describe_all()}\n")
     columns = ("lanes", "steps/s", "× real time", "compile s", "prefix s", "steps s", "peak GB so far",
                "GFLOP/s", "matmul GFLOP/s", "share")  # fmt: skip
     print("| " + " | ".join(columns) + " |")
@@ -126,17 +126,6 @@ def print_row(row: Row) -> None:
     print("| " + " | ".join(values) + " |", flush=True)
 
 
-def describe_device() -> str:
-    """Return device and precision in words."""
-    several = f", {n} devices" if (n := len(jax.local_devices())) > 1 else ""
-    return f"{device.describe()}{several}, matmul precision {precision()}"
-
-
-def precision() -> str:
-    """Return what JAX_DEFAULT_MATMUL_PRECISION says: TF32 on recent GPUs and bfloat16 on TPUs if it says nothing."""
-    return str(jax.config.jax_default_matmul_precision or "default")  # pyright: ignore[reportAttributeAccessIssue]
-
-
 def describe(args: options.Bench, network: dict[str, Any], config: Architecture, rows: list[Row]) -> dict[str, Any]:
     """Return the record: device, versions, settings and rows."""
     return {
@@ -145,7 +134,7 @@ def describe(args: options.Bench, network: dict[str, Any], config: Architecture,
             "platform": jax.default_backend(),
             "kind": jax.devices()[0].device_kind,
             "devices": len(jax.local_devices()),
-            "matmul_precision": precision(),
+            "matmul_precision": device.matmul_precision(),
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
         },
         "environment": record.environment(),
