@@ -1,6 +1,7 @@
 """The studio's guard: hosts, origins, token, headers; and that no name becomes a path."""
 
 import json
+import re
 import stat
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import soundfile
 from starlette.testclient import TestClient
 
+from ugosa_jax import files
+from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import library, security, server
 from ugosa_jax.studio.folder import locked
@@ -186,6 +189,18 @@ def test_a_source_of_a_run_is_no_path(client, studio, tmp_path):
         assert client.get(f"/{TOKEN}/api/songs/{id}/runs/{'a' * 16}/{name}").status_code == 404, name
 
 
+def test_the_page_needs_nothing_from_elsewhere():
+    """All that it loads is in the package; what was taken from others is unchanged, and its licence is there."""
+    for path in server.STATIC.rglob("*.*"):
+        if path.suffix in (".js", ".html", ".css", ".svg"):
+            links = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]+[^\s\"'`]*", path.read_text("utf-8")))
+            assert all(link.startswith("http://www.w3.org/") for link in links), path
+    vendor = server.STATIC / "vendor"
+    said = re.findall(r"([0-9a-f]{64})  (\S+)", (vendor / "README.md").read_text())
+    assert len(said) == 3 and all(files.sha256_of(vendor / name) == sha256 for sha256, name in said)
+    assert "Redistribution and use" in (vendor / "LICENSE").read_text()
+
+
 def test_the_token_is_random_kept_and_private(tmp_path):
     first, second = security.kept_token(tmp_path / "a"), security.kept_token(tmp_path / "b")
     assert first != second and len(first) >= 32
@@ -208,3 +223,11 @@ def test_two_servers_cannot_work_in_one_folder(tmp_path):
         pass
     with locked(tmp_path):
         pass
+
+
+def test_what_is_wrong_ends_with_one_line(tmp_path, capsys):
+    assert main(["studio", str(tmp_path / "nothere.wav"), "--work", str(tmp_path / "work"), "--no-browser"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'nothere.wav'}: cannot be read")
+    (tmp_path / "file").write_text("")
+    assert main(["studio", "--work", str(tmp_path / "file"), "--no-browser"]) == 2
+    assert "file: cannot be written" in capsys.readouterr().err

@@ -47,16 +47,30 @@ export async function bytes(path) {
   return response.arrayBuffer();
 }
 
-/** Listen to what happens to a song; `heard(kind, value)` is called, also with "open" and "away". */
+/**
+ * Listen to what happens to a song; `heard(kind, value)` is called, also with "open" and "away". A page that nobody sees
+ * does not listen: browsers have few connections to one server, and every page that listens takes one.
+ */
 export function listen(song, heard) {
-  const source = new EventSource(`${root}/api/songs/${song}/events`);
-  for (const kind of ["job", "runs", "marks", "worker"]) {
-    source.addEventListener(kind, (event) => heard(kind, JSON.parse(event.data)));
-  }
-  source.onopen = () => heard("open", null);
-  source.onerror = () => {
-    heard("away", null);
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen(song, heard), 2000); // it gave up; we do not
+  let source = null;
+  const open = () => {
+    source = new EventSource(`${root}/api/songs/${song}/events`);
+    for (const kind of ["job", "runs", "marks", "worker"]) {
+      source.addEventListener(kind, (event) => heard(kind, JSON.parse(event.data)));
+    }
+    source.onopen = () => heard("open", null);
+    source.onerror = () => {
+      heard("away", null);
+      if (source?.readyState === EventSource.CLOSED) setTimeout(() => source?.readyState === EventSource.CLOSED && open(), 2000); // it gave up; we do not
+    };
   };
-  return source;
+  const look = () => {
+    if (!document.hidden && source === null) open();
+    else if (document.hidden) {
+      source?.close();
+      source = null;
+    }
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
 }

@@ -43,7 +43,11 @@ export async function showSong(app, id) {
   const history = new History(store, () => saver.save());
   const audio = h("audio", { src: `${root}/api/songs/${id}/mixture.wav`, preload: "metadata" });
   const transport = new Transport(audio, new Deck(song.rate_hz, song.duration_s));
-  transport.addEventListener("trouble", (event) => toast(event.detail.message, "error"));
+  let told = 0;
+  transport.addEventListener("trouble", (event) => {
+    if (Date.now() - told > 5000) toast(event.detail.message, "error"); // ten tracks have the same trouble
+    told = Date.now();
+  });
   const editing = new Editing(store, history, transport);
   const desk = new Desk(store, id, transport);
 
@@ -195,30 +199,32 @@ function actions({ store, id, transport, editing, history, desk, settings, timel
 
 /** Keep up with the server. */
 function hear({ store, id, history, saver, does }) {
-  let away = false;
+  let opened = false;
   const refresh = async (newest = null) => {
     const { runs, votes } = await ask("GET", `songs/${id}`);
     store.set({ runs, votes });
     refreshDesk(store, newest);
   };
+  const follow = (marks) => {
+    if (marks.revision <= saver.revision || saver.busy || saver.dirty) return;
+    saver.revision = marks.revision;
+    history.replace({ marks: marks.marks, elsewhere: marks.elsewhere });
+  };
   const heard = {
     open: async () => {
-      if (!away) return;
-      away = false;
-      const now = await ask("GET", `songs/${id}`);
-      store.set({ runs: now.runs, jobs: now.jobs, votes: now.votes, worker: now.worker });
-      refreshDesk(store);
       document.body.classList.remove("away");
+      if (opened) { // something may have happened while nobody listened
+        const now = await ask("GET", `songs/${id}`);
+        store.set({ runs: now.runs, jobs: now.jobs, votes: now.votes, worker: now.worker });
+        refreshDesk(store);
+        follow(now.marks);
+      }
+      opened = true;
     },
-    away: () => { away = true; document.body.classList.add("away"); },
+    away: () => document.body.classList.add("away"),
     worker: (worker) => store.set({ worker }),
     runs: () => refresh(),
-    marks: async ({ revision }) => {
-      if (revision <= saver.revision || saver.busy || saver.dirty) return;
-      const { marks } = await ask("GET", `songs/${id}`);
-      saver.revision = marks.revision;
-      history.replace({ marks: marks.marks, elsewhere: marks.elsewhere });
-    },
+    marks: async ({ revision }) => { if (revision > saver.revision) follow((await ask("GET", `songs/${id}`)).marks); },
     job: async (job) => {
       const jobs = store.get("jobs");
       const before = jobs.find((one) => one.id === job.id);
