@@ -27,11 +27,15 @@ def read(
     readings, warnings = [], []
     for path in paths:
         try:
-            readings.append(formats.read(path, format, unit))
+            reading = formats.read(path, format, unit)
         except InputError as error:
             if _is_of_a_source(path, sources, names) or (path == paths[-1] and not readings):
                 raise
             warnings.append(f"{error}; left out: the file is not named after a source")
+        else:
+            readings.append(reading)
+            if not reading.labels and not reading.left_out:
+                warnings.append(f"{path}: has no labels: it says nothing")
     return Reading(
         [label for reading in readings for label in reading.labels],
         tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),

@@ -72,8 +72,8 @@ INSTRUMENTS = {
     ),
     "percussion < drums": (
         "perc, prc, percs, percussions, perkussion, perkussionen, schlagwerk, percusión, percusiones, "
-        "percussioni, percussione, percussão, claps, clap, handclap, handclaps, hand claps, snaps, finger "
-        "snaps, shaker, shakers, shkr, tambourine, tamb, tambo, cowbell, bongo, bongos, conga, congas, "
+        "percussioni, percussione, percussão, percussões, claps, clap, handclap, handclaps, hand claps, snaps, "
+        "finger snaps, shaker, shakers, shkr, tambourine, tamb, tambo, cowbell, bongo, bongos, conga, congas, "
         "timbales, tabla, tablas, cajon, cajón, djembe, djembé, doumbek, darbuka, castanet, castanets, cabasa, "
         "guiro, güiro, woodblock, wood block, gu, gong, sleigh bells, timpani, timp, pauken, pauke, timbales "
         "d'orchestre, triangle, triangel, maracas, maraca, tamburin, schellenkranz, rassel, klatschen, palmas, "
@@ -82,12 +82,12 @@ INSTRUMENTS = {
     "bass": "basses, bs, bas, bass track, basse, bajo, basso, baixo",
     "bass guitar < bass": (
         "bass gtr, bassguitar, bass git, ebass, e bass, e basses, el bass, elbass, electric bass, fretless "
-        "bass, slap bass, bassgitarre, guitare basse, basse électrique, bajo eléctrico, basso "
-        "elettrico, baixo elétrico"
+        "bass, slap bass, bassgitarre, guitare basse, basse électrique, bajo eléctrico, basso elettrico, baixo "
+        "elétrico"
     ),
     "double bass < bass": (
-        "doublebass, upright bass, acoustic bass, contrabass, string bass, db, kontrabass, "
-        "contrebasse, contrabajo, contrabbasso, contrabaixo, bajo acústico"
+        "doublebass, upright bass, acoustic bass, contrabass, string bass, db, kontrabass, contrebasse, "
+        "contrabajo, contrabbasso, contrabaixo, bajo acústico"
     ),
     "synth bass < bass": (
         "synthbass, bass synth, bass synthesizer, sub bass, subbass, 808, 808s, 808 bass, moog bass, reese, reese bass"
@@ -194,10 +194,10 @@ INSTRUMENTS = {
     ),
     "orchestra": ("orch, orchester, orchestre, orquesta, orquestra, ensemble, bagpipes, bagpipe, dudelsack, cornemuse"),
     "effects": (
-        "effect, fx, sfx, fx / processed sound, efx, effekt, effekte, effets, efectos, "
-        "effetti, efeitos, sampler, samples, scratches, scratch, turntables, turntable, dj, risers, riser, "
-        "sweep, sweeps, impact, impacts, whoosh, noise fx, foley, crowd, applause, applaus, publikum, público, "
-        "atmo, atmos, atmosphere, ambience, drone"
+        "effect, fx, sfx, fx / processed sound, efx, effekt, effekte, effets, efectos, effetti, efeitos, "
+        "sampler, samples, scratches, scratch, turntables, turntable, dj, risers, riser, sweep, sweeps, "
+        "impact, impacts, whoosh, noise fx, foley, crowd, applause, applaus, publikum, público, atmo, atmos, "
+        "atmosphere, ambience, drone"
     ),
     "accompaniment": (
         "accomp, backing track, backingtrack, begleitung, accompagnement, acompañamiento, accompagnamento, "
@@ -220,25 +220,25 @@ SOURCE_NAMES = {
 """What networks call sources that in an annotation would be taken for something else."""
 
 QUALIFIERS = (
-    "lead, ld, main, solo, soli, rhythm, rhy, rythm, rtm, rh, first, second, third, back, backing, background, "
-    "bg, harmony, harm, male, female, clean, distorted, dist, drive, crunch, electric, elec, acoustic, ac, el, "
-    "nylon, steel, muted, mute, left, right, center, centre, mid, side, top, bottom, bot, btm, high, low, hi, "
-    "lo, inside, outside, french, alto, tenor, soprano, baritone, bamboo, tack, grand, upright, electronic, "
-    "analog, digital, section, auxiliary, aux, live, closed, open, floor, rack, room, di, in, out, dbl, "
-    "double, doubled, doubles, dbls, quad, dub, dubs, overdub, od, l, r, c, m, s, lr, ms, mono, stereo, st, "
-    "fx, verb, reverb, rvb, delay, dly, echo, dry, wet, amp, amped, cab, mic, mics, mike, direct, ribbon, "
-    "cond, dyn, 57, 421, 87, send, ret, return, para, parallel, comp, compressed, crush, crushed, print, "
-    "prints, printed, render, bounce, take, tk, tks, comped, edit, edits, edited, tuned, tune, raw, processed, "
-    "proc, eq, copy, alt, new, old, final, orig, sample, smp, trig, trigger, trg, loop, part, pt, v, vers, "
-    "version, hook, verse, chorus, bridge, intro, pre, outro, riff, hit, hits, line, melody, chords, chord, "
-    "arpeggiated, picked, picking, strum, strummed, strumming, slap, slide, plucked, pizz, pizzicato, arco, "
-    "ebow, whammy, wah, octave, oct, 8va, 8vb, unison, falsetto, whisper, whispered, shout, shouts, ooh, oohs, "
-    "aah, aahs, /, links, rechts, mitte, oben, unten, laut, leise, verzerrt, akustisch, elektrisch, erste, "
-    "zweite, dritte, männlich, weiblich, hintergrund, gauche, droite, électrique, acoustique, principal, "
-    "principale, rythmique, saturée, homme, femme, de, du, fond, masculine, féminine, izquierda, derecha, "
-    "eléctrica, eléctrico, acústica, acústico, rítmica, limpia, masculina, femenina, fondo, sinistra, destra, "
-    "elettrica, elettrico, acustica, acustico, ritmica, solista, maschile, femminile, esquerda, direita, "
-    "elétrica, elétrico, feminina, limpa"
+    "i, ii, iii, iv, lead, ld, main, solo, soli, rhythm, rhy, rythm, rtm, rh, first, second, third, back, "
+    "backing, background, bg, harmony, harm, male, female, clean, distorted, dist, drive, crunch, electric, "
+    "elec, acoustic, ac, el, nylon, steel, muted, mute, left, right, center, centre, mid, side, top, bottom, "
+    "bot, btm, high, low, hi, lo, inside, outside, french, alto, tenor, soprano, baritone, bamboo, tack, "
+    "grand, upright, electronic, analog, digital, section, auxiliary, aux, live, closed, open, floor, rack, "
+    "room, di, in, out, dbl, double, doubled, doubles, dbls, quad, dub, dubs, overdub, od, l, r, c, m, s, lr, "
+    "ms, mono, stereo, st, fx, verb, reverb, rvb, delay, dly, echo, dry, wet, amp, amped, cab, mic, mics, "
+    "mike, direct, ribbon, cond, dyn, 57, 421, 87, send, ret, return, para, parallel, comp, compressed, crush, "
+    "crushed, print, prints, printed, render, bounce, take, tk, tks, comped, edit, edits, edited, tuned, tune, "
+    "raw, processed, proc, eq, copy, alt, new, old, final, orig, sample, smp, trig, trigger, trg, loop, part, "
+    "pt, v, vers, version, hook, verse, chorus, bridge, intro, pre, outro, riff, hit, hits, line, melody, "
+    "chords, chord, arpeggiated, picked, picking, strum, strummed, strumming, slap, slide, plucked, pizz, "
+    "pizzicato, arco, ebow, whammy, wah, octave, oct, 8va, 8vb, unison, falsetto, whisper, whispered, shout, "
+    "shouts, ooh, oohs, aah, aahs, /, links, rechts, mitte, oben, unten, laut, leise, verzerrt, akustisch, "
+    "elektrisch, erste, zweite, dritte, männlich, weiblich, hintergrund, gauche, droite, électrique, "
+    "acoustique, principal, principale, rythmique, saturée, homme, femme, de, du, fond, masculine, féminine, "
+    "izquierda, derecha, eléctrica, eléctrico, acústica, acústico, rítmica, limpia, masculina, femenina, "
+    "fondo, sinistra, destra, elettrica, elettrico, acustica, acustico, ritmica, solista, maschile, femminile, "
+    "esquerda, direita, elétrica, elétrico, feminina, limpa"
 )
 """Words beside a name that do not change whose it is, but make it one of several: lead vocal, kick in, vox dbl."""
 
@@ -258,3 +258,11 @@ SILENCE = (
     "pausa, pausas, vuoto, vide, vacío, vazio, nosing, no sing, unvoiced, non vocal, nonvocal"
 )
 """Words that, in a tier, layer or file that is named after a source, say that it rests."""
+
+WORDS = (
+    "words, word, phones, phonemes, phoneme, syllables, lyrics, lyric, transcript, transcription, utterances, "
+    "chords, chord, beats, beat, bars, measures, notes, pitch, key, tempo, form, structure, sections, section, "
+    "segments, comments, remarks, wörter, laute, silben, text, texte, liedtext, akkorde, noten, form, teile, "
+    "paroles, accords, mots, palabras, letra, acordes, parole, testo, accordi, palavras"
+)
+"""What tiers and files are called whose labels are no names: HH is a sound of speech there, and A a chord."""

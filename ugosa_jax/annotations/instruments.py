@@ -20,6 +20,7 @@ from ugosa_jax.annotations.instrument_table import (
     SILENCE,
     SOURCE_NAMES,
     WHOLE,
+    WORDS,
 )
 from ugosa_jax.errors import InputError
 
@@ -98,35 +99,14 @@ def known(text: str, sources: tuple[str, ...]) -> Name | None:
     return next((name for form in _forms(text) if (name := _read(form, simple, sources)) is not None), None)
 
 
-def hint(text: str, sources: Sequence[str]) -> str:
-    """Return what a name that is not known most probably is, as an override is written; empty if nothing is sure.
-
-    It is what the table says of it, or of the name with one slip of the keyboard mended, or of the only name that
-    stands between words that are not known.
-    """
-    if len(text) > LONGEST:
-        return ""
-    sources = tuple(sources)
-    name = known(text, sources)
-    if name is None:
-        near = {n for mended in _mended(normalised(text)) if (n := known(mended, sources)) is not None}
-        name = near.pop() if len(near) == 1 else None
-    if name is None:
-        words = normalised(text).split()[:LONGEST_WORDS]
-        inner = {n for word in words if (n := known(word, sources)) is not None}
-        of = {n.source for n in inner}
-        name = Name(of.pop(), text) if len(of) == 1 and not any(n.negated for n in inner) else None
-    return "" if name is None else as_override(name)
-
-
-def as_override(name: Name) -> str:
-    """Return how an override says what a name stands for."""
-    return ("no " if name.negated else "") + (f"one of {name.source}" if name.instrument else name.source)
-
-
 def is_silence(text: str) -> bool:
     """Return whether a text says, where it is known who is meant, that nothing sounds."""
     return folded(" ".join(text.split())) in _SILENCE
+
+
+def holds_words(container: str) -> bool:
+    """Return whether the labels of a tier or file of this name are no names of sources."""
+    return normalised(container) in _WORDS
 
 
 def _overridden(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Name | None:
@@ -151,9 +131,7 @@ def _target(text: str, target: str, sources: Sequence[str]) -> Name:
     one = re.fullmatch(r"(?:one|part|instrument)(?: instrument)? of (.+)", target, re.IGNORECASE)
     name = found(one[1] if one else target, sources, Names())
     if name is None:
-        meant = hint(target, sources)
-        near = f"; did you mean {meant!r}?" if meant else ""
-        raise InputError(f"map: {text!r} = {target} is not one of {', '.join(sources)}, nor a name that is known{near}")
+        raise InputError(f"map: {text!r} = {target} is not one of {', '.join(sources)}, nor a name that is known")
     return name._replace(instrument=normalised(text) if one or name.instrument else "")
 
 
@@ -206,7 +184,7 @@ def _read(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
         if names:
             return names[0] if len(set(names)) == 1 else None
     joined = re.fullmatch(r"non?(\w{4,})", form)
-    if joined and joined[1] in _KINDS and (name := _read(joined[1], joined[1], sources)):
+    if joined and joined[1] in KINDS and (name := _read(joined[1], joined[1], sources)):
         return name._replace(negated=True)
     return None
 
@@ -221,12 +199,12 @@ def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, 
     if name in kinds.direct:
         kind, source = name, kinds.direct[name]
     else:
-        kind = _KINDS.get(name, "")
+        kind = KINDS.get(name, "")
         if not kind:
             return None
-        chain = chain_of(kind)
+        chain = [k for k in chain_of(kind) if k == kind or k not in kinds.split or k in _WHOLLY_SPLIT]
         kind_there = next((k for k in chain if k in kinds.sources or k in kinds.split), "")
-        if kind_there not in kinds.sources or kind_there in kinds.split:
+        if kind_there not in kinds.sources:
             return None
         source = kinds.sources[kind_there]
         if kind_there != kind:
@@ -248,7 +226,7 @@ class _Kinds(NamedTuple):
 @functools.lru_cache(100)
 def _kinds_of(sources: tuple[str, ...]) -> _Kinds:
     direct = {normalised(source): source for source in sources}
-    kind_of = {source: SOURCE_NAMES.get(name) or _KINDS.get(name, name) for name, source in direct.items()}
+    kind_of = {source: SOURCE_NAMES.get(name) or KINDS.get(name, name) for name, source in direct.items()}
     kinds = {kind: source for source, kind in reversed(kind_of.items())}
     above = {k for kind in kinds for k in chain_of(kind)[1:]}
     return _Kinds(direct, kinds, frozenset(above - kinds.keys() - {"other", ALL_BUT_VOCALS}))
@@ -265,26 +243,12 @@ def chain_of(kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*chain, *general]))
 
 
-def _mended(name: str) -> list[str]:
-    """Return a name with one slip mended: two letters swapped, one too many, or one doubled that should not be."""
-    if not 5 <= len(name) <= 20 or " " in name:
-        return []
-    swapped = [name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(1, len(name) - 1)]
-    dropped = [name[:i] + name[i + 1 :] for i in range(1, len(name))]
-    missing = [
-        kind
-        for kind in _KINDS
-        if len(kind) == len(name) + 1 and any(kind[:i] + kind[i + 1 :] == name for i in range(1, len(kind)))
-    ]
-    return [word for word in (*swapped, *dropped, *missing) if len(word) >= 4 and word in _KINDS]
-
-
 def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
 _PARENTS = {kind.strip(): parent.strip() for kind, mark, parent in (k.partition("<") for k in INSTRUMENTS) if mark}
-_KINDS = {
+KINDS = {
     form: kind
     for line, listed in INSTRUMENTS.items()
     for kind in [line.partition("<")[0].strip()]
@@ -292,9 +256,13 @@ _KINDS = {
     for form in (_plain(normalised(name)), normalised(name))
 }
 """Name, normalised, with and without accents → kind."""
+_WHOLLY_SPLIT = ("vocals", "drums", "bass")
+"""Kinds of which everything is in one of the parts where a network has parts: a choir is lead or backing vocals, while
+an organ is no piano, and part of other."""
 _QUALIFIERS = frozenset(
     form for word in _listed(f"{QUALIFIERS}, {WHOLE}") for form in (folded(word), _plain(folded(word)))
 )
 _WHOLE = frozenset(_listed(WHOLE))
 _NEGATIONS = _listed(NEGATIONS)
+_WORDS = frozenset(_listed(WORDS))
 _SILENCE = frozenset(folded(word) for word in ("", *SILENCE.split(", ")))

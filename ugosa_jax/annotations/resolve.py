@@ -19,7 +19,6 @@ they are complete, and for one that is never said to be active: there, only sile
 even odds is unknown.
 """
 
-import bisect
 import dataclasses
 import itertools
 from collections.abc import Sequence
@@ -131,18 +130,27 @@ def _combined(source: str, stated: list[Stated], complete: bool, outside: Outsid
     edges = sorted({time_s for track in (whole, *parts) for i in track for time_s in (i.start_s, i.end_s)})
     may_be_silent = complete or (bool(whole) and outside == "silent")
     pieces: list[Interval] = []
+    cursors = [_Cursor(track) for track in (whole, *parts)]
     for start_s, end_s in itertools.pairwise(edges):
-        here, *here_parts = (_at(track, start_s) for track in (whole, *parts))
+        here, *here_parts = (cursor.at(start_s) for cursor in cursors)
         piece = _piece(here, here_parts, may_be_silent, outside, start_s, path)
         if piece is not None:
             _append(pieces, dataclasses.replace(piece, start_s=start_s, end_s=end_s, source=source))
     return pieces
 
 
-def _at(track: Sequence[Interval], time_s: float) -> Interval | None:
-    """Return the interval, of disjoint ones in order, in which a time is."""
-    n = bisect.bisect_right(track, time_s, key=lambda i: i.start_s) - 1
-    return track[n] if n >= 0 and time_s < track[n].end_s else None
+class _Cursor:
+    """Walks along disjoint intervals in order."""
+
+    def __init__(self, track: Sequence[Interval]):
+        self.track, self.n = track, 0
+
+    def at(self, time_s: float) -> Interval | None:
+        """Return the interval in which a time is that is not before the last one that was asked for."""
+        while self.n < len(self.track) and self.track[self.n].end_s <= time_s:
+            self.n += 1
+        here = self.track[self.n] if self.n < len(self.track) else None
+        return here if here is not None and here.start_s <= time_s else None
 
 
 def _piece(

@@ -14,12 +14,11 @@ takes and the words of mixing desks, is part of the name.
 """
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from ugosa_jax.annotations import instruments, unknown
+from ugosa_jax.annotations import hints, instruments, left_out, unknown
 from ugosa_jax.annotations.formats.label import Label, shown
 from ugosa_jax.annotations.instruments import Name, Names, folded
 from ugosa_jax.annotations.interval import STATES, State
@@ -42,8 +41,6 @@ _COPIES = re.compile(
 _SUFFIXES = re.compile(
     r"(?:\.(?:csv|tsv|txt|lab|jams|json|svl?|textgrid|rttm|eaf|wav|flac|mp3|aiff?|ogg|m4a))+$", re.IGNORECASE
 )
-WARNED = 3
-"""Labels of a kind that are left out with a warning each; of more, there is one warning for all."""
 
 
 class Stated(NamedTuple):
@@ -81,6 +78,8 @@ class _Group(NamedTuple):
     free: bool
     """Whether labels that are no names are words of its source."""
     is_container: bool
+    are_words: bool = False
+    """Whether its name says that its labels are no names."""
 
 
 def of(labels: Iterable[Label], sources: Sequence[str], names: Names | None, path: str) -> Understood:
@@ -109,17 +108,22 @@ def of(labels: Iterable[Label], sources: Sequence[str], names: Names | None, pat
     several = len({file for file, _ in groups}) > 1
     result, not_known = Understood([], {}, [], []), []
     for members in groups.values():
-        group = _group(members, found)
+        group = _group(members, found, several)
         missing: dict[str, Unknown] = {}
         left: dict[str, list[Label]] = {}
         for label in members:
             _understand(label, group, result, missing, left)
-        if missing and members[0].perhaps_sections and len(groups) > 1 and _none_known(members, missing):
+        if missing and members[0].perhaps_sections and len(groups) > 1 and _none_known(members, missing, left):
             left["sections"] = members
+        elif missing and group.are_words and not group.is_container:
+            left["words"] = members
         else:
-            not_known += _asked(group, missing, several, sources)
+            one_of_several = several or group.is_container
+            none_known = one_of_several and _none_known(members, missing, left)
+            not_known += _asked(group, missing, none_known, sources)
         for kind, of_kind in left.items():
-            _leave_out(kind, of_kind, result)
+            result.left_out.append(left_out.described(kind, of_kind))
+            result.warnings.extend(left_out.warnings(kind, of_kind))
         if group.home and group.free and not group.is_container and (words := _free_words(group)):
             said = f"labels such as {shown(words[0])} are taken as words of the file's source, {group.home.source}"
             result.warnings.append(f"{members[0].path}:{members[0].line}: {said}")
@@ -128,9 +132,21 @@ def of(labels: Iterable[Label], sources: Sequence[str], names: Names | None, pat
     return result
 
 
-def _group(labels: list[Label], found: Callable[[str], Name | None]) -> _Group:
+def _group(labels: list[Label], found: Callable[[str], Name | None], several: bool) -> _Group:
+    """Return what is known of labels of one tier, layer or file.
+
+    Args:
+      labels: all of them.
+      found: what a name stands for.
+      several: whether there are other files: then one may hold words.
+    """
     first = labels[0]
     stem = stem_of(first.path)
+    if instruments.holds_words(first.container or (stem if several else "")):
+        written = first.container or stem
+        home = found(written)
+        words = _Group(labels, lambda _: None, home, written, home is not None, home is not None, bool(first.container))
+        return words._replace(are_words=True)
     candidates = [first.container] if first.own_words else [first.container, stem]
     written = next((name for name in candidates if name and found(name) is not None), "")
     whole = bool(written)
@@ -230,64 +246,28 @@ def _free_words(group: _Group) -> list[str]:
     return [text for text in texts if text and folded(text) not in STATES and not instruments.is_silence(text)]
 
 
-def _none_known(labels: list[Label], missing: dict[str, Unknown]) -> bool:
-    return sum(len(one.labels) for one in missing.values()) == len(labels)
+def _none_known(labels: list[Label], missing: dict[str, Unknown], left: dict[str, list[Label]]) -> bool:
+    """Return whether no label says anything of a source."""
+    return sum(len(one.labels) for one in missing.values()) + sum(map(len, left.values())) == len(labels)
 
 
-def _asked(group: _Group, missing: dict[str, Unknown], several: bool, sources: Sequence[str]) -> list[Unknown]:
-    """Return what is to be asked of a tier or file: its own name if none of its labels is known, or each of them."""
+def _asked(group: _Group, missing: dict[str, Unknown], none_known: bool, sources: Sequence[str]) -> list[Unknown]:
+    """Return what is to be asked of a tier or file: its own name, or each label that is not known.
+
+    Args:
+      group: its labels.
+      missing: those that are not known.
+      none_known: whether it is one of several, and none of its labels is known.
+      sources: the network's.
+    """
     asked = list(missing.values())
+    if not asked:
+        return []
     for one in asked:
-        one.hint = instruments.hint(one.name, sources)
-    known = not _none_known(group.labels, missing)
-    name, is_tier = group.written, group.is_container
-    empty = bool(asked) and not any(label.text for one in asked for label in one.labels)
-    by_group = empty or ((is_tier or several) and not known and not any(one.hint for one in asked))
-    if not asked or not by_group or not name:
+        one.hint = "" if group.are_words else hints.of(one.name, sources)
+    empty = not any(label.text for one in asked for label in one.labels)
+    if not group.written or not (empty or (none_known and not any(one.hint for one in asked))):
         return asked
     labels = [label for one in asked for label in one.labels]
-    return [Unknown(name, labels, "tier" if is_tier else "file", instruments.hint(name, sources))]
-
-
-def _leave_out(kind: str, labels: list[Label], result: Understood) -> None:
-    """Warn of labels that are left out, one by one if they are few; what the user left out needs no warning."""
-    texts = list(dict.fromkeys(label.text for label in labels))
-    such = ", ".join(map(shown, texts[:3])) + (" …" if len(texts) > 3 else "")
-    count = f"{len(labels)} {_KINDS[kind][len(labels) > 1]}"
-    result.left_out.append(f"{count} ({such}){_WHY[kind]}" if any(texts) else f"{count}{_WHY[kind]}")
-    if kind == "map":
-        return
-    what = _KINDS[kind][0]
-    if kind == "stem":
-        stems = Counter(label.text for label in labels)
-        labels = [next(label for label in labels if label.text == stem) for stem in stems]
-    if len(labels) <= WARNED or kind == "stem":
-        result.warnings.extend(f"{i.path}:{i.line}: left out: {what} {shown(i.text)}{_WARNING[kind]}" for i in labels)
-    else:
-        first = labels[0]
-        result.warnings.append(
-            f"{first.path}:{first.line}: left out: {count} ({such}){_WARNING[kind]}, this is the first"
-        )
-
-
-_KINDS = {
-    "point": ("point label", "point labels"),
-    "silence of nobody": ("label", "labels"),
-    "stem": ("stem", "stems"),
-    "map": ("label", "labels"),
-    "sections": ("section", "sections"),
-}
-_WHY = {
-    "point": " without length: mark regions",
-    "silence of nobody": ", which name nobody who is silent",
-    "stem": ", of which nobody knows whose they are",
-    "map": ", which --map leaves out",
-    "sections": ", which do not name who plays",
-}
-_WARNING = {
-    "point": "",
-    "silence of nobody": ": it does not say who is silent",
-    "stem": ": its instruments are not known, or are several sources'",
-    "map": "",
-    "sections": ": beside labels that name who plays, it does not",
-}
+    kind = "tier" if group.is_container else "file"
+    return [Unknown(group.written, labels, kind, hints.of(group.written, sources))]

@@ -18,7 +18,10 @@ def is_time(value: str) -> bool:
 
 def seconds(value: str) -> float | None:
     """Return a time in seconds, None if it is none: 62.5, 62,5 s, 1:02.5, 0:01:02.5; decimal signs may be commas."""
-    plain = re.sub(r"\s*s(?:ec)?$", "", value.replace(",", "."))
+    plain = value.replace(",", ".")
+    if _NUMBER.fullmatch(plain):
+        return float(plain)
+    plain = re.sub(r"\s*s(?:ec)?$", "", plain)
     if _NUMBER.fullmatch(plain):
         return float(plain)
     clock = _CLOCK.fullmatch(plain)

@@ -1,24 +1,22 @@
 """Which column of a table holds what, by its header, as common exporters call them."""
 
+import functools
 import re
 import unicodedata
 from collections.abc import Sequence
 
 COLUMNS = {
     "start": (
-        "start, begin, onset, starttime, start time, start s, start sec, start seconds, start_s, begin time, "
-        "onset time, begin time s, start ms, xmin, tmin, from, in, in point, t0, t start, time start, segment "
-        "start, time, start timestamp, anfang, beginn, startzeit, anfangszeit, von, début, debut, temps début, "
-        "inicio, início, comienzo, inizio, da, desde"
+        "start, begin, onset, starttime, start time, begin time, onset time, xmin, tmin, from, in, in point, "
+        "t0, t start, time start, segment start, time, start timestamp, anfang, beginn, startzeit, "
+        "anfangszeit, von, début, debut, temps début, inicio, início, comienzo, inizio, da, desde"
     ),
     "end": (
-        "end, stop, offset, endtime, end time, end s, end sec, end seconds, end_s, stop time, offset time, end "
-        "ms, finish, xmax, tmax, to, out, out point, t1, t end, time end, segment end, end timestamp, ende, "
-        "endzeit, bis, schluss, fin, fine, fim, temps fin, a, até, hasta"
+        "end, stop, offset, endtime, end time, stop time, offset time, finish, xmax, tmax, to, out, out point, "
+        "t1, t end, time end, segment end, end timestamp, ende, endzeit, bis, schluss, fin, fine, fim, temps "
+        "fin, a, até, hasta"
     ),
-    "duration": (
-        "duration, dur, length, len, duration s, length s, duration sec, dauer, länge, durée, duración, durata, duração"
-    ),
+    "duration": "duration, dur, length, len, dauer, länge, durée, duración, durata, duração",
     "source": (
         "source, label, labels, instrument, instrument label, event label, name, text, class, category, stem, "
         "annotation, event, value, description, marker name, track, track name, part, voice, tag, "
@@ -35,7 +33,7 @@ COLUMNS = {
 
 def of(header: Sequence[str]) -> dict[str, int]:
     """Return {what it holds: position} of known columns; none if there is no start, or neither end nor duration."""
-    names = [folded(field) for field in header]
+    names = [_without_unit(folded(field)) for field in header]
     found = {}
     for role, called in COLUMNS.items():
         position = next((names.index(name) for name in _listed(called) if name in names), None)
@@ -44,12 +42,34 @@ def of(header: Sequence[str]) -> dict[str, int]:
     return found if "start" in found and ("end" in found or "duration" in found) else {}
 
 
+def is_known(field: str) -> bool:
+    """Return whether a header is that of any column that is known."""
+    name = _without_unit(folded(field))
+    return any(name in _listed(called) for called in COLUMNS.values())
+
+
+def in_milliseconds(field: str) -> bool:
+    """Return whether a header says that its column counts milliseconds."""
+    return re.search(rf"{_CLOCK}$", folded(field)) is None and re.search(rf" {_MS}$", folded(field)) is not None
+
+
 def folded(field: str) -> str:
-    """Return a header as it is compared: small letters, blanks for marks, no units, no accents."""
+    """Return a header as it is compared: small letters, blanks for marks, no accents."""
     plain = unicodedata.normalize("NFD", field.casefold())
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(re.sub(r"[^\w]+|_", " ", plain).split())
 
 
+_MS = "(?:ms|msec|millis|milliseconds|millisekunden)"
+_CLOCK = " (?:hh mm )?ss(?: ms| msec| f+)?"
+"""How ELAN says that a column counts hours, minutes and seconds, or seconds."""
+
+
+def _without_unit(name: str) -> str:
+    """Return a header without the unit behind it."""
+    return re.sub(rf"(?<=\w)(?:{_CLOCK}| (?:s|sec|secs|seconds|sekunden)| {_MS})$", "", name)
+
+
+@functools.cache
 def _listed(called: str) -> list[str]:
     return [folded(name) for name in called.split(",")]

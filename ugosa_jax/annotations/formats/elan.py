@@ -52,7 +52,7 @@ def read(text: str, path: str) -> Reading:
     xml.parse(text, path, xml.Handlers(start, end))
     if not is_elan:
         raise InputError(f"{path}: is no annotation document of ELAN's")
-    left_out = tuple(f"tier {shown(name)}: {n} annotations without times of their own" for name, n in untimed.items())
+    left_out = tuple(f"tier {shown(name)}: annotations without times of their own ({n})" for name, n in untimed.items())
     return Reading(labels, tuple(f"{path}: left out: {what}" for what in left_out), left_out=left_out)
 
 

@@ -17,9 +17,19 @@ def parsed(text: str, path: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and (lines := _by_lines(text)):
+            return lines
         raise InputError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets of thousands of levels
         raise InputError(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def _by_lines(text: str) -> list[Any]:
+    """Return what each line holds, as in JSON Lines; nothing if one is no JSON."""
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return []
 
 
 def number(value: Any, path: str, where: str) -> float:

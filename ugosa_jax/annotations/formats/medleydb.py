@@ -7,8 +7,9 @@ stem is active; SOURCEID has start_time,end_time,instrument_label.
 
 import re
 
+from ugosa_jax.annotations.formats import columns
 from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.formats.rows import Row, table_of
+from ugosa_jax.annotations.formats.rows import Row, is_time, table_of
 from ugosa_jax.errors import InputError, naming, needs
 
 SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
@@ -29,8 +30,14 @@ def read_sourceid(text: str, path: str) -> Reading:
     return Reading([Label(*row.stretch(), row.fields[2], path, row.line) for row in table[1:]])
 
 
+def is_wide(fields: list[str]) -> bool:
+    """Return whether a file that begins with these fields has a column of times and one of confidences a source."""
+    times = len(fields) > 1 and columns.folded(fields[0]) in ("time", "time s", "times", "seconds")
+    return times and not any(columns.is_known(field) or is_time(field) for field in fields[1:])
+
+
 def is_activation_conf(fields: list[str]) -> bool:
-    """Return whether a file that begins with these fields holds activation confidences."""
+    """Return whether a file that begins with these fields is one of the data set's activation confidences."""
     return len(fields) > 1 and fields[0].lower() == "time" and all(re.fullmatch("[sS][0-9]+", f) for f in fields[1:])
 
 
@@ -45,8 +52,8 @@ def read_activation_conf(text: str, path: str) -> Reading:
         not grow.
     """
     table = table_of(text, path)
-    if not table or not is_activation_conf(table[0].fields):
-        raise InputError(f"{path}: does not begin with time,S01,S02 …")
+    if not table or not (is_activation_conf(table[0].fields) or is_wide(table[0].fields)):
+        raise InputError(f"{path}: does not begin with time,S01,S02 … or time and the names of sources")
     stems, body = table[0].fields[1:], table[1:]
     if len(body) < 2:
         raise InputError(f"{path}: has fewer than two lines of confidences")

@@ -27,19 +27,36 @@ def read(text: str, path: str) -> Reading:
     """
     table = table_of(text, path)
     if not table or any(map(is_time, table[0].fields)):
+        if table and all(len(row.fields) == 2 and all(map(is_time, row.fields)) for row in table):
+            return _pairs(table)
         return Reading([label(_in_order(row)) for row in table])
     header, body = table[0], table[1:]
     found = columns.of(header.fields)
-    if not found and body:
+    if not found and not any(is_time(field) for row in body for field in row.fields):
+        raise InputError(
+            f"{path}:{header.line}: there are no times; a line is start,end,source or start,end,source,state"
+        )
+    if not found:
         raise InputError(
             f"{path}:{header.line}: header {shown(','.join(header.fields))} names no columns for start and end: "
             "call them start, end and source (or duration instead of end)"
         )
-    labels = [_by_columns(row, found) for row in body]
+    in_ms = columns.in_milliseconds(header.fields[found["start"]])
+    labels = [_by_columns(row, found, in_ms) for row in body]
     unused = [field for n, field in enumerate(header.fields) if field and n not in found.values()]
     if not unused or not body:
         return Reading(labels)
     return Reading(labels, (f"{path}:{header.line}: columns left out: {', '.join(map(shown, unused[:8]))}",))
+
+
+def _pairs(table: list[Row]) -> Reading:
+    """Return what lines of two times say: stretches without a name."""
+    backwards = next((row for row in table if row.seconds("end", 1) < row.seconds("start", 0)), None)
+    if backwards is not None:
+        what = "the second of two numbers is not an end: times and values, as of pitch or beats, have no ends"
+        raise InputError(f"{backwards.path}:{backwards.line}: {what}; write start, end and source into each line")
+    whole = all(row.is_whole(0) and row.is_whole(1) for row in table)
+    return Reading([Label(*row.stretch(), "", row.path, row.line, whole=whole) for row in table])
 
 
 def _in_order(row: Row) -> Row:
@@ -52,8 +69,8 @@ def _in_order(row: Row) -> Row:
     return row._replace(fields=[*row.fields[1:3], first, *row.fields[3:]])
 
 
-def _by_columns(row: Row, found: dict[str, int]) -> Label:
-    """Return what a line says, whose columns a header names."""
+def _by_columns(row: Row, found: dict[str, int], in_ms: bool) -> Label:
+    """Return what a line says, whose columns a header names; perhaps in milliseconds."""
     fields = row.fields + [""] * (max(found.values()) + 1 - len(row.fields))
     row = row._replace(fields=fields)
     if "end" in found:
@@ -61,6 +78,8 @@ def _by_columns(row: Row, found: dict[str, int]) -> Label:
     else:
         start_s = row.seconds("start", found["start"])
         end_s = start_s + row.seconds("duration", found["duration"])
+    if in_ms:
+        start_s, end_s = start_s / 1000, end_s / 1000
     text = fields[found["source"]] if "source" in found else ""
     tier = fields[found["tier"]] if "tier" in found else ""
     return Label(

@@ -27,7 +27,7 @@ from ugosa_jax.annotations.formats import (
     unit,
 )
 from ugosa_jax.annotations.formats.label import Reading
-from ugosa_jax.annotations.formats.rows import delimiter_of, is_time, numbered, rows, said, table_of
+from ugosa_jax.annotations.formats.rows import Row, delimiter_of, is_time, numbered, rows, said, table_of
 from ugosa_jax.annotations.formats.text import text_of
 from ugosa_jax.errors import InputError
 
@@ -142,16 +142,17 @@ def _json(text: str) -> Format:
     """Return which of the formats it is that are JSON; JAMS if it is none, whose reader says what is wrong with it."""
     try:
         content = json.loads(text)
+    except json.JSONDecodeError as error:
+        return "json" if error.msg == "Extra data" else "jams"
     except (ValueError, RecursionError):
         return "jams"
-    entries = content.get("annotations") if isinstance(content, dict) else None
-    if isinstance(content, list) and content:
+    if not isinstance(content, dict):
         return "json"
-    if not isinstance(content, dict) or "file_metadata" in content or "sandbox" in content:
-        return "jams"
-    if isinstance(entries, list) and not any(isinstance(e, dict) and ({"result", "start"} & e.keys()) for e in entries):
-        return "jams"
-    return "json" if entries is not None or any(isinstance(value, list) for value in content.values()) else "jams"
+    entries = content.get("annotations")
+    is_jams = isinstance(entries, list) and not any(
+        isinstance(e, dict) and {"result", "start"} & e.keys() for e in entries
+    )
+    return "jams" if is_jams or "file_metadata" in content else "json"
 
 
 def _table(text: str, path: str, suffix: str) -> Format:
@@ -167,16 +168,15 @@ def _table(text: str, path: str, suffix: str) -> Format:
     lines = said(text)
     line = lines[0][1] if lines else ""
     fields = _first(text, path, comments=True)
-    if rttm.is_line(next((line for _, line in raw if not line.startswith(";;")), "")):
+    if any(rttm.is_line(line) for _, line in raw[:100]):
         return "rttm"
-    if medleydb.is_activation_conf(fields):
+    if medleydb.is_activation_conf(fields) or medleydb.is_wide(fields):
         return "activation-conf"
     if [field.lower() for field in fields] == medleydb.SOURCEID_HEADER:
         return "sourceid"
     if sonic_table.is_header(fields) or sonic_table.is_region(fields):
         return "sonic-table"
-    table = _all(text, path) if len(fields) in (2, 3) and is_time(fields[0]) else []
-    if table and sonic_table.is_values(table):
+    if sonic_table.is_values([Row(path, 0, fields)]) and sonic_table.is_values(_all(text, path)):
         return "sonic-table"
     if starts.pairs(text, path):
         return "starts"
@@ -192,7 +192,8 @@ def _table(text: str, path: str, suffix: str) -> Format:
     return "csv"
 
 
-def _all(text: str, path: str) -> list:
+def _all(text: str, path: str) -> list[Row]:
+    """Return all lines cut into fields; none if one cannot be cut."""
     try:
         return table_of(text, path)
     except InputError:

@@ -13,14 +13,9 @@ TYPES = ("SPEAKER", "LEXEME")
 
 
 def is_line(line: str) -> bool:
-    """Return whether a file that begins with this line is one."""
+    """Return whether a file that has this line is one."""
     fields = line.split()
-    return (
-        len(fields) >= 8
-        and fields[0].isupper()
-        and fields[0].replace("-", "").isalpha()
-        and all(map(is_number, fields[3:5]))
-    )
+    return len(fields) >= 8 and fields[0] in TYPES and all(map(is_number, fields[3:5]))
 
 
 def read(text: str, path: str) -> Reading:

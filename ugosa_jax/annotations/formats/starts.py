@@ -21,6 +21,8 @@ _MARKS = re.compile(
 def pairs(text: str, path: str) -> list[Row]:
     """Return the lines, cut in two; none if one of them cannot be, or their times do not grow."""
     lines = said(text)
+    if not any(map(_is_pair, (Row(path, n, _cut(line)) for n, line in lines[:3]))):
+        return []
     delimiter = delimiter_of(lines)
     table = list(rows(path, lines, delimiter)) if delimiter in "\t;" or all("," in line for _, line in lines) else []
     if not table or any(len(row.fields) != 2 for row in table):
@@ -37,6 +39,11 @@ def pairs(text: str, path: str) -> list[Row]:
         return []
     times_s = [row.seconds("start", 0) for row in table]
     return table if times_s == sorted(set(times_s)) else []
+
+
+def _cut(line: str) -> list[str]:
+    """Return a line cut after its first field, as far as that can be told from the line alone."""
+    return [field.strip() for field in re.split(r"[\t;]|,(?![0-9])|\s", line.strip(), maxsplit=1)]
 
 
 def _is_pair(row: Row) -> bool:
