@@ -13,7 +13,7 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax.data import sound
+from ugosa_jax.data import recording, sound
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 
@@ -38,6 +38,12 @@ def refused(path, *words: str) -> None:
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def led_back(est_SxCxT: np.ndarray, song: Audio, n_stretches: int = 3) -> np.ndarray:
+    """Return estimates at 44.1 kHz as stems of the song."""
+    stretches = np.array_split(est_SxCxT, n_stretches, axis=-1)
+    return np.concatenate([*sound.from_model(stretches, song, 44100)], axis=-1)
 
 
 # Reading
@@ -188,7 +194,7 @@ def test_damaged_header(tmp_path, suffix, changes):
         assert "\n" not in str(error)
     else:
         assert song.samples_CxT.any()
-        assert sound.RATES_HZ[0] <= song.rate_hz <= sound.RATES_HZ[1]
+        assert recording.RATES_HZ[0] <= song.rate_hz <= recording.RATES_HZ[1]
 
 
 # To the model and back
@@ -252,7 +258,7 @@ def test_tone_survives_the_round_trip(rate_hz):
     samples_CxT, _ = sound.to_model(song, 44100, 2)
     assert samples_CxT.shape == (2, 44100)
     np.testing.assert_allclose(samples_CxT[0, 4410:-4410], tone(44100)[4410:-4410], atol=1e-5)
-    back_CxT = sound.from_model(samples_CxT[None], song, 44100)[0]
+    back_CxT = led_back(samples_CxT[None], song)[0]
     inside = slice(rate_hz // 10, -rate_hz // 10)  # a tone that begins suddenly is not band-limited
     error = (back_CxT - song.samples_CxT)[:, inside]
     assert np.sum(error**2) < 1e-6 * np.sum(song.samples_CxT[:, inside] ** 2)  # −60 dB
@@ -264,20 +270,20 @@ def test_tone_survives_the_round_trip(rate_hz):
 def test_length_and_channels_come_back(rate_hz, n_samples, n_channels):
     song = Audio(noise(n_channels, n_samples), rate_hz, "a")
     samples_CxT, _ = sound.to_model(song, 44100, 2)
-    stems_SxCxT = sound.from_model(np.stack([samples_CxT] * 3), song, 44100)
+    stems_SxCxT = led_back(np.stack([samples_CxT] * 3), song)
     assert stems_SxCxT.shape == (3, min(n_channels, 2), n_samples)
     assert stems_SxCxT.dtype == np.float32
 
 
 def test_mono_song_gets_the_mean():
     estimates_SxCxT = noise(8).reshape(4, 2, -1)
-    stems_SxCxT = sound.from_model(estimates_SxCxT, Audio(noise(1), 44100, "a"), 44100)
+    stems_SxCxT = led_back(estimates_SxCxT, Audio(noise(1), 44100, "a"))
     np.testing.assert_allclose(stems_SxCxT[:, 0], estimates_SxCxT.mean(axis=1), atol=1e-7)
 
 
 def test_mono_model_fills_both_channels():
     estimates_SxCxT = noise(4).reshape(4, 1, -1)
-    stems_SxCxT = sound.from_model(estimates_SxCxT, Audio(noise(2), 44100, "a"), 44100)
+    stems_SxCxT = led_back(estimates_SxCxT, Audio(noise(2), 44100, "a"))
     np.testing.assert_array_equal(stems_SxCxT, np.repeat(estimates_SxCxT, 2, axis=1))
 
 

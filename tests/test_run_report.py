@@ -20,7 +20,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation.scoring import Evaluation, Score
 from ugosa_jax.networks import checkpoint
-from ugosa_jax.reports.song import facts, figures, glimpse, report
+from ugosa_jax.reports.song import facts, figures, glimpse, report, spectrum
 from ugosa_jax.reports.song.glimpse import Glimpse
 
 SOURCES = ("voice", "rest")
@@ -60,12 +60,12 @@ def embedded(page, kind):
 
 @pytest.mark.parametrize("rate_hz", [8000, 44100])
 def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
-    power_FxN = glimpse.spectrum(0.5 * sine(1000, 2 * rate_hz, rate_hz), rate_hz)
+    power_FxN = spectrum.of(0.5 * sine(1000, 2 * rate_hz, rate_hz)[None], rate_hz)
     # Half the squared amplitude. What a Hann window leaks beyond 40 Hz and half the rate is below a hundredth.
     np.testing.assert_allclose(power_FxN.sum(0)[1:-1], 0.125, rtol=0.01)
     loudest = power_FxN.mean(1).argmax()
-    bands_hz = glimpse.bands_hz(rate_hz)
-    bin_hz = 1 / glimpse.WINDOW_S  # bands are narrower than that at 1 kHz: the tone lies within half a bin
+    bands_hz = spectrum.bands_hz(rate_hz)
+    bin_hz = 1 / spectrum.WINDOW_S  # bands are narrower than that at 1 kHz: the tone lies within half a bin
     assert bands_hz[loudest] - bin_hz / 2 <= 1000 <= bands_hz[loudest + 1] + bin_hz / 2
 
 
@@ -73,20 +73,21 @@ def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
 def test_columns_of_a_spectrogram_are_where_the_sound_is(time_s):
     wave_T = np.zeros(12 * RATE_HZ, np.float32)
     wave_T[int(time_s * RATE_HZ)] = 1
-    power_N = glimpse.spectrum(wave_T, RATE_HZ).sum(0)
+    power_N = spectrum.of(wave_T[None], RATE_HZ).sum(0)
     column_s = 12 / len(power_N)
-    assert (power_N.argmax() + 0.5) * column_s == pytest.approx(time_s, abs=column_s + glimpse.WINDOW_S / 2)
+    assert (power_N.argmax() + 0.5) * column_s == pytest.approx(time_s, abs=column_s + spectrum.WINDOW_S / 2)
 
 
 def test_a_wave_shorter_than_a_window_has_a_spectrogram():
-    assert glimpse.spectrum(np.ones(3, np.float32), RATE_HZ).shape == (glimpse.N_ROWS, 1)
+    assert spectrum.of(np.ones((1, 3), np.float32), RATE_HZ).shape == (spectrum.N_BANDS, 1)
 
 
 def test_levels_are_taken_where_a_source_is_annotated_silent():
     voice_CxT = np.full((2, RATE_HZ), 0.5, np.float32)
     voice_CxT[:, 2000:4000] = 0.1
-    stems = {"rest": voice_CxT, "voice": voice_CxT}
-    seen = glimpse.stems(stems, RATE_HZ, silent((0.25, 0.5)), (0.0, 1.0))
+    stems_SxCxT = np.stack([voice_CxT, voice_CxT])
+    song = Audio(voice_CxT, RATE_HZ, "x")
+    seen = glimpse.stems(np.array_split(stems_SxCxT, 3, -1), song, silent((0.25, 0.5)), (0.0, 1.0))
     assert list(seen) == list(SOURCES)
     assert seen["voice"].silent_db == pytest.approx(-20, abs=1e-4)  # float32 of 0.1
     assert np.isnan(seen["rest"].silent_db)
@@ -95,10 +96,25 @@ def test_levels_are_taken_where_a_source_is_annotated_silent():
 
 def test_channels_in_opposite_phase_do_not_vanish():
     wave_T = sine(1000)
-    seen = glimpse.of(Audio(np.stack([wave_T, -wave_T]), RATE_HZ, "x"), np.ones(RATE_HZ, bool), b"")
-    alone = glimpse.of(Audio(wave_T[None], RATE_HZ, "x"), np.ones(RATE_HZ, bool), b"")
+    seen, alone = (
+        glimpse.mixture(Audio(np.stack(waves), RATE_HZ, "x"), (0.0, 1.0)) for waves in ([wave_T, -wave_T], [wave_T])
+    )
     np.testing.assert_array_equal(seen.peak_N, alone.peak_N)
     np.testing.assert_allclose(seen.spectrum_db_FxN, alone.spectrum_db_FxN, atol=1e-3)  # float32
+
+
+def test_a_sound_looks_the_same_whatever_blocks_it_comes_in():
+    random = np.random.default_rng(0)
+    stems_SxCxT = random.normal(size=(2, 2, 3 * RATE_HZ + 77)).astype(np.float32)
+    song, said = Audio(stems_SxCxT.sum(0), RATE_HZ, "x"), silent((0.5, 1.7), (2.9, 9))
+    whole = glimpse.stems([stems_SxCxT], song, said, (0.7, 2.3))
+    for edges in ([1, 2, 3], [100, 368, 400, 8000, 8001, 24000], [*range(5, 24000, 1000)]):
+        found = glimpse.stems(np.split(stems_SxCxT, edges, -1), song, said, (0.7, 2.3))
+        for source in SOURCES:
+            np.testing.assert_array_equal(found[source].peak_N, whole[source].peak_N)
+            np.testing.assert_allclose(found[source].spectrum_db_FxN, whole[source].spectrum_db_FxN, atol=1e-6)
+            np.testing.assert_allclose(found[source].silent_db, whole[source].silent_db, atol=1e-9)
+            assert found[source].mp3 == whole[source].mp3
 
 
 LENGTH_S = glimpse.MOST_BYTES / glimpse.BYTES_PER_S / 10  # 45 s for ten players
@@ -134,7 +150,7 @@ def test_players_hold_the_excerpt(tmp_path, rate_hz, channels, played):
     wave_T = 0.2 * sine(440, 2 * rate_hz, rate_hz)
     wave_T[: rate_hz // 2] = wave_T[rate_hz * 3 // 2 :] = 0
     sound = Audio(np.tile(wave_T, (channels, 1)), rate_hz, "x")
-    (tmp_path / "x.mp3").write_bytes(glimpse.mp3(sound, (0.5, 1.5)))
+    (tmp_path / "x.mp3").write_bytes(glimpse.mixture(sound, (0.5, 1.5)).mp3)
     decoded_TxC, found_hz = soundfile.read(tmp_path / "x.mp3", always_2d=True)
     assert found_hz == played
     assert decoded_TxC.shape == (played, min(channels, 2))
@@ -146,7 +162,7 @@ def test_players_hold_the_excerpt(tmp_path, rate_hz, channels, played):
 def test_a_page_is_never_too_large():
     """Noise is what compresses worst; the pictures of a long song are about 2 MB."""
     noise_CxT = np.random.default_rng(0).normal(size=(2, 2 * 48000)).astype(np.float32)
-    assert len(glimpse.mp3(Audio(noise_CxT, 48000, "x"), (0.0, 2.0))) <= 2 * glimpse.BYTES_PER_S
+    assert len(glimpse.mp3(Audio(noise_CxT, 48000, "x"))) <= 2 * glimpse.BYTES_PER_S
     assert glimpse.MOST_BYTES * 4 / 3 + 2.5e6 < 15e6
 
 
@@ -160,7 +176,7 @@ def result(losses_ExIx3=None, stopped_at=None):
 
 
 def look(sources, silent_db):
-    peak_N, spectrum_db = np.linspace(0, 1, 9), np.full((glimpse.N_ROWS, 4), -30.0)
+    peak_N, spectrum_db = np.linspace(0, 1, 9), np.full((spectrum.N_BANDS, 4), -30.0)
     return {source: Glimpse(peak_N, spectrum_db, db, b"ID3") for source, db in zip(sources, silent_db, strict=True)}
 
 

@@ -5,7 +5,7 @@ offers them, as `ugosa_jax.adapt` and so on.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +16,18 @@ from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
-from ugosa_jax.data import loading, sound, stems
-from ugosa_jax.data.datasets import Track
+from ugosa_jax.data import sound, stems
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.sound import Audio
-from ugosa_jax.data.standard import unstandardise
-from ugosa_jax.errors import InputError, naming, require
-from ugosa_jax.evaluation import scoring
+from ugosa_jax.data.standard import Standard, unstandardise
+from ugosa_jax.errors import InputError, naming
+from ugosa_jax.evaluation import scoring, true
 from ugosa_jax.evaluation.scoring import Evaluation
-from ugosa_jax.networks import bag, checkpoint, hub, refine
+from ugosa_jax.networks import apply, bag, checkpoint, hub, refine
 from ugosa_jax.networks.apply import OnChunk
 from ugosa_jax.networks.bag import Bag, Weights
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.protocol import Params
+from ugosa_jax.networks.tape import Tape
 
 PAPER = paper()
 PLAIN = EvaluateConfig(outputs="plain")
@@ -136,39 +135,77 @@ def separate(
     Raises:
       InputError: the song is silent or shorter than a filter of the network, or gating lacks an annotation.
     """
+    parts = stretches(net, song, settings, tuned, annotation, on_chunk)
+    shape = len(net.sources), min(song.mixture.n_channels, 2), song.mixture.n_samples
+    return dict(zip(net.sources, apply.joined(parts, shape), strict=True))
+
+
+def stretches(
+    net: Weights,
+    song: Song,
+    settings: SeparateConfig = PAPER.separate,
+    tuned: Params | None = None,
+    annotation: Annotation | None = None,
+    on_chunk: OnChunk | None = None,
+) -> Iterator[np.ndarray]:
+    """Separate a song whose stems need not fit into memory: yield them stretch by stretch, in time order.
+
+    Args and Raises are those of `separate`. With `refine="wiener"`, which looks at all of the song, there is one
+    stretch.
+
+    Returns:
+      Stems (S, C, n) at the song's own rate.
+    """
     said = annotation or song.annotation
     if settings.gate and said is None:
         raise InputError("gate: muting silent sources needs an annotation")
-    said = said or Annotation((), net.sources, "unknown")
-    mixture = song.mixture
-    mix_CxT, standard = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
+    architecture, mixture = net.architecture, song.mixture
+    seen = song.seen(architecture.sample_rate_hz, architecture.channels)
     params = strategy.merge(tuned or {}, net.params)
     with naming(mixture.name):
-        est_SxCxT = bag.separate(net, params, mix_CxT, settings, on_chunk)
-    if not np.isfinite(est_SxCxT).all():
-        raise InputError(f"{mixture.name}: what the network gives is not finite: its weights are absurd")
-    unstandardise(est_SxCxT, standard)
-    stems_SxCxT = sound.from_model(est_SxCxT, mixture, net.architecture.sample_rate_hz)
+        estimates = bag.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
+    at_level = _at_level(estimates, seen.standard, mixture.name)
+    stems = sound.from_model(at_level, mixture, architecture.sample_rate_hz)
     if settings.gate or settings.refine != "none":
-        stems_SxCxT = refined(stems_SxCxT, song, said, settings)
-    return dict(zip(net.architecture.sources, stems_SxCxT, strict=True))
+        return refined(stems, song, said or Annotation((), net.sources, "unknown"), settings)
+    return stems
 
 
-def refined(stems_SxCxT: np.ndarray, song: Song, annotation: Annotation, settings: SeparateConfig) -> np.ndarray:
-    """Return stems, muted where their source is annotated silent, that add up to the mixture if that is asked for.
+def _at_level(estimates: Iterable[np.ndarray], standard: Standard, name: str) -> Iterator[np.ndarray]:
+    """Yield a network's estimates at the level of the mixture called `name`."""
+    for est_SxCxn in estimates:
+        if not np.isfinite(est_SxCxn).all():
+            raise InputError(f"{name}: what the network gives is not finite: its weights are absurd")
+        unstandardise(est_SxCxn, standard)
+        yield est_SxCxn
+
+
+def refined(
+    stems: Iterable[np.ndarray], song: Song, annotation: Annotation, settings: SeparateConfig
+) -> Iterator[np.ndarray]:
+    """Yield stems, muted where their source is annotated silent, that add up to the mixture if that is asked for.
 
     Args:
-      stems_SxCxT: at the song's rate, in the annotation's order.
+      stems: (S, C, n) at the song's rate, stretch by stretch, in the annotation's order.
       song: whose mixture they are of.
       annotation: when each source plays; what is unknown may play.
       settings: how stems are refined.
     """
     mixture = song.mixture
-    gain_SxT = annotations.gate(annotation, mixture.n_samples, mixture.rate_hz, settings.fade_s)
-    if settings.refine == "none":
-        return stems_SxCxT * gain_SxT[:, None]
-    mix_CxT, _ = sound.to_model(mixture, mixture.rate_hz, stems_SxCxT.shape[1])
-    return refine.refine(stems_SxCxT, mix_CxT, gain_SxT, settings)
+    channels, n_samples = min(mixture.n_channels, 2), mixture.n_samples
+    silences = annotations.silences(annotation, n_samples, mixture.rate_hz)
+    fade = annotations.fade_samples(settings.fade_s, mixture.rate_hz)
+    tape = Tape(sound.blocks_to_model(mixture, mixture.rate_hz, channels), channels, n_samples)
+    start = 0
+    for stems_SxCxn in [np.concatenate([*stems], axis=-1)] if settings.refine == "wiener" else stems:
+        stop = start + stems_SxCxn.shape[-1]
+        gain_Sxn = silences.gain(fade, start, stop)
+        if settings.refine == "none":
+            yield stems_SxCxn * gain_Sxn[:, None]
+        else:
+            yield refine.refine(stems_SxCxn, tape.read(start, stop), gain_Sxn, settings)
+            tape.let_go(stop)
+        start = stop
 
 
 def cut(net: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
@@ -235,40 +272,12 @@ def evaluate(
     Raises:
       InputError: stems are missing, cannot be read, or do not fit each other.
     """
-    song = true_song(references, rate_hz)
+    song = true.song(references, rate_hz)
     if annotation is not None:
         song = dataclasses.replace(song, annotation=annotation)
     shape = song.known_stems().shape[1:]
     if isinstance(estimates, Mapping):
-        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in _sounds("estimates", estimates)}
+        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in true.sounds("estimates", estimates)}
     else:
         found = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
     return scoring.evaluate(song, found, settings)
-
-
-def true_song(references: Song | str | Path | Mapping[str, np.ndarray], rate_hz: int | None = None) -> Song:
-    """Return a song with its true stems; see `evaluate`.
-
-    Raises:
-      InputError: there are none, they cannot be read, or differ in shape.
-    """
-    if isinstance(references, Song):
-        return references
-    if not isinstance(references, Mapping):
-        folder = Path(references)
-        return loading.with_stems(Track(folder.resolve().name, "folder", folder), stems.names(folder))
-    if rate_hz is None or not references:
-        raise InputError("references: arrays need a sample rate (rate_hz), and at least one source")
-    true = dict(_sounds("references", references))
-    if len(shapes := {stem_CxT.shape for stem_CxT in true.values()}) > 1:
-        raise InputError(f"references: stems must be of one shape (channels, samples), not {sorted(shapes)}")
-    stems_SxCxT = np.stack([*true.values()])
-    return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(true))
-
-
-def _sounds(what: str, sounds: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield name and samples of each sound, float32 (C, T)."""
-    for source, samples_CxT in sounds.items():
-        found_CxT = np.asarray(samples_CxT, np.float32)
-        require(found_CxT.ndim == 2, f"{what}: {source}", "an array (channels, samples)", found_CxT.shape)
-        yield source, found_CxT

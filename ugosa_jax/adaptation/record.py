@@ -10,13 +10,13 @@ from typing import Any
 from ugosa_jax import files
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.sound import Sound
 from ugosa_jax.networks.bag import Weights, members_of
 
 _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr", "librosa")
 
 
-def describe_song(path: Path, song: Audio, notes: list[str]) -> dict[str, Any]:
+def describe_song(path: Path, song: Sound, notes: list[str]) -> dict[str, Any]:
     """Return name, hash and format of a song, and what was done to it for the network."""
     return describe_file(path) | {
         "rate_hz": song.rate_hz,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ugosa_jax import api, device, files
 from ugosa_jax.adaptation import record
 from ugosa_jax.adaptation.strategy import resolved
@@ -15,7 +17,7 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import demo as demo_song
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import needs
 from ugosa_jax.networks import hub
 from ugosa_jax.networks.bag import Weights
@@ -75,7 +77,7 @@ def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], stra
     stems = api.separate(weights, true, tuned=result.tuned)
     for source, est_CxT in stems.items():
         sound.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, true.mixture.rate_hz)
-    return report.run_of(true, strategy, STRATEGIES[strategy], result, stems, excerpt_s)
+    return report.run_of(true, strategy, STRATEGIES[strategy], result, [np.stack([*stems.values()])], excerpt_s)
 
 
 def settings_of(strategy: str) -> AdaptConfig:
@@ -96,7 +98,7 @@ def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def describe(weights: Weights, mixture: Audio, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
+def describe(weights: Weights, mixture: Sound, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the facts that the report begins with, and the record of the run that it ends with."""
     adapting = dataclasses.asdict(resolved(settings_of([*STRATEGIES][-1]), weights.architecture))
     separating = dataclasses.asdict(SeparateConfig())

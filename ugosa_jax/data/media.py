@@ -1,6 +1,8 @@
 """Sound of containers that libsndfile does not know: m4a, mp4 and other video, wma, read through PyAV."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +14,13 @@ SUFFIXES = (".m4a", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wma", ".a
 """Names that such files usually have."""
 
 
-def read(path: Path) -> tuple[np.ndarray, int]:
-    """Return the first sound stream of a file, float32 (C, T), and its sample rate.
+def opened(path: Path) -> tuple[int, int, int, Iterator[np.ndarray]]:
+    """Open the first stream of sound in a file.
 
     What an encoder puts before and after the sound is left out where the container tells it, as players do.
+
+    Returns:
+      Sample rate, number of channels, 0 for the unknown number of samples, and blocks (C, n), float32.
 
     Raises:
       InputError: PyAV is not installed, the file cannot be read, has no sound, or is damaged.
@@ -26,22 +31,49 @@ def read(path: Path) -> tuple[np.ndarray, int]:
     except InputError as error:
         raise InputError(f"{path}: is not a format of libsndfile; {error}") from error
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise InputError(
-                    f"{path}: has no sound, only {', '.join(s.type for s in container.streams) or 'nothing'}"
-                )
-            stream = container.streams.audio[0]
+        container = av.open(str(path))
+    except (OSError, ValueError, UnicodeError) as error:
+        raise _unreadable(path, error) from error
+    if not container.streams.audio:
+        found = ", ".join(stream.type for stream in container.streams) or "nothing"
+        container.close()
+        raise InputError(f"{path}: has no sound, only {found}")
+    stream = container.streams.audio[0]
+    duration_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    rate_hz = int(stream.rate or 0)
+    blocks = _without_padding(_decoded(path, container, stream), round(duration_s * rate_hz))
+    return rate_hz, int(stream.channels or 0), 0, blocks
+
+
+def _decoded(path: Path, container: Any, stream: Any) -> Iterator[np.ndarray]:
+    import av
+
+    try:
+        with container:
             planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-            pieces = [part.to_ndarray() for frame in container.decode(stream) for part in planar.resample(frame)]
-            pieces += [part.to_ndarray() for part in planar.resample(None)]
-            rate_hz = int(stream.rate)
-            duration_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+            for frame in container.decode(stream):
+                yield from (part.to_ndarray() for part in planar.resample(frame))
+            yield from (part.to_ndarray() for part in planar.resample(None))
     except (OSError, ValueError, UnicodeError) as error:  # what PyAV raises for files is an OSError or a ValueError
-        raise InputError(f"{path}: cannot be read as sound ({' '.join(str(error).split())[:200]})") from error
-    if not pieces:
-        raise InputError(f"{path}: holds no samples")
-    samples_CxT = np.concatenate(pieces, axis=1)
-    told, there = round(duration_s * rate_hz), samples_CxT.shape[1]
-    is_padding = 0 < there - told <= MAX_PADDING_SAMPLES  # the rest of an encoder's last frame
-    return (samples_CxT[:, :told] if told and is_padding else samples_CxT), rate_hz
+        raise _unreadable(path, error) from error
+
+
+def _without_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[np.ndarray]:
+    """Yield blocks without the rest of an encoder's last frame, which follows the end that a container tells.
+
+    If more follows than that, the container told nonsense, and all of it is sound.
+    """
+    n_samples, behind = 0, []
+    for block in blocks_Cxn:
+        within = min(block.shape[1], max(0, told - n_samples)) if told else block.shape[1]
+        n_samples += block.shape[1]
+        behind.append(block[:, within:])
+        if not told or n_samples > told + MAX_PADDING_SAMPLES:
+            yield np.concatenate([block[:, :within], *behind], axis=1)
+            told, behind = 0, []
+        elif within:
+            yield block[:, :within]
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: cannot be read as sound ({' '.join(str(error).split())[:200]})")

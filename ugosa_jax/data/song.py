@@ -4,14 +4,32 @@ S sources, C channels, T samples.
 """
 
 import dataclasses
+import functools
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data import sound
-from ugosa_jax.data.sound import Audio
-from ugosa_jax.data.standard import Standard, standardise
+from ugosa_jax.data.recording import Recording
+from ugosa_jax.data.sound import Sound
+from ugosa_jax.data.standard import Standard, measure, standardise, standardised
 from ugosa_jax.errors import InputError, naming, require
+
+
+class Seen(NamedTuple):
+    """A mixture as a network sees it.
+
+    Attributes:
+      blocks: yields it block by block, float32 (C, n), each time from its beginning.
+      n_samples: its length.
+      standard: what was taken out of it.
+    """
+
+    blocks: Callable[[], Iterator[np.ndarray]]
+    n_samples: int
+    standard: Standard
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,7 +37,7 @@ class Song:
     """A song that is loaded; what is not known of it is None.
 
     Attributes:
-      mixture: what is separated.
+      mixture: what is separated; of a `Recording` little is in memory at a time.
       stems_SxCxT: what is to be found in it, at the mixture's rate.
       sources: names of the stems; none without stems.
       annotation: when each source plays.
@@ -29,12 +47,16 @@ class Song:
       InputError: there are not as many names as stems.
     """
 
-    mixture: Audio
+    mixture: Sound
     stems_SxCxT: np.ndarray | None = None
     sources: tuple[str, ...] = ()
     annotation: Annotation | None = None
     notes: tuple[str, ...] = ()
     _standardised: dict[tuple[int, int], tuple[np.ndarray, Standard]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    _measured: dict[tuple[int, int], tuple[Standard, int]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -63,7 +85,9 @@ class Song:
         return self.annotation
 
     def standardised(self, rate_hz: int, channels: int) -> tuple[np.ndarray, Standard]:
-        """Return the mixture as a network sees it, and what was taken out; made once for each rate and channels.
+        """Return the mixture as a network sees it, and what was taken out.
+
+        Made once for each rate and channels, and kept; but not of a `Recording`, which may be long.
 
         Args:
           rate_hz: the network's sample rate.
@@ -76,9 +100,25 @@ class Song:
           InputError: the song's channels cannot be brought to the network's, or it is silent.
         """
         wanted = rate_hz, channels
+        if isinstance(self.mixture, Recording):
+            seen = self.seen(rate_hz, channels)
+            return np.concatenate([*seen.blocks()], axis=1), seen.standard
         if wanted not in self._standardised:
             mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
             with naming(self.mixture.name):
                 self._standardised[wanted] = standardise(mix_CxT)
             self._standardised[wanted][0].flags.writeable = False
         return self._standardised[wanted]
+
+    def seen(self, rate_hz: int, channels: int) -> Seen:
+        """Return the mixture as a network sees it, block by block; see `standardised`."""
+        if not isinstance(self.mixture, Recording):
+            mix_CxT, standard = self.standardised(rate_hz, channels)
+            return Seen(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
+        wanted = rate_hz, channels
+        if wanted not in self._measured:
+            with naming(self.mixture.name):
+                self._measured[wanted] = measure(sound.blocks_to_model(self.mixture, rate_hz, channels))
+        standard, n_samples = self._measured[wanted]
+        as_it_is = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)
+        return Seen(lambda: (standardised(block, standard) for block in as_it_is()), n_samples, standard)

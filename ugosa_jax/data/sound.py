@@ -1,32 +1,22 @@
-"""Sound in and out: the only module that reads or writes it.
+"""Sound, and what leads from a song to what a network takes and back.
 
-C channels, T samples, S sources. A song keeps its own rate and channels in `Audio`; `to_model` makes of it
-what the model takes, `from_model` leads the model's estimates back to what the song is.
+C channels, n and T samples, S sources. A song keeps its own rate and channels in `Audio`; `to_model` makes of it
+what the model takes, `from_model` leads the model's estimates back to what the song is. Where a song is a `Recording`,
+which is never in memory as a whole, `blocks_to_model` and `stretches_from_model` do the same block by block.
 """
 
-import contextlib
 import dataclasses
 import math
-import os
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Protocol
 
 import numpy as np
-import soundfile
 import soxr
 
-from ugosa_jax import files
-from ugosa_jax.data import media, wav
+from ugosa_jax.data import recording
+from ugosa_jax.data.writing import Encoding, writing
 from ugosa_jax.errors import InputError
-
-RATES_HZ = (4_000, 768_000)
-"""Sample rates of sound; anything else in a header is damage, and would fill the memory when resampled."""
-SILENCE = 1e-15
-"""Peak below which sound is silence: -300 dB of full scale, where single precision soon ends."""
-SLACK_S = 0.1
-"""Sound that may be missing from the end of a file: headers of MP3 and careless writers are a little off."""
 
 _HALF = math.sqrt(0.5)  # −3 dB
 _LEFT, _RIGHT, _BOTH, _NONE = (1.0, 0.0), (0.0, 1.0), (_HALF, _HALF), (0.0, 0.0)
@@ -67,6 +57,28 @@ class Audio:
         """Length in seconds."""
         return self.n_samples / self.rate_hz
 
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield all of it as one block (C, T)."""
+        yield self.samples_CxT
+
+
+class Sound(Protocol):
+    """What songs are made of: an `Audio`, or a `Recording` on disk."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rate_hz(self) -> int: ...
+    @property
+    def n_channels(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def samples_CxT(self) -> np.ndarray: ...
+    def blocks(self) -> Iterator[np.ndarray]: ...
+
 
 def read(path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False) -> Audio:
     """Read a sound file: WAV, FLAC, Ogg, MP3, AIFF and what else libsndfile knows; m4a, video and others through PyAV.
@@ -81,60 +93,15 @@ def read(path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False
         values that are not finite.
     """
     path = Path(path)
-    _refuse_cut_wav(path, may_be_cut)
-    samples_CxT, rate_hz, announced = (*media.read(path), 0) if _is_media(path) else _read_with_libsndfile(path)
-    if announced - samples_CxT.shape[1] > SLACK_S * rate_hz and not may_be_cut:
-        there = f"{samples_CxT.shape[1]} of {announced} samples are there"
-        raise InputError(f"{path}: cut short: {there}; --truncated ok takes them")
-    _refuse_unusable(path, samples_CxT, rate_hz, may_be_silent)
-    return Audio(np.ascontiguousarray(samples_CxT), rate_hz, path.name)
+    samples_CxT, rate_hz = recording.read(path, may_be_silent, may_be_cut)
+    return Audio(samples_CxT, rate_hz, path.name)
 
 
-def _is_media(path: Path) -> bool:
-    """Tell whether a file is for PyAV: by its name, for libsndfile takes the sound of some of them for its own."""
-    return path.suffix.lower() in media.SUFFIXES
-
-
-def _read_with_libsndfile(path: Path) -> tuple[np.ndarray, int, int]:
-    """Return samples (C, T), sample rate, and how many samples the header announces."""
-    try:
-        # Opened here, for libsndfile takes names that are text alone. Its MP3 reader writes to the terminal by itself.
-        with path.open("rb") as file, _mute_libraries(), soundfile.SoundFile(file.fileno(), closefd=False) as sound:
-            samples_TxC = sound.read(dtype="float32", always_2d=True)
-            return samples_TxC.T, sound.samplerate, sound.frames
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be read as sound ({error.error_string.strip()})") from error
-    except (MemoryError, ValueError) as error:  # ValueError: numpy's, for arrays beyond all bounds, or of the name
-        raise InputError(f"{path}: cannot be read: a name that is not text, or more sound than memory") from error
-    except TypeError as error:  # soundfile's way of saying that .raw files do not tell their format
-        raise InputError(f"{path}: headerless sound; save it as .wav or .flac") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-@contextlib.contextmanager
-def _mute_libraries() -> Iterator[None]:
-    """Keep C libraries from writing to standard error in the block; Python's own stream is flushed before and after."""
-    try:
-        stderr = sys.__stderr__.fileno() if sys.__stderr__ else -1
-        kept = os.dup(stderr)
-    except (OSError, ValueError, AttributeError):  # there is no such file, as under some servers
-        yield
-        return
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), stderr)
-    try:
-        yield
-    finally:
-        os.dup2(kept, stderr)
-        os.close(kept)
-
-
-def to_model(audio: Audio, rate_hz: int, channels: int) -> tuple[np.ndarray, list[str]]:
+def to_model(sound: Sound, rate_hz: int, channels: int) -> tuple[np.ndarray, list[str]]:
     """Bring a song to the model's rate and number of channels.
 
     Args:
-      audio: the song.
+      sound: the song.
       rate_hz: the model's sample rate.
       channels: the model's number of channels, C.
 
@@ -144,44 +111,85 @@ def to_model(audio: Audio, rate_hz: int, channels: int) -> tuple[np.ndarray, lis
     Raises:
       InputError: the song's channels have no agreed meaning.
     """
-    samples_CxT, _ = _with_channels(audio, channels)
-    return _resample(samples_CxT, audio.rate_hz, rate_hz), conversions(audio, rate_hz, channels)
+    notes = conversions(sound, rate_hz, channels)
+    return _resample(_with_channels(sound.samples_CxT, channels), sound.rate_hz, rate_hz), notes
 
 
-def conversions(audio: Audio, rate_hz: int, channels: int) -> list[str]:
+def blocks_to_model(sound: Sound, rate_hz: int, channels: int) -> Iterator[np.ndarray]:
+    """Yield what `to_model` returns, block by block.
+
+    Raises:
+      InputError: as `to_model`.
+    """
+    conversions(sound, rate_hz, channels)
+    yield from resampled((_with_channels(block, channels) for block in sound.blocks()), sound.rate_hz, rate_hz)
+
+
+def conversions(sound: Sound, rate_hz: int, channels: int) -> list[str]:
     """Return what `to_model` does to a song, in plain words, without doing it.
 
     Raises:
       InputError: as `to_model`.
     """
-    instant = dataclasses.replace(audio, samples_CxT=audio.samples_CxT[:, :1])
-    resampled = [f"resampled from {audio.rate_hz} Hz to {rate_hz} Hz"] if audio.rate_hz != rate_hz else []
-    return _with_channels(instant, channels)[1] + resampled
+    given = sound.n_channels
+    if given != channels and (channels not in (1, 2) or (given > 2 and given not in _DOWNMIX)):
+        raise InputError(f"{sound.name}: {given} channels cannot be made {channels}")
+    notes = []
+    if given > 2 and given != channels:
+        notes.append(f"{_DOWNMIX[given][0]} mixed down to {('mono', 'stereo')[channels - 1]} (ITU-R BS.775)")
+    elif given != channels:
+        notes.append("mono: copied to both channels" if given == 1 else "stereo: mean of both channels")
+    return notes + ([f"resampled from {sound.rate_hz} Hz to {rate_hz} Hz"] if sound.rate_hz != rate_hz else [])
 
 
-def from_model(estimates_SxCxT: np.ndarray, song: Audio, rate_hz: int) -> np.ndarray:
-    """Lead the model's estimates back to the song's rate and length.
+def from_model(stretches_SxCxn: Iterable[np.ndarray], song: Sound, rate_hz: int) -> Iterator[np.ndarray]:
+    """Lead the model's estimates back to the song's rate and length, stretch by stretch.
 
     Args:
-      estimates_SxCxT: separated sources.
+      stretches_SxCxn: separated sources, in time order.
       song: what they were separated from.
       rate_hz: the model's sample rate.
 
     Returns:
-      Float32 (S, C', T'), the estimates themselves where nothing has to be done: the song's number of samples
-      exactly; one channel, the mean, if the song has one, else two (a song with more comes back as the stereo it
-      was mixed down to).
+      Float32 (S, C', n'), together the song's number of samples exactly; one channel, the mean, if the song has one,
+      else two (a song with more comes back as the stereo it was mixed down to).
     """
-    shape = (len(estimates_SxCxT), min(song.n_channels, 2), song.n_samples)
-    if song.rate_hz == rate_hz and estimates_SxCxT.shape == shape:
-        return estimates_SxCxT
-    stems_SxCxT = np.zeros(shape, np.float32)
-    for stem_CxT, estimate_CxT in zip(stems_SxCxT, np.asarray(estimates_SxCxT), strict=True):
-        if song.n_channels == 1:
-            estimate_CxT = estimate_CxT.mean(axis=0, keepdims=True)
-        resampled_CxT = _resample(estimate_CxT, rate_hz, song.rate_hz)[:, : song.n_samples]
-        stem_CxT[:, : resampled_CxT.shape[1]] = resampled_CxT  # one channel of a mono model fills both
-    return stems_SxCxT
+    missing = song.n_samples
+    fitting = (_of_channels(stretch_SxCxn, min(song.n_channels, 2)) for stretch_SxCxn in stretches_SxCxn)
+    for stretch_SxCxn in resampled(fitting, rate_hz, song.rate_hz):
+        stretch_SxCxn = stretch_SxCxn[..., :missing]
+        missing -= stretch_SxCxn.shape[-1]
+        yield stretch_SxCxn
+    if missing:
+        yield np.zeros((*stretch_SxCxn.shape[:2], missing), np.float32)
+
+
+def _of_channels(stretch_SxCxn: np.ndarray, channels: int) -> np.ndarray:
+    if channels == 1:
+        return stretch_SxCxn.mean(axis=1, keepdims=True)
+    return np.broadcast_to(stretch_SxCxn, (len(stretch_SxCxn), channels, stretch_SxCxn.shape[-1]))
+
+
+def resampled(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+    """Yield blocks (…, n) at another rate; all together are what the whole signal resampled at once would be."""
+    if from_hz == to_hz:
+        yield from blocks
+        return
+    stream, shape = None, ()
+    for block in blocks:
+        if stream is None:
+            shape = block.shape[:-1]
+            stream = soxr.ResampleStream(from_hz, to_hz, math.prod(shape), dtype="float32", quality="VHQ")
+        yield _resampled(stream, block)
+    if stream is not None:
+        yield _resampled(stream, np.zeros((*shape, 0), np.float32), last=True)
+
+
+def _resampled(stream: soxr.ResampleStream, block: np.ndarray, last: bool = False) -> np.ndarray:
+    *shape, n = block.shape
+    block_nxC = np.ascontiguousarray(block.reshape(math.prod(shape), n).T, np.float32)
+    resampled_Cxn = np.ascontiguousarray(stream.resample_chunk(block_nxC, last=last).T)
+    return resampled_Cxn.reshape(*shape, resampled_Cxn.shape[-1])
 
 
 def level_db(samples_CxT: np.ndarray) -> float:
@@ -189,112 +197,32 @@ def level_db(samples_CxT: np.ndarray) -> float:
     return float(10 * np.log10(np.square(samples_CxT, dtype=np.float64).mean() + 1e-12))
 
 
-def write(
-    path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Literal["float", "24", "16"] = "float"
-) -> int:
-    """Write a WAV or, by its suffix, a FLAC file; it is complete or absent. The same sound makes the same bytes.
-
-    Args:
-      path: ends in .wav or .flac.
-      samples_CxT: sound; full scale is 1. It is never rescaled: stems must add up to their mixture.
-      rate_hz: sample rate.
-      encoding: 32-bit float, which keeps every value, or 24- or 16-bit integers: rounded to the nearest value
-        without dither, clipped at full scale.
+def write(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
+    """Write a file of sound at once; see `writing.writing`.
 
     Returns:
       The number of samples above full scale: clipped as integers, kept as float.
-
-    Raises:
-      InputError: the file cannot be written, the format cannot hold the encoding, or a value is not finite.
     """
-    path = Path(path)
-    container = _container(path, encoding)
-    if not np.isfinite(samples_CxT).all():
-        raise InputError(f"{path}: not written: the sound holds values that are not finite")
-    encoded_TxC = _encoded(samples_CxT, encoding).T
-    subtype = "FLOAT" if encoding == "float" else f"PCM_{encoding}"
-    with files.replaced_when_done(path) as temporary:
-        try:
-            soundfile.write(temporary, encoded_TxC, rate_hz, subtype=subtype, format=container)
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"{path}: cannot be written ({error.error_string.strip()})") from error
-        if encoding == "float":
-            wav.forget_time(temporary)
-    return int(np.count_nonzero(np.abs(samples_CxT) > 1))
+    n_channels, n_samples = samples_CxT.shape
+    with writing(path, rate_hz, n_channels, n_samples, encoding) as file:
+        file.write(samples_CxT)
+    return file.above
 
 
-def _refuse_cut_wav(path: Path, may_be_cut: bool) -> None:
-    """Raise InputError if the file cannot be opened, is empty, or is a WAV with less data than it announces.
-
-    libsndfile would read the sound that is left and say nothing, as after a copy that broke off.
-    """
-    try:
-        with path.open("rb") as stream:
-            size = path.stat().st_size
-            missing = wav.missing_bytes(stream, size, SLACK_S)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if size == 0:
-        raise InputError(f"{path}: is empty")
-    if missing > 0 and not may_be_cut:
-        there = f"{missing} of {size + missing} bytes are missing at the end"
-        raise InputError(f"{path}: cut short: {there}; --truncated ok takes what is there")
-
-
-def _refuse_unusable(path: Path, samples_CxT: np.ndarray, rate_hz: int, may_be_silent: bool) -> None:
-    """Raise InputError for sound that nothing can be separated from."""
-    if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-        raise InputError(f"{path}: a sample rate of {rate_hz} Hz is none of sound")
-    if samples_CxT.size == 0:
-        raise InputError(f"{path}: holds no samples")
-    if not np.isfinite(samples_CxT).all():
-        raise InputError(f"{path}: holds values that are not finite (NaN or infinite)")
-    if not may_be_silent and np.abs(samples_CxT).max() < SILENCE:
-        raise InputError(f"{path}: is silent throughout (no sample is above {SILENCE:g} of full scale)")
-
-
-def _with_channels(audio: Audio, channels: int) -> tuple[np.ndarray, list[str]]:
-    """Return the song with one or two channels as asked, and what was done."""
-    samples_CxT, given = audio.samples_CxT, audio.n_channels
+def _with_channels(samples_Cxn: np.ndarray, channels: int) -> np.ndarray:
+    """Return sound with one or two channels as asked; `conversions` says what is possible."""
+    given = len(samples_Cxn)
     if given == channels:
-        return samples_CxT, []
-    if given == 1 and channels == 2:
-        return np.repeat(samples_CxT, 2, axis=0), ["mono: copied to both channels"]
-    if given == 2 and channels == 1:
-        return samples_CxT.mean(axis=0, keepdims=True), ["stereo: mean of both channels"]
-    if given not in _DOWNMIX or channels not in (1, 2):
-        raise InputError(f"{audio.name}: {given} channels cannot be made {channels}")
-    name, shares_Cx2 = _DOWNMIX[given]
-    stereo_2xT = np.asarray(shares_Cx2, np.float32).T @ samples_CxT
-    if channels == 1:
-        return stereo_2xT.mean(axis=0, keepdims=True), [f"{name} mixed down to mono (ITU-R BS.775)"]
-    return stereo_2xT, [f"{name} mixed down to stereo (ITU-R BS.775)"]
+        return samples_Cxn
+    if given == 1:
+        return np.repeat(samples_Cxn, channels, axis=0)
+    stereo_2xn = samples_Cxn
+    if given > 2:
+        stereo_2xn = np.asarray(_DOWNMIX[given][1], np.float32).T @ samples_Cxn
+    return stereo_2xn if channels == 2 else stereo_2xn.mean(axis=0, keepdims=True)
 
 
 def _resample(samples_CxT: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     if from_hz == to_hz:
         return samples_CxT
     return np.ascontiguousarray(soxr.resample(samples_CxT.T, from_hz, to_hz, quality="VHQ").T)
-
-
-def _container(path: Path, encoding: str) -> str:
-    """Return libsndfile's name of the format that the suffix stands for."""
-    containers = {".wav": "WAV", ".flac": "FLAC"}
-    suffix = path.suffix.lower()
-    if suffix not in containers:
-        raise InputError(f"{path}: sound is written as .wav or .flac, not {suffix or 'without a suffix'}")
-    if suffix == ".flac" and encoding == "float":
-        raise InputError(f"{path}: FLAC holds 16- or 24-bit integers, not float")
-    return containers[suffix]
-
-
-def _encoded(samples_CxT: np.ndarray, encoding: str) -> np.ndarray:
-    """Return float32, or integers rounded and clipped here rather than by the library in its own way."""
-    if encoding == "float":
-        return samples_CxT.astype(np.float32)
-    bits = int(encoding)
-    scale = 2 ** (bits - 1)
-    integers_CxT = np.clip(np.rint(samples_CxT.astype(np.float64) * scale), -scale, scale - 1)
-    if bits == 16:
-        return integers_CxT.astype(np.int16)
-    return integers_CxT.astype(np.int32) << (32 - bits)  # soundfile takes the upper bits of 32

@@ -124,11 +124,11 @@ def adapted(job: Job) -> dict[str, Any]:
         checkpoint.save_delta(result.tuned, job.net, folder / DELTA, {"strategy": plan.name})
         files.write_json(said, folder / "record.json")
         excerpt_s = report.excerpt(job.song, 2)
-        shown = report.run_of(job.song, plan.name, "adapted", result, stems, excerpt_s)
+        shown = report.run_of(job.song, plan.name, "adapted", result, [_stacked(stems)], excerpt_s)
         levels = write_stems(job, folder, stems, shown)
         del stems  # makes room for those of the unadapted network
         others = read_stems(job, before)
-        plain = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), others, excerpt_s)
+        plain = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), [_stacked(others)], excerpt_s)
         report.write(folder / report.NAME, job.song, excerpt_s, [plain, shown], facts.of(said), said)
         for source, level in levels.items():
             level.silent_before = _number(plain.stems[source].silent_db)
@@ -163,7 +163,7 @@ def unadapted(job: Job) -> dict[str, Any]:
     with files.folder_when_done(job.runs.root / id) as folder:
         files.write_json(said, folder / "record.json")
         excerpt_s = report.excerpt(job.song, 1)
-        shown = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), stems, excerpt_s)
+        shown = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), [_stacked(stems)], excerpt_s)
         levels = write_stems(job, folder, stems, shown)
         report.write(folder / report.NAME, job.song, excerpt_s, [shown], facts.of(said), said)
         run = Run(id, job.network, "B0", [*levels], _now(), took_s, levels)
@@ -211,6 +211,10 @@ def write_stems(job: Job, folder: Path, stems: dict[str, np.ndarray], shown: rep
         bytes_FxN = np.clip(255 * (1 + (spectrum_db_FxN - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
         (folder / f"{source}.spectrum").write_bytes(bytes_FxN.tobytes())
     return levels
+
+
+def _stacked(stems: dict[str, np.ndarray]) -> np.ndarray:
+    return np.stack([*stems.values()])
 
 
 def read_stems(job: Job, run: str) -> dict[str, np.ndarray]:
@@ -270,9 +274,9 @@ def do(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[st
 
 
 def _power(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
-    from ugosa_jax.reports.song import glimpse
+    from ugosa_jax.reports.song import spectrum
 
-    return np.mean([glimpse.spectrum(wave_T, rate_hz) for wave_T in samples_CxT], 0)
+    return spectrum.of(samples_CxT, rate_hz)
 
 
 def _number(value: float) -> float | None:

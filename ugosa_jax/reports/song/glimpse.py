@@ -1,29 +1,22 @@
 """What a report keeps of a sound once the sound itself is gone: outline, spectrogram, level, and an excerpt to hear.
 
-C channels, T samples, N columns of a picture, F rows of a spectrogram.
+C channels, T and n samples, N columns of a picture, F bands of a spectrogram.
 """
 
 import dataclasses
 import io
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile
 
-from ugosa_jax.annotations.annotation import Annotation, active_mask
-from ugosa_jax.data.sound import Audio, level_db, to_model
-from ugosa_jax.reports import timeline
+from ugosa_jax.annotations.annotation import Annotation, active_mask, silences
+from ugosa_jax.data.sound import Audio, Sound, blocks_to_model, to_model
+from ugosa_jax.reports.song.spectrum import Spectrogram
 
 N_COLUMNS = 1000
-"""Columns of outlines; spectrograms have half as many, for two or three of them stand side by side."""
-N_ROWS = 128
-"""Rows of spectrograms."""
-LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
-"""Range of spectrograms; a song of a lower rate ends at half its rate."""
-WINDOW_S = 0.046
-"""Length of a spectrum's window: 2048 samples at 44.1 kHz."""
+"""Columns of outlines."""
 LONGEST_S = 60.0
 """Longest excerpt that is embedded."""
 MOST_BYTES = 9_000_000
@@ -52,75 +45,87 @@ class Glimpse:
     mp3: bytes
 
 
-def of(sound: Audio, active_T: np.ndarray, encoded: bytes) -> Glimpse:
-    """Return what a report shows of a mixture or an estimate.
+class Look:
+    """A glimpse of a sound of known length that goes by block by block.
 
     Args:
-      sound: at the song's rate; any number of channels that has a mix-down to stereo.
-      active_T: Boolean, False where its source is annotated silent.
-      encoded: what `mp3` made of it.
+      name: of the sound.
+      shape: channels and samples.
+      rate_hz: sample rate.
+      excerpt_s: begin and end of what is to be heard.
     """
-    outlines_CxSidexN = np.array([timeline.outline(wave_T, N_COLUMNS) for wave_T in sound.samples_CxT])
-    spectra_CxFxN = np.stack([spectrum(wave_T, sound.rate_hz) for wave_T in sound.samples_CxT])
-    silent_CxT = sound.samples_CxT[:, ~active_T]
-    return Glimpse(
-        np.abs(outlines_CxSidexN).max((0, 1)),
-        10 * np.log10(spectra_CxFxN.mean(0) + _TINY),
-        level_db(silent_CxT) if silent_CxT.size else float("nan"),
-        encoded,
-    )
+
+    def __init__(self, name: str, shape: tuple[int, int], rate_hz: int, excerpt_s: tuple[float, float]):
+        n_channels, n_samples = shape
+        self._name, self._rate_hz = name, rate_hz
+        self._starts_N = np.unique(np.linspace(0, n_samples, N_COLUMNS, endpoint=False).astype(int))
+        self._peak_N = np.zeros(len(self._starts_N), np.float32)
+        self._spectrogram = Spectrogram(n_channels, n_samples, rate_hz)
+        self._silent_squares, self._n_silent = 0.0, 0
+        self._excerpt = [round(time_s * rate_hz) for time_s in excerpt_s]
+        self._heard: list[np.ndarray] = []
+        self._done = 0
+
+    def add(self, samples_Cxn: np.ndarray, active_n: np.ndarray) -> None:
+        """Take in the next block (C, n), and where its source is active or unknown, Boolean (n,)."""
+        start, stop = self._done, self._done + samples_Cxn.shape[1]
+        if start == stop:
+            return
+        first, last = np.searchsorted(self._starts_N, [start, stop - 1], "right") - 1
+        starts = np.maximum(self._starts_N[first : last + 1], start) - start
+        peak = np.maximum.reduceat(np.abs(samples_Cxn).max(0), starts)
+        self._peak_N[first : last + 1] = np.maximum(self._peak_N[first : last + 1], peak)
+        self._spectrogram.add(samples_Cxn)
+        silent_Cxn = samples_Cxn[:, ~active_n]
+        self._silent_squares += float(np.square(silent_Cxn, dtype=np.float64).sum())
+        self._n_silent += silent_Cxn.size
+        begin, end = (min(max(edge, start), stop) - start for edge in self._excerpt)
+        self._heard.append(samples_Cxn[:, begin:end].copy())
+        self._done = stop
+
+    def compressed(self) -> bytes:
+        """Return the excerpt as MP3."""
+        return mp3(Audio(np.concatenate(self._heard, axis=1), self._rate_hz, self._name))
+
+    def glimpse(self, compressed: bytes) -> Glimpse:
+        """Return the glimpse, with what `compressed` gave."""
+        silent_db = 10 * np.log10(self._silent_squares / self._n_silent + _TINY) if self._n_silent else np.nan
+        spectrum_db_FxN = 10 * np.log10(self._spectrogram.power() + _TINY)
+        return Glimpse(self._peak_N, spectrum_db_FxN, float(silent_db), compressed)
 
 
-def mixture(sound: Audio, excerpt_s: tuple[float, float]) -> Glimpse:
+def mixture(sound: Sound, excerpt_s: tuple[float, float]) -> Glimpse:
     """Return what a report shows of a mixture, of more than two channels its mix-down to stereo."""
-    stereo_CxT, _ = to_model(sound, sound.rate_hz, min(sound.n_channels, 2))
-    heard = dataclasses.replace(sound, samples_CxT=stereo_CxT)
-    return of(heard, np.ones(sound.n_samples, bool), mp3(heard, excerpt_s))
+    channels = min(sound.n_channels, 2)
+    look = Look(sound.name, (channels, sound.n_samples), sound.rate_hz, excerpt_s)
+    for block_Cxn in blocks_to_model(sound, sound.rate_hz, channels):
+        look.add(block_Cxn, np.ones(block_Cxn.shape[1], bool))
+    return look.glimpse(look.compressed())
 
 
 def stems(
-    estimates: dict[str, np.ndarray], rate_hz: int, labels: Annotation, excerpt_s: tuple[float, float]
+    stretches_SxCxn: Iterable[np.ndarray], song: Sound, labels: Annotation, excerpt_s: tuple[float, float]
 ) -> dict[str, Glimpse]:
-    """Return a glimpse of every stem {source: (C, T)}."""
-    n_samples = next(iter(estimates.values())).shape[1]
-    active_SxT = active_mask(labels, n_samples, rate_hz)
-    sounds = [Audio(estimates[source], rate_hz, source) for source in labels.sources]
-    with ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
-        encoded = pool.map(lambda sound: mp3(sound, excerpt_s), sounds)
-        looks = zip(sounds, active_SxT, encoded, strict=True)
-        return {sound.name: of(sound, active_T, compressed) for sound, active_T, compressed in looks}
-
-
-def bands_hz(rate_hz: int) -> np.ndarray:
-    """Return the F + 1 limits of a spectrogram's bands, equal steps of pitch apart."""
-    return np.geomspace(LOWEST_HZ, min(HIGHEST_HZ, rate_hz / 2), N_ROWS + 1)
-
-
-def spectrum(wave_T: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the mean power in bands and stretches of a wave, (F, N); bands together give the mean square within them.
-
-    A column is the mean over its frames of |FFT|²; frames overlap by half, so that nothing falls between them. A band
-    takes the difference of the power summed up to its limits, between which the sum is interpolated: bands that are
-    wider and narrower than a bin of the FFT are treated alike.
+    """Return a glimpse of every stem.
 
     Args:
-      wave_T: one channel.
-      rate_hz: its sample rate.
+      stretches_SxCxn: stems in the annotation's order, stretch by stretch.
+      song: what they are of.
+      labels: when each source plays.
+      excerpt_s: begin and end of what can be heard.
     """
-    window = 2 * max(8, round(WINDOW_S * rate_hz / 2))
-    padded_T = np.pad(wave_T, (window // 2, window))
-    frames_KxT = np.lib.stride_tricks.sliding_window_view(padded_T, window)[:: window // 2]
-    frames_KxT = frames_KxT[: -(-len(wave_T) // (window // 2))]
-    hann_T = np.hanning(window + 1)[:-1]
-    limits_hz, bins_hz = bands_hz(rate_hz), (np.arange(window // 2 + 2) - 0.5) * rate_hz / window
-    columns = []
-    n_columns = min(N_COLUMNS // 2, len(frames_KxT))
-    edges = np.linspace(0, len(frames_KxT), n_columns + 1).astype(int)
-    for start, stop in itertools.pairwise(edges):
-        power_F = np.square(np.abs(np.fft.rfft(frames_KxT[start:stop] * hann_T))).mean(0)
-        summed_F = np.concatenate([[0.0], np.cumsum(power_F, dtype=np.float64)])
-        columns.append(np.diff(np.interp(limits_hz, bins_hz, summed_F)))
-    return np.stack(columns, 1) * 2 / (window * np.square(hann_T).sum())
+    shape = min(song.n_channels, 2), song.n_samples
+    looks = [Look(source, shape, song.rate_hz, excerpt_s) for source in labels.sources]
+    silent = silences(labels, song.n_samples, song.rate_hz)
+    done = 0
+    for stems_SxCxn in stretches_SxCxn:
+        active_Sxn = silent.active(done, done + stems_SxCxn.shape[-1])
+        for look, stem_Cxn, active_n in zip(looks, stems_SxCxn, active_Sxn, strict=True):
+            look.add(stem_Cxn, active_n)
+        done += stems_SxCxn.shape[-1]
+    with ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
+        encoded = pool.map(Look.compressed, looks)
+        return {name: look.glimpse(mp3) for name, look, mp3 in zip(labels.sources, looks, encoded, strict=True)}
 
 
 def excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float, float]:
@@ -149,12 +154,10 @@ def excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float
     return start_s, min(start_s + length_s, duration_s)
 
 
-def mp3(sound: Audio, excerpt_s: tuple[float, float]) -> bytes:
-    """Return an excerpt as MP3 of variable bit rate, which all browsers play: mono or stereo, clipped at full scale."""
-    start, stop = (round(time_s * sound.rate_hz) for time_s in excerpt_s)
-    cut = dataclasses.replace(sound, samples_CxT=sound.samples_CxT[:, start:stop])
+def mp3(sound: Audio) -> bytes:
+    """Return sound as MP3 of variable bit rate, which all browsers play: mono or stereo, clipped at full scale."""
     rate_hz = min((rate for rate in _MP3_RATES_HZ if rate >= sound.rate_hz), default=_MP3_RATES_HZ[-1])
-    samples_CxT, _ = to_model(cut, rate_hz, min(sound.n_channels, 2))
+    samples_CxT, _ = to_model(sound, rate_hz, min(sound.n_channels, 2))
     out = io.BytesIO()
     # Absurdly loud samples, as weights that are all but lost give them, would make the encoder abort the process.
     soundfile.write(out, np.clip(samples_CxT, -1, 1).T, rate_hz, format="MP3")

@@ -7,7 +7,7 @@ several runs need not fit into the memory together.
 import base64
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.bsseval import METRICS
 from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.reports import style
-from ugosa_jax.reports.song import figures, glimpse
+from ugosa_jax.reports.song import figures, glimpse, spectrum
 from ugosa_jax.reports.song.glimpse import Glimpse
 from ugosa_jax.reports.sweep import render
 from ugosa_jax.reports.sweep.render import Sheet
@@ -58,7 +58,7 @@ def run_of(
     name: str,
     meaning: str,
     result: AdaptationResult,
-    stems: dict[str, np.ndarray],
+    stretches_SxCxn: Iterable[np.ndarray],
     excerpt_s: tuple[float, float],
 ) -> Run:
     """Look at the stems of a run, and score them if the song has its true ones.
@@ -68,13 +68,23 @@ def run_of(
       name: the run's.
       meaning: a few words.
       result: the adaptation that came before it.
-      stems: {source: (C, T)} at the song's rate.
+      stretches_SxCxn: stems in the annotation's order at the song's rate, stretch by stretch. They are kept only if
+        they are to be scored.
       excerpt_s: begin and end of what can be heard, as `excerpt` says.
     """
-    scores = scoring.evaluate(song, stems, FRAMES) if song.stems_SxCxT is not None else None
-    return Run(
-        name, meaning, result, glimpse.stems(stems, song.mixture.rate_hz, song.known_annotation(), excerpt_s), scores
-    )
+    said, kept = song.known_annotation(), []
+
+    def passing() -> Iterator[np.ndarray]:
+        for stems_SxCxn in stretches_SxCxn:
+            if song.stems_SxCxT is not None:
+                kept.append(stems_SxCxn)
+            yield stems_SxCxn
+
+    seen = glimpse.stems(passing(), song.mixture, said, excerpt_s)
+    if not kept:
+        return Run(name, meaning, result, seen, None)
+    stems = dict(zip(said.sources, np.concatenate(kept, axis=-1), strict=True))
+    return Run(name, meaning, result, seen, scoring.evaluate(song, stems, FRAMES))
 
 
 def excerpt(song: Song, n_runs: int) -> tuple[float, float]:
@@ -140,12 +150,12 @@ def html(
 def pictures(song: Song, mixture: Glimpse, runs: Sequence[Run]) -> dict[str, str]:
     """Return the page's figures by name, as data URIs."""
     stems = {run.name: run.stems for run in runs}
-    bands_hz = glimpse.bands_hz(song.mixture.rate_hz)
+    bands_hz = spectrum.bands_hz(song.mixture.rate_hz)
     wave = figures.waves(song.known_annotation(), song.mixture.duration_s, mixture, stems)
-    spectrum = figures.spectrograms(song.known_annotation(), song.mixture.duration_s, bands_hz, mixture, stems)
+    spectra = figures.spectrograms(song.known_annotation(), song.mixture.duration_s, bands_hz, mixture, stems)
     found = {
         "waves": _uri("image/svg+xml", style.svg(wave).encode()),
-        "spectra": _uri("image/png", style.png(spectrum)),
+        "spectra": _uri("image/png", style.png(spectra)),
     }
     if any(run.result.losses_ExIx3.size for run in runs):
         drawn = figures.losses({run.name: run.result for run in runs})

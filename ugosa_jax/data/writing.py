@@ -1,0 +1,116 @@
+"""Files of sound written block by block: complete or absent, the same bytes for the same sound.
+
+C channels, n samples.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import soundfile
+
+from ugosa_jax import files
+from ugosa_jax.data import wav
+from ugosa_jax.errors import InputError
+
+Encoding = Literal["float", "24", "16"]
+MAX_WAV_BYTES = 2**32 - 2**16
+"""Of sound in a WAV, whose sizes are 32 bits; longer sound is written as RF64, which differs in its sizes alone."""
+
+
+class Writer:
+    """A file that is being written, and what was written to it so far.
+
+    Attributes:
+      peak: the largest amplitude.
+      above: samples above full scale, clipped as integers, kept as float.
+    """
+
+    def __init__(self, path: Path, sound: soundfile.SoundFile, encoding: Encoding):
+        self.peak, self.above = 0.0, 0
+        self._path, self._sound = path, sound
+        self._encoding: Encoding = encoding
+
+    def write(self, samples_Cxn: np.ndarray) -> None:
+        """Append a block.
+
+        Raises:
+          InputError: a value is not finite, or the disk is full.
+        """
+        if not np.isfinite(samples_Cxn).all():
+            raise InputError(f"{self._path}: not written: the sound holds values that are not finite")
+        amplitude_Cxn = np.abs(samples_Cxn)
+        self.peak = max(self.peak, float(amplitude_Cxn.max(initial=0)))
+        self.above += int(np.count_nonzero(amplitude_Cxn > 1))
+        with _refusing(self._path):
+            self._sound.write(_encoded(samples_Cxn, self._encoding).T)
+
+
+@contextlib.contextmanager
+def writing(
+    path: str | Path, rate_hz: int, n_channels: int, n_samples: int, encoding: Encoding = "float"
+) -> Iterator[Writer]:
+    """Open a WAV or, by its suffix, a FLAC file for writing; it is there when the block ends well, else not at all.
+
+    Args:
+      path: ends in .wav or .flac.
+      rate_hz: sample rate.
+      n_channels: number of channels.
+      n_samples: how many samples will be written.
+      encoding: 32-bit float, which keeps every value, or 24- or 16-bit integers: rounded to the nearest value
+        without dither, clipped at full scale. Nothing is ever rescaled: stems must add up to their mixture.
+
+    Raises:
+      InputError: the file cannot be written, or the format cannot hold the encoding.
+    """
+    path = Path(path)
+    container = _container(path, encoding)
+    if container == "WAV" and n_samples * n_channels * _BYTES[encoding] > MAX_WAV_BYTES:
+        container = "RF64"
+    subtype = "FLOAT" if encoding == "float" else f"PCM_{encoding}"
+    with files.replaced_when_done(path) as temporary:
+        with _refusing(path):
+            sound = soundfile.SoundFile(temporary, "w", rate_hz, n_channels, subtype, format=container)
+        try:
+            yield Writer(path, sound, encoding)
+        finally:
+            with _refusing(path):
+                sound.close()
+        if encoding == "float":
+            wav.forget_time(temporary)
+
+
+_BYTES: dict[Encoding, int] = {"float": 4, "24": 3, "16": 2}
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path}: cannot be written ({error.error_string.strip()})") from error
+
+
+def _container(path: Path, encoding: Encoding) -> str:
+    """Return libsndfile's name of the format that the suffix stands for."""
+    containers = {".wav": "WAV", ".flac": "FLAC"}
+    suffix = path.suffix.lower()
+    if suffix not in containers:
+        raise InputError(f"{path}: sound is written as .wav or .flac, not {suffix or 'without a suffix'}")
+    if suffix == ".flac" and encoding == "float":
+        raise InputError(f"{path}: FLAC holds 16- or 24-bit integers, not float")
+    return containers[suffix]
+
+
+def _encoded(samples_Cxn: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """Return float32, or integers rounded and clipped here rather than by the library in its own way."""
+    if encoding == "float":
+        return samples_Cxn.astype(np.float32)
+    bits = int(encoding)
+    scale = 2 ** (bits - 1)
+    integers_Cxn = np.clip(np.rint(samples_Cxn.astype(np.float64) * scale), -scale, scale - 1)
+    if bits == 16:
+        return integers_Cxn.astype(np.int16)
+    return integers_Cxn.astype(np.int32) << (32 - bits)  # soundfile takes the upper bits of 32

@@ -1,0 +1,79 @@
+"""Spectrograms of sound that goes by block by block.
+
+C channels, T and n samples, K frames, F bands, N columns of the picture.
+"""
+
+import numpy as np
+
+N_COLUMNS = 500
+"""Columns at most: two or three spectrograms stand side by side."""
+N_BANDS = 128
+LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
+"""Range of the bands; a song of a lower rate ends at half its rate."""
+WINDOW_S = 0.046
+"""Length of a window: 2048 samples at 44.1 kHz."""
+_BATCH = 512
+"""Frames that are transformed at once."""
+
+
+def bands_hz(rate_hz: int) -> np.ndarray:
+    """Return the F + 1 limits of the bands, equal steps of pitch apart."""
+    return np.geomspace(LOWEST_HZ, min(HIGHEST_HZ, rate_hz / 2), N_BANDS + 1)
+
+
+class Spectrogram:
+    """Mean power in bands and stretches of time; the bands together give the mean square within them.
+
+    A column is the mean over its frames, and over channels, of |FFT|²; frames overlap by half, so that nothing falls
+    between them. A band takes the difference of the power summed up to its limits, between which the sum is
+    interpolated: bands that are wider and narrower than a bin of the FFT are treated alike.
+    """
+
+    def __init__(self, n_channels: int, n_samples: int, rate_hz: int):
+        self._rate_hz = rate_hz
+        self._window = window = 2 * max(8, round(WINDOW_S * rate_hz / 2))
+        self._hann_T = np.hanning(window + 1)[:-1]
+        self._n_frames = -(-n_samples // (window // 2))
+        n_columns = min(N_COLUMNS, self._n_frames)
+        self._edges_N = np.linspace(0, self._n_frames, n_columns + 1).astype(int)
+        self._power_NxF = np.zeros((n_columns, window // 2 + 1))
+        self._done = 0
+        self._coming_Cxn = np.zeros((n_channels, window // 2), np.float32)
+
+    def add(self, samples_Cxn: np.ndarray) -> None:
+        """Take in the next block (C, n)."""
+        coming_Cxn = np.concatenate([self._coming_Cxn, samples_Cxn], axis=1)
+        hop = self._window // 2
+        n_ready = max(0, (coming_Cxn.shape[1] - self._window) // hop + 1)
+        for first in range(0, n_ready, _BATCH):
+            stop = min(first + _BATCH, n_ready)
+            self._add_frames(coming_Cxn[:, first * hop : (stop - 1) * hop + self._window])
+        self._coming_Cxn = coming_Cxn[:, n_ready * hop :].copy()
+
+    def _add_frames(self, samples_Cxn: np.ndarray) -> None:
+        """Add the power of all frames of a stretch to their columns."""
+        frames_CxKxT = np.lib.stride_tricks.sliding_window_view(samples_Cxn, self._window, axis=1)
+        frames_CxKxT = frames_CxKxT[:, :: self._window // 2][:, : self._n_frames - self._done]
+        power_KxF = np.square(np.abs(np.fft.rfft(frames_CxKxT * self._hann_T))).mean(0)
+        columns_K = np.searchsorted(self._edges_N, self._done + np.arange(len(power_KxF)), "right") - 1
+        np.add.at(self._power_NxF, columns_K, power_KxF)
+        self._done += len(power_KxF)
+
+    def power(self) -> np.ndarray:
+        """Return the power (F, N) of all that was added, which must be the whole sound."""
+        while self._done < self._n_frames:
+            self.add(np.zeros((len(self._coming_Cxn), self._window), np.float32))
+        mean_NxF = self._power_NxF / np.diff(self._edges_N)[:, None]
+        summed_NxF = np.pad(np.cumsum(mean_NxF, axis=1), ((0, 0), (1, 0)))
+        bins_hz = (np.arange(self._window // 2 + 2) - 0.5) * self._rate_hz / self._window
+        limits_hz = bands_hz(self._rate_hz)
+        bands_FxN = np.stack([np.diff(np.interp(limits_hz, bins_hz, summed_F)) for summed_F in summed_NxF], 1)
+        return bands_FxN * 2 / (self._window * np.square(self._hann_T).sum())
+
+
+def of(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return the power (F, N) of a sound that is in memory."""
+    n_channels, n_samples = samples_CxT.shape
+    spectrogram = Spectrogram(n_channels, n_samples, rate_hz)
+    spectrogram.add(samples_CxT)
+    return spectrogram.power()
