@@ -26,7 +26,7 @@ import soundfile
 
 from ugosa_jax import files
 from ugosa_jax.data import sound
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.sound import Audio, Sound
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import peaks
 
@@ -134,7 +134,7 @@ class Library:
             self._written(audio, sha256, name, path)
         return self.song(sha256[:16])
 
-    def added_audio(self, audio: Audio, sha256: str) -> Song:
+    def added_audio(self, audio: Sound, sha256: str) -> Song:
         """Add a song that is no file, such as the bundled one."""
         if self._reopened(sha256[:16], sha256) is None:
             self._written(audio, sha256, audio.name, None)
@@ -157,7 +157,7 @@ class Library:
         files.write_json(msgspec.to_builtins(song), self.folder(id) / "song.json")
         return song
 
-    def _written(self, audio: Audio, sha256: str, name: str, path: Path | None) -> None:
+    def _written(self, audio: Sound, sha256: str, name: str, path: Path | None) -> None:
         folder = self.songs / sha256[:16]
         heard_CxT, _ = sound.to_model(audio, audio.rate_hz, min(audio.n_channels, 2))
         with files.folder_when_done(folder) as scratch:
