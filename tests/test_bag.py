@@ -178,5 +178,5 @@ def test_the_commands(members, song, tmp_path, capsys):
         f'weights = "{path}"\n[songs]\nfolder = "{tmp_path / "songs"}"\n[adapt]\nstrategy = "P-L2:D"\n'
         "lam = [0.1, 1.0]\nepochs = 1\nsegment_s = 0.4\n[evaluate]\nwindow_s = 0.5\nhop_s = 0.5\n"
     )
-    assert main(["sweep", "run", str(tmp_path / "grid.toml"), "--store", str(tmp_path / "s"), "--lanes", "2"]) == 0
+    assert main(["sweep", "run", str(tmp_path / "grid.toml"), "--results", str(tmp_path / "s"), "--lanes", "2"]) == 0
     assert [cell["adaptation"]["lanes"] for cell in results.read_cells(tmp_path / "s").values()] == [2, 2]

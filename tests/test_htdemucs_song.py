@@ -142,7 +142,7 @@ def test_the_commands_from_end_to_end(song, tmp_path, capsys):
         "lam = [0.1, 1.0]\nepochs = 1\n[evaluate]\nwindow_s = 1.0\nhop_s = 1.0\n"
     )
     store = tmp_path / "store"
-    assert main(["sweep", "run", str(tmp_path / "tiny.toml"), "--store", str(store), "--lanes", "2"]) == 0
+    assert main(["sweep", "run", str(tmp_path / "tiny.toml"), "--results", str(store), "--lanes", "2"]) == 0
     cells = results.read_cells(store).values()
     assert sorted(cell["adaptation"]["lanes"] for cell in cells) == [1, 2, 2]
     assert main(["report", str(store), "--out", str(tmp_path / "report")]) == 0

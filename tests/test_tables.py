@@ -116,6 +116,15 @@ def test_strategies_in_the_papers_order():
     ]
 
 
+def test_strategies_of_other_networks_are_sorted_by_place():
+    names = ["B0", "P-D4:D", "P-T5:M", "P-G:end", "B-E1:D", "P-T5:D", "P-T1:D", "P-D1:D"]
+    table = checked(*(scores(strategy=[name]) for name in names))
+    assert rows.strategies(table) == [
+        *("P-T1:D", "P-T5:D", "P-D1:D", "P-D4:D", "P-T5:M", "P-G:end"),
+        *("B-E1:D", "B0"),
+    ]
+
+
 def test_sources_of_the_published_networks_come_first():
     assert rows.sources(checked(scores(source=["piano", "vocals", "drums"]))) == ["drums", "vocals", "piano"]
 

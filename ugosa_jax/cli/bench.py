@@ -17,6 +17,7 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import hub
 from ugosa_jax.networks.bag import members_of
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
 
 
@@ -102,7 +103,7 @@ def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any
     if args.size is None:
         first = next(iter(members_of(hub.load(args.weights)).values()))  # of a bag, whose others are alike
         return first.architecture, first.params, {"name": args.weights, "fingerprint": first.fingerprint}
-    config = ConvTasNet()
+    config = {"demucs": ConvTasNet, "htdemucs": HTDemucs}[args.size]()
     return config, config.init(), {"name": f"{args.size}, random weights"}
 
 

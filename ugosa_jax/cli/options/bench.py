@@ -18,8 +18,9 @@ class Bench:
     """Songs side by side, one row of the table each: 1,2,4,8."""
     weights: str = "mini"
     """Name (see `ugosa-jax weights list`) or file of the network."""
-    size: Literal["demucs"] | None = None
-    """The full-size network of the Demucs repository with random weights, in place of --weights: no download."""
+    size: Literal["demucs", "htdemucs"] | None = None
+    """A full-size network with random weights, which need no download, in place of --weights: the ConvTasNet of the
+    Demucs repository, or the HTDemucs."""
     seconds: float = 20.0
     """Length of each song, which is noise."""
     repeats: int = 3

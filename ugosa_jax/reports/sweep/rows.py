@@ -34,8 +34,13 @@ COLUMNS = (*TEXTS, *NUMBERS, "gated")
 MAY_BE_MISSING = ("hop_s", "value_db")
 """A hop is one segment if not given; a score has no value where there is no frame to compute it in."""
 
+PAPER_SEGMENT_S = 4.0
+
 _KEY = ["sweep", "song", "strategy", *SETTINGS, "gated", "rule", "source", "metric"]
-_STRATEGY = re.compile(r"B0|([PB])-L([0-9]{1,3}):([DM3])")
+_STRATEGY = re.compile(r"B0|([PB])-([A-Za-z]{1,8})([0-9]{0,3}):(\w{1,8})", re.ASCII)
+_PLACES = ("E", "L", "T", "D")
+"""Where tuning begins, from the network's beginning to its end: encoders, repeats, transformer, decoders."""
+_ENDS = ("D", "M", "3")
 _UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
@@ -89,11 +94,22 @@ def check(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def order(strategy: str) -> tuple:
-    """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0."""
+    """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0.
+
+    Those of other networks than the paper's are sorted alike, by their places in the network.
+    """
     match = _STRATEGY.fullmatch(strategy)
     if match is None:
         raise InputError(f"strategy {strategy!r} is not B0 or like P-L3:M")
-    return (2,) if strategy == "B0" else (match[1] == "B", "DM3".index(match[3]), int(match[2]))
+    if strategy == "B0":
+        return (2,)
+    loss, place, number, end = match.groups()
+    return loss == "B", *_rank(end, _ENDS), *_rank(place, _PLACES), int(number or 0)
+
+
+def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:
+    """Return the place of a name among known ones, or behind them."""
+    return known.index(name) if name in known else len(known), name
 
 
 def strategies(rows: pd.DataFrame) -> list[str]:
@@ -140,9 +156,11 @@ def at_base(rows: pd.DataFrame, varying: str | None = None) -> pd.DataFrame:
 def base_of(values: pd.Series) -> float:
     """Return the value that others are compared with: the default of `AdaptConfig`, or else the middle one.
 
+    The default length of segments depends on the network; here it is the paper's.
     Of an even number of values, the lower of the two middle ones; NaN, the default hop, where there is one.
     """
     default = next(field.default for field in dataclasses.fields(AdaptConfig) if field.name == values.name)
+    default = PAPER_SEGMENT_S if values.name == "segment_s" else default
     if default is None and values.isna().any():
         return float("nan")
     present = sorted(values.dropna().unique())
