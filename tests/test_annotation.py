@@ -168,7 +168,7 @@ def test_missing_and_folder(tmp_path):
 
 
 def test_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr(text, "LARGEST_BYTES", 10)
+    monkeypatch.setattr(text, "MAX_BYTES", 10)
     assert refusal(tmp_path, "0,1,vocals\n") == "song.csv: is too large for an annotation"
 
 

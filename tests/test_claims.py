@@ -18,7 +18,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 def of(*rows, outside=None, complete=False) -> Annotation:
     """Return what rows of (start, end, text) claim."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
-    said = resolve.of(Reading(labels), SOURCES, outside, Names(complete=complete), "song.csv")
+    said = resolve.resolve(Reading(labels), SOURCES, outside, Names(complete=complete), "song.csv")
     return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open, said.warnings, said.names)
 
 
@@ -48,7 +48,7 @@ def test_unless_the_user_says_so():
 
 def test_silent_only_where_all_instruments_are():
     rows = (0, 10, "piano silent"), (5, 20, "guitar silent"), (20, 30, "guitar"), (25, 40, "piano silent")
-    assert of(*rows, complete=True).of("other") == [
+    assert of(*rows, complete=True).select("other") == [
         Interval(0, 5, "other", "unknown"),
         Interval(5, 10, "other", "silent"),
         Interval(10, 20, "other", "unknown"),
@@ -60,7 +60,7 @@ def test_silent_only_where_all_instruments_are():
 
 def test_all_of_a_source_beside_its_instruments():
     said = of((0, 10, "drums silent"), (10, 20, "kick"), (15, 30, "drums unknown"))
-    assert said.of("drums") == [
+    assert said.select("drums") == [
         Interval(0, 10, "drums", "silent"),
         Interval(10, 20, "drums"),
         Interval(20, 30, "drums", "unknown"),
@@ -84,7 +84,7 @@ def test_an_instrument_cannot_contradict_itself():
 
 
 def test_labels_that_are_left_out():
-    said = resolve.of(
+    said = resolve.resolve(
         Reading([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]), SOURCES, None, Names({"verse": ""}), "a"
     )
     assert said.intervals == (Interval(0, 1, "bass"),)
@@ -125,6 +125,6 @@ def test_combined_as_second_by_second(rows, complete, outside):
     np.testing.assert_array_equal(~annotation.active_mask(said, 21, 1)[2], silent_T)
     active_T = (table == "active").any(axis=0)
     shown_T = np.zeros(21, bool)
-    for i in said.of("other"):
+    for i in said.select("other"):
         shown_T[int(i.start_s) : int(i.end_s)] = i.state == "active"
     np.testing.assert_array_equal(shown_T, active_T)

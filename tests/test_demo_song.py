@@ -86,7 +86,9 @@ def test_nobody_is_taken_to_play_in_a_rest(stems_SxCxT, said):
 
 
 def test_annotation_and_length_are_the_score_s(stems_SxCxT, said, river):
-    rests = {source: [(i.start_s, i.end_s) for i in said.of(source) if i.state == "silent"] for source in river.SILENT}
+    rests = {
+        source: [(i.start_s, i.end_s) for i in said.select(source) if i.state == "silent"] for source in river.SILENT
+    }
     assert rests == {s: [(a * river.BEAT_S, b * river.BEAT_S) for a, b in spans] for s, spans in river.SILENT.items()}
     assert river.SECONDS == river.BARS * 4 * river.BEAT_S == stems_SxCxT.shape[2] / RATE_HZ
 

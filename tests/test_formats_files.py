@@ -146,9 +146,9 @@ def test_one_file_a_source(tmp_path):
 
 def test_medleydb(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
-    names = Names(overrides.of(["S01=one of vocals", "S02=drum set"]))
+    names = Names(overrides.parse(["S01=one of vocals", "S02=drum set"]))
     said = annotation.read(stems, SOURCES, names=names)
-    assert [(i.start_s, i.end_s, i.state) for i in said.of("vocals")] == [
+    assert [(i.start_s, i.end_s, i.state) for i in said.select("vocals")] == [
         (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
         (0.5, 1.25, "active"),
         (1.25, 2.0, "unknown"),
@@ -156,13 +156,13 @@ def test_medleydb(tmp_path):
     ]
     complete = Names(stems=formats.stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
     said = annotation.read(stems, SOURCES, names=complete)
-    assert said.of("vocals") == [
+    assert said.select("vocals") == [
         Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),
         Interval(0.5, 1.25, "vocals", "active", confidence=0.9),
         Interval(1.25, 2.0, "vocals", "silent", confidence=0.9),
         Interval(2.0, 3.0, "vocals", "active", confidence=0.9),
     ]
-    assert said.of("drums") == [
+    assert said.select("drums") == [
         Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
         Interval(1.5, 3.0, "drums", "active", confidence=0.8),
     ]

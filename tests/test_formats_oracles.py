@@ -117,7 +117,7 @@ def test_we_read_what_the_jams_library_writes(tmp_path):
     song.annotations.append(tags)
     song.save(str(tmp_path / "a.jams"))
     said = annotation.read(tmp_path / "a.jams", SOURCES, names=Names(complete=True))
-    assert said.of("vocals") == [
+    assert said.select("vocals") == [
         Interval(0, 1.5, "vocals", "silent"),
         Interval(1.5, 3.75, "vocals", confidence=0.9),
         Interval(3.75, 10, "vocals", "silent"),

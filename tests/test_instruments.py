@@ -14,7 +14,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def found(text, sources=SOURCES, overrides=()):
-    return instruments.found(text, sources, Names(decided.of(overrides)))
+    return instruments.found(text, sources, Names(decided.parse(overrides)))
 
 
 @pytest.mark.parametrize("name", ["vox", "Voice", "VOCALS", "vocal", "singing"])
@@ -119,7 +119,7 @@ def test_stems_of_several_instruments():
 @pytest.mark.parametrize("pairs", [["piano"], ["=other"], ["a=other", "A=bass"]])
 def test_overrides_that_are_none(pairs):
     with pytest.raises(InputError, match="map: "):
-        decided.of(pairs)
+        decided.parse(pairs)
 
 
 def test_no_name_is_of_two_kinds():

@@ -167,7 +167,7 @@ def test_long_phrases_take_breath_and_thinning_keeps_one():
     melody = load("melody")
     notes = melody.lead_melody(part([60] * 30, seconds=1.0))
     parts = melody.phrases(notes)
-    assert max(p[-1].end_s - p[0].start_s for p in parts) <= melody.LONGEST_PHRASE_S
+    assert max(p[-1].end_s - p[0].start_s for p in parts) <= melody.MAX_PHRASE_S
     thinned = melody.thin(notes, 30.0, 0.5, np.random.default_rng(0))
     assert 0 < sum(n.end_s - n.start_s for n in thinned) <= 15.0
     assert melody.thin(notes, 30.0, 0.0, np.random.default_rng(0))
@@ -535,14 +535,14 @@ def test_a_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
     voices = load("voices")
     monkeypatch.setenv("UGOSA_MATERIAL", str(tmp_path))
     syllable = voices.Syllable(np.zeros((9, 3), np.float16), np.zeros((9, 1)), np.ones(9, bool), 2, 7)
-    voice = voices.Voice("kl_xx", 200.0, (syllable,) * voices.FEWEST_SYLLABLES)
+    voice = voices.Voice("kl_xx", 200.0, (syllable,) * voices.MIN_SYLLABLES)
     monkeypatch.setattr(voices, "analyse_speaker", lambda speaker: voice)
     assert voices.load_voice("kl_xx").median_hz == 200.0
     cache = tmp_path / "voices" / "kl_xx.npz"
     assert capfd.readouterr().out == ""
     for damaged in (cache.read_bytes()[:-100], b"", b"foreign"):
         cache.write_bytes(damaged)
-        assert len(voices.load_voice("kl_xx").syllables) == voices.FEWEST_SYLLABLES
+        assert len(voices.load_voice("kl_xx").syllables) == voices.MIN_SYLLABLES
         assert "kl_xx.npz: damaged" in capfd.readouterr().out
 
 

@@ -389,7 +389,7 @@ def test_song_too_short_to_silence(root, out, capsys):
 
 
 def test_song_too_short_for_activations(root, out, capsys):
-    write(root / "c", stems_of(2, activation.SHORTEST - 1))
+    write(root / "c", stems_of(2, activation.MIN_SAMPLES - 1))
     refused(capsys, prepare(root, out, "--as-is"), f"{root / 'c'}: length of the stems", "at least 10 samples, not 9")
     assert not (out / "c").exists()
 

@@ -259,7 +259,7 @@ def test_thresholds_against_the_truth(prepared, settings, tmp_path, monkeypatch,
 
     monkeypatch.setattr(robustness, "separate", stems)
     monkeypatch.setattr(robustness, "BELOW_DB", (20.0,))
-    monkeypatch.setattr(robustness, "SHORTEST_S", (0.8, 1.5))
+    monkeypatch.setattr(robustness, "MIN_SILENCE_S", (0.8, 1.5))
     (tmp_path / "a").symlink_to(prepared / "a")
     table = robustness.thresholds(tmp_path)
     assert table["true"][0] == 1

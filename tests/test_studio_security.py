@@ -114,7 +114,7 @@ def test_names_are_shown_and_become_no_paths(client, studio, tmp_path):
 
 
 def test_an_upload_that_is_too_large_is_cut_off_and_leaves_nothing(client, studio, monkeypatch):
-    monkeypatch.setattr(library, "LARGEST_BYTES", 1000)
+    monkeypatch.setattr(library, "MAX_BYTES", 1000)
     monkeypatch.setattr(library.Library.received, "__defaults__", (1000,))
     sent = 0
 
@@ -137,7 +137,7 @@ def test_what_is_no_sound_is_refused_in_one_line(client, studio):
 
 
 def test_a_song_that_lasts_for_hours_is_not_decoded(client, tmp_path, monkeypatch):
-    monkeypatch.setattr(library, "LONGEST_S", 0.5)
+    monkeypatch.setattr(library, "MAX_SONG_S", 0.5)
     answer = client.post(
         f"/{TOKEN}/api/songs", content=song_file(tmp_path / "a.wav").read_bytes(), headers={"x-name": "long.wav"}
     )

@@ -70,7 +70,7 @@ def test_outlines_hold_the_extremes_of_every_bin(client, song, tmp_path):
     assert high_N[7] == samples_CxT[:, 7 * 40 : 8 * 40].max() and low_N[7] == samples_CxT[:, 7 * 40 : 8 * 40].min()
     sent = np.frombuffer(client.get(f"{song}/mixture.peaks").content, "<i2").reshape(2, -1)
     np.testing.assert_allclose(sent / 32767, [high_N, low_N], atol=1e-4)
-    assert peaks.outline(np.zeros((1, 10_000_000), np.float32), 8000).shape == (2, peaks.MOST)
+    assert peaks.outline(np.zeros((1, 10_000_000), np.float32), 8000).shape == (2, peaks.MAX_BINS)
 
 
 @pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3", "aiff"])
@@ -353,7 +353,7 @@ def test_times_are_measured_where_they_can_be(tmp_path):
     assert rough == {"seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * 1.0 + 32 * 4 / 3), "guessed": True}
     assert estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, None, None) is None
     timings.keep("mini", "P-L3:M", estimate.Measured(2.0, 0.05, 0.1))
-    again = estimate.Timings(tmp_path).of("mini", "B-L3:M")
+    again = estimate.Timings(tmp_path).find("mini", "B-L3:M")
     known = estimate.seconds(AdaptConfig(), SeparateConfig(shifts=2), 32.0, again, network, 100e9)
     assert known == {"seconds": pytest.approx(2 + 80 * 4 * 0.05 + 2 * 32 * 0.1), "guessed": False}
 

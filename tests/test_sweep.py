@@ -559,7 +559,7 @@ def test_lanes_that_fit_by_hand(songs, network):
     kept = sum(memory.estimate(program, shape))
     recomputed = sum(memory.estimate(program._replace(features="recompute"), shape))
     assert recomputed < kept
-    expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MOST_LANES}
+    expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MAX_LANES}
     found = {free: batch.lanes_that_fit(wanted.base.architecture, lane, free) for free in expected}
     assert found == {free: n * jax.local_device_count() for free, n in expected.items()}
 

@@ -13,7 +13,7 @@ Outputs = Literal["both", "gated", "plain"]
 Subset = Literal["train", "test"]
 
 
-LONGEST_S = 600.0
+MAX_PIECE_S = 600.0
 """Ten minutes: no piece of a song that is processed at once is longer, so that counts of numbers fit into 32 bits."""
 ACTIVATION_THRESHOLD = 0.15
 """θ of eq. (2) in the paper's text."""
@@ -64,9 +64,11 @@ class AdaptConfig:
         require(0 <= self.lam < math.inf, "lam", "at least 0 and finite", self.lam)
         require(0 < self.learning_rate < math.inf, "learning_rate", "above 0 and finite", self.learning_rate)
         require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
-        is_length = self.segment_s is None or 0 < self.segment_s <= LONGEST_S
-        require(is_length, "segment_s", f"above 0, at most {LONGEST_S}", self.segment_s)
-        require(self.hop_s is None or 0 < self.hop_s <= LONGEST_S, "hop_s", f"above 0, at most {LONGEST_S}", self.hop_s)
+        is_length = self.segment_s is None or 0 < self.segment_s <= MAX_PIECE_S
+        require(is_length, "segment_s", f"above 0, at most {MAX_PIECE_S}", self.segment_s)
+        require(
+            self.hop_s is None or 0 < self.hop_s <= MAX_PIECE_S, "hop_s", f"above 0, at most {MAX_PIECE_S}", self.hop_s
+        )
         require(self.pitch_shifts >= 0, "pitch_shifts", "at least 0", self.pitch_shifts)
         semitones = self.pitch_range_semitones
         require(0 <= semitones <= 48, "pitch_range_semitones", "between 0 and 48", semitones)
@@ -113,13 +115,13 @@ class SeparateConfig:
         require(is_window, "wiener_window", "a multiple of 4 from 64 to 65536", self.wiener_window)
         require(0 < self.wiener_exponent <= 4, "wiener_exponent", "above 0, at most 4", self.wiener_exponent)
         require(0 <= self.wiener_em_steps <= 10, "wiener_em_steps", "between 0 and 10", self.wiener_em_steps)
-        is_length = self.chunk_s is None or 0 < self.chunk_s <= LONGEST_S
-        require(is_length, "chunk_s", f"above 0, at most {LONGEST_S}", self.chunk_s)
+        is_length = self.chunk_s is None or 0 < self.chunk_s <= MAX_PIECE_S
+        require(is_length, "chunk_s", f"above 0, at most {MAX_PIECE_S}", self.chunk_s)
         require(0 <= self.overlap < 1, "overlap", "at least 0 and below 1", self.overlap)
         require(self.shifts >= 0, "shifts", "at least 0", self.shifts)
-        require(0 < self.max_shift_s <= LONGEST_S, "max_shift_s", f"above 0, at most {LONGEST_S}", self.max_shift_s)
+        require(0 < self.max_shift_s <= MAX_PIECE_S, "max_shift_s", f"above 0, at most {MAX_PIECE_S}", self.max_shift_s)
         require(self.shift_seed >= 0, "shift_seed", "at least 0", self.shift_seed)
-        require(0 <= self.fade_s <= LONGEST_S, "fade_s", f"at least 0, at most {LONGEST_S}", self.fade_s)
+        require(0 <= self.fade_s <= MAX_PIECE_S, "fade_s", f"at least 0, at most {MAX_PIECE_S}", self.fade_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,8 +143,8 @@ class EvaluateConfig:
 
     def __post_init__(self):
         require(self.outputs in get_args(Outputs), "outputs", f"one of {get_args(Outputs)}", self.outputs)
-        require(0 < self.window_s <= LONGEST_S, "window_s", f"above 0, at most {LONGEST_S}", self.window_s)
-        require(0 < self.hop_s <= LONGEST_S, "hop_s", f"above 0, at most {LONGEST_S}", self.hop_s)
+        require(0 < self.window_s <= MAX_PIECE_S, "window_s", f"above 0, at most {MAX_PIECE_S}", self.window_s)
+        require(0 < self.hop_s <= MAX_PIECE_S, "hop_s", f"above 0, at most {MAX_PIECE_S}", self.hop_s)
         require(self.engine in get_args(Engine), "engine", f"one of {get_args(Engine)}", self.engine)
 
 

@@ -43,7 +43,7 @@ ADAPTED = HERE / "robustness.toml"
 UNADAPTED = ("--set", "adapt.strategy=B0")
 """Looks at no annotation, and is run once."""
 BELOW_DB = (10.0, 20.0, 22.0, 25.0, 30.0)
-SHORTEST_S = (1.0, 2.0)
+MIN_SILENCE_S = (1.0, 2.0)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -85,7 +85,7 @@ def prepare(prepared: Path, work: Path) -> None:
         duration_s, sources = song.mixture.duration_s, base.architecture.sources
         for condition in CONDITIONS:
             if condition.drafted:
-                (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.SHORTEST_S)])
+                (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.MIN_SILENCE_S)])
                 said = imprecision.written(imprecision.rests_of(said, duration_s), duration_s, sources)
             else:
                 said = imprecision.changed(song.known_annotation(), duration_s, condition, track.name)
@@ -148,7 +148,7 @@ def thresholds(prepared: Path) -> pd.DataFrame:
     """
     base = hub.load(grid.read(str(ADAPTED)).weights)
     device.keep_compiled_programs()
-    pairs = list(itertools.product(SHORTEST_S, BELOW_DB))
+    pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0
     for track in datasets.tracks(prepared):
         song = exact(track, base)

@@ -16,7 +16,7 @@ from problems import Problem
 
 Result = TypeVar("Result")
 FORK = multiprocessing.get_context("fork")  # the child has what the parent loaded: soundfonts, voices
-LARGEST_FILE = 2**31  # bytes; a song of ten minutes takes 423 MB
+MAX_FILE_BYTES = 2**31  # bytes; a song of ten minutes takes 423 MB
 PR_SET_PDEATHSIG = 1
 
 
@@ -59,7 +59,7 @@ def report(work: Callable[[], Result], scratch: str, sender: Connection) -> None
     """Run `work` as the leader of a group of processes that share its bounds; send its result or exception."""
     os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # kill -9 of the parent ends the child too
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
     tempfile.tempdir = scratch
     try:
         sender.send(work())

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pretty_midi import Instrument
 
-SHORTEST_S = 0.11
+MIN_NOTE_S = 0.11
 LEGATO_GAP_S = 0.15
 PHRASE_GAP_S = 0.35
-LONGEST_PHRASE_S = 6.0
+MAX_PHRASE_S = 6.0
 BREATH_S = 0.4
 LOWEST, CENTRE, HIGHEST = 55, 66, 77
 
@@ -28,14 +28,14 @@ def lead_melody(lead: Instrument) -> list[SungNote]:
     notes = sorted(lead.notes, key=lambda note: (note.start, -note.pitch))
     melody: list[SungNote] = []
     for note in notes:
-        if melody and note.start < melody[-1].start_s + SHORTEST_S:
+        if melody and note.start < melody[-1].start_s + MIN_NOTE_S:
             continue
         if melody:
             gap_s = note.start - melody[-1].end_s
             if gap_s < LEGATO_GAP_S:
                 melody[-1] = replace(melody[-1], end_s=note.start)
         melody.append(SungNote(note.start, note.end, note.pitch))
-    return [note for note in melody if note.end_s - note.start_s >= SHORTEST_S]
+    return [note for note in melody if note.end_s - note.start_s >= MIN_NOTE_S]
 
 
 def phrases(melody: list[SungNote]) -> list[list[SungNote]]:
@@ -43,9 +43,9 @@ def phrases(melody: list[SungNote]) -> list[list[SungNote]]:
     parts: list[list[SungNote]] = []
     for note in melody:
         new = not parts or note.start_s - parts[-1][-1].end_s > PHRASE_GAP_S
-        if not new and note.end_s - parts[-1][0].start_s > LONGEST_PHRASE_S:
+        if not new and note.end_s - parts[-1][0].start_s > MAX_PHRASE_S:
             last = parts[-1][-1]
-            shortened_s = max(last.start_s + SHORTEST_S, last.end_s - BREATH_S)
+            shortened_s = max(last.start_s + MIN_NOTE_S, last.end_s - BREATH_S)
             parts[-1][-1] = replace(last, end_s=shortened_s)
             new = True
         parts.append([note]) if new else parts[-1].append(note)
@@ -99,7 +99,7 @@ def walk_melody(
             melody.append(SungNote(float(start_s), float(end_s), int(ladder[position])))
             at += length
         beat = end + int(rng.integers(1, 5))
-    return [note for note in melody if note.end_s - note.start_s >= SHORTEST_S]
+    return [note for note in melody if note.end_s - note.start_s >= MIN_NOTE_S]
 
 
 def beat_grid(beats_s: np.ndarray, seconds: float) -> np.ndarray:

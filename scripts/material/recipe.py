@@ -13,7 +13,7 @@ from songs import BASS_PROGRAMS, Song, excerpt, find_lead, silence, sounding
 from split import BANKS, Split
 
 RENDERING = 4  # raise when the same recipe would sound different: older renderings are then replaced
-FEWEST_ACTIVE = 0.35  # share of seconds in which a source must sound
+MIN_ACTIVE = 0.35  # share of seconds in which a source must sound
 BANK_WEIGHTS = {"OPL3": 0.3}  # FM synthesis: a spice
 FAMILIES = {"guitar": range(24, 32), "keys": range(0, 8), "organ": range(16, 24), "strings": range(48, 52)}
 DISTORTED = (29, 30)
@@ -91,7 +91,7 @@ def draw_start(song: Song, seconds: float, stretch: float, rng: np.random.Genera
     def scarcest(start_s: float) -> float:
         return min(sounding(parts, start_s, int(seconds), stretch).mean() for parts in song.stems().values())
 
-    enough = [s for s in starts_s if scarcest(s) >= FEWEST_ACTIVE]
+    enough = [s for s in starts_s if scarcest(s) >= MIN_ACTIVE]
     return float(enough[0] if enough else max(starts_s, key=scarcest))
 
 

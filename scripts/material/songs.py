@@ -16,7 +16,7 @@ from pretty_midi import ControlChange, Instrument, Note, PitchBend
 BASS_PROGRAMS = range(32, 40)
 CHOIR_PROGRAMS = (52, 53, 54)  # sampled choirs are neither "other" nor sung: they play strings instead
 STRINGS = 48
-SHORTEST_NOTE_S = 0.01
+MIN_NOTE_S = 0.01
 DRUM_NOTE_S = 0.3  # drums ring on; many files release them at once
 KEPT_CONTROLS = (1, 6, 7, 10, 11, 38, 64, 98, 99, 100, 101)
 
@@ -172,7 +172,7 @@ def cut_part(part: Instrument, start_s: float, seconds: float, stretch: float, t
             end = max(end, begin + DRUM_NOTE_S)
         end = min(seconds, end)
         pitch = note.pitch + shift
-        if end - begin >= SHORTEST_NOTE_S and 0 <= pitch < 128:
+        if end - begin >= MIN_NOTE_S and 0 <= pitch < 128:
             cut.notes.append(Note(note.velocity, pitch, begin, end))
     for change in sorted(part.control_changes, key=lambda c: c.time):
         time_s = max(0.0, (change.time - start_s) * stretch)
@@ -192,5 +192,5 @@ def silence(parts: list[Instrument], from_s: float, to_s: float) -> list[Instrum
         part.notes = [note for note in part.notes if not from_s <= note.start < to_s]
         for note in part.notes:
             if note.start < from_s < note.end:
-                note.end = max(from_s, note.start + 2 * SHORTEST_NOTE_S)
+                note.end = max(from_s, note.start + 2 * MIN_NOTE_S)
     return [part for part in rested if part.notes]

@@ -21,10 +21,10 @@ RATE_HZ = 44100
 FRAME_S = 0.005
 FFT_SIZE = 2048  # pyworld's choice for 44.1 kHz and a floor of 71 Hz
 FILES_PER_SPEAKER = 60
-LONGEST_FILE_S = 2.5
+MAX_FILE_S = 2.5
 ONSET_K, VOWEL_K, CODA_K = 24, 90, 16  # at most 120 ms consonant, 450 ms vowel, 80 ms ending
-SHORTEST_VOWEL_K = 14
-FEWEST_SYLLABLES = 12
+MIN_VOWEL_K = 14
+MIN_SYLLABLES = 12
 FORMATS = (".ogg", ".opus", ".wav", ".flac")
 
 
@@ -70,7 +70,7 @@ def load_voice(speaker: str) -> Voice | None:
         cache.parent.mkdir(parents=True, exist_ok=True)
         save_voice(cache, analyse_speaker(speaker))
         voice = read_voice(cache, speaker)
-    return voice if len(voice.syllables) >= FEWEST_SYLLABLES else None
+    return voice if len(voice.syllables) >= MIN_SYLLABLES else None
 
 
 def read_voice(path: Path, speaker: str) -> Voice:
@@ -129,13 +129,13 @@ def is_usable(path: Path) -> bool:
 
 
 def read_mono(path: Path) -> np.ndarray:
-    """Read at most `LONGEST_FILE_S` of a recording as float64 mono at 44.1 kHz."""
+    """Read at most `MAX_FILE_S` of a recording as float64 mono at 44.1 kHz."""
     audio_TxC, rate_hz = soundfile.read(path, always_2d=True)
     audio_T = audio_TxC.mean(axis=1)
     if rate_hz != RATE_HZ:
         common = int(np.gcd(rate_hz, RATE_HZ))
         audio_T = resample_poly(audio_T, RATE_HZ // common, rate_hz // common)
-    return np.ascontiguousarray(audio_T[: int(LONGEST_FILE_S * RATE_HZ)])
+    return np.ascontiguousarray(audio_T[: int(MAX_FILE_S * RATE_HZ)])
 
 
 def analyse_file(path: Path) -> tuple[np.ndarray, list[Syllable]]:
@@ -165,12 +165,12 @@ def analyse_file(path: Path) -> tuple[np.ndarray, list[Syllable]]:
 def syllable_spans(voiced_K: np.ndarray) -> list[tuple[int, int, int, int]]:
     """Return (first, vowel, ending, last) frame numbers of the syllables around each voiced run.
 
-    A run shorter than `SHORTEST_VOWEL_K` is skipped; of a longer run than `VOWEL_K` its beginning is used.
+    A run shorter than `MIN_VOWEL_K` is skipped; of a longer run than `VOWEL_K` its beginning is used.
     """
     edges = np.diff(np.concatenate([[0], voiced_K.astype(int), [0]]))
     spans, previous_end = [], 0
     for begin, end in zip(np.flatnonzero(edges == 1), np.flatnonzero(edges == -1), strict=True):
-        if end - begin >= SHORTEST_VOWEL_K:
+        if end - begin >= MIN_VOWEL_K:
             coda = min(end, begin + VOWEL_K)
             last = min(len(voiced_K), coda + CODA_K) if coda == end else coda
             spans.append((int(max(previous_end, begin - ONSET_K)), int(begin), int(coda), int(last)))

@@ -22,7 +22,7 @@ SLOPE = 20.0
 """γ of eq. (2) (not the loss weight that the paper's code also calls gamma)."""
 CUTOFF = 0.075
 """Cutoff of the smoothing low-pass, as a share of the Nyquist frequency of the audio rate."""
-SHORTEST = 10
+MIN_SAMPLES = 10
 """Samples that the zero-phase filter needs at least."""
 
 
@@ -64,7 +64,7 @@ def confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) -> np.nd
       InputError: the stems are shorter than the filter's padding.
     """
     n_sources, n_samples = stems_SxT.shape
-    require(n_samples >= SHORTEST, "length of the stems", f"at least {SHORTEST} samples", n_samples)
+    require(n_samples >= MIN_SAMPLES, "length of the stems", f"at least {MIN_SAMPLES} samples", n_samples)
     a_SxT = _at_audio_rate(envelope(stems_SxT), n_samples, rate_hz)
     total_T = a_SxT.sum(axis=0)
     scale_T = np.where(total_T < QUIET, 0.0, n_sources / max(total_T.max(), QUIET))

@@ -44,13 +44,13 @@ class Annotation:
     names: Mapping[str, Name] = dataclasses.field(default_factory=dict, compare=False)
     """What each name in the file was taken for."""
 
-    def of(self, source: str) -> list[Interval]:
+    def select(self, source: str) -> list[Interval]:
         """Return the intervals of one source."""
         return [interval for interval in self.intervals if interval.source == source]
 
     def silent_outside(self, source: str) -> bool:
         """Return whether a source is silent wherever none of its intervals is."""
-        return self.outside == "silent" and source not in self.open and bool(self.of(source))
+        return self.outside == "silent" and source not in self.open and bool(self.select(source))
 
 
 def read(
@@ -83,7 +83,7 @@ def read(
         reading = folder.read(Path(path), sources, names, format, unit)
     else:
         reading = formats.read(path, format, unit)
-    said = resolve.of(reading, sources, outside, names, str(path))
+    said = resolve.resolve(reading, sources, outside, names, str(path))
     if not said.intervals:
         why = f"nothing in it says when a source plays: {'; '.join(said.left_out)}"
         raise InputError(f"{path}: {why if said.left_out else NOTHING}")
@@ -94,7 +94,7 @@ def explicit(annotation: Annotation, duration_s: float) -> Annotation:
     """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
     intervals = [i if math.isfinite(i.end_s) else _up_to(duration_s, i) for i in annotation.intervals]
     for source in filter(annotation.silent_outside, annotation.sources):
-        edges = [0.0, *(time_s for i in annotation.of(source) for time_s in (i.start_s, i.end_s)), duration_s]
+        edges = [0.0, *(time_s for i in annotation.select(source) for time_s in (i.start_s, i.end_s)), duration_s]
         gaps = zip(edges[::2], edges[1::2], strict=True)
         intervals += [Interval(start, end, source, "silent") for start, end in gaps if start < end]
     return dataclasses.replace(
@@ -233,7 +233,7 @@ def state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[S
     seconds: dict[str, dict[State, float]] = {}
     for source in annotation.sources:
         of_it = seconds[source] = dict.fromkeys(STATES, 0.0)
-        for i in said.of(source):
+        for i in said.select(source):
             of_it[i.state] += max(0.0, min(i.end_s, duration_s) - i.start_s)
         of_it["unknown"] = max(0.0, duration_s - of_it["active"] - of_it["silent"])
     return seconds

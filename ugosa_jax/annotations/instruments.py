@@ -24,9 +24,9 @@ from ugosa_jax.annotations.instrument_table import (
 )
 from ugosa_jax.errors import InputError
 
-LONGEST = 80
+MAX_LENGTH = 80
 """Characters of a name; what is longer is none."""
-LONGEST_WORDS = 8
+MAX_WORDS = 8
 
 
 class Name(NamedTuple):
@@ -93,7 +93,7 @@ def found(text: str, sources: Sequence[str], names: Names | None) -> Name | None
 @functools.lru_cache(10_000)
 def known(text: str, sources: tuple[str, ...]) -> Name | None:
     """Return what the table of instruments says of a name."""
-    if len(text) > LONGEST:
+    if len(text) > MAX_LENGTH:
         return None
     simple = normalised(text)
     return next((name for form in _forms(text) if (name := _read(form, simple, sources)) is not None), None)
@@ -174,7 +174,7 @@ def _read(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
             name = _read(rest, rest, sources)
             return name and (None if name.negated else name._replace(negated=True))
     words = form.split()
-    for length in range(min(len(words), LONGEST_WORDS), 0, -1):
+    for length in range(min(len(words), MAX_WORDS), 0, -1):
         names = [
             name
             for start in range(len(words) - length + 1)
@@ -190,7 +190,7 @@ def _read(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
 
 
 def _change_nothing(words: list[str]) -> bool:
-    return len(words) <= LONGEST_WORDS and all(w in _QUALIFIERS or re.fullmatch(r"[v#]?[0-9]{1,3}", w) for w in words)
+    return len(words) <= MAX_WORDS and all(w in _QUALIFIERS or re.fullmatch(r"[v#]?[0-9]{1,3}", w) for w in words)
 
 
 def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Name | None:

@@ -12,7 +12,7 @@ from ugosa_jax.annotations.instruments import Names, folded, found
 from ugosa_jax.errors import InputError
 
 
-def of(pairs: Sequence[str]) -> dict[str, str]:
+def parse(pairs: Sequence[str]) -> dict[str, str]:
     """Return what NAME=SOURCE says, for each such text.
 
     Raises:

@@ -46,7 +46,9 @@ class Claims(NamedTuple):
     """What says nothing, and why, in a few words each."""
 
 
-def of(reading: Reading, sources: Sequence[str], outside: Outside | None, names: Names | None, path: str) -> Claims:
+def resolve(
+    reading: Reading, sources: Sequence[str], outside: Outside | None, names: Names | None, path: str
+) -> Claims:
     """Return what the labels of a file claim.
 
     Args:
@@ -60,7 +62,7 @@ def of(reading: Reading, sources: Sequence[str], outside: Outside | None, names:
     Raises:
       InputError: names stand for nothing, a state is none, or labels contradict each other.
     """
-    understood = understand.of(reading.labels, sources, names, path)
+    understood = understand.understand(reading.labels, sources, names, path)
     complete = names is not None and names.complete
     stated = _shared(understood.stated) if complete else [s for s in understood.stated if s.name.source]
     warnings = [*reading.warnings, *understood.warnings]

@@ -18,7 +18,7 @@ LOUD = 95
 """Percentile of a source's levels that counts as loud."""
 BELOW_DB = 25.0
 """How far a silent source is below its own loud passages, and below the mixture …"""
-SHORTEST_S = 2.0
+MIN_SILENCE_S = 2.0
 """… and for how long at least: shorter silences are the least sure, and little is learnt from them.
 
 Both were chosen on validation songs (docs/annotations.md): of what is claimed, 95 % is to be true."""
@@ -30,7 +30,7 @@ def draft(
     rate_hz: float,
     sources: tuple[str, ...],
     below_db: float = BELOW_DB,
-    shortest_s: float = SHORTEST_S,
+    shortest_s: float = MIN_SILENCE_S,
 ) -> Annotation:
     """Return where estimates stand out as silent, as an annotation that claims nothing else.
 
@@ -40,7 +40,7 @@ def draft(
       rate_hz: sample rate of both.
       sources: names of the estimates.
       below_db: see BELOW_DB.
-      shortest_s: see SHORTEST_S.
+      shortest_s: see MIN_SILENCE_S.
 
     Raises:
       InputError: the song is shorter than a window.

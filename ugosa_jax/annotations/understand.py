@@ -82,7 +82,7 @@ class _Group(NamedTuple):
     """Whether its name says that its labels are no names."""
 
 
-def of(labels: Iterable[Label], sources: Sequence[str], names: Names | None, path: str) -> Understood:
+def understand(labels: Iterable[Label], sources: Sequence[str], names: Names | None, path: str) -> Understood:
     """Return what labels say.
 
     Args:

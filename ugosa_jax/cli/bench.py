@@ -12,7 +12,7 @@ from ugosa_jax.adaptation import record, strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
-from ugosa_jax.config import LONGEST_S
+from ugosa_jax.config import MAX_PIECE_S
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import hub
 from ugosa_jax.networks.bag import members_of
@@ -29,7 +29,7 @@ def bench(args: options.Bench) -> int:
     """
     lanes = numbers_of_lanes(args.lanes)
     require(args.repeats >= 1, "--repeats", "at least 1", args.repeats)
-    require(0 < args.seconds <= LONGEST_S, "--seconds", f"above 0, at most {LONGEST_S:g}", args.seconds)
+    require(0 < args.seconds <= MAX_PIECE_S, "--seconds", f"above 0, at most {MAX_PIECE_S:g}", args.seconds)
     if args.json is not None and args.json.is_dir():
         raise InputError(f"{args.json}: is a folder, where a file is to be written")
     config, params, network = network_of(args)

@@ -21,7 +21,7 @@ def read(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation
     """
     own = {} if how.names is None else overrides.read(how.names)
     stems = {} if how.stems is None else formats.stem_names(how.stems)
-    names = Names({**own, **overrides.of(how.map)}, how.complete, stems)
+    names = Names({**own, **overrides.parse(how.map)}, how.complete, stems)
     return annotation.read(file, sources, how.outside, names, how.format, how.unit)
 
 

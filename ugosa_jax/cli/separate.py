@@ -134,7 +134,7 @@ def write_report(folder: Path, job: Job, run: "Run", said: dict[str, Any]) -> No
         plain = engine.unadapted()
         before = separated(job, plain, Stopwatch(), "separating, not adapted")
         runs.insert(0, run_of(job, "B0", "not adapted", plain, before))
-    report.write(folder / report.NAME, job.song, excerpt_s(job), runs, facts.of(said), said)
+    report.write(folder / report.NAME, job.song, excerpt_s(job), runs, facts.describe(said), said)
 
 
 def name_of(job: Job) -> tuple[str, str]:

@@ -23,7 +23,7 @@ def text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list
     lines = []
     for source in annotation.sources:
         share_3xN = np.zeros((len(STATES), n_columns))
-        for i in said.of(source):
+        for i in said.select(source):
             overlap_s = np.minimum(i.end_s, edges_s[1:]) - np.maximum(i.start_s, edges_s[:-1])
             share_3xN[STATES.index(i.state)] += np.maximum(overlap_s, 0)
         share_3xN[STATES.index("unknown")] += np.diff(edges_s) - share_3xN.sum(0)
@@ -60,7 +60,7 @@ def write(
     said = explicit(annotation, duration_s)
     for row, source in enumerate(annotation.sources):
         for state in STATES:
-            spans = [(i.start_s, i.end_s - i.start_s) for i in said.of(source) if i.state == state]
+            spans = [(i.start_s, i.end_s - i.start_s) for i in said.select(source) if i.state == state]
             lanes.broken_barh(spans, (row - 0.4, 0.8), facecolor=COLOURS[state], edgecolor="#888888", linewidth=0.3)
     lanes.set(xlim=(0, duration_s), ylim=(len(annotation.sources) - 0.5, -0.5), xlabel="seconds")
     lanes.set_yticks(range(len(annotation.sources)), annotation.sources)

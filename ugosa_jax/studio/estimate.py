@@ -41,7 +41,7 @@ class Timings:
         self.known[_key(network, strategy)] = measured
         files.write_json(msgspec.to_builtins(self.known), self.path)
 
-    def of(self, network: str, strategy: str) -> Measured | None:
+    def find(self, network: str, strategy: str) -> Measured | None:
         """Return what was measured, if anything was."""
         return self.known.get(_key(network, strategy))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 HEARTBEAT_S = 15.0
 """A comment is sent after so much silence, by which both ends learn that the other one is gone."""
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 """Events that a page may be behind; one that is further behind is let go, and asks again."""
 
 
@@ -23,7 +23,7 @@ class Events:
         """Send an event to all pages of a song."""
         text = f"event: {kind}\ndata: {json.dumps(value)}\n\n"
         for queue in list(self._listeners.get(song, ())):
-            if queue.qsize() >= MOST_WAITING:
+            if queue.qsize() >= MAX_WAITING:
                 self._listeners[song].discard(queue)
                 queue.put_nowait(None)
             else:

@@ -14,10 +14,10 @@ from ugosa_jax.studio.events import Events
 from ugosa_jax.studio.jobs import Job, Queue
 
 WORKER = (sys.executable, "-m", "ugosa_jax.studio.worker")
-LONGEST_LINE = 16_000_000
+MAX_LINE_BYTES = 16_000_000
 ORDERED = ("id", "song", "kind", "network", "marks", "adapt", "separate", "start")
 """What the worker needs to know of a job."""
-LONGEST_PAUSE_S = 30.0
+MAX_PAUSE_S = 30.0
 
 
 class Foreman:
@@ -48,7 +48,7 @@ class Foreman:
                 *self.command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                limit=LONGEST_LINE,
+                limit=MAX_LINE_BYTES,
             )
             try:
                 await self._listen(self.process)
@@ -65,7 +65,7 @@ class Foreman:
                 died = "the worker ended in the midst of it; perhaps the memory was not enough (try shorter segments)"
                 self.queue.change(job, state="failed", error=died)
             self.events.tell_all("worker", self.described())
-            await asyncio.sleep(min(LONGEST_PAUSE_S, 2**self.failures))
+            await asyncio.sleep(min(MAX_PAUSE_S, 2**self.failures))
 
     def described(self) -> dict[str, Any]:
         """Return what pages are told of the worker."""

@@ -17,7 +17,7 @@ from ugosa_jax import files
 Kind = Literal["adapt", "separate", "suggest"]
 State = Literal["waiting", "running", "stopping", "done", "failed", "cancelled", "interrupted"]
 OPEN: tuple[State, ...] = ("waiting", "running", "stopping")
-MOST_KEPT = 20
+MAX_KEPT = 20
 """Jobs of a song that are over and still shown."""
 
 
@@ -84,7 +84,7 @@ class Queue:
         self.on_change(job)
         return job
 
-    def of(self, song: str) -> list[Job]:
+    def select(self, song: str) -> list[Job]:
         """Return the jobs of a song, the oldest first."""
         return [job for job in self.jobs.values() if job.song == song]
 
@@ -133,8 +133,8 @@ class Queue:
         self._path(job).unlink(missing_ok=True)
 
     def _forget_old(self, song: str) -> None:
-        over = [job for job in self.of(song) if job.state not in OPEN]
-        for job in over[: max(0, len(over) - MOST_KEPT)]:
+        over = [job for job in self.select(song) if job.state not in OPEN]
+        for job in over[: max(0, len(over) - MAX_KEPT)]:
             self.remove(job)
 
     def _write(self, job: Job) -> None:

@@ -30,9 +30,9 @@ from ugosa_jax.data.sound import Audio, Sound
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import peaks
 
-LONGEST_S = 3600.0
+MAX_SONG_S = 3600.0
 """Longest song that is opened."""
-LARGEST_BYTES = 2_000_000_000
+MAX_BYTES = 2_000_000_000
 """Largest file that is opened."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -94,7 +94,7 @@ class Library:
                     continue
         return sorted(found, key=lambda song: song.opened, reverse=True)
 
-    async def received(self, chunks: AsyncIterator[bytes], name: str, largest: int = LARGEST_BYTES) -> Song:
+    async def received(self, chunks: AsyncIterator[bytes], name: str, largest: int = MAX_BYTES) -> Song:
         """Take in a song as it arrives, without holding it in memory.
 
         Raises:
@@ -184,8 +184,8 @@ def _refuse_long(path: Path, name: str) -> None:
         duration_s = soundfile.info(path).duration
     except (soundfile.LibsndfileError, TypeError):
         return  # sound.read says what is wrong with it
-    if duration_s > LONGEST_S:
-        raise InputError(f"{name}: lasts {duration_s / 60:.0f} minutes, and {LONGEST_S / 60:.0f} are the most")
+    if duration_s > MAX_SONG_S:
+        raise InputError(f"{name}: lasts {duration_s / 60:.0f} minutes, and {MAX_SONG_S / 60:.0f} are the most")
 
 
 def _now() -> str:

@@ -21,7 +21,7 @@ from ugosa_jax.annotations.interval import Interval, Outside, State, disjoint
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 
-MOST = 20_000
+MAX_MARKS = 20_000
 """Marks of a song at most."""
 SUFFIXES = (*formats.SUFFIXES, ".yaml")
 _NAME = re.compile(r"\w[\w +&-]{0,63}")
@@ -62,7 +62,7 @@ def parse(value: Any, duration_s: float) -> Marks:
         marks = msgspec.convert(value, Marks)
     except msgspec.ValidationError as error:
         raise InputError(f"marks: {error}") from error
-    require(len(marks.marks) <= MOST, "marks", f"at most {MOST}", len(marks.marks))
+    require(len(marks.marks) <= MAX_MARKS, "marks", f"at most {MAX_MARKS}", len(marks.marks))
     for source in {mark.source for mark in marks.marks} | marks.elsewhere.keys():
         require(bool(_NAME.fullmatch(source)), "source", "letters, digits, spaces or + & - _", source[:64])
     for mark in marks.marks:
@@ -123,7 +123,7 @@ def of_annotation(said: Annotation, duration_s: float) -> Marks:
         Mark(i.start_s, min(i.end_s, duration_s), i.source, i.state) for i in said.intervals if i.start_s < duration_s
     ]
     elsewhere: dict[str, Outside] = {
-        source: "silent" if said.silent_outside(source) else "unknown" for source in said.sources if said.of(source)
+        source: "silent" if said.silent_outside(source) else "unknown" for source in said.sources if said.select(source)
     }
     return Marks(marks, elsewhere)
 

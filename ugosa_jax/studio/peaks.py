@@ -7,14 +7,14 @@ import numpy as np
 
 PER_S = 200
 """Bins a second: at the largest zoom one bin is a few pixels wide."""
-MOST = 240_000
+MAX_BINS = 240_000
 """Bins of a song at most; songs of more than 20 minutes have wider ones."""
 
 
 def outline(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
     """Return the highest and the lowest sample of any channel in each bin, float32 (2, N); full scale is 1."""
     n_samples = samples_CxT.shape[1]
-    n_bins = max(1, min(MOST, n_samples, round(PER_S * n_samples / rate_hz)))
+    n_bins = max(1, min(MAX_BINS, n_samples, round(PER_S * n_samples / rate_hz)))
     starts = np.arange(n_bins) * n_samples // n_bins
     high_N = np.maximum.reduceat(samples_CxT.max(0), starts)
     low_N = np.minimum.reduceat(samples_CxT.min(0), starts)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ugosa_jax.annotations.formats import Format
-from ugosa_jax.annotations.formats.text import LARGEST_BYTES
+from ugosa_jax.annotations.formats.text import MAX_BYTES
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import demo, marks, trials
@@ -18,7 +18,7 @@ from ugosa_jax.studio.library import TooLarge, shown_name
 from ugosa_jax.studio.runs import Runs
 from ugosa_jax.studio.studio import Studio
 
-LARGEST_JSON = 4_000_000
+MAX_JSON_BYTES = 4_000_000
 EXPORTS: dict[str, tuple[Format, str]] = {"csv": ("csv", "text/csv"), "txt": ("audacity", "text/plain")}
 
 
@@ -59,7 +59,7 @@ async def json_of(request: Request) -> dict[str, Any]:
       InputError: it is none.
     """
     try:
-        value = msgspec.json.decode(await body_of(request, LARGEST_JSON))
+        value = msgspec.json.decode(await body_of(request, MAX_JSON_BYTES))
     except msgspec.DecodeError as error:
         raise InputError(f"request: {error}") from error
     require(isinstance(value, dict), "request", "an object", type(value).__name__)
@@ -112,7 +112,7 @@ async def save_marks(request: Request) -> Response:
 async def import_marks(request: Request) -> Response:
     """Return what a file says, as marks; the page takes them over."""
     studio, id = studio_of(request), song_of(request)
-    content = await body_of(request, LARGEST_BYTES)
+    content = await body_of(request, MAX_BYTES)
     sources = studio.sources(request.query_params.get("network", ""))
     duration_s = studio.library.song(id).duration_s
     found, notes = await run_in_threadpool(marks.imported, content, name_of(request), sources, duration_s)
@@ -166,7 +166,7 @@ async def remove_job(request: Request) -> Response:
 async def remove_run(request: Request) -> Response:
     """Delete a run."""
     studio, id, run = studio_of(request), song_of(request), request.path_params["run"]
-    wanted = any(job.start == run for job in studio.queue.of(id) if job.state in OPEN)
+    wanted = any(job.start == run for job in studio.queue.select(id) if job.state in OPEN)
     require(not wanted, "run", "one that no waiting job begins with", run)
     Runs(studio.library.folder(id)).remove(run)
     studio.events.tell(id, "runs", None)

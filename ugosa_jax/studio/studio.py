@@ -25,7 +25,7 @@ from ugosa_jax.studio.trials import Trials
 SUGGESTED = {"mini": {"learning_rate": 1e-3}}
 """What the page sets at first where the paper's settings are not best: as in `ugosa-jax demo`, steps that are large
 enough to be heard within a minute."""
-MOST_WAITING = 50
+MAX_WAITING = 50
 """Jobs that may wait at once."""
 
 
@@ -71,7 +71,7 @@ class Studio:
             "song": msgspec.to_builtins(self.library.song(song)),
             "marks": msgspec.to_builtins(marks.load(folder)),
             "runs": msgspec.to_builtins(Runs(folder).listing()),
-            "jobs": [self.shown(job) for job in self.queue.of(song)],
+            "jobs": [self.shown(job) for job in self.queue.select(song)],
             "votes": trials.tally(self.trials(song).votes()),
             "worker": self.foreman.described(),
             "sources": list(SOURCES),
@@ -101,7 +101,7 @@ class Studio:
         """
         folder = self.library.folder(song)
         waiting = sum(job.state == "waiting" for job in self.queue.jobs.values())
-        require(waiting < MOST_WAITING, "queue", f"shorter than {MOST_WAITING} jobs", waiting)
+        require(waiting < MAX_WAITING, "queue", f"shorter than {MAX_WAITING} jobs", waiting)
         kind, network = asked.get("kind"), asked.get("network")
         require(kind in ("adapt", "separate", "suggest"), "kind", "adapt, separate or suggest", kind)
         require(isinstance(network, str), "network", "a name", network)
@@ -140,7 +140,7 @@ class Studio:
             adapt,
             separate,
             self.library.song(song).duration_s,
-            self.timings.of(network, adapt.strategy or ""),
+            self.timings.find(network, adapt.strategy or ""),
             self.foreman.network(network),
             ready.get("flops_per_s"),
         )

@@ -17,7 +17,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.studio.runs import Runs
 
 Choice = Literal["a", "b", "same"]
-MOST_OPEN = 100
+MAX_OPEN = 100
 """Trials without a vote that are remembered."""
 
 
@@ -51,7 +51,7 @@ class Trials:
         if secrets.randbits(1):
             pair, levels = pair[::-1], levels[::-1]
         trial = Trial(secrets.token_hex(8), source, dict(zip("ab", pair, strict=True)))
-        while len(self.open) >= MOST_OPEN:
+        while len(self.open) >= MAX_OPEN:
             del self.open[next(iter(self.open))]
         self.open[trial.id] = trial
         quieter = min(levels)

@@ -129,7 +129,7 @@ def adapted(job: Job) -> dict[str, Any]:
         del stems  # makes room for those of the unadapted network
         others = read_stems(job, before)
         plain = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), [_stacked(others)], excerpt_s)
-        report.write(folder / report.NAME, job.song, excerpt_s, [plain, shown], facts.of(said), said)
+        report.write(folder / report.NAME, job.song, excerpt_s, [plain, shown], facts.describe(said), said)
         for source, level in levels.items():
             level.silent_before = _number(plain.stems[source].silent_db)
         took_s = separation_s + dataclasses.astuple(result.timing)[0] + result.timing.prefix_s + result.timing.steps_s
@@ -165,7 +165,7 @@ def unadapted(job: Job) -> dict[str, Any]:
         excerpt_s = report.excerpt(job.song, 1)
         shown = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), [_stacked(stems)], excerpt_s)
         levels = write_stems(job, folder, stems, shown)
-        report.write(folder / report.NAME, job.song, excerpt_s, [shown], facts.of(said), said)
+        report.write(folder / report.NAME, job.song, excerpt_s, [shown], facts.describe(said), said)
         run = Run(id, job.network, "B0", [*levels], _now(), took_s, levels)
         files.write_json(msgspec.to_builtins(run), folder / "run.json")
     job.tell({"run": id})

@@ -22,7 +22,7 @@ from ugosa_jax.networks.bag import Weights
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
 
-MOST_LANES = 64
+MAX_LANES = 64
 Item = TypeVar("Item")
 
 
@@ -113,4 +113,4 @@ def lanes_that_fit(net: Architecture, lane: Lane, free_bytes: int) -> int:
     for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
         program = memory.plan(net, shape, dataclasses.replace(settings, features=features))
         n_lanes = n_lanes or int(0.75 * free_bytes // sum(memory.estimate(program, (1, *shape))))
-    return min(MOST_LANES, max(1, n_lanes)) * len(jax.local_devices())
+    return min(MAX_LANES, max(1, n_lanes)) * len(jax.local_devices())

@@ -31,7 +31,7 @@ COLUMNS = {
 """What a column holds → what it is called; of several, the earlier name counts."""
 
 
-def of(header: Sequence[str]) -> dict[str, int]:
+def find(header: Sequence[str]) -> dict[str, int]:
     """Return {what it holds: position} of known columns; none if there is no start, or neither end nor duration."""
     names = [_without_unit(folded(field)) for field in header]
     found = {}

@@ -79,7 +79,7 @@ def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield objects that have a start and an end, of a list or below a key that may hold one."""
     if isinstance(content, list):
         for n, entry in enumerate(content):
-            if isinstance(entry, dict) and columns.of([str(key) for key in entry]):
+            if isinstance(entry, dict) and columns.find([str(key) for key in entry]):
                 yield f"{where}[{n}]", entry
     elif isinstance(content, dict):
         for key in HOLDERS:
@@ -90,7 +90,7 @@ def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def _labels(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
     """Yield a label for each name of a stretch."""
     keys = list(entry)
-    found = {role: entry[keys[position]] for role, position in columns.of([str(key) for key in keys]).items()}
+    found = {role: entry[keys[position]] for role, position in columns.find([str(key) for key in keys]).items()}
     start_s = _time(found.get("start"), path, f"{where}.start")
     end_s = (
         _time(found["end"], path, f"{where}.end") if "end" in found else start_s + _time(found["duration"], path, where)

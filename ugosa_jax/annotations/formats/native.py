@@ -31,7 +31,7 @@ def read(text: str, path: str) -> Reading:
             return _pairs(table)
         return Reading([label(_in_order(row)) for row in table])
     header, body = table[0], table[1:]
-    found = columns.of(header.fields)
+    found = columns.find(header.fields)
     if not found and not any(is_time(field) for row in body for field in row.fields):
         raise InputError(
             f"{path}:{header.line}: there are no times; a line is start,end,source or start,end,source,state"

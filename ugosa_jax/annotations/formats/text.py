@@ -7,7 +7,7 @@ from pathlib import Path
 from ugosa_jax.annotations.formats import foreign
 from ugosa_jax.errors import InputError
 
-LARGEST_BYTES = 16_000_000
+MAX_BYTES = 16_000_000
 """No annotation is larger, unpacked; a song given in its place is."""
 
 
@@ -19,14 +19,14 @@ def text_of(path: str | Path) -> str:
     """
     try:
         with Path(path).open("rb") as stream:
-            content = stream.read(LARGEST_BYTES + 1)
+            content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:  # a name with a zero byte
         raise InputError(f"{path!s:.200}: cannot be read ({error})") from error
     if content.startswith(b"BZh"):
         content = _unpacked(content, path)
-    if len(content) > LARGEST_BYTES:
+    if len(content) > MAX_BYTES:
         raise InputError(f"{path}: is too large for an annotation")
     foreign.refuse_binary(content, path)
     if content.startswith(b"ooBinaryFile"):
@@ -47,9 +47,9 @@ def _unpacked(content: bytes, path: str | Path) -> bytes:
     """Return what was packed; a file that is small packed can be of any size unpacked, so there is a bound."""
     unpacker = bz2.BZ2Decompressor()
     try:
-        unpacked = unpacker.decompress(content, LARGEST_BYTES + 1)
+        unpacked = unpacker.decompress(content, MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be unpacked ({error})") from error
-    if not unpacker.eof and len(unpacked) <= LARGEST_BYTES:
+    if not unpacker.eof and len(unpacked) <= MAX_BYTES:
         raise InputError(f"{path}: cannot be unpacked: it is cut short")
     return unpacked

@@ -6,7 +6,7 @@ from typing import Any
 from ugosa_jax.reports.sweep.render import setting
 
 
-def of(record: Mapping[str, Any]) -> dict[str, str]:
+def describe(record: Mapping[str, Any]) -> dict[str, str]:
     """Return what the head of a report says.
 
     Args:

@@ -27,7 +27,7 @@ LANES: dict[State, str] = {"active": "#555555", "silent": "#d9d9d9", "unknown": 
 EDGE = "#888888"
 COLOUR_MAP = "magma"
 """Of spectrograms: ever brighter, also in grey and to colour-blind eyes."""
-LONGEST_NAME = 10
+MAX_NAME_LENGTH = 10
 """Characters of a source's name that are shown."""
 RANGE_DB = 80.0
 """From the loudest spot of the mixture's spectrogram to what is drawn black."""
@@ -164,7 +164,7 @@ _NAME = {"rotation": 0, "ha": "right", "va": "center", "fontweight": "bold"}
 
 def _short(name: str) -> str:
     """Return as much of a name as a margin has room for."""
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def _stacked(n_rows: int, height_in: float, above_in: float) -> tuple[Figure, Sequence[Axes]]:
@@ -195,7 +195,7 @@ def _lane(axis: Axes, labels: Annotation, source: str, duration_s: float, place:
     said = annotation.explicit(labels, duration_s)
     inside = {"transform": axis.get_xaxis_transform(), "clip_on": False, "linewidth": 0.4}
     for state in reversed(STATES):  # what nothing is said of is unknown: it lies under the others
-        spans = [(i.start_s, min(i.end_s, duration_s) - i.start_s) for i in said.of(source) if i.state == state]
+        spans = [(i.start_s, min(i.end_s, duration_s) - i.start_s) for i in said.select(source) if i.state == state]
         spans = [(0.0, duration_s)] if state == "unknown" else spans
         axis.broken_barh(spans, place, facecolor=LANES[state], edgecolor=EDGE, **inside)
 

@@ -30,7 +30,7 @@ LINES = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE)
 MARKERS = {"P": "o", "B": "s"}
 LOSSES = {"P": "P: proposed loss", "B": "B: reconstruction only"}
 UNADAPTED = "B0: not adapted"
-LONGEST_NAME = 32
+MAX_NAME_LENGTH = 32
 """Characters of a song's name that are shown."""
 
 _GRID = {"axes.grid": True, "axes.grid.axis": "y"}
@@ -250,7 +250,7 @@ def _by_song(rows: pd.DataFrame, metric: str, column: str) -> pd.DataFrame:
 
 def _short(name: str) -> str:
     name = " ".join(name.split())
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name if len(name) <= MAX_NAME_LENGTH else name[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def _plain(text: str) -> str:

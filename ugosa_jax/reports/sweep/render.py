@@ -13,7 +13,6 @@ import pandas as pd
 
 from ugosa_jax.reports.sweep import rows as scores
 
-SIGNIFICANT = 0.05
 STAR = "*"
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

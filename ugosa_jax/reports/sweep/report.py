@@ -22,7 +22,7 @@ from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.page import Exhibit, Section
 
 TITLE = "Scores of adapted source separation"
-FEWEST_FOR_A_TEST = 2
+MIN_SONGS_FOR_A_TEST = 2
 
 
 def read_rows(path: str | Path) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def _notes(rows: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
         notes.append("There is no score of SDR, SIR, SAR or ISR with a value: nothing to tabulate or compare.")
         return notes
     n = chosen.song.nunique()
-    if n < FEWEST_FOR_A_TEST:
+    if n < MIN_SONGS_FOR_A_TEST:
         notes.append("There is one song: no test and no interval can be computed, which takes two songs at least.")
     elif 2 ** (1 - n) >= exhibits.LEVEL:
         notes.append(f"With {n} songs no Wilcoxon test can give p below {2 ** (1 - n):g}: too few for any finding.")
