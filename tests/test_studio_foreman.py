@@ -92,7 +92,7 @@ def test_jobs_are_done_one_after_the_other(worked, tmp_path):
     job = worked(scenario)
     assert (job.losses, job.steps, job.done, job.total) == ([[1.0, 0.5, None]], [1.0, 2.0], 1, 2)
     assert job.result == {"run": job.id}
-    assert Timings(tmp_path).of("net", "B-L3:M").step_per_s == 2.0
+    assert Timings(tmp_path).find("net", "B-L3:M").step_per_s == 2.0
 
 
 def test_what_fails_is_said_and_the_next_job_is_done(worked):

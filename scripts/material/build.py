@@ -24,7 +24,7 @@ from manifest import POOL, read_songs, sha256, write_manifest
 from problems import exit_status
 from split import SPLITS
 
-FEWEST_S, PER_SECOND = 120.0, 5.0  # a song may take so long, and so much more for each of its seconds
+MIN_S, PER_SECOND = 120.0, 5.0  # a song may take so long, and so much more for each of its seconds
 
 Make = Callable[[Path, dict], dict | str]
 """Write a song's stems into a file unless the manifest's entry is of the same recipe; return the entry that is right
@@ -39,7 +39,7 @@ def main() -> int:
     folder = args.out or POOL / args.split
     folder.mkdir(parents=True, exist_ok=True)
     songs = islice(songs_of(args), args.limit)
-    failed = build(folder, songs, FEWEST_S + PER_SECOND * args.seconds)
+    failed = build(folder, songs, MIN_S + PER_SECOND * args.seconds)
     if failed:
         print(f"{len(failed)} failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
     return int(bool(failed))

@@ -29,7 +29,7 @@ from ugosa_jax.networks.apply import OnChunk
 from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.protocol import Architecture, Params
 
-MOST_MEMBERS = 100
+MAX_MEMBERS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +198,7 @@ def description(models: Sequence[str], weights: Sequence[Sequence[float]]) -> st
 
 
 def _are_names(names: Any) -> bool:
-    few = isinstance(names, list) and 1 <= len(names) <= MOST_MEMBERS
+    few = isinstance(names, list) and 1 <= len(names) <= MAX_MEMBERS
     plain = few and all(isinstance(name, str) and re.fullmatch(r"\w[\w-]{0,63}", name) for name in names)
     return plain and len(set(names)) == len(names)
 
@@ -208,7 +208,7 @@ def _are_rows(rows: Any) -> bool:
     return lists and all(type(weight) in (int, float) for row in rows for weight in row)
 
 
-def of(members: Mapping[str, Checkpoint], said: Description) -> Bag:
+def gather(members: Mapping[str, Checkpoint], said: Description) -> Bag:
     """Return the bag of a description and its members; without weights all count alike.
 
     Raises:

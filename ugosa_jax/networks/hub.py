@@ -54,7 +54,7 @@ def load(name_or_path: str | Path) -> Weights:
     said = bag.describe(path)
     members = {name: _network(_member(path, name)) for name in said.models}
     with naming(path):
-        return bag.of(members, said)
+        return bag.gather(members, said)
 
 
 def _network(path: Path) -> Checkpoint:

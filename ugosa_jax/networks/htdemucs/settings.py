@@ -124,7 +124,7 @@ class Settings:
         names = self.sources
         require(isinstance(names, tuple) and bool(names), "sources", "a tuple of names", names)
         require(all(isinstance(name, str) and name for name in names), "sources", "names", names)
-        require(len(set(names)) == len(names) <= _MOST_SOURCES, "sources", f"up to {_MOST_SOURCES} names", names)
+        require(len(set(names)) == len(names) <= _MAX_SOURCES, "sources", f"up to {_MAX_SOURCES} names", names)
         for field in dataclasses.fields(self)[1:]:
             self._check(field.name, field.default)
         self._check_fit()
@@ -139,7 +139,7 @@ class Settings:
         if not isinstance(value, int | float) or kind is bool:
             return
         least = 1 if name in _AT_LEAST_1 else 0
-        most = _MOST_OF.get(name, _MOST)
+        most = _MAX_OF.get(name, _MAX)
         require(least <= value <= most, name, f"between {least} and {most}", value)
 
     def _check_fit(self) -> None:
@@ -169,7 +169,7 @@ class Settings:
         """Check that decoders give what encoders were given, and that norms and residual branches are possible."""
         freq, where = level.freq, f"level {level.number}"
         for branch in filter(None, (level.freq, level.time)):
-            require(branch.channels <= _MOST, f"channels of {where}", f"at most {_MOST}", branch.channels)
+            require(branch.channels <= _MAX, f"channels of {where}", f"at most {_MAX}", branch.channels)
             back = branch.kernel - 2 * branch.pad
             single = not branch.along_time and level.freqs == 1
             require(single or back == branch.stride, f"{where} kernel", f"fit to stride {branch.stride}", branch.kernel)
@@ -248,9 +248,9 @@ class Settings:
         return tuple(lengths)
 
 
-_MOST_SOURCES = 100
-_MOST = 2**16
-_MOST_OF = {
+_MAX_SOURCES = 100
+_MAX = 2**16
+_MAX_OF = {
     "sample_rate_hz": MAX_RATE_HZ,
     "segment_samples": 2**26,
     "depth": 16,
