@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-from ugosa_jax.annotations.instruments import KINDS, LONGEST, LONGEST_WORDS, Name, known, normalised
+from ugosa_jax.annotations.instruments import KINDS, MAX_LENGTH, MAX_WORDS, Name, known, normalised
 
 CLEAR = 4
 """Letters of a word that is not taken for an abbreviation by chance."""
 
 
-def of(text: str, sources: Sequence[str]) -> str:
+def guess(text: str, sources: Sequence[str]) -> str:
     """Return what a name that is not known most probably is, as an override is written; empty if nothing is sure.
 
     It is what the table says of it, or of the name with one slip of the keyboard mended, or of the only name that
     stands between words that are not known.
     """
-    if len(text) > LONGEST:
+    if len(text) > MAX_LENGTH:
         return ""
     sources = tuple(sources)
     name = known(text, sources)
@@ -22,7 +22,7 @@ def of(text: str, sources: Sequence[str]) -> str:
         near = {n for mended in _mended(normalised(text)) if (n := known(mended, sources)) is not None}
         name = near.pop() if len(near) == 1 else None
     if name is None:
-        words = [word for word in normalised(text).split()[:LONGEST_WORDS] if len(word) >= CLEAR]
+        words = [word for word in normalised(text).split()[:MAX_WORDS] if len(word) >= CLEAR]
         inner = {n for word in words if (n := known(word, sources)) is not None}
         of = {n.source for n in inner}
         name = Name(of.pop(), text) if len(of) == 1 and not any(n.negated for n in inner) else None

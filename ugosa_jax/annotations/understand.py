@@ -264,10 +264,10 @@ def _asked(group: _Group, missing: dict[str, Unknown], none_known: bool, sources
     if not asked:
         return []
     for one in asked:
-        one.hint = "" if group.are_words else hints.of(one.name, sources)
+        one.hint = "" if group.are_words else hints.guess(one.name, sources)
     empty = not any(label.text for one in asked for label in one.labels)
     if not group.written or not (empty or (none_known and not any(one.hint for one in asked))):
         return asked
     labels = [label for one in asked for label in one.labels]
     kind = "tier" if group.is_container else "file"
-    return [Unknown(group.written, labels, kind, hints.of(group.written, sources))]
+    return [Unknown(group.written, labels, kind, hints.guess(group.written, sources))]
