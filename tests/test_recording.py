@@ -36,7 +36,7 @@ def written(path, samples_CxT, rate_hz=8000, **options):
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
 def test_blocks_are_the_file(tmp_path, suffix):
     path = written(tmp_path / f"a.{suffix}", noise(2), 44100)
-    found, whole = recording.of(path), sound.read(path)
+    found, whole = recording.open_sound(path), sound.read(path)
     assert (found.name, found.rate_hz, found.n_channels, found.n_samples) == (f"a.{suffix}", 44100, 2, whole.n_samples)
     for _ in range(2):
         blocks = [*found.blocks()]
@@ -49,7 +49,7 @@ def test_blocks_are_the_file(tmp_path, suffix):
 
 def test_a_file_that_changes_between_two_readings(tmp_path):
     path = written(tmp_path / "a.wav", noise(2))
-    found = recording.of(path)
+    found = recording.open_sound(path)
     written(path, noise(2, 20_000))
     with pytest.raises(InputError, match=r"a\.wav: was changed"):
         list(found.blocks())
@@ -59,15 +59,15 @@ def test_what_is_there_of_a_flac(tmp_path):
     path = written(tmp_path / "a.flac", noise(2, 80_000))
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(InputError, match=r"a\.flac"):
-        recording.of(path)
-    found = recording.of(path, may_be_cut=True)
+        recording.open_sound(path)
+    found = recording.open_sound(path, may_be_cut=True)
     assert 10_000 < found.n_samples < 80_000
     assert sum(block.shape[1] for block in found.blocks()) == found.n_samples
 
 
 @pytest.mark.parametrize(("rate_hz", "n_channels"), [(8000, 2), (11025, 1), (44100, 6)])
 def test_a_song_block_by_block_is_what_a_network_takes(tmp_path, rate_hz, n_channels):
-    song = recording.of(written(tmp_path / "a.wav", noise(n_channels), rate_hz))
+    song = recording.open_sound(written(tmp_path / "a.wav", noise(n_channels), rate_hz))
     expected_CxT, _ = sound.to_model(sound.read(song.path), 8000, 2)
     found_CxT = np.concatenate([*sound.blocks_to_model(song, 8000, 2)], axis=1)
     np.testing.assert_array_equal(found_CxT, expected_CxT)
@@ -97,7 +97,7 @@ def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz,
     path, net = written(tmp_path / "a.wav", noise(n_channels), rate_hz, subtype="FLOAT"), made()
     settings = SeparateConfig(chunk_s=0.3, gate=True, refine=refine, shifts=2, max_shift_s=0.1)
     whole = api.separate(net, Song(sound.read(path), annotation=SAID), settings)
-    stretches = [*api.stretches(net, Song(recording.of(path), annotation=SAID), settings)]
+    stretches = [*api.stretches(net, Song(recording.open_sound(path), annotation=SAID), settings)]
     assert len(stretches) > 1 or refine == "wiener"
     found_SxCxT = np.concatenate(stretches, axis=-1)
     assert found_SxCxT.shape == (2, min(2, n_channels), 24_700)
@@ -109,7 +109,7 @@ def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz,
 def test_songs_that_silence_each_other_are_named(tmp_path):
     path = written(tmp_path / "a.wav", noise(1) * [[1], [-1]], subtype="FLOAT")
     with pytest.raises(InputError, match=r"a\.wav: the song is silent"):
-        api.stretches(made(), Song(recording.of(path)))
+        api.stretches(made(), Song(recording.open_sound(path)))
 
 
 # Writing
@@ -147,7 +147,7 @@ def test_a_file_that_breaks_off_is_not_there(tmp_path):
 
 
 def test_a_recording_is_not_kept_in_memory(tmp_path):
-    song = Song(recording.of(written(tmp_path / "a.wav", noise(2))))
+    song = Song(recording.open_sound(written(tmp_path / "a.wav", noise(2))))
     first, _ = song.standardised(8000, 2)
     assert song.standardised(8000, 2)[0] is not first
     expected, _ = dataclasses.replace(song, mixture=sound.read(tmp_path / "a.wav")).standardised(8000, 2)

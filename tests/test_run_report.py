@@ -60,7 +60,7 @@ def embedded(page, kind):
 
 @pytest.mark.parametrize("rate_hz", [8000, 44100])
 def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
-    power_FxN = spectrum.of(0.5 * sine(1000, 2 * rate_hz, rate_hz)[None], rate_hz)
+    power_FxN = spectrum.measure(0.5 * sine(1000, 2 * rate_hz, rate_hz)[None], rate_hz)
     # Half the squared amplitude. What a Hann window leaks beyond 40 Hz and half the rate is below a hundredth.
     np.testing.assert_allclose(power_FxN.sum(0)[1:-1], 0.125, rtol=0.01)
     loudest = power_FxN.mean(1).argmax()
@@ -73,13 +73,13 @@ def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
 def test_columns_of_a_spectrogram_are_where_the_sound_is(time_s):
     wave_T = np.zeros(12 * RATE_HZ, np.float32)
     wave_T[int(time_s * RATE_HZ)] = 1
-    power_N = spectrum.of(wave_T[None], RATE_HZ).sum(0)
+    power_N = spectrum.measure(wave_T[None], RATE_HZ).sum(0)
     column_s = 12 / len(power_N)
     assert (power_N.argmax() + 0.5) * column_s == pytest.approx(time_s, abs=column_s + spectrum.WINDOW_S / 2)
 
 
 def test_a_wave_shorter_than_a_window_has_a_spectrogram():
-    assert spectrum.of(np.ones((1, 3), np.float32), RATE_HZ).shape == (spectrum.N_BANDS, 1)
+    assert spectrum.measure(np.ones((1, 3), np.float32), RATE_HZ).shape == (spectrum.N_BANDS, 1)
 
 
 def test_levels_are_taken_where_a_source_is_annotated_silent():
@@ -117,7 +117,7 @@ def test_a_sound_looks_the_same_whatever_blocks_it_comes_in():
             assert found[source].mp3 == whole[source].mp3
 
 
-LENGTH_S = glimpse.MOST_BYTES / glimpse.BYTES_PER_S / 10  # 45 s for ten players
+LENGTH_S = glimpse.MAX_BYTES / glimpse.BYTES_PER_S / 10  # 45 s for ten players
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_page_is_never_too_large():
     """Noise is what compresses worst; the pictures of a long song are about 2 MB."""
     noise_CxT = np.random.default_rng(0).normal(size=(2, 2 * 48000)).astype(np.float32)
     assert len(glimpse.mp3(Audio(noise_CxT, 48000, "x"))) <= 2 * glimpse.BYTES_PER_S
-    assert glimpse.MOST_BYTES * 4 / 3 + 2.5e6 < 15e6
+    assert glimpse.MAX_BYTES * 4 / 3 + 2.5e6 < 15e6
 
 
 # The page, of sounds and losses made up here.

@@ -45,7 +45,7 @@ def read(args: options.Separate, out: Path) -> Job:
     base = hub.load(args.weights)
     args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, base.architecture))
     plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.architecture)
-    song = Song(recording.of(args.song, may_be_cut=args.truncated == "ok"))
+    song = Song(recording.open_sound(args.song, may_be_cut=args.truncated == "ok"))
     mixture = song.mixture
     keep_inputs(args, base, out, tunes=bool(plan.tuned))
     notes = sound.conversions(mixture, base.architecture.sample_rate_hz, base.architecture.channels)

@@ -83,7 +83,7 @@ class Recording:
             raise InputError(f"{self.path}: was changed by another program while it was read")
 
 
-def of(path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False) -> Recording:
+def open_sound(path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False) -> Recording:
     """Read a file to its end once, and return it as a recording.
 
     Args and Raises are those of `sound.read`.

@@ -276,7 +276,7 @@ def do(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[st
 def _power(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
     from ugosa_jax.reports.song import spectrum
 
-    return spectrum.of(samples_CxT, rate_hz)
+    return spectrum.measure(samples_CxT, rate_hz)
 
 
 def _number(value: float) -> float | None:

@@ -17,9 +17,9 @@ from ugosa_jax.reports.song.spectrum import Spectrogram
 
 N_COLUMNS = 1000
 """Columns of outlines."""
-LONGEST_S = 60.0
+MAX_EXCERPT_S = 60.0
 """Longest excerpt that is embedded."""
-MOST_BYTES = 9_000_000
+MAX_BYTES = 9_000_000
 """Compressed sound that a page holds at most, before base64 makes it a third larger."""
 BYTES_PER_S = 20_000
 """What a second of stereo takes at most: measured, white noise at full scale takes 18,600."""
@@ -142,7 +142,7 @@ def excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float
     Returns:
       Begin and end in seconds.
     """
-    length_s = min(LONGEST_S, MOST_BYTES / BYTES_PER_S / n_sounds)
+    length_s = min(MAX_EXCERPT_S, MAX_BYTES / BYTES_PER_S / n_sounds)
     if duration_s <= length_s:
         return 0.0, duration_s
     active_SxN = active_mask(labels, int(duration_s), 1)

@@ -71,7 +71,7 @@ class Spectrogram:
         return bands_FxN * 2 / (self._window * np.square(self._hann_T).sum())
 
 
-def of(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
+def measure(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
     """Return the power (F, N) of a sound that is in memory."""
     n_channels, n_samples = samples_CxT.shape
     spectrogram = Spectrogram(n_channels, n_samples, rate_hz)
