@@ -254,3 +254,60 @@ def test_a_mono_song_of_any_rate_can_be_drawn(tmp_path):
     said = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
     timeline.write(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+# names
+
+
+def test_names_of_ones_own(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("0\t2\tKrach\n2\t3\tintro\n")
+    (tmp_path / "names.toml").write_text('krach = "vocals"\nintro = ""\n')
+    assert run("check", tmp_path / "a.txt", "--names", tmp_path / "names.toml") == 0
+    assert "name    Krach = vocals\n" in capsys.readouterr().out
+    assert run("check", tmp_path / "a.txt", "--names", tmp_path / "names.toml", "--map", "Krach=one of other") == 0
+    assert "name    Krach = one instrument of other\n" in capsys.readouterr().out
+
+
+def asked(monkeypatch, answers: list[str]) -> list[str]:
+    """Let somebody sit at a terminal and answer; return the list that the questions are put into."""
+    questions: list[str] = []
+
+    def answer(question: str) -> str:
+        questions.append(question)
+        if not answers:
+            raise EOFError
+        return answers.pop(0)
+
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    return questions
+
+
+def test_names_are_asked_for_on_a_terminal(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.txt").write_text("0\t2\tKrach\n2\t3\tintro\n4\t5\tmy guitar thing\n")
+    questions = asked(monkeypatch, ["kazoo", "vocals", "", ""])
+    assert run("check", tmp_path / "a.txt") == 0
+    assert questions == [
+        "  Krach (0 to 2 s, line 1): ",
+        "  Krach (0 to 2 s, line 1): ",
+        "  intro (2 to 3 s, line 2): ",
+        "  my guitar thing (4 to 5 s, line 3) [one of other, - for nothing]: ",
+    ]
+    out = capsys.readouterr().out
+    assert "nor a name that is known" in out
+    assert "the next time: --map 'Krach=vocals' --map 'intro=' --map 'my guitar thing=one of other'\n" in out
+    assert "name    Krach = vocals\n" in out
+
+
+def test_an_end_of_the_answers_is_one_line(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
+    asked(monkeypatch, [])
+    assert run("check", tmp_path / "a.txt") == 2
+    assert capsys.readouterr().err == "error: the names were not told: the input ended\n"
+
+
+def test_nobody_is_asked_who_is_not_there(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
+    assert run("check", tmp_path / "a.txt") == 2
+    assert capsys.readouterr().err.endswith("nothing behind the = to leave it out: --map 'Krach='\n")

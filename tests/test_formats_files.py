@@ -58,7 +58,9 @@ def test_every_format(tmp_path, file, format, expected):
     assert annotation.read(tmp_path / "file", SOURCES, format=format).intervals == expected
 
 
-@pytest.mark.parametrize("file", sorted(path.name for path in FOLDER.iterdir() if path.suffix not in (".yaml", ".lab")))
+@pytest.mark.parametrize(
+    "file", sorted(path.name for path in FOLDER.iterdir() if path.is_file() and path.suffix not in (".yaml", ".lab"))
+)
 def test_content_decides_without_a_suffix(tmp_path, file):
     text = (FOLDER / file).read_text()
     assert formats.recognised(text, "file") == formats.recognised(text, FOLDER / file)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugosa_jax.annotations import instruments
+from ugosa_jax.annotations import hints, instruments
 from ugosa_jax.annotations import overrides as decided
 from ugosa_jax.annotations.instrument_table import INSTRUMENTS
 from ugosa_jax.annotations.instruments import Name, Names
@@ -143,3 +143,112 @@ def test_chains_end_in_what_every_network_has():
 def test_any_text(text):
     name = found(text)
     assert name is None or name.source in SOURCES
+
+
+SIX = ("drums", "bass", "other", "vocals", "guitar", "piano")
+
+
+@pytest.mark.parametrize(
+    ("name", "sources", "expected"),
+    [
+        ("E-Gitarre", SIX, Name("guitar", "e gitarre")),
+        ("guitars", SIX, Name("guitar")),
+        ("Klavier", SIX, Name("piano")),
+        ("Rhodes", SIX, Name("piano", "rhodes")),
+        ("Hammond", SIX, Name("other", "hammond")),
+        ("keys", SIX, None),  # the piano is a part of them, others are in other
+        ("strings", SIX, Name("other", "strings")),
+        ("violin", ("strings", "other"), Name("strings", "violin")),
+        ("vln", ("violin", "strings", "other"), Name("violin")),
+        ("Geige", ("other",), Name("other", "geige")),
+        ("kick", ("kick", "snare", "other"), Name("kick")),
+        ("drums", ("kick", "snare", "other"), None),
+        ("Lead Vox", ("lead_vocals", "backing_vocals", "other"), Name("lead_vocals")),
+        ("choir", ("lead_vocals", "backing_vocals", "other"), None),  # either of the two
+        ("vocals", ("drums", "other"), Name("other", "vocals")),
+        ("bass", ("vocals", "accompaniment"), Name("accompaniment", "bass")),
+        ("vocals", ("accompaniment", "drums"), None),
+        ("drums", ("vocals", "no_vocals"), Name("no_vocals", "drums")),
+        ("Gesang", ("voice", "music"), Name("voice")),
+        ("no vocals", ("vocals", "other"), Name("vocals", negated=True)),
+    ],
+)
+def test_any_networks_sources(name, sources, expected):
+    assert found(name, sources) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "source"),
+    [
+        ("BV, BGV 2, LV, bvs L, LEADVOX, Chor, chœur, Sängerin, voz principal, voce solista, backing vocais", "vocals"),
+        (
+            "OH, OH_L, BD, SN Top, HH, Kick In, KickOut, Snare Btm, 01 Tom2, cassa, caja, bombo, Becken, percussão",
+            "drums",
+        ),
+        ("Bass DI, BassAmp, E-Bass, Kontrabass, contrebasse, bajo eléctrico, contrabbasso, baixo elétrico", "bass"),
+        ("EGtr L, AGtr (Dbl), Gtr1L, Pno, EP, B3, Vln I, Tpt, Git, Klavier, Flügel, Streicher, Bläser, FX", "other"),
+        ("guitare électrique, guitarra acústica, chitarra, violão, clavier, teclado, tastiera, flûte, flauta", "other"),
+    ],
+)
+def test_abbreviations_takes_and_languages(names, source):
+    for name in names.split(", "):
+        of = found(name)
+        assert of is not None, name
+        assert (of.source, bool(of.instrument)) == (source, True), name
+
+
+@pytest.mark.parametrize(
+    ("names", "source"),
+    [
+        ("Gesang, Stimme, voix, chant, voz, voces, voce, vozes, Vocals Bus, all vocals, vocal stem", "vocals"),
+        ("Schlagzeug, Batterie, batería, bateria, BATTERIA, Drum Bus, DRUMS GRP", "drums"),
+        ("basse, bajo, basso, baixo, Bass Stem", "bass"),
+    ],
+)
+def test_the_whole_of_a_source_in_other_words(names, source):
+    assert {found(name) for name in names.split(", ")} == {Name(source)}
+
+
+@pytest.mark.parametrize(
+    "name", ["coro", "outro", "drums & bass", "Gtr/Keys", "bass/drum", "acoustic", "in", "DI", "L", "FX1x"]
+)
+def test_what_could_be_several_things_is_asked(name):
+    assert found(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("voclas", "vocals"),
+        ("Schlagzueg", "drums"),
+        ("pianoo", "one of other"),
+        ("weird guitar thing", "one of other"),
+        ("Batterie", "drums"),
+        ("kazoo", ""),
+        ("drums & bass", ""),
+        ("verse", ""),
+        ("chorus", ""),
+        ("violonist", ""),
+        ("bassoonvocals", ""),
+        ("x" * 1000, ""),
+    ],
+)
+def test_hints_come_from_the_table_or_not_at_all(name, hint):
+    assert hints.of(name, SOURCES) == hint
+
+
+def test_a_file_of_names(tmp_path):
+    path = tmp_path / "names.toml"
+    path.write_text('Krach = "one of other"\n"intro" = ""\n"Mein Chor" = "vocals"\n')
+    assert decided.read(path) == {"Krach": "one of other", "intro": "", "Mein Chor": "vocals"}
+    for content, message in [
+        ("Krach = other", "is not TOML"),
+        ("Krach = 1", "'Krach': is not a text such as"),
+        ('[x]\na = "b"', "'x': is not a text such as"),
+        ('a = "vocals"\nA = "drums"', "'A' is there twice"),
+    ]:
+        path.write_text(content)
+        with pytest.raises(InputError, match=message):
+            decided.read(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        decided.read(tmp_path / "none.toml")
