@@ -25,7 +25,7 @@ from ugosa_jax.networks.protocol import Architecture, Params
 
 @dataclasses.dataclass(frozen=True)
 class MatmulRates:
-    """Operations a second of the products of a block, in float32 at the precision that JAX is set to.
+    """FLOP/s of the products of a block, in float32 at the precision that JAX is set to.
 
     Attributes:
       expand: [K, B] @ [B, H].
@@ -39,7 +39,7 @@ class MatmulRates:
 
     @property
     def together(self) -> float:
-        """Operations a second of all three, one after the other."""
+        """FLOP/s of all three, one after the other."""
         return 3 / (1 / self.expand + 1 / self.project + 1 / self.weights)
 
 
@@ -85,7 +85,7 @@ class Row:
 
     @property
     def flops_per_second(self) -> float:
-        """Operations a second while steps are taken."""
+        """FLOP/s while steps are taken."""
         return self.flops_a_step * self.steps_per_second
 
     @property

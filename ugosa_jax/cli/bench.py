@@ -148,7 +148,7 @@ def describe(args: options.Bench, network: dict[str, Any], config: Architecture,
 
 
 def describe_row(row: Row) -> dict[str, Any]:
-    """Return what was measured and what follows from it; times in seconds, rates in operations a second."""
+    """Return what was measured and what follows from it; times in seconds, rates in FLOP/s."""
     return dataclasses.asdict(row) | {
         "steps_per_second": row.steps_per_second,
         "times_real_time": row.times_real_time,

@@ -68,7 +68,7 @@ def _counted_s(net: Weights) -> float:
 
 
 def speed() -> float:
-    """Return how many operations a second a matrix product reaches here; takes a fraction of a second."""
+    """Return how many FLOP/s a matrix product reaches here; takes a fraction of a second."""
     square = jnp.ones((_SIDE, _SIDE))
     product = jax.jit(lambda x: x @ x)
     product(square).block_until_ready()
