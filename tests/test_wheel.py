@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ugosa_jax import __version__
+
 ROOT = Path(__file__).parents[1]
 
 ASK = """
@@ -23,6 +25,10 @@ assert "table1" in grid.names()
 assert (Path(style.__file__).parent / "templates" / "run.html").is_file()
 print(hub.find("mini"))
 """
+
+
+def test_the_citation_names_the_version():
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
 
 
 @pytest.mark.slow
