@@ -84,7 +84,8 @@ def test_a_run_holds_stems_that_add_up_to_the_mixture(root, told):
         for name in [*SOURCES, "residual"]:
             assert found.file(run.id, name, "spectrum").stat().st_size % 128 == 0
             assert found.file(run.id, name, "peaks").stat().st_size == 2 * 2 * 900
-        assert (found.folder(run.id) / "report.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    report = found.folder(adapted.id) / "report.html"
+    assert report.read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_a_run_says_what_it_learnt_from_and_what_changed(root, told):

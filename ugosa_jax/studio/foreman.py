@@ -55,7 +55,7 @@ class Foreman:
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     self.process.kill()
-            await self.process.wait()
+                await self.process.wait()
             self.failures = 0 if self.ready else self.failures + 1
             self.ready = None
             job = self.queue.running()

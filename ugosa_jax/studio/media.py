@@ -56,6 +56,8 @@ async def trial(request: Request) -> Response:
 async def report(request: Request) -> Response:
     """Return the report of a run, which may show itself and nothing else."""
     path = runs_of(request).folder(request.path_params["run"]) / "report.html"
+    if not path.is_file():
+        raise KeyError(path.name)
     return FileResponse(path, media_type="text/html", headers={"content-security-policy": security.REPORT_POLICY})
 
 

@@ -4,7 +4,7 @@
             SOURCE.wav, residual.wav     sound, 32-bit float
             SOURCE.peaks, SOURCE.spectrum
             adapted.delta.safetensors    the tuned layers
-            record.json, report.html     as `ugosa-jax separate` writes them
+            record.json, report.html     as `ugosa-jax separate` writes them; a report where something was adapted
 
 A folder is complete or absent. The run of a network that was not adapted has the network's fingerprint as its ID.
 """

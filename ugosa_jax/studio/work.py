@@ -27,7 +27,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import checkpoint, hub
 from ugosa_jax.networks.bag import Weights, members_of, with_params
-from ugosa_jax.reports.song import facts, report
+from ugosa_jax.reports.song import facts, report, spectrum
 from ugosa_jax.studio import marks, peaks
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import DELTA, RESIDUAL, Levels, Run, Runs
@@ -125,13 +125,14 @@ def adapted(job: Job) -> dict[str, Any]:
         files.write_json(said, folder / "record.json")
         excerpt_s = report.excerpt(job.song, 2)
         shown = report.run_of(job.song, plan.name, "adapted", result, [_stacked(stems)], excerpt_s)
-        levels = write_stems(job, folder, stems, shown)
+        levels = write_stems(job, folder, stems, {source: one.spectrum_db_FxN for source, one in shown.stems.items()})
         del stems  # makes room for those of the unadapted network
         others = read_stems(job, before)
+        before_levels = measured_levels(job, others)
         plain = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), [_stacked(others)], excerpt_s)
         report.write(folder / report.NAME, job.song, excerpt_s, [plain, shown], facts.describe(said), said)
         for source, level in levels.items():
-            level.silent_before = _number(plain.stems[source].silent_db)
+            level.silent_before = before_levels[source].silent
         took_s = separation_s + dataclasses.astuple(result.timing)[0] + result.timing.prefix_s + result.timing.steps_s
         run = Run(job.id, job.network, plan.name, [*levels], _now(), took_s, levels)
         run.settings = {"adapt": dataclasses.asdict(job.adapt), "separate": dataclasses.asdict(job.separate)}
@@ -147,7 +148,7 @@ def adapted(job: Job) -> dict[str, Any]:
 
 
 def unadapted(job: Job) -> dict[str, Any]:
-    """Separate with the network as it is, unless that was done before, and leave a run."""
+    """Separate with the network as it is, unless that was done before, and leave a run without a report."""
     id = job.net.fingerprint[:16]
     try:
         job.runs.folder(id)
@@ -160,12 +161,10 @@ def unadapted(job: Job) -> dict[str, Any]:
     took_s = time.perf_counter() - started
     job.tell({"stage": "writing"})
     said = described(plain, engine.unadapted(), took_s)
-    with files.folder_when_done(job.runs.root / id) as folder:
+    with files.folder_when_done(job.runs.root / id) as folder:  # the report is of the run that is compared with it
         files.write_json(said, folder / "record.json")
-        excerpt_s = report.excerpt(job.song, 1)
-        shown = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), [_stacked(stems)], excerpt_s)
-        levels = write_stems(job, folder, stems, shown)
-        report.write(folder / report.NAME, job.song, excerpt_s, [shown], facts.describe(said), said)
+        spectra = {source: spectrum_db(est_CxT, job.song.mixture.rate_hz) for source, est_CxT in stems.items()}
+        levels = write_stems(job, folder, stems, spectra)
         run = Run(id, job.network, "B0", [*levels], _now(), took_s, levels)
         files.write_json(msgspec.to_builtins(run), folder / "run.json")
     job.tell({"run": id})
@@ -193,23 +192,31 @@ def separated(job: Job, settings: SeparateConfig, result: AdaptationResult, stag
     return api.separate(job.net, job.song, settings, result.tuned, job.labels, on_chunk)
 
 
-def write_stems(job: Job, folder: Path, stems: dict[str, np.ndarray], shown: report.Run) -> dict[str, Levels]:
+def write_stems(
+    job: Job, folder: Path, stems: dict[str, np.ndarray], spectra_db: dict[str, np.ndarray]
+) -> dict[str, Levels]:
     """Write sound, outline and spectrogram of every stem and of what they leave; return the levels of stems."""
     mixture = job.song.mixture
     heard_CxT, _ = sound.to_model(mixture, mixture.rate_hz, min(mixture.n_channels, 2))
     residual_CxT = heard_CxT - sum(stems.values())
-    top_db = 10 * np.log10(max(_power(heard_CxT, mixture.rate_hz).max(), 1e-12))
-    levels = {}
+    spectra_db = {**spectra_db, RESIDUAL: spectrum_db(residual_CxT, mixture.rate_hz)}
+    top_db = spectrum_db(heard_CxT, mixture.rate_hz).max()
     for source, est_CxT in {**stems, RESIDUAL: residual_CxT}.items():
         sound.write(folder / f"{source}.wav", est_CxT, mixture.rate_hz)
         (folder / f"{source}.peaks").write_bytes(peaks.packed(est_CxT, mixture.rate_hz))
-        if source == RESIDUAL:
-            spectrum_db_FxN = 10 * np.log10(np.maximum(_power(est_CxT, mixture.rate_hz), 1e-12))
-        else:
-            spectrum_db_FxN = shown.stems[source].spectrum_db_FxN
-            levels[source] = Levels(loud_db(est_CxT, mixture.rate_hz), _number(shown.stems[source].silent_db))
-        bytes_FxN = np.clip(255 * (1 + (spectrum_db_FxN - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
+        bytes_FxN = np.clip(255 * (1 + (spectra_db[source] - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
         (folder / f"{source}.spectrum").write_bytes(bytes_FxN.tobytes())
+    return measured_levels(job, stems)
+
+
+def measured_levels(job: Job, stems: dict[str, np.ndarray]) -> dict[str, Levels]:
+    """Return how loud stems are in their loud passages, and where their source is marked silent."""
+    mixture = job.song.mixture
+    active_SxT = annotation.active_mask(job.labels, mixture.n_samples, mixture.rate_hz)
+    levels = {}
+    for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
+        silent_db = None if active_T.all() else sound.level_db(est_CxT[:, ~active_T])
+        levels[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db)
     return levels
 
 
@@ -227,6 +234,11 @@ def loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
     """Return the level of a stem's loud passages, which silence elsewhere does not lower."""
     window = min(round(WINDOW_S * rate_hz), samples_CxT.shape[1])
     return float(np.percentile(levels_db(samples_CxT, window, round(HOP_S * rate_hz)), LOUD))
+
+
+def spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return the spectrogram of a sound as reports draw it, (F, N)."""
+    return 10 * np.log10(np.maximum(spectrum.measure(samples_CxT, rate_hz), 1e-12))
 
 
 def described(job: Job, result: AdaptationResult, separation_s: float) -> dict[str, Any]:
@@ -271,12 +283,6 @@ def do(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[st
         raise InputError(f"job: {order['kind']!r} is not one of {', '.join(kinds)}")
     tell({"stage": "reading"})
     return kinds[order["kind"]](job(order, tell))
-
-
-def _power(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
-    from ugosa_jax.reports.song import spectrum
-
-    return spectrum.measure(samples_CxT, rate_hz)
 
 
 def _number(value: float) -> float | None:

@@ -37,7 +37,7 @@ function change(store, source, level) {
 
 function menu(store, run, address, does) {
   const items = [
-    h("a", { href: `${address}/report.html`, target: "_blank", rel: "noopener" }, "Open the report"),
+    run.strategy !== "B0" && h("a", { href: `${address}/report.html`, target: "_blank", rel: "noopener" }, "Open the report"),
     h("a", { href: `${address}/stems.zip?encoding=float`, download: "" }, "Stems, 32-bit float (zip)"),
     h("a", { href: `${address}/stems.zip?encoding=24`, download: "" }, "Stems, 24 bit (zip)"),
     run.strategy !== "B0" && h("button", { type: "button", onclick: () => does.continueFrom(run.id) }, "Adapt on from here"),
