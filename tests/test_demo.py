@@ -101,5 +101,5 @@ def test_the_report_compares_the_runs(shown):
     assert page.tags.count("audio") == 1 + 3 * 4
     assert page.tags.count("img") == 3
     assert all(link.startswith("data:") for link in page.links)
-    assert {"Level where annotated silent", "Scores against the true stems", "Losses"} <= set(page.text)
+    assert {"Level in annotated silence", "Scores against the true stems", "Losses"} <= set(page.text)
     assert (out / "report.html").stat().st_size < 15e6
