@@ -228,6 +228,10 @@ LAYER = (
         ("x.csv", "vocals,0.5,2.5\ndrums,3,4\n", {}, {VOCALS: (2, 28), DRUMS: (1, 29)}),
         ("x.csv", "start,end,source,state\n0,1,vocals,on\n1,2,vocals,off\n2,3,vocals,pause\n", {}, {VOCALS: (1, 2)}),
         ("x.csv", "time,vocals,drums\n0,1,0\n1,0,1\n2,0,1\n", {}, {VOCALS: (1, 2), DRUMS: (2, 1)}),
+        ("x.csv", "start,end,vocals,drums\n0,1,1,0\n1,2,0,1\n", {}, {VOCALS: (1, 1), DRUMS: (1, 1)}),
+        ("x.json", '{"vocals": [[0, 1], [2, 3]], "drums": [[1, 2]]}', {}, {VOCALS: (2, 28), DRUMS: (1, 29)}),
+        ("x.txt", "1\t4\tVOX_LEAD_01.wav\n", {}, {VOCALS: (3, 0)}),
+        ("x.csv", "start;end;source;state\n0;5;vocals;aktiv\n5;9;vocals;stumm\n", {}, {VOCALS: (5, 4)}),
         ("bass.csv", "0.5,2.5\n3,4\n", {}, {BASS: (3, 27)}),
         ("x.lab", "0 30000000 vocals\n", {"unit": "100ns"}, {VOCALS: (3, 27)}),
         ("x.json", json.dumps([{"start": 1, "end": 2.5, "label": "vocals"}]), {}, {VOCALS: (1.5, 28.5)}),
@@ -300,11 +304,17 @@ def test_more_that_are_read(tmp_path, file, content, how, expected):
             "foo,bar,baz\n1,2,vocals\n",
             "x.csv:1: header 'foo,bar,baz' names no columns for start and end: call them",
         ),
-        ("x.csv", "nonsense\n", "x.csv:1: there are no times; a line is start,end,source"),
+        ("x.txt", "1 - 4 vocals\n5 - 6 drums\n", "x.txt:1: no field is a time; a line is start,end,source"),
+        (
+            "x.csv",
+            "In,Out,Name\n00:00:01:12,00:00:02:00,vocals\n",
+            "x.csv:2: start '00:00:01:12' is not a number of seconds",
+        ),
+        ("x.csv", "nonsense\n", "x.csv:1: no field is a time; a line is start,end,source"),
         (
             "x.csv",
             "0.00,220.5\n0.01,221.0\n0.02,0\n",
-            "x.csv:3: the second of two numbers is not an end: times and values",
+            "x.csv:3: the second of two numbers is no end: times and values",
         ),
         (
             "x.csv",
@@ -372,11 +382,18 @@ def test_a_folder_with_words_beside_the_stems(tmp_path):
     assert seconds(tmp_path, 10, map=("Xyz=bass",)) == {VOCALS: (3, 7), BASS: (1, 9)}
 
 
+def test_a_project_that_is_a_folder(tmp_path):
+    (tmp_path / "Song.logicx").mkdir()
+    assert told(tmp_path / "Song.logicx") == (
+        "Song.logicx: is a Logic Pro project: export its regions or labels as text instead"
+    )
+
+
 def test_a_source_whose_file_cannot_be_read_is_not_left_out(tmp_path):
     (tmp_path / "bass.txt").write_text("1\t4\t\n")
     (tmp_path / "song vocals.txt").write_text("la la\n")
     assert told(tmp_path).endswith(
-        "song vocals.txt:1: there are no times; a line is start,end,source or start,end,source,state"
+        "song vocals.txt:1: no field is a time; a line is start,end,source or start,end,source,state"
     )
 
 

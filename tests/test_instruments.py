@@ -234,7 +234,7 @@ def test_what_could_be_several_things_is_asked(name):
     ],
 )
 def test_hints_come_from_the_table_or_not_at_all(name, hint):
-    assert hints.of(name, SOURCES) == hint
+    assert hints.guess(name, SOURCES) == hint
 
 
 def test_a_file_of_names(tmp_path):

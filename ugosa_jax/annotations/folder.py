@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ugosa_jax.annotations import formats, instruments
-from ugosa_jax.annotations.formats import Format
+from ugosa_jax.annotations.formats import Format, foreign
 from ugosa_jax.annotations.formats.label import Reading
 from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.understand import stem_of
@@ -21,6 +21,7 @@ def read(
     Raises:
       InputError: there are no files, none can be read, or one of a source cannot.
     """
+    foreign.refuse_suffix(folder)
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in formats.SUFFIXES and p.is_file())
     if not paths:
         raise InputError(f"{folder}: cannot be read (a folder without files of annotations)")

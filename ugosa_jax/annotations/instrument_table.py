@@ -255,7 +255,8 @@ SILENCE = (
     "inst, tacet, nil, none, nothing, empty, blank, mute, muted, off, inactive, no, 0, -, --, ---, _, –, —, ., "
     ".., ..., …, #, ##, <sil>, <sp>, <p>, <p:>, <pau>, [silence], [sil], (sil), (silence), (pause), (rest), "
     "<silence>, <rest>, <unvoiced>, stille, ruhe, leer, aus, pausen, still, silencio, silêncio, silenzio, "
-    "pausa, pausas, vuoto, vide, vacío, vazio, nosing, no sing, unvoiced, non vocal, nonvocal"
+    "pausa, pausas, vuoto, vide, vacío, vazio, stumm, schweigt, muet, mudo, muto, nosing, no sing, unvoiced, "
+    "non vocal, nonvocal"
 )
 """Words that, in a tier, layer or file that is named after a source, say that it rests."""
 

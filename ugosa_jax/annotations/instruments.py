@@ -95,6 +95,7 @@ def known(text: str, sources: tuple[str, ...]) -> Name | None:
     """Return what the table of instruments says of a name."""
     if len(text) > MAX_LENGTH:
         return None
+    text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # of a track, not of its sound
     simple = normalised(text)
     return next((name for form in _forms(text) if (name := _read(form, simple, sources)) is not None), None)
 

@@ -87,7 +87,7 @@ def refuse_binary(content: bytes, path: object) -> None:
     Raises:
       InputError: saying what it is, and what to do.
     """
-    _refuse_suffix(str(path))
+    refuse_suffix(path)
     for start, what in BINARY:
         if re.match(start, content[:64], re.DOTALL):
             raise InputError(f"{path}: is {what}")
@@ -105,7 +105,12 @@ def refuse_text(text: str, path: object) -> None:
             raise InputError(f"{path}: is {what}")
 
 
-def _refuse_suffix(path: str) -> None:
-    what = next((what for suffix, what in FOLDERS.items() if path.lower().rstrip("/").endswith(suffix)), None)
+def refuse_suffix(path: object) -> None:
+    """Refuse projects, which are known by their suffix.
+
+    Raises:
+      InputError: saying what it is, and what to do.
+    """
+    what = next((what for suffix, what in FOLDERS.items() if str(path).lower().endswith(suffix)), None)
     if what is not None:
         raise InputError(f"{path}: is {what}: {_LABELS}")

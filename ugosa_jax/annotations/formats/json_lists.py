@@ -81,10 +81,19 @@ def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for n, entry in enumerate(content):
             if isinstance(entry, dict) and columns.find([str(key) for key in entry]):
                 yield f"{where}[{n}]", entry
+    elif isinstance(content, dict) and all(_are_pairs(value) for value in content.values()):
+        for name, pairs in content.items():
+            for n, (start, end) in enumerate(pairs):
+                yield f"{name}[{n}]", {"start": start, "end": end, "label": name}
     elif isinstance(content, dict):
         for key in HOLDERS:
             if isinstance(content.get(key), list):
                 yield from _objects(content[key], f"{where}{'.' if where else ''}{key}")
+
+
+def _are_pairs(value: Any) -> bool:
+    """Return whether a value is a list of starts and ends."""
+    return isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
 
 
 def _labels(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:

@@ -6,6 +6,7 @@ the end of the song, a missing start its beginning, as LosslessCut exports segme
 """
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ def read(text: str, path: str) -> Reading:
     found = columns.find(header.fields)
     if not found and not any(is_time(field) for row in body for field in row.fields):
         raise InputError(
-            f"{path}:{header.line}: there are no times; a line is start,end,source or start,end,source,state"
+            f"{path}:{header.line}: no field is a time; a line is start,end,source or start,end,source,state"
         )
     if not found:
         raise InputError(
@@ -43,17 +44,33 @@ def read(text: str, path: str) -> Reading:
         )
     in_ms = columns.in_milliseconds(header.fields[found["start"]])
     labels = [_by_columns(row, found, in_ms) for row in body]
+    if "source" not in found and (wide := _wide(header, body, found, labels)):
+        return Reading(wide)
     unused = [field for n, field in enumerate(header.fields) if field and n not in found.values()]
     if not unused or not body:
         return Reading(labels)
     return Reading(labels, (f"{path}:{header.line}: columns left out: {', '.join(map(shown, unused[:8]))}",))
 
 
+def _wide(header: Row, body: list[Row], found: dict[str, int], labels: list[Label]) -> list[Label]:
+    """Return labels of columns that are called after sources and say 1 or 0; none if they say something else."""
+    columns_left = [n for n, field in enumerate(header.fields) if field and n not in found.values()]
+    if not all(len(row.fields) > max(columns_left, default=0) for row in body):
+        return []
+    if not all(row.fields[n] in ("0", "1", "0.0", "1.0") for row in body for n in columns_left):
+        return []
+    return [
+        dataclasses.replace(label, text=header.fields[n], state="active" if float(row.fields[n]) else "silent")
+        for row, label in zip(body, labels, strict=True)
+        for n in columns_left
+    ]
+
+
 def _pairs(table: list[Row]) -> Reading:
     """Return what lines of two times say: stretches without a name."""
     backwards = next((row for row in table if row.seconds("end", 1) < row.seconds("start", 0)), None)
     if backwards is not None:
-        what = "the second of two numbers is not an end: times and values, as of pitch or beats, have no ends"
+        what = "the second of two numbers is no end: times and values, as of pitch or beats, have none"
         raise InputError(f"{backwards.path}:{backwards.line}: {what}; write start, end and source into each line")
     whole = all(row.is_whole(0) and row.is_whole(1) for row in table)
     return Reading([Label(*row.stretch(), "", row.path, row.line, whole=whole) for row in table])

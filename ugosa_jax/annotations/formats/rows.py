@@ -34,7 +34,7 @@ class Row(NamedTuple):
         value = self.fields[position]
         number = clock.seconds(value)
         if number is None:
-            raise self.error(field, value, "is not a number of seconds")
+            raise self.error(field, value, "is not a number of seconds, nor a time such as 1:02.5")
         if not 0 <= number < math.inf:
             raise self.error(field, value, "is negative" if number < 0 else "is not finite")
         return number

@@ -50,7 +50,8 @@ def _is_pair(row: Row) -> bool:
     """Return whether a line is a time and a text; the text of a stretch would begin with its end."""
     if len(row.fields) != 2 or not is_time(row.fields[0]):
         return False
-    return bool(row.fields[1]) and not is_time(row.fields[1].split()[0])
+    words = [word.strip("-–—]") for word in row.fields[1].split()[:2]]
+    return bool(words) and not any(word and is_time(word) for word in words)
 
 
 def read(text: str, path: str) -> Reading:
