@@ -124,7 +124,7 @@ def link(track: Track, said: Annotation, folder: Path) -> None:
 
 
 def run(work: Path, shard: str) -> int:
-    """Run a sweep a condition, one after the other; return 1 if cells failed, 2 or 130 if it was stopped, else 0.
+    """Run a sweep a condition, one after the other; return 1 if cells failed, 2 if one cannot be run, else 0.
 
     The programs that the first one compiles serve them all.
     """
