@@ -20,6 +20,7 @@ __all__ = [
     "AdaptationResult",
     "Annotation",
     "Audio",
+    "Bag",
     "Checkpoint",
     "EvaluateConfig",
     "Evaluation",
@@ -46,6 +47,7 @@ _HOME = {
     "AdaptationResult": "adaptation.engine",
     "Annotation": "annotations.annotation",
     "Audio": "data.sound",
+    "Bag": "networks.bag",
     "Checkpoint": "networks.checkpoint",
     "EvaluateConfig": "config",
     "Evaluation": "evaluation.scoring",
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from ugosa_jax.data.sound import write as write_audio
     from ugosa_jax.errors import InputError
     from ugosa_jax.evaluation.scoring import Evaluation
+    from ugosa_jax.networks.bag import Bag
     from ugosa_jax.networks.checkpoint import Checkpoint, load_delta, save_delta
     from ugosa_jax.networks.hub import download, load
     from ugosa_jax.networks.hub import listing as list_weights

@@ -68,7 +68,10 @@ class HTDemucs(Settings):
 
     @property
     def default_strategy(self) -> str:
-        """The last layer of the transformer and all that follows."""
+        """The last layer of the transformer and all that follows: hardly dearer than the decoders alone.
+
+        Chosen by that cost, until pretrained weights tell what it brings.
+        """
         return f"P-T{self.layers}:D" if self.layers else "P-D1:D"
 
     def init(self, seed: int = 0) -> Params:
