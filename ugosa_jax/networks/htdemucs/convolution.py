@@ -63,22 +63,17 @@ def _moved(x: jax.Array, by: int, T: int) -> jax.Array:
     return jax.lax.slice_in_dim(padded, after, after + T, axis=x.ndim - 1)
 
 
-def neighbourhood(x_CxRxT: jax.Array, kernel: jax.Array, rows_padded: bool = True) -> jax.Array:
+def from_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
     """Return the convolution with a kernel (P, C, O) along time, or (P, P, C, O) along time and rows.
 
-    Args:
-      x_CxRxT: input.
-      kernel: its taps; both axes of them are odd, and the input is zero-padded along time.
-      rows_padded: zero-pad the rows as well; else P − 1 of them are lost.
+    Time is zero-padded, rows are not: P − 1 of them are lost. The moved inputs stand one above the other, so that all
+    taps are one matrix product: fast, but P or P² inputs large; give it few rows at a time.
     """
-    pad_time = kernel.shape[0] // 2
+    T = x_CxRxT.shape[2]
     if kernel.ndim == 3:
         kernel = kernel[:, None]
-    pad_rows = kernel.shape[1] // 2 if rows_padded else 0
-    return jax.lax.conv_general_dilated(
-        x_CxRxT[None],
-        kernel,
-        (1, 1),
-        ((pad_time, pad_time), (pad_rows, pad_rows)),  # in the order of the kernel's axes
-        dimension_numbers=("NCHW", "WHIO", "NCHW"),
-    )[0]
+    P, P_rows, _, n_out = kernel.shape
+    Q = x_CxRxT.shape[1] - P_rows + 1
+    padded = jnp.pad(x_CxRxT, ((0, 0), (0, 0), (P // 2, P // 2)))
+    moved = [padded[:, q : q + Q, p : p + T] for p in range(P) for q in range(P_rows)]
+    return pointwise(jnp.concatenate(moved), kernel.reshape(-1, n_out))

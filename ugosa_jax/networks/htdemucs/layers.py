@@ -8,10 +8,18 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.networks.htdemucs.convolution import neighbourhood, pointwise, strided, transposed
+from ugosa_jax.networks.htdemucs.convolution import (
+    from_neighbours,
+    pointwise,
+    strided,
+    transposed,
+)
 from ugosa_jax.networks.htdemucs.dconv import DConv
 from ugosa_jax.networks.htdemucs.parts import Linear, Norm, gated, gelu
 from ugosa_jax.networks.htdemucs.settings import Branch, Settings
+
+BLOCK_ROWS = 8
+"""Rows of a spectrogram layer that are computed together where no norm joins all rows."""
 
 
 class Encoder(nnx.Module):
@@ -45,7 +53,8 @@ class Encoder(nnx.Module):
             y = self.dconv(y)
         if not hasattr(self, "rewrite"):
             return y
-        y = _rewritten(y, self.rewrite)
+        context = self.rewrite.kernel.shape[1] // 2 if self.rewrite.kernel.ndim == 4 else 0
+        y = _rewritten(with_neighbours(y, context), self.rewrite)
         return gated(self.norm2.grouped(y, self.groups) if self.groups else y)
 
     def convolved(self, x_CxRxT: jax.Array) -> jax.Array:
@@ -79,28 +88,82 @@ class Decoder(nnx.Module):
 
     def __call__(self, x_CxRxT: jax.Array, skip_CxRxT: jax.Array | None, length: int) -> tuple[jax.Array, jax.Array]:
         """Return the layer's output, cut to `length` if it runs along time, and what went into its convolution."""
-        y = x_CxRxT if skip_CxRxT is None else x_CxRxT + skip_CxRxT
-        if hasattr(self, "rewrite"):
-            y = _rewritten(y, self.rewrite)
-            y = gated(self.norm1.grouped(y, self.groups) if self.groups else y)
-        if hasattr(self, "dconv"):
-            y = self.dconv(y)
-        before = y
-        if self.branch.along_time:
-            y = transposed(y.swapaxes(1, 2), self.conv.kernel[...], self.branch.stride).swapaxes(1, 2)
+        x = x_CxRxT if skip_CxRxT is None else x_CxRxT + skip_CxRxT
+        if self._rows_are_independent(x.shape[1]):
+            y, before = blocks_of_rows(self._transposed_of, x, self._context, self.branch.stride), None
         else:
-            y = transposed(y, self.conv.kernel[...], self.branch.stride)
+            before = self._residual(with_neighbours(x, self._context))
+            y = self._transposed(before)
         y = y + self.conv.bias[...][:, None, None]
         if self.groups:
             y = self.norm2.grouped(y, self.groups)  # before the cut: its statistics are those of all places
         y = self._cut(y, length)
         return (y if self.last else gelu(y)), before
 
+    def _rows_are_independent(self, R: int) -> bool:
+        return not (self.branch.along_time or self.groups) and R > BLOCK_ROWS and R % BLOCK_ROWS == 0
+
+    @property
+    def _context(self) -> int:
+        """Rows on either side that a row's output depends on."""
+        along_rows = hasattr(self, "rewrite") and self.rewrite.kernel.ndim == 4
+        return self.rewrite.kernel.shape[1] // 2 if along_rows else 0
+
+    def _transposed_of(self, x_CxRxT: jax.Array) -> jax.Array:
+        return self._transposed(self._residual(x_CxRxT))
+
+    def _residual(self, x_CxRxT: jax.Array) -> jax.Array:
+        """Return dconv(gate(rewrite(x))) of all rows but those that are only context."""
+        y = x_CxRxT
+        if hasattr(self, "rewrite"):
+            y = _rewritten(y, self.rewrite)
+            y = gated(self.norm1.grouped(y, self.groups) if self.groups else y)
+        return self.dconv(y) if hasattr(self, "dconv") else y
+
+    def _transposed(self, y_CxRxT: jax.Array) -> jax.Array:
+        kernel, stride = self.conv.kernel[...], self.branch.stride
+        if self.branch.along_time:
+            return transposed(y_CxRxT.swapaxes(1, 2), kernel, stride).swapaxes(1, 2)
+        return transposed(y_CxRxT, kernel, stride)
+
     def _cut(self, y_OxRxT: jax.Array, length: int) -> jax.Array:
         pad = self.branch.pad
         if self.branch.along_time:
             return y_OxRxT[:, :, pad : pad + length]
         return y_OxRxT[:, pad : y_OxRxT.shape[1] - pad]
+
+
+def with_neighbours(x_CxRxT: jax.Array, n: int) -> jax.Array:
+    """Return x with n rows of zeros at both ends."""
+    return jnp.pad(x_CxRxT, ((0, 0), (n, n), (0, 0)))
+
+
+def blocks_of_rows(f, x_CxRxT: jax.Array, context: int, stride: int) -> jax.Array:
+    """Return f of all rows, computed a few rows at a time, so that what is between stays in the processor's cache.
+
+    The backward pass computes what is between again, so that no more than one block of it is ever kept.
+
+    Args:
+      f: gives, for B rows and their context on either side, stride · B rows and some that overlap the next block's.
+      x_CxRxT: input; R is a multiple of B.
+      context: rows on either side of a row that it depends on.
+      stride: rows that f gives for one.
+    """
+    _, R, T = x_CxRxT.shape
+    B, n_blocks = BLOCK_ROWS, R // BLOCK_ROWS
+    padded_CxRxT = with_neighbours(x_CxRxT, context)
+
+    @jax.checkpoint
+    def block(start):
+        return f(jax.lax.dynamic_slice_in_dim(padded_CxRxT, start, B + 2 * context, 1))
+
+    y_NxOxQxT = jax.lax.map(block, B * jnp.arange(n_blocks))
+    y_OxNxQxT = y_NxOxQxT.swapaxes(0, 1)
+    own, shared = y_OxNxQxT[:, :, : B * stride], y_OxNxQxT[:, :, B * stride :]
+    n_shared = shared.shape[2]
+    own = jnp.pad(own, ((0, 0), (0, 1), (0, 0), (0, 0)))
+    shared = jnp.pad(shared, ((0, 0), (1, 0), (0, B * stride - n_shared), (0, 0)))
+    return (own + shared).reshape(own.shape[0], -1, T)[:, : R * stride + n_shared]
 
 
 def _dconv(s: Settings, channels: int, rngs: nnx.Rngs) -> DConv:
@@ -115,6 +178,7 @@ def _taps(context: int, branch: Branch) -> tuple[int, ...]:
 
 
 def _rewritten(x_CxRxT: jax.Array, rewrite: Linear) -> jax.Array:
+    """Return the gated convolution before its gate; if it runs along rows, those at both ends are context alone."""
     kernel = rewrite.kernel[...]
-    y = pointwise(x_CxRxT, kernel) if kernel.ndim == 2 else neighbourhood(x_CxRxT, kernel)
+    y = pointwise(x_CxRxT, kernel) if kernel.ndim == 2 else from_neighbours(x_CxRxT, kernel)
     return y + rewrite.bias[...][:, None, None]
