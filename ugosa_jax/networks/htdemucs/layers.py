@@ -43,11 +43,30 @@ class Encoder(nnx.Module):
 
     def __call__(self, x_CxRxT: jax.Array, inject_CxRxT: jax.Array | None = None) -> jax.Array:
         """Return the layer's output; `inject` is added to what the convolution gives."""
+        if self._rows_are_independent(x_CxRxT.shape[1]):
+            return self._by_rows(x_CxRxT)
         y = self.convolved(x_CxRxT)
         if self.branch.bare:
             return y
         if inject_CxRxT is not None:
             y = y + inject_CxRxT
+        return self._rest(y)
+
+    def _rows_are_independent(self, R: int) -> bool:
+        blocks, left = divmod(self.branch.shrunk(R), BLOCK_ROWS)
+        along_rows = self.branch.along_time or (hasattr(self, "rewrite") and self.rewrite.kernel.ndim == 4)
+        return not (along_rows or self.groups or left) and blocks > 1
+
+    def _by_rows(self, x_CxRxT: jax.Array) -> jax.Array:
+        """Return the output a few rows at a time."""
+        b, kernel, bias_Cx1x1 = self.branch, self.conv.kernel[...], self.conv.bias[...][:, None, None]
+        size, step = (BLOCK_ROWS - 1) * b.stride + b.kernel, BLOCK_ROWS * b.stride
+        x_CxRxT = jnp.pad(x_CxRxT, ((0, 0), (b.pad, b.pad), (0, 0)))
+        rows = lambda x: self._rest(strided(x, kernel, b.stride, 0) + bias_Cx1x1)  # noqa: E731
+        return blocks_of_rows(rows, x_CxRxT, size, step, BLOCK_ROWS)
+
+    def _rest(self, y: jax.Array) -> jax.Array:
+        """Return gate(rewrite(dconv(GELU(y))))."""
         y = gelu(self.norm1.grouped(y, self.groups) if self.groups else y)
         if hasattr(self, "dconv"):
             y = self.dconv(y)
@@ -90,7 +109,9 @@ class Decoder(nnx.Module):
         """Return the layer's output, cut to `length` if it runs along time, and what went into its convolution."""
         x = x_CxRxT if skip_CxRxT is None else x_CxRxT + skip_CxRxT
         if self._rows_are_independent(x.shape[1]):
-            y, before = blocks_of_rows(self._transposed_of, x, self._context, self.branch.stride), None
+            size, own = BLOCK_ROWS + 2 * self._context, BLOCK_ROWS * self.branch.stride
+            x = with_neighbours(x, self._context)
+            y, before = blocks_of_rows(self._transposed_of, x, size, BLOCK_ROWS, own), None
         else:
             before = self._residual(with_neighbours(x, self._context))
             y = self._transposed(before)
@@ -138,32 +159,32 @@ def with_neighbours(x_CxRxT: jax.Array, n: int) -> jax.Array:
     return jnp.pad(x_CxRxT, ((0, 0), (n, n), (0, 0)))
 
 
-def blocks_of_rows(f, x_CxRxT: jax.Array, context: int, stride: int) -> jax.Array:
-    """Return f of all rows, computed a few rows at a time, so that what is between stays in the processor's cache.
+def blocks_of_rows(f, x_CxRxT: jax.Array, size: int, step: int, own: int) -> jax.Array:
+    """Return f of all rows, computed a block at a time, so that what is between stays in the processor's cache.
 
     The backward pass computes what is between again, so that no more than one block of it is ever kept.
 
     Args:
-      f: gives, for B rows and their context on either side, stride · B rows and some that overlap the next block's.
-      x_CxRxT: input; R is a multiple of B.
-      context: rows on either side of a row that it depends on.
-      stride: rows that f gives for one.
+      f: gives, for `size` rows, `own` rows and perhaps some more, which overlap the first ones of the next block.
+      x_CxRxT: input.
+      size: rows that f is given.
+      step: rows from one block to the next.
+      own: rows of the output from one block to the next.
     """
     _, R, T = x_CxRxT.shape
-    B, n_blocks = BLOCK_ROWS, R // BLOCK_ROWS
-    padded_CxRxT = with_neighbours(x_CxRxT, context)
 
     @jax.checkpoint
     def block(start):
-        return f(jax.lax.dynamic_slice_in_dim(padded_CxRxT, start, B + 2 * context, 1))
+        return f(jax.lax.dynamic_slice_in_dim(x_CxRxT, start, size, 1))
 
-    y_NxOxQxT = jax.lax.map(block, B * jnp.arange(n_blocks))
+    y_NxOxQxT = jax.lax.map(block, jnp.arange(0, R - size + 1, step))
+    N, n_out, Q, _ = y_NxOxQxT.shape
     y_OxNxQxT = y_NxOxQxT.swapaxes(0, 1)
-    own, shared = y_OxNxQxT[:, :, : B * stride], y_OxNxQxT[:, :, B * stride :]
-    n_shared = shared.shape[2]
-    own = jnp.pad(own, ((0, 0), (0, 1), (0, 0), (0, 0)))
-    shared = jnp.pad(shared, ((0, 0), (1, 0), (0, B * stride - n_shared), (0, 0)))
-    return (own + shared).reshape(own.shape[0], -1, T)[:, : R * stride + n_shared]
+    if own == Q:
+        return y_OxNxQxT.reshape(n_out, N * own, T)
+    first = jnp.pad(y_OxNxQxT[:, :, :own], ((0, 0), (0, 1), (0, 0), (0, 0)))
+    more = jnp.pad(y_OxNxQxT[:, :, own:], ((0, 0), (1, 0), (0, 2 * own - Q), (0, 0)))
+    return (first + more).reshape(n_out, -1, T)[:, : N * own + Q - own]
 
 
 def _dconv(s: Settings, channels: int, rngs: nnx.Rngs) -> DConv:
