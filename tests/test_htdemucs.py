@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict
 
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import htdemucs_arguments, htdemucs_torch
-from ugosa_jax.networks.htdemucs import HTDemucs, network, spectrogram
+from ugosa_jax.networks.htdemucs import HTDemucs, layers, network, spectrogram
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 import golden_htdemucs
@@ -75,8 +75,9 @@ def stage_outputs(config, params, mix_CxT):
     for i in range(config.depth):
         level = config.depth - 1 - i
         stage, lengths = getattr(net, f"decoder{i + 1}"), config.lengths(mix_CxT.shape[1])[level]
-        out[f"decoder.{i}.pre"] = stage.freq(x["freq"], skips[level]["freq"], lengths[0])[1]
-        out[f"tdecoder.{i}.pre"] = stage.time(x["time"], skips[level]["time"], lengths[1])[1]
+        for name, branch, layer in (("decoder", "freq", stage.freq), ("tdecoder", "time", stage.time)):
+            given = layers.with_neighbours(x[branch] + skips[level][branch], layer.context)
+            out[f"{name}.{i}.pre"] = layer.residual(given)
         x = stage(x, skips[level], lengths)
         out |= {f"decoder.{i}": x["freq"], f"tdecoder.{i}": x["time"]}
     mean, deviation = network.moments(spec)

@@ -105,15 +105,20 @@ class Decoder(nnx.Module):
         if norm:
             self.norm2 = Norm(branch.channels_back)
 
-    def __call__(self, x_CxRxT: jax.Array, skip_CxRxT: jax.Array | None, length: int) -> tuple[jax.Array, jax.Array]:
-        """Return the layer's output, cut to `length` if it runs along time, and what went into its convolution."""
+    def __call__(
+        self, x_CxRxT: jax.Array, skip_CxRxT: jax.Array | None, length: int
+    ) -> tuple[jax.Array, jax.Array | None]:
+        """Return the layer's output, cut to `length` if it runs along time, and what went into its convolution.
+
+        The latter is None where rows are computed in blocks; only a layer of one row is ever asked for it.
+        """
         x = x_CxRxT if skip_CxRxT is None else x_CxRxT + skip_CxRxT
         if self._rows_are_independent(x.shape[1]):
-            size, own = BLOCK_ROWS + 2 * self._context, BLOCK_ROWS * self.branch.stride
-            x = with_neighbours(x, self._context)
+            size, own = BLOCK_ROWS + 2 * self.context, BLOCK_ROWS * self.branch.stride
+            x = with_neighbours(x, self.context)
             y, before = blocks_of_rows(self._transposed_of, x, size, BLOCK_ROWS, own), None
         else:
-            before = self._residual(with_neighbours(x, self._context))
+            before = self.residual(with_neighbours(x, self.context))
             y = self._transposed(before)
         y = y + self.conv.bias[...][:, None, None]
         if self.groups:
@@ -125,15 +130,15 @@ class Decoder(nnx.Module):
         return not (self.branch.along_time or self.groups) and R > BLOCK_ROWS and R % BLOCK_ROWS == 0
 
     @property
-    def _context(self) -> int:
+    def context(self) -> int:
         """Rows on either side that a row's output depends on."""
         along_rows = hasattr(self, "rewrite") and self.rewrite.kernel.ndim == 4
         return self.rewrite.kernel.shape[1] // 2 if along_rows else 0
 
     def _transposed_of(self, x_CxRxT: jax.Array) -> jax.Array:
-        return self._transposed(self._residual(x_CxRxT))
+        return self._transposed(self.residual(x_CxRxT))
 
-    def _residual(self, x_CxRxT: jax.Array) -> jax.Array:
+    def residual(self, x_CxRxT: jax.Array) -> jax.Array:
         """Return dconv(gate(rewrite(x))) of all rows but those that are only context."""
         y = x_CxRxT
         if hasattr(self, "rewrite"):
