@@ -62,6 +62,7 @@ class DecoderPair(nnx.Module):
         if self.level.time is None:
             return {"freq": freq, "time": x["time"]}
         if self.level.time.bare:
+            assert before is not None  # a layer in blocks gives none, and is not followed by a bare one
             return {"freq": freq, "time": self.time(before, None, T)[0]}
         return {"freq": freq, "time": self.time(x["time"], skip["time"], T)[0]}
 
