@@ -57,7 +57,7 @@ def test_training_learns_resumes_and_starts_from_weights(songs, monkeypatch):
 
 def test_new_masks_pass_a_share_of_the_mixture(songs):
     config = train.MINI
-    params = train.masks_of(train.jax.tree.map(np.asarray, train.config.init()), 0.5)
+    params = train.masks_of(train.jax.tree.map(np.asarray, config.init()), 0.5)
     net = train.convtasnet.bind(config, params)
     h_KxB = net.prefix(np.random.default_rng(1).standard_normal((2, 2000)).astype(np.float32), "repeat1")
     mask = np.asarray(net.mask(h_KxB))
@@ -183,7 +183,7 @@ def test_a_network_that_collapses_replaces_no_checkpoint(songs, monkeypatch, cap
 
 def test_a_batch_gives_the_mean_of_its_examples(songs):
     """One after the other or side by side, loss and gradient are the same."""
-    params = train.train.MINI.init()
+    params = train.MINI.init()
     stems_WxSxCxT = next(pool.batches(pool.open_pool(songs, 2, 2), 3, 2000, seed=0, start=0))
 
     def side_by_side(params):
@@ -198,7 +198,7 @@ def test_a_batch_gives_the_mean_of_its_examples(songs):
 
 def test_muon_steps_along_singular_vectors_of_matrices_alone(songs):
     """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
-    params = train.train.MINI.init()
+    params = train.MINI.init()
     gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)
 
     def third(optimizer):  # the learning rate begins at 0
