@@ -92,7 +92,9 @@ def test_a_score_that_is_there_twice():
 
 
 def test_what_cannot_be_printed_is_replaced():
-    assert list(rows.check(scores(song=["a\x00\x1b[1m"])).song) == ["a��[1m"]  # lone surrogates: pandas may refuse them
+    table = scores()
+    odd = pd.Series(["a\x00\x1b[1m\ud800"], dtype=object)  # texts that pyarrow holds have no lone surrogates
+    assert list(rows.check(table.assign(song=odd)).song) == ["a��[1m�"]
 
 
 @given(st.binary(max_size=300))

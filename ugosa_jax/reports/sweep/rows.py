@@ -176,9 +176,10 @@ def missing_cells(rows: pd.DataFrame) -> tuple[int, int]:
 
 
 def _text(cells: pd.Series) -> pd.Series:
-    texts = cells.astype(object).map(lambda cell: cell if isinstance(cell, str) else "")
-    _require(cells, str(cells.name), texts.str.strip().astype(bool), "text")
-    return texts.map(lambda text: _UNPRINTABLE.sub("�", text))  # what XML and UTF-8 have no place for
+    is_text = cells.astype(object).map(lambda cell: isinstance(cell, str) and bool(cell.strip()))
+    _require(cells, str(cells.name), is_text, "text")
+    # What XML and UTF-8 have no place for; pandas' own texts have none for half of it where pyarrow is installed.
+    return cells.astype(object).map(lambda text: _UNPRINTABLE.sub("�", text))
 
 
 def _number(cells: pd.Series) -> pd.Series:
