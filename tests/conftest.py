@@ -1,6 +1,7 @@
 """Fixtures: the small network whose outputs the golden files hold."""
 
 import json
+import signal
 from pathlib import Path
 
 import jax
@@ -11,6 +12,9 @@ from ugosa_jax.networks import convtasnet_torch
 from ugosa_jax.networks.convtasnet import ConvTasNet
 
 DATA = Path(__file__).parent / "data"
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""Shells have background jobs ignore Ctrl-C, and a program inherits that: the programs that tests start must not."""
 
 
 @pytest.fixture(scope="session", autouse=True)
