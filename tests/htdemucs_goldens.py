@@ -6,7 +6,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from ugosa_jax.networks import htdemucs_arguments, htdemucs_torch
+from ugosa_jax.networks import htdemucs_torch
+from ugosa_jax.networks.htdemucs import arguments
 
 DATA = Path(__file__).parent / "data" / "htdemucs"
 CASE = json.loads((DATA / "config.json").read_text())
@@ -26,7 +27,7 @@ def load(name):
 
 def network(dtype=np.float32):
     """The golden architecture and its parameters."""
-    config = htdemucs_arguments.config_from(torch_arguments())
+    config = arguments.config_from(torch_arguments())
     params = htdemucs_torch.from_torch(load("state"), config)
     return config, jax.tree.map(lambda leaf: np.asarray(leaf, dtype), params)
 

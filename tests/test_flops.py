@@ -81,6 +81,6 @@ def test_a_separation_counts_the_chunks_that_run(monkeypatch):
         lengths.append(mix_CxT.shape[1])
         return np.zeros((2, *mix_CxT.shape))
 
-    monkeypatch.setattr(apply, "_run", run)
+    monkeypatch.setattr(apply, "estimate", run)
     apply.separate(TINY, {}, np.ones((2, 1700), np.float32), settings)
     assert flops.separation(TINY, settings, 1700) == sum(flops.forward(TINY, n) for n in lengths)

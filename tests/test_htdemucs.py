@@ -14,8 +14,8 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import htdemucs_arguments, htdemucs_torch
-from ugosa_jax.networks.htdemucs import HTDemucs, layers, network, spectrogram
+from ugosa_jax.networks import htdemucs_torch
+from ugosa_jax.networks.htdemucs import HTDemucs, arguments, layers, network, spectrogram
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 import golden_htdemucs
@@ -320,7 +320,7 @@ OTHERS = goldens.load("others")
 def test_other_architectures_are_the_reference_s_too(case):
     """Estimates and gradients in float64; see scripts/golden_htdemucs.py."""
     of = {name.split("/")[1]: value for name, value in OTHERS.items() if name.startswith(f"{case}/")}
-    config = htdemucs_arguments.config_from(json.loads(str(of["kwargs"])))
+    config = arguments.config_from(json.loads(str(of["kwargs"])))
     rows = htdemucs_torch.table(config)
     assert sorted(row.name for row in rows.values()) == list(of["names"])
     params = htdemucs_torch.from_torch({row.name: golden_htdemucs.drawn(*row) for row in rows.values()}, config)

@@ -39,7 +39,7 @@ def adapted_lanes() -> list[np.ndarray]:
 
 
 def compiled_epoch() -> jax.stages.Compiled:
-    lanes, params = engine.placed(several_lanes(), engine._OWN_SONGS, tiny_params())
+    lanes, params = engine.placed(several_lanes(), engine.OWN_SONGS, tiny_params())
     return lowered_epoch(lanes, params).compile()
 
 
@@ -51,9 +51,9 @@ def several_lanes():
 def arguments_of_epoch(lanes, params):
     program = memory.plan(TINY, lanes.mix_GxVxCxT.shape, SETTINGS, N_DEVICES)
     tuned, frozen = strategy.split(params, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), TINY, params))
-    hidden = engine.features_of_lanes(program, engine._OWN_SONGS, params, lanes)
+    hidden = engine.features_of_lanes(program, engine.OWN_SONGS, params, lanes)
     state = engine.start_lanes(program, N_DEVICES, tuned)
-    return program, engine._OWN_SONGS, frozen, hidden, lanes, state
+    return program, engine.OWN_SONGS, frozen, hidden, lanes, state
 
 
 def lowered_epoch(lanes, params):

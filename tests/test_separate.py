@@ -58,10 +58,10 @@ def test_any_length_comes_out_at_its_length_and_finite(tiny, n_samples, overlap)
 
 def test_songs_of_many_lengths_share_two_programs(tiny):
     """One for whole chunks, and one for all that are shorter."""
-    before = apply._run._cache_size()
+    before = apply.estimate._cache_size()
     for n_samples in (300, 777, 1500):
         apply.separate(TINY, tiny, noise(n_samples), SeparateConfig(chunk_s=0.456))
-    assert apply._run._cache_size() == before + 2
+    assert apply.estimate._cache_size() == before + 2
 
 
 def test_shifts_average_delayed_separations(tiny):

@@ -28,8 +28,8 @@ OnEpoch = Callable[[int, np.ndarray], None]
 
 Axes = Lane | None
 """Which fields of the lanes have a lane axis (0 or None each); None altogether for one lane without such an axis."""
-_SHARED_SONG: Axes = Lane(None, None, None, 0, 0)  # pyright: ignore[reportArgumentType]
-_OWN_SONGS: Axes = Lane(0, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
+SHARED_SONG: Axes = Lane(None, None, None, 0, 0)  # pyright: ignore[reportArgumentType]
+OWN_SONGS: Axes = Lane(0, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,11 +120,11 @@ def adapt_lanes(
     learning_rate = [settings.learning_rate] * n_lanes if learning_rate is None else learning_rate
     if shared:
         lanes = lane_of(songs, lam, learning_rate)
-        return _adapt(net, params, lanes, _SHARED_SONG, settings, on_epoch)
+        return _adapt(net, params, lanes, SHARED_SONG, settings, on_epoch)
     if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
         raise InputError(f"lanes: songs must be of one bucket, not of shapes {sorted(shapes)}")
     lanes = jax.tree.map(lambda *x: np.stack(x), *map(lane_of, songs, lam, learning_rate))
-    return _adapt(net, params, lanes, _OWN_SONGS, settings, on_epoch)
+    return _adapt(net, params, lanes, OWN_SONGS, settings, on_epoch)
 
 
 def lane_of(song: Segments, lam: float | Sequence[float], learning_rate: float | Sequence[float]) -> Lane:

@@ -112,7 +112,7 @@ def compile_for(
     plan = strategy.parse(settings.strategy, net)
     features = "float32" if settings.features == "auto" else settings.features
     program = Program(net, plan.since(net), features, settings.centralise_gradients)
-    axes = None if n_lanes == 1 else engine._OWN_SONGS
+    axes = None if n_lanes == 1 else engine.OWN_SONGS
 
     params = _placed(jax.eval_shape(net.init), everywhere)
     tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
@@ -127,7 +127,7 @@ def compile_for(
     arguments = (program, axes, frozen, kept, lanes, _placed(state, of_lanes))
     yield _compiled("epoch", n_lanes, dealt, engine.epoch_lanes, *arguments)
     if n_lanes == 1:
-        yield _compiled("separation", 1, dealt, apply._run, net, params, mix_CxT, None)
+        yield _compiled("separation", 1, dealt, apply.estimate, net, params, mix_CxT, None)
 
 
 def lanes_of(net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float) -> Lane:

@@ -24,7 +24,7 @@ def listing(_: options.ListWeights) -> int:
     """List the weights that are known by name; return 0."""
     for entry in hub.listing():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
-        known = hub.KNOWN.get(entry.name)
+        known = hub.PRETRAINED.get(entry.name)
         print(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
     return 0
 
@@ -51,7 +51,8 @@ def download(args: options.Download) -> int:
     Raises:
       InputError: they are not known, cannot be had, or are not what was published.
     """
-    if args.name in hub.KNOWN:
-        print(f"licence: {hub.KNOWN[args.name].licence}", flush=True)  # before the download: it may be reason not to
+    if args.name in hub.PRETRAINED:
+        # Before the download: it may be reason not to.
+        print(f"licence: {hub.PRETRAINED[args.name].licence}", flush=True)
     print(hub.download(args.name, args.url))
     return 0

@@ -169,10 +169,10 @@ def separate_chunk(net: Architecture, params: Params, tape: Tape, here: slice, c
     n = here.stop - here.start
     if net.segment_samples is None:
         padded = np.pad(tape.read(here.start, here.stop), ((0, 0), (0, chunk - n)))
-        return np.asarray(_run(net, params, padded, n if n < chunk else None))[..., :n]
+        return np.asarray(estimate(net, params, padded, n if n < chunk else None))[..., :n]
     before = (chunk - n) // 2
     seen_CxT = tape.read(here.start - before, here.start - before + chunk)
-    return np.asarray(_run(net, params, seen_CxT, None))[..., before : before + n]
+    return np.asarray(estimate(net, params, seen_CxT, None))[..., before : before + n]
 
 
 def count_chunks(n_samples: int, chunk: int, delays: Sequence[int], settings: SeparateConfig) -> int:
@@ -200,5 +200,6 @@ def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
 
 
 @functools.partial(jax.jit, static_argnames="net")
-def _run(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None) -> jax.Array:
+def estimate(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None) -> jax.Array:
+    """Return est_SxCxT of a chunk: the compiled program that all separation runs in."""
     return net(params, mix_CxT, n_samples)

@@ -11,7 +11,6 @@ Source of the architecture: Luo & Mesgarani 2019 in the stereo, skip-free varian
 """
 
 import dataclasses
-import functools
 from typing import Any, ClassVar, Literal
 
 import jax
@@ -20,7 +19,7 @@ from flax import nnx
 
 from ugosa_jax.config import MAX_RATE_HZ, SOURCES
 from ugosa_jax.errors import require
-from ugosa_jax.networks import tcn
+from ugosa_jax.networks import module, tcn
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.networks.tcn import ChannelNorm, Linear, Repeat, only_frames
 
@@ -135,7 +134,7 @@ class ConvTasNet:
 
     def init(self, seed: int = 0) -> Params:
         """Return random parameters: Glorot-normal kernels, norms that do nothing yet, PReLU slopes of 1/4."""
-        return nnx.to_pure_dict(nnx.state(Network(self, nnx.Rngs(seed))))
+        return module.init(Network, self, seed)
 
     def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> jax.Array:
         """Return hidden_KxB, the input of stage `until` (a repeat or the mask)."""
@@ -265,13 +264,5 @@ class Network(nnx.Module):
 
 
 def bind(config: ConvTasNet, params: Params) -> Network:
-    """Return the network with these parameters; cheap, and meant to be called inside jitted functions."""
-    graphdef, state = _structure(config)
-    state = jax.tree.map(lambda x: x, state)  # a copy: the cached one stays abstract
-    nnx.replace_by_pure_dict(state, params)
-    return nnx.merge(graphdef, state)
-
-
-@functools.lru_cache
-def _structure(config: ConvTasNet):
-    return nnx.split(nnx.eval_shape(lambda: Network(config, nnx.Rngs(0))))
+    """Return the network with these parameters."""
+    return module.bind(Network, config, params)

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ugosa_jax.errors import require
-from ugosa_jax.networks import htdemucs_arguments
 from ugosa_jax.networks.checkpoint import source_names
-from ugosa_jax.networks.htdemucs import HTDemucs
+from ugosa_jax.networks.htdemucs import HTDemucs, arguments
 from ugosa_jax.networks.package import Package
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
@@ -21,7 +20,7 @@ def network(package: Package) -> tuple[HTDemucs, Params]:
     Raises:
       InputError: an argument of its class means another network, or the tensors are not those of the architecture.
     """
-    config = htdemucs_arguments.config_from(package.kwargs, package.args)
+    config = arguments.config_from(package.kwargs, package.args)
     source_names(config.sources)
     return config, from_torch(package.state, config)
 

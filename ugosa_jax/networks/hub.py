@@ -1,4 +1,4 @@
-"""Weights by name: those that come with the package, those in the cache, and published ones to download.
+"""Weights by name: those that come with the package, those in the cache, and pretrained ones to download.
 
 A network is a file NAME.safetensors, a bag of networks a folder NAME with its description NAME.yaml.
 """
@@ -19,7 +19,7 @@ from ugosa_jax.errors import InputError, naming, require
 from ugosa_jax.networks import bag, checkpoint, convert, demucs_safetensors
 from ugosa_jax.networks.bag import Weights
 from ugosa_jax.networks.checkpoint import Checkpoint
-from ugosa_jax.networks.published import KNOWN, File, Known, Place
+from ugosa_jax.networks.pretrained import PRETRAINED, File, Mirror, Pretrained
 
 TIMEOUT_S = 30.0
 BAG = ".yaml"
@@ -93,7 +93,7 @@ def find(name_or_path: str | Path) -> Path:
     for place in [*(named if path.name == name else []), path]:
         if place.is_file():
             return place
-    if name in KNOWN:
+    if name in PRETRAINED:
         raise InputError(f"{name}: not downloaded yet; run `ugosa-jax weights download {name}`")
     raise InputError(f"{name}: no such file, and no weights of that name")
 
@@ -107,17 +107,17 @@ def listing() -> list[Listed]:
     """Return all weights that have a name: bundled ones, those in the cache, those to download."""
     found = [*_listed(bundled_folder(), "bundled"), *_listed(cache_folder(), "cached")]
     present = {item.name for item in found}
-    return found + [Listed(name, "downloadable", None, None) for name in KNOWN if name not in present]
+    return found + [Listed(name, "downloadable", None, None) for name in PRETRAINED if name not in present]
 
 
 def download(name: str, url: str | None = None, cache: str | Path | None = None, progress: bool = True) -> Path:
-    """Fetch published weights, verify them and keep them as native files; return at once if they are there.
+    """Fetch pretrained weights, verify them and keep them as native files; return at once if they are there.
 
-    The places where they are published are tried in turn.
+    Mirrors are tried in turn.
 
     Args:
-      name: a name in `KNOWN`, which also says what may be done with them.
-      url: another place with the same bytes: http, https, file, or a local path; of a bag, the folder that holds its
+      name: a name in `PRETRAINED`, which also says what may be done with them.
+      url: another mirror, with the same bytes: http, https, file, or a local path; of a bag, the folder that holds its
         networks under their published names.
       cache: folder to keep them in instead of `cache_folder()`.
       progress: show a bar on standard error.
@@ -129,21 +129,23 @@ def download(name: str, url: str | None = None, cache: str | Path | None = None,
       InputError: unknown name, no connection, a connection that broke, other bytes than published, or a
         folder that cannot be written. Nothing half-written stays.
     """
-    if name not in KNOWN:
-        raise InputError(f"{name}: no weights of that name to download (there are {', '.join(KNOWN)})")
-    known, folder = KNOWN[name], Path(cache) if cache is not None else cache_folder()
+    if name not in PRETRAINED:
+        raise InputError(f"{name}: no weights of that name to download (there are {', '.join(PRETRAINED)})")
+    pretrained, folder = PRETRAINED[name], Path(cache) if cache is not None else cache_folder()
     one, several = _places(folder, name)
-    target = one if known.weights_MxS is None else several
+    target = one if pretrained.weights_MxS is None else several
     if target.is_file():
         return target
     with _scratch(folder) as scratch:
-        if known.weights_MxS is None:
-            checkpoint.save(_fetched(known, known.files[0], url, scratch, progress), target)
+        if pretrained.weights_MxS is None:
+            checkpoint.save(_fetched(pretrained, pretrained.files[0], url, scratch, progress), target)
             return target
         made = scratch / name
-        for file in known.files:
-            checkpoint.save(_fetched(known, file, url, scratch, progress), made / f"{file.name}.safetensors")
-        (made / target.name).write_text(bag.description([file.name for file in known.files], known.weights_MxS))
+        for file in pretrained.files:
+            checkpoint.save(_fetched(pretrained, file, url, scratch, progress), made / f"{file.name}.safetensors")
+        (made / target.name).write_text(
+            bag.description([file.name for file in pretrained.files], pretrained.weights_MxS)
+        )
         try:
             made.rename(target.parent)
         except OSError as error:
@@ -151,33 +153,33 @@ def download(name: str, url: str | None = None, cache: str | Path | None = None,
     return target
 
 
-def _fetched(known: Known, file: File, url: str | None, scratch: Path, progress: bool) -> Checkpoint:
-    """Return a network from the first place that has it."""
-    places = file.places
-    if url is not None and known.weights_MxS is None:
-        places = (Place(url, " or ".join(place.sha256 for place in file.places)),)
+def _fetched(pretrained: Pretrained, file: File, url: str | None, scratch: Path, progress: bool) -> Checkpoint:
+    """Return a network from the first mirror that has it."""
+    mirrors = file.mirrors
+    if url is not None and pretrained.weights_MxS is None:
+        mirrors = (Mirror(url, " or ".join(mirror.sha256 for mirror in file.mirrors)),)
     elif url is not None:
-        places = tuple(Place(f"{url.rstrip('/')}/{place.name}", place.sha256) for place in file.places)
+        mirrors = tuple(Mirror(f"{url.rstrip('/')}/{mirror.name}", mirror.sha256) for mirror in file.mirrors)
     complaints = []
-    for place in places:
+    for mirror in mirrors:
         try:
-            found = _fetched_from(place, file, scratch, progress)
+            found = _fetched_from(mirror, file, scratch, progress)
         except InputError as error:
             complaints.append(str(error))
         else:
-            said = {"origin_url": place.url, "licence": known.licence}
+            said = {"origin_url": mirror.url, "licence": pretrained.licence}
             return dataclasses.replace(found, provenance=found.provenance | said)
     raise InputError("; ".join(complaints))
 
 
-def _fetched_from(place: Place, file: File, scratch: Path, progress: bool) -> Checkpoint:
-    path = _local_path(place.url)
+def _fetched_from(mirror: Mirror, file: File, scratch: Path, progress: bool) -> Checkpoint:
+    path = _local_path(mirror.url)
     if path is None:
-        path = scratch / (Path(urllib.parse.urlsplit(place.url).path).name or file.name)
-        _get(place.url, path, progress)
+        path = scratch / (Path(urllib.parse.urlsplit(mirror.url).path).name or file.name)
+        _get(mirror.url, path, progress)
     found = files.sha256_of(path)
-    genuine = any(found.startswith(digits) for digits in place.sha256.split(" or "))
-    require(genuine, f"{place.url}: SHA-256", place.sha256, found)
+    genuine = any(found.startswith(digits) for digits in mirror.sha256.split(" or "))
+    require(genuine, f"{mirror.url}: SHA-256", mirror.sha256, found)
     return convert.convert(path)
 
 

@@ -4,22 +4,20 @@ Stages in running order: encoder1 …, with frequency_embedding after the first,
 downsample, and decoder1 …, the deepest first. A stage holds both branches, called freq and time.
 """
 
-import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ugosa_jax.networks import module
 from ugosa_jax.networks.htdemucs.convolution import pointwise
 from ugosa_jax.networks.htdemucs.layers import Decoder, Encoder
 from ugosa_jax.networks.htdemucs.parts import Linear
 from ugosa_jax.networks.htdemucs.settings import Level, Settings
 from ugosa_jax.networks.htdemucs.spectrogram import spectrogram, waveform
 from ugosa_jax.networks.htdemucs.transformer import Layer, TokensIn, places
-
-Params = dict
-"""Nested dict of arrays: stage → … → leaf."""
+from ugosa_jax.networks.protocol import Params
 
 Features = dict[str, Any]
 """What runs through the stages: the two branches as `freq` and `time`, and the encoders' outputs that decoders will
@@ -240,17 +238,9 @@ def standardised(x: jax.Array, statistics: tuple[jax.Array, jax.Array]) -> jax.A
 
 def init(settings: Settings, seed: int = 0) -> Params:
     """Return random parameters: uniform kernels and biases, norms that do nothing yet, small residual branches."""
-    return nnx.to_pure_dict(nnx.state(Network(settings, nnx.Rngs(seed))))
+    return module.init(Network, settings, seed)
 
 
 def bind(settings: Settings, params: Params) -> Network:
-    """Return the network with these parameters; cheap, and meant to be called inside jitted functions."""
-    graphdef, state = _structure(settings)
-    state = jax.tree.map(lambda x: x, state)  # a copy: the cached one stays abstract
-    nnx.replace_by_pure_dict(state, params)
-    return nnx.merge(graphdef, state)
-
-
-@functools.lru_cache
-def _structure(settings: Settings):
-    return nnx.split(nnx.eval_shape(lambda: Network(settings, nnx.Rngs(0))))
+    """Return the network with these parameters."""
+    return module.bind(Network, settings, params)

@@ -1,4 +1,4 @@
-"""Weights that others have published: where they are, what they must be, and what may be done with them."""
+"""Pretrained weights to download: where they are, what they must be, and what may be done with them."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ ENOUGH_DIGITS = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class Mirror:
     """An address, and the SHA-256 of what is there, or its first digits."""
 
     url: str
@@ -21,14 +21,14 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A network in one or more places, in the order in which they are tried; the containers may differ."""
+    """A network on one or more mirrors, in the order in which they are tried; the containers may differ."""
 
     name: str
-    places: tuple[Place, ...]
+    mirrors: tuple[Mirror, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Known:
+class Pretrained:
     """A network, or a bag of networks, by the name that people know.
 
     Attributes:
@@ -57,19 +57,19 @@ HTDEMUCS_LICENCE = (
 )
 
 
-def _tasnet(name: str, sha256: str, description: str) -> Known:
-    return Known((File(name, (Place(f"{FACEBOOK}/{name}.th", sha256),)),), description, TASNET_LICENCE)
+def _tasnet(name: str, sha256: str, description: str) -> Pretrained:
+    return Pretrained((File(name, (Mirror(f"{FACEBOOK}/{name}.th", sha256),)),), description, TASNET_LICENCE)
 
 
 def _htdemucs(signature: str, th: str, repository: str = "", safetensors: str = "") -> File:
     """Return a file of Demucs v4 by its signature: at Hugging Face, if what is there is known, and at Facebook."""
     first = f"{HUGGING_FACE}/{repository}/resolve/main/{signature}.safetensors"
     second = f"{FACEBOOK}/hybrid_transformer/{signature}-{th[:ENOUGH_DIGITS]}.th"
-    places = (Place(first, safetensors),) if safetensors else ()
-    return File(signature, (*places, Place(second, th)))
+    mirrors = (Mirror(first, safetensors),) if safetensors else ()
+    return File(signature, (*mirrors, Mirror(second, th)))
 
 
-KNOWN = {
+PRETRAINED = {
     "tasnet": _tasnet(
         "tasnet",
         "d037cdbad294f1a7152af8742d8419c305e244810381a795ffcd22b8593360d8",
@@ -80,7 +80,7 @@ KNOWN = {
         "4a91ade51439ac41bb1914753c3aebd839eed17981379e6142478bcfa3a5461f",
         "Conv-TasNet of Demucs v1, trained on MUSDB18 and further songs",
     ),
-    "htdemucs": Known(
+    "htdemucs": Pretrained(
         (
             _htdemucs(
                 "955717e8",
@@ -92,7 +92,7 @@ KNOWN = {
         "Hybrid Transformer Demucs (v4), 42 M parameters",
         HTDEMUCS_LICENCE,
     ),
-    "htdemucs_ft": Known(
+    "htdemucs_ft": Pretrained(
         (
             _htdemucs(
                 "f7e0c4bc",
@@ -123,7 +123,7 @@ KNOWN = {
         HTDEMUCS_LICENCE,
         ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
     ),
-    "htdemucs_6s": Known(
+    "htdemucs_6s": Pretrained(
         (_htdemucs("5c90dfd2", "34c22ccb381c6f9fdbf324f04e1e2fe21aaaf293f5ded163a162697ff9a02ddd"),),
         "Hybrid Transformer Demucs with guitar and piano too, 27 M parameters",
         HTDEMUCS_LICENCE,

@@ -24,9 +24,9 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "bundled")
-    place = hub.Place("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
-    known = hub.Known((hub.File("tasnet", (place,)),), "golden", "free")
-    monkeypatch.setitem(hub.KNOWN, "tasnet", known)
+    mirror = hub.Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
+    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), "golden", "free")
+    monkeypatch.setitem(hub.PRETRAINED, "tasnet", known)
     return tmp_path / "cache" / "weights"
 
 
@@ -39,14 +39,14 @@ def published(tmp_path, cache, monkeypatch):
     for seed, name in enumerate(("aaaa1111", "bbbb2222")):
         first = written(folder / f"{name}.safetensors", demucs_safetensors(seed))
         second = written(folder / f"{name}-x.th", package(small_state(seed=seed)))
-        places = (
-            hub.Place(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
-            hub.Place(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
+        mirrors = (
+            hub.Mirror(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
+            hub.Mirror(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
         )
-        specialists.append(hub.File(name, places))
+        specialists.append(hub.File(name, mirrors))
     ones = ((1.0, 0.0, 1.0, 0.0), (0.0, 1.0, 0.0, 1.0))
-    monkeypatch.setitem(hub.KNOWN, "pair", hub.Known(tuple(specialists), "two", "ask them", ones))
-    monkeypatch.setitem(hub.KNOWN, "single", hub.Known(tuple(specialists[:1]), "one", "ask them"))
+    monkeypatch.setitem(hub.PRETRAINED, "pair", hub.Pretrained(tuple(specialists), "two", "ask them", ones))
+    monkeypatch.setitem(hub.PRETRAINED, "single", hub.Pretrained(tuple(specialists[:1]), "one", "ask them"))
     return folder
 
 
@@ -155,8 +155,8 @@ def test_a_cache_that_cannot_be_written(tmp_path, cache, server):
     assert hub.download("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
 
 
-def test_places_are_tried_in_turn(published, monkeypatch):
-    (file,) = hub.KNOWN["single"].files
+def test_mirrors_are_tried_in_turn(published, monkeypatch):
+    (file,) = hub.PRETRAINED["single"].files
     asked = []
 
     def get(url, path, progress):
@@ -167,13 +167,13 @@ def test_places_are_tried_in_turn(published, monkeypatch):
 
     monkeypatch.setattr(hub, "_get", get)
     net = hub.load(hub.download("single", progress=False))
-    assert asked == [place.url for place in file.places]
-    assert net.provenance["origin_url"] == file.places[1].url
+    assert asked == [mirror.url for mirror in file.mirrors]
+    assert net.provenance["origin_url"] == file.mirrors[1].url
     assert net.provenance["licence"] == "ask them"
     assert_same(net.params, convert.convert(published / "aaaa1111-x.th").params)
 
 
-def test_all_places_are_named_if_none_has_it(published, cache):
+def test_all_mirrors_are_named_if_none_has_it(published, cache):
     with pytest.raises(InputError, match=r"aaaa1111\.safetensors: cannot be.*; .*aaaa1111-x\.th: cannot be") as caught:
         hub.download("single", progress=False)
     assert "\n" not in str(caught.value)
@@ -189,7 +189,7 @@ def test_a_bag_is_kept_as_a_folder(published, cache):
         "bbbb2222.safetensors",
     }
     net = hub.load("pair")
-    assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == hub.KNOWN["pair"].weights_MxS
+    assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == hub.PRETRAINED["pair"].weights_MxS
     for name, member in net.members.items():
         assert_same(member.params, convert.convert(published / f"{name}.safetensors").params)
     listed = next(item for item in hub.listing() if item.name == "pair")
@@ -220,16 +220,16 @@ def test_the_licence_is_said_before_the_download(published, capsys):
 
 
 def test_published_files_are_what_is_known_of_them():
-    for name, known in hub.KNOWN.items():
+    for name, known in hub.PRETRAINED.items():
         assert known.description and known.licence, name
-        for place in (place for file in known.files for place in file.places):
-            assert place.url.startswith("https://")
-            assert len(place.sha256) in (8, 64) and int(place.sha256, 16)
-            if len(place.sha256) == 8:  # the name says it too
-                assert place.url.endswith(f"-{place.sha256}.th")
-    ft = hub.KNOWN["htdemucs_ft"]
+        for mirror in (mirror for file in known.files for mirror in file.mirrors):
+            assert mirror.url.startswith("https://")
+            assert len(mirror.sha256) in (8, 64) and int(mirror.sha256, 16)
+            if len(mirror.sha256) == 8:  # the name says it too
+                assert mirror.url.endswith(f"-{mirror.sha256}.th")
+    ft = hub.PRETRAINED["htdemucs_ft"]
     assert np.array_equal(ft.weights_MxS, np.eye(4)) and len(ft.files) == 4
-    first = hub.KNOWN["htdemucs"].files[0].places[0].url
+    first = hub.PRETRAINED["htdemucs"].files[0].mirrors[0].url
     assert first == "https://huggingface.co/adefossez/HTDemucs/resolve/main/955717e8.safetensors"
 
 

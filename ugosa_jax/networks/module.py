@@ -1,0 +1,33 @@
+"""Flax modules and nested dicts of their parameters: the one place where they are taken apart and put together.
+
+A module is built from settings and random number generators, `Module(settings, rngs)`; settings are hashable.
+"""
+
+import functools
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+
+import jax
+from flax import nnx
+
+from ugosa_jax.networks.protocol import Params
+
+Module = TypeVar("Module", bound=nnx.Module)
+
+
+def init(build: Callable[..., nnx.Module], settings: Hashable, seed: int = 0) -> Params:
+    """Return the parameters of a new module."""
+    return nnx.to_pure_dict(nnx.state(build(settings, nnx.Rngs(seed))))
+
+
+def bind(build: Callable[..., Module], settings: Hashable, params: Params) -> Module:
+    """Return a module with these parameters; cheap, and meant to be called inside jitted functions."""
+    graphdef, state = _structure(build, settings)
+    state = jax.tree.map(lambda x: x, state)  # a copy: the cached one stays abstract
+    nnx.replace_by_pure_dict(state, params)
+    return nnx.merge(graphdef, state)
+
+
+@functools.lru_cache
+def _structure(build: Callable[..., nnx.Module], settings: Hashable) -> tuple[Any, Any]:
+    return nnx.split(nnx.eval_shape(lambda: build(settings, nnx.Rngs(0))))
