@@ -30,8 +30,10 @@ from peer_jax import noise_case, write_case
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.errors import InputError, exit_status, require
-from ugosa_jax.networks import apply, convtasnet_torch
+from ugosa_jax.networks import apply, convtasnet_torch, htdemucs_torch
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.htdemucs import HTDemucs
+from ugosa_jax.networks.protocol import Architecture
 
 HERE = Path(__file__).parent
 STEPS = ("L1:D", "L3:M", "L5:D")
@@ -150,13 +152,18 @@ def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[d
 # Rows
 
 
-def request_for(name: str, config: ConvTasNet, sizes: Sizes) -> dict:
+def request_for(name: str, config: Architecture, sizes: Sizes) -> dict:
     """Return what both are asked for a row; the peer is told torch's names of the tuned tensors."""
     request = {"lam": LAM, "segment_samples": round(sizes.segment_s * config.sample_rate_hz)}
     if name == "forward":
         return request | {"do": "forward"}
     stages = strategy.parse(f"P-{name}", config).tuned
-    tuned = [row.name for path, row in convtasnet_torch.table(config).items() if path.split(".")[0] in stages]
+    if isinstance(config, HTDemucs):
+        table = htdemucs_torch.table(config)
+    else:
+        assert isinstance(config, ConvTasNet)
+        table = convtasnet_torch.table(config)
+    tuned = [row.name for path, row in table.items() if path.split(".")[0] in stages]
     step = {"do": "step", "strategy": f"P-{name}", "tuned": tuned}
     return request | step | {"segments": sizes.segments, "epochs": 1}
 
@@ -188,14 +195,14 @@ def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
     return {"whole_s": whole_s, "separated_s": chunked_s(sizes.song_s, config, SeparateConfig()), **answer}
 
 
-def chunked_s(song_s: float, config: ConvTasNet, settings: SeparateConfig) -> float:
+def chunked_s(song_s: float, config: Architecture, settings: SeparateConfig) -> float:
     """Return how many seconds of sound the network sees when a song is separated in overlapping chunks."""
     n_samples, chunk = round(song_s * config.sample_rate_hz), apply.chunk_samples(config, settings)
     starts = apply.offsets(n_samples, chunk, settings.overlap)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 
 
-def written_case(commands: Commands, model: str, seconds: float) -> tuple[ConvTasNet, Path]:
+def written_case(commands: Commands, model: str, seconds: float) -> tuple[Architecture, Path]:
     """Write a case with a song so long; return its network's sizes and its path."""
     path = commands.scratch / f"{model}-{seconds:g}.npz"
     case = noise_case(model, seconds)

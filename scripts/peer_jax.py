@@ -2,9 +2,9 @@
 
     echo '{"do": "forward", "segment_samples": 176400, "lam": 1.0}' | python scripts/peer_jax.py case.npz
 
-A case is a network and a song in one .npz file: the tensors of the network by torch name (`state/…`), the arguments of
-the torch class as JSON (`arguments`), mix_CxT and active_SxT. scripts/bench_peer.py writes cases and requests, one JSON
-object a line; each is answered with one line.
+A case is a network and a song in one .npz file: the tensors of the network by torch name (`state/…`), the torch class
+and its arguments as JSON (`klass`, `arguments`), mix_CxT and active_SxT. scripts/bench_peer.py and
+scripts/bench_htdemucs.py write cases and requests, one JSON object a line; each is answered with one line.
 """
 
 import dataclasses
@@ -25,10 +25,23 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.standard import standardise
-from ugosa_jax.networks import apply, convtasnet, convtasnet_torch, hub
-from ugosa_jax.networks.convtasnet import ConvTasNet, Params
+from ugosa_jax.networks import apply, convert, convtasnet_torch, htdemucs_torch, hub
+from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.htdemucs import HTDemucs
+from ugosa_jax.networks.package import Package
+from ugosa_jax.networks.protocol import Architecture, Params
 
 STATE = "state/"
+HTDEMUCS = {
+    "sources": ["drums", "bass", "other", "vocals"],
+    "segment": 7.8,
+    "dconv_mode": 3,
+    "bottom_channels": 512,
+    "t_dropout": 0.02,
+}
+"""Arguments of torch's class that the published `htdemucs` was made with, where they are not its defaults."""
+FULL_SIZE: dict[str, Architecture] = {"demucs": ConvTasNet(), "htdemucs": HTDemucs()}
 MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
 """Environment variables that change how fast we are; they are part of what is recorded."""
 
@@ -36,7 +49,7 @@ MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
 class Case(NamedTuple):
     """A network, and a standardised song with its activations."""
 
-    config: ConvTasNet
+    config: Architecture
     params: Params
     mix_CxT: np.ndarray
     active_SxT: np.ndarray
@@ -44,39 +57,54 @@ class Case(NamedTuple):
 
 def write_case(case: Case, path: Path) -> None:
     """Write a case for both programs to read."""
+    klass, arguments, state = torch_network(case)
+    numbers = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT}
+    numbers |= {STATE + name: tensor for name, tensor in state.items()}
+    np.savez(path, klass=klass, arguments=json.dumps(arguments), **numbers)  # pyright: ignore[reportArgumentType]
+
+
+def torch_network(case: Case) -> tuple[str, dict, dict[str, np.ndarray]]:
+    """Return class, arguments and tensors of a case's network in PyTorch."""
     c = case.config
+    if isinstance(c, HTDemucs):
+        return "demucs.htdemucs.HTDemucs", HTDEMUCS, htdemucs_torch.to_torch(case.params, c)
+    assert isinstance(c, ConvTasNet)
     arguments = {letter: getattr(c, letter) for letter in "NLBHPXR"}
     arguments |= {"sources": c.sources, "audio_channels": c.C, "norm_type": c.norm}
     arguments |= {"causal": c.causal, "mask_nonlinear": c.mask, "samplerate": c.sample_rate_hz}
-    state = {STATE + name: tensor for name, tensor in convtasnet_torch.to_torch(case.params, c).items()}
-    song = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT}
-    np.savez(path, arguments=json.dumps(arguments), **song, **state)  # pyright: ignore[reportArgumentType]
+    return "demucs.tasnet.ConvTasNet", arguments, convtasnet_torch.to_torch(case.params, c)
 
 
 def read_case(path: Path) -> Case:
     """Read what `write_case` wrote."""
     stored = dict(np.load(path))
     state = {name.removeprefix(STATE): tensor for name, tensor in stored.items() if name.startswith(STATE)}
-    config = convtasnet_torch.model_config(state, json.loads(str(stored["arguments"])))
-    return Case(config, convtasnet_torch.from_torch(state, config), stored["mix_CxT"], stored["active_SxT"])
+    klass = str(stored["klass"])
+    package = Package("case", klass, (), json.loads(str(stored["arguments"])), state)
+    config, params = convert.CONVERTERS[klass.rpartition(".")[2]](package)
+    return Case(config, params, stored["mix_CxT"], stored["active_SxT"])
 
 
 def noise_case(name: str, seconds: float) -> Case:
     """Return a case with a song of noise whose sources sound in random tenths of a second; it costs what music does.
 
     Args:
-      name: of the weights; "demucs" for random weights of the full-size network.
+      name: of the weights; "demucs" or "htdemucs" for random weights of a full-size network.
       seconds: length of the song.
     """
-    checkpoint = None if name == "demucs" else hub.load(name)
-    config = checkpoint.architecture if checkpoint else ConvTasNet()
-    assert isinstance(config, ConvTasNet)
-    params = checkpoint.params if checkpoint else config.init()
+    if name in FULL_SIZE:
+        config = FULL_SIZE[name]
+        params = config.init()
+    else:
+        checkpoint = hub.load(name)
+        assert isinstance(checkpoint, Checkpoint)  # none that is measured is a bag
+        config, params = checkpoint.architecture, checkpoint.params
     random = np.random.default_rng(0)
     n_samples = round(seconds * config.sample_rate_hz)
-    mix_CxT, _ = standardise(random.standard_normal((config.C, n_samples), np.float32))
+    mix_CxT, _ = standardise(random.standard_normal((config.channels, n_samples), np.float32))
     tenth = config.sample_rate_hz // 10
-    active_SxT = np.repeat(random.random((config.S, math.ceil(n_samples / tenth))) > 0.25, tenth, 1)[:, :n_samples]
+    n_tenths = math.ceil(n_samples / tenth)
+    active_SxT = np.repeat(random.random((len(config.sources), n_tenths)) > 0.25, tenth, 1)[:, :n_samples]
     return Case(config, params, mix_CxT, active_SxT)
 
 
@@ -107,7 +135,8 @@ def forward(case: Case, request: dict) -> dict:
     est_SxCxT = jax.block_until_ready(run_network(case.config, params, mix_CxT))
     seconds = time.perf_counter() - started
     terms = loss.loss_terms(est_SxCxT, mix_CxT, active_SxT)
-    return {"seconds": seconds, "losses": [float(x) for x in (loss.total(terms, request["lam"]), *terms)]}
+    losses = [float(x) for x in (loss.total(terms, request["lam"]), *terms)]
+    return {"seconds": seconds, "losses": losses, "peak_bytes": device.peak_bytes()}
 
 
 def step(case: Case, request: dict) -> dict:
@@ -124,6 +153,7 @@ def step(case: Case, request: dict) -> dict:
         "losses": result.losses_ExIx3[0, 0].tolist(),
         "n_tuned": strategy.n_parameters(result.tuned),
         "prefix_s": result.timing.prefix_s / few.n,
+        "peak_bytes": device.peak_bytes(),
     }
 
 
@@ -151,9 +181,9 @@ def adapt_settings(case: Case, request: dict) -> AdaptConfig:
 
 
 @functools.partial(jax.jit, static_argnames="config")
-def run_network(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
+def run_network(config: Architecture, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return est_SxCxT."""
-    return convtasnet.bind(config, params)(mix_CxT)
+    return config(params, mix_CxT)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,33 @@
-"""Measure the ConvTasNet of the PyTorch package demucs 2.0.3 at what the paper's code does with it.
+"""Measure a network of the PyTorch package demucs at what the paper's code does with it: version 2.0.3 or 4.1.
 
 It runs in an environment of its own, which the project never depends on:
 
-    python3 -m venv ~/torch-env
+    python3 -m venv ~/torch-env                # for ConvTasNet
     ~/torch-env/bin/pip install torch          # a build for the CPU is enough
     ~/torch-env/bin/pip install --no-deps demucs==2.0.3
     ~/torch-env/bin/pip install --no-deps diffq julius
     ~/torch-env/bin/pip install tqdm numpy
 
-scripts/bench_peer.py starts it with a case (see scripts/peer_jax.py) and writes one request a line to it, a JSON
-object; each is answered with one line. A step is: forward through the whole network, eq. (1), backward through the
-tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it centralises gradients and
-adds Lookahead to RAdam.
+For HTDemucs, scripts/golden_htdemucs.py says how.
+
+scripts/bench_peer.py and scripts/bench_htdemucs.py start it with a case (see scripts/peer_jax.py) and write one request
+a line to it, a JSON object; each is answered with one line. A step is: forward through the whole network, eq. (1),
+backward through the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it
+centralises gradients and adds Lookahead to RAdam.
 """
 
 # pyright: reportMissingImports=false
 
+import importlib
 import json
 import os
+import resource
 import sys
 import time
 
 import demucs
 import numpy as np
 import torch
-from demucs.tasnet import ConvTasNet
 
 LEARNING_RATE, BETAS, EPS = 1e-5, (0.95, 0.999), 1e-5  # Ranger's
 STATE = "state/"
@@ -52,7 +55,8 @@ def forward(case, request) -> dict:
         started = time.perf_counter()
         est_SxCxT = model(mix_CxT[None])[0]
         seconds = time.perf_counter() - started
-        return {"seconds": seconds, "losses": numbers(losses(est_SxCxT, mix_CxT, active_SxT, request["lam"]))}
+        terms = losses(est_SxCxT, mix_CxT, active_SxT, request["lam"])
+    return {"seconds": seconds, "losses": numbers(terms), "peak_bytes": peak_bytes()}
 
 
 def step(case, request) -> dict:
@@ -68,12 +72,14 @@ def step(case, request) -> dict:
     terms[0].backward()
     optimizer.step()
     seconds = time.perf_counter() - started
-    return {"seconds": seconds, "losses": numbers(terms), "n_tuned": sum(tensor.numel() for tensor in tuned)}
+    n_tuned = sum(tensor.numel() for tensor in tuned)
+    return {"seconds": seconds, "losses": numbers(terms), "n_tuned": n_tuned, "peak_bytes": peak_bytes()}
 
 
-def network(case) -> ConvTasNet:
+def network(case) -> torch.nn.Module:
     """Return a network with the case's weights; what the request before did to them is gone."""
-    model = ConvTasNet(**json.loads(str(case["arguments"])))
+    module, _, name = str(case["klass"]).rpartition(".")
+    model = getattr(importlib.import_module(module), name)(**json.loads(str(case["arguments"])))
     state = {name.removeprefix(STATE): torch.from_numpy(case[name]) for name in case.files if name.startswith(STATE)}
     model.load_state_dict(state)
     return model.eval()
@@ -91,6 +97,11 @@ def losses(est_SxCxT: torch.Tensor, mix_CxT: torch.Tensor, active_SxT: torch.Ten
     reconstruction = ((h_Sx1xT * est_SxCxT).sum(0) - mix_CxT).abs().mean()
     activation = ((1 - h_Sx1xT) * est_SxCxT).abs().sum(0).mean()
     return [reconstruction + lam * activation, reconstruction, activation]
+
+
+def peak_bytes() -> int:
+    """Return the most memory that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def numbers(tensors: list[torch.Tensor]) -> list[float]:
