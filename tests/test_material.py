@@ -47,10 +47,12 @@ def test_songs_of_the_splits_are_disjoint_and_enough():
     split = load("split")
     named = [split.TEST_SONGS, split.VALID_SONGS, split.WITHHELD_SONGS]
     assert sum(map(len, named)) == len(frozenset().union(*named))
-    assert len(split.TEST_SONGS) >= 12
+    assert (len(split.TEST_SONGS), len(split.VALID_SONGS)) == (14, 20)
     assert {split.side_of_song(name) for name in split.TEST_SONGS} == {"test"}
     assert {split.side_of_song(name) for name in split.WITHHELD_SONGS} == {None}
+    assert {split.side_of_song(name) for name in split.VALID_SONGS} == {"valid"}
     assert split.side_of_song("mma-0000") == "train"
+    assert split.side_of_song("freedm-ampie") is None
 
 
 def test_a_language_is_on_one_side_in_both_collections_of_voices():
@@ -74,15 +76,28 @@ def test_seeds_do_not_depend_on_the_process():
 # --- songs ---------------------------------------------------------------------------------------------------
 
 
-def test_midi_lumps_are_found_in_a_wad():
-    songs = load("songs")
-    lumps = [(b"D_E1M1", b"MThd-music"), (b"PLAYPAL", b"colours")]
+def wad(**lumps: bytes) -> bytes:
+    """Return a Doom WAD of these lumps."""
     body, entries = b"", b""
-    for name, data in lumps:
-        entries += struct.pack("<ii8s", 12 + len(body), len(data), name)
+    for name, data in lumps.items():
+        entries += struct.pack("<ii8s", 12 + len(body), len(data), name.encode())
         body += data
-    wad = struct.pack("<4sii", b"IWAD", len(lumps), 12 + len(body)) + body + entries
-    assert list(songs.wad_midis(wad)) == [("D_E1M1", b"MThd-music")]
+    return struct.pack("<4sii", b"IWAD", len(lumps), 12 + len(body)) + body + entries
+
+
+def test_midi_lumps_are_found_in_a_wad():
+    found = load("songs").wad_midis(wad(D_E1M1=b"MThd-music", PLAYPAL=b"colours"))
+    assert list(found) == [("D_E1M1", b"MThd-music")]
+
+
+def test_a_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
+    doom = tmp_path / "usr/share/games/doom"
+    doom.mkdir(parents=True)
+    (doom / "freedoom1.wad").write_bytes(wad(D_E1M1=b"MThd-a", D_E1M2=b"MThd-b", D_E1M3=b"MThd-a"))
+    (doom / "freedoom2.wad").write_bytes(wad(D_DEAD=b"MThd-b"))
+    (doom / "freedm.wad").write_bytes(wad(D_DEAD=b"MThd-a", D_EVIL=b"MThd-c", D_OPENIN=b"MThd-c"))
+    names = [name for name, _ in load("songs").midi_files(tmp_path)]
+    assert names == ["freedm-evil", "freedoom1-e1m1", "freedoom1-e1m2"]
 
 
 @pytest.mark.parametrize("data", [b"", b"MThd", b"no midi at all", b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\xff\0"])

@@ -22,6 +22,7 @@ class Package:
 
 PACKAGES = (
     Package("freedoom", "BSD-3-Clause", "songs"),
+    Package("freedm", "BSD-3-Clause", "songs (valid)"),
     Package("simutrans-data", "Artistic-1.0", "songs"),
     Package("openttd-openmsx", "GPL-2.0-only", "songs"),
     Package("planetblupi-music-midi", "GPL-3.0-or-later", "songs"),

@@ -43,7 +43,10 @@ class Song:
 
 
 def midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, bytes) of every distinct MIDI song of the unpacked packages, sorted by name."""
+    """Yield (name, bytes) of every distinct MIDI song of the unpacked packages, sorted by name.
+
+    A song that occurs more than once goes by the first of its names, which is FreeDM's only if no other game has it.
+    """
     share = unpacked_root / "usr/share"
     found: dict[str, bytes] = {}
     for episode in (1, 2):
@@ -56,6 +59,10 @@ def midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
     ):
         for path in folder.glob("*.mid"):
             found[f"{prefix}-{path.stem}"] = path.read_bytes()
+    elsewhere = set(found.values())
+    for lump, data in wad_midis((share / "games/doom/freedm.wad").read_bytes()):
+        if data not in elsewhere:
+            found[f"freedm-{lump.removeprefix('D_').lower()}"] = data
     distinct: set[bytes] = set()
     for name, data in sorted(found.items()):
         if data not in distinct:

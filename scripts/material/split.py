@@ -25,6 +25,9 @@ VALID_SONGS = frozenset({
     "freedoom1-e1m1", "freedoom1-e2m1", "freedoom2-romero", "freedoom2-theda2", "openmsx-modern_motion",
     "openmsx-say_what_redfarn", "planetblupi-music006", "simutrans-10-Easy-driving",
     "simutrans-22-Variable-Journeys", "simutrans-49-Last-Sunday",
+    # Of FreeDM's songs that share less than a twelfth of their 8-interval figures with any song here: every second.
+    "freedm-adrian", "freedm-count2", "freedm-ddtbl3", "freedm-dead", "freedm-evil",
+    "freedm-messag", "freedm-romer2", "freedm-runni2", "freedm-shawn3", "freedm-stlks2",
 })  # fmt: skip
 # Share more than a tenth of their 8-interval melodic figures with a test song: used nowhere.
 WITHHELD_SONGS = frozenset({"simutrans-08-The-journey-home", "freedoom1-e2m2"})
@@ -44,10 +47,12 @@ DEMO_BANK = "FluidR3_GM"
 
 
 def side_of_song(name: str) -> Split | None:
-    """Return the side a song belongs to; None for songs that are withheld."""
-    if name in WITHHELD_SONGS:
-        return None
-    return "test" if name in TEST_SONGS else "valid" if name in VALID_SONGS else "train"
+    """Return the side a song belongs to; None for songs that are withheld, FreeDM's others among them."""
+    if name in TEST_SONGS:
+        return "test"
+    if name in VALID_SONGS:
+        return "valid"
+    return None if name in WITHHELD_SONGS or name.startswith("freedm-") else "train"
 
 
 def side_of_speaker(speaker: str) -> Split | None:
