@@ -7,28 +7,18 @@ Needs Debian's chromium and `pip install playwright`, whose own browsers are not
 """
 
 import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import chromium
 from playwright.sync_api import Page, sync_playwright
 
 from ugosa_jax.errors import InputError, exit_status
 
 PICTURE = Path(__file__).parents[1] / "docs" / "studio.png"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
 PATIENCE_S = 600
 RUN = "Adapted. B is the new run"
 
@@ -38,15 +28,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--states", type=Path, help="folder for a picture of every state, instead of docs/studio.png")
     args = parser.parse_args()
-    chromium = shutil.which("chromium")
-    if chromium is None:
+    if chromium.PROGRAM is None:
         raise InputError("chromium: not found (apt-get install chromium)")
     with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
         command = [sys.executable, "-m", "ugosa_jax", "studio", "--no-browser", "--port", "0", "--work", work]
         server = subprocess.Popen([*command, "--demo"], stdout=subprocess.PIPE, text=True)
         assert server.stdout is not None
         address = server.stdout.readline().split()[1]
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium.PROGRAM, args=chromium.FLAGS)
         try:
             if args.states:
                 states(browser, address, args.states, server)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,17 +12,8 @@ from pathlib import Path
 
 import pytest
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",  # as root there is none
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-]
+from scripts.chromium import FLAGS, PROGRAM
+
 PATIENCE_MS = 60_000
 
 
@@ -66,11 +56,11 @@ def serving(work: Path, **how) -> Iterator[Server]:
 @contextlib.contextmanager
 def chromium() -> Iterator:
     """Yield a browser; skip the tests where there is none."""
-    if CHROMIUM is None:
+    if PROGRAM is None:
         pytest.skip("no chromium: the page is not tried in a browser (apt-get install chromium)")
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
         try:
             yield browser
         finally:

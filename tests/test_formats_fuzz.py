@@ -9,46 +9,34 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ugosa_jax.annotations import annotation
-from ugosa_jax.annotations.formats import (
-    audacity,
-    elan,
-    jams,
-    json_lists,
-    lab,
-    markers,
-    medleydb,
-    native,
-    reaper,
-    rttm,
-    sonic_layers,
-    sonic_table,
-    starts,
-    textgrid,
-)
+from ugosa_jax.annotations.formats import medleydb, registry
 from ugosa_jax.annotations.formats.label import Label, Reading
 from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parent / "data" / "annotations"
 SOURCES = ("drums", "bass", "other", "vocals")
-READERS = {
-    native.read: "native.csv",
-    audacity.read: "audacity.txt",
-    lab.read: "mirex.lab",
-    jams.read: "song.jams",
-    sonic_table.read: "sonic_visualiser.csv",
-    sonic_layers.read: "sonic_visualiser.svl",
-    reaper.read: "reaper_clock.csv",
-    medleydb.read_activation_conf: "Some_Song_ACTIVATION_CONF.lab",
-    medleydb.read_sourceid: "Some_Song_SOURCEID.lab",
-    textgrid.read: "praat_long.TextGrid",
-    elan.read: "faults/elan.eaf",
-    json_lists.read: "faults/14_label_studio.json",
-    markers.read_audition: "faults/12_audition.csv",
-    markers.read_rx: "faults/rx.txt",
-    rttm.read: "faults/15_diarization.rttm",
-    starts.read: "faults/starts.txt",
-    lambda text, path: Reading([], tuple(medleydb.stem_names(text, path))): "Some_Song_METADATA.yaml",
+FILES = {
+    "csv": "native.csv",
+    "audacity": "audacity.txt",
+    "lab": "mirex.lab",
+    "starts": "faults/starts.txt",
+    "jams": "song.jams",
+    "json": "faults/14_label_studio.json",
+    "sonic-table": "sonic_visualiser.csv",
+    "sonic-layers": "sonic_visualiser.svl",
+    "activation-conf": "Some_Song_ACTIVATION_CONF.lab",
+    "sourceid": "Some_Song_SOURCEID.lab",
+    "reaper": "reaper_clock.csv",
+    "audition": "faults/12_audition.csv",
+    "rx": "faults/rx.txt",
+    "rttm": "faults/15_diarization.rttm",
+    "textgrid": "praat_long.TextGrid",
+    "elan": "faults/elan.eaf",
+}
+READ = {format: registry.READERS[format].read for format in registry.FORMATS}
+READERS = {READ[format]: FILES[format] for format in registry.FORMATS} | {
+    lambda text, path: Reading([], tuple(medleydb.stem_names(text, path))): "Some_Song_METADATA.yaml"
 }
 readers = pytest.mark.parametrize(("reader", "file"), READERS.items(), ids=READERS.values())
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -161,15 +149,15 @@ TIER = '"ooTextFile" "TextGrid" 0 20000 <exists> 1 "IntervalTier" "t" 0 20000 {n
 @pytest.mark.parametrize(
     ("reader", "line", "whole"),
     [
-        (native.read, as_native, lambda body, n: body),
-        (audacity.read, as_audacity, lambda body, n: body),
-        (lab.read, as_lab, lambda body, n: body),
-        (sonic_table.read, as_sonic_table, lambda body, n: body),
-        (reaper.read, as_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
-        (sonic_layers.read, as_point, lambda body, n: LAYER.format(body)),
-        (textgrid.read, as_textgrid, lambda body, n: TIER.format(n=n, body=body)),
+        (READ["csv"], as_native, lambda body, n: body),
+        (READ["audacity"], as_audacity, lambda body, n: body),
+        (READ["lab"], as_lab, lambda body, n: body),
+        (READ["sonic-table"], as_sonic_table, lambda body, n: body),
+        (READ["reaper"], as_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
+        (READ["sonic-layers"], as_point, lambda body, n: LAYER.format(body)),
+        (READ["textgrid"], as_textgrid, lambda body, n: TIER.format(n=n, body=body)),
         (
-            jams.read,
+            READ["jams"],
             as_jams,
             lambda body, n: '{"annotations": [{"namespace": "tag_open", "data": [' + body[:-1] + "]}]}",
         ),

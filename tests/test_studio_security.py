@@ -144,24 +144,22 @@ def test_a_song_that_lasts_for_hours_is_not_decoded(client, tmp_path, monkeypatc
     assert answer.status_code == 422 and answer.json()["error"].startswith("long.wav: lasts")
 
 
+def written_run(studio, song):
+    """A run of a song that nobody adapted; return its folder."""
+    run = studio.library.folder(song) / "runs" / ("a" * 16)
+    run.mkdir(parents=True)
+    said = {"id": run.name, "network": "n", "strategy": "B0", "sources": ["drums"], "created": "", "took_s": 1}
+    (run / "run.json").write_text(json.dumps(said | {"levels": {}}))
+    return run
+
+
 def test_one_song_cannot_be_reached_through_another(client, studio, tmp_path):
     first, second = (
         client.post(f"/{TOKEN}/api/songs", content=song_file(tmp_path / "x.wav", seed=n).read_bytes()).json()["id"]
         for n in (1, 2)
     )
     job = client.post(f"/{TOKEN}/api/songs/{first}/jobs", json={"kind": "separate", "network": "mini"}).json()
-    run = studio.library.folder(first) / "runs" / ("a" * 16)
-    run.mkdir(parents=True)
-    said = {
-        "id": "a" * 16,
-        "network": "n",
-        "strategy": "B0",
-        "sources": ["drums"],
-        "created": "",
-        "took_s": 1,
-        "levels": {},
-    }
-    (run / "run.json").write_text(json.dumps(said))
+    run = written_run(studio, first)
     (run / "drums.wav").write_bytes(b"sound")
     own, other = (f"/{TOKEN}/api/songs/{id}" for id in (first, second))
     assert client.get(f"{own}/runs/{'a' * 16}/drums.wav").content == b"sound"
@@ -173,18 +171,7 @@ def test_one_song_cannot_be_reached_through_another(client, studio, tmp_path):
 
 def test_a_source_of_a_run_is_no_path(client, studio, tmp_path):
     id = client.post(f"/{TOKEN}/api/songs", content=song_file(tmp_path / "x.wav").read_bytes()).json()["id"]
-    run = studio.library.folder(id) / "runs" / ("a" * 16)
-    run.mkdir(parents=True)
-    said = {
-        "id": "a" * 16,
-        "network": "n",
-        "strategy": "B0",
-        "sources": ["drums"],
-        "created": "",
-        "took_s": 1,
-        "levels": {},
-    }
-    (run / "run.json").write_text(json.dumps(said))
+    written_run(studio, id)
     for name in ("run.json", "..%2F..%2Fsong.json", "%2Fetc%2Fpasswd.wav", "drums.json", "nobody.wav"):
         assert client.get(f"/{TOKEN}/api/songs/{id}/runs/{'a' * 16}/{name}").status_code == 404, name
 

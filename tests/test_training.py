@@ -11,6 +11,7 @@ import optax
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts" / "training"))
+import optimizer
 import pool
 import train
 
@@ -201,17 +202,17 @@ def test_muon_steps_along_singular_vectors_of_matrices_alone(songs):
     params = train.MINI.init()
     gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)
 
-    def third(optimizer):  # the learning rate begins at 0
-        state = optimizer.init(params)
+    def third(steps):  # the learning rate begins at 0
+        state = steps.init(params)
         for _ in range(3):
-            updates, state = jax.jit(optimizer.update)(gradient, state, params)
+            updates, state = jax.jit(steps.update)(gradient, state, params)
         return updates["repeat1"]["block1"]
 
-    rate = train.schedule(1.0, 10)
-    moved = third(train.make_optimizer(1.0, 10))
+    rate = optimizer.schedule(1.0, 10)
+    moved = third(optimizer.make_optimizer(1.0, 10))
     singular = np.linalg.svd(moved["expand"]["kernel"], compute_uv=False)
     assert singular.max() < 2 * singular.min()  # Newton-Schulz stops between 0.7 and 1.2 of one
     assert np.sqrt((moved["expand"]["kernel"] ** 2).mean()) == pytest.approx(0.2 * rate(2), rel=0.25)
-    like_adam = third(optax.chain(optax.clip_by_global_norm(train.CLIP), optax.adam(rate, nesterov=True)))
+    like_adam = third(optax.chain(optax.clip_by_global_norm(optimizer.CLIP), optax.adam(rate, nesterov=True)))
     for part in ("depthwise", "norm1", "prelu1"):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), moved[part], like_adam[part])

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import optax
 import train
+from optimizer import CLIP, make_optimizer, schedule
 from pool import batches, open_pool
 
 from ugosa_jax import device
@@ -63,10 +64,10 @@ def seconds(f, *arguments) -> float:
 
 def print_optimizers(params: convtasnet.Params, data, steps: int, learning_rate: float) -> None:
     """Print the mean loss of each quarter of a short run, for both optimizers."""
-    adam = optax.adam(train.schedule(learning_rate, steps))
+    adam = optax.adam(schedule(learning_rate, steps))
     optimizers = {
-        "Adam": optax.chain(optax.clip_by_global_norm(train.CLIP), adam),
-        "Muon": train.make_optimizer(learning_rate, steps),
+        "Adam": optax.chain(optax.clip_by_global_norm(CLIP), adam),
+        "Muon": make_optimizer(learning_rate, steps),
     }
     print("\n| loss, mean of each quarter | 1 | 2 | 3 | 4 | steps |\n|---|---|---|---|---|---|")
     for name, optimizer in optimizers.items():

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from optimizer import make_optimizer
 from pool import batches, open_pool, require_scorable
 
 from ugosa_jax import device, files
@@ -34,7 +35,6 @@ from ugosa_jax.networks.convtasnet import ConvTasNet
 MINI = ConvTasNet(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
 EMA = 0.999
-CLIP = 5.0
 AUTOENCODER_STEPS = 250
 SILENT_DB = 0.02
 """A source whose SDR is so near that of silence, 0 dB, is taken as silent."""
@@ -102,32 +102,6 @@ def arguments() -> argparse.Namespace:
     if not SECONDS[0] <= args.seconds <= SECONDS[1]:
         parser.error(f"--seconds must be between {SECONDS[0]} and {SECONDS[1]}")
     return args
-
-
-def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    """Return Muon on clipped gradients.
-
-    Muon (Jordan et al. 2024) orthogonalises the steps of matrices, and is soon ahead of Adam here (compare.py). What is
-    no matrix takes Adam's, with Nesterov's momentum too; both are as large (Liu et al. 2025), and share a rate.
-    """
-    rate = schedule(learning_rate, steps)
-    muon = optax.contrib.muon(rate, consistent_rms=0.2, muon_weight_dimension_numbers=matrices)
-    return optax.chain(optax.clip_by_global_norm(CLIP), muon)
-
-
-def schedule(learning_rate: float, steps: int) -> optax.Schedule:
-    """Return the learning rate of each step: 200 steps of warm-up, then a cosine down to a fiftieth."""
-    return optax.warmup_cosine_decay_schedule(0, learning_rate, min(200, steps // 5), steps, learning_rate / 50)
-
-
-def matrices(params: optax.Params) -> optax.Params:
-    """Return a tree that tells Muon which leaves are matrices: the kernels of linear maps. (Those of taps are not.)"""
-
-    def shape(path: tuple, leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers | None:
-        is_matrix = leaf.ndim == 2 and "depthwise" not in [key.key for key in path]
-        return optax.contrib.MuonDimensionNumbers() if is_matrix else None
-
-    return jax.tree.map_with_path(shape, params)
 
 
 def rms_error(params: convtasnet.Params, stems_SxCxT: jax.Array) -> jax.Array:

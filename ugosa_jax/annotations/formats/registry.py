@@ -63,7 +63,7 @@ class _Reader(NamedTuple):
     """Whether its numbers could be samples or milliseconds as well as seconds."""
 
 
-_READERS: dict[Format, _Reader] = {
+READERS: dict[Format, _Reader] = {
     "csv": _Reader(native.read, counts_anything=True),
     "audacity": _Reader(audacity.read, counts_anything=True),
     "lab": _Reader(lab.read, counts_anything=True),
@@ -96,7 +96,7 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
     """
     text = text_of(path)
     format = format or recognised(text, path)
-    reader = _READERS[format]
+    reader = READERS[format]
     reading = reader.read(text, str(path))
     if not reader.counts_anything and counted not in (None, "s"):
         raise InputError(
