@@ -86,7 +86,18 @@ def test_estimates_of_other_length_are_cut_or_filled_up(folders, capsys):
         samples_TxC, _ = soundfile.read(folders / "found" / f"{source}.wav")
         soundfile.write(folders / "found" / f"{source}.wav", np.pad(samples_TxC, ((0, 700), (0, 0))), RATE_HZ, "FLOAT")
     assert evaluate(folders, "--outputs", "plain") == 0
-    assert capsys.readouterr().out == before
+    said, table = capsys.readouterr().out.split("as they are")
+    assert "as they are" + table == before
+    left_out = "0.087 s left out at its end: it is longer than the true stems"  # 700 of 8000 samples a second
+    assert said.splitlines() == [f"warning: {folders / 'found' / source}.wav: {left_out}" for source in SOURCES]
+
+
+def test_estimates_that_end_early_are_said(folders, capsys):
+    samples_TxC, _ = soundfile.read(folders / "found" / "bass.wav")
+    soundfile.write(folders / "found" / "bass.wav", samples_TxC[:-4000], RATE_HZ, "FLOAT")
+    assert evaluate(folders, "--outputs", "plain") == 0
+    (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
+    assert said.endswith("bass.wav: ends 0.500 s before the true stems; silence is scored there")
 
 
 def test_estimates_that_do_not_fit_are_refused(folders, capsys):

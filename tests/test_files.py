@@ -8,6 +8,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ugosa_jax import files
@@ -128,3 +129,63 @@ def test_names_of_folders_lead_nowhere_else(name):
 def test_json_of_names_that_are_not_text(tmp_path):
     files.write_json({"song": os.fsdecode(b"\xff.wav")}, tmp_path / "a.json")
     assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "song": "?.wav"\n}\n'
+
+
+# JSON of a shape
+
+
+class Part(msgspec.Struct):
+    name: str
+    gain: float | None = None
+
+
+class Whole(msgspec.Struct):
+    parts: list[Part]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[]", "expected object, got array"),
+        ("{}", "object missing required field parts"),
+        ('{"parts": {}}', "parts: expected array, got object"),
+        ('{"parts": [{"name": "a"}, {"name": 7}]}', r"parts\[1\]\.name: expected str, got int"),
+        ('{"parts": [{"name": "a", "gain": "7"}]}', r"parts\[0\]\.gain: expected float \| null, got str"),
+        ('{"parts": [{"name": "a", "gain": NaN}]}', "is not JSON"),
+        ('{"parts": [{"name": "a", "gain": ' + "9" * 5000 + "}]}", r"parts\[0\]\.gain: number out of range"),
+        ('{"parts": ' + "[" * 100_000, r"parts\[0\]: expected object, got array"),
+        ('{"more": ' + "[" * 100_000, "is not JSON"),
+        ('{"parts": [{"name": "\udcff"}]}', "is not JSON"),
+    ],
+)
+def test_json_of_another_shape_is_named(tmp_path, text, said):
+    path = tmp_path / "a.json"
+    path.write_text(text, "utf-8", errors="surrogateescape")
+    with pytest.raises(InputError, match=rf"a\.json: {said}") as caught:
+        files.read_json(path, Whole)
+    assert "\n" not in str(caught.value)
+
+
+def test_json_is_read_as_its_type(tmp_path):
+    files.write_json({"parts": [{"name": "ä", "gain": 1}], "note": "others may say more"}, tmp_path / "a.json")
+    assert files.read_json(tmp_path / "a.json", Whole) == Whole([Part("ä", 1.0)])
+    with pytest.raises(InputError, match=r"b\.json: cannot be read"):
+        files.read_json(tmp_path / "b.json", Whole)
+
+
+def test_a_folder_of_a_killed_download_is_removed_at_the_next_one(tmp_path):
+    killed = """
+        import sys, time
+        from pathlib import Path
+        from ugosa_jax import files
+        (files.new_folder(Path(sys.argv[1]), "download") / "half").write_text("half")
+        print("now", flush=True)
+        time.sleep(60)
+    """
+    run_and_kill(killed, tmp_path)
+    assert len(names(tmp_path)) == 1
+    files.remove_leftovers.cache_clear()
+    kept = files.new_folder(tmp_path, "download")
+    assert names(tmp_path) == [kept.name]

@@ -1,5 +1,6 @@
 """Weights by name: bundled and cached files, Demucs checkpoints, and downloads from a local server."""
 
+import contextlib
 import http.server
 import shutil
 import threading
@@ -25,7 +26,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "bundled")
     mirror = hub.Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
-    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), "golden", "free")
+    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), 20_000, "golden", "free")
     monkeypatch.setitem(hub.PRETRAINED, "tasnet", known)
     return tmp_path / "cache" / "weights"
 
@@ -45,8 +46,8 @@ def published(tmp_path, cache, monkeypatch):
         )
         specialists.append(hub.File(name, mirrors))
     ones = ((1.0, 0.0, 1.0, 0.0), (0.0, 1.0, 0.0, 1.0))
-    monkeypatch.setitem(hub.PRETRAINED, "pair", hub.Pretrained(tuple(specialists), "two", "ask them", ones))
-    monkeypatch.setitem(hub.PRETRAINED, "single", hub.Pretrained(tuple(specialists[:1]), "one", "ask them"))
+    monkeypatch.setitem(hub.PRETRAINED, "pair", hub.Pretrained(tuple(specialists), 20_000, "two", "ask them", ones))
+    monkeypatch.setitem(hub.PRETRAINED, "single", hub.Pretrained(tuple(specialists[:1]), 20_000, "one", "ask them"))
     return folder
 
 
@@ -62,6 +63,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         self.send_response(200)
+        if self.path == "/endless":
+            self.end_headers()
+            with contextlib.suppress(OSError):  # whoever reads has had enough
+                while True:
+                    self.wfile.write(bytes(100_000))
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.path == "/wrong":
@@ -126,6 +132,7 @@ def test_a_quiet_download_says_nothing(cache, server, capfd):
         ("/cut", "cannot be downloaded|SHA-256"),
         ("/wrong", "SHA-256 must be"),
         ("/absent", "404"),
+        ("/endless", r"endless: sends more than the 1\.2 MB that its parameters can take"),
         (None, "cannot be downloaded"),
     ],
 )
@@ -159,7 +166,7 @@ def test_mirrors_are_tried_in_turn(published, monkeypatch):
     (file,) = hub.PRETRAINED["single"].files
     asked = []
 
-    def get(url, path, progress):
+    def get(url, path, max_bytes, progress):
         asked.append(url)
         if url.endswith(".safetensors"):
             raise InputError(f"{url}: cannot be downloaded")
@@ -219,9 +226,24 @@ def test_the_licence_is_said_before_the_download(published, capsys):
     assert said.out == "licence: ask them\n" and "cannot be downloaded" in said.err
 
 
+def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch, tmp_path, capsys):
+    mirror = hub.Mirror(ORIGINAL.as_uri(), sha256_of(ORIGINAL))
+    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), 20_000, "golden", "ask them")
+    monkeypatch.setitem(hub.PRETRAINED, "tasnet", known)
+    arguments = ["separate", str(tmp_path / "absent.wav"), "--out", str(tmp_path / "out")]
+    assert main(arguments) == 2
+    assert "tasnet: not downloaded yet" in capsys.readouterr().err and not cache.exists()
+    for licence in ("licence: ask them\n", ""):  # fetched once
+        assert main([*arguments, "--download"]) == 2
+        said = capsys.readouterr()
+        assert said.out == licence and "absent.wav" in said.err
+        assert [path.name for path in cache.iterdir()] == ["tasnet.safetensors"]
+
+
 def test_published_files_are_what_is_known_of_them():
     for name, known in hub.PRETRAINED.items():
         assert known.description and known.licence, name
+        assert 4 * known.n_parameters < known.max_bytes < 1e9
         for mirror in (mirror for file in known.files for mirror in file.mirrors):
             assert mirror.url.startswith("https://")
             assert len(mirror.sha256) in (8, 64) and int(mirror.sha256, 16)
@@ -249,7 +271,7 @@ def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
 def test_unknown_names(cache):
     with pytest.raises(InputError, match="tasnet, tasnet_extra, htdemucs, htdemucs_ft, htdemucs_6s"):
         hub.download("demucs")
-    with pytest.raises(InputError, match="weights download tasnet"):
+    with pytest.raises(InputError, match=r"weights download tasnet.* --download .* --weights mini needs no download"):
         hub.load("tasnet")
     for name in ("no_such", "no/such.safetensors", "", ".."):
         with pytest.raises(InputError, match="no such file"):

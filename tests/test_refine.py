@@ -107,6 +107,33 @@ def test_two_sources_that_stand_apart_are_told_by_their_places():
     np.testing.assert_allclose(out_SxCxT, true_SxCxT, atol=1e-3)
 
 
+def in_pieces(sounds, settings):
+    est_SxCxT, mix_CxT, gain_SxT = sounds
+    reads = [lambda start, stop, x=x: x[..., start:stop] for x in (est_SxCxT, mix_CxT, gain_SxT)]
+    return [*refine.in_pieces(*reads, est_SxCxT.shape[-1], settings)]
+
+
+@pytest.mark.parametrize("settings", WAYS[:3], ids=str)
+def test_pieces_are_what_the_whole_is(sounds, settings, monkeypatch):
+    """Pieces of 1024 samples with 192 in common: sixteen windows of 64."""
+    monkeypatch.setattr(refine, "PIECE", 1)
+    settings = dataclasses.replace(settings, wiener_window=64)
+    parts = in_pieces(sounds, settings)
+    assert [part.shape[-1] for part in parts] == [896, 832, 832, 832, 832, 776]
+    np.testing.assert_allclose(np.concatenate(parts, -1), refine.refine(*sounds, settings), atol=2e-6)
+
+
+@pytest.mark.parametrize("n_samples", [1, 1023, 1024, 1025, 1856, 1857])
+def test_pieces_of_any_length_add_up(sounds, monkeypatch, n_samples):
+    """Covariances differ from piece to piece; the sum, and who is silent, do not."""
+    monkeypatch.setattr(refine, "PIECE", 1)
+    cut = est_SxCxT, mix_CxT, gain_SxT = [x[..., 500 : 500 + n_samples] for x in sounds]
+    out_SxCxT = np.concatenate(in_pieces(cut, dataclasses.replace(WAYS[3], wiener_window=64)), -1)
+    assert out_SxCxT.shape == est_SxCxT.shape
+    np.testing.assert_allclose(out_SxCxT.sum(0), mix_CxT, atol=3e-6)
+    assert not out_SxCxT[gain_SxT[:, None].repeat(2, 1) == 0].any()
+
+
 @pytest.mark.parametrize("field", ["wiener_window", "wiener_exponent", "wiener_em_steps"])
 def test_settings_out_of_range_are_refused_by_name(field):
     with pytest.raises(InputError, match=field):
@@ -124,3 +151,14 @@ def test_separate_refines_by_the_songs_annotation(tmp_path):
     np.testing.assert_allclose(out["voice"] + out["rest"], mix_CxT, atol=1e-5)
     assert not out["voice"][:, 1700:4700].any()
     np.testing.assert_allclose(out["rest"][:, 1700:4700], mix_CxT[:, 1700:4700], atol=1e-6)
+
+
+def test_a_long_song_is_refined_as_it_comes(monkeypatch):
+    """No stretch is longer than a piece, and together they are what one piece would be."""
+    net, settings = made(), dataclasses.replace(WIENER, chunk_s=0.5, wiener_window=64)
+    song = Song(Audio(np.random.default_rng(4).normal(size=(2, 8000)).astype(np.float32), 8000, "noise"))
+    (whole_SxCxT,) = uj.api.stretches(net, song, settings)
+    monkeypatch.setattr(refine, "PIECE", 1)
+    parts = [*uj.api.stretches(net, song, settings)]
+    assert max(part.shape[-1] for part in parts) == 896 and len(parts) == 10
+    np.testing.assert_allclose(np.concatenate(parts, -1), whole_SxCxT, atol=2e-6)

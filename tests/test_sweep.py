@@ -395,10 +395,24 @@ def test_a_grid_with_a_change_is_a_sweep_of_its_own(network, songs, tmp_path, mo
 def test_a_damaged_cell_is_named(whole, tmp_path, capsys):
     shutil.copytree(whole, tmp_path / "store")
     victim = next((tmp_path / "store" / "cells").iterdir())
-    for text in ("", "{}", '{"id": "x", "status": "done"}', '{"id": "x", "status": "lost"}'):
+    record = json.loads(victim.read_text())
+    wrong = {"status": "lost", "scores": [{"metric": "SDR"}], "adapt": [], "n_tuned": "many"}
+    texts = ["", "{}", *(json.dumps(record | {field: value}) for field, value in wrong.items())]
+    for text, field in zip(texts, ["", "", *wrong], strict=True):
         victim.write_text(text)
         assert main(["sweep", "status", str(tmp_path / "store")]) == 2
-        assert f"{victim}: is not the record of a cell" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"{victim}: {field}" in said and "delete it, and its cell is run again" in said
+
+
+def test_a_damaged_plan_is_named(whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "store")
+    plan = json.loads((tmp_path / "store" / "plan.json").read_text())
+    plan["cells"][1]["adapt"]["lam"] = "1"
+    (tmp_path / "store" / "plan.json").write_text(json.dumps(plan))
+    for command in (["sweep", "status"], ["sweep", "collect"]):
+        assert main([*command, str(tmp_path / "store")]) == 2
+        assert "plan.json: cells[1].adapt.lam: expected float, got str" in capsys.readouterr().err
 
 
 def test_a_write_that_fails_ends_the_sweep_with_an_error(written, network, songs, tmp_path, monkeypatch, capsys):

@@ -86,9 +86,9 @@ def test_a_checkpoint_must_fit_its_architecture():
     [
         ({}, "format"),
         ({"format": "pt"}, "format"),
-        (header() | {"config": "{"}, "config is not JSON"),
-        (header() | {"config": "[" * 100_000}, "config is not JSON"),
-        (header() | {"config": "[1]"}, "config must be an object"),
+        (header() | {"config": "{"}, "config: is not JSON"),
+        (header() | {"config": "[" * 100_000}, "config: expected object, got array"),
+        (header() | {"config": "[1]"}, "config: expected object, got array"),
         (header() | {"provenance": '{"a": 1}'}, "provenance"),
         (header(N=None), "the fields N, L"),
         (header(Y=1), "the fields N, L"),

@@ -5,6 +5,8 @@ offers them, as `ugosa_jax.adapt` and so on.
 """
 
 import dataclasses
+import functools
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -150,8 +152,7 @@ def stretches(
 ) -> Iterator[np.ndarray]:
     """Separate a song whose stems need not fit into memory: yield them stretch by stretch, in time order.
 
-    Args and Raises are those of `separate`. With `refine="wiener"`, which looks at all of the song, there is one
-    stretch.
+    Args and Raises are those of `separate`.
 
     Returns:
       Stems (S, C, n) at the song's own rate.
@@ -196,10 +197,20 @@ def refined(
     silences = annotations.silences(annotation, n_samples, mixture.rate_hz)
     fade = annotations.fade_samples(settings.fade_s, mixture.rate_hz)
     tape = Tape(sound.blocks_to_model(mixture, mixture.rate_hz, channels), channels, n_samples)
+    gain = functools.partial(silences.gain, fade)
+    if settings.refine == "wiener":  # looks around in the song
+        S = len(annotation.sources)
+        flat = Tape((stems_SxCxn.reshape(S * channels, -1) for stems_SxCxn in stems), S * channels, n_samples)
+
+        def estimates(start: int, stop: int) -> np.ndarray:
+            return flat.forwards(start, stop).reshape(S, channels, -1)
+
+        yield from refine.in_pieces(estimates, tape.forwards, gain, n_samples, settings)
+        return
     start = 0
-    for stems_SxCxn in [np.concatenate([*stems], axis=-1)] if settings.refine == "wiener" else stems:
+    for stems_SxCxn in stems:
         stop = start + stems_SxCxn.shape[-1]
-        gain_Sxn = silences.gain(fade, start, stop)
+        gain_Sxn = gain(start, stop)
         if settings.refine == "none":
             yield stems_SxCxn * gain_Sxn[:, None]
         else:
@@ -279,5 +290,7 @@ def evaluate(
     if isinstance(estimates, Mapping):
         found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in true.sounds("estimates", estimates)}
     else:
-        found = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
+        found, notes = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
     return scoring.evaluate(song, found, settings)

@@ -107,7 +107,7 @@ class SeparateConfig:
     wiener_exponent: float = 1.0
     """Of the magnitudes that share out the mixture: 1 amplitudes, 2 powers."""
     wiener_em_steps: int = 0
-    """Steps of expectation maximisation over channels; 0: each channel by itself."""
+    """Steps of expectation maximisation over channels, in pieces of half a minute; 0: each channel by itself."""
 
     def __post_init__(self):
         require(self.refine in get_args(Refine), "refine", f"one of {get_args(Refine)}", self.refine)

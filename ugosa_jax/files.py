@@ -16,12 +16,15 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import platformdirs
 import psutil
 
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, naming
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -62,6 +65,40 @@ def write_json(value: dict[str, Any], path: str | Path) -> None:
         temporary.write_text(text, "utf-8", errors="replace")  # names of files need not be text
 
 
+def read_json(path: str | Path, kind: type[T]) -> T:
+    """Return what a JSON file holds, as the type that it must be of.
+
+    Args:
+      path: the file.
+      kind: a type that msgspec decodes to: a Struct, a TypedDict, or of plain parts such as dict[str, str].
+
+    Raises:
+      InputError: it cannot be read, or `decode` refuses it; the message names the file, the field and what it must be.
+    """
+    with naming(path):
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror or error})") from error
+        return decode(data, kind)
+
+
+def decode(data: bytes | str, kind: type[T]) -> T:
+    """Return what JSON holds, as the type that it must be of.
+
+    Raises:
+      InputError: it is no JSON, or of another shape; the message names the field and what it must be.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).replace("`", "").partition(" - at $")
+        field = f"{where.removeprefix('.')}: " if where else ""
+        raise InputError(f"{field}{what[:1].lower()}{what[1:]}") from error
+    except (ValueError, RecursionError) as error:  # of msgspec, and of texts that are not UTF-8
+        raise InputError(f"is not JSON ({error})") from error
+
+
 @contextlib.contextmanager
 def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[Path]:
     """Yield an empty folder inside `folder`; if the block ends well, move its files up, else delete it.
@@ -78,8 +115,7 @@ def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[
     scratch = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
-        scratch = Path(tempfile.mkdtemp(prefix=_prefix("results"), suffix=".part", dir=folder))
+        scratch = new_folder(folder, "results")
         yield scratch
         _move_up(scratch, folder, last)
         made.clear()
@@ -93,6 +129,16 @@ def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[
         for place in made:
             with contextlib.suppress(OSError):
                 place.rmdir()
+
+
+def new_folder(folder: Path, name: str) -> Path:
+    """Make an empty folder inside another one, hidden; it is removed at the next start if this process is killed.
+
+    Raises:
+      OSError: the folder cannot be written.
+    """
+    remove_leftovers(folder)
+    return Path(tempfile.mkdtemp(prefix=_prefix(name), suffix=".part", dir=folder))
 
 
 def _move_up(scratch: Path, folder: Path, last: str) -> None:

@@ -22,7 +22,9 @@ def evaluate(args: options.Evaluate) -> int:
     track = Track(args.references.resolve().name, "folder", args.references)
     song = loading.annotated(track, stems.names(args.references))
     shape = song.known_stems().shape[1:]
-    estimates = stems.read_like(stems.find(args.estimates, song.sources), song.mixture.rate_hz, shape)
+    estimates, notes = stems.read_like(stems.find(args.estimates, song.sources), song.mixture.rate_hz, shape)
+    for note in notes:
+        print(f"warning: {note}")
     for gated, est_SxCxT in scoring.outputs(song, estimates, args.evaluate):
         frames = scoring.bss_eval(song, est_SxCxT, args.evaluate)
         found = Evaluation(tuple(scoring.scores(song, est_SxCxT, gated, frames, args.evaluate)))

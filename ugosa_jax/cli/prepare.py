@@ -1,10 +1,9 @@
 """The command `ugosa-jax prepare`: songs with stems in, a data set with activations and silent stretches out."""
 
-from typing import Any
-
 from ugosa_jax.cli import options
 from ugosa_jax.data import manifest
 from ugosa_jax.data import prepare as data
+from ugosa_jax.data.manifest import Prepared
 
 
 def prepare(args: options.Prepare) -> int:
@@ -15,13 +14,13 @@ def prepare(args: options.Prepare) -> int:
     """
     for name, entry in data.prepare(args.root, args.out, args.subset, args.limit, args.prepare):
         print(f"{name}: is there" if entry is None else said_of(name, entry), flush=True)
-    n_songs = len(manifest.read(args.out / manifest.MANIFEST)["songs"])
+    n_songs = len(manifest.read(args.out / manifest.MANIFEST).songs)
     print(f"written    {args.out} ({n_songs} songs)")
     return 0
 
 
-def said_of(name: str, entry: dict[str, Any]) -> str:
+def said_of(name: str, entry: Prepared) -> str:
     """Return the line that is printed of a song, and a line for each note."""
-    silent = ", ".join(f"{source} {silent_s:.1f}" for source, silent_s in entry["silent_s"].items())
-    line = f"{name}: {entry['samples'] / entry['rate_hz']:.1f} s; silent for {silent} s"
-    return "\n".join([line, *(f"warning: {name}: {note}" for note in entry["notes"])])
+    silent = ", ".join(f"{source} {silent_s:.1f}" for source, silent_s in entry.silent_s.items())
+    line = f"{name}: {entry.samples / entry.rate_hz:.1f} s; silent for {silent} s"
+    return "\n".join([line, *(f"warning: {name}: {note}" for note in entry.notes)])

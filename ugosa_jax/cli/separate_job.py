@@ -9,7 +9,7 @@ from ugosa_jax.adaptation import record, strategy
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.cli import options
+from ugosa_jax.cli import options, weights
 from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.data import recording, sound, stems
@@ -42,6 +42,8 @@ def read(args: options.Separate, out: Path) -> Job:
       InputError: one of them cannot be used, or would be overwritten.
     """
     missing = why_no_report(args)
+    if args.download and not hub.is_here(args.weights):
+        weights.fetched(args.weights)
     base = hub.load(args.weights)
     args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, base.architecture))
     plan = strategy.parse("B0" if args.delta else args.adapt.strategy, base.architecture)

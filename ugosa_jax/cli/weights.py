@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 from ugosa_jax import api
 from ugosa_jax.cli import options
@@ -51,8 +52,12 @@ def download(args: options.Download) -> int:
     Raises:
       InputError: they are not known, cannot be had, or are not what was published.
     """
-    if args.name in hub.PRETRAINED:
-        # Before the download: it may be reason not to.
-        print(f"licence: {hub.PRETRAINED[args.name].licence}", flush=True)
-    print(hub.download(args.name, args.url))
+    print(fetched(args.name, args.url))
     return 0
+
+
+def fetched(name: str, url: str | None = None) -> Path:
+    """Download published weights, with their licence first: it may be reason not to."""
+    if name in hub.PRETRAINED:
+        print(f"licence: {hub.PRETRAINED[name].licence}", flush=True)
+    return hub.download(name, url)

@@ -6,7 +6,6 @@ OUT/SONG/ holds the stems, their mixture and annotation.csv; `ugosa_jax.data.man
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,12 +14,13 @@ from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.config import PrepareConfig, Subset
 from ugosa_jax.data import controlled, datasets, loading, manifest, sound
 from ugosa_jax.data.datasets import Track
+from ugosa_jax.data.manifest import Prepared
 from ugosa_jax.errors import InputError, naming
 
 
 def prepare(
     root: Path, out: Path, subset: Subset | None, limit: int | None, settings: PrepareConfig
-) -> Iterator[tuple[str, dict[str, Any] | None]]:
+) -> Iterator[tuple[str, Prepared | None]]:
     """Prepare the songs of a data set that are not there yet, one after the other.
 
     Args:
@@ -48,14 +48,13 @@ def prepare(
         if manifest.is_there(out, account, track, sha256):
             yield track.name, None
             continue
-        entry = write_song(track, out, settings)
-        account["songs"][track.name] = {"inputs": sha256} | entry
+        account.songs[track.name] = entry = write_song(track, sha256, out, settings)
         manifest.write(account, out)
         yield track.name, entry
 
 
-def write_song(track: Track, out: Path, settings: PrepareConfig) -> dict[str, Any]:
-    """Write a song's folder; return what the manifest says of it, besides its inputs.
+def write_song(track: Track, sha256: dict[str, str], out: Path, settings: PrepareConfig) -> Prepared:
+    """Write the folder of a song, whose files have these hashes; return what the manifest says of it.
 
     Raises:
       InputError: the song cannot be used, or the folder cannot be written.
@@ -76,16 +75,17 @@ def write_song(track: Track, out: Path, settings: PrepareConfig) -> dict[str, An
         outputs = {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())}
     n_channels, n_samples = stems_SxCxT.shape[1:]
     loud = (f"{name}: {count} samples above full scale" for name, count in above.items() if count)
-    return {
-        "outputs": outputs,
-        "rate_hz": rate_hz,
-        "channels": n_channels,
-        "samples": n_samples,
-        "seed": None if order is None else settings.seed,
-        "order": None if order is None else [sources[source] for source in order],
-        "silent_s": annotation.silent_seconds(labels, n_samples / rate_hz),
-        "notes": [*song.notes, *loud],
-    }
+    return Prepared(
+        inputs=sha256,
+        outputs=outputs,
+        rate_hz=rate_hz,
+        channels=n_channels,
+        samples=n_samples,
+        seed=None if order is None else settings.seed,
+        order=None if order is None else [sources[source] for source in order],
+        silent_s=annotation.silent_seconds(labels, n_samples / rate_hz),
+        notes=[*song.notes, *loud],
+    )
 
 
 def write_sound(

@@ -44,7 +44,9 @@ def read(paths: Mapping[str, Path]) -> tuple[np.ndarray, int]:
     return sounds_SxCxT, first.rate_hz
 
 
-def read_like(paths: Mapping[str, Path], rate_hz: int, shape_CxT: tuple[int, int]) -> dict[str, np.ndarray]:
+def read_like(
+    paths: Mapping[str, Path], rate_hz: int, shape_CxT: tuple[int, int]
+) -> tuple[dict[str, np.ndarray], list[str]]:
     """Read estimates that are to be compared with true stems.
 
     Args:
@@ -53,20 +55,25 @@ def read_like(paths: Mapping[str, Path], rate_hz: int, shape_CxT: tuple[int, int
       shape_CxT: theirs.
 
     Returns:
-      {source: (C, T)}, cut or filled up with silence to the length of the true stems, as museval does.
+      {source: (C, T)}, cut or filled up with silence to the length of the true stems, as museval does; and what was
+      left out or added, in words.
 
     Raises:
       InputError: a file cannot be read as sound, or its rate or channels are not those of the true stems.
     """
     n_channels, n_samples = shape_CxT
-    found = {}
+    found, notes = {}, []
     for source, path in paths.items():
         estimate = sound.read(path, may_be_silent=True)
         if (estimate.rate_hz, estimate.n_channels) != (rate_hz, n_channels):
             own = f"{estimate.rate_hz} Hz and {estimate.n_channels} channels"
             raise InputError(f"{path}: {own}; the true stems have {rate_hz} and {n_channels}")
+        if (longer := estimate.n_samples - n_samples) > 0:
+            notes.append(f"{path}: {longer / rate_hz:.3f} s left out at its end: it is longer than the true stems")
+        elif longer < 0:
+            notes.append(f"{path}: ends {-longer / rate_hz:.3f} s before the true stems; silence is scored there")
         found[source] = of_length(estimate.samples_CxT, n_samples)
-    return found
+    return found, notes
 
 
 def round_to_16_bits(samples_CxT: np.ndarray) -> np.ndarray:

@@ -7,21 +7,22 @@ import json
 import re
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+from ugosa_jax import files
 from ugosa_jax.errors import InputError, naming, require
-from ugosa_jax.files import replaced_when_done
 from ugosa_jax.networks.architectures import ARCHITECTURES
 from ugosa_jax.networks.protocol import Architecture, Params
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
 
 WEIGHTS_FORMAT = "ugosa_jax weights 1"
 DELTA_FORMAT = "ugosa_jax delta 1"
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +82,9 @@ def load(path: str | Path) -> Checkpoint:
       InputError: no such file, or it is damaged, foreign or does not fit its own architecture.
     """
     with naming(path), _opened(Path(path), WEIGHTS_FORMAT) as file:
-        net = _net_from(file.metadata().get("architecture", "convtasnet"), _metadata(file, "config"))
+        net = _net_from(file.metadata().get("architecture", "convtasnet"), _metadata(file, "config", dict[str, Any]))
         compare_shapes(_stored_shapes(file), shapes(net))
-        return Checkpoint(net, nested(_tensors(file)), _texts(_metadata(file, "provenance"), "provenance"))
+        return Checkpoint(net, nested(_tensors(file)), _metadata(file, "provenance", dict[str, str]))
 
 
 class Base(Protocol):
@@ -149,7 +150,7 @@ def source_names(names: object) -> tuple[str, ...]:
 def _write(leaves: Mapping[str, np.ndarray], metadata: dict[str, str], path: str | Path) -> None:
     # safetensors writes an array's memory as it lies, so transposed views need a copy in C order.
     tensors = {name: np.array(leaf, np.float32, order="C") for name, leaf in leaves.items()}
-    with replaced_when_done(path) as temporary:
+    with files.replaced_when_done(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(tensors, metadata))
 
 
@@ -181,19 +182,9 @@ def _tensors(file: Any) -> dict[str, np.ndarray]:
     return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _metadata(file: Any, field: str) -> dict[str, Any]:
-    try:
-        value = json.loads(file.metadata().get(field, ""))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"metadata {field} is not JSON ({error})") from error
-    require(isinstance(value, dict), f"metadata {field}", "an object", type(value).__name__)
-    return value
-
-
-def _texts(value: dict[str, Any], field: str) -> dict[str, str]:
-    texts = all(isinstance(text, str) for text in value.values())
-    require(texts, f"metadata {field}", "texts by name", "something else")
-    return value
+def _metadata(file: Any, field: str, kind: type[T]) -> T:
+    with naming(f"metadata {field}"):
+        return files.decode(file.metadata().get(field, ""), kind)
 
 
 def _config_json(net: Architecture) -> str:

@@ -5,12 +5,12 @@ A network is a file NAME.safetensors, a bag of networks a folder NAME with its d
 
 import contextlib
 import dataclasses
-import tempfile
+import shutil
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import pooch
 
@@ -22,6 +22,8 @@ from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.pretrained import PRETRAINED, File, Mirror, Pretrained
 
 TIMEOUT_S = 30.0
+BUNDLED = "mini"
+"""A network that needs no download."""
 BAG = ".yaml"
 """Suffix of the file that describes a bag."""
 
@@ -88,14 +90,24 @@ def find(name_or_path: str | Path) -> Path:
     Raises:
       InputError: there are none.
     """
+    if (place := _here(name_or_path)) is not None:
+        return place
+    name = str(name_or_path)
+    if name in PRETRAINED:
+        fetch = f"run `ugosa-jax weights download {name}`, or say --download to `separate`"
+        raise InputError(f"{name}: not downloaded yet; {fetch}; --weights {BUNDLED} needs no download")
+    raise InputError(f"{name}: no such file, and no weights of that name")
+
+
+def is_here(name_or_path: str | Path) -> bool:
+    """Tell whether there are weights of this name or at this path."""
+    return _here(name_or_path) is not None
+
+
+def _here(name_or_path: str | Path) -> Path | None:
     name, path = str(name_or_path), Path(name_or_path)
     named = [place for folder in (bundled_folder(), cache_folder()) for place in _places(folder, name)]
-    for place in [*(named if path.name == name else []), path]:
-        if place.is_file():
-            return place
-    if name in PRETRAINED:
-        raise InputError(f"{name}: not downloaded yet; run `ugosa-jax weights download {name}`")
-    raise InputError(f"{name}: no such file, and no weights of that name")
+    return next((place for place in [*(named if path.name == name else []), path] if place.is_file()), None)
 
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
@@ -163,7 +175,7 @@ def _fetched(pretrained: Pretrained, file: File, url: str | None, scratch: Path,
     complaints = []
     for mirror in mirrors:
         try:
-            found = _fetched_from(mirror, file, scratch, progress)
+            found = _fetched_from(mirror, file, pretrained.max_bytes, scratch, progress)
         except InputError as error:
             complaints.append(str(error))
         else:
@@ -172,24 +184,44 @@ def _fetched(pretrained: Pretrained, file: File, url: str | None, scratch: Path,
     raise InputError("; ".join(complaints))
 
 
-def _fetched_from(mirror: Mirror, file: File, scratch: Path, progress: bool) -> Checkpoint:
+def _fetched_from(mirror: Mirror, file: File, max_bytes: int, scratch: Path, progress: bool) -> Checkpoint:
     path = _local_path(mirror.url)
     if path is None:
         path = scratch / (Path(urllib.parse.urlsplit(mirror.url).path).name or file.name)
-        _get(mirror.url, path, progress)
+        _get(mirror.url, path, max_bytes, progress)
     found = files.sha256_of(path)
     genuine = any(found.startswith(digits) for digits in mirror.sha256.split(" or "))
     require(genuine, f"{mirror.url}: SHA-256", mirror.sha256, found)
     return convert.convert(path)
 
 
-def _get(url: str, path: Path, progress: bool) -> None:
+def _get(url: str, path: Path, max_bytes: int, progress: bool) -> None:
     fetch = pooch.HTTPDownloader(progressbar=progress, chunk_size=2**16, timeout=TIMEOUT_S)
     try:
-        fetch(url, str(path), None)
+        with path.open("wb") as stream:
+            fetch(url, _Bounded(stream, max_bytes), None)  # pyright: ignore[reportArgumentType]
+    except InputError as error:
+        raise InputError(f"{url}: {error}") from error
     except (OSError, ValueError) as error:  # what requests raises is an OSError; bad URLs are ValueErrors
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{url}: cannot be downloaded ({type(error).__name__}: {reason})") from error
+
+
+class _Bounded:
+    """A file that takes so many bytes: a server need not come to an end."""
+
+    def __init__(self, stream: BinaryIO, max_bytes: int):
+        self.stream, self.max_bytes, self.left = stream, max_bytes, max_bytes
+
+    def write(self, data: bytes) -> None:
+        self.left -= len(data)
+        if self.left < 0:
+            said = f"sends more than the {self.max_bytes / 1e6:.1f} MB that its parameters can take"
+            raise InputError(f"{said}: this is not what was published")
+        self.stream.write(data)
+
+    def flush(self) -> None:
+        self.stream.flush()
 
 
 def _local_path(url: str) -> Path | None:
@@ -203,11 +235,13 @@ def _local_path(url: str) -> Path | None:
 def _scratch(folder: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = tempfile.TemporaryDirectory(prefix=".download-", dir=folder)
+        scratch = files.new_folder(folder, "download")
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    with scratch as name:
-        yield Path(name)
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:

@@ -33,15 +33,22 @@ class Pretrained:
 
     Attributes:
       files: one a network.
+      n_parameters: of each network, as its architecture has them.
       description: what it is, in words.
       licence: what may be done with it.
       weights_MxS: of a bag: how much each network counts for each source.
     """
 
     files: tuple[File, ...]
+    n_parameters: int
     description: str
     licence: str
     weights_MxS: tuple[tuple[float, ...], ...] | None = None
+
+    @property
+    def max_bytes(self) -> int:
+        """Size that no file of one network exceeds: double precision, and a million for all that is no number."""
+        return 8 * self.n_parameters + 1_000_000
 
 
 FACEBOOK = "https://dl.fbaipublicfiles.com/demucs"
@@ -57,8 +64,15 @@ HTDEMUCS_LICENCE = (
 )
 
 
+TASNET_PARAMETERS = 10_977_872
+HTDEMUCS_PARAMETERS = 41_984_456
+HTDEMUCS_6S_PARAMETERS = 27_400_000
+"""As published; the architecture alone does not tell, for this one has narrower layers."""
+
+
 def _tasnet(name: str, sha256: str, description: str) -> Pretrained:
-    return Pretrained((File(name, (Mirror(f"{FACEBOOK}/{name}.th", sha256),)),), description, TASNET_LICENCE)
+    file = File(name, (Mirror(f"{FACEBOOK}/{name}.th", sha256),))
+    return Pretrained((file,), TASNET_PARAMETERS, description, TASNET_LICENCE)
 
 
 def _htdemucs(signature: str, th: str, repository: str = "", safetensors: str = "") -> File:
@@ -89,6 +103,7 @@ PRETRAINED = {
                 "d9fa14133cfcc034a6758923bb3a8ca9f8dfd0b582134643bbf83f72c17576dd",
             ),
         ),
+        HTDEMUCS_PARAMETERS,
         "Hybrid Transformer Demucs (v4), 42 M parameters",
         HTDEMUCS_LICENCE,
     ),
@@ -119,12 +134,14 @@ PRETRAINED = {
                 "68854b0d7c2b3274723b5761f6fd9f5aec5f1bcd3f0de7c1669546fdb7871b7c",
             ),
         ),
+        HTDEMUCS_PARAMETERS,
         "four of htdemucs, each fine-tuned for one source: drums, bass, other, vocals",
         HTDEMUCS_LICENCE,
         ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
     ),
     "htdemucs_6s": Pretrained(
         (_htdemucs("5c90dfd2", "34c22ccb381c6f9fdbf324f04e1e2fe21aaaf293f5ded163a162697ff9a02ddd"),),
+        HTDEMUCS_6S_PARAMETERS,
         "Hybrid Transformer Demucs with guitar and piano too, 27 M parameters",
         HTDEMUCS_LICENCE,
     ),

@@ -5,18 +5,56 @@ is shared out among them (Wiener masks); what is left between their sum and the 
 play. The gains of `annotations.annotation.gate` say who plays: 0 where a source is annotated silent, 1 where it is
 active or unknown, and a fade between.
 
-S sources, C channels, T samples; F frequencies and K frames of the short-time Fourier transform.
+A long song is refined in pieces that overlap, so that memory does not grow with its length.
+
+S sources, C channels, T and n samples; F frequencies and K frames of the short-time Fourier transform.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy.fft
 
 from ugosa_jax.config import SeparateConfig
 
+Read = Callable[[int, int], np.ndarray]
+"""Gives the samples of a signal from the first one up to, not including, the second one."""
+PIECE = 2**20
+"""Samples that are refined at once if windows are no longer than a sixteenth of them: 24 s at 44.1 kHz."""
 _EPS = 1e-10
 """Far below the power of 16-bit rounding noise; it decides what an empty bin is shared into, which is nothing."""
+
+
+def in_pieces(
+    est_SxCxT: Read, mix_CxT: Read, gain_SxT: Read, n_samples: int, settings: SeparateConfig
+) -> Iterator[np.ndarray]:
+    """Refine a song of any length; see `refine`. Signals are read forwards.
+
+    A frame of the spectrogram is W samples long, so what is W or more samples away from the ends of a piece is as it
+    would be in the whole song, but for the covariances of EM, which are those of the piece. Pieces have 3 W samples in
+    common: the middle W of them are faded from one to the next.
+
+    Yields:
+      (S, C, n), stretch by stretch.
+    """
+    W = settings.wiener_window
+    length = max(PIECE, 16 * W)
+    step = (length - 3 * W) // (W // 4) * (W // 4)  # frames of all pieces lie on one grid
+    fade_W = np.linspace(0, 1, W, endpoint=False, dtype=np.float32)
+    start, before_SxCxW = 0, None
+    while True:
+        stop = n_samples if start + step + 3 * W >= n_samples else start + step + 3 * W
+        here = start, stop
+        piece_SxCxn = refine(est_SxCxT(*here), mix_CxT(*here), gain_SxT(*here), settings)
+        if before_SxCxW is not None:
+            piece_SxCxn = piece_SxCxn[..., W:]
+            piece_SxCxn[..., :W] = before_SxCxW + fade_W * (piece_SxCxn[..., :W] - before_SxCxW)
+        if stop == n_samples:
+            yield piece_SxCxn
+            return
+        yield piece_SxCxn[..., : -2 * W]
+        before_SxCxW = piece_SxCxn[..., -2 * W : -W].copy()
+        start += step
 
 
 def refine(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:

@@ -45,6 +45,11 @@ class Tape:
         read[:, first - start : last - start] = there
         return read
 
+    def forwards(self, start: int, stop: int) -> np.ndarray:
+        """Return a stretch as `read` does; what lies before it is forgotten."""
+        self.let_go(start)
+        return self.read(start, stop)
+
     def let_go(self, before: int) -> None:
         """Forget the samples before a place, or as many of them as there are by now."""
         whole = np.concatenate(self._kept, axis=1) if len(self._kept) > 1 else self._kept[0]

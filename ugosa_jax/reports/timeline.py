@@ -9,6 +9,7 @@ from ugosa_jax.annotations.annotation import Annotation, explicit
 from ugosa_jax.annotations.interval import STATES, State
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError, naming, needs
+from ugosa_jax.reports import lanes
 
 MARKS: dict[State, str] = {"active": "#", "silent": ".", "unknown": " "}
 """What stands for a state in a terminal, whatever characters it can show."""
@@ -22,11 +23,7 @@ def text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list
     edges_s = np.linspace(0, duration_s, n_columns + 1)
     lines = []
     for source in annotation.sources:
-        share_3xN = np.zeros((len(STATES), n_columns))
-        for i in said.select(source):
-            overlap_s = np.minimum(i.end_s, edges_s[1:]) - np.maximum(i.start_s, edges_s[:-1])
-            share_3xN[STATES.index(i.state)] += np.maximum(overlap_s, 0)
-        share_3xN[STATES.index("unknown")] += np.diff(edges_s) - share_3xN.sum(0)
+        share_3xN = lanes.shares(said.select(source), edges_s)
         lines.append(f"{source:10} |{''.join(MARKS[STATES[k]] for k in share_3xN.argmax(0))}|")
     return lines
 
@@ -51,7 +48,7 @@ def write(
 
     figure = Figure(figsize=(12, 1.2 + 0.4 * len(annotation.sources) + 1.6 * (song is not None)), layout="constrained")
     ratios = [1.6, 0.4 * len(annotation.sources)] if song is not None else [1]
-    *above, lanes = np.ravel(figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios))
+    *above, below = np.ravel(figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios))
     if song is not None:
         low_N, high_N = outline(song.samples_CxT.mean(0), n_columns)
         times_s = np.linspace(0, song.duration_s, len(low_N))
@@ -59,12 +56,11 @@ def write(
         above[0].set_ylabel("mixture")
     said = explicit(annotation, duration_s)
     for row, source in enumerate(annotation.sources):
-        for state in STATES:
-            spans = [(i.start_s, i.end_s - i.start_s) for i in said.select(source) if i.state == state]
-            lanes.broken_barh(spans, (row - 0.4, 0.8), facecolor=COLOURS[state], edgecolor="#888888", linewidth=0.3)
-    lanes.set(xlim=(0, duration_s), ylim=(len(annotation.sources) - 0.5, -0.5), xlabel="seconds")
-    lanes.set_yticks(range(len(annotation.sources)), annotation.sources)
-    lanes.set_title("blue: active, grey: silent, white: unknown", fontsize="small", loc="right")
+        for state, spans in lanes.spans(said.select(source), duration_s, n_columns).items():
+            below.broken_barh(spans, (row - 0.4, 0.8), facecolor=COLOURS[state], edgecolor="#888888", linewidth=0.3)
+    below.set(xlim=(0, duration_s), ylim=(len(annotation.sources) - 0.5, -0.5), xlabel="seconds")
+    below.set_yticks(range(len(annotation.sources)), annotation.sources)
+    below.set_title("blue: active, grey: silent, white: unknown", fontsize="small", loc="right")
     with files.replaced_when_done(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=100)
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+from ugosa_jax.networks import refine
 
 RESULTS_VERSION = 1
 """Part of what names a cell: to be raised with every change after which the same cell may score otherwise, and only
@@ -50,6 +51,8 @@ def cell(
     settings = {"adapt": adapt, "separate": separate, "evaluate": evaluate}
     determines = {"results_version": RESULTS_VERSION, "song": song, "song_sha256": song_sha256, "weights": weights}
     determines |= {section: dataclasses.asdict(values) for section, values in settings.items()}
+    if separate.refine == "wiener" and separate.wiener_em_steps:
+        determines["separate"]["wiener_piece"] = refine.PIECE  # covariances are those of a piece
     text = json.dumps(list(determines.values()), sort_keys=True)
     return Cell(hashlib.sha256(text.encode()).hexdigest()[:20], song, adapt, determines)
 

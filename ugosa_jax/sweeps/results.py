@@ -12,7 +12,6 @@ write for one cell is the same. What they say in `running` spares them doing it 
 
 import contextlib
 import dataclasses
-import json
 import os
 import socket
 import threading
@@ -21,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import psutil
 
 from ugosa_jax import files
@@ -29,10 +27,9 @@ from ugosa_jax.data import stems
 from ugosa_jax.errors import InputError
 from ugosa_jax.sweeps.cell import RESULTS_VERSION, Cell
 from ugosa_jax.sweeps.grid import Grid
+from ugosa_jax.sweeps.shapes import CellHead, Done, Plan, PlanHead
 
 FORMAT = 2
-_PLAN = ("results_version", "grid", "weights", "cells")
-_DONE = ("song", "adapt", "n_tuned", "adaptation", "scores")
 BEAT_S = 20.0
 """How often a process says anew what it works on."""
 STALE_S = 6 * BEAT_S
@@ -66,22 +63,21 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
     files.write_json(made_by | {"cells": listed}, folder / "plan.json")
 
 
-def plan(folder: Path) -> dict[str, Any]:
+def plan(folder: Path) -> Plan:
     """Return what a results directory was asked for.
 
     Raises:
       InputError: it is none, or one of another format.
     """
-    otherwise = f"{folder}: is not a results directory of a sweep"
-    planned = _read(folder / "plan.json", otherwise, "format")
-    if planned["format"] != FORMAT:
+    path = folder / "plan.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: is not a results directory of a sweep (it has no plan.json)")
+    if (found := files.read_json(path, PlanHead)["format"]) != FORMAT:
         raise InputError(
-            f"{folder}: has results of format {planned['format']}, of another version of ugosa_jax; this one reads "
+            f"{folder}: has results of format {found}, of another version of ugosa_jax; this one reads "
             f"format {FORMAT}: run the grid into another folder"
         )
-    if not set(_PLAN) <= planned.keys():
-        raise InputError(f"{otherwise} (plan.json: lacks {', '.join(_PLAN)})")
-    return planned
+    return files.read_json(path, Plan)
 
 
 def write_cell(folder: Path, cell: Cell, result: dict[str, Any]) -> None:
@@ -186,8 +182,8 @@ def running(folder: Path) -> list[Claim]:
 def _claims(folder: Path) -> Iterator[tuple[Path, Claim]]:
     """Yield claims and their files, but for those that are gone by now, or damaged."""
     for path in (folder / "running").glob("[!.]*.json"):
-        with contextlib.suppress(OSError, ValueError):  # what msgspec raises is a ValueError
-            yield path, msgspec.json.decode(path.read_bytes(), type=Claim)
+        with contextlib.suppress(InputError):
+            yield path, files.read_json(path, Claim)
 
 
 def _is_alive(claim: Claim) -> bool:
@@ -204,19 +200,9 @@ def _is_alive(claim: Claim) -> bool:
         return False
 
 
-def _read_cell(path: Path) -> dict[str, Any]:
-    cell = _read(path, f"{path}: is not the record of a cell (delete it, and its cell is run again)", "id", "status")
-    if cell["status"] not in ("done", "failed") or (cell["status"] == "done" and not set(_DONE) <= cell.keys()):
-        raise InputError(f"{path}: is not the record of a cell (delete it, and its cell is run again)")
-    return cell
-
-
-def _read(path: Path, otherwise: str, *keys: str) -> dict[str, Any]:
-    """Return the object in a JSON file, which has all keys; raise InputError with `otherwise` if it has not."""
+def _read_cell(path: Path) -> Any:
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{otherwise} ({path.name}: {error})") from error
-    if not isinstance(value, dict) or not set(keys) <= value.keys():
-        raise InputError(f"{otherwise} ({path.name}: lacks {', '.join(keys)})")
-    return value
+        found = files.read_json(path, CellHead)
+        return files.read_json(path, Done) if found["status"] == "done" else found
+    except InputError as error:
+        raise InputError(f"{error}; delete it, and its cell is run again") from error

@@ -23,6 +23,8 @@ class Separate:
     """When each source plays, in any format of docs/annotations.md. Not needed by B strategies."""
     weights: str = "tasnet"
     """Name (see `ugosa-jax weights list`) or file of the network to start from."""
+    download: bool = False
+    """Fetch these weights first, if they are published ones that are not here yet; their licence is shown."""
     delta: Path | None = None
     """Tuned layers that an earlier run wrote: the song is separated with them; nothing is adapted."""
     preset: Literal["paper", "reference"] = "paper"

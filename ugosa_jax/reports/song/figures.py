@@ -15,7 +15,8 @@ from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import STATES, State
-from ugosa_jax.reports import style
+from ugosa_jax.reports import lanes, style
+from ugosa_jax.reports.lanes import Spans
 from ugosa_jax.reports.song.glimpse import Glimpse
 
 WIDTH_IN = 9.0
@@ -53,13 +54,14 @@ def waves(labels: Annotation, duration_s: float, mixture: Glimpse, runs: Mapping
     """
     colour = colours(runs)
     first, last = next(iter(runs)), [*runs][-1]
+    said = _lanes(labels, duration_s)
     with style.context(_STYLE):
         figure, (top, *axes) = _stacked(1 + len(labels.sources), height_in=0.68, above_in=0.35)
         _wave(top, mixture, mixture, duration_s, (MIXTURE, MIXTURE))
         top.set_ylabel("mixture", **_NAME)
         for axis, source in zip(axes, labels.sources, strict=True):
             _wave(axis, runs[first][source], runs[last][source], duration_s, (colour[first], colour[last]))
-            _lane(axis, labels, source, duration_s, (0.93, 0.09))
+            _lane(axis, said[source], duration_s, (0.93, 0.09))
             axis.set_ylabel(_short(source), **_NAME)
         for axis in (top, *axes):
             axis.set_yticks([])
@@ -92,7 +94,7 @@ def spectrograms(
     top_db = mixture.spectrum_db_FxN.max()
     ticks_hz = [hz for hz in TICKS_HZ if limits_hz[0] <= hz <= limits_hz[-1]]
     tick_rows = np.interp(np.log(ticks_hz), np.log(limits_hz), np.arange(len(limits_hz)))
-    norm = Normalize(-RANGE_DB, 0)
+    norm, said = Normalize(-RANGE_DB, 0), _lanes(labels, duration_s)
     with style.context(_STYLE):
         height_in = 0.75 + 1.2 * len(labels.sources)
         figure = Figure(figsize=(WIDTH_IN, height_in))
@@ -105,7 +107,7 @@ def spectrograms(
                 decibels_FxN = stems[source].spectrum_db_FxN - top_db
                 extent = (0, duration_s, 0, len(decibels_FxN))
                 axis.imshow(decibels_FxN, origin="lower", aspect="auto", extent=extent, cmap=COLOUR_MAP, norm=norm)
-                _lane(axis, labels, source, duration_s, (1.01, 0.05))
+                _lane(axis, said[source], duration_s, (1.01, 0.05))
             line[0].set_ylabel(_short(source), fontweight="bold")
         grid[0, 0].set_yticks(tick_rows, [TICKS_HZ[hz] for hz in ticks_hz])
         for axis, name in zip(grid[0], runs, strict=True):
@@ -190,14 +192,18 @@ def _wave(axis: Axes, upper: Glimpse, lower: Glimpse, duration_s: float, colours
     axis.set_ylim(-1.05 * top, 1.3 * top)
 
 
-def _lane(axis: Axes, labels: Annotation, source: str, duration_s: float, place: tuple[float, float]) -> None:
-    """Draw the annotation of a source; `place` is bottom and height of the lane in heights of the panel."""
+def _lanes(labels: Annotation, duration_s: float) -> dict[str, Spans]:
+    """Return what there is to draw of each source."""
     said = annotation.explicit(labels, duration_s)
+    return {source: lanes.spans(said.select(source), duration_s) for source in labels.sources}
+
+
+def _lane(axis: Axes, spans: Spans, duration_s: float, place: tuple[float, float]) -> None:
+    """Draw the annotation of a source; `place` is bottom and height of the lane in heights of the panel."""
     inside = {"transform": axis.get_xaxis_transform(), "clip_on": False, "linewidth": 0.4}
     for state in reversed(STATES):  # what nothing is said of is unknown: it lies under the others
-        spans = [(i.start_s, min(i.end_s, duration_s) - i.start_s) for i in said.select(source) if i.state == state]
-        spans = [(0.0, duration_s)] if state == "unknown" else spans
-        axis.broken_barh(spans, place, facecolor=LANES[state], edgecolor=EDGE, **inside)
+        stretches = [(0.0, duration_s)] if state == "unknown" else spans[state]
+        axis.broken_barh(stretches, place, facecolor=LANES[state], edgecolor=EDGE, **inside)
 
 
 def _curve(axis: Axes, loss_ExI: np.ndarray, stopped_at: tuple[int, int] | None, colour: str) -> None:

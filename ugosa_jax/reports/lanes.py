@@ -1,0 +1,59 @@
+"""What an annotation says of one source, as fine as a picture or a terminal can show it.
+
+A picture has room for so many columns. More intervals than that are not drawn one by one: a column shows the state
+that holds for most of it. N columns.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ugosa_jax.annotations.annotation import runs
+from ugosa_jax.annotations.interval import STATES, Interval, State
+
+Spans = dict[State, list[tuple[float, float]]]
+"""Of each state: begin and length of every stretch in seconds."""
+N_COLUMNS = 1000
+
+
+def spans(said: Sequence[Interval], duration_s: float, n_columns: int = N_COLUMNS) -> Spans:
+    """Return the stretches of a lane.
+
+    Args:
+      said: of one source, as `annotation.explicit` returns it: disjoint.
+      duration_s: length of the song.
+      n_columns: of the picture; no more intervals than these are exact.
+    """
+    if len(said) <= n_columns:
+        times_s = [(i.state, i.start_s, min(i.end_s, duration_s) - i.start_s) for i in said]
+        return {state: [(start, length) for of, start, length in times_s if of == state] for state in STATES}
+    edges_s = np.linspace(0, duration_s, n_columns + 1)
+    most_N = shares(said, edges_s).argmax(0)
+    return {
+        state: [(edges_s[first], edges_s[end] - edges_s[first]) for first, end in runs(most_N == k)]
+        for k, state in enumerate(STATES)
+    }
+
+
+def shares(said: Sequence[Interval], edges_s: np.ndarray) -> np.ndarray:
+    """Return how many seconds of each column every state of STATES holds; nothing said is unknown.
+
+    With F(t) the seconds up to t in which a state holds, a column has F(end) − F(start).
+
+    Args:
+      said: of one source, disjoint.
+      edges_s: (N + 1,), ascending.
+
+    Returns:
+      (3, N).
+    """
+    share_3xN = np.zeros((len(STATES), len(edges_s) - 1))
+    for k, state in enumerate(STATES):
+        times_s = np.array([(i.start_s, i.end_s) for i in said if i.state == state], float).reshape(-1, 2)
+        times_s = np.clip(times_s[np.argsort(times_s[:, 0], kind="stable")], edges_s[0], edges_s[-1])
+        if len(times_s):
+            ends_s = np.cumsum(times_s[:, 1] - times_s[:, 0])
+            held_s = np.stack([np.concatenate([[0], ends_s[:-1]]), ends_s], 1)
+            share_3xN[k] = np.diff(np.interp(edges_s, times_s.ravel(), held_s.ravel()))
+    share_3xN[STATES.index("unknown")] += np.maximum(np.diff(edges_s) - share_3xN.sum(0), 0)
+    return share_3xN
