@@ -175,10 +175,25 @@ def test_files_of_other_programs_are_imported_and_exported(page, tmp_path):
         page.get_by_role("link", name="CSV").click()
     text = download.value.path().read_text()
     assert text.splitlines() == ["start,end,source,state", "2.0,6.0,vocals,active", "8.0,9.5,drums,silent"]
-    labels.write_text("2.0\t6.0\tkazoo\n")
+    labels.write_text("2.0\t1.0\tvocals\n")
     page.locator("input[type=file]").set_input_files(labels)
-    page.get_by_text("labels.txt:1: source 'kazoo'").wait_for()
+    page.get_by_text("labels.txt:1: ").wait_for()
     assert len(marks(page, "vocals")) == 1
+
+
+def test_an_import_asks_what_it_does_not_know(page, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("2000\t6000\tSängerkrieg\n90000000\t91000000\tping\n")
+    page.locator("input[type=file]").set_input_files(labels)
+    page.get_by_label("unit").select_option("us")
+    page.get_by_role("button", name="Cancel").last.click()
+    assert page.locator("dialog").count() == 0 and marks(page, "vocals") == []
+    labels.write_text("2.0\t6.0\tSängerkrieg\n6.0\t7.0\tping\n")
+    page.locator("input[type=file]").set_input_files(labels)
+    page.get_by_label("Sängerkrieg").select_option("vocals")
+    page.locator("dialog").get_by_role("button", name="Import").click()
+    page.get_by_text("1 mark from labels.txt.").wait_for()
+    assert marks(page, "vocals") == [[2, 6, "active"]]
 
 
 def test_what_is_wrong_or_missing_is_said_before_work_begins(page):

@@ -19,6 +19,9 @@ def say(**message):
 def listen():
     for line in sys.stdin:
         order = json.loads(line)
+        if "count" in order:
+            say(event="counted", network=order["count"], forward_flops=7.0)
+            continue
         cancelled.add(order["cancel"]) if "cancel" in order else orders.append(order)
 threading.Thread(target=listen, daemon=True).start()
 say(event="ready", networks=[{"name": "net", "sources": ["one"]}], device="here", flops_per_s=1e9)
@@ -103,6 +106,17 @@ def test_what_fails_is_said_and_the_next_job_is_done(worked):
 
     job = worked(scenario)
     assert (job.state, job.error) == ("failed", "it cannot be done")
+
+
+def test_operations_are_counted_when_somebody_asks(worked):
+    async def scenario(queue, foreman, until):
+        assert "forward_flops" not in foreman.network("net")
+        foreman.count("net")
+        foreman.count("unknown")
+        await until(lambda: "forward_flops" in foreman.network("net"))
+        return foreman.described()["networks"][0]
+
+    assert worked(scenario)["forward_flops"] == 7.0
 
 
 def test_a_job_is_cancelled_where_the_worker_looks(worked):

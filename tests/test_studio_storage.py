@@ -10,7 +10,7 @@ import soundfile
 from starlette.testclient import TestClient
 
 from tests.test_studio_security import HERE, TOKEN, song_file
-from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations import annotation, overrides
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import demo, estimate, marks, peaks, server, trials
@@ -18,6 +18,7 @@ from ugosa_jax.studio.events import Events
 from ugosa_jax.studio.jobs import Queue
 from ugosa_jax.studio.library import Library, shown_name
 from ugosa_jax.studio.marks import Mark, Marks, Stale
+from ugosa_jax.studio.names import KnownNames
 from ugosa_jax.studio.runs import Levels, Run, Runs, zipped
 from ugosa_jax.studio.studio import Studio, tidy
 
@@ -143,6 +144,54 @@ def test_other_programs_files_are_imported_with_what_is_to_be_known(client, song
     assert mark(0, 2, state="active") in found["marks"] and mark(2, 4, "drums") in found["marks"]
     assert found["notes"][:2] == ["vox = vocals", "no drums = drums, silent"]
     assert "my labels.txt:3: left out: point label 'solo'" in found["notes"]
+
+
+def test_what_an_import_must_be_told_is_asked_and_remembered(client, song, studio):
+    labels = "0.0\t2.0\tGrölende Menge\n2.0\t4.0\tPing\n".encode()
+    asked = client.post(f"{song}/import", content=labels, headers={"x-name": "two.txt"})
+    assert asked.status_code == 422
+    names = {one["name"]: one for one in asked.json()["ask"]["names"]}
+    assert names.keys() == {"Grölende Menge", "Ping"} and names["Ping"]["where"] == "2 to 4 s, line 2"
+    assert asked.json()["ask"]["sources"] == [*SOURCES]
+    told = {"names": json.dumps({"Grölende Menge": "vocals", "Ping": ""})}
+    found = client.post(f"{song}/import", params=told, content=labels, headers={"x-name": "two.txt"}).json()
+    assert found["marks"] == [mark(0, 2, state="active")]
+    assert not (studio.root / "names.toml").exists()  # nobody asked for it
+    client.post(f"{song}/import", params=told | {"remember": "yes"}, content=labels, headers={"x-name": "two.txt"})
+    again = client.post(f"{song}/import", content=labels, headers={"x-name": "other.txt"}).json()
+    assert again["marks"] == found["marks"]
+    assert overrides.read(studio.root / "names.toml") == {"Grölende Menge": "vocals", "Ping": ""}
+    wrong = client.post(f"{song}/import", params={"names": '{"Ping": "pong"}'}, content=labels)
+    assert wrong.status_code == 422 and "'Ping' = pong is not one of" in wrong.json()["error"]
+    assert client.post(f"{song}/import", params={"names": "[1]"}, content=labels).status_code == 422
+
+
+def test_remembered_names_are_kept_in_bounds_and_per_network(tmp_path):
+    known = KnownNames(tmp_path)
+    known.keep({'a "b" \\ \x7f': "one of vocals", "Stimme": "voice"})
+    known.keep({"STIMME": "vocals"})
+    assert known.find(SOURCES) == {'a "b" \\ \x7f': "one of vocals", "STIMME": "vocals"}
+    assert known.find(("low", "high")) == {}
+    with pytest.raises(InputError, match="at most 1000"):
+        known.keep({str(i): "vocals" for i in range(1001)})
+    with pytest.raises(InputError, match="letters long"):
+        known.keep({"x" * 501: "vocals"})
+
+
+def test_times_that_are_no_seconds_are_asked_for(client, song):
+    labels = b"0\t44100\tvocals\n88200\t176400\tvocals\n"
+    asked = client.post(f"{song}/import", content=labels, headers={"x-name": "samples.txt"})
+    assert asked.status_code == 422 and "ms" in asked.json()["ask"]["unit"]
+    params = {"unit": "44100"}
+    found = client.post(f"{song}/import", params=params, content=labels, headers={"x-name": "samples.txt"}).json()
+    assert found["marks"] == [mark(0, 1, state="active"), mark(2, 4, state="active")]
+    bad = client.post(f"{song}/import", params={"unit": "beats"}, content=labels, headers={"x-name": "samples.txt"})
+    assert bad.status_code == 422 and "unit must be" in bad.json()["error"]
+
+
+def test_a_file_is_understood_by_its_name_which_is_no_path(client, song):
+    found = client.post(f"{song}/import", content=b"0\t2\tla la\n", headers={"x-name": "..%2F..%2Fvocals.txt"})
+    assert found.json()["marks"] == [mark(0, 2, state="active")]
 
 
 def test_a_file_that_cannot_be_understood_is_refused_with_its_line(client, song):
@@ -348,7 +397,9 @@ def test_steps_are_those_of_the_segments():
 
 def test_times_are_measured_where_they_can_be(tmp_path):
     timings = estimate.Timings(tmp_path)
-    network = {"shares": {"L3:M": 1 / 3}, "forward_flops": 35e9, "segment_s": 4.0, "default_strategy": "P-L3:M"}
+    network = {"shares": {"L3:M": 1 / 3}, "members": 1, "segment_s": 4.0, "default_strategy": "P-L3:M"}
+    assert estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9) is None  # not yet counted
+    network["forward_flops"] = 35e9
     rough = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9)
     assert rough == {"seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * 1.0 + 32 * 4 / 3), "guessed": True}
     assert estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, None, None) is None
@@ -356,6 +407,11 @@ def test_times_are_measured_where_they_can_be(tmp_path):
     again = estimate.Timings(tmp_path).find("mini", "B-L3:M")
     known = estimate.seconds(AdaptConfig(), SeparateConfig(shifts=2), 32.0, again, network, 100e9)
     assert known == {"seconds": pytest.approx(2 + 80 * 4 * 0.05 + 2 * 32 * 0.1), "guessed": False}
+    bag = network | {"members": 4}  # each is adapted by itself; what was measured of separating is of all
+    known = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, again, bag, 100e9)
+    assert known["seconds"] == pytest.approx(2 + 4 * 80 * 4 * 0.05 + 32 * 0.1)
+    rough = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, bag, 100e9)
+    assert rough["seconds"] == pytest.approx(estimate.FIRST_S + 4 * (80 * 4 * 1.0 + 32 * 4 / 3))
 
 
 def test_events_reach_the_song_they_speak_of():

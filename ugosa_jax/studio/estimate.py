@@ -20,7 +20,7 @@ class Measured(msgspec.Struct):
     fixed: float
     """Compiling, and what frozen stages give, in a run."""
     step_per_s: float
-    """A step, for each second of its segment."""
+    """A step of one network, for each second of its segment."""
     separate_per_s: float
     """Separating, for each second of the song."""
 
@@ -69,22 +69,23 @@ def seconds(
       separate: settings of the separation that follows.
       duration_s: length of the song.
       measured: what was measured with this network and strategy.
-      network: what the worker tells of it.
+      network: what the worker tells of it; each member of a bag is adapted and separates.
       flops_per_s: the speed of a plain matrix product here.
     """
     if network is None:
         return None
     guessed = measured is None
+    members = network["members"]
     if measured is None:
         share = network["shares"].get((adapt.strategy or network["default_strategy"])[2:])
-        if share is None or not flops_per_s:
+        if share is None or not flops_per_s or not network.get("forward_flops"):
             return None
         forward_s = network["forward_flops"] / (flops_per_s * EFFICIENCY)
         # A step runs the stages from the first tuned one on, and about twice that for gradients; chunks overlap.
-        measured = Measured(FIRST_S, 3 * share * forward_s, 4 / 3 * forward_s)
+        measured = Measured(FIRST_S, 3 * share * forward_s, 4 / 3 * forward_s * members)
     segment_s = adapt.segment_s or network["segment_s"]
     separating_s = measured.separate_per_s * duration_s * max(1, separate.shifts)
-    adapting_s = steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
+    adapting_s = members * steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
     return {"seconds": measured.fixed + adapting_s + separating_s, "guessed": guessed}
 
 

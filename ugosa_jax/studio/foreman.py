@@ -38,6 +38,8 @@ class Foreman:
         self.process: asyncio.subprocess.Process | None = None
         self.ready: dict[str, Any] | None = None
         """What the worker told of networks and device; None while it starts."""
+        self.counting: set[str] = set()
+        """Networks whose operations the worker was asked to count."""
         self.failures = 0
         """How often in a row it ended before it was ready."""
 
@@ -58,6 +60,7 @@ class Foreman:
                 await self.process.wait()
             self.failures = 0 if self.ready else self.failures + 1
             self.ready = None
+            self.counting.clear()
             job = self.queue.running()
             if job is not None and job.state == "stopping":
                 self.queue.change(job, state="cancelled")
@@ -75,16 +78,18 @@ class Foreman:
         """Return what is known of a network, None if there is none of that name."""
         return next((n for n in (self.ready or {}).get("networks", ()) if n["name"] == name), None)
 
+    def count(self, network: str) -> None:
+        """Have the worker count a network's operations; the pages are told when it has."""
+        if self.ready is not None and network not in self.counting:
+            self.counting.add(network)
+            self._send({"count": network})
+
     def give(self) -> None:
         """Give the worker the next job, if it is free."""
         job = self.queue.next()
         if job is None or self.ready is None:
             return
-        order = {
-            name: getattr(job, name)
-            for name in ("id", "song", "kind", "network", "marks", "adapt", "separate", "start")
-        }
-        self._send({"root": str(self.root), **order})
+        self._send({"root": str(self.root), **{name: getattr(job, name) for name in ORDERED}})
         self.queue.change(job, state="running", stage="starting", began_s=time.time())
 
     def cancel(self, job: Job, at_once: bool = False) -> None:
@@ -113,6 +118,9 @@ class Foreman:
             message = json.loads(line)
             if message["event"] == "ready":
                 self.ready = {name: value for name, value in message.items() if name != "event"}
+                self.events.tell_all("worker", self.described())
+            elif message["event"] == "counted":
+                (self.network(message["network"]) or {})["forward_flops"] = message["forward_flops"]
                 self.events.tell_all("worker", self.described())
             else:
                 self._heard(message)

@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ugosa_jax import files
 from ugosa_jax.annotations import annotation, formats, instruments
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval, Outside, State, disjoint
+from ugosa_jax.annotations.unknown import UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 
@@ -128,30 +129,44 @@ def of_annotation(said: Annotation, duration_s: float) -> Marks:
     return Marks(marks, elsewhere)
 
 
-def imported(content: bytes, name: str, sources: Sequence[str], duration_s: float) -> tuple[Marks, list[str]]:
+def imported(
+    content: bytes,
+    name: str,
+    sources: Sequence[str],
+    duration_s: float,
+    told: Mapping[str, str] | None = None,
+    unit: str | None = None,
+) -> tuple[Marks, list[str]]:
     """Read an annotation of any format that a person has dropped.
 
     Args:
       content: the file.
-      name: its name, of which the suffix tells the format and the rest stands in messages; it never becomes a path.
+      name: its name. The suffix tells the format, the rest perhaps whose labels they are; of it nothing but letters
+        and digits reaches the disk.
       sources: the network's.
       duration_s: length of the song.
+      told: what names stand for, as `--map` says it: a source, `one of` a source, or nothing to leave labels out.
+      unit: what times count, as `--unit` says it.
 
     Returns:
       The marks, and what is to be known of them: what names were taken for, what was left out.
 
     Raises:
+      UnknownNames, UnknownUnit: it has to be told what names stand for, or what times count.
       InputError: the file cannot be understood or does not fit the song.
     """
     suffix = Path(name).suffix.lower()
     with tempfile.TemporaryDirectory(prefix="ugosa-") as scratch:
-        path = Path(scratch) / f"annotation{suffix if suffix in SUFFIXES else ''}"
+        stem = re.sub(r"[^\w+& -]", "_", Path(name).stem)[:64] or "annotation"
+        path = Path(scratch) / f"{stem}{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
         try:
-            said = annotation.read(path, sources, names=instruments.Names())
+            said = annotation.read(path, sources, names=instruments.Names(told or {}), unit=unit)
             marks = of_annotation(said, duration_s)
+        except UnknownNames as error:
+            raise UnknownNames(str(error).replace(str(path), name), error.names) from error
         except InputError as error:
-            raise InputError(str(error).replace(str(path), name)) from error
+            raise type(error)(str(error).replace(str(path), name)) from error
         notes = [warning.replace(str(path), name) for warning in said.warnings]
     taken = [f"{written} = {_meaning(known)}" for written, known in said.names.items() if _is_news(written, known)]
     return marks, taken + notes

@@ -12,13 +12,13 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import hub
-from ugosa_jax.networks.bag import Weights
+from ugosa_jax.networks.bag import Weights, members_of
 
 _SIDE = 1024
 
 
 def described() -> dict[str, Any]:
-    """Return all networks that need no download, the device, and its speed."""
+    """Return all networks that need no download, the device, and its speed; nothing is traced, so it is quick."""
     found = []
     for item in hub.listing():
         if item.path is not None:
@@ -39,8 +39,21 @@ def _described(name: str, net: Weights) -> dict[str, Any]:
         "segment_s": it.segment_s,
         "strategies": strategies(net),
         "shares": {plan: _share(net, plan) for plan in strategies(net)},
-        "forward_flops": flops.forward(it, it.segment_samples or it.sample_rate_hz) / _counted_s(net),
+        "members": len(members_of(net)),
     }
+
+
+def forward_flops(name: str) -> float | None:
+    """Return the operations that one member of a network needs for a second of sound; None if it cannot be read.
+
+    To count them the network is traced, which takes seconds for a large one: so this is asked for the chosen one only.
+    """
+    try:
+        it = hub.load(name).architecture
+    except InputError:
+        return None
+    n_samples = it.segment_samples or it.sample_rate_hz
+    return flops.forward(it, n_samples) * it.sample_rate_hz / n_samples
 
 
 def strategies(net: Weights) -> list[str]:
@@ -60,11 +73,6 @@ def _share(net: Weights, plan: str) -> float:
     stages = net.architecture.stages
     since = strategy.parse(f"P-{plan}", net.architecture).since(net.architecture)
     return 1 - stages.index(since) / len(stages)
-
-
-def _counted_s(net: Weights) -> float:
-    """Return how many seconds of sound the operations are counted of."""
-    return (net.architecture.segment_samples or net.architecture.sample_rate_hz) / net.architecture.sample_rate_hz
 
 
 def speed() -> float:

@@ -10,6 +10,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.text import MAX_BYTES
+from ugosa_jax.annotations.formats.unit import UNITS, UnknownUnit
+from ugosa_jax.annotations.unknown import MANY, UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import demo, marks, trials
@@ -110,13 +112,39 @@ async def save_marks(request: Request) -> Response:
 
 
 async def import_marks(request: Request) -> Response:
-    """Return what a file says, as marks; the page takes them over."""
+    """Return what a file says, as marks that the page takes over; or what is to be asked first: names, or a unit."""
     studio, id = studio_of(request), song_of(request)
     content = await body_of(request, MAX_BYTES)
-    sources = studio.sources(request.query_params.get("network", ""))
-    duration_s = studio.library.song(id).duration_s
-    found, notes = await run_in_threadpool(marks.imported, content, name_of(request), sources, duration_s)
+    asked = request.query_params
+    sources = studio.sources(asked.get("network", ""))
+    song = studio.library.song(id)
+    told = told_names(asked.get("names", "{}"))
+    names = studio.names.find(sources) | told
+    read = marks.imported, content, name_of(request), sources, song.duration_s, names, asked.get("unit")
+    try:
+        found, notes = await run_in_threadpool(*read)
+    except UnknownNames as error:
+        unknown = [{"name": one.name, "where": one.where(), "hint": one.hint} for one in error.names if one.name]
+        if not 0 < len(unknown) <= MANY:
+            raise
+        return JSONResponse({"error": "names are not known", "ask": {"names": unknown, "sources": sources}}, 422)
+    except UnknownUnit:
+        return JSONResponse({"error": "the times can be no seconds", "ask": {"unit": [*UNITS]}}, 422)
+    if asked.get("remember") == "yes":
+        studio.names.keep(told)
     return JSONResponse(msgspec.to_builtins(found) | {"notes": notes})
+
+
+def told_names(text: str) -> dict[str, str]:
+    """Return what a page says that names stand for.
+
+    Raises:
+      InputError: it is no object of texts.
+    """
+    try:
+        return msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise InputError(f"names: {error}") from error
 
 
 async def export_marks(request: Request) -> Response:

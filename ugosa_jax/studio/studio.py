@@ -19,6 +19,7 @@ from ugosa_jax.studio.events import Events
 from ugosa_jax.studio.foreman import Foreman
 from ugosa_jax.studio.jobs import Job, Queue
 from ugosa_jax.studio.library import Library
+from ugosa_jax.studio.names import KnownNames
 from ugosa_jax.studio.runs import DELTA, Runs
 from ugosa_jax.studio.trials import Trials
 
@@ -37,7 +38,7 @@ class Studio:
         self.root = root
         self.library = Library(root)
         tidy(self.library.songs)
-        self.events, self.timings = Events(), Timings(root)
+        self.events, self.timings, self.names = Events(), Timings(root), KnownNames(root)
         self.queue = Queue(self.library.songs, self._changed)
         self.foreman = Foreman(root, self.queue, self.events, self.timings)
         self._trials: dict[str, Trials] = {}
@@ -132,18 +133,14 @@ class Studio:
         )
 
     def estimate(self, song: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        """Return how long an adaptation will take here; None if nothing is known yet."""
+        """Return how long an adaptation will take here; None if that is yet to be found out."""
         adapt, separate = settings(asked)
-        network = str(asked.get("network"))
-        ready = self.foreman.ready or {}
-        return seconds(
-            adapt,
-            separate,
-            self.library.song(song).duration_s,
-            self.timings.find(network, adapt.strategy or ""),
-            self.foreman.network(network),
-            ready.get("flops_per_s"),
-        )
+        name, duration_s = str(asked.get("network")), self.library.song(song).duration_s
+        network, measured = self.foreman.network(name), self.timings.find(name, adapt.strategy or "")
+        if network is not None and measured is None and "forward_flops" not in network:
+            self.foreman.count(name)
+        speed = (self.foreman.ready or {}).get("flops_per_s")
+        return seconds(adapt, separate, duration_s, measured, network, speed)
 
     def _changed(self, job: Job) -> None:
         self.events.tell(job.song, "job", self.shown(job))

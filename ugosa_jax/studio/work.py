@@ -20,20 +20,17 @@ from ugosa_jax.adaptation import engine, record, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.suggest import HOP_S, LOUD, WINDOW_S, draft, levels_db
+from ugosa_jax.annotations.suggest import draft
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import checkpoint, hub
 from ugosa_jax.networks.bag import Weights, members_of, with_params
-from ugosa_jax.reports.song import facts, report, spectrum
-from ugosa_jax.studio import marks, peaks
+from ugosa_jax.reports.song import facts, report
+from ugosa_jax.studio import marks, stem_files
 from ugosa_jax.studio.library import Library
-from ugosa_jax.studio.runs import DELTA, RESIDUAL, Levels, Run, Runs
-
-RANGE_DB = 96.0
-"""Of spectrograms: a byte is 0 at this far below the loudest spot of the mixture's and 255 at that spot."""
+from ugosa_jax.studio.runs import DELTA, Run, Runs
 
 
 class Cancelled(Exception):
@@ -124,12 +121,15 @@ def adapted(job: Job) -> dict[str, Any]:
         checkpoint.save_delta(result.tuned, job.net, folder / DELTA, {"strategy": plan.name})
         files.write_json(said, folder / "record.json")
         excerpt_s = report.excerpt(job.song, 2)
-        shown = report.run_of(job.song, plan.name, "adapted", result, [_stacked(stems)], excerpt_s)
-        levels = write_stems(job, folder, stems, {source: one.spectrum_db_FxN for source, one in shown.stems.items()})
+        shown = report.run_of(job.song, plan.name, "adapted", result, [np.stack([*stems.values()])], excerpt_s)
+        spectra = {source: one.spectrum_db_FxN for source, one in shown.stems.items()}
+        levels = stem_files.write(folder, job.song, job.labels, stems, spectra)
         del stems  # makes room for those of the unadapted network
-        others = read_stems(job, before)
-        before_levels = measured_levels(job, others)
-        plain = report.run_of(job.song, "B0", "not adapted", engine.unadapted(), [_stacked(others)], excerpt_s)
+        others = stem_files.read(job.runs, before)
+        before_levels = stem_files.levels(job.song, job.labels, others)
+        plain = report.run_of(
+            job.song, "B0", "not adapted", engine.unadapted(), [np.stack([*others.values()])], excerpt_s
+        )
         report.write(folder / report.NAME, job.song, excerpt_s, [plain, shown], facts.describe(said), said)
         for source, level in levels.items():
             level.silent_before = before_levels[source].silent
@@ -163,8 +163,10 @@ def unadapted(job: Job) -> dict[str, Any]:
     said = described(plain, engine.unadapted(), took_s)
     with files.folder_when_done(job.runs.root / id) as folder:  # the report is of the run that is compared with it
         files.write_json(said, folder / "record.json")
-        spectra = {source: spectrum_db(est_CxT, job.song.mixture.rate_hz) for source, est_CxT in stems.items()}
-        levels = write_stems(job, folder, stems, spectra)
+        spectra = {
+            source: stem_files.spectrum_db(est_CxT, job.song.mixture.rate_hz) for source, est_CxT in stems.items()
+        }
+        levels = stem_files.write(folder, job.song, job.labels, stems, spectra)
         run = Run(id, job.network, "B0", [*levels], _now(), took_s, levels)
         files.write_json(msgspec.to_builtins(run), folder / "run.json")
     job.tell({"run": id})
@@ -174,7 +176,7 @@ def unadapted(job: Job) -> dict[str, Any]:
 def suggested(job: Job) -> dict[str, Any]:
     """Return the silences that the unadapted network is sure of, as marks."""
     run = unadapted(job)["run"]
-    stems = read_stems(job, run)
+    stems = stem_files.read(job.runs, run)
     est_SxCxT = np.stack([*stems.values()])
     mixture = job.song.mixture
     said = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, tuple(stems))
@@ -190,55 +192,6 @@ def separated(job: Job, settings: SeparateConfig, result: AdaptationResult, stag
         job.tell({"stage": stage, "done": done, "total": total})
 
     return api.separate(job.net, job.song, settings, result.tuned, job.labels, on_chunk)
-
-
-def write_stems(
-    job: Job, folder: Path, stems: dict[str, np.ndarray], spectra_db: dict[str, np.ndarray]
-) -> dict[str, Levels]:
-    """Write sound, outline and spectrogram of every stem and of what they leave; return the levels of stems."""
-    mixture = job.song.mixture
-    heard_CxT, _ = sound.to_model(mixture, mixture.rate_hz, min(mixture.n_channels, 2))
-    residual_CxT = heard_CxT - sum(stems.values())
-    spectra_db = {**spectra_db, RESIDUAL: spectrum_db(residual_CxT, mixture.rate_hz)}
-    top_db = spectrum_db(heard_CxT, mixture.rate_hz).max()
-    for source, est_CxT in {**stems, RESIDUAL: residual_CxT}.items():
-        sound.write(folder / f"{source}.wav", est_CxT, mixture.rate_hz)
-        (folder / f"{source}.peaks").write_bytes(peaks.packed(est_CxT, mixture.rate_hz))
-        bytes_FxN = np.clip(255 * (1 + (spectra_db[source] - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
-        (folder / f"{source}.spectrum").write_bytes(bytes_FxN.tobytes())
-    return measured_levels(job, stems)
-
-
-def measured_levels(job: Job, stems: dict[str, np.ndarray]) -> dict[str, Levels]:
-    """Return how loud stems are in their loud passages, and where their source is marked silent."""
-    mixture = job.song.mixture
-    active_SxT = annotation.active_mask(job.labels, mixture.n_samples, mixture.rate_hz)
-    levels = {}
-    for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
-        silent_db = None if active_T.all() else sound.level_db(est_CxT[:, ~active_T])
-        levels[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db)
-    return levels
-
-
-def _stacked(stems: dict[str, np.ndarray]) -> np.ndarray:
-    return np.stack([*stems.values()])
-
-
-def read_stems(job: Job, run: str) -> dict[str, np.ndarray]:
-    """Return the stems of a run as they were written."""
-    files_of = {source: job.runs.file(run, source, "wav") for source in job.runs.run(run).sources}
-    return {source: sound.read(path, may_be_silent=True).samples_CxT for source, path in files_of.items()}
-
-
-def loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
-    """Return the level of a stem's loud passages, which silence elsewhere does not lower."""
-    window = min(round(WINDOW_S * rate_hz), samples_CxT.shape[1])
-    return float(np.percentile(levels_db(samples_CxT, window, round(HOP_S * rate_hz)), LOUD))
-
-
-def spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the spectrogram of a sound as reports draw it, (F, N)."""
-    return 10 * np.log10(np.maximum(spectrum.measure(samples_CxT, rate_hz), 1e-12))
 
 
 def described(job: Job, result: AdaptationResult, separation_s: float) -> dict[str, Any]:

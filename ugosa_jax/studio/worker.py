@@ -54,6 +54,10 @@ def main() -> None:
     desk.say(event="ready", **networks.described())
     while True:
         order = desk.orders.get()
+        if "count" in order:
+            name = order["count"]
+            desk.say(event="counted", network=name, forward_flops=networks.forward_flops(name))
+            continue
         id = order["id"]
 
         def tell(progress: dict[str, Any], id: str = id) -> None:

@@ -14,6 +14,10 @@ DAY_S = 86_400.0
 """No song lasts longer."""
 
 
+class UnknownUnit(InputError):
+    """Numbers of an annotation that can be no seconds."""
+
+
 def checked(labels: Sequence[Label], unit: str | None, path: str) -> list[Label]:
     """Return labels whose times are in seconds.
 
@@ -23,7 +27,8 @@ def checked(labels: Sequence[Label], unit: str | None, path: str) -> list[Label]
       path: the file, for messages.
 
     Raises:
-      InputError: the unit is none, or is not said and the numbers are too large for seconds.
+      UnknownUnit: it is not said, and the numbers are too large for seconds.
+      InputError: the unit is none.
     """
     if unit is not None:
         length_s = parsed(unit)
@@ -35,7 +40,7 @@ def checked(labels: Sequence[Label], unit: str | None, path: str) -> list[Label]
     whole = all(label.whole for label in labels)
     if last.end_s > DAY_S or (whole and last.end_s > HOURS * 3600):
         kind = "whole numbers" if whole else "numbers"
-        raise InputError(
+        raise UnknownUnit(
             f"{path}:{last.line}: end {last.end_s:.12g}: {kind} up to {last.end_s / 3600:.3g} hours, if seconds;"
             " say what they count: --unit ms, --unit 44100 (samples a second), --unit 100ns (HTK) or --unit s"
         )

@@ -74,6 +74,7 @@ function makeCard(song, id, does) {
     h("div", { class: "info" }, h("div", { class: "line" }, title, dismiss), h("div", { class: "progress", role: "progressbar" }, bar),
       h("div", { class: "line small" }, stage, left), error, h("div", { class: "line" }, cancel, again), legend), chart);
   let job = null;
+  let members = 1;
 
   async function act() {
     const once = job.state === "stopping" ? "?at=once" : "";
@@ -84,15 +85,17 @@ function makeCard(song, id, does) {
     if (now.done !== job?.done || now.stage !== job?.stage || !job.received_s) now.received_s = Date.now() / 1000;
     else now.received_s = job.received_s;
     job = now;
+    members = worker.networks?.find((one) => one.name === job.network)?.members ?? members;
     const over = !OPEN.includes(job.state);
     element.dataset.state = job.state;
-    title.textContent = job.kind === "adapt" ? `${KINDS.adapt} · ${job.adapt.strategy}` : KINDS[job.kind];
+    const several = members > 1 ? ` · ${members} networks in turn` : "";
+    title.textContent = job.kind === "adapt" ? `${KINDS.adapt} · ${job.adapt.strategy}${several}` : KINDS[job.kind];
     const where = job.total ? `${job.done} of ${job.total}` : "";
     const unit = job.stage === "adapting" ? " epochs" : "";
     stage.textContent = {
       waiting: worker.ready || job.ahead ? `waiting; ${job.ahead} before it` : "waiting for the engine",
       running: `${job.stage} ${where}${where && unit}`,
-      stopping: "stopping after the step in flight",
+      stopping: `stopping after the ${job.stage === "adapting" ? "epoch" : "part"} in flight`,
       interrupted: "interrupted: the studio was closed",
       failed: "failed",
     }[job.state];
@@ -101,7 +104,7 @@ function makeCard(song, id, does) {
     error.textContent = job.error ?? "";
     error.hidden = !job.error;
     cancel.textContent = job.state === "stopping" ? "Stop at once" : "Cancel";
-    cancel.title = job.state === "stopping" ? "ends the engine, which then starts anew" : "ends after the step in flight";
+    cancel.title = job.state === "stopping" ? "ends the engine, which then starts anew" : "ends after the epoch in flight; nothing of it is kept";
     cancel.hidden = over;
     again.hidden = dismiss.hidden = !over;
     chart.hidden = legend.hidden = job.kind !== "adapt" || (over && !job.losses.length);
@@ -110,7 +113,7 @@ function makeCard(song, id, does) {
   }
 
   function draw() {
-    if (job && !chart.hidden) drawLosses(chart, job.losses, job.steps, job.adapt.epochs);
+    if (job && !chart.hidden) drawLosses(chart, job.losses, job.steps, job.adapt.epochs * members);
   }
 
   function tick() {

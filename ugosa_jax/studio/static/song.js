@@ -7,6 +7,7 @@ import { h, toast } from "./dom.js";
 import { Editing } from "./editing.js";
 import { laneHead, residualHead } from "./heads.js";
 import { acceptDrops } from "./home.js";
+import { imported } from "./importing.js";
 import { jobsPanel } from "./jobs.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import { Lane } from "./lanes.js";
@@ -180,9 +181,10 @@ function actions({ store, id, transport, editing, history, desk, settings, timel
     },
     importFile: async (file) => {
       try {
-        const found = await upload(`songs/${id}/import?network=${encodeURIComponent(network() ?? "")}`, file, () => {});
+        const found = await imported(id, file, network() ?? "");
+        if (!found) return;
         editing.takeOver(found.marks, found.elsewhere);
-        toast([`${found.marks.length} marks from ${file.name}.`, ...found.notes].join(" "), "info", { label: "Undo", do: () => history.undo() });
+        toast([`${found.marks.length} mark${found.marks.length === 1 ? "" : "s"} from ${file.name}.`, ...found.notes].join(" "), "info", { label: "Undo", do: () => history.undo() });
       } catch (error) { toast(error.message, "error"); }
     },
   };

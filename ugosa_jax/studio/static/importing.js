@@ -1,0 +1,63 @@
+// Importing a file of marks; where the server must be told what names stand for, or what times count, the person is asked.
+
+import { upload } from "./api.js";
+import { h } from "./dom.js";
+
+const UNITS = { s: "seconds", ms: "milliseconds", us: "microseconds", "100ns": "units of 100 ns (HTK)", 44100: "samples at 44.1 kHz", 48000: "samples at 48 kHz" };
+
+/** Return what a file says, {marks, elsewhere, notes}; null if the person would rather not say what it means. */
+export async function imported(song, file, network) {
+  const told = { names: {}, unit: null, remember: false };
+  for (;;) {
+    const query = new URLSearchParams({ network, names: JSON.stringify(told.names), ...(told.unit && { unit: told.unit }), ...(told.remember && { remember: "yes" }) });
+    try {
+      return await upload(`songs/${song}/import?${query}`, file, () => {});
+    } catch (error) {
+      const asked = error.body?.ask;
+      const answer = asked && (await (asked.names ? askNames(file.name, asked) : askUnit(file.name)));
+      if (!asked) throw error;
+      if (!answer) return null;
+      Object.assign(told.names, answer.names);
+      told.unit = answer.unit ?? told.unit;
+      told.remember ||= answer.remember ?? false;
+    }
+  }
+}
+
+function askNames(file, { names, sources }) {
+  const fields = names.map(({ name, where, hint }) => {
+    const known = [["", "leave out"], ...sources.map((source) => [source, source]), ...sources.map((source) => [`one of ${source}`, `one instrument of ${source}`])];
+    if (hint && !known.some(([value]) => value === hint)) known.push([hint, hint]);
+    const field = h("select", { "aria-label": name }, known.map(([value, text]) => h("option", { value }, text)));
+    field.value = hint;
+    return { name, field, row: h("label", { class: "field" }, h("span", {}, h("b", {}, name), h("small", { class: "soft" }, where)), field) };
+  });
+  const remember = h("input", { type: "checkbox", checked: true });
+  const one = names.length === 1;
+  return answered(`${file}: ${one ? "a name is" : `${names.length} names are`} not known`, [
+    h("p", { class: "soft" }, one ? "What does it stand for?" : "What do they stand for?", " One instrument of a source is silent only where all the others are."),
+    h("div", { class: "asked" }, fields.map(({ row }) => row)),
+    h("label", { class: "check" }, remember, "remember for other files"),
+  ], () => ({ names: Object.fromEntries(fields.map(({ name, field }) => [name, field.value])), remember: remember.checked }));
+}
+
+function askUnit(file) {
+  const field = h("select", { "aria-label": "unit" }, Object.entries(UNITS).map(([value, text]) => h("option", { value }, text)));
+  field.value = "ms";
+  return answered(`${file}: what do its times count?`, [
+    h("p", { class: "soft" }, "The file does not say it, and as seconds they would be longer than any song."),
+    h("label", { class: "field" }, h("span", {}, "times are"), field),
+  ], () => ({ unit: field.value }));
+}
+
+/** Show a dialog; return what `read` finds when it is confirmed, null when it is closed. */
+function answered(title, content, read) {
+  return new Promise((resolve) => {
+    let answer = null;
+    const form = h("form", { method: "dialog", onsubmit: () => { answer = read(); } }, h("h2", {}, title), content,
+      h("div", { class: "go" }, h("button", { type: "submit", class: "primary" }, "Import"), h("button", { type: "button", onclick: () => dialog.close() }, "Cancel")));
+    const dialog = h("dialog", { class: "ask", onclose: () => { dialog.remove(); resolve(answer); } }, form);
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}

@@ -1,0 +1,73 @@
+"""The stems of a run on disk: sound, outline, spectrogram; and how loud each is."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.suggest import HOP_S, LOUD, WINDOW_S, levels_db
+from ugosa_jax.data import sound
+from ugosa_jax.data.song import Song
+from ugosa_jax.reports.song import spectrum
+from ugosa_jax.studio import peaks
+from ugosa_jax.studio.runs import RESIDUAL, Levels, Runs
+
+RANGE_DB = 96.0
+"""Of spectrograms: a byte is 0 at this far below the loudest spot of the mixture's and 255 at that spot."""
+
+
+def write(
+    folder: Path, song: Song, labels: Annotation, stems: dict[str, np.ndarray], spectra_db: dict[str, np.ndarray]
+) -> dict[str, Levels]:
+    """Write sound, outline and spectrogram of every stem and of what they leave of the mixture.
+
+    Args:
+      folder: an existing folder.
+      song: whose stems they are.
+      labels: its marks.
+      stems: (C, T) by source, at the song's rate.
+      spectra_db: what `spectrum_db` gives of each.
+
+    Returns:
+      The levels of the stems.
+    """
+    mixture = song.mixture
+    heard_CxT, _ = sound.to_model(mixture, mixture.rate_hz, min(mixture.n_channels, 2))
+    residual_CxT = heard_CxT - sum(stems.values())
+    spectra_db = {**spectra_db, RESIDUAL: spectrum_db(residual_CxT, mixture.rate_hz)}
+    top_db = spectrum_db(heard_CxT, mixture.rate_hz).max()
+    for source, est_CxT in {**stems, RESIDUAL: residual_CxT}.items():
+        sound.write(folder / f"{source}.wav", est_CxT, mixture.rate_hz)
+        (folder / f"{source}.peaks").write_bytes(peaks.packed(est_CxT, mixture.rate_hz))
+        bytes_FxN = np.clip(255 * (1 + (spectra_db[source] - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
+        (folder / f"{source}.spectrum").write_bytes(bytes_FxN.tobytes())
+    return levels(song, labels, stems)
+
+
+def read(runs: Runs, run: str) -> dict[str, np.ndarray]:
+    """Return the stems of a run as they were written."""
+    paths = {source: runs.file(run, source, "wav") for source in runs.run(run).sources}
+    return {source: sound.read(path, may_be_silent=True).samples_CxT for source, path in paths.items()}
+
+
+def levels(song: Song, labels: Annotation, stems: dict[str, np.ndarray]) -> dict[str, Levels]:
+    """Return how loud stems are in their loud passages, and where their source is marked silent."""
+    mixture = song.mixture
+    active_SxT = annotation.active_mask(labels, mixture.n_samples, mixture.rate_hz)
+    found = {}
+    for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
+        silent_db = None if active_T.all() else sound.level_db(est_CxT[:, ~active_T])
+        found[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db)
+    return found
+
+
+def loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
+    """Return the level of a stem's loud passages, which silence elsewhere does not lower."""
+    window = min(round(WINDOW_S * rate_hz), samples_CxT.shape[1])
+    return float(np.percentile(levels_db(samples_CxT, window, round(HOP_S * rate_hz)), LOUD))
+
+
+def spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return the spectrogram of a sound as reports draw it, (F, N)."""
+    return 10 * np.log10(np.maximum(spectrum.measure(samples_CxT, rate_hz), 1e-12))
