@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin
+JOBS ?= 2
 
 .PHONY: demo studio browser test test-slow lint clean
 
@@ -17,10 +18,10 @@ browser:
 		echo "chromium could not be installed: the tests of the page in a browser are skipped"
 
 test: lint browser
-	$(RUN)/python -m pytest -q
+	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 test-slow: $(VENV)/installed browser
-	$(RUN)/python -m pytest -q -m "slow or not slow"
+	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 lint: $(VENV)/installed
 	$(RUN)/ruff check .

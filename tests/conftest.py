@@ -1,7 +1,10 @@
-"""Fixtures: the small network whose outputs the golden files hold."""
+"""Fixtures: the small network whose outputs the golden files hold; and how tests share a machine."""
 
+import contextlib
 import json
+import os
 import signal
+import tempfile
 from pathlib import Path
 
 import jax
@@ -15,6 +18,25 @@ DATA = Path(__file__).parent / "data"
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Shells have background jobs ignore Ctrl-C, and a program inherits that: the programs that tests start must not."""
+
+PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
+
+
+def pytest_configure(config):
+    """Give each of several workers cores of its own, as their threads would fight; all share compiled programs."""
+    worker = getattr(config, "workerinput", None)
+    if worker is None:  # this process starts the workers, or is alone: what it sets, they and their programs inherit
+        if os.environ.get(PROGRAMS):
+            return
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ[PROGRAMS] = folder.name
+        jax.config.update(PROGRAMS.lower(), folder.name)
+        return
+    n_workers, number = worker["workercount"], int(worker["workerid"].removeprefix("gw"))
+    with contextlib.suppress(AttributeError):  # not on macOS
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[number::n_workers] or cores)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -124,7 +124,9 @@ def loss(config, params, mix_CxT, active_SxT, lam):
     return reconstruction + lam * activation, jnp.stack([reconstruction, activation])
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 3e-4)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", 1e-10), pytest.param("float32", 3e-4, marks=pytest.mark.slow)]
+)
 def test_gradients_are_the_reference_s(dtype, tolerance):
     """Relative to each gradient's own norm. In float32 torch itself is 1e-4 from its float64 at worst."""
     with jax.enable_x64(dtype == "float64"):
@@ -185,6 +187,7 @@ def test_suffix_of_prefix_is_the_whole(tiny):
         np.testing.assert_allclose(est, whole, atol=1e-5 * np.abs(whole).max())
 
 
+@pytest.mark.slow
 def test_it_can_be_cut_before_every_stage():
     """Not compiled as a whole, so that all cuts share the small programs."""
     config, params = TINY, goldens.random_params(TINY)
@@ -205,7 +208,7 @@ def test_features_hold_no_skip_that_is_not_needed():
     assert jax.eval_shape(lambda: TINY.prefix(params, mix_CxT, "encoder1")) == {}
 
 
-@pytest.mark.parametrize("start", ["T2", "D2"])
+@pytest.mark.parametrize("start", ["T2", pytest.param("D2", marks=pytest.mark.slow)])
 def test_gradients_of_tuned_stages_are_those_of_the_whole(start):
     config, params = TINY, goldens.random_params(TINY)
     mix_CxT = np.random.default_rng(1).standard_normal((2, 1100)).astype(np.float32)
@@ -316,25 +319,36 @@ def test_impossible_architectures_are_refused(wrong):
 OTHERS = goldens.load("others")
 
 
-@pytest.mark.parametrize("case", sorted({name.split("/")[0] for name in OTHERS}))
-def test_other_architectures_are_the_reference_s_too(case):
-    """Estimates and gradients in float64; see scripts/golden_htdemucs.py."""
+CASES = sorted({name.split("/")[0] for name in OTHERS})
+
+
+def other_architecture(case):
+    """What the golden file holds of one; its configuration, its parameters, and how torch calls and shapes them."""
     of = {name.split("/")[1]: value for name, value in OTHERS.items() if name.startswith(f"{case}/")}
     config = arguments.config_from(json.loads(str(of["kwargs"])))
     rows = htdemucs_torch.table(config)
     assert sorted(row.name for row in rows.values()) == list(of["names"])
     params = htdemucs_torch.from_torch({row.name: golden_htdemucs.drawn(*row) for row in rows.values()}, config)
+    return of, config, jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), rows
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_estimates_of_other_architectures_are_the_reference_s_too(case):
+    """In float64; see scripts/golden_htdemucs.py."""
+    of, config, params, _ = other_architecture(case)
     with jax.enable_x64(True):
-        params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-
-        def mean_square(params, mix_CxT):
-            est_SxCxT = config(params, mix_CxT)
-            return (est_SxCxT**2).mean(), est_SxCxT
-
-        run = jax.jit(jax.grad(mean_square, has_aux=True), compiler_options=QUICK)
-        gradient, est_SxCxT = run(params, golden_htdemucs.mixture(config.channels))
+        est_SxCxT = jax.jit(config, compiler_options=QUICK)(params, golden_htdemucs.mixture(config.channels))
     thinned = np.asarray(est_SxCxT).reshape(-1)[:: golden_htdemucs.ESTIMATES_STEP]
     np.testing.assert_allclose(thinned, of["estimates"], rtol=0, atol=1e-11)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_of_other_architectures_are_the_reference_s_too(case):
+    of, config, params, rows = other_architecture(case)
+    with jax.enable_x64(True):
+        run = jax.jit(jax.grad(lambda params, mix_CxT: (config(params, mix_CxT) ** 2).mean()), compiler_options=QUICK)
+        gradient = run(params, golden_htdemucs.mixture(config.channels))
     leaves = flatten_dict(gradient, sep=".")
     found = {row.name: np.asarray(leaves[path]).reshape(row.shape[::-1]).T for path, row in rows.items()}
     ordered = [found[name] for name in sorted(found)]

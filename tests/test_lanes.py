@@ -71,7 +71,8 @@ def write_results(path: str) -> None:
 
 def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
     """All that devices tell each other is how many segments the longest song has: one all-reduce, before the loop."""
-    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={N_DEVICES}"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"
+    environment = os.environ | {"XLA_FLAGS": flags}
     code = f"import test_lanes; test_lanes.write_results({str(tmp_path / 'many.npz')!r})"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent, env=environment)
     with np.load(tmp_path / "many.npz") as stored:

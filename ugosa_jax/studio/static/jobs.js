@@ -89,7 +89,7 @@ function makeCard(song, id, does) {
     const over = !OPEN.includes(job.state);
     element.dataset.state = job.state;
     const several = members > 1 ? ` · ${members} networks in turn` : "";
-    title.textContent = job.kind === "adapt" ? `${KINDS.adapt} · ${job.adapt.strategy}${several}` : KINDS[job.kind];
+    title.textContent = job.kind === "adapt" ? `${KINDS.adapt} · ${job.network} · ${job.adapt.strategy}${several}` : KINDS[job.kind];
     const where = job.total ? `${job.done} of ${job.total}` : "";
     const unit = job.stage === "adapting" ? " epochs" : "";
     stage.textContent = {
@@ -107,7 +107,7 @@ function makeCard(song, id, does) {
     cancel.title = job.state === "stopping" ? "ends the engine, which then starts anew" : "ends after the epoch in flight; nothing of it is kept";
     cancel.hidden = over;
     again.hidden = dismiss.hidden = !over;
-    chart.hidden = legend.hidden = job.kind !== "adapt" || (over && !job.losses.length);
+    chart.hidden = legend.hidden = job.kind !== "adapt" || job.state === "waiting" || (over && !job.losses.length);
     draw();
     tick();
   }
