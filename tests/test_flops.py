@@ -84,3 +84,9 @@ def test_a_separation_counts_the_chunks_that_run(monkeypatch):
     monkeypatch.setattr(apply, "estimate", run)
     apply.separate(TINY, {}, np.ones((2, 1700), np.float32), settings)
     assert flops.separation(TINY, settings, 1700) == sum(flops.forward(TINY, n) for n in lengths)
+
+
+def test_a_network_is_traced_once_for_a_length(monkeypatch):
+    net, traced = ConvTasNet(N=6, L=4, B=5, H=7, X=1, R=1, sources=("a", "b")), []
+    monkeypatch.setattr(flops, "count", lambda *arguments: traced.append(arguments) or len(traced))
+    assert [flops.forward(net, n) for n in (1003, 1003, 2003, 1003)] == [1, 1, 2, 1]

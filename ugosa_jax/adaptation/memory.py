@@ -1,5 +1,6 @@
 """What an adaptation takes of the device's memory, from the shapes of its arrays."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -51,8 +52,9 @@ def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Esti
     )
 
 
+@functools.lru_cache
 def features_bytes(program: Program, n_channels: int, n_samples: int) -> int:
-    """Return the bytes that are kept of one segment."""
+    """Return the bytes that are kept of one segment; remembered, as tracing a large network takes seconds."""
     if program.features == "recompute":
         return 0
 

@@ -3,8 +3,10 @@
 Counted are matrix products and convolutions, 2·m·k·n for each product, as many as the result needs: a gradient that
 nothing asks for is not counted. Elementwise work (norms, activations, masks, loss, optimizer) has few operations; it
 costs passes over memory. Products of one vector, or of a few, with a matrix are small beside the others and left out.
+To trace a large network takes seconds, so counts are remembered.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -29,16 +31,19 @@ def count(function: Callable, *arguments: Any) -> int:
     return _needed(traced, _variables(traced.outvars))
 
 
+@functools.lru_cache
 def forward(net: Architecture, n_samples: int) -> int:
     """Return the operations of one forward pass over a signal."""
     return count(net.__call__, *_inputs(net, n_samples))
 
 
+@functools.lru_cache
 def prefix(net: Architecture, until: str, n_samples: int) -> int:
     """Return the operations of the stages before a cut."""
     return count(lambda params, mix_CxT: net.prefix(params, mix_CxT, until), *_inputs(net, n_samples))
 
 
+@functools.lru_cache
 def step(net: Architecture, plan: Strategy, n_samples: int, kept: bool = True) -> int:
     """Return the operations of one step on a segment of `n_samples`, forward and backward.
 
@@ -69,8 +74,13 @@ def separation(net: Architecture, settings: SeparateConfig, song_samples: int) -
     return apply.count_chunks(song_samples, chunk, delays, settings) * forward(net, chunk)
 
 
+@functools.lru_cache
+def _parameters(net: Architecture) -> Any:
+    return jax.eval_shape(net.init)
+
+
 def _inputs(net: Architecture, n_samples: int) -> tuple[Any, jax.ShapeDtypeStruct]:
-    return jax.eval_shape(net.init), jax.ShapeDtypeStruct((net.channels, n_samples), jnp.float32)
+    return _parameters(net), jax.ShapeDtypeStruct((net.channels, n_samples), jnp.float32)
 
 
 def _needed(traced: Jaxpr, needed: set) -> int:
