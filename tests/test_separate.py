@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ugosa_jax.config import SeparateConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.standard import standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import apply
@@ -121,7 +121,7 @@ def test_chunks_are_added_up_as_written_down(tiny):
 
 def test_too_many_chunks_are_refused_before_the_first():
     with pytest.raises(InputError, match="overlap them less"):
-        apply.stretches(TINY, {}, [], 10**6, SeparateConfig(chunk_s=0.5, overlap=0.999))
+        apply.stretches(TINY, {}, [], 10**6, SeparateConfig(chunk_s=0.5, overlap=0.99))
 
 
 # Signals in blocks
@@ -145,3 +145,11 @@ def test_a_tape_forgets_and_says_so():
     tape.let_go(1000)
     with pytest.raises(ValueError, match="ends after 50"):
         Tape(blocks_of(noise(50), 7), 2, 100).read(0, 60)
+
+
+@pytest.mark.parametrize("field", ["shifts", "overlap", "pitch_shifts", "epochs"])
+@pytest.mark.parametrize("value", [10**9, -1])
+def test_numbers_that_would_never_end_are_refused(field, value):
+    config = SeparateConfig if field in ("shifts", "overlap") else AdaptConfig
+    with pytest.raises(InputError, match=f"{field} must be at least"):
+        config(**{field: value})

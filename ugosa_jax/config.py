@@ -15,6 +15,12 @@ Subset = Literal["train", "test"]
 
 MAX_PIECE_S = 600.0
 """Ten minutes: no piece of a song that is processed at once is longer, so that counts of numbers fit into 32 bits."""
+MAX_REPEATS = 1000
+"""Shifts of a song, or of the pitch of every segment: each costs as much as the first, and more is a slip of the pen."""
+MAX_OVERLAP = 0.99
+"""A hundred chunks over every sample."""
+MAX_EPOCHS = 1_000_000
+"""More than any run takes."""
 ACTIVATION_THRESHOLD = 0.15
 """θ of eq. (2) in the paper's text."""
 
@@ -63,13 +69,14 @@ class AdaptConfig:
     def __post_init__(self):
         require(0 <= self.lam < math.inf, "lam", "at least 0 and finite", self.lam)
         require(0 < self.learning_rate < math.inf, "learning_rate", "above 0 and finite", self.learning_rate)
-        require(self.epochs >= 1, "epochs", "at least 1", self.epochs)
+        require(1 <= self.epochs <= MAX_EPOCHS, "epochs", f"at least 1, at most {MAX_EPOCHS}", self.epochs)
         is_length = self.segment_s is None or 0 < self.segment_s <= MAX_PIECE_S
         require(is_length, "segment_s", f"above 0, at most {MAX_PIECE_S}", self.segment_s)
         require(
             self.hop_s is None or 0 < self.hop_s <= MAX_PIECE_S, "hop_s", f"above 0, at most {MAX_PIECE_S}", self.hop_s
         )
-        require(self.pitch_shifts >= 0, "pitch_shifts", "at least 0", self.pitch_shifts)
+        is_count = 0 <= self.pitch_shifts <= MAX_REPEATS
+        require(is_count, "pitch_shifts", f"at least 0, at most {MAX_REPEATS}", self.pitch_shifts)
         semitones = self.pitch_range_semitones
         require(0 <= semitones <= 48, "pitch_range_semitones", "between 0 and 48", semitones)
         require(self.pitch_seed >= 0, "pitch_seed", "at least 0", self.pitch_seed)
@@ -117,8 +124,8 @@ class SeparateConfig:
         require(0 <= self.wiener_em_steps <= 10, "wiener_em_steps", "between 0 and 10", self.wiener_em_steps)
         is_length = self.chunk_s is None or 0 < self.chunk_s <= MAX_PIECE_S
         require(is_length, "chunk_s", f"above 0, at most {MAX_PIECE_S}", self.chunk_s)
-        require(0 <= self.overlap < 1, "overlap", "at least 0 and below 1", self.overlap)
-        require(self.shifts >= 0, "shifts", "at least 0", self.shifts)
+        require(0 <= self.overlap <= MAX_OVERLAP, "overlap", f"at least 0, at most {MAX_OVERLAP}", self.overlap)
+        require(0 <= self.shifts <= MAX_REPEATS, "shifts", f"at least 0, at most {MAX_REPEATS}", self.shifts)
         require(0 < self.max_shift_s <= MAX_PIECE_S, "max_shift_s", f"above 0, at most {MAX_PIECE_S}", self.max_shift_s)
         require(self.shift_seed >= 0, "shift_seed", "at least 0", self.shift_seed)
         require(0 <= self.fade_s <= MAX_PIECE_S, "fade_s", f"at least 0, at most {MAX_PIECE_S}", self.fade_s)
