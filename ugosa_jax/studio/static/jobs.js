@@ -5,7 +5,7 @@ import { drawLosses } from "./chart.js";
 import { button, h, icon, span, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
-const KINDS = { adapt: "Adapting", separate: "Separating", suggest: "Looking for silence" };
+const KINDS = { separate: "Separating", suggest: "Looking for silence" };
 const OPEN = ["waiting", "running", "stopping"];
 
 export function jobsPanel(store, does) {
@@ -88,8 +88,8 @@ function makeCard(song, id, does) {
     members = worker.networks?.find((one) => one.name === job.network)?.members ?? members;
     const over = !OPEN.includes(job.state);
     element.dataset.state = job.state;
-    const several = members > 1 ? ` · ${members} networks in turn` : "";
-    title.textContent = job.kind === "adapt" ? `${KINDS.adapt} · ${job.network} · ${job.adapt.strategy}${several}` : KINDS[job.kind];
+    const several = members > 1 ? ` · ${members} networks` : "";
+    title.textContent = title.title = job.kind === "adapt" ? `${job.network} · ${job.adapt.strategy}${several}` : KINDS[job.kind];
     const where = job.total ? `${job.done} of ${job.total}` : "";
     const unit = job.stage === "adapting" ? " epochs" : "";
     stage.textContent = {
