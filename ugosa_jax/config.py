@@ -16,7 +16,7 @@ Subset = Literal["train", "test"]
 MAX_PIECE_S = 600.0
 """Ten minutes: no piece of a song that is processed at once is longer, so that counts of numbers fit into 32 bits."""
 MAX_REPEATS = 1000
-"""Shifts of a song, or of the pitch of every segment: each costs as much as the first, and more is a slip of the pen."""
+"""Shifts of a song, or of the pitch of every segment: each costs as much as the first; more is a slip of the pen."""
 MAX_OVERLAP = 0.99
 """A hundred chunks over every sample."""
 MAX_EPOCHS = 1_000_000
