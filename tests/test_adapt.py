@@ -1,5 +1,6 @@
 """Adaptation: the reference's runs, and what must hold of lanes."""
 
+import dataclasses
 import functools
 
 import chex
@@ -10,7 +11,7 @@ import optax
 import pytest
 from conftest import DATA
 
-from ugosa_jax.adaptation import engine, lane, loss, memory, strategy
+from ugosa_jax.adaptation import engine, lane, loss, memory, segments, strategy
 from ugosa_jax.adaptation.ranger import fast, ranger
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
@@ -128,6 +129,45 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, tuned)
 
 
+def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
+    """Both kinds of steps, with kept features of none; lanes with songs of their own give the same."""
+    random = np.random.default_rng(3)
+    stems_GxSxCxT = random.standard_normal((4, 2, 2, 400)).astype(np.float32)
+    song = dataclasses.replace(noise(), stems_GxSxCxT=stems_GxSxCxT)
+    settings = dataclasses.replace(SETTINGS, strategy="R-L2:M", shuffle_seed=1)
+    plan = strategy.parse(settings.strategy, TINY)
+    tuned, frozen = strategy.split(tiny, strategy.labels(plan, TINY, tiny))
+    optimizer = ranger(settings.learning_rate)
+
+    @functools.partial(jax.jit, static_argnames="is_remix")
+    def step(weights, state, mix_CxT, stems_SxCxT, is_remix):
+        def objective(tuned):
+            est_SxCxT = TINY(strategy.merge(tuned, frozen), mix_CxT)
+            if is_remix:
+                return jnp.sqrt(((est_SxCxT - stems_SxCxT) ** 2).mean((1, 2)) + 1e-6).mean()
+            return jnp.abs(est_SxCxT.sum(0) - mix_CxT).mean()
+
+        value, gradient = jax.value_and_grad(objective)(weights.fast)
+        updates, state = optimizer.update(gradient, state, weights)
+        return optax.apply_updates(weights, updates), state, value
+
+    weights = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
+    state, kinds, losses = optimizer.init(weights), [], np.zeros((2, 3))
+    for epoch in range(2):
+        is_due_G, order_GxS, gain_GxS = segments.remixed(3, 4, 2, 1, epoch)
+        for i, g in enumerate(segments.shuffled(3, 4, 1, epoch)[:3]):
+            stems_SxCxT = np.float32(gain_GxS[i])[:, None, None] * stems_GxSxCxT[order_GxS[i], [0, 1]]
+            mix_CxT = stems_SxCxT.sum(0) if is_due_G[i] else song.mix_GxVxCxT[g, 0]
+            weights, state, value = step(weights, state, mix_CxT, stems_SxCxT, bool(is_due_G[i]))
+            kinds.append(bool(is_due_G[i]))
+            losses[epoch, g] = value
+    assert len(set(kinds)) == 2
+    alone, beside = engine.adapt(TINY, tiny, song, settings), engine.adapt_lanes(TINY, tiny, [song, song], settings)[1]
+    for result in (alone, beside):
+        np.testing.assert_allclose(result.losses_ExIx3[..., 0], losses, rtol=1e-5)
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, weights.fast)
+
+
 def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
     result = engine.adapt(TINY, tiny, noise(), SETTINGS)
     assert set(result.tuned) == {"repeat3", "mask"}
@@ -185,6 +225,21 @@ def test_lanes_equal_runs_of_their_own(tiny):
             # A batched matmul may add in another order than a single one; weights move by 3e-3.
             jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, alone.tuned)
             np.testing.assert_allclose(result.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
+
+
+def test_a_shuffled_epoch_takes_its_steps_in_that_order(tiny):
+    """One epoch of a shuffled song is one of a song that was cut in that order; lanes of a song share it."""
+    song = noise(n=3)
+    order_G = segments.shuffled(3, 4, 5, 0)
+    assert order_G.tolist() != [0, 1, 2, 3]
+    cut_so = Segments(song.mix_GxVxCxT[order_G], song.active_GxSxT[order_G], 3)
+    settings = dataclasses.replace(SETTINGS, epochs=1)
+    expected = engine.adapt(TINY, tiny, cut_so, settings)
+    shuffled = dataclasses.replace(settings, shuffle_seed=5)
+    beside = engine.adapt_lanes(TINY, tiny, [song, noise(4, 1)], shuffled)[0]
+    for found in (engine.adapt(TINY, tiny, song, shuffled), beside):
+        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), found.tuned, expected.tuned)
+        np.testing.assert_allclose(found.losses_ExIx3[:, order_G[:3]], expected.losses_ExIx3, rtol=1e-5)
 
 
 def test_a_lane_does_not_depend_on_its_neighbours(tiny):

@@ -1,5 +1,6 @@
 """The command line as its users meet it: real processes, real files, wrong files."""
 
+import dataclasses
 import inspect
 import json
 import os
@@ -13,7 +14,7 @@ import pytest
 import soundfile
 
 from ugosa_jax import config, files
-from ugosa_jax.cli.main import COMMANDS, command, main, preset
+from ugosa_jax.cli.main import COMMANDS, command, main, parsed, preset
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks import checkpoint, convert, hub
 from ugosa_jax.networks.convtasnet import ConvTasNet
@@ -144,8 +145,18 @@ def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert settings["adapt"]["segment_s"] == 0.5
     assert settings["separate"]["overlap"] == 0
     assert settings["separate"]["shifts"] == 1
-    assert preset(["--preset", "reference", "--preset=paper"]) == config.paper()
-    assert preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == config.reference()
+    assert preset(["--preset", "reference", "--preset=paper"]) == "paper"
+    assert preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == "reference"
+
+
+def test_the_bundled_network_starts_from_what_was_chosen_with_it():
+    assert preset(["separate", "song.wav", "--weights", "mini"]) == "recommended"
+    assert preset(["--weights=mini", "--preset", "paper"]) == "paper"
+    assert preset(["--weights", "mini", "--weights", "tasnet"]) == preset(["separate", "mini"]) == "paper"
+    args = parsed(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
+    assert args.preset == "recommended"
+    assert args.adapt == dataclasses.replace(config.recommended().adapt, epochs=3)
+    assert args.separate == config.recommended().separate
 
 
 def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):

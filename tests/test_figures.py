@@ -98,7 +98,7 @@ def test_gains_of_sources_that_were_not_all_adapted(table):
 
 
 def test_what_cannot_be_drawn(table, study_table):
-    with pytest.raises(InputError, match="no song has a score SDR under B0 and under P-L2:D or B-L2:D"):
+    with pytest.raises(InputError, match="no song has a score SDR under B0 and under a strategy that tunes L2:D"):
         figures.gains(table, "L2:D")
     with pytest.raises(InputError, match="no score SDR"):
         figures.strategies(table[table.metric == "SIR"])

@@ -36,7 +36,8 @@ def test_an_empty_grid_is_one_cell_with_the_defaults():
 def test_what_a_strategy_does_not_look_at_makes_no_cells():
     """B0 looks at nothing, B not at λ, and without pitch shifts there is no seed."""
     assert len(adapt_of('strategy = "B0"\nlam = [1, 2]\nepochs = [5, 10]')) == 1
-    assert len(adapt_of('strategy = "B-L3:M"\nlam = [1, 2]\nepochs = [5, 10]')) == 2
+    for loss in "BR":
+        assert len(adapt_of(f'strategy = "{loss}-L3:M"\nlam = [1, 2]\nepochs = [5, 10]')) == 2
     assert len(adapt_of("pitch_seed = [0, 1, 2]")) == 1
     assert len(adapt_of("pitch_seed = [0, 1, 2]\npitch_shifts = 1")) == 3
 

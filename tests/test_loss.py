@@ -38,3 +38,14 @@ def test_reference_terms(config, params64, golden):
     np.testing.assert_allclose(np.asarray(terms.activation) / 4, exact["activation"], rtol=1e-12)
     np.testing.assert_allclose(total, exact["loss"], rtol=1e-12)
     np.testing.assert_allclose(baseline.reconstruction, z["Lmix/loss"], rtol=1e-6)  # stored in float32
+
+
+def test_a_remix_by_hand():
+    """Errors of (0, 2) and (3, 3): their RMS are √2 and 3; where there is no error, the slope is finite."""
+    stems_SxCxT = np.array([[[1.0, 2.0]], [[3.0, -4.0]]])
+    est_SxCxT = stems_SxCxT + np.array([[[0.0, 2.0]], [[3.0, 3.0]]])
+    terms = loss.remix_terms(est_SxCxT, stems_SxCxT)
+    np.testing.assert_allclose(terms.reconstruction, (2**0.5 + 3) / 2, rtol=1e-6)
+    assert loss.total(terms, 10.0) == terms.reconstruction
+    slope = jax.grad(lambda est: loss.remix_terms(est, stems_SxCxT).reconstruction)(stems_SxCxT)
+    assert not np.asarray(slope).any()

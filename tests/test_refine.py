@@ -8,9 +8,10 @@ import scipy.signal
 
 import ugosa_jax as uj
 from tests.networks import made
+from ugosa_jax import api
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
-from ugosa_jax.config import SeparateConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
@@ -162,3 +163,19 @@ def test_a_long_song_is_refined_as_it_comes(monkeypatch):
     parts = [*uj.api.stretches(net, song, settings)]
     assert max(part.shape[-1] for part in parts) == 896 and len(parts) == 10
     np.testing.assert_allclose(np.concatenate(parts, -1), whole_SxCxT, atol=2e-6)
+
+
+def test_remixes_are_of_what_is_refined_by_the_annotation():
+    """Cut as the mixture is: stems that add up to it, and are empty where their source is annotated silent."""
+    net = made()
+    random = np.random.default_rng(3)
+    mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
+    said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")
+    song = Song(Audio(mix_CxT, 8000, "noise"), annotation=said)
+    remixed = api.cut(net, song, None, AdaptConfig("R-L2:M", segment_s=0.25))
+    np.testing.assert_allclose(remixed.stems_GxSxCxT.sum(1), remixed.mix_GxVxCxT[:, 0], atol=1e-5)
+    assert not remixed.stems_GxSxCxT[1, net.sources.index("voice")].any()
+    assert remixed.stems_GxSxCxT[0].any(axis=(1, 2)).all()
+    assert api.cut(net, song, None, AdaptConfig("B-L2:M", segment_s=0.25)).stems_GxSxCxT is None
+    with pytest.raises(InputError, match="R-L2:M needs an annotation"):
+        api.cut(net, dataclasses.replace(song, annotation=None), None, AdaptConfig("R-L2:M", segment_s=0.25))

@@ -42,6 +42,32 @@ def test_padding_up_to_the_bucket_is_zero():
     assert not song.mix_GxVxCxT[5:].any()
 
 
+@given(st.integers(1, 30), st.integers(0, 5), st.integers(1, 2**40), st.integers(0, 50))
+def test_every_segment_has_its_turn_in_a_shuffled_epoch(n, padding, seed, epoch):
+    order = segments.shuffled(n, n + padding, seed, epoch)
+    assert sorted(order[:n]) == list(range(n))
+    assert order[n:].tolist() == list(range(n, n + padding))
+    beside = segments.shuffled(np.array([n, n + padding, 1]), n + padding, seed, epoch)
+    assert beside[0].tolist() == order.tolist()
+
+
+def test_remixes_are_about_half_of_the_steps_and_sources_have_orders_of_their_own():
+    is_due_G, order_GxS, gain_GxS = segments.remixed(1000, 1024, 4, 1, 0)
+    assert 0.45 < is_due_G.mean() < 0.55
+    assert {tuple(sorted(order_S)) for order_S in order_GxS[:1000].T} == {tuple(range(1000))}
+    assert len({tuple(order_S) for order_S in order_GxS.T}) == 4
+    assert 10 ** (-4 / 20) < gain_GxS.min() < 0.65
+    assert 1.55 < gain_GxS.max() < 10 ** (4 / 20)
+    of_two_songs = segments.remixed(np.array([3, 1000]), 1024, 4, 1, 0)
+    for found, expected in zip(of_two_songs, (is_due_G, order_GxS, gain_GxS), strict=True):
+        np.testing.assert_array_equal(found[1], expected)
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    orders = {tuple(segments.shuffled(9, 12, seed, epoch)) for seed in (1, 2) for epoch in range(10)}
+    assert len(orders) == 20
+
+
 @given(st.integers(1, 10_000))
 def test_buckets_waste_at_most_a_third(n):
     assert n <= segments.bucket(n) <= max(n, 1.5 * n - 0.5)

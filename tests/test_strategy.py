@@ -42,7 +42,7 @@ def test_where_the_loop_begins(name, since):
     assert strategy.parse(name, FULL).since(FULL) == since
 
 
-@pytest.mark.parametrize("name", ["", "P", "L3:M", "P-L0:D", "P-L6:D", "P-L3:X", "X-L3:M", "P-L3:M ", "P-L-1:D", "b0"])
+@pytest.mark.parametrize("name", ["", "P", "R", "L3:M", "P-L0:D", "P-L6:D", "P-L3:X", "X-L3:M", "P-L3:M ", "b0"])
 def test_unknown_names(name):
     with pytest.raises(InputError, match="strategy"):
         strategy.parse(name, FULL)

@@ -110,10 +110,10 @@ def test_any_bytes_are_refused_in_one_line(tmp_path_factory, content):
 
 
 def test_strategies_in_the_papers_order():
-    names = ["B0", "B-L1:D", "P-L1:3", "P-L2:M", "P-L10:D", "P-L2:D", "B-L1:M", "P-L1:D"]
+    names = ["B0", "B-L1:D", "P-L1:3", "P-L2:M", "R-L1:D", "P-L10:D", "P-L2:D", "B-L1:M", "P-L1:D"]
     table = checked(*(scores(strategy=[name]) for name in names))
     assert rows.strategies(table) == [
-        *("P-L1:D", "P-L2:D", "P-L10:D", "P-L2:M", "P-L1:3"),
+        *("R-L1:D", "P-L1:D", "P-L2:D", "P-L10:D", "P-L2:M", "P-L1:3"),
         *("B-L1:D", "B-L1:M", "B0"),
     ]
 

@@ -37,6 +37,7 @@ __all__ = [
     "load_delta",
     "read_annotation",
     "read_audio",
+    "recommended",
     "save_delta",
     "separate",
     "write_audio",
@@ -64,6 +65,7 @@ _HOME = {
     "load_delta": "networks.checkpoint",
     "read_annotation": "annotations.annotation:read",
     "read_audio": "data.loading:mixture",
+    "recommended": "config",
     "save_delta": "networks.checkpoint",
     "separate": "api",
     "write_audio": "data.sound:write",
@@ -75,7 +77,7 @@ if TYPE_CHECKING:
     from ugosa_jax.annotations.annotation import Annotation
     from ugosa_jax.annotations.annotation import read as read_annotation
     from ugosa_jax.api import adapt, adapt_lanes, convert, evaluate, separate
-    from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+    from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, recommended
     from ugosa_jax.data.loading import mixture as read_audio
     from ugosa_jax.data.song import Song
     from ugosa_jax.data.sound import Audio

@@ -226,9 +226,9 @@ def cut(net: Weights, song: Song, annotation: Annotation | None, settings: Adapt
       InputError: as `adapt`.
     """
     sources, said = net.architecture.sources, annotation or song.annotation
+    plan = strategy.parse(settings.strategy, net.architecture)
     if said is None:
-        plan = strategy.parse(settings.strategy, net.architecture)
-        if plan.loss == "P":
+        if plan.loss != "B":
             needs = f"strategy {plan.name} needs an annotation that says when each source plays"
             raise InputError(f"{song.mixture.name}: {needs}")
         said = Annotation((), sources, "unknown")
@@ -238,7 +238,20 @@ def cut(net: Weights, song: Song, annotation: Annotation | None, settings: Adapt
     mix_CxT, _ = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
     with naming(song.mixture.name):
-        return segments.cut(mix_CxT, active_SxT, settings, net.architecture)
+        stems_SxCxT = first_stems(net, mix_CxT, said) if plan.loss == "R" else None
+        return segments.cut(mix_CxT, active_SxT, settings, net.architecture, stems_SxCxT)
+
+
+def first_stems(net: Weights, mix_CxT: np.ndarray, annotation: Annotation) -> np.ndarray:
+    """Return what the network makes of a standardised mixture before it is adapted, refined with the annotation.
+
+    Returns:
+      (S, C, T); they add up to the mixture, and are zero where their source is annotated silent.
+    """
+    settings = SeparateConfig(refine="wiener")
+    est_SxCxT = bag.separate(net, net.params, mix_CxT, settings)
+    gain_SxT = annotations.gate(annotation, mix_CxT.shape[1], net.architecture.sample_rate_hz, settings.fade_s)
+    return refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)
 
 
 def convert(path: str | Path, out: str | Path) -> Checkpoint:

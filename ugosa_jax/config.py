@@ -65,6 +65,8 @@ class AdaptConfig:
     auto: the first of float32, lean and recompute that fits into memory."""
     pitch_seed: int = 0
     """Seed of the pitch shifts."""
+    shuffle_seed: int = 0
+    """Seed of the order of the segments, another one in every epoch; 0: they come in time order."""
 
     def __post_init__(self):
         require(0 <= self.lam < math.inf, "lam", "at least 0 and finite", self.lam)
@@ -80,6 +82,7 @@ class AdaptConfig:
         semitones = self.pitch_range_semitones
         require(0 <= semitones <= 48, "pitch_range_semitones", "between 0 and 48", semitones)
         require(self.pitch_seed >= 0, "pitch_seed", "at least 0", self.pitch_seed)
+        require(self.shuffle_seed >= 0, "shuffle_seed", "at least 0", self.shuffle_seed)
         require(self.features in get_args(Features), "features", f"one of {get_args(Features)}", self.features)
 
 
@@ -220,6 +223,14 @@ def paper() -> Preset:
     return Preset()
 
 
+def recommended() -> Preset:
+    """Return what gains most with the bundled network; nothing has been measured with others."""
+    return Preset(
+        AdaptConfig("R-L3:M", learning_rate=1e-3, shuffle_seed=1),
+        SeparateConfig(refine="wiener"),
+    )
+
+
 def reference() -> Preset:
     """Return the defaults of the paper's code. Its loss weight γ = 1 is λ = 1/4 in the paper's eq. (1)."""
     return Preset(
@@ -227,3 +238,7 @@ def reference() -> Preset:
         SeparateConfig(overlap=0.0, shifts=10),
         activation_threshold=0.01,
     )
+
+
+PRESETS = {"recommended": recommended, "paper": paper, "reference": reference}
+"""What settings may start from."""

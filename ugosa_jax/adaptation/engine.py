@@ -6,7 +6,7 @@ compiled, given lanes with `jax.vmap`, run epoch by epoch and timed.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import chex
@@ -16,8 +16,8 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import lane, memory, strategy
-from ugosa_jax.adaptation.lane import Lane, Program, State
+from ugosa_jax.adaptation import lane, memory, segments, strategy
+from ugosa_jax.adaptation.lane import Lane, Program, Remixes, State
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
@@ -28,8 +28,8 @@ OnEpoch = Callable[[int, np.ndarray], None]
 
 Axes = Lane | None
 """Which fields of the lanes have a lane axis (0 or None each); None altogether for one lane without such an axis."""
-SHARED_SONG: Axes = Lane(None, None, None, 0, 0)  # pyright: ignore[reportArgumentType]
-OWN_SONGS: Axes = Lane(0, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
+SHARED_SONG: Axes = Lane(None, None, None, None, 0, 0, None)  # pyright: ignore[reportArgumentType]
+OWN_SONGS: Axes = Lane(0, 0, None, 0, 0, 0, 0)  # pyright: ignore[reportArgumentType]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,17 +123,29 @@ def adapt_lanes(
         return _adapt(net, params, lanes, SHARED_SONG, settings, on_epoch)
     if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
         raise InputError(f"lanes: songs must be of one bucket, not of shapes {sorted(shapes)}")
-    lanes = jax.tree.map(lambda *x: np.stack(x), *map(lane_of, songs, lam, learning_rate))
-    return _adapt(net, params, lanes, OWN_SONGS, settings, on_epoch)
+    return _adapt(net, params, stacked(map(lane_of, songs, lam, learning_rate)), OWN_SONGS, settings, on_epoch)
 
 
 def lane_of(song: Segments, lam: float | Sequence[float], learning_rate: float | Sequence[float]) -> Lane:
     """Return the inputs of one lane, or of lanes that share their song."""
     dtype = song.mix_GxVxCxT.dtype
-    numbers = np.asarray(lam, dtype), np.asarray(learning_rate, dtype)
     chex.assert_rank(song.mix_GxVxCxT, 4)
     chex.assert_shape(song.active_GxSxT, (len(song.mix_GxVxCxT), None, song.mix_GxVxCxT.shape[-1]))
-    return Lane(song.mix_GxVxCxT, song.active_GxSxT, np.int32(song.n), *numbers)  # pyright: ignore[reportArgumentType]
+    n_bucket, n_sources = song.active_GxSxT.shape[:2]
+    remixes: Any = None
+    if song.stems_GxSxCxT is not None:
+        is_due_G, order_GxS, gain_GxS = segments.remixed(song.n, n_bucket, n_sources, 0, 0)
+        remixes = Remixes(song.stems_GxSxCxT, is_due_G, order_GxS, gain_GxS.astype(dtype))  # pyright: ignore[reportArgumentType]
+    numbers: Any = np.int32(song.n), np.asarray(lam, dtype), np.asarray(learning_rate, dtype)
+    in_time_G: Any = np.arange(n_bucket, dtype=np.int32)
+    n, own_lam, own_rate = numbers
+    return Lane(song.mix_GxVxCxT, song.active_GxSxT, in_time_G, n, own_lam, own_rate, remixes)  # pyright: ignore[reportArgumentType]
+
+
+def stacked(lanes: Iterable[Lane]) -> Lane:
+    """Return lanes of one bucket side by side; the order of the segments has no lane axis."""
+    lanes = [*lanes]
+    return jax.tree.map(lambda *x: np.stack(x), *lanes)._replace(order_G=lanes[0].order_G)
 
 
 def _adapt(
@@ -148,7 +160,7 @@ def _adapt(
     plan = strategy.parse(settings.strategy, net)
     if not plan.tuned:
         return [unadapted()] * lanes.lam.size
-    if plan.loss == "B":
+    if plan.loss != "P":
         lanes = lanes._replace(active_GxSxT=np.ones_like(lanes.active_GxSxT), lam=np.zeros_like(lanes.lam))
     shape, n_lanes = on_a_device(lanes)
     program = memory.plan(net, shape, settings, n_lanes)
@@ -161,6 +173,7 @@ def _adapt(
         state = start_lanes(program, axes and lanes.lam.size, tuned)
         losses = []
         for epoch in range(settings.epochs):
+            lanes = drawn(lanes, settings.shuffle_seed, epoch)
             state, epoch_losses = epoch_lanes(program, axes, frozen, features, lanes, state)
             losses.append(np.asarray(epoch_losses).reshape(lanes.lam.size, -1, 3))
             if on_epoch:
@@ -169,6 +182,20 @@ def _adapt(
                 break
     compile_s = prefix_watch.compile_s + steps_watch.compile_s
     return _results(state, np.stack(losses, 1), lanes, Timing(compile_s, prefix_watch.run_s, steps_watch.run_s))
+
+
+def drawn(lanes: Lane, seed: int, epoch: int) -> Lane:
+    """Return lanes with this epoch's own order of segments, unless the seed is 0, and with its own remixes."""
+    n = np.asarray(lanes.n_segments)
+    if remixes := lanes.remixes:
+        n_bucket, n_sources = remixes.order_GxS.shape[-2:]
+        new = Remixes(remixes.stems_GxSxCxT, *segments.remixed(n, n_bucket, n_sources, seed, epoch))  # pyright: ignore[reportArgumentType]
+        new = new._replace(gain_GxS=new.gain_GxS.astype(remixes.gain_GxS.dtype))
+        lanes = lanes._replace(remixes=jax.tree.map(lambda x, old: jax.device_put(x, old.sharding), new, remixes))
+    if not seed:
+        return lanes
+    order = segments.shuffled(n.max(), len(lanes.order_G), seed, epoch)
+    return lanes._replace(order_G=jax.device_put(order, lanes.order_G.sharding))
 
 
 def n_devices(n_lanes: int) -> int:

@@ -1,9 +1,12 @@
-"""Eq. (1) of the paper, for one segment of one song."""
+"""What is minimised on one segment of one song: eq. (1) of the paper, or how far a remix is from taken apart."""
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+_EPS = 1e-6
+"""60 dB below a standardised mixture."""
 
 
 class LossTerms(NamedTuple):
@@ -30,6 +33,20 @@ def loss_terms(est_SxCxT: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array) 
     reconstruction = jnp.abs((h_Sx1xT * est_SxCxT).sum(0) - mix_CxT).mean()
     activation = jnp.abs((1 - h_Sx1xT) * est_SxCxT).sum(0).mean()
     return LossTerms(reconstruction, activation)
+
+
+def remix_terms(est_SxCxT: jax.Array, stems_SxCxT: jax.Array) -> LossTerms:
+    """Return how far the estimates of a remix are from the stems it was made of: mean over the sources of their RMS.
+
+    It is the loss that the bundled network was trained with. There is no second term, since where a source is silent
+    its stem says so.
+
+    Args:
+      est_SxCxT: estimated sources.
+      stems_SxCxT: what the remix is the sum of.
+    """
+    error_S = jnp.sqrt(jnp.square(est_SxCxT - stems_SxCxT).mean((1, 2)) + _EPS)  # the root has no slope at zero
+    return LossTerms(error_S.mean(), jnp.zeros_like(error_S[0]))
 
 
 def total(terms: LossTerms, lam: jax.Array | float) -> jax.Array:

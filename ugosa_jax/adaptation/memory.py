@@ -28,7 +28,10 @@ def plan(net: Architecture, shape: tuple[int, ...], settings: AdaptConfig, n_lan
     Features that are to be kept "auto" are kept, whole or lean, if all that is needed fits into three quarters of the
     free memory, and recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
     """
-    since = strategy.parse(settings.strategy, net).since(net)
+    parsed = strategy.parse(settings.strategy, net)
+    since = parsed.since(net)
+    if parsed.loss == "R":  # every epoch has other mixtures
+        return Program(net, since, "recompute", settings.centralise_gradients, remixes=True)
     program = Program(net, since, settings.features, settings.centralise_gradients)
     if settings.features != "auto":
         return program
@@ -47,7 +50,7 @@ def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Esti
     n_songs = math.prod(songs)
     return Estimate(
         features=n_songs * G * V * features_bytes(program, C, T),
-        song=n_songs * G * T * (4 * V * C + len(net.sources)),
+        song=n_songs * G * T * (4 * V * C + len(net.sources) * (1 + 4 * C * program.remixes)),
         step=4 * n_lanes * net.step_numbers(program.since, T),
     )
 

@@ -9,6 +9,9 @@ from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, naming, needs
 from ugosa_jax.networks.protocol import Architecture
 
+REMIX_DB = 4.0
+"""Sources of a remix are made louder or softer by up to so much."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Segments:
@@ -25,6 +28,8 @@ class Segments:
     mix_GxVxCxT: np.ndarray
     active_GxSxT: np.ndarray
     n: int
+    stems_GxSxCxT: np.ndarray | None = None
+    """Estimates of the sources in each segment, for remixes."""
 
 
 def cut(
@@ -32,6 +37,7 @@ def cut(
     active_SxT: np.ndarray,
     settings: AdaptConfig,
     net: Architecture,
+    stems_SxCxT: np.ndarray | None = None,
 ) -> Segments:
     """Cut a standardised mixture and its activations into the segments of `settings`.
 
@@ -42,6 +48,7 @@ def cut(
       active_SxT: h; bool, or numbers in [0, 1].
       settings: segment length, hop, pitch shifts.
       net: gives the sample rate, and the lengths that a segment may have.
+      stems_SxCxT: estimates of the sources that add up to the mixture, to be cut alike.
 
     Raises:
       InputError: a segment is of a length that the network does not take, the song is shorter than a segment, or
@@ -60,7 +67,9 @@ def cut(
         raise InputError(f"the song lasts {song_s:.2f} s, less than one segment of {segment_s:g} s (segment_s)")
     starts = starts_of(n_samples, length, hop)
     n_padded = bucket(len(starts))
-    needed = n_padded * length * ((1 + settings.pitch_shifts) * mix_CxT[:, :1].nbytes + active_SxT[:, :1].nbytes)
+    each = [] if stems_SxCxT is None else [stems_SxCxT[..., :1].nbytes]
+    each += [(1 + settings.pitch_shifts) * mix_CxT[:, :1].nbytes, active_SxT[:, :1].nbytes]
+    needed = n_padded * length * sum(each)
     if needed > psutil.virtual_memory().available:
         raise InputError(f"{len(starts)} segments need {needed / 1e9:.0f} GB, more than is free; take a longer hop_s")
     mix = np.zeros((n_padded, 1 + settings.pitch_shifts, mix_CxT.shape[0], length), mix_CxT.dtype)
@@ -70,7 +79,12 @@ def cut(
         active[g] = active_SxT[:, start : start + length]
     if settings.pitch_shifts:
         _add_pitch_shifts(mix[: len(starts)], settings, net.sample_rate_hz)
-    return Segments(mix, active, len(starts))
+    stems = None
+    if stems_SxCxT is not None:
+        stems = np.zeros((n_padded, *stems_SxCxT.shape[:2], length), stems_SxCxT.dtype)
+        for g, start in enumerate(starts):
+            stems[g] = stems_SxCxT[..., start : start + length]
+    return Segments(mix, active, len(starts), stems)
 
 
 def starts_of(n_samples: int, length: int, hop: int) -> list[int]:
@@ -79,6 +93,38 @@ def starts_of(n_samples: int, length: int, hop: int) -> list[int]:
     if starts[-1] + length < n_samples:
         starts.append(n_samples - length)
     return starts
+
+
+def shuffled(n: np.ndarray | int, n_bucket: int, *seed: int) -> np.ndarray:
+    """Return a random order of the segments 0 … n − 1, those from n to the bucket's end behind them.
+
+    Args:
+      n: how many segments a song has, or each of several songs; the same number is always given the same order.
+      n_bucket: to how many they are padded.
+      seed: of the order; several numbers are one seed.
+
+    Returns:
+      Int32 (G,), or one order a song.
+    """
+    place_G = np.arange(n_bucket)
+    drawn_G = np.random.default_rng(seed).random(n_bucket)
+    return np.argsort(np.where(place_G < np.asarray(n)[..., None], drawn_G, 1 + place_G)).astype(np.int32)
+
+
+def remixed(
+    n: np.ndarray | int, n_bucket: int, n_sources: int, seed: int, epoch: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which steps of an epoch are remixes, about half, and what they mix.
+
+    Returns:
+      Is it one (G,); the segment of each source, in an order of its own (G, S); and how loud, gains of uniform
+      ± `REMIX_DB` (G, S). If there are several n, one of each a song.
+    """
+    random, songs = np.random.default_rng((seed, epoch, 0)), np.shape(n)
+    is_due_G = random.random(n_bucket) < 0.5
+    gain_GxS = 10 ** (random.uniform(-REMIX_DB, REMIX_DB, (n_bucket, n_sources)) / 20)
+    order = np.stack([shuffled(n, n_bucket, seed, epoch, 1 + s) for s in range(n_sources)], -1)
+    return np.broadcast_to(is_due_G, (*songs, *is_due_G.shape)), order, np.broadcast_to(gain_GxS, order.shape)
 
 
 def bucket(n: int) -> int:

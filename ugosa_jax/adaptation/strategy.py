@@ -1,8 +1,9 @@
 """Fine-tuning strategies: "P-L3:M" ⇄ the loss that is used and the stages that are tuned.
 
 A name says the loss, where tuning begins and where it ends. P is the proposed loss, eq. (1), B the baseline that only
-reconstructs the mixture; B0 tunes nothing. The places have names of the network's own: L1 … L5 and D, M, 3 are those
-of the paper's ConvTasNet (its Figure 1 and Table 1).
+reconstructs the mixture; R takes steps of B and on remixes of the song's own stems by turns; B0 tunes nothing. The
+places have names of the network's own: L1 … L5 and D, M, 3 are those of the paper's ConvTasNet (its Figure 1 and Table
+1).
 """
 
 import dataclasses
@@ -17,6 +18,8 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Architecture, Params
 
 TUNED, FROZEN = "tuned", "frozen"
+Loss = Literal["P", "B", "R"]
+LOSSES: dict[str, Loss] = {"P": "P", "B": "B", "R": "R"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +28,12 @@ class Strategy:
 
     Attributes:
       name: as the paper writes it, "P-L3:M".
-      loss: "P" for eq. (1), "B" for its reconstruction term with h ≡ 1.
+      loss: "P" for eq. (1), "B" for its reconstruction term with h ≡ 1, "R" for B and remixes by turns.
       tuned: names of the tuned stages; empty for B0.
     """
 
     name: str
-    loss: Literal["P", "B"]
+    loss: Loss
     tuned: tuple[str, ...]
 
     def since(self, net: Architecture) -> str:
@@ -51,16 +54,16 @@ def parse(name: str | None, net: Architecture) -> Strategy:
     name = net.default_strategy if name is None else name
     if name == "B0":
         return Strategy(name, "B", ())
-    match = re.fullmatch(r"([PB])-(\w{1,8}):(\w{1,8})", name)
+    match = re.fullmatch(r"([PBR])-(\w{1,8}):(\w{1,8})", name)
     if not match or match[2] not in net.starts or match[3] not in net.ends:
         starts, ends = "|".join(net.starts), "|".join(net.ends)
-        expected = f"B0 or one of [P|B]-[{starts}]:[{ends}], such as {net.default_strategy}"
+        expected = f"B0 or one of [P|B|R]-[{starts}]:[{ends}], such as {net.default_strategy}"
         raise InputError(f"strategy {name[:40]!r} is not {expected}")
     since = net.stages.index(net.starts[match[2]])
     tuned = tuple(stage for stage in net.stages[since:] if stage not in net.ends[match[3]])
     if not tuned:
         raise InputError(f"strategy {name!r} tunes nothing: {match[2]} begins after what :{match[3]} ends with")
-    return Strategy(name, "P" if match[1] == "P" else "B", tuned)
+    return Strategy(name, LOSSES[match[1]], tuned)
 
 
 def resolved(settings: AdaptConfig, net: Architecture) -> AdaptConfig:

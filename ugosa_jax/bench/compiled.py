@@ -110,13 +110,16 @@ def compile_for(
     by_lane, everywhere = (NamedSharding(mesh, spec) for spec in (PartitionSpec("lane"), PartitionSpec()))
     of_lanes = everywhere if n_lanes == 1 else by_lane
     plan = strategy.parse(settings.strategy, net)
+    if plan.loss == "R":
+        raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
     features = "float32" if settings.features == "auto" else settings.features
     program = Program(net, plan.since(net), features, settings.centralise_gradients)
     axes = None if n_lanes == 1 else engine.OWN_SONGS
 
     params = _placed(jax.eval_shape(net.init), everywhere)
     tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
-    lanes = _placed(lanes_of(net, settings, n_lanes, seconds), of_lanes)
+    shapes = lanes_of(net, settings, n_lanes, seconds)
+    lanes = _placed(shapes, of_lanes)._replace(order_G=_placed(shapes.order_G, everywhere))
     kept = _placed(jax.eval_shape(lambda p, x: engine.features_of_lanes(program, axes, p, x), params, lanes), of_lanes)
     state = jax.eval_shape(lambda t: engine.start_lanes(program, None if n_lanes == 1 else n_lanes, t), tuned)
     chunk = apply.chunk_samples(net, SeparateConfig())
@@ -137,9 +140,9 @@ def lanes_of(net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: fl
     n_samples = max(length, round(seconds * net.sample_rate_hz))
     G, V = segments.bucket(len(segments.starts_of(n_samples, length, hop))), 1 + settings.pitch_shifts
     outer = () if n_lanes == 1 else (n_lanes,)
-    shapes = ((G, V, net.channels, length), (G, len(net.sources), length), (), (), ())
-    dtypes = (jnp.float32, jnp.bool_, jnp.int32, jnp.float32, jnp.float32)
-    return Lane(*(jax.ShapeDtypeStruct(outer + s, d) for s, d in zip(shapes, dtypes, strict=True)))  # pyright: ignore[reportArgumentType]
+    shapes = (*outer, G, V, net.channels, length), (*outer, G, len(net.sources), length), (G,), outer, outer, outer
+    dtypes = (jnp.float32, jnp.bool_, jnp.int32, jnp.int32, jnp.float32, jnp.float32)
+    return Lane(*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)))  # pyright: ignore[reportArgumentType]
 
 
 def _placed(shapes: Any, sharding: NamedSharding) -> Any:

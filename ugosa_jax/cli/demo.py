@@ -13,7 +13,7 @@ from ugosa_jax.adaptation import record
 from ugosa_jax.adaptation.strategy import resolved
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
-from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
 from ugosa_jax.data import demo as demo_song
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
@@ -30,10 +30,8 @@ with needs("reports"):
 STRATEGIES = {
     "B0": "not adapted",
     "B-L3:M": "adapted to reconstruct the mixture",
-    "P-L3:M": "adapted with the annotation as well",
+    "R-L3:M": "adapted and refined with the annotation",
 }
-LEARNING_RATE = 1e-3
-"""Large steps, so that half a minute suffices to hear them; docs/experiments.md compares them with smaller ones."""
 FIGURE = "figure.svg"
 
 
@@ -72,9 +70,9 @@ def demo(args: options.Demo) -> int:
 
 
 def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], strategy: str, out: Path) -> Run:
-    """Adapt as the strategy says, separate without gating, write the stems, look at them and score them."""
+    """Adapt and separate as the strategy says, write the stems, look at them and score them."""
     result = api.adapt(weights, true, settings=settings_of(strategy))
-    stems = api.separate(weights, true, tuned=result.tuned)
+    stems = api.separate(weights, true, separation_of(strategy), result.tuned)
     for source, est_CxT in stems.items():
         sound.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, true.mixture.rate_hz)
     return report.run_of(true, strategy, STRATEGIES[strategy], result, [np.stack([*stems.values()])], excerpt_s)
@@ -82,7 +80,12 @@ def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], stra
 
 def settings_of(strategy: str) -> AdaptConfig:
     """Return how the demo adapts."""
-    return AdaptConfig(strategy=strategy, learning_rate=LEARNING_RATE)
+    return dataclasses.replace(recommended().adapt, strategy=strategy)
+
+
+def separation_of(strategy: str) -> SeparateConfig:
+    """Return how the demo separates: with what was annotated only if that was used to adapt as well."""
+    return recommended().separate if strategy.startswith("R") else SeparateConfig()
 
 
 def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
@@ -101,7 +104,7 @@ def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
 def describe(weights: Weights, mixture: Sound, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the facts that the report begins with, and the record of the run that it ends with."""
     adapting = dataclasses.asdict(resolved(settings_of([*STRATEGIES][-1]), weights.architecture))
-    separating = dataclasses.asdict(SeparateConfig())
+    separating = dataclasses.asdict(separation_of([*STRATEGIES][-1]))
     environment = record.environment()
     said = {
         "song": f"the bundled one ({mixture.duration_s:.1f} s; {mixture.rate_hz} Hz)",

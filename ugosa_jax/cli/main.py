@@ -6,6 +6,7 @@ imported when the command is run: `ugosa-jax --help` answers at once.
 
 import importlib
 import io
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -67,8 +68,9 @@ def parsed(arguments: Sequence[str]) -> Any:
     Raises:
       InputError: a value outside its range. What cannot be parsed at all ends the process with code 2.
     """
-    start = preset(arguments)
-    separate = options.Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate)
+    name = preset(arguments)
+    start = config.PRESETS.get(name, config.paper)()  # a name that does not exist is refused below
+    separate = options.Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate, preset=name)  # pyright: ignore[reportArgumentType]
     commands = (
         Annotated[options.Separate, subcommand("separate", default=separate)]
         | Annotated[options.Weights, subcommand("weights")]
@@ -85,15 +87,25 @@ def parsed(arguments: Sequence[str]) -> Any:
     return args.action if isinstance(args, options.Weights | options.Sweep | options.Annotation) else args
 
 
-def preset(arguments: Sequence[str]) -> config.Preset:
-    """Return the preset that the arguments name last: its values are what --help shows and other flags change."""
-    name = "paper"
-    for i, argument in enumerate(arguments):
-        if argument == "--preset" and i + 1 < len(arguments):
-            name = arguments[i + 1]
-        elif argument.startswith("--preset="):
-            name = argument.removeprefix("--preset=")
-    return config.reference() if name == "reference" else config.paper()
+def preset(arguments: Sequence[str]) -> str:
+    """Return the name of the preset whose values are what --help shows and other flags change.
+
+    It is what the arguments name last. If they name none: "recommended" for the network that it was chosen with, the
+    bundled one, and "paper" for others.
+    """
+    others = "recommended" if last(arguments, "--weights") == "mini" else "paper"
+    return last(arguments, "--preset") or others
+
+
+def last(arguments: Sequence[str], option: str) -> str:
+    """Return the value that the arguments give an option last; "" if they do not."""
+    value = ""
+    for argument, following in itertools.pairwise([*arguments, ""]):
+        if argument == option:
+            value = following
+        elif argument.startswith(f"{option}="):
+            value = argument.removeprefix(f"{option}=")
+    return value
 
 
 def command(of: type) -> Callable[[Any], int]:

@@ -51,7 +51,7 @@ def read(args: options.Separate, out: Path) -> Job:
     mixture = song.mixture
     keep_inputs(args, base, out, tunes=bool(plan.tuned))
     notes = sound.conversions(mixture, base.architecture.sample_rate_hz, base.architecture.channels)
-    labels = read_labels(args, base, needed=plan.loss == "P")
+    labels = read_labels(args, base, needed=plan.loss != "B")
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     inputs = {
@@ -154,7 +154,7 @@ def print_inputs(job: Job, notes: list[str], silent_s: dict[str, float]) -> None
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
         for warning in job.song.known_annotation().warnings:
             print(f"warning: {warning}")
-    if job.plan.loss == "P" and sum(silent_s.values()) < 1e-3:
+    if job.plan.loss != "B" and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
     how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
     how += f", λ {args.adapt.lam:g}" if job.plan.loss == "P" else ""

@@ -115,7 +115,7 @@ class Studio:
         require(fits, "strategy", f"one of P- or B- and {', '.join(plans)}", adapt.strategy)
         said = marks.load(folder)
         duration_s = self.library.song(song).duration_s
-        if kind == "adapt" and (adapt.strategy or "P").startswith("P"):
+        if kind == "adapt" and not (adapt.strategy or "P").startswith("B"):
             labels = marks.annotation_of(said, self.sources(str(network)), duration_s)
             silent = any(i.state == "silent" for i in labels.intervals)
             require(silent, "marks", "silence of at least one source (or choose a strategy that begins with B)", "none")

@@ -1,10 +1,10 @@
 """What the JSON files of a results directory hold."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Adapt(TypedDict):
-    """Settings of an adaptation, as `config.AdaptConfig`; no older record lacks what stands here."""
+    """Settings of an adaptation, as `config.AdaptConfig`; no older record lacks what is required here."""
 
     strategy: str
     lam: float
@@ -17,6 +17,8 @@ class Adapt(TypedDict):
     centralise_gradients: bool
     features: str
     pitch_seed: int
+    shuffle_seed: NotRequired[int]
+    """Records from before there was a choice have none: time order."""
 
 
 class Wanted(TypedDict):

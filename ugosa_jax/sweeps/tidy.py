@@ -9,7 +9,7 @@ from ugosa_jax.sweeps import results
 
 COLUMNS = (
     *("sweep", "song", "weights", "strategy", "lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts"),
-    *("pitch_seed", "n_tuned", "gated", "rule", "source", "metric", "value_db", "n_frames"),
+    *("pitch_seed", "shuffle_seed", "n_tuned", "refine", "gated", "rule", "source", "metric", "value_db", "n_frames"),
 )
 """Of a tidy table: a row is one score of one cell."""
 
@@ -25,14 +25,18 @@ def table(folder: Path) -> pd.DataFrame:
     """
     planned, cells = results.plan(folder), results.read_cells(folder)
     done = {id: cell for id, cell in cells.items() if cell["status"] == "done"}
+    here = [done[wanted["id"]] for wanted in planned["cells"] if wanted["id"] in done]
+    refine = here[0]["separate"]["refine"] if here else "none"  # a grid has one way
     n_tuned = {cell["adapt"]["strategy"]: cell["n_tuned"] for cell in done.values()}
     some = next((cell["scores"] for cell in done.values()), [])
     without = [score | {"value_db": None, "n_frames": 0} for score in some]
     rows = []
     for wanted in planned["cells"]:
-        settings = {key: value for key, value in wanted["adapt"].items() if key in COLUMNS}
+        settings = {"shuffle_seed": 0, **wanted["adapt"]}
+        settings = {key: value for key, value in settings.items() if key in COLUMNS}
         settings |= {"sweep": planned["grid"], "song": wanted["song"], "weights": planned["weights"][:16]}
         settings |= {"n_tuned": n_tuned.get(settings["strategy"], 0)}
+        settings |= {"refine": refine}
         scores = done[wanted["id"]]["scores"] if wanted["id"] in done else without
         rows += [settings | score for score in scores]
     return pd.DataFrame(rows, columns=list(COLUMNS))

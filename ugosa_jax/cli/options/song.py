@@ -27,8 +27,9 @@ class Separate:
     """Fetch these weights first, if they are published ones that are not here yet; their licence is shown."""
     delta: Path | None = None
     """Tuned layers that an earlier run wrote: the song is separated with them; nothing is adapted."""
-    preset: Literal["paper", "reference"] = "paper"
-    """Where the settings below start from: the paper's text, or the defaults of its code."""
+    preset: Literal["recommended", "paper", "reference"] = "paper"
+    """Where the settings below start from: what gains most with the bundled network (which starts from it if nothing
+    is said), the paper's text, or the defaults of its code."""
     out: Path | None = None
     """Folder for the results; separated/SONG if not given."""
     truncated: Literal["refuse", "ok"] = "refuse"

@@ -37,6 +37,7 @@ def adapting(settings: Mapping[str, Any]) -> str:
     said += [f"segments of {settings['segment_s']:g} s"]
     said += [f"every {settings['hop_s']:g} s"] if settings["hop_s"] else []
     said += [f"{settings['pitch_shifts']} pitch-shifted copies of each"] if settings["pitch_shifts"] else []
+    said += ["in random order"] if settings["shuffle_seed"] else []
     return ", ".join(said)
 
 
@@ -46,6 +47,8 @@ def separating(settings: Mapping[str, Any]) -> str:
     said += [f"overlap {settings['overlap']:g}"]
     said += [f"mean of {settings['shifts']} shifts"] if settings["shifts"] else []
     said += ["muted where annotated silent, which is what their level there shows"] if settings["gate"] else []
+    refined = {"residual": "what their sum lacks dealt to those that play", "wiener": "Wiener masks of those that play"}
+    said += [refined[settings["refine"]]] if settings["refine"] != "none" else []
     return ", ".join(said)
 
 

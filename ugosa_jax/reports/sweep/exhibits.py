@@ -74,7 +74,7 @@ def _stages_of_gains(compared: pd.DataFrame) -> str:
     if not with_b0:
         return ""
     usual = USUAL if USUAL in with_b0 else with_b0[(len(with_b0) - 1) // 2]
-    return usual.removeprefix("P-")
+    return usual[2:]
 
 
 def studies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
@@ -175,6 +175,7 @@ def _basis(rows: pd.DataFrame, varying: str = "") -> str:
     frames = f"{tables.between(n_frames.to_numpy())} frames a song and source" if len(n_frames) else "no frames"
     rule = " or ".join(RULES[rule] for rule in rows.rule.unique()) if rows.rule.nunique() == 1 else "both rules"
     outputs = "; ".join(gating(gated) for gated in rows.gated.unique())
+    outputs += "".join(f", refined ({way})" for way in rows.refine.unique() if way != "none")
     settings = [text for field in scores.SETTINGS if field != varying if (text := _settings(rows, field))]
     absent = missing(*scores.missing_cells(rows)).capitalize()
     told = f" Settings: {', '.join(settings)}." if settings else ""
@@ -195,6 +196,7 @@ def _settings(rows: pd.DataFrame, field: str) -> str:
         "hop_s": "hop of {}" if values.isna().all() else "hop of {} s",
         "pitch_shifts": "{} pitch-shifted copies" if values.any() else "no pitch-shifted copies",
         "pitch_seed": "seed {}",
+        "shuffle_seed": "segments shuffled with seed {}" if values.any() else "segments in time order",
     }
     differ = " (not the same for all strategies)" if len(texts) > 1 else ""
     return words[field].format(" or ".join(texts)) + differ if texts else ""

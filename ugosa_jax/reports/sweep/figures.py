@@ -25,10 +25,10 @@ from ugosa_jax.reports.sweep.render import setting
 
 WIDTH_IN = 7.2
 """Two columns of a conference paper."""
-COLOURS = {"P": style.BLUE, "B": style.ORANGE, "B0": "#b2182b"}
+COLOURS = {"R": style.GREEN, "P": style.BLUE, "B": style.ORANGE, "B0": "#b2182b"}
 LINES = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE)
-MARKERS = {"P": "o", "B": "s"}
-LOSSES = {"P": "P: proposed loss", "B": "B: reconstruction only"}
+MARKERS = {"R": "D", "P": "o", "B": "s"}
+LOSSES = {"R": "R: mixture and remixes", "P": "P: proposed loss", "B": "B: reconstruction only"}
 UNADAPTED = "B0: not adapted"
 MAX_NAME_LENGTH = 32
 """Characters of a song's name that are shown."""
@@ -37,7 +37,7 @@ _GRID = {"axes.grid": True, "axes.grid.axis": "y"}
 
 
 def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
-    """Draw the paper's Figure 2: a panel per source, bars P and B per tuned stages, a line for B0.
+    """Draw the paper's Figure 2: a panel per source, bars of every loss per tuned stages, a line for B0.
 
     Bars are medians over songs; dots are songs, each at the same place of every bar.
 
@@ -47,14 +47,17 @@ def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
     by_song = _by_song(rows, metric, "strategy")
     names = scores.strategies(rows[rows.metric == metric])
     stages = list(dict.fromkeys(name[2:] for name in names if name != "B0"))
+    losses = [loss for loss in scores.LOSSES if any(name.startswith(f"{loss}-") for name in names)]
+    sides = dict(zip(losses, np.arange(len(losses)) - (len(losses) - 1) / 2, strict=True))
+    width = 0.8 / max(2, len(losses))
     n_columns = 2 if len(stages) <= 6 else 1
     with style.context(_GRID):
         axes = _panels(scores.sources(rows), n_columns, height_in=2.1)
         for source, axis in axes.items():
-            for loss, side in (("P", -0.5), ("B", 0.5)):
+            for loss, side in sides.items():
                 for position, stage in enumerate(stages):
                     if (source, f"{loss}-{stage}") in by_song:
-                        _bar(axis, position + 0.4 * side, by_song[source, f"{loss}-{stage}"], loss)
+                        _bar(axis, position + width * side, 0.95 * width, by_song[source, f"{loss}-{stage}"], loss)
             if (source, "B0") in by_song:
                 axis.axhline(by_song[source, "B0"].median(), color=COLOURS["B0"], linewidth=1.4, linestyle="--")
             axis.axhline(0, color="black", linewidth=0.6)
@@ -64,9 +67,8 @@ def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
             axis.set_xlim(middle - half - 0.1, middle + half + 0.1)
             axis.tick_params(axis="x", length=0)
         figure = _labelled(axes, "tuned stages", f"{metric} (dB)", n_columns)
-        shown = [loss for loss in "PB" if any(name.startswith(f"{loss}-") for name in names)]
-        handles = [Line2D([], [], color=COLOURS[k], marker="s", markersize=7, linestyle="") for k in shown]
-        titles = [LOSSES[loss] for loss in shown]
+        handles = [Line2D([], [], color=COLOURS[k], marker="s", markersize=7, linestyle="") for k in losses]
+        titles = [LOSSES[loss] for loss in losses]
         if "B0" in names:
             handles.append(Line2D([], [], color=COLOURS["B0"], linewidth=1.4, linestyle="--"))
             titles.append(UNADAPTED)
@@ -130,13 +132,13 @@ def gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
         {
             (source, loss): by_song[source, f"{loss}-{stages}"] - by_song[source, "B0"]
             for source in scores.sources(rows)
-            for loss in "PB"
+            for loss in scores.LOSSES
             if {(source, f"{loss}-{stages}"), (source, "B0")} <= set(by_song)
         }
     ).dropna(how="all")
     if by_gain.empty:
-        raise InputError(f"no song has a score {metric} under B0 and under P-{stages} or B-{stages}")
-    sources, losses = by_gain.columns.unique(0), sorted(by_gain.columns.unique(1), reverse=True)
+        raise InputError(f"no song has a score {metric} under B0 and under a strategy that tunes {stages}")
+    sources, losses = by_gain.columns.unique(0), [loss for loss in scores.LOSSES if loss in by_gain.columns.unique(1)]
     by_gain = by_gain.loc[by_gain.xs(losses[0], axis=1, level=1).median(axis=1).sort_values().index]
     height = np.arange(len(by_gain))
     with style.context(_GRID):
@@ -171,15 +173,15 @@ AXES = {
     "hop_s": "hop (s)",
     "pitch_shifts": "pitch-shifted copies of a segment",
     "pitch_seed": "seed of the pitch shifts",
+    "shuffle_seed": "seed of the order of segments",
 }
 
 _LOGARITHMIC = ("lam", "learning_rate")
 _DOT = {"markerfacecolor": "#ffffff", "markeredgecolor": "#555555", "markeredgewidth": 0.5}
 
 
-def _bar(axis: Axes, middle: float, score_N: pd.Series, loss: str) -> None:
+def _bar(axis: Axes, middle: float, width: float, score_N: pd.Series, loss: str) -> None:
     """Draw a median and the songs that it is of."""
-    width = 0.38
     axis.bar(middle, score_N.median(), width, color=COLOURS[loss])
     places = middle + width * np.linspace(-0.36, 0.36, len(score_N)) if len(score_N) > 1 else [middle]
     axis.plot(places, score_N, "o", markersize=2.2, linestyle="", alpha=0.8, **_DOT)

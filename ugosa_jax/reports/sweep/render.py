@@ -145,6 +145,7 @@ TITLES = {
     "hop_s": "hop (s)",
     "pitch_shifts": "pitch-shifted copies",
     "pitch_seed": "seed of the pitch shifts",
+    "shuffle_seed": "seed of the order",
     "difference_db": "median difference (dB)",
     "low_db": "95 % from",
     "high_db": "to",

@@ -19,7 +19,7 @@ import pandas as pd
 from ugosa_jax.config import SOURCES, AdaptConfig
 from ugosa_jax.errors import InputError, naming
 
-SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts", "pitch_seed")
+SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts", "pitch_seed", "shuffle_seed")
 """Numeric settings that a sweep may vary; a study shows one of them."""
 QUALITY = ("SDR", "SIR", "SAR", "ISR")
 """Metrics of BSSEval, higher is better."""
@@ -27,8 +27,8 @@ SILENCE = ("PES", "EPS")
 """Energy at silence, lower is better."""
 RULES = {"target": QUALITY, "museval": QUALITY, "silent": SILENCE}
 """Rules that choose the frames of a score, and the metrics that each has."""
-TEXTS = ("sweep", "song", "strategy", "rule", "source", "metric")
-WHOLE = ("epochs", "pitch_shifts", "pitch_seed", "n_tuned", "n_frames")
+TEXTS = ("sweep", "song", "strategy", "refine", "rule", "source", "metric")
+WHOLE = ("epochs", "pitch_shifts", "pitch_seed", "shuffle_seed", "n_tuned", "n_frames")
 NUMBERS = (*SETTINGS, "n_tuned", "value_db", "n_frames")
 COLUMNS = (*TEXTS, *NUMBERS, "gated")
 MAY_BE_MISSING = ("hop_s", "value_db")
@@ -36,8 +36,10 @@ MAY_BE_MISSING = ("hop_s", "value_db")
 
 PAPER_SEGMENT_S = 4.0
 
-_KEY = ["sweep", "song", "strategy", *SETTINGS, "gated", "rule", "source", "metric"]
-_STRATEGY = re.compile(r"B0|([PB])-([A-Za-z]{1,8})([0-9]{0,3}):(\w{1,8})", re.ASCII)
+_KEY = ["sweep", "song", "strategy", *SETTINGS, "refine", "gated", "rule", "source", "metric"]
+LOSSES = ("R", "P", "B")
+"""What strategies begin with, in the order in which they are shown."""
+_STRATEGY = re.compile(r"B0|([RPB])-([A-Za-z]{1,8})([0-9]{0,3}):(\w{1,8})", re.ASCII)
 _PLACES = ("E", "L", "T", "D")
 """Where tuning begins, from the network's beginning to its end: encoders, repeats, transformer, decoders."""
 _ENDS = ("D", "M", "3")
@@ -94,7 +96,7 @@ def check(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def order(strategy: str) -> tuple:
-    """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0.
+    """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0; R-… before all.
 
     Those of other networks than the paper's are sorted alike, by their places in the network.
     """
@@ -102,9 +104,9 @@ def order(strategy: str) -> tuple:
     if match is None:
         raise InputError(f"strategy {strategy!r} is not B0 or like P-L3:M")
     if strategy == "B0":
-        return (2,)
+        return (len(LOSSES),)
     loss, place, number, end = match.groups()
-    return loss == "B", *_rank(end, _ENDS), *_rank(place, _PLACES), int(number or 0)
+    return LOSSES.index(loss), *_rank(end, _ENDS), *_rank(place, _PLACES), int(number or 0)
 
 
 def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:
@@ -124,8 +126,8 @@ def sources(rows: pd.DataFrame) -> list[str]:
 
 
 def using(rows: pd.DataFrame, field: str) -> pd.DataFrame:
-    """Return the rows of strategies that a setting matters to: B0 is not adapted, and B has no term that λ weighs."""
-    return rows[rows.strategy.str.startswith("P-" if field == "lam" else ("P-", "B-"))]
+    """Return the rows of strategies that a setting matters to: B0 is not adapted, and λ weighs a term of P alone."""
+    return rows[rows.strategy.str.startswith("P-" if field == "lam" else tuple(f"{loss}-" for loss in LOSSES))]
 
 
 def varied(rows: pd.DataFrame) -> list[str]:

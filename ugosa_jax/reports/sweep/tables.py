@@ -88,13 +88,13 @@ def rules(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def comparisons(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
-    """Compare each P strategy with B0 and with the B strategy that tunes the same stages, song by song.
+    """Compare each R and P strategy with B0 and with the B strategy that tunes the same stages, song by song.
 
     Holm's correction is over the strategies that are compared with the same thing for the same source.
 
     Returns:
       Columns strategy, against ("B0" or a B strategy), source, songs, difference_db, low_db, high_db (median over songs
-      of P minus the other and its 95 % bootstrap interval), effect (rank-biserial), p (Wilcoxon), p_holm. Without
+      of it minus the other and its 95 % bootstrap interval), effect (rank-biserial), p (Wilcoxon), p_holm. Without
       rows if there is nothing to compare.
 
     Raises:
@@ -107,7 +107,7 @@ def comparisons(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
             family = [
                 (name, other)
                 for name in scores.strategies(rows)
-                if name.startswith("P-") and (other := "B0" if kind == "B0" else f"B{name[1:]}")
+                if name.startswith(("R-", "P-")) and (other := "B0" if kind == "B0" else f"B{name[1:]}")
                 if (source, name) in by_song and (source, other) in by_song
             ]
             pairs = [significance.paired(by_song[source, name], by_song[source, other]) for name, other in family]

@@ -1,0 +1,74 @@
+"""Compare sweeps song by song with one that they all have to beat: medians over songs, paired tests, Holm's correction.
+
+    python scripts/experiments/recommended_report.py sweeps/gated sweeps/recommended
+
+The first sweep has one strategy, B0 with outputs that are muted where their source is annotated silent. Scores are SDR,
+in the frames of the rule "target". Holm's correction is over all rows of the table.
+"""
+
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
+# The types that pandas declares make of every table[...] a union of all that it may be.
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ugosa_jax.errors import InputError, exit_status
+from ugosa_jax.reports.sweep import render, significance
+from ugosa_jax.sweeps import tidy
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base", type=Path, help="results of the sweep that the others are compared with")
+    parser.add_argument("others", type=Path, nargs="+", help="results of sweeps")
+    args = parser.parse_args(arguments)
+    print(markdown(table(scores(args.base), {path.name: scores(path) for path in args.others})))
+
+
+def scores(folder: Path) -> pd.DataFrame:
+    """Return the SDR of a sweep: a row a song, columns (strategy, source).
+
+    Raises:
+      InputError: it is no store, none of its cells is done, or one strategy was run with several settings.
+    """
+    rows = tidy.finished(folder)
+    chosen = rows[(rows.metric == "SDR") & (rows.rule == "target")]
+    if chosen.duplicated(["song", "strategy", "source"]).any():
+        raise InputError(f"{folder}: has several scores of a song and strategy; compare one setting of each")
+    return chosen.pivot(index="song", columns=["strategy", "source"], values="value_db").astype(float)
+
+
+def table(base: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return a row for each sweep, strategy and source: medians, and the paired difference to the base.
+
+    Songs that only one of both has are left out of the difference.
+    """
+    (strategy,) = base.columns.unique(0)
+    found = []
+    for name, other in others.items():
+        for column in other:
+            both = pd.concat([other[column], base[strategy, column[1]]], axis=1, join="inner").dropna().to_numpy()
+            paired = dataclasses.astuple(significance.paired(both[:, 0], both[:, 1]))
+            found.append((name, *column, paired[0], *np.median(both, 0), *paired[1:]))
+    columns = ["sweep", "strategy", "source", "songs", "sdr", "base", "difference", "low", "high", "effect", "p"]
+    rows = pd.DataFrame(found, columns=columns)
+    return rows.assign(p=significance.holm(rows.p.to_numpy()))
+
+
+def markdown(rows: pd.DataFrame) -> str:
+    """Return the table in Markdown."""
+    numbers = ["songs", "SDR", "before", "median difference", "95 % from", "to", "effect", "p, Holm"]
+    lines = [["sweep", "strategy", "source", *numbers], [":--"] * 3 + ["--:"] * len(numbers)]
+    for row in rows.itertuples(index=False):
+        numbers = [render.decibels(value) for value in row[4:10]]
+        lines.append([*row[:3], str(row.songs), *numbers, render.probability(row.p)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))
