@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.adaptation import bags, engine, segments, strategy
+from ugosa_jax.adaptation import bags, engine, remixes, segments, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
@@ -238,20 +238,8 @@ def cut(net: Weights, song: Song, annotation: Annotation | None, settings: Adapt
     mix_CxT, _ = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
     with naming(song.mixture.name):
-        stems_SxCxT = first_stems(net, mix_CxT, said) if plan.loss == "R" else None
+        stems_SxCxT = remixes.first_stems(net, mix_CxT, said) if plan.loss == "R" else None
         return segments.cut(mix_CxT, active_SxT, settings, net.architecture, stems_SxCxT)
-
-
-def first_stems(net: Weights, mix_CxT: np.ndarray, annotation: Annotation) -> np.ndarray:
-    """Return what the network makes of a standardised mixture before it is adapted, refined with the annotation.
-
-    Returns:
-      (S, C, T); they add up to the mixture, and are zero where their source is annotated silent.
-    """
-    settings = SeparateConfig(refine="wiener")
-    est_SxCxT = bag.separate(net, net.params, mix_CxT, settings)
-    gain_SxT = annotations.gate(annotation, mix_CxT.shape[1], net.architecture.sample_rate_hz, settings.fade_s)
-    return refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)
 
 
 def convert(path: str | Path, out: str | Path) -> Checkpoint:
