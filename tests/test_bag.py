@@ -180,3 +180,19 @@ def test_the_commands(members, song, tmp_path, capsys):
     )
     assert main(["sweep", "run", str(tmp_path / "grid.toml"), "--results", str(tmp_path / "s"), "--lanes", "2"]) == 0
     assert [cell["adaptation"]["lanes"] for cell in results.read_cells(tmp_path / "s").values()] == [2, 2]
+
+
+@pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
+def test_descriptions_with_odd_scalars_are_refused(tmp_path, value):
+    (tmp_path / "a.yaml").write_text(f"models: {value}")
+    with pytest.raises(InputError, match=r"a\.yaml: is not YAML"):
+        bag.describe(tmp_path / "a.yaml")
+
+
+def test_a_description_that_refers_to_itself_over_and_over_is_said_shortly(tmp_path):
+    """Written out, its list would have 10³⁰ entries."""
+    levels = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
+    (tmp_path / "a.yaml").write_text(f"models:\n- &a0 [x]\n{levels}")
+    with pytest.raises(InputError, match="a list of different names") as caught:
+        bag.describe(tmp_path / "a.yaml")
+    assert len(str(caught.value)) < 1000

@@ -343,3 +343,8 @@ def test_weights_commands(small, tmp_path, capsys):
     assert main(["weights", "list"]) == 0
     assert "tasnet_extra" in capsys.readouterr().out
     assert "nothing.th" in refused(capsys, main(["weights", "convert", "nothing.th", str(tmp_path / "x.safetensors")]))
+
+
+@pytest.mark.parametrize("arguments", [("separate", "a\0.wav"), ("evaluate", "a", "b\0"), ("sweep", "status", "\0")])
+def test_zero_bytes_are_refused(capsys, arguments):
+    assert "holds a zero byte, which no name has" in refused(capsys, main(arguments))

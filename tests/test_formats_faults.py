@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.formats import medleydb
 from ugosa_jax.cli import names, options
 from ugosa_jax.errors import InputError
 
@@ -439,3 +440,15 @@ def test_a_hundred_thousand_intervals(tmp_path):
     said = names.read(tmp_path / "a.csv", options.Understanding(), SOURCES)
     assert len(said.intervals) == 100_000
     assert annotation.active_mask(said, 600_000, 1000.0).sum(1).tolist() == [112_500, 37_500, 600_000, 75_000]
+
+
+@pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
+def test_metadata_with_odd_scalars_are_texts(value):
+    """YAML's constructors of such scalars fail in ways of their own; no scalar is constructed."""
+    said = medleydb.stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
+    assert list(said) == ["S01"]
+
+
+def test_metadata_say_no_and_nothing():
+    text = "stems: {S01: {instrument: no}, S02: {instrument: }, S03: {instrument: [piano, ~, null, tuba]}}"
+    assert medleydb.stem_names(text, "m.yaml") == {"S01": ("no",), "S02": (), "S03": ("piano", "tuba")}

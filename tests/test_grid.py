@@ -194,3 +194,9 @@ def test_many_values_are_counted_not_compared():
 def test_a_number_beyond_a_float_is_refused_by_its_key():
     with pytest.raises(InputError, match=r"adapt\.lam"):
         grid.parse(f"[adapt]\nlam = {'9' * 400}", "large")
+
+
+def test_a_change_of_thousands_of_digits_is_one_short_line():
+    with pytest.raises(InputError, match=r"adapt\.epochs: Expected `int`, got `str`") as caught:
+        grid.change_of("adapt.epochs=" + "9" * 5000)
+    assert len(str(caught.value)) < 200

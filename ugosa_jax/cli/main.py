@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ugosa_jax {__version__}")
         return 0
     try:
+        if nul := [argument for argument in arguments if "\0" in argument]:
+            raise InputError(f"{nul[0]!r}: holds a zero byte, which no name has")
         args = parsed(arguments)
         return command(type(args))(args)
     except InputError as error:

@@ -15,6 +15,7 @@ import itertools
 import json
 import math
 import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -179,16 +180,16 @@ def describe(path: Path) -> Description:
             said = yaml.safe_load(path.read_text("utf-8"))
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror or error})") from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # odd scalars
             raise InputError(f"is not YAML ({' '.join(str(error).split())[:120]})") from error
         require(isinstance(said, dict), "a bag", "models: [...], weights: [...]", type(said).__name__)
         unknown = [str(field)[:40] for field in said if field not in ("models", "weights", "segment")]
         require(not unknown, "fields of a bag", "models, weights, segment", ", ".join(unknown))
         names, rows = said.get("models"), said.get("weights")
-        require(_are_names(names), "models", "a list of different names", names)
+        require(_are_names(names), "models", "a list of different names", reprlib.repr(names))
         if rows is None:
             return Description(tuple(names), None)
-        require(_are_rows(rows), "weights", "a list of rows of numbers", rows)
+        require(_are_rows(rows), "weights", "a list of rows of numbers", reprlib.repr(rows))
         return Description(tuple(names), tuple(tuple(map(float, row)) for row in rows))
 
 

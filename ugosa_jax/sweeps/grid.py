@@ -139,11 +139,11 @@ def change_of(text: str) -> Change:
         raise InputError(f"{text!r}: is not SECTION.KEY=VALUE, such as adapt.learning_rate=1e-4")
     try:
         value = tomllib.loads(f"value = {written}")["value"]
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         value = written
     section, dot, key = name.partition(".")
     document = {section: {key: value} if dot else value}
-    with naming(text):
+    with naming(f"{text:.80}"):
         _of(document, "", "")
     return Change(f"{name}={written}", document)
 

@@ -12,6 +12,8 @@ from ugosa_jax.annotations.formats.label import Label, Reading
 from ugosa_jax.annotations.formats.rows import Row, is_time, table_of
 from ugosa_jax.errors import InputError, naming, needs
 
+_NOTHING = ("", "~", "null")
+"""What YAML writes for no value."""
 SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
 
 
@@ -75,7 +77,7 @@ def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     with naming(path), needs("medleydb"):
         import yaml
     try:
-        content = yaml.safe_load(text)
+        content = yaml.load(text, yaml.BaseLoader)  # all scalars are texts: "no" and "1 of 2" are names too
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
     stems = content.get("stems") if isinstance(content, dict) else None
@@ -85,7 +87,7 @@ def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     for stem, entry in stems.items():
         said_of_it = entry.get("instrument") if isinstance(entry, dict) else None
         instruments = said_of_it if isinstance(said_of_it, list) else [said_of_it]
-        names[str(stem)] = tuple(str(name) for name in instruments if name is not None)
+        names[str(stem)] = tuple(name for name in instruments if isinstance(name, str) and name not in _NOTHING)
     return names
 
 
