@@ -147,7 +147,7 @@ def scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden
     net, stages = convtasnet.bind(config, strategy.merge(tuned, frozen)), config.repeats
     for stage in stages[(*stages, "mask").index(since) :]:
         hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])
-    return net.mask(hidden_KxB)
+    return net.scores(hidden_KxB)
 
 
 def scores_and_gradient(
@@ -159,18 +159,22 @@ def scores_and_gradient(
 
 
 def value_and_gradient(
-    config: ConvTasNet, is_tuned: bool, params: Params, score: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array
+    config: ConvTasNet,
+    is_tuned: bool,
+    params: Params,
+    score_SxKxN: jax.Array,
+    mix_CxT: jax.Array,
+    active_SxT: jax.Array,
 ) -> Any:
     """Return eq. (1) and its gradient by the mask's product, and by the decoder if that is tuned."""
 
-    def value(score: jax.Array, decoder: Params) -> jax.Array:
+    def value(score_SxKxN: jax.Array, decoder: Params) -> jax.Array:
         net = convtasnet.bind(config, params | {"decoder": decoder})
-        score_KxSxN = score.reshape(-1, config.S, config.N)
-        mask_KxSxN = jax.nn.softmax(score_KxSxN, 1) if config.mask == "softmax" else jax.nn.relu(score_KxSxN)
-        est_SxCxT = net.decoder(mask_KxSxN * net.encoder(mix_CxT)[:, None], mix_CxT.shape[1])
+        mask_SxKxN = jax.nn.softmax(score_SxKxN, 0) if config.mask == "softmax" else jax.nn.relu(score_SxKxN)
+        est_SxCxT = net.decoder(mask_SxKxN * net.encoder(mix_CxT), mix_CxT.shape[1])
         return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
-    return jax.value_and_grad(value, (0, 1) if is_tuned else 0)(score, params["decoder"])
+    return jax.value_and_grad(value, (0, 1) if is_tuned else 0)(score_SxKxN, params["decoder"])
 
 
 def update(state: lane.State, gradient: Params) -> lane.State:

@@ -17,7 +17,7 @@ EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(
     "optional-dependencies"
 ]
 HIDDEN = (
-    *("av", "jinja2", "librosa", "libtpu", "matplotlib"),
+    *("av", "jax_cuda12_plugin", "jinja2", "librosa", "libtpu", "matplotlib"),
     *("pandas", "pyarrow", "starlette", "tensorboardX", "uvicorn"),
 )
 """Of all extras, but for yaml, which flax imports too."""
@@ -75,6 +75,7 @@ def test_commands_that_need_an_extra_name_it(song):
         ),
         "studio": (["studio", "--demo"],),
         "tpu": (["bench", "--compile-only", "v5e:2x2"],),
+        "cuda": (["bench", "--compile-only", "h100:4"],),
         "tensorboard": (["sweep", "run", "table1", "--tensorboard"],),
     }  # fmt: skip
     before = sorted(song.iterdir())
@@ -90,9 +91,11 @@ def test_commands_that_need_an_extra_name_it(song):
 
 def test_what_is_hidden_here_is_what_the_extras_hold():
     own = EXTRAS.keys() - {"all", "test", "lint"}
-    packages = {line.split(">")[0] for extra in own for line in EXTRAS[extra]}
+    packages = {line.split(">")[0].replace("-", "_") for extra in own for line in EXTRAS[extra]}
     assert {package for package in packages if "[" not in package} == {*HIDDEN, "pyyaml"}
-    assert EXTRAS["all"] == [f"ugosa_jax[{','.join(sorted(own - {'tpu'}))}]"]  # whose package is large, and for Linux
+    assert EXTRAS["all"] == [
+        f"ugosa_jax[{','.join(sorted(own - {'cuda', 'tpu'}))}]"
+    ]  # their packages are large, and for Linux
 
 
 def test_a_module_of_our_own_that_is_missing_is_no_matter_of_extras():

@@ -165,7 +165,7 @@ def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_sampl
 
     def error(ends, mix_WxCxT):
         net = convtasnet.bind(MINI, {**params, **ends})
-        decode = lambda mix_CxT: net.decoder(net.encoder(mix_CxT)[:, None], mix_CxT.shape[1])[0]  # noqa: E731
+        decode = lambda mix_CxT: net.decoder(net.encoder(mix_CxT)[None], mix_CxT.shape[1])[0]  # noqa: E731
         return jnp.abs(jax.vmap(decode)(mix_WxCxT) - mix_WxCxT).mean()
 
     @jax.jit

@@ -1,7 +1,8 @@
-"""The real programs, compiled for an accelerator that is not there, and what XLA says of them.
+"""The real programs, compiled for accelerators that are not there, and what can be told from them.
 
-libtpu compiles for a topology that is only described. Operations, bytes and memory are XLA's own analysis of the
-optimised program; the times that follow from them and from a chip's published peaks are estimates, and lower bounds.
+libtpu compiles for TPUs that are only described, and JAX's CUDA plugin for GPUs. Operations are counted in the traced
+program, bytes in the optimised one, memory is what XLA plans. The times that follow from them and from a chip's
+published peaks are estimates: neither the chip's inner memory nor elementwise arithmetic takes time in them.
 """
 
 import dataclasses
@@ -19,9 +20,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ugosa_jax.adaptation import engine, segments, strategy
 from ugosa_jax.adaptation.lane import Lane, Program
-from ugosa_jax.bench.chips import Chip
+from ugosa_jax.bench import flops, traffic
+from ugosa_jax.bench.chips import GPUS, Chip, gpu_description
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, needs, require
 from ugosa_jax.networks import apply
 from ugosa_jax.networks.protocol import Architecture
 
@@ -44,8 +46,9 @@ class Compiled:
       lanes: how many run side by side, on all devices together.
       devices: how many they are dealt over.
       compile_s: seconds that compiling took here.
-      flops: operations of one device; those of a loop's body count once.
-      bytes_moved: read and written by one device, the same way.
+      flops: operations in matrix products, of one device.
+      bytes_moved: read from and written to one device's memory, a loop's body once.
+      bytes_accessed: XLA's count of the same, with what stays on the chip; None where it has none.
       memory_bytes: arguments, results and temporary arrays of one device at their peak.
       temporary_bytes: the last of them.
       collectives: kind of exchange between devices → how many stand in the program; none are left out.
@@ -57,6 +60,7 @@ class Compiled:
     compile_s: float
     flops: float
     bytes_moved: float
+    bytes_accessed: float | None
     memory_bytes: int
     temporary_bytes: int
     collectives: dict[str, int]
@@ -76,25 +80,33 @@ class Compiled:
 
 
 def topology(name: str) -> Sequence[Any]:
-    """Return the devices of a topology such as "v5e:2x2", which need not exist.
+    """Return the devices of a topology such as "v5e:2x2" or "h100:4", which need not exist.
 
-    Programs of this process run on the CPU from then on: libtpu is there to compile.
+    Programs of this process run on the CPU from then on: libtpu and the CUDA plugin are there to compile.
 
     Raises:
-      InputError: libtpu is not installed or is in use, or does not know the topology.
+      InputError: what compiles is not installed or is in use, or does not know the topology.
     """
-    with needs("tpu"):
-        import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     from jax.experimental import topologies
 
     jax.config.update("jax_platforms", "cpu")
+    kind, _, number = name.partition(":")
+    if kind in GPUS:
+        require(re.fullmatch("[1-9][0-9]?", number) is not None, "--compile-only", f"as {kind}:4", name[:40])
+        with needs("cuda"):
+            import jax_plugins.xla_cuda12  # noqa: F401  # pyright: ignore[reportMissingImports]
+        asked = {"topology": f"1x1x{number}", "target_config": gpu_description(kind)}
+        return topologies.get_topology_desc("", "cuda", **asked).devices
+    with needs("tpu"):
+        import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     try:
         return topologies.get_topology_desc(platform="tpu", topology_name=name).devices
     except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"topology {name[:40]!r}: libtpu cannot describe it ({reason}); try v5e:2x2") from error
+        said = f"topology {name[:40]!r}: libtpu cannot describe it ({reason})"
+        raise InputError(f"{said}; try v5e:2x2, or GPUs as {next(iter(GPUS))}:4") from error
 
 
 def compile_for(
@@ -125,12 +137,17 @@ def compile_for(
     chunk = apply.chunk_samples(net, SeparateConfig())
     mix_CxT = jax.ShapeDtypeStruct((net.channels, chunk), jnp.float32, sharding=everywhere)
 
+    on_each = math.ceil(n_lanes / len(dealt))
+    T = lanes.mix_GxVxCxT.shape[-1]
     if kept is not None:
-        yield _compiled("prefix", n_lanes, dealt, engine.features_of_lanes, program, axes, params, lanes)
+        counted = on_each * flops.prefix(net, program.since, T)
+        yield _compiled("prefix", n_lanes, dealt, counted, engine.features_of_lanes, program, axes, params, lanes)
+    counted = on_each * flops.step(net, plan, T, kept is not None)
     arguments = (program, axes, frozen, kept, lanes, _placed(state, of_lanes))
-    yield _compiled("epoch", n_lanes, dealt, engine.epoch_lanes, *arguments)
+    yield _compiled("epoch", n_lanes, dealt, counted, engine.epoch_lanes, *arguments)
     if n_lanes == 1:
-        yield _compiled("separation", 1, dealt, apply.estimate, net, params, mix_CxT, None)
+        counted = flops.forward(net, chunk)
+        yield _compiled("separation", 1, dealt, counted, apply.estimate, net, params, mix_CxT, None)
 
 
 def lanes_of(net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float) -> Lane:
@@ -149,12 +166,14 @@ def _placed(shapes: Any, sharding: NamedSharding) -> Any:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
 
 
-def _compiled(name: str, n_lanes: int, devices: Sequence[Any], function: Any, *arguments: Any) -> Compiled:
+def _compiled(
+    name: str, n_lanes: int, devices: Sequence[Any], counted: float, function: Any, *arguments: Any
+) -> Compiled:
     lowered = function.lower(*arguments)
     started = time.perf_counter()
     program = lowered.compile()
     compile_s = time.perf_counter() - started
-    cost, memory, text = program.cost_analysis(), program.memory_analysis(), program.as_text()
+    memory, text = program.memory_analysis(), program.as_text()
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     found = {kind: len(re.findall(rf"= [^=\n]*\b{kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
     return Compiled(
@@ -162,8 +181,9 @@ def _compiled(name: str, n_lanes: int, devices: Sequence[Any], function: Any, *a
         n_lanes,
         len(devices),
         compile_s,
-        cost["flops"],
-        cost["bytes accessed"],
+        counted,
+        traffic.bytes_moved(text),
+        (program.cost_analysis() or {}).get("bytes accessed"),
         held + memory.temp_size_in_bytes,
         memory.temp_size_in_bytes,
         {kind: count for kind, count in found.items() if count},

@@ -63,9 +63,10 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     adapt = args.adapt
     print(f"{network['name']}, {adapt.strategy}, songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s,")
     print(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
-    print("Nothing ran: these are estimates from XLA's analysis and published peaks; times are lower bounds.\n")
-    columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB moved", "GB held", "compute ms", "memory ms",
-               "bound by", "lanes that fit a device", "collectives")  # fmt: skip
+    print("Nothing ran: these are estimates from the compiled programs and published peaks; times are lower bounds.\n")
+    columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB moved", "GB with on chip", "GB held",
+               "of them temporary", "compute ms", "memory ms", "bound by", "lanes that fit a device",
+               "collectives")  # fmt: skip
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns), flush=True)
     rows = []
@@ -75,7 +76,9 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
             compute_ms, memory_ms = 1e3 * row.compute_s(chip), 1e3 * row.memory_s(chip)
             exchanged = ", ".join(f"{count} {kind}" for kind, count in row.collectives.items()) or "none"
             values = (row.name, f"{row.lanes}", f"{row.devices}", f"{row.compile_s:.0f}", f"{row.flops / 1e9:.3g}",
-                      f"{row.bytes_moved / 1e9:.3g}", f"{row.memory_bytes / 1e9:.3g}", f"{compute_ms:.3g}",
+                      f"{row.bytes_moved / 1e9:.3g}",
+                      "–" if row.bytes_accessed is None else f"{row.bytes_accessed / 1e9:.3g}",
+                      f"{row.memory_bytes / 1e9:.3g}", f"{row.temporary_bytes / 1e9:.3g}", f"{compute_ms:.3g}",
                       f"{memory_ms:.3g}", "memory" if memory_ms > compute_ms else "compute",
                       f"{row.lanes_that_fit(chip)}", exchanged)  # fmt: skip
             print("| " + " | ".join(values) + " |", flush=True)

@@ -4,6 +4,8 @@ Everything is channels-last, so that each 1×1 convolution is one matmul over [K
 matmul when `jax.vmap` adds lanes with weights of their own. Letters are those of `networks.convtasnet`.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -109,16 +111,46 @@ class Depthwise(nnx.Module):
         Σ_p taps_p · (scale · x[k + offset_p] + shift), where k + offset_p is a frame: shifted multiply-adds, in
         which the shift is felt only by taps that do not lie on the padding.
         """
-        K = x_KxH.shape[0]
-        frame_Kx1 = jnp.arange(K)[:, None]
-        before, after = max(0, -self.offsets[0]), max(0, self.offsets[-1])
-        padded = jnp.pad(x_KxH, ((before, after), (0, 0)))
-        out_KxH = jnp.zeros_like(x_KxH)
-        for offset, taps_H in zip(self.offsets, self.kernel[...], strict=True):
-            read_KxH = jax.lax.slice_in_dim(padded, before + offset, before + offset + K)
+        frame_Kx1 = jnp.arange(x_KxH.shape[0])[:, None]
+        taps_PxH = self.kernel[...]
+        out_KxH = dilated(x_KxH, taps_PxH * scale_H, self.offsets)
+        for offset, taps_H in zip(self.offsets, taps_PxH, strict=True):
             is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
-            out_KxH += read_KxH * (taps_H * scale_H) + jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
+            out_KxH += jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
         return out_KxH
+
+
+def dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
+    """Return Σ_p taps_p · x[k + offset_p], with zeros before and after x.
+
+    The gradient is written down because it is another such sum: JAX's own pads each term of it by itself, which XLA
+    writes to memory one by one.
+    """
+    apply = jax.custom_vjp(lambda x_KxH, taps_PxH: _dilated(x_KxH, taps_PxH, offsets))
+
+    def forward(x_KxH, taps_PxH):
+        return _dilated(x_KxH, taps_PxH, offsets), (x_KxH, taps_PxH)
+
+    def backward(kept, cotangent_KxH):
+        x_KxH, taps_PxH = kept
+        of_taps = [(cotangent_KxH * read_KxH).sum(0) for read_KxH in shifted(x_KxH, offsets)]
+        return _dilated(cotangent_KxH, taps_PxH, tuple(-offset for offset in offsets)), jnp.stack(of_taps)
+
+    apply.defvjp(forward, backward)
+    return apply(x_KxH, taps_PxH)  # pyright: ignore[reportReturnType]
+
+
+def _dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
+    terms = [read_KxH * taps_H for read_KxH, taps_H in zip(shifted(x_KxH, offsets), taps_PxH, strict=True)]
+    return functools.reduce(jnp.add, terms)
+
+
+def shifted(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
+    """Return x[k + offset] for each offset, with zeros before and after x."""
+    K = x_KxH.shape[0]
+    before, after = max(0, -min(offsets)), max(0, *offsets)
+    padded = jnp.pad(x_KxH, ((before, after), (0, 0)))
+    return [jax.lax.slice_in_dim(padded, before + offset, before + offset + K) for offset in offsets]
 
 
 class Block(nnx.Module):

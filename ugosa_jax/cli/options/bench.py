@@ -26,7 +26,7 @@ class Bench:
     repeats: int = 3
     """Runs that are timed; a run has all epochs."""
     compile_only: str | None = None
-    """Measure nothing: compile the programs for a TPU topology that need not be here, such as v5e:2x2, and estimate
-    (needs the extra [tpu])."""
+    """Measure nothing: compile the programs for devices that need not be here, and estimate. TPUs such as v5e:2x2 need
+    the extra [tpu], GPUs such as h100:4 or a100:1 the extra [cuda]."""
     json: Path | None = None
     """Write device, versions, settings and figures."""
