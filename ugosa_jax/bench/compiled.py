@@ -117,6 +117,7 @@ def compile_for(
     Lanes are dealt over all devices if they can be dealt evenly, as an adaptation does. Features that are to be kept
     "auto" are kept in float32.
     """
+    jax.config.update("jax_enable_compilation_cache", False)  # it would keep programs that no device can read back
     dealt = devices if n_lanes % len(devices) == 0 else devices[:1]
     mesh = Mesh(np.array(dealt), ("lane",))
     by_lane, everywhere = (NamedSharding(mesh, spec) for spec in (PartitionSpec("lane"), PartitionSpec()))
