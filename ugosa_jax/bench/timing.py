@@ -156,7 +156,7 @@ def noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 
     active_SxT = np.ones((len(net.sources), n_samples), bool)
     for source, part_T in enumerate(np.array_split(np.arange(n_samples), len(net.sources))):
         active_SxT[source, part_T] = False
-    is_remixed = strategy.parse(settings.strategy, net).loss == "R"
+    is_remixed = (settings.strategy or "").startswith("R-")
     stems_SxCxT = np.stack([mix_CxT / len(net.sources)] * len(net.sources)) if is_remixed else None
     return segments.cut(mix_CxT, active_SxT, settings, net, stems_SxCxT)
 
