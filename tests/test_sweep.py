@@ -1,6 +1,5 @@
 """Sweeps on a small network: what is run, what is stored, what a killed process leaves, what lanes share."""
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -29,7 +28,7 @@ from ugosa_jax.data import loading
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks import checkpoint, hub
-from ugosa_jax.sweeps import batch, engine, grid, results, tidy
+from ugosa_jax.sweeps import batch, grid, lock, results, sweep, tidy, work
 from ugosa_jax.sweeps.cell import cell as cell_of
 
 GRID = """
@@ -140,7 +139,7 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
     base = hub.load(network)
     asked = grid.parse(GRID, "g")
     wanted = next(settings for settings in asked.adapt if settings.strategy == "P-L1:M")
-    tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
+    tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
     one = loading.annotated(tracks["b"], base.architecture.sources)
     result = api.adapt(base, one, settings=wanted)
     estimates = api.separate(base, one, asked.separate, result.tuned)
@@ -169,15 +168,6 @@ def test_lanes_give_what_single_cells_give(whole, written, network, songs, tmp_p
     lanes = {(cell["song"], cell["adapt"]["strategy"]): cell["adaptation"]["lanes"] for cell in found.values()}
     assert [lanes[name, "P-L1:M"] for name in "abc"] == [2, 2, 2]
     assert [lanes[name, "B-L2:D"] for name in "abc"] == [2, 1, 2]
-
-
-def test_shards_share_the_work(whole, written, network, songs, tmp_path):
-    counts = []
-    for part in ("1/2", "2/2"):
-        assert run(written, network, songs, tmp_path / "store", "--shard", part) == 0
-        counts.append(len(list((tmp_path / "store" / "cells").iterdir())))
-    assert counts == [6, 12]
-    assert comparable(tmp_path / "store") == comparable(whole)
 
 
 def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_path, capsys):
@@ -310,7 +300,7 @@ def test_what_is_done_stays_done(written, network, songs, tmp_path, monkeypatch,
     def without_memory(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    monkeypatch.setattr(engine, "run_lanes", without_memory)
+    monkeypatch.setattr(work, "run_lanes", without_memory)
     assert run(written, network, songs, tmp_path / "store", "--keep-stems") == 1
     assert "failed: a, B0: RESOURCE_EXHAUSTED" in capsys.readouterr().out
     assert {record["status"] for record in results.read_cells(tmp_path / "store").values()} == {"done"}
@@ -320,7 +310,6 @@ def test_what_is_done_stays_done(written, network, songs, tmp_path, monkeypatch,
     ("change", "said"),
     [
         (("--lanes", "0"), "--lanes: must be at least 1"),
-        (("--shard", "3/2"), "--shard: '3/2' is not i/n"),
         (("--songs", "nowhere"), "nowhere"),
         (("--weights", "nothing"), "nothing"),
     ],
@@ -371,10 +360,10 @@ def test_only_a_change_of_numbers_names_cells_anew(whole, written, network, song
     assert run(written, network, songs, whole) == 0
     assert {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()} == before
     monkeypatch.setattr("ugosa_jax.sweeps.cell.RESULTS_VERSION", 2)
-    wanted = engine.Sweep(
-        grid.read(str(written)), hub.load(network), engine.tracks(grid.SongsConfig(str(songs))), tmp_path
+    wanted = sweep.Sweep(
+        grid.read(str(written)), hub.load(network), sweep.tracks(grid.SongsConfig(str(songs))), tmp_path
     )
-    assert not cells.keys() & {cell.id for cell in engine.cells_of(wanted)}
+    assert not cells.keys() & {cell.id for cell in sweep.cells_of(wanted)}
 
 
 def test_a_grid_with_a_change_is_a_sweep_of_its_own(network, songs, tmp_path, monkeypatch, capsys):
@@ -450,7 +439,7 @@ def test_a_damaged_plan_is_an_input_error(tmp_path, text):
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):
     base = hub.load(network)
-    one = loading.annotated(engine.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
+    one = loading.annotated(sweep.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
     noisy = np.random.default_rng(0).normal(size=one.stems_SxCxT.shape).astype(np.float32) * 0.02 + one.stems_SxCxT
     estimates = dict(zip(base.architecture.sources, noisy, strict=True))
     settings = EvaluateConfig(window_s=0.5, hop_s=0.25)
@@ -464,7 +453,7 @@ def test_museval_and_ours_fill_the_same_rows(songs, network):
 
 def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_path, monkeypatch):
     sizes = []
-    run_lanes = engine.run_lanes
+    run_lanes = work.run_lanes
 
     def with_memory_for_one(base, lanes):
         sizes.append(len(lanes))
@@ -472,21 +461,21 @@ def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(engine, "run_lanes", with_memory_for_one)
+    monkeypatch.setattr(work, "run_lanes", with_memory_for_one)
     assert run(written, network, songs, tmp_path / "store", "--lanes", "2") == 0
     assert sizes.count(1) == 12 and sizes.count(2) == 5
     assert comparable(tmp_path / "store").keys() == comparable(whole).keys()
 
 
 def test_a_cell_that_does_not_fit_alone_fails_alone(written, network, songs, tmp_path, monkeypatch, capsys):
-    run_lanes = engine.run_lanes
+    run_lanes = work.run_lanes
 
     def without_memory(base, lanes):
         if lanes[0].cell.song == "b":
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(engine, "run_lanes", without_memory)
+    monkeypatch.setattr(work, "run_lanes", without_memory)
     assert run(written, network, songs, tmp_path / "store") == 1
     assert "failed 4 times: RESOURCE_EXHAUSTED" in capsys.readouterr().out
 
@@ -523,7 +512,7 @@ def test_tensorboard_gets_what_was_done_before_without_running_it(written, netwo
 def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, tmp_path, monkeypatch):
     """Each song but the last waits, where it is to be adapted, for the next one to be loaded: one ahead, not more."""
     written.write_text(UNADAPTED)
-    load, run_lanes = loading.annotated, engine.run_lanes
+    load, run_lanes = loading.annotated, work.run_lanes
     loaded, arrived = [], threading.Condition()
 
     def noted(track, sources):
@@ -540,7 +529,7 @@ def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, t
         return run_lanes(base, lanes)
 
     monkeypatch.setattr(loading, "annotated", noted)
-    monkeypatch.setattr(engine, "run_lanes", waiting_for_the_next)
+    monkeypatch.setattr(work, "run_lanes", waiting_for_the_next)
     assert run(written, network, songs, tmp_path / "store") == 0
     assert loaded == [("a", False), ("b", False), ("c", False)]
 
@@ -560,10 +549,10 @@ def test_what_is_made_ahead_comes_in_order_and_errors_come_through():
 def test_lanes_that_fit_by_hand(songs, network):
     """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
     base = hub.load(network)
-    tracks = engine.tracks(grid.SongsConfig(folder=str(songs)))
+    tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
     one = loading.annotated(tracks["a"], base.architecture.sources)
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
-    wanted = engine.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
+    wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
     lane = batch.Lane(its, one, api.cut(base, one, None, settings))
     program = memory.plan(
@@ -594,8 +583,10 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(written, network, s
     assert done.returncode == 2
     assert "cannot be written (File too large)" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not [path for path in (tmp_path / "store").rglob("*") if path.is_file() and path.name != "grid.toml"]
-    assert run(written, network, songs, tmp_path / "store", "--shard", "1/12") == 0  # and there is no need to clean up
+    assert not [
+        path for path in (tmp_path / "store").rglob("*") if path.is_file() and path.name not in ("grid.toml", ".lock")
+    ]
+    assert run(written, network, songs, tmp_path / "store") == 0  # and there is no need to clean up
 
 
 def test_a_disk_that_fills_up_in_the_middle_ends_the_sweep(written, network, songs, tmp_path):
@@ -609,7 +600,7 @@ def test_a_disk_that_fills_up_in_the_middle_ends_the_sweep(written, network, son
     assert "cannot be written (File too large)" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "store" / "cells").iterdir())
-    assert not list((tmp_path / "store" / "running").iterdir())
+    assert not (tmp_path / "store" / "driver.json").exists()
     assert (tmp_path / "store" / "plan.json").exists()
 
 
@@ -632,109 +623,42 @@ def killed_after(process: subprocess.Popen, folder: Path, cells: int, how: signa
 
 
 def test_what_is_killed_goes_on_and_ends_the_same(whole, written, network, songs, tmp_path, capsys):
-    """A process that stands still works on some cells; when it is killed, on none."""
+    """A driver that stands still holds the lock; one that was killed does not, whatever it left."""
     folder = tmp_path / "store"
     process = start(written, network, songs, folder)
     killed_after(process, folder, 2, signal.SIGSTOP)
     n_done = n_cells(folder)
     assert 2 <= n_done < 12
-    (claim,) = results.running(folder)
-    assert claim.pid == process.pid
-    n_running = len(set(claim.cells) - set(results.read_cells(folder)))
-    assert n_running > 0
+    who = f"process {process.pid} on {socket.gethostname()}, since 2"
     assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert f"{n_done} of 12 cells done, {n_running} running, 0 failed, {12 - n_done - n_running} missing" in said
-    assert f"process {process.pid} on {socket.gethostname()}" in said
+    assert f"{n_done} of 12 cells done, 0 failed, {12 - n_done} missing" in said
+    assert f"at work: {who}" in said
+    assert run(written, network, songs, folder) == 2
+    assert f"{folder}: {who}" in capsys.readouterr().err
 
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert list((folder / "running").iterdir())
+    assert (folder / "driver.json").exists()
     assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert f"{n_done} of 12 cells done, 0 running, 0 failed, {12 - n_done} missing" in said
+    assert f"{n_done} of 12 cells done, 0 failed, {12 - n_done} missing" in said
     assert "at work" not in said
     assert all(cell["status"] == "done" for cell in results.read_cells(folder).values())
     assert run(written, network, songs, folder) == 0
-    assert not list((folder / "running").iterdir())
+    assert not (folder / "driver.json").exists()
     assert comparable(folder) == comparable(whole)
 
 
-def claim_of(pid: int, folder: Path, *cells: str, host: str = socket.gethostname(), age_s: float = 0.0) -> None:
-    """Claim cells for another process."""
-    (folder / "running").mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"host": host, "pid": pid, "said_s": time.time() - age_s, "cells": cells})
-    (folder / "running" / f"{host}-{pid}.json").write_text(text)
-
-
-@contextlib.contextmanager
-def another_process():
-    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def test_a_cell_that_another_process_works_on_is_left_to_it(written, network, songs, tmp_path, capsys):
-    """Until that one is dead."""
-    written.write_text(UNADAPTED)
-    folder = tmp_path / "store"
-    assert run(written, network, songs, folder) == 0
-    victim = next((folder / "cells").iterdir())
-    victim.unlink()
-    capsys.readouterr()
-    with another_process() as process:
-        claim_of(process.pid, folder, victim.stem)
-        assert run(written, network, songs, folder) == 0
-        assert not victim.exists()
-        assert "2 of 3 cells done, 1 running, 0 failed, 0 missing" in capsys.readouterr().out
-    assert run(written, network, songs, folder) == 0
-    assert victim.exists()
-
-
-def test_claims_end_with_their_process(tmp_path):
-    def is_alive(pid, **more):
-        claim_of(pid, tmp_path, **more)
-        return pid in [claim.pid for claim in results.running(tmp_path)]
-
-    with another_process() as process:
-        assert is_alive(process.pid)
-        assert not is_alive(process.pid, age_s=60), "it started later: another process with the same number"
-        process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert not is_alive(process.pid), "dead, but not yet waited for"
-        process.wait()
-        assert not is_alive(process.pid)
-    assert is_alive(os.getpid())
-    assert not is_alive(os.getpid(), age_s=results.STALE_S + 1)
-    for age_s, expected in ((results.STALE_S - 10, True), (results.STALE_S + 1, False), (-results.STALE_S - 10, False)):
-        assert is_alive(4, host="elsewhere", age_s=age_s) == expected
-    assert not is_alive(-1) and not is_alive(10**12)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"host": 1}', '{"host": "h", "pid": 1, "said_s": 1e999}'])
-def test_a_damaged_claim_does_not_count(tmp_path, text):
-    claim_of(os.getpid(), tmp_path, "x")
-    (tmp_path / "running" / "damaged-1.json").write_text(text)
-    assert [claim.cells for claim in results.running(tmp_path)] == [("x",)]
-
-
-def test_a_claim_is_renewed_and_ends_with_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "BEAT_S", 0.01)
-    one = cell_of("a", "", "", AdaptConfig(), SeparateConfig(), EvaluateConfig())
-    with results.at_work(tmp_path) as (claim, release):
-        assert claim(one) and claim(one)  # one's own claim is in nobody's way
-        (first,) = results.running(tmp_path)
-        assert (first.host, first.pid, first.cells) == (socket.gethostname(), os.getpid(), (one.id,))
-        release(one)
-        deadline = time.monotonic() + 60
-        while results.running(tmp_path)[0].cells and time.monotonic() < deadline:
-            time.sleep(0.01)
-        (later,) = results.running(tmp_path)
-        assert later.said_s > first.said_s and later.cells == ()
-    assert not list((tmp_path / "running").iterdir())
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"host": 1}', '{"host": "h", "pid": 1, "since_s": 1e999}'])
+def test_a_damaged_note_of_the_driver_does_not_count(tmp_path, text):
+    with lock.held(tmp_path):
+        assert lock.holder(tmp_path).pid == os.getpid()
+        (tmp_path / "driver.json").write_text(text)
+        assert lock.holder(tmp_path) is None
+        with pytest.raises(InputError, match="another process, works on it; one at a time can"), lock.held(tmp_path):
+            pass
+    assert lock.holder(tmp_path) is None
 
 
 def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
@@ -744,24 +668,24 @@ def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
     assert process.returncode == 130
     assert "the same command goes on from here" in said
     assert "Traceback" not in said
-    assert not list((tmp_path / "store" / "running").iterdir())
+    assert not (tmp_path / "store" / "driver.json").exists()
 
 
 def test_what_is_adapted_when_ctrl_c_comes_is_stored(written, network, songs, tmp_path, monkeypatch):
     """It comes at once where the third song is to be adapted; the second may not be scored yet."""
     written.write_text(UNADAPTED)
-    run_lanes = engine.run_lanes
+    run_lanes = work.run_lanes
 
     def interrupted(base, lanes):
         if lanes[0].cell.song == "c":
             raise KeyboardInterrupt
         return run_lanes(base, lanes)
 
-    monkeypatch.setattr(engine, "run_lanes", interrupted)
+    monkeypatch.setattr(work, "run_lanes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(written, network, songs, tmp_path / "store")
     assert {record["song"] for record in results.read_cells(tmp_path / "store").values()} == {"a", "b"}
-    assert not list((tmp_path / "store" / "running").iterdir())
+    assert not (tmp_path / "store" / "driver.json").exists()
 
 
 @pytest.mark.slow
@@ -778,14 +702,6 @@ def test_kills_at_random_moments_lose_nothing(whole, written, network, songs, tm
     assert comparable(tmp_path / "store") == comparable(whole)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("shards", [((), ()), (("--shard", "1/2"), ("--shard", "2/2"))])
-def test_two_processes_on_one_store(whole, written, network, songs, tmp_path, shards):
-    processes = [start(written, network, songs, tmp_path / "store", *shard) for shard in shards]
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
-    assert comparable(tmp_path / "store") == comparable(whole)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="takes root's right to write anywhere away in Linux's way")
 def test_a_store_that_cannot_be_written_is_said(whole, written, network, songs, tmp_path, capsys):
     folder = tmp_path / "store"
@@ -798,7 +714,7 @@ def test_a_store_that_cannot_be_written_is_said(whole, written, network, songs, 
     limited = command(written, network, songs, folder, drop_capability)
     done = subprocess.run(limited, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert f"{folder / 'grid.toml'}: cannot be written (Permission denied)" in done.stderr
+    assert f"{folder / '.lock'}: cannot be locked (Permission denied)" in done.stderr
     assert "Traceback" not in done.stderr
     assert main(["sweep", "status", str(folder)]) == 0
     assert "11 of 12 cells done" in capsys.readouterr().out

@@ -17,7 +17,7 @@ from ugosa_jax.config import SOURCES
 from ugosa_jax.data import loading
 from ugosa_jax.errors import exit_status
 from ugosa_jax.evaluation import scoring
-from ugosa_jax.sweeps import engine, grid
+from ugosa_jax.sweeps import grid, sweep
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     plain = dataclasses.replace(settings.evaluate, outputs="gated")
     sources = SOURCES
     scores = defaultdict(list)
-    for track in engine.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
+    for track in sweep.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
         song = loading.annotated(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
             estimates = {source: song.mixture.samples_CxT * np.float32(share) for source in sources}

@@ -54,16 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument(first, type=Path)
         if name == "prepare":
             command.add_argument("work", type=Path)
-        if name == "run":
-            command.add_argument(
-                "--shard", default="1/1", help="as of ugosa-jax sweep run: 1/2 and 2/2 for two processes"
-            )
         if name == "report":
             command.add_argument("--out", type=Path, default=Path("results"), help="folder for table and figure")
     args = parser.parse_args(arguments)
     commanded = {
         "prepare": lambda: prepare(args.prepared, args.work),
-        "run": lambda: run(args.work, args.shard),
+        "run": lambda: run(args.work),
         "report": lambda: robustness_report.write(args.work, args.out),
         "threshold": lambda: print_thresholds(thresholds(args.prepared)),
     }
@@ -123,7 +119,7 @@ def link(track: Track, said: Annotation, folder: Path) -> None:
         annotation.write(said, scratch / "annotation.csv")
 
 
-def run(work: Path, shard: str) -> int:
+def run(work: Path) -> int:
     """Run a sweep a condition, one after the other; return 1 if cells failed, 2 if one cannot be run, else 0.
 
     The programs that the first one compiles serve them all.
@@ -133,7 +129,7 @@ def run(work: Path, shard: str) -> int:
     for name, songs, change in sweeps:
         paths = {"--songs": work / "songs" / songs, "--results": work / "results" / name}
         options = [str(part) for pair in paths.items() for part in pair]
-        code = ugosa_jax(["sweep", "run", str(ADAPTED), *change, *options, "--shard", shard])
+        code = ugosa_jax(["sweep", "run", str(ADAPTED), *change, *options])
         if code > 1:
             return code
         failed |= code

@@ -2,8 +2,6 @@
 
 import collections
 import dataclasses
-import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,10 @@ from ugosa_jax import device, files
 from ugosa_jax.cli import options
 from ugosa_jax.errors import InputError, naming, needs
 from ugosa_jax.networks import hub
-from ugosa_jax.sweeps import engine, grid, results, tensorboard
-from ugosa_jax.sweeps.cell import Cell, compiled_alike
-from ugosa_jax.sweeps.engine import Sweep
+from ugosa_jax.sweeps import engine, grid, lock, results, sweep, tensorboard
+from ugosa_jax.sweeps.cell import Cell
+from ugosa_jax.sweeps.executor import Executor, Local
+from ugosa_jax.sweeps.sweep import Sweep
 
 
 def run(args: options.RunSweep) -> int:
@@ -25,23 +24,27 @@ def run(args: options.RunSweep) -> int:
     Raises:
       InputError: grid, songs, network or results directory cannot be used.
     """
-    part, of = shard(args.shard)
     if args.lanes is not None and args.lanes < 1:
         raise InputError(f"--lanes: must be at least 1, not {args.lanes}")
     if args.tensorboard:
         tensorboard.check()
     device.keep_compiled_programs()
     wanted = sweep_of(args)
-    cells = engine.cells_of(wanted)
-    results.begin(wanted.folder, wanted.grid, cells, wanted.base.fingerprint)
-    mine = part_of(cells, part, of)
-    size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
-    print(f"{wanted.grid.name}: {size} in {wanted.folder}")
-    if of > 1:
-        print(f"shard {part} of {of}: {len(mine)} of them")
-    todo = unfinished(args, wanted, mine)
+    cells = sweep.cells_of(wanted)
+    results.check(wanted.folder)
+    with lock.held(wanted.folder):
+        results.begin(wanted.folder, wanted.grid, cells, wanted.base.fingerprint)
+        size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
+        print(f"{wanted.grid.name}: {size} in {wanted.folder}")
+        n_failed = run_cells(args, wanted, cells, Local())
+    return max(summary(wanted.folder), int(n_failed > 0))  # what was done before stays done, and yet lacks files
+
+
+def run_cells(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell], executor: Executor) -> int:
+    """Run those of the cells that are to be run, and show how far they are; return how many failed."""
+    todo = unfinished(args, wanted, cells)
     failed = []
-    with tqdm(total=len(mine), initial=len(mine) - len(todo), unit="cell", smoothing=0.1) as bar:
+    with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="cell", smoothing=0.1) as bar:
 
         def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
             if outcome["status"] == "failed":
@@ -53,12 +56,12 @@ def run(args: options.RunSweep) -> int:
             bar.update()
 
         try:
-            engine.run(wanted, todo, on_cell)
+            engine.run(wanted, todo, executor, on_cell)
         except KeyboardInterrupt:
             bar.close()
             print("interrupted; the same command goes on from here")
             raise
-    return max(summary(wanted.folder), int(bool(failed)))  # what was done before stays done, and yet lacks files
+    return len(failed)
 
 
 def unfinished(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:
@@ -87,35 +90,12 @@ def sweep_of(args: options.RunSweep) -> Sweep:
     return Sweep(
         asked,
         hub.load(asked.weights),
-        engine.tracks(asked.songs),
+        sweep.tracks(asked.songs),
         args.results or Path("sweeps") / asked.name,
         args.lanes,
         args.keep_deltas,
         args.keep_stems,
     )
-
-
-def shard(text: str) -> tuple[int, int]:
-    """Return (i, n) of "i/n".
-
-    Raises:
-      InputError: it is no such thing, or i is not one of 1 … n.
-    """
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if not match or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(f"--shard: {text!r} is not i/n with i from 1 to n, such as 2/8")
-    return int(match[1]), int(match[2])
-
-
-def part_of(cells: Sequence[Cell], part: int, of: int) -> list[Cell]:
-    """Return the part-th of `of` shares of the cells.
-
-    Cells that may be lanes of one song stay together. From song to song the shares move on by one setting, so that no
-    share gets all the long ones.
-    """
-    song_at = {song: i for i, song in enumerate(dict.fromkeys(cell.song for cell in cells))}
-    setting_at = {alike: i for i, alike in enumerate(dict.fromkeys(compiled_alike(cell.adapt) for cell in cells))}
-    return [cell for cell in cells if (song_at[cell.song] + setting_at[compiled_alike(cell.adapt)]) % of == part - 1]
 
 
 def status(args: options.Status) -> int:
@@ -125,27 +105,21 @@ def status(args: options.Status) -> int:
 
 def summary(folder: Path) -> int:
     """Print what became of the cells, what they took and still take, and what failed; return 1 if any failed."""
-    processes = results.running(folder)  # before the cells are read: what is finished in between counts as done
+    driver = lock.holder(folder)
     planned, cells = results.plan(folder)["cells"], results.read_cells(folder)
     records = [cells.get(wanted["id"], {"status": "missing"}) for wanted in planned]
-    claimed = {id for process in processes for id in process.cells}
-    count = collections.Counter(
-        "running" if wanted["id"] in claimed and record["status"] != "done" else record["status"]
-        for wanted, record in zip(planned, records, strict=True)
-    )
+    count = collections.Counter(record["status"] for record in records)
     done = [record["adaptation"] for record in records if record["status"] == "done"]
-    states = ", ".join(f"{count[state]} {state}" for state in ("running", "failed", "missing"))
-    print(f"{folder}: {count['done']} of {len(planned)} cells done, {states}")
-    for process in processes:
-        print(f"at work: process {process.pid} on {process.host}, heard of {time.time() - process.said_s:.0f} s ago")
+    not_done = f"{count['failed']} failed, {count['missing']} missing"
+    print(f"{folder}: {count['done']} of {len(planned)} cells done, {not_done}")
+    if driver:
+        print(f"at work: {driver}")
     if done:
         adapting_s = sum(sum(of["timing"].values()) / of["lanes"] for of in done)
         scoring_s = sum(of["separation_s"] + of["evaluation_s"] for of in done)
         print(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
-        if left := count["missing"] + count["running"]:
-            work_min = left * (adapting_s + scoring_s) / len(done) / 60
-            shared = f", or {work_min / len(processes):.0f} for {len(processes)} processes" if processes[1:] else ""
-            print(f"about {work_min:.0f} min of work remain{shared}")
+        if left := count["missing"]:
+            print(f"about {left * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
     if stopped := sum(of["stopped_at"] is not None for of in done):
         print(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
     reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")

@@ -50,7 +50,6 @@ def batches(
     tracks: dict[str, Track],
     cells: Sequence[Cell],
     n_lanes: int | None,
-    take: Callable[[Cell], bool],
     fail: Callable[[Cell, Exception], None],
 ) -> Iterator[list[Lane]]:
     """Load songs and pack cells into batches that run as one compiled program.
@@ -63,7 +62,6 @@ def batches(
       tracks: the songs by name.
       cells: those that are to be run.
       n_lanes: a batch's; None: as many as fit into the memory of a GPU or TPU, one on a CPU.
-      take: called with each cell when its turn comes; tells whether it is still to be run.
       fail: called with a cell whose song cannot be used.
     """
     n_lanes = n_lanes or (1 if jax.default_backend() == "cpu" else None)
@@ -86,8 +84,6 @@ def batches(
     for alike, same in itertools.groupby(cells, key=lambda one: compiled_alike(one.adapt)):
         waiting: dict[Any, list[Lane]] = {}
         for one in same:
-            if not take(one):
-                continue
             try:
                 lane = Lane(one, load(one.song), cut(one.song, alike))
             except (InputError, MemoryError) as error:

@@ -4,23 +4,15 @@
     plan.json                  the cells that the grid asks for
     cells/ID.json              a cell: settings, losses, timing, scores; or why it failed
     deltas/ID.safetensors, stems/ID/SOURCE.wav   if asked for
-    running/HOST-PID.json   what a process works on, for as long as it does
+    .lock, driver.json         who works on it; see `ugosa_jax.sweeps.lock`
 
-Every file is complete or absent. Processes that share a results directory do not need to know of each other: what they
-write for one cell is the same. What they say in `running` spares them doing it twice, and nothing else hangs on it.
+Every file is complete or absent.
 """
 
-import contextlib
 import dataclasses
-import os
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from ugosa_jax import files
 from ugosa_jax.data import stems
@@ -30,10 +22,18 @@ from ugosa_jax.sweeps.grid import Grid
 from ugosa_jax.sweeps.shapes import CellHead, Done, Plan, PlanHead
 
 FORMAT = 2
-BEAT_S = 20.0
-"""How often a process says anew what it works on."""
-STALE_S = 6 * BEAT_S
-"""After so long without a word a process counts as gone, wherever it ran. Clocks of hosts may differ by less."""
+
+
+def check(folder: Path) -> None:
+    """Raise InputError if a folder holds something else than results of a sweep, or results of another version."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is not a folder")
+    if (folder / "plan.json").exists():
+        if (version := plan(folder)["results_version"]) != RESULTS_VERSION:
+            compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
+            raise InputError(f"{folder}: {compared}; name another folder")
+    elif folder.exists() and not {path.name for path in stems.visible(folder)} <= {"grid.toml", "driver.json", "cells"}:
+        raise InputError(f"{folder}: is neither empty nor a results directory of a sweep; name another folder")
 
 
 def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None:
@@ -46,16 +46,8 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
       weights: fingerprint of the network.
 
     Raises:
-      InputError: the folder holds something else, was has results of another version, or cannot be written.
+      InputError: it cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is not a folder")
-    if (folder / "plan.json").exists():
-        if (version := plan(folder)["results_version"]) != RESULTS_VERSION:
-            compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
-            raise InputError(f"{folder}: {compared}; name another folder")
-    elif folder.exists() and not {path.name for path in stems.visible(folder)} <= {"grid.toml", "cells"}:
-        raise InputError(f"{folder}: is neither empty nor a results directory of a sweep; name another folder")
     with files.replaced_when_done(folder / "grid.toml") as temporary:
         temporary.write_text(grid.text, "utf-8")
     listed = [{"id": cell.id, "song": cell.song, "adapt": dataclasses.asdict(cell.adapt)} for cell in cells]
@@ -100,104 +92,9 @@ def read_cells(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def has(folder: Path, cell: Cell) -> bool:
-    """Tell whether a cell is done by now, perhaps by another process."""
+    """Tell whether a cell is done."""
     path = folder / "cells" / f"{cell.id}.json"
     return path.exists() and _read_cell(path)["status"] == "done"
-
-
-@dataclasses.dataclass(frozen=True)
-class Claim:
-    """What a process says that it works on.
-
-    Attributes:
-      host: the machine that it runs on.
-      pid: its number there.
-      said_s: when it said so, in seconds of Unix time.
-      cells: IDs.
-    """
-
-    host: str
-    pid: int
-    said_s: float
-    cells: tuple[str, ...]
-
-
-@contextlib.contextmanager
-def at_work(folder: Path) -> Iterator[tuple[Callable[[Cell], bool], Callable[[Cell], None]]]:
-    """Say in a store what this process works on, as long as the block lasts; a thread says it anew every BEAT_S.
-
-    Yields:
-      `claim`, which returns whether a cell is this process's from now on: not if another one, alive, has it; and
-      `release`, to be called when its result is stored. Two that claim at the same instant may both get a cell.
-
-    Raises:
-      InputError: the store cannot be written.
-    """
-    host, pid = socket.gethostname(), os.getpid()
-    path = folder / "running" / f"{host}-{pid}.json"
-    ids: set[str] = set()
-    lock, ended = threading.Lock(), threading.Event()
-
-    def say() -> None:
-        with lock:
-            files.write_json(dataclasses.asdict(Claim(host, pid, time.time(), tuple(sorted(ids)))), path)
-
-    def beat() -> None:
-        while not ended.wait(BEAT_S):
-            with contextlib.suppress(InputError):  # a full disk stops who writes results
-                say()
-
-    def claim(cell: Cell) -> bool:
-        if any(cell.id in other.cells for other in running(folder) if (other.host, other.pid) != (host, pid)):
-            return False
-        with lock:
-            ids.add(cell.id)
-        say()
-        return True
-
-    def release(cell: Cell) -> None:
-        with lock:
-            ids.discard(cell.id)
-
-    for dead in [file for file, other in _claims(folder) if not _is_alive(other)]:
-        with contextlib.suppress(OSError):
-            dead.unlink()
-    say()
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
-        yield claim, release
-    finally:
-        ended.set()
-        thread.join()
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def running(folder: Path) -> list[Claim]:
-    """Return what the processes say that are at work on a store; those that were killed do not count."""
-    return [claim for _, claim in _claims(folder) if _is_alive(claim)]
-
-
-def _claims(folder: Path) -> Iterator[tuple[Path, Claim]]:
-    """Yield claims and their files, but for those that are gone by now, or damaged."""
-    for path in (folder / "running").glob("[!.]*.json"):
-        with contextlib.suppress(InputError):
-            yield path, files.read_json(path, Claim)
-
-
-def _is_alive(claim: Claim) -> bool:
-    """Tell whether a process still works on what it has claimed."""
-    if abs(time.time() - claim.said_s) > STALE_S:
-        return False
-    if claim.host != socket.gethostname():
-        return True
-    try:
-        process = psutil.Process(claim.pid)
-        # One that started after the claim was made is another process with the same number.
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= claim.said_s + 1
-    except (psutil.Error, ValueError, OverflowError):
-        return False
 
 
 def _read_cell(path: Path) -> Any:

@@ -43,8 +43,6 @@ class RunSweep:
     """Results directory; sweeps/GRID if not given, with what was --set in its name."""
     lanes: int | None = None
     """Cells that run side by side; if not given, what a GPU's or TPU's memory holds, and one on a CPU."""
-    shard: str = "1/1"
-    """Run only the i-th of n parts of the cells, written i/n: for job arrays that share a results directory."""
     retry: bool = False
     """Run cells that failed once more."""
     keep_deltas: bool = False

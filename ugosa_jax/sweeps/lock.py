@@ -1,0 +1,89 @@
+"""The lock of a results directory: one process drives a sweep at a time.
+
+    .lock          held by the operating system for as long as the driver lives
+    driver.json    who holds it
+
+What a killed driver leaves of the second counts for nothing, because the first is free.
+"""
+
+import contextlib
+import dataclasses
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+import msgspec
+
+from ugosa_jax import files
+from ugosa_jax.errors import InputError
+
+WAIT_S = 1.0
+"""How long a driver waits for the lock: `holder` takes it for an instant to see whether it is free."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Driver:
+    """The process that works on a results directory.
+
+    Attributes:
+      host: the machine that it runs on.
+      pid: its number there.
+      since_s: when it began, in seconds of Unix time.
+    """
+
+    host: str
+    pid: int
+    since_s: float
+
+    def __str__(self) -> str:
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since_s))
+        return f"process {self.pid} on {self.host}, since {began}"
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a results directory, which is made if it is missing, for as long as the block lasts.
+
+    Raises:
+      InputError: another process holds it, or the folder cannot be written.
+    """
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=WAIT_S)
+    except filelock.Timeout:
+        who = _read(folder) or "another process"
+        raise InputError(f"{folder}: {who}, works on it; one at a time can") from None
+    except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder / '.lock'}: cannot be locked ({said})") from error
+    try:
+        driver = Driver(socket.gethostname(), os.getpid(), time.time())
+        files.write_json(dataclasses.asdict(driver), folder / "driver.json")
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / "driver.json").unlink(missing_ok=True)
+        lock.release()
+
+
+def holder(folder: Path) -> Driver | None:
+    """Return who works on a results directory; None if nobody does."""
+    driver = _read(folder)
+    if driver is None:
+        return None
+    try:
+        with filelock.FileLock(folder / ".lock", timeout=0):
+            return None
+    except (filelock.Timeout, OSError, NotImplementedError):  # one that may only read believes what it reads
+        return driver
+
+
+def _read(folder: Path) -> Driver | None:
+    try:
+        return msgspec.json.decode((folder / "driver.json").read_bytes(), type=Driver)
+    except (OSError, ValueError):  # what msgspec raises is a ValueError
+        return None

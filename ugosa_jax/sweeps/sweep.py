@@ -1,0 +1,75 @@
+"""A sweep: a grid, the network and the songs that it is run on, and its cells."""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+from ugosa_jax import files
+from ugosa_jax.adaptation import strategy
+from ugosa_jax.config import SongsConfig
+from ugosa_jax.data import datasets
+from ugosa_jax.data.datasets import Track
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks.bag import Weights
+from ugosa_jax.sweeps.cell import Cell, cell
+from ugosa_jax.sweeps.grid import Grid
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """What a sweep works on.
+
+    Attributes:
+      grid: what to do.
+      base: the network to start from.
+      tracks: the songs by name.
+      folder: of the results.
+      lanes: cells that run side by side; None: as many as fit into the memory of a GPU or TPU, one on a CPU, whose
+        cores one lane keeps busy.
+      keep_deltas: store tuned layers too.
+      keep_stems: store estimates too.
+    """
+
+    grid: Grid
+    base: Weights
+    tracks: dict[str, Track]
+    folder: Path
+    lanes: int | None = None
+    keep_deltas: bool = False
+    keep_stems: bool = False
+
+
+def tracks(songs: SongsConfig) -> dict[str, Track]:
+    """Return the songs that a grid speaks of, by name.
+
+    Raises:
+      InputError: no folder is named, or it does not hold them.
+    """
+    if songs.folder is None:
+        raise InputError("songs: no folder is named; write folder = … under [songs], or say --songs FOLDER")
+    root = Path(songs.folder)
+    subset = songs.subset if datasets.recognise(root).startswith("musdb") else None
+    return {track.name: track for track in datasets.tracks(root, subset, songs.limit, songs.names or None)}
+
+
+def cells_of(sweep: Sweep) -> list[Cell]:
+    """Return all cells of a sweep, song by song.
+
+    Raises:
+      InputError: a strategy does not exist for the network.
+    """
+    grid, fingerprint = sweep.grid, sweep.base.fingerprint
+    every = dict.fromkeys(strategy.resolved(settings, sweep.base.architecture) for settings in grid.adapt)
+    return [
+        cell(name, sha256, fingerprint, settings, grid.separate, grid.evaluate)
+        for name, sha256 in ((track.name, hash_of(track, sweep.base)) for track in sweep.tracks.values())
+        for settings in every
+    ]
+
+
+def hash_of(track: Track, base: Weights) -> str:
+    """Return the hashes of a song's files, its annotation among them; "unreadable" if they cannot be read."""
+    with contextlib.suppress(InputError):
+        paths = [*datasets.inputs(track, base.architecture.sources).values(), *filter(None, [track.annotation])]
+        return " ".join(files.sha256_of(path) for path in paths)
+    return "unreadable"

@@ -1,0 +1,121 @@
+"""The work on a batch of lanes: adapt them, separate their songs, score what comes out."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from ugosa_jax import api, device
+from ugosa_jax.adaptation import bags, engine, record, strategy
+from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.networks.bag import Weights
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.sweeps.batch import Lane
+from ugosa_jax.sweeps.cell import Cell
+from ugosa_jax.sweeps.sweep import Sweep
+
+
+@dataclasses.dataclass(frozen=True)
+class Settled:
+    """What became of a cell.
+
+    Attributes:
+      cell: which one.
+      outcome: its record.
+      tuned: its tuned layers, if they are to be kept.
+      estimates: float32 (C, T) by source, if they are to be kept.
+      rate_hz: of the estimates.
+    """
+
+    cell: Cell
+    outcome: dict[str, Any]
+    tuned: Params = dataclasses.field(default_factory=dict)
+    estimates: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    rate_hz: int = 0
+
+
+class Adapted(NamedTuple):
+    """A lane that has been adapted, and what was measured of its batch."""
+
+    lane: Lane
+    result: AdaptationResult
+    measured: dict[str, Any]
+
+
+def failed(cell: Cell, error: Exception) -> Settled:
+    """Return the record of a cell that could not be run."""
+    first_line = (str(error) or type(error).__name__).splitlines()[0]
+    return Settled(cell, {"status": "failed", "error": first_line, "environment": record.environment()})
+
+
+def adapted(base: Weights, lanes: list[Lane], fail: Callable[[Cell, Exception], None]) -> list[Adapted]:
+    """Run a batch; in two halves if the device's memory does not suffice."""
+    try:
+        adaptations = run_lanes(base, lanes)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        if len(lanes) == 1:
+            fail(lanes[0].cell, error)
+            return []
+        half = len(lanes) // 2
+        return adapted(base, lanes[:half], fail) + adapted(base, lanes[half:], fail)
+    measured = {"lanes": len(lanes), "process_peak_bytes": device.peak_bytes()}
+    return [Adapted(lane, result, measured) for lane, result in zip(lanes, adaptations, strict=True)]
+
+
+def run_lanes(base: Weights, lanes: Sequence[Lane]) -> list[AdaptationResult]:
+    """Adapt lanes of one shape; those of one song share it."""
+    cuts = [lane.cut for lane in lanes if lane.cut is not None]
+    settings = lanes[0].cell.adapt
+    if not cuts:
+        return [engine.unadapted() for _ in lanes]
+    if len(lanes) == 1:
+        return [bags.adapt(base, cuts[0], settings)]
+    # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
+    missing = -len(lanes) % len(jax.local_devices())
+    cuts += cuts[-1:] * missing
+    songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
+    each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
+    lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
+    adaptations = bags.adapt_lanes(base, songs, settings, lam, learning_rate)
+    return adaptations[: len(lanes)]
+
+
+def settled(sweep: Sweep, batch: Sequence[Adapted]) -> Iterator[Settled]:
+    """Separate and score the lanes of a batch, one after the other; those that cannot be scored fail alone."""
+    for one in batch:
+        try:
+            yield scored(sweep, one)
+        except (InputError, MemoryError, jax.errors.JaxRuntimeError) as error:  # absurd weights, a long song
+            yield failed(one.lane.cell, error)
+
+
+def scored(sweep: Sweep, one: Adapted) -> Settled:
+    """Separate a song with what its lane has learnt, and score that.
+
+    Raises:
+      InputError: the estimates are not finite.
+    """
+    song, result = one.lane.song, one.result
+    started = time.perf_counter()
+    estimates = api.separate(sweep.base, song, sweep.grid.separate, result.tuned)
+    separated = time.perf_counter()
+    found = scoring.evaluate(song, estimates, sweep.grid.evaluate)
+    times = {"separation_s": separated - started, "evaluation_s": time.perf_counter() - separated}
+    outcome = {
+        "status": "done",
+        "error": None,
+        "n_tuned": strategy.n_parameters(result.tuned),
+        "adaptation": record.describe_adaptation(result) | times | one.measured,
+        "scores": found.rows(),
+        "notes": song.notes,
+        "environment": record.environment(),
+    }
+    tuned = jax.tree.map(np.asarray, result.tuned) if sweep.keep_deltas else {}
+    return Settled(one.lane.cell, outcome, tuned, estimates if sweep.keep_stems else {}, song.mixture.rate_hz)
