@@ -17,8 +17,8 @@ EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(
     "optional-dependencies"
 ]
 HIDDEN = (
-    *("av", "jax_cuda12_plugin", "jinja2", "librosa", "libtpu", "matplotlib"),
-    *("pandas", "pyarrow", "starlette", "tensorboardX", "uvicorn"),
+    *("av", "jax_cuda12_plugin", "jinja2", "librosa", "libtpu", "matplotlib", "optuna"),
+    *("pandas", "pyarrow", "ray", "starlette", "tensorboardX", "uvicorn"),
 )
 """Of all extras, but for yaml, which flax imports too."""
 WITHOUT = f"""
@@ -77,6 +77,7 @@ def test_commands_that_need_an_extra_name_it(song):
         "tpu": (["bench", "--compile-only", "v5e:2x2"],),
         "cuda": (["bench", "--compile-only", "h100:4"],),
         "tensorboard": (["sweep", "run", "table1", "--tensorboard"],),
+        "ray": (["sweep", "run", "table1", "--ray"],),
     }  # fmt: skip
     before = sorted(song.iterdir())
     everything = [arguments for commands in said.values() for arguments in commands]

@@ -11,6 +11,7 @@ Engine = Literal["bsseval", "museval"]
 Refine = Literal["none", "residual", "wiener"]
 Outputs = Literal["both", "gated", "plain"]
 Subset = Literal["train", "test"]
+Metric = Literal["SDR", "SIR", "SAR", "ISR"]
 
 
 MAX_PIECE_S = 600.0
@@ -178,6 +179,30 @@ class SongsConfig:
     def __post_init__(self):
         require(self.subset in get_args(Subset), "subset", f"one of {get_args(Subset)}", self.subset)
         require(self.limit is None or self.limit >= 1, "limit", "at least 1", self.limit)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """How the best settings of a grid are searched for.
+
+    Raises:
+      InputError: a value outside its range.
+    """
+
+    score: Metric = "SDR"
+    """What is to be as high as possible: its mean over songs and sources, where a source is not silent itself."""
+    settings: int = 32
+    """Settings that are tried."""
+    together: int = 8
+    """Settings that are tried at a time, and random ones to begin with."""
+    seed: int = 0
+    """Of what is tried: the same search with the same seed tries the same settings."""
+
+    def __post_init__(self):
+        require(self.score in get_args(Metric), "score", f"one of {get_args(Metric)}", self.score)
+        require(1 <= self.settings <= 10_000, "settings", "from 1 to 10000", self.settings)
+        require(1 <= self.together <= 1000, "together", "from 1 to 1000", self.together)
+        require(0 <= self.seed < 2**32, "seed", "from 0 to 4294967295", self.seed)
 
 
 @dataclasses.dataclass(frozen=True)

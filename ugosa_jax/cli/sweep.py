@@ -1,6 +1,7 @@
 """The commands `ugosa-jax sweep …`: run, status, collect."""
 
 import collections
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,10 @@ from tqdm import tqdm
 
 from ugosa_jax import device, files
 from ugosa_jax.cli import options
+from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, naming, needs
 from ugosa_jax.networks import hub
-from ugosa_jax.sweeps import engine, grid, lock, results, sweep, tensorboard
+from ugosa_jax.sweeps import cluster, engine, grid, lock, results, search, sweep, tensorboard
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor, Local
 from ugosa_jax.sweeps.sweep import Sweep
@@ -26,18 +28,42 @@ def run(args: options.RunSweep) -> int:
     """
     if args.lanes is not None and args.lanes < 1:
         raise InputError(f"--lanes: must be at least 1, not {args.lanes}")
+    if args.ray is not None:
+        cluster.imported(address_of(args.ray))
     if args.tensorboard:
         tensorboard.check()
     device.keep_compiled_programs()
     wanted = sweep_of(args)
+    if wanted.grid.search is not None:
+        search.check()
     cells = sweep.cells_of(wanted)
     results.check(wanted.folder)
     with lock.held(wanted.folder):
         results.begin(wanted.folder, wanted.grid, cells, wanted.base.fingerprint)
-        size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
-        print(f"{wanted.grid.name}: {size} in {wanted.folder}")
-        n_failed = run_cells(args, wanted, cells, Local())
+        with contextlib.closing(executor(args.ray)) as runs:
+            if wanted.grid.search is None:
+                size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
+                print(f"{wanted.grid.name}: {size} in {wanted.folder}")
+                n_failed = run_cells(args, wanted, cells, runs)
+            else:
+                n_failed = run_search(args, wanted, runs)
     return max(summary(wanted.folder), int(n_failed > 0))  # what was done before stays done, and yet lacks files
+
+
+def executor(ray: tuple[str, ...] | None) -> Executor:
+    """Return what runs cells: this process, or the workers of a Ray cluster.
+
+    Raises:
+      InputError: Ray is not installed, or there is no such cluster.
+    """
+    return Local() if ray is None else cluster.Cluster(address_of(ray))
+
+
+def address_of(ray: tuple[str, ...]) -> str:
+    """Return the address that stands behind --ray; without one, a cluster is started here."""
+    if len(ray) > 1:
+        raise InputError(f"--ray: takes one address, not {' '.join(ray)!r}")
+    return ray[0] if ray else "local"
 
 
 def run_cells(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell], executor: Executor) -> int:
@@ -62,6 +88,33 @@ def run_cells(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell], exec
             print("interrupted; the same command goes on from here")
             raise
     return len(failed)
+
+
+def run_search(args: options.RunSweep, wanted: Sweep, executor: Executor) -> int:
+    """Search the best settings of a grid, and say which they are; return how many cells failed."""
+    space, asked = wanted.grid.space, wanted.grid.search
+    assert space and asked
+    print(f"{wanted.grid.name}: {asked.settings} settings, {len(wanted.tracks)} songs, in {wanted.folder}")
+    sha256, planned, failed = sweep.hashes(wanted), {}, []
+
+    def score_of(settings: Sequence[AdaptConfig]) -> list[list[Cell]]:
+        cells = [sweep.cells_with(wanted, [one], sha256) for one in settings]
+        planned.update((cell.id, cell) for its in cells for cell in its)
+        results.begin(wanted.folder, wanted.grid, [*planned.values()], wanted.base.fingerprint)
+        among = {cell.id: cell for its in cells for cell in its}
+        failed.append(run_cells(args, wanted, [*among.values()], executor))
+        return cells
+
+    best = search.run(space, asked, wanted.folder, score_of)
+    found = ", ".join(
+        f"{key} = {getattr(best.adapt, key):.4g}"
+        if isinstance(getattr(best.adapt, key), float)
+        else f"{key} = {getattr(best.adapt, key)}"
+        for key in (*space.choices, *space.ranges, "epochs")
+    )
+    print(f"best of {best.n_tried} settings, {best.n_given_up} given up early: {found}")
+    print(f"its {asked.score}: {best.score_db:.2f} dB, mean over songs and sources")
+    return sum(failed)
 
 
 def unfinished(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:

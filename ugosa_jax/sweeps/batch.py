@@ -10,12 +10,10 @@ from typing import Any, TypeVar
 
 import jax
 
-from ugosa_jax import api, device
+from ugosa_jax import api
 from ugosa_jax.adaptation import memory
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.data import loading
-from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.bag import Weights
@@ -47,9 +45,10 @@ def ahead(items: Iterator[Item]) -> Generator[Item]:
 
 def batches(
     base: Weights,
-    tracks: dict[str, Track],
+    load: Callable[[str], Song],
     cells: Sequence[Cell],
     n_lanes: int | None,
+    free_bytes: int,
     fail: Callable[[Cell, Exception], None],
 ) -> Iterator[list[Lane]]:
     """Load songs and pack cells into batches that run as one compiled program.
@@ -59,25 +58,25 @@ def batches(
 
     Args:
       base: the network.
-      tracks: the songs by name.
+      load: returns the song of a name.
       cells: those that are to be run.
       n_lanes: a batch's; None: as many as fit into the memory of a GPU or TPU, one on a CPU.
+      free_bytes: memory of the device before the first batch fills it.
       fail: called with a cell whose song cannot be used.
     """
     n_lanes = n_lanes or (1 if jax.default_backend() == "cpu" else None)
-    free_bytes = device.free_bytes()  # before the first batch fills the memory
     n_alike = collections.Counter((one.song, compiled_alike(one.adapt)) for one in cells)
     room: dict[Any, int] = {}
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
-    def load(name: str) -> Song:
-        return loading.annotated(tracks[name], base.architecture.sources)
+    def loaded(name: str) -> Song:
+        return load(name)
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
     def cut(name: str, settings: AdaptConfig) -> Segments | None:
         if settings.strategy == "B0":
             return None
-        return api.cut(base, load(name), None, settings)
+        return api.cut(base, loaded(name), None, settings)
 
     if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
         cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))
@@ -85,7 +84,7 @@ def batches(
         waiting: dict[Any, list[Lane]] = {}
         for one in same:
             try:
-                lane = Lane(one, load(one.song), cut(one.song, alike))
+                lane = Lane(one, loaded(one.song), cut(one.song, alike))
             except (InputError, MemoryError) as error:
                 fail(one, error)
                 continue

@@ -5,6 +5,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ugosa_jax import device
+from ugosa_jax.data import loading
+from ugosa_jax.data.song import Song
 from ugosa_jax.sweeps import batch, work
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.sweep import Sweep
@@ -53,8 +56,11 @@ class Local:
         def fail(cell: Cell, error: Exception) -> None:
             pending.append(host.submit(settle, work.failed(cell, error)))
 
+        def load(name: str) -> Song:
+            return loading.annotated(sweep.tracks[name], sweep.base.architecture.sources)
+
         with concurrent.futures.ThreadPoolExecutor(1) as host:
-            packed = batch.batches(sweep.base, sweep.tracks, cells, sweep.lanes, fail)
+            packed = batch.batches(sweep.base, load, cells, sweep.lanes, device.free_bytes(), fail)
             with contextlib.closing(batch.ahead(packed)) as coming:
                 for lanes in coming:
                     pending.append(host.submit(finish, work.adapted(sweep.base, lanes, fail)))

@@ -10,7 +10,8 @@
     lam = [0.1, 1.0, 10.0]
     learning_rate = 1e-3
 
-Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate]. A change is one key
+Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate], and [search],
+which makes it a search; `ugosa_jax.sweeps.space` has its ranges. A change is one key
 with another value, written as in ``adapt.learning_rate=1e-4``.
 """
 
@@ -27,11 +28,19 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, SongsConfig
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SearchConfig, SeparateConfig, SongsConfig
 from ugosa_jax.errors import InputError, naming
+from ugosa_jax.sweeps import space
+from ugosa_jax.sweeps.space import Space
 
 SHIPPED = Path(__file__).parent / "grids"
-_SECTIONS = {"songs": SongsConfig, "adapt": AdaptConfig, "separate": SeparateConfig, "evaluate": EvaluateConfig}
+_SECTIONS = {
+    "songs": SongsConfig,
+    "adapt": AdaptConfig,
+    "separate": SeparateConfig,
+    "evaluate": EvaluateConfig,
+    "search": SearchConfig,
+}
 _TYPES = {section: typing.get_type_hints(kind) for section, kind in _SECTIONS.items()}
 MAX_COMBINATIONS = 10_000
 """Settings that one grid may expand to; more than this is a slip of the pen."""
@@ -48,9 +57,11 @@ class Grid:
       text: the file, as it was written, with its changes as comments above it.
       weights: name or file of the network to start from.
       songs: which songs.
-      adapt: every combination of settings; those that would give the same result stand here once.
+      adapt: every combination of settings; those that would give the same result stand here once. None for a search.
       separate: how songs are separated.
       evaluate: how estimates are scored.
+      search: how the best settings are searched for, if they are.
+      space: what that may choose from.
     """
 
     name: str
@@ -60,6 +71,8 @@ class Grid:
     adapt: tuple[AdaptConfig, ...]
     separate: SeparateConfig
     evaluate: EvaluateConfig
+    search: SearchConfig | None = None
+    space: Space | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,8 +156,9 @@ def change_of(text: str) -> Change:
         value = written
     section, dot, key = name.partition(".")
     document = {section: {key: value} if dot else value}
+    is_searched = section == "search" or (section == "adapt" and isinstance(value, dict))
     with naming(f"{text:.80}"):
-        _of(document, "", "")
+        _of({"adapt": {"lam": [0.5, 1.0]}, "search": {}} | document if is_searched else document, "", "")
     return Change(f"{name}={written}", document)
 
 
@@ -160,7 +174,11 @@ def _of(document: dict[str, Any], name: str, text: str) -> Grid:
     if single["separate"].gate:
         raise InputError('separate.gate: is decided when scoring; write outputs = "gated" under [evaluate]')
     weights = _value("weights", document.get("weights", "tasnet"), str)
-    return Grid(name, text, weights, adapt=combinations(sections["adapt"]), **single)
+    if "search" not in document:
+        return Grid(name, text, weights, adapt=combinations(sections["adapt"]), **single)
+    asked = _settings("search", sections["search"])
+    chosen = space.of(sections["adapt"], lambda key, value: _value(f"adapt.{key}", value, _TYPES["adapt"][key]))
+    return Grid(name, text, weights, adapt=(), **single, search=asked, space=chosen)
 
 
 def combinations(keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
@@ -169,6 +187,9 @@ def combinations(keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
     Raises:
       InputError: a list is empty or says something twice, or a value is not what its key takes.
     """
+    for key, value in keys.items():
+        if isinstance(value, dict):
+            raise InputError(f"adapt.{key}: a range is searched, not run: add a section [search]")
     lists = {key: value if isinstance(value, list) else [value] for key, value in keys.items()}
     n_combinations = 1
     for key, values in lists.items():

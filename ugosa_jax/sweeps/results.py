@@ -93,8 +93,18 @@ def read_cells(folder: Path) -> dict[str, dict[str, Any]]:
 
 def has(folder: Path, cell: Cell) -> bool:
     """Tell whether a cell is done."""
+    record = read_cell(folder, cell)
+    return record is not None and record["status"] == "done"
+
+
+def read_cell(folder: Path, cell: Cell) -> Any:
+    """Return the record of a cell; None if it has none.
+
+    Raises:
+      InputError: its file is not what this module writes.
+    """
     path = folder / "cells" / f"{cell.id}.json"
-    return path.exists() and _read_cell(path)["status"] == "done"
+    return _read_cell(path) if path.exists() else None
 
 
 def _read_cell(path: Path) -> Any:

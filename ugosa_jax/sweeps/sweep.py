@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ugosa_jax import files
 from ugosa_jax.adaptation import strategy
-from ugosa_jax.config import SongsConfig
+from ugosa_jax.config import AdaptConfig, SongsConfig
 from ugosa_jax.data import datasets
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.errors import InputError
@@ -58,13 +59,32 @@ def cells_of(sweep: Sweep) -> list[Cell]:
     Raises:
       InputError: a strategy does not exist for the network.
     """
+    return cells_with(sweep, sweep.grid.adapt, hashes(sweep))
+
+
+def cells_with(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[str, str]) -> list[Cell]:
+    """Return the cells of settings and all songs, song by song.
+
+    Args:
+      sweep: whose songs they are.
+      settings: of the adaptation.
+      sha256: what `hashes` returns.
+
+    Raises:
+      InputError: a strategy does not exist for the network.
+    """
     grid, fingerprint = sweep.grid, sweep.base.fingerprint
-    every = dict.fromkeys(strategy.resolved(settings, sweep.base.architecture) for settings in grid.adapt)
+    every = dict.fromkeys(strategy.resolved(one, sweep.base.architecture) for one in settings)
     return [
-        cell(name, sha256, fingerprint, settings, grid.separate, grid.evaluate)
-        for name, sha256 in ((track.name, hash_of(track, sweep.base)) for track in sweep.tracks.values())
-        for settings in every
+        cell(name, sha256[name], fingerprint, one, grid.separate, grid.evaluate)
+        for name in sweep.tracks
+        for one in every
     ]
+
+
+def hashes(sweep: Sweep) -> dict[str, str]:
+    """Return the hash of each song's files, by its name."""
+    return {name: hash_of(track, sweep.base) for name, track in sweep.tracks.items()}
 
 
 def hash_of(track: Track, base: Weights) -> str:

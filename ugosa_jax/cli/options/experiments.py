@@ -43,6 +43,9 @@ class RunSweep:
     """Results directory; sweeps/GRID if not given, with what was --set in its name."""
     lanes: int | None = None
     """Cells that run side by side; if not given, what a GPU's or TPU's memory holds, and one on a CPU."""
+    ray: tuple[str, ...] | None = None
+    """Run cells on a Ray cluster: HOST:PORT, or auto for the one that runs on this machine; without an address, one is
+    started here (needs ray)."""
     retry: bool = False
     """Run cells that failed once more."""
     keep_deltas: bool = False
