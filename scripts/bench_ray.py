@@ -39,7 +39,9 @@ HERE = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
 def main(arguments: list[str] | None = None) -> int | None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("driver").set_defaults(run=lambda args: driver())
+    command = commands.add_parser("driver")
+    command.add_argument("--workers", type=int, default=8)
+    command.set_defaults(run=lambda args: driver(args.workers))
     for name, run in (("compare", compare), ("kills", kills)):
         command = commands.add_parser(name)
         command.add_argument("grid")
@@ -66,7 +68,7 @@ class Sleeper:
 @contextlib.contextmanager
 def cluster_of(n_workers: int) -> Iterator[Any]:
     """Yield a cluster of a head without cores and so many node processes with one core each."""
-    imported("auto")
+    imported("local")
     from ray.cluster_utils import Cluster as Nodes
 
     nodes = Nodes(initialize_head=True, head_node_args=HERE | {"num_cpus": 0})
@@ -78,9 +80,8 @@ def cluster_of(n_workers: int) -> Iterator[Any]:
         nodes.shutdown()
 
 
-def driver() -> None:
+def driver(n_workers: int) -> None:
     """Print how many short cells a second a driver deals out and stores."""
-    n_workers = psutil.cpu_count() or 1
     settings = AdaptConfig(), SeparateConfig(), EvaluateConfig()
     cells = [cell(f"song {n}", "", "", *settings) for n in range(N_CELLS)]
     net = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3)

@@ -1,6 +1,7 @@
 """Sweeps on a Ray cluster of several node processes: the same results, and nothing lost of what is killed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import soundfile
 from networks import DUO
 
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+from ugosa_jax.errors import InputError
 from ugosa_jax.networks import checkpoint
 from ugosa_jax.sweeps import cluster as on_ray
 from ugosa_jax.sweeps import results
@@ -57,6 +59,9 @@ def nodes():
     """A head without a core, and two nodes with one each, as processes on the loopback."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv(
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"
+        )  # or drivers would look for 127.0.0.1 at the network's address
         patch.setenv("JAX_PLATFORMS", "cpu")
         cluster_utils = pytest.importorskip("ray.cluster_utils")
         here = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
@@ -70,8 +75,9 @@ def nodes():
 def start(ground: Path, folder: Path, *more: str) -> subprocess.Popen:
     program = Path(sys.executable).parent / "ugosa-jax"
     options = ["--weights", ground / "duo.safetensors", "--songs", ground / "songs", "--results", folder, *more]
-    command = [program, "sweep", "run", ground / "mine.toml", *options]
-    return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [*map(str, [program, "sweep", "run", ground / "mine.toml", *options])]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as Ray's workers have it; LAPACK's last bits depend on it
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
 def run(ground: Path, folder: Path, *more: str) -> str:
@@ -131,6 +137,13 @@ def test_devices_of_machines():
     assert of(CPU=4.0, GPU=2.0) == [("GPU", 4, {"num_gpus": 1, "num_cpus": 0})] * 2
     assert of(CPU=4.0, TPU=4.0) == [("TPU", 4, {"resources": {"TPU": 4.0}, "num_cpus": 0})]
     assert on_ray.devices({"Alive": False, "Resources": {"CPU": 4.0}}) == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:1e9", "nowhere.invalid:6379", "localhost"])
+def test_a_cluster_that_is_not_there_is_said(address):
+    pytest.importorskip("ray")
+    with pytest.raises(InputError, match=f"^--ray: {re.escape(address)}: there is no Ray cluster that can be used"):
+        on_ray.Cluster(address)
 
 
 def test_a_cluster_gives_what_one_process_gives(nodes, ground, whole, tmp_path):

@@ -96,7 +96,9 @@ def test_strategies_are_the_networks_own(net):
     assert strategy.parse(None, net.architecture).tuned == ("gains", "level")
     assert strategy.parse("B-B:G", net.architecture).tuned == ("bands", "gains")
     assert strategy.parse("B-B:G", net.architecture).since(net.architecture) == "bands"
-    with pytest.raises(InputError, match=r"'P-L3:M' is not B0 or one of \[P\|B\|R\]-\[B\|G\]:\[end\|G\], such as P-G:end"):
+    with pytest.raises(
+        InputError, match=r"'P-L3:M' is not B0 or one of \[P\|B\|R\]-\[B\|G\]:\[end\|G\], such as P-G:end"
+    ):
         strategy.parse("P-L3:M", net.architecture)
 
 

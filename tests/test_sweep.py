@@ -714,7 +714,7 @@ def test_a_store_that_cannot_be_written_is_said(whole, written, network, songs, 
     limited = command(written, network, songs, folder, drop_capability)
     done = subprocess.run(limited, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert f"{folder / '.lock'}: cannot be locked (Permission denied)" in done.stderr
+    assert f"{folder / 'driver.json'}: cannot be written (Permission denied)" in done.stderr
     assert "Traceback" not in done.stderr
     assert main(["sweep", "status", str(folder)]) == 0
     assert "11 of 12 cells done" in capsys.readouterr().out

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -33,6 +34,8 @@ UNIT = {"CPU": 4, "GPU": 64, "TPU": 64}
 """Cells of a unit, at most. A CPU runs them one by one; GPU and TPU run as many side by side as their memory holds."""
 MAX_LOSSES = 4
 """Workers that die over a unit before it counts as what kills them."""
+CONNECT_S = 10.0
+"""How long a cluster may take to answer at all."""
 POLL_S = 2.0
 """How often the driver looks for machines that have joined, or are gone."""
 
@@ -77,6 +80,7 @@ class Cluster:
         ray = imported(address)
         own = {"include_dashboard": False} if address == "local" else {}
         try:
+            probe(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             said = (str(error) or type(error).__name__).splitlines()[0]
@@ -214,6 +218,13 @@ def imported(address: str) -> Any:
         import ray.exceptions
         import ray.util.scheduling_strategies
     return ray
+
+
+def probe(address: str) -> None:
+    """Raise an OSError unless something listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
 
 
 def units(cells: Sequence[Cell], size: int) -> Iterator[Unit]:
