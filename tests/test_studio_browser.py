@@ -236,6 +236,20 @@ def choose_tiny(page):
     page.get_by_label("network", exact=True).select_option("tiny")
 
 
+def test_each_network_starts_with_the_settings_that_are_best_known(page):
+    def chosen():
+        labels = ("strategy", "learning rate", "random order", "add up")
+        return [page.get_by_label(label, exact=True).input_value() for label in labels]
+
+    wait(page, "studio.store.get('worker').ready")
+    page.get_by_label("network", exact=True).select_option("mini")
+    assert chosen() == ["R-L3:M", "0.001", "1", "wiener"]
+    page.get_by_label("strategy", exact=True).select_option("B-L1:M")
+    assert chosen() == ["B-L1:M", "0.001", "1", "wiener"]
+    choose_tiny(page)
+    assert chosen() == ["P-L3:M", "0.00001", "0", "none"]
+
+
 def adapt(page, epochs):
     """Mark some silence and ask for an adaptation with the tiny network."""
     choose_tiny(page)

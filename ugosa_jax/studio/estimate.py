@@ -82,7 +82,12 @@ def seconds(
             return None
         forward_s = network["forward_flops"] / (flops_per_s * EFFICIENCY)
         # A step runs the stages from the first tuned one on, and about twice that for gradients; chunks overlap.
-        measured = Measured(FIRST_S, 3 * share * forward_s, 4 / 3 * forward_s * members)
+        # R separates the song first, and its steps run the frozen stages too.
+        separate_per_s, step_per_s, fixed_s = 4 / 3 * forward_s * members, 3 * share * forward_s, FIRST_S
+        if _is_remixed(adapt.strategy or ""):
+            step_per_s += (1 - share) * forward_s
+            fixed_s += separate_per_s * duration_s
+        measured = Measured(fixed_s, step_per_s, separate_per_s)
     segment_s = adapt.segment_s or network["segment_s"]
     separating_s = measured.separate_per_s * duration_s * max(1, separate.shifts)
     adapting_s = members * steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
@@ -90,4 +95,9 @@ def seconds(
 
 
 def _key(network: str, strategy: str) -> str:
-    return f"{network} {strategy[2:]}"  # P and B take the same steps
+    kind = "R-" if _is_remixed(strategy) else ""  # P and B take the same steps
+    return f"{network} {kind}{strategy[2:]}"
+
+
+def _is_remixed(strategy: str) -> bool:
+    return strategy.startswith("R-")

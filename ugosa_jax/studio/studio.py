@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, require
+from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, recommended, require
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import marks, trials
 from ugosa_jax.studio.estimate import Timings, seconds
@@ -23,9 +23,13 @@ from ugosa_jax.studio.names import KnownNames
 from ugosa_jax.studio.runs import DELTA, Runs
 from ugosa_jax.studio.trials import Trials
 
-SUGGESTED = {"mini": {"learning_rate": 1e-3}}
-"""What the page sets at first where the paper's settings are not best: as in `ugosa-jax demo`, steps that are large
-enough to be heard within a minute."""
+SUGGESTED = {
+    "mini": {
+        "adapt": dataclasses.asdict(recommended().adapt),
+        "separate": dataclasses.asdict(recommended().separate),
+    }
+}
+"""What the page sets at first where something better than the paper's settings is known."""
 MAX_WAITING = 50
 """Jobs that may wait at once."""
 
@@ -112,7 +116,7 @@ class Studio:
         adapt, separate = settings(asked)
         plans = (self.foreman.network(str(network)) or {}).get("strategies", ())
         fits = adapt.strategy is None or not plans or adapt.strategy[2:] in plans
-        require(fits, "strategy", f"one of P- or B- and {', '.join(plans)}", adapt.strategy)
+        require(fits, "strategy", f"one of R-, P- or B- and {', '.join(plans)}", adapt.strategy)
         said = marks.load(folder)
         duration_s = self.library.song(song).duration_s
         if kind == "adapt" and not (adapt.strategy or "P").startswith("B"):

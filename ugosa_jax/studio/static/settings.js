@@ -4,10 +4,12 @@ import { ask } from "./api.js";
 import { h, span, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
+const LOSSES = [["R", "marks and remixes"], ["P", "marks in the loss"], ["B", "without the marks"]];
 const FOLDED = [
   ["lam", "adapt", "λ", "weight of the sound heard where a source is marked silent", 0, "any"],
   ["segment_s", "adapt", "segment (s)", "length of a training segment; empty: the network's own", 0.5, "any"],
   ["hop_s", "adapt", "hop (s)", "from one segment's start to the next; empty: one segment", 0.1, "any"],
+  ["shuffle_seed", "adapt", "random order", "seed of the order of segments; 0: as they are in the song", 0, 1],
   ["pitch_shifts", "adapt", "pitch-shifted copies", "of every segment (needs librosa)", 0, 1],
   ["shifts", "separate", "random shifts", "the separation is averaged over so many delays", 0, 1],
 ];
@@ -29,7 +31,7 @@ export function settingsPanel(store) {
   const time = h("span", { class: "estimate", "aria-live": "polite" });
   const go = h("button", { type: "submit", class: "primary" }, "Adapt");
   const form = h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); adapt(); } },
-    row("network", fields.network), row("strategy", fields.strategy, "P uses the marks; B only reconstructs the mixture"),
+    row("network", fields.network), row("strategy", fields.strategy, "R learns from remixes of stems that the marks have cleaned; P has the marks in its loss; B only reconstructs the mixture"),
     row("learning rate", fields.learning_rate, "larger steps change more, for better or worse"), row("epochs", fields.epochs, "passes over the song"),
     row("start", fields.start, "the network as published, or the weights of an earlier run"),
     h("details", {}, h("summary", {}, "More settings"), FOLDED.map(([name, , label, hint]) => row(label, fields[name], hint)),
@@ -71,19 +73,29 @@ export function settingsPanel(store) {
   function networkChosen() {
     const network = store.get("worker").networks?.find((one) => one.name === fields.network.value);
     if (!network || network.error) return;
-    const before = fields.strategy.value || network.default_strategy;
-    fields.strategy.replaceChildren(...["P", "B"].map((loss) => h("optgroup", { label: loss === "P" ? "with the marks" : "without the marks" },
+    const chosen = fields.strategy.value;
+    fields.strategy.replaceChildren(...LOSSES.map(([loss, label]) => h("optgroup", { label },
       network.strategies.map((plan) => h("option", { value: `${loss}-${plan}` }, `${loss}-${plan}`)))));
-    fields.strategy.value = before;
-    if (!fields.strategy.value) fields.strategy.value = network.default_strategy;
     fields.segment_s.placeholder = String(network.segment_s);
-    const wanted = { ...defaults.adapt, ...(defaults.suggested[network.name] ?? {}) }.learning_rate;
-    const option = [...fields.learning_rate.options].find((one) => Number(one.value) === wanted);
-    if (option) fields.learning_rate.value = option.value;
+    if (network.name !== suggestedFor) suggest(network);
+    else fields.strategy.value = chosen;
     if (network.sources.join() !== store.get("sources").join()) store.set({ sources: network.sources });
     store.set({ network: network.name });
     starts();
     changed();
+  }
+
+  let suggestedFor = "";
+  function suggest(network) {
+    suggestedFor = network.name;
+    const suggested = defaults.suggested[network.name] ?? {};
+    const values = { ...defaults.adapt, ...defaults.separate, ...suggested.adapt, ...suggested.separate };
+    values.strategy ??= network.default_strategy;
+    for (const [name, field] of Object.entries(fields)) {
+      if (name in values) field.type === "checkbox" ? (field.checked = values[name]) : (field.value = values[name] ?? "");
+    }
+    const rate = [...fields.learning_rate.options].find((one) => Number(one.value) === values.learning_rate);
+    if (rate) fields.learning_rate.value = rate.value;
   }
 
   function starts() {
