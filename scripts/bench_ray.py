@@ -49,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int | None:
         command.add_argument("work", type=Path, help="folder for results; those of earlier runs are removed")
         command.add_argument("--weights", default="mini")
         command.add_argument("--rounds", type=int, default=20 if run is kills else 3)
+        command.add_argument("--seed", type=int, default=0, help="of what is killed when")
         command.set_defaults(run=run)
     args = parser.parse_args(arguments)
     return exit_status(lambda: args.run(args))
@@ -130,7 +131,7 @@ def command(args: argparse.Namespace, folder: Path, *more: str) -> list[str]:
 
 def kills(args: argparse.Namespace) -> int:
     """Kill a worker, a node or the driver, whichever falls, at a random moment of each round; return 1 on a loss."""
-    moments, n_wrong = random.Random(0), 0
+    moments, n_wrong = random.Random(args.seed), 0
     for number in range(args.rounds):
         folder = args.work / "kills"
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,10 @@ scripts/bench_peer.py and scripts/bench_htdemucs.py start it with a case (see sc
 a line to it, a JSON object; each is answered with one line. A step is: forward through the whole network, eq. (1),
 backward through the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it
 centralises gradients and adds Lookahead to RAdam.
+
+That is the kind "plain". A user who knows PyTorch would go further, and a request may name how far, for ConvTasNet:
+"cached" runs the frozen layers before the step, "matmul" makes matrix products of convolutions with one tap,
+"compiled" compiles what is left, "bfloat16" multiplies in that precision.
 """
 
 # pyright: reportMissingImports=false
@@ -29,6 +33,7 @@ import demucs
 import numpy as np
 import torch
 
+KINDS = ("plain", "cached", "matmul", "compiled", "bfloat16")
 LEARNING_RATE, BETAS, EPS = 1e-5, (0.95, 0.999), 1e-5  # Ranger's
 STATE = "state/"
 
@@ -61,14 +66,19 @@ def forward(case, request) -> dict:
 
 def step(case, request) -> dict:
     """Time one step of adaptation on the first segment; `tuned` of the request names the tensors that are tuned."""
-    model, mix_CxT, active_SxT = network(case), *segment(case, request)
+    kinds = frozenset(request.get("kind", "plain").split())
+    mix_CxT, active_SxT = segment(case, request)
+    model, run = prepared(case, kinds, request["strategy"])
     for name, tensor in model.named_parameters():
         tensor.requires_grad_(name in request["tuned"])
     tuned = [tensor for tensor in model.parameters() if tensor.requires_grad]
     optimizer = torch.optim.RAdam(tuned, lr=LEARNING_RATE, betas=BETAS, eps=EPS)
+    kept = frozen(model, mix_CxT[None], request["strategy"]) if "cached" in kinds else (mix_CxT[None],)
     started = time.perf_counter()
     optimizer.zero_grad()
-    terms = losses(model(mix_CxT[None])[0], mix_CxT, active_SxT, request["lam"])
+    with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in kinds):
+        est_SxCxT = run(*kept)[0].float()
+    terms = losses(est_SxCxT, mix_CxT, active_SxT, request["lam"])
     terms[0].backward()
     optimizer.step()
     seconds = time.perf_counter() - started
@@ -76,13 +86,62 @@ def step(case, request) -> dict:
     return {"seconds": seconds, "losses": numbers(terms), "n_tuned": n_tuned, "peak_bytes": peak_bytes()}
 
 
+def prepared(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (it is what is kept)
+    """Return a network with the case's weights, and what a step runs; both are kept, or each step would compile."""
+    if (kinds, strategy) not in made:
+        model = network(case)
+        if "matmul" in kinds:
+            with_products(model)
+        run = (lambda mix, kept: tuned_part(model, mix, kept, strategy)) if "cached" in kinds else model
+        made[kinds, strategy] = model, torch.compile(run) if "compiled" in kinds else run
+    model, run = made[kinds, strategy]
+    model.load_state_dict(state_of(case))
+    return model, run
+
+
+@torch.no_grad()
+def frozen(model: torch.nn.Module, mix_1xCxT: torch.Tensor, strategy: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what encoder and frozen layers make of a mixture, for a ConvTasNet and strategies P-Lk:…."""
+    norm, bottleneck, repeats, _ = model.separator.network
+    encoded = model.encoder(mix_1xCxT)
+    return encoded, repeats[: first_repeat(strategy)](bottleneck(norm(encoded)))
+
+
+def tuned_part(model: torch.nn.Module, encoded: torch.Tensor, kept: torch.Tensor, strategy: str) -> torch.Tensor:
+    """Return the estimates from what `frozen` gives."""
+    _, _, repeats, mask = model.separator.network
+    score = mask(repeats[first_repeat(strategy) :](kept))
+    return model.decoder(encoded, torch.relu(score.view(1, model.C, *encoded.shape[1:])))
+
+
+def first_repeat(strategy: str) -> int:
+    return int(strategy[3]) - 1
+
+
+class Product(torch.nn.Conv1d):
+    """A convolution with one tap, as the matrix product that it is."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weight[..., 0] @ x
+
+
+def with_products(model: torch.nn.Module) -> None:
+    """Make products of all convolutions with one tap."""
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Conv1d) and layer.kernel_size == (1,) and layer.bias is None:
+            layer.__class__ = Product
+
+
 def network(case) -> torch.nn.Module:
     """Return a network with the case's weights; what the request before did to them is gone."""
     module, _, name = str(case["klass"]).rpartition(".")
     model = getattr(importlib.import_module(module), name)(**json.loads(str(case["arguments"])))
-    state = {name.removeprefix(STATE): torch.from_numpy(case[name]) for name in case.files if name.startswith(STATE)}
-    model.load_state_dict(state)
+    model.load_state_dict(state_of(case))
     return model.eval()
+
+
+def state_of(case) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(STATE): torch.from_numpy(case[name]) for name in case.files if name.startswith(STATE)}
 
 
 def segment(case, request) -> tuple[torch.Tensor, torch.Tensor]:

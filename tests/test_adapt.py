@@ -297,6 +297,7 @@ def test_features_recomputed_or_kept_in_half_the_memory(tiny, features, toleranc
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=tolerance), other.tuned, kept.tuned)
 
 
+@pytest.mark.slow
 def test_variants_are_steps_of_their_own(tiny):
     song = noise(n=2, bucket=2)
     copies = Segments(np.repeat(song.mix_GxVxCxT, 3, 1), song.active_GxSxT, 2)

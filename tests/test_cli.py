@@ -292,6 +292,7 @@ def test_annotated_as_playing_throughout_warns_that_there_is_nothing_to_learn(so
     assert "no silence to learn from" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_terminal_without_greek_letters(song, small):
     arguments = ["--annotation", song.with_suffix(".csv"), "--weights", small, "--out", song.parent / "out"]
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}

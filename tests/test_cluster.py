@@ -62,6 +62,7 @@ def nodes():
         patch.setenv(
             "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"
         )  # or drivers would look for 127.0.0.1 at the network's address
+        patch.setenv("RAY_worker_niceness", "0")  # or other tests at work beside it starve the workers
         patch.setenv("JAX_PLATFORMS", "cpu")
         cluster_utils = pytest.importorskip("ray.cluster_utils")
         here = {"node_ip_address": "127.0.0.1", "include_dashboard": False}

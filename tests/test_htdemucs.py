@@ -91,7 +91,9 @@ def network_gelu(x):
     return jax.nn.gelu(x, approximate=False)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-5)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", 1e-12), pytest.param("float32", 1e-5, marks=pytest.mark.slow)]
+)
 def test_every_stage_is_the_reference_s(dtype, tolerance):
     """Tolerances are relative to the peak of a stage."""
     with jax.enable_x64(dtype == "float64"):
@@ -165,7 +167,12 @@ CONFIGS = {
 }
 
 
-@pytest.fixture(params=CONFIGS, scope="module")
+QUICKLY = ("default", "six sources", "below the join")
+
+
+@pytest.fixture(
+    params=[name if name in QUICKLY else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS], scope="module"
+)
 def tiny(request):
     config = dataclasses.replace(TINY, **CONFIGS[request.param])
     mix_CxT = np.random.default_rng(1).standard_normal((config.channels, 1000)).astype(np.float32)
@@ -208,7 +215,8 @@ def test_features_hold_no_skip_that_is_not_needed():
     assert jax.eval_shape(lambda: TINY.prefix(params, mix_CxT, "encoder1")) == {}
 
 
-@pytest.mark.parametrize("start", ["T2", pytest.param("D2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("start", ["T2", "D2"])
 def test_gradients_of_tuned_stages_are_those_of_the_whole(start):
     config, params = TINY, goldens.random_params(TINY)
     mix_CxT = np.random.default_rng(1).standard_normal((2, 1100)).astype(np.float32)
@@ -332,7 +340,7 @@ def other_architecture(case):
     return of, config, jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), rows
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES[:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[2:])])
 def test_estimates_of_other_architectures_are_the_reference_s_too(case):
     """In float64; see scripts/golden_htdemucs.py."""
     of, config, params, _ = other_architecture(case)

@@ -43,7 +43,7 @@ def mixture():
         ("estimates", None, 0, None),
         ("estimates_shifted", None, RATE_HZ // 2 - 777, None),  # the reference drew 777 of half a second
         ("estimates_short", 2500, 0, None),
-        ("estimates_whole_segment_override", None, 0, 0.8 * 1.50125),
+        pytest.param("estimates_whole_segment_override", None, 0, 0.8 * 1.50125, marks=pytest.mark.slow),
     ],
 )
 def test_chunks_are_the_reference_s(net, monkeypatch, name, n_samples, delay, chunk_s):

@@ -68,6 +68,7 @@ def write_results(path: str) -> None:
     np.savez(path, np.array(counts), *adapted_lanes())
 
 
+@pytest.mark.slow
 def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
     """All that devices tell each other is how many segments the longest song has: one all-reduce, before the loop."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"

@@ -38,7 +38,7 @@ def test_auto_recomputes_where_memory_is_short(monkeypatch):
         assert memory.plan(CONFIG, SHAPE, AdaptConfig()).features == expected
 
 
-@pytest.mark.parametrize("name", ["P-L1:D", "P-L3:M"])
+@pytest.mark.parametrize("name", ["P-L3:M", pytest.param("P-L1:D", marks=pytest.mark.slow)])
 def test_the_estimate_of_a_step_is_what_xla_counts(name):
     """Within a factor of 1.5: XLA may fuse more or less; the estimate decides between megabytes and gigabytes."""
     params, plan = CONFIG.init(), strategy.parse(name, CONFIG)

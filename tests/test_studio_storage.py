@@ -403,7 +403,10 @@ def test_times_are_measured_where_they_can_be(tmp_path):
     rough = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9)
     assert rough == {"seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * 1.0 + 32 * 4 / 3), "guessed": True}
     mixed = estimate.seconds(AdaptConfig("R-L3:M"), SeparateConfig(), 32.0, None, network, 100e9)
-    assert mixed == {"seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * (1 + 2 / 3) + 2 * 32 * 4 / 3), "guessed": True}
+    assert mixed == {
+        "seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * (1 + 2 / 3) + 2 * 32 * 4 / 3),
+        "guessed": True,
+    }
     assert estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, None, None) is None
     timings.keep("mini", "P-L3:M", estimate.Measured(2.0, 0.05, 0.1))
     assert estimate.Timings(tmp_path).find("mini", "R-L3:M") is None  # its steps are longer

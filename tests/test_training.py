@@ -74,6 +74,7 @@ def test_examples_depend_on_seed_and_number_alone(songs):
     assert np.abs(first[0] - first[1]).max() > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(songs, monkeypatch):
     """Evaluate after each step; cut the second run off in the middle of its fifth evaluation, then go on."""
     whole = run(songs, monkeypatch, "--steps", "9", "--every", "1")
@@ -167,6 +168,7 @@ def test_validation_needs_every_source_in_some_song(songs, monkeypatch):
         run(songs, monkeypatch, "--steps", "1")
 
 
+@pytest.mark.slow
 def test_a_network_that_collapses_replaces_no_checkpoint(songs, monkeypatch, capsys):
     run(songs, monkeypatch, "--steps", "1")
     good = (songs / "run" / "checkpoint.npz").read_bytes()
@@ -182,6 +184,7 @@ def test_a_network_that_collapses_replaces_no_checkpoint(songs, monkeypatch, cap
     assert "warning: left: silent at step 7" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_batch_gives_the_mean_of_its_examples(songs):
     """One after the other or side by side, loss and gradient are the same."""
     params = train.MINI.init()
@@ -197,6 +200,7 @@ def test_a_batch_gives_the_mean_of_its_examples(songs):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), gradient, expected)
 
 
+@pytest.mark.slow
 def test_muon_steps_along_singular_vectors_of_matrices_alone(songs):
     """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
     params = train.MINI.init()
