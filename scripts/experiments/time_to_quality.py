@@ -1,0 +1,71 @@
+"""Print how soon adaptation gains: seconds of steps and mean SDR gain over the network that is not adapted.
+
+    grid="sweep run scripts/experiments/time_to_quality.toml --songs prepared/valid"
+    ugosa-jax $grid --results sweeps/soon
+    ugosa-jax $grid --set adapt.shuffle_seed=0 --set adapt.learning_rate=1e-3 --results sweeps/in-order
+    one="--set adapt.learning_rate=1e-3 --set adapt.epochs=1"
+    ugosa-jax $grid --set adapt.strategy=B0 $one --results sweeps/unadapted
+    python scripts/experiments/time_to_quality.py sweeps/unadapted sweeps/soon sweeps/in-order
+
+Times are without compiling and separating. SDR: mean over sources and songs, rule "target".
+"""
+
+import argparse
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ugosa_jax.errors import exit_status, require
+from ugosa_jax.sweeps import results
+
+
+class Way(NamedTuple):
+    """To adapt."""
+
+    strategy: str
+    learning_rate: float
+    shuffle_seed: int
+    epochs: int
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("unadapted", type=Path, help="results of B0")
+    parser.add_argument("others", type=Path, nargs="+", help="results of the grid")
+    args = parser.parse_args(arguments)
+    before = {song: sdr_db for _, song, _, sdr_db in measured(args.unadapted)}
+    print("\n".join(table(before, [row for folder in args.others for row in measured(folder)])))
+
+
+def measured(folder: Path) -> Iterator[tuple[Way, str, float, float]]:
+    """Yield how, what song, the seconds of steps and prefix, and the mean SDR of each cell that is done."""
+    for cell in results.read_cells(folder).values():
+        if cell["status"] == "done":
+            way = Way(*(cell["adapt"][name] for name in Way._fields))
+            timing = cell["adaptation"]["timing"]
+            sdr_db = [row["value_db"] for row in cell["scores"] if (row["metric"], row["rule"]) == ("SDR", "target")]
+            yield way, cell["song"], timing["prefix_s"] + timing["steps_s"], statistics.fmean(sdr_db)
+
+
+def table(before: dict[str, float], rows: list[tuple[Way, str, float, float]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: a row for each way, medians over songs of the time, means of the gain."""
+    by_way = defaultdict(list)
+    for way, song, seconds, sdr_db in rows:
+        require(song in before, "the first sweep", f"with the song {song}", sorted(before))
+        by_way[way].append((seconds, sdr_db - before[song]))
+    yield from (
+        "| strategy | learning rate | order | epochs | songs | s | gain (dB) |",
+        "|---|---|---|---|---|---|---|",
+    )
+    for way, found in sorted(by_way.items()):
+        order = "random" if way.shuffle_seed else "time"
+        seconds, gain_db = statistics.median(s for s, _ in found), statistics.fmean(db for _, db in found)
+        start = f"| {way.strategy} | {way.learning_rate:g} | {order} | {way.epochs}"
+        yield f"{start} | {len(found)} | {seconds:.1f} | {gain_db:.2f} |"
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))
