@@ -242,6 +242,15 @@ def test_a_shuffled_epoch_takes_its_steps_in_that_order(tiny):
         np.testing.assert_allclose(found.losses_ExIx3[:, order_G[:3]], expected.losses_ExIx3, rtol=1e-5)
 
 
+def test_epochs_in_other_orders_and_of_other_remixes_compile_nothing(tiny):
+    settings = dataclasses.replace(SETTINGS, epochs=3, shuffle_seed=5)
+    remixed = dataclasses.replace(noise(), stems_GxSxCxT=np.ones((4, 2, 2, 400), np.float32))
+    for song, plan in ((noise(), "B-L3:M"), (remixed, "R-L3:M")):
+        before = engine.epoch_lanes._cache_size()
+        engine.adapt(TINY, tiny, song, dataclasses.replace(settings, strategy=plan))
+        assert engine.epoch_lanes._cache_size() == before + 1
+
+
 def test_a_lane_does_not_depend_on_its_neighbours(tiny):
     song = noise()
     results = [engine.adapt_lanes(TINY, tiny, song, SETTINGS, lam=[1.0, other]) for other in (0.0, 1e4, np.nan)]
