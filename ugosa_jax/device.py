@@ -70,6 +70,12 @@ def free_bytes() -> int:
     return psutil.virtual_memory().available
 
 
+def held_bytes() -> int:
+    """Return the memory that the default device, or on a CPU this process, holds now."""
+    stats = jax.devices()[0].memory_stats() or {}
+    return stats.get("bytes_in_use", psutil.Process().memory_info().rss)
+
+
 def peak_bytes() -> int:
     """Return the most memory that the default device, or on a CPU this process, has held so far."""
     stats = jax.devices()[0].memory_stats() or {}

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -172,14 +173,19 @@ def separated(job: Job, result: AdaptationResult, watch: Stopwatch, what: str = 
         yield from watch.timed(stems)
 
 
+PROGRAMS_GB = 0.55
+"""What compiling, and the separation and report that follow, take of a process on a CPU, roughly."""
+
+
 def print_plan(job: Job, segments: Segments) -> str:
-    """Say what adapting will take of the memory; return how the frozen stages' output is kept."""
+    """Say what the device, or the process on a CPU, will hold; return how the frozen stages' output is kept."""
     shape = segments.mix_GxVxCxT.shape
     program = memory.plan(job.base.architecture, shape, job.args.adapt)
     features, own, step = (part / 1e9 for part in memory.estimate(program, shape))
     kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    total = features + own + step
-    print(f"memory     about {total:.2f} GB for {segments.n} segments ({step:.2f} a step, {own:.2f} the song, {kept})")
+    held, programs = device.held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
+    print(f"memory     about {held + programs + own + step + features:.2f} GB for {segments.n} segments ({parts})")
     return program.features
 
 
