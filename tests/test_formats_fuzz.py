@@ -98,7 +98,7 @@ def test_damaged_bytes_through_the_front_door(tmp_path, data, file):
     assert annotation.active_mask(said, 100, 10.0).shape == (4, 100)
     said = annotation.explicit(said, 1e4) if any(i.end_s == float("inf") for i in said.intervals) else said
     annotation.write(said, tmp_path / "copy.jams", "jams")
-    copy = annotation.read(tmp_path / "copy.jams", SOURCES)
+    copy = annotation.read(tmp_path / "copy.jams", SOURCES, unit="s")  # a damaged number may be hours upon hours
     assert (copy.intervals, copy.outside, copy.open) == (said.intervals, said.outside, said.open)
 
 
