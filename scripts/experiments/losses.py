@@ -26,7 +26,7 @@ import optax
 from ugosa_jax import device
 from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.adaptation.ranger import ranger
-from ugosa_jax.adaptation.segments import starts_of
+from ugosa_jax.adaptation.segments import REMIX_DB, starts_of
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.api import separate
 from ugosa_jax.config import EvaluateConfig, SeparateConfig
@@ -45,8 +45,6 @@ SEGMENT_S = 4.0
 DECAY = 0.98
 """Of averaged weights; the first steps are not averaged."""
 N_UNAVERAGED = 20
-GAIN_DB = 4.0
-"""A remixed stem is at most so much louder or softer."""
 
 Objective = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 """Estimates (S, C, T), mixture (C, T), activations (S, T) and, of a remix, true stems (S, C, T) → loss."""
@@ -73,7 +71,7 @@ def paper_rms(lam, est_SxCxT, mix_CxT, active_SxT, _):
 
 
 def stems_rms(est_SxCxT, mix_CxT, active_SxT, stems_SxCxT):
-    return jnp.sqrt(((est_SxCxT - stems_SxCxT) ** 2).mean((1, 2)) + 1e-6).mean()
+    return loss.remix_terms(est_SxCxT, stems_SxCxT).reconstruction
 
 
 class Trial(NamedTuple):
@@ -168,7 +166,7 @@ def examples(net: Checkpoint, song: Song, first_SxCxT: np.ndarray | None) -> Ite
             mixture, stems = mix_CxT[:, start : start + n], np.zeros((S, *mix_CxT[:, :n].shape), np.float32)
             if first_SxCxT is not None:
                 places = random.integers(0, n_samples - n, S)
-                gains = 10 ** (random.uniform(-GAIN_DB, GAIN_DB, S) / 20)
+                gains = 10 ** (random.uniform(-REMIX_DB, REMIX_DB, S) / 20)
                 parts = zip(first_SxCxT / standard.std, places, gains, strict=True)
                 stems = np.stack([stem[:, at : at + n] * gain for stem, at, gain in parts])
                 mixture = stems.sum(0)

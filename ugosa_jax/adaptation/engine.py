@@ -218,9 +218,8 @@ def placed(lanes: Lane, axes: Axes, params: Params) -> tuple[Lane, Params]:
     the number of segments of the longest song.
     """
     if axes is None or n_devices(lanes.lam.size) == 1:
-        lanes, params = jax.device_put((lanes, params))
-        # What later epochs are put beside must be bound to the device as that is, or the program compiles twice.
-        return jax.device_put((lanes, params), lanes.lam.sharding)
+        # What later epochs put beside them is bound to a device: so these must be too, or the program compiles twice.
+        return jax.device_put((lanes, params), jax.device_put(lanes.lam).sharding)
     mesh = Mesh(np.array(jax.local_devices()), ("lane",))
     dealt, everywhere = (jax.NamedSharding(mesh, spec) for spec in (PartitionSpec("lane"), PartitionSpec()))
     where = Lane(*(everywhere if axis is None else dealt for axis in axes))  # pyright: ignore[reportArgumentType]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ugosa_jax.reports.song.report import Run
 
 Item = TypeVar("Item")
+PROGRAMS_GB = 0.55
+"""What compiling, and the separation and report that follow, take of a process on a CPU, roughly."""
 
 
 def separate(args: options.Separate) -> int:
@@ -171,10 +173,6 @@ def separated(job: Job, result: AdaptationResult, watch: Stopwatch, what: str = 
 
         stems = api.stretches(job.base, job.song, job.args.separate, result.tuned, on_chunk=on_chunk)
         yield from watch.timed(stems)
-
-
-PROGRAMS_GB = 0.55
-"""What compiling, and the separation and report that follow, take of a process on a CPU, roughly."""
 
 
 def print_plan(job: Job, segments: Segments) -> str:

@@ -19,12 +19,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from ugosa_jax.data import loading
 from ugosa_jax.errors import InputError, needs
 from ugosa_jax.networks import bag
 from ugosa_jax.sweeps import work
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
-from ugosa_jax.sweeps.sweep import Sweep
+from ugosa_jax.sweeps.sweep import Sweep, song_of
 from ugosa_jax.sweeps.work import Settled
 from ugosa_jax.sweeps.worker import Worker
 
@@ -112,7 +111,7 @@ class Cluster:
 
         @functools.lru_cache(maxsize=8)
         def sent(name: str) -> Any:
-            return self.ray.put(loading.annotated(sweep.tracks[name], sweep.base.architecture.sources))
+            return self.ray.put(song_of(sweep.tracks[name], sweep.base))
 
         looked_s = -POLL_S
         while waiting or any(unit for _, unit in self.flights.values()):

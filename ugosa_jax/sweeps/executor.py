@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ugosa_jax import device
-from ugosa_jax.data import loading
 from ugosa_jax.data.song import Song
 from ugosa_jax.sweeps import batch, work
 from ugosa_jax.sweeps.cell import Cell
-from ugosa_jax.sweeps.sweep import Sweep
+from ugosa_jax.sweeps.sweep import Sweep, song_of
 from ugosa_jax.sweeps.work import Settled
 
 PENDING = 1
@@ -57,7 +56,7 @@ class Local:
             pending.append(host.submit(settle, work.failed(cell, error)))
 
         def load(name: str) -> Song:
-            return loading.annotated(sweep.tracks[name], sweep.base.architecture.sources)
+            return song_of(sweep.tracks[name], sweep.base)
 
         with concurrent.futures.ThreadPoolExecutor(1) as host:
             packed = batch.batches(sweep.base, load, cells, sweep.lanes, device.free_bytes(), fail)

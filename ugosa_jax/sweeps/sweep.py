@@ -8,8 +8,9 @@ from pathlib import Path
 from ugosa_jax import files
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import AdaptConfig, SongsConfig
-from ugosa_jax.data import datasets
+from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.datasets import Track
+from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.bag import Weights
 from ugosa_jax.sweeps.cell import Cell, cell
@@ -80,6 +81,15 @@ def cells_with(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[st
         for name in sweep.tracks
         for one in every
     ]
+
+
+def song_of(track: Track, base: Weights) -> Song:
+    """Return a song with the stems that a network has, and its annotation.
+
+    Raises:
+      InputError: it cannot be used.
+    """
+    return loading.annotated(track, base.architecture.sources)
 
 
 def hashes(sweep: Sweep) -> dict[str, str]:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import jax
 
 from ugosa_jax import device
-from ugosa_jax.data import loading
 from ugosa_jax.data.song import Song
 from ugosa_jax.sweeps import batch, work
 from ugosa_jax.sweeps.cell import Cell
-from ugosa_jax.sweeps.sweep import Sweep, hash_of
+from ugosa_jax.sweeps.sweep import Sweep, hash_of, song_of
 from ugosa_jax.sweeps.work import Settled
 
 
@@ -34,8 +33,7 @@ class Worker:
         self.free_bytes = device.free_bytes()
         self.loading, self.adapting, self.scoring = threading.Lock(), threading.Lock(), threading.Lock()
         self.has_file = functools.cache(lambda name, sha256: hash_of(sweep.tracks[name], sweep.base) == sha256)
-        sources = sweep.base.architecture.sources
-        self.load = functools.lru_cache(maxsize=4)(lambda name: loading.annotated(sweep.tracks[name], sources))
+        self.load = functools.lru_cache(maxsize=4)(lambda name: song_of(sweep.tracks[name], sweep.base))
 
     def work(self, cells: Sequence[Cell], names: Sequence[str] = (), *songs: Song) -> list[Settled] | None:
         """Run cells.
