@@ -22,6 +22,7 @@ class Toy:
     channels: ClassVar[int] = 1
     segment_samples: ClassVar[None] = None
     segment_s: ClassVar[float] = 0.5
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
     sources: tuple[str, ...] = ("low", "high")
     sample_rate_hz: int = 8000
 

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from ugosa_jax.errors import require
 
+Precision = Literal["float32", "bfloat16"]
 Features = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
 Engine = Literal["bsseval", "museval"]
 Refine = Literal["none", "residual", "wiener"]
@@ -68,8 +69,12 @@ class AdaptConfig:
     """Seed of the pitch shifts."""
     shuffle_seed: int = 0
     """Seed of the order of the segments, another one in every epoch; 0: they come in time order."""
+    precision: Precision = "float32"
+    """bfloat16: products of matrices are rounded to it, and on a GPU or TPU what lies between them too, which halves
+    what their memory moves; weights and sums stay float32. Separation is float32 in any case."""
 
     def __post_init__(self):
+        require(self.precision in get_args(Precision), "precision", f"one of {get_args(Precision)}", self.precision)
         require(0 <= self.lam < math.inf, "lam", "at least 0 and finite", self.lam)
         require(0 < self.learning_rate < math.inf, "learning_rate", "above 0 and finite", self.learning_rate)
         require(1 <= self.epochs <= MAX_EPOCHS, "epochs", f"at least 1, at most {MAX_EPOCHS}", self.epochs)

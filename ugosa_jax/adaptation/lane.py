@@ -4,8 +4,9 @@ The stages before the first tuned one never change, so what they give for a segm
 kept. The loop trains on from there. Only tuned leaves are differentiated and have optimizer state.
 """
 
+import contextlib
 import functools
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,9 @@ import optax
 from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.adaptation.ranger import ranger
 from ugosa_jax.networks.protocol import Architecture, Features, Params
+
+Precision = Literal["float32", "products", "bfloat16"]
+"""What is rounded to bfloat16: nothing, both sides of every product of matrices, or what lies between products too."""
 
 
 class Program(NamedTuple):
@@ -24,6 +28,7 @@ class Program(NamedTuple):
     features: str
     centralise_gradients: bool
     remixes: bool = False
+    precision: Precision = "float32"
 
 
 class Remixes(NamedTuple):
@@ -94,20 +99,23 @@ def adapt_epoch(
         if lane.remixes is not None:
             is_remix, stems_SxCxT = lane.remixes.is_due_G[i // V], remix(lane.remixes, i // V)
             mix_CxT = jnp.where(is_remix, stems_SxCxT.sum(0), mix_CxT)
+        seen_CxT = seen(program, mix_CxT)
         if features_GxV is None:
-            features = net.prefix(strategy.merge(state.tuned.fast, frozen), mix_CxT, program.since)
+            with rounded_products(program):
+                features = net.prefix(strategy.merge(state.tuned.fast, frozen), seen_CxT, program.since)
         else:
-            features = jax.tree.map(lambda kept: kept[g, v].astype(mix_CxT.dtype), features_GxV)
+            features = jax.tree.map(lambda kept: kept[g, v].astype(seen_CxT.dtype), features_GxV)
 
         def objective(tuned):
-            est_SxCxT = net.suffix(strategy.merge(tuned, frozen), mix_CxT, features, program.since)
+            est_SxCxT = net.suffix(strategy.merge(tuned, frozen), seen_CxT, features, program.since)
             terms = loss.loss_terms(est_SxCxT, mix_CxT, lane.active_GxSxT[g])
             if stems_SxCxT is not None:
                 of_remix = loss.remix_terms(est_SxCxT, stems_SxCxT)
                 terms = jax.tree.map(functools.partial(jnp.where, is_remix), of_remix, terms)
             return loss.total(terms, lane.lam), terms
 
-        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
+        with rounded_products(program):
+            (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
         tuned = optax.apply_updates(state.tuned, updates)
         is_due = g < lane.n_segments
@@ -142,7 +150,8 @@ def features_of_song(program: Program, params: Params, n_longest: jax.Array, lan
     G, V = lane.mix_GxVxCxT.shape[:2]
 
     def features_of(mix_CxT):
-        return kept(program, program.net.prefix(params, mix_CxT, program.since))
+        with rounded_products(program):
+            return kept(program, program.net.prefix(params, seen(program, mix_CxT), program.since))
 
     def fill(i, features_GxV):
         features = features_of(lane.mix_GxVxCxT[i // V, i % V])
@@ -151,6 +160,16 @@ def features_of_song(program: Program, params: Params, n_longest: jax.Array, lan
     shapes = jax.eval_shape(features_of, lane.mix_GxVxCxT[0, 0])
     empty = jax.tree.map(lambda leaf: jnp.zeros((G, V, *leaf.shape), leaf.dtype), shapes)
     return jax.lax.fori_loop(0, n_longest * V, fill, empty)
+
+
+def seen(program: Program, mix_CxT: jax.Array) -> jax.Array:
+    """Return a mixture as the network is to see it: its precision is that of all arrays of the network."""
+    return mix_CxT.astype(jnp.bfloat16) if program.precision == "bfloat16" else mix_CxT
+
+
+def rounded_products(program: Program) -> contextlib.AbstractContextManager[None]:
+    """Return the context in which a network is traced whose products are rounded, but not what lies between them."""
+    return jax.default_matmul_precision("bfloat16") if program.precision == "products" else contextlib.nullcontext()
 
 
 def kept(program: Program, features: Features) -> Features:

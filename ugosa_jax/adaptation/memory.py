@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import lane, strategy
-from ugosa_jax.adaptation.lane import Program
+from ugosa_jax.adaptation.lane import Precision, Program
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.networks.protocol import Architecture
 
@@ -29,10 +29,10 @@ def plan(net: Architecture, shape: tuple[int, ...], settings: AdaptConfig, n_lan
     free memory, and recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
     """
     parsed = strategy.parse(settings.strategy, net)
-    since = parsed.since(net)
+    program = Program(net, parsed.since(net), settings.features, settings.centralise_gradients)
+    program = program._replace(precision=precision(net, settings, jax.default_backend()))
     if parsed.loss == "R":  # every epoch has other mixtures
-        return Program(net, since, "recompute", settings.centralise_gradients, remixes=True)
-    program = Program(net, since, settings.features, settings.centralise_gradients)
+        return program._replace(features="recompute", remixes=True)
     if settings.features != "auto":
         return program
     free_bytes = 0.75 * device.free_bytes()
@@ -43,6 +43,16 @@ def plan(net: Architecture, shape: tuple[int, ...], settings: AdaptConfig, n_lan
     return program._replace(features="recompute")
 
 
+def precision(net: Architecture, settings: AdaptConfig, platform: str) -> Precision:
+    """Return what is rounded on a platform. A CPU computes in float32 whatever lies between products.
+
+    Raises:
+      InputError: the network has no other precision than float32.
+    """
+    strategy.require_precision(settings, net)
+    return "products" if (settings.precision, platform) == ("bfloat16", "cpu") else settings.precision
+
+
 def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Estimate:
     """Return what a program takes for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T)."""
     net = program.net
@@ -51,7 +61,7 @@ def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Esti
     return Estimate(
         features=n_songs * G * V * features_bytes(program, C, T),
         song=n_songs * G * T * (4 * V * C + len(net.sources) * (1 + 4 * C * program.remixes)),
-        step=4 * n_lanes * net.step_numbers(program.since, T),
+        step=(2 if program.precision == "bfloat16" else 4) * n_lanes * net.step_numbers(program.since, T),
     )
 
 
@@ -62,7 +72,7 @@ def features_bytes(program: Program, n_channels: int, n_samples: int) -> int:
         return 0
 
     def of_segment(params, mix_CxT):
-        return lane.kept(program, program.net.prefix(params, mix_CxT, program.since))
+        return lane.kept(program, program.net.prefix(params, lane.seen(program, mix_CxT), program.since))
 
     mix_CxT = jax.ShapeDtypeStruct((n_channels, n_samples), jnp.float32)
     leaves = jax.tree.leaves(jax.eval_shape(of_segment, jax.eval_shape(program.net.init), mix_CxT))

@@ -14,7 +14,7 @@ import jax
 import optax
 
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks.protocol import Architecture, Params
 
 TUNED, FROZEN = "tuned", "frozen"
@@ -70,10 +70,17 @@ def resolved(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
     """Return settings in which the network's own defaults stand where nothing was said.
 
     Raises:
-      InputError: the strategy does not exist for this network.
+      InputError: the strategy does not exist for this network, or it cannot compute in this precision.
     """
+    require_precision(settings, net)
     segment_s = net.segment_s if settings.segment_s is None else settings.segment_s
     return dataclasses.replace(settings, strategy=parse(settings.strategy, net).name, segment_s=segment_s)
+
+
+def require_precision(settings: AdaptConfig, net: Architecture) -> None:
+    """Refuse a precision that the network cannot compute in."""
+    known = " or ".join(net.precisions)
+    require(settings.precision in net.precisions, "precision", f"{known} with this network", settings.precision)
 
 
 def labels(strategy: Strategy, net: Architecture, params: Params) -> Params:

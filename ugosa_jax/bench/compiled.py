@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ugosa_jax.adaptation import engine, segments, strategy
+from ugosa_jax.adaptation import engine, memory, segments, strategy
 from ugosa_jax.adaptation.lane import Lane, Program
 from ugosa_jax.bench import flops, traffic
 from ugosa_jax.bench.chips import GPUS, Chip, gpu_description
@@ -127,6 +127,7 @@ def compile_for(
         raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
     features = "float32" if settings.features == "auto" else settings.features
     program = Program(net, plan.since(net), features, settings.centralise_gradients)
+    program = program._replace(precision=memory.precision(net, settings, devices[0].platform))
     axes = None if n_lanes == 1 else engine.OWN_SONGS
 
     params = _placed(jax.eval_shape(net.init), everywhere)

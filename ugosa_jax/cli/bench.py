@@ -60,8 +60,7 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     """
     devices = compiled.topology(str(args.compile_only))
     chip = chips.chip(devices[0].device_kind)
-    adapt = args.adapt
-    print(f"{network['name']}, {adapt.strategy}, songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s,")
+    print(heading(args, network))
     print(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
     print("Nothing ran: these are estimates from the compiled programs and published peaks; times are lower bounds.\n")
     columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB moved", "GB with on chip", "GB held",
@@ -71,7 +70,7 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     print("|" + "---|" * len(columns), flush=True)
     rows = []
     for n_lanes in lanes:
-        for row in compiled.compile_for(devices, net, adapt, n_lanes, args.seconds):
+        for row in compiled.compile_for(devices, net, args.adapt, n_lanes, args.seconds):
             rows.append(row)
             compute_ms, memory_ms = 1e3 * row.compute_s(chip), 1e3 * row.memory_s(chip)
             exchanged = ", ".join(f"{count} {kind}" for kind, count in row.collectives.items()) or "none"
@@ -84,7 +83,7 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
             print("| " + " | ".join(values) + " |", flush=True)
     if args.json is not None:
         said = {"topology": args.compile_only, "chip": dataclasses.asdict(chip), "environment": record.environment()}
-        said |= {"network": network, "adapt": dataclasses.asdict(adapt), "seconds": args.seconds}
+        said |= {"network": network, "adapt": dataclasses.asdict(args.adapt), "seconds": args.seconds}
         files.write_json(said | {"rows": [dataclasses.asdict(row) for row in rows]}, args.json)
     return 0
 
@@ -110,11 +109,17 @@ def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any
     return config, config.init(), {"name": f"{args.size}, random weights"}
 
 
+def heading(args: options.Bench, network: dict[str, Any]) -> str:
+    """Return what is adapted, and to what."""
+    adapt = args.adapt
+    songs = f"songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s"
+    return f"{network['name']}, {adapt.strategy}, {adapt.precision}, {songs},"
+
+
 def print_head(args: options.Bench, network: dict[str, Any]) -> None:
     """Say what is measured, and begin the table."""
-    adapt = args.adapt
-    print(f"{network['name']}, {adapt.strategy}, songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s,")
-    print(f"{adapt.epochs} epochs, median of {args.repeats} runs, on {device.describe_all()}\n")
+    print(heading(args, network))
+    print(f"{args.adapt.epochs} epochs, median of {args.repeats} runs, on {device.describe_all()}\n")
     columns = ("lanes", "steps/s", "× real time", "compile s", "prefix s", "steps s", "peak GB so far",
                "GFLOP/s", "matmul GFLOP/s", "share")  # fmt: skip
     print("| " + " | ".join(columns) + " |")

@@ -103,6 +103,11 @@ class ConvTasNet:
         return 4.0
 
     @property
+    def precisions(self) -> tuple[str, ...]:
+        """Either."""
+        return ("float32", "bfloat16")
+
+    @property
     def repeats(self) -> tuple[str, ...]:
         """Names of the repeats, in order."""
         return tuple(f"repeat{r + 1}" for r in range(self.R))
@@ -184,8 +189,9 @@ class Encoder(nnx.Module):
         hops_QxF = mix_CxT.reshape(C, -1, self.hop).transpose(1, 2, 0).reshape(-1, self.hop * C)
         kernel = jnp.pad(self.kernel[...], ((0, pieces * self.hop - L), (0, 0), (0, 0)))
         kernel_PxFxN = kernel.reshape(pieces, self.hop * C, N)
-        w_KxN = sum(hops_QxF[p : p + n_frames] @ kernel_PxFxN[p] for p in range(pieces))
-        return jax.nn.relu(w_KxN)
+        dtype = tcn.wide(mix_CxT).dtype
+        w_KxN = sum(tcn.product(hops_QxF[p : p + n_frames], kernel_PxFxN[p], dtype) for p in range(pieces))
+        return jax.nn.relu(w_KxN).astype(mix_CxT.dtype)
 
 
 class Decoder(nnx.Module):
@@ -196,10 +202,12 @@ class Decoder(nnx.Module):
         self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.N, config.C * config.L)))
 
     def __call__(self, w_SxKxN: jax.Array, n_samples: int) -> jax.Array:
-        """Return est_SxCxT, zero-padded at its end to T = n_samples."""
+        """Return est_SxCxT, zero-padded at its end to T = n_samples, of at least float32."""
         S, K, _ = w_SxKxN.shape
         pieces = -(-self.L // self.hop)
-        frames = jnp.stack([w_KxN @ self.kernel[...] for w_KxN in w_SxKxN]).reshape(S, K, self.C, self.L)
+        dtype = tcn.wide(w_SxKxN).dtype
+        frames = jnp.stack([tcn.product(w_KxN, self.kernel[...], dtype) for w_KxN in w_SxKxN])
+        frames = frames.reshape(S, K, self.C, self.L)
         frames = jnp.pad(frames, ((0, 0), (0, 0), (0, 0), (0, pieces * self.hop - self.L)))
         frames_SxCxKxL = frames.transpose(0, 2, 1, 3)
         pad = lambda p: ((0, 0), (0, 0), (p, pieces - 1 - p), (0, 0))  # noqa: E731
@@ -233,7 +241,8 @@ class Network(nnx.Module):
         """Return hidden_KxB, the input of stage `until` (a repeat or the mask)."""
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
         x_KxN, scale_N, shift_N = self.norm(w_KxN, n_frames)
-        h_KxB = only_frames(self.bottleneck(x_KxN * scale_N + shift_N), n_frames)
+        normed_KxN = (x_KxN * scale_N + shift_N).astype(w_KxN.dtype)
+        h_KxB = only_frames(self.bottleneck(normed_KxN), n_frames)
         c = self.config
         return self._through(c.repeats[: c.cuts.index(until)], h_KxB, n_frames)
 
@@ -259,7 +268,7 @@ class Network(nnx.Module):
         has a product of its own: a batched one takes nearly twice as long on a CPU.
         """
         kernels_BxN = jnp.split(self.mask.kernel[...], self.config.S, axis=1)
-        return jnp.stack([h_KxB @ kernel_BxN for kernel_BxN in kernels_BxN])
+        return jnp.stack([tcn.product(h_KxB, kernel_BxN) for kernel_BxN in kernels_BxN])
 
     def _encode(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None):
         w_KxN = self.encoder(mix_CxT)

@@ -63,6 +63,11 @@ class Architecture(Protocol):
         ...
 
     @property
+    def precisions(self) -> tuple[str, ...]:
+        """What it can compute in: float32, and perhaps bfloat16, if it sees a mixture of that precision."""
+        ...
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages in running order."""
         ...
@@ -95,7 +100,10 @@ class Architecture(Protocol):
         ...
 
     def suffix(self, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
-        """Return est_SxCxT from the mixture and what `prefix` made of it until the cut `since`, lean or not."""
+        """Return est_SxCxT from the mixture and what `prefix` made of it until the cut `since`, lean or not.
+
+        Estimates are of at least float32.
+        """
         ...
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:

@@ -2,6 +2,9 @@
 
 Everything is channels-last, so that each 1×1 convolution is one matmul over [K, channels] and stays one (batched)
 matmul when `jax.vmap` adds lanes with weights of their own. Letters are those of `networks.convtasnet`.
+
+Arrays keep the precision of what comes in. Where they are bfloat16, weights stay float32, and so do sums: those in
+products, in norms and over taps are rounded once, where they are written down.
 """
 
 import functools
@@ -9,6 +12,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.experimental.layout import Layout, with_layout_constraint
 
 _LAYER_NORM_EPS = 1e-8
 _BATCH_NORM_EPS = 1e-5
@@ -22,7 +26,55 @@ class Linear(nnx.Module):
         self.kernel = nnx.Param(kernel_init(rngs.params(), (n_in, n_out)))
 
     def __call__(self, x_KxI: jax.Array) -> jax.Array:
-        return x_KxI @ self.kernel[...]
+        return product(x_KxI, self.kernel[...])
+
+
+def product(x_KxI: jax.Array, kernel_IxO: jax.Array, dtype: jax.typing.DTypeLike | None = None) -> jax.Array:
+    """Return x @ kernel, of the precision of x unless another is asked for.
+
+    Both sides are rounded to bfloat16 where x is that, or where JAX's own `default_matmul_precision` is, which XLA
+    leaves aside on CPUs. Sums are float32 then, and so is the kernel's gradient.
+    """
+    is_rounded = x_KxI.dtype == jnp.bfloat16 or jax.config.jax_default_matmul_precision == "bfloat16"  # pyright: ignore[reportAttributeAccessIssue]
+    if not is_rounded or x_KxI.dtype == jnp.float64:
+        return x_KxI @ kernel_IxO
+    return _rounded_product(dtype or x_KxI.dtype, x_KxI, kernel_IxO)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _rounded_product(dtype, x_KxI, kernel_IxO):
+    return _dot(x_KxI, kernel_IxO, 0).astype(dtype)
+
+
+def _forward_of_product(dtype, x_KxI, kernel_IxO):
+    # An empty array says what the gradient's precision will be: that of x, of which only the rounded values are kept.
+    return _rounded_product(dtype, x_KxI, kernel_IxO), (x_KxI.astype(jnp.bfloat16), kernel_IxO, x_KxI[:0])
+
+
+def _backward_of_product(_, kept, cotangent_KxO):
+    x_KxI, kernel_IxO, like_x = kept
+    of_x_KxI = _dot(cotangent_KxO, kernel_IxO, 1).astype(like_x.dtype)
+    return of_x_KxI, _dot(in_rows(x_KxI.T), cotangent_KxO, 0).astype(kernel_IxO.dtype)
+
+
+_rounded_product.defvjp(_forward_of_product, _backward_of_product)
+
+
+def _dot(a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
+    """Return the product of bfloat16 matrices over the last axis of a and an axis of b, summed in float32."""
+    a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
+    return jax.lax.dot_general(a, b, (((1,), (axis,)), ((), ())), preferred_element_type=jnp.float32)
+
+
+def in_rows(x: jax.Array) -> jax.Array:
+    """Return a matrix that lies in memory row by row: a CPU has no fast product of bfloat16 for any other."""
+    rows = Layout(major_to_minor=(0, 1))
+    return jax.lax.platform_dependent(x, cpu=lambda x: with_layout_constraint(x, rows), default=lambda x: x)
+
+
+def wide(x: jax.Array) -> jax.Array:
+    """Return x in the precision that its sums are computed in, at least float32."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 class PReLU(nnx.Module):
@@ -32,7 +84,7 @@ class PReLU(nnx.Module):
         self.slope = nnx.Param(jnp.asarray(0.25))
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return jnp.where(x >= 0, x, self.slope[...] * x)
+        return jnp.where(x >= 0, x, (self.slope[...] * x).astype(x.dtype))
 
 
 class GlobalNorm(nnx.Module):
@@ -49,8 +101,9 @@ class GlobalNorm(nnx.Module):
     def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
         # One pass for both moments. Frames beyond n_frames are zero, so sums need no mask.
         n = jnp.maximum(n_frames, 1) * x_KxH.shape[1]
-        mean = x_KxH.sum(0).sum() / n
-        variance = jnp.maximum((x_KxH * x_KxH).sum(0).sum() / n - mean**2, 0)
+        wide_KxH = wide(x_KxH)
+        mean = wide_KxH.sum(0).sum() / n
+        variance = jnp.maximum((wide_KxH * wide_KxH).sum(0).sum() / n - mean**2, 0)
         scale_H = self.gamma[...] * jax.lax.rsqrt(variance + _LAYER_NORM_EPS)
         return x_KxH, scale_H, self.beta[...] - mean * scale_H
 
@@ -63,9 +116,11 @@ class ChannelNorm(nnx.Module):
         self.beta = nnx.Param(jnp.zeros(n))
 
     def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        centred_KxH = x_KxH - x_KxH.mean(1, keepdims=True)
+        wide_KxH = wide(x_KxH)
+        centred_KxH = wide_KxH - wide_KxH.mean(1, keepdims=True)
         variance_Kx1 = (centred_KxH**2).mean(1, keepdims=True)
-        return centred_KxH * jax.lax.rsqrt(variance_Kx1 + _LAYER_NORM_EPS), self.gamma[...], self.beta[...]
+        normed_KxH = centred_KxH * jax.lax.rsqrt(variance_Kx1 + _LAYER_NORM_EPS)
+        return normed_KxH.astype(x_KxH.dtype), self.gamma[...], self.beta[...]
 
 
 class BatchNorm(nnx.Module):
@@ -89,7 +144,8 @@ class NoNorm(nnx.Module):
         self.n = n
 
     def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return x_KxH, jnp.ones(self.n, x_KxH.dtype), jnp.zeros(self.n, x_KxH.dtype)
+        dtype = wide(x_KxH).dtype
+        return x_KxH, jnp.ones(self.n, dtype), jnp.zeros(self.n, dtype)
 
 
 NORMS = {"gLN": GlobalNorm, "cLN": ChannelNorm, "BN": BatchNorm, "id": NoNorm}
@@ -117,7 +173,7 @@ class Depthwise(nnx.Module):
         for offset, taps_H in zip(self.offsets, taps_PxH, strict=True):
             is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
             out_KxH += jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
-        return out_KxH
+        return out_KxH.astype(x_KxH.dtype)
 
 
 def dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
@@ -133,7 +189,7 @@ def dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> 
 
     def backward(kept, cotangent_KxH):
         x_KxH, taps_PxH = kept
-        of_taps = [(cotangent_KxH * read_KxH).sum(0) for read_KxH in shifted(x_KxH, offsets)]
+        of_taps = [(wide(cotangent_KxH) * wide(read_KxH)).sum(0) for read_KxH in shifted(x_KxH, offsets)]
         return _dilated(cotangent_KxH, taps_PxH, tuple(-offset for offset in offsets)), jnp.stack(of_taps)
 
     apply.defvjp(forward, backward)
@@ -142,7 +198,7 @@ def dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> 
 
 def _dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
     terms = [read_KxH * taps_H for read_KxH, taps_H in zip(shifted(x_KxH, offsets), taps_PxH, strict=True)]
-    return functools.reduce(jnp.add, terms)
+    return functools.reduce(jnp.add, terms).astype(x_KxH.dtype)
 
 
 def shifted(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
@@ -180,7 +236,8 @@ class Block(nnx.Module):
         a_KxH, scale_H, shift_H = self.norm2(only_frames(a_KxH, n_frames), n_frames)
         project_HxB = self.project.kernel[...]
         # (a · scale + shift) @ project, without writing down the bracket.
-        return a_KxH @ (scale_H[:, None] * project_HxB) + shift_H @ project_HxB
+        shared_B = shift_H @ project_HxB
+        return (product(a_KxH, scale_H[:, None] * project_HxB) + shared_B).astype(a_KxH.dtype)
 
 
 def recomputed(f):

@@ -53,6 +53,8 @@ def cell(
     determines |= {section: dataclasses.asdict(values) for section, values in settings.items()}
     if separate.refine == "wiener" and separate.wiener_em_steps:
         determines["separate"]["wiener_piece"] = refine.PIECE  # covariances are those of a piece
+    if adapt.precision == "float32":  # cells from before there was a choice keep their names
+        del determines["adapt"]["precision"]
     text = json.dumps(list(determines.values()), sort_keys=True)
     return Cell(hashlib.sha256(text.encode()).hexdigest()[:20], song, adapt, determines)
 

@@ -19,6 +19,8 @@ class Adapt(TypedDict):
     pitch_seed: int
     shuffle_seed: NotRequired[int]
     """Records from before there was a choice have none: time order."""
+    precision: NotRequired[str]
+    """None is float32."""
 
 
 class Wanted(TypedDict):

@@ -74,6 +74,11 @@ class HTDemucs(Settings):
         """
         return f"P-T{self.layers}:D" if self.layers else "P-D1:D"
 
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """There are no Fourier transforms in bfloat16."""
+        return ("float32",)
+
     def init(self, seed: int = 0) -> Params:
         """Return random parameters."""
         return network.init(self, seed)

@@ -38,6 +38,7 @@ def adapting(settings: Mapping[str, Any]) -> str:
     said += [f"every {settings['hop_s']:g} s"] if settings["hop_s"] else []
     said += [f"{settings['pitch_shifts']} pitch-shifted copies of each"] if settings["pitch_shifts"] else []
     said += ["in random order"] if settings["shuffle_seed"] else []
+    said += [f"in {settings['precision']}"] if settings["precision"] != "float32" else []
     return ", ".join(said)
 
 
