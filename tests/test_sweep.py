@@ -662,6 +662,8 @@ def test_a_damaged_note_of_the_driver_does_not_count(tmp_path, text):
 
 
 def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
+    """It comes after the first cell, in a sweep that would go on for minutes."""
+    written.write_text(GRID.replace("epochs = 2", "epochs = 100_000"))
     process = start(written, network, songs, tmp_path / "store")
     killed_after(process, tmp_path / "store", 1, signal.SIGINT)
     said, _ = process.communicate(timeout=60)

@@ -75,17 +75,19 @@ def stems_rms(est_SxCxT, mix_CxT, active_SxT, stems_SxCxT):
 
 
 class Trial(NamedTuple):
-    """A loss, whether it is taken on remixes, and whether the weights are averaged over the steps."""
+    """A loss, whether it is taken on remixes, whether the weights are averaged over the steps, and segments a step."""
 
     objective: Objective | None
     remixes: bool = False
     averaged: bool = False
+    together: int = 1
 
 
 TRIALS = {
     "not adapted": Trial(None),
     "B": Trial(reconstruction),
     "B, averaged": Trial(reconstruction, averaged=True),
+    "B, two segments a step": Trial(reconstruction, together=2),
     "B + 0.3 silence": Trial(functools.partial(with_silence, 0.3)),
     "P": Trial(functools.partial(paper, 1.0)),
     "P, averaged": Trial(functools.partial(paper, 1.0), averaged=True),
@@ -131,21 +133,26 @@ def adapted(net: Checkpoint, song: Song, trial: Trial, first_SxCxT: np.ndarray |
     step = jax.jit(functools.partial(stepped, net.architecture, plan.since(net.architecture), trial.objective))
     both = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, mean = (both, ranger(0.0).init(both)), both.fast
-    for i, example in enumerate(examples(net, song, first_SxCxT if trial.remixes else None)):
+    each = examples(net, song, first_SxCxT if trial.remixes else None)
+    for i, batch in enumerate(zip(*[each] * trial.together, strict=False)):
         decay = DECAY if trial.averaged and i >= N_UNAVERAGED else 0.0
-        state = step(frozen, state, *example)
+        state = step(frozen, state, batch)
         mean = optax.incremental_update(state[0].fast, mean, 1 - decay)
     return jax.device_get(mean)
 
 
-def stepped(net, since, objective, frozen, state, mix_CxT, active_SxT, stems_SxCxT):
-    """Take one step; return the new parameters and state of the optimizer."""
+def stepped(net, since, objective, frozen, state, batch):
+    """Take one step on the mean loss of some examples; return the new parameters and state of the optimizer."""
     both, optimizer_state = state
 
     def value(tuned):
         params = strategy.merge(tuned, frozen)
-        features = jax.lax.stop_gradient(net.prefix(params, mix_CxT, since))
-        return objective(net.suffix(params, mix_CxT, features, since), mix_CxT, active_SxT, stems_SxCxT)
+        losses = []
+        for mix_CxT, active_SxT, stems_SxCxT in batch:
+            features = jax.lax.stop_gradient(net.prefix(params, mix_CxT, since))
+            est_SxCxT = net.suffix(params, mix_CxT, features, since)
+            losses.append(objective(est_SxCxT, mix_CxT, active_SxT, stems_SxCxT))
+        return jnp.stack(losses).mean()
 
     updates, optimizer_state = ranger(LEARNING_RATE).update(jax.grad(value)(both.fast), optimizer_state, both)
     return optax.apply_updates(both, updates), optimizer_state

@@ -1,4 +1,4 @@
-"""How exact must an annotation be? The gain of P-L3:M over B0 with annotations that are made worse on purpose.
+"""How exact must an annotation be? The recommended recipe with annotations that are made worse on purpose.
 
     python scripts/experiments/robustness.py prepare prepared/test work     # songs with other annotations, as links
     python scripts/experiments/robustness.py run work                       # a sweep each; goes on where it was
@@ -7,9 +7,9 @@
 
 prepared/test, prepared/valid: as `ugosa-jax prepare` writes them. WORK/songs/CONDITION/SONG holds links to a song's
 sound and its changed annotation (imprecision.py), WORK/results/CONDITION the results of a sweep over them
-(robustness.toml), WORK/results/unadapted those of B0. Estimates are scored as they are, not gated, so that scores
-depend on the true stems alone. `threshold` asks how much of the silence that `ugosa-jax annotation suggest` claims is
-true, for some of its thresholds.
+(robustness.toml), WORK/results/unadapted what the network gives without any annotation. Estimates are scored as they
+are, not gated by the true annotation. `threshold` asks how much of the silence that `ugosa-jax annotation suggest`
+claims is true, for some of its thresholds.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from ugosa_jax.sweeps import grid
 
 HERE = Path(__file__).parent
 ADAPTED = HERE / "robustness.toml"
-UNADAPTED = ("--set", "adapt.strategy=B0")
+UNADAPTED = ("--set", "adapt.strategy=B0", "--set", "separate.refine=none")
 """Looks at no annotation, and is run once."""
 BELOW_DB = (10.0, 20.0, 22.0, 25.0, 30.0)
 MIN_SILENCE_S = (1.0, 2.0)

@@ -143,9 +143,9 @@ def figure(gains: pd.DataFrame, shown: Sequence[Condition]) -> Figure:
         left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
         for y, condition in zip(height, shown, strict=True):
             songs = by_song.loc[condition.name].SDR.to_numpy()
-            left.hlines(y, *significance.median_interval(songs), color=figures.COLOURS["P"], linewidth=3, alpha=0.35)
+            left.hlines(y, *significance.median_interval(songs), color=figures.COLOURS["R"], linewidth=3, alpha=0.35)
             left.plot(songs, np.full(len(songs), y), "o", markersize=2.2, linestyle="", **_SONG)
-            left.plot(np.median(songs), y, "o", markersize=5, color=figures.COLOURS["P"])
+            left.plot(np.median(songs), y, "o", markersize=5, color=figures.COLOURS["R"])
             for source, colour, marker in zip(sources, figures.LINES, "os^D", strict=False):
                 chosen = gains[(gains.condition == condition.name) & (gains.source == source) & (gains.metric == "SDR")]
                 right.plot(chosen.value_db.median(), y, marker, markersize=4.5, color=colour)
@@ -155,8 +155,8 @@ def figure(gains: pd.DataFrame, shown: Sequence[Condition]) -> Figure:
             axis.tick_params(axis="y", length=0)
             axis.set_title(title)
         left.set_yticks(height, [condition.words for condition in shown])
-        drawn.supxlabel("SDR gain over B0 (dB)", fontsize=8)
-        handles = [Line2D([], [], color=figures.COLOURS["P"], marker="o", linewidth=3, markersize=5)]
+        drawn.supxlabel("SDR gain over the network alone (dB)", fontsize=8)
+        handles = [Line2D([], [], color=figures.COLOURS["R"], marker="o", linewidth=3, markersize=5)]
         handles += [Line2D([], [], marker="o", markersize=2.2, linestyle="", **_SONG)]
         handles += [
             Line2D([], [], color=colour, marker=marker, markersize=4.5, linestyle="")
