@@ -24,12 +24,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import get_args
 
 import psutil
 from peer_jax import noise_case, write_case
 
 from ugosa_jax.adaptation import strategy
-from ugosa_jax.config import SeparateConfig
+from ugosa_jax.config import Precision, SeparateConfig
 from ugosa_jax.errors import InputError, exit_status, require
 from ugosa_jax.networks import apply, convtasnet_torch, htdemucs_torch
 from ugosa_jax.networks.convtasnet import ConvTasNet
@@ -66,18 +67,25 @@ def main() -> None:
     parser.add_argument("--model", choices=["demucs", "mini"], default="demucs", help="full-size, or the bundled one")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--kinds", nargs="+", default=["plain"], help="of steps in PyTorch")
+    parser.add_argument("--precision", choices=get_args(Precision), default="float32", help="of our steps")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="short pieces, one repeat")
     args = parser.parse_args()
     require(args.repeats >= 1, "--repeats", "at least 1", args.repeats)
     sizes = QUICK if args.quick else Sizes(args.repeats)
     with tempfile.TemporaryDirectory() as scratch:
-        for line in report(Commands(Path(scratch), args.torch_python), args.model, args.rows, sizes, args.kinds):
+        commands = Commands(Path(scratch), args.torch_python)
+        for line in report(commands, args.model, args.rows, sizes, args.kinds, args.precision):
             print(line, flush=True)
 
 
 def report(
-    commands: "Commands", model: str, names: Sequence[str], sizes: Sizes, kinds: Sequence[str] = ("plain",)
+    commands: "Commands",
+    model: str,
+    names: Sequence[str],
+    sizes: Sizes,
+    kinds: Sequence[str] = ("plain",),
+    precision: Precision = "float32",
 ) -> Iterator[str]:
     """Measure, and yield the table line by line."""
     config, case = written_case(commands, model, sizes.segments * sizes.segment_s)
@@ -91,8 +99,8 @@ def report(
         yield "|---|---|---|---|---|"
         for name in (name for name in ROWS if name in names and name != "song"):
             for kind in kinds if name in STEPS else ("plain",):
-                request = request_for(name, config, sizes) | {"kind": kind}
-                row = compared(name, *alternate(peer, ours, request, sizes.repeats), kind)
+                request = request_for(name, config, sizes) | {"kind": kind, "precision": precision}
+                row = compared(name, *alternate(peer, ours, request, sizes.repeats), f"{kind} {precision}")
                 rows.setdefault(name, row)
                 yield row_line(name if kind == "plain" else f"{name}, {kind}", row)
     if "song" in names:

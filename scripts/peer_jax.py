@@ -177,7 +177,8 @@ def song(case: Case, request: dict) -> dict:
 def adapt_settings(case: Case, request: dict) -> AdaptConfig:
     """Return the settings that a request asks for."""
     segment_s = request["segment_samples"] / case.config.sample_rate_hz
-    return AdaptConfig(request["strategy"], lam=request["lam"], epochs=request["epochs"], segment_s=segment_s)
+    settings = AdaptConfig(request["strategy"], lam=request["lam"], epochs=request["epochs"], segment_s=segment_s)
+    return dataclasses.replace(settings, precision=request.get("precision", settings.precision))
 
 
 @functools.partial(jax.jit, static_argnames="config")
