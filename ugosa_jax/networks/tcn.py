@@ -244,7 +244,8 @@ def recomputed(f):
     """Return f(params, x), whose backward pass keeps params and x alone, and computes f's inner values again.
 
     As `jax.checkpoint` does, but so that XLA keeps to it: on a CPU it would find that the inner values depend on the
-    forward pass alone, and compute them there, early. Here they also depend on the cotangent, if only by 0 times it.
+    forward pass alone, and compute them there, early. Here the parameters also depend on the cotangent, if only by 0
+    times it; x does not, for that would write it down once more.
     """
     g = jax.custom_vjp(f)
 
@@ -253,7 +254,8 @@ def recomputed(f):
 
     def backward(kept, cotangent):
         params, x = kept
-        _, pull_back = jax.vjp(f, params, x + 0 * cotangent[0, 0])
+        nothing = 0 * wide(cotangent[0, 0])
+        _, pull_back = jax.vjp(f, jax.tree.map(lambda leaf: leaf + nothing, params), x)
         return pull_back(cotangent)
 
     g.defvjp(forward, backward)
