@@ -52,7 +52,7 @@ def stages(config, params, mix_CxT):
     return out
 
 
-@pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
+@pytest.mark.parametrize("norm", ["gLN", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("cLN", "BN", "id"))])
 @pytest.mark.parametrize("n_frames", [30, 23])
 def test_gradients_are_those_of_a_block_that_recomputes_nothing(norm, n_frames, monkeypatch):
     """In lanes, with all frames real and with some that are padding."""

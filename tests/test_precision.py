@@ -76,6 +76,7 @@ def test_adaptation_in_bfloat16_takes_nearly_the_same_steps(monkeypatch, rounds)
     np.testing.assert_allclose(found.losses_ExIx3, exact.losses_ExIx3, rtol=0.01)
 
 
+@pytest.mark.slow
 def test_lanes_in_bfloat16_are_those_of_single_songs():
     params = TINY.init(seed=1)
     alone = engine.adapt(TINY, params, noise(), BFLOAT16)

@@ -289,12 +289,13 @@ def test_each_run_has_its_colour():
 
 def test_facts_leave_out_what_does_not_apply():
     settings = {"strategy": "B-L5:D", "lam": 3.0, "learning_rate": 3e-5, "epochs": 2}
-    settings |= {"segment_s": 4.0, "hop_s": None, "pitch_shifts": 0, "shuffle_seed": 0}
+    settings |= {"segment_s": 4.0, "hop_s": None, "pitch_shifts": 0, "shuffle_seed": 0, "precision": "float32"}
     assert facts.adapting(settings) == "B-L5:D, learning rate 3×10⁻⁵, 2 epochs, segments of 4 s"
     settings |= {"strategy": "P-L5:D", "hop_s": 0.5, "pitch_shifts": 2}
     assert facts.adapting(settings).startswith("P-L5:D, λ 3, ")
     assert facts.adapting(settings).endswith("every 0.5 s, 2 pitch-shifted copies of each")
     assert facts.adapting(settings | {"shuffle_seed": 1}).endswith("copies of each, in random order")
+    assert facts.adapting(settings | {"precision": "bfloat16"}).endswith(", in bfloat16")
     assert facts.separating(dataclasses.asdict(SeparateConfig())) == "overlap 0.25"
     refined = dataclasses.asdict(SeparateConfig(refine="wiener"))
     assert facts.separating(refined) == "overlap 0.25, Wiener masks of those that play"
