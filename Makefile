@@ -17,9 +17,8 @@ browser:
 		{ timeout 60 apt-get update && timeout 240 apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || \
 		echo "chromium could not be installed: the tests of the page in a browser are skipped"
 
-# Most of the time goes into compiling: the quick tests take programs as XLA makes them soonest, test-slow as users have them.
 test: lint browser
-	JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
+	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
 test-slow: $(VENV)/installed browser
 	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
