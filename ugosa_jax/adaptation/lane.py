@@ -101,8 +101,7 @@ def adapt_epoch(
             mix_CxT = jnp.where(is_remix, stems_SxCxT.sum(0), mix_CxT)
         seen_CxT = seen(program, mix_CxT)
         if features_GxV is None:
-            with rounded_products(program):
-                features = net.prefix(strategy.merge(state.tuned.fast, frozen), seen_CxT, program.since)
+            features = net.prefix(strategy.merge(state.tuned.fast, frozen), seen_CxT, program.since)
         else:
             features = jax.tree.map(lambda kept: kept[g, v].astype(seen_CxT.dtype), features_GxV)
 
@@ -114,8 +113,7 @@ def adapt_epoch(
                 terms = jax.tree.map(functools.partial(jnp.where, is_remix), of_remix, terms)
             return loss.total(terms, lane.lam), terms
 
-        with rounded_products(program):
-            (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
+        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)
         tuned = optax.apply_updates(state.tuned, updates)
         is_due = g < lane.n_segments
@@ -130,7 +128,8 @@ def adapt_epoch(
     losses_Ix3 = jnp.full((G * V, 3), jnp.nan, lane.mix_GxVxCxT.dtype)
     # The number of steps is data, so that songs shorter than their bucket take fewer of them. It is the same number in
     # all lanes, and what a lane does not need is discarded: i without a lane axis takes slices, with one it gathers.
-    return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
+    with rounded_products(program):
+        return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
 
 
 def remix(remixes: Remixes, i: jax.Array) -> jax.Array:
@@ -150,8 +149,7 @@ def features_of_song(program: Program, params: Params, n_longest: jax.Array, lan
     G, V = lane.mix_GxVxCxT.shape[:2]
 
     def features_of(mix_CxT):
-        with rounded_products(program):
-            return kept(program, program.net.prefix(params, seen(program, mix_CxT), program.since))
+        return kept(program, program.net.prefix(params, seen(program, mix_CxT), program.since))
 
     def fill(i, features_GxV):
         features = features_of(lane.mix_GxVxCxT[i // V, i % V])
@@ -159,7 +157,8 @@ def features_of_song(program: Program, params: Params, n_longest: jax.Array, lan
 
     shapes = jax.eval_shape(features_of, lane.mix_GxVxCxT[0, 0])
     empty = jax.tree.map(lambda leaf: jnp.zeros((G, V, *leaf.shape), leaf.dtype), shapes)
-    return jax.lax.fori_loop(0, n_longest * V, fill, empty)
+    with rounded_products(program):
+        return jax.lax.fori_loop(0, n_longest * V, fill, empty)
 
 
 def seen(program: Program, mix_CxT: jax.Array) -> jax.Array:
