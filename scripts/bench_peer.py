@@ -32,10 +32,11 @@ from peer_jax import noise_case, write_case
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import Precision, SeparateConfig
 from ugosa_jax.errors import InputError, exit_status, require
-from ugosa_jax.networks import apply, convtasnet_torch, htdemucs_torch
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture
+from ugosa_jax.separation import chunks
+from ugosa_jax.weights import convtasnet_torch, htdemucs_torch
 
 HERE = Path(__file__).parent
 STEPS = ("L1:D", "L3:M", "L5:D")
@@ -213,8 +214,8 @@ def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
 
 def chunked_s(song_s: float, config: Architecture, settings: SeparateConfig) -> float:
     """Return how many seconds of sound the network sees when a song is separated in overlapping chunks."""
-    n_samples, chunk = round(song_s * config.sample_rate_hz), apply.chunk_samples(config, settings)
-    starts = apply.offsets(n_samples, chunk, settings.overlap)
+    n_samples, chunk = round(song_s * config.sample_rate_hz), chunks.chunk_samples(config, settings)
+    starts = chunks.offsets(n_samples, chunk, settings.overlap)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 
 

@@ -25,8 +25,10 @@ from ugosa_jax.adaptation.ranger import ranger
 from ugosa_jax.bench import flops, timing
 from ugosa_jax.bench.timing import MatmulRates
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.networks import apply, convtasnet, hub
+from ugosa_jax.networks import convtasnet, tree
 from ugosa_jax.networks.convtasnet import ConvTasNet, Params
+from ugosa_jax.separation import chunks
+from ugosa_jax.weights import hub
 
 N_SEGMENTS = 4
 
@@ -102,7 +104,7 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
     plan = strategy.parse(name, config)
     since = plan.since(config)
-    tuned, frozen = strategy.split(params, strategy.labels(plan, config, params))
+    tuned, frozen = tree.split(params, strategy.labels(plan, config, params))
     random = np.random.default_rng(0)
     mix_CxT = jnp.asarray(random.standard_normal((config.C, n_samples), np.float32))
     active_SxT = jnp.asarray(random.random((config.S, n_samples)) > 0.3)
@@ -144,7 +146,7 @@ def hidden(config: ConvTasNet, since: str, params: Params, mix_CxT: jax.Array) -
 
 def scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
     """Return what the mask's product gives, from the output of the frozen stages."""
-    net, stages = convtasnet.bind(config, strategy.merge(tuned, frozen)), config.repeats
+    net, stages = convtasnet.bind(config, tree.merge(tuned, frozen)), config.repeats
     for stage in stages[(*stages, "mask").index(since) :]:
         hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])
     return net.scores(hidden_KxB)
@@ -190,12 +192,12 @@ def update(state: lane.State, gradient: Params) -> lane.State:
 def separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:
     """Time the separation of one chunk."""
     settings = SeparateConfig(overlap=0.0)
-    random, n_samples = np.random.default_rng(0), apply.chunk_samples(config, settings)
+    random, n_samples = np.random.default_rng(0), chunks.chunk_samples(config, settings)
     song_CxT = random.standard_normal((config.C, n_samples), np.float32)
     times_s = []
     for _ in range(1 + repeats):
         started = clock.perf_counter()
-        apply.separate(config, params, song_CxT, settings)
+        chunks.separate(config, params, song_CxT, settings)
         times_s.append(clock.perf_counter() - started)
     operations = flops.separation(config, settings, n_samples)
     return Phase(

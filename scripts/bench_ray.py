@@ -24,13 +24,13 @@ import psutil
 
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import exit_status
-from ugosa_jax.networks.checkpoint import Checkpoint
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.sweeps import grid, results
 from ugosa_jax.sweeps.cell import cell
 from ugosa_jax.sweeps.cluster import Cluster, imported
 from ugosa_jax.sweeps.sweep import Sweep
 from ugosa_jax.sweeps.work import Settled
+from ugosa_jax.weights.checkpoint import Checkpoint
 
 N_CELLS, CELL_S = 1000, 0.01
 HERE = {"node_ip_address": "127.0.0.1", "include_dashboard": False}

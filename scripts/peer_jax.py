@@ -25,12 +25,14 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.standard import standardise
-from ugosa_jax.networks import apply, convert, convtasnet_torch, htdemucs_torch, hub
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
-from ugosa_jax.networks.package import Package
 from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.separation import chunks
+from ugosa_jax.weights import convert, convtasnet_torch, htdemucs_torch, hub
+from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.package import Package
 
 STATE = "state/"
 HTDEMUCS = {
@@ -162,9 +164,9 @@ def song(case: Case, request: dict) -> dict:
     settings = adapt_settings(case, request)
     cut = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
     result = engine.adapt(case.config, case.params, cut, settings)
-    adapted = strategy.merge(result.tuned, case.params)
+    adapted = tree.merge(result.tuned, case.params)
     with device.Stopwatch() as watch:
-        apply.separate(case.config, adapted, case.mix_CxT, SeparateConfig())
+        chunks.separate(case.config, adapted, case.mix_CxT, SeparateConfig())
     return {
         "compile_s": result.timing.compile_s + watch.compile_s,
         "prefix_s": result.timing.prefix_s,

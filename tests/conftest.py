@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import pytest
 
-from ugosa_jax.networks import convtasnet_torch
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.weights import convtasnet_torch
 
 DATA = Path(__file__).parent / "data"
 

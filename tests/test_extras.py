@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from ugosa_jax.errors import InputError, needs
-from ugosa_jax.networks import checkpoint, convert
+from ugosa_jax.weights import checkpoint, convert
 
 DATA = Path(__file__).parent / "data"
 EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"][

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 import ugosa_jax as uj
-from tests.networks import DUO, made
+from tests.helpers.networks import DUO, made
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.networks import tree
 

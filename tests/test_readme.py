@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.networks import DUO, made
-from ugosa_jax.networks import checkpoint, hub
+from tests.helpers.networks import DUO, made
+from ugosa_jax.weights import checkpoint, hub
 
 ROOT = Path(__file__).parents[1]
 

@@ -16,7 +16,7 @@ ASK = """
 from pathlib import Path
 
 from ugosa_jax.data import demo
-from ugosa_jax.networks import hub
+from ugosa_jax.weights import hub
 from ugosa_jax.reports import style
 from ugosa_jax.sweeps import grid
 assert hub.load("mini").architecture.sources == ("drums", "bass", "other", "vocals")

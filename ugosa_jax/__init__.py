@@ -48,8 +48,8 @@ _HOME = {
     "AdaptationResult": "adaptation.engine",
     "Annotation": "annotations.annotation",
     "Audio": "data.sound",
-    "Bag": "networks.bag",
-    "Checkpoint": "networks.checkpoint",
+    "Bag": "weights.bag",
+    "Checkpoint": "weights.checkpoint",
     "EvaluateConfig": "config",
     "Evaluation": "evaluation.scoring",
     "InputError": "errors",
@@ -58,15 +58,15 @@ _HOME = {
     "adapt": "api",
     "adapt_lanes": "api",
     "convert": "api",
-    "download": "networks.hub",
+    "download": "weights.hub",
     "evaluate": "api",
-    "list_weights": "networks.hub:listing",
-    "load": "networks.hub",
-    "load_delta": "networks.checkpoint",
+    "list_weights": "weights.hub:listing",
+    "load": "weights.hub",
+    "load_delta": "weights.checkpoint",
     "read_annotation": "annotations.annotation:read",
     "read_audio": "data.loading:mixture",
     "recommended": "config",
-    "save_delta": "networks.checkpoint",
+    "save_delta": "weights.checkpoint",
     "separate": "api",
     "write_audio": "data.sound:write",
 }
@@ -84,10 +84,10 @@ if TYPE_CHECKING:
     from ugosa_jax.data.sound import write as write_audio
     from ugosa_jax.errors import InputError
     from ugosa_jax.evaluation.scoring import Evaluation
-    from ugosa_jax.networks.bag import Bag
-    from ugosa_jax.networks.checkpoint import Checkpoint, load_delta, save_delta
-    from ugosa_jax.networks.hub import download, load
-    from ugosa_jax.networks.hub import listing as list_weights
+    from ugosa_jax.weights.bag import Bag
+    from ugosa_jax.weights.checkpoint import Checkpoint, load_delta, save_delta
+    from ugosa_jax.weights.hub import download, load
+    from ugosa_jax.weights.hub import listing as list_weights
 else:  # out of the sight of type checkers, for which it would make any name right
 
     def __getattr__(name: str):

@@ -34,9 +34,11 @@ from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import exit_status
 from ugosa_jax.evaluation import bsseval
-from ugosa_jax.networks import hub, refine
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
+from ugosa_jax.separation import refine
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.checkpoint import Checkpoint
 
 STRATEGY = "B-L3:M"
 LEARNING_RATE = 1e-3
@@ -129,7 +131,7 @@ def adapted(net: Checkpoint, song: Song, trial: Trial, first_SxCxT: np.ndarray |
     if trial.objective is None:
         return {}
     plan = strategy.parse(STRATEGY, net.architecture)
-    tuned, frozen = strategy.split(net.params, strategy.labels(plan, net.architecture, net.params))
+    tuned, frozen = tree.split(net.params, strategy.labels(plan, net.architecture, net.params))
     step = jax.jit(functools.partial(stepped, net.architecture, plan.since(net.architecture), trial.objective))
     both = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, mean = (both, ranger(0.0).init(both)), both.fast
@@ -146,7 +148,7 @@ def stepped(net, since, objective, frozen, state, batch):
     both, optimizer_state = state
 
     def value(tuned):
-        params = strategy.merge(tuned, frozen)
+        params = tree.merge(tuned, frozen)
         losses = []
         for mix_CxT, active_SxT, stems_SxCxT in batch:
             features = jax.lax.stop_gradient(net.prefix(params, mix_CxT, since))

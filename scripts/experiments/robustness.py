@@ -34,9 +34,9 @@ from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, exit_status
-from ugosa_jax.networks import hub
-from ugosa_jax.networks.bag import Weights
 from ugosa_jax.sweeps import grid
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.bag import Weights
 
 HERE = Path(__file__).parent
 ADAPTED = HERE / "robustness.toml"

@@ -29,8 +29,10 @@ from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import standard
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.evaluation import levels
-from ugosa_jax.networks import apply, checkpoint, convtasnet, hub
+from ugosa_jax.networks import convtasnet
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.separation import chunks
+from ugosa_jax.weights import checkpoint, hub
 
 MINI = ConvTasNet(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
@@ -201,7 +203,7 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = apply.separate(MINI, params, mix_CxT, SeparateConfig())
+        est_SxCxT = chunks.separate(MINI, params, mix_CxT, SeparateConfig())
         standard.unstandardise(est_SxCxT, taken)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
         ratios.append([levels.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])

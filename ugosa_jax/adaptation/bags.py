@@ -12,8 +12,8 @@ from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch, Timing
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.networks.bag import Bag, Weights
-from ugosa_jax.networks.checkpoint import Checkpoint
+from ugosa_jax.weights.bag import Bag, Weights
+from ugosa_jax.weights.checkpoint import Checkpoint
 
 
 def adapt(weights: Weights, song: Segments, settings: AdaptConfig, on_epoch: OnEpoch | None = None) -> AdaptationResult:

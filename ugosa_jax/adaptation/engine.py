@@ -21,6 +21,7 @@ from ugosa_jax.adaptation.lane import Lane, Program, Remixes, State
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture, Features, Params
 
 OnEpoch = Callable[[int, np.ndarray], None]
@@ -46,7 +47,7 @@ class AdaptationResult:
     """An adapted lane.
 
     Attributes:
-      tuned: the tuned leaves of the parameters, as numpy arrays; `strategy.merge` puts them into a network,
+      tuned: the tuned leaves of the parameters, as numpy arrays; `networks.tree.merge` puts them into a network,
         `weights.save_delta` into a file.
       losses_ExIx3: total, reconstruction and activation loss of each epoch and step; NaN after a stop.
       stopped_at: (epoch, step), from 0, where loss, gradient or new weights were not finite; `tuned` are then the last
@@ -165,7 +166,7 @@ def _adapt(
     shape, n_lanes = on_a_device(lanes)
     program = memory.plan(net, shape, settings, n_lanes)
     lanes, params = placed(lanes, axes, params)
-    tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
+    tuned, frozen = tree.split(params, strategy.labels(plan, net, params))
 
     with device.Stopwatch() as prefix_watch:
         features = jax.block_until_ready(features_of_lanes(program, axes, params, lanes))

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ugosa_jax.adaptation import loss, strategy
+from ugosa_jax.adaptation import loss
 from ugosa_jax.adaptation.ranger import ranger
+from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture, Features, Params
 
 Precision = Literal["float32", "products", "bfloat16"]
@@ -101,12 +102,12 @@ def adapt_epoch(
             mix_CxT = jnp.where(is_remix, stems_SxCxT.sum(0), mix_CxT)
         seen_CxT = seen(program, mix_CxT)
         if features_GxV is None:
-            features = net.prefix(strategy.merge(state.tuned.fast, frozen), seen_CxT, program.since)
+            features = net.prefix(tree.merge(state.tuned.fast, frozen), seen_CxT, program.since)
         else:
             features = jax.tree.map(lambda kept: kept[g, v].astype(seen_CxT.dtype), features_GxV)
 
         def objective(tuned):
-            est_SxCxT = net.suffix(strategy.merge(tuned, frozen), seen_CxT, features, program.since)
+            est_SxCxT = net.suffix(tree.merge(tuned, frozen), seen_CxT, features, program.since)
             terms = loss.loss_terms(est_SxCxT, mix_CxT, lane.active_GxSxT[g])
             if stems_SxCxT is not None:
                 of_remix = loss.remix_terms(est_SxCxT, stems_SxCxT)

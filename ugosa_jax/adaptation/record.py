@@ -11,7 +11,7 @@ from ugosa_jax import files
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data.sound import Sound
-from ugosa_jax.networks.bag import Weights, members_of
+from ugosa_jax.weights.bag import Weights, members_of
 
 _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr", "librosa")
 

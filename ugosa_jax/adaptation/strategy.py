@@ -8,7 +8,7 @@ places have names of the network's own: L1 … L5 and D, M, 3 are those of the p
 
 import dataclasses
 import re
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import optax
@@ -16,8 +16,8 @@ import optax
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.tree import FROZEN, TUNED
 
-TUNED, FROZEN = "tuned", "frozen"
 Loss = Literal["P", "B", "R"]
 LOSSES: dict[str, Loss] = {"P": "P", "B": "B", "R": "R"}
 
@@ -93,19 +93,6 @@ def labels(strategy: Strategy, net: Architecture, params: Params) -> Params:
     return jax.tree_util.tree_map_with_path(label, params)
 
 
-def split(params: Params, labels: Params) -> tuple[Params, Params]:
-    """Return (tuned, frozen): the two halves of `params`, each without the other's leaves."""
-    return _keep(params, labels, TUNED), _keep(params, labels, FROZEN)
-
-
-def merge(tuned: Params, frozen: Params) -> Params:
-    """Undo `split`."""
-    merged = dict(frozen)
-    for key, value in tuned.items():
-        merged[key] = merge(value, merged.get(key, {})) if isinstance(value, dict) else value
-    return merged
-
-
 def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.GradientTransformation:
     """Return an optimizer for the whole tree that moves only what is labelled tuned.
 
@@ -119,14 +106,3 @@ def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.
 def n_parameters(params: Params) -> int:
     """Return how many numbers a tree holds: the paper's #TP for the tuned half."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
-
-
-def _keep(params: Params, labels: Params, wanted: str) -> Params:
-    kept: dict[str, Any] = {}
-    for key, value in params.items():
-        if isinstance(value, dict):
-            if inner := _keep(value, labels[key], wanted):
-                kept[key] = inner
-        elif labels[key] == wanted:
-            kept[key] = value
-    return kept

@@ -24,8 +24,9 @@ from ugosa_jax.bench import flops, traffic
 from ugosa_jax.bench.chips import GPUS, Chip, gpu_description
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError, needs, require
-from ugosa_jax.networks import apply
+from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture
+from ugosa_jax.separation import chunks
 
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collective-permute")
 _ENVIRONMENT = {
@@ -131,12 +132,12 @@ def compile_for(
     axes = None if n_lanes == 1 else engine.OWN_SONGS
 
     params = _placed(jax.eval_shape(net.init), everywhere)
-    tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
+    tuned, frozen = tree.split(params, strategy.labels(plan, net, params))
     shapes = lanes_of(net, settings, n_lanes, seconds)
     lanes = _placed(shapes, of_lanes)._replace(order_G=_placed(shapes.order_G, everywhere))
     kept = _placed(jax.eval_shape(lambda p, x: engine.features_of_lanes(program, axes, p, x), params, lanes), of_lanes)
     state = jax.eval_shape(lambda t: engine.start_lanes(program, None if n_lanes == 1 else n_lanes, t), tuned)
-    chunk = apply.chunk_samples(net, SeparateConfig())
+    chunk = chunks.chunk_samples(net, SeparateConfig())
     mix_CxT = jax.ShapeDtypeStruct((net.channels, chunk), jnp.float32, sharding=everywhere)
 
     on_each = math.ceil(n_lanes / len(dealt))
@@ -149,7 +150,7 @@ def compile_for(
     yield _compiled("epoch", n_lanes, dealt, counted, engine.epoch_lanes, *arguments)
     if n_lanes == 1:
         counted = flops.forward(net, chunk)
-        yield _compiled("separation", 1, dealt, counted, apply.estimate, net, params, mix_CxT, None)
+        yield _compiled("separation", 1, dealt, counted, chunks.estimate, net, params, mix_CxT, None)
 
 
 def lanes_of(net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float) -> Lane:

@@ -18,8 +18,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.networks import apply
+from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture
+from ugosa_jax.separation import chunks
 
 FEW = 3
 """Products in which m, k or n is no larger than this are left out."""
@@ -55,12 +56,12 @@ def step(net: Architecture, plan: Strategy, n_samples: int, kept: bool = True) -
     """
     params, mix_CxT = _inputs(net, n_samples)
     since = plan.since(net)
-    tuned, frozen = strategy.split(params, strategy.labels(plan, net, params))
+    tuned, frozen = tree.split(params, strategy.labels(plan, net, params))
     features = jax.eval_shape(lambda params, mix_CxT: net.prefix(params, mix_CxT, since), params, mix_CxT)
     active_SxT = jax.ShapeDtypeStruct((len(net.sources), n_samples), jnp.float32)
 
     def objective(tuned, frozen, features, mix_CxT, active_SxT):
-        est_SxCxT = net.suffix(strategy.merge(tuned, frozen), mix_CxT, features, since)
+        est_SxCxT = net.suffix(tree.merge(tuned, frozen), mix_CxT, features, since)
         return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
     counted = count(jax.value_and_grad(objective), tuned, frozen, features, mix_CxT, active_SxT)
@@ -69,9 +70,9 @@ def step(net: Architecture, plan: Strategy, n_samples: int, kept: bool = True) -
 
 def separation(net: Architecture, settings: SeparateConfig, song_samples: int) -> int:
     """Return the operations of separating a song: every chunk, padded as it runs, for every shift."""
-    chunk = apply.chunk_samples(net, settings)
-    delays = apply.draw_delays(settings, net.sample_rate_hz)
-    return apply.count_chunks(song_samples, chunk, delays, settings) * forward(net, chunk)
+    chunk = chunks.chunk_samples(net, settings)
+    delays = chunks.draw_delays(settings, net.sample_rate_hz)
+    return chunks.count_chunks(song_samples, chunk, delays, settings) * forward(net, chunk)
 
 
 @functools.lru_cache

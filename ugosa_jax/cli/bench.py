@@ -14,11 +14,11 @@ from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
 from ugosa_jax.config import MAX_PIECE_S
 from ugosa_jax.errors import InputError, require
-from ugosa_jax.networks import hub
-from ugosa_jax.networks.bag import members_of
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.bag import members_of
 
 
 def bench(args: options.Bench) -> int:

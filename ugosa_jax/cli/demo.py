@@ -19,8 +19,8 @@ from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import needs
-from ugosa_jax.networks import hub
-from ugosa_jax.networks.bag import Weights
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.bag import Weights
 
 with needs("reports"):
     from ugosa_jax.reports import style

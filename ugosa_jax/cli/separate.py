@@ -18,8 +18,9 @@ from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.cli import options
 from ugosa_jax.cli.separate_job import DELTA, Job, read, with_true_stems
 from ugosa_jax.data.writing import writing
-from ugosa_jax.networks import checkpoint
-from ugosa_jax.networks.bag import members_of
+from ugosa_jax.separation import song as separation
+from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights.bag import members_of
 
 if TYPE_CHECKING:
     from ugosa_jax.reports.song.report import Run
@@ -171,7 +172,7 @@ def separated(job: Job, result: AdaptationResult, watch: Stopwatch, what: str = 
             bar.total = total
             bar.update(done - bar.n)
 
-        stems = api.stretches(job.base, job.song, job.args.separate, result.tuned, on_chunk=on_chunk)
+        stems = separation.stretches(job.base, job.song, job.args.separate, result.tuned, on_chunk=on_chunk)
         yield from watch.timed(stems)
 
 

@@ -15,8 +15,8 @@ from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.data import recording, sound, stems
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, needs
-from ugosa_jax.networks import hub
-from ugosa_jax.networks.bag import Weights
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.bag import Weights
 
 DELTA = "adapted.delta.safetensors"
 REPORT = "report.html"

@@ -9,8 +9,8 @@ from ugosa_jax.cli import options
 from ugosa_jax.cli.annotation import print_seconds
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
-from ugosa_jax.networks import hub
 from ugosa_jax.reports import timeline
+from ugosa_jax.weights import hub
 
 
 def suggest(args: options.SuggestAnnotation) -> int:

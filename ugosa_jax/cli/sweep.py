@@ -13,11 +13,11 @@ from ugosa_jax import device, files
 from ugosa_jax.cli import options
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, naming, needs
-from ugosa_jax.networks import hub
 from ugosa_jax.sweeps import cluster, engine, grid, lock, results, search, sweep, tensorboard
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor, Local
 from ugosa_jax.sweeps.sweep import Sweep
+from ugosa_jax.weights import hub
 
 
 def run(args: options.RunSweep) -> int:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ugosa_jax import api
 from ugosa_jax.cli import options
-from ugosa_jax.networks import hub
-from ugosa_jax.networks.bag import Bag
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.bag import Bag
 
 
 def convert(args: options.Convert) -> int:

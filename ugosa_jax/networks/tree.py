@@ -8,7 +8,10 @@ import jax
 import numpy as np
 
 from ugosa_jax.errors import InputError, require
-from ugosa_jax.networks.protocol import Architecture
+from ugosa_jax.networks.protocol import Architecture, Params
+
+TUNED, FROZEN = "tuned", "frozen"
+"""Labels of leaves."""
 
 
 @functools.lru_cache
@@ -32,6 +35,19 @@ def nested(leaves: Mapping[str, np.ndarray]) -> dict[str, Any]:
             branch = branch.setdefault(step, {})
         branch[name] = leaf
     return tree
+
+
+def split(params: Params, labels: Params) -> tuple[Params, Params]:
+    """Return (tuned, frozen): the two halves of `params`, each without the other's leaves."""
+    return _keep(params, labels, TUNED), _keep(params, labels, FROZEN)
+
+
+def merge(tuned: Params, frozen: Params) -> Params:
+    """Undo `split`."""
+    merged = dict(frozen)
+    for key, value in tuned.items():
+        merged[key] = merge(value, merged.get(key, {})) if isinstance(value, dict) else value
+    return merged
 
 
 def verify(leaves: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]) -> None:
@@ -73,3 +89,14 @@ def _leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         path = f"{above}{name}"
         leaves |= _leaves(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
     return leaves
+
+
+def _keep(params: Params, labels: Params, wanted: str) -> Params:
+    kept: dict[str, Any] = {}
+    for key, value in params.items():
+        if isinstance(value, dict):
+            if inner := _keep(value, labels[key], wanted):
+                kept[key] = inner
+        elif labels[key] == wanted:
+            kept[key] = value
+    return kept

@@ -11,8 +11,8 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import hub
-from ugosa_jax.networks.bag import Weights, members_of
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.bag import Weights, members_of
 
 _SIDE = 1024
 

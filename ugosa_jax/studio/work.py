@@ -25,12 +25,13 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import checkpoint, hub
-from ugosa_jax.networks.bag import Weights, members_of, with_params
+from ugosa_jax.networks import tree
 from ugosa_jax.reports.song import facts, report
 from ugosa_jax.studio import marks, stem_files
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import DELTA, Run, Runs
+from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights.bag import Weights, members_of, with_params
 
 
 class Cancelled(Exception):
@@ -96,7 +97,7 @@ def adapted(job: Job) -> dict[str, Any]:
     """
     before, plan = unadapted(job)["run"], strategy.parse(job.adapt.strategy, job.net.architecture)
     tuned = checkpoint.load_delta(job.runs.folder(job.start) / DELTA, job.net) if job.start != "anew" else {}
-    net = with_params(job.net, strategy.merge(tuned, job.net.params)) if tuned else job.net
+    net = with_params(job.net, tree.merge(tuned, job.net.params)) if tuned else job.net
     n_epochs = job.adapt.epochs * len(members_of(net))
     job.tell({"stage": "adapting", "done": 0, "total": n_epochs})
     epochs: list[list[float | None]] = []
@@ -112,7 +113,7 @@ def adapted(job: Job) -> dict[str, Any]:
     started = time.perf_counter()
     result = api.adapt(net, job.song, settings=job.adapt, on_epoch=on_epoch)
     adapting_s = time.perf_counter() - started
-    result = dataclasses.replace(result, tuned=strategy.merge(result.tuned, tuned))
+    result = dataclasses.replace(result, tuned=tree.merge(result.tuned, tuned))
     started = time.perf_counter()
     stems = separated(job, job.separate, result, "separating")
     separation_s = time.perf_counter() - started

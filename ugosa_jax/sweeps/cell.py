@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
-from ugosa_jax.networks import refine
+from ugosa_jax.separation import refine
 
 RESULTS_VERSION = 1
 """Part of what names a cell: to be raised with every change after which the same cell may score otherwise, and only

@@ -20,12 +20,12 @@ import jax
 import numpy as np
 
 from ugosa_jax.errors import InputError, needs
-from ugosa_jax.networks import bag
 from ugosa_jax.sweeps import work
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
 from ugosa_jax.sweeps.sweep import Sweep, song_of
 from ugosa_jax.sweeps.work import Settled
 from ugosa_jax.sweeps.worker import Worker
+from ugosa_jax.weights import bag
 
 IN_FLIGHT = 3
 """Units that a worker has at once: one is loaded, one adapted, one scored. What it holds is lost with it."""

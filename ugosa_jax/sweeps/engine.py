@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ugosa_jax.data import sound
-from ugosa_jax.networks import checkpoint
 from ugosa_jax.sweeps import results
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor
 from ugosa_jax.sweeps.sweep import Sweep
 from ugosa_jax.sweeps.work import Settled
+from ugosa_jax.weights import checkpoint
 
 
 def run(

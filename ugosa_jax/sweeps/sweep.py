@@ -12,9 +12,9 @@ from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.bag import Weights
 from ugosa_jax.sweeps.cell import Cell, cell
 from ugosa_jax.sweeps.grid import Grid
+from ugosa_jax.weights.bag import Weights
 
 
 @dataclasses.dataclass(frozen=True)

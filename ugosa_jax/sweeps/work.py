@@ -13,11 +13,11 @@ from ugosa_jax.adaptation import bags, engine, record, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
-from ugosa_jax.networks.bag import Weights
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.sweeps.batch import Lane
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.sweep import Sweep
+from ugosa_jax.weights.bag import Weights
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,186 @@
+"""One song's annotation as each tool writes it: the files in data/annotations all say the same."""
+
+import bz2
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ugosa_jax.annotations import annotation, formats, overrides
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.errors import InputError
+
+FOLDER = Path(__file__).parents[1] / "data" / "annotations"
+SOURCES = ("drums", "bass", "other", "vocals")
+SAID = (
+    Interval(0.0, 1.5, "drums", "silent"),
+    Interval(0.5, 1.25, "vocals"),
+    Interval(2.0, 3.0, "vocals"),
+)
+SURE = (
+    Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
+    Interval(0.5, 1.25, "vocals", confidence=0.9),
+    Interval(2.0, 3.0, "vocals"),
+)
+
+
+def message_of(path: Path, **options) -> str:
+    """Return the message with which a file is refused, without its folder."""
+    with pytest.raises(InputError) as caught:
+        annotation.read(path, SOURCES, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{path.parent}/")
+
+
+@pytest.mark.parametrize(
+    ("file", "format", "expected"),
+    [
+        ("native.csv", "csv", SURE),
+        ("audacity.txt", "audacity", SAID),
+        ("mirex.lab", "lab", SAID),
+        ("song.jams", "jams", SURE),
+        ("sonic_visualiser.csv", "sonic-table", SAID),
+        ("sonic_visualiser_no_header.csv", "sonic-table", SAID),
+        ("sonic_visualiser.svl", "sonic-layers", SAID),
+        ("reaper.csv", "reaper", SAID),
+        ("reaper_clock.csv", "reaper", SAID),
+        ("reaper_frames.csv", "reaper", SAID),
+        ("praat_long.TextGrid", "textgrid", SAID),
+        ("praat_short.TextGrid", "textgrid", SAID),
+    ],
+)
+def test_every_format(tmp_path, file, format, expected):
+    said = annotation.read(FOLDER / file, SOURCES)
+    assert said.intervals == expected
+    assert said.outside == "unknown"
+    shutil.copy(FOLDER / file, tmp_path / "file")
+    assert annotation.read(tmp_path / "file", SOURCES, format=format).intervals == expected
+
+
+@pytest.mark.parametrize(
+    "file", sorted(path.name for path in FOLDER.iterdir() if path.is_file() and path.suffix not in (".yaml", ".lab"))
+)
+def test_content_decides_without_a_suffix(tmp_path, file):
+    text = (FOLDER / file).read_text()
+    assert formats.recognised(text, "file") == formats.recognised(text, FOLDER / file)
+
+
+def test_lab_without_a_suffix():
+    assert formats.recognised("0.5 1.25 vocals\n", "file") == "lab"
+    assert formats.recognised("time,S01\n0,1\n", "x.lab") == "activation-conf"
+    assert formats.recognised("start_time,end_time,instrument_label\n", "x.lab") == "sourceid"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0,5,2,vocals",  # decimal commas between commas: not a region of Sonic Visualiser's
+        "0.5,1.25,vocals,active",
+        "0.5,1.25,808",
+        "0.5,1,2.5,vocals,x",
+    ],
+)
+def test_what_only_looks_like_a_region_layer(line):
+    assert formats.recognised(line, "song.csv") == "csv"
+
+
+def test_what_is_left_out_is_told():
+    warnings = annotation.read(FOLDER / "audacity.txt", SOURCES).warnings
+    assert warnings == (
+        f"{FOLDER}/audacity.txt:5: left out: point label 'chorus'",
+        f"{FOLDER}/audacity.txt:7: left out: point label 'solo of the old form'",
+    )
+    assert annotation.read(FOLDER / "sonic_visualiser.svl", SOURCES).warnings == (
+        f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer of time instants, not of regions",
+    )
+    assert annotation.read(FOLDER / "song.jams", SOURCES).warnings == (
+        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name who plays",
+    )
+    assert annotation.read(FOLDER / "reaper.csv", SOURCES).warnings == (
+        f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
+    )
+    assert annotation.read(FOLDER / "reaper_frames.csv", SOURCES).warnings == (
+        f"{FOLDER}/reaper_frames.csv:2: times in frames: taken as 30 a second; export in seconds if they are not",
+    )
+    assert annotation.read(FOLDER / "praat_long.TextGrid", SOURCES).warnings == (
+        f"{FOLDER}/praat_long.TextGrid:57: left out: point label 'the \"chorus\"'",
+    )
+
+
+def test_bars_are_refused_with_what_to_do():
+    assert message_of(FOLDER / "reaper_bars.csv") == (
+        "reaper_bars.csv:2: start '1.1.00' is in bars and beats: "
+        "set the ruler to Seconds or Minutes:Seconds in REAPER and export again"
+    )
+
+
+def test_sessions_are_packed(tmp_path):
+    packed = bz2.compress((FOLDER / "sonic_visualiser.svl").read_bytes())
+    (tmp_path / "session.sv").write_bytes(packed)
+    assert annotation.read(tmp_path / "session.sv", SOURCES).intervals == SAID
+    (tmp_path / "session.sv").write_bytes(packed[:-20])
+    assert message_of(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    (tmp_path / "bomb.sv").write_bytes(bz2.compress(bytes(100_000_000)))
+    assert (tmp_path / "bomb.sv").stat().st_size < 1000
+    assert message_of(tmp_path / "bomb.sv") == "bomb.sv: is too large for an annotation"
+
+
+def test_binary_textgrid(tmp_path):
+    (tmp_path / "a.TextGrid").write_bytes(b"ooBinaryFile\x08TextGrid")
+    assert message_of(tmp_path / "a.TextGrid") == "a.TextGrid: is a binary Praat file; save it with Save as text file…"
+
+
+def test_one_file_a_source(tmp_path):
+    (tmp_path / "song vocals.txt").write_text("0.5\t1.25\t\n2\t3\tactive\n")
+    (tmp_path / "drums.txt").write_text("0\t1.5\tsilent\n")
+    (tmp_path / "cover.jpg").write_bytes(b"\0")
+    said = annotation.read(tmp_path, SOURCES)
+    assert said.intervals == SAID
+    assert [Path(i.path).name for i in said.intervals] == ["drums.txt", "song vocals.txt", "song vocals.txt"]
+    (tmp_path / "more drums.txt").write_text("1\t2\tactive\n")
+    with pytest.raises(InputError, match=r"more drums\.txt:1: .* contradicts 'silent' of line 1 of .*/drums\.txt"):
+        annotation.read(tmp_path, SOURCES)
+
+
+def test_medleydb(tmp_path):
+    stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
+    names = Names(overrides.parse(["S01=one of vocals", "S02=drum set"]))
+    said = annotation.read(stems, SOURCES, names=names)
+    assert [(i.start_s, i.end_s, i.state) for i in said.select("vocals")] == [
+        (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
+        (0.5, 1.25, "active"),
+        (1.25, 2.0, "unknown"),
+        (2.0, 3.0, "active"),
+    ]
+    complete = Names(stems=formats.stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
+    said = annotation.read(stems, SOURCES, names=complete)
+    assert said.select("vocals") == [
+        Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),
+        Interval(0.5, 1.25, "vocals", "active", confidence=0.9),
+        Interval(1.25, 2.0, "vocals", "silent", confidence=0.9),
+        Interval(2.0, 3.0, "vocals", "active", confidence=0.9),
+    ]
+    assert said.select("drums") == [
+        Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
+        Interval(1.5, 3.0, "drums", "active", confidence=0.8),
+    ]
+    message = message_of(stems)
+    assert message.startswith(
+        "Some_Song_ACTIVATION_CONF.lab: 2 names are not one of drums, bass, other, vocals: 'S01' ("
+    )
+    assert message.endswith(
+        "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
+    )
+
+
+def test_sourceid():
+    path = FOLDER / "Some_Song_SOURCEID.lab"
+    said = annotation.read(path, SOURCES, names=Names())
+    assert said.outside == "unknown"
+    assert annotation.silent_seconds(said, 4) == dict.fromkeys(SOURCES, 0)
+    said = annotation.read(path, SOURCES, names=Names(complete=True))
+    assert annotation.silent_seconds(said, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}

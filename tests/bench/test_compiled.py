@@ -1,0 +1,74 @@
+"""Programs compiled for accelerators that are not there; what compiles for them is needed for the slow tests."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import jax.numpy as jnp
+import pytest
+
+from tests.helpers.networks import DUO
+from ugosa_jax.bench import chips, compiled
+from ugosa_jax.cli.main import main
+from ugosa_jax.config import AdaptConfig
+from ugosa_jax.errors import InputError
+
+HAS_LIBTPU = importlib.util.find_spec("libtpu") is not None
+HAS_CUDA = importlib.util.find_spec("jax_cuda12_plugin") is not None
+
+
+@pytest.mark.parametrize("n_lanes", [1, 3])
+def test_shapes_are_those_of_an_adaptation(n_lanes):
+    """Ten seconds at 8 kHz in segments of 4 s: three segments, and a lane axis where there are lanes."""
+    lanes = compiled.lanes_of(DUO, AdaptConfig(), n_lanes, 10.0)
+    outer = () if n_lanes == 1 else (n_lanes,)
+    assert lanes.mix_GxVxCxT.shape == (*outer, 3, 1, 2, 32000)
+    assert lanes.active_GxSxT.shape == (*outer, 3, 2, 32000) and lanes.active_GxSxT.dtype == jnp.bool_
+    assert lanes.lam.shape == outer
+
+
+def test_least_times_follow_from_the_peaks():
+    row = compiled.Compiled("epoch", 4, 2, 1.0, 197e9, 819e6, None, 2**30, 0, {})
+    chip = chips.chip("TPU v5 lite")
+    assert row.compute_s(chip) == pytest.approx(1e-3) and row.memory_s(chip) == pytest.approx(1e-3)
+    assert row.lanes_that_fit(chip) == 32  # two lanes a device take 1 GiB of 16
+
+
+def test_a_chip_of_which_nothing_is_known_is_refused():
+    with pytest.raises(InputError, match="TPU v99: its peaks are not known; known are v4, v5e, v5p, v6e, A100, H100"):
+        chips.chip("TPU v99")
+
+
+@pytest.mark.skipif(HAS_LIBTPU, reason="libtpu is installed")
+def test_without_libtpu_the_extra_is_named(capsys):
+    assert main(["bench", "--compile-only", "v5e:2x2"]) == 2
+    assert "pip install 'ugosa_jax[tpu]'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(HAS_CUDA, reason="the CUDA plugin is installed")
+def test_without_the_cuda_plugin_the_extra_is_named(capsys):
+    assert main(["bench", "--compile-only", "h100:4"]) == 2
+    assert "pip install 'ugosa_jax[cuda]'" in capsys.readouterr().err
+
+
+def test_gpus_are_so_many(capsys):
+    assert main(["bench", "--compile-only", "h100:2x2"]) == 2
+    assert "--compile-only must be as h100:4, not 'h100:2x2'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("topology", ["v5e:2x2", "h100:4"])
+def test_four_lanes_on_four_devices_exchange_nothing_but_the_longest_songs_length(topology, tmp_path):
+    extra, is_there = ("tpu", HAS_LIBTPU) if topology.startswith("v5e") else ("cuda", HAS_CUDA)
+    if not is_there:
+        pytest.skip(f"needs pip install 'ugosa_jax[{extra}]'")
+    command = ["bench", "--compile-only", topology, "--lanes", "4", "--json", str(tmp_path / "r.json")]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    subprocess.run([sys.executable, "-m", "ugosa_jax", *command], check=True, env=environment)
+    rows = json.loads((tmp_path / "r.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["prefix", "epoch"]
+    for row in rows:
+        assert row["devices"] == 4 and row["memory_bytes"] < 16 * 2**30
+        assert row["collectives"] == {"all-reduce": 1}

@@ -1,0 +1,68 @@
+"""A song: what is known of it, and its mixture as networks see it."""
+
+import numpy as np
+import pytest
+
+from tests.helpers.networks import DUO, made
+from ugosa_jax import api
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.config import AdaptConfig
+from ugosa_jax.data import song as song_module
+from ugosa_jax.data import sound
+from ugosa_jax.data.song import Song
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.standard import standardise
+from ugosa_jax.errors import InputError
+
+SAID = Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
+
+
+def noise(rate_hz=8000, seconds=2.0):
+    samples_CxT = np.random.default_rng(0).normal(0.1, 0.2, (2, round(rate_hz * seconds))).astype(np.float32)
+    return Song(Audio(samples_CxT, rate_hz, "noise.wav"), annotation=SAID)
+
+
+def test_a_mixture_as_a_network_sees_it():
+    song = noise(rate_hz=16000)
+    mix_CxT, standard = song.standardised(8000, 1)
+    resampled_CxT, _ = sound.to_model(song.mixture, 8000, 1)
+    expected_CxT, expected = standardise(resampled_CxT)
+    np.testing.assert_array_equal(mix_CxT, expected_CxT)
+    assert standard == expected
+    with pytest.raises(ValueError, match="read-only"):
+        mix_CxT[:] = 0
+
+
+def test_it_is_made_once_a_run(monkeypatch):
+    """Not once for each of: adapting, separating before, separating after, and the lanes of a sweep."""
+    made_of = []
+
+    def counted(mix_CxT):
+        made_of.append(mix_CxT.shape)
+        return standardise(mix_CxT)
+
+    monkeypatch.setattr(song_module, "standardise", counted)
+    net, song = made(), noise()
+    settings = AdaptConfig(strategy="P-L3:M", epochs=1, segment_s=0.5)
+    run = api.adapt(net, song, settings=settings)
+    api.separate(net, song, tuned=run.tuned)
+    api.separate(net, song)
+    api.adapt_lanes(net, song, settings=settings, lam=[0.5, 1.0])
+    assert made_of == [(2, 16000)]
+    api.separate(net, noise())
+    assert len(made_of) == 2
+
+
+def test_what_is_not_known_is_said():
+    song = Song(noise().mixture)
+    with pytest.raises(InputError, match=r"noise\.wav: its true stems are not known"):
+        song.known_stems()
+    with pytest.raises(InputError, match=r"noise\.wav: has no annotation"):
+        song.known_annotation()
+
+
+def test_stems_have_names():
+    mixture = noise().mixture
+    with pytest.raises(InputError, match="2 names"):
+        Song(mixture, np.stack([mixture.samples_CxT] * 2), ("voice",))

@@ -1,0 +1,53 @@
+"""The whole path on real music: the six seconds with stems that the stempeg package ships.
+
+The recording is read from the installed package; no part of it is stored in this repository.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from ugosa_jax.annotations import activation, annotation
+from ugosa_jax.cli.main import main
+
+RATE_HZ = 44100
+SOURCES = ("drums", "bass", "other", "vocals")
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(scope="module")
+def excerpt():
+    """(mixture, stems) of shape (C, T) and (S, C, T), without the clicks at both ends of the file."""
+    package = Path(importlib.util.find_spec("stempeg").origin).parent
+    (path,) = package.glob("data/*.stem.mp4")
+    streams = []
+    for index in range(5):
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray() for frame in container.decode(audio=index)]
+        streams.append(np.concatenate(frames, axis=1)[:, int(0.12 * RATE_HZ) : int(5.9 * RATE_HZ)])
+    return streams[0], np.stack(streams[1:])
+
+
+def test_a_real_song_is_adapted_and_separated(excerpt, tmp_path):
+    mix_CxT, stems_SxCxT = excerpt
+    soundfile.write(tmp_path / "falcon.wav", mix_CxT.T, RATE_HZ, subtype="FLOAT")
+    active_SxT = activation.active_from_stems(stems_SxCxT, RATE_HZ)
+    assert 0 < active_SxT.mean() < 1
+    annotation.write(annotation.from_mask(active_SxT, RATE_HZ, SOURCES), tmp_path / "falcon.csv")
+    convert = ["weights", "convert", str(DATA / "checkpoint_v1_legacy.th.gz"), str(tmp_path / "small.safetensors")]
+    assert main(convert) == 0
+
+    paths = [str(tmp_path / "falcon.wav"), "--annotation", str(tmp_path / "falcon.csv"), "--out", str(tmp_path / "out")]
+    weights = ["--weights", str(tmp_path / "small.safetensors"), "--learning-rate", "1e-3", "--segment-s", "1.5"]
+    assert main(["separate", *paths, *weights]) == 0
+
+    losses = json.loads((tmp_path / "out" / "record.json").read_text())["adaptation"]["losses"]
+    assert len(losses) == 10
+    assert losses[-1]["total"] < losses[0]["total"]
+    stems = [soundfile.read(tmp_path / "out" / f"{source}.wav")[0] for source in SOURCES]
+    assert all(stem.shape == mix_CxT.T.shape and np.isfinite(stem).all() for stem in stems)

@@ -1,0 +1,182 @@
+"""The output stage: physics of its sums, and masks against their plain formulas."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.signal
+
+import ugosa_jax as uj
+from tests.helpers.networks import made
+from ugosa_jax import api
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.data.song import Song
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.errors import InputError
+from ugosa_jax.separation import refine
+from ugosa_jax.separation import song as separation
+
+WIENER = SeparateConfig(refine="wiener", wiener_window=256)
+WAYS = [
+    SeparateConfig(refine="residual"),
+    WIENER,
+    dataclasses.replace(WIENER, wiener_exponent=2.0),
+    dataclasses.replace(WIENER, wiener_em_steps=2),
+]
+
+
+@pytest.fixture
+def sounds():
+    """Three sources of noise and their mixture, with estimates that leak; the first is silent in the middle."""
+    random = np.random.default_rng(0)
+    est_SxCxT = random.normal(size=(3, 2, 5000)).astype(np.float32)
+    gain_SxT = np.ones((3, 5000), np.float32)
+    gain_SxT[0, 1000:3000] = 0
+    gain_SxT[0, 950:1000] = np.linspace(1, 0, 50)
+    mix_CxT = (est_SxCxT * gain_SxT[:, None]).sum(0) + 0.3 * random.normal(size=(2, 5000)).astype(np.float32)
+    return est_SxCxT, mix_CxT.astype(np.float32), gain_SxT
+
+
+@pytest.mark.parametrize("settings", WAYS, ids=str)
+def test_stems_add_up_to_the_mixture_and_silent_ones_have_no_part(sounds, settings):
+    est_SxCxT, mix_CxT, gain_SxT = sounds
+    out_SxCxT = refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)
+    assert out_SxCxT.dtype == np.float32
+    np.testing.assert_allclose(out_SxCxT.sum(0), mix_CxT, atol=3e-6)
+    assert not out_SxCxT[0, :, 1000:3000].any()
+
+
+@pytest.mark.parametrize("settings", WAYS, ids=str)
+def test_the_only_one_that_plays_is_the_mixture(sounds, settings):
+    est_SxCxT, mix_CxT, gain_SxT = sounds
+    gain_SxT[1:, 2000:2500] = 0
+    gain_SxT[0, 2000:2500] = 1
+    out_SxCxT = refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)
+    np.testing.assert_allclose(out_SxCxT[0, :, 2000:2500], mix_CxT[:, 2000:2500], atol=1e-6)
+
+
+def test_where_nobody_plays_nothing_is_heard(sounds):
+    est_SxCxT, mix_CxT, gain_SxT = sounds
+    gain_SxT[:, :700] = 0
+    assert not refine.refine(est_SxCxT, mix_CxT, gain_SxT, WIENER)[..., :700].any()
+
+
+def test_the_residual_is_dealt_by_gain(sounds):
+    est_SxCxT, mix_CxT, _ = sounds
+    gain_SxT = np.stack([np.full(5000, g, np.float32) for g in (1, 0.5, 0.5)])
+    out_SxCxT = refine.deal_residual(est_SxCxT, mix_CxT, gain_SxT)
+    lacking_CxT = mix_CxT - est_SxCxT.sum(0)
+    np.testing.assert_allclose(out_SxCxT[0] - est_SxCxT[0], lacking_CxT / 2, atol=1e-6)
+    np.testing.assert_allclose(out_SxCxT[1] - est_SxCxT[1], lacking_CxT / 4, atol=1e-6)
+
+
+def test_the_transform_is_scipys_and_inverts():
+    random = np.random.default_rng(1)
+    x_CxT = random.normal(size=(2, 3333))
+    found = refine.stft(x_CxT, 512)
+    expected = scipy.signal.stft(x_CxT, window="hann", nperseg=512, noverlap=384, boundary=None, padded=False)[2]
+    np.testing.assert_allclose(found[..., 4 : 4 + expected.shape[-1]], expected * 256, atol=1e-9)
+    np.testing.assert_allclose(refine.istft(found, 512, 3333), x_CxT, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_masks_are_the_shares_of_the_magnitudes(sounds, p):
+    est_SxCxT, mix_CxT, _ = sounds
+    settings = dataclasses.replace(WIENER, wiener_exponent=p)
+    powers = [np.abs(refine.stft(est_CxT, 256)) ** p for est_CxT in est_SxCxT]
+    expected = refine.istft(refine.stft(mix_CxT, 256) * powers[1] / (sum(powers) + 1e-10), 256, 5000)
+    np.testing.assert_allclose(refine.wiener(est_SxCxT, mix_CxT, settings)[1], expected, atol=1e-5)
+
+
+def test_one_channel_needs_no_covariance(sounds):
+    """v R (Σ v R)⁻¹ of a single channel is a mask of powers: R is 1."""
+    est_SxCxT, mix_CxT, _ = (x[..., :1, :] if x.ndim > 1 and x.shape[-2] == 2 else x for x in sounds)
+    powers = dataclasses.replace(WIENER, wiener_exponent=2.0)
+    steps = dataclasses.replace(WIENER, wiener_em_steps=1)
+    by_steps, by_masks = (refine.wiener(est_SxCxT, mix_CxT, how) for how in (steps, powers))
+    np.testing.assert_allclose(by_steps, by_masks, atol=1e-4)
+
+
+def test_two_sources_that_stand_apart_are_told_by_their_places():
+    """One source left, one right: whatever the estimates' spectra, the spatial covariances separate them."""
+    random = np.random.default_rng(2)
+    left, right = random.normal(size=(2, 4000))
+    true_SxCxT = np.array([[left, 0 * left], [0 * right, right]])
+    est_SxCxT = true_SxCxT * [[[0.5]], [[2.0]]]
+    out_SxCxT = refine.wiener(est_SxCxT, true_SxCxT.sum(0), dataclasses.replace(WIENER, wiener_em_steps=1))
+    np.testing.assert_allclose(out_SxCxT, true_SxCxT, atol=1e-3)
+
+
+def in_pieces(sounds, settings):
+    est_SxCxT, mix_CxT, gain_SxT = sounds
+    reads = [lambda start, stop, x=x: x[..., start:stop] for x in (est_SxCxT, mix_CxT, gain_SxT)]
+    return [*refine.in_pieces(*reads, est_SxCxT.shape[-1], settings)]
+
+
+@pytest.mark.parametrize("settings", WAYS[:3], ids=str)
+def test_pieces_are_what_the_whole_is(sounds, settings, monkeypatch):
+    """Pieces of 1024 samples with 192 in common: sixteen windows of 64."""
+    monkeypatch.setattr(refine, "PIECE", 1)
+    settings = dataclasses.replace(settings, wiener_window=64)
+    parts = in_pieces(sounds, settings)
+    assert [part.shape[-1] for part in parts] == [896, 832, 832, 832, 832, 776]
+    np.testing.assert_allclose(np.concatenate(parts, -1), refine.refine(*sounds, settings), atol=2e-6)
+
+
+@pytest.mark.parametrize("n_samples", [1, 1023, 1024, 1025, 1856, 1857])
+def test_pieces_of_any_length_add_up(sounds, monkeypatch, n_samples):
+    """Covariances differ from piece to piece; the sum, and who is silent, do not."""
+    monkeypatch.setattr(refine, "PIECE", 1)
+    cut = est_SxCxT, mix_CxT, gain_SxT = [x[..., 500 : 500 + n_samples] for x in sounds]
+    out_SxCxT = np.concatenate(in_pieces(cut, dataclasses.replace(WAYS[3], wiener_window=64)), -1)
+    assert out_SxCxT.shape == est_SxCxT.shape
+    np.testing.assert_allclose(out_SxCxT.sum(0), mix_CxT, atol=3e-6)
+    assert not out_SxCxT[gain_SxT[:, None].repeat(2, 1) == 0].any()
+
+
+@pytest.mark.parametrize("field", ["wiener_window", "wiener_exponent", "wiener_em_steps"])
+def test_settings_out_of_range_are_refused_by_name(field):
+    with pytest.raises(InputError, match=field):
+        SeparateConfig(**{field: -1})
+
+
+def test_separate_refines_by_the_songs_annotation(tmp_path):
+    """Through the whole chain: what is silent by annotation is empty, and the sum is the mixture."""
+    net = made()
+    random = np.random.default_rng(3)
+    mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
+    said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")
+    song = Song(Audio(mix_CxT, 8000, "noise"), annotation=said)
+    out = uj.separate(net, song, dataclasses.replace(WIENER, chunk_s=0.5))
+    np.testing.assert_allclose(out["voice"] + out["rest"], mix_CxT, atol=1e-5)
+    assert not out["voice"][:, 1700:4700].any()
+    np.testing.assert_allclose(out["rest"][:, 1700:4700], mix_CxT[:, 1700:4700], atol=1e-6)
+
+
+def test_a_long_song_is_refined_as_it_comes(monkeypatch):
+    """No stretch is longer than a piece, and together they are what one piece would be."""
+    net, settings = made(), dataclasses.replace(WIENER, chunk_s=0.5, wiener_window=64)
+    song = Song(Audio(np.random.default_rng(4).normal(size=(2, 8000)).astype(np.float32), 8000, "noise"))
+    (whole_SxCxT,) = separation.stretches(net, song, settings)
+    monkeypatch.setattr(refine, "PIECE", 1)
+    parts = [*separation.stretches(net, song, settings)]
+    assert max(part.shape[-1] for part in parts) == 896 and len(parts) == 10
+    np.testing.assert_allclose(np.concatenate(parts, -1), whole_SxCxT, atol=2e-6)
+
+
+def test_remixes_are_of_what_is_refined_by_the_annotation():
+    """Cut as the mixture is: stems that add up to it, and are empty where their source is annotated silent."""
+    net = made()
+    random = np.random.default_rng(3)
+    mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
+    said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")
+    song = Song(Audio(mix_CxT, 8000, "noise"), annotation=said)
+    remixed = api.cut(net, song, None, AdaptConfig("R-L2:M", segment_s=0.25))
+    np.testing.assert_allclose(remixed.stems_GxSxCxT.sum(1), remixed.mix_GxVxCxT[:, 0], atol=1e-5)
+    assert not remixed.stems_GxSxCxT[1, net.sources.index("voice")].any()
+    assert remixed.stems_GxSxCxT[0].any(axis=(1, 2)).all()
+    assert api.cut(net, song, None, AdaptConfig("B-L2:M", segment_s=0.25)).stems_GxSxCxT is None
+    with pytest.raises(InputError, match="R-L2:M needs an annotation"):
+        api.cut(net, dataclasses.replace(song, annotation=None), None, AdaptConfig("R-L2:M", segment_s=0.25))

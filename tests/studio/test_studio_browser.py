@@ -1,0 +1,461 @@
+"""The studio in a real browser: marking, importing, adapting, listening, and going on after a crash."""
+
+import itertools
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.helpers.browser import chromium, opened, serving, wait
+from tests.helpers.networks import made
+from ugosa_jax import files
+from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.weights import checkpoint
+
+TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
+MARKS = "studio.store.get('marks').filter((mark) => mark.source === {!r}).map((m) => [m.start, m.end, m.state])"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Return a studio with the demo song and a tiny network that is quick."""
+    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    with serving(tmp_path_factory.mktemp("browser") / "work") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(server, browser):
+    """Return the demo song's page, whose marks are removed; whatever goes wrong on it fails the test."""
+    page, troubles = opened(browser, server.address)
+    ready(page)
+    page.evaluate("studio.history.edit({ marks: [], elsewhere: {} })")
+    saved(page)
+    yield page
+    page.close()
+    assert not troubles
+
+
+def ready(page):
+    wait(page, "window.studio && studio.timeline.waves.length === 6")
+
+
+def saved(page):
+    wait(page, "studio.store.get('saved') === 'saved'")
+
+
+def marks(page, source):
+    return page.evaluate(MARKS.format(source))
+
+
+def on(page, source, time_s):
+    """Return the place on the screen where a lane shows a time."""
+    box = page.locator(f'[data-source="{source}"] .wave').bounding_box()
+    left, pixels = page.evaluate("[studio.timeline.bar.scrollLeft, studio.timeline.pixels]")
+    return box["x"] + time_s * pixels - left, box["y"] + box["height"] / 2
+
+
+def drag(page, source, start_s, end_s):
+    page.mouse.move(*on(page, source, start_s))
+    page.mouse.down()
+    page.mouse.move(*on(page, source, (start_s + end_s) / 2), steps=4)
+    page.mouse.move(*on(page, source, end_s), steps=4)
+    page.mouse.up()
+
+
+def test_marking_by_dragging_and_undoing_it(page):
+    page.get_by_role("button", name="silent", exact=True).click()
+    drag(page, "bass", 4, 10)
+    ((start, end, state),) = marks(page, "bass")
+    assert (start, end, state) == (pytest.approx(4, abs=0.15), pytest.approx(10, abs=0.15), "silent")
+    assert page.locator('[data-source="bass"] .silent-s').inner_text() == f"{end - start:.1f} s silent"
+    page.get_by_role("button", name="active", exact=True).click()
+    drag(page, "bass", 6, 8)  # over what is there
+    assert [state for *_, state in marks(page, "bass")] == ["silent", "active", "silent"]
+    page.keyboard.press("Control+z")
+    assert len(marks(page, "bass")) == 1
+    page.keyboard.press("Control+Shift+Z")
+    assert len(marks(page, "bass")) == 3
+
+
+def test_borders_are_dragged(page):
+    page.evaluate("studio.history.edit({ marks: [{ start: 4, end: 10, source: 'other', state: 'active' }] })")
+    drag(page, "other", 9.95, 14)
+    ((start, end, _),) = marks(page, "other")
+    assert start == 4 and end == pytest.approx(14, abs=0.3)
+
+
+def test_a_mark_is_chosen_and_changed_by_keys(page):
+    page.evaluate("studio.history.edit({ marks: [{ start: 4, end: 10, source: 'drums', state: 'active' }] })")
+    page.mouse.click(*on(page, "drums", 6))
+    assert page.evaluate("studio.transport.time") == pytest.approx(6, abs=0.1)
+    for state in ("silent", "unknown", "active"):
+        page.keyboard.press("c")
+        assert marks(page, "drums") == [[4, 10, state]]
+    page.keyboard.press("w")
+    assert marks(page, "drums") == [[4, 10, "silent"]]
+    page.keyboard.press("]")
+    assert marks(page, "drums")[0][1] == pytest.approx(6, abs=0.1)
+    page.mouse.dblclick(*on(page, "drums", 5))
+    assert marks(page, "drums")[0][2] == "unknown"
+    page.keyboard.press("Delete")
+    assert marks(page, "drums") == []
+
+
+def test_tapping_while_the_mixture_plays(page):
+    """The audio element really plays: it decodes, and its time moves on."""
+    page.keyboard.press("q")
+    page.keyboard.press("Space")
+    wait(page, "document.querySelector('audio').currentTime > 0.3")
+    page.keyboard.down("4")
+    start = page.evaluate("studio.transport.time")
+    page.wait_for_timeout(700)
+    end = page.evaluate("studio.transport.time")
+    page.keyboard.up("4")
+    page.keyboard.press("Space")
+    assert page.evaluate("document.querySelector('audio').webkitAudioDecodedByteCount") > 0
+    ((marked_start, marked_end, state),) = marks(page, "vocals")
+    assert (marked_start, marked_end, state) == (pytest.approx(start, abs=0.1), pytest.approx(end, abs=0.1), "active")
+    assert page.evaluate("document.querySelector('audio').paused")
+
+
+def test_what_was_marked_is_there_after_a_reload(page):
+    drag(page, "vocals", 8, 12)
+    page.get_by_role("button", name="rest unknown").first.click()
+    before = marks(page, "vocals")
+    page.reload()  # at once: what is being saved is sent along
+    ready(page)
+    assert marks(page, "vocals") == before != []
+    assert page.evaluate("studio.store.get('elsewhere').drums") == "silent"
+
+
+def test_another_window_follows(page, server, browser):
+    other, troubles = opened(browser, server.address)
+    ready(other)
+    drag(page, "drums", 3, 5)
+    wait(other, "studio.store.get('marks').length === 1")
+    other.close()
+    assert not troubles
+
+
+def test_two_windows_do_not_overwrite_each_other(page, server, browser):
+    """One window cannot save, meanwhile the other one does: nothing is lost without a question."""
+    other, troubles = opened(browser, server.address)
+    ready(other)
+    page.route("**/marks", lambda route: route.abort())
+    drag(page, "drums", 3, 5)
+    wait(page, "studio.store.get('saved') === 'away'")
+    drag(other, "bass", 6, 9)
+    saved(other)
+    page.unroute("**/marks")
+    page.get_by_text("changed in another window.").wait_for()
+    page.get_by_role("button", name="Keep mine").click()
+    saved(page)
+    wait(other, "studio.store.get('marks').every((mark) => mark.source === 'drums')")
+    assert len(marks(page, "drums")) == len(marks(other, "drums")) == 1
+    other.close()
+    assert not troubles
+
+
+def test_files_of_other_programs_are_imported_and_exported(page, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("2.0\t6.0\tvox\n8.0\t9.5\tno drums\n")
+    page.locator("input[type=file]").set_input_files(labels)
+    page.get_by_text("2 marks from labels.txt.").wait_for()
+    assert marks(page, "vocals") == [[2, 6, "active"]] and marks(page, "drums") == [[8, 9.5, "silent"]]
+    saved(page)
+    page.get_by_role("button", name="Export").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    text = download.value.path().read_text()
+    assert text.splitlines() == ["start,end,source,state", "2.0,6.0,vocals,active", "8.0,9.5,drums,silent"]
+    labels.write_text("2.0\t1.0\tvocals\n")
+    page.locator("input[type=file]").set_input_files(labels)
+    page.get_by_text("labels.txt:1: ").wait_for()
+    assert len(marks(page, "vocals")) == 1
+
+
+def test_an_import_asks_what_it_does_not_know(page, tmp_path):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("2000\t6000\tSängerkrieg\n90000000\t91000000\tping\n")
+    page.locator("input[type=file]").set_input_files(labels)
+    page.get_by_label("unit").select_option("us")
+    page.get_by_role("button", name="Cancel").last.click()
+    assert page.locator("dialog").count() == 0 and marks(page, "vocals") == []
+    labels.write_text("2.0\t6.0\tSängerkrieg\n6.0\t7.0\tping\n")
+    page.locator("input[type=file]").set_input_files(labels)
+    page.get_by_label("Sängerkrieg").select_option("vocals")
+    page.locator("dialog").get_by_role("button", name="Import").click()
+    page.get_by_text("1 mark from labels.txt.").wait_for()
+    assert marks(page, "vocals") == [[2, 6, "active"]]
+
+
+def test_what_is_wrong_or_missing_is_said_before_work_begins(page):
+    choose_tiny(page)
+    page.get_by_role("button", name="Adapt", exact=True).click()
+    page.get_by_text("marks must be silence of at least one source").wait_for()
+
+
+PAINT = """async ([root, strokes]) => {
+  const { paint } = await import(`${root}/static/marks.js`);
+  return strokes.reduce((marks, [start, end, state]) => paint(marks, 'bass', start, end, state, 32), []);
+}"""
+
+
+def test_painting_is_what_a_brush_does(page):
+    """Whatever is painted in whatever order: each instant has the state that it was given last; marks are disjoint."""
+    random = np.random.default_rng(0)
+    strokes = []
+    for _ in range(200):
+        start, end = sorted(random.integers(0, 3201, 2) / 100)
+        strokes.append([float(start), float(end), str(random.choice(["active", "silent", "unknown"]))])
+    root = page.evaluate("document.documentElement.dataset.root")
+    found = page.evaluate(PAINT, [root, strokes])
+    expected, drawn = np.full(3200, "", object), np.full(3200, "", object)
+    for start, end, state in strokes:
+        if end - start >= 0.05:
+            expected[round(start * 100) : round(end * 100)] = state
+    for mark in found:
+        place = slice(round(mark["start"] * 100), round(mark["end"] * 100))
+        assert not drawn[place].any()
+        drawn[place] = mark["state"]
+    lost = np.flatnonzero(drawn != expected)
+    assert all(drawn[lost] == "") and len(lost) <= 2 * len(strokes)  # slivers under 25 ms are dropped
+    touching = [(a, b) for a, b in itertools.pairwise(found) if a["end"] == b["start"]]
+    assert touching and all(a["state"] != b["state"] for a, b in touching)
+
+
+def choose_tiny(page):
+    wait(page, "studio.store.get('worker').ready")
+    page.get_by_label("network", exact=True).select_option("tiny")
+
+
+def test_each_network_starts_with_the_settings_that_are_best_known(page):
+    def chosen():
+        labels = ("strategy", "learning rate", "random order", "add up")
+        return [page.get_by_label(label, exact=True).input_value() for label in labels]
+
+    wait(page, "studio.store.get('worker').ready")
+    page.get_by_label("network", exact=True).select_option("mini")
+    assert chosen() == ["R-L3:M", "0.001", "1", "wiener"]
+    page.get_by_label("strategy", exact=True).select_option("B-L1:M")
+    assert chosen() == ["B-L1:M", "0.001", "1", "wiener"]
+    choose_tiny(page)
+    assert chosen() == ["P-L3:M", "0.00001", "0", "none"]
+
+
+def adapt(page, epochs):
+    """Mark some silence and ask for an adaptation with the tiny network."""
+    choose_tiny(page)
+    page.evaluate(
+        "studio.history.edit({ marks: [{ start: 0, end: 7, source: 'vocals', state: 'silent' },"
+        " { start: 0, end: 4, source: 'drums', state: 'silent' }] })"
+    )
+    saved(page)
+    page.get_by_label("epochs", exact=True).fill(str(epochs))
+    page.get_by_role("button", name="Adapt", exact=True).click()
+
+
+@pytest.fixture
+def adapted(page):
+    """Return a page on which an adaptation has been made, by this test or an earlier one."""
+    if not page.evaluate("studio.store.get('runs').some((run) => run.strategy !== 'B0')"):
+        adapt(page, 2)
+        page.locator(".job[data-state=running] canvas").wait_for()
+        page.get_by_text("Adapted. B is the new run").wait_for(timeout=240_000)
+    return page
+
+
+def test_adapting_shows_progress_and_leaves_a_run(adapted):
+    page = adapted
+    runs = page.evaluate("studio.store.get('runs').map((run) => run.strategy)")
+    assert runs == ["B0", "P-L3:M"]
+    card = page.locator(".run", has_text="Run 1 · P-L3:M")
+    assert "2 epochs" in card.inner_text()
+    card.get_by_role("button", name="More about").click()
+    with page.context.expect_page() as report:
+        page.get_by_role("link", name="Open the report").click()
+    report.value.wait_for_load_state()
+    assert "demo song" in report.value.title()
+    report.value.close()
+
+
+def test_cancelling_ends_an_adaptation_in_the_midst(page):
+    adapt(page, 500)
+    wait(page, "studio.store.get('jobs').some((job) => job.state === 'running' && job.losses.length > 1)")
+    page.locator(".job").get_by_role("button", name="Cancel").click()
+    wait(page, "studio.store.get('jobs').at(-1).state === 'cancelled'")
+    assert page.evaluate("studio.store.get('jobs').at(-1).losses.length") < 500
+    assert page.locator(".job").count() == 0
+
+
+HEARD = """async ([name, seconds]) => {
+  const { deck } = studio.transport;
+  const analyser = deck.context.createAnalyser();
+  analyser.fftSize = 8192;
+  deck.out.connect(analyser);
+  await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  const samples = new Float32Array(analyser.fftSize);
+  analyser.getFloatTimeDomainData(samples);
+  const latency = deck.context.outputLatency || deck.context.baseLatency || 0;
+  const end = deck.time + latency;
+  deck.out.disconnect(analyser);
+  return { end, samples: [...samples] };
+}"""
+
+
+def place_of(samples, stem):
+    """Return where a piece of a stem is found, in samples, and how much of it differs."""
+    size = 1 << (len(stem) + len(samples)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(stem, size) * np.conj(np.fft.rfft(samples, size)))
+    energy = np.convolve(stem**2, np.ones(len(samples)), "valid")
+    place = int(np.argmax(2 * product[: len(energy)] - energy))  # least squares
+    piece = stem[place : place + len(samples)]
+    return place, float(np.sum((piece - samples) ** 2) / np.sum(samples**2))
+
+
+def test_switching_between_runs_keeps_the_place(adapted, server):
+    """What is heard before and after a switch is found in the stems of A and of B, where the page says that it is."""
+    page = adapted
+    page.evaluate("studio.store.set({ desk: { ...studio.store.get('desk'), matched: false } })")
+    page.get_by_role("button", name="Solo drums").click()
+    wait(page, "studio.store.get('heard') === 'stems'")
+    page.evaluate("studio.transport.seek(6)")
+    page.keyboard.press("Space")
+    wait(page, "studio.transport.playing && !studio.transport.deck.stalled && studio.transport.time > 6.3")
+    song = server.address.rpartition("/")[2]
+    desk = page.evaluate("studio.store.get('desk')")
+    for which in ("b", "a", "b"):
+        page.evaluate(f"studio.store.get('mix').version.drums === {which!r} || null")
+        if page.evaluate("studio.store.get('mix').version.drums ?? 'b'") != which:
+            page.keyboard.press("x")
+        heard = page.evaluate(HEARD, [which, 0.4])
+        address = f"{server.address.rpartition('/song/')[0]}/api/songs/{song}/runs/{desk[which]}/drums.wav"
+        stem = read(page, address)
+        place, differs = place_of(np.array(heard["samples"]), stem)
+        assert differs < 1e-6, which  # it is that stem, and no other
+        assert (place + len(heard["samples"])) / 44100 == pytest.approx(heard["end"], abs=0.02)
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Solo drums").click()
+
+
+def read(page, address):
+    """Return the first channels' mean of a sound on the server: what a mono analyser hears."""
+    content = page.request.get(address).body()
+    import io
+
+    samples_TxC, _ = soundfile.read(io.BytesIO(content), dtype="float64")
+    return samples_TxC.mean(1)
+
+
+def test_a_loop_comes_back_to_its_start(adapted):
+    page = adapted
+    page.evaluate("studio.store.set({ selected: null })")
+    page.evaluate("studio.transport.setLoop({ start: 2, end: 2.8 })")
+    for what in ("Mixture", "Stems"):
+        page.get_by_role("button", name=what, exact=True).click()
+        page.evaluate("studio.transport.seek(2.4)")
+        page.keyboard.press("Space")
+        wait(page, "studio.transport.playing && studio.transport.time > 2.5", 10)
+        wait(page, "studio.transport.time < 2.4", 10)
+        assert 1.99 <= page.evaluate("studio.transport.time") <= 2.85
+        page.keyboard.press("Space")
+    page.keyboard.press("Escape")
+
+
+def test_a_blind_comparison_is_recorded(adapted):
+    page = adapted
+    panel = page.get_by_role("region", name="Blind comparison")
+    panel.get_by_role("button", name="Begin").click()
+    panel.get_by_role("button", name="Sound 2").click()
+    panel.get_by_role("button", name="2 is better").click()
+    panel.get_by_text("Sound 1 was").wait_for()
+    assert "p 1.00" in panel.locator(".tally").inner_text()
+
+
+def test_suggestions_are_added_and_override_nothing(adapted):
+    page = adapted
+    choose_tiny(page)
+    page.evaluate("studio.history.edit({ marks: [{ start: 0, end: 32, source: 'vocals', state: 'active' }] })")
+    page.get_by_role("button", name="Suggest").click()
+    page.get_by_text("listen to each").or_(page.get_by_text("worth a claim")).or_(
+        page.get_by_text("already")
+    ).wait_for()
+    assert marks(page, "vocals") == [[0, 32, "active"]]
+
+
+def test_spectrograms_are_drawn_on_demand(adapted):
+    page = adapted
+    assert page.locator(".spectra canvas").count() == 0
+    page.get_by_role("heading", name="Spectrograms").click()
+    wait(page, "document.querySelectorAll('.spectra canvas').length === 10")
+    wait(page, "[...document.querySelectorAll('.spectra canvas')].every((canvas) => canvas.width === 500)")
+
+
+def test_a_song_is_opened_by_choosing_a_file(server, browser, tmp_path):
+    path = tmp_path / "tone <b>.wav"
+    soundfile.write(path, 0.2 * np.sin(np.arange(3 * 22050) / 9), 22050)
+    page, troubles = opened(browser, server.address.rpartition("song/")[0])
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_role("heading", name="tone <b>.wav").wait_for()
+    ready(page)
+    assert page.evaluate("studio.store.get('marks')") == []
+    page.goto(server.address.rpartition("song/")[0])
+    assert page.locator(".songs li").count() == 2
+    (tmp_path / "bad.wav").write_bytes(b"nothing")
+    page.locator("input[type=file]").set_input_files(tmp_path / "bad.wav")
+    page.get_by_text("bad.wav: cannot be read as sound").wait_for()
+    page.close()
+    assert not troubles
+
+
+def test_a_killed_server_goes_on_where_it_was(browser, tmp_path):
+    """The open page waits, saves what was marked meanwhile, and finds the interrupted job."""
+    with serving(tmp_path / "work") as first:
+        page, troubles = opened(browser, first.address)
+        ready(page)
+        adapt(page, 500)
+        wait(page, "studio.store.get('jobs').some((job) => job.stage?.startsWith('separating'))")
+        drag(page, "bass", 4, 6)
+        saved(page)
+        first.kill()
+        drag(page, "other", 20, 22)  # nobody is there to save it
+        wait(page, "studio.store.get('saved') === 'away'")
+        unsaved = marks(page, "other")
+        with serving(tmp_path / "work", port=first.port, arguments=()) as second:
+            assert first.address.startswith(second.address)
+            wait(page, "studio.store.get('saved') === 'saved'")
+            page.locator(".job[data-state=interrupted]").wait_for()
+            page.reload()
+            ready(page)
+            assert marks(page, "other") == unsaved != []
+            assert len(marks(page, "bass")) == 1
+            page.locator(".job").get_by_role("button", name="Try again").click()
+            wait(page, "studio.store.get('jobs').some((job) => job.state === 'running')")
+            left = {path.name for path in (tmp_path / "work").rglob(".unfinished-*")}
+            assert not left
+            page.close()
+    assert not [trouble for trouble in troubles if "Failed to fetch" not in trouble]
+
+
+@pytest.mark.slow
+def test_the_bundled_network_adapts_the_demo_song(browser, tmp_path):
+    with serving(tmp_path / "work") as server:
+        page, troubles = opened(browser, server.address)
+        ready(page)
+        wait(page, "studio.store.get('worker').ready")
+        page.get_by_label("network", exact=True).select_option("mini")
+        page.get_by_label("epochs", exact=True).fill("3")
+        page.get_by_role("button", name="Adapt", exact=True).click()
+        page.get_by_text("Adapted. B is the new run").wait_for(timeout=300_000)
+        run = page.evaluate("studio.store.get('runs').at(-1)")
+        assert run["losses"][-1][0] < run["losses"][0][0]
+        assert run["levels"]["vocals"]["silent"] < run["levels"]["vocals"]["silent_before"] + 1
+        page.close()
+    assert not troubles

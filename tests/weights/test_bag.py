@@ -1,0 +1,199 @@
+"""Bags of networks: weighted estimates, adaptation member by member, descriptions, and what is refused."""
+
+import numpy as np
+import pytest
+
+import ugosa_jax as uj
+from tests.helpers.networks import DUO, assert_same, made
+from ugosa_jax.adaptation import bags, engine, segments
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.cli.main import main
+from ugosa_jax.config import SeparateConfig
+from ugosa_jax.data import sound
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks import tree
+from ugosa_jax.sweeps import results
+from ugosa_jax.weights import bag, checkpoint
+from ugosa_jax.weights.bag import Bag
+
+RATE_HZ = DUO.sample_rate_hz
+FAST = uj.AdaptConfig(strategy="P-L2:D", epochs=3, segment_s=0.4, learning_rate=1e-3)
+SAID = uj.Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
+
+
+@pytest.fixture(scope="module")
+def members():
+    return {"first": made(seed=1), "second": made(seed=2)}
+
+
+@pytest.fixture(scope="module")
+def song():
+    samples_CxT = np.random.default_rng(0).normal(0, 0.1, (2, RATE_HZ)).astype(np.float32)
+    return uj.Song(uj.Audio(samples_CxT, RATE_HZ, "song.wav"))
+
+
+def kept(members, folder, text="models: [first, second]\nweights: [[1, 0], [0, 1]]\n"):
+    for name, member in members.items():
+        checkpoint.save(member, folder / f"{name}.safetensors")
+    (folder / "pair.yaml").write_text(text)
+    return folder / "pair.yaml"
+
+
+def test_estimates_are_averaged_with_weights(members, song):
+    settings = SeparateConfig(chunk_s=0.4)
+    first, second = (uj.separate(member, song, settings) for member in members.values())
+    mixed = uj.separate(Bag(members, ((3.0, 0.0), (1.0, 2.0))), song, settings)
+    np.testing.assert_allclose(mixed["voice"], 0.75 * first["voice"] + 0.25 * second["voice"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(mixed["rest"], second["rest"], atol=1e-6)
+
+
+def test_chunks_of_all_members_are_counted(members, song):
+    seen = []
+    net = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
+    uj.separate(net, song, SeparateConfig(chunk_s=0.5), on_chunk=lambda *so_far: seen.append(so_far))
+    assert seen == [(i, 6) for i in range(1, 7)]
+
+
+def test_each_member_is_adapted_by_itself(members, song):
+    net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
+    epochs = []
+    run = uj.adapt(net, song, SAID, FAST, lambda epoch, losses: epochs.append((epoch, losses.shape)))
+    alone = {name: uj.adapt(member, song, SAID, FAST) for name, member in members.items()}
+    assert_same(run.tuned, {name: one.tuned for name, one in alone.items()})
+    together = np.concatenate([one.losses_ExIx3 for one in alone.values()], 1)
+    np.testing.assert_array_equal(run.losses_ExIx3, together)
+    assert epochs == [(epoch, (1, 3, 3)) for epoch in range(6)] and run.stopped_at is None
+    stems = uj.separate(net, song, tuned=run.tuned)
+    specialist = uj.separate(members["second"], song, tuned=alone["second"].tuned)
+    np.testing.assert_array_equal(stems["rest"], specialist["rest"])
+
+
+def test_what_was_tuned_can_be_tuned_further(members, song):
+    net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
+    tuned = {"second": {"mask": made(seed=3).params["mask"]}}
+    other = bag.with_params(net, tree.merge(tuned, net.params))
+    assert other.fingerprint != net.fingerprint and other.weights_MxS == net.weights_MxS
+    assert_same(other.params["first"], net.params["first"])
+    assert_same(other.members["second"].params["mask"], tuned["second"]["mask"])
+
+
+def test_lanes_of_a_bag_are_its_members_lanes(members, song):
+    net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
+    lanes = uj.adapt_lanes(net, song, SAID, FAST, lam=[0.5, 2.0])
+    own = uj.adapt_lanes(members["second"], song, SAID, FAST, lam=[0.5, 2.0])
+    for lane, of_member in zip(lanes, own, strict=True):
+        assert_same(lane.tuned["second"], of_member.tuned)
+
+
+def test_a_member_that_stops_early(members, song):
+    cut = segments.cut(song.mixture.samples_CxT, np.ones((2, RATE_HZ), bool), FAST, DUO)
+    good, bad = engine.adapt(DUO, made().params, cut, FAST), engine.unadapted()
+    stopped = engine.AdaptationResult({}, np.full((1, 3, 3), np.nan), (0, 1), bad.timing, bad.device)
+    both = bags.joined({"good": good, "bad": stopped})
+    assert both.stopped_at == (0, 3 + 1)
+    assert both.losses_ExIx3.shape == (3, 6, 3) and np.isnan(both.losses_ExIx3[:, 3:]).all()
+    assert both.tuned.keys() == {"good"}
+
+
+def test_nothing_is_adapted_by_b0(members, song):
+    net = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
+    assert uj.adapt(net, song, SAID, uj.AdaptConfig(strategy="B0")).tuned == {}
+
+
+def test_files_and_deltas(members, tmp_path):
+    net = uj.load(kept(members, tmp_path))
+    assert net.weights_MxS == ((1.0, 0.0), (0.0, 1.0)) and net.sources == DUO.sources
+    for name, member in net.members.items():
+        assert_same(member.params, members[name].params)
+    tuned = {"second": {"mask": made(seed=3).params["mask"]}}
+    checkpoint.save_delta(tuned, net, tmp_path / "delta.safetensors", {})
+    assert_same(checkpoint.load_delta(tmp_path / "delta.safetensors", net), tuned)
+    other = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
+    with pytest.raises(InputError, match="base weights"):
+        checkpoint.load_delta(tmp_path / "delta.safetensors", other)
+
+
+def test_without_weights_all_count_alike(members, tmp_path):
+    assert uj.load(kept(members, tmp_path, "models: [first, second]")).weights_MxS == ((1.0, 1.0), (1.0, 1.0))
+
+
+def test_a_written_description_is_read_back(tmp_path):
+    (tmp_path / "two.yaml").write_text(bag.description(["0123", "4e56"], [[0.5, 1], [1, 0]]))
+    assert bag.describe(tmp_path / "two.yaml") == (("0123", "4e56"), ((0.5, 1.0), (1.0, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "a bag must be"),
+        ("[a]", "a bag must be"),
+        ("models: [first, ", "is not YAML"),
+        ("models: first", "models must be"),
+        ("models: []", "models must be"),
+        ("models: [1]", "models must be"),
+        ("models: [first, first]", "models must be"),
+        ("models: [../first]", "models must be"),
+        ("models: [absent]", "model absent: there is no absent"),
+        ("models: [first]\ntricks: 1", "fields of a bag must be models, weights, segment, not 'tricks'"),
+        ("models: [first]\nweights: 1", "weights must be"),
+        ("models: [first]\nweights: [[1]]", "weights must be 1 rows of 2 numbers"),
+        ("models: [first]\nweights: [[1, 1], [1, 1]]", "weights must be 1 rows"),
+        ("models: [first]\nweights: [[1, yes]]", "weights must be"),
+        ("models: [first]\nweights: [[1, 0]]", "weights of rest must be"),
+        ("models: [first]\nweights: [[-1, 1]]", "weights of voice must be"),
+        ("models: [first]\nweights: [[.nan, 1]]", "weights of voice must be"),
+        ("models: !!python/object/apply:os.system [ls]", "is not YAML"),
+        ("&a [*a]", "a bag must be"),
+    ],
+)
+def test_descriptions_that_are_none(members, tmp_path, text, complaint):
+    path = kept(members, tmp_path, text)
+    with pytest.raises(InputError, match=rf"pair\.yaml: .*{complaint}") as caught:
+        uj.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_members_are_of_one_architecture(members):
+    other = made(uj.load("mini").architecture)
+    with pytest.raises(InputError, match="model other must be of the architecture of first"):
+        Bag(members | {"other": other}, ((1.0, 1.0),) * 3)
+
+
+def test_the_commands(members, song, tmp_path, capsys):
+    path, folder = kept(members, tmp_path), tmp_path / "songs" / "one"
+    for source, part in zip(DUO.sources, (0.25, 0.75), strict=True):
+        sound.write(folder / f"{source}.wav", part * song.mixture.samples_CxT, RATE_HZ)
+    sound.write(folder / "mixture.wav", song.mixture.samples_CxT, RATE_HZ)
+    (folder / "annotation.csv").write_text("start,end,source,state\n0,0.5,voice,silent\n")
+    told = ("--annotation", str(folder / "annotation.csv"), "--weights", str(path))
+    fast = ("--epochs", "1", "--segment-s", "0.4", "--strategy", "P-L2:D")
+    out = tmp_path / "out"
+    assert main(["separate", str(folder / "mixture.wav"), *told, *fast, "--out", str(out)]) == 0
+    assert list(checkpoint.load_delta(out / "adapted.delta.safetensors", uj.load(path))) == ["first", "second"]
+    assert (out / "report.html").is_file()
+    assert main(["weights", "show", str(path)]) == 0
+    assert "second           counts (0.0, 1.0)" in capsys.readouterr().out
+    assert main(["weights", "convert", str(path), str(tmp_path / "one.safetensors")]) == 2
+    assert "is a bag of 2 networks; convert each of them" in capsys.readouterr().err
+    (tmp_path / "grid.toml").write_text(
+        f'weights = "{path}"\n[songs]\nfolder = "{tmp_path / "songs"}"\n[adapt]\nstrategy = "P-L2:D"\n'
+        "lam = [0.1, 1.0]\nepochs = 1\nsegment_s = 0.4\n[evaluate]\nwindow_s = 0.5\nhop_s = 0.5\n"
+    )
+    assert main(["sweep", "run", str(tmp_path / "grid.toml"), "--results", str(tmp_path / "s"), "--lanes", "2"]) == 0
+    assert [cell["adaptation"]["lanes"] for cell in results.read_cells(tmp_path / "s").values()] == [2, 2]
+
+
+@pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
+def test_descriptions_with_odd_scalars_are_refused(tmp_path, value):
+    (tmp_path / "a.yaml").write_text(f"models: {value}")
+    with pytest.raises(InputError, match=r"a\.yaml: is not YAML"):
+        bag.describe(tmp_path / "a.yaml")
+
+
+def test_a_description_that_refers_to_itself_over_and_over_is_said_shortly(tmp_path):
+    """Written out, its list would have 10³⁰ entries."""
+    levels = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
+    (tmp_path / "a.yaml").write_text(f"models:\n- &a0 [x]\n{levels}")
+    with pytest.raises(InputError, match="a list of different names") as caught:
+        bag.describe(tmp_path / "a.yaml")
+    assert len(str(caught.value)) < 1000

@@ -1,0 +1,209 @@
+"""Whole songs through the network in bounded memory: chunks, cross-fades, shifts.
+
+A song comes in blocks and its estimates go out in stretches, as soon as no later chunk adds to them.
+
+One compiled program serves all whole chunks. `n_samples` of the network lets another one serve the shorter ones at a
+song's end, whatever their lengths; it takes a third longer, so whole chunks do without.
+"""
+
+import functools
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import jax
+import numpy as np
+
+from ugosa_jax.config import CHUNK_S, SeparateConfig
+from ugosa_jax.errors import InputError
+from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.separation.block_buffer import BlockBuffer
+
+OnChunk = Callable[[int, int], None]
+MAX_CHUNKS = 100_000
+"""Of one song: ten days of chunks as long as usual. More is a slip of the pen."""
+
+
+def separate(
+    net: Architecture,
+    params: Params,
+    mix_CxT: np.ndarray,
+    settings: SeparateConfig,
+    on_chunk: OnChunk | None = None,
+) -> np.ndarray:
+    """Separate a song that is in memory; see `stretches`.
+
+    Returns:
+      est_SxCxT, standardised as the mixture.
+    """
+    parts = stretches(net, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return joined(parts, (len(net.sources), *mix_CxT.shape))
+
+
+def joined(stretches_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the stretches of a song, of this shape as a whole, as one array."""
+    est_SxCxT = np.empty(shape, np.float32)
+    done = 0
+    for stretch_SxCxn in stretches_SxCxn:
+        est_SxCxT[..., done : done + stretch_SxCxn.shape[-1]] = stretch_SxCxn
+        done += stretch_SxCxn.shape[-1]
+    return est_SxCxT
+
+
+def stretches(
+    net: Architecture,
+    params: Params,
+    blocks_Cxn: Iterable[np.ndarray],
+    n_samples: int,
+    settings: SeparateConfig,
+    on_chunk: OnChunk | None = None,
+) -> Iterator[np.ndarray]:
+    """Separate a song of any length chunk by chunk and cross-fade, as Demucs does.
+
+    Each chunk counts with triangular weights and the sum is divided by the summed weights. Chunks at the end of the
+    song are shorter; they count with the beginning of the triangle. With shifts, the song is separated several times,
+    each time delayed by a random part of `max_shift_s` (so that chunks and frames fall elsewhere), and the results are
+    averaged.
+
+    Args:
+      net: the network.
+      params: its weights.
+      blocks_Cxn: standardised mixture at the network's rate, in blocks of any lengths.
+      n_samples: its length, T.
+      settings: chunk length, overlap, shifts.
+      on_chunk: called after each chunk with how many are done and how many there are.
+
+    Returns:
+      Estimates est_SxCxn, standardised as the mixture, stretch by stretch from the beginning to the end.
+
+    Raises:
+      InputError: the song or a chunk is shorter than the network needs, or there are too many chunks.
+    """
+    if n_samples < net.min_samples:
+        raise InputError(f"the song has {n_samples} samples, fewer than the network needs ({net.min_samples})")
+    chunk, delays = chunk_samples(net, settings), draw_delays(settings, net.sample_rate_hz)
+    n_chunks = count_chunks(n_samples, chunk, delays, settings)
+    if n_chunks > MAX_CHUNKS:
+        said = f"overlap {settings.overlap:g}, {len(delays)} times"
+        raise InputError(f"chunks: {n_chunks} of {chunk} samples ({said}) exceed {MAX_CHUNKS}; overlap them less")
+    buffer = BlockBuffer(blocks_Cxn, net.channels, n_samples)
+    takes = [_Take(net, -delay, n_samples, chunk, settings.overlap) for delay in delays]
+    report = on_chunk and (lambda done: on_chunk(done, n_chunks))
+    return _stretches(net, jax.device_put(params), buffer, takes, report)
+
+
+def _stretches(
+    net: Architecture,
+    params: Params,
+    buffer: BlockBuffer,
+    takes: Sequence["_Take"],
+    on_chunk: Callable[[int], None] | None,
+) -> Iterator[np.ndarray]:
+    """Run the chunks of all takes in time order; yield the mean of the takes as far as all of them are final."""
+    done = 0
+    in_order = heapq.merge(*([(start, t) for start in take.starts] for t, take in enumerate(takes)))
+    for i, (start, t) in enumerate(in_order):
+        takes[t].add(start, functools.partial(separate_chunk, net, params, buffer))
+        if on_chunk:
+            on_chunk(i + 1)
+        buffer.discard_before(start - takes[t].chunk)  # a network that takes one length looks back so far
+        final = min(take.final for take in takes)
+        if final > done:
+            mean_SxCxn = takes[0].pop(done, final)
+            for before, take in enumerate(takes[1:], 1):
+                mean_SxCxn = mean_SxCxn + (take.pop(done, final) - mean_SxCxn) / (before + 1)
+            yield mean_SxCxn
+            done = final
+
+
+class _Take:
+    """One separation of a song, delayed by so many samples: chunks added up, from the first that is not final on."""
+
+    def __init__(self, net: Architecture, start: int, n_samples: int, chunk: int, overlap: float):
+        self.chunk, self.n_samples = chunk, n_samples
+        self.starts = range(start, n_samples, offsets(n_samples, chunk, overlap).step)
+        self.final = start
+        """Where the next chunk begins: what lies before it will not change."""
+        self._weights_T = triangle(chunk).astype(np.float32)
+        self._origin = start
+        self._sum_SxCxn = np.zeros((len(net.sources), net.channels, 0), np.float32)
+        self._weights_n = np.zeros(0, np.float32)
+
+    def add(self, start: int, separated: Callable[[slice, int], np.ndarray]) -> None:
+        """Add the chunk that begins at `start`."""
+        here = slice(start, min(start + self.chunk, self.n_samples))
+        weights_n = self._weights_T[: here.stop - here.start]
+        missing = here.stop - self._origin - len(self._weights_n)
+        self._sum_SxCxn = np.pad(self._sum_SxCxn, ((0, 0), (0, 0), (0, missing)))
+        self._weights_n = np.pad(self._weights_n, (0, missing))
+        self._sum_SxCxn[..., start - self._origin :] += weights_n * separated(here, self.chunk)
+        self._weights_n[start - self._origin :] += weights_n
+        self.final = min(start + self.starts.step, self.n_samples)
+
+    def pop(self, start: int, stop: int) -> np.ndarray:
+        """Return the estimates of a final stretch, and forget what lies before its end."""
+        here, rest = slice(start - self._origin, stop - self._origin), slice(stop - self._origin, None)
+        popped_SxCxn = self._sum_SxCxn[..., here] / self._weights_n[here]
+        self._sum_SxCxn, self._weights_n = self._sum_SxCxn[..., rest], self._weights_n[rest]
+        self._origin = stop
+        return popped_SxCxn
+
+
+def chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
+    """Return the length of a chunk in samples.
+
+    Raises:
+      InputError: it is shorter than the network needs, or longer than it takes.
+    """
+    if settings.chunk_s is None:
+        return net.segment_samples or max(net.min_samples, round(CHUNK_S * net.sample_rate_hz))
+    chunk = round(settings.chunk_s * net.sample_rate_hz)
+    if chunk < net.min_samples:
+        raise InputError(f"chunk_s: {settings.chunk_s} s is shorter than the network needs ({net.min_samples} samples)")
+    if chunk > (net.segment_samples or chunk):
+        raise InputError(f"chunk_s: {settings.chunk_s} s is longer than this network takes ({net.segment_s:g} s)")
+    return chunk
+
+
+def separate_chunk(net: Architecture, params: Params, buffer: BlockBuffer, here: slice, chunk: int) -> np.ndarray:
+    """Return the estimates of one stretch of a song, no longer than a chunk.
+
+    A network that takes any length is told how much of a padded chunk is real. One that takes a single length sees the
+    stretch in the middle of its neighbours, as in Demucs v4; there are zeros only where the song has ended.
+    """
+    n = here.stop - here.start
+    if net.segment_samples is None:
+        padded = np.pad(buffer.read(here.start, here.stop), ((0, 0), (0, chunk - n)))
+        return np.asarray(estimate(net, params, padded, n if n < chunk else None))[..., :n]
+    before = (chunk - n) // 2
+    seen_CxT = buffer.read(here.start - before, here.start - before + chunk)
+    return np.asarray(estimate(net, params, seen_CxT, None))[..., before : before + n]
+
+
+def count_chunks(n_samples: int, chunk: int, delays: Sequence[int], settings: SeparateConfig) -> int:
+    """Return how many chunks a song of `n_samples` is separated in, with all its delays."""
+    return sum(len(offsets(n_samples + delay, chunk, settings.overlap)) for delay in delays)
+
+
+def offsets(n_samples: int, chunk: int, overlap: float) -> range:
+    """Return the first sample of each chunk."""
+    return range(0, n_samples, max(1, int((1 - overlap) * chunk)))
+
+
+def triangle(n: int) -> np.ndarray:
+    """Return the weights of a chunk: 1 … ⌊n/2⌋ up, ⌈n/2⌉ … 1 down, divided by their maximum."""
+    weights = np.concatenate([np.arange(1, n // 2 + 1), np.arange(n - n // 2, 0, -1)])
+    return weights / weights.max()
+
+
+def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
+    """Return the delays in samples that the result is averaged over; no shifts is one delay of 0."""
+    if not settings.shifts:
+        return [0]
+    longest = int(settings.max_shift_s * rate_hz)
+    return np.random.default_rng(settings.shift_seed).integers(0, longest, settings.shifts, endpoint=True).tolist()
+
+
+@functools.partial(jax.jit, static_argnames="net")
+def estimate(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None) -> jax.Array:
+    """Return est_SxCxT of a chunk: the compiled program that all separation runs in."""
+    return net(params, mix_CxT, n_samples)

@@ -1,0 +1,70 @@
+"""Separation with one network, or with several whose estimates are averaged.
+
+S sources, C channels, T and n samples, M members of a bag.
+"""
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ugosa_jax.config import SeparateConfig
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.separation import chunks
+from ugosa_jax.separation.chunks import OnChunk
+from ugosa_jax.weights.bag import Bag, Weights
+from ugosa_jax.weights.checkpoint import Checkpoint
+
+
+def separate(
+    weights: Weights, params: Params, mix_CxT: np.ndarray, settings: SeparateConfig, on_chunk: OnChunk | None = None
+) -> np.ndarray:
+    """Separate a song that is in memory; see `stretches`.
+
+    Returns:
+      est_SxCxT, standardised as the mixture.
+    """
+    parts = stretches(weights, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return chunks.joined(parts, (len(weights.sources), *mix_CxT.shape))
+
+
+def stretches(
+    weights: Weights,
+    params: Params,
+    blocks_Cxn: Iterable[np.ndarray],
+    n_samples: int,
+    settings: SeparateConfig,
+    on_chunk: OnChunk | None = None,
+) -> Iterator[np.ndarray]:
+    """Separate a song of any length: Σ_m w[m, s] est_m[s] / Σ_m w[m, s] over the members of a bag.
+
+    Args, Returns and Raises are those of `chunks.stretches`; `params` are those of `weights`, perhaps adapted.
+    """
+    if isinstance(weights, Checkpoint):
+        return chunks.stretches(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
+    blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members go on together, so that few are held
+    count = on_chunk and _Count(on_chunk, len(weights.members))
+    every = [
+        chunks.stretches(weights.architecture, params[name], own, n_samples, settings, count)
+        for name, own in zip(weights.members, blocks, strict=True)
+    ]
+    return _averaged(weights, every)
+
+
+def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+    weights_MxS = np.asarray(weights.weights_MxS, np.float32)
+    shares_MxSx1x1 = (weights_MxS / weights_MxS.sum(0))[:, :, None, None]
+    for stretches_MxSxCxn in zip(*every, strict=True):
+        yield functools.reduce(np.add, map(np.multiply, shares_MxSx1x1, stretches_MxSxCxn))
+
+
+class _Count:
+    """Counts the chunks of all members as those of one separation."""
+
+    def __init__(self, on_chunk: OnChunk, n_members: int):
+        self.on_chunk, self.n_members, self.done = on_chunk, n_members, 0
+
+    def __call__(self, _: int, total: int) -> None:
+        self.done += 1
+        self.on_chunk(self.done, self.n_members * total)

@@ -1,0 +1,50 @@
+"""Checkpoints of the Demucs repository as native ones: the class that a file names decides how it is read."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+from ugosa_jax import files
+from ugosa_jax.errors import naming, require
+from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.weights import convtasnet_torch, demucs_safetensors, htdemucs_torch, package, torchfile
+from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.package import Package
+
+CONVERTERS: dict[str, Callable[[Package], tuple[Architecture, Params]]] = {
+    "ConvTasNet": convtasnet_torch.network,
+    "HTDemucs": htdemucs_torch.network,
+}
+"""By the name of the class in torch."""
+
+
+def convert(path: str | Path) -> Checkpoint:
+    """Read a checkpoint of the Demucs repository, of any kind, as a native one.
+
+    Args:
+      path: the file; its content decides what it is, not its name.
+
+    Raises:
+      InputError: it cannot be read, holds a network of another kind, or its tensors are not those of its class.
+    """
+    found, sha256 = read(path)
+    with naming(path):
+        name = "ConvTasNet" if found.klass is None else found.klass.rpartition(".")[2]
+        require(name in CONVERTERS, "model class", " or ".join(CONVERTERS), (found.klass or "")[:120])
+        net, params = CONVERTERS[name](found)
+        provenance = {"origin": Path(path).name, "origin_sha256": sha256, "converted_from": found.kind}
+        return Checkpoint(net, params, provenance)
+
+
+def read(path: str | Path) -> tuple[Package, str]:
+    """Return what a file of the Demucs repository holds, and the SHA-256 of its bytes.
+
+    Raises:
+      InputError: it cannot be read, is damaged, or names something that weights have no use for.
+    """
+    path = Path(path)
+    if demucs_safetensors.is_safetensors(path):
+        return demucs_safetensors.read(path), files.sha256_of(path)
+    raw = torchfile.bytes_of(path)
+    with naming(path):
+        return package.unpack(raw), hashlib.sha256(raw).hexdigest()
