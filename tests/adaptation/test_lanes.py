@@ -74,7 +74,7 @@ def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
     """All that devices tell each other is how many segments the longest song has: one all-reduce, before the loop."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"
     environment = os.environ | {"XLA_FLAGS": flags}
-    code = f"import test_lanes; test_lanes.write_results({str(tmp_path / 'many.npz')!r})"
+    code = f"from tests.adaptation import test_lanes; test_lanes.write_results({str(tmp_path / 'many.npz')!r})"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2], env=environment)
     with np.load(tmp_path / "many.npz") as stored:
         counts, *found = (stored[name] for name in stored.files)
