@@ -49,6 +49,16 @@ class Checkpoint:
         return self.architecture.sources
 
     @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of mixture and estimates."""
+        return self.architecture.sample_rate_hz
+
+    @property
+    def channels(self) -> int:
+        """Number of audio channels, C."""
+        return self.architecture.channels
+
+    @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Dotted path and shape of every parameter."""
         return shapes(self.architecture)
