@@ -40,7 +40,9 @@ def read(text: str, path: str) -> Reading:
 
 def _joined(row: Row, n_columns: int) -> Row:
     """Return a line whose name holds commas, which REAPER writes without quotes, with the name in one field."""
-    more = max(0, len(row.fields) - n_columns)
+    more = len(row.fields) - n_columns
+    if more <= 0:
+        return row._replace(fields=trimmed(row.fields))
     return row._replace(fields=trimmed([row.fields[0], ", ".join(row.fields[1 : 2 + more]), *row.fields[2 + more :]]))
 
 
