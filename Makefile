@@ -3,7 +3,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo studio browser test test-slow lint clean
+.PHONY: demo studio browser test test-slow lint docs clean
 
 demo: $(VENV)/installed
 	$(RUN)/ugosa-jax demo
@@ -23,6 +23,11 @@ test: lint browser
 test-slow: $(VENV)/installed browser
 	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
+# The site lies in site/ afterwards; its packages are installed here alone, as nothing else needs them.
+docs: $(VENV)/installed
+	$(RUN)/python -m pip install --quiet --editable ".[docs]"
+	$(RUN)/python -m mkdocs build --strict
+
 lint: $(VENV)/installed
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
@@ -36,4 +41,4 @@ $(VENV)/installed: pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) separated/demo
+	rm -rf $(VENV) separated/demo site
