@@ -20,7 +20,7 @@ from flax import nnx
 from ugosa_jax.config import MAX_RATE_HZ, SOURCES
 from ugosa_jax.errors import require
 from ugosa_jax.networks import module, tcn
-from ugosa_jax.networks.protocol import Params
+from ugosa_jax.networks.protocol import Level, Params
 from ugosa_jax.networks.tcn import ChannelNorm, Linear, Repeat, only_frames
 
 Norm = Literal["gLN", "cLN", "BN", "id"]
@@ -81,6 +81,16 @@ class ConvTasNet:
     def channels(self) -> int:
         """Number of audio channels, C."""
         return self.C
+
+    @property
+    def level(self) -> Level:
+        """As the Demucs repository standardises songs."""
+        return "standard"
+
+    @property
+    def tiling(self) -> None:
+        """A song is separated in chunks that are cross-faded."""
+        return None
 
     @property
     def min_samples(self) -> int:
