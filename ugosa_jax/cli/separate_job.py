@@ -14,7 +14,7 @@ from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.data import recording, sound, stems
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Weights
 
@@ -107,7 +107,7 @@ def why_no_report(args: options.Separate) -> str:
       InputError: they are not, and scores are asked for, which only the report has.
     """
     try:
-        with needs("reports"):
+        with require_extra("reports"):
             import ugosa_jax.reports.song.report  # noqa: F401
     except InputError as error:
         if args.references is not None:

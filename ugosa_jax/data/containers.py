@@ -49,7 +49,10 @@ def examine(file: BinaryIO, size: int) -> Structure:
     start = _skip_tags(file, size)
     head = _read(file, start, 16)
     if head[:4] in (b"RIFF", b"RF64", b"BW64"):
-        return _examine_riff(file, start, size)
+        if head[8:12] == b"WAVE":
+            return _examine_sound(_wav_chunks(file, start, size), file, size, {b"data"})
+        if head[8:12] == b"AVI ":  # whose parts of more than a gigabyte follow each other as chunks of their own
+            return _lacking(_chunks(file, start + 12, size, "<4sI", 2), size)
     if head == _W64_RIFF:
         return _lacking(_w64_chunks(file, start, size), size, {_W64_DATA})
     if head[:4] == b"FORM":
@@ -76,13 +79,6 @@ def mp3_frames(file: BinaryIO, size: int) -> int:
     if match := re.search(rb"VBRI.{10}(.{4})", head, re.DOTALL):
         return int.from_bytes(match[1])
     return 0
-
-
-def _examine_riff(file: BinaryIO, start: int, size: int) -> Structure:
-    """Examine a WAV of any size, or an AVI, whose parts follow each other as chunks of their own."""
-    if _read(file, start + 8, 4) != b"WAVE":
-        return _lacking(_chunks(file, start + 12, size, "<4sI", 2), size)
-    return _examine_sound(_wav_chunks(file, start, size), file, size, {b"data"})
 
 
 def _wav_chunks(file: BinaryIO, start: int, size: int) -> Iterator[Chunk]:

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, NamedTuple
 import av
 import numpy as np
 import soundfile
+from av.error import EOFError as StreamEndError
+from av.error import FFmpegError, InvalidDataError
 
 from ugosa_jax.data import containers
 from ugosa_jax.errors import InputError
@@ -56,7 +58,7 @@ class Stream(NamedTuple):
     notes: list[str]
 
 
-def open_stream(path: Path, may_be_cut: bool = False, index: int = 0) -> Stream:
+def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_padding: bool = False) -> Stream:
     """Open a stream of sound and decode its beginning, which alone tells rate and channels surely.
 
     What an encoder puts before and after the sound is left out where the container tells it, as players do.
@@ -65,6 +67,7 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0) -> Stream:
       path: the file.
       may_be_cut: whether what is there of a file that was cut short will do.
       index: which of its streams of sound.
+      keep_padding: whether to keep what an MP4 says to leave out at the end.
 
     Raises:
       InputError: the file cannot be read, is cut short, has no such stream, or is damaged.
@@ -98,7 +101,7 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0) -> Stream:
         kept_open = stack.pop_all()
     channels = tuple(channel.name for channel in first.layout.channels)
     blocks = _to_blocks(path, first, frames, kept_open)
-    if container.format.name.split(",")[0] in _PADDED:
+    if container.format.name.split(",")[0] in _PADDED and not keep_padding:
         blocks = _leave_out_padding(blocks, most)
     blocks = _compare_length(path, blocks, (0 if may_be_cut else least, most), first.rate, notes)
     return Stream(first.rate, len(channels), () if "NONE" in channels else channels, blocks, notes)
@@ -118,7 +121,7 @@ def refuse_unreadable(path: Path, to: str = "read as sound") -> Iterator[None]:
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be {to} ({_one_line(error.error_string)})") from error
     except (
-        av.FFmpegError,
+        FFmpegError,
         soundfile.SoundFileError,
         OSError,
         ValueError,
@@ -146,7 +149,7 @@ def _open_container(path: Path, file: BinaryIO, ignore_length: bool) -> Any:
     options = {"format_whitelist": ",".join(FORMATS)} | ({"ignore_length": "1"} if ignore_length else {})
     try:
         return av.open(_Nameless(file), options=options, metadata_errors="replace")
-    except (av.error.InvalidDataError, av.error.EOFError) as error:
+    except (InvalidDataError, StreamEndError) as error:
         what = "no container that FFmpeg knows; headerless sound has to be saved as .wav or .flac"
         raise InputError(f"{path}: cannot be read as sound ({what})") from error
 
@@ -191,7 +194,7 @@ def _decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterat
                 with refuse_unreadable(path):
                     frames = packet.decode()
             except InputError as error:
-                if name not in _JOINABLE or not isinstance(error.__cause__, av.error.InvalidDataError):
+                if name not in _JOINABLE or not isinstance(error.__cause__, InvalidDataError):
                     raise
                 is_whole = name not in _WHOLE_FRAMES  # tags may follow the last frame of an MP3
                 continue

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.data import media
+from ugosa_jax.data import media, sound
 from ugosa_jax.data.pool import positions
-from ugosa_jax.data.rounding import round_to_16_bits
 from ugosa_jax.errors import InputError
 
 SUFFIX = ".stem.mp4"
@@ -41,5 +40,5 @@ def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, in
 
 
 def _read_stream(path: Path, index: int) -> tuple[np.ndarray, int]:
-    stream = media.open_stream(path, index=index)
-    return round_to_16_bits(np.concatenate([*stream.blocks_Cxn], axis=1)), stream.rate_hz
+    stream = media.open_stream(path, index=index, keep_padding=True)  # as the musdb package
+    return sound.round_to_16_bits(np.concatenate([*stream.blocks_Cxn], axis=1)), stream.rate_hz

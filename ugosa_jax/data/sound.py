@@ -16,7 +16,7 @@ import soxr
 
 from ugosa_jax.data import downmix, recording
 from ugosa_jax.data.writing import Encoding, writing
-from ugosa_jax.errors import naming
+from ugosa_jax.errors import error_context
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +136,7 @@ def conversions(sound: Sound, rate_hz: int, channels: int) -> list[str]:
     Raises:
       InputError: as `to_model`.
     """
-    with naming(sound.name):
+    with error_context(sound.name):
         notes = [*sound.notes, *downmix.describe(sound.n_channels, sound.channels, channels)]
     return notes + ([f"resampled from {sound.rate_hz} Hz to {rate_hz} Hz"] if sound.rate_hz != rate_hz else [])
 
@@ -194,6 +194,15 @@ def _resample_block(stream: soxr.ResampleStream, block: np.ndarray, last: bool =
 def level_db(samples_CxT: np.ndarray) -> float:
     """Return the level of a sound, 10 log10 of its mean square; at least −120 dB."""
     return float(10 * np.log10(np.square(samples_CxT, dtype=np.float64).mean() + 1e-12))
+
+
+def round_to_16_bits(samples_CxT: np.ndarray) -> np.ndarray:
+    """Return samples as a 16-bit file would hold them.
+
+    BSSEval's filters are free where the true stems have no energy at all, as above the highest frequency of a lossy
+    encoder; SIR and SAR mean nothing then. The noise of rounding settles them, as it does in MUSDB18's decoded stems.
+    """
+    return np.clip(np.rint(samples_CxT * 32768), -32768, 32767).astype(np.float32) / 32768
 
 
 def write(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.protocol import Architecture, Params
 from ugosa_jax.weights.checkpoint import Checkpoint
 
@@ -116,7 +116,7 @@ def describe(path: Path) -> Description:
     Raises:
       InputError: it cannot be read, or does not name models.
     """
-    with naming(path):
+    with error_context(path):
         try:
             said = yaml.safe_load(path.read_text("utf-8"))
         except OSError as error:

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from ugosa_jax import files
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs.architecture import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
@@ -84,7 +84,7 @@ def load(path: str | Path) -> Checkpoint:
     Raises:
       InputError: no such file, or it is damaged, foreign or does not fit its own architecture.
     """
-    with naming(path), _opened(Path(path), WEIGHTS_FORMAT) as file:
+    with error_context(path), _opened(Path(path), WEIGHTS_FORMAT) as file:
         net = _net_from(file.metadata().get("architecture", "convtasnet"), _metadata(file, "config", dict[str, Any]))
         compare_shapes(_stored_shapes(file), shapes(net))
         return Checkpoint(net, nested(_tensors(file)), _metadata(file, "provenance", dict[str, str]))
@@ -128,7 +128,7 @@ def load_delta(path: str | Path, base: Base) -> dict[str, Any]:
     Raises:
       InputError: the file is damaged or not a delta, or was made from other weights than `base`.
     """
-    with naming(path), _opened(Path(path), DELTA_FORMAT) as file:
+    with error_context(path), _opened(Path(path), DELTA_FORMAT) as file:
         made_from = file.metadata().get("base", "")
         require(made_from == base.fingerprint, "base weights", base.fingerprint[:12], made_from[:12])
         compare_shapes(stored := _stored_shapes(file), _subset(stored, base))
@@ -186,7 +186,7 @@ def _tensors(file: Any) -> dict[str, np.ndarray]:
 
 
 def _metadata(file: Any, field: str, kind: type[T]) -> T:
-    with naming(f"metadata {field}"):
+    with error_context(f"metadata {field}"):
         return files.decode(file.metadata().get(field, ""), kind)
 
 
