@@ -25,7 +25,6 @@ class Spleeter(Settings):
     """
 
     tag: ClassVar[str] = "spleeter"
-    statistics: ClassVar[tuple[str, ...]] = ()
 
     @property
     def level(self) -> Level:
@@ -56,11 +55,6 @@ class Spleeter(Settings):
         """
         step = self.piece_frames * self.hop
         return Tiling(step, step + self.nfft - self.hop, self.nfft, self._separate_tile)
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """There are no Fourier transforms in bfloat16."""
-        return ("float32",)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -116,12 +110,6 @@ class Spleeter(Settings):
     def step_numbers(self, since: str, n_samples: int) -> int:
         """Return how many numbers a step holds at its peak."""
         return 40 * n_samples * self.S
-
-    def matmul_shape(self, n_samples: int) -> tuple[int, int, int]:
-        """Return the product of the outermost but one decoder."""
-        P, K = self.pieces(n_samples)
-        n_in, n_out = self.decoder_widths[-2]
-        return P * K * self.bins // 16, 3 * n_in, 12 * n_out
 
     def _separate_tile(self, params: Params, tile_CxN: jax.Array) -> jax.Array:
         return network.of_tile(self, params, tile_CxN)
