@@ -49,7 +49,7 @@ def net(request):
 def test_published_sizes():
     net = Spleeter()
     one = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(jax.eval_shape(net.init))) // 2
-    assert one == 9_823_458  # 39 MB of float32
+    assert one == 9_822_725  # 39 MB of float32
     assert net.pieces(10) == (1, 64) and net.pieces(508 * 1024) == (1, 512) and net.pieces(508 * 1024 + 1) == (2, 512)
     assert net.pieces(round(net.segment_s * 44100)) == (1, 192) and net.segment_s == pytest.approx(188 * 1024 / 44100)
     assert net.tiling.step == 512 * 1024 and net.tiling.length == 511 * 1024 + 4096 and net.tiling.lead == 4096
@@ -71,7 +71,7 @@ def same(x, kernel, stride=1, dilation=1):
     )
 
 
-@pytest.mark.parametrize(("n_in", "n_out"), [(2, 3), (9, 2), (16, 1)])
+@pytest.mark.parametrize(("n_in", "n_out"), [(2, 3), (13, 1)])
 def test_convolutions_and_their_gradients_are_those_of_xla(n_in, n_out):
     random = np.random.default_rng(0)
     x, k = random.normal(size=(2, 6, 8, n_in)), random.normal(size=(5, 5, n_in, n_out))
@@ -85,11 +85,11 @@ def test_convolutions_and_their_gradients_are_those_of_xla(n_in, n_out):
         x, k = jnp.asarray(x), jnp.asarray(k)
         pairs = [(convolution.halved, lambda x, k: same(x, k, 2)), (convolution.doubled, transposed)]
         for ours, theirs in pairs:
-            expected, pull = jax.vjp(theirs, x, k)
-            found, own_pull = jax.vjp(ours, x, k)
-            np.testing.assert_allclose(found, expected, atol=1e-12)
+            expected = jax.jit(theirs)(x, k)
             weights = jnp.asarray(random.normal(size=expected.shape))
-            for gradient, wanted in zip(own_pull(weights), pull(weights), strict=True):
+            np.testing.assert_allclose(jax.jit(ours)(x, k), expected, atol=1e-12)
+            gradients = [jax.jit(lambda *a, f=f: jax.vjp(f, *a)[1](weights))(x, k) for f in (ours, theirs)]
+            for gradient, wanted in zip(*gradients, strict=True):
                 np.testing.assert_allclose(gradient, wanted, atol=1e-11)
 
 
@@ -111,21 +111,25 @@ def test_frames_of_a_song_add_up_to_it():
 def test_estimates_add_up_to_the_mixture_below_the_highest_bin(net):
     times_s = np.arange(700) / 8000
     mix_CxT = np.stack([np.sin(2 * np.pi * 500 * times_s), np.sin(2 * np.pi * 1000 * times_s)]).astype(np.float32)
-    est_SxCxT = np.asarray(net(params_of(net), mix_CxT))
+    est_SxCxT = np.asarray(chunks.estimate(net, params_of(net), mix_CxT))
     assert est_SxCxT.shape == (net.S, 2, 700)
     inside = slice(100, 600)  # the ends are broadband
     np.testing.assert_allclose(est_SxCxT.sum(0)[:, inside], mix_CxT[:, inside], atol=2e-3)
     assert all(np.abs(est_CxT).max() > 1e-3 for est_CxT in est_SxCxT)
 
 
-@pytest.mark.parametrize("n_samples", [150, 700])
-def test_any_cut_gives_the_same_with_skips_or_without(net, n_samples):
-    params, mix_CxT = params_of(net), noise(n_samples)
-    expected = net(params, mix_CxT)
-    for cut in net.cuts:
+@pytest.mark.parametrize("cut", ["encoder3", "decoder2", "mask"])
+def test_any_cut_gives_the_same_with_skips_or_without(cut):
+    net, mix_CxT = NETWORKS["5 stems"], noise(700)
+    params = params_of(net)
+
+    @jax.jit
+    def all_ways(params, mix_CxT):
         features = net.prefix(params, mix_CxT, cut)
-        np.testing.assert_allclose(net.suffix(params, mix_CxT, features, cut), expected, atol=1e-6)
-        np.testing.assert_allclose(net.suffix(params, mix_CxT, net.lean(features), cut), expected, atol=1e-6)
+        return [net.suffix(params, mix_CxT, kept, cut) for kept in (features, net.lean(features))]
+
+    for found in all_ways(params, mix_CxT):
+        np.testing.assert_allclose(found, chunks.estimate(net, params, mix_CxT), atol=1e-6)
 
 
 def test_places_where_tuning_begins_and_ends():
@@ -136,12 +140,13 @@ def test_places_where_tuning_begins_and_ends():
         strategy.parse("P-M:U", TINY)
 
 
-@pytest.mark.parametrize("n_samples", [40, 208, 209, 1000, 1024])
-def test_a_song_in_tiles_is_the_song_as_a_whole(net, n_samples):
+@pytest.mark.parametrize("n_samples", [40, 192, 193, 1000])
+def test_a_song_in_tiles_is_the_song_as_a_whole(n_samples):
     """Whole pieces only: what is shorter than one is seen in as many frames as it has."""
-    params, mix_CxT = params_of(net), noise(n_samples)
-    behind = -(n_samples + net.nfft) % (net.piece_frames * net.hop) + net.piece_frames * net.hop
-    whole = net(params, np.pad(mix_CxT, ((0, 0), (0, behind))))[..., :n_samples]
+    net, mix_CxT = NETWORKS["5 stems"], noise(n_samples)
+    params = params_of(net)
+    silence = np.zeros((2, 1100 - n_samples), np.float32)
+    whole = chunks.estimate(net, params, np.concatenate([mix_CxT, silence], 1))[..., :n_samples]
     np.testing.assert_allclose(chunks.separate(net, params, mix_CxT, SeparateConfig()), whole, atol=1e-6)
 
 
