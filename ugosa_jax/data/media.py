@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, NamedTuple
 import av
 import numpy as np
 import soundfile
-from av.error import EOFError as StreamEndError
 from av.error import FFmpegError, InvalidDataError
 
 from ugosa_jax.data import containers
@@ -72,7 +71,6 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
     Raises:
       InputError: the file cannot be read, is cut short, has no such stream, or is damaged.
     """
-    notes: list[str] = []
     with contextlib.ExitStack() as stack, refuse_unreadable(path):
         file = stack.enter_context(path.open("rb"))
         size = os.fstat(file.fileno()).st_size
@@ -81,24 +79,25 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
         structure = containers.examine(file, size)
         if structure.cut and not may_be_cut:
             raise InputError(f"{path}: cut short: {structure.cut}; --truncated ok takes what is there")
-        container = stack.enter_context(_open_container(path, file, structure.unannounced > 0))
-        if structure.unannounced:
-            _note_unannounced(path, structure.unannounced, container, notes)
-        streams = container.streams.audio
-        if index >= len(streams):
-            found = ", ".join(stream.type for stream in container.streams) or "nothing"
-            what = f"only {len(streams)} streams of sound" if streams else f"no sound, only {found}"
-            raise InputError(f"{path}: has {what}")
-        if streams[index].codec_context is None:
-            raise InputError(f"{path}: cannot be read as sound (FFmpeg has no decoder for it)")
-        frames = _decode(path, container, streams[index], may_be_cut)
+        try:
+            container = stack.enter_context(_open_container(file, structure))
+        except FFmpegError as error:  # ArgumentError for containers that are not in FORMATS
+            stream = _open_by_libsndfile(path, file, error)
+            stack.pop_all()
+            return stream
+        if structure.unannounced and container.format.name != "wav":
+            said = f"{structure.unannounced} bytes follow the end that its header tells; save it anew as another kind"
+            raise InputError(f"{path}: {said}")
+        sound = _choose_stream(path, container, index)
+        frames = _decode(path, container, sound, may_be_cut)
         first = next(frames, None)
         if first is None:
-            return Stream(streams[index].rate or 0, 0, (), iter(()), notes)
-        least, most = _announced_samples(container, streams[index], first, file, size)
-        if structure.unannounced:
-            least = most = 0
+            return Stream(sound.rate or 0, 0, (), iter(()), [])
+        least, most = _announced_samples(container, sound, first, file, structure)
         kept_open = stack.pop_all()
+    notes: list[str] = []
+    if structure.unannounced:
+        notes.append(f"{structure.unannounced} bytes of sound follow the end that its header tells, and are taken too")
     channels = tuple(channel.name for channel in first.layout.channels)
     blocks = _to_blocks(path, first, frames, kept_open)
     if container.format.name.split(",")[0] in _PADDED and not keep_padding:
@@ -138,36 +137,75 @@ def _one_line(reason: str) -> str:
 
 
 class _Nameless:
-    """A file without its name: FFmpeg would judge by the suffix, and take what stands before a colon for a protocol."""
+    """A file without its name and tags.
 
-    def __init__(self, file: BinaryIO):
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+    FFmpeg would judge by the suffix, take what stands before a colon for a protocol, and read no WAV behind a tag.
+    """
+
+    def __init__(self, file: BinaryIO, start: int):
+        self.read, self._file, self._start = file.read, file, start
+        file.seek(start)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Return the new position, or -1 where a damaged header asks for one that no file has."""
+        try:
+            return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
+        except (OSError, OverflowError, ValueError):
+            return -1
 
 
-def _open_container(path: Path, file: BinaryIO, ignore_length: bool) -> Any:
-    file.seek(0)
-    options = {"format_whitelist": ",".join(FORMATS)} | ({"ignore_length": "1"} if ignore_length else {})
+def _open_container(file: BinaryIO, structure: containers.Structure) -> Any:
+    options = {"format_whitelist": ",".join(FORMATS)} | ({"ignore_length": "1"} if structure.unannounced else {})
+    return av.open(_Nameless(file, structure.start), options=options, metadata_errors="replace")
+
+
+def _choose_stream(path: Path, container: Any, index: int) -> Any:
+    streams = container.streams.audio
+    if index >= len(streams):
+        found = ", ".join(stream.type for stream in container.streams) or "nothing"
+        what = f"only {len(streams)} streams of sound" if streams else f"no sound, only {found}"
+        raise InputError(f"{path}: has {what}")
+    if streams[index].codec_context is None:
+        raise InputError(f"{path}: cannot be read as sound (FFmpeg has no decoder for it)")
+    return streams[index]
+
+
+def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> Stream:
+    """Open what FFmpeg does not know, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
-        return av.open(_Nameless(file), options=options, metadata_errors="replace")
-    except (InvalidDataError, StreamEndError) as error:
-        what = "no container that FFmpeg knows; headerless sound has to be saved as .wav or .flac"
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # an open file has no name that it would look at
+    except soundfile.LibsndfileError:
+        what = "no container that FFmpeg or libsndfile knows; headerless sound has to be saved as .wav or .flac"
         raise InputError(f"{path}: cannot be read as sound ({what})") from error
 
+    def blocks() -> Iterator[np.ndarray]:
+        with file, sound:
+            while True:
+                with refuse_unreadable(path):
+                    block_nxC = sound.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+                if not len(block_nxC):
+                    return
+                yield np.ascontiguousarray(block_nxC.T)
 
-def _note_unannounced(path: Path, n_bytes: int, container: Any, notes: list[str]) -> None:
-    """Note that sound goes on behind the end that a WAV's header tells; other containers cannot be read so far."""
-    if container.format.name != "wav":
-        said = f"{n_bytes} bytes follow the end that its header tells; save it anew in another format"
-        raise InputError(f"{path}: {said}")
-    notes.append(f"{n_bytes} bytes of sound follow the end that its header tells, and are taken too")
+    notes: list[str] = []
+    compared = _compare_length(path, blocks(), (sound.frames, sound.frames), sound.samplerate, notes)
+    return Stream(sound.samplerate, sound.channels, (), compared, notes)
 
 
-def _announced_samples(container: Any, stream: Any, first: Any, file: BinaryIO, size: int) -> tuple[int, int]:
+def _announced_samples(
+    container: Any, stream: Any, first: Any, file: BinaryIO, structure: containers.Structure
+) -> tuple[int, int]:
     """Return how many samples there are at least and at most by the header; 0 and 0 where it does not tell."""
     name = container.format.name.split(",")[0]
+    if structure.unannounced:
+        return 0, 0
     if name == "mp3":
         position = file.tell()
-        n_samples = containers.mp3_frames(file, size) * (1152 if first.rate >= 32_000 else 576)
+        n_samples = containers.mp3_frames(file, structure.start) * (1152 if first.rate >= 32_000 else 576)
         file.seek(position)
         return max(0, n_samples - _MAX_PADDING_SAMPLES), n_samples
     is_counted = name in _COUNTED and stream.duration
@@ -182,7 +220,7 @@ def _decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterat
       InputError: a frame cannot be decoded, or the last one is not there as a whole.
     """
     name, codec = container.format.name, stream.codec.name
-    n_frames, size, is_whole = 0, 0, True
+    n_samples, size, is_whole = 0, 0, True
     packets = container.demux(stream)
     try:
         while True:
@@ -195,7 +233,8 @@ def _decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterat
                     frames = packet.decode()
             except InputError as error:
                 if name not in _JOINABLE or not isinstance(error.__cause__, InvalidDataError):
-                    raise
+                    said = f"cut short or damaged after {n_samples / (stream.rate or 1):.1f} s"
+                    raise InputError(f"{path}: {said}; --truncated ok takes what is before") from error
                 is_whole = name not in _WHOLE_FRAMES  # tags may follow the last frame of an MP3
                 continue
             if packet.size:  # the last packet is empty, and makes the decoder give what it holds back
@@ -204,12 +243,12 @@ def _decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterat
                     codec != "ac3" or packet.size >= size - 2
                 )  # AC-3 has a constant bit rate
                 size = packet.size
-            n_frames += len(frames)
+            n_samples += sum(frame.samples for frame in frames)
             yield from frames
         if not is_whole:
             raise InputError(f"{path}: cut short: the last frame is incomplete; --truncated ok takes what is there")
     except InputError:
-        if not may_be_cut or not n_frames:
+        if not may_be_cut or not n_samples:
             raise
 
 
