@@ -17,7 +17,8 @@ import soundfile
 
 from tests.helpers import sound_files
 from tests.helpers.sound_files import ELEMENTARY, KINDS, LOSSLESS
-from ugosa_jax.data import media, recording, sound
+from ugosa_jax.data import recording, sound
+from ugosa_jax.data.refusal import refuse_unreadable
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.data.standard import standardise
 from ugosa_jax.errors import InputError
@@ -300,7 +301,7 @@ def subclasses(base: type) -> list[type]:
 )
 def test_every_error_of_the_libraries_is_one_line(kind):
     arguments = (1, "something\nwent wrong") if issubclass(kind, av.FFmpegError) else (1,)
-    with pytest.raises(InputError) as caught, media.refuse_unreadable(Path("a.mkv")):
+    with pytest.raises(InputError) as caught, refuse_unreadable(Path("a.mkv")):
         raise kind(*arguments)
     assert str(caught.value).startswith("a.mkv: ")
     assert "\n" not in str(caught.value)
