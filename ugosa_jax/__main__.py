@@ -39,7 +39,7 @@ def program() -> NoReturn:
         os._exit(code)  # Python would try to write once more what is left, and fail aloud
     interrupts.heed()
     if code == interrupts.CODE:
-        os._exit(code)  # JAX's threads may be at work, and do not like to see the interpreter go
+        os._exit(interrupts.CODE)  # JAX's threads may be at work, and do not like to see the interpreter go
     sys.exit(code)
 
 
