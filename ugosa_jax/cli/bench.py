@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from ugosa_jax import device, files
-from ugosa_jax.adaptation import record, strategy
+from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
@@ -17,6 +17,7 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.song_job import record
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import members_of
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, recommended, require
 from ugosa_jax.errors import InputError
+from ugosa_jax.song_job.names import ADAPTED_LAYERS
 from ugosa_jax.studio import marks, trials
 from ugosa_jax.studio.estimate import Timings, seconds
 from ugosa_jax.studio.events import Events
@@ -20,7 +21,7 @@ from ugosa_jax.studio.foreman import Foreman
 from ugosa_jax.studio.jobs import Job, Queue
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.names import KnownNames
-from ugosa_jax.studio.runs import DELTA, Runs
+from ugosa_jax.studio.runs import Runs
 from ugosa_jax.studio.trials import Trials
 
 SUGGESTED = {
@@ -125,7 +126,7 @@ class Studio:
             require(silent, "marks", "silence of at least one source (or choose a strategy that begins with B)", "none")
         start = asked.get("start", "anew")
         if start != "anew":
-            require((Runs(folder).folder(str(start)) / DELTA).is_file(), "start", "an adapted run", start)
+            require((Runs(folder).folder(str(start)) / ADAPTED_LAYERS).is_file(), "start", "an adapted run", start)
         return self.queue.add(
             song=song,
             kind=kind,
