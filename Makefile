@@ -18,7 +18,7 @@ browser:
 		echo "chromium could not be installed: the tests of the page in a browser are skipped"
 
 test: lint browser
-	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal
+	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal --durations=30
 
 test-slow: $(VENV)/installed browser
 	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"

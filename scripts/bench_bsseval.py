@@ -39,7 +39,9 @@ def main() -> None:
         scores = timed(times["score"], lambda prepared=prepared: bsseval.score(prepared, est_SxCxT))
         if len(peaks_gb) == 1:
             peaks_gb.append(peak_gb())  # a peak never falls again, so only the first round tells
-        expected = timed(times["museval"], lambda: museval.with_museval(stems_SxCxT, est_SxCxT, RATE_HZ, settings))
+        expected = timed(
+            times["museval"], lambda: museval.score_with_museval(stems_SxCxT, est_SxCxT, RATE_HZ, settings)
+        )
     peaks_gb.append(peak_gb())
     assert scores is not None and expected is not None
     print_table(times, peaks_gb)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.weights import checkpoint, convert
 
 DATA = Path(__file__).parent / "data"
@@ -100,7 +100,10 @@ def test_what_is_hidden_here_is_what_the_extras_hold():
 
 
 def test_a_module_of_our_own_that_is_missing_is_no_matter_of_extras():
-    with pytest.raises(ModuleNotFoundError), needs("reports"):
+    with pytest.raises(ModuleNotFoundError), require_extra("reports"):
         __import__("ugosa_jax.no_such_module")
-    with pytest.raises(InputError, match=r"this needs no_such: pip install 'ugosa_jax\[reports\]'"), needs("reports"):
+    with (
+        pytest.raises(InputError, match=r"this needs no_such: pip install 'ugosa_jax\[reports\]'"),
+        require_extra("reports"),
+    ):
         __import__("no_such.module")

@@ -1,9 +1,8 @@
 """The order of the rooms: imports go one way, and a package's `__init__` holds names alone."""
 
 import ast
+import graphlib
 from pathlib import Path
-
-import pytest
 
 import ugosa_jax
 
@@ -40,7 +39,7 @@ def name_of(path: Path) -> str:
 def imports(path: Path) -> set[str]:
     """Return the modules of the package that a module imports, also inside functions."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(TREES[path]):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "ugosa_jax":
             base = node.module.removeprefix("ugosa_jax").lstrip(".")
             for alias in node.names:
@@ -53,47 +52,43 @@ def imports(path: Path) -> set[str]:
 
 
 NAMES = {name_of(path) for path in MODULES}
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in MODULES}
+GRAPH = {name_of(path): imports(path) for path in MODULES}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_go_down(path):
-    room = name_of(path).split(".")[0]
-    if not room:
-        return  # the face: it names what is inside, and imports it when asked
-    above = [
-        other for other in imports(path) if other.split(".")[0] != room and FLOORS[other.split(".")[0]] >= FLOORS[room]
+def room_of(name: str) -> str:
+    return name.split(".")[0]
+
+
+def test_imports_go_down_one_way():
+    """The face is left out: it names what is inside, and imports it when asked."""
+    upwards = [
+        f"{name} imports {other}"
+        for name, others in GRAPH.items()
+        for other in others
+        if name and room_of(other) != room_of(name) and FLOORS[room_of(other)] >= FLOORS[room_of(name)]
     ]
-    assert not above
+    assert not upwards
 
 
-def test_there_is_no_circle_within_a_room():
-    graph = {name_of(path): imports(path) for path in MODULES}
-    done, open_ = set(), []
-
-    def visit(name: str) -> None:
-        assert name not in open_, " → ".join([*open_[open_.index(name) :], name])
-        if name in done:
-            return
-        open_.append(name)
-        for other in sorted(graph.get(name, ())):
-            visit(other)
-        open_.pop()
-        done.add(name)
-
-    for name in sorted(graph):
-        if name:
-            visit(name)
+def test_no_module_imports_itself_by_a_detour():
+    graph = {name: others & GRAPH.keys() for name, others in GRAPH.items() if name}
+    try:
+        tuple(graphlib.TopologicalSorter(graph).static_order())
+    except graphlib.CycleError as error:
+        raise AssertionError(" → ".join(error.args[1])) from None
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
-def test_a_package_holds_names_and_no_code(path):
-    allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr)
-    body = ast.parse(path.read_text("utf-8")).body
-    if path.parent == PACKAGE:
-        allowed += (ast.FunctionDef, ast.If)  # the lazy face
-    assert all(isinstance(node, allowed) for node in body)
+def test_a_package_holds_names_and_no_code():
+    for path in MODULES:
+        if path.name != "__init__.py":
+            continue
+        allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr)
+        if path.parent == PACKAGE:
+            allowed += (ast.FunctionDef, ast.If)  # the lazy face
+        assert all(isinstance(node, allowed) for node in TREES[path].body), path
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_a_module_fits_in_the_head(path):
-    assert len(path.read_text("utf-8").splitlines()) <= 300
+def test_no_module_has_more_than_300_lines():
+    too_long = [path for path in MODULES if len(path.read_text("utf-8").splitlines()) > 300]
+    assert not too_long

@@ -19,8 +19,9 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
 from ugosa_jax.data import stems
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError, naming
-from ugosa_jax.evaluation import scoring, true
+from ugosa_jax.errors import InputError, error_context
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.references import iterate_sounds, read_references
 from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
@@ -159,7 +160,7 @@ def cut(net: Weights, song: Song, annotation: Annotation | None, settings: Adapt
     annotations.check_against(said, song.mixture.duration_s)
     mix_CxT, _ = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
-    with naming(song.mixture.name):
+    with error_context(song.mixture.name):
         stems_SxCxT = remixes.first_stems(net, mix_CxT, said) if plan.loss == "R" else None
         return segments.cut(mix_CxT, active_SxT, settings, net.architecture, stems_SxCxT)
 
@@ -206,12 +207,13 @@ def evaluate(
     Raises:
       InputError: stems are missing, cannot be read, or do not fit each other.
     """
-    song = true.song(references, rate_hz)
+    song = read_references(references, rate_hz)
     if annotation is not None:
         song = dataclasses.replace(song, annotation=annotation)
     shape = song.known_stems().shape[1:]
     if isinstance(estimates, Mapping):
-        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in true.sounds("estimates", estimates)}
+        sounds = iterate_sounds("estimates", estimates)
+        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
     else:
         found, notes = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
         for note in notes:

@@ -14,7 +14,7 @@ class InputError(Exception):
 
 
 @contextlib.contextmanager
-def naming(path: str | Path) -> Iterator[None]:
+def error_context(path: str | Path) -> Iterator[None]:
     """Put the name of a file before the message of every InputError raised in the block."""
     try:
         yield
@@ -30,7 +30,7 @@ def require(holds: bool, field: str, expected: str, value: object) -> None:
 
 
 @contextlib.contextmanager
-def needs(extra: str) -> Iterator[None]:
+def require_extra(extra: str) -> Iterator[None]:
     """Say how to install what the block imports, where a package of an extra of ugosa_jax is missing.
 
     Raises:

@@ -22,7 +22,7 @@ import msgspec
 import platformdirs
 import psutil
 
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, error_context
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ def read_json(path: str | Path, kind: type[T]) -> T:
     Raises:
       InputError: it cannot be read, or `decode` refuses it; the message names the file, the field and what it must be.
     """
-    with naming(path):
+    with error_context(path):
         try:
             data = Path(path).read_bytes()
         except OSError as error:

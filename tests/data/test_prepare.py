@@ -258,7 +258,7 @@ cli.main(sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("rename", [1, 4, 10, 14, 20])
+@pytest.mark.parametrize("rename", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 10, 14, 20))])
 def test_killed_and_resumed(root, out, tmp_path, rename):
     """Everything comes into being by a rename: 1 manifest, 6 files in hiding, 6 in place, the manifest anew, …"""
     assert prepare(root, tmp_path / "undisturbed") == 0

@@ -41,7 +41,7 @@ def ours(stems, est, settings=MUSDB):
 
 def assert_like_museval(stems, est, settings, rate_hz=RATE_HZ, atol=PARITY_DB):
     scores = bsseval.score(bsseval.prepare(stems, rate_hz, settings), est).under("museval")
-    expected = museval.with_museval(stems, est, rate_hz, settings).under("museval")
+    expected = museval.score_with_museval(stems, est, rate_hz, settings).under("museval")
     for metric in bsseval.METRICS:
         np.testing.assert_allclose(scores[metric], expected[metric], rtol=0, atol=atol, err_msg=metric)
     return scores["SDR"]
@@ -116,7 +116,7 @@ def test_museval_that_cannot_solve(monkeypatch):
 
     monkeypatch.setattr(np.linalg, "solve", lacking)
     with pytest.raises(InputError, match="use bsseval"):
-        museval.with_museval(*song(2, 1, seconds=1.0), RATE_HZ, MUSDB)
+        museval.score_with_museval(*song(2, 1, seconds=1.0), RATE_HZ, MUSDB)
 
 
 @pytest.mark.parametrize("sounds", ["tone", "constant", "click"])
@@ -173,8 +173,8 @@ def test_filters_are_those_of_least_squares():
     delayed = np.array(rows)
     expected = np.linalg.solve(delayed @ delayed.T, delayed @ np.pad(y_OxT, pad).T)
     correlation_IxIxL = least_squares.correlate(x_IxT, x_IxT)
-    found = least_squares.filters(
-        least_squares.basis(x_IxT, correlation_IxIxL, range(2)), least_squares.correlate(x_IxT, y_OxT)
+    found = least_squares.solve_filters(
+        least_squares.prepare_basis(x_IxT, correlation_IxIxL, range(2)), least_squares.correlate(x_IxT, y_OxT)
     )
     np.testing.assert_allclose(found, expected.reshape(2, least_squares.L, 3).transpose(0, 2, 1), atol=1e-10)
 
@@ -184,7 +184,7 @@ def test_blocks_leave_no_seams():
     x = random.standard_normal((1, least_squares.L - 1 + 2 * least_squares.BLOCK))
     taps = random.standard_normal((1, 2, least_squares.L))
     expected = [np.convolve(x[0], taps[0, o], "valid") for o in range(2)]
-    found = least_squares.filtered(x, least_squares.response(taps)).reshape(2, -1)
+    found = least_squares.apply_filters(x, least_squares.compute_response(taps)).reshape(2, -1)
     np.testing.assert_allclose(found, expected, atol=1e-11)
     n_samples = least_squares.GROUP + 700
     x, y = random.standard_normal((2, 1, n_samples))
@@ -236,7 +236,7 @@ def test_stem_silent_throughout():
         found, expected = scores.under("target")[metric], without.under("target")[metric]
         np.testing.assert_allclose(found[[0, 2]], expected, atol=1e-9)
         assert (bsseval.summarise(scores, "museval")[metric].frames_S == 0).all()
-    assert np.isnan(museval.with_museval(stems, est, RATE_HZ, MUSDB).sdr_SxK).all()
+    assert np.isnan(museval.score_with_museval(stems, est, RATE_HZ, MUSDB).sdr_SxK).all()
 
 
 def test_all_silent():
@@ -249,7 +249,7 @@ def test_channels_that_cancel_are_silent_to_museval_alone():
     stems[0, 1, RATE_HZ : 2 * RATE_HZ] = -stems[0, 0, RATE_HZ : 2 * RATE_HZ]
     scores = ours(stems, est)
     np.testing.assert_array_equal(scores.dropped_K, [False, True, False])
-    np.testing.assert_array_equal(museval.with_museval(stems, est, RATE_HZ, MUSDB).dropped_K, scores.dropped_K)
+    np.testing.assert_array_equal(museval.score_with_museval(stems, est, RATE_HZ, MUSDB).dropped_K, scores.dropped_K)
     assert np.isfinite(scores.under("target")["SIR"]).all()
     np.testing.assert_array_equal(bsseval.summarise(scores, "museval")["SIR"].frames_S, [2, 2])
 
@@ -297,7 +297,7 @@ def test_hostile_shapes_and_settings():
     with pytest.raises(InputError, match=r"\(2, 1, 4000\), not \(2, 1, 3999\)"):
         ours(stems, est[..., 1:])
     with pytest.raises(InputError, match=r"\(2, 1, 4000\), not \(1, 1, 4000\)"):
-        museval.with_museval(stems, est[:1], RATE_HZ, MUSDB)
+        museval.score_with_museval(stems, est[:1], RATE_HZ, MUSDB)
     with pytest.raises(InputError, match="window_s must be at least one sample"):
         bsseval.prepare(stems, RATE_HZ, EvaluateConfig(1e-6, 1.0))
     with pytest.raises(InputError, match="hop_s must be at least one sample"):

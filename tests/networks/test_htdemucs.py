@@ -168,11 +168,12 @@ CONFIGS = {
 }
 
 
-QUICKLY = ("default", "six sources", "below the join")
+PUBLISHED = ("default", "six sources")
 
 
 @pytest.fixture(
-    params=[name if name in QUICKLY else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS], scope="module"
+    params=[name if name in PUBLISHED else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS],
+    scope="module",
 )
 def tiny(request):
     config = dataclasses.replace(TINY, **CONFIGS[request.param])
@@ -341,7 +342,8 @@ def other_architecture(case):
     return of, config, jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), rows
 
 
-@pytest.mark.parametrize("case", [*CASES[:2], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[2:])])
+@pytest.mark.slow  # none of these is published
+@pytest.mark.parametrize("case", CASES)
 def test_estimates_of_other_architectures_are_the_reference_s_too(case):
     """In float64; see scripts/golden_htdemucs.py."""
     of, config, params, _ = other_architecture(case)

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow  # scripts are no part of the package
+
 MATERIAL = Path(__file__).parents[2] / "scripts" / "material"
 RATE_HZ = 44100
 

@@ -10,6 +10,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "experiments"))
 import recommended_report
 
+pytestmark = pytest.mark.slow  # scripts are no part of the package
+
 
 def sweep(strategy, values):
     """Return SDRs of songs a, b, c …: a column for each source."""

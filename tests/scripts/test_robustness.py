@@ -27,6 +27,8 @@ from ugosa_jax.data import loading
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.weights import checkpoint
 
+pytestmark = pytest.mark.slow  # scripts are no part of the package
+
 DURATION_S = 20.0
 TRUTH = Annotation(
     (

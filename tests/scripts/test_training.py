@@ -19,6 +19,8 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
 
+pytestmark = pytest.mark.slow  # scripts are no part of the package
+
 
 @pytest.fixture
 def songs(tmp_path, monkeypatch):

@@ -199,7 +199,7 @@ def test_an_import_asks_what_it_does_not_know(page, tmp_path):
 def test_what_is_wrong_or_missing_is_said_before_work_begins(page):
     choose_tiny(page)
     page.get_by_role("button", name="Adapt", exact=True).click()
-    page.get_by_text("marks must be silence of at least one source").wait_for()
+    page.get_by_text("Nothing is marked silent yet.").first.wait_for()
 
 
 PAINT = """async ([root, strokes]) => {

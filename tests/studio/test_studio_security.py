@@ -4,38 +4,15 @@ import json
 import re
 import stat
 
-import numpy as np
 import pytest
-import soundfile
 from starlette.testclient import TestClient
 
+from tests.helpers.studio import HERE, TOKEN, song_file
 from ugosa_jax import files
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import library, security, server
 from ugosa_jax.studio.folder import locked
-from ugosa_jax.studio.studio import Studio
-
-TOKEN = "t" * 32
-HERE = "http://127.0.0.1:8630"
-
-
-@pytest.fixture
-def studio(tmp_path):
-    return Studio(tmp_path / "work")
-
-
-@pytest.fixture
-def client(studio):
-    """Return a browser's tab on a page of the studio."""
-    guarded = server.guarded(studio, TOKEN, "127.0.0.1")
-    return TestClient(guarded, base_url=HERE, headers={"origin": HERE})
-
-
-def song_file(path, seconds=1.0, seed=0):
-    samples = np.random.default_rng(seed).normal(0, 0.1, (int(8000 * seconds), 2))
-    soundfile.write(path, samples, 8000)
-    return path
 
 
 def test_the_page_needs_the_token(client):

@@ -6,7 +6,7 @@ import numpy as np
 import psutil
 
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.errors import InputError, naming, needs
+from ugosa_jax.errors import InputError, error_context, require_extra
 from ugosa_jax.networks.protocol import Architecture
 
 REMIX_DB = 4.0
@@ -135,7 +135,7 @@ def bucket(n: int) -> int:
 
 def _add_pitch_shifts(mix_GxVxCxT: np.ndarray, settings: AdaptConfig, rate_hz: int) -> None:
     """Fill the variants after the first with copies of it, shifted by random amounts drawn once from the seed."""
-    with naming("pitch_shifts"), needs("augment"):
+    with error_context("pitch_shifts"), require_extra("augment"):
         from librosa.effects import pitch_shift
     random = np.random.default_rng(settings.pitch_seed)
     for segment_VxCxT in mix_GxVxCxT:

@@ -23,7 +23,7 @@ from ugosa_jax.adaptation.lane import Lane, Program
 from ugosa_jax.bench import flops, traffic
 from ugosa_jax.bench.chips import GPUS, Chip, gpu_description
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.errors import InputError, needs, require
+from ugosa_jax.errors import InputError, require, require_extra
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.separation import chunks
@@ -94,11 +94,11 @@ def topology(name: str) -> Sequence[Any]:
     kind, _, number = name.partition(":")
     if kind in GPUS:
         require(re.fullmatch("[1-9][0-9]?", number) is not None, "--compile-only", f"as {kind}:4", name[:40])
-        with needs("cuda"):
+        with require_extra("cuda"):
             import jax_plugins.xla_cuda12  # noqa: F401  # pyright: ignore[reportMissingImports]
         asked = {"topology": f"1x1x{number}", "target_config": gpu_description(kind)}
         return topologies.get_topology_desc("", "cuda", **asked).devices
-    with needs("tpu"):
+    with require_extra("tpu"):
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
@@ -128,7 +128,7 @@ def compile_for(
         raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
     features = "float32" if settings.features == "auto" else settings.features
     program = Program(net, plan.since(net), features, settings.centralise_gradients)
-    program = program._replace(precision=memory.precision(net, settings, devices[0].platform))
+    program = memory.rounded(program, settings, devices[0].platform)
     axes = None if n_lanes == 1 else engine.OWN_SONGS
 
     params = _placed(jax.eval_shape(net.init), everywhere)

@@ -18,13 +18,13 @@ from ugosa_jax.data import demo as demo_song
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
-from ugosa_jax.errors import needs
+from ugosa_jax.errors import require_extra
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job.names import REPORT
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Weights
 
-with needs("reports"):
+with require_extra("reports"):
     from ugosa_jax.reports import style
     from ugosa_jax.reports.song import facts, figures, glimpse, report
     from ugosa_jax.reports.song.report import Run

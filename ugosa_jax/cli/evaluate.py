@@ -25,9 +25,9 @@ def evaluate(args: options.Evaluate) -> int:
     estimates, notes = stems.read_like(stems.find(args.estimates, song.sources), song.mixture.rate_hz, shape)
     for note in notes:
         print(f"warning: {note}")
-    for gated, est_SxCxT in scoring.outputs(song, estimates, args.evaluate):
+    for gated, est_SxCxT in scoring.iterate_outputs(song, estimates, args.evaluate):
         frames = scoring.bss_eval(song, est_SxCxT, args.evaluate)
-        found = Evaluation(tuple(scoring.scores(song, est_SxCxT, gated, frames, args.evaluate)))
+        found = Evaluation(tuple(scoring.iterate_scores(song, est_SxCxT, gated, frames, args.evaluate)))
         said = track.annotation or "what is made of the true stems"
         print(f"muted where {said} says silent" if gated else "as they are")
         print("\n".join(found.table(args.rule, gated)))

@@ -1,9 +1,9 @@
 """The command `ugosa-jax report`: tables, figures and tests of significance of sweeps."""
 
 from ugosa_jax.cli import options
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, require_extra
 
-with needs("reports"):
+with require_extra("reports"):
     import pandas as pd
 
     from ugosa_jax.reports.sweep import report as page

@@ -15,7 +15,7 @@ from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.data import recording
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job.job import Footprint, Job, Progress, with_true_stems
 from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
@@ -124,7 +124,7 @@ def why_no_report(args: options.Separate) -> str:
       InputError: they are not, and scores are asked for, which only the report has.
     """
     try:
-        with needs("reports"):
+        with require_extra("reports"):
             import ugosa_jax.reports.song.report  # noqa: F401
     except InputError as error:
         if args.references is not None:

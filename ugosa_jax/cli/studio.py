@@ -1,7 +1,7 @@
 """The command `ugosa-jax studio`: the page on which a person does the job."""
 
 from ugosa_jax.cli import options
-from ugosa_jax.errors import needs
+from ugosa_jax.errors import require_extra
 
 
 def studio(args: options.Studio) -> int:
@@ -10,6 +10,6 @@ def studio(args: options.Studio) -> int:
     Raises:
       InputError: a package is missing, the song cannot be used, the folder not be written, or the port not be had.
     """
-    with needs("studio"):
+    with require_extra("studio"):
         from ugosa_jax.studio import server
     return server.run(args.song, args.work or server.default_folder(), args.host, args.port, args.demo, args.browser)

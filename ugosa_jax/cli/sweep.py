@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ugosa_jax import device, files
 from ugosa_jax.cli import options
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.errors import InputError, naming, needs
+from ugosa_jax.errors import InputError, error_context, require_extra
 from ugosa_jax.sweeps import cluster, engine, grid, lock, results, search, sweep, tensorboard
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor, Local
@@ -133,7 +133,7 @@ def unfinished(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell]) -> 
 
 def sweep_of(args: options.RunSweep) -> Sweep:
     """Return what a command line and its grid ask for."""
-    with naming("--set"):
+    with error_context("--set"):
         changes = [grid.change_of(change) for change in args.set]
     asked = grid.read(args.grid, changes)
     if args.songs is not None:
@@ -191,12 +191,12 @@ def collect(args: options.Collect) -> int:
         raise InputError("RESULTS: name at least one results directory")
     if args.out.suffix not in (".csv", ".parquet"):
         raise InputError(f"{args.out}: a table is written as .csv or .parquet")
-    with needs("reports"):
+    with require_extra("reports"):
         import pandas as pd
 
         from ugosa_jax.sweeps import tidy
     if args.out.suffix == ".parquet":
-        with needs("parquet"):
+        with require_extra("parquet"):
             import pyarrow  # noqa: F401
     whole = pd.concat([tidy.finished(folder) for folder in args.results], ignore_index=True)
     if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():

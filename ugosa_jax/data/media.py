@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, require_extra
 
 MAX_PADDING_SAMPLES = 4096
 """Length of the longest frame of usual encoders: so much may follow the end that a container tells."""
@@ -26,7 +26,7 @@ def opened(path: Path) -> tuple[int, int, int, Iterator[np.ndarray]]:
       InputError: PyAV is not installed, the file cannot be read, has no sound, or is damaged.
     """
     try:
-        with needs("ffmpeg"):
+        with require_extra("ffmpeg"):
             import av
     except InputError as error:
         raise InputError(f"{path}: is not a format of libsndfile; {error}") from error

@@ -15,7 +15,7 @@ from ugosa_jax.config import PrepareConfig, Subset
 from ugosa_jax.data import controlled, datasets, loading, manifest, sound
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.manifest import Prepared
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, error_context
 
 
 def prepare(
@@ -64,11 +64,11 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
     mix_CxT, stems_SxCxT, rate_hz, order = song.mixture.samples_CxT, song.known_stems(), song.mixture.rate_hz, None
     if not settings.as_is:
         order = controlled.draw_order(len(sources), settings.seed, track.name)
-        with naming(track.path):
+        with error_context(track.path):
             mix_CxT, stems_SxCxT = None, controlled.silence(stems_SxCxT, order)
     with files.folder_when_done(out / track.name) as folder:
         above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings)
-        with naming(track.path):
+        with error_context(track.path):
             active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, settings.threshold)
         labels = annotation.from_mask(active_SxT, rate_hz, sources)
         annotation.write(labels, folder / "annotation.csv")

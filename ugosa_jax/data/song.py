@@ -15,7 +15,7 @@ from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.data.standard import Standard, measure, standardise, standardised
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 
 
 class Seen(NamedTuple):
@@ -105,7 +105,7 @@ class Song:
             return np.concatenate([*seen.blocks()], axis=1), seen.standard
         if wanted not in self._standardised:
             mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
-            with naming(self.mixture.name):
+            with error_context(self.mixture.name):
                 self._standardised[wanted] = standardise(mix_CxT)
             self._standardised[wanted][0].flags.writeable = False
         return self._standardised[wanted]
@@ -117,7 +117,7 @@ class Song:
             return Seen(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
         wanted = rate_hz, channels
         if wanted not in self._measured:
-            with naming(self.mixture.name):
+            with error_context(self.mixture.name):
                 self._measured[wanted] = measure(sound.blocks_to_model(self.mixture, rate_hz, channels))
         standard, n_samples = self._measured[wanted]
         as_it_is = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)

@@ -93,7 +93,7 @@ def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -
     Raises:
       InputError: a frame or hop is shorter than a sample, there are no samples, or one is not a number.
     """
-    frames = frames_of(stems_SxCxT.shape[-1], rate_hz, settings)
+    frames = split_frames(stems_SxCxT.shape[-1], rate_hz, settings)
     stems_IxT, n_channels = _rows(stems_SxCxT), stems_SxCxT.shape[1]
     correlation_IxIxL = least_squares.correlate(stems_IxT, stems_IxT)
     if not np.isfinite(correlation_IxIxL).all():
@@ -102,8 +102,8 @@ def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -
     return Prepared(
         stems_SxCxT,
         frames,
-        [least_squares.basis(stems_IxT, correlation_IxIxL, range(i, i + n_channels)) for i in starts],
-        least_squares.basis(stems_IxT, correlation_IxIxL, range(len(stems_IxT))),
+        [least_squares.prepare_basis(stems_IxT, correlation_IxIxL, range(i, i + n_channels)) for i in starts],
+        least_squares.prepare_basis(stems_IxT, correlation_IxIxL, range(len(stems_IxT))),
     )
 
 
@@ -130,15 +130,15 @@ def score(prepared: Prepared, est_SxCxT: np.ndarray) -> Scores:
     own_IxIxL = np.zeros_like(correlation_IxIxL)
     for source, basis in enumerate(prepared.own):
         outputs = slice(source * n_channels, (source + 1) * n_channels)
-        own_IxIxL[:, outputs] = least_squares.filters(basis, correlation_IxIxL[:, outputs])
-    every_IxIxL = least_squares.filters(prepared.every, correlation_IxIxL)
-    response_FxIxO = least_squares.response(np.concatenate([own_IxIxL, every_IxIxL], axis=1))
+        own_IxIxL[:, outputs] = least_squares.solve_filters(basis, correlation_IxIxL[:, outputs])
+    every_IxIxL = least_squares.solve_filters(prepared.every, correlation_IxIxL)
+    response_FxIxO = least_squares.compute_response(np.concatenate([own_IxIxL, every_IxIxL], axis=1))
 
     def in_frame(frame: tuple[int, int]) -> np.ndarray:
         return _scores_db(*_energies(stems_IxT, est_IxT, response_FxIxO, frame, n_sources))
 
-    scores_MxSxK = np.stack(list(least_squares.parallel(in_frame, prepared.frames)), axis=-1)
-    return masked(scores_MxSxK, prepared.stems_SxCxT, est_SxCxT, prepared.frames)
+    scores_MxSxK = np.stack(list(least_squares.map_in_threads(in_frame, prepared.frames)), axis=-1)
+    return mask_silent(scores_MxSxK, prepared.stems_SxCxT, est_SxCxT, prepared.frames)
 
 
 def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
@@ -152,7 +152,7 @@ def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
     return {metric: summary(scores_SxK) for metric, scores_SxK in scores.under(rule).items()}
 
 
-def frames_of(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> list[tuple[int, int]]:
+def split_frames(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> list[tuple[int, int]]:
     """Return the first sample of each of museval's frames, and the one after its last; a short song is one frame."""
     window, hop = int(settings.window_s * rate_hz), int(settings.hop_s * rate_hz)
     require(window >= 1, "window_s", "at least one sample long", settings.window_s)
@@ -162,7 +162,7 @@ def frames_of(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> list[
     return [(start, min(start + window, n_samples)) for start in starts]
 
 
-def cancelled(sounds_SxCxT: np.ndarray, frames: list[tuple[int, int]]) -> np.ndarray:
+def find_cancelled(sounds_SxCxT: np.ndarray, frames: list[tuple[int, int]]) -> np.ndarray:
     """Return boolean (S, K): whether the channels sum to zero in all of a frame, which is what museval calls silent."""
     return np.array([[not sound_CxT[:, a:b].sum(0).any() for a, b in frames] for sound_CxT in sounds_SxCxT])
 
@@ -178,10 +178,10 @@ def _energies(
     numerators, denominators = np.zeros((2, len(METRICS), n_sources))
     for start in range(first, last + L - 1, GROUP):
         stop = start + min(GROUP, -(-(last + L - 1 - start) // BLOCK) * BLOCK)
-        past_and_stems_IxT = least_squares.piece(stems_IxT, start - L + 1, stop, first, last)
+        past_and_stems_IxT = least_squares.take_piece(stems_IxT, start - L + 1, stop, first, last)
         s = past_and_stems_IxT[:, L - 1 :].reshape(len(stems_IxT), -1, BLOCK)
-        e = least_squares.piece(est_IxT, start, stop, first, last).reshape(s.shape)
-        own, every = np.split(least_squares.filtered(past_and_stems_IxT, response_FxIxO), 2)
+        e = least_squares.take_piece(est_IxT, start, stop, first, last).reshape(s.shape)
+        own, every = np.split(least_squares.apply_filters(past_and_stems_IxT, response_FxIxO), 2)
         numerators += [_energy(x, n_sources) for x in (s, s, own, every)]
         denominators += [_energy(x, n_sources) for x in (e - s, own - s, every - own, e - every)]
     return numerators, denominators
@@ -196,7 +196,7 @@ def _scores_db(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
         return 10 * np.log10(numerators / denominators)
 
 
-def masked(
+def mask_silent(
     scores_MxSxK: np.ndarray,
     stems_SxCxT: np.ndarray,
     est_SxCxT: np.ndarray,
@@ -204,7 +204,7 @@ def masked(
 ) -> Scores:
     """Make Scores of the four metrics, in the order of METRICS: look where what is silent."""
     silent_SxK = np.array([[not stem_CxT[:, a:b].any() for a, b in frames] for stem_CxT in stems_SxCxT])
-    dropped_K = np.any(cancelled(stems_SxCxT, frames) | cancelled(est_SxCxT, frames), axis=0)
+    dropped_K = np.any(find_cancelled(stems_SxCxT, frames) | find_cancelled(est_SxCxT, frames), axis=0)
     sdr_SxK, isr_SxK, sir_SxK, sar_SxK = np.where(silent_SxK, np.nan, scores_MxSxK)
     return Scores(sdr_SxK, isr_SxK, sir_SxK, sar_SxK, dropped_K)
 

@@ -42,7 +42,7 @@ class Basis(NamedTuple):
     factor: np.ndarray
 
 
-def piece(x_IxT: np.ndarray, start: int, stop: int, first: int, last: int) -> np.ndarray:
+def take_piece(x_IxT: np.ndarray, start: int, stop: int, first: int, last: int) -> np.ndarray:
     """Return samples start … stop − 1 in double precision, zero where they are not among first … last − 1."""
     out_IxT = np.zeros((len(x_IxT), stop - start))
     low, high = max(start, first), min(stop, last)
@@ -56,19 +56,19 @@ def correlate(x_IxT: np.ndarray, y_OxT: np.ndarray) -> np.ndarray:
     n_samples = x_IxT.shape[1]
 
     def spectrum(start: int) -> np.ndarray:
-        x_IxKxT = piece(x_IxT, start, start + GROUP, 0, n_samples).reshape(len(x_IxT), -1, BLOCK)
-        y_OxKxN = _blocks(piece(y_OxT, start, start + GROUP + L - 1, 0, n_samples))
+        x_IxKxT = take_piece(x_IxT, start, start + GROUP, 0, n_samples).reshape(len(x_IxT), -1, BLOCK)
+        y_OxKxN = _blocks(take_piece(y_OxT, start, start + GROUP + L - 1, 0, n_samples))
         x_FxIxK = np.ascontiguousarray(np.fft.rfft(x_IxKxT, N).conj().transpose(2, 0, 1))
         y_FxKxO = np.ascontiguousarray(np.fft.rfft(y_OxKxN).transpose(2, 1, 0))
         return x_FxIxK @ y_FxKxO
 
     total_FxIxO = np.zeros((N // 2 + 1, len(x_IxT), len(y_OxT)), complex)
-    for part_FxIxO in parallel(spectrum, range(0, n_samples, GROUP)):
+    for part_FxIxO in map_in_threads(spectrum, range(0, n_samples, GROUP)):
         total_FxIxO += part_FxIxO
     return np.ascontiguousarray(np.fft.irfft(total_FxIxO, N, axis=0)[:L].transpose(1, 2, 0))
 
 
-def gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
+def build_gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
     """Return the lower triangle of G, (I·L, I·L) in Fortran order, of channels whose `correlate` is given."""
     n = len(correlation_IxIxL)
     out = np.zeros((n * L, n * L), order="F")
@@ -79,7 +79,7 @@ def gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
     return out
 
 
-def basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int]) -> Basis:
+def prepare_basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int]) -> Basis:
     """Prepare the least-squares problem of some of the inputs.
 
     Silent channels and exact copies are left out: what the others span is the same. If what remains is singular all the
@@ -95,13 +95,13 @@ def basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int
     correlation_IxIxL = correlation_IxIxL[np.ix_(channels, channels)]
     energy_I = correlation_IxIxL[:, :, 0].diagonal()
     scale_I = 1 / np.sqrt(energy_I)
-    matrix = gram(correlation_IxIxL * (scale_I[:, None] * scale_I)[..., None])
+    matrix = build_gram(correlation_IxIxL * (scale_I[:, None] * scale_I)[..., None])
     # museval adds the machine epsilon to its diagonal; that matters for sounds that are next to silent.
     matrix[np.diag_indices_from(matrix)] += np.finfo(float).eps * np.repeat(scale_I**2, L)
     return Basis(channels, scale_I, _factor(matrix))
 
 
-def filters(to: Basis, correlation_IxOxL: np.ndarray) -> np.ndarray:
+def solve_filters(to: Basis, correlation_IxOxL: np.ndarray) -> np.ndarray:
     """Solve for the filters that bring the inputs closest to the outputs.
 
     Args:
@@ -120,17 +120,17 @@ def filters(to: Basis, correlation_IxOxL: np.ndarray) -> np.ndarray:
     return out_IxOxL
 
 
-def response(filters_IxOxL: np.ndarray) -> np.ndarray:
+def compute_response(filters_IxOxL: np.ndarray) -> np.ndarray:
     """Return the frequency responses of filters, complex (F, I, O)."""
     return np.ascontiguousarray(np.fft.rfft(filters_IxOxL, N).transpose(2, 0, 1))
 
 
-def filtered(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.ndarray:
+def apply_filters(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.ndarray:
     """Return Σ_i c_io * x_i over whole blocks.
 
     Args:
       past_and_x_IxT: L − 1 samples of the past, then the samples that the result is wanted for: a multiple of BLOCK.
-      response_FxIxO: `response` of the filters c.
+      response_FxIxO: `compute_response` of the filters c.
 
     Returns:
       Float64 (O, K, BLOCK).
@@ -140,7 +140,7 @@ def filtered(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.ndarr
     return np.fft.irfft(y_FxKxO.transpose(2, 1, 0), N)[..., L - 1 :]
 
 
-def parallel(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
+def map_in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Yield function(item) for each item in order, computed by as many threads as there are processors."""
     with ThreadPoolExecutor(_n_cores()) as pool:
         yield from pool.map(function, items)

@@ -17,7 +17,9 @@ from ugosa_jax.evaluation import bsseval
 from ugosa_jax.evaluation.bsseval import METRICS, Rule, Scores
 
 
-def with_museval(stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> Scores:
+def score_with_museval(
+    stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig
+) -> Scores:
     """Score estimates with museval, which is imported here because that is slow.
 
     It has no scores in the frames that it drops, so that they are NaN under both rules. Where it refuses a song,
@@ -33,10 +35,10 @@ def with_museval(stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray, rate_hz: float,
       InputError: as `bsseval.prepare` and `bsseval.score`; museval is not installed, or fails on these stems.
     """
     bsseval.check_shape(stems_SxCxT, est_SxCxT)
-    frames = bsseval.frames_of(stems_SxCxT.shape[-1], rate_hz, settings)
+    frames = bsseval.split_frames(stems_SxCxT.shape[-1], rate_hz, settings)
     scores_MxSxK = np.full((len(METRICS), len(stems_SxCxT), len(frames)), np.nan)
     whole = [(0, stems_SxCxT.shape[-1])]
-    if not (bsseval.cancelled(stems_SxCxT, whole) | bsseval.cancelled(est_SxCxT, whole)).any():
+    if not (bsseval.find_cancelled(stems_SxCxT, whole) | bsseval.find_cancelled(est_SxCxT, whole)).any():
         window, hop = int(settings.window_s * rate_hz), int(settings.hop_s * rate_hz)
         stems_SxTxC, est_SxTxC = stems_SxCxT.transpose(0, 2, 1), est_SxCxT.transpose(0, 2, 1)
         try:
@@ -45,7 +47,7 @@ def with_museval(stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray, rate_hz: float,
         except AttributeError as error:  # its fallback for singular matrices names an exception that numpy 2 lacks
             raise InputError("engine: museval cannot solve for these stems; use bsseval") from error
         scores_MxSxK = np.stack(results[: len(METRICS)])
-    return bsseval.masked(scores_MxSxK, stems_SxCxT, est_SxCxT, frames)
+    return bsseval.mask_silent(scores_MxSxK, stems_SxCxT, est_SxCxT, frames)
 
 
 def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateConfig, rule: Rule) -> str:

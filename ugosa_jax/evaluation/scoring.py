@@ -107,13 +107,13 @@ def evaluate(song: Song, estimates: Mapping[str, np.ndarray], settings: Evaluate
     return Evaluation(
         tuple(
             score
-            for gated, est_SxCxT in outputs(song, estimates, settings)
-            for score in scores(song, est_SxCxT, gated, bss_eval(song, est_SxCxT, settings), settings)
+            for gated, est_SxCxT in iterate_outputs(song, estimates, settings)
+            for score in iterate_scores(song, est_SxCxT, gated, bss_eval(song, est_SxCxT, settings), settings)
         )
     )
 
 
-def outputs(
+def iterate_outputs(
     song: Song, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig
 ) -> Iterator[tuple[bool, np.ndarray]]:
     """Yield what is to be scored: whether muted where annotated silent, and the estimates (S, C, T).
@@ -142,11 +142,13 @@ def outputs(
 def bss_eval(song: Song, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
     """Return SDR, ISR, SIR and SAR in every frame, by the engine of the settings."""
     if settings.engine == "museval":
-        return museval.with_museval(song.known_stems(), est_SxCxT, song.mixture.rate_hz, settings)
+        return museval.score_with_museval(song.known_stems(), est_SxCxT, song.mixture.rate_hz, settings)
     return bsseval.score(_prepared(song, settings), est_SxCxT)
 
 
-def scores(song: Song, est_SxCxT: np.ndarray, gated: bool, scored: Scores, settings: EvaluateConfig) -> Iterator[Score]:
+def iterate_scores(
+    song: Song, est_SxCxT: np.ndarray, gated: bool, scored: Scores, settings: EvaluateConfig
+) -> Iterator[Score]:
     """Yield the scores of one kind of outputs, whose frames `bss_eval` has scored."""
     # museval scores no source in a frame in which one is silent, so it has nothing to say about the rule "target".
     for rule in get_args(Rule) if settings.engine == "bsseval" else ("museval",):

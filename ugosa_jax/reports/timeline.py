@@ -8,7 +8,7 @@ from ugosa_jax import files
 from ugosa_jax.annotations.annotation import Annotation, explicit
 from ugosa_jax.annotations.interval import STATES, State
 from ugosa_jax.data.sound import Audio
-from ugosa_jax.errors import InputError, naming, needs
+from ugosa_jax.errors import InputError, error_context, require_extra
 from ugosa_jax.reports import lanes
 
 MARKS: dict[State, str] = {"active": "#", "silent": ".", "unknown": " "}
@@ -73,7 +73,7 @@ def check_picture(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: a picture is written as {' or '.join(SUFFIXES)}")
-    with naming(path), needs("reports"):
+    with error_context(path), require_extra("reports"):
         import matplotlib.figure  # noqa: F401
 
 

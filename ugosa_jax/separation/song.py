@@ -14,7 +14,7 @@ from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.standard import Standard, unstandardise
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import members, refine
@@ -44,7 +44,7 @@ def stretches(
     architecture, mixture = net.architecture, song.mixture
     seen = song.seen(architecture.sample_rate_hz, architecture.channels)
     params = tree.merge(tuned or {}, net.params)
-    with naming(mixture.name):
+    with error_context(mixture.name):
         estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
     at_level = _at_level(estimates, seen.standard, mixture.name)
     stems = sound.from_model(at_level, mixture, architecture.sample_rate_hz)

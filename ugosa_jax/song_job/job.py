@@ -30,7 +30,7 @@ from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song as separation
-from ugosa_jax.weights.bag import Weights, members_of, with_params
+from ugosa_jax.weights.bag import Weights, with_params
 
 Stage = Literal["adapting", "separating", "separating, not adapted"]
 
@@ -138,7 +138,7 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
     program = memory.plan(net.architecture, shape, job.adapt)
     footprint = Footprint(segments.n, program.features, memory.estimate(program, shape))
     on_footprint(footprint)
-    total = job.adapt.epochs * len(members_of(net))
+    total = bags.count_epochs(net, job.adapt)
     on_progress(Progress("adapting", 0, total))
 
     def on_epoch(epoch: int, losses_LxIx3: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data import sound
 from ugosa_jax.data.sound import Sound
+from ugosa_jax.networks import protocol
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.weights.bag import Weights, members_of
 
@@ -167,7 +168,7 @@ def network(weights: Weights, name: str) -> Network:
         fingerprint=weights.fingerprint,
         kind=weights.architecture.tag,
         networks=len(members_of(weights)),
-        architecture=dataclasses.asdict(weights.architecture),
+        architecture=protocol.describe(weights.architecture),
         provenance=weights.provenance,
     )
 

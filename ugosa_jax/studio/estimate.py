@@ -61,6 +61,7 @@ def seconds(
     measured: Measured | None,
     network: dict[str, Any] | None,
     flops_per_s: float | None,
+    is_first: bool = False,
 ) -> dict[str, Any] | None:
     """Return how long it takes, and whether that is a guess rather than measured; None if nothing is known.
 
@@ -71,6 +72,7 @@ def seconds(
       measured: what was measured with this network and strategy.
       network: what the worker tells of it; each member of a bag is adapted and separates.
       flops_per_s: the speed of a plain matrix product here.
+      is_first: whether the network has not separated the song yet: what it gives unadapted is compared with.
     """
     if network is None:
         return None
@@ -91,7 +93,8 @@ def seconds(
     segment_s = adapt.segment_s or network["segment_s"]
     separating_s = measured.separate_per_s * duration_s * max(1, separate.shifts)
     adapting_s = members * steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
-    return {"seconds": measured.fixed + adapting_s + separating_s, "guessed": guessed}
+    unadapted_s = measured.separate_per_s * duration_s if is_first else 0.0
+    return {"seconds": measured.fixed + unadapted_s + adapting_s + separating_s, "guessed": guessed}
 
 
 def _key(network: str, strategy: str) -> str:

@@ -5,6 +5,7 @@
                   mixture.wav   a copy that browsers play: stereo or mono, 16 bit
                   mixture.peaks its outline
                   marks.json    what was marked
+                  page.json     how its page was left
                   jobs/         what was asked for
                   runs/         what came out
 
@@ -19,12 +20,14 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import soundfile
 
 from ugosa_jax import files
+from ugosa_jax.config import require
 from ugosa_jax.data import sound
 from ugosa_jax.data.sound import Audio, Sound
 from ugosa_jax.errors import InputError
@@ -34,6 +37,8 @@ MAX_SONG_S = 3600.0
 """Longest song that is opened."""
 MAX_BYTES = 2_000_000_000
 """Largest file that is opened."""
+MAX_PAGE_BYTES = 64_000
+"""What is kept of how a page was left."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -47,6 +52,8 @@ class Song(msgspec.Struct):
     channels: int
     duration_s: float
     opened: str
+    renamed: bool = False
+    """Whether a person named it; otherwise it is called as the file that was opened last."""
 
 
 class TooLarge(InputError):
@@ -125,7 +132,7 @@ class Library:
           InputError: it is no sound that can be used.
         """
         sha256 = files.sha256_of(path)
-        if self._reopened(sha256[:16], sha256) is None:
+        if self._reopened(sha256[:16], sha256, name) is None:
             try:
                 _refuse_long(path, name)
                 audio = sound.read(path)
@@ -136,7 +143,7 @@ class Library:
 
     def added_audio(self, audio: Sound, sha256: str) -> Song:
         """Add a song that is no file, such as the bundled one."""
-        if self._reopened(sha256[:16], sha256) is None:
+        if self._reopened(sha256[:16], sha256, audio.name) is None:
             self._written(audio, sha256, audio.name, None)
         return self.song(sha256[:16])
 
@@ -145,15 +152,59 @@ class Library:
         audio = sound.read(self.folder(id) / "original")
         return dataclasses.replace(audio, name=self.song(id).name)
 
-    def _reopened(self, id: str, sha256: str) -> Song | None:
-        """Note that a song was opened again; None if it is new."""
+    def rename(self, id: str, name: str) -> Song:
+        """Give a song another name, which stays.
+
+        Raises:
+          KeyError: there is no such song.
+          InputError: its file is damaged or cannot be written.
+        """
+        song = msgspec.structs.replace(self.song(id), name=shown_name(name), renamed=True)
+        files.write_json(msgspec.to_builtins(song), self.folder(id) / "song.json")
+        return song
+
+    def remove(self, id: str) -> None:
+        """Delete a song and all that was done to it.
+
+        Raises:
+          KeyError: there is no such song.
+        """
+        folder = self.folder(id)
+        (folder / "song.json").unlink()  # first: without it the rest is no song
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def page(self, id: str) -> dict[str, Any]:
+        """Return how a song's page was left; nothing if that is not known.
+
+        Raises:
+          KeyError: there is no such song.
+        """
+        try:
+            return msgspec.json.decode((self.folder(id) / "page.json").read_bytes(), type=dict[str, Any])
+        except (OSError, msgspec.DecodeError):
+            return {}
+
+    def save_page(self, id: str, page: dict[str, Any]) -> None:
+        """Keep how a song's page was left; it means something to the page alone.
+
+        Raises:
+          KeyError: there is no such song.
+          InputError: it is too long, or cannot be written.
+        """
+        content = msgspec.json.encode(page)
+        require(len(content) <= MAX_PAGE_BYTES, "page", f"at most {MAX_PAGE_BYTES} bytes", len(content))
+        with files.replaced_when_done(self.folder(id) / "page.json") as temporary:
+            temporary.write_bytes(content)
+
+    def _reopened(self, id: str, sha256: str, name: str) -> Song | None:
+        """Note that a song was opened again, under which name; None if it is new."""
         try:
             song = self.song(id)
         except (KeyError, InputError):
             return None
         if song.sha256 != sha256:
             raise InputError(f"{song.name}: two songs cannot be told apart")  # 2**-64
-        song = msgspec.structs.replace(song, opened=_now())
+        song = msgspec.structs.replace(song, opened=_now(), name=song.name if song.renamed else name)
         files.write_json(msgspec.to_builtins(song), self.folder(id) / "song.json")
         return song
 

@@ -17,7 +17,7 @@ import msgspec
 from ugosa_jax import files
 from ugosa_jax.annotations import annotation, formats, instruments
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.interval import Interval, Outside, State, disjoint
+from ugosa_jax.annotations.interval import TOUCH_S, Interval, Outside, State, disjoint
 from ugosa_jax.annotations.unknown import UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
@@ -70,6 +70,10 @@ def parse(value: Any, duration_s: float) -> Marks:
         inside = 0 <= mark.start < mark.end <= duration_s + annotation.PAST_END_S
         require(inside, "mark", f"a stretch of the song, 0 to {duration_s:.3f} s", (mark.start, mark.end))
     disjoint([_interval(mark) for mark in marks.marks], "marks")
+    ordered = sorted(marks.marks, key=lambda mark: (mark.source, mark.start))
+    for before, mark in itertools.pairwise(ordered):
+        apart = before.source != mark.source or before.end <= mark.start + TOUCH_S
+        require(apart, "marks", f"disjoint, and two of {mark.source} overlap", (mark.start, before.end))
     return marks
 
 

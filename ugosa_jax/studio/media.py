@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from ugosa_jax.config import require
-from ugosa_jax.studio import runs, security
+from ugosa_jax.errors import InputError
+from ugosa_jax.studio import bounce, runs, security
+from ugosa_jax.studio.library import shown_name
 from ugosa_jax.studio.requests import song_of, studio_of
 from ugosa_jax.studio.runs import Runs
 
@@ -77,6 +79,53 @@ async def stems(request: Request) -> Response:
     headers = {"content-disposition": f"attachment; filename=\"stems.zip\"; filename*=UTF-8''{name}"}
     away = BackgroundTask(shutil.rmtree, scratch, ignore_errors=True)
     return FileResponse(path, media_type="application/zip", headers=headers, background=away)
+
+
+async def bounced(request: Request) -> Response:
+    """Return a mix of stems, or a stretch of it, as one file of sound.
+
+    Query: `part`, as often as there are sounds, is RUN/SOURCE/GAIN, or mixture/GAIN; `start` and `end` are seconds;
+    `encoding` is float or 24; `name` is what the file is called.
+    """
+    studio, asked, kind = studio_of(request), request.query_params, request.path_params["kind"]
+    if kind not in bounce.KINDS:
+        raise KeyError(kind)
+    song = studio.library.song(song_of(request))
+    parts = [_part(request, text) for text in asked.getlist("part")]
+    encoding = asked.get("encoding", "24")
+    require(encoding in bounce.SUBTYPES, "encoding", "float or 24", encoding)
+    start_s, end_s = (_number(asked.get(name), other) for name, other in (("start", 0.0), ("end", song.duration_s)))
+    scratch = runs.scratch_folder(studio.library.songs)
+    try:
+        path = scratch / f"mix.{kind}"
+        await run_in_threadpool(bounce.write, path, parts, start_s, end_s, kind, encoding)  # pyright: ignore[reportArgumentType]
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    name = quote(f"{shown_name(asked.get('name', song.name))}.{kind}", safe="")
+    headers = {"content-disposition": f"attachment; filename=\"mix.{kind}\"; filename*=UTF-8''{name}"}
+    away = BackgroundTask(shutil.rmtree, scratch, ignore_errors=True)
+    return FileResponse(path, media_type=bounce.KINDS[kind], headers=headers, background=away)
+
+
+def _part(request: Request, text: str) -> bounce.Part:
+    where, _, gain = text.rpartition("/")
+    if where == "mixture":
+        return bounce.Part(studio_of(request).library.folder(song_of(request)) / "mixture.wav", _number(gain))
+    run, _, source = where.partition("/")
+    return bounce.Part(runs_of(request).file(run, source, "wav"), _number(gain))
+
+
+def _number(text: str | None, otherwise: float = 1.0) -> float:
+    """Return a number of a query.
+
+    Raises:
+      InputError: it is none.
+    """
+    try:
+        return float(text) if text else otherwise
+    except ValueError as error:
+        raise InputError(f"{text!r} must be a number") from error
 
 
 def runs_of(request: Request) -> Runs:

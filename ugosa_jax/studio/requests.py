@@ -1,5 +1,6 @@
-"""What pages ask for, except for sound and pictures."""
+"""What pages ask about marks and jobs; and how requests are read."""
 
+import re
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,10 +15,9 @@ from ugosa_jax.annotations.formats.unit import UNITS, UnknownUnit
 from ugosa_jax.annotations.unknown import MANY, UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
-from ugosa_jax.studio import demo, marks, trials
+from ugosa_jax.studio import marks
 from ugosa_jax.studio.jobs import OPEN
 from ugosa_jax.studio.library import TooLarge, shown_name
-from ugosa_jax.studio.runs import Runs
 from ugosa_jax.studio.studio import Studio
 
 MAX_JSON_BYTES = 4_000_000
@@ -62,7 +62,7 @@ async def json_of(request: Request) -> dict[str, Any]:
     """
     try:
         value = msgspec.json.decode(await body_of(request, MAX_JSON_BYTES))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"request: {error}") from error
     require(isinstance(value, dict), "request", "an object", type(value).__name__)
     return value
@@ -71,29 +71,6 @@ async def json_of(request: Request) -> dict[str, Any]:
 def name_of(request: Request) -> str:
     """Return the name of a file that is sent, for people to read."""
     return shown_name(unquote(request.headers.get("x-name", "")))
-
-
-async def songs(request: Request) -> Response:
-    """List all songs."""
-    found = await run_in_threadpool(studio_of(request).library.listing)
-    return JSONResponse({"songs": msgspec.to_builtins(found)})
-
-
-async def add_song(request: Request) -> Response:
-    """Take in a song."""
-    song = await studio_of(request).library.received(request.stream(), name_of(request))
-    return JSONResponse(msgspec.to_builtins(song))
-
-
-async def add_demo(request: Request) -> Response:
-    """Open the bundled song."""
-    song = await run_in_threadpool(demo.added, studio_of(request).library)
-    return JSONResponse(msgspec.to_builtins(song))
-
-
-async def song(request: Request) -> Response:
-    """Tell all that a page shows of a song at first."""
-    return JSONResponse(await run_in_threadpool(studio_of(request).described, song_of(request)))
 
 
 async def events(request: Request) -> Response:
@@ -132,7 +109,13 @@ async def import_marks(request: Request) -> Response:
         return JSONResponse({"error": "the times can be no seconds", "ask": {"unit": [*UNITS]}}, 422)
     if asked.get("remember") == "yes":
         studio.names.keep(told)
-    return JSONResponse(msgspec.to_builtins(found) | {"notes": notes})
+    return JSONResponse(msgspec.to_builtins(found) | {"notes": [without_options(note) for note in notes]})
+
+
+def without_options(text: str) -> str:
+    """Return a message without what it says of options of the command line, which a page does not have."""
+    text = re.sub(r" \((?:[^()]*\W)?--[a-z][^()]*\)", "", text)
+    return re.sub(r"[;,:] (?:[^;:]*?\W)?--[a-z][^;]*", "", text)
 
 
 def told_names(text: str) -> dict[str, str]:
@@ -162,7 +145,7 @@ async def export_marks(request: Request) -> Response:
 
 
 async def estimate(request: Request) -> Response:
-    """Tell how long an adaptation will take."""
+    """Tell how long an adaptation will take, or why it cannot be done."""
     asked = await json_of(request)
     return JSONResponse({"estimate": studio_of(request).estimate(song_of(request), asked)})
 
@@ -189,30 +172,3 @@ async def remove_job(request: Request) -> Response:
     require(job.state not in OPEN, "job", "over", job.state)
     studio.queue.remove(job)
     return JSONResponse({})
-
-
-async def remove_run(request: Request) -> Response:
-    """Delete a run."""
-    studio, id, run = studio_of(request), song_of(request), request.path_params["run"]
-    wanted = any(job.start == run for job in studio.queue.select(id) if job.state in OPEN)
-    require(not wanted, "run", "one that no waiting job begins with", run)
-    Runs(studio.library.folder(id)).remove(run)
-    studio.events.tell(id, "runs", None)
-    return JSONResponse({})
-
-
-async def begin_trial(request: Request) -> Response:
-    """Begin a blind comparison."""
-    asked = await json_of(request)
-    source, first, second = (str(asked.get(name)) for name in ("source", "first", "second"))
-    return JSONResponse(studio_of(request).trials(song_of(request)).begin(source, first, second))
-
-
-async def vote(request: Request) -> Response:
-    """Record a vote, and tell what a and b were."""
-    asked = await json_of(request)
-    choice = asked.get("choice")
-    require(choice in ("a", "b", "same"), "choice", "a, b or same", choice)
-    of_song = studio_of(request).trials(song_of(request))
-    given = of_song.vote(request.path_params["trial"], choice)  # pyright: ignore[reportArgumentType]
-    return JSONResponse({"vote": given, "votes": trials.tally(of_song.votes())})

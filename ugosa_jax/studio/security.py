@@ -19,6 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE_METHODS = ("GET", "HEAD")
+OPEN_PRINTED = "open the address that `ugosa-jax studio` printed"
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; "
     "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -81,17 +82,17 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self.is_own(host):
-            return PlainTextResponse("this server is not called so\n", 403)
+            return PlainTextResponse(f"{OPEN_PRINTED}: this server has no other name\n", 403)
         origin = headers.get("origin")
         foreign = origin is not None and urlsplit(origin).netloc != host
         if foreign or (origin is None and scope["method"] not in SAFE_METHODS):
-            return PlainTextResponse("only its own pages may ask for this\n", 403)
+            return PlainTextResponse(f"{OPEN_PRINTED}: only its own pages may ask for this\n", 403)
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             # a link or a script on a foreign page; a person who follows the printed address sends "none"
             return PlainTextResponse("open the address in a tab of its own\n", 403)
         first, _, rest = scope["path"][1:].partition("/")
         if not hmac.compare_digest(first.encode(), self.token.encode()) or "/" not in scope["path"][1:]:
-            return PlainTextResponse("not found; open the address that `ugosa-jax studio` printed\n", 404)
+            return PlainTextResponse(f"not found; {OPEN_PRINTED}\n", 404)
         return PlainTextResponse("not found\n", 404) if ".." in rest.split("/") else None
 
     def is_own(self, host: str) -> bool:

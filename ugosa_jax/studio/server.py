@@ -12,13 +12,13 @@ from types import FrameType
 import platformdirs
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.studio import demo, media, requests, security
+from ugosa_jax.studio import demo, media, requests, security, song_requests
 from ugosa_jax.studio.library import TooLarge, shown_name
 from ugosa_jax.studio.marks import Stale
 from ugosa_jax.studio.security import Guard
@@ -69,7 +69,9 @@ def plain_errors(endpoint: Endpoint) -> Endpoint:
         except Stale as error:
             return JSONResponse({"error": str(error), "revision": error.now.revision}, 409)
         except InputError as error:
-            return JSONResponse({"error": str(error)}, 422)
+            return JSONResponse({"error": requests.without_options(str(error))}, 422)
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there who could read it
 
     return wrapped
 
@@ -77,10 +79,13 @@ def plain_errors(endpoint: Endpoint) -> Endpoint:
 def routes() -> list[Route | Mount]:
     """Return all addresses, without the token that they begin with."""
     table: list[tuple[str, str, Endpoint]] = [
-        ("GET", "/api/songs", requests.songs),
-        ("POST", "/api/songs", requests.add_song),
-        ("POST", "/api/demo", requests.add_demo),
-        ("GET", "/api/songs/{song}", requests.song),
+        ("GET", "/api/songs", song_requests.songs),
+        ("POST", "/api/songs", song_requests.add_song),
+        ("POST", "/api/demo", song_requests.add_demo),
+        ("GET", "/api/songs/{song}", song_requests.song),
+        ("PATCH", "/api/songs/{song}", song_requests.rename_song),
+        ("DELETE", "/api/songs/{song}", song_requests.remove_song),
+        ("PUT", "/api/songs/{song}/page", song_requests.save_page),
         ("GET", "/api/songs/{song}/events", requests.events),
         ("PUT", "/api/songs/{song}/marks", requests.save_marks),
         ("POST", "/api/songs/{song}/import", requests.import_marks),
@@ -89,9 +94,12 @@ def routes() -> list[Route | Mount]:
         ("POST", "/api/songs/{song}/jobs", requests.add_job),
         ("POST", "/api/songs/{song}/jobs/{job}/cancel", requests.cancel_job),
         ("DELETE", "/api/songs/{song}/jobs/{job}", requests.remove_job),
-        ("DELETE", "/api/songs/{song}/runs/{run}", requests.remove_run),
-        ("POST", "/api/songs/{song}/trials", requests.begin_trial),
-        ("POST", "/api/songs/{song}/trials/{trial}/vote", requests.vote),
+        ("PATCH", "/api/songs/{song}/runs/{run}", song_requests.title_run),
+        ("DELETE", "/api/songs/{song}/runs/{run}", song_requests.remove_run),
+        ("POST", "/api/songs/{song}/trials", song_requests.begin_trial),
+        ("POST", "/api/songs/{song}/trials/{trial}/vote", song_requests.vote),
+        ("DELETE", "/api/songs/{song}/trials/{trial}/vote", song_requests.take_back_vote),
+        ("GET", "/api/songs/{song}/sound.{kind:str}", media.bounced),
         ("GET", "/api/songs/{song}/mixture.{kind:str}", media.mixture),
         ("GET", "/api/songs/{song}/runs/{run}/stems.zip", media.stems),
         ("GET", "/api/songs/{song}/runs/{run}/report.html", media.report),
@@ -167,7 +175,7 @@ def run(song: Path | None, work: Path, host: str, port: int | None, with_demo: b
             webbrowser.open(address)
         settings = uvicorn.Config(
             guarded(studio, token, host), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
-            server_header=False,
+            server_header=False, ws="none",
         )  # fmt: skip
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after it has ended in good order
             Serving(settings, studio).run(sockets=[listening])

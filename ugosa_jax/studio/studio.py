@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import dataclasses
-import json
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import msgspec
 from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, recommended, require
 from ugosa_jax.errors import InputError
 from ugosa_jax.song_job.names import ADAPTED_LAYERS
-from ugosa_jax.studio import marks, trials
+from ugosa_jax.studio import marks, orders, trials
 from ugosa_jax.studio.estimate import Timings, seconds
 from ugosa_jax.studio.events import Events
 from ugosa_jax.studio.foreman import Foreman
@@ -22,6 +21,7 @@ from ugosa_jax.studio.jobs import Job, Queue
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.names import KnownNames
 from ugosa_jax.studio.runs import Runs
+from ugosa_jax.studio.titles import Titles
 from ugosa_jax.studio.trials import Trials
 
 SUGGESTED = {
@@ -33,6 +33,9 @@ SUGGESTED = {
 """What the page sets at first where something better than the paper's settings is known."""
 MAX_WAITING = 50
 """Jobs that may wait at once."""
+NOTHING_SILENT = (
+    "Nothing is marked silent yet. Mark a silence, set a source to “unmarked = silent”, or press Suggest silences."
+)
 
 
 class Studio:
@@ -73,10 +76,14 @@ class Studio:
     def described(self, song: str) -> dict[str, Any]:
         """Return all that a page shows of a song at first."""
         folder = self.library.folder(song)
+        runs = Runs(folder).listing()
         return {
             "song": msgspec.to_builtins(self.library.song(song)),
             "marks": msgspec.to_builtins(marks.load(folder)),
-            "runs": msgspec.to_builtins(Runs(folder).listing()),
+            "runs": msgspec.to_builtins(runs),
+            "titles": msgspec.to_builtins(Titles(folder).of(runs)),
+            "page": self.library.page(song),
+            "suffixes": list(marks.SUFFIXES),
             "jobs": [self.shown(job) for job in self.queue.select(song)],
             "votes": trials.tally(self.trials(song).votes()),
             "worker": self.foreman.described(),
@@ -96,7 +103,7 @@ class Studio:
         }
 
     def order(self, song: str, asked: dict[str, Any]) -> Job:
-        """Put a job into the queue.
+        """Put a job into the queue; an equal one that is there already is not done twice.
 
         Args:
           song: whose.
@@ -106,46 +113,61 @@ class Studio:
           InputError: it cannot be done.
         """
         folder = self.library.folder(song)
+        require("kind" in asked, "kind", "adapt, separate or suggest", None)
+        order, said = orders.parse(asked), marks.load(folder)
+        self._check(order, song)
+        if order.kind == "adapt" and not (order.adapt.strategy or "P").startswith("B"):
+            duration_s = self.library.song(song).duration_s
+            labels = marks.annotation_of(said, self.sources(order.network), duration_s)
+            if not any(i.state == "silent" for i in labels.intervals):
+                raise InputError(NOTHING_SILENT)
+        if order.start != "anew":
+            require(
+                (Runs(folder).folder(order.start) / ADAPTED_LAYERS).is_file(), "start", "an adapted run", order.start
+            )
+        fields = {"song": song, "marks": msgspec.to_builtins(said), **dataclasses.asdict(order)}
+        for job in self.queue.select(song):
+            if job.state in ("waiting", "running") and all(getattr(job, name) == fields[name] for name in fields):
+                return job
         waiting = sum(job.state == "waiting" for job in self.queue.jobs.values())
         require(waiting < MAX_WAITING, "queue", f"shorter than {MAX_WAITING} jobs", waiting)
-        kind, network = asked.get("kind"), asked.get("network")
-        require(kind in ("adapt", "separate", "suggest"), "kind", "adapt, separate or suggest", kind)
-        require(isinstance(network, str), "network", "a name", network)
-        if self.foreman.ready is not None:  # a job may wait for the worker, which looks at it again
-            known = self.foreman.network(str(network))
-            require(known is not None and "error" not in known, "network", "one of those that are there", network)
-        adapt, separate = settings(asked)
-        plans = (self.foreman.network(str(network)) or {}).get("strategies", ())
-        fits = adapt.strategy is None or not plans or adapt.strategy[2:] in plans
-        require(fits, "strategy", f"one of R-, P- or B- and {', '.join(plans)}", adapt.strategy)
-        said = marks.load(folder)
-        duration_s = self.library.song(song).duration_s
-        if kind == "adapt" and not (adapt.strategy or "P").startswith("B"):
-            labels = marks.annotation_of(said, self.sources(str(network)), duration_s)
-            silent = any(i.state == "silent" for i in labels.intervals)
-            require(silent, "marks", "silence of at least one source (or choose a strategy that begins with B)", "none")
-        start = asked.get("start", "anew")
-        if start != "anew":
-            require((Runs(folder).folder(str(start)) / ADAPTED_LAYERS).is_file(), "start", "an adapted run", start)
-        return self.queue.add(
-            song=song,
-            kind=kind,
-            network=network,
-            marks=msgspec.to_builtins(said),
-            adapt=dataclasses.asdict(adapt),
-            separate=dataclasses.asdict(separate),
-            start=str(start),
-        )
+        return self.queue.add(**fields)
 
     def estimate(self, song: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        """Return how long an adaptation will take here; None if that is yet to be found out."""
-        adapt, separate = settings(asked)
-        name, duration_s = str(asked.get("network")), self.library.song(song).duration_s
-        network, measured = self.foreman.network(name), self.timings.find(name, adapt.strategy or "")
+        """Return how long an adaptation will take here; None if that is yet to be found out.
+
+        Raises:
+          InputError: it cannot be done.
+        """
+        order = orders.parse(asked)
+        self._check(order, song)
+        network = self.foreman.network(order.network)
+        measured = self.timings.find(order.network, order.adapt.strategy or "")
         if network is not None and measured is None and "forward_flops" not in network:
-            self.foreman.count(name)
-        speed = (self.foreman.ready or {}).get("flops_per_s")
-        return seconds(adapt, separate, duration_s, measured, network, speed)
+            self.foreman.count(order.network)
+        speed, duration_s = (self.foreman.ready or {}).get("flops_per_s"), self.library.song(song).duration_s
+        runs = Runs(self.library.folder(song)).listing()
+        is_first = not any(run.network == order.network for run in runs)
+        return seconds(order.adapt, order.separate, duration_s, measured, network, speed, is_first)
+
+    def remove(self, song: str) -> None:
+        """Delete a song with all its work.
+
+        Raises:
+          InputError: a job of it is running.
+        """
+        jobs = self.queue.select(song)
+        require(all(job.state not in ("running", "stopping") for job in jobs), "song", "one that no job works on", song)
+        self.library.folder(song)
+        for job in jobs:
+            self.queue.remove(job)
+        self._trials.pop(song, None)
+        self.library.remove(song)
+
+    def _check(self, order: orders.Order, song: str) -> None:
+        if self.foreman.ready is not None:  # a job may wait for the worker, which looks at it again
+            network, duration_s = self.foreman.network(order.network), self.library.song(song).duration_s
+            orders.check_network(order, network, duration_s)
 
     def _changed(self, job: Job) -> None:
         self.events.tell(job.song, "job", self.shown(job))
@@ -153,25 +175,6 @@ class Studio:
             self.events.tell(job.song, "runs", None)
         if job.state == "waiting":
             asyncio.get_running_loop().call_soon(self.foreman.give)
-
-
-def settings(asked: dict[str, Any]) -> tuple[AdaptConfig, SeparateConfig]:
-    """Return the settings that a page asks for.
-
-    Raises:
-      InputError: one is unknown, or has a value that it cannot have.
-    """
-    return _settings(asked.get("adapt", {}), AdaptConfig), _settings(asked.get("separate", {}), SeparateConfig)
-
-
-def _settings(asked: Any, kind: Any) -> Any:
-    require(isinstance(asked, dict), "settings", "an object", type(asked).__name__)
-    unknown = asked.keys() - {field.name for field in dataclasses.fields(kind)}
-    require(not unknown, "settings", "known ones", sorted(unknown)[:3])
-    try:
-        return msgspec.json.decode(json.dumps(asked), type=kind)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InputError(f"settings: {error}") from error
 
 
 def tidy(songs: Path) -> None:
@@ -182,3 +185,6 @@ def tidy(songs: Path) -> None:
     for run in songs.glob("*/runs/*"):
         if not (run / "run.json").is_file():
             shutil.rmtree(run, ignore_errors=True)
+    for song in songs.glob("[0-9a-f]*"):
+        if not (song / "song.json").is_file():
+            shutil.rmtree(song, ignore_errors=True)

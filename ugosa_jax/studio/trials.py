@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ugosa_jax import files
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio.runs import Runs
 
@@ -75,10 +76,23 @@ class Trials:
         """
         trial = self.open.pop(id)
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        vote = {"source": trial.source, **trial.runs, "choice": choice, "time": when}
+        vote = {"id": trial.id, "source": trial.source, **trial.runs, "choice": choice, "time": when}
         with self.path.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(vote) + "\n")
         return vote
+
+    def take_back(self, id: str) -> None:
+        """Forget a vote.
+
+        Raises:
+          KeyError: there is none.
+        """
+        votes = self.votes()
+        kept = [vote for vote in votes if vote.get("id") != id]
+        if len(kept) == len(votes):
+            raise KeyError(id)
+        with files.replaced_when_done(self.path) as temporary:
+            temporary.write_text("".join(json.dumps(vote) + "\n" for vote in kept), "utf-8")
 
     def votes(self) -> list[dict[str, Any]]:
         """Return all votes; a last line that was cut short is left out."""

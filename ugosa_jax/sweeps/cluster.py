@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.sweeps import work
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
 from ugosa_jax.sweeps.sweep import Sweep, song_of
@@ -212,7 +212,7 @@ def imported(address: str) -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if address == "local":
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # everything listens on the loopback, on Linux too
-    with needs("ray"):
+    with require_extra("ray"):
         import ray
         import ray.exceptions
         import ray.util.scheduling_strategies

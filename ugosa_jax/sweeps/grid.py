@@ -29,7 +29,7 @@ from typing import Any
 import msgspec
 
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SearchConfig, SeparateConfig, SongsConfig
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.sweeps import space
 from ugosa_jax.sweeps.space import Space
 
@@ -107,7 +107,7 @@ def read(name: str, changes: Sequence[Change] = ()) -> Grid:
     except (OSError, ValueError) as error:
         shipped = ", ".join(names())
         raise InputError(f"{name}: cannot be read ({error}); grids that ship with ugosa_jax: {shipped}") from error
-    with naming(path):
+    with error_context(path):
         return parse(text, path.stem, changes)
 
 
@@ -157,7 +157,7 @@ def change_of(text: str) -> Change:
     section, dot, key = name.partition(".")
     document = {section: {key: value} if dot else value}
     is_searched = section == "search" or (section == "adapt" and isinstance(value, dict))
-    with naming(f"{text:.80}"):
+    with error_context(f"{text:.80}"):
         _of({"adapt": {"lam": [0.5, 1.0]}, "search": {}} | document if is_searched else document, "", "")
     return Change(f"{name}={written}", document)
 
@@ -224,7 +224,7 @@ def canonical(settings: AdaptConfig) -> AdaptConfig:
 def _settings(section: str, keys: dict[str, Any]) -> Any:
     """Return one section as its dataclass."""
     values = {key: _value(f"{section}.{key}", value, _TYPES[section][key]) for key, value in keys.items()}
-    with naming(f"[{section}]"):
+    with error_context(f"[{section}]"):
         return _SECTIONS[section](**values)
 
 

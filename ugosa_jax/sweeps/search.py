@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ugosa_jax.config import AdaptConfig, SearchConfig
-from ugosa_jax.errors import InputError, needs
+from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.sweeps import results
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.grid import canonical
@@ -46,7 +46,7 @@ class Best:
 
 def check() -> None:
     """Raise InputError unless Optuna is installed."""
-    with needs("search"):
+    with require_extra("search"):
         import optuna  # noqa: F401
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ def of(keys: dict[str, Any], value: Callable[[str, Any], Any]) -> Space:
     fixed, choices, ranges = {}, {}, {}
     for key, said in keys.items():
         if isinstance(said, dict):
-            with naming(f"adapt.{key}"):
+            with error_context(f"adapt.{key}"):
                 ranges[key] = _range(said, lambda end, key=key: value(key, end))
         elif isinstance(said, list):
             require(bool(said), f"adapt.{key}", "a list with some values", said)

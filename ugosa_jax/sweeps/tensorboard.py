@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from ugosa_jax import files
-from ugosa_jax.errors import needs
+from ugosa_jax.errors import require_extra
 from ugosa_jax.sweeps.cell import Cell
 
 
 def check() -> None:
     """Raise InputError unless the package that writes the format is installed."""
-    with needs("tensorboard"):
+    with require_extra("tensorboard"):
         import tensorboardX  # noqa: F401
 
 

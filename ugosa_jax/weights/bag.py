@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.protocol import Architecture, Params
 from ugosa_jax.weights.checkpoint import Checkpoint
 
@@ -60,6 +60,16 @@ class Bag:
     def sources(self) -> tuple[str, ...]:
         """What the bag separates a mixture into, in its order."""
         return self.architecture.sources
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of mixture and estimates."""
+        return self.architecture.sample_rate_hz
+
+    @property
+    def channels(self) -> int:
+        """Number of audio channels, C."""
+        return self.architecture.channels
 
     @property
     def params(self) -> Params:
@@ -116,7 +126,7 @@ def describe(path: Path) -> Description:
     Raises:
       InputError: it cannot be read, or does not name models.
     """
-    with naming(path):
+    with error_context(path):
         try:
             said = yaml.safe_load(path.read_text("utf-8"))
         except OSError as error:

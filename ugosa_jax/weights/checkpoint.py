@@ -15,10 +15,10 @@ import safetensors
 import safetensors.numpy
 
 from ugosa_jax import files
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs.architecture import HTDemucs
-from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.protocol import Architecture, Params, describe, stored_fields
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
 
 WEIGHTS_FORMAT = "ugosa_jax weights 1"
@@ -47,6 +47,16 @@ class Checkpoint:
     def sources(self) -> tuple[str, ...]:
         """What the network separates a mixture into, in its order."""
         return self.architecture.sources
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of mixture and estimates."""
+        return self.architecture.sample_rate_hz
+
+    @property
+    def channels(self) -> int:
+        """Number of audio channels, C."""
+        return self.architecture.channels
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
@@ -84,7 +94,7 @@ def load(path: str | Path) -> Checkpoint:
     Raises:
       InputError: no such file, or it is damaged, foreign or does not fit its own architecture.
     """
-    with naming(path), _opened(Path(path), WEIGHTS_FORMAT) as file:
+    with error_context(path), _opened(Path(path), WEIGHTS_FORMAT) as file:
         net = _net_from(file.metadata().get("architecture", "convtasnet"), _metadata(file, "config", dict[str, Any]))
         compare_shapes(_stored_shapes(file), shapes(net))
         return Checkpoint(net, nested(_tensors(file)), _metadata(file, "provenance", dict[str, str]))
@@ -128,7 +138,7 @@ def load_delta(path: str | Path, base: Base) -> dict[str, Any]:
     Raises:
       InputError: the file is damaged or not a delta, or was made from other weights than `base`.
     """
-    with naming(path), _opened(Path(path), DELTA_FORMAT) as file:
+    with error_context(path), _opened(Path(path), DELTA_FORMAT) as file:
         made_from = file.metadata().get("base", "")
         require(made_from == base.fingerprint, "base weights", base.fingerprint[:12], made_from[:12])
         compare_shapes(stored := _stored_shapes(file), _subset(stored, base))
@@ -186,19 +196,19 @@ def _tensors(file: Any) -> dict[str, np.ndarray]:
 
 
 def _metadata(file: Any, field: str, kind: type[T]) -> T:
-    with naming(f"metadata {field}"):
+    with error_context(f"metadata {field}"):
         return files.decode(file.metadata().get(field, ""), kind)
 
 
 def _config_json(net: Architecture) -> str:
-    return json.dumps(dataclasses.asdict(net), sort_keys=True)
+    return json.dumps(describe(net), sort_keys=True)
 
 
 def _net_from(tag: str, values: dict[str, Any]) -> Architecture:
     known = ARCHITECTURES.get(tag)
     if known is None:
         raise InputError(f"metadata architecture must be one of {', '.join(ARCHITECTURES)}, not {tag[:40]!r}")
-    fields = [field.name for field in dataclasses.fields(known)]
+    fields = stored_fields(known)
     require(values.keys() == set(fields), "metadata config", f"the fields {', '.join(fields)}", sorted(values))
     source_names(values["sources"])
     try:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ugosa_jax import files
-from ugosa_jax.errors import naming, require
+from ugosa_jax.errors import error_context, require
 from ugosa_jax.networks.protocol import Architecture, Params
 from ugosa_jax.weights import convtasnet_torch, demucs_safetensors, htdemucs_torch, package, torchfile
 from ugosa_jax.weights.checkpoint import Checkpoint
@@ -28,7 +28,7 @@ def convert(path: str | Path) -> Checkpoint:
       InputError: it cannot be read, holds a network of another kind, or its tensors are not those of its class.
     """
     found, sha256 = read(path)
-    with naming(path):
+    with error_context(path):
         name = "ConvTasNet" if found.klass is None else found.klass.rpartition(".")[2]
         require(name in CONVERTERS, "model class", " or ".join(CONVERTERS), (found.klass or "")[:120])
         net, params = CONVERTERS[name](found)
@@ -46,5 +46,5 @@ def read(path: str | Path) -> tuple[Package, str]:
     if demucs_safetensors.is_safetensors(path):
         return demucs_safetensors.read(path), files.sha256_of(path)
     raw = torchfile.bytes_of(path)
-    with naming(path):
+    with error_context(path):
         return package.unpack(raw), hashlib.sha256(raw).hexdigest()

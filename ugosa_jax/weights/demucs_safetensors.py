@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import safetensors
 
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.weights.package import Package
 
 KIND = "Demucs safetensors"
@@ -50,7 +50,7 @@ def read(path: Path) -> Package:
     Raises:
       InputError: it is damaged, or its metadata are not as demucs writes them.
     """
-    with naming(path):
+    with error_context(path):
         try:
             with safetensors.safe_open(path, framework="np") as file:
                 metadata, state = file.metadata() or {}, _tensors(file)

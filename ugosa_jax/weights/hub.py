@@ -15,7 +15,7 @@ from typing import BinaryIO, Literal
 import pooch
 
 from ugosa_jax import files
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.weights import bag, checkpoint, convert, demucs_safetensors
 from ugosa_jax.weights.bag import Weights
 from ugosa_jax.weights.checkpoint import Checkpoint
@@ -55,7 +55,7 @@ def load(name_or_path: str | Path) -> Weights:
         return _network(path)
     said = bag.describe(path)
     members = {name: _network(_member(path, name)) for name in said.models}
-    with naming(path):
+    with error_context(path):
         return bag.gather(members, said)
 
 

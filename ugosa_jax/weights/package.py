@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ugosa_jax.errors import InputError, naming, require
+from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.weights import torchfile
 from ugosa_jax.weights.inert_pickle import Global
 
@@ -41,7 +41,7 @@ def read(path: str | Path) -> Package:
       InputError: the file is damaged, not such a checkpoint, or names something that it has no use for.
     """
     raw = torchfile.bytes_of(Path(path))
-    with naming(path):
+    with error_context(path):
         return unpack(raw)
 
 

@@ -10,7 +10,7 @@ import re
 from ugosa_jax.annotations.formats import columns
 from ugosa_jax.annotations.formats.label import Label, Reading
 from ugosa_jax.annotations.formats.rows import Row, is_time, table_of
-from ugosa_jax.errors import InputError, naming, needs
+from ugosa_jax.errors import InputError, error_context, require_extra
 
 _NOTHING = ("", "~", "null")
 """What YAML writes for no value."""
@@ -74,7 +74,7 @@ def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     Raises:
       InputError: the file is no such metadata.
     """
-    with naming(path), needs("medleydb"):
+    with error_context(path), require_extra("medleydb"):
         import yaml
     try:
         content = yaml.load(text, yaml.BaseLoader)  # all scalars are texts: "no" and "1 of 2" are names too

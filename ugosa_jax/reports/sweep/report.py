@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from ugosa_jax import files
-from ugosa_jax.errors import naming
+from ugosa_jax.errors import error_context
 from ugosa_jax.reports.sweep import exhibits, figures, page
 from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.page import Exhibit, Section
@@ -47,7 +47,7 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
     Raises:
       InputError: the table is empty, lacks a column or holds what it should not, or the folder cannot be written.
     """
-    with naming("table of scores"):
+    with error_context("table of scores"):
         rows = scores.check(rows)
         content = sections(rows)
     texts = {

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ugosa_jax.config import SOURCES, AdaptConfig
-from ugosa_jax.errors import InputError, naming
+from ugosa_jax.errors import InputError, error_context
 
 SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts", "pitch_seed", "shuffle_seed")
 """Numeric settings that a sweep may vary; a study shows one of them."""
@@ -59,7 +59,7 @@ def read(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (UnicodeDecodeError, ValueError) as error:  # a ParserError and an EmptyDataError are ValueErrors
         raise InputError(f"{path}: is not a CSV table in UTF-8 ({' '.join(str(error).split())})") from error
-    with naming(path):
+    with error_context(path):
         return check(cells)
 
 

@@ -15,7 +15,7 @@ from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError, require
 
 
-def song(references: Song | str | Path | Mapping[str, np.ndarray], rate_hz: int | None = None) -> Song:
+def read_references(references: Song | str | Path | Mapping[str, np.ndarray], rate_hz: int | None = None) -> Song:
     """Return a song with its true stems; see `api.evaluate`.
 
     Raises:
@@ -28,14 +28,14 @@ def song(references: Song | str | Path | Mapping[str, np.ndarray], rate_hz: int 
         return loading.with_stems(Track(folder.resolve().name, "folder", folder), stems.names(folder))
     if rate_hz is None or not references:
         raise InputError("references: arrays need a sample rate (rate_hz), and at least one source")
-    found = dict(sounds("references", references))
+    found = dict(iterate_sounds("references", references))
     if len(shapes := {stem_CxT.shape for stem_CxT in found.values()}) > 1:
         raise InputError(f"references: stems must be of one shape (channels, samples), not {sorted(shapes)}")
     stems_SxCxT = np.stack([*found.values()])
     return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(found))
 
 
-def sounds(what: str, given: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+def iterate_sounds(what: str, given: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield name and samples of each sound, float32 (C, T)."""
     for source, samples_CxT in given.items():
         found_CxT = np.asarray(samples_CxT, np.float32)

@@ -1,0 +1,89 @@
+"""What runs are called: a number that stays, and the name and the note that a person gives.
+
+    songs/ID/titles.json
+
+A number is given once and never again, and what is deleted keeps its title: votes and downloads speak of it.
+"""
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from ugosa_jax import files
+from ugosa_jax.config import require
+from ugosa_jax.errors import InputError
+from ugosa_jax.studio.runs import Run
+
+MAX_NAME, MAX_NOTE = 120, 2000
+"""Characters."""
+_LOCK = threading.Lock()
+"""Titles are read, changed and written by one thread at a time."""
+
+
+class Title(msgspec.Struct):
+    """What a run is called."""
+
+    network: str
+    strategy: str
+    number: int
+    """From 1 in the order of creation; 0 for a network that was not adapted."""
+    name: str = ""
+    note: str = ""
+    deleted: bool = False
+
+
+class Titles:
+    """The titles of one song's runs."""
+
+    def __init__(self, song_folder: Path):
+        """Look into a song's folder."""
+        self.path = song_folder / "titles.json"
+
+    def of(self, runs: Iterable[Run]) -> dict[str, Title]:
+        """Return the titles of runs, and of those that were deleted; number what has no number yet.
+
+        Args:
+          runs: all that are there, the oldest first.
+
+        Raises:
+          InputError: the file is damaged or cannot be written.
+        """
+        with _LOCK:
+            known = self._read()
+            before = msgspec.json.encode(known)
+            there = {run.id: run for run in runs}
+            for id, run in there.items():
+                if id not in known:
+                    last = max((title.number for title in known.values()), default=0)
+                    known[id] = Title(run.network, run.strategy, 0 if run.strategy == "B0" else last + 1)
+            for id, title in known.items():
+                title.deleted = id not in there
+            if msgspec.json.encode(known) != before:
+                files.write_json(msgspec.to_builtins(known), self.path)
+            return known
+
+    def change(self, id: str, name: str, note: str) -> Title:
+        """Give a run a name and a note; an empty name is none.
+
+        Raises:
+          KeyError: there is no such run.
+          InputError: they are too long, or the file cannot be written.
+        """
+        name, note = " ".join(name.split()), note.strip()
+        require(len(name) <= MAX_NAME, "name", f"at most {MAX_NAME} characters", len(name))
+        require(len(note) <= MAX_NOTE, "note", f"at most {MAX_NOTE} characters", len(note))
+        with _LOCK:
+            known = self._read()
+            known[id].name, known[id].note = name, note
+            files.write_json(msgspec.to_builtins(known), self.path)
+            return known[id]
+
+    def _read(self) -> dict[str, Title]:
+        if not self.path.is_file():
+            return {}
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Title])
+        except (OSError, msgspec.DecodeError) as error:
+            raise InputError(f"{self.path}: cannot be read ({error})") from error
