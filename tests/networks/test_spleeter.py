@@ -88,7 +88,7 @@ def test_convolutions_and_their_gradients_are_those_of_xla(n_in, n_out):
             expected = jax.jit(theirs)(x, k)
             weights = jnp.asarray(random.normal(size=expected.shape))
             np.testing.assert_allclose(jax.jit(ours)(x, k), expected, atol=1e-12)
-            gradients = [jax.jit(lambda *a, f=f: jax.vjp(f, *a)[1](weights))(x, k) for f in (ours, theirs)]
+            gradients = [jax.jit(lambda dy, *a, f=f: jax.vjp(f, *a)[1](dy))(weights, x, k) for f in (ours, theirs)]
             for gradient, wanted in zip(*gradients, strict=True):
                 np.testing.assert_allclose(gradient, wanted, atol=1e-11)
 
