@@ -1,64 +1,144 @@
-"""Sound of containers that libsndfile does not know: m4a, mp4 and other video, wma, read through PyAV."""
+"""Files of sound decoded by FFmpeg, through PyAV. What stands in a file is told by its content, never by its name.
 
+C channels, n samples.
+"""
+
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+import soundfile
+from av.error import FFmpegError
 
-from ugosa_jax.errors import InputError, require_extra
+from ugosa_jax.data import containers, ffmpeg
+from ugosa_jax.data.ffmpeg import MAX_PADDING_SAMPLES
+from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.errors import InputError
 
-MAX_PADDING_SAMPLES = 4096
-"""Length of the longest frame of usual encoders: so much may follow the end that a container tells."""
-SUFFIXES = (".m4a", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wma", ".aac", ".ac3", ".3gp", ".mka", ".amr")
-"""Names that such files usually have."""
+SLACK_S = 0.1
+"""Sound that may be missing from the end of a file, or be more than its header tells: headers are a little off."""
+_PADDED = ("mov", "asf")
+"""Those that tell where sound ends within the last frame, which FFmpeg decodes as a whole."""
+BLOCK_SAMPLES = 2**18
+"""Length of blocks: six seconds of most songs."""
 
 
-def opened(path: Path) -> tuple[int, int, int, Iterator[np.ndarray]]:
-    """Open the first stream of sound in a file.
+class Stream(NamedTuple):
+    """A file that is being read.
+
+    Attributes:
+      rate_hz: its sample rate.
+      n_channels: number of channels.
+      channels: what each of them is, such as ("FL", "FR", "FC"), by FFmpeg's names; empty if the file does not tell.
+      blocks_Cxn: float32, in time order; raises InputError where the file is damaged or ends before it should.
+      notes: what to know of the file, in plain words; complete when it is read to its end.
+    """
+
+    rate_hz: int
+    n_channels: int
+    channels: tuple[str, ...]
+    blocks_Cxn: Iterator[np.ndarray]
+    notes: list[str]
+
+
+def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_padding: bool = False) -> Stream:
+    """Open a stream of sound and decode its beginning, which alone tells rate and channels surely.
 
     What an encoder puts before and after the sound is left out where the container tells it, as players do.
 
-    Returns:
-      Sample rate, number of channels, 0 for the unknown number of samples, and blocks (C, n), float32.
+    Args:
+      path: the file.
+      may_be_cut: whether what is there of a file that was cut short will do.
+      index: which of its streams of sound.
+      keep_padding: whether to keep what an MP4 says to leave out at the end.
 
     Raises:
-      InputError: PyAV is not installed, the file cannot be read, has no sound, or is damaged.
+      InputError: the file cannot be read, is cut short, has no such stream, or is damaged.
     """
+    with contextlib.ExitStack() as stack, refuse_unreadable(path):
+        file = stack.enter_context(path.open("rb"))
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise InputError(f"{path}: is empty")
+        structure = containers.examine(file, size)
+        if structure.cut and not may_be_cut:
+            raise InputError(f"{path}: cut short: {structure.cut}; --truncated ok takes what is there")
+        try:
+            container = stack.enter_context(ffmpeg.open_container(file, structure))
+        except FFmpegError as error:  # ArgumentError for containers that are not in FORMATS
+            stream = _open_by_libsndfile(path, file, error)
+            stack.pop_all()
+            return stream
+        if structure.unannounced and container.format.name != "wav":
+            said = f"{structure.unannounced} bytes follow the end that its header tells; save it anew as another kind"
+            raise InputError(f"{path}: {said}")
+        sound = ffmpeg.choose_stream(path, container, index)
+        frames = ffmpeg.decode(path, container, sound, may_be_cut)
+        first = next(frames, None)
+        if first is None:
+            return Stream(sound.rate or 0, 0, (), iter(()), [])
+        least, most = ffmpeg.announced_samples(container, sound, first, file, structure)
+        kept_open = stack.pop_all()
+    notes: list[str] = []
+    if structure.unannounced:
+        notes.append(f"{structure.unannounced} bytes of sound follow the end that its header tells, and are taken too")
+    channels = tuple(channel.name for channel in first.layout.channels)
+    blocks = _to_blocks(path, first, frames, kept_open)
+    if container.format.name.split(",")[0] in _PADDED and not keep_padding:
+        blocks = _leave_out_padding(blocks, most)
+    blocks = _compare_length(path, blocks, (0 if may_be_cut else least, most), first.rate, notes)
+    return Stream(first.rate, len(channels), () if "NONE" in channels else channels, blocks, notes)
+
+
+def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> Stream:
+    """Open what FFmpeg does not know, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
-        with require_extra("ffmpeg"):
-            import av
-    except InputError as error:
-        raise InputError(f"{path}: is not a format of libsndfile; {error}") from error
-    try:
-        container = av.open(str(path))
-    except (OSError, ValueError, UnicodeError) as error:
-        raise _unreadable(path, error) from error
-    if not container.streams.audio:
-        found = ", ".join(stream.type for stream in container.streams) or "nothing"
-        container.close()
-        raise InputError(f"{path}: has no sound, only {found}")
-    stream = container.streams.audio[0]
-    duration_s = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
-    rate_hz = int(stream.rate or 0)
-    blocks = _without_padding(_decoded(path, container, stream), round(duration_s * rate_hz))
-    return rate_hz, int(stream.channels or 0), 0, blocks
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # an open file has no name that it would look at
+    except soundfile.LibsndfileError:
+        what = "no container that FFmpeg or libsndfile knows; headerless sound has to be saved as .wav or .flac"
+        raise InputError(f"{path}: cannot be read as sound ({what})") from error
+
+    def blocks() -> Iterator[np.ndarray]:
+        with file, sound:
+            while True:
+                with refuse_unreadable(path):
+                    block_nxC = sound.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+                if not len(block_nxC):
+                    return
+                yield np.ascontiguousarray(block_nxC.T)
+
+    notes: list[str] = []
+    compared = _compare_length(path, blocks(), (sound.frames, sound.frames), sound.samplerate, notes)
+    return Stream(sound.samplerate, sound.channels, (), compared, notes)
 
 
-def _decoded(path: Path, container: Any, stream: Any) -> Iterator[np.ndarray]:
-    import av
+def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: contextlib.ExitStack) -> Iterator[np.ndarray]:
+    """Yield frames joined to blocks (C, n), and close the file behind the last one.
 
-    try:
-        with container:
-            planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
-            for frame in container.decode(stream):
-                yield from (part.to_ndarray() for part in planar.resample(frame))
-            yield from (part.to_ndarray() for part in planar.resample(None))
-    except (OSError, ValueError, UnicodeError) as error:  # what PyAV raises for files is an OSError or a ValueError
-        raise _unreadable(path, error) from error
+    Raises:
+      InputError: rate or channels change on the way, as where unlike files were joined.
+    """
+    setup = first.rate, first.layout.nb_channels
+    with kept_open:
+        parts, n_samples = [ffmpeg.to_float(first)], first.samples
+        for frame in frames:
+            if (found := (frame.rate, frame.layout.nb_channels)) != setup:
+                change = f"{setup[0]} Hz and {setup[1]} channels to {found[0]} and {found[1]}"
+                raise InputError(f"{path}: changes from {change}; save it anew as .wav or .flac")
+            parts.append(ffmpeg.to_float(frame))
+            n_samples += frame.samples
+            if n_samples >= BLOCK_SAMPLES:
+                yield np.concatenate(parts, axis=1)
+                parts, n_samples = [], 0
+        if parts:
+            yield np.concatenate(parts, axis=1)
 
 
-def _without_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[np.ndarray]:
+def _leave_out_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[np.ndarray]:
     """Yield blocks without the rest of an encoder's last frame, which follows the end that a container tells.
 
     If more follows than that, the container told nonsense, and all of it is sound.
@@ -75,5 +155,23 @@ def _without_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[np
             yield block[:, :within]
 
 
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be read as sound ({' '.join(str(error).split())[:200]})")
+def _compare_length(
+    path: Path, blocks_Cxn: Iterator[np.ndarray], told: tuple[int, int], rate_hz: int, notes: list[str]
+) -> Iterator[np.ndarray]:
+    """Yield blocks, and compare how many samples they have with what the header tells: at least and at most so many.
+
+    Raises:
+      InputError: there are fewer.
+    """
+    least, most = told
+    n_samples = 0
+    for block in blocks_Cxn:
+        n_samples += block.shape[1]
+        yield block
+    if least - n_samples > SLACK_S * rate_hz:
+        there = f"{n_samples} of {least} samples are there"
+        raise InputError(f"{path}: cut short: {there}; --truncated ok takes them")
+    if most and n_samples - most > SLACK_S * rate_hz:
+        notes.append(
+            f"its header tells {most / rate_hz:.2f} s; all {n_samples / rate_hz:.2f} s that are there are taken"
+        )
