@@ -139,7 +139,7 @@ def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) 
     names = [find_in_table(instrument, tuple(sources)) for instrument in instruments]
     meant = dict.fromkeys(name.source for name in names if name is not None)
     if None not in names and len(meant) == 1:
-        return Name(*meant, normalise(stem))
+        return Name(next(iter(meant)), normalise(stem))
     return Name("", normalise(stem), perhaps=tuple(sources if None in names or not meant else meant))
 
 

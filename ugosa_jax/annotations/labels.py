@@ -165,9 +165,8 @@ def _split_state(text: str, found: Callable[[str], Name | None]) -> tuple[str, N
     match = _STATE.fullmatch(text)
     if match and match["name"]:
         name, word, blank = match["name"], fold(match["state"]), not match["mark"].strip()
-        if word in STATES or (
-            word in WORDS["clearly_silent"] if blank else is_silence(word) or word in WORDS["active"]
-        ):
+        says_so = word in WORDS["clearly_silent"] if blank else is_silence(word) or word in WORDS["active"]
+        if word in STATES or says_so:
             return name, found(name), word
     return text, None, None
 
