@@ -12,7 +12,7 @@ from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch, Timing
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.weights.bag import Bag, Weights
+from ugosa_jax.weights.bag import Bag, Weights, members_of
 from ugosa_jax.weights.checkpoint import Checkpoint
 
 
@@ -45,6 +45,33 @@ def adapt_lanes(
     return _each(weights, settings, on_epoch, run)
 
 
+def adapt_each(
+    weights: Weights,
+    songs: Sequence[Segments],
+    settings: AdaptConfig,
+    lam: Sequence[float] | None = None,
+    learning_rate: Sequence[float] | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[AdaptationResult]:
+    """Adapt weights to the song of each lane; see `adapt_lanes`. Lanes that name the same object share it."""
+    if len(songs) == 1:
+        own = dataclasses.replace(
+            settings,
+            lam=settings.lam if lam is None else lam[0],
+            learning_rate=settings.learning_rate if learning_rate is None else learning_rate[0],
+        )
+        return [adapt(weights, songs[0], own, on_epoch)]
+    if any(song is not songs[0] for song in songs):
+        return adapt_lanes(weights, songs, settings, lam, learning_rate, on_epoch)
+    lam = [settings.lam] * len(songs) if lam is None else lam
+    return adapt_lanes(weights, songs[0], settings, lam, learning_rate, on_epoch)
+
+
+def count_epochs(weights: Weights, settings: AdaptConfig) -> int:
+    """Return how often `on_epoch` is called at most."""
+    return settings.epochs * len(members_of(weights))
+
+
 def _each(
     weights: Weights,
     settings: AdaptConfig,
@@ -56,16 +83,17 @@ def _each(
         return run(weights, on_epoch)
     results = {}
     for m, (name, member) in enumerate(weights.members.items()):
-        results[name] = run(member, on_epoch and _counting_from(m * settings.epochs, on_epoch))
+        results[name] = run(member, on_epoch and count_from(m * settings.epochs, on_epoch))
     return [joined(dict(zip(results, of_lane, strict=True))) for of_lane in zip(*results.values(), strict=True)]
 
 
-def _counting_from(first: int, on_epoch: OnEpoch) -> OnEpoch:
+def count_from(first: int, on_epoch: OnEpoch) -> OnEpoch:
+    """Return what reports epochs that are counted from `first` on."""
     return lambda epoch, losses: on_epoch(first + epoch, losses)
 
 
 def joined(results: dict[str, AdaptationResult]) -> AdaptationResult:
-    """Return the results of a bag's members, by name, as one."""
+    """Return the results of several networks, by name, as one."""
     every = [*results.values()]
     stopped_at = None
     before = 0

@@ -17,12 +17,14 @@ def read(
     """Return what stands in all files of a folder.
 
     A file that cannot be read is left out with a warning if it is not named after a source: lyrics, notes to oneself.
+    Hidden files, and those with which an office program locks others, are no one's annotations.
 
     Raises:
       InputError: there are no files, none can be read, or one of a source cannot.
     """
     foreign.refuse_suffix(folder)
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in formats.SUFFIXES and p.is_file())
+    visible = (path for path in folder.iterdir() if not path.name.startswith((".", "~")))
+    paths = sorted(path for path in visible if path.suffix.lower() in formats.SUFFIXES and path.is_file())
     if not paths:
         raise InputError(f"{folder}: cannot be read (a folder without files of annotations)")
     readings, warnings = [], []

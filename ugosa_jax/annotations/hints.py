@@ -7,6 +7,41 @@ from ugosa_jax.annotations.instruments import KINDS, MAX_LENGTH, MAX_WORDS, Name
 CLEAR = 4
 """Letters of a word that is not taken for an abbreviation by chance."""
 
+RESTS = frozenset(
+    [
+        "absent",
+        "breaks",
+        "drops",
+        "ends",
+        "exits",
+        "gone",
+        "inactive",
+        "mute",
+        "muted",
+        "mutes",
+        "no",
+        "not",
+        "off",
+        "out",
+        "pause",
+        "pauses",
+        "rest",
+        "rests",
+        "resting",
+        "silence",
+        "silent",
+        "stop",
+        "stops",
+        "tacet",
+        "without",
+        "aus",
+        "raus",
+        "stumm",
+        "pausiert",
+    ]
+)
+"""Words that, beside a name, probably say that it rests."""
+
 
 def guess(text: str, sources: Sequence[str]) -> str:
     """Return what a name that is not known most probably is, as an override is written; empty if nothing is sure.
@@ -25,7 +60,9 @@ def guess(text: str, sources: Sequence[str]) -> str:
         words = [word for word in normalised(text).split()[:MAX_WORDS] if len(word) >= CLEAR]
         inner = {n for word in words if (n := known(word, sources)) is not None}
         of = {n.source for n in inner}
-        name = Name(of.pop(), text) if len(of) == 1 and not any(n.negated for n in inner) else None
+        silent = any(word in RESTS for word in normalised(text).split())
+        sure = len(of) == 1 and not any(n.negated for n in inner)
+        name = Name(of.pop(), "" if silent else text, silent) if sure else None
     return "" if name is None else as_override(name)
 
 

@@ -247,7 +247,10 @@ WHOLE = (
 )
 """Words beside a name that do not even do that: drum bus, all vocals."""
 
-NEGATIONS = "no, non, not, without, kein, keine, ohne, pas de, sans, sin, senza, sem"
+NEGATIONS = (
+    "no more, no, non, not, without, w / o, kein, keine, ohne, pas de, sans, sin, senza, sem, silence of, silence in, "
+    "silence, silent, tacet, stille, silencio, silêncio, silenzio"
+)
 """Words before a name that say that it does not play."""
 
 SILENCE = (

@@ -95,6 +95,9 @@ def known(text: str, sources: tuple[str, ...]) -> Name | None:
     """Return what the table of instruments says of a name."""
     if len(text) > MAX_LENGTH:
         return None
+    if sign := re.match(r"[!¬−–+-](?=\w)", text):  # but "- bass" is an entry of a list
+        name = known(text[1:], sources)
+        return name and (None if name.negated else name._replace(negated=sign[0] != "+"))
     text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # of a track, not of its sound
     simple = normalised(text)
     return next((name for form in _forms(text) if (name := _read(form, simple, sources)) is not None), None)
@@ -174,6 +177,11 @@ def _read(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
         if rest != form:
             name = _read(rest, rest, sources)
             return name and (None if name.negated else name._replace(negated=True))
+    rest, _, last = form.rpartition(" ")
+    if last in ("in", "out") and "kick" not in chain_of(KINDS.get(rest, rest)):  # whose microphones are in and out
+        name = _of_kind(rest, rest, [], sources)
+        if name is not None:
+            return name._replace(negated=last == "out")
     words = form.split()
     for length in range(min(len(words), MAX_WORDS), 0, -1):
         names = [
@@ -197,6 +205,8 @@ def _change_nothing(words: list[str]) -> bool:
 def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Name | None:
     """Return which of a network's sources a name in the table stands for, with the words around it."""
     kinds = _kinds_of(sources)
+    if _may_be_silent(KINDS.get(name, name), around):
+        return None
     if name in kinds.direct:
         kind, source = name, kinds.direct[name]
     else:
@@ -211,6 +221,13 @@ def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, 
         if kind_there != kind:
             return Name(source, instrument)
     return Name(source, instrument if not all(word in _WHOLE for word in around) else "")
+
+
+def _may_be_silent(kind: str, around: list[str]) -> bool:
+    """Return whether words beside a kind may say that it rests, as they do not beside a kick or a trumpet."""
+    if "out" in around:
+        return "kick" not in chain_of(kind)
+    return kind in _WHOLLY_SPLIT and not {"mute", "muted"}.isdisjoint(around)
 
 
 class _Kinds(NamedTuple):

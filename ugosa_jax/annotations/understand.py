@@ -30,7 +30,7 @@ ACTIVE = frozenset(
 )
 SILENT = frozenset({"silent", "off", "no", "false", "0", "absent", "inactive", "inaktiv", "nein", "non", "não"})
 """What a column of states may say instead of active and silent, besides all words for silence."""
-CLEARLY_SILENT = frozenset({"silence", "rest", "rests", "pause", "tacet", "off"})
+CLEARLY_SILENT = frozenset({"silence", "rest", "rests", "pause", "tacet", "off", "absent", "inactive", "aus", "stumm"})
 """Words that say so behind a blank, which other words for silence do behind a colon or a dash only."""
 _STATE = re.compile(
     r"(?P<name>.*?)(?P<mark>\s*[:=|;,]\s*|\s+[-–—>]+\s+|\s*[(\[]\s*|\s+)(?P<state>[^\s:=|;,()\[\]]+)[)\]]?"

@@ -79,7 +79,9 @@ def _next_step(unknown: Sequence[Unknown]) -> str:
     if len(unknown) == 1:
         ways = "say what it is, or nothing behind the = to leave it out"
     if empty:
-        ways = "its labels are empty, so it has to be named after a source, such as vocals.txt, or mapped to one"
+        beside = first.labels[0].beside
+        why = f" ({beside}; call the one with the labels label)" if beside else ""
+        ways = f"its labels are empty{why}, so it has to be named after a source, such as vocals.txt, or mapped to one"
     if any(re.fullmatch("[sS][0-9]+", u.name) for u in unknown) and first.labels[0].state is not None:
         ways = "--stems METADATA.yaml tells whose stems they are, or say it yourself"
     return f"{ways}: {' '.join(u.option() for u in unknown[:MANY])}"

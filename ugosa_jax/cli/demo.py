@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from ugosa_jax import api, device, files
-from ugosa_jax.adaptation import record
 from ugosa_jax.adaptation.strategy import resolved
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
@@ -21,6 +21,8 @@ from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import require_extra
 from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.separation import song as separation
+from ugosa_jax.song_job import record
+from ugosa_jax.song_job.names import REPORT
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Weights
 
@@ -77,8 +79,8 @@ def demo(args: options.Demo) -> int:
     with files.replaced_when_done(out / FIGURE) as temporary:
         seen = glimpse.mixture(mixture, excerpt_s)
         temporary.write_text(style.svg(figures.waves(said, mixture.duration_s, seen, stems)), "utf-8")
-    report.write(out / report.NAME, true, excerpt_s, runs, *describe(weights, mixture, took_s))
-    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / report.NAME}")
+    report.write(out / REPORT, true, excerpt_s, runs, *describe(weights, mixture, took_s))
+    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / REPORT}")
     return 0
 
 
@@ -129,7 +131,7 @@ def describe(weights: Weights, mixture: Sound, took_s: Mapping[str, float]) -> t
         "made": f"{environment['created']} by ugosa_jax {environment['ugosa_jax']}",
     }
     return said, {
-        "weights": record.describe_weights(weights),
+        "weights": msgspec.to_builtins(record.network(weights, "mini")),
         "settings": {"strategies": ["B0", STRATEGY], "adapt": adapting, "separate": separating},
         "environment": environment,
     }

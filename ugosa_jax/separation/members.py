@@ -44,7 +44,7 @@ def stretches(
     if isinstance(weights, Checkpoint):
         return chunks.stretches(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
     blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members go on together, so that few are held
-    count = on_chunk and _Count(on_chunk, len(weights.members))
+    count = on_chunk and Count(on_chunk, count_chunks(weights, n_samples, settings))
     every = [
         chunks.stretches(weights.architecture, params[name], own, n_samples, settings, count)
         for name, own in zip(weights.members, blocks, strict=True)
@@ -59,12 +59,19 @@ def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.nd
         yield functools.reduce(np.add, map(np.multiply, shares_MxSx1x1, stretches_MxSxCxn))
 
 
-class _Count:
-    """Counts the chunks of all members as those of one separation."""
+def count_chunks(weights: Checkpoint | Bag, n_samples: int, settings: SeparateConfig) -> int:
+    """Return how many chunks all members separate of a song of `n_samples`."""
+    net, n_members = weights.architecture, len(weights.members) if isinstance(weights, Bag) else 1
+    chunk, delays = chunks.chunk_samples(net, settings), chunks.draw_delays(settings, net.sample_rate_hz)
+    return n_members * chunks.count_chunks(n_samples, chunk, delays, settings)
 
-    def __init__(self, on_chunk: OnChunk, n_members: int):
-        self.on_chunk, self.n_members, self.done = on_chunk, n_members, 0
 
-    def __call__(self, _: int, total: int) -> None:
+class Count:
+    """Counts the chunks of several networks as those of one separation."""
+
+    def __init__(self, on_chunk: OnChunk, n_chunks: int):
+        self.on_chunk, self.n_chunks, self.done = on_chunk, n_chunks, 0
+
+    def __call__(self, *_: int) -> None:
         self.done += 1
-        self.on_chunk(self.done, self.n_members * total)
+        self.on_chunk(self.done, self.n_chunks)

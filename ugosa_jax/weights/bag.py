@@ -62,6 +62,16 @@ class Bag:
         return self.architecture.sources
 
     @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of mixture and estimates."""
+        return self.architecture.sample_rate_hz
+
+    @property
+    def channels(self) -> int:
+        """Number of audio channels, C."""
+        return self.architecture.channels
+
+    @property
     def params(self) -> Params:
         """The members' parameters, by member."""
         return {name: member.params for name, member in self.members.items()}

@@ -18,11 +18,16 @@ COLUMNS = {
     ),
     "duration": "duration, dur, length, len, dauer, länge, durée, duración, durata, duração",
     "source": (
-        "source, label, labels, instrument, instrument label, event label, name, text, class, category, stem, "
-        "annotation, event, value, description, marker name, track, track name, part, voice, tag, "
+        "source, label, labels, instrument, instrument label, event label, name, text, class, category, trial type, "
+        "stem, annotation, event, value, description, marker name, track, track name, part, voice, tag, "
         "transcription, speaker, quelle, bezeichnung, spur, stimme, beschriftung, text label, étiquette, "
         "libellé, nom, piste, fuente, etiqueta, nombre, pista, fonte, etichetta, nome, rótulo, faixa, traccia, "
         "strumento, instrumento, titel, title, comment"
+    ),
+    "recording": (
+        "recording, filename, file name, file, audio filename, audio file, audio, sound file, wav, wav file, path, "
+        "file path, audio path, uri, song, song id, song name, file id, recording id, datei, "
+        "dateiname, fichier, archivo, aufnahme"
     ),
     "state": "state, status, active, activity, zustand, état, estado, stato, aktiv, actif",
     "confidence": ("confidence, probability, prob, likelihood, konfidenz, confiance, confianza, confidenza, confiança"),
@@ -40,6 +45,11 @@ def find(header: Sequence[str]) -> dict[str, int]:
         if position is not None:
             found[role] = position
     return found if "start" in found and ("end" in found or "duration" in found) else {}
+
+
+def is_called(field: str, role: str) -> bool:
+    """Return whether a header is that of a column that holds such things."""
+    return _without_unit(folded(field)) in _listed(COLUMNS[role])
 
 
 def is_known(field: str) -> bool:

@@ -21,6 +21,7 @@ BINARY = [
         rb"MThd",
         "a MIDI file: its notes are not the song's; mark when each source plays, for example as labels in Audacity",
     ),
+    (rb"\0\x05\x16\x07", "what macOS keeps beside a file: take the one whose name does not begin with ._"),
     (rb"%PDF", "a PDF: copy the times into a text file with start, end and source in each line"),
     (rb"\x89PNG|\xff\xd8\xff|GIF8|BM....\0\0", "a picture"),
     (rb"\x03....................BINARY|\x03.{15,24}Pro Tools", "a Pro Tools session: " + _LABELS),

@@ -11,6 +11,8 @@ from ugosa_jax.annotations.formats import clock, columns, json_text
 from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, ordered, shown
 from ugosa_jax.errors import InputError
 
+Entry = tuple[str, dict[str, Any]]
+"""Where an object stands in the file, and the object."""
 TYPES = ("labels", "timeserieslabels", "choices")
 HOLDERS = (
     "segments",
@@ -42,15 +44,40 @@ def read(text: str, path: str) -> Reading:
         ]
         if len(filled) > 1:
             raise InputError(f"{path}: holds the labels of {len(filled)} songs: export the task of one alone")
-        entries = [(f"[{n}].{where}", entry) for n, task in filled for where, entry in _results(task)]
+        entries, warnings = _finished(
+            [(f"[{n}].{where}", e) for n, task in filled for where, e in _results(task)], path
+        )
     else:
-        entries = list(_objects(content, ""))
+        entries, warnings = list(_objects(content, "")), []
+    _refuse_several([entry for _, entry in entries], path)
     labels = [label for where, entry in entries for label in _labels(entry, path, where)]
     if not labels:
-        raise InputError(
-            f"{path}: holds no stretches: neither JAMS nor Label Studio nor a list of objects with start, end and label"
-        )
-    return Reading(labels)
+        nothing = "holds no stretches: neither JAMS nor Label Studio nor a list of objects with start, end and label"
+        raise InputError(f"{path}: {nothing}{f' ({len(warnings)} unfinished regions)' if warnings else ''}")
+    return Reading(labels, tuple(warnings))
+
+
+def _finished(entries: list[Entry], path: str) -> tuple[list[Entry], list[str]]:
+    """Return the regions of a task that have times and, if any has, labels; and warnings of the others."""
+    any_named = any(map(_names, (entry for _, entry in entries)))
+    finished, warnings = [], []
+    for where, entry in entries:
+        missing = [key for key in ("start", "end") if entry.get(key) is None]
+        missing += ["labels"] if any_named and not _names(entry) else []
+        if missing:
+            warnings.append(f"{path}:{where}: left out: a region without {' and '.join(missing)}")
+        else:
+            finished.append((where, entry))
+    return finished, warnings
+
+
+def _refuse_several(entries: list[dict[str, Any]], path: str) -> None:
+    keys = (next((key for key in entry if columns.is_called(str(key), "recording")), None) for entry in entries)
+    named = [entry[key] for entry, key in zip(entries, keys, strict=True) if key is not None]
+    several = list(dict.fromkeys(name for name in named if isinstance(name, str) and name))
+    if len(several) > 1:
+        listed = ", ".join(map(shown, several[:3])) + (" …" if len(several) > 3 else "")
+        raise InputError(f"{path}: holds {len(several)} recordings ({listed}): keep the entries of one")
 
 
 def _is_task(task: dict[str, Any]) -> bool:
@@ -60,19 +87,33 @@ def _is_task(task: dict[str, Any]) -> bool:
 
 
 def _results(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield where each stretch of a task stands, and the stretch: of a full export, or of JSON_MIN."""
+    """Yield where each stretch of a task stands, and the stretch: of a full export, or of JSON_MIN.
+
+    Of a region that has several results, such as labels and a transcript, those without labels say nothing more.
+    """
     full = task.get("annotations") or task.get("completions") or []
     for n, annotation in enumerate(full if isinstance(full, list) else []):
         results = (
             annotation.get("result") if isinstance(annotation, dict) and not annotation.get("was_cancelled") else None
         )
-        for k, result in enumerate(results if isinstance(results, list) else []):
-            if isinstance(result, dict) and isinstance(result.get("value"), dict) and "start" in result["value"]:
+        regions = {
+            k: result
+            for k, result in enumerate(results if isinstance(results, list) else [])
+            if isinstance(result, dict) and isinstance(result.get("value"), dict) and "start" in result["value"]
+        }
+        named = {str(result["id"]) for result in regions.values() if "id" in result and _names(result["value"])}
+        for k, result in regions.items():
+            if _names(result["value"]) or str(result.get("id")) not in named:
                 yield f"annotations[{n}].result[{k}]", result["value"]
     for key, values in task.items():
         for k, value in enumerate(values if isinstance(values, list) else []):
-            if isinstance(value, dict) and "start" in value and "end" in value:
+            if isinstance(value, dict) and "start" in value and {"end", "channel", *TYPES} & value.keys():
                 yield f"{key}[{k}]", value
+
+
+def _names(entry: dict[str, Any]) -> Any:
+    """Return what an entry is labelled with; something empty if it is not."""
+    return next((entry[key] for key in (*TYPES, "label") if entry.get(key)), None)
 
 
 def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -106,7 +147,7 @@ def _labels(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
     )
     if not ordered(start_s, end_s):
         raise InputError(f"{path}:{where}: {start_s:g} to {end_s:g} s is no stretch of a song")
-    named = next((entry[key] for key in (*TYPES, "label") if entry.get(key)), found.get("source", ""))
+    named = _names(entry) or found.get("source", "")
     names = named if isinstance(named, list) else [named]
     sure = found.get("confidence")
     is_sure = isinstance(sure, int | float) and not isinstance(sure, bool) and is_confidence(sure)

@@ -31,6 +31,8 @@ class Label:
     """From where to where whoever wrote the label looked; None if that is not told."""
     perhaps_sections: bool = False
     """Whether its container holds a song's sections, if none of its labels names who plays."""
+    beside: str = ""
+    """What stands beside an empty text that was not read, for when nothing else says whose the label is."""
     whole: bool = False
     """Whether its times are written as whole numbers, as samples and milliseconds are."""
 

@@ -9,6 +9,7 @@ import csv
 import dataclasses
 import io
 import math
+import re
 from collections.abc import Sequence
 
 from ugosa_jax.annotations.formats import columns
@@ -30,6 +31,9 @@ def read(text: str, path: str) -> Reading:
     if not table or any(map(is_time, table[0].fields)):
         if table and all(len(row.fields) == 2 and all(map(is_time, row.fields)) for row in table):
             return _pairs(table)
+        if table and all(map(_is_of_a_recording, table)):
+            _refuse_several([row.fields[0] for row in table], path)
+            table = [row._replace(fields=row.fields[1:]) for row in table]
         return Reading([label(_in_order(row)) for row in table])
     header, body = table[0], table[1:]
     found = columns.find(header.fields)
@@ -42,17 +46,45 @@ def read(text: str, path: str) -> Reading:
             f"{path}:{header.line}: header {shown(','.join(header.fields))} names no columns for start and end: "
             "call them start, end and source (or duration instead of end)"
         )
-    in_ms = columns.in_milliseconds(header.fields[found["start"]])
-    labels = [_by_columns(row, found, in_ms) for row in body]
-    if "source" not in found and (wide := _wide(header, body, found, labels)):
+    body = [row._replace(fields=["" if field.casefold() == "n/a" else field for field in row.fields]) for row in body]
+    if "recording" in found:
+        _refuse_several([row.fields[found["recording"]] for row in body if found["recording"] < len(row.fields)], path)
+    if "source" not in found and (wide := _wide(header, body, found)):
         return Reading(wide)
+    warnings = []
+    texts = [] if "source" in found else _texts(header, body, found)
+    if len(texts) == 1:
+        found["source"] = texts[0]
+        name = shown(header.fields[texts[0]])
+        warnings.append(f"{path}:{header.line}: column {name} is taken for the labels: none is called label or source")
     unused = [field for n, field in enumerate(header.fields) if field and n not in found.values()]
-    if not unused or not body:
-        return Reading(labels)
-    return Reading(labels, (f"{path}:{header.line}: columns left out: {', '.join(map(shown, unused[:8]))}",))
+    left_out = f"columns left out: {', '.join(map(shown, unused[:8]))}"
+    labels = [_by_columns(row, header, found) for row in body]
+    if unused and body:
+        warnings.append(f"{path}:{header.line}: {left_out}")
+        if "source" not in found:
+            labels = [dataclasses.replace(label, beside=left_out) for label in labels]
+    return Reading(labels, tuple(warnings))
 
 
-def _wide(header: Row, body: list[Row], found: dict[str, int], labels: list[Label]) -> list[Label]:
+def _refuse_several(recordings: list[str], path: str) -> None:
+    several = [name for name in dict.fromkeys(recordings) if name]
+    if len(several) > 1:
+        named = ", ".join(map(shown, several[:3])) + (" …" if len(several) > 3 else "")
+        raise InputError(f"{path}: holds {len(several)} recordings ({named}): keep the lines of one")
+
+
+def _texts(header: Row, body: list[Row], found: dict[str, int]) -> list[int]:
+    """Return the columns that may hold labels: those not known otherwise that hold something else than numbers."""
+    cells = {
+        n: [row.fields[n] for row in body if n < len(row.fields) and row.fields[n]]
+        for n, field in enumerate(header.fields)
+        if field and n not in found.values()
+    }
+    return [n for n, texts in cells.items() if texts and not any(map(is_time, texts))]
+
+
+def _wide(header: Row, body: list[Row], found: dict[str, int]) -> list[Label]:
     """Return labels of columns that are called after sources and say 1 or 0; none if they say something else."""
     columns_left = [n for n, field in enumerate(header.fields) if field and n not in found.values()]
     if not all(len(row.fields) > max(columns_left, default=0) for row in body):
@@ -61,7 +93,8 @@ def _wide(header: Row, body: list[Row], found: dict[str, int], labels: list[Labe
         return []
     return [
         dataclasses.replace(label, text=header.fields[n], state="active" if float(row.fields[n]) else "silent")
-        for row, label in zip(body, labels, strict=True)
+        for row in body
+        for label in [_by_columns(row, header, found)]
         for n in columns_left
     ]
 
@@ -76,6 +109,12 @@ def _pairs(table: list[Row]) -> Reading:
     return Reading([Label(*row.stretch(), "", row.path, row.line, whole=whole) for row in table])
 
 
+def _is_of_a_recording(row: Row) -> bool:
+    """Return whether a line begins with the name of a sound file, as in the lists of DCASE."""
+    is_file = re.search(r"\.(?:wav|flac|mp3|ogg|aiff?|m4a)$", row.fields[0], re.IGNORECASE) is not None
+    return is_file and len(row.fields) > 3 and all(map(is_time, row.fields[1:3]))
+
+
 def _in_order(row: Row) -> Row:
     """Return a line with its name behind its times, where it stands before them."""
     first = row.fields[0] if row.fields else ""
@@ -86,15 +125,17 @@ def _in_order(row: Row) -> Row:
     return row._replace(fields=[*row.fields[1:3], first, *row.fields[3:]])
 
 
-def _by_columns(row: Row, found: dict[str, int], in_ms: bool) -> Label:
+def _by_columns(row: Row, header: Row, found: dict[str, int]) -> Label:
     """Return what a line says, whose columns a header names; perhaps in milliseconds."""
+    in_ms = columns.in_milliseconds(header.fields[found["start"]])
     fields = row.fields + [""] * (max(found.values()) + 1 - len(row.fields))
     row = row._replace(fields=fields)
     if "end" in found:
         start_s, end_s = row.stretch(found["start"], found["end"])
     else:
         start_s = row.seconds("start", found["start"])
-        end_s = start_s + row.seconds("duration", found["duration"])
+        lasts = fields[found["duration"]]  # BIDS has n/a where nobody knows for how long
+        end_s = start_s + (row.seconds("duration", found["duration"]) if lasts else 0.0)
     if in_ms:
         start_s, end_s = start_s / 1000, end_s / 1000
     text = fields[found["source"]] if "source" in found else ""

@@ -7,7 +7,7 @@ a file does not tell the tempo or the rate.
 import re
 
 from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.formats.rows import Row, table_of
+from ugosa_jax.annotations.formats.rows import Row, table_of, trimmed
 from ugosa_jax.errors import InputError
 
 FRAMES_HZ = 30
@@ -26,16 +26,24 @@ def read(text: str, path: str) -> Reading:
     Raises:
       InputError: the header is another one, a time cannot be read, or is in units that cannot be converted.
     """
-    table = table_of(text, path, comments=False)
+    table = table_of(text, path, comments=False, trim=False)
     if not table or not is_header(table[0].fields):
         raise InputError(f"{path}: does not begin with #,Name,Start,End")
-    body = table[1:]
+    body = [_joined(row, len(table[0].fields)) for row in table[1:]]
     labels = [_label(row) for row in body]
     frames = next((row for row in body if any(field.count(":") == 3 for field in row.fields[2:4])), None)
     if frames is None:
         return Reading(labels)
     how = f"{path}:{frames.line}: times in frames: taken as {FRAMES_HZ} a second; export in seconds if they are not"
     return Reading(labels, (how,))
+
+
+def _joined(row: Row, n_columns: int) -> Row:
+    """Return a line whose name holds commas, which REAPER writes without quotes, with the name in one field."""
+    more = len(row.fields) - n_columns
+    if more <= 0:
+        return row._replace(fields=trimmed(row.fields))
+    return row._replace(fields=trimmed([row.fields[0], ", ".join(row.fields[1 : 2 + more]), *row.fields[2 + more :]]))
 
 
 def _label(row: Row) -> Label:

@@ -81,7 +81,7 @@ def said(text: str) -> list[tuple[int, str]]:
     return [(n, line) for n, line in numbered(text) if not line.lstrip().startswith("#")]
 
 
-def rows(path: str, lines: list[tuple[int, str]], delimiter: str) -> Iterator[Row]:
+def rows(path: str, lines: list[tuple[int, str]], delimiter: str, trim: bool = True) -> Iterator[Row]:
     """Yield lines cut into fields, each stripped.
 
     Raises:
@@ -92,16 +92,18 @@ def rows(path: str, lines: list[tuple[int, str]], delimiter: str) -> Iterator[Ro
             fields = next(csv.reader([line], delimiter=delimiter))
         except csv.Error as error:
             raise InputError(f"{path}:{number}: line cannot be cut into fields ({error})") from error
-        yield Row(path, number, trimmed([field.strip() for field in fields]))
+        fields = [field.strip() for field in fields]
+        yield Row(path, number, trimmed(fields) if trim else fields)
 
 
-def table_of(text: str, path: str, comments: bool = True) -> list[Row]:
+def table_of(text: str, path: str, comments: bool = True, trim: bool = True) -> list[Row]:
     """Return all lines of a table cut into fields, whatever stands between them.
 
     Args:
       text: the file's.
       path: the file, for messages.
       comments: whether lines that begin with # are comments.
+      trim: whether empty fields at the end count for nothing.
 
     Raises:
       InputError: a line cannot be cut.
@@ -109,8 +111,8 @@ def table_of(text: str, path: str, comments: bool = True) -> list[Row]:
     lines = said(text) if comments else numbered(text)
     declared = re.fullmatch(r"\"?sep=(.)\"?", lines[0][1].strip()) if lines else None
     if declared:
-        return list(rows(path, lines[1:], declared[1]))
-    return list(rows(path, lines, delimiter_of(lines)))
+        return list(rows(path, lines[1:], declared[1], trim))
+    return list(rows(path, lines, delimiter_of(lines), trim))
 
 
 def trimmed(fields: list[str]) -> list[str]:

@@ -37,6 +37,7 @@ def text_of(path: str | Path) -> str:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
+        text = text.rstrip("\x1a")  # how DOS, and some programs to this day, end a text
         if not re.search(r"[\0-\x08\x0e-\x1f]", text):
             foreign.refuse_text(text, path)
             return text

@@ -1,0 +1,326 @@
+"""Files of the kinds that users of other programs report as trouble: what is read of them, or what they are told."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.errors import InputError
+
+FOLDER = Path(__file__).parents[1] / "data" / "annotations" / "reports"
+SOURCES = ("drums", "bass", "other", "vocals")
+
+
+def read(path: Path, **how) -> Annotation:
+    return annotation.read(path, SOURCES, names=Names(), **how)
+
+
+def read_text(tmp_path: Path, name: str, text: str | bytes, **how) -> Annotation:
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return read(path, **how)
+
+
+def spans(said: Annotation) -> list[tuple[str, str, float, float]]:
+    return [(i.source, i.state, i.start_s, i.end_s) for i in said.intervals]
+
+
+def refusal(tmp_path: Path, name: str, text: str | bytes, **how) -> str:
+    with pytest.raises(InputError) as caught:
+        read_text(tmp_path, name, text, **how)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{tmp_path}/")
+
+
+# ELAN
+
+
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="{units}">{media}</HEADER><TIME_ORDER>
+<TIME_SLOT TIME_SLOT_ID="a" TIME_VALUE="{start}"/><TIME_SLOT TIME_SLOT_ID="b" TIME_VALUE="{end}"/></TIME_ORDER>
+<TIER TIER_ID="vocals"><ANNOTATION><ALIGNABLE_ANNOTATION TIME_SLOT_REF1="a" TIME_SLOT_REF2="b">
+<ANNOTATION_VALUE>la</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION></ANNOTATION></TIER></ANNOTATION_DOCUMENT>
+"""
+
+
+def elan(start="1000", end="4000", media="", units="milliseconds") -> str:
+    return EAF.format(start=start, end=end, media=media, units=units)
+
+
+def medium(name: str, origin: str | None, kind: str = "audio/x-wav") -> str:
+    at = "" if origin is None else f' TIME_ORIGIN="{origin}"'
+    return f'<MEDIA_DESCRIPTOR MEDIA_URL="file:///{name}" MIME_TYPE="{kind}"{at}/>'
+
+
+def test_elan_times_begin_at_the_time_origin():
+    said = read(FOLDER / "time_origin.eaf")
+    assert spans(said) == [("vocals", "active", 5, 9)]
+    (warning,) = said.warnings
+    assert warning.startswith(f"{FOLDER / 'time_origin.eaf'}:3: TIME_ORIGIN 5000: ")
+    assert "'song.wav'" in warning
+
+
+@pytest.mark.parametrize(
+    ("media", "expected"),
+    [
+        (medium("song.wav", None), (1, 4)),
+        (medium("song.wav", "0"), (1, 4)),
+        (medium("song.wav", "2500.0"), (3.5, 6.5)),
+        (medium("song.wav", "-2000"), (0, 2)),
+        (medium("clip.mp4", "0", "video/mp4") + medium("song.wav", "500"), (1.5, 4.5)),
+        (medium("clip.mp4", "700", "video/mp4"), (1.7, 4.7)),
+        (medium("a.wav", "500") + medium("b.wav", "500"), (1.5, 4.5)),
+    ],
+)
+def test_time_origin_of_the_sound_counts(tmp_path, media, expected):
+    (interval,) = read_text(tmp_path, "a.eaf", elan(media=media)).intervals
+    assert (interval.start_s, interval.end_s) == pytest.approx(expected)
+
+
+def test_sounds_with_different_origins_are_refused(tmp_path):
+    message = refusal(tmp_path, "a.eaf", elan(media=medium("a.wav", "0") + medium("b.wav", "500")))
+    assert message.startswith("a.eaf:2: TIME_ORIGIN: ")
+    assert "b.wav (500 ms)" in message
+
+
+@pytest.mark.parametrize(("start", "end"), [("1000.0", "4000.0"), ("1000.5", "4000,25"), ("1e3", "4000")])
+def test_elan_times_with_a_decimal_point(tmp_path, start, end):
+    (interval,) = read_text(tmp_path, "a.eaf", elan(start, end)).intervals
+    assert interval.start_s == float(start) / 1000
+    assert interval.end_s == float(end.replace(",", ".")) / 1000
+
+
+def test_elan_counts_frames_only_where_their_length_is_known(tmp_path):
+    said = read_text(tmp_path, "a.eaf", elan("25", "50", units="PAL-frames"))
+    assert spans(said) == [("vocals", "active", 1, 2)]
+    assert refusal(tmp_path, "a.eaf", elan(units="NTSC-frames")).startswith("a.eaf:2: TIME_UNITS 'NTSC-frames' ")
+
+
+@pytest.mark.parametrize(("field", "value"), [("TIME_VALUE", "-5"), ("TIME_VALUE", "1.000.5"), ("TIME_VALUE", "nan")])
+def test_elan_times_that_are_none(tmp_path, field, value):
+    assert refusal(tmp_path, "a.eaf", elan(value)).startswith(f"a.eaf:3: {field} {value!r} ")
+
+
+# RTTM
+
+
+def test_a_recording_whose_name_holds_a_blank():
+    assert spans(read(FOLDER / "name_with_blank.rttm")) == [("vocals", "active", 2.5, 5.5)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SPEAKER song 1 2.5 3.0 <NA> <NA> vocals <NA> <NA>",
+        "SPEAKER song 1 2.5 3.0 <NA> <NA> vocals 0.9",
+        "SPEAKER song 1 2.5 3.0 <NA> <NA> vocals",
+        "SPEAKER take 2 of my song.wav 1 2.5 3.0 <NA> <NA> vocals <NA> <NA>",
+        "SPEAKER 01 1 2 song 1 2.5 3.0 <NA> <NA> vocals <NA> <NA>",
+        "SPEAKER my song.wav 1 2.5 3.0 <NA> <NA> Lead Vocals <NA> <NA>",
+        "SPEAKER song 1 2.5 3.0 <NA> <NA> Lead Vocals 2 <NA> <NA>",
+    ],
+)
+def test_names_of_rttm_may_hold_blanks(tmp_path, line):
+    assert spans(read_text(tmp_path, "a.rttm", line + "\n")) == [("vocals", "active", 2.5, 5.5)]
+
+
+@pytest.mark.parametrize(
+    "line", ["SPEAKER my song 1 2.5 3.0 x y vocals <NA> <NA>", "SPEAKER my song 2 1 2.5 3.0 x y vocals"]
+)
+def test_shifted_fields_of_rttm_are_never_read_as_times(tmp_path, line):
+    message = refusal(tmp_path, "a.rttm", line + "\n", format="rttm")
+    assert message.startswith("a.rttm:1: start ")
+    assert "does the recording's name hold a blank?" in message
+
+
+def test_recordings_of_rttm_that_differ_behind_a_blank_are_several(tmp_path):
+    lines = "".join(f"SPEAKER my {name} 1 2.5 3.0 <NA> <NA> vocals <NA> <NA>\n" for name in ("a.wav", "b.wav"))
+    assert refusal(tmp_path, "a.rttm", lines).startswith("a.rttm: holds 2 recordings (my a.wav, my b.wav")
+
+
+# Tables
+
+
+def test_bids_events_are_labelled_by_trial_type():
+    assert spans(read(FOLDER / "bids_events.tsv")) == [("vocals", "active", 1, 3), ("drums", "active", 4, 6)]
+
+
+def test_bids_says_n_a_where_nothing_is_known(tmp_path):
+    said = read_text(
+        tmp_path, "events.tsv", "onset\tduration\ttrial_type\tvalue\n1\t2\tvocals\t7\n5\tn/a\tvocals\tn/a\n"
+    )
+    assert spans(said) == [("vocals", "active", 1, 3)]
+
+
+def test_the_only_column_of_texts_is_taken_for_the_labels(tmp_path):
+    said = read_text(tmp_path, "a.csv", "onset,offset,what_plays,loudness\n1,2,vocals,3\n4,6,drums,5\n")
+    assert spans(said) == [("vocals", "active", 1, 2), ("drums", "active", 4, 6)]
+    assert said.warnings[0].startswith(f"{tmp_path}/a.csv:1: column 'what_plays' ")
+    assert said.warnings[1] == f"{tmp_path}/a.csv:1: columns left out: 'loudness'"
+
+
+def test_of_several_columns_of_texts_none_is_guessed(tmp_path):
+    table = "onset,offset,who,mood\n1,2,vocals,sad\n4,6,drums,glad\n"
+    message = refusal(tmp_path, "a.csv", table)
+    assert "columns left out: 'who', 'mood'" in message
+    assert spans(read_text(tmp_path, "vocals.csv", table)) == [
+        ("vocals", "active", 1, 2),
+        ("vocals", "active", 4, 6),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.tsv", (FOLDER / "dcase_three_recordings.tsv").read_text()),
+        ("a.csv", "start,end,label,audio_file\n0,1,vocals,x.wav\n0,1,drums,y.wav\n0,1,drums,z.wav\n"),
+        ("a.txt", "a.wav\t1\t2\tvocals\nb.wav\t3\t5\tvocals\nc.wav\t1\t5\tdrums\n"),
+        ("a.json", '[{"start":0,"end":1,"label":"vocals","file":"a.wav"},{"start":0,"end":1,"label":"x","file":"b"},'
+                   '{"start":0,"end":1,"label":"x","file":"c"}]'),
+    ],
+)  # fmt: skip
+def test_a_table_of_several_recordings_is_refused(tmp_path, name, text):
+    assert refusal(tmp_path, name, text).startswith(f"{name}: holds 3 recordings (")
+
+
+def test_a_table_of_one_recording_is_read(tmp_path):
+    said = read_text(
+        tmp_path, "a.tsv", "filename\tonset\toffset\tevent_label\na.wav\t1\t2\tvocals\na.wav\t3\t4\tdrums\n"
+    )
+    assert spans(said) == [("vocals", "active", 1, 2), ("drums", "active", 3, 4)]
+    assert spans(read_text(tmp_path, "b.txt", "a.wav\t1\t2\tvocals\na.wav\t3\t4\tdrums\n")) == spans(said)
+
+
+# Files of folders
+
+
+@pytest.mark.parametrize("name", ["._vocals.txt", "~$vocals.csv", ".vocals.txt", ".~lock.vocals.csv#", "~vocals.txt"])
+def test_hidden_and_lock_files_are_no_annotations(tmp_path, name):
+    (tmp_path / "vocals.txt").write_text("0\t1\tvocals\n")
+    (tmp_path / name).write_bytes(b"\0\x05\x16\x07\0\x02\0\0Mac OS X        \0\x02\0\0\0\x09")
+    assert spans(read(tmp_path)) == [("vocals", "active", 0, 1)]
+
+
+def test_a_folder_of_nothing_else_has_no_annotations(tmp_path):
+    (tmp_path / "._vocals.txt").write_bytes(b"\0\x05\x16\x07")
+    with pytest.raises(InputError, match="a folder without files of annotations"):
+        read(tmp_path)
+    with pytest.raises(InputError, match="is what macOS keeps beside a file"):
+        read(tmp_path / "._vocals.txt")
+
+
+@pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\x1a\x1a"])
+@pytest.mark.parametrize("text", [b"0,1,vocals", b"0\t1\tvocals", "0\t1\tvocals\té".encode("cp1252")[:-2]])
+def test_control_z_at_the_end(tmp_path, text, end):
+    assert spans(read_text(tmp_path, "a.txt", text + end)) == [("vocals", "active", 0, 1)]
+
+
+def test_control_z_elsewhere_is_no_text(tmp_path):
+    assert "is not a text file" in refusal(tmp_path, "a.csv", b"0,1,vo\x1acals\n")
+
+
+# REAPER
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ("R1,vocals, lead,1.000,2.500,1.500", "vocals, lead"),
+        ("R1,vocals, take 2, 3.5,0:01.000,0:02.500,0:01.500", "vocals, take 2, 3.5"),
+        ("R1,vocals,1.000,2.500,1.500", "vocals"),
+        ('R1,"vocals, lead",1.000,2.500,1.500', "vocals, lead"),
+    ],
+)
+@pytest.mark.parametrize("colour", ["", ",Color"])
+def test_commas_in_reaper_names(tmp_path, row, text, colour):
+    for value in ("",) if not colour else (",", ",FF00FF", ",808080"):
+        table = f"#,Name,Start,End,Length{colour}\nM1,a, b,0.500,,{value}\n{row}{value}\n"
+        said = read_text(tmp_path, "a.csv", table, format="reaper")
+        assert spans(said) == [("vocals", "active", 1, 2.5)]
+        assert "point label 'a, b'" in said.warnings[0]
+        assert list(said.names) == [text]
+
+
+# Label Studio
+
+
+def region(start=1.0, end=2.5, labels=("vocals",), id="x", **more):
+    value = {"start": start, "end": end, "channel": 0, "labels": list(labels), **more}
+    return {"id": id, "type": "labels", "value": {key: v for key, v in value.items() if v != []}}
+
+
+def studio(*results) -> str:
+    return json.dumps([{"id": 1, "data": {"audio": "a.wav"}, "annotations": [{"result": list(results)}]}])
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "missing"),
+    [
+        (region(labels=(), id="y"), "labels"),
+        (region(end=None, id="y"), "end"),
+        (region(start=None, end=None, id="y"), "start and end"),
+        ({"id": "y", "type": "labels", "value": {"start": 3.0, "channel": 0}}, "end and labels"),
+        ({"id": "y", "type": "labels", "value": {"start": 3.0, "end": 4.0, "labels": None}}, "labels"),
+    ],
+)
+def test_an_unfinished_region_is_left_out(tmp_path, unfinished, missing):
+    said = read_text(tmp_path, "a.json", studio(region(), unfinished))
+    assert spans(said) == [("vocals", "active", 1, 2.5)]
+    assert said.warnings == (f"{tmp_path}/a.json:[0].annotations[0].result[1]: left out: a region without {missing}",)
+
+
+def test_a_transcript_of_a_labelled_region_is_no_second_one(tmp_path):
+    said = read_text(tmp_path, "a.json", studio(region(), region(labels=(), text=["la la"])))
+    assert spans(said) == [("vocals", "active", 1, 2.5)]
+    assert not said.warnings
+
+
+def test_regions_without_labels_are_their_files(tmp_path):
+    assert spans(read_text(tmp_path, "vocals.json", studio(region(labels=())))) == [("vocals", "active", 1, 2.5)]
+
+
+def test_an_unfinished_region_of_json_min(tmp_path):
+    regions = [{"start": 1, "end": 2.5, "labels": ["vocals"]}, {"start": 3, "end": 4, "channel": 0}]
+    task = [{"audio": "a.wav", "id": 1, "label": regions}]
+    said = read_text(tmp_path, "a.json", json.dumps(task))
+    assert spans(said) == [("vocals", "active", 1, 2.5)]
+    assert len(said.warnings) == 1
+
+
+# Labels
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("silence bass", "bass out", "!bass", "-bass", "−bass", "no bass", "w/o bass", "bass: out", "bass (out)"),
+        *("tacet bass", "silent bass", "silence: bass", "bass off", "bass aus", "bass: muted", "bass absent"),
+        *("no more bass", "Silence of Bass", "bass -> out", "ohne Bass"),
+    ],
+)
+def test_labels_that_say_that_a_source_rests(tmp_path, label):
+    said = read_text(tmp_path, "a.txt", f"0\t1\t{label}\n2\t3\tbass\n")
+    assert spans(said) == [("bass", "silent", 0, 1), ("bass", "active", 2, 3)]
+
+
+@pytest.mark.parametrize("label", ["+bass", "bass in", "- bass", "Bass"])
+def test_labels_that_say_that_a_source_plays(tmp_path, label):
+    assert spans(read_text(tmp_path, "a.txt", f"0\t1\t{label}\n")) == [("bass", "active", 0, 1)]
+
+
+@pytest.mark.parametrize(
+    "label", ["bass drops out", "bass muted", "mute bass", "bass out 2", "bass stops", "Bass DI Out"]
+)
+def test_labels_that_may_say_so_are_asked_about_as_silence(tmp_path, label):
+    assert refusal(tmp_path, "a.txt", f"0\t1\t{label}\n").endswith(f"--map '{label}=no bass'")
+    names = Names({label: "no bass"})
+    assert spans(annotation.read(tmp_path / "a.txt", SOURCES, names=names)) == [("bass", "silent", 0, 1)]
+
+
+@pytest.mark.parametrize("label", ["Kick Out", "KickOut", "kick in", "Trumpet (muted)", "mute trumpet"])
+def test_microphones_and_mutes_play(tmp_path, label):
+    (interval,) = read_text(tmp_path, "a.txt", f"0\t1\t{label}\n").intervals
+    assert interval.state == "active"

@@ -1,0 +1,73 @@
+"""Annotations for sums of sources: active where any part is, silent where all are."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.annotations.regroup import regroup
+
+BAND = ("drums", "bass", "vocals")
+PARTS = {"vocals": ("vocals",), "accompaniment": ("drums", "bass")}
+
+
+def states_of(said, source):
+    return [(i.start_s, i.end_s, i.state) for i in said.select(source)]
+
+
+def test_a_sum_is_active_where_any_part_is_and_silent_where_all_are():
+    said = Annotation(
+        (
+            Interval(0, 2, "drums", "active"),
+            Interval(2, 6, "drums", "silent"),
+            Interval(0, 4, "bass", "silent"),
+            Interval(5, 7, "bass", "active"),
+            Interval(1, 3, "vocals", "silent"),
+        ),
+        BAND,
+        "unknown",
+    )
+    regrouped = regroup(said, PARTS)
+    assert regrouped.sources == ("vocals", "accompaniment") and regrouped.outside == "unknown"
+    assert states_of(regrouped, "accompaniment") == [(0, 2, "active"), (2, 4, "silent"), (5, 7, "active")]
+    assert states_of(regrouped, "vocals") == [(1, 3, "silent")]
+
+
+def test_silence_outside_of_intervals_is_written_out():
+    said = Annotation((Interval(1, 2, "drums"), Interval(3, 4, "bass")), BAND, "silent")
+    regrouped = regroup(said, PARTS)
+    expected = [(0, 1, "silent"), (1, 2, "active"), (2, 3, "silent"), (3, 4, "active"), (4, math.inf, "silent")]
+    assert states_of(regrouped, "accompaniment") == expected
+    assert states_of(regrouped, "vocals") == []  # it has no interval: unknown throughout
+
+
+def test_a_sum_of_which_one_part_is_unknown_is_never_silent():
+    said = Annotation((Interval(1, 2, "drums"),), BAND, "silent")
+    assert states_of(regroup(said, PARTS), "accompaniment") == [(1, 2, "active")]
+
+
+def test_a_source_without_parts_is_silent_throughout():
+    said = Annotation((Interval(1, 2, "drums"),), BAND, "silent")
+    regrouped = regroup(said, {"drums": ("drums",), "vocals": ()})
+    assert not annotation.active_mask(regrouped, 100, 10)[1].any()
+    annotation.check_against(regrouped, 10.0)
+
+
+@pytest.mark.parametrize("outside", ["silent", "unknown"])
+def test_masks_of_sums_are_the_union_of_the_parts_masks(outside):
+    random = np.random.default_rng(0)
+    intervals = []
+    for source in BAND:
+        edges_s = np.sort(random.choice(np.arange(1, 400), 40, replace=False)) / 4
+        states = random.choice(["active", "silent", "unknown"], len(edges_s) // 2)
+        intervals += [
+            Interval(first, end, source, state)
+            for first, end, state in zip(edges_s[::2], edges_s[1::2], states, strict=True)
+        ]
+    said = Annotation(tuple(intervals), BAND, outside)
+    drums, bass, vocals = annotation.active_mask(said, 1000, 8)
+    found = annotation.active_mask(regroup(said, PARTS), 1000, 8)
+    np.testing.assert_array_equal(found, [vocals, drums | bass])
