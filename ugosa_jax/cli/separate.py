@@ -122,9 +122,7 @@ def keep_other_song(out: Path, song: record.Song, may_replace: bool) -> None:
     if held is None or held.sha256 == song.sha256:
         return
     if not may_replace:
-        raise InputError(
-            f"{out}: holds the stems of another song, {held.file}; name another folder, or this one, by --out"
-        )
+        raise InputError(f"{out}: holds the stems of another song, {held.file}; say --out with this folder or another")
     say(f"warning: {out}: the stems of another song, {held.file}, are replaced")
 
 
