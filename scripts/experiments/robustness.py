@@ -36,7 +36,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.sweeps import grid
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 HERE = Path(__file__).parent
 ADAPTED = HERE / "robustness.toml"

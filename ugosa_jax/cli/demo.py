@@ -20,7 +20,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import require_extra
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 with require_extra("reports"):
     from ugosa_jax.reports import style

@@ -16,7 +16,7 @@ from ugosa_jax.data import recording, sound, stems
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 DELTA = "adapted.delta.safetensors"
 REPORT = "report.html"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data.standard import Standard, standardised, unstandardise
+from ugosa_jax.data.standard import Standard, standardised, unstandardised
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import members
 from ugosa_jax.separation.block_buffer import BlockBuffer
@@ -71,9 +71,7 @@ def take(stretches_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) 
     """Yield those of a network's estimates that it takes, at the level of the mixture."""
     taken = [link.network.sources.index(source) for source in link.takes]
     for est_SxCxn in stretches_SxCxn:
-        taken_SxCxn = est_SxCxn[taken]
-        unstandardise(taken_SxCxn, standard)
-        yield taken_SxCxn
+        yield unstandardised(est_SxCxn[taken], standard)
 
 
 def subtract(

@@ -18,7 +18,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 MAX_LANES = 64
 Item = TypeVar("Item")

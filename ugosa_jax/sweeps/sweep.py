@@ -14,7 +14,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.sweeps.cell import Cell, cell
 from ugosa_jax.sweeps.grid import Grid
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True)

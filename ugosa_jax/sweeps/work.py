@@ -17,7 +17,7 @@ from ugosa_jax.networks.protocol import Params
 from ugosa_jax.sweeps.batch import Lane
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.sweep import Sweep
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True)
