@@ -13,7 +13,6 @@ class Toy:
 
     tag: ClassVar[str] = "toy"
     default_strategy: ClassVar[str] = "P-G:end"
-    statistics: ClassVar[tuple[str, ...]] = ()
     stages: ClassVar[tuple[str, ...]] = ("bands", "gains", "level")
     cuts: ClassVar[tuple[str, ...]] = ("bands", "gains")
     starts: ClassVar[dict[str, str]] = {"B": "bands", "G": "gains"}
@@ -22,7 +21,6 @@ class Toy:
     channels: ClassVar[int] = 1
     segment_samples: ClassVar[None] = None
     segment_s: ClassVar[float] = 0.5
-    precisions: ClassVar[tuple[str, ...]] = ("float32",)
     sources: tuple[str, ...] = ("low", "high")
     sample_rate_hz: int = 8000
 
@@ -48,6 +46,3 @@ class Toy:
 
     def step_numbers(self, since, n_samples):
         return 4 * len(self.sources) * n_samples
-
-    def matmul_shape(self, n_samples):
-        return n_samples, 2, len(self.sources)

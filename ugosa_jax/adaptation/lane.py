@@ -4,9 +4,8 @@ The stages before the first tuned one never change, so what they give for a segm
 kept. The loop trains on from there. Only tuned leaves are differentiated and have optimizer state.
 """
 
-import contextlib
 import functools
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +13,9 @@ import optax
 
 from ugosa_jax.adaptation import loss
 from ugosa_jax.adaptation.ranger import ranger
+from ugosa_jax.config import Precision
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture, Features, Params
-
-Precision = Literal["float32", "products", "bfloat16"]
-"""What is rounded to bfloat16: nothing, both sides of every product of matrices, or what lies between products too."""
 
 
 class Program(NamedTuple):
@@ -29,7 +26,8 @@ class Program(NamedTuple):
     features: str
     centralise_gradients: bool
     remixes: bool = False
-    precision: Precision = "float32"
+    dtype: Precision = "float32"
+    """Of the arrays between products; `net.precision` is that of the products themselves."""
 
 
 class Remixes(NamedTuple):
@@ -129,8 +127,7 @@ def adapt_epoch(
     losses_Ix3 = jnp.full((G * V, 3), jnp.nan, lane.mix_GxVxCxT.dtype)
     # The number of steps is data, so that songs shorter than their bucket take fewer of them. It is the same number in
     # all lanes, and what a lane does not need is discarded: i without a lane axis takes slices, with one it gathers.
-    with rounded_products(program):
-        return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
+    return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
 
 
 def remix(remixes: Remixes, i: jax.Array) -> jax.Array:
@@ -158,18 +155,12 @@ def features_of_song(program: Program, params: Params, n_longest: jax.Array, lan
 
     shapes = jax.eval_shape(features_of, lane.mix_GxVxCxT[0, 0])
     empty = jax.tree.map(lambda leaf: jnp.zeros((G, V, *leaf.shape), leaf.dtype), shapes)
-    with rounded_products(program):
-        return jax.lax.fori_loop(0, n_longest * V, fill, empty)
+    return jax.lax.fori_loop(0, n_longest * V, fill, empty)
 
 
 def seen(program: Program, mix_CxT: jax.Array) -> jax.Array:
     """Return a mixture as the network is to see it: its precision is that of all arrays of the network."""
-    return mix_CxT.astype(jnp.bfloat16) if program.precision == "bfloat16" else mix_CxT
-
-
-def rounded_products(program: Program) -> contextlib.AbstractContextManager[None]:
-    """Return the context in which a network is traced whose products are rounded, but not what lies between them."""
-    return jax.default_matmul_precision("bfloat16") if program.precision == "products" else contextlib.nullcontext()
+    return mix_CxT.astype(jnp.bfloat16) if program.dtype == "bfloat16" else mix_CxT
 
 
 def kept(program: Program, features: Features) -> Features:

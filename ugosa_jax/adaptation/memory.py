@@ -1,5 +1,6 @@
 """What an adaptation takes of the device's memory, from the shapes of its arrays."""
 
+import dataclasses
 import functools
 import math
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import lane, strategy
-from ugosa_jax.adaptation.lane import Precision, Program
+from ugosa_jax.adaptation.lane import Program
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.networks.protocol import Architecture
 
@@ -30,7 +31,7 @@ def plan(net: Architecture, shape: tuple[int, ...], settings: AdaptConfig, n_lan
     """
     parsed = strategy.parse(settings.strategy, net)
     program = Program(net, parsed.since(net), settings.features, settings.centralise_gradients)
-    program = program._replace(precision=precision(net, settings, jax.default_backend()))
+    program = rounded(program, settings, jax.default_backend())
     if parsed.loss == "R":  # every epoch has other mixtures
         return program._replace(features="recompute", remixes=True)
     if settings.features != "auto":
@@ -43,14 +44,17 @@ def plan(net: Architecture, shape: tuple[int, ...], settings: AdaptConfig, n_lan
     return program._replace(features="recompute")
 
 
-def precision(net: Architecture, settings: AdaptConfig, platform: str) -> Precision:
-    """Return what is rounded on a platform. A CPU computes in float32 whatever lies between products.
+def rounded(program: Program, settings: AdaptConfig, platform: str) -> Program:
+    """Return a program in the precision of the settings. A CPU computes in float32 whatever lies between products.
 
     Raises:
       InputError: the network has no other precision than float32.
     """
-    strategy.require_precision(settings, net)
-    return "products" if (settings.precision, platform) == ("bfloat16", "cpu") else settings.precision
+    strategy.require_precision(settings, program.net)
+    if settings.precision == "float32":
+        return program
+    net = dataclasses.replace(program.net, precision=settings.precision)
+    return program._replace(net=net, dtype="float32" if platform == "cpu" else settings.precision)
 
 
 def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Estimate:
@@ -61,7 +65,7 @@ def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Esti
     return Estimate(
         features=n_songs * G * V * features_bytes(program, C, T),
         song=n_songs * G * T * (4 * V * C + len(net.sources) * (1 + 4 * C * program.remixes)),
-        step=(2 if program.precision == "bfloat16" else 4) * n_lanes * net.step_numbers(program.since, T),
+        step=(2 if program.dtype == "bfloat16" else 4) * n_lanes * net.step_numbers(program.since, T),
     )
 
 

@@ -11,6 +11,7 @@ from ugosa_jax import files
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data.sound import Sound
+from ugosa_jax.networks import protocol
 from ugosa_jax.weights.bag import Weights, members_of
 
 _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr", "librosa")
@@ -42,7 +43,7 @@ def describe_weights(weights: Weights) -> dict[str, Any]:
         "fingerprint": weights.fingerprint,
         "kind": weights.architecture.tag,
         "networks": len(members_of(weights)),
-        "architecture": dataclasses.asdict(weights.architecture),
+        "architecture": protocol.describe(weights.architecture),
         "provenance": weights.provenance,
     }
 

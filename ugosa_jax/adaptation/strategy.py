@@ -15,7 +15,7 @@ import optax
 
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, require
-from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.protocol import STATISTICS, Architecture, Params
 from ugosa_jax.networks.tree import FROZEN, TUNED
 
 Loss = Literal["P", "B", "R"]
@@ -79,8 +79,9 @@ def resolved(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
 
 def require_precision(settings: AdaptConfig, net: Architecture) -> None:
     """Refuse a precision that the network cannot compute in."""
-    known = " or ".join(net.precisions)
-    require(settings.precision in net.precisions, "precision", f"{known} with this network", settings.precision)
+    can_round = any(field.name == "precision" for field in dataclasses.fields(net))
+    is_possible = can_round or settings.precision == "float32"
+    require(is_possible, "precision", "float32 with this network", settings.precision)
 
 
 def labels(strategy: Strategy, net: Architecture, params: Params) -> Params:
@@ -88,7 +89,7 @@ def labels(strategy: Strategy, net: Architecture, params: Params) -> Params:
 
     def label(path, _):
         keys = [key.key for key in path]
-        return TUNED if keys[0] in strategy.tuned and keys[-1] not in net.statistics else FROZEN
+        return TUNED if keys[0] in strategy.tuned and keys[-1] not in STATISTICS else FROZEN
 
     return jax.tree_util.tree_map_with_path(label, params)
 

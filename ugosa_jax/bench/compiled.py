@@ -128,7 +128,7 @@ def compile_for(
         raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
     features = "float32" if settings.features == "auto" else settings.features
     program = Program(net, plan.since(net), features, settings.centralise_gradients)
-    program = program._replace(precision=memory.precision(net, settings, devices[0].platform))
+    program = memory.rounded(program, settings, devices[0].platform)
     axes = None if n_lanes == 1 else engine.OWN_SONGS
 
     params = _placed(jax.eval_shape(net.init), everywhere)

@@ -8,6 +8,7 @@ To trace a large network takes seconds, so counts are remembered.
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,22 @@ FEW = 3
 
 def count(function: Callable, *arguments: Any) -> int:
     """Return the operations that a function of arrays needs; the arguments may be shapes (`jax.ShapeDtypeStruct`)."""
+    return sum(by_shape(function, *arguments).values())
+
+
+def by_shape(function: Callable, *arguments: Any) -> Counter[tuple[int, ...]]:
+    """Return the operations of `count` by the shapes (m, k, n) of the products; those of convolutions under ()."""
     traced = jax.make_jaxpr(function)(*arguments).jaxpr
     return _needed(traced, _variables(traced.outvars))
+
+
+@functools.lru_cache
+def main_product(net: Architecture, n_samples: int) -> tuple[int, int, int]:
+    """Return (m, k, n) of the matrix products that most operations of a forward pass are in."""
+    counted = by_shape(net.__call__, *_inputs(net, n_samples))
+    shapes = {shape: number for shape, number in counted.items() if len(shape) == 3}
+    m, k, n = max(shapes, key=lambda shape: shapes[shape])
+    return m, k, n
 
 
 @functools.lru_cache
@@ -84,9 +99,9 @@ def _inputs(net: Architecture, n_samples: int) -> tuple[Any, jax.ShapeDtypeStruc
     return _parameters(net), jax.ShapeDtypeStruct((net.channels, n_samples), jnp.float32)
 
 
-def _needed(traced: Jaxpr, needed: set) -> int:
+def _needed(traced: Jaxpr, needed: set) -> Counter[tuple[int, ...]]:
     """Walk a program backwards from what is needed, and into what it calls."""
-    counted = 0
+    counted: Counter[tuple[int, ...]] = Counter()
     for equation in reversed(traced.eqns):
         if needed.isdisjoint(equation.outvars):
             continue
@@ -94,23 +109,24 @@ def _needed(traced: Jaxpr, needed: set) -> int:
         if equation.primitive.name == "dot_general":
             counted += _product(equation)
         elif equation.primitive.name == "conv_general_dilated":
-            counted += _convolution(equation)
+            counted[()] += _convolution(equation)
         times = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
         for inner in _programs(equation.params):
             pairs = zip(inner.outvars, equation.outvars, strict=False)
             whole = times > 1 or len(inner.outvars) != len(equation.outvars)
             asked = inner.outvars if whole else [inside for inside, out in pairs if out in needed]
-            counted += times * _needed(inner, _variables(asked))
+            for shape, number in _needed(inner, _variables(asked)).items():
+                counted[shape] += times * number
     return counted
 
 
-def _product(equation) -> int:
+def _product(equation) -> Counter[tuple[int, ...]]:
     (contracted, _), (batched, _) = equation.params["dimension_numbers"]
     left = equation.invars[0].aval.shape
     n_products, k = (math.prod(left[axis] for axis in axes) for axes in (batched, contracted))
     m = math.prod(left) // (n_products * k)
     n = math.prod(equation.outvars[0].aval.shape) // (n_products * m)
-    return 0 if min(m, k, n) <= FEW else 2 * n_products * m * k * n
+    return Counter() if min(m, k, n) <= FEW else Counter({(m, k, n): 2 * n_products * m * k * n})
 
 
 def _convolution(equation) -> int:

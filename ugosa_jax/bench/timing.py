@@ -163,7 +163,7 @@ def noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 
 
 def matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: int = 3) -> MatmulRates:
     """Measure the products that a network spends its time in, on a segment; those of many lanes are batched."""
-    K, B, H = net.matmul_shape(n_samples)
+    K, B, H = flops.main_product(net, n_samples)
     random = np.random.default_rng(0)
     lanes = () if n_lanes == 1 else (n_lanes,)
     numbers = [random.standard_normal((*lanes, *shape), np.float32) for shape in ((K, B), (K, H), (B, H), (H, B))]

@@ -14,6 +14,7 @@ from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
 from ugosa_jax.config import MAX_PIECE_S
 from ugosa_jax.errors import InputError, require
+from ugosa_jax.networks import protocol
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
@@ -147,7 +148,7 @@ def describe(args: options.Bench, network: dict[str, Any], config: Architecture,
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
         },
         "environment": record.environment(),
-        "network": network | {"architecture": dataclasses.asdict(config)},
+        "network": network | {"architecture": protocol.describe(config)},
         "adapt": dataclasses.asdict(args.adapt),
         "seconds": args.seconds,
         "repeats": args.repeats,

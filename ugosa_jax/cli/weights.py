@@ -1,11 +1,11 @@
 """The commands `ugosa-jax weights …`: convert, list, show, download."""
 
-import dataclasses
 import math
 from pathlib import Path
 
 from ugosa_jax import api
 from ugosa_jax.cli import options
+from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
 
@@ -41,7 +41,7 @@ def show(args: options.Show) -> int:
     rows = {"parameters": f"{size:,}", "fingerprint": found.fingerprint}
     if isinstance(found, Bag):
         rows |= {name: f"counts {row}" for name, row in zip(found.members, found.weights_MxS, strict=True)}
-    for key, value in (rows | dataclasses.asdict(found.architecture) | found.provenance).items():
+    for key, value in (rows | protocol.describe(found.architecture) | found.provenance).items():
         print(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 

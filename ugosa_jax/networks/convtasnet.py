@@ -17,13 +17,12 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.config import MAX_RATE_HZ, SOURCES
+from ugosa_jax.config import MAX_RATE_HZ, SOURCES, Precision
 from ugosa_jax.errors import require
 from ugosa_jax.networks import module, tcn
-from ugosa_jax.networks.protocol import Params
-from ugosa_jax.networks.tcn import ChannelNorm, Linear, Repeat, only_frames
+from ugosa_jax.networks.protocol import NOT_STORED, Params
+from ugosa_jax.networks.tcn import Linear, Norm, Repeat, only_frames
 
-Norm = Literal["gLN", "cLN", "BN", "id"]
 MAX_BLOCKS = 1000
 """Bounds what a made-up file can make us count; published networks have forty blocks."""
 
@@ -38,7 +37,6 @@ class ConvTasNet:
     """
 
     tag: ClassVar[str] = "convtasnet"
-    statistics: ClassVar[tuple[str, ...]] = ("mean", "var")
 
     N: int = 256
     L: int = 20
@@ -50,9 +48,11 @@ class ConvTasNet:
     C: int = 2
     sources: tuple[str, ...] = SOURCES
     sample_rate_hz: int = 44100
-    norm: Norm = "gLN"
+    norm: Literal["gLN", "cLN", "BN", "id"] = "gLN"
     mask: Literal["relu", "softmax"] = "relu"
     causal: bool = False
+    precision: Precision = dataclasses.field(default="float32", metadata=NOT_STORED)
+    """bfloat16: both factors of every matrix product are rounded to it."""
 
     def __post_init__(self):
         for name in ("N", "B", "H", "P", "X", "R", "C", "sample_rate_hz"):
@@ -101,11 +101,6 @@ class ConvTasNet:
     def segment_s(self) -> float:
         """Length of the paper's training segments in seconds."""
         return 4.0
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """Either."""
-        return ("float32", "bfloat16")
 
     @property
     def repeats(self) -> tuple[str, ...]:
@@ -167,16 +162,13 @@ class ConvTasNet:
         peak = max(8 * self.H, 5 * self.S * self.N)
         return self.frames_in(n_samples) * (n_blocks * (self.B + self.H) + peak)
 
-    def matmul_shape(self, n_samples: int) -> tuple[int, int, int]:
-        """Return (K, B, H): a block expands and projects."""
-        return self.frames_in(n_samples), self.B, self.H
-
 
 class Encoder(nnx.Module):
     """ReLU of N filters of L samples over all channels, one frame every L // 2 samples."""
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.hop = config.hop
+        self.precision: Precision = config.precision
         self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.L, config.C, config.N)))
 
     def __call__(self, mix_CxT: jax.Array) -> jax.Array:
@@ -190,8 +182,10 @@ class Encoder(nnx.Module):
         kernel = jnp.pad(self.kernel[...], ((0, pieces * self.hop - L), (0, 0), (0, 0)))
         kernel_PxFxN = kernel.reshape(pieces, self.hop * C, N)
         dtype = tcn.wide(mix_CxT).dtype
-        w_KxN = sum(tcn.product(hops_QxF[p : p + n_frames], kernel_PxFxN[p], dtype) for p in range(pieces))
-        return jax.nn.relu(w_KxN).astype(mix_CxT.dtype)
+        products = [
+            tcn.product(hops_QxF[p : p + n_frames], kernel_PxFxN[p], self.precision, dtype) for p in range(pieces)
+        ]
+        return jax.nn.relu(sum(products)).astype(mix_CxT.dtype)
 
 
 class Decoder(nnx.Module):
@@ -199,6 +193,7 @@ class Decoder(nnx.Module):
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.C, self.L, self.hop = config.C, config.L, config.hop
+        self.precision: Precision = config.precision
         self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.N, config.C * config.L)))
 
     def __call__(self, w_SxKxN: jax.Array, n_samples: int) -> jax.Array:
@@ -206,7 +201,7 @@ class Decoder(nnx.Module):
         S, K, _ = w_SxKxN.shape
         pieces = -(-self.L // self.hop)
         dtype = tcn.wide(w_SxKxN).dtype
-        frames = jnp.stack([tcn.product(w_KxN, self.kernel[...], dtype) for w_KxN in w_SxKxN])
+        frames = jnp.stack([tcn.product(w_KxN, self.kernel[...], self.precision, dtype) for w_KxN in w_SxKxN])
         frames = frames.reshape(S, K, self.C, self.L)
         frames = jnp.pad(frames, ((0, 0), (0, 0), (0, 0), (0, pieces * self.hop - self.L)))
         frames_SxCxKxL = frames.transpose(0, 2, 1, 3)
@@ -226,10 +221,10 @@ class Network(nnx.Module):
     def __init__(self, config: ConvTasNet, rngs: nnx.Rngs):
         c = self.config = config
         self.encoder = Encoder(c, rngs)
-        self.norm = ChannelNorm(c.N)
-        self.bottleneck = Linear(c.N, c.B, rngs)
+        self.norm = Norm("cLN", c.N)
+        self.bottleneck = Linear(c.N, c.B, rngs, c.precision)
         for stage in c.repeats:
-            setattr(self, stage, Repeat(c.B, c.H, c.P, c.X, c.norm, c.causal, rngs))
+            setattr(self, stage, Repeat(c.B, c.H, c.P, c.X, c.norm, c.causal, rngs, c.precision))
         self.mask = Linear(c.B, c.S * c.N, rngs)
         self.decoder = Decoder(c, rngs)
 
@@ -262,13 +257,11 @@ class Network(nnx.Module):
         return self.decoder(mask_SxKxN * w_KxN, mix_CxT.shape[1])
 
     def scores(self, h_KxB: jax.Array) -> jax.Array:
-        """Return score_SxKxN, which becomes the mask.
-
-        Sources come first: they are fewer than the rows of a TPU's tile, so [K, S, N] would be copied to and fro. Each
-        has a product of its own: a batched one takes nearly twice as long on a CPU.
-        """
+        """Return score_SxKxN, which becomes the mask."""
+        # Sources come first: they are fewer than the rows of a TPU's tile, so [K, S, N] would be copied to and fro.
+        # Each has a product of its own: one batched product takes nearly twice as long on a CPU.
         kernels_BxN = jnp.split(self.mask.kernel[...], self.config.S, axis=1)
-        return jnp.stack([tcn.product(h_KxB, kernel_BxN) for kernel_BxN in kernels_BxN])
+        return jnp.stack([tcn.product(h_KxB, kernel_BxN, self.config.precision) for kernel_BxN in kernels_BxN])
 
     def _encode(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None):
         w_KxN = self.encoder(mix_CxT)

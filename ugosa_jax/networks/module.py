@@ -17,7 +17,12 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 def init(build: Callable[..., nnx.Module], settings: Hashable, seed: int = 0) -> Params:
     """Return the parameters of a new module."""
-    return nnx.to_pure_dict(nnx.state(build(settings, nnx.Rngs(seed))))
+    return arrays(build(settings, nnx.Rngs(seed)))
+
+
+def arrays(module: nnx.Module) -> Params:
+    """Return the parameters of a module as a nested dict of arrays."""
+    return nnx.to_pure_dict(nnx.state(module))
 
 
 def bind(build: Callable[..., Module], settings: Hashable, params: Params) -> Module:

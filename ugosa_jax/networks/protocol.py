@@ -1,9 +1,10 @@
-"""What adaptation, separation, memory planning and benchmarks ask of a network, and nothing more.
+"""What adaptation and separation ask of a network, and nothing more.
 
 S sources, C channels, T samples. Parameters are a nested dict of arrays. Its top level are the network's stages, in
 running order: what a strategy tunes and freezes. Functions are written for one song; `jax.vmap` adds lanes.
 """
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -11,21 +12,24 @@ import jax
 
 Params = dict[str, Any]
 """Nested dict of arrays: stage → … → leaf."""
+STATISTICS = ("mean", "var")
+"""Names of leaves that are running statistics of batch normalisation: no gradient moves them."""
 Features = Any
 """A tree of arrays: what the stages before a cut make of a mixture, as far as the stages behind it need it."""
+NOT_STORED = {"is_stored": False}
+"""Metadata of a field of an architecture that says how to compute, not what the parameters are."""
 
 
 class Architecture(Protocol):
     """A network without its parameters: a frozen dataclass, hashable, and so a static argument of jitted programs.
 
-    Its fields are what `dataclasses.asdict` can write as JSON. They determine the parameters' paths and shapes.
+    Its fields are values of JSON and determine the parameters' paths and shapes. A network that can round its matrix
+    products has a field `precision` beside them, with the metadata `NOT_STORED`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     tag: ClassVar[str]
     """What files of weights call this kind of network."""
-    statistics: ClassVar[tuple[str, ...]]
-    """Names of leaves that are running statistics: they belong to the parameters, but no gradient moves them."""
 
     @property
     def default_strategy(self) -> str:
@@ -60,11 +64,6 @@ class Architecture(Protocol):
     @property
     def segment_s(self) -> float:
         """Length of training segments in seconds unless somebody says otherwise."""
-        ...
-
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """What it can compute in: float32, and perhaps bfloat16, if it sees a mixture of that precision."""
         ...
 
     @property
@@ -114,6 +113,12 @@ class Architecture(Protocol):
         """Return how many numbers a step with its gradient holds at its peak, of which features are no part."""
         ...
 
-    def matmul_shape(self, n_samples: int) -> tuple[int, int, int]:
-        """Return (rows, inner, outer) of the matrix product that the network spends most of its time in."""
-        ...
+
+def stored_fields(kind: Architecture | type[Architecture]) -> tuple[str, ...]:
+    """Return the names of the fields that files of weights hold."""
+    return tuple(f.name for f in dataclasses.fields(kind) if f.metadata.get("is_stored", True))
+
+
+def describe(net: Architecture) -> dict[str, Any]:
+    """Return the values of these fields."""
+    return {name: getattr(net, name) for name in stored_fields(net)}

@@ -18,7 +18,7 @@ from ugosa_jax import files
 from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs.architecture import HTDemucs
-from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.protocol import Architecture, Params, describe, stored_fields
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
 
 WEIGHTS_FORMAT = "ugosa_jax weights 1"
@@ -201,14 +201,14 @@ def _metadata(file: Any, field: str, kind: type[T]) -> T:
 
 
 def _config_json(net: Architecture) -> str:
-    return json.dumps(dataclasses.asdict(net), sort_keys=True)
+    return json.dumps(describe(net), sort_keys=True)
 
 
 def _net_from(tag: str, values: dict[str, Any]) -> Architecture:
     known = ARCHITECTURES.get(tag)
     if known is None:
         raise InputError(f"metadata architecture must be one of {', '.join(ARCHITECTURES)}, not {tag[:40]!r}")
-    fields = [field.name for field in dataclasses.fields(known)]
+    fields = stored_fields(known)
     require(values.keys() == set(fields), "metadata config", f"the fields {', '.join(fields)}", sorted(values))
     source_names(values["sources"])
     try:

@@ -24,7 +24,6 @@ class HTDemucs(Settings):
     """
 
     tag: ClassVar[str] = "htdemucs"
-    statistics: ClassVar[tuple[str, ...]] = ()
 
     @property
     def min_samples(self) -> int:
@@ -74,11 +73,6 @@ class HTDemucs(Settings):
         """
         return f"P-T{self.layers}:D" if self.layers else "P-D1:D"
 
-    @property
-    def precisions(self) -> tuple[str, ...]:
-        """There are no Fourier transforms in bfloat16."""
-        return ("float32",)
-
     def init(self, seed: int = 0) -> Params:
         """Return random parameters."""
         return network.init(self, seed)
@@ -114,13 +108,6 @@ class HTDemucs(Settings):
             numbers += 16 * given * sum(stage in passed for stage in both)
         n_layers = sum(stage.startswith("layer") for stage in passed)
         return numbers + 16 * n_layers * self.token_channels * sum(self.tokens(n_samples))
-
-    def matmul_shape(self, n_samples: int) -> tuple[int, int, int]:
-        """Return (tokens, channels, hidden channels) of the transformer; without one, of the outermost rewriting."""
-        if self.layers:
-            D = self.token_channels
-            return self.tokens(n_samples)[0], D, int(D * self.hidden_scale)
-        return self.levels[0].freqs * self.frames(n_samples), self.width, 2 * self.width
 
     def tokens(self, n_samples: int) -> tuple[int, int]:
         """Return how many tokens the transformer is given: of the spectrogram and of the wave branch."""
