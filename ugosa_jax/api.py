@@ -107,7 +107,8 @@ def adapt_lanes(
     results: dict[int, AdaptationResult] = {}
     for shape in dict.fromkeys(map(adaptation.shape_of, prepared)):
         alike = [i for i, one in enumerate(prepared) if adaptation.shape_of(one) == shape]
-        group, own_lam, own_rate = ([values[i] for i in alike] for values in (prepared, lam, learning_rate))
+        own_lam, own_rate = [lam[i] for i in alike], [learning_rate[i] for i in alike]
+        group = [prepared[i] for i in alike]
         done = adaptation.adapt_lanes(net, group, settings, own_lam, own_rate, on_epoch)
         results |= zip(alike, done, strict=True)
     return [results[i] for i in range(len(songs))]

@@ -22,12 +22,9 @@ ALONE = ""
 class Plan:
     """The strategies of the networks of a chain by name, or of the only network."""
 
+    name: str
+    """As the user writes it, and as short as can be; B0 if nothing is tuned."""
     strategies: dict[str, Strategy]
-
-    @property
-    def name(self) -> str:
-        """All strategies, as the user writes them; B0 if nothing is tuned."""
-        return "+".join(each.name for each in self.strategies.values()) if self.tuned else UNADAPTED
 
     @property
     def tuned(self) -> tuple[str, ...]:
@@ -52,10 +49,12 @@ def parse(name: str | None, weights: Weights) -> Plan:
       InputError: no such strategy, or not for these networks.
     """
     if not isinstance(weights, Chain):
-        return Plan({ALONE: strategy.parse(name, weights.architecture)})
+        found = strategy.parse(name, weights.architecture)
+        return Plan(found.name, {ALONE: found})
     parts = [None] * len(weights.members) if name is None else name.split("+")
     if len(parts) == 1:
-        return Plan(_of_those_that_know_it(parts[0], weights))
+        found = _of_those_that_know_it(parts[0], weights)
+        return Plan(_shortest(found, weights), found)
     if len(parts) != len(weights.members):
         listed = ", ".join(weights.members)
         raise InputError(f"strategy {name!r} must be one, or one with + between them for each network: {listed}")
@@ -65,7 +64,7 @@ def parse(name: str | None, weights: Weights) -> Plan:
             found[network] = strategy.parse(part, member.architecture)
         except InputError as error:
             raise InputError(f"{network}: {error}") from error
-    return Plan(found)
+    return Plan(_shortest(found, weights), found)
 
 
 def _of_those_that_know_it(name: str | None, chain: Chain) -> dict[str, Strategy]:
@@ -80,6 +79,15 @@ def _of_those_that_know_it(name: str | None, chain: Chain) -> dict[str, Strategy
     if len(refusals) == len(found):
         raise InputError("; ".join(refusals))
     return found
+
+
+def _shortest(found: dict[str, Strategy], chain: Chain) -> str:
+    """Return a single name if that means the same for a chain, and else that of each network."""
+    tuned = {each.name for each in found.values() if each.tuned}
+    name = tuned.pop() if len(tuned) == 1 else UNADAPTED
+    if not tuned and _of_those_that_know_it(name, chain) == found:
+        return name
+    return "+".join(each.name for each in found.values())
 
 
 def settings_of(weights: Weights, settings: AdaptConfig) -> dict[str, AdaptConfig]:
