@@ -20,8 +20,8 @@ import pytest
 import soundfile
 
 from tests.helpers.networks import DUO
-from ugosa_jax import api
 from ugosa_jax.adaptation import memory
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import loading
@@ -554,7 +554,7 @@ def test_lanes_that_fit_by_hand(songs, network):
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
-    lane = batch.Lane(its, one, song.prepare(base, one, None, settings))
+    lane = batch.Lane(its, one, adaptation.prepare(base, one, None, settings))
     program = memory.plan(
         base.architecture, lane.material.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32")
     )

@@ -110,7 +110,7 @@ def describe(said: dict[str, Any]) -> Description:
     names, rows = check_names("models", said.get("models")), said.get("weights")
     if rows is None:
         return Description(names, None)
-    require(_are_rows(rows), "weights", "a list of rows of numbers", reprlib.repr(rows))
+    require(_are_rows(rows), "weights", "a list of rows of numbers", reprlib.repr(rows)[:100])
     return Description(names, tuple(tuple(map(float, row)) for row in rows))
 
 

@@ -176,7 +176,7 @@ def describe(said: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...] | N
     if leaves is None:
         return names, None
     is_list = isinstance(leaves, list) and all(isinstance(source, str) for source in leaves)
-    require(is_list, "leaves", "a list of sources", reprlib.repr(leaves))
+    require(is_list, "leaves", "a list of sources", reprlib.repr(leaves)[:100])
     return names, tuple(leaves)
 
 

@@ -49,5 +49,5 @@ def check_names(field: str, names: Any) -> tuple[str, ...]:
     """
     few = isinstance(names, list) and 1 <= len(names) <= MAX_MEMBERS
     plain = few and all(isinstance(name, str) and re.fullmatch(r"\w[\w-]{0,63}", name) for name in names)
-    require(plain and len(set(names)) == len(names), field, "a list of different names", reprlib.repr(names))
+    require(plain and len(set(names)) == len(names), field, "a list of different names", reprlib.repr(names)[:100])
     return tuple(names)

@@ -71,9 +71,8 @@ def load(name_or_path: str | Path) -> Weights:
 
 def split(name_or_path: str | Path) -> list[str]:
     """Return the names of a chain, ``spleeter+mini``; a name that exists as it stands is no chain."""
-    if is_here(name_or_path) or isinstance(name_or_path, Path):
-        return [str(name_or_path)]
-    return [part for part in name_or_path.split("+") if part] or [name_or_path]
+    parts = str(name_or_path).split("+")
+    return [str(name_or_path)] if is_here(name_or_path) or not all(parts) else parts
 
 
 def _member_of_chain(name_or_path: str | Path) -> chain.Member:
