@@ -20,6 +20,7 @@ import pytest
 import soundfile
 
 from tests.helpers.networks import DUO
+from ugosa_jax import api
 from ugosa_jax.adaptation import memory
 from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.cli.main import main
