@@ -131,6 +131,20 @@ def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[
                 place.rmdir()
 
 
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder that `folder_when_done` cannot write to; nothing is left of the attempt.
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    with contextlib.suppress(_CanBeWritten), folder_when_done(folder):
+        raise _CanBeWritten
+
+
+class _CanBeWritten(Exception):
+    """Raised where `check_writable` has seen enough."""
+
+
 def new_folder(folder: Path, name: str) -> Path:
     """Make an empty folder inside another one, hidden; it is removed at the next start if this process is killed.
 

@@ -17,9 +17,10 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.song_job.names import ADAPTED_LAYERS
 from ugosa_jax.studio import networks, work
 from ugosa_jax.studio.library import Library
-from ugosa_jax.studio.runs import DELTA, Runs
+from ugosa_jax.studio.runs import Runs
 from ugosa_jax.weights import checkpoint
 
 TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
@@ -53,6 +54,10 @@ def order(root, kind="adapt", **fields):
 def runs(root):
     library = Library(root)
     return Runs(library.folder(library.listing()[0].id))
+
+
+def adapted_layers(root, id):
+    return checkpoint.load_delta(runs(root).folder(id) / ADAPTED_LAYERS, work.loaded("tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +111,7 @@ def test_adapting_on_begins_where_the_weights_are(root, told):
     """Two runs of two epochs, the second from the first, go further than the first alone."""
     work.do(order(root, id="2" * 16, start="1" * 16), lambda _: None)
     net = work.loaded("tiny")
-    first, second = (checkpoint.load_delta(runs(root).folder(id) / DELTA, net) for id in ("1" * 16, "2" * 16))
+    first, second = (adapted_layers(root, id) for id in ("1" * 16, "2" * 16))
     flat_first, flat_second, flat_net = (tree.flat(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
@@ -119,7 +124,9 @@ def test_what_was_tuned_before_stays_tuned(root, told):
     settings = vars(AdaptConfig(strategy="P-L4:M", epochs=1, segment_s=2.0))
     work.do(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = work.loaded("tiny")
-    first, third = (tree.flat(checkpoint.load_delta(runs(root).folder(id) / DELTA, net)) for id in ("1" * 16, "3" * 16))
+    first, third = (
+        tree.flat(checkpoint.load_delta(runs(root).folder(id) / ADAPTED_LAYERS, net)) for id in ("1" * 16, "3" * 16)
+    )
     assert first.keys() == third.keys()
     kept = [path for path in first if path.startswith("repeat4")]
     assert kept and all(np.array_equal(first[path], third[path]) for path in kept)

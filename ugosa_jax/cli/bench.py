@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from ugosa_jax import device, files
-from ugosa_jax.adaptation import record, strategy
+from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
@@ -18,6 +18,7 @@ from ugosa_jax.networks import protocol
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.song_job import record
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import list_networks

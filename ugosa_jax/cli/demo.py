@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from ugosa_jax import api, device, files
-from ugosa_jax.adaptation import record
 from ugosa_jax.adaptation.strategy import resolved
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
@@ -19,6 +19,8 @@ from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import require_extra
+from ugosa_jax.song_job import record
+from ugosa_jax.song_job.names import REPORT
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.weights import Weights
 
@@ -64,8 +66,8 @@ def demo(args: options.Demo) -> int:
     with files.replaced_when_done(out / FIGURE) as temporary:
         seen = glimpse.mixture(mixture, excerpt_s)
         temporary.write_text(style.svg(figures.waves(said, mixture.duration_s, seen, stems)), "utf-8")
-    report.write(out / report.NAME, true, excerpt_s, runs, *describe(weights, mixture, took_s))
-    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / report.NAME}")
+    report.write(out / REPORT, true, excerpt_s, runs, *describe(weights, mixture, took_s))
+    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / REPORT}")
     return 0
 
 
@@ -116,7 +118,7 @@ def describe(weights: Weights, mixture: Sound, took_s: Mapping[str, float]) -> t
         "made": f"{environment['created']} by ugosa_jax {environment['ugosa_jax']}",
     }
     return said, {
-        "weights": record.describe_weights(weights),
+        "weights": msgspec.to_builtins(record.network(weights, "mini")),
         "settings": {"strategies": list(STRATEGIES), "adapt": adapting, "separate": separating},
         "environment": environment,
     }

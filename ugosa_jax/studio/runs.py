@@ -24,7 +24,6 @@ from ugosa_jax.errors import InputError
 
 RESIDUAL = "residual"
 """What the stems leave of the mixture; a source of that name would hide it."""
-DELTA = "adapted.delta.safetensors"
 _ID = re.compile(r"[0-9a-f]{16}")
 
 

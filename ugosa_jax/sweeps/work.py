@@ -1,19 +1,20 @@
 """The work on a batch of lanes: adapt them, separate their songs, score what comes out."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 
-from ugosa_jax import api, device
-from ugosa_jax.adaptation import bags, engine, record, strategy
+from ugosa_jax import device
+from ugosa_jax.adaptation import bags, engine, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.errors import InputError
-from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks.protocol import Params
+from ugosa_jax.song_job import job, record
+from ugosa_jax.song_job.job import Job
 from ugosa_jax.sweeps.batch import Lane
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.sweep import Sweep
@@ -102,20 +103,17 @@ def scored(sweep: Sweep, one: Adapted) -> Settled:
     Raises:
       InputError: the estimates are not finite.
     """
-    song, result = one.lane.song, one.result
-    started = time.perf_counter()
-    estimates = api.separate(sweep.base, song, sweep.grid.separate, result.tuned)
-    separated = time.perf_counter()
-    found = scoring.evaluate(song, estimates, sweep.grid.evaluate)
-    times = {"separation_s": separated - started, "evaluation_s": time.perf_counter() - separated}
+    song, result, cell = one.lane.song, one.result, one.lane.cell
+    done = job.score(Job(sweep.base, song, cell.adapt, sweep.grid.separate), result, sweep.grid.evaluate)
+    said = record.adaptation(result, done.separation_s, done.evaluation_s)
     outcome = {
         "status": "done",
         "error": None,
         "n_tuned": strategy.n_parameters(result.tuned),
-        "adaptation": record.describe_adaptation(result) | times | one.measured,
-        "scores": found.rows(),
+        "adaptation": msgspec.to_builtins(said) | one.measured,
+        "scores": done.scores.rows(),
         "notes": song.notes,
         "environment": record.environment(),
     }
     tuned = jax.tree.map(np.asarray, result.tuned) if sweep.keep_deltas else {}
-    return Settled(one.lane.cell, outcome, tuned, estimates if sweep.keep_stems else {}, song.mixture.rate_hz)
+    return Settled(cell, outcome, tuned, done.stems if sweep.keep_stems else {}, song.mixture.rate_hz)

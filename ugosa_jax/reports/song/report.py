@@ -29,7 +29,6 @@ from ugosa_jax.reports.song.glimpse import Glimpse
 from ugosa_jax.reports.sweep import render
 from ugosa_jax.reports.sweep.render import Sheet
 
-NAME = "report.html"
 FRAMES = EvaluateConfig(outputs="plain")
 """Frames that scores are taken in."""
 
