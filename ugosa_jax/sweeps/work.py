@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import bags, engine, strategy
+from ugosa_jax.adaptation import engine, strategy
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Params
@@ -72,19 +73,18 @@ def adapted(base: Weights, lanes: list[Lane], fail: Callable[[Cell, Exception], 
 
 def run_lanes(base: Weights, lanes: Sequence[Lane]) -> list[AdaptationResult]:
     """Adapt lanes of one shape; those of one song share it."""
-    cuts = [lane.cut for lane in lanes if lane.cut is not None]
+    songs = [lane.material for lane in lanes if lane.material is not None]
     settings = lanes[0].cell.adapt
-    if not cuts:
+    if not songs:
         return [engine.unadapted() for _ in lanes]
     if len(lanes) == 1:
-        return [bags.adapt(base, cuts[0], settings)]
+        return [adaptation.adapt(base, songs[0], settings)]
     # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
     missing = -len(lanes) % len(jax.local_devices())
-    cuts += cuts[-1:] * missing
-    songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
+    songs += songs[-1:] * missing
     each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
     lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
-    adaptations = bags.adapt_lanes(base, songs, settings, lam, learning_rate)
+    adaptations = adaptation.adapt_lanes(base, songs, settings, lam, learning_rate)
     return adaptations[: len(lanes)]
 
 
