@@ -47,7 +47,7 @@ def _described(name: str, net: Weights) -> dict[str, Any]:
 
 
 def forward_flops(name: str) -> float | None:
-    """Return the operations that one network needs for a second of sound, of several the mean; None if it is unreadable.
+    """Return the operations that a network needs for a second of sound, of several the mean; None if it is unreadable.
 
     To count them each is traced, which takes seconds for a large one: so this is asked for the chosen one only.
     """

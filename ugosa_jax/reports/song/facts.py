@@ -19,6 +19,9 @@ def describe(record: Mapping[str, Any]) -> dict[str, str]:
     if record["annotation"]:
         said["annotation"] = record["annotation"]["file"]
     said["network"] = f"{weights['name']} ({weights['fingerprint'][:16]})"
+    if members := weights.get("members"):
+        takes = "; ".join(f"{name} takes {', '.join(member['takes'])}" for name, member in members.items())
+        said["network"] += f": {takes}"
     if record["delta"]:
         said["delta"] = record["delta"]["file"]
     settings = record["settings"]
