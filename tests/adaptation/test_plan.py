@@ -42,9 +42,9 @@ def test_a_single_name_is_for_the_networks_that_have_these_stages():
     uneven = make_uneven()
     assert set(TALL.starts) > set(TRIO.starts)
     only_tall = next(start for start in TALL.starts if start not in TRIO.starts)
-    found = plan.parse(f"P-{only_tall}:M", uneven)
-    assert found.name == f"P-{only_tall}:M" and found.tuned == ("tall",)
-    assert plan.parse(f"P-{only_tall}:M+B0", uneven) == found
+    found = plan.parse(f"P-{only_tall}:D", uneven)
+    assert found.name == f"P-{only_tall}:D" and found.tuned == ("tall",)
+    assert plan.parse(f"P-{only_tall}:D+B0", uneven) == found
 
 
 def test_what_a_plan_needs():
