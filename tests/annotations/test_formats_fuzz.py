@@ -36,7 +36,7 @@ FILES = {
 }
 READ = {format: registry.READERS[format].read for format in registry.FORMATS}
 READERS = {READ[format]: FILES[format] for format in registry.FORMATS} | {
-    lambda text, path: Reading([], tuple(medleydb.stem_names(text, path))): "Some_Song_METADATA.yaml"
+    lambda text, path: Reading([], tuple(medleydb.parse_stem_names(text, path))): "Some_Song_METADATA.yaml"
 }
 readers = pytest.mark.parametrize(("reader", "file"), READERS.items(), ids=READERS.values())
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -138,7 +138,7 @@ def test_shifted_fields_of_rttm_are_never_read_as_times(tmp_path, line):
 
 def test_recordings_of_rttm_that_differ_behind_a_blank_are_several(tmp_path):
     lines = "".join(f"SPEAKER my {name} 1 2.5 3.0 <NA> <NA> vocals <NA> <NA>\n" for name in ("a.wav", "b.wav"))
-    assert refusal(tmp_path, "a.rttm", lines).startswith("a.rttm: holds 2 recordings (my a.wav, my b.wav")
+    assert refusal(tmp_path, "a.rttm", lines).startswith("a.rttm: holds 2 recordings ('my a.wav', 'my b.wav')")
 
 
 # Tables

@@ -19,7 +19,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
     Raises:
       InputError: the song or the weights cannot be used, or the file not be written.
     """
-    format = formats.written_as(args.out)
+    format = formats.choose_format(args.out)
     device.keep_compiled_programs()
     base = hub.load(args.weights)
     mixture = sound.read(args.song)

@@ -9,26 +9,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from ugosa_jax.annotations.formats import (
-    audacity,
-    elan,
-    jams,
-    json_lists,
-    lab,
-    markers,
-    medleydb,
-    native,
-    reaper,
-    rttm,
-    sonic_layers,
-    sonic_table,
-    starts,
-    textgrid,
-    unit,
+from ugosa_jax.annotations.formats.content import read_text, refuse_suffix
+from ugosa_jax.annotations.formats.editors import is_audition, is_reaper, is_rx, read_audition, read_reaper, read_rx
+from ugosa_jax.annotations.formats.jams import read_jams
+from ugosa_jax.annotations.formats.json_lists import read_json_lists
+from ugosa_jax.annotations.formats.label import Reading, is_time, to_seconds
+from ugosa_jax.annotations.formats.lists import find_pairs, read_audacity, read_csv, read_lab, read_starts
+from ugosa_jax.annotations.formats.medleydb import (
+    SOURCEID_HEADER,
+    is_activation_conf,
+    is_wide,
+    parse_stem_names,
+    read_activation_conf,
+    read_sourceid,
 )
-from ugosa_jax.annotations.formats.label import Reading
-from ugosa_jax.annotations.formats.rows import Row, delimiter_of, is_time, numbered, rows, said, table_of
-from ugosa_jax.annotations.formats.text import text_of
+from ugosa_jax.annotations.formats.sonic_visualiser import (
+    is_sonic_header,
+    is_sonic_region,
+    is_sonic_values,
+    read_sonic_layers,
+    read_sonic_table,
+)
+from ugosa_jax.annotations.formats.speech import is_rttm_line, read_elan, read_rttm, read_textgrid
+from ugosa_jax.annotations.formats.table import (
+    Row,
+    content_lines,
+    find_delimiter,
+    number_lines,
+    read_table,
+    split_lines,
+)
 from ugosa_jax.errors import InputError
 
 Format = Literal[
@@ -64,22 +74,22 @@ class _Reader(NamedTuple):
 
 
 READERS: dict[Format, _Reader] = {
-    "csv": _Reader(native.read, counts_anything=True),
-    "audacity": _Reader(audacity.read, counts_anything=True),
-    "lab": _Reader(lab.read, counts_anything=True),
-    "starts": _Reader(starts.read, counts_anything=True),
-    "jams": _Reader(jams.read, counts_anything=True),
-    "json": _Reader(json_lists.read, counts_anything=True),
-    "sonic-table": _Reader(sonic_table.read),
-    "sonic-layers": _Reader(sonic_layers.read),
-    "activation-conf": _Reader(medleydb.read_activation_conf),
-    "sourceid": _Reader(medleydb.read_sourceid, counts_anything=True),
-    "reaper": _Reader(reaper.read),
-    "audition": _Reader(markers.read_audition),
-    "rx": _Reader(markers.read_rx),
-    "rttm": _Reader(rttm.read, counts_anything=True),
-    "textgrid": _Reader(textgrid.read, counts_anything=True),
-    "elan": _Reader(elan.read),
+    "csv": _Reader(read_csv, counts_anything=True),
+    "audacity": _Reader(read_audacity, counts_anything=True),
+    "lab": _Reader(read_lab, counts_anything=True),
+    "starts": _Reader(read_starts, counts_anything=True),
+    "jams": _Reader(read_jams, counts_anything=True),
+    "json": _Reader(read_json_lists, counts_anything=True),
+    "sonic-table": _Reader(read_sonic_table),
+    "sonic-layers": _Reader(read_sonic_layers),
+    "activation-conf": _Reader(read_activation_conf),
+    "sourceid": _Reader(read_sourceid, counts_anything=True),
+    "reaper": _Reader(read_reaper),
+    "audition": _Reader(read_audition),
+    "rx": _Reader(read_rx),
+    "rttm": _Reader(read_rttm, counts_anything=True),
+    "textgrid": _Reader(read_textgrid, counts_anything=True),
+    "elan": _Reader(read_elan),
 }
 
 
@@ -94,8 +104,8 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
     Raises:
       InputError: the file cannot be read, a line of it not be understood, or its numbers not be seconds.
     """
-    text = text_of(path)
-    format = format or recognised(text, path)
+    text = read_text(path)
+    format = format or recognise(text, path)
     reader = READERS[format]
     reading = reader.read(text, str(path))
     if not reader.counts_anything and counted not in (None, "s"):
@@ -103,7 +113,7 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
             f"{path}: --unit {counted}: the times of its format ({format}) are what they are; leave it out"
         )
     if reader.counts_anything:
-        reading = reading._replace(labels=unit.checked(reading.labels, counted, str(path)))
+        reading = reading._replace(labels=to_seconds(reading.labels, counted, str(path)))
     open_ended = [label for label in reading.labels if not math.isfinite(label.end_s)]
     if open_ended:
         last = open_ended[-1]
@@ -112,12 +122,43 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
     return reading
 
 
-def recognised(text: str, path: str | Path) -> Format:
-    """Return the format of a file.
+def read_folder(
+    folder: Path, is_wanted: Callable[[Path], bool], format: Format | None = None, counted: str | None = None
+) -> Reading:
+    """Return what stands in all files of a folder.
+
+    A file that cannot be read is left out with a warning if it is not named after a source: lyrics, notes to oneself.
+    Hidden files, and those with which an office program locks others, are no one's annotations.
 
     Raises:
-      InputError: the first line cannot be cut into fields.
+      InputError: there are no files, none can be read, or one of a source cannot.
     """
+    refuse_suffix(folder)
+    visible = (path for path in folder.iterdir() if not path.name.startswith((".", "~")))
+    paths = sorted(path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise InputError(f"{folder}: cannot be read (a folder without files of annotations)")
+    readings, warnings = [], []
+    for path in paths:
+        try:
+            reading = read(path, format, counted)
+        except InputError as error:
+            if is_wanted(path) or (path == paths[-1] and not readings):
+                raise
+            warnings.append(f"{error}; left out: the file is not named after a source")
+        else:
+            readings.append(reading)
+            if not reading.labels and not reading.left_out:
+                warnings.append(f"{path}: has no labels: it says nothing")
+    return Reading(
+        [label for reading in readings for label in reading.labels],
+        tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),
+        left_out=tuple(what for reading in readings for what in reading.left_out),
+    )
+
+
+def recognise(text: str, path: str | Path) -> Format:
+    """Return the format of a file."""
     suffix, start = Path(path).suffix.lower(), text.lstrip()[:64]
     if suffix == ".jams":
         return "jams"
@@ -157,36 +198,36 @@ def _json(text: str) -> Format:
 
 def _table(text: str, path: str, suffix: str) -> Format:
     """Return which of the formats it is that are tables."""
-    raw = numbered(text)
-    if raw and markers.is_rx(raw[0][1]):
+    raw = number_lines(text)
+    if raw and is_rx(raw[0][1]):
         return "rx"
     first = _first(text, path, comments=False)
-    if reaper.is_header(first):
+    if is_reaper(first):
         return "reaper"
-    if markers.is_audition(first):
+    if is_audition(first):
         return "audition"
-    lines = said(text)
+    lines = content_lines(text)
     line = lines[0][1] if lines else ""
     fields = _first(text, path, comments=True)
-    if any(rttm.is_line(line) for _, line in raw[:100]):
+    if any(is_rttm_line(line) for _, line in raw[:100]):
         return "rttm"
-    if medleydb.is_activation_conf(fields) or medleydb.is_wide(fields):
+    if is_activation_conf(fields) or is_wide(fields):
         return "activation-conf"
-    if [field.lower() for field in fields] == medleydb.SOURCEID_HEADER:
+    if [field.lower() for field in fields] == SOURCEID_HEADER:
         return "sourceid"
-    if sonic_table.is_header(fields) or sonic_table.is_region(fields):
+    if is_sonic_header(fields) or is_sonic_region(fields):
         return "sonic-table"
-    if sonic_table.is_values([Row(path, 0, fields)]) and sonic_table.is_values(_all(text, path)):
+    if is_sonic_values([Row(path, 0, fields)]) and is_sonic_values(_all(text, path)):
         return "sonic-table"
-    if starts.pairs(text, path):
+    if find_pairs(text, path):
         return "starts"
     if suffix == ".lab":
         return "lab"
     tabs = line.split("\t")
-    if len(tabs) in (2, 3) and is_time(tabs[0].strip()):
+    if (len(tabs) in (2, 3) or (len(tabs) == 4 and not tabs[2].strip())) and is_time(tabs[0].strip()):
         return "audacity"
     blanks = line.split()
-    is_one_field = len(fields) == 1 and delimiter_of(lines) == ","
+    is_one_field = len(fields) == 1 and find_delimiter(lines) == ","
     if is_one_field and len(blanks) >= 3 and (all(map(is_time, blanks[:2])) or all(map(is_time, blanks[1:3]))):
         return "lab"
     return "csv"
@@ -195,34 +236,30 @@ def _table(text: str, path: str, suffix: str) -> Format:
 def _all(text: str, path: str) -> list[Row]:
     """Return all lines cut into fields; none if one cannot be cut."""
     try:
-        return table_of(text, path)
+        return read_table(text, path)
     except InputError:
         return []
 
 
 def _first(text: str, path: str, comments: bool) -> list[str]:
     """Return the fields of the first line; the whole line where it cannot be cut."""
-    lines = said(text) if comments else numbered(text)
+    lines = content_lines(text) if comments else number_lines(text)
     if lines and lines[0][1].strip().strip('"').startswith("sep=") and len(lines) > 1:
         declared, lines = lines[0][1].strip().strip('"')[4:5] or ",", lines[1:]
     else:
-        declared = delimiter_of(lines)
+        declared = find_delimiter(lines)
     try:
-        return next(rows(path, lines[:1], declared)).fields if lines else [""]
+        return next(split_lines(path, lines[:1], declared)).fields if lines else [""]
     except InputError:
         return [lines[0][1]]
 
 
-def stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Return {stem: its instruments} of a METADATA.yaml of MedleyDB.
-
-    Raises:
-      InputError: the file cannot be read, or is none.
-    """
-    return medleydb.stem_names(text_of(path), str(path))
+def read_stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Return {stem: its instruments} of a METADATA.yaml of MedleyDB."""
+    return parse_stem_names(read_text(path), str(path))
 
 
-def written_as(path: str | Path) -> Format:
+def choose_format(path: str | Path) -> Format:
     """Return the format that is written to a file of this name.
 
     Raises:
