@@ -12,9 +12,9 @@ from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import unstandardised
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks.protocol import Architecture
+from ugosa_jax.separation.chains import standards_of
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
 
@@ -66,9 +66,11 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
     """
     planned = plan.parse(settings.strategy, weights)
     said = _find_annotation(weights, song, annotation, planned)
-    mix_CxT, standard = song.standardised(weights.sample_rate_hz, weights.channels)
+    seen = weights.sample_rate_hz, weights.channels
     if isinstance(weights, Chain):
-        return Heard(unstandardised(mix_CxT, standard), dict.fromkeys(weights.members, standard), said)
+        standards = standards_of(weights, song.standardised(*seen)[1])
+        return Heard(song.standardised(*seen, "natural")[0], standards, said)
+    mix_CxT, _ = song.standardised(*seen, weights.architecture.level)
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], weights.sample_rate_hz)
     with error_context(song.mixture.name):
         stems_SxCxT = remixes.first_stems(weights, mix_CxT, said) if "R" in planned.losses else None

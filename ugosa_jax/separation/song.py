@@ -12,7 +12,7 @@ from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
-from ugosa_jax.data.song import Seen, Song
+from ugosa_jax.data.song import Song
 from ugosa_jax.data.standard import unstandardised
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
@@ -44,7 +44,7 @@ def stretches(
         raise InputError("gate: muting silent sources needs an annotation")
     mixture, params = song.mixture, tree.merge(tuned or {}, net.params)
     with error_context(mixture.name):
-        estimates = estimate(net, params, song.seen(net.sample_rate_hz, net.channels), settings, on_chunk)
+        estimates = estimate(net, params, song, settings, on_chunk)
     stems = sound.from_model(_check_finite(estimates, mixture.name), mixture, net.sample_rate_hz)
     if settings.gate or settings.refine != "none":
         return refined(stems, song, said or Annotation((), net.sources, "unknown"), settings)
@@ -52,13 +52,14 @@ def stretches(
 
 
 def estimate(
-    net: Weights, params: Params, seen: Seen, settings: SeparateConfig, on_chunk: OnChunk | None = None
+    net: Weights, params: Params, song: Song, settings: SeparateConfig, on_chunk: OnChunk | None = None
 ) -> Iterator[np.ndarray]:
     """Return estimates est_SxCxn at the level of the mixture and the network's rate, stretch by stretch."""
     if isinstance(net, Chain):
-        standards = dict.fromkeys(net.members, seen.standard)
-        heard = (unstandardised(block_Cxn, seen.standard) for block_Cxn in seen.blocks())
-        return chains.stretches(net, params, heard, seen.n_samples, standards, settings, on_chunk)
+        seen = song.seen(net.sample_rate_hz, net.channels, "natural")
+        standards = chains.standards_of(net, song.seen(net.sample_rate_hz, net.channels).standard)
+        return chains.stretches(net, params, seen.blocks(), seen.n_samples, standards, settings, on_chunk)
+    seen = song.seen(net.sample_rate_hz, net.channels, net.architecture.level)
     estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
     return (unstandardised(est_SxCxn, seen.standard) for est_SxCxn in estimates)
 
