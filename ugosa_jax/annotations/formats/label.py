@@ -82,7 +82,7 @@ def is_confidence(value: float) -> bool:
 def check_stretch(where: str, start_s: float, end_s: float) -> tuple[float, float]:
     """Return two times that bound a stretch of a song; refuse others."""
     if not is_stretch(start_s, end_s):
-        raise InputError(f"{where}: {start_s:g} to {end_s:g} s is no stretch of a song")
+        raise InputError(f"{where}: from {start_s:g} to {end_s:g} s is no stretch of a song")
     return start_s, end_s
 
 
