@@ -275,7 +275,7 @@ def reference() -> Preset:
 
 
 def masks() -> Preset:
-    """Return settings that adapt nothing: the annotation shapes the masks alone. Nothing better is known of Spleeter."""
+    """Return settings that adapt nothing: the annotation shapes the masks alone. For Spleeter no better are known."""
     return Preset(AdaptConfig("B0"), SeparateConfig(refine="wiener"))
 
 

@@ -22,8 +22,8 @@ class Separate:
     annotation: Path | None = None
     """When each source plays, in any format of docs/annotations.md. Not needed by B strategies."""
     weights: str | None = None
-    """Name (see `ugosa-jax weights list`) or file of the network to start from; several with + between them are a chain,
-    such as spleeter+mini. The best that is here if not given."""
+    """Name (see `ugosa-jax weights list`) or file of the network to start from; several with + between them are a
+    chain, such as spleeter+mini. The best that is here if not given."""
     download: bool = False
     """Fetch these weights first, if they are published ones that are not here yet; their licence is shown."""
     delta: Path | None = None
