@@ -12,6 +12,7 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import say
 from ugosa_jax.config import MAX_PIECE_S
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import protocol
@@ -20,7 +21,8 @@ from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
 from ugosa_jax.song_job import record
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import members_of
+from ugosa_jax.weights.chain import Chain
+from ugosa_jax.weights.weights import list_networks
 
 
 def bench(args: options.Bench) -> int:
@@ -46,7 +48,7 @@ def bench(args: options.Bench) -> int:
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            print(f"| {n_lanes} | the device's memory does not suffice |")
+            say(f"| {n_lanes} | the device's memory does not suffice |")
             break
         print_row(rows[-1])
     if args.json is not None:
@@ -63,7 +65,7 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     devices = compiled.topology(str(args.compile_only))
     chip = chips.chip(devices[0].device_kind)
     print(heading(args, network))
-    print(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
+    say(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
     print("Nothing ran: these are estimates from the compiled programs and published peaks; times are lower bounds.\n")
     columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB moved", "GB with on chip", "GB held",
                "of them temporary", "compute ms", "memory ms", "bound by", "lanes that fit a device",
@@ -105,7 +107,10 @@ def numbers_of_lanes(text: str) -> list[int]:
 def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
     """Return architecture, weights, and what the record says of them."""
     if args.size is None:
-        first = next(iter(members_of(hub.load(args.weights)).values()))  # of a bag, whose others are alike
+        found = hub.load(args.weights)
+        if isinstance(found, Chain):
+            raise InputError(f"--weights {args.weights}: is a chain; measure its networks one by one")
+        first = next(iter(list_networks(found).values()))  # of a bag, whose others are alike
         return first.architecture, first.params, {"name": args.weights, "fingerprint": first.fingerprint}
     config = {"demucs": ConvTasNet, "htdemucs": HTDemucs}[args.size]()
     return config, config.init(), {"name": f"{args.size}, random weights"}

@@ -6,6 +6,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from ugosa_jax.reports import style
@@ -36,7 +37,7 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
         table,
         render.sheet(table, "max"),
     )
-    has_sdr = (rows.metric.eq("SDR") & rows.value_db.notna()).any()
+    has_sdr = (rows.metric.eq("SDR") & np.isfinite(rows.value_db)).any()
     if rows.strategy.nunique() < 2 or not has_sdr:
         return
     yield Exhibit(
@@ -70,7 +71,8 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 
 def _stages_of_gains(compared: pd.DataFrame) -> str:
     """Return the stages that single songs are shown for: the default's, or else the middle ones; "" if none."""
-    with_b0 = list(dict.fromkeys(compared.strategy[(compared.against == "B0") & (compared.songs > 0)]))
+    usable = (compared.against == "B0") & (compared.songs > 0) & ~compared.strategy.str.contains("+", regex=False)
+    with_b0 = list(dict.fromkeys(compared.strategy[usable]))
     if not with_b0:
         return ""
     usual = USUAL if USUAL in with_b0 else with_b0[(len(with_b0) - 1) // 2]
@@ -92,7 +94,7 @@ def alone(rows: pd.DataFrame, field: str) -> list[str]:
     found = []
     for strategy in scores.strategies(used):
         along = scores.at_base(used[used.strategy == strategy], field)
-        if along.loc[along.value_db.notna(), field].nunique(dropna=False) > 1:
+        if along.loc[np.isfinite(along.value_db), field].nunique(dropna=False) > 1:
             found.append(strategy)
     return found
 
