@@ -61,9 +61,8 @@ def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.nd
 
 def count_chunks(weights: Checkpoint | Bag, n_samples: int, settings: SeparateConfig) -> int:
     """Return how many chunks all members separate of a song of `n_samples`."""
-    net, n_members = weights.architecture, len(weights.members) if isinstance(weights, Bag) else 1
-    chunk, delays = chunks.chunk_samples(net, settings), chunks.draw_delays(settings, net.sample_rate_hz)
-    return n_members * chunks.count_chunks(n_samples, chunk, delays, settings)
+    n_members = len(weights.members) if isinstance(weights, Bag) else 1
+    return n_members * chunks.count_chunks(weights.architecture, n_samples, settings)
 
 
 class Count:

@@ -45,7 +45,8 @@ def adapting(settings: Mapping[str, Any]) -> str:
 def separating(settings: Mapping[str, Any]) -> str:
     """Return settings of a separation in words."""
     said = [f"chunks of {settings['chunk_s']:g} s"] if settings["chunk_s"] else []
-    said += [f"overlap {settings['overlap']:g}"]
+    said += [] if settings["overlap"] is None else [f"overlap {settings['overlap']:g}"]
+    said = said or ["chunks as the network's authors have them"]
     said += [f"mean of {settings['shifts']} shifts"] if settings["shifts"] else []
     said += ["muted where annotated silent, which is what their level there shows"] if settings["gate"] else []
     refined = {"residual": "what their sum lacks dealt to those that play", "wiener": "Wiener masks of those that play"}
