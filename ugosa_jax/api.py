@@ -158,7 +158,7 @@ def cut(net: Weights, song: Song, annotation: Annotation | None, settings: Adapt
     if said.sources != sources:
         raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {', '.join(sources)}")
     annotations.check_against(said, song.mixture.duration_s)
-    mix_CxT, _ = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels, net.architecture.level)
+    mix_CxT, _ = song.standardise(net.architecture.sample_rate_hz, net.architecture.channels, net.architecture.level)
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
     with error_context(song.mixture.name):
         stems_SxCxT = remixes.first_stems(net, mix_CxT, said) if plan.loss == "R" else None

@@ -42,7 +42,7 @@ def stretches(
     if settings.gate and said is None:
         raise InputError("gate: muting silent sources needs an annotation")
     architecture, mixture = net.architecture, song.mixture
-    seen = song.seen(architecture.sample_rate_hz, architecture.channels, architecture.level)
+    seen = song.model_input(architecture.sample_rate_hz, architecture.channels, architecture.level)
     params = tree.merge(tuned or {}, net.params)
     with error_context(mixture.name):
         estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
