@@ -34,7 +34,7 @@ FILES = {
     "textgrid": "praat_long.TextGrid",
     "elan": "faults/elan.eaf",
 }
-READ = {format: registry.READERS[format].read for format in registry.FORMATS}
+READ = {format: registry.READERS[format] for format in registry.FORMATS}
 READERS = {READ[format]: FILES[format] for format in registry.FORMATS} | {
     lambda text, path: Reading([], tuple(medleydb.parse_stem_names(text, path))): "Some_Song_METADATA.yaml"
 }

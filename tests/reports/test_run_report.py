@@ -381,7 +381,7 @@ def test_b0_without_annotation(tmp_path, duo):
     assert code == 0
     assert page.tags.count("audio") == 1 + 2
     assert page.tags.count("img") == 2
-    assert "Level in annotated silence" not in page.text
+    assert "Level of the stems in annotated silence" not in page.text
     assert "none" in page.text
 
 

@@ -58,7 +58,7 @@ def fold(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """Return a name fold, with single blanks for brackets, hyphens, underscores, stops and the like.
+    """Return a name folded, with single blanks for brackets, hyphens, underscores, stops and the like.
 
     What joins several names, such as a slash, stays as a word of its own.
     """
@@ -94,10 +94,8 @@ def find_in_table(text: str, sources: tuple[str, ...]) -> Name | None:
         name = find_in_table(text[1:], sources)
         return name and (None if name.negated else name._replace(negated=sign[0] != "+"))
     text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # of a track, not of its sound
-    simple = normalise(text)
-    return next(
-        (name for form in _list_forms(text) if (name := _find_in_form(form, simple, sources)) is not None), None
-    )
+    names = (_find_in_form(form, normalise(text), sources) for form in _list_forms(text))
+    return next((name for name in names if name is not None), None)
 
 
 def is_silence(text: str) -> bool:
@@ -107,7 +105,7 @@ def is_silence(text: str) -> bool:
 
 def holds_words(container: str) -> bool:
     """Return whether the labels of a tier or file of this name are no names of sources."""
-    return normalise(container) in _WORDS["no_names"]
+    return normalise(container) in WORDS["no_names"]
 
 
 def _find_override(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Name | None:
@@ -140,11 +138,9 @@ def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) 
     """Return what a stem stands for: one instrument, or nobody knows which, of a stem that several share."""
     names = [find_in_table(instrument, tuple(sources)) for instrument in instruments]
     meant = dict.fromkeys(name.source for name in names if name is not None)
-    if None in names or not meant:
-        return Name("", normalise(stem), perhaps=tuple(sources))
-    if len(meant) > 1:
-        return Name("", normalise(stem), perhaps=tuple(meant))
-    return Name(next(iter(meant)), normalise(stem))
+    if None not in names and len(meant) == 1:
+        return Name(next(iter(meant)), normalise(stem))
+    return Name("", normalise(stem), perhaps=tuple(sources if None in names or not meant else meant))
 
 
 def _list_forms(text: str) -> list[str]:
@@ -169,18 +165,15 @@ def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Name 
       instrument: what to call it if it is one instrument of a source.
       sources: the network's.
     """
-    for negation in _WORDS["negations"]:
+    for negation in WORDS["negations"]:
         rest = form.removeprefix(negation + " ")
         if rest != form:
             name = _find_in_form(rest, rest, sources)
             return name and (None if name.negated else name._replace(negated=True))
     rest, _, last = form.rpartition(" ")
-    if last in ("in", "out") and "kick" not in list_ancestors(
-        KINDS.get(rest, rest)
-    ):  # whose microphones are in and out
-        name = _find_kind(rest, rest, [], sources)
-        if name is not None:
-            return name._replace(negated=last == "out")
+    is_kick = "kick" in list_ancestors(KINDS.get(rest, rest))  # whose microphones are in and out
+    if last in ("in", "out") and not is_kick and (name := _find_kind(rest, rest, [], sources)) is not None:
+        return name._replace(negated=last == "out")
     words = form.split()
     for length in range(min(len(words), MAX_WORDS), 0, -1):
         names = [
@@ -265,7 +258,8 @@ def split_names(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-_WORDS = {use: split_names(words) for use, words in VOCABULARY["words"].items()}
+WORDS = {use: split_names(words) for use, words in VOCABULARY["words"].items()}
+"""What words are used for → the words."""
 _PARENTS = {
     kind.strip(): parent.strip() for kind, mark, parent in (k.partition("<") for k in VOCABULARY["instruments"]) if mark
 }
@@ -280,6 +274,6 @@ KINDS = {
 _WHOLLY_SPLIT = ("vocals", "drums", "bass")
 """Kinds of which everything is in one of the parts where a network has parts: a choir is lead or backing vocals, while
 an organ is no piano, and part of other."""
-_WHOLE = frozenset(_WORDS["whole"])
-_QUALIFIERS = _WHOLE | {form for word in _WORDS["qualifiers"] for form in (fold(word), _remove_accents(fold(word)))}
-_SILENCE = frozenset(fold(word) for word in ("", *_WORDS["silence"]))
+_WHOLE = frozenset(WORDS["whole"])
+_QUALIFIERS = _WHOLE | {form for word in WORDS["qualifiers"] for form in (fold(word), _remove_accents(fold(word)))}
+_SILENCE = frozenset(fold(word) for word in ("", *WORDS["silence"]))

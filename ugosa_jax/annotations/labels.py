@@ -19,18 +19,10 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from ugosa_jax.annotations.formats.label import Label, quote
-from ugosa_jax.annotations.instruments import Name, Names, find_name, fold, holds_words, is_silence, normalise
+from ugosa_jax.annotations.instruments import WORDS, Name, Names, find_name, fold, holds_words, is_silence, normalise
 from ugosa_jax.annotations.interval import STATES, State
-from ugosa_jax.annotations.names import UnknownName, guess_name, unknown_names_error
+from ugosa_jax.annotations.names import MANY, UnknownName, guess_name, unknown_names_error
 
-ACTIVE = frozenset(
-    {"active", "on", "yes", "true", "1", "playing", "plays", "sounding", "present", "sing", "singing"}
-    | {"aktiv", "an", "ja", "actif", "oui", "sí", "si", "sim"}
-)
-SILENT = frozenset({"silent", "off", "no", "false", "0", "absent", "inactive", "inaktiv", "nein", "non", "não"})
-"""What a column of states may say instead of active and silent, besides all words for silence."""
-CLEARLY_SILENT = frozenset({"silence", "rest", "rests", "pause", "tacet", "off", "absent", "inactive", "aus", "stumm"})
-"""Words that say so behind a blank, which other words for silence do behind a colon or a dash only."""
 _STATE = re.compile(
     r"(?P<name>.*?)(?P<mark>\s*[:=|;,]\s*|\s+[-–—>]+\s+|\s*[(\[]\s*|\s+)(?P<state>[^\s:=|;,()\[\]]+)[)\]]?"
 )
@@ -173,7 +165,8 @@ def _split_state(text: str, found: Callable[[str], Name | None]) -> tuple[str, N
     match = _STATE.fullmatch(text)
     if match and match["name"]:
         name, word, blank = match["name"], fold(match["state"]), not match["mark"].strip()
-        if word in STATES or (word in CLEARLY_SILENT if blank else is_silence(word) or word in ACTIVE):
+        says_so = word in WORDS["clearly_silent"] if blank else is_silence(word) or word in WORDS["active"]
+        if word in STATES or says_so:
             return name, found(name), word
     return text, None, None
 
@@ -229,10 +222,9 @@ def _find_owner(label: Label, group: _Group) -> tuple[str, Name | None, str | No
 def _find_state(label: Label, name: Name, state: str | None) -> State:
     word = None if state is None else fold(state)
     if word is not None and word not in STATES:
-        known = "active" if word in ACTIVE else "silent" if word in SILENT or is_silence(word) else None
-        if known is None:
+        if word not in WORDS["active"] and word not in WORDS["inactive"] and not is_silence(word):
             raise label.error("state", state or "", f"is not one of {', '.join(STATES)}")
-        word = known
+        word = "active" if word in WORDS["active"] else "silent"
     if name.negated and word is not None:
         raise label.error("state", state or "", "stands beside a name that says silent by itself")
     return cast(State, word or ("silent" if name.negated else "active"))
@@ -253,7 +245,7 @@ def _list_questions(
 ) -> list[UnknownName]:
     """Return what is to be asked: each label that is not known, or the name of a tier or file of which none is."""
     asked = list(missing.values())
-    for one in asked:
+    for one in asked[:MANY]:
         one.hint = "" if group.are_words else guess_name(one.name, sources)
     labels = [label for one in asked for label in one.labels]
     empty = not any(label.text for label in labels)

@@ -6,8 +6,10 @@ labels out.
 """
 
 import dataclasses
+import difflib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ugosa_jax.annotations.formats.label import Label, quote
 from ugosa_jax.annotations.instruments import (
     KINDS,
     MAX_LENGTH,
-    MAX_WORDS,
+    WORDS,
     Name,
     Names,
     find_in_table,
@@ -59,7 +61,7 @@ class UnknownName:
 
     def option(self) -> str:
         """Return the option to copy: with the hint, or as it leaves the name out."""
-        return "--map " + _quote_for_shell(f"{self.name}={self.hint}")
+        return "--map '" + " ".join(f"{self.name}={self.hint}".split()).replace("'", "'\\''") + "'"
 
 
 class UnknownNames(InputError):
@@ -88,15 +90,13 @@ def unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[str], 
 
 def _next_step(unknown: Sequence[UnknownName]) -> str:
     first = unknown[0]
-    empty = first.kind == "file" and not any(label.text for label in first.labels)
     if len(unknown) > MANY:
         return "if they are the words or notes of one source, name the file after it, such as vocals.txt"
     if not first.name:
         return "write into the label who plays, or name the file after the source, such as vocals.txt"
-    ways = "say what they are, or nothing behind the = to leave them out"
-    if len(unknown) == 1:
-        ways = "say what it is, or nothing behind the = to leave it out"
-    if empty:
+    what, them = ("it is", "it") if len(unknown) == 1 else ("they are", "them")
+    ways = f"say what {what}, or nothing behind the = to leave {them} out"
+    if first.kind == "file" and not any(label.text for label in first.labels):
         beside = first.labels[0].beside
         why = f" ({beside}; call the one with the labels label)" if beside else ""
         ways = f"its labels are empty{why}, so it has to be named after a source, such as vocals.txt, or mapped to one"
@@ -105,56 +105,14 @@ def _next_step(unknown: Sequence[UnknownName]) -> str:
     return f"{ways}: {' '.join(u.option() for u in unknown[:MANY])}"
 
 
-def _quote_for_shell(text: str) -> str:
-    """Return a text as a shell reads it back, on one line."""
-    one_line = " ".join(text.split())
-    return "'" + one_line.replace("'", "'\\''") + "'"
-
-
 CLEAR = 4
 """Letters of a word that is not taken for an abbreviation by chance."""
-
-RESTS = frozenset(
-    [
-        "absent",
-        "breaks",
-        "drops",
-        "ends",
-        "exits",
-        "gone",
-        "inactive",
-        "mute",
-        "muted",
-        "mutes",
-        "no",
-        "not",
-        "off",
-        "out",
-        "pause",
-        "pauses",
-        "rest",
-        "rests",
-        "resting",
-        "silence",
-        "silent",
-        "stop",
-        "stops",
-        "tacet",
-        "without",
-        "aus",
-        "raus",
-        "stumm",
-        "pausiert",
-    ]
-)
-"""Words that, beside a name, probably say that it rests."""
 
 
 def guess_name(text: str, sources: Sequence[str]) -> str:
     """Return what a name that is not known most probably is, as an override is written; empty if nothing is sure.
 
-    It is what the table says of it, or of the name with one slip of the keyboard mended, or of the only name that
-    stands between words that are not known.
+    It is what the table says of it, of the name with one slip of the keyboard mended, or of the only name within it.
     """
     if len(text) > MAX_LENGTH:
         return ""
@@ -164,12 +122,12 @@ def guess_name(text: str, sources: Sequence[str]) -> str:
         near = {n for mended in _mend_typo(normalise(text)) if (n := find_in_table(mended, sources)) is not None}
         name = near.pop() if len(near) == 1 else None
     if name is None:
-        words = [word for word in normalise(text).split()[:MAX_WORDS] if len(word) >= CLEAR]
-        inner = {n for word in words if (n := find_in_table(word, sources)) is not None}
+        words = normalise(text).split()
+        inner = {n for word in words if len(word) >= CLEAR and (n := find_in_table(word, sources)) is not None}
         of = {n.source for n in inner}
-        silent = any(word in RESTS for word in normalise(text).split())
-        sure = len(of) == 1 and not any(n.negated for n in inner)
-        name = Name(of.pop(), "" if silent else text, silent) if sure else None
+        if len(of) == 1 and not any(n.negated for n in inner):
+            silent = not set(WORDS["probably_silent"]).isdisjoint(words)
+            name = Name(of.pop(), "" if silent else text, silent)
     return "" if name is None else format_override(name)
 
 
@@ -179,17 +137,12 @@ def format_override(name: Name) -> str:
 
 
 def _mend_typo(name: str) -> list[str]:
-    """Return a name with one slip mended: two letters swapped, one too many, or one doubled that should not be."""
+    """Return what is called almost so: two letters swapped, one too many, or one missing."""
     if not 5 <= len(name) <= 20 or " " in name:
         return []
-    swapped = [name[:i] + name[i + 1] + name[i] + name[i + 2 :] for i in range(1, len(name) - 1)]
-    dropped = [name[:i] + name[i + 1 :] for i in range(1, len(name))]
-    missing = [
-        kind
-        for kind in KINDS
-        if len(kind) == len(name) + 1 and any(kind[:i] + kind[i + 1 :] == name for i in range(1, len(kind)))
-    ]
-    return [word for word in (*swapped, *dropped, *missing) if len(word) >= 4 and word in KINDS]
+    letters = Counter(name)
+    near = [(kind, Counter(kind)) for kind in difflib.get_close_matches(name, KINDS, n=5, cutoff=0.8)]
+    return [kind for kind, its in near if (its - letters).total() + (letters - its).total() <= 1]
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:

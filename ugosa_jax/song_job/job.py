@@ -25,11 +25,13 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.writing import Encoding
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song as separation
+from ugosa_jax.song_job.output_stage import OutputStage
 from ugosa_jax.weights.bag import Weights, with_params
 
 Stage = Literal["adapting", "separating", "separating, not adapted"]
@@ -150,14 +152,25 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
 
 
 class Separation:
-    """The stems of a song, stretch by stretch, (S, C, n) at its own rate; `seconds` counts what making them takes."""
+    """The stems of a song, stretch by stretch, (S, C, n) at its own rate; `seconds` counts what making them takes.
+
+    Attributes:
+      leakage: of the network's own output, complete at the end; None without an annotation.
+    """
 
     def __init__(self, job: Job, result: AdaptationResult, stage: Stage, on_progress: OnProgress = unheard):
         """Begin nothing yet."""
         self.seconds = 0.0
         self._stage: Stage = stage
         self._on_progress = on_progress
-        self._stems = separation.stretches(job.net, job.song, job.separate, result.tuned, on_chunk=self._on_chunk)
+        self.leakage: LeakageMeter | None = None
+        if job.song.annotation is None:
+            self._stems = separation.stretches(job.net, job.song, job.separate, result.tuned, on_chunk=self._on_chunk)
+            return
+        as_is = dataclasses.replace(job.separate, gate=False, refine="none")
+        own = separation.stretches(job.net, job.song, as_is, result.tuned, on_chunk=self._on_chunk)
+        finished = OutputStage(own, job.song, job.separate)
+        self._stems, self.leakage = iter(finished), finished.leakage
 
     def _on_chunk(self, done: int, total: int) -> None:
         self._on_progress(Progress(self._stage, done, total))

@@ -5,9 +5,10 @@ file does not tell the tempo or the rate. Audition writes a header and tabs: Nam
 writes two lines, `Marker file version: 1` and `Time format: Time`, then name, start and, of a region, end.
 """
 
+import math
 import re
 
-from ugosa_jax.annotations.formats.label import Label, Reading
+from ugosa_jax.annotations.formats.label import Label, Reading, parse_time
 from ugosa_jax.annotations.formats.table import Row, drop_empty, number_lines, read_table, split_lines
 from ugosa_jax.errors import InputError
 
@@ -37,21 +38,17 @@ def read_reaper(text: str, path: str) -> Reading:
 
 def _join_name(row: Row, n_columns: int) -> Row:
     """Return a line whose name holds commas, which REAPER writes without quotes, with the name in one field."""
-    more = len(row.fields) - n_columns
-    if more <= 0:
-        return row._replace(fields=drop_empty(row.fields))
-    return row._replace(
-        fields=drop_empty([row.fields[0], ", ".join(row.fields[1 : 2 + more]), *row.fields[2 + more :]])
-    )
+    fields, more = row.fields, len(row.fields) - n_columns
+    if more > 0:
+        fields = [fields[0], ", ".join(fields[1 : 2 + more]), *fields[2 + more :]]
+    return row._replace(fields=drop_empty(fields))
 
 
 def _parse_reaper(row: Row) -> Label:
-    if len(row.fields) < 3:
-        raise InputError(f"{row.path}:{row.line}: fields: {len(row.fields)} instead of #,Name,Start,End")
+    row.check_width(range(3, 99), "#,Name,Start,End")
     start_s = _parse_ruler_time(row, "start", row.fields[2])
-    end = row.fields[3] if len(row.fields) > 3 else ""
-    is_marker = row.fields[0].upper().startswith("M")
-    if not end and not is_marker:
+    end = (*row.fields, "")[3]
+    if not end and not row.fields[0].upper().startswith("M"):
         raise row.error("end", end, "is missing")
     end_s = _parse_ruler_time(row, "end", end) if end else start_s
     if end_s < start_s:
@@ -66,17 +63,13 @@ def _parse_ruler_time(row: Row, field: str, value: str) -> float:
         raise row.error(field, value, f"is in bars and beats: {_FIX}")
     if re.fullmatch(r"[0-9]+", value):
         raise row.error(field, value, f"is a whole number, as of samples or frames: {_FIX}")
-    if re.fullmatch(r"[0-9]{1,9}\.[0-9]+", value):
-        return float(value)
-    clock = re.fullmatch(r"(?:([0-9]{1,6}):)?([0-9]{1,6}):([0-9]{2}(?:\.[0-9]+)?)", value)
-    if clock and float(clock[3]) < 60 and (clock[1] is None or int(clock[2]) < 60):
-        return int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3])
-    frames = re.fullmatch(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9]):([0-9]{2}(?:\.[0-9]+)?)", value)
-    if frames and float(frames[4]) < FRAMES_HZ:
-        return int(frames[1]) * 3600 + int(frames[2]) * 60 + int(frames[3]) + float(frames[4]) / FRAMES_HZ
-    if frames:
+    frames = re.fullmatch(r"([0-9]{1,6}:[0-5][0-9]:[0-5][0-9]):([0-9]{2}(?:\.[0-9]+)?)", value)
+    if frames and float(frames[2]) >= FRAMES_HZ:
         raise row.error(field, value, f"counts more than {FRAMES_HZ} frames a second: {_FIX}")
-    raise row.error(field, value, "is no time such as 62.5, 1:02.500 or 0:01:02:15")
+    time_s = parse_time(frames[1] if frames else value)
+    if time_s is None or not 0 <= time_s < math.inf:
+        raise row.error(field, value, "is no time such as 62.5, 1:02.500 or 0:01:02:15")
+    return time_s + (float(frames[2]) / FRAMES_HZ if frames else 0.0)
 
 
 AUDITION_HEADER = ["name", "start", "duration", "time format"]
@@ -101,15 +94,11 @@ def read_audition(text: str, path: str) -> Reading:
 
 
 def _parse_range(row: Row) -> Label:
-    if len(row.fields) < 3:
-        raise InputError(
-            f"{row.path}:{row.line}: fields: {len(row.fields)} instead of Name, Start, Duration, Time Format"
-        )
-    unit = row.fields[3] if len(row.fields) > 3 else "decimal"
+    row.check_width(range(3, 99), "Name, Start, Duration, Time Format")
+    unit = (*row.fields, "decimal")[3]
     if unit.casefold() != "decimal":
-        raise row.error(
-            "time format", unit, "is not decimal: set the time display to Decimal (mm:ss.ddd) and export again"
-        )
+        how = "is not decimal: set the time display to Decimal (mm:ss.ddd) and export again"
+        raise row.error("time format", unit, how)
     start_s = row.seconds("start", 1)
     return Label(start_s, start_s + row.seconds("duration", 2), row.fields[0], row.path, row.line)
 
@@ -122,17 +111,11 @@ def read_rx(text: str, path: str) -> Reading:
         raise InputError(f"{path}: does not begin with Marker file version")
     unit = header[1].partition(":")[2].strip() if len(header) > 1 else "Time"
     if unit.casefold() != "time":
-        raise InputError(
-            f"{path}:2: time format {unit[:40]!r} is not Time: set the ruler to Time in RX and export again"
-        )
+        what = "is not Time: set the ruler to Time in RX and export again"
+        raise InputError(f"{path}:2: time format {unit[:40]!r} {what}")
     return Reading([_parse_region(row) for row in split_lines(path, lines[2:], "\t")])
 
 
 def _parse_region(row: Row) -> Label:
-    if len(row.fields) < 2:
-        raise InputError(f"{row.path}:{row.line}: fields: {len(row.fields)} instead of name, start and end")
-    start_s = row.seconds("start", 1)
-    end_s = row.seconds("end", 2) if len(row.fields) > 2 and row.fields[2] else start_s
-    if end_s < start_s:
-        raise row.error("end", row.fields[2], f"is before the start, {row.fields[1]}")
-    return Label(start_s, end_s, row.fields[0], row.path, row.line)
+    row.check_width(range(2, 99), "name, start and end")
+    return row.label(row.fields[0], 1, 2) if (*row.fields, "")[2] else row.point(row.fields[0], 1)

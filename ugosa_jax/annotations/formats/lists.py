@@ -173,9 +173,8 @@ def _reorder(row: Row) -> Row:
 
 def parse_line(row: Row) -> Label:
     """Return what a line of start, end, source and perhaps state says."""
-    if not 3 <= len(row.fields) <= 4:
-        hint = "start,end,source or start,end,source,state (decimal commas need semicolons between fields)"
-        raise InputError(f"{row.path}:{row.line}: fields: {len(row.fields)} instead of {hint}")
+    decimals = "decimal commas need semicolons between fields"
+    row.check_width((3, 4), f"start,end,source or start,end,source,state ({decimals})")
     return row.label(row.fields[2], state=(*row.fields, "")[3] or None)
 
 

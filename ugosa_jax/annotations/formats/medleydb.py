@@ -22,8 +22,7 @@ def read_sourceid(text: str, path: str) -> Reading:
     if not table or [field.lower() for field in table[0].fields] != SOURCEID_HEADER:
         raise InputError(f"{path}: does not begin with {','.join(SOURCEID_HEADER)}")
     for row in table[1:]:
-        if len(row.fields) != 3:
-            raise InputError(f"{row.path}:{row.line}: fields: {len(row.fields)} instead of {','.join(SOURCEID_HEADER)}")
+        row.check_width([3], ",".join(SOURCEID_HEADER))
     return Reading([Label(*row.stretch(), row.fields[2], path, row.line) for row in table[1:]])
 
 
@@ -53,10 +52,9 @@ def read_activation_conf(text: str, path: str) -> Reading:
     if len(set(stems)) < len(stems):
         raise InputError(f"{path}:{table[0].line}: the same stem stands there twice")
     for row in body:
-        if len(row.fields) != len(stems) + 1:
-            raise InputError(f"{path}:{row.line}: fields: {len(row.fields)} instead of {len(stems) + 1}")
-    times_s = _times(body)
-    return Reading([label for n, stem in enumerate(stems, 1) for label in _runs(stem, n, body, times_s)])
+        row.check_width([len(stems) + 1], str(len(stems) + 1))
+    times_s = _read_times(body)
+    return Reading([label for n, stem in enumerate(stems, 1) for label in _join_runs(stem, n, body, times_s)])
 
 
 def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
@@ -78,7 +76,7 @@ def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _times(body: list[Row]) -> list[float]:
+def _read_times(body: list[Row]) -> list[float]:
     """Return the lines' times, and when the last one ends."""
     times_s = [row.seconds("time", 0) for row in body]
     for before_s, time_s, row in zip(times_s, times_s[1:], body[1:], strict=False):
@@ -87,7 +85,7 @@ def _times(body: list[Row]) -> list[float]:
     return [*times_s, times_s[-1] + (times_s[-1] - times_s[-2])]
 
 
-def _runs(stem: str, column: int, body: list[Row], times_s: list[float]) -> list[Label]:
+def _join_runs(stem: str, column: int, body: list[Row], times_s: list[float]) -> list[Label]:
     """Return the labels of one stem: active and silent by turns."""
     runs: list[tuple[int, bool, float]] = []
     for k, row in enumerate(body):

@@ -1,36 +1,17 @@
 """Which format a file of an annotation has, and who reads it.
 
-Content decides; the suffix does where content could be either. `text` alone touches the disk.
+Content decides; the suffix does where content could be either. `content` alone touches the disk. Readers take a file's
+text and its path, and raise InputError with `path:line: field …` at what they cannot read.
 """
 
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
-from ugosa_jax.annotations.formats.content import read_text, refuse_suffix
-from ugosa_jax.annotations.formats.editors import is_audition, is_reaper, is_rx, read_audition, read_reaper, read_rx
-from ugosa_jax.annotations.formats.jams import read_jams
-from ugosa_jax.annotations.formats.json_lists import read_json_lists
+from ugosa_jax.annotations.formats import content, editors, jams, json_lists, lists, medleydb, sonic_visualiser, speech
 from ugosa_jax.annotations.formats.label import Reading, is_time, to_seconds
-from ugosa_jax.annotations.formats.lists import find_pairs, read_audacity, read_csv, read_lab, read_starts
-from ugosa_jax.annotations.formats.medleydb import (
-    SOURCEID_HEADER,
-    is_activation_conf,
-    is_wide,
-    parse_stem_names,
-    read_activation_conf,
-    read_sourceid,
-)
-from ugosa_jax.annotations.formats.sonic_visualiser import (
-    is_sonic_header,
-    is_sonic_region,
-    is_sonic_values,
-    read_sonic_layers,
-    read_sonic_table,
-)
-from ugosa_jax.annotations.formats.speech import is_rttm_line, read_elan, read_rttm, read_textgrid
 from ugosa_jax.annotations.formats.table import (
     Row,
     content_lines,
@@ -41,56 +22,33 @@ from ugosa_jax.annotations.formats.table import (
 )
 from ugosa_jax.errors import InputError
 
-Format = Literal[
-    "csv",
-    "audacity",
-    "lab",
-    "starts",
-    "jams",
-    "json",
-    "sonic-table",
-    "sonic-layers",
-    "activation-conf",
-    "sourceid",
-    "reaper",
-    "audition",
-    "rx",
-    "rttm",
-    "textgrid",
-    "elan",
-]
-
-FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".json", ".svl", ".sv", ".textgrid", ".eaf", ".rttm")
 """What files of annotations end in; only where a whole folder is read does it matter."""
-
-
-class _Reader(NamedTuple):
-    """How a format is read."""
-
-    read: Callable[[str, str], Reading]
-    counts_anything: bool = False
-    """Whether its numbers could be samples or milliseconds as well as seconds."""
-
-
-READERS: dict[Format, _Reader] = {
-    "csv": _Reader(read_csv, counts_anything=True),
-    "audacity": _Reader(read_audacity, counts_anything=True),
-    "lab": _Reader(read_lab, counts_anything=True),
-    "starts": _Reader(read_starts, counts_anything=True),
-    "jams": _Reader(read_jams, counts_anything=True),
-    "json": _Reader(read_json_lists, counts_anything=True),
-    "sonic-table": _Reader(read_sonic_table),
-    "sonic-layers": _Reader(read_sonic_layers),
-    "activation-conf": _Reader(read_activation_conf),
-    "sourceid": _Reader(read_sourceid, counts_anything=True),
-    "reaper": _Reader(read_reaper),
-    "audition": _Reader(read_audition),
-    "rx": _Reader(read_rx),
-    "rttm": _Reader(read_rttm, counts_anything=True),
-    "textgrid": _Reader(read_textgrid, counts_anything=True),
-    "elan": _Reader(read_elan),
+# fmt: off
+Format = Literal["csv", "audacity", "lab", "starts", "jams", "json", "sonic-table", "sonic-layers", "activation-conf",
+                 "sourceid", "reaper", "audition", "rx", "rttm", "textgrid", "elan"]
+# fmt: on
+FORMATS: tuple[Format, ...] = get_args(Format)
+READERS: dict[Format, Callable[[str, str], Reading]] = {
+    "csv": lists.read_csv,
+    "audacity": lists.read_audacity,
+    "lab": lists.read_lab,
+    "starts": lists.read_starts,
+    "jams": jams.read_jams,
+    "json": json_lists.read_json_lists,
+    "sonic-table": sonic_visualiser.read_sonic_table,
+    "sonic-layers": sonic_visualiser.read_sonic_layers,
+    "activation-conf": medleydb.read_activation_conf,
+    "sourceid": medleydb.read_sourceid,
+    "reaper": editors.read_reaper,
+    "audition": editors.read_audition,
+    "rx": editors.read_rx,
+    "rttm": speech.read_rttm,
+    "textgrid": speech.read_textgrid,
+    "elan": speech.read_elan,
 }
+KNOWN_UNIT = ("sonic-table", "sonic-layers", "activation-conf", "reaper", "audition", "rx", "elan")
+"""Formats whose numbers are what they are; those of others could be samples or milliseconds as well as seconds."""
 
 
 def read(path: str | Path, format: Format | None = None, counted: str | None = None) -> Reading:
@@ -104,16 +62,14 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
     Raises:
       InputError: the file cannot be read, a line of it not be understood, or its numbers not be seconds.
     """
-    text = read_text(path)
+    text = content.read_text(path)
     format = format or recognise(text, path)
-    reader = READERS[format]
-    reading = reader.read(text, str(path))
-    if not reader.counts_anything and counted not in (None, "s"):
-        raise InputError(
-            f"{path}: --unit {counted}: the times of its format ({format}) are what they are; leave it out"
-        )
-    if reader.counts_anything:
+    reading = READERS[format](text, str(path))
+    if format not in KNOWN_UNIT:
         reading = reading._replace(labels=to_seconds(reading.labels, counted, str(path)))
+    elif counted not in (None, "s"):
+        what = f"the times of its format ({format}) are what they are; leave it out"
+        raise InputError(f"{path}: --unit {counted}: {what}")
     open_ended = [label for label in reading.labels if not math.isfinite(label.end_s)]
     if open_ended:
         last = open_ended[-1]
@@ -133,7 +89,7 @@ def read_folder(
     Raises:
       InputError: there are no files, none can be read, or one of a source cannot.
     """
-    refuse_suffix(folder)
+    content.refuse_suffix(folder)
     visible = (path for path in folder.iterdir() if not path.name.startswith((".", "~")))
     paths = sorted(path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file())
     if not paths:
@@ -182,44 +138,44 @@ def _is_lrc_or_section(text: str) -> bool:
 def _json(text: str) -> Format:
     """Return which of the formats it is that are JSON; JAMS if it is none, whose reader says what is wrong with it."""
     try:
-        content = json.loads(text)
+        parsed = json.loads(text)
     except json.JSONDecodeError as error:
         return "json" if error.msg == "Extra data" else "jams"
     except (ValueError, RecursionError):
         return "jams"
-    if not isinstance(content, dict):
+    if not isinstance(parsed, dict):
         return "json"
-    entries = content.get("annotations")
+    entries = parsed.get("annotations")
     is_jams = isinstance(entries, list) and not any(
         isinstance(e, dict) and {"result", "start"} & e.keys() for e in entries
     )
-    return "jams" if is_jams or "file_metadata" in content else "json"
+    return "jams" if is_jams or "file_metadata" in parsed else "json"
 
 
 def _table(text: str, path: str, suffix: str) -> Format:
     """Return which of the formats it is that are tables."""
     raw = number_lines(text)
-    if raw and is_rx(raw[0][1]):
+    if raw and editors.is_rx(raw[0][1]):
         return "rx"
     first = _first(text, path, comments=False)
-    if is_reaper(first):
+    if editors.is_reaper(first):
         return "reaper"
-    if is_audition(first):
+    if editors.is_audition(first):
         return "audition"
     lines = content_lines(text)
     line = lines[0][1] if lines else ""
     fields = _first(text, path, comments=True)
-    if any(is_rttm_line(line) for _, line in raw[:100]):
+    if any(speech.is_rttm_line(line) for _, line in raw[:100]):
         return "rttm"
-    if is_activation_conf(fields) or is_wide(fields):
+    if medleydb.is_activation_conf(fields) or medleydb.is_wide(fields):
         return "activation-conf"
-    if [field.lower() for field in fields] == SOURCEID_HEADER:
+    if [field.lower() for field in fields] == medleydb.SOURCEID_HEADER:
         return "sourceid"
-    if is_sonic_header(fields) or is_sonic_region(fields):
+    if sonic_visualiser.is_sonic_header(fields) or sonic_visualiser.is_sonic_region(fields):
         return "sonic-table"
-    if is_sonic_values([Row(path, 0, fields)]) and is_sonic_values(_all(text, path)):
+    if sonic_visualiser.is_sonic_values([Row(path, 0, fields)]) and sonic_visualiser.is_sonic_values(_all(text, path)):
         return "sonic-table"
-    if find_pairs(text, path):
+    if lists.find_pairs(text, path):
         return "starts"
     if suffix == ".lab":
         return "lab"
@@ -256,15 +212,11 @@ def _first(text: str, path: str, comments: bool) -> list[str]:
 
 def read_stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
     """Return {stem: its instruments} of a METADATA.yaml of MedleyDB."""
-    return parse_stem_names(read_text(path), str(path))
+    return medleydb.parse_stem_names(content.read_text(path), str(path))
 
 
 def choose_format(path: str | Path) -> Format:
-    """Return the format that is written to a file of this name.
-
-    Raises:
-      InputError: none is.
-    """
+    """Return the format that is written to a file of this name; an InputError says which names there are."""
     suffix = Path(path).suffix.lower()
     known: dict[str, Format] = {".csv": "csv", ".txt": "audacity", ".jams": "jams"}
     if suffix not in known:

@@ -20,10 +20,6 @@ HEADER = ["time", "value", "duration", "label"]
 NOTES = ["time", "value", "duration", "level", "label"]
 BOXES = ["start", "end", "extent start", "extent end", "label"]
 NO_DURATIONS = (["time", "value", "label"], ["time", "height", "label"])
-_NO_DURATIONS = (
-    "is a layer of times and values of Sonic Visualiser's, which does not say until when: mark regions in a Regions "
-    "layer and export that (Layer > Add New Regions Layer)"
-)
 _DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 _NINE = re.compile(r"[0-9]+\.[0-9]{9}")
 
@@ -37,24 +33,16 @@ def is_sonic_header(fields: list[str]) -> bool:
 
 def is_sonic_region(fields: list[str]) -> bool:
     """Return whether a line without header can only be a region or a note: start and duration have decimal points."""
-    return (
-        len(fields) in (4, 5)
-        and _DECIMAL.fullmatch(fields[0]) is not None
-        and is_number(fields[1])
-        and _DECIMAL.fullmatch(fields[2]) is not None
-        and (len(fields) == 4 or is_number(fields[3]))
-    )
+    points = len(fields) in (4, 5) and all(_DECIMAL.fullmatch(field) for field in (fields[0], fields[2]))
+    return points and is_number(fields[1]) and (len(fields) == 4 or is_number(fields[3]))
 
 
 def is_sonic_values(table: list[Row]) -> bool:
     """Return whether lines without header are times and values: only the first number has nine decimals."""
-    return all(
-        len(row.fields) in (2, 3)
-        and _NINE.fullmatch(row.fields[0]) is not None
-        and is_number(row.fields[1])
-        and _NINE.fullmatch(row.fields[1]) is None
-        for row in table
-    )
+    rows = [row.fields for row in table]
+    if any(len(fields) not in (2, 3) or not is_number(fields[1]) for fields in rows):
+        return False
+    return all(_NINE.fullmatch(fields[0]) and not _NINE.fullmatch(fields[1]) for fields in rows)
 
 
 def read_sonic_table(text: str, path: str) -> Reading:
@@ -66,13 +54,11 @@ def read_sonic_table(text: str, path: str) -> Reading:
             raise table[0].error("column", table[0].fields[0], "counts sample frames: export times in seconds")
         header = [field.lower() for field in table[0].fields]
         table = table[1:]
-    if header in NO_DURATIONS:
-        raise InputError(f"{path}: {_NO_DURATIONS}")
-    if table and header == HEADER and is_sonic_values(table):
-        raise InputError(f"{path}: {_NO_DURATIONS}")
-    if header == BOXES:
-        return Reading([_parse_box(row) for row in table])
-    return Reading([_parse_region(row) for row in table])
+    if header in NO_DURATIONS or (table and header == HEADER and is_sonic_values(table)):
+        what = "is a layer of times and values of Sonic Visualiser's, which does not say until when"
+        how = "mark regions in a Regions layer and export that (Layer > Add New Regions Layer)"
+        raise InputError(f"{path}: {what}: {how}")
+    return Reading([_parse_box(row) if header == BOXES else _parse_region(row) for row in table])
 
 
 def _parse_box(row: Row) -> Label:
@@ -100,10 +86,9 @@ def read_sonic_layers(text: str, path: str) -> Reading:
     names: dict[str, str] = {}  # of layers, by the model that they show
     points: list[tuple[int, str, dict[str, str]]] = []
     dataset = ""
-    events = parse_xml(text, path)
+    events = [event for event in parse_xml(text, path) if event.attributes is not None]
     for line, name, attributes, _ in events:
-        if attributes is None:
-            continue
+        attributes = attributes or {}
         if name == "model" and "dataset" in attributes:
             models[attributes["dataset"]] = attributes
         elif name == "dataset":
@@ -113,12 +98,11 @@ def read_sonic_layers(text: str, path: str) -> Reading:
         elif name == "layer" and "model" in attributes:
             # A session mentions a layer again in each pane, without its names.
             names.setdefault(attributes["model"], attributes.get("presentationName") or attributes.get("name") or "")
-    if not models:
-        root = events[0].name
-        what = "holds no layers of Sonic Visualiser"
-        if root != "sv":
-            what = f"is XML of {quote(root)}: neither layers of Sonic Visualiser nor a document of ELAN's"
+    if not models and events[0].name != "sv":
+        what = f"is XML of {quote(events[0].name)}: neither layers of Sonic Visualiser nor a document of ELAN's"
         raise InputError(f"{path}: {what}")
+    if not models:
+        raise InputError(f"{path}: holds no layers of Sonic Visualiser")
     labels, left_out = [], {}
     for line, dataset, point in points:
         model = models.get(dataset)

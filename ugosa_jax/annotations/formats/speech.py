@@ -150,15 +150,17 @@ def read_elan(text: str, path: str) -> Reading:
                 untimed[tier] += 1
                 continue
             if last < first:
-                raise InputError(
-                    f"{path}:{line}: an annotation of {quote(tier)}: {first:g} to {last:g} ms is no stretch"
-                )
+                what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is no stretch of a song"
+                raise InputError(f"{path}:{line}: {what}")
             start_s, end_s = first * unit_ms / 1000, last * unit_ms / 1000
             labels.append(Label(start_s, end_s, " ".join(words.split()), path, line, container=tier, own_words=True))
         elif attributes is None:
             continue
         elif name == "HEADER":
-            unit_ms = _parse_unit_ms(attributes.get("TIME_UNITS") or "milliseconds", path, line)
+            unit = attributes.get("TIME_UNITS") or "milliseconds"
+            if unit.casefold() not in UNITS_MS:
+                raise InputError(f"{path}:{line}: TIME_UNITS {quote(unit)} is not {' or '.join(UNITS_MS)}")
+            unit_ms = UNITS_MS[unit.casefold()]
         elif name == "MEDIA_DESCRIPTOR":
             origin_ms = _parse_milliseconds("TIME_ORIGIN", attributes, path, line) or 0.0
             media.append(_Medium(line, attributes.get("MEDIA_URL", ""), attributes.get("MIME_TYPE", ""), origin_ms))
@@ -175,7 +177,11 @@ def read_elan(text: str, path: str) -> Reading:
     warnings = [f"{path}: left out: {what}" for what in left_out]
     if any(medium.origin_ms for medium in media):
         origin_s, how = _find_origin(media, path)
-        labels = [_shift(label, origin_s) for label in labels if label.end_s + origin_s >= 0]
+        labels = [
+            dataclasses.replace(i, start_s=max(0.0, i.start_s + origin_s), end_s=i.end_s + origin_s)
+            for i in labels
+            if i.end_s + origin_s >= 0
+        ]
         warnings.append(how)
     return Reading(labels, tuple(warnings), left_out=left_out)
 
@@ -192,29 +198,14 @@ class _Medium(NamedTuple):
 def _find_origin(media: list[_Medium], path: str) -> tuple[float, str]:
     """Return at which second of the song the annotation begins, and a warning that says so."""
     sounds = [medium for medium in media if medium.mime_type.startswith("audio/")] or media
+    first, where = sounds[0], f"{path}:{sounds[0].line}: TIME_ORIGIN"
     if len({medium.origin_ms for medium in sounds}) > 1:
         begin = ", ".join(f"{Path(medium.url).name} ({medium.origin_ms:g} ms)" for medium in sounds)
-        raise InputError(
-            f"{path}:{sounds[0].line}: TIME_ORIGIN: its sounds begin at different times: {begin}; "
-            "keep the song alone under Edit > Linked Files in ELAN"
-        )
-    first = sounds[0]
-    origin_s = first.origin_ms / 1000
-    return origin_s, (
-        f"{path}:{first.line}: TIME_ORIGIN {first.origin_ms:g}: all times are taken {abs(origin_s):g} s "
-        f"{'later' if origin_s >= 0 else 'earlier'}, as ELAN plays {quote(Path(first.url).name)}"
-    )
-
-
-def _shift(label: Label, by_s: float) -> Label:
-    """Return a label later in the song; what would be before it is cut off."""
-    return dataclasses.replace(label, start_s=max(0.0, label.start_s + by_s), end_s=label.end_s + by_s)
-
-
-def _parse_unit_ms(unit: str, path: str, line: int) -> float:
-    if unit.casefold() not in UNITS_MS:
-        raise InputError(f"{path}:{line}: TIME_UNITS {quote(unit)} is not {' or '.join(UNITS_MS)}")
-    return UNITS_MS[unit.casefold()]
+        what = "its sounds begin at different times"
+        raise InputError(f"{where}: {what}: {begin}; keep the song alone under Edit > Linked Files in ELAN")
+    moved = f"{abs(first.origin_ms) / 1000:g} s {'later' if first.origin_ms >= 0 else 'earlier'}"
+    how = f"all times are taken {moved}, as ELAN plays {quote(Path(first.url).name)}"
+    return first.origin_ms / 1000, f"{where} {first.origin_ms:g}: {how}"
 
 
 def _parse_milliseconds(field: str, attributes: dict[str, str], path: str, line: int) -> float | None:
@@ -243,15 +234,11 @@ def read_rttm(text: str, path: str) -> Reading:
     lines = [(n, line) for n, line in number_lines(text) if line.split()[0] in TYPES]
     table = [Row(path, n, _join_names(line.split())) for n, line in lines]
     for row in table:
-        if len(row.fields) < 8:
-            raise InputError(
-                f"{path}:{row.line}: fields: {len(row.fields)} instead of at least 8, as in a line of RTTM"
-            )
+        row.check_width(range(8, 999), "at least 8, as in a line of RTTM")
         if not all(map(is_time, row.fields[3:5])) or is_number(row.fields[5]):
             wrong = next((field for field in row.fields[3:5] if not is_time(field)), row.fields[3])
-            raise row.error(
-                "start", wrong, "and the duration are to be fields 4 and 5: does the recording's name hold a blank?"
-            )
+            how = "and the duration are to be fields 4 and 5: does the recording's name hold a blank?"
+            raise row.error("start", wrong, how)
     refuse_several(path, (row.fields[1] for row in table))
     return Reading([_parse_turn(row) for row in table])
 
@@ -269,8 +256,8 @@ def _join_names(fields: list[str]) -> list[str]:
 
 def _parse_turn(row: Row) -> Label:
     start_s, duration_s = row.seconds("start", 3), row.seconds("duration", 4)
-    confidence = row.fields[8] if len(row.fields) > 8 else ""
-    sure = float(confidence) if is_number(confidence) and "," not in confidence else None
-    sure = sure if sure is not None and is_confidence(sure) else None
+    confidence = (*row.fields, "")[8]
+    sure = float(confidence) if is_number(confidence) and "," not in confidence else -1.0
     whole = row.is_whole(3) and row.is_whole(4)
-    return Label(start_s, start_s + duration_s, row.fields[7], row.path, row.line, None, sure, whole=whole)
+    end_s, known = start_s + duration_s, sure if is_confidence(sure) else None
+    return Label(start_s, end_s, row.fields[7], row.path, row.line, None, known, whole=whole)

@@ -4,7 +4,7 @@ import csv
 import math
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from ugosa_jax.annotations.formats.label import Label, is_confidence, is_number, parse_time, quote
@@ -27,6 +27,11 @@ class Row(NamedTuple):
     def error(self, field: str, value: str, problem: str) -> InputError:
         """Return an error that points at a field of this line."""
         return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
+
+    def check_width(self, allowed: Container[int], columns: str) -> None:
+        """Refuse a line that has another number of fields."""
+        if len(self.fields) not in allowed:
+            raise InputError(f"{self.path}:{self.line}: fields: {len(self.fields)} instead of {columns}")
 
     def seconds(self, field: str, position: int) -> float:
         """Return a time; its decimal sign may be a comma, and minutes and hours may stand before it."""
