@@ -11,15 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.adaptation import bags, engine, remixes, segments, strategy
+from ugosa_jax.adaptation import engine, plan
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
-from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
 from ugosa_jax.data import stems
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError, error_context
+from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.references import iterate_sounds, read_references
 from ugosa_jax.evaluation.scoring import Evaluation
@@ -28,8 +27,9 @@ from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song as separation
 from ugosa_jax.separation.chunks import OnChunk
 from ugosa_jax.weights import checkpoint, hub
-from ugosa_jax.weights.bag import Bag, Weights
+from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.weights import Weights
 
 PAPER = paper()
 PLAIN = EvaluateConfig(outputs="plain")
@@ -57,9 +57,9 @@ def adapt(
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
-    if not strategy.parse(settings.strategy, net.architecture).tuned:
+    if not plan.parse(settings.strategy, net).tuned:
         return engine.unadapted()
-    return bags.adapt(net, cut(net, song, annotation, settings), settings, on_epoch)
+    return adaptation.adapt(net, adaptation.prepare(net, song, annotation, settings), settings, on_epoch)
 
 
 def adapt_lanes(
@@ -94,21 +94,22 @@ def adapt_lanes(
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
-        cuts = cut(net, songs, annotations, settings)
-        return bags.adapt_lanes(net, cuts, settings, lam, learning_rate, on_epoch)
+        n_lanes = max(len(lam or ()), len(learning_rate or ()))
+        shared = [adaptation.prepare(net, songs, annotations, settings)] * n_lanes
+        return adaptation.adapt_lanes(net, shared, settings, lam, learning_rate, on_epoch)
     own = [annotations] if isinstance(annotations, Annotation) else annotations or [song.annotation for song in songs]
     lam = [settings.lam] * len(songs) if lam is None else lam
     learning_rate = [settings.learning_rate] * len(songs) if learning_rate is None else learning_rate
     if len({len(songs), len(own), len(lam), len(learning_rate)}) > 1 or not songs:
         numbers = f"{len(songs)}, {len(own)}, {len(lam)} and {len(learning_rate)}"
         raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equally many, not {numbers}")
-    cuts = [cut(net, song, said, settings) for song, said in zip(songs, own, strict=True)]
+    prepared = [adaptation.prepare(net, song, said, settings) for song, said in zip(songs, own, strict=True)]
     results: dict[int, AdaptationResult] = {}
-    for shape in dict.fromkeys(one.mix_GxVxCxT.shape for one in cuts):
-        alike = [i for i, one in enumerate(cuts) if one.mix_GxVxCxT.shape == shape]
+    for shape in dict.fromkeys(map(adaptation.shape_of, prepared)):
+        alike = [i for i, one in enumerate(prepared) if adaptation.shape_of(one) == shape]
         own_lam, own_rate = [lam[i] for i in alike], [learning_rate[i] for i in alike]
-        group = [cuts[i] for i in alike]
-        done = bags.adapt_lanes(net, group, settings, own_lam, own_rate, on_epoch)
+        group = [prepared[i] for i in alike]
+        done = adaptation.adapt_lanes(net, group, settings, own_lam, own_rate, on_epoch)
         results |= zip(alike, done, strict=True)
     return [results[i] for i in range(len(songs))]
 
@@ -142,29 +143,6 @@ def separate(
     return dict(zip(net.sources, chunks.joined(parts, shape), strict=True))
 
 
-def cut(net: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
-    """Return the segments and activations that `engine.adapt` and `engine.adapt_lanes` take.
-
-    Raises:
-      InputError: as `adapt`.
-    """
-    sources, said = net.architecture.sources, annotation or song.annotation
-    plan = strategy.parse(settings.strategy, net.architecture)
-    if said is None:
-        if plan.loss != "B":
-            needs = f"strategy {plan.name} needs an annotation that says when each source plays"
-            raise InputError(f"{song.mixture.name}: {needs}")
-        said = Annotation((), sources, "unknown")
-    if said.sources != sources:
-        raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {', '.join(sources)}")
-    annotations.check_against(said, song.mixture.duration_s)
-    mix_CxT, _ = song.standardise(net.architecture.sample_rate_hz, net.architecture.channels, net.architecture.level)
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
-    with error_context(song.mixture.name):
-        stems_SxCxT = remixes.first_stems(net, mix_CxT, said) if plan.loss == "R" else None
-        return segments.cut(mix_CxT, active_SxT, settings, net.architecture, stems_SxCxT)
-
-
 def convert(path: str | Path, out: str | Path) -> Checkpoint:
     """Convert a checkpoint of the Demucs repository to safetensors, without torch; nothing in it is executed.
 
@@ -181,8 +159,9 @@ def convert(path: str | Path, out: str | Path) -> Checkpoint:
     if Path(path).resolve() == Path(out).resolve():
         raise InputError(f"{out}: is the checkpoint itself; name another file to write")
     found = hub.load(path)
-    if isinstance(found, Bag):
-        raise InputError(f"{path}: is a bag of {len(found.members)} networks; convert each of them")
+    if not isinstance(found, Checkpoint):
+        kind = "bag" if isinstance(found, Bag) else "chain"
+        raise InputError(f"{path}: is a {kind} of {len(found.members)} networks; convert each of them")
     checkpoint.save(found, out)
     return found
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from ugosa_jax import api, device, files
-from ugosa_jax.adaptation.strategy import resolved
+from ugosa_jax.adaptation.plan import resolve
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
 from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
@@ -24,7 +24,7 @@ from ugosa_jax.separation import song as separation
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job.names import REPORT
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 with require_extra("reports"):
     from ugosa_jax.reports import style
@@ -60,7 +60,7 @@ def demo(args: options.Demo) -> int:
     device.keep_compiled_programs()
     started = time.perf_counter()
     weights = hub.load("mini")
-    true = demo_song.load(weights.architecture.sources)
+    true = demo_song.load(weights.sources)
     mixture, said = true.mixture, true.known_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
     silent_s = annotation.silent_seconds(said, mixture.duration_s)
@@ -118,7 +118,7 @@ def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
 
 def describe(weights: Weights, mixture: Sound, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the facts that the report begins with, and the record of the run that it ends with."""
-    adapting = dataclasses.asdict(resolved(settings_of(STRATEGY), weights.architecture))
+    adapting = dataclasses.asdict(resolve(settings_of(STRATEGY), weights))
     separating = dataclasses.asdict(ROWS["adapted"].separate)
     environment = record.environment()
     said = {

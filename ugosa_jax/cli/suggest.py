@@ -24,7 +24,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
     base = hub.load(args.weights)
     mixture = sound.read(args.song)
     estimates = api.separate(base, Song(mixture))
-    sources = base.architecture.sources
+    sources = base.sources
     est_SxCxT = np.stack([estimates[source] for source in sources])
     said = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
     if not said.intervals:

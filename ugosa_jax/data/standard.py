@@ -84,7 +84,6 @@ def standardise_by(mix_Cxn: np.ndarray, standard: Standard) -> np.ndarray:
     return ((mix_Cxn - standard.mean) / standard.std).astype(mix_Cxn.dtype)
 
 
-def unstandardise(est_SxCxT: np.ndarray, standard: Standard) -> None:
-    """Bring estimates to the mixture's own level, in place: each times std plus mean, as the reference does."""
-    est_SxCxT *= est_SxCxT.dtype.type(standard.std)
-    est_SxCxT += est_SxCxT.dtype.type(standard.mean)
+def unstandardised(est: np.ndarray, standard: Standard) -> np.ndarray:
+    """Return estimates, or a mixture, (…, n) at the mixture's own level: each times std plus mean, as the reference."""
+    return est * est.dtype.type(standard.std) + est.dtype.type(standard.mean)

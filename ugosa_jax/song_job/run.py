@@ -5,13 +5,13 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.adaptation import engine
+from ugosa_jax.adaptation import engine, plan
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.data.writing import Writer, writing
 from ugosa_jax.evaluation.leakage import LeakageMeter
@@ -21,6 +21,7 @@ from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.output_stage import OutputStage
 from ugosa_jax.song_job.record import Inputs, Record, Settings, Stem
 from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights.chain import Chain
 
 if TYPE_CHECKING:
     from ugosa_jax.reports.song.report import Run
@@ -127,6 +128,7 @@ def _record(
         separate=dataclasses.asdict(job.separate),
         encoding=job.encoding,
         features=adapted.footprint and adapted.footprint.features,
+        members=_members(job) if job.plan.tuned and isinstance(job.net, Chain) else None,
     )
     return Record(
         song=inputs.song,
@@ -139,6 +141,11 @@ def _record(
         outputs=stems,
         scores=shown.scores.rows() if shown and shown.scores else None,
     )
+
+
+def _members(job: Job) -> dict[str, dict[str, Any]]:
+    """Return the settings of each network of a chain."""
+    return {name: dataclasses.asdict(own) for name, own in plan.settings_of(job.net, job.adapt).items()}
 
 
 def _look(

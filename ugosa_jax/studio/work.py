@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.adaptation import strategy
+from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.suggest import draft
@@ -36,7 +36,7 @@ from ugosa_jax.studio import marks, stem_files
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Levels, Run, Runs
 from ugosa_jax.weights import checkpoint, hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 class Cancelled(Exception):
@@ -85,12 +85,12 @@ def read(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Order
     job = Job(
         net,
         Song(mixture, annotation=labels),
-        strategy.resolved(AdaptConfig(**order["adapt"]), net.architecture),
+        plan.resolve(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
         checkpoint.load_delta(runs.folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )
     inputs = Inputs(
-        song=record.song(mixture, net.architecture, known.sha256),
+        song=record.song(mixture, net, known.sha256),
         weights=record.network(net, order["network"]),
         annotation=record.labels(record.File("marks of the studio"), labels, mixture.duration_s),
         delta=None if start == "anew" else record.File(f"run {start}"),

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import bags, engine, strategy
+from ugosa_jax.adaptation import engine, strategy
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Params
@@ -18,7 +19,7 @@ from ugosa_jax.song_job.job import Job
 from ugosa_jax.sweeps.batch import Lane
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.sweep import Sweep
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,19 +75,18 @@ def adapted(
 
 def run_lanes(base: Weights, lanes: Sequence[Lane], on_epoch: OnEpoch | None = None) -> list[AdaptationResult]:
     """Adapt lanes of one shape; those of one song share it."""
-    cuts = [lane.cut for lane in lanes if lane.cut is not None]
+    songs = [lane.material for lane in lanes if lane.material is not None]
     settings = lanes[0].cell.adapt
-    if not cuts:
+    if not songs:
         return [engine.unadapted() for _ in lanes]
     if len(lanes) == 1:
-        return [bags.adapt(base, cuts[0], settings, on_epoch)]
+        return [adaptation.adapt(base, songs[0], settings, on_epoch)]
     # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
     missing = -len(lanes) % len(jax.local_devices())
-    cuts += cuts[-1:] * missing
-    songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
+    songs += songs[-1:] * missing
     each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
     lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
-    adaptations = bags.adapt_lanes(base, songs, settings, lam, learning_rate, on_epoch)
+    adaptations = adaptation.adapt_lanes(base, songs, settings, lam, learning_rate, on_epoch)
     return adaptations[: len(lanes)]
 
 
