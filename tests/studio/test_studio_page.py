@@ -119,13 +119,12 @@ def test_no_conflict_is_lost(page, server, browser):
     drag(page, "drums", 6, 7)
     assert page.get_by_role("button", name="Keep mine").count() == 1
     assert page.evaluate("studio.store.get('saved')") == "conflict"
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    page.close(run_before_unload=True)
-    page.wait_for_timeout(500)
-    assert asked == ["beforeunload"]
+    leaving = "(() => { const event = new Event('beforeunload', { cancelable: true }); dispatchEvent(event);"
+    leaving += " return event.defaultPrevented; })()"
+    assert page.evaluate(leaving)
     page.get_by_role("button", name="Keep mine").click()
     saved(page)
+    assert not page.evaluate(leaving)
     wait(other, "studio.store.get('marks').length === 2")
     other.close()
     assert not troubles
@@ -231,7 +230,7 @@ def test_keys_belong_to_the_control_that_has_the_focus(page):
 KEYS = """async ([root, event]) => {
   const { listenToKeys } = await import(`${root}/static/keys.js`);
   const called = [];
-  const listeners = {};
+  const listeners = {}; // the last one of each kind: those that look at what reached the focus come before
   const add = window.addEventListener;
   window.addEventListener = (name, listener) => { listeners[name] = listener; };
   listenToKeys(new Proxy({}, { get: (_, name) => (...given) => called.push([name, ...given]) }));
@@ -321,6 +320,7 @@ def test_no_name_is_too_long(server, browser, tmp_path):
     home = server.address.rpartition("song/")[0]
     page, troubles = opened(browser, home)
     page.locator("input[type=file]").set_input_files(tmp_path / "song.wav")
+    page.get_by_role("heading", name="song.wav").wait_for()
     ready(page)
     address = page.url
     page.get_by_role("button", name="song.wav", exact=True).click()
