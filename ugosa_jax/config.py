@@ -274,5 +274,19 @@ def reference() -> Preset:
     )
 
 
-PRESETS = {"recommended": recommended, "paper": paper, "reference": reference}
+def masks() -> Preset:
+    """Return settings that adapt nothing: the annotation shapes the masks alone. For Spleeter no better are known."""
+    return Preset(AdaptConfig("B0"), SeparateConfig(refine="wiener"))
+
+
+PRESETS = {"recommended": recommended, "paper": paper, "reference": reference, "masks": masks}
 """What settings may start from."""
+_USUAL = {"mini": "recommended"} | dict.fromkeys(("spleeter", "spleeter_4stems", "spleeter_5stems"), "masks")
+
+
+def usual_preset(weights: str) -> str:
+    """Return the preset that weights start from; for a chain, "spleeter+mini", that of its last network.
+
+    Networks of a chain that do not have the stages of its strategy are not adapted.
+    """
+    return _USUAL.get(weights.rpartition("+")[2], "paper")

@@ -106,11 +106,17 @@ def parsed(arguments: Sequence[str]) -> Any:
 def preset(arguments: Sequence[str]) -> str:
     """Return the name of the preset whose values are what --help shows and other flags change.
 
-    It is what the arguments name last. If they name none: "recommended" for the network that it was chosen with, the
-    bundled one, and "paper" for others.
+    It is what the arguments name last, or else that of the weights. If these are not named either, and a song is to be
+    separated, it is that of the best weights that are there.
     """
-    others = "recommended" if last(arguments, "--weights") == "mini" else "paper"
-    return last(arguments, "--preset") or others
+    if named := last(arguments, "--preset"):
+        return named
+    weights = last(arguments, "--weights")
+    if not weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
+        from ugosa_jax.weights.best import best_available  # starts JAX, which --help does without
+
+        weights = best_available().name
+    return config.usual_preset(weights)
 
 
 def last(arguments: Sequence[str], option: str) -> str:

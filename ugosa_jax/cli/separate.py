@@ -22,7 +22,7 @@ from ugosa_jax.song_job.job import Footprint, Job, Progress, with_true_stems
 from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.record import Inputs
 from ugosa_jax.song_job.run import Outcome, run
-from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights import best, checkpoint, hub
 from ugosa_jax.weights.weights import Weights
 
 PROGRAMS_GB = 0.55
@@ -38,6 +38,8 @@ def separate(args: options.Separate) -> int:
     device.keep_compiled_programs()
     out = args.out or Path("separated") / files.folder_name(args.song)
     missing = why_no_report(args)
+    if args.weights is None:
+        args = choose_weights(args)
     job, inputs = read(args, out)
     print_inputs(args, job, inputs)
     with Bars() as bars:
@@ -50,15 +52,27 @@ def separate(args: options.Separate) -> int:
     return 0 if outcome.adapted.result.stopped_at is None else 1
 
 
+def choose_weights(args: options.Separate) -> options.Separate:
+    """Return options that name the best weights that are there, and adapt nothing without an annotation; say so."""
+    choice = best.best_available()
+    print(f"weights    {choice}")
+    if args.annotation is None and not args.delta and not args.separate.gate:
+        print("annotation none: the network is taken as it is (--annotation FILE says when each source plays)")
+        args = dataclasses.replace(args, adapt=dataclasses.replace(args.adapt, strategy="B0"))
+    return dataclasses.replace(args, weights=choice.name)
+
+
 def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
     """Read and check all inputs.
 
     Raises:
       InputError: one of them cannot be used, or would be overwritten.
     """
-    if args.download and not hub.is_here(args.weights):
-        weights.fetched(args.weights)
-    net = hub.load(args.weights)
+    name = str(args.weights)
+    for part in hub.split(name) if args.download else ():
+        if not hub.is_here(part):
+            weights.fetched(part)
+    net = hub.load(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.resolve(adapt, net)
     planned = plan.parse(adapt.strategy, net)
@@ -78,7 +92,7 @@ def describe(args: options.Separate, job: Job) -> Inputs:
     mixture, labels = job.song.mixture, job.song.known_annotation()
     return Inputs(
         song=record.song(mixture, job.net, files.sha256_of(args.song), args.song.name),
-        weights=record.network(job.net, args.weights),
+        weights=record.network(job.net, str(args.weights)),
         annotation=args.annotation and record.labels(record.file(args.annotation), labels, mixture.duration_s),
         delta=args.delta and record.file(args.delta),
         preset=args.preset,
@@ -103,7 +117,7 @@ def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) ->
     # Where nothing is tuned, the layers of an earlier run are removed, but not those that the stems are made with.
     written |= {out / ADAPTED_LAYERS} if tunes or args.delta is None else set()
     taken = {path.resolve() for path in written}
-    inputs = [args.song, args.annotation, Path(args.weights), args.delta]
+    inputs = [args.song, args.annotation, Path(str(args.weights)), args.delta]
     for path in filter(None, inputs):
         if path.resolve() in taken:
             raise InputError(f"{path}: would be overwritten by an output; choose another --out")
