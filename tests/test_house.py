@@ -10,6 +10,7 @@ PACKAGE = Path(ugosa_jax.__file__).parent
 FLOORS = {
     "errors": 0,
     "files": 1,
+    "checked": 1,
     "config": 2,
     "device": 3,
     "annotations": 3,
