@@ -9,8 +9,10 @@ import ugosa_jax
 PACKAGE = Path(ugosa_jax.__file__).parent
 FLOORS = {
     "errors": 0,
+    "interrupts": 0,
     "files": 1,
     "checked": 1,
+    "notebook": 1,
     "config": 2,
     "device": 3,
     "annotations": 3,

@@ -43,7 +43,7 @@ def _describe(kind: Any, by_type: bool) -> str:
     """Return what a field takes, in words: its type, or its range."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        ranges = (meta.description for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta))
+        ranges = (str(meta.description) for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta))
         return _describe(parts[0], by_type) if by_type else next(ranges)
     if origin is Literal:
         return f"one of {', '.join(parts)}"

@@ -244,7 +244,8 @@ def reference() -> Preset:
 
 PRESETS = {"recommended": recommended, "paper": paper, "reference": reference}
 """What settings may start from."""
-_SUITS = {"mini": "recommended"}
+SUITS = {"mini": "recommended"}
+"""Presets that suit a network, by its name, where others than the paper's were measured to be better."""
 
 
 def suit(network: str) -> str:
@@ -253,4 +254,4 @@ def suit(network: str) -> str:
     Args:
       network: its name, as in `ugosa-jax weights list`.
     """
-    return _SUITS.get(network, "paper")
+    return SUITS.get(network, "paper")

@@ -149,7 +149,7 @@ def test_separate_refines_by_the_songs_annotation(tmp_path):
     mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
     said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")
     song = Song(Audio(mix_CxT, 8000, "noise"), annotation=said)
-    out = uj.separate(net, song, dataclasses.replace(WIENER, chunk_s=0.5))
+    out = uj.separate(net, song, settings=dataclasses.replace(WIENER, chunk_s=0.5))
     np.testing.assert_allclose(out["voice"] + out["rest"], mix_CxT, atol=1e-5)
     assert not out["voice"][:, 1700:4700].any()
     np.testing.assert_allclose(out["rest"][:, 1700:4700], mix_CxT[:, 1700:4700], atol=1e-6)

@@ -9,8 +9,10 @@ unknown throughout under both: a list of where the vocals sing says nothing abou
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +22,15 @@ from ugosa_jax.annotations.formats import Format, audacity, jams, native
 from ugosa_jax.annotations.instruments import Name, Names
 from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint
 from ugosa_jax.annotations.silences import Silences, between, joined
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
+from ugosa_jax.notebook import html_table
 
 PAST_END_S = 0.5
 """How far an interval may reach past the end of its song: exports round times, players round durations."""
 NOTHING = "has no intervals (a line is start,end,source or start,end,source,state)"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Annotation:
     """What is said of a song. Intervals of one source do not overlap: `disjoint` makes it so."""
 
@@ -44,6 +47,39 @@ class Annotation:
     names: Mapping[str, Name] = dataclasses.field(default_factory=dict, compare=False)
     """What each name in the file was taken for."""
 
+    @classmethod
+    def from_intervals(
+        cls,
+        intervals: Iterable[tuple[str, float, float] | tuple[str, float, float, State]],
+        sources: Sequence[str],
+        elsewhere: Outside | None = None,
+    ) -> "Annotation":
+        """Return the annotation that a list of intervals makes.
+
+        Args:
+          intervals: (source, start in seconds, end in seconds, state) each; the state is "active", "silent" or
+            "unknown", and "active" if it is left out.
+          sources: of the network, `net.sources`.
+          elsewhere: what holds where nothing is said of a source that is named; "silent" if not given and all
+            intervals are active, else "unknown".
+
+        Raises:
+          InputError: a source or state does not exist, an interval does not end after its start, or two contradict
+            each other.
+        """
+        found = [_interval_of(item, sources, n) for n, item in enumerate(intervals)]
+        is_listing = all(interval.state == "active" for interval in found)
+        return cls(disjoint(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
+
+    def __repr__(self) -> str:
+        counts = [f"{source} {n}" for source in self.sources if (n := len(self.select(source)))]
+        said = ", ".join(counts) or "none"
+        return f"Annotation({self.path!r}, intervals: {said}; elsewhere {self.outside})"
+
+    def _repr_html_(self) -> str:
+        rows = [[i.source, f"{i.start_s:.3f}", f"{i.end_s:.3f}", i.state] for i in self.intervals]
+        return html_table(f"elsewhere {self.outside}", ["source", "start (s)", "end (s)", "state"], rows)
+
     def select(self, source: str) -> list[Interval]:
         """Return the intervals of one source."""
         return [interval for interval in self.intervals if interval.source == source]
@@ -51,6 +87,19 @@ class Annotation:
     def silent_outside(self, source: str) -> bool:
         """Return whether a source is silent wherever none of its intervals is."""
         return self.outside == "silent" and source not in self.open and bool(self.select(source))
+
+
+def _interval_of(item: Sequence[Any], sources: Sequence[str], n: int) -> Interval:
+    """Return an interval from a tuple, the n-th of a list."""
+    where = f"intervals[{n}]"
+    require(len(item) in (3, 4), where, "(source, start_s, end_s) or (source, start_s, end_s, state)", item)
+    source, start_s, end_s, *state = item
+    require(source in sources, f"{where}: source", f"one of {', '.join(sources)}", source)
+    require(not state or state[0] in STATES, f"{where}: state", f"one of {', '.join(STATES)}", *state or [""])
+    are_numbers = all(isinstance(time_s, numbers.Real) for time_s in (start_s, end_s))
+    fits = are_numbers and 0 <= start_s < end_s < math.inf
+    require(fits, f"{where}: times", "seconds, the start at least 0 and the end after it", (start_s, end_s))
+    return Interval(float(start_s), float(end_s), source, *state)
 
 
 def read(

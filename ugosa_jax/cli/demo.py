@@ -74,7 +74,7 @@ def demo(args: options.Demo) -> int:
 def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], strategy: str, out: Path) -> Run:
     """Adapt and separate as the strategy says, write the stems, look at them and score them."""
     result = api.adapt(weights, true, settings=settings_of(strategy))
-    stems = api.separate(weights, true, separation_of(strategy), result.tuned)
+    stems = api.separate(weights, true, settings=separation_of(strategy), tuned=result.tuned)
     for source, est_CxT in stems.items():
         sound.write(out / strategy.replace(":", "-") / f"{source}.wav", est_CxT, true.mixture.rate_hz)
     return report.run_of(true, strategy, STRATEGIES[strategy], result, [np.stack([*stems.values()])], excerpt_s)

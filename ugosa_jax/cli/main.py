@@ -4,9 +4,9 @@ Options are in `ugosa_jax.cli.options`, commands in the modules beside this one.
 imported when the command is run: `ugosa-jax --help` answers at once.
 """
 
+import argparse
 import importlib
 import io
-import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -92,22 +92,16 @@ def parsed(arguments: Sequence[str]) -> Any:
 def preset(arguments: Sequence[str]) -> str:
     """Return the name of the preset whose values are what --help shows and other flags change.
 
-    It is what the arguments name last. If they name none: "recommended" for the network that it was chosen with, the
-    bundled one, and "paper" for others.
+    It is what the arguments name last; if they name none, what suits the network.
     """
-    others = "recommended" if last(arguments, "--weights") == "mini" else "paper"
-    return last(arguments, "--preset") or others
-
-
-def last(arguments: Sequence[str], option: str) -> str:
-    """Return the value that the arguments give an option last; "" if they do not."""
-    value = ""
-    for argument, following in itertools.pairwise([*arguments, ""]):
-        if argument == option:
-            value = following
-        elif argument.startswith(f"{option}="):
-            value = argument.removeprefix(f"{option}=")
-    return value
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--preset")
+    parser.add_argument("--weights", default=options.Separate.weights)
+    try:
+        said, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:  # a flag without its value, which tyro refuses in its own words
+        return "paper"
+    return said.preset or config.suit(said.weights)
 
 
 def command(of: type) -> Callable[[Any], int]:

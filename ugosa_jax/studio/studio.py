@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, recommended, require
+from ugosa_jax.config import PRESETS, SOURCES, SUITS, AdaptConfig, SeparateConfig, require
 from ugosa_jax.errors import InputError
 from ugosa_jax.song_job.names import ADAPTED_LAYERS
 from ugosa_jax.studio import marks, orders, trials
@@ -25,10 +25,8 @@ from ugosa_jax.studio.titles import Titles
 from ugosa_jax.studio.trials import Trials
 
 SUGGESTED = {
-    "mini": {
-        "adapt": dataclasses.asdict(recommended().adapt),
-        "separate": dataclasses.asdict(recommended().separate),
-    }
+    network: {part: dataclasses.asdict(getattr(PRESETS[preset](), part)) for part in ("adapt", "separate")}
+    for network, preset in SUITS.items()
 }
 """What the page sets at first where something better than the paper's settings is known."""
 MAX_WAITING = 50

@@ -22,12 +22,12 @@ import yaml
 
 from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.protocol import Architecture, Params
-from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.checkpoint import Checkpoint, describe_network
 
 MAX_MEMBERS = 100
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Bag:
     """Networks by name, and how much the estimate of each counts for every source.
 
@@ -37,6 +37,11 @@ class Bag:
 
     members: Mapping[str, Checkpoint]
     weights_MxS: tuple[tuple[float, ...], ...]
+    name: str = dataclasses.field(default="", compare=False)
+    """What it was loaded as."""
+
+    def __repr__(self) -> str:
+        return f"Bag({len(self.members)} networks, {describe_network(self)})"
 
     def __post_init__(self):
         require(bool(self.members), "models", "at least one", "none")

@@ -51,12 +51,13 @@ def load(name_or_path: str | Path) -> Weights:
       InputError: no such file or name, or the file is damaged, foreign or does not fit its own architecture.
     """
     path = find(name_or_path)
+    name = str(name_or_path) if path != Path(name_or_path) else path.name
     if path.suffix != BAG:
-        return _network(path)
+        return dataclasses.replace(_network(path), name=name)
     said = bag.describe(path)
     members = {name: _network(_member(path, name)) for name in said.models}
     with error_context(path):
-        return bag.gather(members, said)
+        return dataclasses.replace(bag.gather(members, said), name=name)
 
 
 def _network(path: Path) -> Checkpoint:
