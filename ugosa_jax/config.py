@@ -32,14 +32,15 @@ ACTIVATION_THRESHOLD = 0.15
 
 CHUNK_S = 10.0
 """Length of the pieces that a network sees if it takes any length and nothing else was said, as in the paper's code."""
+OVERLAP = 0.25
+"""Share of such a piece that it has in common with the next one, as in the Demucs repository."""
 MAX_RATE_HZ = 768_000
 """Highest sample rate of sound and of networks; anything else in a header is damage."""
 SOURCES = ("drums", "bass", "other", "vocals")
 """What networks for music usually separate, in the order of MUSDB18 and of the Demucs repository."""
 
 _LARGEST = sys.float_info.max
-STRATEGY = r"^(B0|[PBR]-\w{1,8}:\w{1,8})$"
-"""Form of a strategy's name; which stages there are is the network's matter."""
+_STRATEGY = r"(B0|[PBR]-\w{1,8}:\w{1,8})"
 
 NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST, description="at least 0 and finite")]
 Positive = Annotated[float, Meta(gt=0, le=_LARGEST, description="above 0 and finite")]
@@ -47,7 +48,11 @@ Seconds = Annotated[float, Meta(gt=0, le=MAX_PIECE_S, description=f"above 0, at 
 Fade = Annotated[float, Meta(ge=0, le=MAX_PIECE_S, description=f"at least 0, at most {MAX_PIECE_S}")]
 Count = Annotated[int, Meta(ge=0, le=MAX_REPEATS, description=f"at least 0, at most {MAX_REPEATS}")]
 Strategy = Annotated[
-    str, Meta(pattern=STRATEGY, description="B0, or a loss P, B or R, a start and an end, such as P-L3:M")
+    str,
+    Meta(
+        pattern=rf"^{_STRATEGY}(\+{_STRATEGY})*$",
+        description="B0, or a loss P, B or R, a start and an end, such as P-L3:M",
+    ),
 ]
 Share = Annotated[float, Meta(ge=0, le=MAX_OVERLAP, description=f"at least 0, at most {MAX_OVERLAP}")]
 Seed = Annotated[int, Meta(ge=0, description="at least 0")]
@@ -103,8 +108,9 @@ class SeparateConfig(Checked):
     chunk_s: Seconds | None = None
     """Length of the pieces that the network sees in seconds; memory grows with it, not with the song.
     If not given, 10 s, or the one length that the network takes."""
-    overlap: Annotated[float, Meta(ge=0, le=MAX_OVERLAP, description=f"at least 0, at most {MAX_OVERLAP}")] = 0.25
-    """Share of a chunk that it has in common with the next one, cross-faded with triangular weights."""
+    overlap: Share | None = None
+    """Share of a chunk that it has in common with the next one, cross-faded with triangular weights.
+    If not given, a quarter; Spleeter's pieces follow each other without, as published, unless chunk_s is given."""
     shifts: Count = 0
     """Random delays that the result is averaged over; 0: the song is separated once, not delayed."""
     max_shift_s: Seconds = 0.5

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from tests.helpers.studio import TOKEN, made_run, mark
-from ugosa_jax.annotations import annotation, overrides
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.names import read_overrides
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import demo, estimate, marks, peaks, trials
@@ -137,7 +138,7 @@ def test_what_an_import_must_be_told_is_asked_and_remembered(client, song, studi
     client.post(f"{song}/import", params=told | {"remember": "yes"}, content=labels, headers={"x-name": "two.txt"})
     again = client.post(f"{song}/import", content=labels, headers={"x-name": "other.txt"}).json()
     assert again["marks"] == found["marks"]
-    assert overrides.read(studio.root / "names.toml") == {"Grölende Menge": "vocals", "Ping": ""}
+    assert read_overrides(studio.root / "names.toml") == {"Grölende Menge": "vocals", "Ping": ""}
     wrong = client.post(f"{song}/import", params={"names": '{"Ping": "pong"}'}, content=labels)
     assert wrong.status_code == 422 and "'Ping' = pong is not one of" in wrong.json()["error"]
     assert client.post(f"{song}/import", params={"names": "[1]"}, content=labels).status_code == 422

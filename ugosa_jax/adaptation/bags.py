@@ -12,11 +12,13 @@ from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch, Timing
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.weights.bag import Bag, Weights, members_of
+from ugosa_jax.weights.bag import Bag
+from ugosa_jax.weights.chain import Member
 from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.weights import list_networks
 
 
-def adapt(weights: Weights, song: Segments, settings: AdaptConfig, on_epoch: OnEpoch | None = None) -> AdaptationResult:
+def adapt(weights: Member, song: Segments, settings: AdaptConfig, on_epoch: OnEpoch | None = None) -> AdaptationResult:
     """Adapt weights to one song; see `engine.adapt`.
 
     The tuned leaves of a bag stand under the names of its members, and the steps of an epoch are those of all members
@@ -30,7 +32,7 @@ def adapt(weights: Weights, song: Segments, settings: AdaptConfig, on_epoch: OnE
 
 
 def adapt_lanes(
-    weights: Weights,
+    weights: Member,
     songs: Segments | Sequence[Segments],
     settings: AdaptConfig,
     lam: Sequence[float] | None = None,
@@ -46,7 +48,7 @@ def adapt_lanes(
 
 
 def adapt_each(
-    weights: Weights,
+    weights: Member,
     songs: Sequence[Segments],
     settings: AdaptConfig,
     lam: Sequence[float] | None = None,
@@ -67,13 +69,13 @@ def adapt_each(
     return adapt_lanes(weights, songs[0], settings, lam, learning_rate, on_epoch)
 
 
-def count_epochs(weights: Weights, settings: AdaptConfig) -> int:
+def count_epochs(weights: Member, settings: AdaptConfig) -> int:
     """Return how often `on_epoch` is called at most."""
-    return settings.epochs * len(members_of(weights))
+    return settings.epochs * len(list_networks(weights))
 
 
 def _each(
-    weights: Weights,
+    weights: Member,
     settings: AdaptConfig,
     on_epoch: OnEpoch | None,
     run: Callable[[Checkpoint, OnEpoch | None], list[AdaptationResult]],

@@ -9,20 +9,21 @@ unknown throughout under both: a list of where the vocals sing says nothing abou
 
 import dataclasses
 import math
-import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.annotations import folder, formats, resolve
-from ugosa_jax.annotations.formats import Format, audacity, jams, native
+from ugosa_jax.annotations import formats, resolve
+from ugosa_jax.annotations.formats import Format
+from ugosa_jax.annotations.formats.jams import format_jams
+from ugosa_jax.annotations.formats.lists import format_audacity, format_csv
 from ugosa_jax.annotations.instruments import Name, Names
-from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint
+from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint, interval_of
+from ugosa_jax.annotations.labels import names_source
 from ugosa_jax.annotations.silences import Silences, between, joined
-from ugosa_jax.errors import InputError, require
+from ugosa_jax.errors import InputError
 from ugosa_jax.notebook import html_table
 
 PAST_END_S = 0.5
@@ -67,7 +68,7 @@ class Annotation:
           InputError: a source or state does not exist, an interval does not end after its start, or two contradict
             each other.
         """
-        found = [_interval_of(item, sources, n) for n, item in enumerate(intervals)]
+        found = [interval_of(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
         is_listing = all(interval.state == "active" for interval in found)
         return cls(disjoint(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
 
@@ -87,19 +88,6 @@ class Annotation:
     def silent_outside(self, source: str) -> bool:
         """Return whether a source is silent wherever none of its intervals is."""
         return self.outside == "silent" and source not in self.open and bool(self.select(source))
-
-
-def _interval_of(item: Sequence[Any], sources: Sequence[str], n: int) -> Interval:
-    """Return an interval from a tuple, the n-th of a list."""
-    where = f"intervals[{n}]"
-    require(len(item) in (3, 4), where, "(source, start_s, end_s) or (source, start_s, end_s, state)", item)
-    source, start_s, end_s, *state = item
-    require(source in sources, f"{where}: source", f"one of {', '.join(sources)}", source)
-    require(not state or state[0] in STATES, f"{where}: state", f"one of {', '.join(STATES)}", *state or [""])
-    are_numbers = all(isinstance(time_s, numbers.Real) for time_s in (start_s, end_s))
-    fits = are_numbers and 0 <= start_s < end_s < math.inf
-    require(fits, f"{where}: times", "seconds, the start at least 0 and the end after it", (start_s, end_s))
-    return Interval(float(start_s), float(end_s), source, *state)
 
 
 def read(
@@ -129,7 +117,7 @@ def read(
         the message is `path:line: field …`.
     """
     if Path(path).is_dir():
-        reading = folder.read(Path(path), sources, names, format, unit)
+        reading = formats.read_folder(Path(path), lambda file: names_source(file, sources, names), format, unit)
     else:
         reading = formats.read(path, format, unit)
     said = resolve.resolve(reading, sources, outside, names, str(path))
@@ -141,7 +129,7 @@ def read(
 
 def explicit(annotation: Annotation, duration_s: float) -> Annotation:
     """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
-    intervals = [i if math.isfinite(i.end_s) else _up_to(duration_s, i) for i in annotation.intervals]
+    intervals = [i if math.isfinite(i.end_s) else _end_at(duration_s, i) for i in annotation.intervals]
     for source in filter(annotation.silent_outside, annotation.sources):
         edges = [0.0, *(time_s for i in annotation.select(source) for time_s in (i.start_s, i.end_s)), duration_s]
         gaps = zip(edges[::2], edges[1::2], strict=True)
@@ -151,7 +139,7 @@ def explicit(annotation: Annotation, duration_s: float) -> Annotation:
     )
 
 
-def _up_to(duration_s: float, interval: Interval) -> Interval:
+def _end_at(duration_s: float, interval: Interval) -> Interval:
     """Return what is said up to the end of the song, with that end."""
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
@@ -172,23 +160,23 @@ def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> N
     Raises:
       InputError: the file cannot be written, or not in this format.
     """
-    text = _written(annotation, format)
+    text = _format(annotation, format)
     with files.replaced_when_done(path) as temporary:
         temporary.write_text(text, "utf-8", newline="")
 
 
-def _written(annotation: Annotation, format: Format) -> str:
+def _format(annotation: Annotation, format: Format) -> str:
     if format == "jams":
-        return jams.written(annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open))
+        return format_jams(annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open))
     left_out = annotation.open if annotation.outside == "silent" else frozenset()
     intervals = [i for i in annotation.intervals if i.source not in left_out]
     if annotation.outside == "unknown" and intervals and all(i.state == "active" for i in intervals):
         last = max(intervals, key=lambda i: i.end_s)
         intervals.append(dataclasses.replace(last, start_s=last.end_s, end_s=last.end_s + 1, state="unknown"))
     if format == "audacity":
-        return audacity.written(intervals)
+        return format_audacity(intervals)
     if format == "csv":
-        return native.written(intervals)
+        return format_csv(intervals)
     raise InputError(f"format must be csv, audacity or jams to be written, not {format!r}")
 
 

@@ -5,7 +5,7 @@ offers them, as `ugosa_jax.adapt` and so on.
 """
 
 from ugosa_jax.api.adapted import AdaptedNetwork, Losses, load_adapted_layers
-from ugosa_jax.api.adapting import adapt, adapt_lanes, cut
+from ugosa_jax.api.adapting import adapt, adapt_lanes
 from ugosa_jax.api.converting import convert_checkpoint
 from ugosa_jax.api.evaluating import evaluate
 from ugosa_jax.api.separating import separate
@@ -16,7 +16,6 @@ __all__ = [
     "adapt",
     "adapt_lanes",
     "convert_checkpoint",
-    "cut",
     "evaluate",
     "load_adapted_layers",
     "separate",

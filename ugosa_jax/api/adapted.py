@@ -16,7 +16,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.notebook import html_table
 from ugosa_jax.separation.chunks import OnChunk
 from ugosa_jax.weights import checkpoint
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 class Losses(NamedTuple):

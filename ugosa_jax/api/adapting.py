@@ -7,17 +7,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ugosa_jax.adaptation import bags, engine, remixes, segments, strategy
+from ugosa_jax.adaptation import engine, plan
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
-from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.annotations import annotation as annotations
+from ugosa_jax.adaptation.song import Material
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.api.adapted import AdaptedNetwork, of_result
 from ugosa_jax.api.arguments import as_network, as_song, choose_preset
 from ugosa_jax.config import AdaptConfig, Preset
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError, error_context
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.errors import InputError
+from ugosa_jax.weights.weights import Weights
 
 
 def adapt(
@@ -56,10 +56,11 @@ def adapt(
     """
     net, song = as_network(net), as_song(song)
     preset = choose_preset(settings, net)
-    if not strategy.parse(preset.adapt.strategy, net.architecture).tuned:
+    if not plan.parse(preset.adapt.strategy, net).tuned:
         result = engine.unadapted()
     else:
-        result = bags.adapt(net, cut(net, song, annotation, preset.adapt), preset.adapt, on_epoch)
+        material = adaptation.prepare(net, song, annotation, preset.adapt)
+        result = adaptation.adapt(net, material, preset.adapt, on_epoch)
     return of_result(result, net, preset, song, annotation or song.annotation)
 
 
@@ -138,39 +139,16 @@ def _lanes(
 
 def _adapt_lanes(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
     """Adapt lanes that differ in λ and learning rate alone; those of one shape run side by side."""
-    cuts: dict[tuple[int, int], Segments] = {}  # lanes that share a song share its segments
-    for lane in lanes:
-        if (id(lane.song), id(lane.annotation)) not in cuts:
-            cuts[id(lane.song), id(lane.annotation)] = cut(net, lane.song, lane.annotation, lane.settings)
-    songs = [cuts[id(lane.song), id(lane.annotation)] for lane in lanes]
+    shared: dict[tuple[int, int], Material] = {}  # lanes of one song share what is made of it
+    for song, said, settings in lanes:
+        if (id(song), id(said)) not in shared:
+            shared[id(song), id(said)] = adaptation.prepare(net, song, said, settings)
+    prepared = [shared[id(lane.song), id(lane.annotation)] for lane in lanes]
     results: dict[int, AdaptationResult] = {}
-    for shape in dict.fromkeys(song.mix_GxVxCxT.shape for song in songs):
-        alike = [i for i, song in enumerate(songs) if song.mix_GxVxCxT.shape == shape]
+    for shape in dict.fromkeys(map(adaptation.shape_of, prepared)):
+        alike = [i for i, one in enumerate(prepared) if adaptation.shape_of(one) == shape]
         each = [lanes[i].settings for i in alike]
         lam, rates = [one.lam for one in each], [one.learning_rate for one in each]
-        done = bags.adapt_each(net, [songs[i] for i in alike], each[0], lam, rates, on_epoch)
+        done = adaptation.adapt_lanes(net, [prepared[i] for i in alike], each[0], lam, rates, on_epoch)
         results |= zip(alike, done, strict=True)
     return [results[i] for i in range(len(lanes))]
-
-
-def cut(net: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
-    """Return the segments and activations that `engine.adapt` and `engine.adapt_lanes` take.
-
-    Raises:
-      InputError: as `adapt`.
-    """
-    sources, said = net.architecture.sources, annotation or song.annotation
-    plan = strategy.parse(settings.strategy, net.architecture)
-    if said is None:
-        if plan.loss != "B":
-            needs = f"strategy {plan.name} needs an annotation that says when each source plays"
-            raise InputError(f"{song.mixture.name}: {needs}")
-        said = Annotation((), sources, "unknown")
-    if said.sources != sources:
-        raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {', '.join(sources)}")
-    annotations.check_against(said, song.mixture.duration_s)
-    mix_CxT, _ = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
-    with error_context(song.mixture.name):
-        stems_SxCxT = remixes.first_stems(net, mix_CxT, said) if plan.loss == "R" else None
-        return segments.cut(mix_CxT, active_SxT, settings, net.architecture, stems_SxCxT)

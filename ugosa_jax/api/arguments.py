@@ -7,12 +7,12 @@ from typing import TypeVar
 import numpy as np
 
 from ugosa_jax import config
-from ugosa_jax.adaptation import strategy
+from ugosa_jax.adaptation import plan
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, Preset, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 Settings = TypeVar("Settings", AdaptConfig, SeparateConfig, EvaluateConfig)
 _PARTS = {AdaptConfig: "adapt", SeparateConfig: "separate", EvaluateConfig: "evaluate"}
@@ -56,7 +56,7 @@ def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset
     """
     preset = settings if isinstance(settings, Preset) else preset_of(net)
     chosen = choose_settings(settings, AdaptConfig, preset)
-    return dataclasses.replace(preset, adapt=strategy.resolved(chosen, net.architecture))
+    return dataclasses.replace(preset, adapt=plan.resolve(chosen, net))
 
 
 def choose_settings(given: Settings | Preset | None, kind: type[Settings], preset: Preset) -> Settings:

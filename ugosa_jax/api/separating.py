@@ -12,7 +12,7 @@ from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song as separation
 from ugosa_jax.separation.chunks import OnChunk
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 def separate(

@@ -149,8 +149,9 @@ def compile_for(
     arguments = (program, axes, frozen, kept, lanes, _placed(state, of_lanes))
     yield _compiled("epoch", n_lanes, dealt, counted, engine.epoch_lanes, *arguments)
     if n_lanes == 1:
-        counted = flops.forward(net, chunk)
-        yield _compiled("separation", 1, dealt, counted, chunks.estimate, net, params, mix_CxT, None)
+        counted = flops.separation(net, SeparateConfig(), 1)
+        program = chunks.estimate_tile if net.tiling else chunks.estimate
+        yield _compiled("separation", 1, dealt, counted, program, net, params, mix_CxT)
 
 
 def lanes_of(net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float) -> Lane:

@@ -5,6 +5,7 @@ imported when the command is run: `ugosa-jax --help` answers at once.
 """
 
 import argparse
+import codecs
 import importlib
 import io
 import sys
@@ -15,8 +16,8 @@ import tyro
 from tyro.conf import subcommand
 
 from ugosa_jax import __version__, config
-from ugosa_jax.cli import options
-from ugosa_jax.errors import InputError
+from ugosa_jax.cli import library_errors, options
+from ugosa_jax.errors import InputError, one_line
 
 COMMANDS: dict[type, tuple[str, str]] = {
     options.Separate: ("separate", "separate"),
@@ -39,15 +40,18 @@ COMMANDS: dict[type, tuple[str, str]] = {
     options.Studio: ("studio", "studio"),
 }
 """Options → module of `ugosa_jax.cli`, and the function there that takes them and returns an exit code."""
+UNPRINTABLE = "ugosa_jax_unprintable"
+"""Name of `replace_unprintable` as a codec's way to handle errors."""
 DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `ugosa-jax` and return its exit code: 0 done, 1 stopped early, 2 bad input."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    codecs.register_error(UNPRINTABLE, replace_unprintable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show λ gets a question mark
+            stream.reconfigure(errors=UNPRINTABLE)
     if "--version" in arguments:
         print(f"ugosa_jax {__version__}")
         return 0
@@ -59,9 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except MemoryError as error:
-        print(f"error: not enough memory ({error})", file=sys.stderr)
+    except Exception as error:
+        nobody_reads = type(error) is BrokenPipeError  # what is printed: `ugosa-jax … | head`
+        if nobody_reads or (line := library_errors.describe(error)) is None:
+            raise
+        print(f"error: {one_line(line)}", file=sys.stderr)
         return 2
+
+
+def replace_unprintable(error: UnicodeError) -> tuple[str, int]:
+    """Give a terminal that cannot show λ a question mark, and bytes of a name that are no text as escapes."""
+    assert isinstance(error, UnicodeEncodeError)
+    unprintable = error.object[error.start : error.end]
+    return "".join("?" if character.isprintable() else one_line(character) for character in unprintable), error.end
 
 
 def parsed(arguments: Sequence[str]) -> Any:

@@ -7,7 +7,8 @@ import jax
 from tqdm import tqdm
 
 from ugosa_jax import device, files
-from ugosa_jax.adaptation import strategy
+from ugosa_jax.adaptation import plan
+from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.cli import options, weights
@@ -22,7 +23,7 @@ from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.record import Inputs
 from ugosa_jax.song_job.run import Outcome, run
 from ugosa_jax.weights import checkpoint, hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 PROGRAMS_GB = 0.55
 """What compiling, and the separation and report that follow, take of a process on a CPU, roughly."""
@@ -59,11 +60,11 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
         weights.fetched(args.weights)
     net = hub.load(args.weights)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
-    adapt = strategy.resolved(adapt, net.architecture)
-    plan = strategy.parse(adapt.strategy, net.architecture)
+    adapt = plan.resolve(adapt, net)
+    planned = plan.parse(adapt.strategy, net)
     mixture = recording.open_sound(args.song, may_be_cut=args.truncated == "ok")
-    keep_inputs(args, net, out, tunes=bool(plan.tuned))
-    labels = read_labels(args, net, needed=plan.loss != "B")
+    keep_inputs(args, net, out, tunes=bool(planned.tuned))
+    labels = read_labels(args, net, planned)
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
     start = checkpoint.load_delta(args.delta, net) if args.delta else {}
     song = Song(mixture, annotation=labels)
@@ -76,7 +77,7 @@ def describe(args: options.Separate, job: Job) -> Inputs:
     """Return what the record says of the inputs."""
     mixture, labels = job.song.mixture, job.song.known_annotation()
     return Inputs(
-        song=record.song(mixture, job.net.architecture, files.sha256_of(args.song), args.song.name),
+        song=record.song(mixture, job.net, files.sha256_of(args.song), args.song.name),
         weights=record.network(job.net, args.weights),
         annotation=args.annotation and record.labels(record.file(args.annotation), labels, mixture.duration_s),
         delta=args.delta and record.file(args.delta),
@@ -133,14 +134,12 @@ def why_no_report(args: options.Separate) -> str:
     return ""
 
 
-def read_labels(args: options.Separate, net: Weights, needed: bool) -> Annotation:
+def read_labels(args: options.Separate, net: Weights, planned: Plan) -> Annotation:
     """Return the annotation, or one that says nothing where none is given and none is needed."""
     if args.annotation is not None:
         return read_annotation(args.annotation, args.reading, net.sources)
-    if needed or args.separate.gate:
-        what = (
-            "--gate" if args.separate.gate else f"strategy {args.adapt.strategy or net.architecture.default_strategy}"
-        )
+    if planned.needs_annotation or args.separate.gate:
+        what = "--gate" if args.separate.gate else f"strategy {planned.name}"
         raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")
     return Annotation((), net.sources, "unknown")
 
@@ -181,10 +180,10 @@ def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
         for warning in labels.warnings:
             print(f"warning: {warning}")
-    if job.plan.loss != "B" and sum(silent_s.values()) < 1e-3:
+    if job.plan.needs_annotation and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
     how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
-    how += f", λ {job.adapt.lam:g}" if job.plan.loss == "P" else ""
+    how += f", λ {job.adapt.lam:g}" if "P" in job.plan.losses else ""
     print(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
     print(f"device     {device.describe()}")
     if job.plan.tuned and job.adapt.pitch_shifts:

@@ -15,22 +15,25 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ugosa_jax import api
-from ugosa_jax.adaptation import bags, engine, memory, strategy
+from ugosa_jax.adaptation import engine, plan
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult
-from ugosa_jax.adaptation.strategy import Strategy
+from ugosa_jax.adaptation.plan import Plan
+from ugosa_jax.adaptation.song import Footprint
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import stems
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.writing import Encoding
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song as separation
-from ugosa_jax.weights.bag import Weights, with_params
+from ugosa_jax.song_job.output_stage import OutputStage
+from ugosa_jax.weights.weights import Weights, with_params
 
 Stage = Literal["adapting", "separating", "separating, not adapted"]
 
@@ -58,9 +61,9 @@ class Job:
     encoding: Encoding = "float"
 
     @property
-    def plan(self) -> Strategy:
-        """The loss and the stages that are tuned."""
-        return strategy.parse(self.adapt.strategy, self.net.architecture)
+    def plan(self) -> Plan:
+        """The loss and the stages that are tuned, of each network."""
+        return plan.parse(self.adapt.strategy, self.net)
 
 
 class Progress(NamedTuple):
@@ -83,20 +86,6 @@ class Progress(NamedTuple):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Mean of empty slice")
             return np.full(3, np.nan) if self.losses_Ix3 is None else np.nanmean(self.losses_Ix3, 0)
-
-
-class Footprint(NamedTuple):
-    """What an adaptation takes of the device's memory.
-
-    Attributes:
-      n_segments: of the song.
-      features: how the output of the frozen stages is kept.
-      bytes: by what takes them.
-    """
-
-    n_segments: int
-    features: str
-    bytes: memory.Estimate
 
 
 OnProgress = Callable[[Progress], None]
@@ -133,31 +122,40 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
         return Adapted(engine.unadapted(job.start), None, 0.0)
     started = time.perf_counter()
     net = with_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
-    segments = api.cut(net, job.song, None, job.adapt)
-    shape = segments.mix_GxVxCxT.shape
-    program = memory.plan(net.architecture, shape, job.adapt)
-    footprint = Footprint(segments.n, program.features, memory.estimate(program, shape))
+    material = adaptation.prepare(net, job.song, None, job.adapt)
+    footprint = adaptation.find_footprint(net, material, job.adapt)
     on_footprint(footprint)
-    total = bags.count_epochs(net, job.adapt)
+    total = adaptation.count_epochs(net, job.adapt)
     on_progress(Progress("adapting", 0, total))
 
     def on_epoch(epoch: int, losses_LxIx3: np.ndarray) -> None:
         on_progress(Progress("adapting", epoch + 1, total, losses_LxIx3[0]))
 
-    result = bags.adapt(net, segments, job.adapt, on_epoch)
+    result = adaptation.adapt(net, material, job.adapt, on_epoch)
     result = dataclasses.replace(result, tuned=tree.merge(result.tuned, job.start))
     return Adapted(result, footprint, time.perf_counter() - started)
 
 
 class Separation:
-    """The stems of a song, stretch by stretch, (S, C, n) at its own rate; `seconds` counts what making them takes."""
+    """The stems of a song, stretch by stretch, (S, C, n) at its own rate; `seconds` counts what making them takes.
+
+    Attributes:
+      leakage: of the network's own output, complete at the end; None without an annotation.
+    """
 
     def __init__(self, job: Job, result: AdaptationResult, stage: Stage, on_progress: OnProgress = unheard):
         """Begin nothing yet."""
         self.seconds = 0.0
         self._stage: Stage = stage
         self._on_progress = on_progress
-        self._stems = separation.stretches(job.net, job.song, job.separate, result.tuned, on_chunk=self._on_chunk)
+        self.leakage: LeakageMeter | None = None
+        if job.song.annotation is None:
+            self._stems = separation.stretches(job.net, job.song, job.separate, result.tuned, on_chunk=self._on_chunk)
+            return
+        as_is = dataclasses.replace(job.separate, gate=False, refine="none")
+        own = separation.stretches(job.net, job.song, as_is, result.tuned, on_chunk=self._on_chunk)
+        finished = OutputStage(own, job.song, job.separate)
+        self._stems, self.leakage = iter(finished), finished.leakage
 
     def _on_chunk(self, done: int, total: int) -> None:
         self._on_progress(Progress(self._stage, done, total))

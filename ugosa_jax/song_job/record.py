@@ -23,8 +23,8 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data import sound
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.networks import protocol
-from ugosa_jax.networks.protocol import Architecture
-from ugosa_jax.weights.bag import Weights, members_of
+from ugosa_jax.weights.chain import Chain
+from ugosa_jax.weights.weights import Weights, list_networks
 
 _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr", "librosa")
 
@@ -63,6 +63,10 @@ class Network(msgspec.Struct, frozen=True):
     networks: int
     architecture: dict[str, Any]
     provenance: dict[str, str]
+    takes: list[str] | None = None
+    """Of a network in a chain: the sources of the chain that are its own."""
+    members: "dict[str, Network] | None" = None
+    """The networks of a chain, by name."""
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -89,6 +93,8 @@ class Settings(msgspec.Struct, frozen=True):
     encoding: str
     features: str | None
     """How the output of the frozen stages was kept."""
+    members: dict[str, dict[str, Any]] | None = None
+    """`adapt` as each network of a chain has it."""
 
 
 class EpochLosses(msgspec.Struct, frozen=True):
@@ -138,7 +144,7 @@ def file(path: Path) -> File:
     return File(path.name, files.sha256_of(path))
 
 
-def song(mixture: Sound, net: Architecture, sha256: str, name: str | None = None) -> Song:
+def song(mixture: Sound, net: Weights, sha256: str, name: str | None = None) -> Song:
     """Describe a mixture and how it is converted for a network."""
     return Song(
         file=name or mixture.name,
@@ -163,14 +169,22 @@ def labels(read: File, said: Annotation, duration_s: float) -> Labels:
 
 def network(weights: Weights, name: str) -> Network:
     """Describe weights that the user calls `name`."""
-    return Network(
+    is_chain = isinstance(weights, Chain)
+    found = Network(
         name=name,
         fingerprint=weights.fingerprint,
-        kind=weights.architecture.tag,
-        networks=len(members_of(weights)),
-        architecture=protocol.describe(weights.architecture),
+        kind="chain" if is_chain else weights.architecture.tag,
+        networks=len(list_networks(weights)),
+        architecture={"leaves": weights.leaves} if is_chain else protocol.describe(weights.architecture),
         provenance=weights.provenance,
     )
+    if not is_chain:
+        return found
+    each = {
+        link.name: msgspec.structs.replace(network(link.network, link.name), takes=list(link.takes))
+        for link in weights.links
+    }
+    return msgspec.structs.replace(found, members=each)
 
 
 def adaptation(result: AdaptationResult, separation_s: float, evaluation_s: float | None = None) -> Adaptation:

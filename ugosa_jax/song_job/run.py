@@ -5,20 +5,23 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.adaptation import engine
+from ugosa_jax.adaptation import engine, plan
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.data.writing import Writer, writing
+from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job.job import Adapted, Job, OnFootprint, OnProgress, Separation, adapt, unheard, with_true_stems
 from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
+from ugosa_jax.song_job.output_stage import OutputStage
 from ugosa_jax.song_job.record import Inputs, Record, Settings, Stem
 from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights.chain import Chain
 
 if TYPE_CHECKING:
     from ugosa_jax.reports.song.report import Run
@@ -31,11 +34,13 @@ class Outcome(NamedTuple):
       adapted: the adaptation.
       record: what was written about it.
       spectra_db: of each stem, (F, N), where a report was written.
+      leakage_db: by source, of the network's own output; None without an annotation.
     """
 
     adapted: Adapted
     record: Record
     spectra_db: dict[str, np.ndarray]
+    leakage_db: dict[str, float] | None = None
 
 
 def run(
@@ -44,7 +49,7 @@ def run(
     out: Path,
     *,
     report: bool = True,
-    unadapted: Callable[[], Iterable[np.ndarray]] | None = None,
+    unadapted: Callable[[], OutputStage] | None = None,
     also: Callable[[Path, Outcome], None] | None = None,
     on_progress: OnProgress = unheard,
     on_footprint: OnFootprint = unheard,
@@ -56,7 +61,7 @@ def run(
       inputs: what the record says of what was read.
       out: folder to write to; other files there stay.
       report: whether to write one; it needs the packages of the extra `reports`.
-      unadapted: returns the stems of the unadapted network, (S, C, n) stretch by stretch, which the report compares
+      unadapted: returns the stems of the unadapted network, refined as those of the job, which the report compares
         with; separated anew if not given.
       also: writes more files into the folder, which is not complete before.
       on_progress: told how far the job is.
@@ -71,7 +76,8 @@ def run(
         separated = Separation(job, adapted.result, "separating", on_progress)
         with _stem_files(folder, job) as writers:
             stretches = _written(writers, separated)
-            shown = _look(job, inputs, adapted.result, stretches) if report else _exhaust(stretches)
+            leakage = separated.leakage
+            shown = _look(job, inputs, adapted.result, stretches, leakage) if report else _exhaust(stretches)
         if job.plan.tuned:
             checkpoint.save_delta(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
         stems = {f"{source}.wav": Stem(writer.peak, writer.above) for source, writer in writers.items()}
@@ -81,7 +87,7 @@ def run(
             before = unadapted or (lambda: Separation(job, engine.unadapted(), "separating, not adapted", on_progress))
             _write_report(folder, job, said, shown, before)
         spectra_db = {source: stem.spectrum_db_FxN for source, stem in shown.stems.items()} if shown else {}
-        outcome = Outcome(adapted, said, spectra_db)
+        outcome = Outcome(adapted, said, spectra_db, leakage.db() if leakage else None)
         if also is not None:
             also(folder, outcome)
     return outcome
@@ -122,6 +128,7 @@ def _record(
         separate=dataclasses.asdict(job.separate),
         encoding=job.encoding,
         features=adapted.footprint and adapted.footprint.features,
+        members=_members(job) if job.plan.tuned and isinstance(job.net, Chain) else None,
     )
     return Record(
         song=inputs.song,
@@ -136,7 +143,18 @@ def _record(
     )
 
 
-def _look(job: Job, inputs: Inputs, result: AdaptationResult, stretches_SxCxn: Iterable[np.ndarray]) -> "Run":
+def _members(job: Job) -> dict[str, dict[str, Any]]:
+    """Return the settings of each network of a chain."""
+    return {name: dataclasses.asdict(own) for name, own in plan.settings_of(job.net, job.adapt).items()}
+
+
+def _look(
+    job: Job,
+    inputs: Inputs,
+    result: AdaptationResult,
+    stretches_SxCxn: Iterable[np.ndarray],
+    leakage: LeakageMeter | None,
+) -> "Run":
     """Return what the report shows of stems that go by, and score them if the true ones are known."""
     from ugosa_jax.reports.song import report
 
@@ -146,19 +164,19 @@ def _look(job: Job, inputs: Inputs, result: AdaptationResult, stretches_SxCxn: I
         name, meaning = "delta", f"with {inputs.delta.file}"
     else:
         name, meaning = "B0", "not adapted"
-    return report.run_of(with_true_stems(job), name, meaning, result, stretches_SxCxn, _excerpt_s(job))
+    return report.run_of(with_true_stems(job), name, meaning, result, stretches_SxCxn, _excerpt_s(job), leakage)
 
 
 def _write_report(
-    folder: Path, job: Job, said: Record, shown: "Run", unadapted: Callable[[], Iterable[np.ndarray]]
+    folder: Path, job: Job, said: Record, shown: "Run", unadapted: Callable[[], OutputStage | Separation]
 ) -> None:
     """Write the report of what was separated, beside what the network gives before it is adapted."""
     from ugosa_jax.reports.song import facts, report
 
     runs, excerpt_s = [shown], _excerpt_s(job)
     if job.plan.tuned:
-        song, nothing = with_true_stems(job), engine.unadapted()
-        runs.insert(0, report.run_of(song, "B0", "not adapted", nothing, unadapted(), excerpt_s))
+        song, nothing, stems = with_true_stems(job), engine.unadapted(), unadapted()
+        runs.insert(0, report.run_of(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage))
     read = msgspec.to_builtins(said)
     report.write(folder / REPORT, job.song, excerpt_s, runs, facts.describe(read), read)
 

@@ -33,9 +33,11 @@ class Levels(msgspec.Struct):
     loud: float
     """Of its loud passages: by it, two runs are brought to the same level."""
     silent: float | None
-    """Where its source is marked silent, by the marks of this run …"""
-    silent_before: float | None = None
-    """… and the same of the unadapted network."""
+    """As it is heard where its source is marked silent: perhaps muted by the marks of this run."""
+    leakage: float | None = None
+    """Of the network's own output there, before stems are muted or made to add up."""
+    unadapted: "Levels | None" = None
+    """The same of the network as it was, finished in the same way."""
 
 
 class Run(msgspec.Struct):
@@ -50,6 +52,8 @@ class Run(msgspec.Struct):
     levels: dict[str, Levels]
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     """What AdaptConfig and SeparateConfig hold, where it was adapted."""
+    baseline: str | None = None
+    """The run of the network as it was, separated and refined as this one: between the two is the adaptation alone."""
     start: str = "anew"
     """The run from whose weights it went on."""
     losses: list[list[float | None]] = msgspec.field(default_factory=list)

@@ -1,5 +1,7 @@
 """The stems of a run on disk: sound, outline, spectrogram; and how loud each is."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,13 @@ RANGE_DB = 96.0
 """Of spectrograms: a byte is 0 at this far below the loudest spot of the mixture's and 255 at that spot."""
 
 
-def write(folder: Path, song: Song, labels: Annotation, spectra_db: dict[str, np.ndarray]) -> dict[str, Levels]:
+def write(
+    folder: Path,
+    song: Song,
+    labels: Annotation,
+    spectra_db: Mapping[str, np.ndarray],
+    leakage_db: Mapping[str, float] | None,
+) -> dict[str, Levels]:
     """Write outline and spectrogram of every stem in a folder, and all of what they leave of the mixture.
 
     Args:
@@ -25,6 +33,7 @@ def write(folder: Path, song: Song, labels: Annotation, spectra_db: dict[str, np
       song: whose stems they are.
       labels: its marks.
       spectra_db: what `spectrum_db` gives of each stem, where that is known.
+      leakage_db: of the network's own output.
 
     Returns:
       The levels of the stems.
@@ -39,7 +48,7 @@ def write(folder: Path, song: Song, labels: Annotation, spectra_db: dict[str, np
         (folder / f"{source}.peaks").write_bytes(peaks.packed(est_CxT, mixture.rate_hz))
         bytes_FxN = np.clip(255 * (1 + (found_FxN - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
         (folder / f"{source}.spectrum").write_bytes(bytes_FxN.tobytes())
-    return levels(song, labels, stems)
+    return levels(song, labels, stems, leakage_db)
 
 
 def read(runs: Runs, run: str) -> dict[str, np.ndarray]:
@@ -51,14 +60,17 @@ def _read(paths: dict[str, Path]) -> dict[str, np.ndarray]:
     return {source: sound.read(path, may_be_silent=True).samples_CxT for source, path in paths.items()}
 
 
-def levels(song: Song, labels: Annotation, stems: dict[str, np.ndarray]) -> dict[str, Levels]:
+def levels(
+    song: Song, labels: Annotation, stems: dict[str, np.ndarray], leakage_db: Mapping[str, float] | None
+) -> dict[str, Levels]:
     """Return how loud stems are in their loud passages, and where their source is marked silent."""
     mixture = song.mixture
     active_SxT = annotation.active_mask(labels, mixture.n_samples, mixture.rate_hz)
     found = {}
     for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
         silent_db = None if active_T.all() else sound.level_db(est_CxT[:, ~active_T])
-        found[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db)
+        leakage = (leakage_db or {}).get(source, math.nan)
+        found[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db, leakage if silent_db is not None else None)
     return found
 
 

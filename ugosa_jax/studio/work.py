@@ -6,6 +6,9 @@ Each function takes an order, tells how far it is, and leaves a run behind that 
 import dataclasses
 import datetime
 import functools
+import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,24 +17,26 @@ import msgspec
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.adaptation import strategy
+from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.suggest import draft
 from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job import run as song_job
 from ugosa_jax.song_job.job import Job, Progress
-from ugosa_jax.song_job.names import ADAPTED_LAYERS
+from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD
+from ugosa_jax.song_job.output_stage import OutputStage
 from ugosa_jax.song_job.record import Inputs
 from ugosa_jax.song_job.run import Outcome
 from ugosa_jax.studio import marks, stem_files
 from ugosa_jax.studio.library import Library
-from ugosa_jax.studio.runs import Run, Runs
+from ugosa_jax.studio.runs import Levels, Run, Runs
 from ugosa_jax.weights import checkpoint, hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 class Cancelled(Exception):
@@ -80,12 +85,12 @@ def read(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Order
     job = Job(
         net,
         Song(mixture, annotation=labels),
-        strategy.resolved(AdaptConfig(**order["adapt"]), net.architecture),
+        plan.resolve(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
         checkpoint.load_delta(runs.folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )
     inputs = Inputs(
-        song=record.song(mixture, net.architecture, known.sha256),
+        song=record.song(mixture, net, known.sha256),
         weights=record.network(net, order["network"]),
         annotation=record.labels(record.File("marks of the studio"), labels, mixture.duration_s),
         delta=None if start == "anew" else record.File(f"run {start}"),
@@ -104,15 +109,17 @@ def adapted(order: Order) -> dict[str, Any]:
 
     Raises:
       InputError: as `ugosa_jax.adapt`.
-      Cancelled: nothing is left then, but the run of the unadapted network.
+      Cancelled: nothing is left then, but the runs of the unadapted network.
     """
     job, mixture = order.job, order.job.song.mixture
-    before = functools.partial(stem_files.read, order.runs, unadapted(order)["run"])
+    own = unadapted(order)["run"]
+    baseline, levels = finished(order, own)
 
     def also(folder: Path, outcome: Outcome) -> None:
         run = described(order, order.id, job, folder, outcome)
-        for source, level in stem_files.levels(job.song, order.labels, before()).items():
-            run.levels[source].silent_before = level.silent
+        run.baseline = baseline
+        for source, level in levels.items():
+            run.levels[source].unadapted = level
         run.settings = {"adapt": dataclasses.asdict(job.adapt), "separate": dataclasses.asdict(job.separate)}
         losses = outcome.record.adaptation.losses
         run.start, run.stopped_at = order.start, outcome.adapted.result.stopped_at
@@ -124,7 +131,7 @@ def adapted(order: Order) -> dict[str, Any]:
         job,
         order.inputs,
         order.runs.root / order.id,
-        unadapted=lambda: [np.stack([*before().values()])],
+        unadapted=lambda: refined(order, own),
         also=also,
         on_progress=order.told,
     )
@@ -138,15 +145,13 @@ def adapted(order: Order) -> dict[str, Any]:
 
 
 def unadapted(order: Order) -> dict[str, Any]:
-    """Separate with the network as it is, unless that was done before, and leave a run without a report."""
-    id = order.inputs.weights.fingerprint[:16]
-    try:
-        order.runs.folder(id)
+    """Separate with the network as it is, neither muted nor refined, unless that was done before."""
+    as_is = dataclasses.replace(order.job.separate, gate=False, refine="none")
+    id = _id_of(order, as_is, None)
+    if _is_there(order, id):
         return {"run": id}
-    except KeyError:
-        pass
     nothing = dataclasses.replace(order.job.adapt, strategy="B0")
-    job = dataclasses.replace(order.job, adapt=nothing, separate=SeparateConfig(), start={})
+    job = dataclasses.replace(order.job, adapt=nothing, separate=as_is, start={})
 
     def also(folder: Path, outcome: Outcome) -> None:
         files.write_json(msgspec.to_builtins(described(order, id, job, folder, outcome)), folder / "run.json")
@@ -160,14 +165,63 @@ def unadapted(order: Order) -> dict[str, Any]:
     return {"run": id}
 
 
+def refined(order: Order, own: str) -> OutputStage:
+    """Return the stems of an unadapted run, muted and refined as those of the order."""
+    return OutputStage([np.stack([*stem_files.read(order.runs, own).values()])], order.job.song, order.job.separate)
+
+
+def finished(order: Order, own: str) -> tuple[str, dict[str, Levels]]:
+    """Return the run that the order's is compared with, the unadapted one with the same output stage, and its levels.
+
+    Where stems are muted or refined, that depends on the marks, and so it is a run of its own.
+
+    Args:
+      order: what was asked for.
+      own: the run of the network as it is.
+    """
+    job, before, stage = order.job, order.runs.run(own), refined(order, own)
+    stems = dict(zip(job.net.sources, np.concatenate([*stage], axis=-1), strict=True))
+    if not job.separate.gate and job.separate.refine == "none":
+        return own, stem_files.levels(job.song, order.labels, stems, stage.leakage.db())
+    id = _id_of(order, job.separate, order.labels)
+    if _is_there(order, id):
+        return id, order.runs.run(id).levels
+    with files.folder_when_done(order.runs.root / id) as folder:
+        for source, est_CxT in stems.items():
+            sound.write(folder / f"{source}.wav", est_CxT, job.song.mixture.rate_hz)
+        levels = stem_files.write(folder, job.song, order.labels, {}, stage.leakage.db())
+        shutil.copyfile(order.runs.folder(own) / RECORD, folder / RECORD)
+        run = Run(id, before.network, "B0", before.sources, _now(), before.took_s, levels)
+        run.settings = {"separate": dataclasses.asdict(job.separate)}
+        files.write_json(msgspec.to_builtins(run), folder / "run.json")
+    order.tell({"run": id})
+    return id, levels
+
+
 def described(order: Order, id: str, job: Job, folder: Path, outcome: Outcome) -> Run:
     """Write outlines, spectrograms and the residual beside the stems; return what is known of the run."""
     order.tell({"stage": "writing"})
-    spectra = outcome.spectra_db
-    levels = stem_files.write(folder, job.song, order.labels, spectra)
+    levels = stem_files.write(folder, job.song, order.labels, outcome.spectra_db, outcome.leakage_db)
     took_s = outcome.adapted.seconds + outcome.record.adaptation.separation_s
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-    return Run(id, order.inputs.weights.name, job.plan.name, [*levels], created, took_s, levels)
+    return Run(id, order.inputs.weights.name, job.plan.name, [*levels], _now(), took_s, levels)
+
+
+def _is_there(order: Order, id: str) -> bool:
+    try:
+        return bool(order.runs.folder(id))
+    except KeyError:
+        return False
+
+
+def _id_of(order: Order, separate: SeparateConfig, labels: Annotation | None) -> str:
+    """Return the name of an unadapted run: a digest of what determines its stems."""
+    marked = labels and [(i.start_s, i.end_s, i.source, i.state) for i in labels.intervals]
+    said = [order.inputs.weights.fingerprint, dataclasses.asdict(separate), marked]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def suggested(order: Order) -> dict[str, Any]:

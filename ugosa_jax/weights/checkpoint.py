@@ -20,11 +20,12 @@ from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs.architecture import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params, describe, stored_fields
+from ugosa_jax.networks.spleeter import Spleeter
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
 
 WEIGHTS_FORMAT = "ugosa_jax weights 1"
 DELTA_FORMAT = "ugosa_jax delta 1"
-ARCHITECTURES: dict[str, type[Architecture]] = {kind.tag: kind for kind in (ConvTasNet, HTDemucs)}
+ARCHITECTURES: dict[str, type[Architecture]] = {kind.tag: kind for kind in (ConvTasNet, HTDemucs, Spleeter)}
 """The networks that weights can be for, by what files call them."""
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ class Checkpoint:
     """What it was loaded as: a name of `ugosa-jax weights list`, or that of its file."""
 
     def __repr__(self) -> str:
-        return f"Checkpoint({describe_network(self)})"
+        return f"Checkpoint({describe_network(self, type(self.architecture).__name__)})"
 
     def __post_init__(self):
         verify(flat(self.params), shapes(self.architecture))
@@ -106,11 +107,11 @@ def load(path: str | Path) -> Checkpoint:
         return Checkpoint(net, nested(_tensors(file)), _metadata(file, "provenance", dict[str, str]))
 
 
-def describe_network(net: Any) -> str:
+def describe_network(net: Any, kind: str) -> str:
     """Return in a line what weights are, be it one network or several."""
     millions = sum(math.prod(shape) for shape in net.shapes.values()) / 1e6
     size = f"{millions:.1f} M parameters" if millions >= 0.05 else f"{1e6 * millions:.0f} parameters"
-    said = [type(net.architecture).__name__, size, " ".join(net.sources), f"{net.sample_rate_hz / 1000:g} kHz"]
+    said = [kind, size, " ".join(net.sources), f"{net.sample_rate_hz / 1000:g} kHz"]
     return ", ".join(said + [repr(net.name)] * bool(net.name))
 
 

@@ -1,6 +1,6 @@
 """Weights by name: those that come with the package, those in the cache, and pretrained ones to download.
 
-A network is a file NAME.safetensors, a bag of networks a folder NAME with its description NAME.yaml.
+A network is a file NAME.safetensors; a bag or a chain of networks a folder NAME with its description NAME.yaml.
 """
 
 import contextlib
@@ -16,16 +16,17 @@ import pooch
 
 from ugosa_jax import files
 from ugosa_jax.errors import InputError, error_context, require
-from ugosa_jax.weights import bag, checkpoint, convert, demucs_safetensors
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights import bag, chain, checkpoint, convert, demucs_safetensors, description
+from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.checkpoint import Checkpoint
 from ugosa_jax.weights.pretrained import PRETRAINED, File, Mirror, Pretrained
+from ugosa_jax.weights.weights import Weights
 
 TIMEOUT_S = 30.0
 BUNDLED = "mini"
 """A network that needs no download."""
-BAG = ".yaml"
-"""Suffix of the file that describes a bag."""
+DESCRIBED = ".yaml"
+"""Suffix of the file that describes a bag or a chain."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,25 +40,49 @@ class Listed:
 
 
 def load(name_or_path: str | Path) -> Weights:
-    """Read weights: a native file, a Demucs checkpoint, a bag's YAML, or a name that is bundled or in the cache.
+    """Read weights: a native file, a Demucs checkpoint, a YAML, or a name that is bundled or in the cache.
 
     Args:
-      name_or_path: a name such as ``tasnet``, or a file; its content decides how it is read.
+      name_or_path: a name such as ``tasnet``, or a file, whose content decides how it is read. Several with + between
+        them are a chain: ``spleeter+mini``.
 
     Returns:
-      One network, or a bag of them.
+      One network, a bag of them, or a chain.
 
     Raises:
       InputError: no such file or name, or the file is damaged, foreign or does not fit its own architecture.
     """
+    parts = split(name_or_path)
+    if len(parts) > 1:
+        with error_context(name_or_path):
+            members = {name: _member_of_chain(part) for name, part in chain.name_members(parts).items()}
+            return dataclasses.replace(chain.join(members), name=str(name_or_path))
     path = find(name_or_path)
     name = str(name_or_path) if path != Path(name_or_path) else path.name
-    if path.suffix != BAG:
+    if path.suffix != DESCRIBED:
         return dataclasses.replace(_network(path), name=name)
-    said = bag.describe(path)
-    members = {name: _network(_member(path, name)) for name in said.models}
+    said = description.read(path)
     with error_context(path):
-        return dataclasses.replace(bag.gather(members, said), name=name)
+        if "chain" in said:
+            names, leaves = chain.describe(said)
+            members = {one: _member_of_chain(_beside(path, one) or one) for one in names}
+            return dataclasses.replace(chain.join(members, leaves), name=name)
+        described = bag.describe(said)
+        members = {model: _network(_member(path, model)) for model in described.models}
+        return dataclasses.replace(bag.gather(members, described), name=name)
+
+
+def split(name_or_path: str | Path) -> list[str]:
+    """Return the names of a chain, ``spleeter+mini``; a name that exists as it stands is no chain."""
+    parts = str(name_or_path).split("+")
+    return [str(name_or_path)] if is_here(name_or_path) or not all(parts) else parts
+
+
+def _member_of_chain(name_or_path: str | Path) -> chain.Member:
+    found = load(name_or_path)
+    if isinstance(found, Chain):
+        raise InputError(f"{name_or_path}: is a chain itself; name its networks one by one")
+    return found
 
 
 def _network(path: Path) -> Checkpoint:
@@ -67,10 +92,17 @@ def _network(path: Path) -> Checkpoint:
 
 def _member(path: Path, name: str) -> Path:
     """Return the file of a bag's member, which lies beside the description."""
+    if found := _beside(path, name):
+        return found
+    raise InputError(f"model {name}: there is no {name}.safetensors and no {name}.th beside this file")
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """Return the file of a network of this name beside a description."""
     for pattern in (f"{name}.safetensors", f"{name}.th", f"{name}-*.th"):  # demucs adds eight digits of the hash
         if found := sorted(path.parent.glob(pattern)):
             return found[0]
-    raise InputError(f"{path}: model {name}: there is no {name}.safetensors and no {name}.th beside this file")
+    return None
 
 
 def bundled_folder() -> Path:
@@ -112,8 +144,8 @@ def _here(name_or_path: str | Path) -> Path | None:
 
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
-    """Return where a network of a name would be, and where a bag."""
-    return folder / f"{name}.safetensors", folder / name / f"{name}{BAG}"
+    """Return where a network of a name would be, and where a bag or a chain."""
+    return folder / f"{name}.safetensors", folder / name / f"{name}{DESCRIBED}"
 
 
 def listing() -> list[Listed]:
@@ -246,7 +278,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:
-    bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{BAG}")}
+    bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{DESCRIBED}")}
     every = {path: [path] for path in folder.glob("*.safetensors")} | bags
     sizes = {path: sum(part.stat().st_size for part in parts) for path, parts in every.items()}
     return [Listed(path.stem, where, path, sizes[path]) for path in sorted(every)]
