@@ -80,7 +80,7 @@ _HOME = {
     "plot_annotation": "reports.timeline:plot",
     "plot_losses": "reports.song.figures:losses",
     "read_annotation": "annotations.annotation:read",
-    "read_audio": "data.loading:mixture",
+    "read_audio": "data.loading:load_mixture",
     "recommended": "config",
     "reference": "config",
     "separate": "api.separating",
@@ -100,7 +100,7 @@ if TYPE_CHECKING:
     from ugosa_jax.api.evaluating import evaluate
     from ugosa_jax.api.separating import separate
     from ugosa_jax.config import AdaptConfig, EvaluateConfig, Preset, SeparateConfig, paper, recommended, reference
-    from ugosa_jax.data.loading import mixture as read_audio
+    from ugosa_jax.data.loading import load_mixture as read_audio
     from ugosa_jax.data.song import Song
     from ugosa_jax.data.sound import Audio
     from ugosa_jax.data.sound import write as write_audio

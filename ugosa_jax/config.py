@@ -248,16 +248,19 @@ def reference() -> Preset:
     )
 
 
-PRESETS = {"recommended": recommended, "paper": paper, "reference": reference}
+def masks() -> Preset:
+    """Return settings that adapt nothing: the annotation shapes the masks alone. For Spleeter no better are known."""
+    return Preset(AdaptConfig("B0"), SeparateConfig(refine="wiener"))
+
+
+PRESETS = {"recommended": recommended, "paper": paper, "reference": reference, "masks": masks}
 """What settings may start from."""
-SUITS = {"mini": "recommended"}
-"""Presets that suit a network, by its name, where others than the paper's were measured to be better."""
+_USUAL = {"mini": "recommended"} | dict.fromkeys(("spleeter", "spleeter_4stems", "spleeter_5stems"), "masks")
 
 
-def suit(network: str) -> str:
-    """Return the name of the preset that suits a network: the paper's, where nothing better has been measured.
+def usual_preset(weights: str) -> str:
+    """Return the preset that weights start from; for a chain, "spleeter+mini", that of its last network.
 
-    Args:
-      network: its name, as in `ugosa-jax weights list`.
+    Networks of a chain that do not have the stages of its strategy are not adapted.
     """
-    return SUITS.get(network, "paper")
+    return _USUAL.get(weights.rpartition("+")[2], "paper")

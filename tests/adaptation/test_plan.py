@@ -6,9 +6,10 @@ import pytest
 
 from tests.helpers.chains import TRIO, make_chain
 from tests.helpers.networks import DUO, made
-from ugosa_jax.adaptation import plan
+from ugosa_jax.adaptation import plan, strategy
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks.spleeter import Spleeter
 from ugosa_jax.weights import chain
 
 TALL = dataclasses.replace(DUO, R=4)
@@ -65,6 +66,13 @@ def test_what_a_plan_needs():
 def test_plans_that_are_none(asked, complaint):
     with pytest.raises(InputError, match=complaint):
         plan.parse(asked, make_chain())
+
+
+def test_loss_b_is_refused_where_estimates_add_up_to_the_mixture_as_they_are():
+    net = Spleeter()
+    with pytest.raises(InputError, match="add up to the mixture as they are, so that B cannot change anything"):
+        strategy.parse(net.default_strategy.replace(net.default_strategy[0], "B", 1), net)
+    assert strategy.parse(net.default_strategy, net).tuned
 
 
 def test_settings_of_each_network():

@@ -13,6 +13,7 @@ class Toy:
 
     tag: ClassVar[str] = "toy"
     level: ClassVar[str] = "standard"
+    sums_to_mixture: ClassVar[bool] = False
     tiling: ClassVar[None] = None
     default_strategy: ClassVar[str] = "P-G:end"
     stages: ClassVar[tuple[str, ...]] = ("bands", "gains", "level")

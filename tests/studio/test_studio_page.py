@@ -23,9 +23,11 @@ from tests.helpers.page import (
     take_file,
 )
 from ugosa_jax import files
+from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
 
 pytestmark = pytest.mark.slow
+SIX = ("drums", "bass", "other", "vocals", "guitar", "piano")
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +121,12 @@ def test_no_conflict_is_lost(page, server, browser):
     drag(page, "drums", 6, 7)
     assert page.get_by_role("button", name="Keep mine").count() == 1
     assert page.evaluate("studio.store.get('saved')") == "conflict"
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    page.close(run_before_unload=True)
-    page.wait_for_timeout(500)
-    assert asked == ["beforeunload"]
+    leaving = "(() => { const event = new Event('beforeunload', { cancelable: true }); dispatchEvent(event);"
+    leaving += " return event.defaultPrevented; })()"
+    assert page.evaluate(leaving)
     page.get_by_role("button", name="Keep mine").click()
     saved(page)
+    assert not page.evaluate(leaving)
     wait(other, "studio.store.get('marks').length === 2")
     other.close()
     assert not troubles
@@ -221,8 +222,8 @@ def test_keys_belong_to_the_control_that_has_the_focus(page):
     page.keyboard.press("Space")
     assert page.locator("details", has=summary).get_attribute("open") is not None
     assert not page.evaluate("studio.transport.playing")
-    page.get_by_label("run A").select_option(index=0)
-    page.get_by_label("run A").focus()
+    page.get_by_label("run A", exact=True).select_option(index=0)
+    page.get_by_label("run A", exact=True).focus()
     which = page.evaluate("studio.store.get('mix').version.drums ?? 'b'")
     page.keyboard.press("x")
     assert page.evaluate("studio.store.get('mix').version.drums") == ("a" if which == "b" else "b")
@@ -231,7 +232,7 @@ def test_keys_belong_to_the_control_that_has_the_focus(page):
 KEYS = """async ([root, event]) => {
   const { listenToKeys } = await import(`${root}/static/keys.js`);
   const called = [];
-  const listeners = {};
+  const listeners = {}; // the last one of each kind: those that look at what reached the focus come before
   const add = window.addEventListener;
   window.addEventListener = (name, listener) => { listeners[name] = listener; };
   listenToKeys(new Proxy({}, { get: (_, name) => (...given) => called.push([name, ...given]) }));
@@ -321,6 +322,7 @@ def test_no_name_is_too_long(server, browser, tmp_path):
     home = server.address.rpartition("song/")[0]
     page, troubles = opened(browser, home)
     page.locator("input[type=file]").set_input_files(tmp_path / "song.wav")
+    page.get_by_role("heading", name="song.wav").wait_for()
     ready(page)
     address = page.url
     page.get_by_role("button", name="song.wav", exact=True).click()
@@ -410,7 +412,7 @@ def test_runs_keep_their_names(page):
     page.get_by_label("note", exact=True).fill("drums are better")
     page.locator("dialog").get_by_role("button", name="OK").click()
     page.locator(".run", has_text="drums are better").get_by_text("with more silence").first.wait_for()
-    assert "with more silence" in page.get_by_label("run B").inner_text()
+    assert "with more silence" in page.get_by_label("run B", exact=True).inner_text()
 
 
 WORDS = """async ([root]) => {
@@ -573,3 +575,26 @@ def test_faders_and_clip_light(page):
     assert page.evaluate("studio.transport.deck.volume") == 0
     page.get_by_label("master volume").dblclick()
     assert page.evaluate("studio.transport.deck.volume") == 1
+
+
+def test_lanes_are_those_of_the_network(browser, tmp_path):
+    """A network of six sources has six lanes, also after a reload; and back."""
+    six = made(ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4, sources=SIX))
+    checkpoint.save(six, files.cache_folder() / "weights" / "six.safetensors")
+    with serving(tmp_path / "work") as server:
+        page, troubles = opened(browser, server.address)
+        ready(page)
+        wait(page, "studio.store.get('worker').ready")
+        page.get_by_label("network", exact=True).select_option("six")
+        page.locator('[data-source="piano"]').wait_for()  # the page is made anew
+        page.reload()
+        page.locator('[data-source="piano"]').wait_for()
+        wait(page, "window.studio && studio.timeline.rows.length === 14")
+        wait(page, "studio.store.get('worker').ready && studio.store.get('network') === 'six'")
+        assert page.get_by_label("network", exact=True).input_value() == "six"
+        page.get_by_label("network", exact=True).select_option("mini")
+        page.locator('[data-source="piano"]').wait_for(state="detached")
+        page.locator(".row.lane").nth(3).wait_for()
+        page.close()
+    (files.cache_folder() / "weights" / "six.safetensors").unlink()
+    assert not troubles

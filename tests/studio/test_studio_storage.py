@@ -418,3 +418,24 @@ def test_a_library_of_nothing_is_empty(tmp_path):
         zipped(Runs(tmp_path), "a" * 16, "float", tmp_path)
     with pytest.raises(InputError, match="nothere"):
         Library(tmp_path).added(tmp_path / "nothere.wav", "nothere.wav")
+
+
+@pytest.mark.parametrize("name", ["song.m4a", "song"])
+def test_what_was_opened_can_be_worked_on_whatever_it_is_called(client, studio, tmp_path, name):
+    """The library's copy has no suffix: its content says that it is AAC."""
+    av = pytest.importorskip("av")
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=44100, layout="stereo")
+        tone_2xT = np.tile(0.3 * np.sin(np.arange(2 * 44100) / 20), (2, 1)).astype(np.float32)
+        for start in range(0, tone_2xT.shape[1], 1024):
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(tone_2xT[:, start : start + 1024]), "fltp", "stereo"
+            )
+            frame.rate, frame.pts = 44100, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    added = client.post(f"/{TOKEN}/api/songs", content=path.read_bytes(), headers={"x-name": name})
+    assert added.status_code == 200, added.text
+    audio = studio.library.original(added.json()["id"])
+    assert audio.name == name and audio.duration_s == pytest.approx(2, abs=0.1)

@@ -45,7 +45,7 @@ def as_song(song: Song) -> Song:
 
 def preset_of(net: Weights) -> Preset:
     """Return the settings that suit a network."""
-    return config.PRESETS[config.suit(net.name)]()
+    return config.PRESETS[config.usual_preset(net.name)]()
 
 
 def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset:

@@ -13,6 +13,7 @@ from ugosa_jax import api, device, files
 from ugosa_jax.adaptation.plan import resolve
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import keep_compiled_programs
 from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
 from ugosa_jax.data import demo as demo_song
 from ugosa_jax.data import sound
@@ -57,7 +58,7 @@ def demo(args: options.Demo) -> int:
       InputError: the folder cannot be written.
     """
     out = args.out
-    device.keep_compiled_programs()
+    keep_compiled_programs()
     started = time.perf_counter()
     weights = hub.load("mini")
     true = demo_song.load(weights.sources)

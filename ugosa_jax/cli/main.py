@@ -106,16 +106,23 @@ def parsed(arguments: Sequence[str]) -> Any:
 def preset(arguments: Sequence[str]) -> str:
     """Return the name of the preset whose values are what --help shows and other flags change.
 
-    It is what the arguments name last; if they name none, what suits the network.
+    It is what the arguments name last, or else that of the weights. If these are not named either, and a song is to be
+    separated, it is that of the best weights that are there.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
-    parser.add_argument("--weights", default=options.Separate.weights)
+    parser.add_argument("--weights", default="")
     try:
         said, _ = parser.parse_known_args(arguments)
     except argparse.ArgumentError:  # a flag without its value, which tyro refuses in its own words
         return "paper"
-    return said.preset or config.suit(said.weights)
+    if said.preset:
+        return said.preset
+    if not said.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
+        from ugosa_jax.weights.best import best_available  # starts JAX, which --help does without
+
+        return config.usual_preset(best_available().name)
+    return config.usual_preset(said.weights)
 
 
 def command(of: type) -> Callable[[Any], int]:

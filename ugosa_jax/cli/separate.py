@@ -14,6 +14,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.cli import options, weights
 from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
+from ugosa_jax.cli.output import keep_compiled_programs, say
 from ugosa_jax.data import recording
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, require_extra
@@ -22,7 +23,7 @@ from ugosa_jax.song_job.job import Footprint, Job, Progress, with_true_stems
 from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.record import Inputs
 from ugosa_jax.song_job.run import Outcome, run
-from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights import best, checkpoint, hub
 from ugosa_jax.weights.weights import Weights
 
 PROGRAMS_GB = 0.55
@@ -35,19 +36,32 @@ def separate(args: options.Separate) -> int:
     Raises:
       InputError: an input cannot be used, or an output not be written; nothing is left half-written then.
     """
-    device.keep_compiled_programs()
+    keep_compiled_programs()
     out = args.out or Path("separated") / files.folder_name(args.song)
     missing = why_no_report(args)
+    if args.weights is None:
+        args = choose_weights(args)
     job, inputs = read(args, out)
     print_inputs(args, job, inputs)
+    keep_other_song(out, inputs.song, may_replace=args.out is not None)
     with Bars() as bars:
         outcome = run(job, inputs, out, report=not missing, on_progress=bars.show, on_footprint=print_footprint)
     if not job.plan.tuned:
         forget_adapted_layers(out, args.delta)
     print_outcome(out, outcome)
     if missing:
-        print(f"report     left out: {missing}")
+        say(f"report     left out: {missing}")
     return 0 if outcome.adapted.result.stopped_at is None else 1
+
+
+def choose_weights(args: options.Separate) -> options.Separate:
+    """Return options that name the best weights that are there, and adapt nothing without an annotation; say so."""
+    choice = best.best_available()
+    print(f"weights    {choice}")
+    if args.annotation is None and not args.delta and not args.separate.gate:
+        print("annotation none: the network is taken as it is (--annotation FILE says when each source plays)")
+        args = dataclasses.replace(args, adapt=dataclasses.replace(args.adapt, strategy="B0"))
+    return dataclasses.replace(args, weights=choice.name)
 
 
 def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
@@ -56,9 +70,11 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
     Raises:
       InputError: one of them cannot be used, or would be overwritten.
     """
-    if args.download and not hub.is_here(args.weights):
-        weights.fetched(args.weights)
-    net = hub.load(args.weights)
+    name = str(args.weights)
+    for part in hub.split(name) if args.download else ():
+        if not hub.is_here(part):
+            weights.fetched(part)
+    net = hub.load(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.resolve(adapt, net)
     planned = plan.parse(adapt.strategy, net)
@@ -78,7 +94,7 @@ def describe(args: options.Separate, job: Job) -> Inputs:
     mixture, labels = job.song.mixture, job.song.known_annotation()
     return Inputs(
         song=record.song(mixture, job.net, files.sha256_of(args.song), args.song.name),
-        weights=record.network(job.net, args.weights),
+        weights=record.network(job.net, str(args.weights)),
         annotation=args.annotation and record.labels(record.file(args.annotation), labels, mixture.duration_s),
         delta=args.delta and record.file(args.delta),
         preset=args.preset,
@@ -103,12 +119,26 @@ def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) ->
     # Where nothing is tuned, the layers of an earlier run are removed, but not those that the stems are made with.
     written |= {out / ADAPTED_LAYERS} if tunes or args.delta is None else set()
     taken = {path.resolve() for path in written}
-    inputs = [args.song, args.annotation, Path(args.weights), args.delta]
+    inputs = [args.song, args.annotation, Path(str(args.weights)), args.delta]
     for path in filter(None, inputs):
         if path.resolve() in taken:
             raise InputError(f"{path}: would be overwritten by an output; choose another --out")
     if args.references is not None and args.references.resolve() == out.resolve():
         raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
+
+
+def keep_other_song(out: Path, song: record.Song, may_replace: bool) -> None:
+    """Refuse to replace the stems of another song of the same name, or say so if the user named their folder.
+
+    Raises:
+      InputError: the folder was not named, and holds them.
+    """
+    held = record.song_in(out)
+    if held is None or held.sha256 == song.sha256:
+        return
+    if not may_replace:
+        raise InputError(f"{out}: holds the stems of another song, {held.file}; say --out with this folder or another")
+    say(f"warning: {out}: the stems of another song, {held.file}, are replaced")
 
 
 def forget_adapted_layers(out: Path, delta: Path | None) -> None:
@@ -173,21 +203,21 @@ def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
     mixture, labels = job.song.mixture, job.song.known_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
-    print(f"song       {args.song} ({said})")
+    say(f"song       {args.song} ({said})")
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print_names(labels)
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
         for warning in labels.warnings:
-            print(f"warning: {warning}")
+            say(f"warning: {warning}")
     if job.plan.needs_annotation and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
     how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
     how += f", λ {job.adapt.lam:g}" if "P" in job.plan.losses else ""
-    print(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
-    print(f"device     {device.describe()}")
+    say(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
+    say(f"device     {device.describe()}")
     if job.plan.tuned and job.adapt.pitch_shifts:
-        print(f"shifting   the pitch of every segment, {job.adapt.pitch_shifts} times")
+        say(f"shifting   the pitch of every segment, {job.adapt.pitch_shifts} times")
 
 
 def print_footprint(footprint: Footprint) -> None:
@@ -197,7 +227,7 @@ def print_footprint(footprint: Footprint) -> None:
     held, programs = device.held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
     parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
     in_all = held + programs + own + step + features
-    print(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
+    say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
 
 def print_outcome(out: Path, outcome: Outcome) -> None:
@@ -205,12 +235,12 @@ def print_outcome(out: Path, outcome: Outcome) -> None:
     result, separation_s = outcome.adapted.result, outcome.record.adaptation.separation_s
     t = result.timing
     adaptation = f"compiling {t.compile_s:.1f} s, prefix {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"
-    print(f"time       {adaptation}, separation {separation_s:.1f} s")
+    say(f"time       {adaptation}, separation {separation_s:.1f} s")
     for name, stem in outcome.record.outputs.items():
         if above := stem.samples_above_full_scale:
-            print(f"warning: {name}: {above} samples above full scale (peak {stem.peak:.2f})")
+            say(f"warning: {name}: {above} samples above full scale (peak {stem.peak:.2f})")
     if result.stopped_at is not None:
         epoch, step = result.stopped_at
         where = f"epoch {epoch + 1}, step {step + 1}"
-        print(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
-    print(f"written    {out}")
+        say(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
+    say(f"written    {out}")

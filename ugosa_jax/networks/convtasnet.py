@@ -83,6 +83,11 @@ class ConvTasNet:
         return self.C
 
     @property
+    def sums_to_mixture(self) -> bool:
+        """Each source has a mask of its own."""
+        return False
+
+    @property
     def level(self) -> Level:
         """As the Demucs repository standardises songs."""
         return "standard"

@@ -76,6 +76,11 @@ class Architecture(Protocol):
         ...
 
     @property
+    def sums_to_mixture(self) -> bool:
+        """Whether its estimates add up to the mixture whatever its parameters, so that loss B cannot change them."""
+        ...
+
+    @property
     def min_samples(self) -> int:
         """Length of the shortest mixture."""
         ...

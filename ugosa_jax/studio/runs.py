@@ -6,7 +6,8 @@
             adapted.delta.safetensors    the tuned layers
             record.json, report.html     as `ugosa-jax separate` writes them; a report where something was adapted
 
-A folder is complete or absent. The run of a network that was not adapted has the network's fingerprint as its ID.
+A folder is complete or absent. Beside the run of the network as it is, there is an unadapted one for each way in which
+stems were muted or refined: what adapted runs are compared with.
 """
 
 import re
@@ -115,11 +116,19 @@ class Runs:
         return self.folder(id) / f"{name}.{kind}"
 
     def remove(self, id: str) -> None:
-        """Delete a run.
+        """Delete a run, and the unadapted one that no other run is compared with.
 
         Raises:
           KeyError: there is no such run.
         """
+        baseline = self.run(id).baseline
+        self._delete(id)
+        left = self.listing()
+        is_needed = any(run.baseline == baseline for run in left)
+        if not is_needed and any(run.id == baseline and run.settings for run in left):
+            self._delete(str(baseline))
+
+    def _delete(self, id: str) -> None:
         folder = self.folder(id)
         (folder / "run.json").unlink()  # first: without it the rest is no run
         shutil.rmtree(folder, ignore_errors=True)

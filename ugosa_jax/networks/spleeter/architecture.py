@@ -27,6 +27,11 @@ class Spleeter(Settings):
     tag: ClassVar[str] = "spleeter"
 
     @property
+    def sums_to_mixture(self) -> bool:
+        """Masks are shares of one sum."""
+        return True
+
+    @property
     def level(self) -> Level:
         """As it is: its biases know how loud songs are."""
         return "natural"

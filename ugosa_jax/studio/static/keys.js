@@ -6,9 +6,13 @@ const STEPS_S = { plain: 2, shift: 10, alt: 0.1 };
 const TEXT = "textarea, [contenteditable], input:not([type=checkbox]):not([type=range])";
 const NATIVE = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "Enter", " ", "Delete", "Backspace", "PageUp", "PageDown"];
 
+let byKeyboard = false; // whether the focus has come by keyboard
+
 /** Call `does` by keys; see the list for what it must have. */
 export function listenToKeys(does) {
   const held = new Set();
+  addEventListener("keydown", (event) => { if (event.key === "Tab") byKeyboard = true; }, true);
+  addEventListener("pointerdown", () => { byKeyboard = false; }, true);
   addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]") || isForField(event)) return;
     const graph = event.getModifierState?.("AltGraph") || (event.ctrlKey && event.altKey); // Windows sends both
@@ -45,7 +49,7 @@ function isForField({ target, key }) {
   if (target.closest("select, input")) return NATIVE.includes(key);
   if (target.closest("summary, a")) return key === " " || key === "Enter";
   // Space presses a button that was reached by keyboard; after a click with the mouse it plays.
-  if (target.closest("button")) return key === "Enter" || (key === " " && Boolean(target.closest(":focus-visible")));
+  if (target.closest("button")) return key === "Enter" || (key === " " && byKeyboard);
   return false;
 }
 

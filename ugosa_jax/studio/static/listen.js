@@ -11,7 +11,9 @@ const BESIDE_DB = 12; // matching goes no further
 export function runName(store, id) {
   const title = store.get("titles")[id];
   if (!title) return "–";
-  const name = title.name || (title.number ? `Run ${title.number} · ${title.strategy}` : `Not adapted · ${title.network}`);
+  const isFinished = store.get("runs").find((run) => run.id === id)?.settings.separate; // as the runs that it is compared with
+  const plain = isFinished ? `Not adapted, same output · ${title.network}` : `Network as it is · ${title.network}`;
+  const name = title.name || (title.number ? `Run ${title.number} · ${title.strategy}` : plain);
   return title.deleted ? `${name} (deleted)` : name;
 }
 

@@ -20,7 +20,7 @@ export function erase(marks, source, start, end) {
 export function paint(marks, source, from, to, state, duration) {
   let start = round(Math.max(0, Math.min(from, to)));
   let end = round(Math.min(duration, Math.max(from, to)));
-  if (end - start < SHORTEST_S) return marks;
+  if (end - start < SHORTEST_S - 1e-6) return marks; // borders are rounded
   const rest = erase(marks, source, start, end);
   const touching = rest.filter((mark) => mark.source === source && mark.state === state
     && (Math.abs(mark.end - start) < 0.002 || Math.abs(mark.start - end) < 0.002));

@@ -15,6 +15,7 @@ export function restored(page, sources) {
   };
 }
 
+/** Keep the page as it is left; return a function that does so at once. */
 export function remember({ store, id, timeline, history }) {
   let timer = null;
   let last = null;
@@ -22,9 +23,9 @@ export function remember({ store, id, timeline, history }) {
   const send = (options) => {
     const page = kept();
     const text = JSON.stringify(page);
-    if (text === last) return;
+    if (text === last) return undefined;
     last = text;
-    ask("PUT", `songs/${id}/page`, page, options).catch(() => { last = null; });
+    return ask("PUT", `songs/${id}/page`, page, options).catch(() => { last = null; });
   };
   const later = () => { clearTimeout(timer); timer = setTimeout(send, LATER_MS); };
   store.watch([...NAMES, "desk", "mix"], later);
@@ -40,4 +41,5 @@ export function remember({ store, id, timeline, history }) {
     const before = JSON.parse(sessionStorage.getItem(place) ?? "null");
     if (before && JSON.stringify(before.now) === JSON.stringify(history.now())) history.remember(before.steps);
   } catch { /* nothing that can be used */ }
+  return send;
 }

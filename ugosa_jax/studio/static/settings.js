@@ -1,7 +1,7 @@
 // The form of an adaptation: what matters in sight, the rest folded away, and how long it will take here.
 
 import { ask } from "./api.js";
-import { h, span, toast } from "./dom.js";
+import { counted, h, span, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 const WAYS = { R: "Marks and remixes", P: "Marks in the loss", B: "Without the marks" };
@@ -155,7 +155,7 @@ export function settingsPanel(store) {
   store.watch(["worker"], ({ worker }) => {
     const networks = worker.networks ?? [];
     const before = fields.network.value || page.form?.network;
-    if (networks.length) fields.network.replaceChildren(...networks.map((one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? "" }, one.name)));
+    if (networks.length) fields.network.replaceChildren(...networks.map((one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? one.sources.join(", ") }, one.error ? one.name : described(one))));
     else fields.network.replaceChildren(h("option", { value: "" }, worker.failed ? "not available" : "starting …"));
     if (networks.some((one) => one.name === before && !one.error)) fields.network.value = before;
     else if (networks.some((one) => one.name === "mini")) fields.network.value = "mini";
@@ -170,6 +170,11 @@ export function settingsPanel(store) {
   const panel = h("section", { class: "panel", "aria-label": "Adapt" }, h("h2", {}, "Adapt", device), form);
   panel.form = form;
   return panel;
+}
+
+/** Return a network in words: what it separates into, and how many are adapted one after the other. */
+function described({ name, sources, members }) {
+  return `${name} (${counted(sources.length, "source")}${members > 1 ? `, ${members} networks` : ""})`;
 }
 
 function row(label, field, hint) {

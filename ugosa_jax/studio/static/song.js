@@ -32,11 +32,13 @@ const SOUND_NAMES = /\.(wav|flac|mp3|ogg|opus|oga|aiff?|m4a|aac|mp4|caf|wma|webm
 export async function showSong(app, id) {
   app.replaceChildren(h("main", { class: "home" }, h("p", { class: "soft" }, "Opening …")));
   const known = await ask("GET", `songs/${id}`);
-  const { song, marks, sources } = known;
+  const { song, marks } = known;
+  const chosen = known.worker.networks?.find((one) => one.name === known.page.form?.network);
+  const sources = chosen?.sources ?? known.sources;
   document.title = `${song.name} – ugosa studio`;
   const colours = Object.fromEntries(sources.map((source) => [source, accent(source, sources)]));
   const store = new Store({
-    ...known, marks: marks.marks, elsewhere: marks.elsewhere, colours, selected: null, held: {}, undoable: false, redoable: false,
+    ...known, sources, marks: marks.marks, elsewhere: marks.elsewhere, colours, selected: null, held: {}, undoable: false, redoable: false,
     saved: "saved", heard: "mixture", network: null, question: null, news: null, form: known.page.form ?? null, ...restored(known.page, sources),
   });
   refreshDesk(store);
@@ -79,7 +81,12 @@ export async function showSong(app, id) {
   listenToKeys(does.keys);
   acceptDrops((file) => (SOUND.test(file.type) || SOUND_NAMES.test(file.name) ? does.openSong(file) : does.importFile(file)));
   follow({ store, id, history, saver });
-  remember({ store, id, timeline, history });
+  const keep = remember({ store, id, timeline, history });
+  store.watch(["sources", "form"], async ({ sources: now, form }) => {
+    if (now.join() === sources.join() || form?.network !== store.get("network")) return;
+    await keep(); // another network has other lanes: the page is made anew for it
+    location.reload();
+  });
   transport.addEventListener("seek", () => timeline.show(transport.time, true));
   const frame = () => {
     timeline.show(transport.time, transport.playing);

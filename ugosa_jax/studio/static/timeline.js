@@ -81,6 +81,8 @@ export class Timeline extends EventTarget {
     const x = this.xOf(time);
     if (follow && (x > this.width - 24 || x < 0)) this.bar.scrollLeft += x - 48;
     const onScreen = this.xOf(time);
+    if (this.shown === onScreen) return;
+    this.shown = onScreen;
     this.head.style.transform = `translateX(${onScreen}px)`;
     this.head.hidden = onScreen < -1 || onScreen > this.width + 1;
   }

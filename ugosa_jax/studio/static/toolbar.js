@@ -37,7 +37,10 @@ export function toolbar(store, transport, history, does) {
     h("div", { class: "group" }, button("To the start (Home)", () => transport.seek(0), {}, icon("start")), play, loop, now, h("span", { class: "soft" }, `/ ${clock(transport.duration)}`), speed),
     h("div", { class: "group" }, h("span", { class: "label" }, "Mark as"), brush, undo, redo),
     h("div", { class: "group" }, suggest));
-  bar.tick = (time) => { now.textContent = clock(time); };
+  bar.tick = (time) => { // many times a second: what stays the same is not touched, or it would be drawn anew
+    const text = clock(time);
+    if (now.textContent !== text) now.textContent = text;
+  };
   return bar;
 }
 

@@ -120,3 +120,17 @@ def test_the_studio_offers_chains_of_what_is_there(song, tmp_path, monkeypatch):
     assert chain["sources"] == ["drums", "bass", "other", "vocals"] and chain["members"] == 2
     assert {"L3:M", "L2:D"} <= set(chain["strategies"]) and chain["default_strategy"] == "P-L3:M"
     assert networks.forward_flops("spleeter+mini") > 0
+
+
+def test_without_weights_the_best_that_are_here_are_taken_and_without_annotation_nothing_is_adapted(
+    song, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["separate", str(song / "songs" / "one" / "mixture.wav"), "--out", "out"]) == 0
+    said = capsys.readouterr().out
+    assert "weights    mini, the best of what is here; better: ugosa-jax weights download spleeter" in said
+    assert "annotation none: the network is taken as it is" in said
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["settings"]["adapt"] is None and record["weights"]["name"] == "mini"
+    assert record["settings"]["preset"] == "recommended"
