@@ -64,7 +64,7 @@ _HOME = {
     "load": "weights.hub",
     "load_delta": "weights.checkpoint",
     "read_annotation": "annotations.annotation:read",
-    "read_audio": "data.loading:mixture",
+    "read_audio": "data.loading:load_mixture",
     "recommended": "config",
     "save_delta": "weights.checkpoint",
     "separate": "api",
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from ugosa_jax.annotations.annotation import read as read_annotation
     from ugosa_jax.api import adapt, adapt_lanes, convert, evaluate, separate
     from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, recommended
-    from ugosa_jax.data.loading import mixture as read_audio
+    from ugosa_jax.data.loading import load_mixture as read_audio
     from ugosa_jax.data.song import Song
     from ugosa_jax.data.sound import Audio
     from ugosa_jax.data.sound import write as write_audio

@@ -154,7 +154,7 @@ def test_a_file_that_breaks_off_is_not_there(tmp_path):
 
 def test_a_recording_is_not_kept_in_memory(tmp_path):
     song = Song(recording.open_sound(written(tmp_path / "a.wav", noise(2))))
-    first, _ = song.standardised(8000, 2)
-    assert song.standardised(8000, 2)[0] is not first
-    expected, _ = dataclasses.replace(song, mixture=sound.read(tmp_path / "a.wav")).standardised(8000, 2)
+    first, _ = song.standardise(8000, 2)
+    assert song.standardise(8000, 2)[0] is not first
+    expected, _ = dataclasses.replace(song, mixture=sound.read(tmp_path / "a.wav")).standardise(8000, 2)
     np.testing.assert_allclose(first, expected, atol=1e-6)  # as above

@@ -14,12 +14,12 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
-from ugosa_jax.data.standard import Standard, measure, standardise, standardised, wanted
+from ugosa_jax.data.standard import Standard, measure, standardise, standardise_by, wanted
 from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.protocol import Level
 
 
-class Seen(NamedTuple):
+class ModelInput(NamedTuple):
     """A mixture as a network sees it.
 
     Attributes:
@@ -85,7 +85,7 @@ class Song:
             raise InputError(f"{self.mixture.name}: has no annotation, which is needed to know when each source plays")
         return self.annotation
 
-    def standardised(self, rate_hz: int, channels: int, level: Level = "standard") -> tuple[np.ndarray, Standard]:
+    def standardise(self, rate_hz: int, channels: int, level: Level = "standard") -> tuple[np.ndarray, Standard]:
         """Return the mixture as a network sees it, and what was taken out.
 
         Made once for each rate, channels and level, and kept; but not of a `Recording`, which may be long.
@@ -104,7 +104,7 @@ class Song:
         """
         key = rate_hz, channels, level
         if isinstance(self.mixture, Recording):
-            seen = self.seen(*key)
+            seen = self.model_input(*key)
             return np.concatenate([*seen.blocks()], axis=1), seen.standard
         if key not in self._standardised:
             mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
@@ -113,11 +113,11 @@ class Song:
             self._standardised[key][0].flags.writeable = False
         return self._standardised[key]
 
-    def seen(self, rate_hz: int, channels: int, level: Level = "standard") -> Seen:
-        """Return the mixture as a network sees it, block by block; see `standardised`."""
+    def model_input(self, rate_hz: int, channels: int, level: Level = "standard") -> ModelInput:
+        """Return the mixture as a network sees it, block by block; see `standardise`."""
         if not isinstance(self.mixture, Recording):
-            mix_CxT, standard = self.standardised(rate_hz, channels, level)
-            return Seen(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
+            mix_CxT, standard = self.standardise(rate_hz, channels, level)
+            return ModelInput(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
         key = rate_hz, channels
         if key not in self._measured:
             with error_context(self.mixture.name):
@@ -125,4 +125,4 @@ class Song:
         measured, n_samples = self._measured[key]
         standard = wanted(level, measured)
         as_it_is = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)
-        return Seen(lambda: (standardised(block, standard) for block in as_it_is()), n_samples, standard)
+        return ModelInput(lambda: (standardise_by(block, standard) for block in as_it_is()), n_samples, standard)

@@ -16,7 +16,7 @@ from ugosa_jax.config import EvaluateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import bsseval, levels, museval
-from ugosa_jax.evaluation.bsseval import Rule, Scores
+from ugosa_jax.evaluation.bsseval import NO_ERROR, NO_SIGNAL, UNDEFINED, Rule, Scores
 
 METRICS = (*bsseval.METRICS, "PES", "EPS")
 
@@ -29,7 +29,7 @@ class Score(NamedTuple):
       rule: which frames count: a rule of BSSEval, or "silent" for PES and EPS.
       source: which stem.
       metric: one of METRICS.
-      value_db: median over the frames (PES, EPS: mean); None if no frame counts.
+      value_db: median over the frames (PES, EPS: mean); infinite of a perfect estimate, None if no frame counts.
       n_frames: how many frames it stands on.
     """
 
@@ -39,6 +39,18 @@ class Score(NamedTuple):
     metric: str
     value_db: float | None
     n_frames: int
+
+    def row(self) -> dict[str, Any]:
+        """Return the score as JSON holds it, which has no infinity: `value_db` is None, and `reason` says why."""
+        if self.value_db is None or math.isfinite(self.value_db):
+            return self._asdict() | {"reason": None if self.value_db is not None else UNDEFINED}
+        return self._asdict() | {"value_db": None, "reason": NO_ERROR if self.value_db > 0 else NO_SIGNAL}
+
+
+def value_of(row: Mapping[str, Any]) -> float | None:
+    """Return the value of a score's row in dB: infinite where its reason says so, None if it has none."""
+    infinite = {NO_ERROR: math.inf, NO_SIGNAL: -math.inf}
+    return infinite.get(row.get("reason") or "", row["value_db"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +81,8 @@ class Evaluation:
         return math.nan if value_db is None else value_db
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the scores as JSON holds them, and as a data frame takes them."""
-        return [score._asdict() for score in self.scores]
+        """Return the scores as JSON holds them, and as a data frame takes them; see `Score.row`."""
+        return [score.row() for score in self.scores]
 
     def __str__(self) -> str:
         rules = dict.fromkeys((score.gated, score.rule) for score in self.scores if score.rule != "silent")
@@ -154,12 +166,12 @@ def iterate_scores(
     for rule in get_args(Rule) if settings.engine == "bsseval" else ("museval",):
         for metric, summary in bsseval.summarise(scored, rule).items():
             for source, value_db, n_frames in zip(song.sources, *summary, strict=True):
-                yield Score(gated, rule, source, metric, _finite(value_db), int(n_frames))
+                yield Score(gated, rule, source, metric, _defined(value_db), int(n_frames))
     frames = song.mixture.rate_hz, settings.window_s, settings.hop_s
     for source, stem_CxT, est_CxT in zip(song.sources, song.known_stems(), est_SxCxT, strict=True):
         for metric, measure in (("PES", levels.pes), ("EPS", levels.eps)):
             level = measure(stem_CxT, est_CxT, *frames)
-            yield Score(gated, "silent", source, metric, _finite(level.db), level.frames)
+            yield Score(gated, "silent", source, metric, _defined(level.db), level.frames)
 
 
 @functools.lru_cache(maxsize=2)
@@ -168,8 +180,8 @@ def _prepared(song: Song, settings: EvaluateConfig) -> bsseval.Prepared:
     return bsseval.prepare(song.known_stems(), song.mixture.rate_hz, settings)
 
 
-def _finite(value_db: float) -> float | None:
-    return float(value_db) if np.isfinite(value_db) else None
+def _defined(value_db: float) -> float | None:
+    return None if np.isnan(value_db) else float(value_db)
 
 
 def _text(score: Score) -> str:

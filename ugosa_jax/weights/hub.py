@@ -154,6 +154,11 @@ def listing() -> list[Listed]:
     return found + [Listed(name, "downloadable", None, None) for name in PRETRAINED if name not in present]
 
 
+def _is_shown(path: Path) -> bool:
+    """Tell whether a file is neither hidden, as what macOS adds, nor half of a download."""
+    return not any(part.startswith(".") or ".part" in Path(part).suffixes for part in path.parts)
+
+
 def download(name: str, url: str | None = None, cache: str | Path | None = None, progress: bool = True) -> Path:
     """Fetch pretrained weights, verify them and keep them as native files; return at once if they are there.
 
@@ -281,5 +286,6 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:
     bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{DESCRIBED}")}
     every = {path: [path] for path in folder.glob("*.safetensors")} | bags
+    every = {path: parts for path, parts in every.items() if _is_shown(path.relative_to(folder))}
     sizes = {path: sum(part.stat().st_size for part in parts) for path, parts in every.items()}
     return [Listed(path.stem, where, path, sizes[path]) for path in sorted(every)]
