@@ -185,7 +185,7 @@ def examples(net: Checkpoint, song: Song, first_SxCxT: np.ndarray | None) -> Ite
 
 def estimates(net: Checkpoint, song: Song, tuned: Params) -> np.ndarray:
     """Return what a network with tuned weights gives (S, C, T)."""
-    return np.stack(list(separate(net, song, SeparateConfig(), tuned).values()))
+    return np.stack(list(separate(net, song, settings=SeparateConfig(), tuned=tuned).values()))
 
 
 def refined(song: Song, est_SxCxT: np.ndarray) -> np.ndarray:

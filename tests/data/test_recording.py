@@ -102,8 +102,8 @@ def test_a_constant_has_no_level_however_it_is_cut(level):
 def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz, n_channels, refine):
     path, net = written(tmp_path / "a.wav", noise(n_channels), rate_hz, subtype="FLOAT"), made()
     settings = SeparateConfig(chunk_s=0.3, gate=True, refine=refine, shifts=2, max_shift_s=0.1)
-    whole = api.separate(net, Song(sound.read(path), annotation=SAID), settings)
-    stretches = [*separation.stretches(net, Song(recording.open_sound(path), annotation=SAID), settings)]
+    whole = api.separate(net, Song(sound.read(path), annotation=SAID), settings=settings)
+    stretches = [*separation.stretches(net, Song(recording.open_sound(path), annotation=SAID), settings=settings)]
     assert len(stretches) > 1 or refine == "wiener"
     found_SxCxT = np.concatenate(stretches, axis=-1)
     assert found_SxCxT.shape == (2, min(2, n_channels), 24_700)

@@ -336,6 +336,15 @@ def test_nothing_is_printed_about_a_damaged_file(tmp_path):
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "content", [b"ID3\4\0\0\0\0\0\0" + bytes(3000), b"\xff\xfb\x90\x44" + bytes(3000), b"\xff" * 5000]
+)
+def test_libraries_do_not_complain_on_their_own(tmp_path, capfd, content):
+    (tmp_path / "a.mp3").write_bytes(content)
+    refused(tmp_path / "a.mp3", "cannot be read as sound")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_stems_are_written_under_a_name_that_is_not_text(tmp_path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"))
     for name, encoding in (("a.wav", "float"), ("b.wav", "16"), ("c.flac", "24")):

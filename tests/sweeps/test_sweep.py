@@ -143,7 +143,7 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
     tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
     one = loading.load_annotated(tracks["b"], base.architecture.sources)
     result = api.adapt(base, one, settings=wanted)
-    estimates = api.separate(base, one, asked.separate, result.tuned)
+    estimates = api.separate(base, one, settings=asked.separate, tuned=result.tuned)
     rows = scoring.evaluate(one, estimates, asked.evaluate).rows()
     stored = [cell for cell in results.read_cells(whole).values() if cell["song"] == "b"]
     (cell,) = [c for c in stored if c["adapt"]["strategy"] == "P-L1:M" and c["adapt"]["lam"] == wanted.lam]

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.config import MAX_RATE_HZ
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
@@ -33,7 +34,7 @@ class ModelInput(NamedTuple):
     standard: Standard
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Song:
     """A song that is loaded; what is not known of it is None.
 
@@ -64,6 +65,34 @@ class Song:
     def __post_init__(self):
         n_stems = 0 if self.stems_SxCxT is None else len(self.stems_SxCxT)
         require(len(self.sources) == n_stems, "sources", f"{n_stems} names, one a stem", self.sources)
+
+    @classmethod
+    def from_array(
+        cls, samples: np.ndarray, rate_hz: int, annotation: Annotation | None = None, name: str = "song"
+    ) -> "Song":
+        """Return a song whose mixture is an array.
+
+        Args:
+          samples: (channels, samples), or (samples,) of mono; floating-point numbers, full scale is 1.
+          rate_hz: sample rate.
+          annotation: when each source plays, if that is known.
+          name: for messages.
+
+        Raises:
+          InputError: the array has another shape or type, or values that are not finite; or the rate is impossible.
+        """
+        samples_CxT = sound.as_channels(samples)
+        is_rate = isinstance(rate_hz, int | np.integer) and 0 < rate_hz <= MAX_RATE_HZ
+        require(is_rate, "rate_hz", f"an integer, above 0, at most {MAX_RATE_HZ}", rate_hz)
+        require(bool(samples_CxT.size and np.isfinite(samples_CxT).all()), "samples", "finite, and some", "others")
+        return cls(sound.Audio(samples_CxT, int(rate_hz), name), annotation=annotation)
+
+    def __repr__(self) -> str:
+        mixture = self.mixture
+        said = [repr(mixture.name), f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz / 1000:g} kHz"]
+        said += [{1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")]
+        said += [f"stems {' '.join(self.sources)}"] * bool(self.sources)
+        return f"Song({', '.join(said + ['annotated'] * (self.annotation is not None))})"
 
     def known_stems(self) -> np.ndarray:
         """Return the stems, (S, C, T).
