@@ -8,6 +8,7 @@ from ugosa_jax.annotations.suggest import draft
 from ugosa_jax.cli import options
 from ugosa_jax.cli.annotation import print_seconds
 from ugosa_jax.cli.output import keep_compiled_programs, say
+from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.reports import timeline
@@ -24,7 +25,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
     keep_compiled_programs()
     base = hub.load(args.weights)
     mixture = sound.read(args.song)
-    estimates = api.separate(base, Song(mixture))
+    estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources
     est_SxCxT = np.stack([estimates[source] for source in sources])
     said = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)

@@ -18,7 +18,7 @@ def convert(args: options.Convert) -> int:
     Raises:
       InputError: it cannot be converted, or the file not be written.
     """
-    found = api.convert(args.checkpoint, args.out)
+    found = api.convert_checkpoint(args.checkpoint, args.out)
     say(f"{args.out}: {found.fingerprint[:16]}")
     return 0
 

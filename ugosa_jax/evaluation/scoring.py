@@ -5,6 +5,7 @@ What the stems alone determine is computed once a song and serves all its estima
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
@@ -17,6 +18,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import bsseval, levels, museval
 from ugosa_jax.evaluation.bsseval import NO_ERROR, NO_SIGNAL, UNDEFINED, Rule, Scores
+from ugosa_jax.notebook import html_table
 
 METRICS = (*bsseval.METRICS, "PES", "EPS")
 
@@ -53,7 +55,7 @@ def value_of(row: Mapping[str, Any]) -> float | None:
     return infinite.get(row.get("reason") or "", row["value_db"])
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """The scores of a song; printed, it is a table."""
 
@@ -83,6 +85,21 @@ class Evaluation:
     def rows(self) -> list[dict[str, Any]]:
         """Return the scores as JSON holds them, and as a data frame takes them; see `Score.row`."""
         return [score.row() for score in self.scores]
+
+    def __repr__(self) -> str:
+        medians = [s for s in self.scores if (s.metric, s.rule, s.gated) == ("SDR", "target", self.scores[0].gated)]
+        said = ", ".join(f"{s.source} {'–' if s.value_db is None else f'{s.value_db:.2f}'}" for s in medians)
+        return f"Evaluation(SDR in dB: {said or 'none by the rule target'})"
+
+    def _repr_html_(self) -> str:
+        every = itertools.product(dict.fromkeys(s.source for s in self.scores), get_args(Rule), (False, True))
+        scored = {(s.source, s.rule, s.gated) for s in self.scores}
+        kinds = [kind for kind in every if kind in scored]
+        rows = []
+        for source, rule, gated in kinds:
+            values = [_text(self.score(source, metric, rule, gated)) for metric in METRICS]
+            rows.append([source, "muted" if gated else "as they are", rule, *values])
+        return html_table("dB (frames)", ["source", "estimates", "rule", *METRICS], rows)
 
     def __str__(self) -> str:
         rules = dict.fromkeys((score.gated, score.rule) for score in self.scores if score.rule != "silent")
@@ -131,7 +148,7 @@ def iterate_outputs(
     """Yield what is to be scored: whether muted where annotated silent, and the estimates (S, C, T).
 
     Raises:
-      InputError: an estimate is missing, or the annotation.
+      InputError: an estimate is missing; or the annotation, where gated estimates alone are asked for.
     """
     if missing := ", ".join(source for source in song.sources if source not in estimates):
         raise InputError(f"{song.mixture.name}: no estimate of {missing}")
@@ -143,8 +160,8 @@ def iterate_outputs(
     est_SxCxT = np.stack(chosen)
     if settings.outputs != "gated":
         yield False, est_SxCxT
-    if settings.outputs != "plain":
-        said = song.annotation
+    said = song.annotation
+    if settings.outputs == "gated" or (settings.outputs == "both" and said is not None):
         if said is None or said.sources != song.sources:
             raise InputError(f"{song.mixture.name}: gated estimates need an annotation of {', '.join(song.sources)}")
         gate_SxT = annotation.gate(said, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)

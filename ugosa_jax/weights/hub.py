@@ -57,18 +57,21 @@ def load(name_or_path: str | Path) -> Weights:
     parts = split(name_or_path)
     if len(parts) > 1:
         with error_context(name_or_path):
-            return chain.join({name: _member_of_chain(part) for name, part in chain.name_members(parts).items()})
+            members = {name: _member_of_chain(part) for name, part in chain.name_members(parts).items()}
+            return dataclasses.replace(chain.join(members), name=str(name_or_path))
     path = find(name_or_path)
+    name = str(name_or_path) if path != Path(name_or_path) else path.name
     if path.suffix != DESCRIBED:
-        return _network(path)
+        return dataclasses.replace(_network(path), name=name)
     said = description.read(path)
     with error_context(path):
         if "chain" in said:
             names, leaves = chain.describe(said)
-            members = {name: _member_of_chain(_beside(path, name) or name) for name in names}
-            return chain.join(members, leaves)
+            members = {one: _member_of_chain(_beside(path, one) or one) for one in names}
+            return dataclasses.replace(chain.join(members, leaves), name=name)
         described = bag.describe(said)
-        return bag.gather({name: _network(_member(path, name)) for name in described.models}, described)
+        members = {model: _network(_member(path, model)) for model in described.models}
+        return dataclasses.replace(bag.gather(members, described), name=name)
 
 
 def split(name_or_path: str | Path) -> list[str]:
