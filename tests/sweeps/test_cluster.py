@@ -189,6 +189,10 @@ def test_a_cluster_without_a_device_is_said(nodes, ground, tmp_path):
     """All cores of the cluster are another job's: the driver says what it waits for, and goes on when they are free."""
     import ray
 
+    class Holder:  # workers cannot import this module: what is defined here travels with the call
+        def is_there(self) -> bool:
+            return True
+
     ray.init(address=nodes.address, log_to_driver=False)
     try:
         holders = [ray.remote(num_cpus=1)(Holder).remote() for _ in range(2)]
@@ -208,13 +212,6 @@ def test_a_cluster_without_a_device_is_said(nodes, ground, tmp_path):
     more, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said + more
     assert n_cells(tmp_path / "store") == 27
-
-
-class Holder:
-    """What keeps a core from others."""
-
-    def is_there(self) -> bool:
-        return True
 
 
 def test_what_a_cluster_without_devices_waits_for():
