@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Protocol
 
 import jax
 
+Array = Any
+"""A numpy array on the host, a `jax.Array` on a device and in programs."""
 Params = dict[str, Any]
 """Nested dict of arrays: stage → … → leaf."""
 STATISTICS = ("mean", "var")
