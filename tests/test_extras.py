@@ -17,7 +17,7 @@ EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(
     "optional-dependencies"
 ]
 HIDDEN = (
-    *("av", "jax_cuda12_plugin", "jinja2", "librosa", "libtpu", "matplotlib", "optuna"),
+    *("jax_cuda12_plugin", "jinja2", "librosa", "libtpu", "matplotlib", "optuna"),
     *("pandas", "pyarrow", "ray", "starlette", "tensorboardX", "uvicorn"),
 )
 """Of all extras, but for yaml, which flax imports too."""

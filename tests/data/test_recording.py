@@ -11,7 +11,7 @@ from ugosa_jax import api
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data import recording, sound, writing
+from ugosa_jax.data import media, recording, sound, writing
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.standard import measure, standardise
 from ugosa_jax.errors import InputError
@@ -22,7 +22,7 @@ SAID = Annotation((Interval(0.3, 1.5, "voice", "silent"), Interval(2.9, 9, "rest
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(recording, "BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(media, "BLOCK_SAMPLES", 1000)
 
 
 def noise(n_channels, n_samples=24_700):
@@ -41,11 +41,16 @@ def test_blocks_are_the_file(tmp_path, suffix):
     assert (found.name, found.rate_hz, found.n_channels, found.n_samples) == (f"a.{suffix}", 44100, 2, whole.n_samples)
     for _ in range(2):
         blocks = [*found.blocks()]
-        assert len(blocks) > 20
+        assert len(blocks) > 5
         np.testing.assert_array_equal(np.concatenate(blocks, 1), whole.samples_CxT)
     with path.open("rb") as file:
         reference_TxC, _ = soundfile.read(file, dtype="float32", always_2d=True)
-    np.testing.assert_array_equal(whole.samples_CxT, reference_TxC.T)
+    reference_CxT = reference_TxC.T
+    n_samples = whole.n_samples  # FFmpeg ends an Ogg of a single page 128 samples early
+    assert reference_CxT.shape[1] - n_samples in ((0, 128) if suffix == "ogg" else (0,))
+    # Decoders of lossy codecs round in ways of their own.
+    atol = 0 if suffix in ("wav", "flac") else 1e-5
+    np.testing.assert_allclose(whole.samples_CxT, reference_CxT[:, :n_samples], rtol=0, atol=atol)
 
 
 def test_a_file_that_changes_between_two_readings(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import soundfile
 
-from ugosa_jax.data import stems
+from ugosa_jax.data import sound, stems
 
 
 def test_lossy_stems_lie_on_the_grid_of_16_bits_and_others_stay_as_they_are(tmp_path):
@@ -14,9 +14,9 @@ def test_lossy_stems_lie_on_the_grid_of_16_bits_and_others_stay_as_they_are(tmp_
     on_grid = [np.array_equal(stem * 32768, np.rint(stem * 32768)) for stem in read_SxCxT]
     assert on_grid == [True, False]
     decoded_CxT = soundfile.read(tmp_path / "bass.ogg", dtype="float32")[0].T
-    assert np.abs(read_SxCxT[0] - decoded_CxT).max() <= 0.5 / 32768
+    assert np.abs(read_SxCxT[0] - decoded_CxT).max() <= 0.5 / 32768 + 1e-6  # another decoder's
 
 
 def test_rounding_clips_as_a_16_bit_file_does():
-    rounded = stems.round_to_16_bits(np.array([[-2.0, 0.0, 0.7 / 32768, 2.0]], np.float32))
+    rounded = sound.round_to_16_bits(np.array([[-2.0, 0.0, 0.7 / 32768, 2.0]], np.float32))
     np.testing.assert_array_equal(rounded * 32768, [[-32768, 0, 1, 32767]])

@@ -6,7 +6,7 @@ Four kinds of root are recognised by what is in them:
 |---|---|
 | folder | ROOT/SONG/{mixture,drums,bass,other,vocals}.wav (or .flac, .ogg …), as `ugosa-jax prepare` writes it |
 | musdb18hq | ROOT/{train,test}/SONG/ with the same files |
-| musdb18 | ROOT/{train,test}/SONG.stem.mp4, read by the musdb package, which needs ffmpeg |
+| musdb18 | ROOT/{train,test}/SONG.stem.mp4 |
 | pool | ROOT/SONG.npy, arrays (S, C, T) of float16 or float32: drums, bass, other, vocals at 44.1 kHz |
 """
 

@@ -14,21 +14,9 @@ from typing import Protocol
 import numpy as np
 import soxr
 
-from ugosa_jax.data import recording
+from ugosa_jax.data import downmix, recording
 from ugosa_jax.data.writing import Encoding, writing
-from ugosa_jax.errors import InputError
-
-_HALF = math.sqrt(0.5)  # −3 dB
-_LEFT, _RIGHT, _BOTH, _NONE = (1.0, 0.0), (0.0, 1.0), (_HALF, _HALF), (0.0, 0.0)
-_LEFT_SURROUND, _RIGHT_SURROUND = (_HALF, 0.0), (0.0, _HALF)
-_DOWNMIX = {
-    3: ("3.0", (_LEFT, _RIGHT, _BOTH)),
-    4: ("4.0", (_LEFT, _RIGHT, _LEFT_SURROUND, _RIGHT_SURROUND)),
-    5: ("5.0", (_LEFT, _RIGHT, _BOTH, _LEFT_SURROUND, _RIGHT_SURROUND)),
-    6: ("5.1", (_LEFT, _RIGHT, _BOTH, _NONE, _LEFT_SURROUND, _RIGHT_SURROUND)),
-    8: ("7.1", (_LEFT, _RIGHT, _BOTH, _NONE, *(_LEFT_SURROUND, _RIGHT_SURROUND) * 2)),
-}
-"""Channels in WAV order → name, each channel's share of left and right (ITU-R BS.775, without the LFE)."""
+from ugosa_jax.errors import error_context
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +24,20 @@ class Audio:
     """A piece of sound as it stands in its file: float32, full scale is 1.
 
     A type of its own because stems and estimates are sound too: it is what a file holds, a `Song` what is known.
+
+    Attributes:
+      samples_CxT: float32.
+      rate_hz: sample rate.
+      name: of the file.
+      channels: what each channel is, such as ("FL", "FR", "FC"); empty: as usual for so many (`downmix.USUAL`).
+      notes: what to know of the file, in plain words.
     """
 
     samples_CxT: np.ndarray
     rate_hz: int
     name: str
+    channels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def n_channels(self) -> int:
@@ -76,25 +73,32 @@ class Sound(Protocol):
     @property
     def duration_s(self) -> float: ...
     @property
+    def channels(self) -> tuple[str, ...]: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+    @property
     def samples_CxT(self) -> np.ndarray: ...
     def blocks(self) -> Iterator[np.ndarray]: ...
 
 
-def read(path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False) -> Audio:
-    """Read a sound file: WAV, FLAC, Ogg, MP3, AIFF and what else libsndfile knows; m4a, video and others through PyAV.
+def read(
+    path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False, longest_s: float | None = None
+) -> Audio:
+    """Read a sound file: WAV, FLAC, Ogg, MP3, AIFF, m4a, video and what else FFmpeg knows (`media.FORMATS`).
 
     Args:
-      path: the file.
+      path: the file; its name may have any suffix.
       may_be_silent: whether every sample may be zero, as in the stem of an instrument that does not play.
       may_be_cut: whether what is there of a file that was cut short will do.
+      longest_s: how long it may last; any length if not given.
 
     Raises:
-      InputError: the file is missing, empty, cut short, not sound, silent throughout where it may not be, or holds
-        values that are not finite.
+      InputError: the file is missing, empty, cut short, not sound, longer than it may be, silent throughout where it
+        may not be, or holds values that are not finite or absurdly large.
     """
     path = Path(path)
-    samples_CxT, rate_hz = recording.read(path, may_be_silent, may_be_cut)
-    return Audio(samples_CxT, rate_hz, path.name)
+    samples_CxT, stream = recording.read(path, may_be_silent, may_be_cut, longest_s)
+    return Audio(samples_CxT, stream.rate_hz, path.name, stream.channels, tuple(stream.notes))
 
 
 def to_model(sound: Sound, rate_hz: int, channels: int) -> tuple[np.ndarray, list[str]]:
@@ -112,7 +116,7 @@ def to_model(sound: Sound, rate_hz: int, channels: int) -> tuple[np.ndarray, lis
       InputError: the song's channels have no agreed meaning.
     """
     notes = conversions(sound, rate_hz, channels)
-    return _resample(_with_channels(sound.samples_CxT, channels), sound.rate_hz, rate_hz), notes
+    return _resample(downmix.mix(sound.samples_CxT, sound.channels, channels), sound.rate_hz, rate_hz), notes
 
 
 def blocks_to_model(sound: Sound, rate_hz: int, channels: int) -> Iterator[np.ndarray]:
@@ -122,23 +126,18 @@ def blocks_to_model(sound: Sound, rate_hz: int, channels: int) -> Iterator[np.nd
       InputError: as `to_model`.
     """
     conversions(sound, rate_hz, channels)
-    yield from resampled((_with_channels(block, channels) for block in sound.blocks()), sound.rate_hz, rate_hz)
+    blocks = (downmix.mix(block, sound.channels, channels) for block in sound.blocks())
+    yield from resample_blocks(blocks, sound.rate_hz, rate_hz)
 
 
 def conversions(sound: Sound, rate_hz: int, channels: int) -> list[str]:
-    """Return what `to_model` does to a song, in plain words, without doing it.
+    """Return what to know of a song's file and what `to_model` does to it, in plain words, without doing it.
 
     Raises:
       InputError: as `to_model`.
     """
-    given = sound.n_channels
-    if given != channels and (channels not in (1, 2) or (given > 2 and given not in _DOWNMIX)):
-        raise InputError(f"{sound.name}: {given} channels cannot be made {channels}")
-    notes = []
-    if given > 2 and given != channels:
-        notes.append(f"{_DOWNMIX[given][0]} mixed down to {('mono', 'stereo')[channels - 1]} (ITU-R BS.775)")
-    elif given != channels:
-        notes.append("mono: copied to both channels" if given == 1 else "stereo: mean of both channels")
+    with error_context(sound.name):
+        notes = [*sound.notes, *downmix.describe(sound.n_channels, sound.channels, channels)]
     return notes + ([f"resampled from {sound.rate_hz} Hz to {rate_hz} Hz"] if sound.rate_hz != rate_hz else [])
 
 
@@ -156,7 +155,7 @@ def from_model(stretches_SxCxn: Iterable[np.ndarray], song: Sound, rate_hz: int)
     """
     missing = song.n_samples
     fitting = (_of_channels(stretch_SxCxn, min(song.n_channels, 2)) for stretch_SxCxn in stretches_SxCxn)
-    for stretch_SxCxn in resampled(fitting, rate_hz, song.rate_hz):
+    for stretch_SxCxn in resample_blocks(fitting, rate_hz, song.rate_hz):
         stretch_SxCxn = stretch_SxCxn[..., :missing]
         missing -= stretch_SxCxn.shape[-1]
         yield stretch_SxCxn
@@ -170,7 +169,7 @@ def _of_channels(stretch_SxCxn: np.ndarray, channels: int) -> np.ndarray:
     return np.broadcast_to(stretch_SxCxn, (len(stretch_SxCxn), channels, stretch_SxCxn.shape[-1]))
 
 
-def resampled(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
     """Yield blocks (…, n) at another rate; all together are what the whole signal resampled at once would be."""
     if from_hz == to_hz:
         yield from blocks
@@ -180,21 +179,30 @@ def resampled(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterato
         if stream is None:
             shape = block.shape[:-1]
             stream = soxr.ResampleStream(from_hz, to_hz, math.prod(shape), dtype="float32", quality="VHQ")
-        yield _resampled(stream, block)
+        yield _resample_block(stream, block)
     if stream is not None:
-        yield _resampled(stream, np.zeros((*shape, 0), np.float32), last=True)
+        yield _resample_block(stream, np.zeros((*shape, 0), np.float32), last=True)
 
 
-def _resampled(stream: soxr.ResampleStream, block: np.ndarray, last: bool = False) -> np.ndarray:
+def _resample_block(stream: soxr.ResampleStream, block: np.ndarray, last: bool = False) -> np.ndarray:
     *shape, n = block.shape
     block_nxC = np.ascontiguousarray(block.reshape(math.prod(shape), n).T, np.float32)
-    resampled_Cxn = np.ascontiguousarray(stream.resample_chunk(block_nxC, last=last).T)
-    return resampled_Cxn.reshape(*shape, resampled_Cxn.shape[-1])
+    new_Cxn = np.ascontiguousarray(stream.resample_chunk(block_nxC, last=last).T)
+    return new_Cxn.reshape(*shape, new_Cxn.shape[-1])
 
 
 def level_db(samples_CxT: np.ndarray) -> float:
     """Return the level of a sound, 10 log10 of its mean square; at least −120 dB."""
     return float(10 * np.log10(np.square(samples_CxT, dtype=np.float64).mean() + 1e-12))
+
+
+def round_to_16_bits(samples_CxT: np.ndarray) -> np.ndarray:
+    """Return samples as a 16-bit file would hold them.
+
+    BSSEval's filters are free where the true stems have no energy at all, as above the highest frequency of a lossy
+    encoder; SIR and SAR mean nothing then. The noise of rounding settles them, as it does in MUSDB18's decoded stems.
+    """
+    return np.clip(np.rint(samples_CxT * 32768), -32768, 32767).astype(np.float32) / 32768
 
 
 def write(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
@@ -207,19 +215,6 @@ def write(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Enc
     with writing(path, rate_hz, n_channels, n_samples, encoding) as file:
         file.write(samples_CxT)
     return file.above
-
-
-def _with_channels(samples_Cxn: np.ndarray, channels: int) -> np.ndarray:
-    """Return sound with one or two channels as asked; `conversions` says what is possible."""
-    given = len(samples_Cxn)
-    if given == channels:
-        return samples_Cxn
-    if given == 1:
-        return np.repeat(samples_Cxn, channels, axis=0)
-    stereo_2xn = samples_Cxn
-    if given > 2:
-        stereo_2xn = np.asarray(_DOWNMIX[given][1], np.float32).T @ samples_Cxn
-    return stereo_2xn if channels == 2 else stereo_2xn.mean(axis=0, keepdims=True)
 
 
 def _resample(samples_CxT: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:

@@ -10,6 +10,12 @@ from ugosa_jax.errors import InputError
 
 _ROUNDING = 2.0**-24
 """Of single precision: what varies by less than that share of its mean does not vary."""
+_CANCELLED = 1e-3
+"""Share of the channels' deviation (−60 dB) below which that of their mean is no level: one has its polarity reversed.
+
+The reference divides by the deviation of the mean, and so would this: by next to nothing. No mixture that is wide on
+purpose comes near that share.
+"""
 
 
 class Standard(NamedTuple):
@@ -28,9 +34,9 @@ def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
       blocks_Cxn: the track, in blocks of any lengths.
 
     Raises:
-      InputError: the mixture is constant, so that it has no level.
+      InputError: the mixture is constant, or its channels cancel each other, so that it has no level.
     """
-    n, mean, squares = 0, 0.0, 0.0
+    n, mean, squares, all_squares = 0, 0.0, 0.0, 0.0
     for block_Cxn in blocks_Cxn:
         reference_n = block_Cxn.mean(0, dtype=np.float64)
         if not len(reference_n):
@@ -40,9 +46,16 @@ def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
         squares += float(np.square(reference_n - own).sum()) + (own - mean) ** 2 * n * len(reference_n) / total
         mean += (own - mean) * len(reference_n) / total
         n = total
+        all_squares += float(np.einsum("cn,cn", block_Cxn, block_Cxn, dtype=np.float64)) / len(block_Cxn)
     standard = Standard(mean, math.sqrt(squares / (n - 1)) if n > 1 else 0.0)
+    if n == 1:
+        raise InputError("the song has one sample: too little to separate")
     if not standard.std > _ROUNDING * abs(mean):
         raise InputError("the song is silent (or its channels cancel each other): there is nothing to separate")
+    share = standard.std / math.sqrt(max(all_squares / n - mean**2, 0.0) or math.inf)
+    if 0 < share < _CANCELLED:
+        said = f"the mean of its channels lies {-20 * math.log10(share):.0f} dB below them"
+        raise InputError(f"the channels cancel each other: {said}, as if the polarity of one were reversed; invert it")
     return standard, n
 
 

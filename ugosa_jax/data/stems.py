@@ -35,12 +35,12 @@ def read(paths: Mapping[str, Path]) -> tuple[np.ndarray, int]:
     first_path, *others = paths.values()
     first = sound.read(first_path, may_be_silent=True)
     sounds_SxCxT = np.empty((len(paths), *first.samples_CxT.shape), np.float32)
-    sounds_SxCxT[0] = _settled(first, first_path)
+    sounds_SxCxT[0] = _settle(first, first_path)
     for s, path in enumerate(others, 1):
         other = sound.read(path, may_be_silent=True)
         if _format(other) != _format(first):
             raise InputError(f"{path}: {_format(other)} do not fit those of {first_path.name}: {_format(first)}")
-        sounds_SxCxT[s] = _settled(other, path)
+        sounds_SxCxT[s] = _settle(other, path)
     return sounds_SxCxT, first.rate_hz
 
 
@@ -76,17 +76,8 @@ def read_like(
     return found, notes
 
 
-def round_to_16_bits(samples_CxT: np.ndarray) -> np.ndarray:
-    """Return samples as a 16-bit file would hold them.
-
-    BSSEval's filters are free where the true stems have no energy at all, as above the highest frequency of a lossy
-    encoder; SIR and SAR mean nothing then. The noise of rounding settles them, as it does in MUSDB18's decoded stems.
-    """
-    return np.clip(np.rint(samples_CxT * 32768), -32768, 32767).astype(np.float32) / 32768
-
-
-def _settled(stem: Audio, path: Path) -> np.ndarray:
-    return round_to_16_bits(stem.samples_CxT) if path.suffix.lower() in LOSSY else stem.samples_CxT
+def _settle(stem: Audio, path: Path) -> np.ndarray:
+    return sound.round_to_16_bits(stem.samples_CxT) if path.suffix.lower() in LOSSY else stem.samples_CxT
 
 
 def of_length(samples_CxT: np.ndarray, n_samples: int) -> np.ndarray:

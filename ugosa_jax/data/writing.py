@@ -4,6 +4,7 @@ C channels, n samples.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ import numpy as np
 import soundfile
 
 from ugosa_jax import files
-from ugosa_jax.data import wav
+from ugosa_jax.data.media import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 Encoding = Literal["float", "24", "16"]
@@ -44,7 +45,7 @@ class Writer:
         amplitude_Cxn = np.abs(samples_Cxn)
         self.peak = max(self.peak, float(amplitude_Cxn.max(initial=0)))
         self.above += int(np.count_nonzero(amplitude_Cxn > 1))
-        with _refusing(self._path):
+        with refuse_unreadable(self._path, "written"):
             self._sound.write(_encoded(samples_Cxn, self._encoding).T)
 
 
@@ -70,27 +71,33 @@ def writing(
     if container == "WAV" and n_samples * n_channels * _BYTES[encoding] > MAX_WAV_BYTES:
         container = "RF64"
     subtype = "FLOAT" if encoding == "float" else f"PCM_{encoding}"
+    refusing = functools.partial(refuse_unreadable, path, "written")
     with files.replaced_when_done(path) as temporary:
-        with _refusing(path):
-            sound = soundfile.SoundFile(temporary, "w", rate_hz, n_channels, subtype, format=container)
-        try:
-            yield Writer(path, sound, encoding)
-        finally:
-            with _refusing(path):
-                sound.close()
+        # An open file has no name, which libsndfile would want to be text.
+        with temporary.open("w+b") as file:
+            with refusing():
+                sound = soundfile.SoundFile(
+                    file.fileno(), "w", rate_hz, n_channels, subtype, format=container, closefd=False
+                )
+            try:
+                yield Writer(path, sound, encoding)
+            finally:
+                with refusing():
+                    sound.close()
         if encoding == "float":
-            wav.forget_time(temporary)
+            _forget_time(temporary)
+
+
+def _forget_time(path: Path) -> None:
+    """Zero the time of writing, which libsndfile puts into the PEAK chunk of a float WAV."""
+    with path.open("r+b") as stream:
+        chunk = stream.read(256).find(b"PEAK")
+        if chunk >= 0:
+            stream.seek(chunk + 12)  # behind name, length and version, 4 bytes each
+            stream.write(bytes(4))
 
 
 _BYTES: dict[Encoding, int] = {"float": 4, "24": 3, "16": 2}
-
-
-@contextlib.contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be written ({error.error_string.strip()})") from error
 
 
 def _container(path: Path, encoding: Encoding) -> str:

@@ -15,7 +15,7 @@ class Separate:
     """Adapt a network to one song, guided by its annotation, and write the stems."""
 
     song: Annotated[Positional[Path], arg(metavar="SONG")]
-    """The mixture: WAV, FLAC, Ogg, MP3 …; m4a, video and wma with the extra [ffmpeg]."""
+    """The mixture: WAV, FLAC, MP3, m4a, Ogg, video … (docs/sound.md)."""
     adapt: OmitArgPrefixes[AdaptConfig]
     separate: OmitArgPrefixes[SeparateConfig]
     reading: OmitArgPrefixes[Reading] = dataclasses.field(default_factory=Reading)
