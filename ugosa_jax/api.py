@@ -13,7 +13,9 @@ import numpy as np
 
 from ugosa_jax.adaptation import bags, engine, remixes, segments, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
+from ugosa_jax.adaptation.lane import Hyper
 from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
@@ -57,9 +59,7 @@ def adapt(
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
-    if not strategy.parse(settings.strategy, net.architecture).tuned:
-        return engine.unadapted()
-    return bags.adapt(net, cut(net, song, annotation, settings), settings, on_epoch)
+    return adapt_lanes(net, [song], annotation, settings, on_epoch=on_epoch)[0]
 
 
 def adapt_lanes(
@@ -89,26 +89,31 @@ def adapt_lanes(
     Raises:
       InputError: as `adapt`, or the arguments speak of different numbers of lanes.
     """
-    lam = None if lam is None else [float(value) for value in lam]
-    learning_rate = None if learning_rate is None else [float(value) for value in learning_rate]
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
-        cuts = cut(net, songs, annotations, settings)
-        return bags.adapt_lanes(net, cuts, settings, lam, learning_rate, on_epoch)
-    own = [annotations] if isinstance(annotations, Annotation) else annotations or [song.annotation for song in songs]
-    lam = [settings.lam] * len(songs) if lam is None else lam
-    learning_rate = [settings.learning_rate] * len(songs) if learning_rate is None else learning_rate
-    if len({len(songs), len(own), len(lam), len(learning_rate)}) > 1 or not songs:
-        numbers = f"{len(songs)}, {len(own)}, {len(lam)} and {len(learning_rate)}"
-        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equally many, not {numbers}")
-    cuts = [cut(net, song, said, settings) for song, said in zip(songs, own, strict=True)]
+        hyper = engine.hyper_of(settings, None, lam, learning_rate)
+        songs = [songs] * len(hyper.lam)
+        own = [annotations or songs[0].annotation] * len(songs)
+    else:
+        hyper = engine.hyper_of(settings, len(songs), lam, learning_rate)
+        is_one = isinstance(annotations, Annotation)
+        own = [annotations] if is_one else annotations or [song.annotation for song in songs]
+    if len(own) != len(songs):
+        raise InputError(f"lanes: songs and annotations must be equally many, not {len(songs)} and {len(own)}")
+    plan = strategy.parse(settings.strategy, net.architecture)
+    if not plan.tuned:
+        return [engine.unadapted()] * len(songs)
+    made: dict[tuple[int, int], Segments] = {}
+    for song, said in zip(songs, own, strict=True):
+        if (id(song), id(said)) not in made:
+            made[id(song), id(said)] = cut(net, song, said, settings, plan)
+    cuts = [made[id(song), id(said)] for song, said in zip(songs, own, strict=True)]
     results: dict[int, AdaptationResult] = {}
     for shape in dict.fromkeys(one.mix_GxVxCxT.shape for one in cuts):
         alike = [i for i, one in enumerate(cuts) if one.mix_GxVxCxT.shape == shape]
-        own_lam, own_rate = [lam[i] for i in alike], [learning_rate[i] for i in alike]
-        group = [cuts[i] for i in alike]
-        done = bags.adapt_lanes(net, group, settings, own_lam, own_rate, on_epoch)
+        own_hyper = Hyper(*(values[alike] for values in hyper))
+        done = bags.adapt_lanes(net, [cuts[i] for i in alike], plan, own_hyper, settings, on_epoch)
         results |= zip(alike, done, strict=True)
     return [results[i] for i in range(len(songs))]
 
@@ -142,14 +147,13 @@ def separate(
     return dict(zip(net.sources, chunks.joined(parts, shape), strict=True))
 
 
-def cut(net: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Segments:
-    """Return the segments and activations that `engine.adapt` and `engine.adapt_lanes` take.
+def cut(net: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig, plan: Strategy) -> Segments:
+    """Return the segments and activations that `engine.adapt_lanes` takes.
 
     Raises:
       InputError: as `adapt`.
     """
     sources, said = net.architecture.sources, annotation or song.annotation
-    plan = strategy.parse(settings.strategy, net.architecture)
     if said is None:
         if plan.loss != "B":
             needs = f"strategy {plan.name} needs an annotation that says when each source plays"

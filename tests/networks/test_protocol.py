@@ -6,7 +6,8 @@ import pytest
 
 import ugosa_jax as uj
 from tests.helpers.toy_network import Toy
-from ugosa_jax.adaptation import memory, strategy
+from ugosa_jax.adaptation import engine, strategy
+from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -105,8 +106,9 @@ def test_strategies_are_the_networks_own(net):
 
 def test_memory_and_operations_are_counted(net):
     plan = strategy.parse(None, net.architecture)
-    program = memory.plan(net.architecture, (4, 1, 1, 4000), AdaptConfig(features="float32"))
-    assert memory.estimate(program, (4, 1, 1, 4000)).features == 4 * 2 * 4000 * 4
+    song = Segments(np.zeros((4, 1, 1, 4000), np.float32), np.ones((4, 2, 4000), bool), 4)
+    needs = engine.needs_of(net.architecture, net.params, song, plan, AdaptConfig(features="float32"))
+    assert needs.features == 4 * 2 * 4000 * 4
     assert flops.step(net.architecture, plan, 4000) == 0  # products of a few numbers are left out
 
 

@@ -21,7 +21,7 @@ import soundfile
 
 from tests.helpers.networks import DUO
 from ugosa_jax import api
-from ugosa_jax.adaptation import memory
+from ugosa_jax.adaptation import engine, strategy
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import loading
@@ -554,13 +554,14 @@ def test_lanes_that_fit_by_hand(songs, network):
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
-    lane = batch.Lane(its, one, api.cut(base, one, None, settings))
-    program = memory.plan(
-        base.architecture, lane.cut.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32")
+    plan = strategy.parse(settings.strategy, base.architecture)
+    lane = batch.Lane(its, one, api.cut(base, one, None, settings, plan))
+    kept, recomputed = (
+        sum(
+            engine.needs_of(base.architecture, base.params, lane.cut, plan, dataclasses.replace(settings, features=how))
+        )
+        for how in ("float32", "recompute")
     )
-    shape = (1, *lane.cut.mix_GxVxCxT.shape)
-    kept = sum(memory.estimate(program, shape))
-    recomputed = sum(memory.estimate(program._replace(features="recompute"), shape))
     assert recomputed < kept
     expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MAX_LANES}
     found = {free: batch.lanes_that_fit(wanted.base.architecture, lane, free) for free in expected}

@@ -65,7 +65,7 @@ class AdaptationResult:
 def adapt_lanes(
     net: Architecture,
     params: Params,
-    songs: Segments | Sequence[Segments],
+    songs: Sequence[Segments],
     plan: Strategy,
     hyper: Hyper,
     settings: AdaptConfig,
@@ -76,8 +76,8 @@ def adapt_lanes(
     Args:
       net: the network.
       params: the weights that all lanes start from.
-      songs: one song that all lanes share (its frozen stages are then computed once), or one song a lane, all of the
-        same bucket.
+      songs: the song of each lane, all of the same bucket. If all are the same object, its frozen stages are computed
+        once.
       plan: the loss, and the stages that are tuned.
       hyper: λ and learning rate of each lane; see `hyper_of`.
       settings: epochs, seeds, precision … that the lanes have in common.
@@ -93,23 +93,14 @@ def adapt_lanes(
     n_lanes = len(hyper.lam)
     if not plan.tuned:
         return [unadapted()] * n_lanes
-    song = lanes_song(songs, n_lanes)
-    dtype = song.mix_GxVxCxT.dtype
-    hyper = jax.tree.map(lambda x: np.asarray(x, dtype), hyper)
-    if plan.loss != "P":
-        song = dataclasses.replace(song, active_GxSxT=np.ones_like(song.active_GxSxT))
-        hyper = hyper._replace(lam=np.zeros_like(hyper.lam))
-    check_shapes(song, hyper)
-    tuned, frozen = tree.split(params, strategy.labels(plan, params))
-    inputs = Inputs(tuned, frozen, song, hyper, schedule_of(song, plan, settings, 0))
+    inputs = inputs_of(params, songs, plan, hyper, settings)
     place = programs.placement(n_lanes)
 
     started = time.perf_counter()
     program = lane.program_of(net, plan, settings, jax.default_backend())
     program, needs = memory.plan(program, inputs.shapes(place), programs.shapes(params, place.shared), place)
-    inputs, params = inputs.placed(place), jax.device_put(params, place.shared)
-    state = programs.start_lanes(program, n_lanes, inputs.tuned)
-    state = jax.device_put(state, place.by_lane)
+    song, inputs, params = inputs.song, inputs.placed(place), jax.device_put(params, place.shared)
+    state = jax.device_put(programs.start_lanes(program, n_lanes, inputs.tuned), place.by_lane)
     programs.features_of_lanes.lower(program, params, inputs.song).compile()
     compiled = time.perf_counter()
     features = jax.block_until_ready(programs.features_of_lanes(program, params, inputs.song))
@@ -129,6 +120,29 @@ def adapt_lanes(
     timing = Timing(compiled - started, computed - compiled, time.perf_counter() - computed)
     shared = AdaptationResult({}, np.zeros((0, 0, 3)), None, timing, device.describe(), program.features, needs)
     return _results(shared, state, np.stack(losses, 1), song)
+
+
+def needs_of(net: Architecture, params: Params, song: Segments, plan: Strategy, settings: AdaptConfig) -> Needs:
+    """Compile an epoch of one lane, and return what it needs; parameters may be shapes."""
+    inputs, place = inputs_of(params, [song], plan, hyper_of(settings, 1), settings), programs.placement(1)
+    program = lane.program_of(net, plan, settings, jax.default_backend())
+    return memory.plan(program, inputs.shapes(place), programs.shapes(params, place.shared), place)[1]
+
+
+def inputs_of(params: Params, songs: Sequence[Segments], plan: Strategy, hyper: Hyper, settings: AdaptConfig) -> Inputs:
+    """Return what lanes are given, with the schedule of the first epoch.
+
+    Raises:
+      InputError: as `adapt_lanes`.
+    """
+    song = stack(songs, len(hyper.lam))
+    dtype = song.mix_GxVxCxT.dtype
+    hyper = jax.tree.map(lambda x: np.asarray(x, dtype), hyper)
+    if plan.loss != "P":  # λ and the annotation are none of its business: that of B is eq. (1) with λ = 0 and h = 1
+        song = dataclasses.replace(song, active_GxSxT=np.ones_like(song.active_GxSxT))
+        hyper = hyper._replace(lam=np.zeros_like(hyper.lam))
+    check_shapes(song, hyper)
+    return Inputs(*tree.split(params, strategy.labels(plan, params)), song, hyper, schedule_of(song, plan, settings, 0))
 
 
 def hyper_of(
@@ -156,16 +170,16 @@ def hyper_of(
     return Hyper(*(np.full(n, default) if x is None else np.asarray(x, float) for x, default in values))
 
 
-def lanes_song(songs: Segments | Sequence[Segments], n_lanes: int) -> Segments:
-    """Return the song that all lanes share, or the songs of the lanes stacked.
+def stack(songs: Sequence[Segments], n_lanes: int) -> Segments:
+    """Return the song that all lanes share if they name the same object, else the songs of the lanes stacked.
 
     Raises:
       InputError: they are not as many as there are lanes, or of different buckets.
     """
-    if isinstance(songs, Segments):
-        return dataclasses.replace(songs, n=np.int32(songs.n))
     if len(songs) != n_lanes:
         raise InputError(f"lanes: songs, lam and learning_rate must be equally many, not {len(songs)} and {n_lanes}")
+    if all(song is songs[0] for song in songs):
+        return dataclasses.replace(songs[0], n=np.int32(songs[0].n))
     if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
         raise InputError(f"lanes: songs must be of one bucket, not of shapes {sorted(shapes)}")
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *songs)

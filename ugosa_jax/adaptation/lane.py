@@ -158,9 +158,9 @@ def take_example(song: Segments, remixes: Remixes | None, g: Array, v: Array, i:
 def loss_of(est_SxCxT: jax.Array, example: Example, lam: Array) -> tuple[jax.Array, LossTerms]:
     """Return the loss of the estimates, eq. (1) or that of a remix, and its terms."""
     terms = loss.loss_terms(est_SxCxT, example.mix_CxT, example.active_SxT)
-    if example.stems_SxCxT is not None:
+    if example.stems_SxCxT is not None and example.is_remix is not None:
         of_remix = loss.remix_terms(est_SxCxT, example.stems_SxCxT)
-        terms = jax.tree.map(lambda remixed, plain: jnp.where(example.is_remix, remixed, plain), of_remix, terms)
+        terms = jax.tree.map(functools.partial(jnp.where, example.is_remix), of_remix, terms)
     return loss.total(terms, lam), terms
 
 

@@ -97,7 +97,8 @@ def placement(n_lanes: int, devices: Sequence[Any] | None = None) -> Placement:
 
 def shapes(tree: Any, sharding: jax.sharding.Sharding) -> Any:
     """Return the shapes of arrays that are, or will be, placed so."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x), sharding=sharding), tree)
+    canonical = jax.dtypes.canonicalize_dtype
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, canonical(x.dtype), sharding=sharding), tree)
 
 
 class Inputs(NamedTuple):

@@ -98,8 +98,9 @@ def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.
     """Return an optimizer for the whole tree that moves only what is labelled tuned.
 
     For loops that differentiate all parameters. The masking of `adaptation.lane` is tested against it: that
-    differentiates the tuned half alone, which gives the same numbers and leaves the frozen stages out of the loop. Wrap the result in
-    `optax.lookahead`, not the other way round: Lookahead needs the pair of fast and slow weights at the top.
+    differentiates the tuned half alone, which gives the same numbers and leaves the frozen stages out of the loop.
+    Wrap the result in `optax.lookahead`, not the other way round: Lookahead needs the pair of fast and slow weights at
+    the top.
     """
     return optax.partition({TUNED: optimizer, FROZEN: optax.set_to_zero()}, labels)
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
 from ugosa_jax import api, device, files
-from ugosa_jax.adaptation import bags, engine, memory, record
+from ugosa_jax.adaptation import bags, engine, record
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.cli import options
@@ -72,8 +71,7 @@ def adapted(job: Job) -> AdaptationResult:
     settings = job.args.adapt
     if settings.pitch_shifts:
         print(f"shifting   the pitch of every segment, {settings.pitch_shifts} times")
-    segments = api.cut(job.base, job.song, None, settings)
-    job.inputs["settings"]["features"] = print_plan(job, segments)
+    segments = api.cut(job.base, job.song, None, settings, job.plan)
     n_epochs = settings.epochs * len(members_of(job.base))
     with tqdm(total=n_epochs, desc="adapting", unit="epoch") as bar, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that stopped at its first step
@@ -83,7 +81,10 @@ def adapted(job: Job) -> AdaptationResult:
             bar.set_postfix_str(f"loss {total:.4f} = {reconstruction:.4f} + λ·{activation:.4f}")
             bar.update()
 
-        return bags.adapt(job.base, segments, settings, on_epoch)
+        (result,) = bags.adapt_lanes(job.base, [segments], job.plan, engine.hyper_of(settings, 1), settings, on_epoch)
+    job.inputs["settings"]["features"] = result.features
+    print_memory(segments, result)
+    return result
 
 
 def written(
@@ -176,16 +177,15 @@ def separated(job: Job, result: AdaptationResult, watch: Stopwatch, what: str = 
         yield from watch.timed(stems)
 
 
-def print_plan(job: Job, segments: Segments) -> str:
-    """Say what the device, or the process on a CPU, will hold; return how the frozen stages' output is kept."""
-    shape = segments.mix_GxVxCxT.shape
-    program = memory.plan(job.base.architecture, shape, job.args.adapt)
-    features, own, step = (part / 1e9 for part in memory.estimate(program, shape))
+def print_memory(segments: Segments, result: AdaptationResult) -> None:
+    """Say what the device, or the process on a CPU, has held, and how the frozen stages' output was kept."""
+    if (needs := result.needs) is None:
+        return
+    features, inputs, step = (part / 1e9 for part in needs)
     kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    held, programs = device.held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
-    parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
-    print(f"memory     about {held + programs + own + step + features:.2f} GB for {segments.n} segments ({parts})")
-    return program.features
+    parts = f"{inputs:.2f} song and weights, {step:.2f} a step, {kept}"
+    peak = device.peak_bytes() / 1e9
+    print(f"memory     {peak:.2f} GB at most, for {segments.n} segments {features + inputs + step:.2f} ({parts})")
 
 
 def print_outcome(out: Path, outputs: dict[str, dict], result: AdaptationResult, separation_s: float) -> None:

@@ -111,10 +111,6 @@ class Architecture(Protocol):
         """Separate a mixture: mix_CxT → est_SxCxT, of which the first `n_samples` are real if that is given."""
         ...
 
-    def step_numbers(self, since: str, n_samples: int) -> int:
-        """Return how many numbers a step with its gradient holds at its peak, of which features are no part."""
-        ...
-
 
 def stored_fields(kind: Architecture | type[Architecture]) -> tuple[str, ...]:
     """Return the names of the fields that files of weights hold."""

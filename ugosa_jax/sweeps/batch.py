@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import jax
 
 from ugosa_jax import api
-from ugosa_jax.adaptation import memory
+from ugosa_jax.adaptation import engine, memory, strategy
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data.song import Song
@@ -76,7 +76,7 @@ def batches(
     def cut(name: str, settings: AdaptConfig) -> Segments | None:
         if settings.strategy == "B0":
             return None
-        return api.cut(base, loaded(name), None, settings)
+        return api.cut(base, loaded(name), None, settings, strategy.parse(settings.strategy, base.architecture))
 
     if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
         cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))
@@ -103,9 +103,11 @@ def lanes_that_fit(net: Architecture, lane: Lane, free_bytes: int) -> int:
     """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
     if lane.cut is None:
         return 1
-    shape, settings = lane.cut.mix_GxVxCxT.shape, lane.cell.adapt
+    plan = strategy.parse(lane.cell.adapt.strategy, net)
+    params = jax.eval_shape(net.init)
     n_lanes = 0
-    for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
-        program = memory.plan(net, shape, dataclasses.replace(settings, features=features))
-        n_lanes = n_lanes or int(0.75 * free_bytes // sum(memory.estimate(program, (1, *shape))))
+    for features in ("float32", "recompute") if lane.cell.adapt.features == "auto" else (lane.cell.adapt.features,):
+        settings = dataclasses.replace(lane.cell.adapt, features=features)
+        needed = engine.needs_of(net, params, lane.cut, plan, settings)
+        n_lanes = n_lanes or int(memory.SHARE * free_bytes // sum(needed))
     return min(MAX_LANES, max(1, n_lanes)) * len(jax.local_devices())

@@ -11,6 +11,7 @@ import numpy as np
 from ugosa_jax import api, device
 from ugosa_jax.adaptation import bags, engine, record, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.adaptation.lane import Hyper
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks.protocol import Params
@@ -75,15 +76,12 @@ def run_lanes(base: Weights, lanes: Sequence[Lane]) -> list[AdaptationResult]:
     settings = lanes[0].cell.adapt
     if not cuts:
         return [engine.unadapted() for _ in lanes]
-    if len(lanes) == 1:
-        return [bags.adapt(base, cuts[0], settings)]
     # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
-    missing = -len(lanes) % len(jax.local_devices())
-    cuts += cuts[-1:] * missing
-    songs = cuts[0] if all(cut is cuts[0] for cut in cuts) else cuts
+    missing = -len(lanes) % len(jax.local_devices()) if len(lanes) > 1 else 0
     each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
-    lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
-    adaptations = bags.adapt_lanes(base, songs, settings, lam, learning_rate)
+    hyper = Hyper(np.array([one.lam for one in each]), np.array([one.learning_rate for one in each]))
+    plan = strategy.parse(settings.strategy, base.architecture)
+    adaptations = bags.adapt_lanes(base, cuts + cuts[-1:] * missing, plan, hyper, settings)
     return adaptations[: len(lanes)]
 
 
