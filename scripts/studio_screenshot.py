@@ -20,7 +20,7 @@ from ugosa_jax.errors import InputError, exit_status
 
 PICTURE = Path(__file__).parents[1] / "docs" / "studio.png"
 PATIENCE_S = 600
-RUN = "Adapted. B is the new run"
+RUN = "Adapted. B is Run"
 
 
 def main() -> int:
@@ -74,12 +74,10 @@ def states(browser, address: str, folder: Path, server: subprocess.Popen) -> Non
     take(page, "stopping")
     until(page, "studio.store.get('jobs').at(-1).state === 'cancelled'")
     page.get_by_text("More settings").click()
-    page.get_by_label("segment (s)").fill("60")
-    order(page, 2)
-    page.locator(".job[data-state=failed]").wait_for()
-    take(page, "failed")
-    page.get_by_role("button", name="Dismiss").click()
-    page.get_by_label("segment (s)").fill("")
+    page.get_by_label("training segment (s)").fill("60")
+    page.get_by_text("less than one training segment").wait_for()
+    take(page, "refused")
+    page.get_by_label("training segment (s)").fill("")
     page.get_by_text("More settings").click()
     adapt(page, 10)
     pose(page)
@@ -89,11 +87,12 @@ def states(browser, address: str, folder: Path, server: subprocess.Popen) -> Non
         pose(other)
         take(other, f"adapted-{scheme}-{size[0]}")
         other.close()
-    page.get_by_role("heading", name="Spectrograms").click()
-    until(page, "[...document.querySelectorAll('.spectra canvas')].filter((c) => c.width === 500).length === 10")
+    page.get_by_role("button", name="spectra").click()
+    until(page, "studio.timeline.rows.filter((row) => row.spectrum).length === 5")
     page.get_by_role("button", name="Begin").click()
+    page.get_by_text("Listen to sound 2 first.").wait_for()
     page.get_by_role("button", name="More about Run 1").click()
-    take(page, "spectrograms-blind-menu")
+    take(page, "spectra-blind-menu")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Sound 2").click()
     page.get_by_role("button", name="2 is better").click()
@@ -115,7 +114,7 @@ def opened(browser, address: str, scheme: str, size: tuple[int, int] = (1280, 90
     page.on("pageerror", lambda error: print(f"error on the page: {error}"))
     page.goto(address)
     if song:
-        until(page, "window.studio && studio.store.get('worker').ready && studio.timeline.waves.length === 6")
+        until(page, "window.studio && studio.store.get('worker').ready && studio.timeline.rows.length === 10")
     page.wait_for_timeout(1500)
     return page
 

@@ -189,3 +189,17 @@ def test_a_folder_of_a_killed_download_is_removed_at_the_next_one(tmp_path):
     files.remove_leftovers.cache_clear()
     kept = files.new_folder(tmp_path, "download")
     assert names(tmp_path) == [kept.name]
+
+
+def test_a_file_system_without_modes_keeps_what_is_written(tmp_path, monkeypatch):
+    """On SMB, exFAT and mounts of S3 nobody may change a file's mode."""
+
+    def refused(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refused)
+    monkeypatch.setattr(os, "chmod", refused)
+    files.write_json({}, tmp_path / "a.json")
+    with files.folder_when_done(tmp_path / "out") as scratch:
+        (scratch / "b.wav").write_text("")
+    assert names(tmp_path) == ["a.json", "out"] and names(tmp_path / "out") == ["b.wav"]

@@ -9,6 +9,7 @@ import ugosa_jax
 PACKAGE = Path(ugosa_jax.__file__).parent
 FLOORS = {
     "errors": 0,
+    "interrupts": 0,
     "files": 1,
     "config": 2,
     "device": 3,
@@ -22,10 +23,11 @@ FLOORS = {
     "api": 7,
     "bench": 7,
     "reports": 8,
-    "sweeps": 9,
-    "studio": 10,
-    "cli": 11,
-    "__main__": 12,
+    "song_job": 9,
+    "sweeps": 10,
+    "studio": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 """A module imports what is on a lower floor, or in its own room."""
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -11,17 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.adaptation import bags, engine, remixes, segments, strategy
+from ugosa_jax.adaptation import engine, plan
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
-from ugosa_jax.adaptation.lane import Hyper
-from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.adaptation.strategy import Strategy
-from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, paper
 from ugosa_jax.data import stems
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError, error_context
+from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.references import iterate_sounds, read_references
 from ugosa_jax.evaluation.scoring import Evaluation
@@ -30,8 +27,9 @@ from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song as separation
 from ugosa_jax.separation.chunks import OnChunk
 from ugosa_jax.weights import checkpoint, hub
-from ugosa_jax.weights.bag import Bag, Weights
+from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.weights import Weights
 
 PAPER = paper()
 PLAIN = EvaluateConfig(outputs="plain")
@@ -59,7 +57,9 @@ def adapt(
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
-    return adapt_lanes(net, [song], annotation, settings, on_epoch=on_epoch)[0]
+    if not plan.parse(settings.strategy, net).tuned:
+        return engine.unadapted()
+    return adaptation.adapt(net, adaptation.prepare(net, song, annotation, settings), settings, on_epoch)
 
 
 def adapt_lanes(
@@ -89,31 +89,27 @@ def adapt_lanes(
     Raises:
       InputError: as `adapt`, or the arguments speak of different numbers of lanes.
     """
+    lam = None if lam is None else [float(value) for value in lam]
+    learning_rate = None if learning_rate is None else [float(value) for value in learning_rate]
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
-        hyper = engine.hyper_of(settings, None, lam, learning_rate)
-        songs = [songs] * len(hyper.lam)
-        own = [annotations or songs[0].annotation] * len(songs)
-    else:
-        hyper = engine.hyper_of(settings, len(songs), lam, learning_rate)
-        is_one = isinstance(annotations, Annotation)
-        own = [annotations] if is_one else annotations or [song.annotation for song in songs]
-    if len(own) != len(songs):
-        raise InputError(f"lanes: songs and annotations must be equally many, not {len(songs)} and {len(own)}")
-    plan = strategy.parse(settings.strategy, net.architecture)
-    if not plan.tuned:
-        return [engine.unadapted()] * len(songs)
-    made: dict[tuple[int, int], Segments] = {}
-    for song, said in zip(songs, own, strict=True):
-        if (id(song), id(said)) not in made:
-            made[id(song), id(said)] = cut(net, song, said, settings, plan)
-    cuts = [made[id(song), id(said)] for song, said in zip(songs, own, strict=True)]
+        n_lanes = max(len(lam or ()), len(learning_rate or ()))
+        shared = [adaptation.prepare(net, songs, annotations, settings)] * n_lanes
+        return adaptation.adapt_lanes(net, shared, settings, lam, learning_rate, on_epoch)
+    own = [annotations] if isinstance(annotations, Annotation) else annotations or [song.annotation for song in songs]
+    lam = [settings.lam] * len(songs) if lam is None else lam
+    learning_rate = [settings.learning_rate] * len(songs) if learning_rate is None else learning_rate
+    if len({len(songs), len(own), len(lam), len(learning_rate)}) > 1 or not songs:
+        numbers = f"{len(songs)}, {len(own)}, {len(lam)} and {len(learning_rate)}"
+        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equally many, not {numbers}")
+    prepared = [adaptation.prepare(net, song, said, settings) for song, said in zip(songs, own, strict=True)]
     results: dict[int, AdaptationResult] = {}
-    for shape in dict.fromkeys(one.mix_GxVxCxT.shape for one in cuts):
-        alike = [i for i, one in enumerate(cuts) if one.mix_GxVxCxT.shape == shape]
-        own_hyper = Hyper(*(values[alike] for values in hyper))
-        done = bags.adapt_lanes(net, [cuts[i] for i in alike], plan, own_hyper, settings, on_epoch)
+    for shape in dict.fromkeys(map(adaptation.shape_of, prepared)):
+        alike = [i for i, one in enumerate(prepared) if adaptation.shape_of(one) == shape]
+        own_lam, own_rate = [lam[i] for i in alike], [learning_rate[i] for i in alike]
+        group = [prepared[i] for i in alike]
+        done = adaptation.adapt_lanes(net, group, settings, own_lam, own_rate, on_epoch)
         results |= zip(alike, done, strict=True)
     return [results[i] for i in range(len(songs))]
 
@@ -147,28 +143,6 @@ def separate(
     return dict(zip(net.sources, chunks.joined(parts, shape), strict=True))
 
 
-def cut(net: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig, plan: Strategy) -> Segments:
-    """Return the segments and activations that `engine.adapt_lanes` takes.
-
-    Raises:
-      InputError: as `adapt`.
-    """
-    sources, said = net.architecture.sources, annotation or song.annotation
-    if said is None:
-        if plan.loss != "B":
-            needs = f"strategy {plan.name} needs an annotation that says when each source plays"
-            raise InputError(f"{song.mixture.name}: {needs}")
-        said = Annotation((), sources, "unknown")
-    if said.sources != sources:
-        raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {', '.join(sources)}")
-    annotations.check_against(said, song.mixture.duration_s)
-    mix_CxT, _ = song.standardised(net.architecture.sample_rate_hz, net.architecture.channels)
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.architecture.sample_rate_hz)
-    with error_context(song.mixture.name):
-        stems_SxCxT = remixes.first_stems(net, mix_CxT, said) if plan.loss == "R" else None
-        return segments.cut(mix_CxT, active_SxT, settings, net.architecture, stems_SxCxT)
-
-
 def convert(path: str | Path, out: str | Path) -> Checkpoint:
     """Convert a checkpoint of the Demucs repository to safetensors, without torch; nothing in it is executed.
 
@@ -185,8 +159,9 @@ def convert(path: str | Path, out: str | Path) -> Checkpoint:
     if Path(path).resolve() == Path(out).resolve():
         raise InputError(f"{out}: is the checkpoint itself; name another file to write")
     found = hub.load(path)
-    if isinstance(found, Bag):
-        raise InputError(f"{path}: is a bag of {len(found.members)} networks; convert each of them")
+    if not isinstance(found, Checkpoint):
+        kind = "bag" if isinstance(found, Bag) else "chain"
+        raise InputError(f"{path}: is a {kind} of {len(found.members)} networks; convert each of them")
     checkpoint.save(found, out)
     return found
 

@@ -29,6 +29,8 @@ ACTIVATION_THRESHOLD = 0.15
 
 CHUNK_S = 10.0
 """Length of the pieces that a network sees if it takes any length and nothing else was said, as in the paper's code."""
+OVERLAP = 0.25
+"""Share of such a piece that it has in common with the next one, as in the Demucs repository."""
 MAX_RATE_HZ = 768_000
 """Highest sample rate of sound and of networks; anything else in a header is damage."""
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -103,8 +105,9 @@ class SeparateConfig:
     chunk_s: float | None = None
     """Length of the pieces that the network sees in seconds; memory grows with it, not with the song.
     If not given, 10 s, or the one length that the network takes."""
-    overlap: float = 0.25
-    """Share of a chunk that it has in common with the next one, cross-faded with triangular weights."""
+    overlap: float | None = None
+    """Share of a chunk that it has in common with the next one, cross-faded with triangular weights.
+    If not given, a quarter; Spleeter's pieces follow each other without, as published, unless chunk_s is given."""
     shifts: int = 0
     """Random delays that the result is averaged over; 0: the song is separated once, not delayed."""
     max_shift_s: float = 0.5
@@ -133,7 +136,8 @@ class SeparateConfig:
         require(0 <= self.wiener_em_steps <= 10, "wiener_em_steps", "between 0 and 10", self.wiener_em_steps)
         is_length = self.chunk_s is None or 0 < self.chunk_s <= MAX_PIECE_S
         require(is_length, "chunk_s", f"above 0, at most {MAX_PIECE_S}", self.chunk_s)
-        require(0 <= self.overlap <= MAX_OVERLAP, "overlap", f"at least 0, at most {MAX_OVERLAP}", self.overlap)
+        is_share = self.overlap is None or 0 <= self.overlap <= MAX_OVERLAP
+        require(is_share, "overlap", f"at least 0, at most {MAX_OVERLAP}", self.overlap)
         require(0 <= self.shifts <= MAX_REPEATS, "shifts", f"at least 0, at most {MAX_REPEATS}", self.shifts)
         require(0 < self.max_shift_s <= MAX_PIECE_S, "max_shift_s", f"above 0, at most {MAX_PIECE_S}", self.max_shift_s)
         require(self.shift_seed >= 0, "shift_seed", "at least 0", self.shift_seed)
@@ -270,5 +274,19 @@ def reference() -> Preset:
     )
 
 
-PRESETS = {"recommended": recommended, "paper": paper, "reference": reference}
+def masks() -> Preset:
+    """Return settings that adapt nothing: the annotation shapes the masks alone. For Spleeter no better are known."""
+    return Preset(AdaptConfig("B0"), SeparateConfig(refine="wiener"))
+
+
+PRESETS = {"recommended": recommended, "paper": paper, "reference": reference, "masks": masks}
 """What settings may start from."""
+_USUAL = {"mini": "recommended"} | dict.fromkeys(("spleeter", "spleeter_4stems", "spleeter_5stems"), "masks")
+
+
+def usual_preset(weights: str) -> str:
+    """Return the preset that weights start from; for a chain, "spleeter+mini", that of its last network.
+
+    Networks of a chain that do not have the stages of its strategy are not adapted.
+    """
+    return _USUAL.get(weights.rpartition("+")[2], "paper")

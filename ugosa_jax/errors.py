@@ -2,8 +2,14 @@
 
 import contextlib
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+_ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Unicode categories of what moves the cursor, turns text around, ends a line, or is half a character."""
+_JOINERS = "\u200c\u200d"
+"""They are of category Cf too, but parts of words and of emoji."""
 
 
 class InputError(Exception):
@@ -12,6 +18,24 @@ class InputError(Exception):
     The command line prints the message after ``error:`` and exits with code 2.
     """
 
+    def __init__(self, message: object):
+        super().__init__(one_line(message))  # names of files may hold anything
+
+
+def one_line(text: object) -> str:
+    r"""Return text as one line of a terminal: a line break becomes \n, ESC \x1b, a byte that is no UTF-8 \xff."""
+    return "".join(_escaped(c) if _is_control(c) else c for c in str(text))
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in _ESCAPED and character not in _JOINERS
+
+
+def _escaped(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # how os.fsdecode keeps a byte that is not UTF-8
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
 
 @contextlib.contextmanager
 def error_context(path: str | Path) -> Iterator[None]:
@@ -19,8 +43,7 @@ def error_context(path: str | Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        one_line = " ".join(str(error).split())  # names in a file may hold line breaks, and be long
-        raise InputError(f"{path}: {one_line[:500]}") from error
+        raise InputError(f"{path}: {str(error)[:500]}") from error  # names in a file may be long
 
 
 def require(holds: bool, field: str, expected: str, value: object) -> None:

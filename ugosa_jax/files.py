@@ -45,8 +45,11 @@ def replaced_when_done(path: str | Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+        with contextlib.suppress(OSError):  # SMB, exFAT and S3 have no modes; a file's mode is no reason to lose it
+            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
         temporary.replace(path)
+    except BrokenPipeError:
+        raise  # nobody reads what was printed: that is not about this file
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -121,6 +124,8 @@ def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[
         made.clear()
     except InputError as error:
         raise InputError(str(error).replace(str(scratch), str(folder))) from error
+    except BrokenPipeError:
+        raise  # as above
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -129,6 +134,20 @@ def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[
         for place in made:
             with contextlib.suppress(OSError):
                 place.rmdir()
+
+
+def check_writable(folder: str | Path) -> None:
+    """Refuse a folder that `folder_when_done` cannot write to; nothing is left of the attempt.
+
+    Raises:
+      InputError: the folder cannot be written.
+    """
+    with contextlib.suppress(_CanBeWritten), folder_when_done(folder):
+        raise _CanBeWritten
+
+
+class _CanBeWritten(Exception):
+    """Raised where `check_writable` has seen enough."""
 
 
 def new_folder(folder: Path, name: str) -> Path:

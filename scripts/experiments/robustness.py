@@ -36,7 +36,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.sweeps import grid
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 HERE = Path(__file__).parent
 ADAPTED = HERE / "robustness.toml"
@@ -78,7 +78,7 @@ def prepare(prepared: Path, work: Path) -> None:
     claims = []
     for track in datasets.tracks(prepared, limit=asked.songs.limit):
         song = exact(track, base)
-        duration_s, sources = song.mixture.duration_s, base.architecture.sources
+        duration_s, sources = song.mixture.duration_s, base.sources
         for condition in CONDITIONS:
             if condition.drafted:
                 (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.MIN_SILENCE_S)])
@@ -97,15 +97,15 @@ def exact(track: Track, base: Weights) -> Song:
     """Load a song with its own annotation; one that has none is refused."""
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
-    return loading.annotated(track, base.architecture.sources)
+    return loading.annotated(track, base.sources)
 
 
 def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
     """Yield what `ugosa-jax annotation suggest` would write, for each pair of level and length."""
     estimates = separate(base, song)
-    est_SxCxT = np.stack([estimates[source] for source in base.architecture.sources])
+    est_SxCxT = np.stack([estimates[source] for source in base.sources])
     for pair in thresholds:
-        yield suggest.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.architecture.sources, *pair)
+        yield suggest.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.sources, *pair)
 
 
 def link(track: Track, said: Annotation, folder: Path) -> None:

@@ -33,6 +33,7 @@ from ugosa_jax.networks import convtasnet
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.separation import chunks
 from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights.checkpoint import Checkpoint
 
 MINI = ConvTasNet(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
@@ -157,7 +158,7 @@ def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_sampl
     """
     if args.start:
         start = hub.load(args.start)
-        if start.architecture != MINI:
+        if not isinstance(start, Checkpoint) or start.architecture != MINI:
             raise InputError(f"--start {args.start}: another architecture than {MINI}")
         return start.params
     params = masks_of(jax.tree.map(np.asarray, MINI.init()), 1 / MINI.S)
@@ -203,8 +204,7 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = chunks.separate(MINI, params, mix_CxT, SeparateConfig())
-        standard.unstandardise(est_SxCxT, taken)
+        est_SxCxT = standard.unstandardised(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
         ratios.append([levels.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)

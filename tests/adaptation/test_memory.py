@@ -25,7 +25,7 @@ def song(n_segments=3, n_variants=2):
 
 def needs(features):
     settings = dataclasses.replace(SETTINGS, features=features)
-    return engine.needs_of(NET, NET.init(), song(), strategy.parse("P-L3:M", NET), settings)
+    return engine.needs_of(NET, strategy.parse("P-L3:M", NET), settings, song().mix_GxVxCxT.shape)[1]
 
 
 def test_features_and_inputs_by_hand():

@@ -92,11 +92,11 @@ def test_what_is_rounded_depends_on_the_device():
 
 
 def test_features_of_half_the_size_take_half_the_memory(monkeypatch):
-    plan, song = strategy.parse("P-L2:M", TINY), noise()
-    exact = engine.needs_of(TINY, TINY.init(), song, plan, dataclasses.replace(BFLOAT16, precision="float32"))
+    plan, shape = strategy.parse("P-L2:M", TINY), noise().mix_GxVxCxT.shape
+    _, exact = engine.needs_of(TINY, plan, dataclasses.replace(BFLOAT16, precision="float32"), shape)
     program_of = lane.program_of
     monkeypatch.setattr(lane, "program_of", lambda net, plan, settings, _: program_of(net, plan, settings, "tpu"))
-    assert engine.needs_of(TINY, TINY.init(), song, plan, BFLOAT16).features == exact.features // 2
+    assert engine.needs_of(TINY, plan, BFLOAT16, shape)[1].features == exact.features // 2
 
 
 def test_a_network_without_it_says_so():

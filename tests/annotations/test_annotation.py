@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation, Interval
-from ugosa_jax.annotations.formats import text
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -168,7 +167,7 @@ def test_missing_and_folder(tmp_path):
 
 
 def test_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr(text, "MAX_BYTES", 10)
+    monkeypatch.setattr("ugosa_jax.annotations.formats.content.MAX_BYTES", 10)
     assert refusal(tmp_path, "0,1,vocals\n") == "song.csv: is too large for an annotation"
 
 

@@ -336,7 +336,7 @@ def test_more_that_are_read(tmp_path, file, content, how, expected):
         (
             "x.rttm",
             "".join(f"SPEAKER {s} 1 1 2 <NA> <NA> A <NA>\n" for s in "ab"),
-            "x.rttm: holds 2 recordings (a, b …)",
+            "x.rttm: holds 2 recordings ('a', 'b')",
         ),
         (
             "x.csv",
@@ -445,10 +445,10 @@ def test_a_hundred_thousand_intervals(tmp_path):
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
 def test_metadata_with_odd_scalars_are_texts(value):
     """YAML's constructors of such scalars fail in ways of their own; no scalar is constructed."""
-    said = medleydb.stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
+    said = medleydb.parse_stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
     assert list(said) == ["S01"]
 
 
 def test_metadata_say_no_and_nothing():
     text = "stems: {S01: {instrument: no}, S02: {instrument: }, S03: {instrument: [piano, ~, null, tuba]}}"
-    assert medleydb.stem_names(text, "m.yaml") == {"S01": ("no",), "S02": (), "S03": ("piano", "tuba")}
+    assert medleydb.parse_stem_names(text, "m.yaml") == {"S01": ("no",), "S02": (), "S03": ("piano", "tuba")}

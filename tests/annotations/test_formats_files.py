@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ugosa_jax.annotations import annotation, formats, overrides
+from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.annotations.names import parse_overrides
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations"
@@ -63,13 +64,13 @@ def test_every_format(tmp_path, file, format, expected):
 )
 def test_content_decides_without_a_suffix(tmp_path, file):
     text = (FOLDER / file).read_text()
-    assert formats.recognised(text, "file") == formats.recognised(text, FOLDER / file)
+    assert formats.recognise(text, "file") == formats.recognise(text, FOLDER / file)
 
 
 def test_lab_without_a_suffix():
-    assert formats.recognised("0.5 1.25 vocals\n", "file") == "lab"
-    assert formats.recognised("time,S01\n0,1\n", "x.lab") == "activation-conf"
-    assert formats.recognised("start_time,end_time,instrument_label\n", "x.lab") == "sourceid"
+    assert formats.recognise("0.5 1.25 vocals\n", "file") == "lab"
+    assert formats.recognise("time,S01\n0,1\n", "x.lab") == "activation-conf"
+    assert formats.recognise("start_time,end_time,instrument_label\n", "x.lab") == "sourceid"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_lab_without_a_suffix():
     ],
 )
 def test_what_only_looks_like_a_region_layer(line):
-    assert formats.recognised(line, "song.csv") == "csv"
+    assert formats.recognise(line, "song.csv") == "csv"
 
 
 def test_what_is_left_out_is_told():
@@ -148,7 +149,7 @@ def test_one_file_a_source(tmp_path):
 
 def test_medleydb(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
-    names = Names(overrides.parse(["S01=one of vocals", "S02=drum set"]))
+    names = Names(parse_overrides(["S01=one of vocals", "S02=drum set"]))
     said = annotation.read(stems, SOURCES, names=names)
     assert [(i.start_s, i.end_s, i.state) for i in said.select("vocals")] == [
         (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
@@ -156,7 +157,7 @@ def test_medleydb(tmp_path):
         (1.25, 2.0, "unknown"),
         (2.0, 3.0, "active"),
     ]
-    complete = Names(stems=formats.stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
+    complete = Names(stems=formats.read_stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
     said = annotation.read(stems, SOURCES, names=complete)
     assert said.select("vocals") == [
         Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),

@@ -34,9 +34,9 @@ FILES = {
     "textgrid": "praat_long.TextGrid",
     "elan": "faults/elan.eaf",
 }
-READ = {format: registry.READERS[format].read for format in registry.FORMATS}
+READ = {format: registry.READERS[format] for format in registry.FORMATS}
 READERS = {READ[format]: FILES[format] for format in registry.FORMATS} | {
-    lambda text, path: Reading([], tuple(medleydb.stem_names(text, path))): "Some_Song_METADATA.yaml"
+    lambda text, path: Reading([], tuple(medleydb.parse_stem_names(text, path))): "Some_Song_METADATA.yaml"
 }
 readers = pytest.mark.parametrize(("reader", "file"), READERS.items(), ids=READERS.values())
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

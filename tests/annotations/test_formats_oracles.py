@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.formats import jams as our_jams
-from ugosa_jax.annotations.formats import textgrid as our_textgrid
+from ugosa_jax.annotations.formats.speech import read_textgrid
 from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import STATES, Interval
 from ugosa_jax.errors import InputError
@@ -137,7 +137,7 @@ def test_praatio_reads_the_same(tmp_path, file, format):
     entries = [(*entry[:-1], single(entry[-1]), tier.name) for tier in theirs.tiers for entry in tier.entries]
     theirs.save(str(tmp_path / "a.TextGrid"), format=format, includeBlankSpaces=True)
     for path in (FOLDER / file, tmp_path / "a.TextGrid"):
-        ours = our_textgrid.read(path.read_text(), "a").labels
+        ours = read_textgrid(path.read_text(), "a").labels
         points = [(i.start_s, single(i.text), i.container) for i in ours if i.start_s == i.end_s]
         stretches = [(i.start_s, i.end_s, single(i.text), i.container) for i in ours if i.start_s < i.end_s]
         assert sorted([*points, *stretches], key=str) == sorted(entries, key=str)
@@ -161,7 +161,7 @@ def test_medleydb_package():
     misfits = []
     for path in files:
         metadata = resources / "metadata" / path.name.replace("ACTIVATION_CONF.lab", "METADATA.yaml")
-        names = Names(stems=formats.stem_names(metadata), complete=True)
+        names = Names(stems=formats.read_stem_names(metadata), complete=True)
         try:
             said = annotation.read(path, SOURCES, names=names)
         except InputError as error:

@@ -138,7 +138,7 @@ def test_shifted_fields_of_rttm_are_never_read_as_times(tmp_path, line):
 
 def test_recordings_of_rttm_that_differ_behind_a_blank_are_several(tmp_path):
     lines = "".join(f"SPEAKER my {name} 1 2.5 3.0 <NA> <NA> vocals <NA> <NA>\n" for name in ("a.wav", "b.wav"))
-    assert refusal(tmp_path, "a.rttm", lines).startswith("a.rttm: holds 2 recordings (my a.wav, my b.wav")
+    assert refusal(tmp_path, "a.rttm", lines).startswith("a.rttm: holds 2 recordings ('my a.wav', 'my b.wav')")
 
 
 # Tables
@@ -324,3 +324,122 @@ def test_labels_that_may_say_so_are_asked_about_as_silence(tmp_path, label):
 def test_microphones_and_mutes_play(tmp_path, label):
     (interval,) = read_text(tmp_path, "a.txt", f"0\t1\t{label}\n").intervals
     assert interval.state == "active"
+
+
+# More reports: label files that libraries of the field were asked about
+
+
+HEAD = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n30\n<exists>\n1\n'
+GRID = HEAD + '"IntervalTier"\n"vocals"\n0\n30\n1\n1\n2\n"la"\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-16", "utf-8-sig", "utf-8"])
+def test_any_encoding_of_a_textgrid(tmp_path, encoding):
+    said = read_text(tmp_path, "a.TextGrid", GRID.encode(encoding))
+    assert [(i.start_s, i.end_s) for i in said.intervals if i.state == "active"] == [(1, 2)]
+
+
+def test_files_with_a_byte_order_mark_that_were_joined(tmp_path):
+    said = read_text(tmp_path, "a.txt", "\ufeff0\t1\tvocals\n\ufeff2\t3\tdrums\n")
+    assert spans(said) == [("vocals", "active", 0, 1), ("drums", "active", 2, 3)]
+
+
+def test_a_chronological_textgrid_is_named(tmp_path):
+    text = '"Praat chronological TextGrid text file"\n0 30\n1\n"IntervalTier" "vocals" 0 30\n\n1 1 2\n"la"\n'
+    assert refusal(tmp_path, "a.TextGrid", text).startswith("a.TextGrid: is a chronological TextGrid: ")
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.lab", "a"])
+def test_two_tabs_before_the_label(tmp_path, name):
+    said = read_text(tmp_path, name, "0.000\t0.980\t\tdrums\n0.980\t22.291\t\tvocals\n")
+    assert spans(said) == [("drums", "active", 0, 0.98), ("vocals", "active", 0.98, 22.291)]
+
+
+@pytest.mark.parametrize(("name", "mark"), [("a.lab", "\t\t"), ("a.txt", "\t"), ("a.csv", ",")])
+def test_a_last_label_that_ends_a_rounding_before_it_starts_is_left_out(tmp_path, name, mark):
+    rows = [("0.5", "162.922", "vocals"), ("162.922", "162.907", "silence")]
+    said = read_text(tmp_path, name, "".join(mark.join(row) + "\n" for row in rows))
+    assert spans(said) == [("vocals", "active", 0.5, 162.922)]
+    assert said.warnings == (f"{tmp_path}/{name}:2: left out: point label 'silence'",)
+    message = refusal(tmp_path, name, f"5{mark}4.9{mark}vocals\n")
+    assert message.startswith(f"{name}:1: end '4.9' is before the start, 5")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.txt", "-0.000100\t1.0\tvocals\n"),
+        ("a.tsv", "onset\tduration\ttrial_type\n-0.5\t1.5\tvocals\n"),
+        ("a.csv", "start,end,label\n-0.25,1,vocals\n"),
+    ],
+)
+def test_a_label_that_begins_a_little_before_the_song_is_cut(tmp_path, name, text):
+    assert spans(read_text(tmp_path, name, text)) == [("vocals", "active", 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [("a.txt", "-5\t1.0\tvocals\n", 1), ("a.tsv", "onset\tduration\ttrial_type\n-5\t6\tvocals\n", 2)],
+)
+def test_a_label_that_begins_long_before_the_song_is_refused(tmp_path, name, text, line):
+    assert refusal(tmp_path, name, text) == f"{name}:{line}: start '-5' is negative"
+
+
+def test_an_event_without_an_onset_is_left_out(tmp_path):
+    said = read_text(tmp_path, "a.tsv", "onset\tduration\ttrial_type\nn/a\t1\tvocals\n1\t2\tvocals\n")
+    assert spans(said) == [("vocals", "active", 1, 3)]
+    assert said.warnings == (f"{tmp_path}/a.tsv:2: left out: no start",)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("start_ms,duration_s", "1000,2"),
+        ("start (s),duration (ms)", "1,2000"),
+        ("start_ms,end_ms", "1000,3000"),
+        ("begin time (s),end_ms", "1,3000"),
+        ("Begin Time - ss.msec,End Time - ss.msec", "1,3"),
+    ],
+)
+def test_each_column_has_its_own_unit(tmp_path, header, row):
+    assert spans(read_text(tmp_path, "a.csv", f"{header},label\n{row},vocals\n")) == [("vocals", "active", 1, 3)]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_lines_that_pandas_numbered(tmp_path, first):
+    said = read_text(tmp_path, "a.csv", f"{first},1.0,2.0,vocals\n{first + 1},3.0,4.0,drums\n")
+    assert spans(said) == [("vocals", "active", 1, 2), ("drums", "active", 3, 4)]
+
+
+def test_a_header_between_blanks(tmp_path):
+    assert spans(read_text(tmp_path, "a.lab", "start end label\n0 1 vocals\n")) == [("vocals", "active", 0, 1)]
+
+
+RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\tHigh Freq (Hz)\tBegin File\t{}\n"
+
+
+@pytest.mark.parametrize("name", ["Annotation", "Species", "Common Name"])
+def test_selection_tables_of_raven(tmp_path, name):
+    rows = "1\tWaveform 1\t1\t3.5\t4.0\t5\t7\ta.wav\tvocals\n1\tSpectrogram 1\t1\t3.5\t4.0\t5\t7\ta.wav\tvocals\n"
+    assert spans(read_text(tmp_path, "a.txt", RAVEN.format(name) + rows)) == [("vocals", "active", 3.5, 4.0)]
+    several = rows + rows.replace("a.wav", "b.wav")
+    assert refusal(tmp_path, "a.txt", RAVEN.format(name) + several).startswith("a.txt: holds 2 recordings")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"start": 1, "end": 2, "text": "hello you", "speaker": "vocals"},
+        {"start": 1, "end": 2, "data": {"label": "vocals"}, "attributes": {}},
+        {"start": 1, "end": 2, "attributes": {}, "data": {"note": "vocals"}},
+        {"start": 1, "end": 2, "content": "vocals", "color": "red"},
+        {"startTime": 1, "endTime": 2, "labelText": "vocals"},
+    ],
+)
+def test_regions_of_players_and_transcripts(tmp_path, entry):
+    assert spans(read_text(tmp_path, "a.json", json.dumps([entry]))) == [("vocals", "active", 1, 2)]
+
+
+def test_the_speaker_is_the_name_beside_a_transcript(tmp_path):
+    said = read_text(tmp_path, "a.csv", "start,end,text,speaker\n0,1,hello you,vocals\n")
+    assert spans(said) == [("vocals", "active", 0, 1)]

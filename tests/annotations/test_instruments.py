@@ -4,17 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugosa_jax.annotations import hints, instruments
-from ugosa_jax.annotations import overrides as decided
-from ugosa_jax.annotations.instrument_table import INSTRUMENTS
-from ugosa_jax.annotations.instruments import Name, Names
+from ugosa_jax.annotations import instruments
+from ugosa_jax.annotations.instruments import VOCABULARY, Name, Names
+from ugosa_jax.annotations.names import guess_name, parse_overrides, read_overrides
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def found(text, sources=SOURCES, overrides=()):
-    return instruments.found(text, sources, Names(decided.parse(overrides)))
+    return instruments.find_name(text, sources, Names(parse_overrides(overrides)))
 
 
 @pytest.mark.parametrize("name", ["vox", "Voice", "VOCALS", "vocal", "singing"])
@@ -57,7 +56,7 @@ def test_all_of_the_vocals(name):
     ],
 )
 def test_one_instrument(name, source):
-    assert found(name) == Name(source, instruments.normalised(name))
+    assert found(name) == Name(source, instruments.normalise(name))
 
 
 @pytest.mark.parametrize(
@@ -82,8 +81,8 @@ def test_negation(name, expected):
 
 
 def test_only_the_sources_own_names_if_nothing_else_is_asked_for():
-    assert instruments.found("Vocals", SOURCES, None) == Name("vocals")
-    assert instruments.found("vox", SOURCES, None) is None
+    assert instruments.find_name("Vocals", SOURCES, None) == Name("vocals")
+    assert instruments.find_name("vox", SOURCES, None) is None
 
 
 def test_a_networks_own_names_come_first():
@@ -111,30 +110,30 @@ def test_overrides_hold_for_numbered_names_too():
 
 def test_stems_of_several_instruments():
     names = Names(stems={"S01": ("male singer", "vocalists"), "S02": ("piano", "male singer"), "S03": ("Unlabeled",)})
-    assert instruments.found("S01", SOURCES, names) == Name("vocals", "s01")
-    assert instruments.found("S02", SOURCES, names) == Name("", "s02", perhaps=("other", "vocals"))
-    assert instruments.found("S03", SOURCES, names) == Name("", "s03", perhaps=SOURCES)
+    assert instruments.find_name("S01", SOURCES, names) == Name("vocals", "s01")
+    assert instruments.find_name("S02", SOURCES, names) == Name("", "s02", perhaps=("other", "vocals"))
+    assert instruments.find_name("S03", SOURCES, names) == Name("", "s03", perhaps=SOURCES)
 
 
 @pytest.mark.parametrize("pairs", [["piano"], ["=other"], ["a=other", "A=bass"]])
 def test_overrides_that_are_none(pairs):
     with pytest.raises(InputError, match="map: "):
-        decided.parse(pairs)
+        parse_overrides(pairs)
 
 
 def test_no_name_is_of_two_kinds():
     kinds: dict[str, str] = {}
-    for line, listed in INSTRUMENTS.items():
+    for line, listed in VOCABULARY["instruments"].items():
         kind = line.partition("<")[0].strip()
-        for name in (kind, *instruments._listed(listed)):
-            assert name == instruments.normalised(name)
-            for form in {name, instruments._plain(name)}:
+        for name in (kind, *instruments.split_names(listed)):
+            assert name == instruments.normalise(name)
+            for form in {name, instruments._remove_accents(name)}:
                 assert kinds.setdefault(form, kind) == kind, form
 
 
 def test_chains_end_in_what_every_network_has():
-    for kind in INSTRUMENTS:
-        chain = instruments.chain_of(kind.partition("<")[0].strip())
+    for kind in VOCABULARY["instruments"]:
+        chain = instruments.list_ancestors(kind.partition("<")[0].strip())
         assert "other" in chain or chain == ("accompaniment",)
         assert ("accompaniment" in chain) != ("vocals" in chain)
 
@@ -234,13 +233,13 @@ def test_what_could_be_several_things_is_asked(name):
     ],
 )
 def test_hints_come_from_the_table_or_not_at_all(name, hint):
-    assert hints.guess(name, SOURCES) == hint
+    assert guess_name(name, SOURCES) == hint
 
 
 def test_a_file_of_names(tmp_path):
     path = tmp_path / "names.toml"
     path.write_text('Krach = "one of other"\n"intro" = ""\n"Mein Chor" = "vocals"\n')
-    assert decided.read(path) == {"Krach": "one of other", "intro": "", "Mein Chor": "vocals"}
+    assert read_overrides(path) == {"Krach": "one of other", "intro": "", "Mein Chor": "vocals"}
     for content, message in [
         ("Krach = other", "is not TOML"),
         ("Krach = 1", "'Krach': is not a text such as"),
@@ -249,6 +248,6 @@ def test_a_file_of_names(tmp_path):
     ]:
         path.write_text(content)
         with pytest.raises(InputError, match=message):
-            decided.read(path)
+            read_overrides(path)
     with pytest.raises(InputError, match="cannot be read"):
-        decided.read(tmp_path / "none.toml")
+        read_overrides(tmp_path / "none.toml")

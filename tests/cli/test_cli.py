@@ -152,7 +152,9 @@ def test_presets_change_defaults_and_flags_change_presets(song, small):
 def test_the_bundled_network_starts_from_what_was_chosen_with_it():
     assert preset(["separate", "song.wav", "--weights", "mini"]) == "recommended"
     assert preset(["--weights=mini", "--preset", "paper"]) == "paper"
-    assert preset(["--weights", "mini", "--weights", "tasnet"]) == preset(["separate", "mini"]) == "paper"
+    assert preset(["--weights", "mini", "--weights", "tasnet"]) == "paper"
+    assert preset(["--weights", "spleeter"]) == preset(["--weights=spleeter_4stems"]) == "masks"
+    assert preset(["--weights", "spleeter+mini"]) == preset(["separate", "mini"]) == "recommended"
     args = parsed(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
     assert args.preset == "recommended"
     assert args.adapt == dataclasses.replace(config.recommended().adapt, epochs=3)

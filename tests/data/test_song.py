@@ -38,9 +38,9 @@ def test_it_is_made_once_a_run(monkeypatch):
     """Not once for each of: adapting, separating before, separating after, and the lanes of a sweep."""
     made_of = []
 
-    def counted(mix_CxT):
+    def counted(mix_CxT, level):
         made_of.append(mix_CxT.shape)
-        return standardise(mix_CxT)
+        return standardise(mix_CxT, level)
 
     monkeypatch.setattr(song_module, "standardise", counted)
     net, song = made(), noise()

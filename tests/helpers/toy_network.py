@@ -12,6 +12,9 @@ class Toy:
     """Band k is a moving sum of the mixture; a source is a sum of the bands with gains of its own."""
 
     tag: ClassVar[str] = "toy"
+    level: ClassVar[str] = "standard"
+    sums_to_mixture: ClassVar[bool] = False
+    tiling: ClassVar[None] = None
     default_strategy: ClassVar[str] = "P-G:end"
     stages: ClassVar[tuple[str, ...]] = ("bands", "gains", "level")
     cuts: ClassVar[tuple[str, ...]] = ("bands", "gains")

@@ -7,7 +7,6 @@ import pytest
 import ugosa_jax as uj
 from tests.helpers.toy_network import Toy
 from ugosa_jax.adaptation import engine, strategy
-from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -106,8 +105,7 @@ def test_strategies_are_the_networks_own(net):
 
 def test_memory_and_operations_are_counted(net):
     plan = strategy.parse(None, net.architecture)
-    song = Segments(np.zeros((4, 1, 1, 4000), np.float32), np.ones((4, 2, 4000), bool), 4)
-    needs = engine.needs_of(net.architecture, net.params, song, plan, AdaptConfig(features="float32"))
+    _, needs = engine.needs_of(net.architecture, plan, AdaptConfig(features="float32"), (4, 1, 1, 4000))
     assert needs.features == 4 * 2 * 4000 * 4
     assert flops.step(net.architecture, plan, 4000) == 0  # products of a few numbers are left out
 

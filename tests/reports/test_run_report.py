@@ -296,8 +296,8 @@ def test_facts_leave_out_what_does_not_apply():
     assert facts.adapting(settings).endswith("every 0.5 s, 2 pitch-shifted copies of each")
     assert facts.adapting(settings | {"shuffle_seed": 1}).endswith("copies of each, in random order")
     assert facts.adapting(settings | {"precision": "bfloat16"}).endswith(", in bfloat16")
-    assert facts.separating(dataclasses.asdict(SeparateConfig())) == "overlap 0.25"
-    refined = dataclasses.asdict(SeparateConfig(refine="wiener"))
+    assert facts.separating(dataclasses.asdict(SeparateConfig())) == "chunks as the network's authors have them"
+    refined = dataclasses.asdict(SeparateConfig(overlap=0.25, refine="wiener"))
     assert facts.separating(refined) == "overlap 0.25, Wiener masks of those that play"
 
 
@@ -381,7 +381,7 @@ def test_b0_without_annotation(tmp_path, duo):
     assert code == 0
     assert page.tags.count("audio") == 1 + 2
     assert page.tags.count("img") == 2
-    assert "Level in annotated silence" not in page.text
+    assert "Level of the stems in annotated silence" not in page.text
     assert "none" in page.text
 
 

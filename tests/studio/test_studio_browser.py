@@ -8,12 +8,22 @@ import soundfile
 
 from tests.helpers.browser import chromium, opened, serving, wait
 from tests.helpers.networks import made
+from tests.helpers.page import (
+    ADAPTED,
+    TINY,
+    adapt,
+    adapted_once,
+    brush,
+    choose_tiny,
+    drag,
+    marks,
+    on,
+    ready,
+    saved,
+    take_file,
+)
 from ugosa_jax import files
-from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
-
-TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
-MARKS = "studio.store.get('marks').filter((mark) => mark.source === {!r}).map((m) => [m.start, m.end, m.state])"
 
 
 @pytest.fixture(scope="module")
@@ -42,40 +52,13 @@ def page(server, browser):
     assert not troubles
 
 
-def ready(page):
-    wait(page, "window.studio && studio.timeline.waves.length === 6")
-
-
-def saved(page):
-    wait(page, "studio.store.get('saved') === 'saved'")
-
-
-def marks(page, source):
-    return page.evaluate(MARKS.format(source))
-
-
-def on(page, source, time_s):
-    """Return the place on the screen where a lane shows a time."""
-    box = page.locator(f'[data-source="{source}"] .wave').bounding_box()
-    left, pixels = page.evaluate("[studio.timeline.bar.scrollLeft, studio.timeline.pixels]")
-    return box["x"] + time_s * pixels - left, box["y"] + box["height"] / 2
-
-
-def drag(page, source, start_s, end_s):
-    page.mouse.move(*on(page, source, start_s))
-    page.mouse.down()
-    page.mouse.move(*on(page, source, (start_s + end_s) / 2), steps=4)
-    page.mouse.move(*on(page, source, end_s), steps=4)
-    page.mouse.up()
-
-
 def test_marking_by_dragging_and_undoing_it(page):
-    page.get_by_role("button", name="silent", exact=True).click()
+    brush(page, "silent")
     drag(page, "bass", 4, 10)
     ((start, end, state),) = marks(page, "bass")
     assert (start, end, state) == (pytest.approx(4, abs=0.15), pytest.approx(10, abs=0.15), "silent")
     assert page.locator('[data-source="bass"] .silent-s').inner_text() == f"{end - start:.1f} s silent"
-    page.get_by_role("button", name="active", exact=True).click()
+    brush(page, "active")
     drag(page, "bass", 6, 8)  # over what is there
     assert [state for *_, state in marks(page, "bass")] == ["silent", "active", "silent"]
     page.keyboard.press("Control+z")
@@ -84,6 +67,7 @@ def test_marking_by_dragging_and_undoing_it(page):
     assert len(marks(page, "bass")) == 3
 
 
+@pytest.mark.slow
 def test_borders_are_dragged(page):
     page.evaluate("studio.history.edit({ marks: [{ start: 4, end: 10, source: 'other', state: 'active' }] })")
     drag(page, "other", 9.95, 14)
@@ -91,6 +75,7 @@ def test_borders_are_dragged(page):
     assert start == 4 and end == pytest.approx(14, abs=0.3)
 
 
+@pytest.mark.slow
 def test_a_mark_is_chosen_and_changed_by_keys(page):
     page.evaluate("studio.history.edit({ marks: [{ start: 4, end: 10, source: 'drums', state: 'active' }] })")
     page.mouse.click(*on(page, "drums", 6))
@@ -98,9 +83,9 @@ def test_a_mark_is_chosen_and_changed_by_keys(page):
     for state in ("silent", "unknown", "active"):
         page.keyboard.press("c")
         assert marks(page, "drums") == [[4, 10, state]]
-    page.keyboard.press("w")
+    page.keyboard.press("Shift+W")
     assert marks(page, "drums") == [[4, 10, "silent"]]
-    page.keyboard.press("]")
+    page.keyboard.press("o")
     assert marks(page, "drums")[0][1] == pytest.approx(6, abs=0.1)
     page.mouse.dblclick(*on(page, "drums", 5))
     assert marks(page, "drums")[0][2] == "unknown"
@@ -108,6 +93,7 @@ def test_a_mark_is_chosen_and_changed_by_keys(page):
     assert marks(page, "drums") == []
 
 
+@pytest.mark.slow
 def test_tapping_while_the_mixture_plays(page):
     """The audio element really plays: it decodes, and its time moves on."""
     page.keyboard.press("q")
@@ -125,9 +111,10 @@ def test_tapping_while_the_mixture_plays(page):
     assert page.evaluate("document.querySelector('audio').paused")
 
 
+@pytest.mark.slow
 def test_what_was_marked_is_there_after_a_reload(page):
     drag(page, "vocals", 8, 12)
-    page.get_by_role("button", name="rest unknown").first.click()
+    page.get_by_role("button", name="drums: unmarked is unknown").click()
     before = marks(page, "vocals")
     page.reload()  # at once: what is being saved is sent along
     ready(page)
@@ -135,6 +122,7 @@ def test_what_was_marked_is_there_after_a_reload(page):
     assert page.evaluate("studio.store.get('elsewhere').drums") == "silent"
 
 
+@pytest.mark.slow
 def test_another_window_follows(page, server, browser):
     other, troubles = opened(browser, server.address)
     ready(other)
@@ -144,6 +132,7 @@ def test_another_window_follows(page, server, browser):
     assert not troubles
 
 
+@pytest.mark.slow
 def test_two_windows_do_not_overwrite_each_other(page, server, browser):
     """One window cannot save, meanwhile the other one does: nothing is lost without a question."""
     other, troubles = opened(browser, server.address)
@@ -154,7 +143,7 @@ def test_two_windows_do_not_overwrite_each_other(page, server, browser):
     drag(other, "bass", 6, 9)
     saved(other)
     page.unroute("**/marks")
-    page.get_by_text("changed in another window.").wait_for()
+    page.get_by_text("another window changed them meanwhile").wait_for()
     page.get_by_role("button", name="Keep mine").click()
     saved(page)
     wait(other, "studio.store.get('marks').every((mark) => mark.source === 'drums')")
@@ -166,36 +155,38 @@ def test_two_windows_do_not_overwrite_each_other(page, server, browser):
 def test_files_of_other_programs_are_imported_and_exported(page, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("2.0\t6.0\tvox\n8.0\t9.5\tno drums\n")
-    page.locator("input[type=file]").set_input_files(labels)
+    take_file(page, labels)
     page.get_by_text("2 marks from labels.txt.").wait_for()
     assert marks(page, "vocals") == [[2, 6, "active"]] and marks(page, "drums") == [[8, 9.5, "silent"]]
     saved(page)
-    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Export marks").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     text = download.value.path().read_text()
     assert text.splitlines() == ["start,end,source,state", "2.0,6.0,vocals,active", "8.0,9.5,drums,silent"]
     labels.write_text("2.0\t1.0\tvocals\n")
-    page.locator("input[type=file]").set_input_files(labels)
+    take_file(page, labels)
     page.get_by_text("labels.txt:1: ").wait_for()
     assert len(marks(page, "vocals")) == 1
 
 
+@pytest.mark.slow
 def test_an_import_asks_what_it_does_not_know(page, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("2000\t6000\tSängerkrieg\n90000000\t91000000\tping\n")
-    page.locator("input[type=file]").set_input_files(labels)
+    take_file(page, labels)
     page.get_by_label("unit").select_option("us")
     page.get_by_role("button", name="Cancel").last.click()
     assert page.locator("dialog").count() == 0 and marks(page, "vocals") == []
     labels.write_text("2.0\t6.0\tSängerkrieg\n6.0\t7.0\tping\n")
-    page.locator("input[type=file]").set_input_files(labels)
+    take_file(page, labels)
     page.get_by_label("Sängerkrieg").select_option("vocals")
     page.locator("dialog").get_by_role("button", name="Import").click()
     page.get_by_text("1 mark from labels.txt.").wait_for()
     assert marks(page, "vocals") == [[2, 6, "active"]]
 
 
+@pytest.mark.slow
 def test_what_is_wrong_or_missing_is_said_before_work_begins(page):
     choose_tiny(page)
     page.get_by_role("button", name="Adapt", exact=True).click()
@@ -208,6 +199,7 @@ PAINT = """async ([root, strokes]) => {
 }"""
 
 
+@pytest.mark.slow
 def test_painting_is_what_a_brush_does(page):
     """Whatever is painted in whatever order: each instant has the state that it was given last; marks are disjoint."""
     random = np.random.default_rng(0)
@@ -231,44 +223,27 @@ def test_painting_is_what_a_brush_does(page):
     assert touching and all(a["state"] != b["state"] for a, b in touching)
 
 
-def choose_tiny(page):
-    wait(page, "studio.store.get('worker').ready")
-    page.get_by_label("network", exact=True).select_option("tiny")
-
-
+@pytest.mark.slow
 def test_each_network_starts_with_the_settings_that_are_best_known(page):
     def chosen():
-        labels = ("strategy", "learning rate", "random order", "add up")
+        labels = ("learn from", "layers", "learning rate", "random order (seed)", "make stems add up to the mixture")
         return [page.get_by_label(label, exact=True).input_value() for label in labels]
 
     wait(page, "studio.store.get('worker').ready")
     page.get_by_label("network", exact=True).select_option("mini")
-    assert chosen() == ["R-L3:M", "0.001", "1", "wiener"]
-    page.get_by_label("strategy", exact=True).select_option("B-L1:M")
-    assert chosen() == ["B-L1:M", "0.001", "1", "wiener"]
+    assert chosen() == ["R", "L3:M", "0.001", "1", "wiener"]
+    page.get_by_text("More settings").click()
+    page.get_by_label("learn from", exact=True).select_option("B")
+    page.get_by_label("layers", exact=True).select_option("L1:M")
+    assert chosen() == ["B", "L1:M", "0.001", "1", "wiener"]
     choose_tiny(page)
-    assert chosen() == ["P-L3:M", "0.00001", "0", "none"]
-
-
-def adapt(page, epochs):
-    """Mark some silence and ask for an adaptation with the tiny network."""
-    choose_tiny(page)
-    page.evaluate(
-        "studio.history.edit({ marks: [{ start: 0, end: 7, source: 'vocals', state: 'silent' },"
-        " { start: 0, end: 4, source: 'drums', state: 'silent' }] })"
-    )
-    saved(page)
-    page.get_by_label("epochs", exact=True).fill(str(epochs))
-    page.get_by_role("button", name="Adapt", exact=True).click()
+    assert chosen() == ["P", "L3:M", "0.00001", "0", "none"]
 
 
 @pytest.fixture
 def adapted(page):
     """Return a page on which an adaptation has been made, by this test or an earlier one."""
-    if not page.evaluate("studio.store.get('runs').some((run) => run.strategy !== 'B0')"):
-        adapt(page, 2)
-        page.locator(".job[data-state=running] canvas").wait_for()
-        page.get_by_text("Adapted. B is the new run").wait_for(timeout=240_000)
+    adapted_once(page)
     return page
 
 
@@ -286,6 +261,7 @@ def test_adapting_shows_progress_and_leaves_a_run(adapted):
     report.value.close()
 
 
+@pytest.mark.slow
 def test_cancelling_ends_an_adaptation_in_the_midst(page):
     adapt(page, 500)
     wait(page, "studio.store.get('jobs').some((job) => job.state === 'running' && job.losses.length > 1)")
@@ -354,6 +330,7 @@ def read(page, address):
     return samples_TxC.mean(1)
 
 
+@pytest.mark.slow
 def test_a_loop_comes_back_to_its_start(adapted):
     page = adapted
     page.evaluate("studio.store.set({ selected: null })")
@@ -369,33 +346,46 @@ def test_a_loop_comes_back_to_its_start(adapted):
     page.keyboard.press("Escape")
 
 
+@pytest.mark.slow
 def test_a_blind_comparison_is_recorded(adapted):
     page = adapted
     panel = page.get_by_role("region", name="Blind comparison")
     panel.get_by_role("button", name="Begin").click()
+    vote = panel.get_by_role("button", name="2 is better")
+    assert vote.is_disabled()  # nothing has been heard yet
+    panel.get_by_text("Listen to sound 2 first.").wait_for()
+    assert vote.is_disabled()
     panel.get_by_role("button", name="Sound 2").click()
-    panel.get_by_role("button", name="2 is better").click()
+    vote.click()
     panel.get_by_text("Sound 1 was").wait_for()
-    assert "p 1.00" in panel.locator(".tally").inner_text()
+    assert "from 5 votes on" in panel.locator(".tally").inner_text()
+    panel.get_by_role("button", name="take the vote back").click()
+    panel.get_by_text("The vote is taken back.").wait_for()
+    assert page.evaluate("studio.store.get('votes')") == []
 
 
+@pytest.mark.slow
 def test_suggestions_are_added_and_override_nothing(adapted):
     page = adapted
     choose_tiny(page)
     page.evaluate("studio.history.edit({ marks: [{ start: 0, end: 32, source: 'vocals', state: 'active' }] })")
-    page.get_by_role("button", name="Suggest").click()
-    page.get_by_text("listen to each").or_(page.get_by_text("worth a claim")).or_(
-        page.get_by_text("already")
-    ).wait_for()
+    page.get_by_role("button", name="Suggest silences").first.click()
+    notice = page.locator(
+        ".notice", has=page.get_by_role("button", name="Dismiss").or_(page.get_by_role("button", name="OK"))
+    )
+    notice.wait_for()
+    if notice.get_by_role("button", name="Add all").is_visible():
+        notice.get_by_role("button", name="Add all").click()
     assert marks(page, "vocals") == [[0, 32, "active"]]
 
 
-def test_spectrograms_are_drawn_on_demand(adapted):
+@pytest.mark.slow
+def test_lanes_show_spectra(adapted):
     page = adapted
-    assert page.locator(".spectra canvas").count() == 0
-    page.get_by_role("heading", name="Spectrograms").click()
-    wait(page, "document.querySelectorAll('.spectra canvas').length === 10")
-    wait(page, "[...document.querySelectorAll('.spectra canvas')].every((canvas) => canvas.width === 500)")
+    page.get_by_role("button", name="spectra").click()
+    wait(page, "studio.timeline.rows.filter((row) => row.spectrum?.width >= 500).length === 5")
+    page.get_by_role("button", name="waves").click()
+    wait(page, "studio.timeline.rows.filter((row) => row.sound).length === 6")
 
 
 def test_a_song_is_opened_by_choosing_a_file(server, browser, tmp_path):
@@ -453,9 +443,9 @@ def test_the_bundled_network_adapts_the_demo_song(browser, tmp_path):
         page.get_by_label("network", exact=True).select_option("mini")
         page.get_by_label("epochs", exact=True).fill("3")
         page.get_by_role("button", name="Adapt", exact=True).click()
-        page.get_by_text("Adapted. B is the new run").wait_for(timeout=300_000)
+        page.get_by_text(ADAPTED).wait_for(timeout=300_000)
         run = page.evaluate("studio.store.get('runs').at(-1)")
         assert run["losses"][-1][0] < run["losses"][0][0]
-        assert run["levels"]["vocals"]["silent"] < run["levels"]["vocals"]["silent_before"] + 1
+        assert run["levels"]["vocals"]["leakage"] < run["levels"]["vocals"]["unadapted"]["leakage"] + 1
         page.close()
     assert not troubles

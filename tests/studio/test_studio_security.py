@@ -8,7 +8,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.helpers.studio import HERE, TOKEN, song_file
-from ugosa_jax import files
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import library, security, server
@@ -52,12 +51,12 @@ def test_beyond_this_machine_any_address_but_no_foreign_name(studio):
 
 
 def test_policy_allows_no_inline_script_and_nothing_from_elsewhere(client):
-    first, second = (client.get(f"/{TOKEN}/").headers["content-security-policy"] for _ in range(2))
-    policy = dict(part.strip().split(" ", 1) for part in first.split(";"))
-    assert policy["script-src"] == policy["connect-src"] == policy["media-src"] == "'self'"
+    said = client.get(f"/{TOKEN}/").headers["content-security-policy"]
+    policy = dict(part.strip().split(" ", 1) for part in said.split(";"))
+    for kind in ("script-src", "style-src", "connect-src", "media-src"):
+        assert policy[kind] == "'self'"
     assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-    assert "unsafe" not in first and "http" not in first
-    assert first != second  # a nonce serves once
+    assert "unsafe" not in said and "http" not in said
     page = client.get(f"/{TOKEN}/").text
     assert "onclick" not in page and page.count("<script") == 1 and 'script type="module" src=' in page
 
@@ -154,15 +153,11 @@ def test_a_source_of_a_run_is_no_path(client, studio, tmp_path):
 
 
 def test_the_page_needs_nothing_from_elsewhere():
-    """All that it loads is in the package; what was taken from others is unchanged, and its licence is there."""
+    """All that it loads is in the package."""
     for path in server.STATIC.rglob("*.*"):
         if path.suffix in (".js", ".html", ".css", ".svg"):
             links = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]+[^\s\"'`]*", path.read_text("utf-8")))
             assert all(link.startswith("http://www.w3.org/") for link in links), path
-    vendor = server.STATIC / "vendor"
-    said = re.findall(r"([0-9a-f]{64})  (\S+)", (vendor / "README.md").read_text())
-    assert len(said) == 3 and all(files.sha256_of(vendor / name) == sha256 for sha256, name in said)
-    assert "Redistribution and use" in (vendor / "LICENSE").read_text()
 
 
 def test_the_token_is_random_kept_and_private(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from tests.helpers.studio import TOKEN, made_run, mark
-from ugosa_jax.annotations import annotation, overrides
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.names import read_overrides
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import demo, estimate, marks, peaks, trials
@@ -137,7 +138,7 @@ def test_what_an_import_must_be_told_is_asked_and_remembered(client, song, studi
     client.post(f"{song}/import", params=told | {"remember": "yes"}, content=labels, headers={"x-name": "two.txt"})
     again = client.post(f"{song}/import", content=labels, headers={"x-name": "other.txt"}).json()
     assert again["marks"] == found["marks"]
-    assert overrides.read(studio.root / "names.toml") == {"Grölende Menge": "vocals", "Ping": ""}
+    assert read_overrides(studio.root / "names.toml") == {"Grölende Menge": "vocals", "Ping": ""}
     wrong = client.post(f"{song}/import", params={"names": '{"Ping": "pong"}'}, content=labels)
     assert wrong.status_code == 422 and "'Ping' = pong is not one of" in wrong.json()["error"]
     assert client.post(f"{song}/import", params={"names": "[1]"}, content=labels).status_code == 422
@@ -417,3 +418,24 @@ def test_a_library_of_nothing_is_empty(tmp_path):
         zipped(Runs(tmp_path), "a" * 16, "float", tmp_path)
     with pytest.raises(InputError, match="nothere"):
         Library(tmp_path).added(tmp_path / "nothere.wav", "nothere.wav")
+
+
+@pytest.mark.parametrize("name", ["song.m4a", "song"])
+def test_what_was_opened_can_be_worked_on_whatever_it_is_called(client, studio, tmp_path, name):
+    """The library's copy has no suffix: its content says that it is AAC."""
+    av = pytest.importorskip("av")
+    path = tmp_path / "song.m4a"
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("aac", rate=44100, layout="stereo")
+        tone_2xT = np.tile(0.3 * np.sin(np.arange(2 * 44100) / 20), (2, 1)).astype(np.float32)
+        for start in range(0, tone_2xT.shape[1], 1024):
+            frame = av.AudioFrame.from_ndarray(
+                np.ascontiguousarray(tone_2xT[:, start : start + 1024]), "fltp", "stereo"
+            )
+            frame.rate, frame.pts = 44100, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    added = client.post(f"/{TOKEN}/api/songs", content=path.read_bytes(), headers={"x-name": name})
+    assert added.status_code == 200, added.text
+    audio = studio.library.original(added.json()["id"])
+    assert audio.name == name and audio.duration_s == pytest.approx(2, abs=0.1)

@@ -17,9 +17,10 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.song_job.names import ADAPTED_LAYERS
 from ugosa_jax.studio import networks, work
 from ugosa_jax.studio.library import Library
-from ugosa_jax.studio.runs import DELTA, Runs
+from ugosa_jax.studio.runs import Runs
 from ugosa_jax.weights import checkpoint
 
 TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
@@ -53,6 +54,10 @@ def order(root, kind="adapt", **fields):
 def runs(root):
     library = Library(root)
     return Runs(library.folder(library.listing()[0].id))
+
+
+def adapted_layers(root, id):
+    return checkpoint.load_delta(runs(root).folder(id) / ADAPTED_LAYERS, work.loaded("tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +101,10 @@ def test_a_run_says_what_it_learnt_from_and_what_changed(root, told):
     assert len(adapted.losses) == 2 and adapted.stopped_at is None
     vocals = soundfile.read(runs(root).file("1" * 16, "vocals", "wav"))[0][2 * 44100 :]
     assert adapted.levels["vocals"].silent == pytest.approx(10 * np.log10(np.mean(vocals**2)), abs=1e-3)
-    assert adapted.levels["vocals"].silent_before is not None and adapted.levels["bass"].silent is None
+    level = adapted.levels["vocals"]
+    assert level.leakage == pytest.approx(level.silent, abs=1e-3)  # nothing was muted
+    assert level.unadapted is not None and level.unadapted.leakage is not None
+    assert adapted.levels["bass"].silent is adapted.levels["bass"].leakage is None
     record = json.loads((runs(root).folder("1" * 16) / "record.json").read_text())
     assert record["settings"]["adapt"]["learning_rate"] == 1e-3
     assert record["annotation"]["intervals"] == [[0.0, 2.0, "drums", "silent"], [2.0, 4.5, "vocals", "silent"]]
@@ -106,7 +114,7 @@ def test_adapting_on_begins_where_the_weights_are(root, told):
     """Two runs of two epochs, the second from the first, go further than the first alone."""
     work.do(order(root, id="2" * 16, start="1" * 16), lambda _: None)
     net = work.loaded("tiny")
-    first, second = (checkpoint.load_delta(runs(root).folder(id) / DELTA, net) for id in ("1" * 16, "2" * 16))
+    first, second = (adapted_layers(root, id) for id in ("1" * 16, "2" * 16))
     flat_first, flat_second, flat_net = (tree.flat(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
@@ -119,7 +127,9 @@ def test_what_was_tuned_before_stays_tuned(root, told):
     settings = vars(AdaptConfig(strategy="P-L4:M", epochs=1, segment_s=2.0))
     work.do(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = work.loaded("tiny")
-    first, third = (tree.flat(checkpoint.load_delta(runs(root).folder(id) / DELTA, net)) for id in ("1" * 16, "3" * 16))
+    first, third = (
+        tree.flat(checkpoint.load_delta(runs(root).folder(id) / ADAPTED_LAYERS, net)) for id in ("1" * 16, "3" * 16)
+    )
     assert first.keys() == third.keys()
     kept = [path for path in first if path.startswith("repeat4")]
     assert kept and all(np.array_equal(first[path], third[path]) for path in kept)
@@ -142,7 +152,7 @@ def test_cancelling_ends_after_the_epoch_in_flight_and_leaves_nothing(root, told
 
 def test_suggestions_are_silences_of_the_song(root, told):
     found = work.do(order(root, "suggest", id="5" * 16), lambda _: None)
-    assert found["run"] == work.loaded("tiny").fingerprint[:16]
+    assert runs(root).run(found["run"]).strategy == "B0"
     assert all(mark["state"] == "silent" and 0 <= mark["start"] < mark["end"] <= 4.5 for mark in found["marks"])
 
 
@@ -181,3 +191,28 @@ def test_the_worker_ends_with_its_server(root):
     assert worker.wait(20) == 0
     time.sleep(0.1)
     assert not (runs(root).root / ("7" * 16)).exists()
+
+
+def test_before_and_after_differ_in_the_adaptation_alone(root, told):
+    """With the same output stage, a run that learns nothing is the unadapted one; leakage is taken before muting."""
+    refine = vars(SeparateConfig(refine="wiener"))
+    still = vars(AdaptConfig(epochs=1, learning_rate=1e-12, segment_s=2.0))
+    work.do(order(root, id="8" * 16, adapt=still, separate=refine), lambda _: None)
+    found = runs(root)
+    run = found.run("8" * 16)
+    assert run.baseline is not None
+    baseline = found.run(run.baseline)
+    assert baseline.strategy == "B0" and baseline.settings["separate"]["refine"] == "wiener"
+    for source in SOURCES:
+        stems = [soundfile.read(found.file(id, source, "wav"))[0] for id in (run.id, baseline.id)]
+        np.testing.assert_allclose(*stems, atol=1e-5 * np.abs(stems[1]).max())
+    for source in ("drums", "vocals"):
+        level = run.levels[source]
+        assert level.unadapted is not None and level.leakage is not None and level.silent is not None
+        assert level.leakage == pytest.approx(level.unadapted.leakage, abs=1e-3)
+        assert level.silent < level.leakage - 20  # muted, which says nothing about the network
+    own = next(one for one in found.listing() if one.strategy == "B0" and not one.settings)
+    (drums,) = (soundfile.read(found.file(own.id, "drums", "wav"))[0][: 2 * 44100],)
+    assert run.levels["drums"].leakage == pytest.approx(10 * np.log10(np.mean(drums**2)), abs=1e-3)
+    work.do(order(root, id="9" * 16, adapt=still, separate=refine), lambda _: None)
+    assert found.run("9" * 16).baseline == baseline.id  # made once

@@ -22,6 +22,7 @@ import soundfile
 from tests.helpers.networks import DUO
 from ugosa_jax import api
 from ugosa_jax.adaptation import engine, strategy
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import loading
@@ -455,11 +456,11 @@ def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_
     sizes = []
     run_lanes = work.run_lanes
 
-    def with_memory_for_one(base, lanes):
+    def with_memory_for_one(base, lanes, on_epoch=None):
         sizes.append(len(lanes))
         if len(lanes) > 1:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-        return run_lanes(base, lanes)
+        return run_lanes(base, lanes, on_epoch)
 
     monkeypatch.setattr(work, "run_lanes", with_memory_for_one)
     assert run(written, network, songs, tmp_path / "store", "--lanes", "2") == 0
@@ -470,10 +471,10 @@ def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_
 def test_a_cell_that_does_not_fit_alone_fails_alone(written, network, songs, tmp_path, monkeypatch, capsys):
     run_lanes = work.run_lanes
 
-    def without_memory(base, lanes):
+    def without_memory(base, lanes, on_epoch=None):
         if lanes[0].cell.song == "b":
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
-        return run_lanes(base, lanes)
+        return run_lanes(base, lanes, on_epoch)
 
     monkeypatch.setattr(work, "run_lanes", without_memory)
     assert run(written, network, songs, tmp_path / "store") == 1
@@ -521,12 +522,12 @@ def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, t
             arrived.notify_all()
         return load(track, sources)
 
-    def waiting_for_the_next(base, lanes):
+    def waiting_for_the_next(base, lanes, on_epoch=None):
         due = {"a": 2, "b": 3, "c": 3}[lanes[0].cell.song]
         with arrived:
             assert arrived.wait_for(lambda: len(loaded) >= due, timeout=60)
             assert len(loaded) == due
-        return run_lanes(base, lanes)
+        return run_lanes(base, lanes, on_epoch)
 
     monkeypatch.setattr(loading, "annotated", noted)
     monkeypatch.setattr(work, "run_lanes", waiting_for_the_next)
@@ -554,17 +555,15 @@ def test_lanes_that_fit_by_hand(songs, network):
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
+    lane = batch.Lane(its, one, adaptation.prepare(base, one, None, settings))
     plan = strategy.parse(settings.strategy, base.architecture)
-    lane = batch.Lane(its, one, api.cut(base, one, None, settings, plan))
     kept, recomputed = (
-        sum(
-            engine.needs_of(base.architecture, base.params, lane.cut, plan, dataclasses.replace(settings, features=how))
-        )
-        for how in ("float32", "recompute")
+        sum(engine.needs_of(base.architecture, plan, dataclasses.replace(settings, features=how), shape)[1])
+        for how, shape in (("float32", lane.material.mix_GxVxCxT.shape), ("recompute", lane.material.mix_GxVxCxT.shape))
     )
     assert recomputed < kept
     expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MAX_LANES}
-    found = {free: batch.lanes_that_fit(wanted.base.architecture, lane, free) for free in expected}
+    found = {free: batch.lanes_that_fit(wanted.base, lane, free) for free in expected}
     assert found == {free: n * jax.local_device_count() for free, n in expected.items()}
 
 
@@ -679,10 +678,10 @@ def test_what_is_adapted_when_ctrl_c_comes_is_stored(written, network, songs, tm
     written.write_text(UNADAPTED)
     run_lanes = work.run_lanes
 
-    def interrupted(base, lanes):
+    def interrupted(base, lanes, on_epoch=None):
         if lanes[0].cell.song == "c":
             raise KeyboardInterrupt
-        return run_lanes(base, lanes)
+        return run_lanes(base, lanes, on_epoch)
 
     monkeypatch.setattr(work, "run_lanes", interrupted)
     with pytest.raises(KeyboardInterrupt):

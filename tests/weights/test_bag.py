@@ -14,8 +14,9 @@ from ugosa_jax.data import sound
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.sweeps import results
-from ugosa_jax.weights import bag, checkpoint
+from ugosa_jax.weights import bag, checkpoint, description
 from ugosa_jax.weights.bag import Bag
+from ugosa_jax.weights.weights import with_params
 
 RATE_HZ = DUO.sample_rate_hz
 FAST = uj.AdaptConfig(strategy="P-L2:D", epochs=3, segment_s=0.4, learning_rate=1e-3)
@@ -72,7 +73,7 @@ def test_each_member_is_adapted_by_itself(members, song):
 def test_what_was_tuned_can_be_tuned_further(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     tuned = {"second": {"mask": made(seed=3).params["mask"]}}
-    other = bag.with_params(net, tree.merge(tuned, net.params))
+    other = with_params(net, tree.merge(tuned, net.params))
     assert other.fingerprint != net.fingerprint and other.weights_MxS == net.weights_MxS
     assert_same(other.params["first"], net.params["first"])
     assert_same(other.members["second"].params["mask"], tuned["second"]["mask"])
@@ -120,14 +121,14 @@ def test_without_weights_all_count_alike(members, tmp_path):
 
 def test_a_written_description_is_read_back(tmp_path):
     (tmp_path / "two.yaml").write_text(bag.description(["0123", "4e56"], [[0.5, 1], [1, 0]]))
-    assert bag.describe(tmp_path / "two.yaml") == (("0123", "4e56"), ((0.5, 1.0), (1.0, 0.0)))
+    assert bag.describe(description.read(tmp_path / "two.yaml")) == (("0123", "4e56"), ((0.5, 1.0), (1.0, 0.0)))
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "a bag must be"),
-        ("[a]", "a bag must be"),
+        ("", "a description must be"),
+        ("[a]", "a description must be"),
         ("models: [first, ", "is not YAML"),
         ("models: first", "models must be"),
         ("models: []", "models must be"),
@@ -144,7 +145,7 @@ def test_a_written_description_is_read_back(tmp_path):
         ("models: [first]\nweights: [[-1, 1]]", "weights of voice must be"),
         ("models: [first]\nweights: [[.nan, 1]]", "weights of voice must be"),
         ("models: !!python/object/apply:os.system [ls]", "is not YAML"),
-        ("&a [*a]", "a bag must be"),
+        ("&a [*a]", "a description must be"),
     ],
 )
 def test_descriptions_that_are_none(members, tmp_path, text, complaint):
@@ -188,7 +189,7 @@ def test_the_commands(members, song, tmp_path, capsys):
 def test_descriptions_with_odd_scalars_are_refused(tmp_path, value):
     (tmp_path / "a.yaml").write_text(f"models: {value}")
     with pytest.raises(InputError, match=r"a\.yaml: is not YAML"):
-        bag.describe(tmp_path / "a.yaml")
+        description.read(tmp_path / "a.yaml")
 
 
 def test_a_description_that_refers_to_itself_over_and_over_is_said_shortly(tmp_path):
@@ -196,5 +197,5 @@ def test_a_description_that_refers_to_itself_over_and_over_is_said_shortly(tmp_p
     levels = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
     (tmp_path / "a.yaml").write_text(f"models:\n- &a0 [x]\n{levels}")
     with pytest.raises(InputError, match="a list of different names") as caught:
-        bag.describe(tmp_path / "a.yaml")
+        bag.describe(description.read(tmp_path / "a.yaml"))
     assert len(str(caught.value)) < 1000

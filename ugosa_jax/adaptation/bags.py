@@ -14,12 +14,14 @@ from ugosa_jax.adaptation.lane import Hyper
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.weights.bag import Bag, Weights, members_of
+from ugosa_jax.weights.bag import Bag
+from ugosa_jax.weights.chain import Member
 from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.weights import list_networks
 
 
 def adapt_lanes(
-    weights: Weights,
+    weights: Member,
     songs: Sequence[Segments],
     plan: Strategy,
     hyper: Hyper,
@@ -43,9 +45,9 @@ def adapt_lanes(
     return [joined(dict(zip(results, of_lane, strict=True))) for of_lane in zip(*results.values(), strict=True)]
 
 
-def count_epochs(weights: Weights, settings: AdaptConfig) -> int:
+def count_epochs(weights: Member, settings: AdaptConfig) -> int:
     """Return how often `on_epoch` is called at most."""
-    return settings.epochs * len(members_of(weights))
+    return settings.epochs * len(list_networks(weights))
 
 
 def count_from(first: int, on_epoch: OnEpoch) -> OnEpoch:

@@ -14,10 +14,10 @@ import numpy as np
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import lane, memory, programs, schedule, strategy
-from ugosa_jax.adaptation.lane import Hyper, State
+from ugosa_jax.adaptation.lane import Hyper, Program, State
 from ugosa_jax.adaptation.memory import Needs
-from ugosa_jax.adaptation.programs import Inputs
-from ugosa_jax.adaptation.schedule import Schedule
+from ugosa_jax.adaptation.programs import Inputs, Placement
+from ugosa_jax.adaptation.schedule import Remixes, Schedule
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.config import AdaptConfig, Features
@@ -122,11 +122,30 @@ def adapt_lanes(
     return _results(shared, state, np.stack(losses, 1), song)
 
 
-def needs_of(net: Architecture, params: Params, song: Segments, plan: Strategy, settings: AdaptConfig) -> Needs:
-    """Compile an epoch of one lane, and return what it needs; parameters may be shapes."""
-    inputs, place = inputs_of(params, [song], plan, hyper_of(settings, 1), settings), programs.placement(1)
+def needs_of(net: Architecture, plan: Strategy, settings: AdaptConfig, shape: tuple[int, ...]) -> tuple[Program, Needs]:
+    """Compile an epoch of one lane for segments of a shape (G, V, C, T); return its program and what it needs."""
+    place = programs.placement(1)
     program = lane.program_of(net, plan, settings, jax.default_backend())
-    return memory.plan(program, inputs.shapes(place), programs.shapes(params, place.shared), place)[1]
+    inputs, params = input_shapes(net, plan, shape, place)
+    return memory.plan(program, inputs, params, place)
+
+
+def input_shapes(
+    net: Architecture, plan: Strategy, shape: tuple[int, ...], place: Placement, n_lanes: int = 1
+) -> tuple[Inputs, Params]:
+    """Return the shapes of what lanes are given, with songs of their own, and of all parameters."""
+    G, _, C, T = shape
+    S, outer, of = len(net.sources), () if n_lanes == 1 else (n_lanes,), jax.ShapeDtypeStruct
+    stems, remixes = None, None
+    if plan.loss == "R":
+        stems = of((*outer, G, S, C, T), np.float32)
+        remixes = Remixes(of((G,), np.bool_), of((G, S), np.int32), of((G, S), np.float32))
+    mix, active = of((*outer, *shape), np.float32), of((*outer, G, S, T), np.bool_)
+    song = Segments(mix, active, of(outer, np.int32), stems)
+    hyper, schedule = Hyper(*[of((n_lanes,), np.float32)] * 2), Schedule(of((G,), np.int32), remixes)
+    params = jax.eval_shape(net.init)
+    inputs = Inputs(*tree.split(params, strategy.labels(plan, params)), song, hyper, schedule)
+    return inputs.shapes(place), programs.shapes(params, place.shared)
 
 
 def inputs_of(params: Params, songs: Sequence[Segments], plan: Strategy, hyper: Hyper, settings: AdaptConfig) -> Inputs:

@@ -9,10 +9,10 @@ from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.separation import members, refine
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.chain import Member
 
 
-def first_stems(net: Weights, mix_CxT: np.ndarray, annotation: Annotation) -> np.ndarray:
+def first_stems(net: Member, mix_CxT: np.ndarray, annotation: Annotation) -> np.ndarray:
     """Return what the network makes of a standardised mixture before it is adapted, refined with the annotation.
 
     Returns:

@@ -54,18 +54,7 @@ def cut(
       InputError: a segment is of a length that the network does not take, the song is shorter than a segment, or
         there are more segments than fit into the memory.
     """
-    segment_s = net.segment_s if settings.segment_s is None else settings.segment_s
-    length = net.segment_samples or round(segment_s * net.sample_rate_hz)
-    hop = max(1, length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz))
-    n_samples = mix_CxT.shape[1]
-    if settings.segment_s is not None and length != round(segment_s * net.sample_rate_hz):
-        raise InputError(f"segment_s: this network takes segments of {net.segment_s:g} s alone, not {segment_s:g} s")
-    if length < net.min_samples:
-        raise InputError(f"segment_s: {segment_s} s is shorter than the network needs ({net.min_samples} samples)")
-    if n_samples < length:
-        song_s = n_samples / net.sample_rate_hz
-        raise InputError(f"the song lasts {song_s:.2f} s, less than one segment of {segment_s:g} s (segment_s)")
-    starts = starts_of(n_samples, length, hop)
+    length, starts = place(mix_CxT.shape[1], settings, net)
     n_padded = bucket(len(starts))
     each = [] if stems_SxCxT is None else [stems_SxCxT[..., :1].nbytes]
     each += [(1 + settings.pitch_shifts) * mix_CxT[:, :1].nbytes, active_SxT[:, :1].nbytes]
@@ -85,6 +74,25 @@ def cut(
         for g, start in enumerate(starts):
             stems[g] = stems_SxCxT[..., start : start + length]
     return Segments(mix, active, len(starts), stems)
+
+
+def place(n_samples: int, settings: AdaptConfig, net: Architecture) -> tuple[int, list[int]]:
+    """Return how long the segments of a song of `n_samples` are, in samples, and where each begins.
+
+    Raises:
+      InputError: a segment is of a length that the network does not take, or the song is shorter than a segment.
+    """
+    segment_s = net.segment_s if settings.segment_s is None else settings.segment_s
+    length = net.segment_samples or round(segment_s * net.sample_rate_hz)
+    hop = max(1, length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz))
+    if settings.segment_s is not None and length != round(segment_s * net.sample_rate_hz):
+        raise InputError(f"segment_s: this network takes segments of {net.segment_s:g} s alone, not {segment_s:g} s")
+    if length < net.min_samples:
+        raise InputError(f"segment_s: {segment_s} s is shorter than the network needs ({net.min_samples} samples)")
+    if n_samples < length:
+        song_s = n_samples / net.sample_rate_hz
+        raise InputError(f"the song lasts {song_s:.2f} s, less than one segment of {segment_s:g} s (segment_s)")
+    return length, starts_of(n_samples, length, hop)
 
 
 def starts_of(n_samples: int, length: int, hop: int) -> list[int]:

@@ -63,6 +63,9 @@ def parse(name: str | None, net: Architecture) -> Strategy:
     tuned = tuple(stage for stage in net.stages[since:] if stage not in net.ends[match[3]])
     if not tuned:
         raise InputError(f"strategy {name!r} tunes nothing: {match[2]} begins after what :{match[3]} ends with")
+    if match[1] == "B" and net.sums_to_mixture:
+        said = "estimates of this network add up to the mixture as they are, so that B cannot change anything"
+        raise InputError(f"strategy {name!r}: {said}; take R or P, or B0")
     return Strategy(name, LOSSES[match[1]], tuned)
 
 

@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.annotations import folder, formats, resolve
-from ugosa_jax.annotations.formats import Format, audacity, jams, native
+from ugosa_jax.annotations import formats, resolve
+from ugosa_jax.annotations.formats import Format
+from ugosa_jax.annotations.formats.jams import format_jams
+from ugosa_jax.annotations.formats.lists import format_audacity, format_csv
 from ugosa_jax.annotations.instruments import Name, Names
 from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint
+from ugosa_jax.annotations.labels import names_source
 from ugosa_jax.annotations.silences import Silences, between, joined
 from ugosa_jax.errors import InputError
 
@@ -80,7 +83,7 @@ def read(
         the message is `path:line: field …`.
     """
     if Path(path).is_dir():
-        reading = folder.read(Path(path), sources, names, format, unit)
+        reading = formats.read_folder(Path(path), lambda file: names_source(file, sources, names), format, unit)
     else:
         reading = formats.read(path, format, unit)
     said = resolve.resolve(reading, sources, outside, names, str(path))
@@ -92,7 +95,7 @@ def read(
 
 def explicit(annotation: Annotation, duration_s: float) -> Annotation:
     """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
-    intervals = [i if math.isfinite(i.end_s) else _up_to(duration_s, i) for i in annotation.intervals]
+    intervals = [i if math.isfinite(i.end_s) else _end_at(duration_s, i) for i in annotation.intervals]
     for source in filter(annotation.silent_outside, annotation.sources):
         edges = [0.0, *(time_s for i in annotation.select(source) for time_s in (i.start_s, i.end_s)), duration_s]
         gaps = zip(edges[::2], edges[1::2], strict=True)
@@ -102,7 +105,7 @@ def explicit(annotation: Annotation, duration_s: float) -> Annotation:
     )
 
 
-def _up_to(duration_s: float, interval: Interval) -> Interval:
+def _end_at(duration_s: float, interval: Interval) -> Interval:
     """Return what is said up to the end of the song, with that end."""
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
@@ -123,23 +126,23 @@ def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> N
     Raises:
       InputError: the file cannot be written, or not in this format.
     """
-    text = _written(annotation, format)
+    text = _format(annotation, format)
     with files.replaced_when_done(path) as temporary:
         temporary.write_text(text, "utf-8", newline="")
 
 
-def _written(annotation: Annotation, format: Format) -> str:
+def _format(annotation: Annotation, format: Format) -> str:
     if format == "jams":
-        return jams.written(annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open))
+        return format_jams(annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open))
     left_out = annotation.open if annotation.outside == "silent" else frozenset()
     intervals = [i for i in annotation.intervals if i.source not in left_out]
     if annotation.outside == "unknown" and intervals and all(i.state == "active" for i in intervals):
         last = max(intervals, key=lambda i: i.end_s)
         intervals.append(dataclasses.replace(last, start_s=last.end_s, end_s=last.end_s + 1, state="unknown"))
     if format == "audacity":
-        return audacity.written(intervals)
+        return format_audacity(intervals)
     if format == "csv":
-        return native.written(intervals)
+        return format_csv(intervals)
     raise InputError(f"format must be csv, audacity or jams to be written, not {format!r}")
 
 

@@ -8,22 +8,20 @@ other, so a source is not silent only because one of its instruments is.
 import dataclasses
 import functools
 import re
+import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from importlib import resources
+from typing import Any, NamedTuple
 
-from ugosa_jax.annotations.instrument_table import (
-    ALL_BUT_VOCALS,
-    INSTRUMENTS,
-    NEGATIONS,
-    QUALIFIERS,
-    SILENCE,
-    SOURCE_NAMES,
-    WHOLE,
-    WORDS,
-)
 from ugosa_jax.errors import InputError
 
+VOCABULARY: dict[str, dict[str, Any]] = tomllib.loads(
+    resources.files("ugosa_jax.annotations").joinpath("vocabulary.toml").read_text("utf-8")
+)
+"""The words of annotations; the file says what they are."""
+ALL_BUT_VOCALS = "accompaniment"
+"""What other and everything else but the vocals is part of, where a network has no more than that."""
 MAX_LENGTH = 80
 """Characters of a name; what is longer is none."""
 MAX_WORDS = 8
@@ -54,117 +52,112 @@ class Names:
     """Stem → its instruments, as the metadata of a data set say."""
 
 
-def folded(text: str) -> str:
+def fold(text: str) -> str:
     """Return a text in which letters that look the same are the same: composed, and small."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Return a name folded, with single blanks for brackets, hyphens, underscores, stops and the like.
 
     What joins several names, such as a slash, stays as a word of its own.
     """
-    return " ".join(re.sub(r"([/&+])", r" \1 ", re.sub(r"[^\w/&+']|_", " ", folded(text))).split())
+    return " ".join(re.sub(r"([/&+])", r" \1 ", re.sub(r"[^\w/&+']|_", " ", fold(text))).split())
 
 
-def found(text: str, sources: Sequence[str], names: Names | None) -> Name | None:
+def find_name(text: str, sources: Sequence[str], names: Names | None) -> Name | None:
     """Return what a name stands for; None if that is not known.
 
     Args:
       text: the name as written.
       sources: the network's.
       names: how names are understood; if None, only the sources' own are, whose capitals do not matter.
-
-    Raises:
-      InputError: the name is overridden with something that is not known.
     """
     if names is not None:
-        overridden = _overridden(text, sources, names.overrides)
+        overridden = _find_override(text, sources, names.overrides)
         if overridden is not None:
             return overridden
         if text in names.stems:
-            return _stem(text, names.stems[text], sources)
+            return _find_stem(text, names.stems[text], sources)
     for source in sources:
-        if folded(source) == folded(text):
+        if fold(source) == fold(text):
             return Name(source)
-    return None if names is None else known(text, tuple(sources))
+    return None if names is None else find_in_table(text, tuple(sources))
 
 
 @functools.lru_cache(10_000)
-def known(text: str, sources: tuple[str, ...]) -> Name | None:
+def find_in_table(text: str, sources: tuple[str, ...]) -> Name | None:
     """Return what the table of instruments says of a name."""
     if len(text) > MAX_LENGTH:
         return None
     if sign := re.match(r"[!¬−–+-](?=\w)", text):  # but "- bass" is an entry of a list
-        name = known(text[1:], sources)
+        name = find_in_table(text[1:], sources)
         return name and (None if name.negated else name._replace(negated=sign[0] != "+"))
     text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # of a track, not of its sound
-    simple = normalised(text)
-    return next((name for form in _forms(text) if (name := _read(form, simple, sources)) is not None), None)
+    names = (_find_in_form(form, normalise(text), sources) for form in _list_forms(text))
+    return next((name for name in names if name is not None), None)
 
 
 def is_silence(text: str) -> bool:
     """Return whether a text says, where it is known who is meant, that nothing sounds."""
-    return folded(" ".join(text.split())) in _SILENCE
+    return fold(" ".join(text.split())) in _SILENCE
 
 
 def holds_words(container: str) -> bool:
     """Return whether the labels of a tier or file of this name are no names of sources."""
-    return normalised(container) in _WORDS
+    return normalise(container) in WORDS["no_names"]
 
 
-def _overridden(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Name | None:
+def _find_override(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Name | None:
     """Return what the user said that a name stands for; of one that ends in a number, what he said without it."""
     if not overrides:
         return None
-    decided = {folded(name): target for name, target in overrides.items()}
-    wanted = folded(text)
+    decided = {fold(name): target for name, target in overrides.items()}
+    wanted = fold(text)
     if wanted in decided:
-        return _target(text, decided[wanted], sources)
+        return _parse_override(text, decided[wanted], sources)
     unnumbered = re.sub(r"[\s_.#-]*\(?[0-9]{1,3}\)?$", "", wanted)
     if unnumbered == wanted or unnumbered not in decided:
         return None
-    name = _target(text, decided[unnumbered], sources)
-    return name._replace(instrument=normalised(text)) if name.source else name
+    name = _parse_override(text, decided[unnumbered], sources)
+    return name._replace(instrument=normalise(text)) if name.source else name
 
 
-def _target(text: str, target: str, sources: Sequence[str]) -> Name:
+def _parse_override(text: str, target: str, sources: Sequence[str]) -> Name:
     """Return what an override means: the source itself, or one instrument, which is called as it is written."""
     if not target:
         return Name("")
     one = re.fullmatch(r"(?:one|part|instrument)(?: instrument)? of (.+)", target, re.IGNORECASE)
-    name = found(one[1] if one else target, sources, Names())
+    name = find_name(one[1] if one else target, sources, Names())
     if name is None:
         raise InputError(f"map: {text!r} = {target} is not one of {', '.join(sources)}, nor a name that is known")
-    return name._replace(instrument=normalised(text) if one or name.instrument else "")
+    return name._replace(instrument=normalise(text) if one or name.instrument else "")
 
 
-def _stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) -> Name:
+def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) -> Name:
     """Return what a stem stands for: one instrument, or nobody knows which, of a stem that several share."""
-    names = [known(instrument, tuple(sources)) for instrument in instruments]
+    names = [find_in_table(instrument, tuple(sources)) for instrument in instruments]
     meant = dict.fromkeys(name.source for name in names if name is not None)
-    if None in names or not meant:
-        return Name("", normalised(stem), perhaps=tuple(sources))
-    if len(meant) > 1:
-        return Name("", normalised(stem), perhaps=tuple(meant))
-    return Name(next(iter(meant)), normalised(stem))
+    if None not in names and len(meant) == 1:
+        return Name(next(iter(meant)), normalise(stem))
+    return Name("", normalise(stem), perhaps=tuple(sources if None in names or not meant else meant))
 
 
-def _forms(text: str) -> list[str]:
+def _list_forms(text: str) -> list[str]:
     """Return a name as it may stand in the table: as it is, cut at capitals and numbers, and without accents."""
     humps = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     cut = re.sub(r"(?<=[^\W\d_])(?=[0-9])|(?<=[0-9])(?=[^\W\d_])", " ", humps)
-    forms = [normalised(form) for form in (text, humps, cut)]
-    plain = [_plain(form) for form in forms]
+    forms = [normalise(form) for form in (text, humps, cut)]
+    plain = [_remove_accents(form) for form in forms]
     return list(dict.fromkeys([*forms, *plain]))
 
 
-def _plain(text: str) -> str:
+def _remove_accents(text: str) -> str:
     """Return a text without accents."""
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
-def _read(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
+def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
     """Return what a name stands for: the longest one in the table between words that change nothing.
 
     Args:
@@ -172,37 +165,36 @@ def _read(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
       instrument: what to call it if it is one instrument of a source.
       sources: the network's.
     """
-    for negation in _NEGATIONS:
+    for negation in WORDS["negations"]:
         rest = form.removeprefix(negation + " ")
         if rest != form:
-            name = _read(rest, rest, sources)
+            name = _find_in_form(rest, rest, sources)
             return name and (None if name.negated else name._replace(negated=True))
     rest, _, last = form.rpartition(" ")
-    if last in ("in", "out") and "kick" not in chain_of(KINDS.get(rest, rest)):  # whose microphones are in and out
-        name = _of_kind(rest, rest, [], sources)
-        if name is not None:
-            return name._replace(negated=last == "out")
+    is_kick = "kick" in list_ancestors(KINDS.get(rest, rest))  # whose microphones are in and out
+    if last in ("in", "out") and not is_kick and (name := _find_kind(rest, rest, [], sources)) is not None:
+        return name._replace(negated=last == "out")
     words = form.split()
     for length in range(min(len(words), MAX_WORDS), 0, -1):
         names = [
             name
             for start in range(len(words) - length + 1)
-            if _change_nothing(around := words[:start] + words[start + length :])
-            and (name := _of_kind(" ".join(words[start : start + length]), instrument, around, sources)) is not None
+            if _are_qualifiers(around := words[:start] + words[start + length :])
+            and (name := _find_kind(" ".join(words[start : start + length]), instrument, around, sources)) is not None
         ]
         if names:
             return names[0] if len(set(names)) == 1 else None
     joined = re.fullmatch(r"non?(\w{4,})", form)
-    if joined and joined[1] in KINDS and (name := _read(joined[1], joined[1], sources)):
+    if joined and joined[1] in KINDS and (name := _find_in_form(joined[1], joined[1], sources)):
         return name._replace(negated=True)
     return None
 
 
-def _change_nothing(words: list[str]) -> bool:
+def _are_qualifiers(words: list[str]) -> bool:
     return len(words) <= MAX_WORDS and all(w in _QUALIFIERS or re.fullmatch(r"[v#]?[0-9]{1,3}", w) for w in words)
 
 
-def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Name | None:
+def _find_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Name | None:
     """Return which of a network's sources a name in the table stands for, with the words around it."""
     kinds = _kinds_of(sources)
     if _may_be_silent(KINDS.get(name, name), around):
@@ -213,7 +205,7 @@ def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, 
         kind = KINDS.get(name, "")
         if not kind:
             return None
-        chain = [k for k in chain_of(kind) if k == kind or k not in kinds.split or k in _WHOLLY_SPLIT]
+        chain = [k for k in list_ancestors(kind) if k == kind or k not in kinds.split or k in _WHOLLY_SPLIT]
         kind_there = next((k for k in chain if k in kinds.sources or k in kinds.split), "")
         if kind_there not in kinds.sources:
             return None
@@ -226,7 +218,7 @@ def _of_kind(name: str, instrument: str, around: list[str], sources: tuple[str, 
 def _may_be_silent(kind: str, around: list[str]) -> bool:
     """Return whether words beside a kind may say that it rests, as they do not beside a kick or a trumpet."""
     if "out" in around:
-        return "kick" not in chain_of(kind)
+        return "kick" not in list_ancestors(kind)
     return kind in _WHOLLY_SPLIT and not {"mute", "muted"}.isdisjoint(around)
 
 
@@ -243,15 +235,15 @@ class _Kinds(NamedTuple):
 
 @functools.lru_cache(100)
 def _kinds_of(sources: tuple[str, ...]) -> _Kinds:
-    direct = {normalised(source): source for source in sources}
-    kind_of = {source: SOURCE_NAMES.get(name) or KINDS.get(name, name) for name, source in direct.items()}
+    direct = {normalise(source): source for source in sources}
+    kind_of = {source: VOCABULARY["sources"].get(name) or KINDS.get(name, name) for name, source in direct.items()}
     kinds = {kind: source for source, kind in reversed(kind_of.items())}
-    above = {k for kind in kinds for k in chain_of(kind)[1:]}
+    above = {k for kind in kinds for k in list_ancestors(kind)[1:]}
     return _Kinds(direct, kinds, frozenset(above - kinds.keys() - {"other", ALL_BUT_VOCALS}))
 
 
 @functools.cache
-def chain_of(kind: str) -> tuple[str, ...]:
+def list_ancestors(kind: str) -> tuple[str, ...]:
     """Return what a kind of instrument may be a source of, from the most specific to the most general."""
     chain = [kind]
     while chain[-1] in _PARENTS:
@@ -261,26 +253,27 @@ def chain_of(kind: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*chain, *general]))
 
 
-def _listed(names: str) -> list[str]:
+def split_names(names: str) -> list[str]:
+    """Return the names of one entry of the vocabulary."""
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-_PARENTS = {kind.strip(): parent.strip() for kind, mark, parent in (k.partition("<") for k in INSTRUMENTS) if mark}
+WORDS = {use: split_names(words) for use, words in VOCABULARY["words"].items()}
+"""What words are used for → the words."""
+_PARENTS = {
+    kind.strip(): parent.strip() for kind, mark, parent in (k.partition("<") for k in VOCABULARY["instruments"]) if mark
+}
 KINDS = {
     form: kind
-    for line, listed in INSTRUMENTS.items()
+    for line, listed in VOCABULARY["instruments"].items()
     for kind in [line.partition("<")[0].strip()]
-    for name in (kind, *_listed(listed))
-    for form in (_plain(normalised(name)), normalised(name))
+    for name in (kind, *split_names(listed))
+    for form in (_remove_accents(normalise(name)), normalise(name))
 }
 """Name, normalised, with and without accents → kind."""
 _WHOLLY_SPLIT = ("vocals", "drums", "bass")
 """Kinds of which everything is in one of the parts where a network has parts: a choir is lead or backing vocals, while
 an organ is no piano, and part of other."""
-_QUALIFIERS = frozenset(
-    form for word in _listed(f"{QUALIFIERS}, {WHOLE}") for form in (folded(word), _plain(folded(word)))
-)
-_WHOLE = frozenset(_listed(WHOLE))
-_NEGATIONS = _listed(NEGATIONS)
-_WORDS = frozenset(_listed(WORDS))
-_SILENCE = frozenset(folded(word) for word in ("", *SILENCE.split(", ")))
+_WHOLE = frozenset(WORDS["whole"])
+_QUALIFIERS = _WHOLE | {form for word in WORDS["qualifiers"] for form in (fold(word), _remove_accents(fold(word)))}
+_SILENCE = frozenset(fold(word) for word in ("", *WORDS["silence"]))

@@ -24,11 +24,10 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ugosa_jax.annotations import understand
 from ugosa_jax.annotations.formats.label import Label, Reading
 from ugosa_jax.annotations.instruments import Name, Names
 from ugosa_jax.annotations.interval import Interval, Outside, State, contradiction, disjoint, least
-from ugosa_jax.annotations.understand import Stated
+from ugosa_jax.annotations.labels import Statement, interpret
 
 EVEN = 0.5
 """Labels that are less sure than this say nothing."""
@@ -56,44 +55,41 @@ def resolve(
       sources: the network's.
       outside: what holds for a source where nothing is said of it; if not given, what the file tells, or else silent
         if it marks activity only.
-      names: how names are understood; if None, only the sources' own are.
+      names: how names are statements; if None, only the sources' own are.
       path: the file, for messages.
-
-    Raises:
-      InputError: names stand for nothing, a state is none, or labels contradict each other.
     """
-    understood = understand.understand(reading.labels, sources, names, path)
+    statements = interpret(reading.labels, sources, names, path)
     complete = names is not None and names.complete
-    stated = _shared(understood.stated) if complete else [s for s in understood.stated if s.name.source]
-    warnings = [*reading.warnings, *understood.warnings]
+    stated = _share_stems(statements.stated) if complete else [s for s in statements.stated if s.name.source]
+    warnings = [*reading.warnings, *statements.warnings]
     default = "silent" if all(s.state == "active" or s.by_word for s in stated) else "unknown"
     given, outside = outside, outside or reading.outside or default
-    by_source: dict[str, list[Stated]] = {}
+    by_source: dict[str, list[Statement]] = {}
     for s in stated:
         by_source.setdefault(s.name.source, []).append(s)
     intervals: list[Interval] = []
     opened = set(reading.open)
     for source in filter(by_source.__contains__, sources):
         of_it = by_source[source]
-        of_source = _combined(source, of_it, complete, outside, path)
+        of_source = _combine(source, of_it, complete, outside, path)
         if not complete and all(s.name.instrument for s in of_it):
             opened.add(source)
-            warnings += _one_instrument_warning(source, of_it, outside)
+            warnings += _warn_one_instrument(source, of_it, outside)
         of_its_own_accord = outside == "silent" and given is None and reading.outside is None
         if of_its_own_accord and not any(s.state == "active" for s in of_it):
             opened.add(source)  # only silence is marked
-        if outside == "silent" and source not in opened and (span_s := _span_s(of_it)):
-            of_source = _filled(of_source, source, span_s, of_it[0].label)
+        if outside == "silent" and source not in opened and (span_s := _find_span(of_it)):
+            of_source = _fill_silence(of_source, source, span_s, of_it[0].label)
             opened.add(source)
         intervals += of_source
     if opened >= {interval.source for interval in intervals}:
         outside, opened = "unknown", set()
-    warnings += _unsure_warning(stated)
-    left_out = (*reading.left_out, *understood.left_out)
-    return Claims(disjoint(intervals, path), outside, frozenset(opened), tuple(warnings), understood.names, left_out)
+    warnings += _warn_unsure(stated)
+    left_out = (*reading.left_out, *statements.left_out)
+    return Claims(disjoint(intervals, path), outside, frozenset(opened), tuple(warnings), statements.names, left_out)
 
 
-def _shared(stated: list[Stated]) -> list[Stated]:
+def _share_stems(stated: list[Statement]) -> list[Statement]:
     """Return the same with, for a stem that may be of several sources, one label of each: unknown where it plays."""
     known = [s for s in stated if not s.name.perhaps]
     named = {s.name.source for s in known}
@@ -106,12 +102,8 @@ def _shared(stated: list[Stated]) -> list[Stated]:
     return known + shared
 
 
-def _combined(source: str, stated: list[Stated], complete: bool, outside: Outside, path: str) -> list[Interval]:
-    """Return what is said of one source, by labels of all of it and of its instruments.
-
-    Raises:
-      InputError: labels contradict each other.
-    """
+def _combine(source: str, stated: list[Statement], complete: bool, outside: Outside, path: str) -> list[Interval]:
+    """Return what is said of one source, by labels of all of it and of its instruments."""
     tracks: dict[str, list[Interval]] = {"": []}
     for label, name, state, _ in stated:
         sure = label.confidence is None or label.confidence >= EVEN
@@ -135,7 +127,7 @@ def _combined(source: str, stated: list[Stated], complete: bool, outside: Outsid
     cursors = [_Cursor(track) for track in (whole, *parts)]
     for start_s, end_s in itertools.pairwise(edges):
         here, *here_parts = (cursor.at(start_s) for cursor in cursors)
-        piece = _piece(here, here_parts, may_be_silent, outside, start_s, path)
+        piece = _decide(here, here_parts, may_be_silent, outside, start_s, path)
         if piece is not None:
             _append(pieces, dataclasses.replace(piece, start_s=start_s, end_s=end_s, source=source))
     return pieces
@@ -155,7 +147,7 @@ class _Cursor:
         return here if here is not None and here.start_s <= time_s else None
 
 
-def _piece(
+def _decide(
     whole: Interval | None,
     parts: list[Interval | None],
     may_be_silent: bool,
@@ -188,7 +180,7 @@ def _append(pieces: list[Interval], piece: Interval) -> None:
         pieces.append(piece)
 
 
-def _span_s(stated: list[Stated]) -> tuple[float, float] | None:
+def _find_span(stated: list[Statement]) -> tuple[float, float] | None:
     """Return from where to where everybody looked who said something; None if nobody tells."""
     spans_s = [s.label.span_s for s in stated if s.label.span_s is not None]
     if not spans_s:
@@ -196,7 +188,7 @@ def _span_s(stated: list[Stated]) -> tuple[float, float] | None:
     return max(start for start, _ in spans_s), min(end for _, end in spans_s)
 
 
-def _filled(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
+def _fill_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
     """Return the intervals of a source and, between them, silence as far as somebody looked."""
     edges = [span_s[0], *(t for i in sorted(intervals, key=lambda i: i.start_s) for t in (i.start_s, i.end_s))]
     edges.append(span_s[1])
@@ -205,7 +197,7 @@ def _filled(intervals: list[Interval], source: str, span_s: tuple[float, float],
     return [*intervals, *silence]
 
 
-def _one_instrument_warning(source: str, stated: list[Stated], outside: Outside) -> list[str]:
+def _warn_one_instrument(source: str, stated: list[Statement], outside: Outside) -> list[str]:
     """Return a warning where silence of instruments would have been silence of the source, had it been complete."""
     if outside != "silent" and all(s.state == "active" for s in stated):
         return []
@@ -217,7 +209,7 @@ def _one_instrument_warning(source: str, stated: list[Stated], outside: Outside)
     ]
 
 
-def _unsure_warning(stated: list[Stated]) -> list[str]:
+def _warn_unsure(stated: list[Statement]) -> list[str]:
     unsure = [s.label for s in stated if s.label.confidence is not None and s.label.confidence < EVEN]
     if not unsure:
         return []

@@ -17,18 +17,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ugosa_jax.adaptation import lane, memory, programs, segments, strategy
-from ugosa_jax.adaptation.lane import Hyper
-from ugosa_jax.adaptation.programs import Inputs
-from ugosa_jax.adaptation.schedule import Schedule
-from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.adaptation.strategy import Strategy
+from ugosa_jax.adaptation import engine, lane, memory, programs, segments, strategy
 from ugosa_jax.bench import flops
 from ugosa_jax.bench.chips import GPUS, Chip, gpu_description
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError, require, require_extra
-from ugosa_jax.networks import tree
-from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.separation import chunks
 
 COLLECTIVES = ("all-reduce", "all-gather", "all-to-all", "reduce-scatter", "collective-permute")
@@ -126,9 +120,7 @@ def compile_for(
         raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
     program = lane.program_of(net, plan, settings, devices[0].platform)
     program = program._replace(features=memory.candidates(program.features)[0])
-    params = jax.eval_shape(net.init)
-    inputs = inputs_of(net, params, plan, settings, n_lanes, seconds).shapes(place)
-    params = programs.shapes(params, place.shared)
+    inputs, params = engine.input_shapes(net, plan, segments_shape(net, settings, seconds), place, n_lanes)
     features = programs.feature_shapes(program, params, inputs.song, place)
     n_devices, T = len(place.by_lane.device_set), inputs.song.mix_GxVxCxT.shape[-1]
     on_each = n_lanes // n_devices
@@ -138,30 +130,20 @@ def compile_for(
     counted = on_each * flops.step(net, plan, T, features is not None)
     yield _compiled("epoch", n_lanes, n_devices, counted, programs.lowered_epoch(program, inputs, features, place))
     if n_lanes == 1:
-        chunk = chunks.chunk_samples(net, SeparateConfig())
-        mix_CxT = jax.ShapeDtypeStruct((net.channels, chunk), jnp.float32, sharding=place.shared)
-        lowered = chunks.estimate.lower(net, params, mix_CxT, None)
-        yield _compiled("separation", 1, n_devices, flops.forward(net, chunk), lowered)
+        mix_CxT = jax.ShapeDtypeStruct(
+            (net.channels, chunks.chunk_samples(net, SeparateConfig())), jnp.float32, sharding=place.shared
+        )
+        separation = chunks.estimate_tile if net.tiling else chunks.estimate
+        counted = flops.separation(net, SeparateConfig(), 1)
+        yield _compiled("separation", 1, n_devices, counted, separation.lower(net, params, mix_CxT))
 
 
-def inputs_of(
-    net: Architecture, params: Params, plan: Strategy, settings: AdaptConfig, n_lanes: int, seconds: float
-) -> Inputs:
-    """Return the shapes of what lanes with songs of their own are given."""
+def segments_shape(net: Architecture, settings: AdaptConfig, seconds: float) -> tuple[int, ...]:
+    """Return the shape (G, V, C, T) of the segments of a song; one that is shorter than a segment is filled up."""
     length = net.segment_samples or round((settings.segment_s or net.segment_s) * net.sample_rate_hz)
     hop = length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz)
-    n_samples = max(length, round(seconds * net.sample_rate_hz))
-    G, V = segments.bucket(len(segments.starts_of(n_samples, length, hop))), 1 + settings.pitch_shifts
-    outer = () if n_lanes == 1 else (n_lanes,)
-    shape = jax.ShapeDtypeStruct
-    song = Segments(
-        shape((*outer, G, V, net.channels, length), jnp.float32),
-        shape((*outer, G, len(net.sources), length), jnp.bool_),
-        shape(outer, jnp.int32),
-    )
-    hyper = Hyper(*[shape((n_lanes,), jnp.float32)] * 2)
-    schedule = Schedule(shape((G,), jnp.int32))
-    return Inputs(*tree.split(params, strategy.labels(plan, params)), song, hyper, schedule)
+    starts = segments.starts_of(max(length, round(seconds * net.sample_rate_hz)), length, hop)
+    return segments.bucket(len(starts)), 1 + settings.pitch_shifts, net.channels, length
 
 
 def _compiled(name: str, n_lanes: int, n_devices: int, counted: float, lowered: jax.stages.Lowered) -> Compiled:

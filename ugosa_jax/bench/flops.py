@@ -85,9 +85,9 @@ def step(net: Architecture, plan: Strategy, n_samples: int, kept: bool = True) -
 
 def separation(net: Architecture, settings: SeparateConfig, song_samples: int) -> int:
     """Return the operations of separating a song: every chunk, padded as it runs, for every shift."""
-    chunk = chunks.chunk_samples(net, settings)
-    delays = chunks.draw_delays(settings, net.sample_rate_hz)
-    return chunks.count_chunks(song_samples, chunk, delays, settings) * forward(net, chunk)
+    n_samples, tiling = chunks.chunk_samples(net, settings), chunks.tiles(net, settings)
+    each = count(tiling.separate, *_inputs(net, n_samples)) if tiling else forward(net, n_samples)
+    return chunks.count_chunks(net, song_samples, settings) * each
 
 
 @functools.lru_cache

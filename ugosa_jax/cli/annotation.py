@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ugosa_jax.annotations import activation, annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.formats.text import text_of
+from ugosa_jax.annotations.formats.content import read_text
 from ugosa_jax.annotations.interval import STATES
 from ugosa_jax.cli import options
 from ugosa_jax.cli.names import print_names, read, read_asking
@@ -58,7 +58,7 @@ def convert(args: options.ConvertAnnotation) -> int:
     Raises:
       InputError: the annotation cannot be understood, or not be written.
     """
-    format = formats.written_as(args.out)
+    format = formats.choose_format(args.out)
     said = read(args.file, args.reading, args.reading.sources)
     if args.song is not None:
         duration_s = sound.read(args.song).duration_s
@@ -80,7 +80,7 @@ def from_stems(args: options.AnnotateStems) -> int:
     Raises:
       InputError: a stem is missing, cannot be read, or is of another rate or length; or the file cannot be written.
     """
-    format = formats.written_as(args.out)
+    format = formats.choose_format(args.out)
     stems_SxCxT, rate_hz = stems.read(stems.find(args.folder, args.sources))
     active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, args.threshold)
     said = annotation.from_mask(active_SxT, rate_hz, args.sources)
@@ -98,7 +98,7 @@ def last_s(said: Annotation) -> float:
 
 def kind(file: Path, how: options.Understanding) -> str:
     """Return the format in which a file was read."""
-    return how.format or ("folder" if file.is_dir() else formats.recognised(text_of(file), file))
+    return how.format or ("folder" if file.is_dir() else formats.recognise(read_text(file), file))
 
 
 def too_little(said: Annotation, duration_s: float) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from ugosa_jax import device, files
-from ugosa_jax.adaptation import record, strategy
+from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
@@ -18,8 +18,10 @@ from ugosa_jax.networks import protocol
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.song_job import record
 from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import members_of
+from ugosa_jax.weights.chain import Chain
+from ugosa_jax.weights.weights import list_networks
 
 
 def bench(args: options.Bench) -> int:
@@ -103,7 +105,10 @@ def numbers_of_lanes(text: str) -> list[int]:
 def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
     """Return architecture, weights, and what the record says of them."""
     if args.size is None:
-        first = next(iter(members_of(hub.load(args.weights)).values()))  # of a bag, whose others are alike
+        found = hub.load(args.weights)
+        if isinstance(found, Chain):
+            raise InputError(f"--weights {args.weights}: is a chain; measure its networks one by one")
+        first = next(iter(list_networks(found).values()))  # of a bag, whose others are alike
         return first.architecture, first.params, {"name": args.weights, "fingerprint": first.fingerprint}
     config = {"demucs": ConvTasNet, "htdemucs": HTDemucs}[args.size]()
     return config, config.init(), {"name": f"{args.size}, random weights"}

@@ -4,6 +4,7 @@ Options are in `ugosa_jax.cli.options`, commands in the modules beside this one.
 imported when the command is run: `ugosa-jax --help` answers at once.
 """
 
+import codecs
 import importlib
 import io
 import itertools
@@ -15,8 +16,8 @@ import tyro
 from tyro.conf import subcommand
 
 from ugosa_jax import __version__, config
-from ugosa_jax.cli import options
-from ugosa_jax.errors import InputError
+from ugosa_jax.cli import library_errors, options
+from ugosa_jax.errors import InputError, one_line
 
 COMMANDS: dict[type, tuple[str, str]] = {
     options.Separate: ("separate", "separate"),
@@ -39,15 +40,18 @@ COMMANDS: dict[type, tuple[str, str]] = {
     options.Studio: ("studio", "studio"),
 }
 """Options → module of `ugosa_jax.cli`, and the function there that takes them and returns an exit code."""
+UNPRINTABLE = "ugosa_jax_unprintable"
+"""Name of `replace_unprintable` as a codec's way to handle errors."""
 DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `ugosa-jax` and return its exit code: 0 done, 1 stopped early, 2 bad input."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    codecs.register_error(UNPRINTABLE, replace_unprintable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show λ gets a question mark
+            stream.reconfigure(errors=UNPRINTABLE)
     if "--version" in arguments:
         print(f"ugosa_jax {__version__}")
         return 0
@@ -59,9 +63,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except MemoryError as error:
-        print(f"error: not enough memory ({error})", file=sys.stderr)
+    except Exception as error:
+        nobody_reads = type(error) is BrokenPipeError  # what is printed: `ugosa-jax … | head`
+        if nobody_reads or (line := library_errors.describe(error)) is None:
+            raise
+        print(f"error: {one_line(line)}", file=sys.stderr)
         return 2
+
+
+def replace_unprintable(error: UnicodeError) -> tuple[str, int]:
+    """Give a terminal that cannot show λ a question mark, and bytes of a name that are no text as escapes."""
+    assert isinstance(error, UnicodeEncodeError)
+    unprintable = error.object[error.start : error.end]
+    return "".join("?" if character.isprintable() else one_line(character) for character in unprintable), error.end
 
 
 def parsed(arguments: Sequence[str]) -> Any:
@@ -92,11 +106,17 @@ def parsed(arguments: Sequence[str]) -> Any:
 def preset(arguments: Sequence[str]) -> str:
     """Return the name of the preset whose values are what --help shows and other flags change.
 
-    It is what the arguments name last. If they name none: "recommended" for the network that it was chosen with, the
-    bundled one, and "paper" for others.
+    It is what the arguments name last, or else that of the weights. If these are not named either, and a song is to be
+    separated, it is that of the best weights that are there.
     """
-    others = "recommended" if last(arguments, "--weights") == "mini" else "paper"
-    return last(arguments, "--preset") or others
+    if named := last(arguments, "--preset"):
+        return named
+    weights = last(arguments, "--weights")
+    if not weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
+        from ugosa_jax.weights.best import best_available  # starts JAX, which --help does without
+
+        weights = best_available().name
+    return config.usual_preset(weights)
 
 
 def last(arguments: Sequence[str], option: str) -> str:

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ugosa_jax.annotations import annotation, formats, overrides
+from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.instruments import Names
-from ugosa_jax.annotations.unknown import UnknownNames
+from ugosa_jax.annotations.names import UnknownNames, check_override, parse_overrides, read_overrides
 from ugosa_jax.cli import options
 from ugosa_jax.errors import InputError
 
@@ -19,9 +19,9 @@ def read(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation
     Raises:
       InputError: it cannot be understood.
     """
-    own = {} if how.names is None else overrides.read(how.names)
-    stems = {} if how.stems is None else formats.stem_names(how.stems)
-    names = Names({**own, **overrides.parse(how.map)}, how.complete, stems)
+    own = {} if how.names is None else read_overrides(how.names)
+    stems = {} if how.stems is None else formats.read_stem_names(how.stems)
+    names = Names({**own, **parse_overrides(how.map)}, how.complete, stems)
     return annotation.read(file, sources, how.outside, names, how.format, how.unit)
 
 
@@ -61,7 +61,7 @@ def answer(question: str, hint: str, sources: Sequence[str]) -> str:
         if said in ("", "-"):
             return ""
         try:
-            overrides.check(said, sources)
+            check_override(said, sources)
         except InputError as error:
             print(f"  {error}")
             continue

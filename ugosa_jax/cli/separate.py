@@ -1,201 +1,228 @@
-"""The command `ugosa-jax separate`: files in, files out, and what is printed on the way."""
+"""The command `ugosa-jax separate`: its options become a job; what is printed before, on the way and after."""
 
-import contextlib
-import time
-import warnings
-from collections.abc import Iterator
+import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
+import jax
 from tqdm import tqdm
 
-from ugosa_jax import api, device, files
-from ugosa_jax.adaptation import bags, engine, record
-from ugosa_jax.adaptation.engine import AdaptationResult
-from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.cli import options
-from ugosa_jax.cli.separate_job import DELTA, Job, read, with_true_stems
-from ugosa_jax.data.writing import writing
-from ugosa_jax.separation import song as separation
-from ugosa_jax.weights import checkpoint
-from ugosa_jax.weights.bag import members_of
+from ugosa_jax import device, files
+from ugosa_jax.adaptation import plan
+from ugosa_jax.adaptation.plan import Plan
+from ugosa_jax.annotations import annotation
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.cli import options, weights
+from ugosa_jax.cli.names import print_names
+from ugosa_jax.cli.names import read as read_annotation
+from ugosa_jax.data import recording
+from ugosa_jax.data.song import Song
+from ugosa_jax.errors import InputError, require_extra
+from ugosa_jax.song_job import record
+from ugosa_jax.song_job.job import Footprint, Job, Progress, with_true_stems
+from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
+from ugosa_jax.song_job.record import Inputs
+from ugosa_jax.song_job.run import Outcome, run
+from ugosa_jax.weights import best, checkpoint, hub
+from ugosa_jax.weights.weights import Weights
 
-if TYPE_CHECKING:
-    from ugosa_jax.reports.song.report import Run
-
-Item = TypeVar("Item")
 PROGRAMS_GB = 0.55
 """What compiling, and the separation and report that follow, take of a process on a CPU, roughly."""
 
 
 def separate(args: options.Separate) -> int:
-    """Adapt, separate, write stems, delta, record and report; return 1 if the adaptation stopped early, else 0.
+    """Adapt, separate, write stems, adapted layers, record and report; return 1 if it stopped early, else 0.
 
     Raises:
       InputError: an input cannot be used, or an output not be written; nothing is left half-written then.
     """
     device.keep_compiled_programs()
     out = args.out or Path("separated") / files.folder_name(args.song)
-    job = read(args, out)
-    with files.folder_when_done(out) as folder:  # entered first: what cannot be written to shows before the work
-        result = adapted(job)
-        watch = Stopwatch()
-        outputs, run = written(folder, job, result, watch)
-        if job.plan.tuned:
-            checkpoint.save_delta(result.tuned, job.base, folder / DELTA, {"strategy": job.plan.name})
-        adaptation = record.describe_adaptation(result) | {"separation_s": watch.seconds}
-        said = job.inputs | {"adaptation": adaptation, "outputs": outputs}
-        files.write_json(said, folder / "record.json")
-        if run is not None:
-            write_report(folder, job, run, said)
-        if not job.plan.tuned:
-            forget_delta(out, args.delta)
-    print_outcome(out, outputs, result, watch.seconds)
-    if job.why_no_report:
-        print(f"report     left out: {job.why_no_report}")
-    return 0 if result.stopped_at is None else 1
+    missing = why_no_report(args)
+    if args.weights is None:
+        args = choose_weights(args)
+    job, inputs = read(args, out)
+    print_inputs(args, job, inputs)
+    with Bars() as bars:
+        outcome = run(job, inputs, out, report=not missing, on_progress=bars.show, on_footprint=print_footprint)
+    if not job.plan.tuned:
+        forget_adapted_layers(out, args.delta)
+    print_outcome(out, outcome)
+    if missing:
+        print(f"report     left out: {missing}")
+    return 0 if outcome.adapted.result.stopped_at is None else 1
 
 
-def forget_delta(out: Path, delta: Path | None) -> None:
-    """Remove the delta of an earlier run, which does not belong to these stems, unless they were made with it."""
-    stale = out / DELTA
+def choose_weights(args: options.Separate) -> options.Separate:
+    """Return options that name the best weights that are there, and adapt nothing without an annotation; say so."""
+    choice = best.best_available()
+    print(f"weights    {choice}")
+    if args.annotation is None and not args.delta and not args.separate.gate:
+        print("annotation none: the network is taken as it is (--annotation FILE says when each source plays)")
+        args = dataclasses.replace(args, adapt=dataclasses.replace(args.adapt, strategy="B0"))
+    return dataclasses.replace(args, weights=choice.name)
+
+
+def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
+    """Read and check all inputs.
+
+    Raises:
+      InputError: one of them cannot be used, or would be overwritten.
+    """
+    name = str(args.weights)
+    for part in hub.split(name) if args.download else ():
+        if not hub.is_here(part):
+            weights.fetched(part)
+    net = hub.load(name)
+    adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
+    adapt = plan.resolve(adapt, net)
+    planned = plan.parse(adapt.strategy, net)
+    mixture = recording.open_sound(args.song, may_be_cut=args.truncated == "ok")
+    keep_inputs(args, net, out, tunes=bool(planned.tuned))
+    labels = read_labels(args, net, planned)
+    annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
+    start = checkpoint.load_delta(args.delta, net) if args.delta else {}
+    song = Song(mixture, annotation=labels)
+    job = Job(net, song, adapt, args.separate, start, args.references, args.encoding)
+    with_true_stems(job)  # now too: what cannot be used shows before the work, which needs their memory
+    return job, describe(args, job)
+
+
+def describe(args: options.Separate, job: Job) -> Inputs:
+    """Return what the record says of the inputs."""
+    mixture, labels = job.song.mixture, job.song.known_annotation()
+    return Inputs(
+        song=record.song(mixture, job.net, files.sha256_of(args.song), args.song.name),
+        weights=record.network(job.net, str(args.weights)),
+        annotation=args.annotation and record.labels(record.file(args.annotation), labels, mixture.duration_s),
+        delta=args.delta and record.file(args.delta),
+        preset=args.preset,
+        reading={
+            "format": args.reading.format,
+            "map": args.reading.map,
+            "names": args.reading.names and str(args.reading.names),
+            "unit": args.reading.unit,
+            "stems": args.reading.stems and str(args.reading.stems),
+            "complete": args.reading.complete,
+        },
+    )
+
+
+def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) -> None:
+    """Refuse to write where an input lies: none is ever overwritten or removed.
+
+    Raises:
+      InputError: an input has the name of an output.
+    """
+    written = {out / f"{source}.wav" for source in net.sources} | {out / RECORD, out / REPORT}
+    # Where nothing is tuned, the layers of an earlier run are removed, but not those that the stems are made with.
+    written |= {out / ADAPTED_LAYERS} if tunes or args.delta is None else set()
+    taken = {path.resolve() for path in written}
+    inputs = [args.song, args.annotation, Path(str(args.weights)), args.delta]
+    for path in filter(None, inputs):
+        if path.resolve() in taken:
+            raise InputError(f"{path}: would be overwritten by an output; choose another --out")
+    if args.references is not None and args.references.resolve() == out.resolve():
+        raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
+
+
+def forget_adapted_layers(out: Path, delta: Path | None) -> None:
+    """Remove the layers of an earlier run, which do not belong to these stems, unless they were made with them."""
+    stale = out / ADAPTED_LAYERS
     if stale.is_file() and (delta is None or stale.resolve() != delta.resolve()):
         stale.unlink()
 
 
-def adapted(job: Job) -> AdaptationResult:
-    """Adapt under a progress bar, or take the delta of an earlier run, or nothing."""
-    if not job.plan.tuned:
-        return engine.unadapted(checkpoint.load_delta(job.args.delta, job.base) if job.args.delta else None)
-    settings = job.args.adapt
-    if settings.pitch_shifts:
-        print(f"shifting   the pitch of every segment, {settings.pitch_shifts} times")
-    segments = api.cut(job.base, job.song, None, settings, job.plan)
-    n_epochs = settings.epochs * len(members_of(job.base))
-    with tqdm(total=n_epochs, desc="adapting", unit="epoch") as bar, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that stopped at its first step
+def why_no_report(args: options.Separate) -> str:
+    """Return which package the report is missing, if one is; stems are worth having without it.
 
-        def on_epoch(_: int, losses: np.ndarray) -> None:
-            total, reconstruction, activation = np.nanmean(losses, (0, 1))
-            bar.set_postfix_str(f"loss {total:.4f} = {reconstruction:.4f} + λ·{activation:.4f}")
-            bar.update()
-
-        (result,) = bags.adapt_lanes(job.base, [segments], job.plan, engine.hyper_of(settings, 1), settings, on_epoch)
-    job.inputs["settings"]["features"] = result.features
-    print_memory(segments, result)
-    return result
-
-
-def written(
-    folder: Path, job: Job, result: AdaptationResult, watch: "Stopwatch"
-) -> tuple[dict[str, dict], "Run | None"]:
-    """Separate and write SOURCE.wav for every source, stretch by stretch.
-
-    Returns:
-      What the record says of each file, and what the report shows of them, if there will be one.
+    Raises:
+      InputError: they are not, and scores are asked for, which only the report has.
     """
-    mixture, sources = job.song.mixture, job.base.sources
-    shape = min(mixture.n_channels, 2), mixture.n_samples
-    with contextlib.ExitStack() as open_files:
-        paths = [folder / f"{source}.wav" for source in sources]
-        opened = (writing(path, mixture.rate_hz, *shape, job.args.encoding) for path in paths)
-        writers = [open_files.enter_context(file) for file in opened]
-
-        def passing() -> Iterator[np.ndarray]:
-            for stems_SxCxn in separated(job, result, watch):
-                for writer, stem_Cxn in zip(writers, stems_SxCxn, strict=True):
-                    writer.write(stem_Cxn)
-                yield stems_SxCxn
-
-        run = None if job.why_no_report else run_of(job, *name_of(job), result, passing())
-        for _ in passing() if run is None else ():
-            pass
-    said = [{"peak": writer.peak, "samples_above_full_scale": writer.above} for writer in writers]
-    return {path.name: of_it for path, of_it in zip(paths, said, strict=True)}, run
+    try:
+        with require_extra("reports"):
+            import ugosa_jax.reports.song.report  # noqa: F401
+    except InputError as error:
+        if args.references is not None:
+            raise InputError(f"--references: are scored in the report; {error}") from error
+        return str(error)
+    return ""
 
 
-def run_of(job: Job, name: str, meaning: str, result: AdaptationResult, stretches: Iterator[np.ndarray]) -> "Run":
-    """Return what the report shows of stems that go by."""
-    from ugosa_jax.reports.song import report
-
-    true = with_true_stems(job.args, job.song)
-    return report.run_of(true, name, meaning, result, stretches, excerpt_s(job))
-
-
-def excerpt_s(job: Job) -> tuple[float, float]:
-    """Return begin and end of what can be heard in the report."""
-    from ugosa_jax.reports.song import report
-
-    return report.excerpt(job.song, 2 if job.plan.tuned else 1)
+def read_labels(args: options.Separate, net: Weights, planned: Plan) -> Annotation:
+    """Return the annotation, or one that says nothing where none is given and none is needed."""
+    if args.annotation is not None:
+        return read_annotation(args.annotation, args.reading, net.sources)
+    if planned.needs_annotation or args.separate.gate:
+        what = "--gate" if args.separate.gate else f"strategy {planned.name}"
+        raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")
+    return Annotation((), net.sources, "unknown")
 
 
-def write_report(folder: Path, job: Job, run: "Run", said: dict[str, Any]) -> None:
-    """Write the report of what was separated, beside what the network gives before it is adapted."""
-    from ugosa_jax.reports.song import facts, report
+class Bars:
+    """A progress bar for each stage, one after the other."""
 
-    runs = [run]
-    if job.plan.tuned:
-        plain = engine.unadapted()
-        before = separated(job, plain, Stopwatch(), "separating, not adapted")
-        runs.insert(0, run_of(job, "B0", "not adapted", plain, before))
-    report.write(folder / report.NAME, job.song, excerpt_s(job), runs, facts.describe(said), said)
+    def __enter__(self) -> "Bars":
+        self._bar, self._stage = None, ""
+        return self
 
+    def __exit__(self, *_) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
-def name_of(job: Job) -> tuple[str, str]:
-    """Return what the report calls the stems that are written, and a few words."""
-    if job.args.delta:
-        return "delta", f"with {job.args.delta.name}"
-    return job.plan.name, "adapted" if job.plan.tuned else "not adapted"
-
-
-class Stopwatch:
-    """Seconds of work that goes on with breaks."""
-
-    seconds = 0.0
-
-    def timed(self, items: Iterator[Item]) -> Iterator[Item]:
-        """Yield items, and count the time that they take to be made."""
-        while True:
-            started = time.perf_counter()
-            item = next(items, None)
-            self.seconds += time.perf_counter() - started
-            if item is None:
-                return
-            yield item
+    def show(self, progress: Progress) -> None:
+        """Show how far a stage is."""
+        if self._bar is None or progress.stage != self._stage:
+            self.__exit__()
+            unit = "epoch" if progress.stage == "adapting" else "chunk"
+            self._bar, self._stage = tqdm(desc=progress.stage, total=progress.total, unit=unit), progress.stage
+        self._bar.total = progress.total
+        if progress.losses_Ix3 is not None:
+            total, reconstruction, activation = progress.mean_losses()
+            self._bar.set_postfix_str(f"loss {total:.4f} = {reconstruction:.4f} + λ·{activation:.4f}")
+        self._bar.update(progress.done - self._bar.n)
 
 
-def separated(job: Job, result: AdaptationResult, watch: Stopwatch, what: str = "separating") -> Iterator[np.ndarray]:
-    """Separate under a progress bar."""
-    with tqdm(desc=what, unit="chunk") as bar:
+def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
+    """Say what was understood, before the work begins."""
+    mixture, labels = job.song.mixture, job.song.known_annotation()
+    channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
+    said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
+    print(f"song       {args.song} ({said})")
+    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
+    if args.annotation is not None:
+        print_names(labels)
+        print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
+        for warning in labels.warnings:
+            print(f"warning: {warning}")
+    if job.plan.needs_annotation and sum(silent_s.values()) < 1e-3:
+        print("warning: no source is annotated silent anywhere: there is no silence to learn from")
+    how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
+    how += f", λ {job.adapt.lam:g}" if "P" in job.plan.losses else ""
+    print(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
+    print(f"device     {device.describe()}")
+    if job.plan.tuned and job.adapt.pitch_shifts:
+        print(f"shifting   the pitch of every segment, {job.adapt.pitch_shifts} times")
 
-        def on_chunk(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
 
-        stems = separation.stretches(job.base, job.song, job.args.separate, result.tuned, on_chunk=on_chunk)
-        yield from watch.timed(stems)
-
-
-def print_memory(segments: Segments, result: AdaptationResult) -> None:
-    """Say what the device, or the process on a CPU, has held, and how the frozen stages' output was kept."""
-    if (needs := result.needs) is None:
-        return
-    features, inputs, step = (part / 1e9 for part in needs)
+def print_footprint(footprint: Footprint) -> None:
+    """Say what the device, or the process on a CPU, will hold."""
+    features, own, step = (part / 1e9 for part in footprint.bytes)
     kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    parts = f"{inputs:.2f} song and weights, {step:.2f} a step, {kept}"
-    peak = device.peak_bytes() / 1e9
-    print(f"memory     {peak:.2f} GB at most, for {segments.n} segments {features + inputs + step:.2f} ({parts})")
+    held, programs = device.held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
+    in_all = held + programs + own + step + features
+    print(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
 
-def print_outcome(out: Path, outputs: dict[str, dict], result: AdaptationResult, separation_s: float) -> None:
+def print_outcome(out: Path, outcome: Outcome) -> None:
     """Say what was written, how long it took, and what to look at twice."""
+    result, separation_s = outcome.adapted.result, outcome.record.adaptation.separation_s
     t = result.timing
     adaptation = f"compiling {t.compile_s:.1f} s, prefix {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"
     print(f"time       {adaptation}, separation {separation_s:.1f} s")
-    for name, stem in outputs.items():
-        if above := stem["samples_above_full_scale"]:
-            print(f"warning: {name}: {above} samples above full scale (peak {stem['peak']:.2f})")
+    for name, stem in outcome.record.outputs.items():
+        if above := stem.samples_above_full_scale:
+            print(f"warning: {name}: {above} samples above full scale (peak {stem.peak:.2f})")
     if result.stopped_at is not None:
         epoch, step = result.stopped_at
         where = f"epoch {epoch + 1}, step {step + 1}"

@@ -19,12 +19,12 @@ def suggest(args: options.SuggestAnnotation) -> int:
     Raises:
       InputError: the song or the weights cannot be used, or the file not be written.
     """
-    format = formats.written_as(args.out)
+    format = formats.choose_format(args.out)
     device.keep_compiled_programs()
     base = hub.load(args.weights)
     mixture = sound.read(args.song)
     estimates = api.separate(base, Song(mixture))
-    sources = base.architecture.sources
+    sources = base.sources
     est_SxCxT = np.stack([estimates[source] for source in sources])
     said = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
     if not said.intervals:

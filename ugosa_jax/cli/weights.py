@@ -8,6 +8,7 @@ from ugosa_jax.cli import options
 from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
+from ugosa_jax.weights.chain import Chain
 
 
 def convert(args: options.Convert) -> int:
@@ -41,7 +42,11 @@ def show(args: options.Show) -> int:
     rows = {"parameters": f"{size:,}", "fingerprint": found.fingerprint}
     if isinstance(found, Bag):
         rows |= {name: f"counts {row}" for name, row in zip(found.members, found.weights_MxS, strict=True)}
-    for key, value in (rows | protocol.describe(found.architecture) | found.provenance).items():
+    if isinstance(found, Chain):
+        rows |= {"sources": found.sources} | {link.name: f"takes {', '.join(link.takes)}" for link in found.links}
+    else:
+        rows |= protocol.describe(found.architecture)
+    for key, value in (rows | found.provenance).items():
         print(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 

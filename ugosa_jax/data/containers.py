@@ -28,10 +28,12 @@ class Structure(NamedTuple):
     """What the chunks of a file tell of its sound.
 
     Attributes:
+      start: where the container begins, behind tags that players put in front of any kind.
       cut: what its end lacks, in words; "" if nothing is known to be missing.
       unannounced: bytes of sound behind the end that the header tells.
     """
 
+    start: int = 0
     cut: str = ""
     unannounced: int = 0
 
@@ -45,8 +47,12 @@ class Chunk(NamedTuple):
 
 
 def examine(file: BinaryIO, size: int) -> Structure:
-    """Walk over the chunks of a file of `size` bytes; a container that is not known has no structure."""
+    """Walk over the chunks of a file of `size` bytes; of a container that is not known nothing is known."""
     start = _skip_tags(file, size)
+    return _examine_container(file, start, size)._replace(start=start)
+
+
+def _examine_container(file: BinaryIO, start: int, size: int) -> Structure:
     head = _read(file, start, 16)
     if head[:4] in (b"RIFF", b"RF64", b"BW64"):
         if head[8:12] == b"WAVE":
@@ -71,9 +77,9 @@ def examine(file: BinaryIO, size: int) -> Structure:
     return Structure()
 
 
-def mp3_frames(file: BinaryIO, size: int) -> int:
+def mp3_frames(file: BinaryIO, start: int) -> int:
     """Return how many frames the first one of an MP3 announces; 0 where it does not, and the length is a guess."""
-    head = _read(file, _skip_tags(file, size), 2**14)
+    head = _read(file, start, 2**14)
     if match := re.search(rb"(?:Xing|Info)\0\0\0([\1-\x0f])(.{4})", head, re.DOTALL):
         return int.from_bytes(match[2]) if match[1][0] & 1 else 0
     if match := re.search(rb"VBRI.{10}(.{4})", head, re.DOTALL):
@@ -112,7 +118,7 @@ def _lacking(chunks: Iterator[Chunk] | list[Chunk], size: int, names: set[bytes]
     """Return what the last of the chunks lacks, of those with these names or of all."""
     missing = max((c.end - size for c in chunks if c.end is not None and (not names or c.name in names)), default=0)
     cut = f"{missing} of {size + missing} bytes are missing at the end"
-    return Structure(cut if missing > _STRAY_BYTES else "")
+    return Structure(cut=cut if missing > _STRAY_BYTES else "")
 
 
 def _chunks(file: BinaryIO, at: int, size: int, layout: str, align: int) -> Iterator[Chunk]:
@@ -179,9 +185,9 @@ def _examine_ogg(file: BinaryIO, size: int) -> Structure:
         n_segments = tail[at + 26] if at + 26 < len(tail) else 255
         end = at + 27 + n_segments + sum(tail[at + 27 : at + 27 + n_segments])
         if end > len(tail):
-            return Structure("the last page is not there as a whole")
+            return Structure(cut="the last page is not there as a whole")
         is_last = bool(tail[at + 5] & 4)
-    return Structure("" if is_last else "the last page is not marked as the end of the stream")
+    return Structure(cut="" if is_last else "the last page is not marked as the end of the stream")
 
 
 def _skip_tags(file: BinaryIO, size: int) -> int:

@@ -9,33 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-import av
 import numpy as np
 import soundfile
-from av.error import EOFError as StreamEndError
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 
-from ugosa_jax.data import containers
+from ugosa_jax.data import containers, ffmpeg
+from ugosa_jax.data.ffmpeg import MAX_PADDING_SAMPLES
+from ugosa_jax.data.refusal import refuse_unreadable
 from ugosa_jax.errors import InputError
 
-FORMATS = (
-    *("wav", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "mov", "matroska"),
-    *("avi", "asf", "amr", "mpeg", "mpegts", "flv", "wv", "ape", "tta", "mpc", "mpc8", "tak", "dsf", "iff", "voc"),
-)
-"""Containers that are read, by FFmpeg's names. Playlists are left out: they would open other files."""
 SLACK_S = 0.1
 """Sound that may be missing from the end of a file, or be more than its header tells: headers are a little off."""
-_COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac", "mov", "asf", "wv", "ape", "tta")
-"""Containers whose headers tell a length that was counted; FFmpeg estimates that of others from their bit rate."""
 _PADDED = ("mov", "asf")
 """Those that tell where sound ends within the last frame, which FFmpeg decodes as a whole."""
-_MAX_PADDING_SAMPLES = 4096
-"""Length of the longest frame of usual encoders: so much may follow the end that a container tells."""
-_JOINABLE = ("mp3", "aac", "loas", "ac3", "eac3", "dts", "mpeg", "mpegts")
-"""Those whose frames can be found anywhere, so that files can be joined, with their tags in between."""
-_WHOLE_FRAMES = ("aac", "loas", "ac3", "eac3", "dts")
-"""Those of which nothing but half a frame tells that the end is missing."""
-_FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 BLOCK_SAMPLES = 2**18
 """Length of blocks: six seconds of most songs."""
 
@@ -72,7 +58,6 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
     Raises:
       InputError: the file cannot be read, is cut short, has no such stream, or is damaged.
     """
-    notes: list[str] = []
     with contextlib.ExitStack() as stack, refuse_unreadable(path):
         file = stack.enter_context(path.open("rb"))
         size = os.fstat(file.fileno()).st_size
@@ -81,24 +66,25 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
         structure = containers.examine(file, size)
         if structure.cut and not may_be_cut:
             raise InputError(f"{path}: cut short: {structure.cut}; --truncated ok takes what is there")
-        container = stack.enter_context(_open_container(path, file, structure.unannounced > 0))
-        if structure.unannounced:
-            _note_unannounced(path, structure.unannounced, container, notes)
-        streams = container.streams.audio
-        if index >= len(streams):
-            found = ", ".join(stream.type for stream in container.streams) or "nothing"
-            what = f"only {len(streams)} streams of sound" if streams else f"no sound, only {found}"
-            raise InputError(f"{path}: has {what}")
-        if streams[index].codec_context is None:
-            raise InputError(f"{path}: cannot be read as sound (FFmpeg has no decoder for it)")
-        frames = _decode(path, container, streams[index], may_be_cut)
+        try:
+            container = stack.enter_context(ffmpeg.open_container(file, structure))
+        except FFmpegError as error:  # ArgumentError for containers that are not in FORMATS
+            stream = _open_by_libsndfile(path, file, error)
+            stack.pop_all()
+            return stream
+        if structure.unannounced and container.format.name != "wav":
+            said = f"{structure.unannounced} bytes follow the end that its header tells; save it anew as another kind"
+            raise InputError(f"{path}: {said}")
+        sound = ffmpeg.choose_stream(path, container, index)
+        frames = ffmpeg.decode(path, container, sound, may_be_cut)
         first = next(frames, None)
         if first is None:
-            return Stream(streams[index].rate or 0, 0, (), iter(()), notes)
-        least, most = _announced_samples(container, streams[index], first, file, size)
-        if structure.unannounced:
-            least = most = 0
+            return Stream(sound.rate or 0, 0, (), iter(()), [])
+        least, most = ffmpeg.announced_samples(container, sound, first, file, structure)
         kept_open = stack.pop_all()
+    notes: list[str] = []
+    if structure.unannounced:
+        notes.append(f"{structure.unannounced} bytes of sound follow the end that its header tells, and are taken too")
     channels = tuple(channel.name for channel in first.layout.channels)
     blocks = _to_blocks(path, first, frames, kept_open)
     if container.format.name.split(",")[0] in _PADDED and not keep_padding:
@@ -107,110 +93,27 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
     return Stream(first.rate, len(channels), () if "NONE" in channels else channels, blocks, notes)
 
 
-@contextlib.contextmanager
-def refuse_unreadable(path: Path, to: str = "read as sound") -> Iterator[None]:
-    """Raise InputError in one line for whatever PyAV, soundfile or Python raise over a file of sound in the block.
-
-    PyAV's errors have one base class and are otherwise of all kinds: some are an OSError, others a ValueError, an
-    EOFError, a LookupError or none of these.
-    """
+def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> Stream:
+    """Open what FFmpeg does not know, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
-        yield
-    except MemoryError as error:
-        raise InputError(f"{path}: is more sound than fits into the memory") from error
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{path}: cannot be {to} ({_one_line(error.error_string)})") from error
-    except (
-        FFmpegError,
-        soundfile.SoundFileError,
-        OSError,
-        ValueError,
-        RuntimeError,
-        EOFError,
-        LookupError,
-    ) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"{path}: cannot be {to} ({_one_line(reason)})") from error
-
-
-def _one_line(reason: str) -> str:
-    return " ".join(reason.split())[:200]
-
-
-class _Nameless:
-    """A file without its name: FFmpeg would judge by the suffix, and take what stands before a colon for a protocol."""
-
-    def __init__(self, file: BinaryIO):
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
-
-
-def _open_container(path: Path, file: BinaryIO, ignore_length: bool) -> Any:
-    file.seek(0)
-    options = {"format_whitelist": ",".join(FORMATS)} | ({"ignore_length": "1"} if ignore_length else {})
-    try:
-        return av.open(_Nameless(file), options=options, metadata_errors="replace")
-    except (InvalidDataError, StreamEndError) as error:
-        what = "no container that FFmpeg knows; headerless sound has to be saved as .wav or .flac"
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # an open file has no name that it would look at
+    except soundfile.LibsndfileError:
+        what = "no container that FFmpeg or libsndfile knows; headerless sound has to be saved as .wav or .flac"
         raise InputError(f"{path}: cannot be read as sound ({what})") from error
 
-
-def _note_unannounced(path: Path, n_bytes: int, container: Any, notes: list[str]) -> None:
-    """Note that sound goes on behind the end that a WAV's header tells; other containers cannot be read so far."""
-    if container.format.name != "wav":
-        said = f"{n_bytes} bytes follow the end that its header tells; save it anew in another format"
-        raise InputError(f"{path}: {said}")
-    notes.append(f"{n_bytes} bytes of sound follow the end that its header tells, and are taken too")
-
-
-def _announced_samples(container: Any, stream: Any, first: Any, file: BinaryIO, size: int) -> tuple[int, int]:
-    """Return how many samples there are at least and at most by the header; 0 and 0 where it does not tell."""
-    name = container.format.name.split(",")[0]
-    if name == "mp3":
-        position = file.tell()
-        n_samples = containers.mp3_frames(file, size) * (1152 if first.rate >= 32_000 else 576)
-        file.seek(position)
-        return max(0, n_samples - _MAX_PADDING_SAMPLES), n_samples
-    is_counted = name in _COUNTED and stream.duration
-    n_samples = round(float(stream.duration * stream.time_base) * first.rate) if is_counted else 0
-    return n_samples, n_samples
-
-
-def _decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterator[Any]:
-    """Yield the frames of a stream; if it may be cut, those before the first that cannot be decoded.
-
-    Raises:
-      InputError: a frame cannot be decoded, or the last one is not there as a whole.
-    """
-    name, codec = container.format.name, stream.codec.name
-    n_frames, size, is_whole = 0, 0, True
-    packets = container.demux(stream)
-    try:
-        while True:
-            with refuse_unreadable(path):
-                packet = next(packets, None)
-            if packet is None:
-                break
-            try:
+    def blocks() -> Iterator[np.ndarray]:
+        with file, sound:
+            while True:
                 with refuse_unreadable(path):
-                    frames = packet.decode()
-            except InputError as error:
-                if name not in _JOINABLE or not isinstance(error.__cause__, InvalidDataError):
-                    raise
-                is_whole = name not in _WHOLE_FRAMES  # tags may follow the last frame of an MP3
-                continue
-            if packet.size:  # the last packet is empty, and makes the decoder give what it holds back
-                is_flagged = packet.is_corrupt and not codec.startswith("pcm_")  # blocks of PCM may be of any length
-                is_whole = not is_flagged and (
-                    codec != "ac3" or packet.size >= size - 2
-                )  # AC-3 has a constant bit rate
-                size = packet.size
-            n_frames += len(frames)
-            yield from frames
-        if not is_whole:
-            raise InputError(f"{path}: cut short: the last frame is incomplete; --truncated ok takes what is there")
-    except InputError:
-        if not may_be_cut or not n_frames:
-            raise
+                    block_nxC = sound.read(BLOCK_SAMPLES, dtype="float32", always_2d=True)
+                if not len(block_nxC):
+                    return
+                yield np.ascontiguousarray(block_nxC.T)
+
+    notes: list[str] = []
+    compared = _compare_length(path, blocks(), (sound.frames, sound.frames), sound.samplerate, notes)
+    return Stream(sound.samplerate, sound.channels, (), compared, notes)
 
 
 def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: contextlib.ExitStack) -> Iterator[np.ndarray]:
@@ -221,31 +124,18 @@ def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: context
     """
     setup = first.rate, first.layout.nb_channels
     with kept_open:
-        parts, n_samples = [_to_float(first)], first.samples
+        parts, n_samples = [ffmpeg.to_float(first)], first.samples
         for frame in frames:
             if (found := (frame.rate, frame.layout.nb_channels)) != setup:
                 change = f"{setup[0]} Hz and {setup[1]} channels to {found[0]} and {found[1]}"
                 raise InputError(f"{path}: changes from {change}; save it anew as .wav or .flac")
-            parts.append(_to_float(frame))
+            parts.append(ffmpeg.to_float(frame))
             n_samples += frame.samples
             if n_samples >= BLOCK_SAMPLES:
                 yield np.concatenate(parts, axis=1)
                 parts, n_samples = [], 0
         if parts:
             yield np.concatenate(parts, axis=1)
-
-
-def _to_float(frame: Any) -> np.ndarray:
-    """Return the samples of a frame, float32 (C, n) with a full scale of 1."""
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    samples_Cxn = samples.astype(np.float32, order="C")
-    kind = frame.format.name.removesuffix("p")
-    if kind == "u8":
-        samples_Cxn -= 128
-    samples_Cxn /= _FULL_SCALE.get(kind, 1)
-    return samples_Cxn
 
 
 def _leave_out_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[np.ndarray]:
@@ -258,7 +148,7 @@ def _leave_out_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[
         within = min(block.shape[1], max(0, told - n_samples)) if told else block.shape[1]
         n_samples += block.shape[1]
         behind.append(block[:, within:])
-        if not told or n_samples > told + _MAX_PADDING_SAMPLES:
+        if not told or n_samples > told + MAX_PADDING_SAMPLES:
             yield np.concatenate([block[:, :within], *behind], axis=1)
             told, behind = 0, []
         elif within:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ugosa_jax.data import media
 from ugosa_jax.data.media import Stream
+from ugosa_jax.data.refusal import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 RATES_HZ = (4_000, 768_000)
@@ -91,7 +92,7 @@ def open_sound(
 def read(path: Path, may_be_silent: bool, may_be_cut: bool, longest_s: float | None) -> tuple[np.ndarray, Stream]:
     """Return all samples (C, T) of a file, and the stream that they were read from; see `sound.read`."""
     stream = media.open_stream(path, may_be_cut)
-    with media.refuse_unreadable(path):  # the memory may not hold it
+    with refuse_unreadable(path):  # the memory may not hold it
         return np.concatenate([*check_blocks(path, stream, may_be_silent, longest_s)], axis=1), stream
 
 

@@ -14,8 +14,9 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
-from ugosa_jax.data.standard import Standard, measure, standardise, standardised
+from ugosa_jax.data.standard import Standard, measure, standardise, standardised, wanted
 from ugosa_jax.errors import InputError, error_context, require
+from ugosa_jax.networks.protocol import Level
 
 
 class Seen(NamedTuple):
@@ -52,7 +53,7 @@ class Song:
     sources: tuple[str, ...] = ()
     annotation: Annotation | None = None
     notes: tuple[str, ...] = ()
-    _standardised: dict[tuple[int, int], tuple[np.ndarray, Standard]] = dataclasses.field(
+    _standardised: dict[tuple[int, int, Level], tuple[np.ndarray, Standard]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -84,41 +85,44 @@ class Song:
             raise InputError(f"{self.mixture.name}: has no annotation, which is needed to know when each source plays")
         return self.annotation
 
-    def standardised(self, rate_hz: int, channels: int) -> tuple[np.ndarray, Standard]:
+    def standardised(self, rate_hz: int, channels: int, level: Level = "standard") -> tuple[np.ndarray, Standard]:
         """Return the mixture as a network sees it, and what was taken out.
 
-        Made once for each rate and channels, and kept; but not of a `Recording`, which may be long.
+        Made once for each rate, channels and level, and kept; but not of a `Recording`, which may be long.
 
         Args:
           rate_hz: the network's sample rate.
           channels: its number of channels, C.
+          level: how loud it wants the mixture.
 
         Returns:
-          Float32 (C, T) with mean 0 and standard deviation 1, not to be written to, and those of the mixture.
+          Float32 (C, T), not to be written to: with mean 0 and standard deviation 1, or as it is; and those of the
+          mixture, or 0 and 1.
 
         Raises:
           InputError: the song's channels cannot be brought to the network's, or it is silent.
         """
-        wanted = rate_hz, channels
+        key = rate_hz, channels, level
         if isinstance(self.mixture, Recording):
-            seen = self.seen(rate_hz, channels)
+            seen = self.seen(*key)
             return np.concatenate([*seen.blocks()], axis=1), seen.standard
-        if wanted not in self._standardised:
+        if key not in self._standardised:
             mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
             with error_context(self.mixture.name):
-                self._standardised[wanted] = standardise(mix_CxT)
-            self._standardised[wanted][0].flags.writeable = False
-        return self._standardised[wanted]
+                self._standardised[key] = standardise(mix_CxT, level)
+            self._standardised[key][0].flags.writeable = False
+        return self._standardised[key]
 
-    def seen(self, rate_hz: int, channels: int) -> Seen:
+    def seen(self, rate_hz: int, channels: int, level: Level = "standard") -> Seen:
         """Return the mixture as a network sees it, block by block; see `standardised`."""
         if not isinstance(self.mixture, Recording):
-            mix_CxT, standard = self.standardised(rate_hz, channels)
+            mix_CxT, standard = self.standardised(rate_hz, channels, level)
             return Seen(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
-        wanted = rate_hz, channels
-        if wanted not in self._measured:
+        key = rate_hz, channels
+        if key not in self._measured:
             with error_context(self.mixture.name):
-                self._measured[wanted] = measure(sound.blocks_to_model(self.mixture, rate_hz, channels))
-        standard, n_samples = self._measured[wanted]
+                self._measured[key] = measure(sound.blocks_to_model(self.mixture, rate_hz, channels))
+        measured, n_samples = self._measured[key]
+        standard = wanted(level, measured)
         as_it_is = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)
         return Seen(lambda: (standardised(block, standard) for block in as_it_is()), n_samples, standard)

@@ -1,4 +1,4 @@
-"""The level at which networks see sound: mean 0 and standard deviation 1."""
+"""The level at which networks see sound: mean 0 and standard deviation 1, but for those that want it as it is."""
 
 import math
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks.protocol import Level
 
 _ROUNDING = 2.0**-24
 """Of single precision: what varies by less than that share of its mean does not vary."""
@@ -23,6 +24,15 @@ class Standard(NamedTuple):
 
     mean: float
     std: float
+
+
+AS_IT_IS = Standard(0.0, 1.0)
+"""Takes nothing out."""
+
+
+def wanted(level: Level, standard: Standard) -> Standard:
+    """Return what to take out of a mixture of such a standard for a network that wants it at a level."""
+    return standard if level == "standard" else AS_IT_IS
 
 
 def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
@@ -59,13 +69,13 @@ def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
     return standard, n
 
 
-def standardise(mix_CxT: np.ndarray) -> tuple[np.ndarray, Standard]:
-    """Return (mix − mean) / std and both numbers, taken over the whole track averaged over its channels.
+def standardise(mix_CxT: np.ndarray, level: Level = "standard") -> tuple[np.ndarray, Standard]:
+    """Return (mix − mean) / std and both numbers, taken over the whole track averaged over its channels; or as it is.
 
     Raises:
       InputError: as `measure`.
     """
-    standard, _ = measure([mix_CxT])
+    standard = wanted(level, measure([mix_CxT])[0])
     return standardised(mix_CxT, standard), standard
 
 
@@ -74,7 +84,6 @@ def standardised(mix_Cxn: np.ndarray, standard: Standard) -> np.ndarray:
     return ((mix_Cxn - standard.mean) / standard.std).astype(mix_Cxn.dtype)
 
 
-def unstandardise(est_SxCxT: np.ndarray, standard: Standard) -> None:
-    """Bring estimates to the mixture's own level, in place: each times std plus mean, as the reference does."""
-    est_SxCxT *= est_SxCxT.dtype.type(standard.std)
-    est_SxCxT += est_SxCxT.dtype.type(standard.mean)
+def unstandardised(est: np.ndarray, standard: Standard) -> np.ndarray:
+    """Return estimates, or a mixture, (…, n) at the mixture's own level: each times std plus mean, as the reference."""
+    return est * est.dtype.type(standard.std) + est.dtype.type(standard.mean)

@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import scipy.linalg
 
+from ugosa_jax import interrupts
+
 L = 512
 """Taps of a filter: those of BSSEval."""
 N = 4096
@@ -142,8 +144,11 @@ def apply_filters(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.
 
 def map_in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Yield function(item) for each item in order, computed by as many threads as there are processors."""
-    with ThreadPoolExecutor(_n_cores()) as pool:
-        yield from pool.map(function, items)
+    # The main thread waits for futures of others here: an interrupt in between would leave their locks closed.
+    with interrupts.deferred() as check, ThreadPoolExecutor(_n_cores()) as pool:
+        for result in pool.map(function, items):
+            check()
+            yield result
 
 
 def _n_cores() -> int:

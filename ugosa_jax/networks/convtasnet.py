@@ -20,7 +20,7 @@ from flax import nnx
 from ugosa_jax.config import MAX_RATE_HZ, SOURCES, Precision
 from ugosa_jax.errors import require
 from ugosa_jax.networks import module, tcn
-from ugosa_jax.networks.protocol import NOT_STORED, Params
+from ugosa_jax.networks.protocol import NOT_STORED, Level, Params
 from ugosa_jax.networks.tcn import Linear, Norm, Repeat, only_frames
 
 MAX_BLOCKS = 1000
@@ -81,6 +81,21 @@ class ConvTasNet:
     def channels(self) -> int:
         """Number of audio channels, C."""
         return self.C
+
+    @property
+    def sums_to_mixture(self) -> bool:
+        """Each source has a mask of its own."""
+        return False
+
+    @property
+    def level(self) -> Level:
+        """As the Demucs repository standardises songs."""
+        return "standard"
+
+    @property
+    def tiling(self) -> None:
+        """A song is separated in chunks that are cross-faded."""
+        return None
 
     @property
     def min_samples(self) -> int:

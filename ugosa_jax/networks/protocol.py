@@ -5,8 +5,8 @@ running order: what a strategy tunes and freezes. Functions are written for one 
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 
@@ -20,6 +20,25 @@ Features = Any
 """A tree of arrays: what the stages before a cut make of a mixture, as far as the stages behind it need it."""
 NOT_STORED = {"is_stored": False}
 """Metadata of a field of an architecture that says how to compute, not what the parameters are."""
+Level = Literal["standard", "natural"]
+"""How loud a network wants its mixtures: with mean 0 and standard deviation 1 over the song, or as they are."""
+
+
+class Tiling(NamedTuple):
+    """How a song is separated by a network that sees it in tiles, each a little longer than the step to the next.
+
+    Attributes:
+      step: samples from the start of a tile to that of the next one.
+      length: samples of a tile.
+      lead: samples by which the first tile begins before the song.
+      separate: takes parameters and a tile, tile_CxN, with silence beyond the song's ends, and returns est_SxCxN.
+        Where tiles overlap, these are parts that add up to the song's estimates.
+    """
+
+    step: int
+    length: int
+    lead: int
+    separate: Callable[[Params, jax.Array], jax.Array]
 
 
 class Architecture(Protocol):
@@ -54,6 +73,16 @@ class Architecture(Protocol):
         ...
 
     @property
+    def level(self) -> Level:
+        """How loud it wants its mixtures; its estimates are as loud."""
+        ...
+
+    @property
+    def sums_to_mixture(self) -> bool:
+        """Whether its estimates add up to the mixture whatever its parameters, so that loss B cannot change them."""
+        ...
+
+    @property
     def min_samples(self) -> int:
         """Length of the shortest mixture."""
         ...
@@ -66,6 +95,11 @@ class Architecture(Protocol):
     @property
     def segment_s(self) -> float:
         """Length of training segments in seconds unless somebody says otherwise."""
+        ...
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How it separates a song if neither chunks nor overlap are asked for; None: in cross-faded chunks."""
         ...
 
     @property

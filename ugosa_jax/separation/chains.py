@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data.standard import Standard, standardised, unstandardise
+from ugosa_jax.data.standard import Standard, standardised, unstandardised, wanted
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import members
 from ugosa_jax.separation.block_buffer import BlockBuffer
@@ -67,13 +67,19 @@ def stretches(
     return (est_SxCxn[order_S] for est_SxCxn in take_in_turn(chain.links, blocks_Cxn))
 
 
+def standards_of(chain: Chain, measured: Standard) -> dict[str, Standard]:
+    """Return what the input of each network, by name, is standardised with, in a song of a standard.
+
+    What is left of the song keeps the level that it has in it.
+    """
+    return {name: wanted(member.architecture.level, measured) for name, member in chain.members.items()}
+
+
 def take(stretches_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) -> Iterator[np.ndarray]:
     """Yield those of a network's estimates that it takes, at the level of the mixture."""
     taken = [link.network.sources.index(source) for source in link.takes]
     for est_SxCxn in stretches_SxCxn:
-        taken_SxCxn = est_SxCxn[taken]
-        unstandardise(taken_SxCxn, standard)
-        yield taken_SxCxn
+        yield unstandardised(est_SxCxn[taken], standard)
 
 
 def subtract(

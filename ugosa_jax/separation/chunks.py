@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import jax
 import numpy as np
 
-from ugosa_jax.config import CHUNK_S, SeparateConfig
+from ugosa_jax.config import CHUNK_S, OVERLAP, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.protocol import Architecture, Params, Tiling
 from ugosa_jax.separation.block_buffer import BlockBuffer
 
 OnChunk = Callable[[int, int], None]
@@ -57,7 +57,7 @@ def stretches(
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separate a song of any length chunk by chunk and cross-fade, as Demucs does.
+    """Separate a song of any length chunk by chunk and cross-fade, as Demucs does, or in the tiles of the network.
 
     Each chunk counts with triangular weights and the sum is divided by the summed weights. Chunks at the end of the
     song are shorter; they count with the beginning of the triangle. With shifts, the song is separated several times,
@@ -67,26 +67,27 @@ def stretches(
     Args:
       net: the network.
       params: its weights.
-      blocks_Cxn: standardised mixture at the network's rate, in blocks of any lengths.
+      blocks_Cxn: the mixture as the network wants it, at the network's rate, in blocks of any lengths.
       n_samples: its length, T.
       settings: chunk length, overlap, shifts.
       on_chunk: called after each chunk with how many are done and how many there are.
 
     Returns:
-      Estimates est_SxCxn, standardised as the mixture, stretch by stretch from the beginning to the end.
+      Estimates est_SxCxn, at the level of the mixture, stretch by stretch from the beginning to the end.
 
     Raises:
       InputError: the song or a chunk is shorter than the network needs, or there are too many chunks.
     """
     if n_samples < net.min_samples:
         raise InputError(f"the song has {n_samples} samples, fewer than the network needs ({net.min_samples})")
-    chunk, delays = chunk_samples(net, settings), draw_delays(settings, net.sample_rate_hz)
-    n_chunks = count_chunks(n_samples, chunk, delays, settings)
+    chunk, each = chunk_samples(net, settings), starts(net, n_samples, settings)
+    n_chunks = sum(map(len, each))
     if n_chunks > MAX_CHUNKS:
-        said = f"overlap {settings.overlap:g}, {len(delays)} times"
+        said = f"one every {each[0].step} samples, {len(each)} times"
         raise InputError(f"chunks: {n_chunks} of {chunk} samples ({said}) exceed {MAX_CHUNKS}; overlap them less")
+    weights_T = None if tiles(net, settings) else triangle(chunk).astype(np.float32)
+    takes = [_Take(net, begin, n_samples, chunk, weights_T) for begin in each]
     buffer = BlockBuffer(blocks_Cxn, net.channels, n_samples)
-    takes = [_Take(net, -delay, n_samples, chunk, settings.overlap) for delay in delays]
     report = on_chunk and (lambda done: on_chunk(done, n_chunks))
     return _stretches(net, jax.device_put(params), buffer, takes, report)
 
@@ -102,7 +103,8 @@ def _stretches(
     done = 0
     in_order = heapq.merge(*([(start, t) for start in take.starts] for t, take in enumerate(takes)))
     for i, (start, t) in enumerate(in_order):
-        takes[t].add(start, functools.partial(separate_chunk, net, params, buffer))
+        run = separate_chunk if takes[t].weights_T is not None else separate_tile
+        takes[t].add(start, functools.partial(run, net, params, buffer))
         if on_chunk:
             on_chunk(i + 1)
         buffer.discard_before(start - takes[t].chunk)  # a network that takes one length looks back so far
@@ -116,44 +118,66 @@ def _stretches(
 
 
 class _Take:
-    """One separation of a song, delayed by so many samples: chunks added up, from the first that is not final on."""
+    """One separation of a song: chunks that begin at `starts`, added up, from the first that is not final on.
 
-    def __init__(self, net: Architecture, start: int, n_samples: int, chunk: int, overlap: float):
-        self.chunk, self.n_samples = chunk, n_samples
-        self.starts = range(start, n_samples, offsets(n_samples, chunk, overlap).step)
+    Chunks count with `weights_T`; tiles have none.
+    """
+
+    def __init__(self, net: Architecture, starts: range, n_samples: int, chunk: int, weights_T: np.ndarray | None):
+        self.chunk, self.n_samples, self.starts, self.weights_T = chunk, n_samples, starts, weights_T
+        start = starts[0]
         self.final = start
         """Where the next chunk begins: what lies before it will not change."""
-        self._weights_T = triangle(chunk).astype(np.float32)
         self._origin = start
         self._sum_SxCxn = np.zeros((len(net.sources), net.channels, 0), np.float32)
-        self._weights_n = np.zeros(0, np.float32)
+        self._total_n = np.zeros(0, np.float32)
 
     def add(self, start: int, separated: Callable[[slice, int], np.ndarray]) -> None:
         """Add the chunk that begins at `start`."""
         here = slice(start, min(start + self.chunk, self.n_samples))
-        weights_n = self._weights_T[: here.stop - here.start]
-        missing = here.stop - self._origin - len(self._weights_n)
+        missing = here.stop - self._origin - len(self._total_n)
         self._sum_SxCxn = np.pad(self._sum_SxCxn, ((0, 0), (0, 0), (0, missing)))
-        self._weights_n = np.pad(self._weights_n, (0, missing))
-        self._sum_SxCxn[..., start - self._origin :] += weights_n * separated(here, self.chunk)
-        self._weights_n[start - self._origin :] += weights_n
+        self._total_n = np.pad(self._total_n, (0, missing))
+        part_SxCxn = separated(here, self.chunk)
+        if self.weights_T is not None:
+            weights_n = self.weights_T[: here.stop - here.start]
+            part_SxCxn = weights_n * part_SxCxn
+            self._total_n[start - self._origin :] += weights_n
+        self._sum_SxCxn[..., start - self._origin :] += part_SxCxn
         self.final = min(start + self.starts.step, self.n_samples)
 
     def pop(self, start: int, stop: int) -> np.ndarray:
         """Return the estimates of a final stretch, and forget what lies before its end."""
         here, rest = slice(start - self._origin, stop - self._origin), slice(stop - self._origin, None)
-        popped_SxCxn = self._sum_SxCxn[..., here] / self._weights_n[here]
-        self._sum_SxCxn, self._weights_n = self._sum_SxCxn[..., rest], self._weights_n[rest]
+        popped_SxCxn, total_n = self._sum_SxCxn[..., here], self._total_n[here]
+        self._sum_SxCxn, self._total_n = self._sum_SxCxn[..., rest], self._total_n[rest]
         self._origin = stop
-        return popped_SxCxn
+        return popped_SxCxn.copy() if self.weights_T is None else popped_SxCxn / total_n
+
+
+def tiles(net: Architecture, settings: SeparateConfig) -> Tiling | None:
+    """Return how the network separates a song by itself, if it does and neither chunks nor overlap are asked for."""
+    return net.tiling if settings.chunk_s is None and settings.overlap is None else None
+
+
+def starts(net: Architecture, n_samples: int, settings: SeparateConfig) -> list[range]:
+    """Return the first sample of each chunk of a song, for each of its delays."""
+    delays = draw_delays(settings, net.sample_rate_hz)
+    if tiling := tiles(net, settings):
+        return [range(-delay - tiling.lead, n_samples, tiling.step) for delay in delays]
+    overlap = OVERLAP if settings.overlap is None else settings.overlap
+    step = max(1, int((1 - overlap) * chunk_samples(net, settings)))
+    return [range(-delay, n_samples, step) for delay in delays]
 
 
 def chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
-    """Return the length of a chunk in samples.
+    """Return the length of a chunk, or of a tile, in samples.
 
     Raises:
       InputError: it is shorter than the network needs, or longer than it takes.
     """
+    if tiling := tiles(net, settings):
+        return tiling.length
     if settings.chunk_s is None:
         return net.segment_samples or max(net.min_samples, round(CHUNK_S * net.sample_rate_hz))
     chunk = round(settings.chunk_s * net.sample_rate_hz)
@@ -179,14 +203,15 @@ def separate_chunk(net: Architecture, params: Params, buffer: BlockBuffer, here:
     return np.asarray(estimate(net, params, seen_CxT, None))[..., before : before + n]
 
 
-def count_chunks(n_samples: int, chunk: int, delays: Sequence[int], settings: SeparateConfig) -> int:
+def separate_tile(net: Architecture, params: Params, buffer: BlockBuffer, here: slice, length: int) -> np.ndarray:
+    """Return what a tile of the network's adds to the estimates of a stretch, which ends where the song does."""
+    tile_CxN = buffer.read(here.start, here.start + length)
+    return np.asarray(estimate_tile(net, params, tile_CxN))[..., : here.stop - here.start]
+
+
+def count_chunks(net: Architecture, n_samples: int, settings: SeparateConfig) -> int:
     """Return how many chunks a song of `n_samples` is separated in, with all its delays."""
-    return sum(len(offsets(n_samples + delay, chunk, settings.overlap)) for delay in delays)
-
-
-def offsets(n_samples: int, chunk: int, overlap: float) -> range:
-    """Return the first sample of each chunk."""
-    return range(0, n_samples, max(1, int((1 - overlap) * chunk)))
+    return sum(map(len, starts(net, n_samples, settings)))
 
 
 def triangle(n: int) -> np.ndarray:
@@ -204,6 +229,14 @@ def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
 
 
 @functools.partial(jax.jit, static_argnames="net")
-def estimate(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None) -> jax.Array:
+def estimate(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None = None) -> jax.Array:
     """Return est_SxCxT of a chunk: the compiled program that all separation runs in."""
     return net(params, mix_CxT, n_samples)
+
+
+@functools.partial(jax.jit, static_argnames="net")
+def estimate_tile(net: Architecture, params: Params, tile_CxN: jax.Array) -> jax.Array:
+    """Return what a tile adds to the estimates, est_SxCxN."""
+    if net.tiling is None:
+        raise ValueError("the network has no tiles")
+    return net.tiling.separate(params, tile_CxN)

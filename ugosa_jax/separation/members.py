@@ -13,12 +13,13 @@ from ugosa_jax.config import SeparateConfig
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation.chunks import OnChunk
-from ugosa_jax.weights.bag import Bag, Weights
+from ugosa_jax.weights.bag import Bag
+from ugosa_jax.weights.chain import Member
 from ugosa_jax.weights.checkpoint import Checkpoint
 
 
 def separate(
-    weights: Weights, params: Params, mix_CxT: np.ndarray, settings: SeparateConfig, on_chunk: OnChunk | None = None
+    weights: Member, params: Params, mix_CxT: np.ndarray, settings: SeparateConfig, on_chunk: OnChunk | None = None
 ) -> np.ndarray:
     """Separate a song that is in memory; see `stretches`.
 
@@ -30,7 +31,7 @@ def separate(
 
 
 def stretches(
-    weights: Weights,
+    weights: Member,
     params: Params,
     blocks_Cxn: Iterable[np.ndarray],
     n_samples: int,
@@ -59,11 +60,10 @@ def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.nd
         yield functools.reduce(np.add, map(np.multiply, shares_MxSx1x1, stretches_MxSxCxn))
 
 
-def count_chunks(weights: Checkpoint | Bag, n_samples: int, settings: SeparateConfig) -> int:
+def count_chunks(weights: Member, n_samples: int, settings: SeparateConfig) -> int:
     """Return how many chunks all members separate of a song of `n_samples`."""
-    net, n_members = weights.architecture, len(weights.members) if isinstance(weights, Bag) else 1
-    chunk, delays = chunks.chunk_samples(net, settings), chunks.draw_delays(settings, net.sample_rate_hz)
-    return n_members * chunks.count_chunks(n_samples, chunk, delays, settings)
+    n_members = len(weights.members) if isinstance(weights, Bag) else 1
+    return n_members * chunks.count_chunks(weights.architecture, n_samples, settings)
 
 
 class Count:

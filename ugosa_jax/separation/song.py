@@ -13,14 +13,15 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import Standard, unstandardise
+from ugosa_jax.data.standard import unstandardised
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.separation import members, refine
+from ugosa_jax.separation import chains, members, refine
 from ugosa_jax.separation.block_buffer import BlockBuffer
 from ugosa_jax.separation.chunks import OnChunk
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.chain import Chain
+from ugosa_jax.weights.weights import Weights
 
 
 def stretches(
@@ -41,24 +42,37 @@ def stretches(
     said = annotation or song.annotation
     if settings.gate and said is None:
         raise InputError("gate: muting silent sources needs an annotation")
-    architecture, mixture = net.architecture, song.mixture
-    seen = song.seen(architecture.sample_rate_hz, architecture.channels)
-    params = tree.merge(tuned or {}, net.params)
+    mixture, params = song.mixture, tree.merge(tuned or {}, net.params)
     with error_context(mixture.name):
-        estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
-    at_level = _at_level(estimates, seen.standard, mixture.name)
-    stems = sound.from_model(at_level, mixture, architecture.sample_rate_hz)
+        estimates = estimate(net, params, song, settings, on_chunk)
+    stems = sound.from_model(_check_finite(estimates, mixture.name), mixture, net.sample_rate_hz)
     if settings.gate or settings.refine != "none":
         return refined(stems, song, said or Annotation((), net.sources, "unknown"), settings)
     return stems
 
 
-def _at_level(estimates: Iterable[np.ndarray], standard: Standard, name: str) -> Iterator[np.ndarray]:
-    """Yield a network's estimates at the level of the mixture called `name`."""
+def estimate(
+    net: Weights, params: Params, song: Song, settings: SeparateConfig, on_chunk: OnChunk | None = None
+) -> Iterator[np.ndarray]:
+    """Return estimates est_SxCxn at the level of the mixture and the network's rate, stretch by stretch."""
+    if isinstance(net, Chain):
+        seen = song.seen(net.sample_rate_hz, net.channels, "natural")
+        standards = chains.standards_of(net, song.seen(net.sample_rate_hz, net.channels).standard)
+        return chains.stretches(net, params, seen.blocks(), seen.n_samples, standards, settings, on_chunk)
+    seen = song.seen(net.sample_rate_hz, net.channels, net.architecture.level)
+    estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
+    return (unstandardised(est_SxCxn, seen.standard) for est_SxCxn in estimates)
+
+
+def _check_finite(estimates: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
+    """Pass on estimates of the mixture called `name`.
+
+    Raises:
+      InputError: they are not finite.
+    """
     for est_SxCxn in estimates:
         if not np.isfinite(est_SxCxn).all():
             raise InputError(f"{name}: what the network gives is not finite: its weights are absurd")
-        unstandardise(est_SxCxn, standard)
         yield est_SxCxn
 
 

@@ -18,7 +18,7 @@ from ugosa_jax import files
 from ugosa_jax.annotations import annotation, formats, instruments
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import TOUCH_S, Interval, Outside, State, disjoint
-from ugosa_jax.annotations.unknown import UnknownNames
+from ugosa_jax.annotations.names import UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ugosa_jax import files
-from ugosa_jax.annotations import overrides
-from ugosa_jax.annotations.instruments import folded
+from ugosa_jax.annotations.instruments import fold
+from ugosa_jax.annotations.names import check_override, read_overrides
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 
@@ -30,7 +30,7 @@ class KnownNames:
         Raises:
           InputError: the file is damaged.
         """
-        known = overrides.read(self.path) if self.path.is_file() else {}
+        known = read_overrides(self.path) if self.path.is_file() else {}
         return {name: target for name, target in known.items() if _fits(target, sources)}
 
     def keep(self, told: Mapping[str, str]) -> None:
@@ -41,8 +41,8 @@ class KnownNames:
         """
         if not told:
             return
-        before = overrides.read(self.path) if self.path.is_file() else {}
-        kept = {folded(name): (name, target) for name, target in [*before.items(), *told.items()]}
+        before = read_overrides(self.path) if self.path.is_file() else {}
+        kept = {fold(name): (name, target) for name, target in [*before.items(), *told.items()]}
         require(len(kept) <= MAX_NAMES, "names", f"at most {MAX_NAMES}", len(kept))
         longest = max(len(text) for pair in kept.values() for text in pair)
         require(longest <= MAX_LETTERS, "names", f"at most {MAX_LETTERS} letters long", longest)
@@ -53,7 +53,7 @@ class KnownNames:
 
 def _fits(target: str, sources: Sequence[str]) -> bool:
     try:
-        overrides.check(target, sources)
+        check_override(target, sources)
     except InputError:
         return False
     return True

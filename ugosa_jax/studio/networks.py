@@ -11,8 +11,10 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops
 from ugosa_jax.errors import InputError
-from ugosa_jax.weights import hub
-from ugosa_jax.weights.bag import Weights, members_of
+from ugosa_jax.networks.protocol import Architecture
+from ugosa_jax.weights import best, hub
+from ugosa_jax.weights.chain import Chain
+from ugosa_jax.weights.weights import Weights, list_networks
 
 _SIDE = 1024
 
@@ -20,59 +22,57 @@ _SIDE = 1024
 def described() -> dict[str, Any]:
     """Return all networks that need no download, the device, and its speed; nothing is traced, so it is quick."""
     found = []
-    for item in hub.listing():
-        if item.path is not None:
-            try:
-                found.append(_described(item.name, hub.load(item.name)))
-            except InputError as error:
-                found.append({"name": item.name, "error": str(error)})
+    for name in [*(item.name for item in hub.listing() if item.path is not None), *best.list_chains()]:
+        try:
+            found.append(_described(name, hub.load(name)))
+        except InputError as error:
+            found.append({"name": name, "error": str(error)})
     return {"networks": found, "device": device.describe(), "flops_per_s": speed()}
 
 
 def _described(name: str, net: Weights) -> dict[str, Any]:
-    it = net.architecture
+    parts = net.members.values() if isinstance(net, Chain) else [net]
+    shares = {plan: share for part in parts for plan, share in _shares(part.architecture).items()}
+    last = [*parts][-1].architecture
     return {
         "name": name,
-        "sources": list(it.sources),
+        "sources": list(net.sources),
         "fingerprint": net.fingerprint[:16],
-        "default_strategy": it.default_strategy,
-        "segment_s": it.segment_s,
-        "strategies": strategies(net),
-        "shares": {plan: _share(net, plan) for plan in strategies(net)},
-        "members": len(members_of(net)),
+        "default_strategy": last.default_strategy,
+        "segment_s": last.segment_s,
+        "strategies": [*shares],
+        "shares": shares,
+        "members": len(list_networks(net)),
     }
 
 
 def forward_flops(name: str) -> float | None:
-    """Return the operations that one member of a network needs for a second of sound; None if it cannot be read.
+    """Return the operations that a network needs for a second of sound, of several the mean; None if it is unreadable.
 
-    To count them the network is traced, which takes seconds for a large one: so this is asked for the chosen one only.
+    To count them each is traced, which takes seconds for a large one: so this is asked for the chosen one only.
     """
     try:
-        it = hub.load(name).architecture
+        every = [one.architecture for one in list_networks(hub.load(name)).values()]
     except InputError:
         return None
-    n_samples = it.segment_samples or it.sample_rate_hz
-    return flops.forward(it, n_samples) * it.sample_rate_hz / n_samples
+    flops_per_s = {it: flops.forward(it, n) * it.sample_rate_hz / n for it in every for n in [_seen_at_once(it)]}
+    return sum(flops_per_s[it] for it in every) / len(every)
 
 
-def strategies(net: Weights) -> list[str]:
-    """Return what can be tuned, as "L3:M", in the network's order."""
-    found = []
-    for start, end in itertools.product(net.architecture.starts, net.architecture.ends):
+def _seen_at_once(net: Architecture) -> int:
+    return net.segment_samples or net.sample_rate_hz
+
+
+def _shares(net: Architecture) -> dict[str, float]:
+    """Return what can be tuned, as "L3:M", in the network's order, and the share of its stages that every step runs."""
+    found = {}
+    for start, end in itertools.product(net.starts, net.ends):
         try:
-            strategy.parse(f"P-{start}:{end}", net.architecture)
+            since = strategy.parse(f"P-{start}:{end}", net).since(net)
         except InputError:
             continue
-        found.append(f"{start}:{end}")
+        found[f"{start}:{end}"] = 1 - net.stages.index(since) / len(net.stages)
     return found
-
-
-def _share(net: Weights, plan: str) -> float:
-    """Return which share of the network's stages runs in every step."""
-    stages = net.architecture.stages
-    since = strategy.parse(f"P-{plan}", net.architecture).since(net.architecture)
-    return 1 - stages.index(since) / len(stages)
 
 
 def speed() -> float:

@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ugosa_jax.annotations.formats import Format
-from ugosa_jax.annotations.formats.text import MAX_BYTES
-from ugosa_jax.annotations.formats.unit import UNITS, UnknownUnit
-from ugosa_jax.annotations.unknown import MANY, UnknownNames
+from ugosa_jax.annotations.formats.content import MAX_BYTES
+from ugosa_jax.annotations.formats.label import UNITS, UnknownUnit
+from ugosa_jax.annotations.names import MANY, UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import marks

@@ -6,7 +6,8 @@
             adapted.delta.safetensors    the tuned layers
             record.json, report.html     as `ugosa-jax separate` writes them; a report where something was adapted
 
-A folder is complete or absent. The run of a network that was not adapted has the network's fingerprint as its ID.
+A folder is complete or absent. Beside the run of the network as it is, there is an unadapted one for each way in which
+stems were muted or refined: what adapted runs are compared with.
 """
 
 import re
@@ -24,7 +25,6 @@ from ugosa_jax.errors import InputError
 
 RESIDUAL = "residual"
 """What the stems leave of the mixture; a source of that name would hide it."""
-DELTA = "adapted.delta.safetensors"
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
@@ -34,9 +34,11 @@ class Levels(msgspec.Struct):
     loud: float
     """Of its loud passages: by it, two runs are brought to the same level."""
     silent: float | None
-    """Where its source is marked silent, by the marks of this run …"""
-    silent_before: float | None = None
-    """… and the same of the unadapted network."""
+    """As it is heard where its source is marked silent: perhaps muted by the marks of this run."""
+    leakage: float | None = None
+    """Of the network's own output there, before stems are muted or made to add up."""
+    unadapted: "Levels | None" = None
+    """The same of the network as it was, finished in the same way."""
 
 
 class Run(msgspec.Struct):
@@ -51,6 +53,8 @@ class Run(msgspec.Struct):
     levels: dict[str, Levels]
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     """What AdaptConfig and SeparateConfig hold, where it was adapted."""
+    baseline: str | None = None
+    """The run of the network as it was, separated and refined as this one: between the two is the adaptation alone."""
     start: str = "anew"
     """The run from whose weights it went on."""
     losses: list[list[float | None]] = msgspec.field(default_factory=list)
@@ -112,11 +116,19 @@ class Runs:
         return self.folder(id) / f"{name}.{kind}"
 
     def remove(self, id: str) -> None:
-        """Delete a run.
+        """Delete a run, and the unadapted one that no other run is compared with.
 
         Raises:
           KeyError: there is no such run.
         """
+        baseline = self.run(id).baseline
+        self._delete(id)
+        left = self.listing()
+        is_needed = any(run.baseline == baseline for run in left)
+        if not is_needed and any(run.id == baseline and run.settings for run in left):
+            self._delete(str(baseline))
+
+    def _delete(self, id: str) -> None:
         folder = self.folder(id)
         (folder / "run.json").unlink()  # first: without it the rest is no run
         shutil.rmtree(folder, ignore_errors=True)

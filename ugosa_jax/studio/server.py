@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import secrets
 import socket
 import webbrowser
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -49,10 +48,9 @@ class Serving(uvicorn.Server):
 
 def page(request: Request) -> HTMLResponse:
     """Answer with the page, which asks for everything else."""
-    nonce = secrets.token_urlsafe(16)
     text = (STATIC / "index.html").read_text("utf-8")
-    text = text.replace("{{root}}", f"/{request.app.state.token}").replace("{{nonce}}", nonce)
-    return HTMLResponse(text, headers={"content-security-policy": security.PAGE_POLICY.format(nonce=nonce)})
+    text = text.replace("{{root}}", f"/{request.app.state.token}")
+    return HTMLResponse(text, headers={"content-security-policy": security.PAGE_POLICY})
 
 
 def plain_errors(endpoint: Endpoint) -> Endpoint:

@@ -1,5 +1,7 @@
 """The stems of a run on disk: sound, outline, spectrogram; and how loud each is."""
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,47 +20,57 @@ RANGE_DB = 96.0
 
 
 def write(
-    folder: Path, song: Song, labels: Annotation, stems: dict[str, np.ndarray], spectra_db: dict[str, np.ndarray]
+    folder: Path,
+    song: Song,
+    labels: Annotation,
+    spectra_db: Mapping[str, np.ndarray],
+    leakage_db: Mapping[str, float] | None,
 ) -> dict[str, Levels]:
-    """Write sound, outline and spectrogram of every stem and of what they leave of the mixture.
+    """Write outline and spectrogram of every stem in a folder, and all of what they leave of the mixture.
 
     Args:
-      folder: an existing folder.
+      folder: where the stems are, one file for each source of the marks.
       song: whose stems they are.
       labels: its marks.
-      stems: (C, T) by source, at the song's rate.
-      spectra_db: what `spectrum_db` gives of each.
+      spectra_db: what `spectrum_db` gives of each stem, where that is known.
+      leakage_db: of the network's own output.
 
     Returns:
       The levels of the stems.
     """
-    mixture = song.mixture
+    mixture, stems = song.mixture, _read({source: folder / f"{source}.wav" for source in labels.sources})
     heard_CxT, _ = sound.to_model(mixture, mixture.rate_hz, min(mixture.n_channels, 2))
     residual_CxT = heard_CxT - sum(stems.values())
-    spectra_db = {**spectra_db, RESIDUAL: spectrum_db(residual_CxT, mixture.rate_hz)}
+    sound.write(folder / f"{RESIDUAL}.wav", residual_CxT, mixture.rate_hz)
     top_db = spectrum_db(heard_CxT, mixture.rate_hz).max()
     for source, est_CxT in {**stems, RESIDUAL: residual_CxT}.items():
-        sound.write(folder / f"{source}.wav", est_CxT, mixture.rate_hz)
+        found_FxN = spectra_db[source] if source in spectra_db else spectrum_db(est_CxT, mixture.rate_hz)
         (folder / f"{source}.peaks").write_bytes(peaks.packed(est_CxT, mixture.rate_hz))
-        bytes_FxN = np.clip(255 * (1 + (spectra_db[source] - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
+        bytes_FxN = np.clip(255 * (1 + (found_FxN - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
         (folder / f"{source}.spectrum").write_bytes(bytes_FxN.tobytes())
-    return levels(song, labels, stems)
+    return levels(song, labels, stems, leakage_db)
 
 
 def read(runs: Runs, run: str) -> dict[str, np.ndarray]:
-    """Return the stems of a run as they were written."""
-    paths = {source: runs.file(run, source, "wav") for source in runs.run(run).sources}
+    """Return the stems of a run, (C, T) by source, as they were written."""
+    return _read({source: runs.file(run, source, "wav") for source in runs.run(run).sources})
+
+
+def _read(paths: dict[str, Path]) -> dict[str, np.ndarray]:
     return {source: sound.read(path, may_be_silent=True).samples_CxT for source, path in paths.items()}
 
 
-def levels(song: Song, labels: Annotation, stems: dict[str, np.ndarray]) -> dict[str, Levels]:
+def levels(
+    song: Song, labels: Annotation, stems: dict[str, np.ndarray], leakage_db: Mapping[str, float] | None
+) -> dict[str, Levels]:
     """Return how loud stems are in their loud passages, and where their source is marked silent."""
     mixture = song.mixture
     active_SxT = annotation.active_mask(labels, mixture.n_samples, mixture.rate_hz)
     found = {}
     for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
         silent_db = None if active_T.all() else sound.level_db(est_CxT[:, ~active_T])
-        found[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db)
+        leakage = (leakage_db or {}).get(source, math.nan)
+        found[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db, leakage if silent_db is not None else None)
     return found
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, recommended, require
+from ugosa_jax.config import PRESETS, SOURCES, AdaptConfig, SeparateConfig, require, usual_preset
 from ugosa_jax.errors import InputError
+from ugosa_jax.song_job.names import ADAPTED_LAYERS
 from ugosa_jax.studio import marks, orders, trials
 from ugosa_jax.studio.estimate import Timings, seconds
 from ugosa_jax.studio.events import Events
@@ -19,15 +20,13 @@ from ugosa_jax.studio.foreman import Foreman
 from ugosa_jax.studio.jobs import Job, Queue
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.names import KnownNames
-from ugosa_jax.studio.runs import DELTA, Runs
+from ugosa_jax.studio.runs import Runs
 from ugosa_jax.studio.titles import Titles
 from ugosa_jax.studio.trials import Trials
 
 SUGGESTED = {
-    "mini": {
-        "adapt": dataclasses.asdict(recommended().adapt),
-        "separate": dataclasses.asdict(recommended().separate),
-    }
+    name: {part: dataclasses.asdict(getattr(PRESETS[usual_preset(name)](), part)) for part in ("adapt", "separate")}
+    for name in ("mini", "spleeter", "spleeter_4stems", "spleeter_5stems", "spleeter+mini")
 }
 """What the page sets at first where something better than the paper's settings is known."""
 MAX_WAITING = 50
@@ -121,7 +120,9 @@ class Studio:
             if not any(i.state == "silent" for i in labels.intervals):
                 raise InputError(NOTHING_SILENT)
         if order.start != "anew":
-            require((Runs(folder).folder(order.start) / DELTA).is_file(), "start", "an adapted run", order.start)
+            require(
+                (Runs(folder).folder(order.start) / ADAPTED_LAYERS).is_file(), "start", "an adapted run", order.start
+            )
         fields = {"song": song, "marks": msgspec.to_builtins(said), **dataclasses.asdict(order)}
         for job in self.queue.select(song):
             if job.state in ("waiting", "running") and all(getattr(job, name) == fields[name] for name in fields):

@@ -1,13 +1,14 @@
 """What is done to a song when a page asks for it; everything that needs JAX is here.
 
-Each function takes a job, tells how far it is, and leaves a run behind that is complete or absent.
+Each function takes an order, tells how far it is, and leaves a run behind that is complete or absent.
 """
 
 import dataclasses
 import datetime
 import functools
-import time
-import warnings
+import hashlib
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ugosa_jax import api, files
-from ugosa_jax.adaptation import engine, record, strategy
-from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax import files
+from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.suggest import draft
@@ -25,13 +25,18 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import tree
-from ugosa_jax.reports.song import facts, report
+from ugosa_jax.song_job import record
+from ugosa_jax.song_job import run as song_job
+from ugosa_jax.song_job.job import Job, Progress
+from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD
+from ugosa_jax.song_job.output_stage import OutputStage
+from ugosa_jax.song_job.record import Inputs
+from ugosa_jax.song_job.run import Outcome
 from ugosa_jax.studio import marks, stem_files
 from ugosa_jax.studio.library import Library
-from ugosa_jax.studio.runs import DELTA, Run, Runs
+from ugosa_jax.studio.runs import Levels, Run, Runs
 from ugosa_jax.weights import checkpoint, hub
-from ugosa_jax.weights.bag import Weights, members_of, with_params
+from ugosa_jax.weights.weights import Weights
 
 
 class Cancelled(Exception):
@@ -39,24 +44,34 @@ class Cancelled(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class Order:
     """What was asked for, with everything that it needs read."""
 
     id: str
-    song: Song
-    net: Weights
-    network: str
+    job: Job
+    inputs: Inputs
     runs: Runs
-    sha256: str
-    labels: Annotation
-    adapt: AdaptConfig
-    separate: SeparateConfig
     start: str
     tell: Callable[[dict[str, Any]], None]
     """Says how far the work is, and raises Cancelled if it is to end."""
 
+    @property
+    def labels(self) -> Annotation:
+        """The marks."""
+        return self.job.song.known_annotation()
 
-def job(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Job:
+    def told(self, progress: Progress) -> None:
+        """Tell the page how far a stage is."""
+        said: dict[str, Any] = {"stage": progress.stage, "done": progress.done}
+        if progress.total is not None:
+            said["total"] = progress.total
+        if progress.losses_Ix3 is not None:
+            said["loss"] = record.numbers(progress.mean_losses())
+            said["steps"] = record.numbers(progress.losses_Ix3[:, 0])
+        self.tell(said)
+
+
+def read(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Order:
     """Read all that an order speaks of.
 
     Raises:
@@ -64,22 +79,23 @@ def job(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Job:
     """
     library = Library(Path(order["root"]))
     known, mixture = library.song(order["song"]), library.original(order["song"])
-    net = loaded(order["network"])
+    net, runs, start = loaded(order["network"]), Runs(library.folder(known.id)), order["start"]
     said = marks.parse(order["marks"], known.duration_s)
-    labels = marks.annotation_of(said, net.architecture.sources, known.duration_s)
-    return Job(
-        order["id"],
-        Song(mixture, annotation=labels),
+    labels = marks.annotation_of(said, net.sources, known.duration_s)
+    job = Job(
         net,
-        order["network"],
-        Runs(library.folder(known.id)),
-        known.sha256,
-        labels,
-        strategy.resolved(AdaptConfig(**order["adapt"]), net.architecture),
+        Song(mixture, annotation=labels),
+        plan.resolve(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
-        order["start"],
-        tell,
+        checkpoint.load_delta(runs.folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )
+    inputs = Inputs(
+        song=record.song(mixture, net, known.sha256),
+        weights=record.network(net, order["network"]),
+        annotation=record.labels(record.File("marks of the studio"), labels, mixture.duration_s),
+        delta=None if start == "anew" else record.File(f"run {start}"),
+    )
+    return Order(order["id"], job, inputs, runs, start, tell)
 
 
 @functools.lru_cache(maxsize=2)
@@ -88,143 +104,135 @@ def loaded(network: str) -> Weights:
     return hub.load(network)
 
 
-def adapted(job: Job) -> dict[str, Any]:
-    """Adapt, separate, and leave a run with stems, delta, record and report.
+def adapted(order: Order) -> dict[str, Any]:
+    """Adapt, separate, and leave a run with stems, adapted layers, record and report.
 
     Raises:
-      InputError: as `api.adapt`.
-      Cancelled: nothing is left then, but the run of the unadapted network.
+      InputError: as `ugosa_jax.adapt`.
+      Cancelled: nothing is left then, but the runs of the unadapted network.
     """
-    before, plan = unadapted(job)["run"], strategy.parse(job.adapt.strategy, job.net.architecture)
-    tuned = checkpoint.load_delta(job.runs.folder(job.start) / DELTA, job.net) if job.start != "anew" else {}
-    net = with_params(job.net, tree.merge(tuned, job.net.params)) if tuned else job.net
-    n_epochs = job.adapt.epochs * len(members_of(net))
-    job.tell({"stage": "adapting", "done": 0, "total": n_epochs})
-    epochs: list[list[float | None]] = []
+    job, mixture = order.job, order.job.song.mixture
+    own = unadapted(order)["run"]
+    baseline, levels = finished(order, own)
 
-    def on_epoch(epoch: int, losses: np.ndarray) -> None:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Mean of empty slice")  # an epoch that stopped at its first step
-            epochs.append([_number(loss) for loss in np.nanmean(losses, (0, 1))])
-        steps = [_number(loss) for loss in losses[0, :, 0]]
-        heard = {"loss": epochs[-1], "steps": steps}
-        job.tell({"stage": "adapting", "done": epoch + 1, "total": n_epochs, **heard})
-
-    started = time.perf_counter()
-    result = api.adapt(net, job.song, settings=job.adapt, on_epoch=on_epoch)
-    adapting_s = time.perf_counter() - started
-    result = dataclasses.replace(result, tuned=tree.merge(result.tuned, tuned))
-    started = time.perf_counter()
-    stems = separated(job, job.separate, result, "separating")
-    separation_s = time.perf_counter() - started
-    job.tell({"stage": "writing"})
-    n_steps = result.losses_ExIx3[..., 0].size
-    said = described(job, result, separation_s)
-    with files.folder_when_done(job.runs.root / job.id) as folder:
-        checkpoint.save_delta(result.tuned, job.net, folder / DELTA, {"strategy": plan.name})
-        files.write_json(said, folder / "record.json")
-        excerpt_s = report.excerpt(job.song, 2)
-        shown = report.run_of(job.song, plan.name, "adapted", result, [np.stack([*stems.values()])], excerpt_s)
-        spectra = {source: one.spectrum_db_FxN for source, one in shown.stems.items()}
-        levels = stem_files.write(folder, job.song, job.labels, stems, spectra)
-        del stems  # makes room for those of the unadapted network
-        others = stem_files.read(job.runs, before)
-        before_levels = stem_files.levels(job.song, job.labels, others)
-        plain = report.run_of(
-            job.song, "B0", "not adapted", engine.unadapted(), [np.stack([*others.values()])], excerpt_s
-        )
-        report.write(folder / report.NAME, job.song, excerpt_s, [plain, shown], facts.describe(said), said)
+    def also(folder: Path, outcome: Outcome) -> None:
+        run = described(order, order.id, job, folder, outcome)
+        run.baseline = baseline
         for source, level in levels.items():
-            level.silent_before = before_levels[source].silent
-        took_s = adapting_s + separation_s
-        run = Run(job.id, job.network, plan.name, [*levels], _now(), took_s, levels)
+            run.levels[source].unadapted = level
         run.settings = {"adapt": dataclasses.asdict(job.adapt), "separate": dataclasses.asdict(job.separate)}
-        run.start, run.losses, run.stopped_at = job.start, epochs, result.stopped_at
-        run.silent_s = annotation.silent_seconds(job.labels, job.song.mixture.duration_s)
+        losses = outcome.record.adaptation.losses
+        run.start, run.stopped_at = order.start, outcome.adapted.result.stopped_at
+        run.losses = [[epoch.total, epoch.reconstruction, epoch.activation] for epoch in losses]
+        run.silent_s = annotation.silent_seconds(order.labels, mixture.duration_s)
         files.write_json(msgspec.to_builtins(run), folder / "run.json")
+
+    outcome = song_job.run(
+        job,
+        order.inputs,
+        order.runs.root / order.id,
+        unadapted=lambda: refined(order, own),
+        also=also,
+        on_progress=order.told,
+    )
+    result, adapting_s = outcome.adapted.result, outcome.adapted.seconds
     measured = {
         "fixed": adapting_s - result.timing.steps_s,
-        "step_per_s": result.timing.steps_s / max(1, n_steps) / (job.adapt.segment_s or 1),
-        "separate_per_s": separation_s / job.song.mixture.duration_s / max(1, job.separate.shifts),
+        "step_per_s": result.timing.steps_s / max(1, result.losses_ExIx3[..., 0].size) / (job.adapt.segment_s or 1),
+        "separate_per_s": outcome.record.adaptation.separation_s / mixture.duration_s / max(1, job.separate.shifts),
     }
-    return {"run": job.id, "strategy": plan.name, "measured": measured}
+    return {"run": order.id, "strategy": job.plan.name, "measured": measured}
 
 
-def unadapted(job: Job) -> dict[str, Any]:
-    """Separate with the network as it is, unless that was done before, and leave a run without a report."""
-    id = job.net.fingerprint[:16]
-    try:
-        job.runs.folder(id)
+def unadapted(order: Order) -> dict[str, Any]:
+    """Separate with the network as it is, neither muted nor refined, unless that was done before."""
+    as_is = dataclasses.replace(order.job.separate, gate=False, refine="none")
+    id = _id_of(order, as_is, None)
+    if _is_there(order, id):
         return {"run": id}
-    except KeyError:
-        pass
-    started = time.perf_counter()
-    plain = dataclasses.replace(job, adapt=dataclasses.replace(job.adapt, strategy="B0"), separate=SeparateConfig())
-    stems = separated(plain, plain.separate, engine.unadapted(), "separating, not adapted")
-    took_s = time.perf_counter() - started
-    job.tell({"stage": "writing"})
-    said = described(plain, engine.unadapted(), took_s)
-    with files.folder_when_done(job.runs.root / id) as folder:  # the report is of the run that is compared with it
-        files.write_json(said, folder / "record.json")
-        spectra = {
-            source: stem_files.spectrum_db(est_CxT, job.song.mixture.rate_hz) for source, est_CxT in stems.items()
-        }
-        levels = stem_files.write(folder, job.song, job.labels, stems, spectra)
-        run = Run(id, job.network, "B0", [*levels], _now(), took_s, levels)
-        files.write_json(msgspec.to_builtins(run), folder / "run.json")
-    job.tell({"run": id})
+    nothing = dataclasses.replace(order.job.adapt, strategy="B0")
+    job = dataclasses.replace(order.job, adapt=nothing, separate=as_is, start={})
+
+    def also(folder: Path, outcome: Outcome) -> None:
+        files.write_json(msgspec.to_builtins(described(order, id, job, folder, outcome)), folder / "run.json")
+
+    def told(progress: Progress) -> None:
+        order.told(progress._replace(stage="separating, not adapted"))
+
+    inputs = msgspec.structs.replace(order.inputs, delta=None)  # the report is of the run that is compared with it
+    song_job.run(job, inputs, order.runs.root / id, report=False, also=also, on_progress=told)
+    order.tell({"run": id})
     return {"run": id}
 
 
-def suggested(job: Job) -> dict[str, Any]:
+def refined(order: Order, own: str) -> OutputStage:
+    """Return the stems of an unadapted run, muted and refined as those of the order."""
+    return OutputStage([np.stack([*stem_files.read(order.runs, own).values()])], order.job.song, order.job.separate)
+
+
+def finished(order: Order, own: str) -> tuple[str, dict[str, Levels]]:
+    """Return the run that the order's is compared with, the unadapted one with the same output stage, and its levels.
+
+    Where stems are muted or refined, that depends on the marks, and so it is a run of its own.
+
+    Args:
+      order: what was asked for.
+      own: the run of the network as it is.
+    """
+    job, before, stage = order.job, order.runs.run(own), refined(order, own)
+    stems = dict(zip(job.net.sources, np.concatenate([*stage], axis=-1), strict=True))
+    if not job.separate.gate and job.separate.refine == "none":
+        return own, stem_files.levels(job.song, order.labels, stems, stage.leakage.db())
+    id = _id_of(order, job.separate, order.labels)
+    if _is_there(order, id):
+        return id, order.runs.run(id).levels
+    with files.folder_when_done(order.runs.root / id) as folder:
+        for source, est_CxT in stems.items():
+            sound.write(folder / f"{source}.wav", est_CxT, job.song.mixture.rate_hz)
+        levels = stem_files.write(folder, job.song, order.labels, {}, stage.leakage.db())
+        shutil.copyfile(order.runs.folder(own) / RECORD, folder / RECORD)
+        run = Run(id, before.network, "B0", before.sources, _now(), before.took_s, levels)
+        run.settings = {"separate": dataclasses.asdict(job.separate)}
+        files.write_json(msgspec.to_builtins(run), folder / "run.json")
+    order.tell({"run": id})
+    return id, levels
+
+
+def described(order: Order, id: str, job: Job, folder: Path, outcome: Outcome) -> Run:
+    """Write outlines, spectrograms and the residual beside the stems; return what is known of the run."""
+    order.tell({"stage": "writing"})
+    levels = stem_files.write(folder, job.song, order.labels, outcome.spectra_db, outcome.leakage_db)
+    took_s = outcome.adapted.seconds + outcome.record.adaptation.separation_s
+    return Run(id, order.inputs.weights.name, job.plan.name, [*levels], _now(), took_s, levels)
+
+
+def _is_there(order: Order, id: str) -> bool:
+    try:
+        return bool(order.runs.folder(id))
+    except KeyError:
+        return False
+
+
+def _id_of(order: Order, separate: SeparateConfig, labels: Annotation | None) -> str:
+    """Return the name of an unadapted run: a digest of what determines its stems."""
+    marked = labels and [(i.start_s, i.end_s, i.source, i.state) for i in labels.intervals]
+    said = [order.inputs.weights.fingerprint, dataclasses.asdict(separate), marked]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def suggested(order: Order) -> dict[str, Any]:
     """Return the silences that the unadapted network is sure of, as marks."""
-    run = unadapted(job)["run"]
-    stems = stem_files.read(job.runs, run)
+    run = unadapted(order)["run"]
+    stems = stem_files.read(order.runs, run)
     est_SxCxT = np.stack([*stems.values()])
-    mixture = job.song.mixture
+    mixture = order.job.song.mixture
     said = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, tuple(stems))
     found = marks.of_annotation(said, mixture.duration_s)
     return {"run": run, "marks": msgspec.to_builtins(found.marks)}
-
-
-def separated(job: Job, settings: SeparateConfig, result: AdaptationResult, stage: str) -> dict[str, np.ndarray]:
-    """Separate, telling how far it is."""
-    job.tell({"stage": stage, "done": 0})
-
-    def on_chunk(done: int, total: int) -> None:
-        job.tell({"stage": stage, "done": done, "total": total})
-
-    return api.separate(job.net, job.song, settings, result.tuned, job.labels, on_chunk)
-
-
-def described(job: Job, result: AdaptationResult, separation_s: float) -> dict[str, Any]:
-    """Return the record of a run, as `ugosa-jax separate` writes it."""
-    mixture, net = job.song.mixture, job.net.architecture
-    silent_s = annotation.silent_seconds(job.labels, mixture.duration_s)
-    return {
-        "song": {
-            "file": mixture.name,
-            "sha256": job.sha256,
-            "rate_hz": mixture.rate_hz,
-            "channels": mixture.n_channels,
-            "samples": mixture.n_samples,
-            "conversions": sound.conversions(mixture, net.sample_rate_hz, net.channels),
-        },
-        "annotation": {
-            "file": "marks of the studio",
-            "intervals": [[i.start_s, i.end_s, i.source, i.state] for i in job.labels.intervals],
-            "silent_s": silent_s,
-        },
-        "weights": {"name": job.network} | record.describe_weights(job.net),
-        "delta": None if job.start == "anew" else {"file": f"run {job.start}"},
-        "settings": {
-            "adapt": dataclasses.asdict(job.adapt) if job.adapt.strategy != "B0" else None,
-            "separate": dataclasses.asdict(job.separate),
-            "encoding": "float",
-        },
-        "environment": record.environment(),
-        "adaptation": record.describe_adaptation(result) | {"separation_s": separation_s},
-    }
 
 
 def do(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -238,13 +246,4 @@ def do(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[st
     if order["kind"] not in kinds:
         raise InputError(f"job: {order['kind']!r} is not one of {', '.join(kinds)}")
     tell({"stage": "reading"})
-    return kinds[order["kind"]](job(order, tell))
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return float(value) if np.isfinite(value) else None
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+    return kinds[order["kind"]](read(order, tell))

@@ -10,15 +10,14 @@ from typing import Any, TypeVar
 
 import jax
 
-from ugosa_jax import api
 from ugosa_jax.adaptation import engine, memory, strategy
-from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation.song import Material, Part
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 MAX_LANES = 64
 Item = TypeVar("Item")
@@ -26,11 +25,11 @@ Item = TypeVar("Item")
 
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """A cell, with its song loaded and cut."""
+    """A cell, with its song loaded and prepared."""
 
     cell: Cell
     song: Song
-    cut: Segments | None
+    material: Material | None
     """None for B0, which looks at no segments."""
 
 
@@ -73,10 +72,10 @@ def batches(
         return load(name)
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
-    def cut(name: str, settings: AdaptConfig) -> Segments | None:
+    def prepare(name: str, settings: AdaptConfig) -> Material | None:
         if settings.strategy == "B0":
             return None
-        return api.cut(base, loaded(name), None, settings, strategy.parse(settings.strategy, base.architecture))
+        return adaptation.prepare(base, loaded(name), None, settings)
 
     if n_lanes != 1:  # by program first; with one lane each, cells of one song follow each other
         cells = sorted(cells, key=lambda one: str(compiled_alike(one.adapt)))
@@ -84,30 +83,36 @@ def batches(
         waiting: dict[Any, list[Lane]] = {}
         for one in same:
             try:
-                lane = Lane(one, loaded(one.song), cut(one.song, alike))
+                lane = Lane(one, loaded(one.song), prepare(one.song, alike))
             except (InputError, MemoryError) as error:
                 fail(one, error)
                 continue
-            shape = lane.cut and lane.cut.mix_GxVxCxT.shape
+            shape = lane.material and adaptation.shape_of(lane.material)
             batch = waiting.setdefault((shape, one.song if n_alike[one.song, alike] > 1 else None), [])
             batch.append(lane)
             if (alike, shape) not in room:
-                room[alike, shape] = n_lanes or lanes_that_fit(base.architecture, lane, free_bytes)
+                room[alike, shape] = n_lanes or lanes_that_fit(base, lane, free_bytes)
             if len(batch) >= room[alike, shape]:
                 yield batch.copy()
                 batch.clear()
         yield from filter(None, waiting.values())
 
 
-def lanes_that_fit(net: Architecture, lane: Lane, free_bytes: int) -> int:
+def lanes_that_fit(base: Weights, lane: Lane, free_bytes: int) -> int:
     """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
-    if lane.cut is None:
+    if lane.material is None:
         return 1
-    plan = strategy.parse(lane.cell.adapt.strategy, net)
-    params = jax.eval_shape(net.init)
-    n_lanes = 0
-    for features in ("float32", "recompute") if lane.cell.adapt.features == "auto" else (lane.cell.adapt.features,):
-        settings = dataclasses.replace(lane.cell.adapt, features=features)
-        needed = engine.needs_of(net, params, lane.cut, plan, settings)
-        n_lanes = n_lanes or int(memory.SHARE * free_bytes // sum(needed))
+    parts = adaptation.list_parts(base, lane.material, lane.cell.adapt)
+    n_lanes = min(_lanes_of(part, free_bytes) for part in parts)
     return min(MAX_LANES, max(1, n_lanes)) * len(jax.local_devices())
+
+
+def _lanes_of(part: Part, free_bytes: int) -> int:
+    """Return how many lanes of one network fit."""
+    settings = part.settings
+    n_lanes = 0
+    for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
+        own = dataclasses.replace(settings, features=features)
+        _, needs = engine.needs_of(part.net, strategy.parse(own.strategy, part.net), own, part.shape)
+        n_lanes = n_lanes or int(memory.SHARE * free_bytes // sum(needs))
+    return n_lanes

@@ -25,7 +25,7 @@ from ugosa_jax.sweeps.cell import Cell, compiled_alike
 from ugosa_jax.sweeps.sweep import Sweep, song_of
 from ugosa_jax.sweeps.work import Settled
 from ugosa_jax.sweeps.worker import Worker
-from ugosa_jax.weights import bag
+from ugosa_jax.weights.weights import with_params
 
 IN_FLIGHT = 3
 """Units that a worker has at once: one is loaded, one adapted, one scored. What it holds is lost with it."""
@@ -100,7 +100,7 @@ class Cluster:
     def run(self, sweep: Sweep, cells: Sequence[Cell], settle: Callable[[Settled], None]) -> None:
         """See `Executor`. When interrupted, what the workers have in hand is lost."""
         if self.shared is None:
-            base = bag.with_params(sweep.base, jax.tree.map(np.asarray, sweep.base.params))
+            base = with_params(sweep.base, jax.tree.map(np.asarray, sweep.base.params))
             tracks = {
                 name: dataclasses.replace(track, path=track.path.absolute()) for name, track in sweep.tracks.items()
             }

@@ -49,7 +49,7 @@ def has_kept(sweep: Sweep, cell: Cell) -> bool:
 def kept(sweep: Sweep, cell: Cell) -> list[Path]:
     """Return the files that tuned layers and estimates of a cell are to be kept in; B0 tunes no layers."""
     delta = sweep.folder / "deltas" / f"{cell.id}.safetensors"
-    stems = [sweep.folder / "stems" / cell.id / f"{source}.wav" for source in sweep.base.architecture.sources]
+    stems = [sweep.folder / "stems" / cell.id / f"{source}.wav" for source in sweep.base.sources]
     return [delta] * (sweep.keep_deltas and cell.adapt.strategy != "B0") + stems * sweep.keep_stems
 
 

@@ -5,7 +5,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ugosa_jax import device
+import numpy as np
+
+from ugosa_jax import device, interrupts
 from ugosa_jax.data.song import Song
 from ugosa_jax.sweeps import batch, work
 from ugosa_jax.sweeps.cell import Cell
@@ -41,7 +43,7 @@ class Local:
     """This process, with its devices.
 
     The main thread adapts. A second one separates and scores what the first has done; a third one loads and cuts the
-    songs of the next batch. When interrupted, what is adapted is still scored.
+    songs of the next batch. When interrupted, it stops after the epoch, and what is adapted is still scored.
     """
 
     def run(self, sweep: Sweep, cells: Sequence[Cell], settle: Callable[[Settled], None]) -> None:
@@ -58,11 +60,17 @@ class Local:
         def load(name: str) -> Song:
             return song_of(sweep.tracks[name], sweep.base)
 
-        with concurrent.futures.ThreadPoolExecutor(1) as host:
+        # This thread shares futures with two others: an interrupt in between would leave their locks closed.
+        with interrupts.deferred() as check, concurrent.futures.ThreadPoolExecutor(1) as host:
+
+            def on_epoch(_: int, __: np.ndarray) -> None:
+                check()
+
             packed = batch.batches(sweep.base, load, cells, sweep.lanes, device.free_bytes(), fail)
             with contextlib.closing(batch.ahead(packed)) as coming:
                 for lanes in coming:
-                    pending.append(host.submit(finish, work.adapted(sweep.base, lanes, fail)))
+                    check()
+                    pending.append(host.submit(finish, work.adapted(sweep.base, lanes, fail, on_epoch)))
                     while len(pending) > PENDING or (pending and pending[0].done()):
                         pending.pop(0).result()
             for future in pending:

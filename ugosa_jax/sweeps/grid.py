@@ -212,7 +212,7 @@ def canonical(settings: AdaptConfig) -> AdaptConfig:
     """Return the settings with what their strategy does not look at set to its default."""
     if settings.strategy == "B0":
         return AdaptConfig(strategy="B0")
-    if not (settings.strategy or "P").startswith("P"):
+    if not any(part.startswith("P") for part in (settings.strategy or "P").split("+")):
         settings = dataclasses.replace(settings, lam=AdaptConfig.lam)
     if not settings.pitch_shifts:
         settings = dataclasses.replace(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ugosa_jax import files
-from ugosa_jax.adaptation import strategy
+from ugosa_jax.adaptation import plan
 from ugosa_jax.config import AdaptConfig, SongsConfig
 from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.datasets import Track
@@ -14,7 +14,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.sweeps.cell import Cell, cell
 from ugosa_jax.sweeps.grid import Grid
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ def cells_with(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[st
       InputError: a strategy does not exist for the network.
     """
     grid, fingerprint = sweep.grid, sweep.base.fingerprint
-    every = dict.fromkeys(strategy.resolved(one, sweep.base.architecture) for one in settings)
+    every = dict.fromkeys(plan.resolve(one, sweep.base) for one in settings)
     return [
         cell(name, sha256[name], fingerprint, one, grid.separate, grid.evaluate)
         for name in sweep.tracks
@@ -89,7 +89,7 @@ def song_of(track: Track, base: Weights) -> Song:
     Raises:
       InputError: it cannot be used.
     """
-    return loading.annotated(track, base.architecture.sources)
+    return loading.annotated(track, base.sources)
 
 
 def hashes(sweep: Sweep) -> dict[str, str]:
@@ -100,6 +100,6 @@ def hashes(sweep: Sweep) -> dict[str, str]:
 def hash_of(track: Track, base: Weights) -> str:
     """Return the hashes of a song's files, its annotation among them; "unreadable" if they cannot be read."""
     with contextlib.suppress(InputError):
-        paths = [*datasets.inputs(track, base.architecture.sources).values(), *filter(None, [track.annotation])]
+        paths = [*datasets.inputs(track, base.sources).values(), *filter(None, [track.annotation])]
         return " ".join(files.sha256_of(path) for path in paths)
     return "unreadable"

@@ -1,24 +1,25 @@
 """The work on a batch of lanes: adapt them, separate their songs, score what comes out."""
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import msgspec
 import numpy as np
 
-from ugosa_jax import api, device
-from ugosa_jax.adaptation import bags, engine, record, strategy
-from ugosa_jax.adaptation.engine import AdaptationResult
-from ugosa_jax.adaptation.lane import Hyper
+from ugosa_jax import device
+from ugosa_jax.adaptation import engine, strategy
+from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.errors import InputError
-from ugosa_jax.evaluation import scoring
 from ugosa_jax.networks.protocol import Params
+from ugosa_jax.song_job import job, record
+from ugosa_jax.song_job.job import Job
 from ugosa_jax.sweeps.batch import Lane
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.sweep import Sweep
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +55,12 @@ def failed(cell: Cell, error: Exception) -> Settled:
     return Settled(cell, {"status": "failed", "error": first_line, "environment": record.environment()})
 
 
-def adapted(base: Weights, lanes: list[Lane], fail: Callable[[Cell, Exception], None]) -> list[Adapted]:
+def adapted(
+    base: Weights, lanes: list[Lane], fail: Callable[[Cell, Exception], None], on_epoch: OnEpoch | None = None
+) -> list[Adapted]:
     """Run a batch; in two halves if the device's memory does not suffice."""
     try:
-        adaptations = run_lanes(base, lanes)
+        adaptations = run_lanes(base, lanes, on_epoch)
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -65,23 +68,25 @@ def adapted(base: Weights, lanes: list[Lane], fail: Callable[[Cell, Exception], 
             fail(lanes[0].cell, error)
             return []
         half = len(lanes) // 2
-        return adapted(base, lanes[:half], fail) + adapted(base, lanes[half:], fail)
+        return adapted(base, lanes[:half], fail, on_epoch) + adapted(base, lanes[half:], fail, on_epoch)
     measured = {"lanes": len(lanes), "process_peak_bytes": device.peak_bytes()}
     return [Adapted(lane, result, measured) for lane, result in zip(lanes, adaptations, strict=True)]
 
 
-def run_lanes(base: Weights, lanes: Sequence[Lane]) -> list[AdaptationResult]:
+def run_lanes(base: Weights, lanes: Sequence[Lane], on_epoch: OnEpoch | None = None) -> list[AdaptationResult]:
     """Adapt lanes of one shape; those of one song share it."""
-    cuts = [lane.cut for lane in lanes if lane.cut is not None]
+    songs = [lane.material for lane in lanes if lane.material is not None]
     settings = lanes[0].cell.adapt
-    if not cuts:
+    if not songs:
         return [engine.unadapted() for _ in lanes]
+    if len(lanes) == 1:
+        return [adaptation.adapt(base, songs[0], settings, on_epoch)]
     # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
-    missing = -len(lanes) % len(jax.local_devices()) if len(lanes) > 1 else 0
+    missing = -len(lanes) % len(jax.local_devices())
+    songs += songs[-1:] * missing
     each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
-    hyper = Hyper(np.array([one.lam for one in each]), np.array([one.learning_rate for one in each]))
-    plan = strategy.parse(settings.strategy, base.architecture)
-    adaptations = bags.adapt_lanes(base, cuts + cuts[-1:] * missing, plan, hyper, settings)
+    lam, learning_rate = [one.lam for one in each], [one.learning_rate for one in each]
+    adaptations = adaptation.adapt_lanes(base, songs, settings, lam, learning_rate, on_epoch)
     return adaptations[: len(lanes)]
 
 
@@ -100,20 +105,17 @@ def scored(sweep: Sweep, one: Adapted) -> Settled:
     Raises:
       InputError: the estimates are not finite.
     """
-    song, result = one.lane.song, one.result
-    started = time.perf_counter()
-    estimates = api.separate(sweep.base, song, sweep.grid.separate, result.tuned)
-    separated = time.perf_counter()
-    found = scoring.evaluate(song, estimates, sweep.grid.evaluate)
-    times = {"separation_s": separated - started, "evaluation_s": time.perf_counter() - separated}
+    song, result, cell = one.lane.song, one.result, one.lane.cell
+    done = job.score(Job(sweep.base, song, cell.adapt, sweep.grid.separate), result, sweep.grid.evaluate)
+    said = record.adaptation(result, done.separation_s, done.evaluation_s)
     outcome = {
         "status": "done",
         "error": None,
         "n_tuned": strategy.n_parameters(result.tuned),
-        "adaptation": record.describe_adaptation(result) | times | one.measured,
-        "scores": found.rows(),
+        "adaptation": msgspec.to_builtins(said) | one.measured,
+        "scores": done.scores.rows(),
         "notes": song.notes,
         "environment": record.environment(),
     }
     tuned = jax.tree.map(np.asarray, result.tuned) if sweep.keep_deltas else {}
-    return Settled(one.lane.cell, outcome, tuned, estimates if sweep.keep_stems else {}, song.mixture.rate_hz)
+    return Settled(cell, outcome, tuned, done.stems if sweep.keep_stems else {}, song.mixture.rate_hz)

@@ -12,19 +12,16 @@ import dataclasses
 import hashlib
 import json
 import math
-import re
 import reprlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from ugosa_jax.errors import InputError, error_context, require
+from ugosa_jax.errors import require
 from ugosa_jax.networks.protocol import Architecture, Params
 from ugosa_jax.weights.checkpoint import Checkpoint
-
-MAX_MEMBERS = 100
+from ugosa_jax.weights.description import check_fields, check_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,23 +93,6 @@ class Bag:
         return {f"{name}.{path}": s for name, member in self.members.items() for path, s in member.shapes.items()}
 
 
-Weights = Checkpoint | Bag
-"""What can be adapted, and separates: one network or several."""
-
-
-def members_of(weights: Weights) -> Mapping[str, Checkpoint]:
-    """Return the networks that there are, by name; the only one of a checkpoint has none."""
-    return weights.members if isinstance(weights, Bag) else {"": weights}
-
-
-def with_params(weights: Weights, params: Params) -> Weights:
-    """Return the same networks with other parameters, shaped as `weights.params`."""
-    if isinstance(weights, Checkpoint):
-        return dataclasses.replace(weights, params=params)
-    members = {name: dataclasses.replace(of, params=params[name]) for name, of in weights.members.items()}
-    return dataclasses.replace(weights, members=members)
-
-
 class Description(NamedTuple):
     """What a bag's YAML says: names of models, and a row of weights for each, if there are any."""
 
@@ -120,39 +100,23 @@ class Description(NamedTuple):
     weights: tuple[tuple[float, ...], ...] | None
 
 
-def describe(path: Path) -> Description:
-    """Read a bag's description; a demucs bag may also name a segment, which `chunk_s` says here.
+def describe(said: dict[str, Any]) -> Description:
+    """Return what the fields of a bag's YAML say; a demucs bag may also name a segment, which `chunk_s` says here.
 
     Raises:
-      InputError: it cannot be read, or does not name models.
+      InputError: they do not name models.
     """
-    with error_context(path):
-        try:
-            said = yaml.safe_load(path.read_text("utf-8"))
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror or error})") from error
-        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # odd scalars
-            raise InputError(f"is not YAML ({' '.join(str(error).split())[:120]})") from error
-        require(isinstance(said, dict), "a bag", "models: [...], weights: [...]", type(said).__name__)
-        unknown = [str(field)[:40] for field in said if field not in ("models", "weights", "segment")]
-        require(not unknown, "fields of a bag", "models, weights, segment", ", ".join(unknown))
-        names, rows = said.get("models"), said.get("weights")
-        require(_are_names(names), "models", "a list of different names", reprlib.repr(names))
-        if rows is None:
-            return Description(tuple(names), None)
-        require(_are_rows(rows), "weights", "a list of rows of numbers", reprlib.repr(rows))
-        return Description(tuple(names), tuple(tuple(map(float, row)) for row in rows))
+    check_fields(said, "a bag", ("models", "weights", "segment"))
+    names, rows = check_names("models", said.get("models")), said.get("weights")
+    if rows is None:
+        return Description(names, None)
+    require(_are_rows(rows), "weights", "a list of rows of numbers", reprlib.repr(rows)[:100])
+    return Description(names, tuple(tuple(map(float, row)) for row in rows))
 
 
 def description(models: Sequence[str], weights: Sequence[Sequence[float]]) -> str:
     """Return what `describe` reads."""
     return yaml.safe_dump({"models": list(models), "weights": [list(row) for row in weights]}, sort_keys=False)
-
-
-def _are_names(names: Any) -> bool:
-    few = isinstance(names, list) and 1 <= len(names) <= MAX_MEMBERS
-    plain = few and all(isinstance(name, str) and re.fullmatch(r"\w[\w-]{0,63}", name) for name in names)
-    return plain and len(set(names)) == len(names)
 
 
 def _are_rows(rows: Any) -> bool:

@@ -19,18 +19,22 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
+import reprlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.description import check_fields, check_names
 
 REMAINDERS = ("accompaniment", "instrumental", "rest", "other")
 """Names of the source that a network leaves, if nothing else is said: the first of these that it has."""
 Member = Checkpoint | Bag
-"""What a chain consists of."""
+"""What a chain consists of: one network, or a bag of them."""
 
 
 class Link(NamedTuple):
@@ -148,6 +152,32 @@ def _check_takes(links: Sequence[Link]) -> None:
             other, by = seen.setdefault(source.casefold(), (source, link.name))
             if other != source:
                 raise InputError(f"sources {other} of {by} and {source} of {link.name} have one name")
+
+
+def name_members(parts: Sequence[str]) -> dict[str, str]:
+    """Return names or files of networks by what they are called in a chain: a file by its stem.
+
+    Raises:
+      InputError: two of them are called the same.
+    """
+    names = [re.sub(r"[^\w-]+", "-", Path(part).stem) for part in parts]
+    require(len(set(names)) == len(names), "a chain", "of networks of different names", "+".join(parts))
+    return dict(zip(names, parts, strict=True))
+
+
+def describe(said: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """Return what the fields of a chain's YAML say: names of networks, and what they leave, if that is told.
+
+    Raises:
+      InputError: they do not name networks.
+    """
+    check_fields(said, "a chain", ("chain", "leaves"))
+    names, leaves = check_names("chain", said.get("chain")), said.get("leaves")
+    if leaves is None:
+        return names, None
+    is_list = isinstance(leaves, list) and all(isinstance(source, str) for source in leaves)
+    require(is_list, "leaves", "a list of sources", reprlib.repr(leaves)[:100])
+    return names, tuple(leaves)
 
 
 def join(members: Mapping[str, Member], leaves: Sequence[str] | None = None) -> Chain:

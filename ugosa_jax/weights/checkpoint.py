@@ -19,11 +19,12 @@ from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs.architecture import HTDemucs
 from ugosa_jax.networks.protocol import Architecture, Params, describe, stored_fields
+from ugosa_jax.networks.spleeter import Spleeter
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
 
 WEIGHTS_FORMAT = "ugosa_jax weights 1"
 DELTA_FORMAT = "ugosa_jax delta 1"
-ARCHITECTURES: dict[str, type[Architecture]] = {kind.tag: kind for kind in (ConvTasNet, HTDemucs)}
+ARCHITECTURES: dict[str, type[Architecture]] = {kind.tag: kind for kind in (ConvTasNet, HTDemucs, Spleeter)}
 """The networks that weights can be for, by what files call them."""
 T = TypeVar("T")
 

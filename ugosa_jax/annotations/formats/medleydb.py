@@ -7,9 +7,8 @@ stem is active; SOURCEID has start_time,end_time,instrument_label.
 
 import re
 
-from ugosa_jax.annotations.formats import columns
-from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.formats.rows import Row, is_time, table_of
+from ugosa_jax.annotations.formats.label import Label, Reading, is_time
+from ugosa_jax.annotations.formats.table import Row, fold_header, is_known_column, read_table
 from ugosa_jax.errors import InputError, error_context, require_extra
 
 _NOTHING = ("", "~", "null")
@@ -18,24 +17,19 @@ SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
 
 
 def read_sourceid(text: str, path: str) -> Reading:
-    """Read which instrument is heard when.
-
-    Raises:
-      InputError: the header is another one, or a line has not three fields.
-    """
-    table = table_of(text, path)
+    """Read which instrument is heard when."""
+    table = read_table(text, path)
     if not table or [field.lower() for field in table[0].fields] != SOURCEID_HEADER:
         raise InputError(f"{path}: does not begin with {','.join(SOURCEID_HEADER)}")
     for row in table[1:]:
-        if len(row.fields) != 3:
-            raise InputError(f"{row.path}:{row.line}: fields: {len(row.fields)} instead of {','.join(SOURCEID_HEADER)}")
+        row.check_width([3], ",".join(SOURCEID_HEADER))
     return Reading([Label(*row.stretch(), row.fields[2], path, row.line) for row in table[1:]])
 
 
 def is_wide(fields: list[str]) -> bool:
     """Return whether a file that begins with these fields has a column of times and one of confidences a source."""
-    times = len(fields) > 1 and columns.folded(fields[0]) in ("time", "time s", "times", "seconds")
-    return times and not any(columns.is_known(field) or is_time(field) for field in fields[1:])
+    times = len(fields) > 1 and fold_header(fields[0]) in ("time", "time s", "times", "seconds")
+    return times and not any(is_known_column(field) or is_time(field) for field in fields[1:])
 
 
 def is_activation_conf(fields: list[str]) -> bool:
@@ -48,12 +42,8 @@ def read_activation_conf(text: str, path: str) -> Reading:
 
     A line holds from its time up to the next one's, the last one as long as the one before it. Lines that say the same
     of a stem become one label, as sure as the least sure of them.
-
-    Raises:
-      InputError: the header is another one, a line has more or fewer fields, a value is no confidence, or the times do
-        not grow.
     """
-    table = table_of(text, path)
+    table = read_table(text, path)
     if not table or not (is_activation_conf(table[0].fields) or is_wide(table[0].fields)):
         raise InputError(f"{path}: does not begin with time,S01,S02 … or time and the names of sources")
     stems, body = table[0].fields[1:], table[1:]
@@ -62,18 +52,13 @@ def read_activation_conf(text: str, path: str) -> Reading:
     if len(set(stems)) < len(stems):
         raise InputError(f"{path}:{table[0].line}: the same stem stands there twice")
     for row in body:
-        if len(row.fields) != len(stems) + 1:
-            raise InputError(f"{path}:{row.line}: fields: {len(row.fields)} instead of {len(stems) + 1}")
-    times_s = _times(body)
-    return Reading([label for n, stem in enumerate(stems, 1) for label in _runs(stem, n, body, times_s)])
+        row.check_width([len(stems) + 1], str(len(stems) + 1))
+    times_s = _read_times(body)
+    return Reading([label for n, stem in enumerate(stems, 1) for label in _join_runs(stem, n, body, times_s)])
 
 
-def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
-    """Return {stem: its instruments} of a METADATA.yaml; a stem whose instrument is not told has none.
-
-    Raises:
-      InputError: the file is no such metadata.
-    """
+def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
+    """Return {stem: its instruments} of a METADATA.yaml; a stem whose instrument is not told has none."""
     with error_context(path), require_extra("medleydb"):
         import yaml
     try:
@@ -91,7 +76,7 @@ def stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _times(body: list[Row]) -> list[float]:
+def _read_times(body: list[Row]) -> list[float]:
     """Return the lines' times, and when the last one ends."""
     times_s = [row.seconds("time", 0) for row in body]
     for before_s, time_s, row in zip(times_s, times_s[1:], body[1:], strict=False):
@@ -100,7 +85,7 @@ def _times(body: list[Row]) -> list[float]:
     return [*times_s, times_s[-1] + (times_s[-1] - times_s[-2])]
 
 
-def _runs(stem: str, column: int, body: list[Row], times_s: list[float]) -> list[Label]:
+def _join_runs(stem: str, column: int, body: list[Row], times_s: list[float]) -> list[Label]:
     """Return the labels of one stem: active and silent by turns."""
     runs: list[tuple[int, bool, float]] = []
     for k, row in enumerate(body):

@@ -1,86 +1,54 @@
 """Which format a file of an annotation has, and who reads it.
 
-Content decides; the suffix does where content could be either. `text` alone touches the disk.
+Content decides; the suffix does where content could be either. `content` alone touches the disk. Readers take a file's
+text and its path, and raise InputError with `path:line: field …` at what they cannot read.
 """
 
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
-from ugosa_jax.annotations.formats import (
-    audacity,
-    elan,
-    jams,
-    json_lists,
-    lab,
-    markers,
-    medleydb,
-    native,
-    reaper,
-    rttm,
-    sonic_layers,
-    sonic_table,
-    starts,
-    textgrid,
-    unit,
+from ugosa_jax.annotations.formats import content, editors, jams, json_lists, lists, medleydb, sonic_visualiser, speech
+from ugosa_jax.annotations.formats.label import Reading, is_time, to_seconds
+from ugosa_jax.annotations.formats.table import (
+    Row,
+    content_lines,
+    find_delimiter,
+    number_lines,
+    read_table,
+    split_lines,
 )
-from ugosa_jax.annotations.formats.label import Reading
-from ugosa_jax.annotations.formats.rows import Row, delimiter_of, is_time, numbered, rows, said, table_of
-from ugosa_jax.annotations.formats.text import text_of
 from ugosa_jax.errors import InputError
 
-Format = Literal[
-    "csv",
-    "audacity",
-    "lab",
-    "starts",
-    "jams",
-    "json",
-    "sonic-table",
-    "sonic-layers",
-    "activation-conf",
-    "sourceid",
-    "reaper",
-    "audition",
-    "rx",
-    "rttm",
-    "textgrid",
-    "elan",
-]
-
-FORMATS: tuple[Format, ...] = get_args(Format)
 SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".json", ".svl", ".sv", ".textgrid", ".eaf", ".rttm")
 """What files of annotations end in; only where a whole folder is read does it matter."""
-
-
-class _Reader(NamedTuple):
-    """How a format is read."""
-
-    read: Callable[[str, str], Reading]
-    counts_anything: bool = False
-    """Whether its numbers could be samples or milliseconds as well as seconds."""
-
-
-READERS: dict[Format, _Reader] = {
-    "csv": _Reader(native.read, counts_anything=True),
-    "audacity": _Reader(audacity.read, counts_anything=True),
-    "lab": _Reader(lab.read, counts_anything=True),
-    "starts": _Reader(starts.read, counts_anything=True),
-    "jams": _Reader(jams.read, counts_anything=True),
-    "json": _Reader(json_lists.read, counts_anything=True),
-    "sonic-table": _Reader(sonic_table.read),
-    "sonic-layers": _Reader(sonic_layers.read),
-    "activation-conf": _Reader(medleydb.read_activation_conf),
-    "sourceid": _Reader(medleydb.read_sourceid, counts_anything=True),
-    "reaper": _Reader(reaper.read),
-    "audition": _Reader(markers.read_audition),
-    "rx": _Reader(markers.read_rx),
-    "rttm": _Reader(rttm.read, counts_anything=True),
-    "textgrid": _Reader(textgrid.read, counts_anything=True),
-    "elan": _Reader(elan.read),
+# fmt: off
+Format = Literal["csv", "audacity", "lab", "starts", "jams", "json", "sonic-table", "sonic-layers", "activation-conf",
+                 "sourceid", "reaper", "audition", "rx", "rttm", "textgrid", "elan"]
+# fmt: on
+FORMATS: tuple[Format, ...] = get_args(Format)
+READERS: dict[Format, Callable[[str, str], Reading]] = {
+    "csv": lists.read_csv,
+    "audacity": lists.read_audacity,
+    "lab": lists.read_lab,
+    "starts": lists.read_starts,
+    "jams": jams.read_jams,
+    "json": json_lists.read_json_lists,
+    "sonic-table": sonic_visualiser.read_sonic_table,
+    "sonic-layers": sonic_visualiser.read_sonic_layers,
+    "activation-conf": medleydb.read_activation_conf,
+    "sourceid": medleydb.read_sourceid,
+    "reaper": editors.read_reaper,
+    "audition": editors.read_audition,
+    "rx": editors.read_rx,
+    "rttm": speech.read_rttm,
+    "textgrid": speech.read_textgrid,
+    "elan": speech.read_elan,
 }
+KNOWN_UNIT = ("sonic-table", "sonic-layers", "activation-conf", "reaper", "audition", "rx", "elan")
+"""Formats whose numbers are what they are; those of others could be samples or milliseconds as well as seconds."""
 
 
 def read(path: str | Path, format: Format | None = None, counted: str | None = None) -> Reading:
@@ -94,16 +62,14 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
     Raises:
       InputError: the file cannot be read, a line of it not be understood, or its numbers not be seconds.
     """
-    text = text_of(path)
-    format = format or recognised(text, path)
-    reader = READERS[format]
-    reading = reader.read(text, str(path))
-    if not reader.counts_anything and counted not in (None, "s"):
-        raise InputError(
-            f"{path}: --unit {counted}: the times of its format ({format}) are what they are; leave it out"
-        )
-    if reader.counts_anything:
-        reading = reading._replace(labels=unit.checked(reading.labels, counted, str(path)))
+    text = content.read_text(path)
+    format = format or recognise(text, path)
+    reading = READERS[format](text, str(path))
+    if format not in KNOWN_UNIT:
+        reading = reading._replace(labels=to_seconds(reading.labels, counted, str(path)))
+    elif counted not in (None, "s"):
+        what = f"the times of its format ({format}) are what they are; leave it out"
+        raise InputError(f"{path}: --unit {counted}: {what}")
     open_ended = [label for label in reading.labels if not math.isfinite(label.end_s)]
     if open_ended:
         last = open_ended[-1]
@@ -112,12 +78,43 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
     return reading
 
 
-def recognised(text: str, path: str | Path) -> Format:
-    """Return the format of a file.
+def read_folder(
+    folder: Path, is_wanted: Callable[[Path], bool], format: Format | None = None, counted: str | None = None
+) -> Reading:
+    """Return what stands in all files of a folder.
+
+    A file that cannot be read is left out with a warning if it is not named after a source: lyrics, notes to oneself.
+    Hidden files, and those with which an office program locks others, are no one's annotations.
 
     Raises:
-      InputError: the first line cannot be cut into fields.
+      InputError: there are no files, none can be read, or one of a source cannot.
     """
+    content.refuse_suffix(folder)
+    visible = (path for path in folder.iterdir() if not path.name.startswith((".", "~")))
+    paths = sorted(path for path in visible if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not paths:
+        raise InputError(f"{folder}: cannot be read (a folder without files of annotations)")
+    readings, warnings = [], []
+    for path in paths:
+        try:
+            reading = read(path, format, counted)
+        except InputError as error:
+            if is_wanted(path) or (path == paths[-1] and not readings):
+                raise
+            warnings.append(f"{error}; left out: the file is not named after a source")
+        else:
+            readings.append(reading)
+            if not reading.labels and not reading.left_out:
+                warnings.append(f"{path}: has no labels: it says nothing")
+    return Reading(
+        [label for reading in readings for label in reading.labels],
+        tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),
+        left_out=tuple(what for reading in readings for what in reading.left_out),
+    )
+
+
+def recognise(text: str, path: str | Path) -> Format:
+    """Return the format of a file."""
     suffix, start = Path(path).suffix.lower(), text.lstrip()[:64]
     if suffix == ".jams":
         return "jams"
@@ -141,52 +138,52 @@ def _is_lrc_or_section(text: str) -> bool:
 def _json(text: str) -> Format:
     """Return which of the formats it is that are JSON; JAMS if it is none, whose reader says what is wrong with it."""
     try:
-        content = json.loads(text)
+        parsed = json.loads(text)
     except json.JSONDecodeError as error:
         return "json" if error.msg == "Extra data" else "jams"
     except (ValueError, RecursionError):
         return "jams"
-    if not isinstance(content, dict):
+    if not isinstance(parsed, dict):
         return "json"
-    entries = content.get("annotations")
+    entries = parsed.get("annotations")
     is_jams = isinstance(entries, list) and not any(
         isinstance(e, dict) and {"result", "start"} & e.keys() for e in entries
     )
-    return "jams" if is_jams or "file_metadata" in content else "json"
+    return "jams" if is_jams or "file_metadata" in parsed else "json"
 
 
 def _table(text: str, path: str, suffix: str) -> Format:
     """Return which of the formats it is that are tables."""
-    raw = numbered(text)
-    if raw and markers.is_rx(raw[0][1]):
+    raw = number_lines(text)
+    if raw and editors.is_rx(raw[0][1]):
         return "rx"
     first = _first(text, path, comments=False)
-    if reaper.is_header(first):
+    if editors.is_reaper(first):
         return "reaper"
-    if markers.is_audition(first):
+    if editors.is_audition(first):
         return "audition"
-    lines = said(text)
+    lines = content_lines(text)
     line = lines[0][1] if lines else ""
     fields = _first(text, path, comments=True)
-    if any(rttm.is_line(line) for _, line in raw[:100]):
+    if any(speech.is_rttm_line(line) for _, line in raw[:100]):
         return "rttm"
     if medleydb.is_activation_conf(fields) or medleydb.is_wide(fields):
         return "activation-conf"
     if [field.lower() for field in fields] == medleydb.SOURCEID_HEADER:
         return "sourceid"
-    if sonic_table.is_header(fields) or sonic_table.is_region(fields):
+    if sonic_visualiser.is_sonic_header(fields) or sonic_visualiser.is_sonic_region(fields):
         return "sonic-table"
-    if sonic_table.is_values([Row(path, 0, fields)]) and sonic_table.is_values(_all(text, path)):
+    if sonic_visualiser.is_sonic_values([Row(path, 0, fields)]) and sonic_visualiser.is_sonic_values(_all(text, path)):
         return "sonic-table"
-    if starts.pairs(text, path):
+    if lists.find_pairs(text, path):
         return "starts"
     if suffix == ".lab":
         return "lab"
     tabs = line.split("\t")
-    if len(tabs) in (2, 3) and is_time(tabs[0].strip()):
+    if (len(tabs) in (2, 3) or (len(tabs) == 4 and not tabs[2].strip())) and is_time(tabs[0].strip()):
         return "audacity"
     blanks = line.split()
-    is_one_field = len(fields) == 1 and delimiter_of(lines) == ","
+    is_one_field = len(fields) == 1 and find_delimiter(lines) == ","
     if is_one_field and len(blanks) >= 3 and (all(map(is_time, blanks[:2])) or all(map(is_time, blanks[1:3]))):
         return "lab"
     return "csv"
@@ -195,39 +192,31 @@ def _table(text: str, path: str, suffix: str) -> Format:
 def _all(text: str, path: str) -> list[Row]:
     """Return all lines cut into fields; none if one cannot be cut."""
     try:
-        return table_of(text, path)
+        return read_table(text, path)
     except InputError:
         return []
 
 
 def _first(text: str, path: str, comments: bool) -> list[str]:
     """Return the fields of the first line; the whole line where it cannot be cut."""
-    lines = said(text) if comments else numbered(text)
+    lines = content_lines(text) if comments else number_lines(text)
     if lines and lines[0][1].strip().strip('"').startswith("sep=") and len(lines) > 1:
         declared, lines = lines[0][1].strip().strip('"')[4:5] or ",", lines[1:]
     else:
-        declared = delimiter_of(lines)
+        declared = find_delimiter(lines)
     try:
-        return next(rows(path, lines[:1], declared)).fields if lines else [""]
+        return next(split_lines(path, lines[:1], declared)).fields if lines else [""]
     except InputError:
         return [lines[0][1]]
 
 
-def stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Return {stem: its instruments} of a METADATA.yaml of MedleyDB.
-
-    Raises:
-      InputError: the file cannot be read, or is none.
-    """
-    return medleydb.stem_names(text_of(path), str(path))
+def read_stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
+    """Return {stem: its instruments} of a METADATA.yaml of MedleyDB."""
+    return medleydb.parse_stem_names(content.read_text(path), str(path))
 
 
-def written_as(path: str | Path) -> Format:
-    """Return the format that is written to a file of this name.
-
-    Raises:
-      InputError: none is.
-    """
+def choose_format(path: str | Path) -> Format:
+    """Return the format that is written to a file of this name; an InputError says which names there are."""
     suffix = Path(path).suffix.lower()
     known: dict[str, Format] = {".csv": "csv", ".txt": "audacity", ".jams": "jams"}
     if suffix not in known:

@@ -21,13 +21,14 @@ class Separate:
     reading: OmitArgPrefixes[Reading] = dataclasses.field(default_factory=Reading)
     annotation: Path | None = None
     """When each source plays, in any format of docs/annotations.md. Not needed by B strategies."""
-    weights: str = "tasnet"
-    """Name (see `ugosa-jax weights list`) or file of the network to start from."""
+    weights: str | None = None
+    """Name (see `ugosa-jax weights list`) or file of the network to start from; several with + between them are a
+    chain, such as spleeter+mini. The best that is here if not given."""
     download: bool = False
     """Fetch these weights first, if they are published ones that are not here yet; their licence is shown."""
     delta: Path | None = None
     """Tuned layers that an earlier run wrote: the song is separated with them; nothing is adapted."""
-    preset: Literal["recommended", "paper", "reference"] = "paper"
+    preset: Literal["recommended", "paper", "reference", "masks"] = "paper"
     """Where the settings below start from: what gains most with the bundled network (which starts from it if nothing
     is said), the paper's text, or the defaults of its code."""
     out: Path | None = None

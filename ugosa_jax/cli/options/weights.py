@@ -9,10 +9,10 @@ from tyro.conf import OmitSubcommandPrefixes, Positional, arg, subcommand
 
 @dataclasses.dataclass(frozen=True)
 class Convert:
-    """Convert a checkpoint of the Demucs repository to safetensors. Nothing in it is executed."""
+    """Convert a checkpoint of the Demucs repository, or of Spleeter, to safetensors. Nothing in it is executed."""
 
     checkpoint: Annotated[Positional[Path], arg(metavar="CHECKPOINT")]
-    """A .th or .th.gz file."""
+    """A .th or .th.gz file; or an archive that Spleeter's networks were published in."""
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The .safetensors file to write."""
 
@@ -35,7 +35,7 @@ class Download:
     """Download pretrained weights, check their SHA-256 and convert them."""
 
     name: Annotated[Positional[str], arg(metavar="NAME")]
-    """tasnet, tasnet_extra, htdemucs, htdemucs_ft or htdemucs_6s."""
+    """spleeter, spleeter_4stems, spleeter_5stems, tasnet, tasnet_extra, htdemucs, htdemucs_ft or htdemucs_6s."""
     url: str | None = None
     """A mirror, or a file that was brought here by hand, or, of htdemucs_ft, a folder of such files.
     They must have the published SHA-256."""

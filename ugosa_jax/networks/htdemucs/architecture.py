@@ -10,6 +10,7 @@ import jax
 from ugosa_jax.networks.htdemucs import network
 from ugosa_jax.networks.htdemucs.network import Features, Params
 from ugosa_jax.networks.htdemucs.settings import Settings
+from ugosa_jax.networks.protocol import Level
 
 LENGTH_S = 7.8
 """Length of the segments that the published networks were trained on."""
@@ -24,6 +25,21 @@ class HTDemucs(Settings):
     """
 
     tag: ClassVar[str] = "htdemucs"
+
+    @property
+    def sums_to_mixture(self) -> bool:
+        """Each source is estimated by itself."""
+        return False
+
+    @property
+    def level(self) -> Level:
+        """As the Demucs repository standardises songs."""
+        return "standard"
+
+    @property
+    def tiling(self) -> None:
+        """A song is separated in chunks that are cross-faded."""
+        return None
 
     @property
     def min_samples(self) -> int:

@@ -19,6 +19,9 @@ def describe(record: Mapping[str, Any]) -> dict[str, str]:
     if record["annotation"]:
         said["annotation"] = record["annotation"]["file"]
     said["network"] = f"{weights['name']} ({weights['fingerprint'][:16]})"
+    if members := weights.get("members"):
+        takes = "; ".join(f"{name} takes {', '.join(member['takes'])}" for name, member in members.items())
+        said["network"] += f": {takes}"
     if record["delta"]:
         said["delta"] = record["delta"]["file"]
     settings = record["settings"]
@@ -32,9 +35,9 @@ def describe(record: Mapping[str, Any]) -> dict[str, str]:
 def adapting(settings: Mapping[str, Any]) -> str:
     """Return settings of an adaptation in words."""
     said = [settings["strategy"]]
-    said += [f"λ {setting('lam', settings['lam'])}"] if settings["strategy"].startswith("P") else []
+    said += [f"λ {setting('lam', settings['lam'])}"] if "P-" in settings["strategy"] else []
     said += [f"learning rate {setting('learning_rate', settings['learning_rate'])}", f"{settings['epochs']} epochs"]
-    said += [f"segments of {settings['segment_s']:g} s"]
+    said += [f"segments of {settings['segment_s']:g} s"] if settings["segment_s"] else []
     said += [f"every {settings['hop_s']:g} s"] if settings["hop_s"] else []
     said += [f"{settings['pitch_shifts']} pitch-shifted copies of each"] if settings["pitch_shifts"] else []
     said += ["in random order"] if settings["shuffle_seed"] else []
@@ -45,7 +48,8 @@ def adapting(settings: Mapping[str, Any]) -> str:
 def separating(settings: Mapping[str, Any]) -> str:
     """Return settings of a separation in words."""
     said = [f"chunks of {settings['chunk_s']:g} s"] if settings["chunk_s"] else []
-    said += [f"overlap {settings['overlap']:g}"]
+    said += [] if settings["overlap"] is None else [f"overlap {settings['overlap']:g}"]
+    said = said or ["chunks as the network's authors have them"]
     said += [f"mean of {settings['shifts']} shifts"] if settings["shifts"] else []
     said += ["muted where annotated silent, which is what their level there shows"] if settings["gate"] else []
     refined = {"residual": "what their sum lacks dealt to those that play", "wiener": "Wiener masks of those that play"}

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import soundfile
 
+from ugosa_jax import interrupts
 from ugosa_jax.annotations.annotation import Annotation, active_mask, silences
 from ugosa_jax.data.sound import Audio, Sound, blocks_to_model, to_model
 from ugosa_jax.reports.song.spectrum import Spectrogram
@@ -123,7 +124,7 @@ def stems(
         for look, stem_Cxn, active_n in zip(looks, stems_SxCxn, active_Sxn, strict=True):
             look.add(stem_Cxn, active_n)
         done += stems_SxCxn.shape[-1]
-    with ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
+    with interrupts.deferred(), ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
         encoded = pool.map(Look.compressed, looks)
         return {name: look.glimpse(mp3) for name, look, mp3 in zip(labels.sources, looks, encoded, strict=True)}
 

@@ -22,6 +22,7 @@ from ugosa_jax.config import EvaluateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.evaluation.bsseval import METRICS
+from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.reports import style
 from ugosa_jax.reports.song import figures, glimpse, spectrum
@@ -29,7 +30,6 @@ from ugosa_jax.reports.song.glimpse import Glimpse
 from ugosa_jax.reports.sweep import render
 from ugosa_jax.reports.sweep.render import Sheet
 
-NAME = "report.html"
 FRAMES = EvaluateConfig(outputs="plain")
 """Frames that scores are taken in."""
 
@@ -44,6 +44,7 @@ class Run:
       result: the adaptation that came before it.
       stems: what is shown of each.
       scores: what they score; None without true stems.
+      leakage_db: by source, of what the network gave before stems were muted or refined; None if it was not measured.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Run:
     result: AdaptationResult
     stems: dict[str, Glimpse]
     scores: Evaluation | None
+    leakage_db: dict[str, float] | None = None
 
 
 def run_of(
@@ -60,6 +62,7 @@ def run_of(
     result: AdaptationResult,
     stretches_SxCxn: Iterable[np.ndarray],
     excerpt_s: tuple[float, float],
+    leakage: LeakageMeter | None = None,
 ) -> Run:
     """Look at the stems of a run, and score them if the song has its true ones.
 
@@ -71,6 +74,7 @@ def run_of(
       stretches_SxCxn: stems in the annotation's order at the song's rate, stretch by stretch. They are kept only if
         they are to be scored.
       excerpt_s: begin and end of what can be heard, as `excerpt` says.
+      leakage: has measured the network's own output when all stretches have gone by.
     """
     said, kept = song.known_annotation(), []
 
@@ -81,10 +85,11 @@ def run_of(
             yield stems_SxCxn
 
     seen = glimpse.stems(passing(), song.mixture, said, excerpt_s)
+    leakage_db = leakage.db() if leakage else None
     if not kept:
-        return Run(name, meaning, result, seen, None)
+        return Run(name, meaning, result, seen, None, leakage_db)
     stems = dict(zip(said.sources, np.concatenate(kept, axis=-1), strict=True))
-    return Run(name, meaning, result, seen, scoring.evaluate(song, stems, FRAMES))
+    return Run(name, meaning, result, seen, scoring.evaluate(song, stems, FRAMES), leakage_db)
 
 
 def excerpt(song: Song, n_runs: int) -> tuple[float, float]:
@@ -139,6 +144,7 @@ def html(
         record=json.dumps(record, indent=2, ensure_ascii=False),
         excerpt=None if excerpt_s == (0.0, duration_s) else glimpse.duration_text(excerpt_s),
         stopped={run.name: where(run.result) for run in runs if run.result.stopped_at is not None},
+        leakage=leakage(song.known_annotation(), duration_s, runs),
         levels=levels(song.known_annotation(), duration_s, runs),
         scores=scores(song.known_annotation().sources, runs),
         window_s=FRAMES.window_s,
@@ -163,10 +169,25 @@ def pictures(song: Song, mixture: Glimpse, runs: Sequence[Run]) -> dict[str, str
     return found
 
 
+def leakage(said: Annotation, duration_s: float, runs: Sequence[Run]) -> Sheet | None:
+    """Tabulate the leakage of the network's own output; None if it was not measured, or no source is silent."""
+    found = [run.leakage_db for run in runs if run.leakage_db is not None]
+    if len(found) < len(runs):
+        return None
+    return _compared(said, duration_s, runs, {source: [one[source] for one in found] for source in said.sources})
+
+
 def levels(said: Annotation, duration_s: float, runs: Sequence[Run]) -> Sheet | None:
-    """Tabulate how loud each stem is where its source is annotated silent; None if none is."""
-    silent_s = annotation.silent_seconds(said, duration_s)
+    """Tabulate how loud each stem, as it is heard, is where its source is annotated silent; None if none is."""
     values = {source: [run.stems[source].silent_db for run in runs] for source in said.sources}
+    return _compared(said, duration_s, runs, values)
+
+
+def _compared(
+    said: Annotation, duration_s: float, runs: Sequence[Run], values: Mapping[str, Sequence[float]]
+) -> Sheet | None:
+    """Tabulate levels, a row a source and a column a run, and what the last run changed; None if nothing is silent."""
+    silent_s = annotation.silent_seconds(said, duration_s)
     heads = ["source", "annotated silent (s)", *(run.name for run in runs)]
     cells = [[source, f"{silent_s[source]:.1f}", *map(render.decibels, row)] for source, row in values.items()]
     if len(runs) > 1:

@@ -70,7 +70,8 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 
 def _stages_of_gains(compared: pd.DataFrame) -> str:
     """Return the stages that single songs are shown for: the default's, or else the middle ones; "" if none."""
-    with_b0 = list(dict.fromkeys(compared.strategy[(compared.against == "B0") & (compared.songs > 0)]))
+    usable = (compared.against == "B0") & (compared.songs > 0) & ~compared.strategy.str.contains("+", regex=False)
+    with_b0 = list(dict.fromkeys(compared.strategy[usable]))
     if not with_b0:
         return ""
     usual = USUAL if USUAL in with_b0 else with_b0[(len(with_b0) - 1) // 2]

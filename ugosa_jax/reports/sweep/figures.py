@@ -46,7 +46,7 @@ def strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
     """
     by_song = _by_song(rows, metric, "strategy")
     names = scores.strategies(rows[rows.metric == metric])
-    stages = list(dict.fromkeys(name[2:] for name in names if name != "B0"))
+    stages = list(dict.fromkeys(name[2:] for name in names if name != "B0" and "+" not in name))
     losses = [loss for loss in scores.LOSSES if any(name.startswith(f"{loss}-") for name in names)]
     sides = dict(zip(losses, np.arange(len(losses)) - (len(losses) - 1) / 2, strict=True))
     width = 0.8 / max(2, len(losses))

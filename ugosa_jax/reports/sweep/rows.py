@@ -39,7 +39,9 @@ PAPER_SEGMENT_S = 4.0
 _KEY = ["sweep", "song", "strategy", *SETTINGS, "refine", "gated", "rule", "source", "metric"]
 LOSSES = ("R", "P", "B")
 """What strategies begin with, in the order in which they are shown."""
-_STRATEGY = re.compile(r"B0|([RPB])-([A-Za-z]{1,8})([0-9]{0,3}):(\w{1,8})", re.ASCII)
+_ONE = re.compile(r"B0|([RPB])-([A-Za-z]{1,8})([0-9]{0,3}):(\w{1,8})", re.ASCII)
+_STRATEGY = re.compile(rf"(?:{_ONE.pattern})(?:\+(?:{_ONE.pattern})){{0,99}}", re.ASCII)
+"""Of one network, or of each network of a chain."""
 _PLACES = ("E", "L", "T", "D")
 """Where tuning begins, from the network's beginning to its end: encoders, repeats, transformer, decoders."""
 _ENDS = ("D", "M", "3")
@@ -98,15 +100,19 @@ def check(cells: pd.DataFrame) -> pd.DataFrame:
 def order(strategy: str) -> tuple:
     """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0; R-… before all.
 
+    Those of a chain are sorted by the last network that is adapted.
     Those of other networks than the paper's are sorted alike, by their places in the network.
     """
-    match = _STRATEGY.fullmatch(strategy)
-    if match is None:
+    if not _STRATEGY.fullmatch(strategy):
         raise InputError(f"strategy {strategy!r} is not B0 or like P-L3:M")
-    if strategy == "B0":
+    adapted = [part for part in strategy.split("+") if part != "B0"]
+    if not adapted:
         return (len(LOSSES),)
+    match = _ONE.fullmatch(adapted[-1])
+    assert match is not None
     loss, place, number, end = match.groups()
-    return LOSSES.index(loss), *_rank(end, _ENDS), *_rank(place, _PLACES), int(number or 0)
+    rank = LOSSES.index(loss), *_rank(end, _ENDS), *_rank(place, _PLACES), int(number or 0)
+    return *rank, strategy if "+" in strategy else ""
 
 
 def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:
@@ -127,7 +133,8 @@ def sources(rows: pd.DataFrame) -> list[str]:
 
 def using(rows: pd.DataFrame, field: str) -> pd.DataFrame:
     """Return the rows of strategies that a setting matters to: B0 is not adapted, and λ weighs a term of P alone."""
-    return rows[rows.strategy.str.startswith("P-" if field == "lam" else tuple(f"{loss}-" for loss in LOSSES))]
+    losses = "P" if field == "lam" else "".join(LOSSES)
+    return rows[rows.strategy.str.contains(rf"(?:^|\+)[{losses}]-")]
 
 
 def varied(rows: pd.DataFrame) -> list[str]:

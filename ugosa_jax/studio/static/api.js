@@ -14,7 +14,7 @@ export class Refused extends Error {
 /** Send a request; return what is answered. Throws Refused, or TypeError where the server is away. */
 export async function ask(method, path, body, options = {}) {
   const isFile = body instanceof Blob;
-  const response = await fetch(`${root}/api/${path}`, {
+  const response = await reached(`${root}/api/${path}`, {
     method,
     body: body === undefined || isFile ? body : JSON.stringify(body),
     headers: isFile ? { "x-name": encodeURIComponent(body.name ?? "") } : {},
@@ -26,6 +26,15 @@ export async function ask(method, path, body, options = {}) {
   return answer;
 }
 
+/** Fetch; where nobody answers, say so in words that people understand. */
+async function reached(address, options) {
+  try {
+    return await fetch(address, options);
+  } catch (error) {
+    throw error instanceof TypeError ? new TypeError("The studio does not answer; nothing was changed. Is it still running?") : error;
+  }
+}
+
 /** Send a file and tell how much of it has left. */
 export function upload(path, file, onprogress) {
   return new Promise((resolve, reject) => {
@@ -35,7 +44,7 @@ export function upload(path, file, onprogress) {
     request.responseType = "json";
     request.upload.onprogress = (event) => onprogress(event.loaded / event.total);
     request.onload = () => (request.status < 300 ? resolve(request.response) : reject(new Refused(request.status, request.response ?? {})));
-    request.onerror = () => reject(new TypeError("the connection broke"));
+    request.onerror = () => reject(new TypeError(`The connection broke while ${file.name} was sent.`));
     request.send(file);
   });
 }
@@ -49,9 +58,10 @@ export async function bytes(path) {
 
 /**
  * Listen to what happens to a song; `heard(kind, value)` is called, also with "open" and "away". A page that nobody sees
- * does not listen: browsers have few connections to one server, and every page that listens takes one.
+ * listens only while `isAwaited()`: browsers have few connections to one server, and every page that listens takes one.
+ * Return a function to be called when something that was awaited has come.
  */
-export function listen(song, heard) {
+export function listen(song, heard, isAwaited) {
   let source = null;
   const open = () => {
     source = new EventSource(`${root}/api/songs/${song}/events`);
@@ -66,11 +76,12 @@ export function listen(song, heard) {
   };
   const look = () => {
     if (!document.hidden && source === null) open();
-    else if (document.hidden) {
+    else if (document.hidden && !isAwaited()) {
       source?.close();
       source = null;
     }
   };
   document.addEventListener("visibilitychange", look);
   look();
+  return look;
 }

@@ -1,9 +1,12 @@
-// A blind comparison: two sounds that are A and B of the desk, called by chance 1 and 2; the server alone knows which.
+// A blind comparison: the same source of the runs A and B, called by chance 1 and 2; the server alone knows which.
 
 import { ask, root } from "./api.js";
 import { Deck } from "./deck.js";
-import { choice, h, toast } from "./dom.js";
+import { choice, counted, h, toast } from "./dom.js";
 import { runName } from "./listen.js";
+
+const LEAST_MS = 1000; // of each sound, before there is anything to vote on
+const LEAST_VOTES = 5; // before a test says anything
 
 export function blindPanel(store, transport) {
   const song = store.get("song");
@@ -12,11 +15,14 @@ export function blindPanel(store, transport) {
   const which = choice("sound", [["a", "Sound 1"], ["b", "Sound 2"]], "a", (name) => hear(name));
   const vote = (name, text) => h("button", { type: "button", onclick: () => give(name) }, text);
   const votes = h("div", { class: "line votes" }, vote("a", "1 is better"), vote("same", "no difference"), vote("b", "2 is better"));
-  const stage = h("div", { class: "trial", hidden: true }, h("p", { class: "small soft" }, "Both play at once, at the same level; switch as often as you like."), which, votes);
+  const wait = h("p", { class: "small soft", "aria-live": "polite" });
+  const back = h("button", { type: "button", class: "link", hidden: true, onclick: () => takeBack() }, "take the vote back");
+  const stage = h("div", { class: "trial", hidden: true }, h("p", { class: "small soft" }, "Both play at once, at the same level; switch as often as you like."), which, wait, votes);
   const answer = h("p", { class: "answer", "aria-live": "polite" });
   const results = h("table", { class: "tally" });
   let deck = null;
   let trial = null;
+  let heard = { a: 0, b: 0 };
 
   async function start() {
     const { desk } = store.values;
@@ -29,13 +35,16 @@ export function blindPanel(store, transport) {
     const [time, loop] = [transport.time, transport.loop];
     transport.pause();
     deck?.close();
-    deck = new Deck(song.rate_hz, song.duration_s);
+    deck = new Deck(song.rate_hz, song.duration_s, `${root}/api/songs/${song.id}/mixture.wav`);
     deck.addEventListener("trouble", (event) => toast(event.detail.message, "error"));
     deck.setTracks(Object.fromEntries(["a", "b"].map((name) => [name, `${root}/api/songs/${song.id}/trials/${trial.id}/${name}.wav`])));
     deck.setLoop(loop ?? { start: 0, end: song.duration_s });
     deck.seek(time >= song.duration_s - 0.5 ? 0 : time);
     answer.textContent = "";
+    back.hidden = true;
+    heard = { a: 0, b: 0 };
     stage.hidden = false;
+    panel.scrollIntoView({ block: "nearest" });
     begin.textContent = "Begin anew";
     which.set("a");
     hear("a");
@@ -44,6 +53,32 @@ export function blindPanel(store, transport) {
 
   function hear(name) {
     deck?.setLevels({ [name]: trial.gains[name] });
+    listened = name;
+    count();
+  }
+
+  let listened = "a";
+  let counted_ms = Date.now();
+  /** Votes are taken when both sounds have been heard. */
+  function count() {
+    const now = Date.now();
+    if (deck?.playing && !deck.stalled) heard[listened] += now - counted_ms;
+    counted_ms = now;
+    const missing = ["a", "b"].filter((name) => heard[name] < LEAST_MS).map((name) => (name === "a" ? "sound 1" : "sound 2"));
+    for (const one of votes.children) one.disabled = missing.length > 0;
+    const text = missing.length ? `Listen to ${missing.join(" and ")} first.` : "";
+    if (wait.textContent !== text) wait.textContent = text;
+  }
+  setInterval(count, 100);
+
+  async function takeBack() {
+    try {
+      store.set({ votes: (await ask("DELETE", `songs/${song.id}/trials/${trial.id}/vote`)).votes });
+      answer.textContent = "The vote is taken back.";
+      back.hidden = true;
+    } catch (error) {
+      toast(error.message, "error");
+    }
   }
 
   async function give(name) {
@@ -53,6 +88,7 @@ export function blindPanel(store, transport) {
       const { vote: given, votes: all } = await ask("POST", `songs/${song.id}/trials/${trial.id}/vote`, { choice: name });
       answer.textContent = `Sound 1 was ${runName(store, given.a)}, sound 2 ${runName(store, given.b)}.`;
       store.set({ votes: all });
+      back.hidden = false;
     } catch (error) {
       toast(error.message, "error");
     }
@@ -67,12 +103,15 @@ export function blindPanel(store, transport) {
     if (sources.includes(kept)) source.value = kept;
   });
   store.watch(["desk"], ({ desk }) => { begin.disabled = source.disabled = !(desk.a && desk.b && desk.a !== desk.b); });
-  store.watch(["votes", "runs"], ({ votes: all, colours }) => {
+  store.watch(["votes", "runs", "titles"], ({ votes: all, colours }) => {
     results.hidden = all.length === 0;
-    results.replaceChildren(...all.map((row) => h("tr", { style: { "--accent": colours[row.source] ?? "" } },
+    const heads = h("tr", {}, ["source", "votes", "sign test"].map((text) => h("th", { scope: "col" }, text)));
+    results.replaceChildren(heads, ...all.map((row) => h("tr", { style: { "--accent": colours[row.source] ?? "" } },
       h("td", {}, h("i"), row.source), h("td", {}, row.runs.map((id, i) => h("div", {}, `${runName(store, id)}: ${row.won[i]}`)), row.same ? h("div", {}, `no difference: ${row.same}`) : null),
-      h("td", { class: "soft", title: "two-sided sign test" }, `p ${row.p.toFixed(2)}`))));
+      h("td", { class: "soft", title: "two-sided sign test: how probable it is that chance divides the votes so unevenly" }, row.won[0] + row.won[1] < LEAST_VOTES ? `from ${counted(LEAST_VOTES, "vote")} on` : `p ${row.p.toFixed(2)}`))));
   });
-  return h("section", { class: "panel", "aria-label": "Blind comparison" }, h("h2", {}, "Blind A/B", h("span", { class: "legend" }, "the runs at A and B")),
-    h("div", { class: "line" }, source, begin), stage, answer, results);
+  const panel = h("section", { class: "panel", "aria-label": "Blind comparison" }, h("h2", {}, "Blind comparison", h("span", { class: "legend" }, "of the runs A and B")),
+    h("div", { class: "line" }, source, begin), stage, answer, back, results);
+  store.watch(["runs"], ({ runs }) => { panel.hidden = runs.length < 2; });
+  return panel;
 }

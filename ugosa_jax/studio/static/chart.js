@@ -2,8 +2,6 @@
 
 import { ink } from "./palette.js";
 
-export const LOSSES = [["total", "total"], ["ink", "reconstruction"], ["soft", "sound where silent"]];
-
 /** Draw onto a canvas of the page's size; `epochs` are [total, reconstruction, activation], `steps` totals, of `total` epochs. */
 export function drawLosses(canvas, epochs, steps, total) {
   const scale = devicePixelRatio || 1;
@@ -27,7 +25,7 @@ export function drawLosses(canvas, epochs, steps, total) {
     context.lineTo(width - 6, y(most * part));
     context.stroke();
     context.textAlign = "right";
-    if (epochs.length) context.fillText((most * part).toPrecision(2), left - 5, y(most * part) + 3);
+    if (epochs.length) context.fillText(part === 0 ? "0" : short(most * part), left - 5, y(most * part) + 3);
   }
   context.textAlign = "center";
   for (let epoch = 0; epoch <= total; epoch += Math.max(1, Math.ceil(total / 5))) context.fillText(String(epoch), x(epoch), height - 3);
@@ -36,12 +34,22 @@ export function drawLosses(canvas, epochs, steps, total) {
   line(context, steps.map((loss, i) => [x((i + 1) / perEpoch), loss === null ? null : y(loss)]), ink("line-strong"), 1);
   const styles = [[ink("focus"), []], [ink("ink"), [4, 3]], [ink("soft"), [1.5, 3]]];
   styles.forEach(([colour, dash], i) => {
+    if (!acts(epochs, i)) return;
     context.setLineDash(dash);
     const points = epochs.map((losses, epoch) => [x(epoch + 1), losses[i] === null ? null : y(losses[i])]);
     line(context, points, colour, i === 0 ? 2 : 1.5);
     context.setLineDash([]);
     if (i === 0) for (const [px, py] of points) if (py !== null) { context.fillStyle = colour; context.beginPath(); context.arc(px, py, 2.5, 0, 7); context.fill(); }
   });
+}
+
+/** Tell whether a loss is part of what was minimised; R has its marks in the remixes, not in the loss. */
+export function acts(epochs, which) {
+  return epochs.some((losses) => losses[which]);
+}
+
+function short(value) {
+  return value >= 0.01 && value < 1000 ? String(Number(value.toPrecision(2))) : value.toExponential(0);
 }
 
 function quantile(steps) {

@@ -2,6 +2,7 @@
 // tracks cannot drift apart, and changing what is heard is a matter of gains. Nothing is decoded; pieces of a second are
 // fetched while they are needed, and the clock stands still where the network is too slow.
 
+import { HOP, places, stretched } from "./stretch.js";
 import { Wav } from "./wav.js";
 
 const PIECE_S = 1;
@@ -10,9 +11,33 @@ const LEAD_S = 0.04; // from a decision to the first sample
 const FADE_S = 0.012; // gains move so fast that no gap is heard and so slowly that nothing clicks
 
 export class Deck extends EventTarget {
-  constructor(rate, duration) {
+  /** `mixture` is the address of what the tracks add up to: speed follows its waveform. */
+  constructor(rate, duration, mixture) {
     super();
-    Object.assign(this, { rate, duration, tracks: new Map(), pieces: [], playing: false, stalled: false, resting: 0, loop: null });
+    Object.assign(this, { rate, duration, mixture: new Wav(mixture), tracks: new Map(), pieces: [], playing: false, stalled: false, resting: 0, loop: null, speed: 1, volume: 1, meters: [] });
+  }
+
+  /** Play slower or faster, at the same pitch. */
+  setSpeed(speed) {
+    const time = this.time;
+    this.speed = speed;
+    if (this.playing) this.#begin(time);
+  }
+
+  /** Set how loud everything is: a factor. */
+  setVolume(volume) {
+    this.volume = volume;
+    this.out?.gain.setTargetAtTime(volume, this.context.currentTime, FADE_S / 3);
+  }
+
+  /** Return the highest sample of what was heard in the last moments; 1 is full scale. */
+  get peak() {
+    let most = 0;
+    for (const meter of this.playing ? this.meters : []) {
+      meter.node.getFloatTimeDomainData(meter.samples);
+      for (const value of meter.samples) most = Math.max(most, Math.abs(value));
+    }
+    return most;
   }
 
   /** Say which tracks there are: {name: url}. Those that stay are not interrupted. */
@@ -50,7 +75,7 @@ export class Deck extends EventTarget {
     const now = this.context.currentTime - (this.context.outputLatency || this.context.baseLatency || 0);
     const piece = this.pieces.findLast((one) => one.at <= now) ?? this.pieces[0];
     if (!piece) return this.resting;
-    return Math.min(this.duration, piece.first / this.rate + Math.min(Math.max(0, now - piece.at), piece.count / this.rate));
+    return Math.min(this.duration, piece.first / this.rate + Math.min(Math.max(0, now - piece.at) * this.speed, piece.count / this.rate));
   }
 
   async play() {
@@ -93,7 +118,16 @@ export class Deck extends EventTarget {
       this.context = new AudioContext(); // a rate that the browser does not have: pieces are resampled one by one
     }
     this.out = this.context.createGain();
+    this.out.gain.value = this.volume;
     this.out.connect(this.context.destination);
+    const split = this.context.createChannelSplitter(2);
+    this.out.connect(split);
+    this.meters = [0, 1].map((channel) => {
+      const node = this.context.createAnalyser();
+      node.fftSize = 2048;
+      split.connect(node, channel);
+      return { node, samples: new Float32Array(node.fftSize) };
+    });
     for (const track of this.tracks.values()) this.#connect(track);
   }
 
@@ -107,6 +141,7 @@ export class Deck extends EventTarget {
     this.#stop();
     this.resting = time;
     this.cursor = Math.round(time * this.rate);
+    this.#align();
     this.cursorAt = Math.ceil((this.context.currentTime + LEAD_S) * this.rate) / this.rate;
     this.timer = setInterval(() => this.#plan(), 100);
     this.#plan();
@@ -119,6 +154,26 @@ export class Deck extends EventTarget {
     if (this.stalled) this.#stall(false);
   }
 
+  /** Begin to set windows anew, from the cursor on. */
+  #align() {
+    const aligned = { origin: this.cursor, hops: 0, last: null, done: Promise.resolve() };
+    this.aligned = aligned;
+  }
+
+  /** Return where the windows of a piece begin, which follows from those of the piece before. */
+  #placesOf(n) {
+    const { aligned, speed } = this;
+    const first = aligned.hops;
+    aligned.hops += n;
+    aligned.done = aligned.done.then(async () => {
+      const found = await places((from, count) => this.mixture.readAround(from, count), aligned.origin, first, n, speed, aligned.last);
+      aligned.last = found.at(-1);
+      return found;
+    });
+    aligned.done.catch(() => {}); // each piece tells of it
+    return aligned.done;
+  }
+
   #silence(track) {
     for (const source of track.sources) source.stop();
     track.sources.clear();
@@ -129,18 +184,25 @@ export class Deck extends EventTarget {
     const now = this.context.currentTime;
     while (this.cursorAt < now + AHEAD_S && this.cursor < this.#end()) {
       const end = this.#end();
-      const count = Math.min(Math.round(PIECE_S * this.rate), end - this.cursor);
-      const piece = { first: this.cursor, count, at: this.cursorAt, missing: new Set(this.tracks.keys()) };
+      const hops = Math.round((PIECE_S * this.rate) / HOP);
+      const whole = this.speed === 1 ? Math.round(PIECE_S * this.rate) : Math.round(hops * HOP * this.speed);
+      const count = Math.min(whole, end - this.cursor);
+      const length = this.speed === 1 ? count : count === whole ? hops * HOP : Math.round(count / this.speed); // of output
+      const piece = { first: this.cursor, count, length, at: this.cursorAt, missing: new Set(this.tracks.keys()) };
+      if (this.speed !== 1) piece.places = this.#placesOf(Math.ceil(length / HOP));
       this.pieces.push(piece);
       for (const track of this.tracks.values()) this.#fill(track, piece);
       this.cursor += count;
-      this.cursorAt += count / this.rate;
-      if (this.cursor === end && this.#loops(end)) this.cursor = Math.round(this.loop.start * this.rate);
+      this.cursorAt += length / this.rate;
+      if (this.cursor === end && this.#loops(end)) {
+        this.cursor = Math.round(this.loop.start * this.rate);
+        this.#align();
+      }
     }
     while (this.pieces.length > 1 && this.pieces[1].at < now - 1) this.pieces.shift();
     this.#mind();
     const last = this.pieces.at(-1);
-    if (last && this.cursor >= this.#end() && now > last.at + last.count / this.rate) {
+    if (last && this.cursor >= this.#end() && now > last.at + last.length / this.rate) {
       this.pause();
       this.resting = this.duration;
       this.dispatchEvent(new Event("ended"));
@@ -149,7 +211,7 @@ export class Deck extends EventTarget {
 
   #mind() {
     const now = this.context.currentTime;
-    const missing = this.pieces.some((piece) => piece.missing.size && piece.at < now + 0.12 && piece.at + piece.count / this.rate > now);
+    const missing = this.pieces.some((piece) => piece.missing.size && piece.at < now + 0.12 && piece.at + piece.length / this.rate > now);
     if (missing !== this.stalled) this.#stall(missing);
   }
 
@@ -172,8 +234,10 @@ export class Deck extends EventTarget {
 
   async #fill(track, piece) {
     try {
-      const samples = await track.wav.read(piece.first, piece.count);
-      if (samples.length && this.pieces.includes(piece) && this.tracks.get(track.name) === track) this.#schedule(track, piece, samples);
+      const samples = piece.places
+        ? await stretched((from, count) => track.wav.readAround(from, count), await piece.places, piece.length)
+        : await track.wav.read(piece.first, piece.count);
+      if (samples[0]?.length && this.pieces.includes(piece) && this.tracks.get(track.name) === track) this.#schedule(track, piece, samples);
       piece.missing.delete(track.name);
     } catch (error) {
       piece.missing.delete(track.name); // one that cannot be had must not hold up the others

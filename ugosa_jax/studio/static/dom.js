@@ -41,6 +41,27 @@ export function choice(label, options, value, onpick) {
   return group;
 }
 
+const FADER_DB = { least: -40, most: 6 };
+
+/** Return a fader; it is in decibels, and `onmove` is given the gain. A double click sets it to 0 dB. */
+export function fader(label, gain, most, onmove) {
+  const range = h("input", { type: "range", class: "fader", min: FADER_DB.least, max: most ?? FADER_DB.most, step: 0.5, "aria-label": label, oninput: () => moved(), ondblclick: () => { range.value = 0; moved(); } });
+  const say = () => {
+    const words = Number(range.value) <= FADER_DB.least ? "off" : `${decibels(Number(range.value))} dB`;
+    range.setAttribute("aria-valuetext", words);
+    range.title = `${label}: ${words}; a double click sets 0 dB`;
+  };
+  const moved = () => { say(); onmove(Number(range.value) <= FADER_DB.least ? 0 : 10 ** (Number(range.value) / 20)); };
+  range.set = (value) => { range.value = value > 0 ? Math.round(40 * Math.log10(value)) / 2 : FADER_DB.least; say(); };
+  range.set(gain);
+  return range;
+}
+
+/** Return a number with its noun: 1 epoch, 2 epochs. */
+export function counted(n, noun) {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
 /** Return minutes, seconds and tenths: 1:05.3 */
 export function clock(seconds) {
   const tenths = Math.max(0, Math.round(seconds * 10));
@@ -57,7 +78,26 @@ export function span(seconds) {
 
 /** Return a level with a true minus sign; a dash where there is none. */
 export function decibels(value) {
-  return value === null || value === undefined ? "–" : value.toFixed(1).replace("-", "−");
+  if (value === null || value === undefined) return "–";
+  const text = value.toFixed(1);
+  return text === "-0.0" ? "0.0" : text.replace("-", "−");
+}
+
+/** Return minutes, seconds and milliseconds, for reading and typing: 1:05.300 */
+export function exact(seconds) {
+  const ms = Math.round(seconds * 1000);
+  return `${Math.floor(ms / 60000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}.${String(ms % 1000).padStart(3, "0")}`;
+}
+
+/** Return the seconds that a person typed, as 65.3 or 1:05.3; NaN if it is neither. */
+export function typed(text) {
+  const found = /^\s*(?:(\d+):)?(\d+(?:[.,]\d*)?)\s*$/.exec(text);
+  return found ? 60 * Number(found[1] ?? 0) + Number(found[2].replace(",", ".")) : NaN;
+}
+
+/** Say something to those who do not see the page. */
+export function announce(text) {
+  document.getElementById("spoken").textContent = text;
 }
 
 /** Say something in the corner for a while; until it is answered, if there is something to be done: {label, do}. */

@@ -2,35 +2,51 @@
 
 import * as model from "./marks.js";
 
+const NEW_S = 2; // length of a mark that is made by a key
+
 export class Editing {
-  constructor(store, history, transport) {
-    Object.assign(this, { store, history, transport, holds: new Map() });
+  /** `onActive(source)` is called after something was marked as active. */
+  constructor(store, history, transport, onActive) {
+    Object.assign(this, { store, history, transport, onActive, holds: new Map() });
     this.duration = store.get("song").duration_s;
   }
 
-  paint(source, start, end) {
-    const { marks, brush } = this.store.values;
-    this.history.edit({ marks: model.paint(marks, source, start, end, brush, this.duration) });
+  paint(source, start, end, state = this.store.get("brush")) {
+    const { marks } = this.store.values;
+    this.history.edit({ marks: model.paint(marks, source, start, end, state, this.duration) });
+    if (state === "active") this.onActive(source);
   }
 
+  /** Give a mark other borders; it stays chosen. */
   move(mark, start, end) {
-    this.history.edit({ marks: model.moved(this.#marks, mark, start, end, this.duration) });
+    this.#exchange([mark], [{ ...mark, start, end }]);
   }
 
   cycle(mark = this.#selected) {
-    if (mark) this.#restate(mark, model.next(mark.state));
+    if (mark) this.restate(model.next(mark.state), mark);
   }
 
-  /** Set what is painted; the chosen mark takes it on. */
+  /** Set what is painted next. */
   brush(state) {
-    const selected = this.#selected;
     this.store.set({ brush: state });
-    if (selected && selected.state !== state) this.#restate(selected, state);
   }
 
-  remove() {
-    const selected = this.#selected;
-    if (selected) this.history.edit({ marks: this.#marks.filter((mark) => mark !== selected) });
+  /** Give a mark another state; the chosen one if none is named. */
+  restate(state, mark = this.#selected) {
+    if (mark && mark.state !== state) this.#exchange([mark], [{ ...mark, state }]);
+  }
+
+  remove(marks = this.#selected ? [this.#selected] : []) {
+    if (marks.length) this.history.edit({ marks: this.#marks.filter((mark) => !marks.includes(mark)) });
+  }
+
+  /** Make a mark where the song is, or where the loop is; choose it. */
+  make(source = this.store.get("lane")) {
+    const { loop, time } = this.transport;
+    const start = loop?.start ?? Math.min(time, this.duration - NEW_S / 4);
+    const end = loop?.end ?? Math.min(start + NEW_S, this.duration);
+    this.paint(source, start, end);
+    this.choose(model.at(this.#marks, source, (start + end) / 2) ?? null);
   }
 
   /** Set a border of the chosen mark to where the song is. */
@@ -38,13 +54,26 @@ export class Editing {
     const selected = this.#selected;
     if (!selected) return;
     const borders = { start: selected.start, end: selected.end, [side]: this.transport.time };
-    if (borders.end - borders.start < model.SHORTEST_S) return;
-    this.move(selected, borders.start, borders.end);
-    this.choose(model.at(this.#marks, selected.source, (borders.start + borders.end) / 2) ?? null);
+    if (borders.end - borders.start >= model.SHORTEST_S) this.move(selected, borders.start, borders.end);
+  }
+
+  /** Move marks as they are, by some seconds; the chosen one if none are named. */
+  shift(by, marks = this.#selected ? [this.#selected] : []) {
+    if (marks.length) this.#exchange(marks, marks.map((mark) => model.shifted(mark, mark.start + by, this.duration)));
+  }
+
+  /** Copy marks to another lane. */
+  copy(marks, source) {
+    this.#exchange([], marks.map((mark) => ({ ...mark, source })));
+  }
+
+  /** Put other marks in the place of one, as typed. */
+  exchange(mark, fresh) {
+    this.#exchange([mark], [fresh]);
   }
 
   choose(mark) {
-    this.store.set({ selected: mark });
+    this.store.set({ selected: mark, ...(mark && { lane: mark.source }) });
   }
 
   /** Choose the mark before or after the chosen one, in its lane, and go to where it begins. */
@@ -57,17 +86,18 @@ export class Editing {
     if (!this.transport.playing) this.transport.seek(next.start);
   }
 
-  elsewhere(source) {
+  /** Say what holds where nothing is marked; the other thing if it is not said. */
+  elsewhere(source, state) {
     const { elsewhere } = this.store.values;
-    this.history.edit({ elsewhere: { ...elsewhere, [source]: elsewhere[source] === "silent" ? "unknown" : "silent" } });
+    return this.history.edit({ elsewhere: { ...elsewhere, [source]: state ?? (elsewhere[source] === "silent" ? "unknown" : "silent") } });
   }
 
-  /** Begin to mark a source at what is heard now, until `let` is called. */
+  /** Begin to mark a source at what is heard now, until `let` is called. While the song stands still, choose its lane. */
   hold(source) {
     if (!source || this.holds.has(source)) return;
+    this.store.set({ lane: source });
     if (!this.transport.playing) {
-      const first = this.#marks.find((mark) => mark.source === source);
-      this.choose(first ?? null);
+      this.choose(model.at(this.#marks, source, this.transport.time) ?? null);
       return;
     }
     this.holds.set(source, { from: this.transport.time });
@@ -94,30 +124,26 @@ export class Editing {
     this.store.set({ held: this.#held() });
   }
 
-  /** Take over what a file or the network says of sources; what is said of others stays. */
+  /** Take over what a file says of sources; what is said of others stays. Return {undo, replaced}. */
   takeOver(found, elsewhere) {
     const sources = new Set([...found.map((mark) => mark.source), ...Object.keys(elsewhere)]);
     const kept = this.#marks.filter((mark) => !sources.has(mark.source));
-    this.history.edit({ marks: model.sorted([...kept, ...found]), elsewhere: { ...this.store.get("elsewhere"), ...elsewhere } });
+    const replaced = this.#marks.filter((mark) => sources.has(mark.source));
+    const { undo } = this.history.edit({ marks: model.sorted([...kept, ...found]), elsewhere: { ...this.store.get("elsewhere"), ...elsewhere } });
+    return { undo, replaced };
   }
 
-  /** Add silences where nothing is said yet: a suggestion overrides nobody. */
+  /** Add marks where nothing is said yet: a suggestion overrides nobody. Return how many parts were added. */
   add(found) {
-    let marks = this.#marks;
-    for (const mark of found) {
-      const own = marks.filter((other) => other.source === mark.source && other.start < mark.end && other.end > mark.start);
-      let free = [mark];
-      for (const other of own) free = free.flatMap((part) => model.erase([part], part.source, other.start, other.end));
-      for (const part of free) marks = model.paint(marks, part.source, part.start, part.end, part.state, this.duration);
-    }
-    const added = marks !== this.#marks;
-    this.history.edit({ marks });
-    return added;
+    const free = model.unsaid(found, this.#marks);
+    this.history.edit({ marks: free.length ? model.replaced(this.#marks, [], free, this.duration) : this.#marks });
+    return free.length;
   }
 
-  #restate(mark, state) {
-    this.history.edit({ marks: model.restated(this.#marks, mark, state, this.duration) });
-    this.choose(model.at(this.#marks, mark.source, (mark.start + mark.end) / 2) ?? null);
+  #exchange(old, fresh) {
+    this.history.edit({ marks: model.replaced(this.#marks, old, fresh, this.duration) });
+    const [first] = fresh;
+    this.choose(model.at(this.#marks, first.source, (first.start + first.end) / 2) ?? null);
   }
 
   #held() {

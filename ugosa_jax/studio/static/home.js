@@ -1,31 +1,41 @@
-// The first page: the songs that were opened, and a place to drop another one.
+// The first page: what this is, a place to drop a song, and the songs that were opened.
 
 import { ask, root, upload } from "./api.js";
+import { askName } from "./dialogs.js";
 import { button, clock, h, icon, toast } from "./dom.js";
 import { theme } from "./palette.js";
+import { place } from "./runs.js";
+
+const HINT = "WAV, FLAC, MP3, Ogg, AIFF, M4A; it stays on this machine";
+const SOUNDS = "audio/*,.wav,.flac,.mp3,.ogg,.oga,.opus,.aiff,.aif,.m4a,.aac,.mp4,.caf,.wma,.webm,.w64,.au";
 
 export async function showHome(app) {
   const list = h("ul", { class: "songs" });
-  const progress = h("div", { class: "progress", hidden: true }, h("i"));
-  const word = h("p", { class: "soft", "aria-live": "polite" }, "WAV, FLAC, MP3, Ogg, AIFF; it stays on this machine");
-  const file = h("input", { type: "file", hidden: true, accept: "audio/*,.flac,.aiff,.aif", onchange: () => file.files[0] && take(file.files[0]) });
+  const progress = h("div", { class: "progress", hidden: true, role: "progressbar", "aria-label": "sending", "aria-valuemin": 0, "aria-valuemax": 100 }, h("i"));
+  const word = h("p", { class: "soft", "aria-live": "polite" }, HINT);
+  const file = h("input", { type: "file", hidden: true, accept: SOUNDS, onchange: () => file.files[0] && take(file.files[0]) });
   const drop = h("div", { class: "drop" }, h("h2", {}, "Drop a song here"), word, progress,
-    h("div", { class: "line" }, h("button", { type: "button", class: "primary", onclick: () => file.click() }, "Choose a file"), h("button", { type: "button", onclick: demo }, "Open the demo song")), file);
+    h("div", { class: "line" }, h("button", { type: "button", class: "primary", onclick: () => file.click() }, "Choose a file"), h("button", { type: "button", onclick: demo }, "Open the example song")), file);
+  const steps = h("ol", { class: "steps" }, [
+    ["Mark", "where an instrument is silent in your song"], ["Adapt", "the network learns this one song from it"], ["Listen", "before and after, switched without a gap"], ["Take home", "better stems, as WAV or FLAC"],
+  ].map(([name, text]) => h("li", {}, h("b", {}, name), h("span", { class: "soft" }, text))));
   app.replaceChildren(h("header", {}, h("span", { class: "brand" }, h("img", { src: `${root}/static/icon.svg`, alt: "" }), "studio"), h("span", { class: "grow" }), button("Light or dark", () => theme(), { class: "bare" }, icon("theme"))),
-    h("main", { class: "home" }, h("p", { class: "lead" }, "Mark when each instrument plays and when it is silent. The network learns this one song from it, and separates it better."), drop, h("section", {}, h("h2", {}, "Songs"), list)));
+    h("main", { class: "home" }, h("h1", { class: "lead" }, "You know when each instrument is silent. The network learns it, and separates your song better."), steps, drop, h("section", {}, h("h2", {}, "Your songs"), list)));
   acceptDrops(take);
+  await show();
 
   async function take(song) {
     progress.hidden = false;
     try {
       const added = await upload("songs", song, (part) => {
         progress.firstElementChild.style.width = `${100 * part}%`;
+        progress.setAttribute("aria-valuenow", Math.round(100 * part));
         word.textContent = part < 1 ? `${song.name}: ${Math.round(100 * part)} %` : `${song.name}: reading …`;
       });
       location.href = `${root}/song/${added.id}`;
     } catch (error) {
       progress.hidden = true;
-      word.textContent = "WAV, FLAC, MP3, Ogg, AIFF; it stays on this machine";
+      word.textContent = HINT;
       toast(error.message, "error");
     }
   }
@@ -34,12 +44,25 @@ export async function showHome(app) {
     try { location.href = `${root}/song/${(await ask("POST", "demo")).id}`; } catch (error) { toast(error.message, "error"); }
   }
 
-  try {
-    const { songs } = await ask("GET", "songs");
-    list.replaceChildren(...(songs.length ? songs.map((song) => h("li", {}, h("a", { href: `${root}/song/${song.id}` }, h("b", {}, song.name), h("span", { class: "soft" }, clock(song.duration_s).slice(0, -2)), h("time", { class: "soft", datetime: song.opened }, new Date(song.opened).toLocaleString())))) : [h("li", { class: "empty" }, "None yet.")]));
-  } catch (error) {
-    list.replaceChildren(h("li", { class: "error" }, `The songs cannot be listed: ${error.message}`));
+  async function show() {
+    try {
+      const { songs } = await ask("GET", "songs");
+      list.replaceChildren(...(songs.length ? songs.map((song) => row(song, show)) : [h("li", { class: "empty" }, "None yet.")]));
+    } catch (error) {
+      list.replaceChildren(h("li", { class: "error" }, `The songs cannot be listed: ${error.message}`));
+    }
   }
+}
+
+function row(song, show) {
+  const rename = async () => {
+    const name = await askName("Rename the song", song.name);
+    if (name) await ask("PATCH", `songs/${song.id}`, { name }).then(show, (error) => toast(error.message, "error"));
+  };
+  const remove = () => toast(`Delete ${song.name} with its marks, runs and stems?`, "info", { label: "Delete", do: () => ask("DELETE", `songs/${song.id}`).then(show, (error) => toast(error.message, "error")) });
+  const popup = h("div", { class: "popup", popover: "auto", onclick: () => popup.hidePopover() }, h("button", { type: "button", onclick: rename }, "Rename …"), h("button", { type: "button", class: "danger", onclick: remove }, "Delete …"));
+  const more = button(`More about ${song.name}`, () => place(more, popup), { class: "bare", "aria-haspopup": "true" }, icon("more"));
+  return h("li", {}, h("a", { href: `${root}/song/${song.id}`, title: song.name }, h("b", {}, song.name), h("span", { class: "soft" }, clock(song.duration_s).slice(0, -2)), h("time", { class: "soft", datetime: song.opened }, new Date(song.opened).toLocaleString())), more, popup);
 }
 
 /** Call `take` with a file that is dropped anywhere on the page. */

@@ -1,6 +1,7 @@
 // Importing a file of marks; where the server must be told what names stand for, or what times count, the person is asked.
 
 import { upload } from "./api.js";
+import { answered } from "./dialogs.js";
 import { h } from "./dom.js";
 
 const UNITS = { s: "seconds", ms: "milliseconds", us: "microseconds", "100ns": "units of 100 ns (HTK)", 44100: "samples at 44.1 kHz", 48000: "samples at 48 kHz" };
@@ -26,7 +27,7 @@ export async function imported(song, file, network) {
 
 function askNames(file, { names, sources }) {
   const fields = names.map(({ name, where, hint }) => {
-    const known = [["", "leave out"], ...sources.map((source) => [source, source]), ...sources.map((source) => [`one of ${source}`, `one instrument of ${source}`])];
+    const known = [["", "leave out"], ...sources.map((source) => [source, source]), ...sources.map((source) => [`no ${source}`, `silence of ${source}`]), ...sources.map((source) => [`one of ${source}`, `one instrument of ${source}`])];
     if (hint && !known.some(([value]) => value === hint)) known.push([hint, hint]);
     const field = h("select", { "aria-label": name }, known.map(([value, text]) => h("option", { value }, text)));
     field.value = hint;
@@ -38,7 +39,7 @@ function askNames(file, { names, sources }) {
     h("p", { class: "soft" }, one ? "What does it stand for?" : "What do they stand for?", " One instrument of a source is silent only where all the others are."),
     h("div", { class: "asked" }, fields.map(({ row }) => row)),
     h("label", { class: "check" }, remember, "remember for other files"),
-  ], () => ({ names: Object.fromEntries(fields.map(({ name, field }) => [name, field.value])), remember: remember.checked }));
+  ], () => ({ names: Object.fromEntries(fields.map(({ name, field }) => [name, field.value])), remember: remember.checked }), "Import");
 }
 
 function askUnit(file) {
@@ -47,17 +48,5 @@ function askUnit(file) {
   return answered(`${file}: what do its times count?`, [
     h("p", { class: "soft" }, "The file does not say it, and as seconds they would be longer than any song."),
     h("label", { class: "field" }, h("span", {}, "times are"), field),
-  ], () => ({ unit: field.value }));
-}
-
-/** Show a dialog; return what `read` finds when it is confirmed, null when it is closed. */
-function answered(title, content, read) {
-  return new Promise((resolve) => {
-    let answer = null;
-    const form = h("form", { method: "dialog", onsubmit: () => { answer = read(); } }, h("h2", {}, title), content,
-      h("div", { class: "go" }, h("button", { type: "submit", class: "primary" }, "Import"), h("button", { type: "button", onclick: () => dialog.close() }, "Cancel")));
-    const dialog = h("dialog", { class: "ask", onclose: () => { dialog.remove(); resolve(answer); } }, form);
-    document.body.append(dialog);
-    dialog.showModal();
-  });
+  ], () => ({ unit: field.value }), "Import");
 }

@@ -1,19 +1,25 @@
 // What is being done and what waits: progress, loss curves, time left, cancelling.
 
 import { ask } from "./api.js";
-import { drawLosses } from "./chart.js";
-import { button, h, icon, span, toast } from "./dom.js";
+import { acts, drawLosses } from "./chart.js";
+import { button, counted, h, icon, span, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 const KINDS = { separate: "Separating", suggest: "Looking for silence" };
-const OPEN = ["waiting", "running", "stopping"];
+export const OPEN = ["waiting", "running", "stopping"];
 
 export function jobsPanel(store, does) {
   const song = store.get("song").id;
   const list = h("div", { class: "jobs" });
   const cards = new Map();
-  const idle = idleView(store);
-  store.watch(["jobs", "worker"], ({ jobs, worker }) => {
+  const past = pastView(store);
+  const lastRun = () => store.get("runs").some((run) => run.id === store.get("desk").b && run.losses.length);
+  const state = h("span", { class: "legend" });
+  const notify = h("button", { type: "button", class: "link small", hidden: true, onclick: async () => { await Notification.requestPermission(); allow(); } }, "tell me when it is done");
+  const allow = () => { notify.hidden = !("Notification" in window) || Notification.permission !== "default" || !store.get("jobs").some((job) => OPEN.includes(job.state)); };
+  const panel = h("section", { class: "panel work", "aria-label": "Jobs" }, h("h2", {}, "Jobs", state), past.element, list, notify);
+  store.watch(["jobs", "worker", "runs", "desk"], ({ jobs, worker }) => {
+    allow();
     const shown = jobs.filter((job) => OPEN.includes(job.state) || ["failed", "interrupted"].includes(job.state));
     for (const [id, card] of cards) if (!shown.some((job) => job.id === id)) { card.element.remove(); cards.delete(id); }
     for (const job of shown) {
@@ -24,39 +30,44 @@ export function jobsPanel(store, does) {
       }
       cards.get(job.id).show(job, worker);
     }
-    idle.element.hidden = shown.length > 0;
-    if (!shown.length) idle.draw();
+    panel.hidden = !shown.length && worker.ready && !lastRun();
+    past.element.hidden = shown.length > 0 || !lastRun();
+    if (!shown.length) past.draw();
   });
   setInterval(() => { for (const card of cards.values()) card.tick(); }, 500);
-  const redraw = () => { idle.draw(); for (const card of cards.values()) card.draw(); };
+  const redraw = () => { past.draw(); for (const card of cards.values()) card.draw(); };
   addEventListener("themechange", redraw);
   new ResizeObserver(redraw).observe(list);
-  const state = h("span", { class: "legend" });
   store.watch(["worker"], ({ worker }) => {
     state.textContent = worker.ready ? "" : worker.failed ? "the engine does not start; see the terminal" : "the engine is starting …";
     state.classList.toggle("warn", Boolean(worker.failed));
   });
-  return h("section", { class: "panel work", "aria-label": "Work" }, h("h2", {}, "Work", state), idle.element, list);
+  return panel;
 }
 
-/** What is shown while nothing is done: how the run at B went. */
-function idleView(store) {
-  const words = h("p", { class: "soft" });
+/** How the run at B went. */
+function pastView(store) {
+  const words = h("p", { class: "soft small" });
   const chart = h("canvas", { class: "losses", role: "img", "aria-label": "losses of the run at B" });
   const legend = curves();
-  const element = h("div", { class: "idle" }, h("div", { class: "info" }, words, legend), chart);
+  const element = h("div", { class: "past" }, words, chart, legend);
   const draw = () => {
     const run = store.get("runs").find((one) => one.id === store.get("desk").b && one.losses.length);
-    words.textContent = run ? `Nothing is being done. At the right is how ${runName(store, run.id)} went: the losses of its ${run.losses.length} epochs.` : "Nothing is being done.";
-    chart.hidden = legend.hidden = !run;
-    if (run) drawLosses(chart, run.losses, [], run.losses.length);
+    if (!run) return;
+    words.textContent = `How ${runName(store, run.id)} went: its loss in ${counted(run.losses.length, "epoch")}.`;
+    legend.show(run.losses);
+    drawLosses(chart, run.losses, [], run.losses.length);
   };
-  store.watch(["runs", "desk"], draw);
+  store.watch(["runs", "desk", "titles"], draw);
   return { element, draw };
 }
 
+/** Return the legend of the curves that are drawn. */
 function curves() {
-  return h("div", { class: "curves" }, h("span", { class: "total" }, "total"), h("span", { class: "reconstruction" }, "reconstruction"), h("span", { class: "where-silent" }, "where silent"));
+  const names = [["total", "total"], ["reconstruction", "reconstruction"], ["where-silent", "where silent"]].map(([kind, text]) => h("span", { class: kind }, text));
+  const element = h("div", { class: "curves" }, names);
+  element.show = (epochs) => names.forEach((name, i) => { name.hidden = !acts(epochs, i); });
+  return element;
 }
 
 function makeCard(song, id, does) {
@@ -71,7 +82,7 @@ function makeCard(song, id, does) {
   const dismiss = button("Dismiss", () => does.dismiss(id), { class: "bare" }, icon("close"));
   const again = h("button", { type: "button", onclick: () => does.again(job) }, "Try again");
   const element = h("div", { class: "job", "data-job": id },
-    h("div", { class: "info" }, h("div", { class: "line" }, title, dismiss), h("div", { class: "progress", role: "progressbar" }, bar),
+    h("div", { class: "info" }, h("div", { class: "line" }, title, dismiss), h("div", { class: "progress", role: "progressbar", "aria-label": "progress", "aria-valuemin": 0, "aria-valuemax": 100 }, bar),
       h("div", { class: "line small" }, stage, left), error, h("div", { class: "line" }, cancel, again), legend), chart);
   let job = null;
   let members = 1;
@@ -91,7 +102,7 @@ function makeCard(song, id, does) {
     const several = members > 1 ? ` · ${members} networks` : "";
     title.textContent = title.title = job.kind === "adapt" ? `${job.network} · ${job.adapt.strategy}${several}` : KINDS[job.kind];
     const where = job.total ? `${job.done} of ${job.total}` : "";
-    const unit = job.stage === "adapting" ? " epochs" : "";
+    const unit = job.stage === "adapting" ? (job.total === 1 ? " epoch" : " epochs") : "";
     stage.textContent = {
       waiting: worker.ready || job.ahead ? `waiting; ${job.ahead} before it` : "waiting for the engine",
       running: `${job.stage} ${where}${where && unit}`,
@@ -99,8 +110,12 @@ function makeCard(song, id, does) {
       interrupted: "interrupted: the studio was closed",
       failed: "failed",
     }[job.state];
-    bar.style.width = `${over ? 0 : job.total ? (100 * job.done) / job.total : 0}%`;
-    element.querySelector(".progress").classList.toggle("vague", job.state === "running" && !job.done);
+    const part = over || !job.total ? 0 : Math.round((100 * job.done) / job.total);
+    bar.style.width = `${part}%`;
+    const progress = element.querySelector(".progress");
+    progress.setAttribute("aria-valuenow", part);
+    progress.setAttribute("aria-valuetext", stage.textContent);
+    progress.classList.toggle("vague", job.state === "running" && !job.done);
     error.textContent = job.error ?? "";
     error.hidden = !job.error;
     cancel.textContent = job.state === "stopping" ? "Stop at once" : "Cancel";
@@ -113,7 +128,9 @@ function makeCard(song, id, does) {
   }
 
   function draw() {
-    if (job && !chart.hidden) drawLosses(chart, job.losses, job.steps, job.adapt.epochs * members);
+    if (!job || chart.hidden) return;
+    legend.show(job.losses);
+    drawLosses(chart, job.losses, job.steps, job.adapt.epochs * members);
   }
 
   function tick() {

@@ -1,18 +1,23 @@
-// Everything by keyboard. A number held while the song plays marks its source.
+// Everything by keyboard, with keys that every layout has. A number held while the song plays marks its source.
 
 import { h } from "./dom.js";
 
 const STEPS_S = { plain: 2, shift: 10, alt: 0.1 };
+const TEXT = "textarea, [contenteditable], input:not([type=checkbox]):not([type=range])";
+const NATIVE = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "Enter", " ", "Delete", "Backspace", "PageUp", "PageDown"];
+
+let byKeyboard = false; // whether the focus has come by keyboard
 
 /** Call `does` by keys; see the list for what it must have. */
 export function listenToKeys(does) {
   const held = new Set();
+  addEventListener("keydown", (event) => { if (event.key === "Tab") byKeyboard = true; }, true);
+  addEventListener("pointerdown", () => { byKeyboard = false; }, true);
   addEventListener("keydown", (event) => {
-    const field = event.target.closest?.("input, select, textarea, [contenteditable]");
-    if (field && !(field.type === "checkbox") && event.key !== "Escape") return;
-    if (document.querySelector("dialog[open]")) return;
-    const control = event.ctrlKey || event.metaKey;
-    const digit = /^Digit([1-9])$/.exec(event.code) ?? /^Numpad([1-9])$/.exec(event.code);
+    if (document.querySelector("dialog[open]") || isForField(event)) return;
+    const graph = event.getModifierState?.("AltGraph") || (event.ctrlKey && event.altKey); // Windows sends both
+    const control = (event.ctrlKey || event.metaKey) && !graph;
+    const digit = /^[\[\]{}@#€|\\~]$/.test(event.key) || graph ? null : /^(?:Digit|Numpad)([1-9])$/.exec(event.code);
     if (digit && !control && !event.altKey) {
       event.preventDefault();
       if (!event.repeat && !held.has(digit[1])) {
@@ -21,7 +26,7 @@ export function listenToKeys(does) {
       }
       return;
     }
-    if (control && !["z", "Z", "y", "Y"].includes(event.key)) return;
+    if (control && !["z", "Z", "y", "Y", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
     const action = actionOf(event, control, does);
     if (!action) return;
     event.preventDefault();
@@ -37,32 +42,49 @@ export function listenToKeys(does) {
   });
 }
 
+/** Tell whether a key belongs to the field that has the focus: all in a text, those that move and press in others. */
+function isForField({ target, key }) {
+  if (!target.closest || key === "Escape") return false;
+  if (target.closest(TEXT)) return true;
+  if (target.closest("select, input")) return NATIVE.includes(key);
+  if (target.closest("summary, a")) return key === " " || key === "Enter";
+  // Space presses a button that was reached by keyboard; after a click with the mouse it plays.
+  if (target.closest("button")) return key === "Enter" || (key === " " && byKeyboard);
+  return false;
+}
+
 function actionOf(event, control, does) {
   const step = event.shiftKey ? STEPS_S.shift : event.altKey ? STEPS_S.alt : STEPS_S.plain;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const side = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (control && side) return () => does.shift(side * (event.shiftKey ? 1 : 0.1));
   if (control) return key === "y" || event.shiftKey ? does.redo : does.undo;
+  const mark = event.shiftKey ? does.restate : does.brush;
   return {
     " ": does.play, Home: () => does.seek(-Infinity), End: () => does.seek(Infinity),
     ArrowLeft: () => does.seek(-step), ArrowRight: () => does.seek(step),
     "+": () => does.zoom(1.5), "=": () => does.zoom(1.5), "-": () => does.zoom(1 / 1.5), 0: () => does.zoom(0),
-    q: () => does.brush("active"), w: () => does.brush("silent"), e: () => does.brush("unknown"),
-    j: () => does.choose(-1), k: () => does.choose(1), c: does.cycle, Enter: event.target.closest?.("button, a, summary") ? null : does.cycle,
-    "[": () => does.border("start"), "]": () => does.border("end"), Delete: does.remove, Backspace: does.remove,
-    Escape: does.nothing, l: does.loop, x: does.switch, m: does.mixture, "?": does.help,
+    q: () => mark("active"), w: () => mark("silent"), e: () => mark("unknown"), n: does.make,
+    j: () => does.choose(-1), k: () => does.choose(1), c: does.cycle, Enter: does.cycle,
+    i: () => does.border("start"), o: () => does.border("end"), "[": () => does.border("start"), "]": () => does.border("end"),
+    Delete: does.remove, Backspace: does.remove, Escape: does.nothing, l: does.loop, x: does.switch, m: does.mixture, "?": does.help,
   }[key];
 }
 
 const KEYS = [
   ["1 … 9, held", "mark the source for as long, while the song plays"],
+  ["1 … 9", "while it stands still: choose the lane, and the mark that is there"],
+  ["N", "new mark in the chosen lane, where the song is or where the loop is"],
   ["drag on a lane", "mark a stretch; over other marks too"],
-  ["drag a border", "move it"],
-  ["double click, C, Enter", "active → silent → unknown"],
-  ["Q, W, E", "mark as active, silent, unknown; changes the chosen mark"],
+  ["drag a border, or the bar above the chosen mark", "move the border, or the whole mark"],
+  ["Q, W, E", "what is marked next: active, silent, unknown"],
+  ["Shift and Q, W, E", "change the chosen mark; so do C, Enter and a double click, in turn"],
   ["J, K", "choose the mark before, after"],
-  ["[ and ]", "begin or end the chosen mark here"],
+  ["I, O", "begin or end the chosen mark here; [ and ] too"],
+  ["Ctrl and ← →", "move the chosen mark by 0.1 s; with Shift by 1 s"],
   ["Delete", "remove the chosen mark"],
   ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
-  ["Space", "play, pause, wherever one is; Enter presses a button"],
+  ["Space", "play, pause"],
   ["← →", "2 s back, on; with Shift 10 s, with Alt 0.1 s"],
   ["Home, End", "to the start, to the end"],
   ["L, drag on the mixture", "loop the chosen mark or what is in sight; loop what is dragged over"],

@@ -1,92 +1,153 @@
-// A lane shows the marks of one source as regions, which are dragged, stretched and chosen.
+// A lane holds the marks of one source, which are painted, stretched, moved and chosen by pointer.
 
-import RegionsPlugin from "./vendor/regions.js";
-import { fade } from "./palette.js";
+import { h } from "./dom.js";
 import * as model from "./marks.js";
 
-const LEAST_PX = 4;
-const SNAP_PX = 6;
+const LEAST_PX = 4; // a drag; what is less is a click
+const BORDER_PX = 6;
 
 export class Lane {
-  /** Regions over a row of the timeline; `does` has paint(start, end), move(mark, start, end), choose(mark, event), seek(time). */
-  constructor(row, source, colour, timeline, does) {
-    Object.assign(this, { row, source, colour, timeline, does, shown: [], byRegion: new Map() });
-    this.container = row.wave.getWrapper();
-    this.#plug();
-    // The plugin's selection begins some pixels beside the pointer; what counts is where the pointer was.
-    this.container.addEventListener("pointerdown", (event) => { this.from = this.to = timeline.timeAt(event.clientX); });
-    addEventListener("pointermove", (event) => { if (event.buttons) this.to = timeline.timeAt(event.clientX); });
-    this.container.addEventListener("click", (event) => this.#click(event));
-    this.container.addEventListener("dblclick", (event) => this.#doubleClick(event));
-    timeline.addEventListener("redrawn", (event) => event.detail === row && this.#draw());
+  /** `does` has paint(source, start, end), move(mark, start, end), choose(mark), cycle(mark), accept(mark), seek(time), brush(). */
+  constructor(place, source, timeline, does) {
+    Object.assign(this, { place, source, timeline, does, shown: [], elements: new Map(), drag: null });
+    this.rest = h("div", { class: "rests" });
+    this.list = h("div", { class: "list", role: "list", "aria-label": `marks of ${source}` });
+    this.growing = h("div", { class: "mark growing", hidden: true });
+    this.layer = h("div", { class: "marks" }, this.rest, this.list, this.growing);
+    place.append(this.layer);
+    place.addEventListener("pointerdown", (event) => this.#down(event));
+    place.addEventListener("pointermove", (event) => (this.drag ? this.#drag(event) : this.#hover(event)));
+    place.addEventListener("pointerup", (event) => this.#up(event));
+    place.addEventListener("pointercancel", () => this.#end());
+    place.addEventListener("dblclick", (event) => { const mark = this.#markAt(event); if (mark) does.cycle(mark); });
+    addEventListener("keydown", (event) => { if (event.key === "Escape") this.#end(); });
   }
 
-  /** Show marks; where there are none, the source is silent or nothing is known. */
-  show(marks, restIsSilent, selected, held) {
-    const own = marks.filter((mark) => mark.source === this.source);
-    const text = JSON.stringify([own, restIsSilent, selected && own.indexOf(selected), held]);
-    if (text === this.drawn) return;
-    Object.assign(this, { drawn: text, shown: own, restIsSilent, selected, held });
-    this.#draw();
-  }
-
-  #plug() {
-    this.regions = this.row.wave.registerPlugin(RegionsPlugin.create());
-    this.regions.enableDragSelection({ color: fade(this.colour, 0.35), resize: false, drag: false }, LEAST_PX);
-    this.regions.on("region-created", (region) => {
-      if (this.drawing) return;
-      region.remove();
-      this.does.paint(this.source, this.#snapped(this.from), this.#snapped(this.to));
-    });
-    this.regions.on("region-updated", (region) => {
-      const mark = this.byRegion.get(region);
-      if (mark && (region.start !== mark.start || region.end !== mark.end)) this.does.move(mark, region.start, region.end);
-    });
-  }
-
-  #draw() {
-    this.drawing = true;
-    this.regions.clearRegions();
-    this.byRegion.clear();
-    if (this.restIsSilent) for (const gap of model.gaps(this.shown, this.timeline.duration)) this.#add({ ...gap, state: "rest", fixed: true });
-    for (const mark of this.shown) this.#add(mark);
-    if (this.held) this.#add({ ...this.held, held: true, fixed: true });
-    this.drawing = false;
-  }
-
-  #add(mark) {
-    const region = this.regions.addRegion({ start: mark.start, end: Math.max(mark.end, mark.start + 1e-3), drag: false, resize: !mark.fixed, color: "transparent" });
-    this.byRegion.set(region, mark);
-    const element = region.element;
-    if (!element) return; // out of sight; it is made when it scrolls in
-    element.part.add(mark.state, ...(mark === this.selected ? ["selected"] : []), ...(mark.held ? ["held"] : []));
-    element.style.pointerEvents = "none"; // painting goes over marks; only their borders are handles
-    for (const handle of element.querySelectorAll('[part*="region-handle"]')) {
-      handle.style.pointerEvents = "auto";
-      handle.style.width = "9px";
-      handle.style.border = "none";
+  /** Show marks; where there are none, the source is silent or nothing is known. Suggestions are shown beside them. */
+  show(marks, restIsSilent, selected, suggested) {
+    this.shown = marks.filter((mark) => mark.source === this.source);
+    this.selected = selected;
+    const gaps = restIsSilent ? model.gaps(this.shown, this.timeline.duration) : [];
+    this.rest.replaceChildren(...gaps.map((gap) => this.#placed(h("div", { class: "mark rest" }), gap)));
+    const offered = model.unsaid(suggested.filter((mark) => mark.source === this.source), this.shown).map((mark) => ({ ...mark, state: "suggested" }));
+    const kept = new Map();
+    for (const mark of [...this.shown, ...offered]) kept.set(mark, this.elements.get(mark) ?? this.#made(mark));
+    for (const [mark, element] of this.elements) if (!kept.has(mark)) element.remove();
+    for (const element of kept.values()) if (element.parentNode !== this.list) this.list.append(element);
+    this.elements = kept;
+    for (const [mark, element] of kept) {
+      const isChosen = mark === selected;
+      element.classList.toggle("selected", isChosen);
+      if (isChosen && !element.firstChild) element.append(h("i", { class: "grip", title: "drag to move the whole mark" }));
+      else if (!isChosen) element.replaceChildren();
     }
   }
 
-  /** Return a time, or the border of a mark or the song's end if that is a few pixels away. */
-  #snapped(time) {
-    const borders = [0, this.timeline.duration, ...this.shown.flatMap((mark) => [mark.start, mark.end])];
-    const near = borders.reduce((best, border) => (Math.abs(border - time) < Math.abs(best - time) ? border : best));
-    return Math.abs(near - time) * this.timeline.pixels <= SNAP_PX ? near : time;
+  /** Show a mark that is being held; null hides it. */
+  grow(mark) {
+    this.growing.hidden = !mark;
+    if (!mark) return;
+    this.growing.className = `mark growing ${mark.state}`;
+    this.#placed(this.growing, mark);
   }
 
-  #mark(event) {
+  draw(timeline) {
+    this.layer.style.width = `${timeline.pixels * timeline.duration}px`;
+    this.layer.style.transform = `translateX(${-timeline.bar.scrollLeft}px)`;
+  }
+
+  #made(mark) {
+    const words = mark.state === "suggested" ? "suggested silence; click to take it over" : mark.state;
+    return this.#placed(h("div", { class: `mark ${mark.state}`, role: "listitem", "aria-label": `${words}, ${mark.start.toFixed(2)} to ${mark.end.toFixed(2)} s`, title: mark.state === "suggested" ? words : null }), mark);
+  }
+
+  #placed(element, { start, end }) {
+    const { duration } = this.timeline;
+    element.style.left = `${(100 * start) / duration}%`;
+    element.style.width = `${(100 * Math.max(0, end - start)) / duration}%`;
+    return element;
+  }
+
+  #markAt(event) {
     return model.at(this.shown, this.source, this.timeline.timeAt(event.clientX));
   }
 
-  #click(event) {
-    const mark = this.#mark(event);
-    this.does.seek(this.timeline.timeAt(event.clientX));
-    this.does.choose(mark ?? null);
+  /** Return the border that is under the pointer: {mark, side}. */
+  #border(event) {
+    const time = this.timeline.timeAt(event.clientX);
+    const near = (border) => Math.abs(border - time) * this.timeline.pixels <= BORDER_PX;
+    const [inside, ...others] = [...this.shown].sort((a) => (a.start <= time && time < a.end ? -1 : 1));
+    for (const mark of inside ? [inside, ...others] : []) {
+      if (near(mark.start)) return { mark, side: "start" };
+      if (near(mark.end)) return { mark, side: "end" };
+    }
+    return null;
   }
 
-  #doubleClick(event) {
-    const mark = this.#mark(event);
-    if (mark) this.does.cycle(mark);
+  #hover(event) {
+    const cursor = event.target.classList.contains("grip") ? "grab" : this.#border(event) ? "ew-resize" : "";
+    if (this.place.style.cursor !== cursor) this.place.style.cursor = cursor;
+  }
+
+  #down(event) {
+    if (event.button !== 0) return;
+    const from = this.timeline.timeAt(event.clientX);
+    const border = this.#border(event);
+    this.place.setPointerCapture(event.pointerId);
+    if (event.target.classList.contains("grip")) this.drag = { kind: "move", mark: this.selected, from };
+    else if (border) this.drag = { kind: "border", from, ...border };
+    else this.drag = { kind: "paint", from, suggested: event.target.classList.contains("suggested") };
+    Object.assign(this.drag, { x: event.clientX, moved: false });
+  }
+
+  #drag(event) {
+    const { drag } = this;
+    if (!drag.moved && Math.abs(event.clientX - drag.x) < LEAST_PX) return;
+    drag.moved = true;
+    const time = this.timeline.timeAt(event.clientX);
+    if (drag.kind === "paint") {
+      const [start, end] = [this.#snapped(drag.from), this.#snapped(time)].sort((a, b) => a - b);
+      drag.result = { start, end };
+      this.grow({ start, end, state: this.does.brush() });
+      return;
+    }
+    if (drag.kind === "border") drag.result = { ...drag.mark, [drag.side]: model.clamped(drag.mark, drag.side, this.#snapped(time, drag.mark), this.timeline.duration) };
+    else drag.result = model.shifted(drag.mark, drag.mark.start + time - drag.from, this.timeline.duration);
+    const element = this.elements.get(drag.mark);
+    if (element) this.#placed(element, drag.result);
+  }
+
+  #up(event) {
+    const { drag } = this;
+    this.drag = null;
+    this.grow(null);
+    if (!drag) return;
+    if (drag.result) {
+      const { start, end } = drag.result;
+      if (drag.kind === "paint") this.does.paint(this.source, start, end);
+      else this.does.move(drag.mark, start, end);
+      return;
+    }
+    const time = this.timeline.timeAt(event.clientX);
+    this.does.seek(time);
+    const offered = drag.suggested && [...this.elements.keys()].find((mark) => mark.state === "suggested" && mark.start <= time && time < mark.end);
+    if (offered) this.does.accept({ ...offered, state: "silent" });
+    else this.does.choose(this.#markAt(event) ?? null, this.source);
+  }
+
+  /** End a drag without a result. */
+  #end() {
+    const { drag } = this;
+    this.drag = null;
+    this.grow(null);
+    const element = drag?.mark && this.elements.get(drag.mark);
+    if (element) this.#placed(element, drag.mark);
+  }
+
+  /** Return a time, or the border of another mark or the song's end if that is a few pixels away. */
+  #snapped(time, except = null) {
+    const borders = [0, this.timeline.duration, ...this.shown.filter((mark) => mark !== except).flatMap((mark) => [mark.start, mark.end])];
+    const near = borders.reduce((best, border) => (Math.abs(border - time) < Math.abs(best - time) ? border : best));
+    return Math.abs(near - time) * this.timeline.pixels <= BORDER_PX ? near : time;
   }
 }

@@ -21,8 +21,8 @@ export function learnPanel(store) {
     advice.textContent = said(silent, sources.filter((source) => seconds(marks, elsewhere, source, song.duration_s).silent < 0.05), sources, segment);
     advice.classList.toggle("warn", silent < segment);
   });
-  return h("section", { class: "panel", "aria-label": "What it can learn" },
-    h("h2", {}, "What it can learn", h("span", { class: "legend" }, h("i", { class: "silent" }), "silence")), rows, advice);
+  return h("section", { class: "panel", "aria-label": "Silence it can learn from" },
+    h("h2", {}, "Silence it can learn from", h("span", { class: "legend" }, h("i", { class: "silent" }), "silent")), rows, advice);
 }
 
 function said(silent, without, sources, segment) {

@@ -1,40 +1,44 @@
-// The listening desk: the mixture or stems, run A or run B, all at once or source by source, at the same level.
+// The listening desk: the mixture or stems, run A or run B, all at once or source by source, with a fader each.
 
 import { root } from "./api.js";
-import { button, choice, h } from "./dom.js";
-import { audible } from "./heads.js";
+import { button, choice, fader, h } from "./dom.js";
+import { audible, gainOf } from "./heads.js";
 
 export const RESIDUAL = "residual";
+const BESIDE_DB = 12; // matching goes no further
 
-/** Return what a run is called. */
+/** Return what a run is called, also of one that was deleted. */
 export function runName(store, id) {
-  const runs = store.get("runs");
-  const run = runs.find((one) => one.id === id);
-  if (!run) return "–";
-  if (run.strategy === "B0") return `Unadapted · ${run.network}`;
-  return `Run ${runs.filter((one) => one.strategy !== "B0").indexOf(run) + 1} · ${run.strategy}`;
+  const title = store.get("titles")[id];
+  if (!title) return "–";
+  const isFinished = store.get("runs").find((run) => run.id === id)?.settings.separate; // as the runs that it is compared with
+  const plain = isFinished ? `Not adapted, same output · ${title.network}` : `Network as it is · ${title.network}`;
+  const name = title.name || (title.number ? `Run ${title.number} · ${title.strategy}` : plain);
+  return title.deleted ? `${name} (deleted)` : name;
 }
 
-/** Keep A and B on runs that exist: A the unadapted network, B the latest adaptation, unless somebody chose otherwise. */
+/** Keep A and B on runs that exist: B the latest adaptation, A what it is to be compared with, unless somebody chose otherwise. */
 export function refreshDesk(store, newest = null) {
   const { runs, desk } = store.values;
-  const there = (id) => runs.some((run) => run.id === id);
+  const find = (id) => runs.find((run) => run.id === id);
   const adapted = runs.filter((run) => run.strategy !== "B0");
   const last = adapted.at(-1) ?? runs.at(-1);
-  const plain = runs.find((run) => run.strategy === "B0" && run.network === last?.network) ?? runs[0];
-  const b = newest && there(newest) ? newest : there(desk.b) && (runs.find((run) => run.id === desk.b).strategy !== "B0" || !adapted.length) ? desk.b : last?.id;
-  const a = there(desk.a) && desk.chosen ? desk.a : plain?.id;
+  const kept = find(desk.b) && (find(desk.b).strategy !== "B0" || !adapted.length || desk.chosen) ? desk.b : last?.id;
+  const b = find(newest) ? newest : kept;
+  const plain = find(find(b)?.baseline) ?? runs.find((run) => run.strategy === "B0" && run.network === find(b)?.network) ?? runs[0];
+  const a = find(desk.a) && desk.chosen && desk.a !== b ? desk.a : plain?.id;
   store.set({ desk: { ...desk, a: a ?? null, b: b ?? null } });
 }
 
 export class Desk {
   constructor(store, song, transport) {
     Object.assign(this, { store, song, transport });
-    store.watch(["desk", "runs"], () => this.#tracks());
-    store.watch(["desk", "mix", "runs"], () => this.#levels());
+    store.watch(["desk", "runs", "sources"], () => this.#tracks());
+    store.watch(["desk", "mix", "runs", "sources"], () => this.#levels());
+    store.watch(["mix"], ({ mix }) => transport.setVolume(mix.master));
   }
 
-  /** Change one thing of the mix: {mute}, {solo} or {version}. */
+  /** Change one thing of the mix: {mute}, {solo}, {version} or {volume}. */
   set(kind, source, value) {
     const mix = this.store.get("mix");
     this.store.set({ mix: { ...mix, [kind]: { ...mix[kind], [source]: value } } });
@@ -68,6 +72,13 @@ export class Desk {
     await this.transport.hear(wanted);
   }
 
+  /** Return what is heard now, as the server mixes it: ["run/source/gain"]. */
+  parts() {
+    const { desk, heard, mix } = this.store.values;
+    if (heard === "mixture") return [`mixture/${mix.master}`];
+    return Object.entries(this.#gains()).map(([name, gain]) => `${desk[name[0]]}/${name.slice(2)}/${(gain * mix.master).toFixed(5)}`);
+  }
+
   #tracks() {
     const { desk, sources } = this.store.values;
     const urls = {};
@@ -81,33 +92,46 @@ export class Desk {
   }
 
   #levels() {
+    this.transport.deck.setLevels(this.#gains());
+  }
+
+  #gains() {
     const { desk, mix, sources, runs } = this.store.values;
     const [a, b] = ["a", "b"].map((which) => runs.find((run) => run.id === desk[which]));
-    const levels = {};
+    const gains = {};
     for (const source of [...sources, RESIDUAL]) {
       if (!audible(mix, source)) continue;
       const which = mix.version[source] ?? "b";
-      levels[`${which}/${source}`] = which === "b" && desk.matched ? matching(a, b, source) : 1;
+      gains[`${which}/${source}`] = gainOf(mix, source) * (which === "b" && desk.matched ? matching(a, b, source) : 1);
     }
-    this.transport.deck.setLevels(levels);
+    return gains;
   }
 }
 
 /** Return the gain that brings B's loud passages to the level of A's. */
 export function matching(a, b, source) {
   const difference = (a?.levels[source]?.loud ?? 0) - (b?.levels[source]?.loud ?? 0);
-  return 10 ** (Math.max(-12, Math.min(12, difference)) / 20);
+  return 10 ** (Math.max(-BESIDE_DB, Math.min(BESIDE_DB, difference)) / 20);
 }
 
 /** Return the desk's bar. */
-export function deskBar(store, desk) {
+export function deskBar(store, desk, does) {
   const heard = choice("what is heard", [["mixture", "Mixture"], ["stems", "Stems"]], "mixture", (what) => desk.hear(what));
   const pick = (which) => h("select", { "aria-label": `run ${which.toUpperCase()}`, onchange: (event) => store.set({ desk: { ...store.get("desk"), [which]: event.target.value, chosen: true } }) });
   const [a, b] = [pick("a"), pick("b")];
-  const all = choice("all sources", [["a", "A"], ["b", "B"]], "b", (which) => desk.all(which));
+  const all = choice("listen to all sources of", [["a", "A"], ["b", "B"]], "b", (which) => desk.all(which));
   const matched = h("input", { type: "checkbox", onchange: () => store.set({ desk: { ...store.get("desk"), matched: matched.checked } }) });
   const swap = button("Switch all sources between A and B (X)", () => desk.all(), { class: "small" }, "⇄");
-  store.watch(["runs", "desk"], ({ runs, desk: now }) => {
+  const clip = button("No clipping so far", () => clip.show(false), { class: "clip", "aria-live": "off" }, "CLIP");
+  clip.show = (on) => {
+    clip.setAttribute("aria-pressed", String(on));
+    clip.title = on ? "What is heard went above full scale: lower the master. Click to reset." : "lights where what is heard goes above full scale";
+    clip.setAttribute("aria-label", on ? "clipped; press to reset" : "no clipping so far");
+  };
+  clip.show(false);
+  const master = fader("master volume", store.get("mix").master, 0, (gain) => store.set({ mix: { ...store.get("mix"), master: gain } }));
+  const take = h("button", { type: "button", title: "one stem, the mix as it is heard, or a stretch of it, as WAV or FLAC", onclick: () => does.takeHome() }, "Save sound …");
+  store.watch(["runs", "desk", "titles"], ({ runs, desk: now }) => {
     for (const [select, value] of [[a, now.a], [b, now.b]]) {
       select.replaceChildren(...(runs.length ? runs.map((run) => h("option", { value: run.id }, runName(store, run.id))) : [h("option", {}, "none yet")]));
       if (value) select.value = value;
@@ -117,9 +141,13 @@ export function deskBar(store, desk) {
     for (const control of [matched, swap, ...all.children, heard.children[1]]) control.disabled = !(now.a && now.b);
   });
   store.watch(["heard"], (now) => heard.set(now.heard));
-  store.watch(["mix"], () => all.set(desk.which()));
-  return h("div", { class: "deskbar" },
-    h("span", { class: "label" }, "Hear"), heard,
-    h("span", { class: "pair" }, h("b", {}, "A"), a), h("span", { class: "pair" }, h("b", {}, "B"), b),
-    all, swap, h("label", { class: "check", title: "B is played as loud as A, so that louder does not pass for better" }, matched, "same level"));
+  store.watch(["mix"], ({ mix }) => { all.set(desk.which()); master.set(mix.master); });
+  const bar = h("div", { class: "deskbar", role: "group", "aria-label": "Listening" },
+    h("span", { class: "label" }, "Hear"), heard, h("span", { class: "label volume" }, "Volume"), master, clip,
+    h("span", { class: "compare" }, h("span", { class: "label" }, "Compare"), h("span", { class: "pair" }, h("b", {}, "A"), a), h("span", { class: "pair" }, h("b", {}, "B"), b),
+      h("span", { class: "label" }, "listen to"), all, swap, h("label", { class: "check", title: "B is played as loud as A, so that louder does not pass for better" }, matched, "match loudness (B to A)")),
+    take);
+  bar.tick = () => { if (store.get("heard") === "stems" && desk.transport.deck.peak > 1) clip.show(true); };
+  store.watch(["runs"], ({ runs }) => bar.classList.toggle("none", !runs.length));
+  return bar;
 }

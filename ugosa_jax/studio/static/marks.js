@@ -20,7 +20,7 @@ export function erase(marks, source, start, end) {
 export function paint(marks, source, from, to, state, duration) {
   let start = round(Math.max(0, Math.min(from, to)));
   let end = round(Math.min(duration, Math.max(from, to)));
-  if (end - start < SHORTEST_S) return marks;
+  if (end - start < SHORTEST_S - 1e-6) return marks; // borders are rounded
   const rest = erase(marks, source, start, end);
   const touching = rest.filter((mark) => mark.source === source && mark.state === state
     && (Math.abs(mark.end - start) < 0.002 || Math.abs(mark.start - end) < 0.002));
@@ -66,6 +66,62 @@ export function gaps(marks, duration) {
   const found = [];
   for (let i = 0; i < edges.length; i += 2) if (edges[i + 1] - edges[i] > 1e-3) found.push({ start: edges[i], end: edges[i + 1] });
   return found;
+}
+
+/** Return the time that a mark's border is dragged to: never past its other border, never out of the song. */
+export function clamped(mark, side, time, duration) {
+  if (side === "start") return Math.max(0, Math.min(time, mark.end - SHORTEST_S));
+  return Math.min(duration, Math.max(time, mark.start + SHORTEST_S));
+}
+
+/** Return a mark that begins at another time, as near to it as the song's ends allow. */
+export function shifted(mark, start, duration) {
+  const length = mark.end - mark.start;
+  const begin = Math.max(0, Math.min(start, duration - length));
+  return { ...mark, start: round(begin), end: round(begin + length) };
+}
+
+/** Return marks in which some are replaced by others, which cover what is there. */
+export function replaced(marks, old, fresh, duration) {
+  return fresh.reduce((all, mark) => paint(all, mark.source, mark.start, mark.end, mark.state, duration), marks.filter((mark) => !old.includes(mark)));
+}
+
+/** Return the parts of marks on which nothing is said yet. */
+export function unsaid(found, marks) {
+  return found.flatMap((mark) => marks.filter((other) => other.source === mark.source)
+    .reduce((free, other) => free.flatMap((part) => erase([part], part.source, other.start, other.end)), [mark]))
+    .filter((part) => part.end - part.start >= SHORTEST_S);
+}
+
+/** Return the state of a source at a time; null where nothing is marked. */
+function stateAt(marks, source, time) {
+  return at(marks, source, time)?.state ?? null;
+}
+
+/**
+ * Take one edit back that others have followed: where a source is still as the edit left it, it becomes what it was
+ * before; what was changed since stays. Arguments and result are {marks, elsewhere}.
+ */
+export function without(now, before, after) {
+  const sources = new Set([...now.marks, ...before.marks, ...after.marks].map((mark) => mark.source));
+  const marks = [...sources].flatMap((source) => {
+    const lanes = [now, before, after].map((one) => one.marks.filter((mark) => mark.source === source));
+    const borders = [...new Set(lanes.flat().flatMap((mark) => [mark.start, mark.end]))].sort((a, b) => a - b);
+    const found = [];
+    for (let i = 0; i + 1 < borders.length; i += 1) {
+      const [start, end] = [borders[i], borders[i + 1]];
+      const [is, was, became] = lanes.map((lane) => stateAt(lane, source, (start + end) / 2));
+      const state = is === became ? was : is;
+      const last = found.at(-1);
+      if (state === null) continue;
+      if (last && last.state === state && last.end === start) last.end = end;
+      else found.push({ start, end, source, state });
+    }
+    return found;
+  });
+  const names = Object.keys({ ...now.elsewhere, ...before.elsewhere });
+  const elsewhere = Object.fromEntries(names.map((name) => [name, (now.elsewhere[name] === after.elsewhere[name] ? before : now).elsewhere[name] ?? "unknown"]));
+  return { marks: sorted(marks), elsewhere };
 }
 
 export function sorted(marks) {

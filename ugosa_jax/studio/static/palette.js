@@ -39,3 +39,8 @@ export function restoreTheme() {
   } catch { /* private windows may refuse */ }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));
 }
+
+/** Return red, green and blue of a colour such as #e69f00. */
+export function accentRgb(colour) {
+  return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+}

@@ -1,38 +1,55 @@
 // Runs of the song: what each changed, which are compared, and what can be taken home.
 
 import { ask, root } from "./api.js";
-import { button, decibels, h, icon, span, toast } from "./dom.js";
+import { button, counted, decibels, h, icon, span, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 export function runsPanel(store, does) {
   const list = h("div", { class: "runs" });
-  store.watch(["runs", "desk", "sources"], ({ runs, desk }) => {
-    list.replaceChildren(...[...runs].reverse().map((run) => runCard(store, run, desk, does)));
-    list.classList.toggle("none", runs.length === 0);
+  store.watch(["runs", "desk", "sources", "titles"], ({ runs, desk }) => {
+    const shown = runs.filter((run) => run.strategy !== "B0" || !runs.some((other) => other.baseline === run.id));
+    list.replaceChildren(...[...shown].reverse().map((run) => runCard(store, run, desk, does)));
+    list.classList.toggle("none", shown.length === 0);
   });
-  return h("section", { class: "panel", "aria-label": "Runs" }, h("h2", {}, "Runs", h("span", { class: "legend" }, "level where silent, dB")),
+  return h("section", { class: "panel", "aria-label": "Runs" }, h("h2", {}, "Runs"),
     h("p", { class: "empty" }, "Nothing has been separated yet. Adapt, or hear what the network does as it is: ",
-      h("button", { type: "button", class: "link", onclick: does.separate }, "separate unadapted"), "."), list);
+      h("button", { type: "button", class: "link", onclick: does.separate }, "separate without adapting"), "."), list);
 }
 
 function runCard(store, run, desk, does) {
   const song = store.get("song").id;
   const address = `${root}/api/songs/${song}/runs/${run.id}`;
-  const set = (which) => h("button", { type: "button", class: "small", "aria-pressed": String(desk[which] === run.id), title: `hear it as ${which.toUpperCase()}`, onclick: () => store.set({ desk: { ...store.get("desk"), [which]: run.id, chosen: true } }) }, which.toUpperCase());
+  const name = runName(store, run.id);
+  const set = (which) => h("button", { type: "button", class: "small", "aria-pressed": String(desk[which] === run.id), "aria-label": `compare ${name} as ${which.toUpperCase()}`, title: `compare it as ${which.toUpperCase()}`, onclick: () => store.set({ desk: { ...store.get("desk"), [which]: run.id, chosen: true } }) }, which.toUpperCase());
   const adapted = run.strategy !== "B0";
-  const facts = adapted ? `rate ${run.settings.adapt.learning_rate}, ${run.settings.adapt.epochs} epochs, ${span(run.took_s)}${run.start === "anew" ? "" : `, from ${runName(store, run.start)}`}` : `as published, ${span(run.took_s)}`;
+  const note = store.get("titles")[run.id]?.note;
+  const facts = adapted ? `${run.network}, ${run.strategy}, rate ${run.settings.adapt.learning_rate}, ${counted(run.settings.adapt.epochs, "epoch")}, ${span(run.took_s)}${run.start === "anew" ? "" : `, from ${runName(store, run.start)}`}` : `as published, ${span(run.took_s)}`;
   return h("div", { class: "run", "data-run": run.id },
-    h("div", { class: "line" }, h("b", {}, runName(store, run.id)), h("span", { class: "grow" }), set("a"), set("b"), menu(store, run, address, does)),
+    h("div", { class: "line" }, h("b", { title: name }, name), set("a"), set("b"), menu(store, run, address, does)),
     h("div", { class: "small soft" }, facts),
+    note && h("p", { class: "note small" }, note),
     run.stopped_at && h("p", { class: "error" }, `not finite from epoch ${run.stopped_at[0] + 1} on; these are the last good weights. Try a lower learning rate.`),
-    adapted && h("div", { class: "changes" }, run.sources.map((source) => change(store, source, run.levels[source]))));
+    adapted && leakage(store, run));
 }
 
-function change(store, source, level) {
-  const known = level.silent !== null && level.silent_before !== null;
-  const less = known ? level.silent - level.silent_before : null;
-  const words = known ? `${source}, where it is marked silent: ${decibels(level.silent_before)} dB before, ${decibels(level.silent)} dB after` : `${source} is marked silent nowhere`;
-  return h("span", { class: "change", title: words, style: { "--accent": store.get("colours")[source] } }, h("i"), known ? `${less > 0 ? "+" : ""}${decibels(less)}` : "–");
+/** Return a table of how loud each source is where it is marked silent: of the network itself, and of what is heard. */
+function leakage(store, run) {
+  const marked = run.sources.filter((source) => run.levels[source].leakage !== null && run.levels[source].leakage !== undefined);
+  if (!marked.length) return null;
+  const mutes = run.settings.separate.refine !== "none" || run.settings.separate.gate;
+  const cells = (level) => [
+    h("td", {}, decibels(level.unadapted?.leakage)), h("td", {}, decibels(level.leakage)),
+    h("td", { class: "change" }, level.unadapted ? signed(level.leakage - level.unadapted.leakage) : "–"),
+    mutes && h("td", { class: "soft" }, decibels(level.silent)),
+  ];
+  return h("table", { class: "leakage" },
+    h("caption", {}, "leakage in marked silence, dB: what the network gives, before stems are muted or made to add up"),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "source"), h("th", { scope: "col", title: "the network as it was" }, "not adapted"), h("th", { scope: "col", title: "after adapting" }, "adapted"), h("th", { scope: "col" }, "change"), mutes && h("th", { scope: "col", title: "what is heard: your marks mute it, whatever was learnt" }, "muted"))),
+    h("tbody", {}, marked.map((source) => h("tr", { style: { "--accent": store.get("colours")[source] } }, h("th", { scope: "row" }, h("i"), source), cells(run.levels[source])))));
+}
+
+function signed(value) {
+  return `${Number(value.toFixed(1)) > 0 ? "+" : ""}${decibels(value)}`;
 }
 
 function menu(store, run, address, does) {
@@ -40,11 +57,13 @@ function menu(store, run, address, does) {
     run.strategy !== "B0" && h("a", { href: `${address}/report.html`, target: "_blank", rel: "noopener" }, "Open the report"),
     h("a", { href: `${address}/stems.zip?encoding=float`, download: "" }, "Stems, 32-bit float (zip)"),
     h("a", { href: `${address}/stems.zip?encoding=24`, download: "" }, "Stems, 24 bit (zip)"),
+    h("button", { type: "button", onclick: () => does.takeHome(run.id) }, "One stem, WAV or FLAC …"),
+    h("button", { type: "button", onclick: () => does.titleRun(run.id) }, "Name and note …"),
     run.strategy !== "B0" && h("button", { type: "button", onclick: () => does.continueFrom(run.id) }, "Adapt on from here"),
     h("button", { type: "button", class: "danger", onclick: () => remove(store, run) }, "Delete"),
   ];
   const popup = h("div", { class: "popup", popover: "auto" }, items.filter(Boolean));
-  const open = button(`More about ${runName(store, run.id)}`, () => place(open, popup), { class: "bare" }, icon("more"));
+  const open = button(`More about ${runName(store, run.id)}`, () => place(open, popup), { class: "bare", "aria-haspopup": "true" }, icon("more"));
   popup.addEventListener("click", () => popup.hidePopover());
   return h("span", { class: "menu" }, open, popup);
 }
@@ -55,6 +74,7 @@ export function place(anchor, popup) {
   const [at, size] = [anchor.getBoundingClientRect(), popup.getBoundingClientRect()];
   popup.style.left = `${Math.max(8, Math.min(at.right - size.width, innerWidth - size.width - 8))}px`;
   popup.style.top = `${at.bottom + size.height + 8 > innerHeight ? at.top - size.height - 4 : at.bottom + 4}px`;
+  popup.querySelector("a, button")?.focus();
 }
 
 function remove(store, run) {

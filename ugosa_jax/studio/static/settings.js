@@ -1,45 +1,52 @@
 // The form of an adaptation: what matters in sight, the rest folded away, and how long it will take here.
 
 import { ask } from "./api.js";
-import { h, span, toast } from "./dom.js";
+import { counted, h, span, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
-const LOSSES = [["R", "marks and remixes"], ["P", "marks in the loss"], ["B", "without the marks"]];
+const WAYS = { R: "Marks and remixes", P: "Marks in the loss", B: "Without the marks" };
+const HINTS = { R: "learns from remixes of stems that the marks have cleaned", P: "is told to keep quiet where a source is marked silent, as in the paper", B: "only learns to reconstruct this mixture" };
+const REFINE = [["none", "as they are"], ["residual", "deal out what is left (mutes marked silence)"], ["wiener", "share out the mixture (mutes marked silence)"]];
 const FOLDED = [
-  ["lam", "adapt", "λ", "weight of the sound heard where a source is marked silent", 0, "any"],
-  ["segment_s", "adapt", "segment (s)", "length of a training segment; empty: the network's own", 0.5, "any"],
-  ["hop_s", "adapt", "hop (s)", "from one segment's start to the next; empty: one segment", 0.1, "any"],
-  ["shuffle_seed", "adapt", "random order", "seed of the order of segments; 0: as they are in the song", 0, 1],
-  ["pitch_shifts", "adapt", "pitch-shifted copies", "of every segment (needs librosa)", 0, 1],
-  ["shifts", "separate", "random shifts", "the separation is averaged over so many delays", 0, 1],
+  ["lam", "adapt", "weight of silence (λ)", "how much the sound counts that is heard where a source is marked silent", { min: 0, max: 1e6, step: "any" }],
+  ["segment_s", "adapt", "training segment (s)", "its length; empty: the network's own", { min: 0.1, max: 600, step: "any" }],
+  ["hop_s", "adapt", "hop (s)", "from one segment's start to the next; empty: one segment", { min: 0.1, max: 600, step: "any" }],
+  ["shuffle_seed", "adapt", "random order (seed)", "of the segments; 0: as they are in the song", { min: 0, step: 1 }],
+  ["pitch_shifts", "adapt", "pitch-shifted copies", "of every segment (needs librosa)", { min: 0, max: 1000, step: 1 }],
+  ["shifts", "separate", "random shifts", "the separation is averaged over so many delays", { min: 0, max: 1000, step: 1 }],
 ];
+const RATES = ["0.00001", "0.00003", "0.0001", "0.0003", "0.001", "0.003"];
 
 export function settingsPanel(store) {
-  const { song, defaults } = store.values;
+  const { song, defaults, page } = store.values;
+  const select = (label, options = []) => h("select", { "aria-label": label, onchange: () => changed() }, options.map(([value, text]) => h("option", { value }, text)));
   const fields = {
     network: h("select", { "aria-label": "network", onchange: () => networkChosen() }),
-    strategy: h("select", { "aria-label": "strategy", onchange: () => changed() }),
-    learning_rate: h("select", { "aria-label": "learning rate", onchange: () => changed() }, ["0.00001", "0.00003", "0.0001", "0.0003", "0.001", "0.003"].map((rate) => h("option", { value: rate }, rate))),
-    epochs: h("input", { type: "number", min: 1, max: 1000, step: 1, value: defaults.adapt.epochs, "aria-label": "epochs", oninput: () => changed() }),
-    start: h("select", { "aria-label": "start", onchange: () => changed() }),
-    refine: h("select", { "aria-label": "add up", onchange: () => changed() }, [["none", "as they are"], ["residual", "deal out the residual"], ["wiener", "masks, then the residual"]].map(([value, text]) => h("option", { value }, text))),
+    way: select("learn from"),
+    learning_rate: select("learning rate", RATES.map((rate) => [rate, rate])),
+    epochs: h("input", { type: "number", min: 1, max: 1000, step: 1, required: true, value: defaults.adapt.epochs, "aria-label": "epochs", oninput: () => changed() }),
+    start: select("start from"),
+    layers: select("layers"),
+    refine: select("make stems add up to the mixture", REFINE),
     gate: h("input", { type: "checkbox", oninput: () => changed() }),
   };
-  for (const [name, group, label, , least, step] of FOLDED) {
-    fields[name] = h("input", { type: "number", min: least, step, value: defaults[group][name] ?? "", "aria-label": label, oninput: () => changed() });
+  for (const [name, group, label, , limits] of FOLDED) {
+    fields[name] = h("input", { type: "number", ...limits, value: defaults[group][name] ?? "", "aria-label": label, oninput: () => changed() });
   }
   const time = h("span", { class: "estimate", "aria-live": "polite" });
   const go = h("button", { type: "submit", class: "primary" }, "Adapt");
-  const form = h("form", { class: "form", onsubmit: (event) => { event.preventDefault(); adapt(); } },
-    row("network", fields.network), row("strategy", fields.strategy, "R learns from remixes of stems that the marks have cleaned; P has the marks in its loss; B only reconstructs the mixture"),
+  const lam = row("weight of silence (λ)", fields.lam, FOLDED[0][3]);
+  const gate = h("label", { class: "check" }, fields.gate, "mute stems where their source is marked silent");
+  const folded = h("details", {}, h("summary", {}, "More settings"), row("layers", fields.layers, "which are tuned, from the first to the last, as the paper numbers them"),
+    FOLDED.map(([name, , label, hint]) => (name === "lam" ? lam : row(label, fields[name], hint))), row("make stems add up to the mixture", fields.refine, "whether, and how"), gate);
+  const form = h("form", { class: "form", novalidate: true, onsubmit: (event) => { event.preventDefault(); adapt(); } },
+    row("network", fields.network), row("learn from", fields.way, "what the network learns from in this song"),
     row("learning rate", fields.learning_rate, "larger steps change more, for better or worse"), row("epochs", fields.epochs, "passes over the song"),
-    row("start", fields.start, "the network as published, or the weights of an earlier run"),
-    h("details", {}, h("summary", {}, "More settings"), FOLDED.map(([name, , label, hint]) => row(label, fields[name], hint)),
-      row("adding up", fields.refine, "whether stems are made to add up to the mixture"), h("label", { class: "check" }, fields.gate, "mute stems where their source is marked silent")),
-    h("div", { class: "go" }, go, time));
+    row("start from", fields.start, "the network as published, or the weights of an earlier run"), folded, h("div", { class: "go" }, go, time));
 
+  const strategy = () => `${fields.way.value}-${fields.layers.value}`;
   const asked = () => {
-    const adaptSettings = { strategy: fields.strategy.value, learning_rate: Number(fields.learning_rate.value), epochs: Number(fields.epochs.value) };
+    const adaptSettings = { strategy: strategy(), learning_rate: Number(fields.learning_rate.value), epochs: Number(fields.epochs.value) };
     const separateSettings = { gate: fields.gate.checked, refine: fields.refine.value };
     for (const [name, group] of FOLDED) {
       const value = fields[name].value === "" ? null : Number(fields[name].value);
@@ -48,80 +55,126 @@ export function settingsPanel(store) {
     return { kind: "adapt", network: fields.network.value, adapt: adaptSettings, separate: separateSettings, start: fields.start.value || "anew" };
   };
 
+  /** Tell whether all fields hold what they may; open what is folded where one does not, and say what is wrong. */
+  function isValid() {
+    if (form.checkValidity()) return true;
+    if (folded.querySelector(":invalid")) folded.open = true;
+    const wrong = form.querySelector("input:invalid");
+    if (wrong === fields.epochs && wrong.value === "") toast("Enter a number of epochs.", "error");
+    else form.reportValidity();
+    return false;
+  }
+
   async function adapt() {
-    if (!form.reportValidity()) return;
+    if (go.disabled || !isValid()) return;
+    go.disabled = true;
+    go.textContent = "Adding …";
     try {
-      await ask("POST", `songs/${song.id}/jobs`, asked());
+      const job = await ask("POST", `songs/${song.id}/jobs`, asked());
+      store.set({ ordered: job.id });
+      go.textContent = "Added";
+      await new Promise((resolve) => setTimeout(resolve, 900)); // a double click is one wish
     } catch (error) {
       toast(error.message, "error");
     }
+    go.textContent = "Adapt";
+    enable();
+  }
+
+  function enable() {
+    go.disabled = !store.get("worker").networks?.length || Boolean(time.dataset.refused);
   }
 
   let asking = 0;
   function changed() {
     clearTimeout(asking);
+    lam.hidden = fields.way.value !== "P";
+    const mutes = fields.refine.value !== "none";
+    fields.gate.disabled = mutes;
+    gate.title = mutes ? "Sharing out the mixture mutes them anyway." : "";
+    gate.classList.toggle("implied", mutes);
+    store.set({ form: kept() });
     asking = setTimeout(async () => {
-      if (!fields.network.value || !form.checkValidity()) { time.textContent = ""; return; }
+      const say = (text, title = "", refused = "") => { Object.assign(time, { textContent: text, title }); time.dataset.refused = refused; time.classList.toggle("warn", Boolean(refused)); enable(); };
+      if (!fields.network.value || !form.checkValidity()) { say(""); return; }
       try {
         const { estimate } = await ask("POST", `songs/${song.id}/estimate`, asked());
-        time.textContent = estimate ? `${estimate.guessed ? "roughly" : "about"} ${span(estimate.seconds)} here` : "";
-        time.title = estimate ? (estimate.guessed ? "a guess from the number of operations; measured once you have adapted" : "as measured on this machine") : "";
-      } catch { time.textContent = ""; }
+        say(estimate ? `${estimate.guessed ? "roughly" : "about"} ${span(estimate.seconds)} here` : "", !estimate ? "" : estimate.guessed ? "a guess from the number of operations; measured once you have adapted" : "as measured on this machine");
+      } catch (error) { say(error.status === 422 ? error.message : "", "", error.status === 422 ? "yes" : ""); }
     }, 150);
   }
 
+  /** Return what the form holds, to be found again; by the names of its fields. */
+  function kept() {
+    return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.type === "checkbox" ? field.checked : field.value]));
+  }
+
+  function fill(values) {
+    for (const [name, field] of Object.entries(fields)) {
+      if (!(name in values)) continue;
+      if (field.type === "checkbox") field.checked = Boolean(values[name]);
+      else if (field.tagName !== "SELECT" || [...field.options].some((one) => one.value === String(values[name]))) field.value = values[name] ?? "";
+    }
+  }
+
+  let suggestedFor = "";
   function networkChosen() {
     const network = store.get("worker").networks?.find((one) => one.name === fields.network.value);
     if (!network || network.error) return;
-    const chosen = fields.strategy.value;
-    fields.strategy.replaceChildren(...LOSSES.map(([loss, label]) => h("optgroup", { label },
-      network.strategies.map((plan) => h("option", { value: `${loss}-${plan}` }, `${loss}-${plan}`)))));
+    const suggested = defaults.suggested[network.name] ?? {};
+    const best = (suggested.adapt?.strategy ?? network.default_strategy)[0];
+    const before = [fields.way.value, fields.layers.value];
+    fields.way.replaceChildren(...Object.entries(WAYS).map(([way, text]) => h("option", { value: way, title: HINTS[way] }, way === best ? `${text} (${suggested.adapt ? "recommended" : "the paper’s"})` : text)));
+    fields.layers.replaceChildren(...network.strategies.map((plan) => h("option", { value: plan }, plan)));
+    [fields.way.value, fields.layers.value] = before;
     fields.segment_s.placeholder = String(network.segment_s);
-    if (network.name !== suggestedFor) suggest(network);
-    else fields.strategy.value = chosen;
-    if (network.sources.join() !== store.get("sources").join()) store.set({ sources: network.sources });
-    store.set({ network: network.name });
+    if (network.name !== suggestedFor) suggest(network, suggested);
+    store.set({ network: network.name, ...(network.sources.join() !== store.get("sources").join() && { sources: network.sources }) });
     starts();
     changed();
   }
 
-  let suggestedFor = "";
-  function suggest(network) {
+  function suggest(network, suggested) {
+    const isFirst = !suggestedFor;
     suggestedFor = network.name;
-    const suggested = defaults.suggested[network.name] ?? {};
     const values = { ...defaults.adapt, ...defaults.separate, ...suggested.adapt, ...suggested.separate };
-    values.strategy ??= network.default_strategy;
-    for (const [name, field] of Object.entries(fields)) {
-      if (name in values) field.type === "checkbox" ? (field.checked = values[name]) : (field.value = values[name] ?? "");
-    }
-    const rate = [...fields.learning_rate.options].find((one) => Number(one.value) === values.learning_rate);
-    if (rate) fields.learning_rate.value = rate.value;
+    const [way, layers] = (values.strategy ?? network.default_strategy).split(/-(.*)/);
+    const rate = RATES.find((one) => Number(one) === values.learning_rate);
+    fill({ ...values, way, layers, learning_rate: rate ?? values.learning_rate });
+    starts();
+    if (isFirst && page.form?.network === network.name) fill(page.form); // as the page was left
   }
 
   function starts() {
-    const kept = fields.start.value;
+    const before = fields.start.value;
     const usable = store.get("runs").filter((run) => run.strategy !== "B0" && run.network === fields.network.value);
-    fields.start.replaceChildren(h("option", { value: "anew" }, "anew"), ...usable.map((run) => h("option", { value: run.id }, `from ${runName(store, run.id)}`)));
-    if ([...fields.start.options].some((option) => option.value === kept)) fields.start.value = kept;
+    fields.start.replaceChildren(h("option", { value: "anew" }, "original weights"), ...usable.map((run) => h("option", { value: run.id }, runName(store, run.id))));
+    if ([...fields.start.options].some((option) => option.value === before)) fields.start.value = before;
   }
 
   store.watch(["worker"], ({ worker }) => {
     const networks = worker.networks ?? [];
-    const kept = fields.network.value;
-    if (networks.length) fields.network.replaceChildren(...networks.map((one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? "" }, one.name)));
+    const before = fields.network.value || page.form?.network;
+    if (networks.length) fields.network.replaceChildren(...networks.map((one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? one.sources.join(", ") }, one.error ? one.name : described(one))));
     else fields.network.replaceChildren(h("option", { value: "" }, worker.failed ? "not available" : "starting …"));
-    if (networks.some((one) => one.name === kept)) fields.network.value = kept;
-    go.disabled = !networks.length;
+    if (networks.some((one) => one.name === before && !one.error)) fields.network.value = before;
+    else if (networks.some((one) => one.name === "mini")) fields.network.value = "mini";
+    enable();
     if (networks.length) networkChosen();
   });
-  store.watch(["runs"], () => { starts(); changed(); });
+  store.watch(["runs", "titles"], () => { starts(); if (fields.network.value) changed(); });
   form.begin = (id) => { fields.start.value = id; changed(); form.scrollIntoView({ block: "nearest" }); };
-  form.asked = asked;
+  form.adapt = adapt;
   const device = h("span", { class: "legend" });
   store.watch(["worker"], ({ worker }) => { device.textContent = worker.device ?? ""; });
   const panel = h("section", { class: "panel", "aria-label": "Adapt" }, h("h2", {}, "Adapt", device), form);
   panel.form = form;
   return panel;
+}
+
+/** Return a network in words: what it separates into, and how many are adapted one after the other. */
+function described({ name, sources, members }) {
+  return `${name} (${counted(sources.length, "source")}${members > 1 ? `, ${members} networks` : ""})`;
 }
 
 function row(label, field, hint) {

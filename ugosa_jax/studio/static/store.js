@@ -1,6 +1,7 @@
 // What the page knows, and who wants to hear of changes; undo and redo; saving as one goes.
 
 import { ask, Refused } from "./api.js";
+import { without } from "./marks.js";
 
 /** Values by name, with listeners. */
 export class Store {
@@ -28,6 +29,9 @@ export class Store {
 }
 
 const MOST_STEPS = 500;
+const KEPT_STEPS = 50;
+const SLOW_MS = 2000; // after which a save is said to wait
+const AWAY_MS = 15000; // after which it is tried again
 
 /** Edits of the marks, which can be taken back. An edit is {marks, elsewhere}. */
 export class History {
@@ -35,13 +39,25 @@ export class History {
     Object.assign(this, { store, onedit, past: [], future: [] });
   }
 
+  /** Make an edit; return {undo}, which takes back this one alone, whatever has been edited since. */
   edit(change) {
     const before = this.now();
     const after = { ...before, ...change };
-    if (after.marks === before.marks && after.elsewhere === before.elsewhere) return;
+    if (after.marks === before.marks && after.elsewhere === before.elsewhere) return { undo: () => {} };
     this.past = [...this.past.slice(-MOST_STEPS), before];
     this.future = [];
     this.#show(after);
+    return { undo: () => this.edit(without(this.now(), before, after)) };
+  }
+
+  /** Return the last steps, to be found again after a reload; `remember` takes them. */
+  steps() {
+    return { past: this.past.slice(-KEPT_STEPS), future: this.future.slice(-KEPT_STEPS) };
+  }
+
+  remember({ past, future }) {
+    Object.assign(this, { past, future });
+    this.store.set({ undoable: past.length > 0, redoable: future.length > 0 });
   }
 
   undo() {
@@ -75,40 +91,64 @@ export class History {
 /** Sends the marks to the server: at once, one request at a time, again where the server was away. */
 export class Saver {
   constructor(store, song, onconflict) {
-    Object.assign(this, { store, song, onconflict, dirty: false, busy: false, revision: 0 });
+    Object.assign(this, { store, song, onconflict, dirty: false, busy: false, revision: 0, sent: null });
     addEventListener("pagehide", () => this.dirty && this.#send({ keepalive: true }).catch(() => {}));
-    addEventListener("beforeunload", (event) => this.store.get("saved") === "away" && event.preventDefault());
+    addEventListener("beforeunload", (event) => ["away", "conflict", "slow"].includes(this.store.get("saved")) && event.preventDefault());
   }
 
   save() {
     this.dirty = true;
+    if (this.store.get("saved") === "conflict") return; // it is to be decided first whose marks stay
     this.store.set({ saved: "saving" });
     if (!this.busy) this.#loop();
+  }
+
+  /** End a conflict: what is here is saved over what is there. */
+  overwrite(revision) {
+    this.revision = revision;
+    this.store.set({ saved: "saving" });
+    this.save();
   }
 
   async #loop() {
     this.busy = true;
     while (this.dirty) {
       this.dirty = false;
+      const slow = setTimeout(() => this.store.set({ saved: "slow" }), SLOW_MS);
       try {
-        this.revision = (await this.#send()).revision;
+        this.revision = (await this.#send({ signal: AbortSignal.timeout(AWAY_MS) })).revision;
+        this.sent = null;
       } catch (error) {
         this.dirty = true;
         if (error instanceof Refused && error.status === 409) {
+          if (await this.#isOwn()) continue;
           this.store.set({ saved: "conflict" });
           this.onconflict(error.body.revision);
           break;
         }
         this.store.set({ saved: "away", whyUnsaved: error.message });
         await new Promise((resolve) => setTimeout(resolve, 1500));
+      } finally {
+        clearTimeout(slow);
       }
     }
     this.busy = false;
     if (!this.dirty) this.store.set({ saved: "saved" });
   }
 
+  /** Tell whether what is there is what this page sent before, and whose answer was lost. */
+  async #isOwn() {
+    if (!this.sent) return false;
+    const { marks } = await ask("GET", `songs/${this.song}`).catch(() => ({}));
+    if (!marks || JSON.stringify([marks.marks, marks.elsewhere]) !== this.before) return false;
+    this.revision = marks.revision;
+    return true;
+  }
+
   #send(options) {
     const { marks, elsewhere } = this.store.values;
+    this.before = this.sent;
+    this.sent = JSON.stringify([marks, elsewhere]);
     return ask("PUT", `songs/${this.song}/marks`, { marks, elsewhere, revision: this.revision }, options);
   }
 }

@@ -1,58 +1,57 @@
-// The mixture and the lanes below it: one time axis, zoomed and scrolled together. wavesurfer.js draws what the server
-// has computed; it loads and decodes nothing.
+// The mixture and the lanes below it: one time axis, zoomed and scrolled together, with a ruler. Each row draws what is
+// in sight from what the server has computed; nothing is loaded or decoded here.
 
-import WaveSurfer from "./vendor/wavesurfer.js";
-import TimelinePlugin from "./vendor/timeline.js";
-import { bytes } from "./api.js";
+import { h } from "./dom.js";
 
-const LARGEST_ZOOM = 400;
-const RULER_PX = 18;
-
-/** Return an outline of the server as wavesurfer wants it; roots of amplitudes, so that quiet sounds show. */
-export async function outline(path) {
-  const raw = new Int16Array(await bytes(path));
-  const half = raw.length / 2;
-  const drawn = (from, sign) => Float32Array.from({ length: half }, (_, i) => Math.sqrt(Math.max(0, (sign * raw[from + i]) / 32767)));
-  return [drawn(0, 1), drawn(half, -1)];
-}
+const MAX_PIXELS = 2000; // a second
+const LABEL_PX = 68;
+const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600];
 
 export class Timeline extends EventTarget {
+  /** `place` holds the ruler, the rows, the playhead and the scroll bar. */
   constructor(duration, place) {
     super();
-    Object.assign(this, { duration, place, waves: [], scale: 0 });
+    Object.assign(this, { duration, place, scale: 0, time: 0, rows: [] });
     this.bar = place.querySelector(".scrollbar");
     this.head = place.querySelector(".playhead");
-    this.bar.addEventListener("scroll", () => this.#scroll(this.bar.scrollLeft, this.bar));
+    this.ruler = place.querySelector(".ruler");
+    this.bar.addEventListener("scroll", () => this.#moved("scroll"));
     place.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
-    new ResizeObserver(() => this.#fit()).observe(this.bar);
+    new ResizeObserver(() => this.#moved("zoom")).observe(this.bar);
   }
 
-  /** Add a row that draws an outline; the one with the audio element has the ruler as well. */
-  async add(container, colour, height, options = {}) {
-    const wave = WaveSurfer.create({
-      container, height, duration: this.duration, peaks: [new Float32Array(2), new Float32Array(2)],
-      waveColor: colour, progressColor: colour, cursorWidth: 0, interact: false, autoScroll: false, hideScrollbar: true,
-      minPxPerSec: this.scale, maxPeak: 1, cspNonce: document.documentElement.dataset.nonce,
-      plugins: options.media ? [TimelinePlugin.create({ height: RULER_PX, secondaryLabelOpacity: 0.7 })] : [], ...(options.media ? { media: options.media } : {}),
+  /** Add something that has `draw(timeline)`, called whenever another part of the song is in sight. */
+  add(row) {
+    this.rows.push(row);
+    this.redraw();
+  }
+
+  /** Draw all rows before the next frame. */
+  redraw() {
+    this.drawing ??= requestAnimationFrame(() => {
+      this.drawing = null;
+      this.#drawRuler();
+      for (const row of this.rows) row.draw(this);
     });
-    await new Promise((resolve) => wave.once("ready", resolve));
-    const row = { wave, colour };
-    this.waves.push(row);
-    wave.on("scroll", (_start, _end, left) => this.#scroll(left, wave));
-    row.show = async (peaks) => {
-      const kept = this.bar.scrollLeft;
-      await wave.load(options.media?.src ?? "", peaks, this.duration).catch((error) => { if (error.name !== "AbortError") throw error; });
-      wave.setScroll(kept);
-      this.dispatchEvent(new CustomEvent("redrawn", { detail: row }));
-    };
-    row.paint = (fill) => wave.setOptions({ waveColor: fill, progressColor: fill });
-    this.#fit();
-    return row;
+  }
+
+  get width() {
+    return this.bar.clientWidth;
   }
 
   /** Pixels a second. */
   get pixels() {
-    return Math.max(this.scale, this.bar.clientWidth / this.duration);
+    return Math.max(this.scale, this.width / this.duration);
+  }
+
+  /** Time at the left edge. */
+  get start() {
+    return this.bar.scrollLeft / this.pixels;
+  }
+
+  /** Return where a time is, in pixels from the left edge. */
+  xOf(time) {
+    return time * this.pixels - this.bar.scrollLeft;
   }
 
   /** Return the time under a pointer. */
@@ -61,42 +60,50 @@ export class Timeline extends EventTarget {
     return Math.max(0, Math.min(this.duration, (clientX - left + this.bar.scrollLeft) / this.pixels));
   }
 
-  /** Zoom by a factor, keeping a time where it is on the screen. */
-  zoom(factor, around = null) {
-    const least = this.bar.clientWidth / this.duration;
-    const kept = around ?? this.time ?? 0;
-    const place = kept * this.pixels - this.bar.scrollLeft;
-    const wanted = Math.max(least, Math.min(Math.max(LARGEST_ZOOM, least), this.pixels * factor));
-    this.scale = wanted <= least * 1.001 ? 0 : wanted;
-    for (const { wave } of this.waves) wave.zoom(this.scale);
-    this.#fit();
-    this.#scroll(Math.max(0, kept * this.pixels - place), null);
-    this.dispatchEvent(new Event("zoom"));
+  /** Zoom by a factor, keeping a time where it is on the screen; 0 shows all. */
+  zoom(factor, around = this.time) {
+    const place = this.xOf(around);
+    this.zoomTo(this.pixels * factor);
+    this.bar.scrollLeft = Math.max(0, around * this.pixels - place);
+    this.#moved("zoom");
+  }
+
+  /** Set the pixels a second. */
+  zoomTo(pixels) {
+    const least = this.width / this.duration;
+    this.scale = pixels <= least * 1.001 ? 0 : Math.min(Math.max(MAX_PIXELS, least), pixels);
+    this.#moved("zoom");
   }
 
   /** Show where one is; follow the playing song page by page. */
   show(time, follow) {
     this.time = time;
-    const [x, width] = [time * this.pixels, this.bar.clientWidth];
-    if (follow && (x > this.bar.scrollLeft + width - 24 || x < this.bar.scrollLeft)) this.#scroll(Math.max(0, x - 48), null);
-    const onScreen = x - this.bar.scrollLeft;
+    const x = this.xOf(time);
+    if (follow && (x > this.width - 24 || x < 0)) this.bar.scrollLeft += x - 48;
+    const onScreen = this.xOf(time);
+    if (this.shown === onScreen) return;
+    this.shown = onScreen;
     this.head.style.transform = `translateX(${onScreen}px)`;
-    this.head.hidden = onScreen < -1 || onScreen > width + 1;
+    this.head.hidden = onScreen < -1 || onScreen > this.width + 1;
   }
 
-  #fit() {
+  #moved(kind) {
     this.bar.firstElementChild.style.width = `${Math.round(this.pixels * this.duration)}px`;
-    if (this.time !== undefined) this.show(this.time, false);
+    this.show(this.time, false);
+    this.redraw();
+    this.dispatchEvent(new Event(kind));
   }
 
-  #scroll(left, from) {
-    if (this.scrolling) return;
-    this.scrolling = true;
-    if (from !== this.bar && Math.abs(this.bar.scrollLeft - left) >= 1) this.bar.scrollLeft = left;
-    for (const { wave } of this.waves) if (wave !== from && Math.abs(wave.getScroll() - left) >= 1) wave.setScroll(left);
-    this.scrolling = false;
-    if (this.time !== undefined) this.show(this.time, false);
-    this.dispatchEvent(new Event("scroll"));
+  #drawRuler() {
+    const step = STEPS_S.find((one) => one * this.pixels >= LABEL_PX) ?? STEPS_S.at(-1);
+    const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+    const labels = [];
+    for (let n = Math.max(0, Math.floor(this.start / step)); ; n += 1) {
+      const x = this.xOf(n * step);
+      if (x > this.width || n * step > this.duration) break;
+      labels.push(h("span", { style: { left: `${x}px` } }, ruled(n * step, digits)));
+    }
+    this.ruler.replaceChildren(...labels);
   }
 
   #wheel(event) {
@@ -108,4 +115,9 @@ export class Timeline extends EventTarget {
       this.bar.scrollLeft += event.deltaX || event.deltaY;
     }
   }
+}
+
+function ruled(seconds, digits) {
+  const minutes = Math.floor(seconds / 60 + 1e-9);
+  return `${minutes}:${(seconds - 60 * minutes).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
 }

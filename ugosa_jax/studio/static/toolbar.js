@@ -1,4 +1,4 @@
-// Above the lanes: playing, the brush, undo and redo, zoom; and the head of the page.
+// Above the lanes: playing, what is marked next, undo and redo, zoom; and the head of the page.
 
 import { root } from "./api.js";
 import { button, choice, clock, h, icon } from "./dom.js";
@@ -6,18 +6,20 @@ import { STATES } from "./marks.js";
 import { theme } from "./palette.js";
 import { place } from "./runs.js";
 
-export function toolbar(store, transport, history, timeline, does) {
+export const BRUSHES = ["silent", "active", "unknown"];
+const KEYS = { active: "Q", silent: "W", unknown: "E" };
+
+export function toolbar(store, transport, history, does) {
   const play = button("Play or pause (Space)", () => transport.toggle(), { class: "play" }, icon("play"));
   const now = h("output", { class: "clock" }, clock(0));
   const loop = button("Play the chosen mark again and again (L)", does.loop, {}, icon("loop"));
-  const speed = h("select", { title: "speed of the mixture; its pitch stays", "aria-label": "speed", onchange: () => transport.setSpeed(Number(speed.value)) },
+  const speed = h("select", { title: "speed; the pitch stays", "aria-label": "speed", onchange: () => { transport.setSpeed(Number(speed.value)); store.set({ speed: Number(speed.value) }); } },
     [["1", "1×"], ["0.75", "¾×"], ["0.5", "½×"]].map(([value, text]) => h("option", { value }, text)));
-  const brush = choice("what dragging and holding marks", STATES.map((state, i) => [state, state, `mark as ${state} (${"QWE"[i]})`]), store.get("brush"), does.brush);
+  const brush = choice("what dragging and holding marks", BRUSHES.map((state) => [state, state, `drag on a lane to mark it as ${state} (${KEYS[state]})`]), store.get("brush"), does.brush);
   brush.classList.add("brush");
   const undo = button("Undo (Ctrl+Z)", () => history.undo(), {}, icon("undo"));
   const redo = button("Redo (Ctrl+Shift+Z)", () => history.redo(), {}, icon("redo"));
-  const suggest = h("button", { type: "button", title: "let the network mark the silences that it is sure of; listen to each and correct it", onclick: does.suggest }, "Suggest");
-  const zoomed = (factor) => () => timeline.zoom(factor);
+  const suggest = h("button", { type: "button", title: "let the network propose the silences that it is sure of; you decide which are taken over", onclick: does.suggest }, "Suggest silences");
   const icons = new Map([[true, icon("pause")], [false, icon("play")]]);
   const refresh = () => {
     play.replaceChildren(icons.get(transport.playing));
@@ -25,39 +27,70 @@ export function toolbar(store, transport, history, timeline, does) {
     loop.setAttribute("aria-pressed", String(Boolean(transport.loop)));
   };
   transport.addEventListener("change", refresh);
-  store.watch(["undoable", "redoable", "brush", "selected"], ({ undoable, redoable, brush: wanted, selected }) => {
+  store.watch(["undoable", "redoable", "brush"], ({ undoable, redoable, brush: wanted }) => {
     undo.disabled = !undoable;
     redo.disabled = !redoable;
-    brush.set(selected ? selected.state : wanted);
+    brush.set(wanted);
   });
-  store.watch(["heard"], ({ heard }) => { speed.disabled = heard === "stems"; });
-  const bar = h("div", { class: "toolbar" },
+  store.watch(["speed"], (values) => { speed.value = String(values.speed); });
+  const bar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Playing and marking" },
     h("div", { class: "group" }, button("To the start (Home)", () => transport.seek(0), {}, icon("start")), play, loop, now, h("span", { class: "soft" }, `/ ${clock(transport.duration)}`), speed),
-    h("div", { class: "group" }, h("span", { class: "label" }, "Mark"), brush, undo, redo),
-    h("div", { class: "group" }, suggest),
-    h("div", { class: "group end" }, button("Zoom out (−)", zoomed(1 / 1.5), {}, "−"), button("Zoom in (+)", zoomed(1.5), {}, "+")));
-  bar.tick = (time) => { now.textContent = clock(time); };
+    h("div", { class: "group" }, h("span", { class: "label" }, "Mark as"), brush, undo, redo),
+    h("div", { class: "group" }, suggest));
+  bar.tick = (time) => { // many times a second: what stays the same is not touched, or it would be drawn anew
+    const text = clock(time);
+    if (now.textContent !== text) now.textContent = text;
+  };
+  return bar;
+}
+
+/** Return what stands beside the ruler: what lanes show, and zoom. `zoom` is called with a factor. */
+export function viewHead(store, zoom) {
+  const pictures = choice("what lanes show", [["wave", "waves"], ["spectrum", "spectra"]], store.get("picture"), (picture) => store.set({ picture }));
+  store.watch(["picture"], ({ picture }) => pictures.set(picture));
+  store.watch(["desk"], ({ desk }) => { pictures.hidden = !desk.b; });
+  return h("div", { class: "head flat line view" }, pictures, h("span", { class: "grow" }),
+    button("Zoom out (−)", () => zoom(1 / 1.5), { class: "small" }, "−"), button("Zoom in (+)", () => zoom(1.5), { class: "small" }, "+"));
+}
+
+/** Return what can be done to the chosen mark, beside what can be done to others. */
+export function chosenMark(store, does) {
+  const state = choice("the chosen mark is", STATES.map((one) => [one, one, `change the chosen mark to ${one} (Shift+${KEYS[one]})`]), "silent", (wanted) => does.restate(wanted));
+  state.classList.add("brush");
+  const words = h("span", { class: "soft" });
+  const bar = h("div", { class: "chosenmark", role: "group", "aria-label": "The chosen mark" }, words, state,
+    button("Begin the chosen mark where the song is (I)", () => does.border("start"), { class: "small" }, "begin here"), button("End the chosen mark where the song is (O)", () => does.border("end"), { class: "small" }, "end here"),
+    button("Remove the chosen mark (Delete)", does.remove, { class: "small" }, "remove"));
+  store.watch(["selected"], ({ selected }) => {
+    bar.classList.toggle("nothing", !selected);
+    for (const control of bar.querySelectorAll("button")) control.disabled = !selected;
+    state.set(selected?.state ?? null);
+    words.textContent = selected ? `${selected.source}, ${clock(selected.start)} to ${clock(selected.end)}` : "Click on a mark to change it";
+  });
   return bar;
 }
 
 export function pageHead(store, does) {
-  const { song } = store.values;
+  const { song, suffixes } = store.values;
   const saved = h("span", { class: "saved", "aria-live": "polite" });
-  const file = h("input", { type: "file", hidden: true, accept: ".csv,.tsv,.txt,.lab,.jams,.svl,.sv,.TextGrid,.textgrid", onchange: () => { if (file.files[0]) does.importFile(file.files[0]); file.value = ""; } });
+  const file = h("input", { type: "file", hidden: true, accept: suffixes.join(","), onchange: () => { if (file.files[0]) does.importFile(file.files[0]); file.value = ""; } });
   const query = () => `?network=${encodeURIComponent(store.get("network") ?? "")}`;
   const link = (format, text) => h("a", { href: `${root}/api/songs/${song.id}/export.${format}`, download: `annotation.${format}`, onclick: (event) => { event.target.href = `${root}/api/songs/${song.id}/export.${format}${query()}`; } }, text);
   const popup = h("div", { class: "popup", popover: "auto" }, link("csv", "CSV: start, end, source, state"), link("txt", "Audacity labels"));
-  const exports = h("button", { type: "button", title: "save the marks to a file", onclick: () => place(exports, popup) }, "Export");
+  const exports = h("button", { type: "button", title: "save the marks to a file", onclick: () => place(exports, popup) }, "Export marks");
   popup.addEventListener("click", () => popup.hidePopover());
   store.watch(["marks", "elsewhere"], ({ marks, elsewhere }) => { exports.disabled = !marks.length && !Object.values(elsewhere).includes("silent"); });
   store.watch(["saved", "whyUnsaved"], ({ saved: state, whyUnsaved }) => {
-    saved.textContent = { saved: "saved", saving: "saving …", away: "not saved yet", conflict: "not saved: changed in another window" }[state];
-    saved.title = state === "away" ? `the studio does not answer (${whyUnsaved}); it is tried again` : "";
+    saved.textContent = { saved: "saved", saving: "saving …", slow: "not saved yet: no answer", away: "not saved yet", conflict: "not saved: changed in another window" }[state];
+    saved.title = state === "away" ? `${whyUnsaved} It is tried again.` : "";
     saved.dataset.state = state;
+    document.body.classList.toggle("slow", state === "slow");
   });
   const lines = [`${clock(song.duration_s)}`, `${song.rate_hz / 1000} kHz`, song.channels === 1 ? "mono" : song.channels === 2 ? "stereo" : `${song.channels} channels`];
-  return h("header", {}, h("a", { class: "brand", href: `${root}/`, title: "all songs" }, h("img", { src: `${root}/static/icon.svg`, alt: "" }), "studio"),
-    h("h1", { title: song.name }, song.name), h("span", { class: "soft facts" }, lines.join(" · ")), saved, h("span", { class: "grow" }),
-    h("button", { type: "button", title: "marks from a file of Audacity, Sonic Visualiser, Praat, REAPER, JAMS, CSV …", onclick: () => file.click() }, "Import"), file, exports, popup,
+  const name = h("button", { type: "button", class: "bare songname", title: `${song.name}: click to rename`, onclick: () => does.renameSong() });
+  store.watch(["song"], (values) => { name.textContent = values.song.name; });
+  return h("header", {}, h("a", { class: "brand", href: `${root}/`, title: "all songs" }, h("img", { src: `${root}/static/icon.svg`, alt: "" }), h("span", {}, "studio")),
+    h("h1", {}, name), h("span", { class: "soft facts" }, lines.join(" · ")), saved, h("span", { class: "grow" }),
+    h("button", { type: "button", title: "marks from a file of Audacity, Sonic Visualiser, Praat, ELAN, REAPER, JAMS, CSV …", onclick: () => file.click() }, "Import marks"), file, exports, popup,
     button("Light or dark", () => theme(), { class: "bare" }, icon("theme")), button("Keys (?)", does.help, { class: "bare" }, "?"));
 }

@@ -65,9 +65,18 @@ export class Transport extends EventTarget {
     this.#tell();
   }
 
+  /** Play slower or faster, at the same pitch. */
   setSpeed(speed) {
     this.audio.playbackRate = speed;
     this.audio.preservesPitch = true;
+    this.deck.setSpeed(speed);
+    this.#tell();
+  }
+
+  /** Set how loud everything is: a factor of at most 1. */
+  setVolume(volume) {
+    this.audio.volume = Math.min(1, volume);
+    this.deck.setVolume(volume);
   }
 
   /** Hear the mixture's element, or the deck; go on at the same place. */

@@ -49,6 +49,18 @@ export class Wav {
     return this.head;
   }
 
+  /** Return frames [first, first + count) of each channel, silence where the song has none. */
+  async readAround(first, count) {
+    const from = Math.max(0, first);
+    const found = first + count > from ? await this.read(from, first + count - from) : [];
+    const { channels: number } = await this.info();
+    return Array.from({ length: number }, (_, c) => {
+      const out = new Float32Array(count);
+      if (found[c]) out.set(found[c].subarray(0, count), from - first);
+      return out;
+    });
+  }
+
   /** Return frames [first, first + count) of each channel; pieces that were read last are kept. */
   read(first, count) {
     const key = `${first}+${count}`;
@@ -65,7 +77,7 @@ export class Wav {
     const info = await this.info();
     const from = info.begin + first * info.frameBytes;
     const until = info.begin + Math.min(info.frames, first + count) * info.frameBytes;
-    return until > from ? channels(await this.#range(from, until - 1), info) : [];
+    return until > from ? channels(await this.#range(from, until - 1), info) : Array.from({ length: info.channels }, () => new Float32Array(0));
   }
 
   async #range(from, to) {

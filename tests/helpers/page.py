@@ -1,0 +1,72 @@
+"""What tests do on a song's page, in a browser."""
+
+from tests.helpers.browser import wait
+from ugosa_jax.networks.convtasnet import ConvTasNet
+
+TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
+MARKS = "studio.store.get('marks').filter((mark) => mark.source === {!r}).map((m) => [m.start, m.end, m.state])"
+ADAPTED = "Adapted. B is Run"
+
+
+def ready(page):
+    wait(page, "window.studio && studio.timeline.rows.length === 10")
+
+
+def saved(page):
+    wait(page, "studio.store.get('saved') === 'saved'")
+
+
+def marks(page, source):
+    return page.evaluate(MARKS.format(source))
+
+
+def mark(page, *said):
+    """Put marks (start, end, source, state) in the place of all that are there."""
+    marks = [dict(zip(("start", "end", "source", "state"), one, strict=True)) for one in said]
+    page.evaluate("(marks) => studio.history.edit({ marks, elsewhere: {} })", marks)
+    saved(page)
+
+
+def on(page, source, time_s):
+    """Return the place on the screen where a lane shows a time."""
+    box = page.locator(f'[data-source="{source}"] .wave').bounding_box()
+    left, pixels = page.evaluate("[studio.timeline.bar.scrollLeft, studio.timeline.pixels]")
+    return box["x"] + time_s * pixels - left, box["y"] + box["height"] / 2
+
+
+def drag(page, source, start_s, end_s):
+    page.mouse.move(*on(page, source, start_s))
+    page.mouse.down()
+    page.mouse.move(*on(page, source, (start_s + end_s) / 2), steps=4)
+    page.mouse.move(*on(page, source, end_s), steps=4)
+    page.mouse.up()
+
+
+def brush(page, state):
+    page.get_by_role("group", name="what dragging and holding marks").get_by_role("button", name=state).click()
+
+
+def choose_tiny(page):
+    wait(page, "studio.store.get('worker').ready")
+    page.get_by_label("network", exact=True).select_option("tiny")
+
+
+def adapt(page, epochs):
+    """Mark some silence and ask for an adaptation with the tiny network."""
+    choose_tiny(page)
+    mark(page, (0, 7, "vocals", "silent"), (0, 4, "drums", "silent"))
+    page.get_by_label("epochs", exact=True).fill(str(epochs))
+    page.get_by_role("button", name="Adapt", exact=True).click()
+
+
+def adapted_once(page):
+    """Adapt, unless an earlier test has done it on this song."""
+    if not page.evaluate("studio.store.get('runs').some((run) => run.strategy !== 'B0')"):
+        adapt(page, 2)
+        page.locator(".job[data-state=running] canvas").wait_for()
+        page.get_by_text(ADAPTED).wait_for(timeout=240_000)
+
+
+def take_file(page, path):
+    """Choose a file of marks as if by Import."""
+    page.locator("header input[type=file]").set_input_files(path)

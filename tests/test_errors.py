@@ -1,0 +1,35 @@
+"""Messages are one line of a terminal, whatever the names in them hold."""
+
+import os
+import pickle
+
+import pytest
+
+from ugosa_jax.errors import InputError, error_context, one_line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("e\nmpty.wav", r"e\nmpty.wav"),
+        ("a\r\tb\0", r"a\r\tb\x00"),
+        ("\x1b[31mred\x1b[0m \x9b", r"\x1b[31mred\x1b[0m \x9b"),
+        (os.fsdecode(b"bad\xff.wav"), r"bad\xff.wav"),
+        ("\ud800 and \udfff", r"\ud800 and \udfff"),
+        ("turned \u202egnp.wav", r"turned \u202egnp.wav"),
+        ("line\u2028 and paragraph\u2029", r"line\u2028 and paragraph\u2029"),
+        ("Ágætis byrjun – 𝄞 λ·ε", "Ágætis byrjun – 𝄞 λ·ε"),
+        ("family 👨‍👩‍👧 می‌خواهم", "family 👨‍👩‍👧 می‌خواهم"),
+        (r"C:\new\x.wav", r"C:\new\x.wav"),
+    ],
+)
+def test_a_line_is_one_line(text, shown):
+    assert one_line(text) == shown == one_line(one_line(text))
+    shown.encode("utf-8")
+
+
+def test_an_error_is_one_line():
+    with pytest.raises(InputError) as caught, error_context("a\nb.csv"):
+        raise InputError("source '\x1b]0;title\x07' is not known")
+    assert str(caught.value) == r"a\nb.csv: source '\x1b]0;title\x07' is not known"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

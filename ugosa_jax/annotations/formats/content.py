@@ -1,0 +1,163 @@
+"""Reads a file's content: bytes as text, text as JSON or XML. Files that cannot say when a source plays are refused."""
+
+import bz2
+import json
+import math
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.parsers import expat
+
+from ugosa_jax.annotations.formats.label import quote
+from ugosa_jax.errors import InputError
+
+MAX_BYTES = 16_000_000
+"""No annotation is larger, unpacked; a song given in its place is."""
+FOREIGN: dict[str, dict[str, str]] = tomllib.loads(
+    resources.files("ugosa_jax.annotations.formats").joinpath("foreign.toml").read_text("utf-8")
+)
+"""How files begin that are no annotations, and what they are."""
+
+
+def read_text(path: str | Path) -> str:
+    """Return a file's text: UTF-8, UTF-16, or else Windows' western code page; bzip2 is unpacked."""
+    try:
+        with Path(path).open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:  # a name with a zero byte
+        raise InputError(f"{path!s:.200}: cannot be read ({error})") from error
+    if content.startswith(b"BZh"):
+        content = _unpack(content, path)
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{path}: is too large for an annotation")
+    refuse_binary(content, path)
+    for encoding in _guess_encodings(content):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        text = text.replace("\ufeff", "").rstrip("\x1a")  # marks of joined files; how DOS ended a text
+        if not re.search(r"[\0-\x08\x0e-\x1f]", text):
+            refuse_text(text, path)
+            return text
+    raise InputError(f"{path}: is not a text file")
+
+
+def _guess_encodings(content: bytes) -> list[str]:
+    """Return the encodings to try; text of the West without a mark has zeros at every other byte in UTF-16."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return ["utf-16"]
+    zeros = [content[first:2000:2].count(0) for first in (0, 1)]
+    if max(zeros) > len(content[:2000]) / 4 > 0 == min(zeros):
+        return ["utf-16-be" if zeros[0] else "utf-16-le"]
+    return ["utf-8-sig", "cp1252"]
+
+
+def _unpack(content: bytes, path: str | Path) -> bytes:
+    """Return what was packed; a file that is small packed can be of any size unpacked, so there is a bound."""
+    unpacker = bz2.BZ2Decompressor()
+    try:
+        unpacked = unpacker.decompress(content, MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be unpacked ({error})") from error
+    if not unpacker.eof and len(unpacked) <= MAX_BYTES:
+        raise InputError(f"{path}: cannot be unpacked: it is cut short")
+    return unpacked
+
+
+def parse_json(text: str, path: str) -> Any:
+    """Return what a JSON file holds; NaN and infinities, which programs write though JSON has none, are numbers."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and (lines := _parse_lines(text)):
+            return lines
+        raise InputError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets of thousands of levels
+        raise InputError(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def _parse_lines(text: str) -> list[Any]:
+    """Return what each line holds, as in JSON Lines; nothing if one is no JSON."""
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return []
+
+
+def to_number(value: Any, path: str, where: str) -> float:
+    """Return a finite number."""
+    try:
+        result = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result):
+        raise InputError(f"{path}:{where}: {quote(str(value))} is not a number")
+    return result
+
+
+class XmlEvent(NamedTuple):
+    """The start or the end of an element."""
+
+    line: int
+    name: str
+    attributes: dict[str, str] | None
+    """None at the end of an element."""
+    text: str = ""
+    """What stands directly before the end, within the innermost element."""
+
+
+def parse_xml(text: str, path: str) -> list[XmlEvent]:
+    """Return starts and ends of elements in order; entities, which could blow up a small file, are refused."""
+    parser = expat.ParserCreate("utf-8")
+    events: list[XmlEvent] = []
+    pieces: list[str] = []
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        events.append(XmlEvent(parser.CurrentLineNumber, name, attributes))
+        pieces.clear()
+
+    def end(name: str) -> None:
+        events.append(XmlEvent(parser.CurrentLineNumber, name, None, "".join(pieces)))
+        pieces.clear()
+
+    def refuse(name: str, *_: object) -> None:
+        raise InputError(f"{path}:{parser.CurrentLineNumber}: entity {quote(name)} is not expected in such a file")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler, parser.EntityDeclHandler = pieces.append, refuse
+    body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text  # it may name another encoding
+    declaration_lines = text[: len(text) - len(body)].count("\n")
+    try:
+        parser.Parse("\n" * declaration_lines + body.lstrip(" \t"), True)
+    except expat.ExpatError as error:
+        raise InputError(f"{path}:{error.lineno}: is not well-formed XML ({expat.ErrorString(error.code)})") from error
+    return events
+
+
+def refuse_binary(content: bytes, path: object) -> None:
+    """Refuse what is known by its suffix or its first bytes, saying what to do instead."""
+    refuse_suffix(path)
+    start = content[:64].decode("latin-1")
+    for pattern, what in FOREIGN["binary"].items():
+        if re.match(pattern, start, re.DOTALL):
+            raise InputError(f"{path}: is {what}")
+
+
+def refuse_text(text: str, path: object) -> None:
+    """Refuse what is known by its first lines, saying what to do instead."""
+    start = text.lstrip().replace("\r\n", "\n")[:2000]
+    for pattern, what in FOREIGN["text"].items():
+        if re.match(pattern, start, re.IGNORECASE):
+            raise InputError(f"{path}: is {what}")
+
+
+def refuse_suffix(path: object) -> None:
+    """Refuse projects, which are known by their suffix, saying what to do instead."""
+    what = next((what for suffix, what in FOREIGN["suffixes"].items() if str(path).lower().endswith(suffix)), None)
+    if what is not None:
+        raise InputError(f"{path}: is {what}")

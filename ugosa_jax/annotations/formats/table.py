@@ -1,0 +1,170 @@
+"""Tables: lines cut into fields, and what a header says that its columns hold."""
+
+import csv
+import math
+import re
+import unicodedata
+from collections.abc import Container, Iterator, Sequence
+from typing import NamedTuple
+
+from ugosa_jax.annotations.formats.label import Label, is_confidence, is_number, parse_time, quote
+from ugosa_jax.annotations.instruments import VOCABULARY, split_names
+from ugosa_jax.errors import InputError
+
+BEFORE_S = 0.5
+"""How far a stretch may begin before the song: it is cut there. Editors let labels begin a little early."""
+SLIP_S = 0.05
+"""How far an end may be before the start: it is a slip, such as of a last label by rounding, and makes a point."""
+
+
+class Row(NamedTuple):
+    """One line of a file, cut into fields; it makes the errors that point at them."""
+
+    path: str
+    line: int
+    fields: list[str]
+
+    def error(self, field: str, value: str, problem: str) -> InputError:
+        """Return an error that points at a field of this line."""
+        return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
+
+    def check_width(self, allowed: Container[int], columns: str) -> None:
+        """Refuse a line that has another number of fields."""
+        if len(self.fields) not in allowed:
+            raise InputError(f"{self.path}:{self.line}: fields: {len(self.fields)} instead of {columns}")
+
+    def seconds(self, field: str, position: int) -> float:
+        """Return a time; its decimal sign may be a comma, and minutes and hours may stand before it."""
+        value = self.fields[position]
+        number = parse_time(value)
+        if number is None:
+            raise self.error(field, value, "is not a number of seconds, nor a time such as 1:02.5")
+        if not 0 <= number < math.inf:
+            raise self.error(field, value, "is negative" if number < 0 else "is not finite")
+        return number
+
+    def stretch(self, start: int = 0, end: int = 1) -> tuple[float, float]:
+        """Return the two times of a stretch, which may be a point, or reach from or to an end of the song."""
+        open_start, open_end = not self.fields[start], not self.fields[end]
+        first_s = parse_time(self.fields[start]) or 0.0
+        is_cut = -BEFORE_S <= first_s < 0
+        start_s = 0.0 if is_cut or (open_start and not open_end) else self.seconds("start", start)
+        end_s = math.inf if open_end else self.seconds("end", end)
+        if end_s < start_s - SLIP_S:
+            raise self.error("end", self.fields[end], f"is before the start, {start_s:g}")
+        return start_s, max(start_s, end_s)
+
+    def label(self, text: str, start: int = 0, end: int = 1, state: str | None = None) -> Label:
+        """Return a label of the two times of a stretch."""
+        whole = self.is_whole(start) and self.is_whole(end)
+        return Label(*self.stretch(start, end), text, self.path, self.line, state, whole=whole)
+
+    def point(self, text: str, position: int) -> Label:
+        """Return a label of one time."""
+        time_s = self.seconds("start", position)
+        return Label(time_s, time_s, text, self.path, self.line)
+
+    def is_whole(self, position: int) -> bool:
+        """Return whether a field is a whole number, or nothing."""
+        return re.fullmatch("[0-9]*", self.fields[position]) is not None
+
+    def confidence(self, position: int) -> float | None:
+        """Return a confidence; None if there is none, or not a number."""
+        value = self.fields[position]
+        if value.casefold() in ("", "nan", "none", "null", "n/a", "<na>"):
+            return None
+        if not is_number(value) or not is_confidence(float(value.replace(",", "."))):
+            raise self.error("confidence", value, "is not a number between 0 and 1")
+        return float(value.replace(",", "."))
+
+
+def number_lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines that are not empty, with their numbers; lines end as on any system."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [(n, line) for n, line in enumerate(lines, 1) if not re.match(r"[\s,;]*$", line)]
+
+
+def content_lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines that are neither empty nor comments, with their numbers."""
+    return [(n, line) for n, line in number_lines(text) if not line.lstrip().startswith("#")]
+
+
+def split_lines(path: str, lines: list[tuple[int, str]], delimiter: str, trim: bool = True) -> Iterator[Row]:
+    """Yield lines cut into fields, each stripped."""
+    for number, line in lines:
+        try:
+            fields = next(csv.reader([line], delimiter=delimiter))
+        except csv.Error as error:
+            raise InputError(f"{path}:{number}: line cannot be cut into fields ({error})") from error
+        fields = [field.strip() for field in fields]
+        yield Row(path, number, drop_empty(fields) if trim else fields)
+
+
+def read_table(text: str, path: str, comments: bool = True, trim: bool = True) -> list[Row]:
+    """Return all lines of a table cut into fields, whatever stands between them.
+
+    Args:
+      text: the file's.
+      path: the file, for messages.
+      comments: whether lines that begin with # are comments.
+      trim: whether empty fields at the end count for nothing.
+    """
+    lines = content_lines(text) if comments else number_lines(text)
+    declared = re.fullmatch(r"\"?sep=(.)\"?", lines[0][1].strip()) if lines else None
+    if declared:
+        return list(split_lines(path, lines[1:], declared[1], trim))
+    return list(split_lines(path, lines, find_delimiter(lines), trim))
+
+
+def drop_empty(fields: list[str]) -> list[str]:
+    """Return fields without the empty ones behind the third, with which a spreadsheet pads lines."""
+    while len(fields) > 3 and not fields[-1]:
+        fields = fields[:-1]
+    return fields
+
+
+def find_delimiter(lines: list[tuple[int, str]]) -> str:
+    """Return what cuts a table's lines into fields: the tab or semicolon of its first line, or else the comma."""
+    first = lines[0][1] if lines else ""
+    return next((d for d in "\t;" if first.count(d) >= 2 or (d in first and "," not in first)), ",")
+
+
+def fold_header(field: str) -> str:
+    """Return a header as it is compared: small letters, blanks for marks, no accents."""
+    plain = unicodedata.normalize("NFD", field.casefold())
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    return " ".join(re.sub(r"[^\w]+|_", " ", plain).split())
+
+
+COLUMNS = {role: [fold_header(name) for name in split_names(called)] for role, called in VOCABULARY["columns"].items()}
+"""What a column holds → what it is called; of several, the earlier name counts."""
+_MS = " (?:ms|msec|millis|milliseconds|millisekunden)"
+_CLOCK = " (?:hh mm )?ss(?: ms| msec| f+)?"
+"""How ELAN says that a column counts hours, minutes and seconds, or seconds."""
+
+
+def find_columns(header: Sequence[str]) -> dict[str, int]:
+    """Return {what it holds: position} of known columns; none if there is no start, or neither end nor duration."""
+    names = [_drop_unit(field) for field in header]
+    found = {}
+    for role, called in COLUMNS.items():
+        position = next((names.index(name) for name in called if name in names), None)
+        if position is not None:
+            found[role] = position
+    return found if "start" in found and ("end" in found or "duration" in found) else {}
+
+
+def is_known_column(field: str, *roles: str) -> bool:
+    """Return whether a header is that of a column of these roles; of any role if none is given."""
+    return any(_drop_unit(field) in COLUMNS[role] for role in roles or COLUMNS)
+
+
+def find_unit_s(field: str) -> float:
+    """Return how many seconds the numbers below a header count: thousandths if it says so."""
+    name = fold_header(field)
+    return 1e-3 if re.search(f"{_MS}$", name) and not re.search(f"{_CLOCK}$", name) else 1.0
+
+
+def _drop_unit(field: str) -> str:
+    """Return a header, folded, without the unit behind it."""
+    return re.sub(rf"(?<=\w)(?:{_CLOCK}| (?:s|sec|secs|seconds|sekunden)|{_MS})$", "", fold_header(field))

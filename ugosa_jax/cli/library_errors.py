@@ -1,0 +1,80 @@
+"""What libraries raise, as one line: the net at the edge of the command line.
+
+Where a library is called, its errors become an InputError that names the file. What comes past that is caught here. An
+exception of Python's own, such as a TypeError, is a fault of this program, and keeps its traceback.
+"""
+
+import os
+import traceback
+
+LIBRARIES = {
+    "av": "FFmpeg",
+    "filelock": "filelock",
+    "jax": "JAX",
+    "jaxlib": "JAX",
+    "jinja2": "Jinja",
+    "librosa": "librosa",
+    "msgspec": "msgspec",
+    "numpy": "NumPy",
+    "optuna": "Optuna",
+    "pooch": "pooch",
+    "pyarrow": "Arrow",
+    "ray": "Ray",
+    "requests": "requests",
+    "safetensors": "safetensors",
+    "safetensors_rust": "safetensors",
+    "soundfile": "libsndfile",
+    "soxr": "soxr",
+    "tqdm": "tqdm",
+    "uvicorn": "uvicorn",
+    "yaml": "YAML",
+    "zipfile": "zip",
+    "zlib": "zlib",
+}
+"""Packages whose exceptions become one line, and what they are called there."""
+BACKENDS, FLAGS = "jax._src.xla_bridge", "jax._src.config"
+"""JAX's modules that look for devices, and that read its variables of the environment."""
+
+
+def describe(error: Exception) -> str | None:
+    """Return what went wrong in one line, where a library or the operating system says so; else None."""
+    if line := _about_jax_settings(error):
+        return line
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({_gist(error)})"
+    if library := _library_of(error):
+        if "RESOURCE_EXHAUSTED" in str(error):
+            return f"the device's memory does not suffice ({library}: {_gist(error)})"
+        return f"{library}: {_gist(error)}"
+    return _gist(error) if isinstance(error, OSError) else None
+
+
+def _library_of(error: Exception) -> str | None:
+    """Return the library that an exception's class, or one that it is derived from, belongs to."""
+    packages = (of.__module__.partition(".")[0] for of in type(error).__mro__)
+    return next((LIBRARIES[package] for package in packages if package in LIBRARIES), None)
+
+
+def _gist(error: Exception) -> str:
+    """Return the line of a message that says most: the last one of a traceback from elsewhere, else the first."""
+    if strerror := getattr(error, "strerror", None):  # the system's own words, and the file that they are about
+        return ": ".join(str(part) for part in (getattr(error, "filename", None), strerror) if part)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    return lines[-1 if any(line.startswith("Traceback ") or line.startswith("File ") for line in lines) else 0]
+
+
+def _about_jax_settings(error: Exception) -> str | None:
+    """Return what is wrong with JAX's variables, where JAX fails to start; it then raises whatever it likes."""
+    modules = {frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    said = f" ({_gist(error)})" if str(error) else ""
+    if modules & {FLAGS, BACKENDS}:
+        for name, value in os.environ.items():
+            if name.startswith("JAX_") and name != "JAX_PLATFORMS" and name.lower() in str(error).lower():
+                return f"{name}={value}: is no value that JAX takes{said}"
+    if BACKENDS not in modules:
+        return None
+    if platforms := os.environ.get("JAX_PLATFORMS"):
+        return f"JAX_PLATFORMS={platforms}: JAX has no such device here{said}; unset it, or say JAX_PLATFORMS=cpu"
+    return f"JAX finds no device that it can use{said}; JAX_PLATFORMS=cpu does without a GPU or TPU"

@@ -1,0 +1,148 @@
+"""What FFmpeg makes of a file of sound, through PyAV: containers, streams, frames.
+
+C channels, n samples.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.error import InvalidDataError
+
+from ugosa_jax.data import containers
+from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.errors import InputError
+
+FORMATS = (
+    *("wav", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "mov", "matroska"),
+    *("avi", "asf", "amr", "mpeg", "mpegts", "flv", "wv", "ape", "tta", "mpc", "mpc8", "tak", "dsf", "iff", "voc"),
+)
+"""Containers that are read, by FFmpeg's names. Playlists are left out: they would open other files."""
+MAX_PADDING_SAMPLES = 4096
+"""Length of the longest frame of usual encoders: so much may follow the end that a container tells."""
+_COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac", "mov", "asf", "wv", "ape", "tta")
+"""Containers whose headers tell a length that was counted; FFmpeg estimates that of others from their bit rate."""
+_JOINABLE = ("mp3", "aac", "loas", "ac3", "eac3", "dts", "mpeg", "mpegts")
+"""Those whose frames can be found anywhere, so that files can be joined, with their tags in between."""
+_WHOLE_FRAMES = ("aac", "loas", "ac3", "eac3", "dts")
+"""Those of which nothing but half a frame tells that the end is missing."""
+_FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
+
+
+class _Nameless:
+    """A file without its name and tags.
+
+    FFmpeg would judge by the suffix, take what stands before a colon for a protocol, and read no WAV behind a tag.
+    """
+
+    def __init__(self, file: BinaryIO, start: int):
+        self.read, self._file, self._start = file.read, file, start
+        file.seek(start)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int) -> int:
+        """Return the new position, or -1 where a damaged header asks for one that no file has."""
+        try:
+            return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
+        except (OSError, OverflowError, ValueError):
+            return -1
+
+
+def open_container(file: BinaryIO, structure: containers.Structure) -> Any:
+    """Open a file by its content, as one of `FORMATS`.
+
+    Raises:
+      FFmpegError: it is none of them.
+    """
+    options = {"format_whitelist": ",".join(FORMATS)} | ({"ignore_length": "1"} if structure.unannounced else {})
+    return av.open(_Nameless(file, structure.start), options=options, metadata_errors="replace")
+
+
+def choose_stream(path: Path, container: Any, index: int) -> Any:
+    """Return a stream of sound.
+
+    Raises:
+      InputError: there are not so many, or FFmpeg cannot decode it.
+    """
+    streams = container.streams.audio
+    if index >= len(streams):
+        found = ", ".join(stream.type for stream in container.streams) or "nothing"
+        what = f"only {len(streams)} streams of sound" if streams else f"no sound, only {found}"
+        raise InputError(f"{path}: has {what}")
+    if streams[index].codec_context is None:
+        raise InputError(f"{path}: cannot be read as sound (FFmpeg has no decoder for it)")
+    return streams[index]
+
+
+def announced_samples(
+    container: Any, stream: Any, first: Any, file: BinaryIO, structure: containers.Structure
+) -> tuple[int, int]:
+    """Return how many samples there are at least and at most by the header; 0 and 0 where it does not tell."""
+    name = container.format.name.split(",")[0]
+    if structure.unannounced:
+        return 0, 0
+    if name == "mp3":
+        position = file.tell()
+        n_samples = containers.mp3_frames(file, structure.start) * (1152 if first.rate >= 32_000 else 576)
+        file.seek(position)
+        return max(0, n_samples - MAX_PADDING_SAMPLES), n_samples
+    is_counted = name in _COUNTED and stream.duration
+    n_samples = round(float(stream.duration * stream.time_base) * first.rate) if is_counted else 0
+    return n_samples, n_samples
+
+
+def decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterator[Any]:
+    """Yield the frames of a stream; if it may be cut, those before the first that cannot be decoded.
+
+    Raises:
+      InputError: a frame cannot be decoded, or the last one is not there as a whole.
+    """
+    name, codec = container.format.name, stream.codec.name
+    n_samples, size, is_whole = 0, 0, True
+    packets = container.demux(stream)
+    try:
+        while True:
+            with refuse_unreadable(path):
+                packet = next(packets, None)
+            if packet is None:
+                break
+            try:
+                with refuse_unreadable(path):
+                    frames = packet.decode()
+            except InputError as error:
+                if name not in _JOINABLE or not isinstance(error.__cause__, InvalidDataError):
+                    said = f"cut short or damaged after {n_samples / (stream.rate or 1):.1f} s"
+                    raise InputError(f"{path}: {said}; --truncated ok takes what is before") from error
+                is_whole = name not in _WHOLE_FRAMES  # tags may follow the last frame of an MP3
+                continue
+            if packet.size:  # the last packet is empty, and makes the decoder give what it holds back
+                is_flagged = packet.is_corrupt and not codec.startswith("pcm_")  # blocks of PCM may be of any length
+                is_whole = not is_flagged and (
+                    codec != "ac3" or packet.size >= size - 2
+                )  # AC-3 has a constant bit rate
+                size = packet.size
+            n_samples += sum(frame.samples for frame in frames)
+            yield from frames
+        if not is_whole:
+            raise InputError(f"{path}: cut short: the last frame is incomplete; --truncated ok takes what is there")
+    except InputError:
+        if not may_be_cut or not n_samples:
+            raise
+
+
+def to_float(frame: Any) -> np.ndarray:
+    """Return the samples of a frame, float32 (C, n) with a full scale of 1."""
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    samples_Cxn = samples.astype(np.float32, order="C")
+    kind = frame.format.name.removesuffix("p")
+    if kind == "u8":
+        samples_Cxn -= 128
+    samples_Cxn /= _FULL_SCALE.get(kind, 1)
+    return samples_Cxn

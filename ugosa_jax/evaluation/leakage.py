@@ -1,0 +1,54 @@
+"""Leakage: how loud stems are where their source is annotated silent. It needs no true stems.
+
+What is measured decides what it means. Of the network's own output it tells what the network has learnt. Of stems that
+were muted by the same annotation it tells that they were muted: so it is taken before that, as stems go by.
+
+S sources, C channels, n samples.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ugosa_jax.annotations import annotation as annotations
+from ugosa_jax.annotations.annotation import Annotation
+
+_TINY = 1e-12
+"""Mean square of silence, −120 dB."""
+
+
+class LeakageMeter:
+    """Measures stems that pass through, stretch by stretch."""
+
+    def __init__(self, annotation: Annotation, n_samples: int, rate_hz: float):
+        """Begin with nothing heard.
+
+        Args:
+          annotation: when each source plays; what is unknown may play.
+          n_samples: length of the song.
+          rate_hz: its sample rate.
+        """
+        self._sources = annotation.sources
+        self._silences = annotations.silences(annotation, n_samples, rate_hz)
+        self._squares_S = np.zeros(len(annotation.sources))
+        self._count_S = np.zeros(len(annotation.sources), int)
+
+    def through(self, stretches_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield stems (S, C, n) as they come, in the annotation's order."""
+        done = 0
+        for stems_SxCxn in stretches_SxCxn:
+            stop = done + stems_SxCxn.shape[-1]
+            silent_Sxn = ~self._silences.active(done, stop)
+            for s, (stem_Cxn, silent_n) in enumerate(zip(stems_SxCxn, silent_Sxn, strict=True)):
+                heard_Cxn = stem_Cxn[:, silent_n]
+                self._squares_S[s] += np.square(heard_Cxn, dtype=np.float64).sum()
+                self._count_S[s] += heard_Cxn.size
+            done = stop
+            yield stems_SxCxn
+
+    def db(self) -> dict[str, float]:
+        """Return 10 log₁₀ of the mean square where a source is silent, in dB; NaN if it is so nowhere."""
+        mean_S = np.divide(
+            self._squares_S, self._count_S, out=np.full(len(self._count_S), np.nan), where=self._count_S > 0
+        )
+        return dict(zip(self._sources, (10 * np.log10(mean_S + _TINY)).tolist(), strict=True))

@@ -1,0 +1,215 @@
+"""One song's job: adapt, then separate; written once for the command line, the studio and sweeps.
+
+    Job ── adapt ──> Adapted ── run.write ──> SOURCE.wav, adapted layers, record.json, report.html
+                             └─ score ──────> stems and scores in memory
+
+`ugosa_jax.song_job.run` takes the upper way. A sweep adapts many songs side by side and goes on with `score`.
+"""
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ugosa_jax.adaptation import engine, plan
+from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.adaptation.plan import Plan
+from ugosa_jax.adaptation.song import Footprint
+from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
+from ugosa_jax.data import stems
+from ugosa_jax.data.song import Song
+from ugosa_jax.data.writing import Encoding
+from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.leakage import LeakageMeter
+from ugosa_jax.evaluation.scoring import Evaluation
+from ugosa_jax.networks import tree
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.separation import chunks
+from ugosa_jax.separation import song as separation
+from ugosa_jax.song_job.output_stage import OutputStage
+from ugosa_jax.weights.weights import Weights, with_params
+
+Stage = Literal["adapting", "separating", "separating, not adapted"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is done to a song.
+
+    Attributes:
+      net: the network to start from.
+      song: with its annotation.
+      adapt: how to adapt; strategy B0 adapts nothing.
+      separate: how to separate.
+      start: layers that were adapted before, from which the adaptation goes on.
+      references: folder of the true stems, which are read when they are needed.
+      encoding: of the stems.
+    """
+
+    net: Weights
+    song: Song
+    adapt: AdaptConfig
+    separate: SeparateConfig
+    start: Params = dataclasses.field(default_factory=dict)
+    references: Path | None = None
+    encoding: Encoding = "float"
+
+    @property
+    def plan(self) -> Plan:
+        """The loss and the stages that are tuned, of each network."""
+        return plan.parse(self.adapt.strategy, self.net)
+
+
+class Progress(NamedTuple):
+    """How far a stage is.
+
+    Attributes:
+      stage: what goes on.
+      done: epochs or chunks that are done.
+      total: how many there are, if that is known.
+      losses_Ix3: total, reconstruction and activation loss of each step of the last epoch.
+    """
+
+    stage: Stage
+    done: int
+    total: int | None
+    losses_Ix3: np.ndarray | None = None
+
+    def mean_losses(self) -> np.ndarray:
+        """Return the means over the steps that were taken, NaN if none was."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Mean of empty slice")
+            return np.full(3, np.nan) if self.losses_Ix3 is None else np.nanmean(self.losses_Ix3, 0)
+
+
+OnProgress = Callable[[Progress], None]
+"""Called when a stage begins and after each epoch or chunk; what it raises ends the job, which leaves nothing then."""
+OnFootprint = Callable[[Footprint], None]
+"""Called before an adaptation begins."""
+
+
+def unheard(_: Progress | Footprint) -> None:
+    """Tell nobody."""
+
+
+class Adapted(NamedTuple):
+    """What came of an adaptation.
+
+    Attributes:
+      result: losses and adapted layers, with those of `Job.start`.
+      footprint: None where nothing was adapted.
+      seconds: wall time.
+    """
+
+    result: AdaptationResult
+    footprint: Footprint | None
+    seconds: float
+
+
+def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint = unheard) -> Adapted:
+    """Adapt the network to the song, from the layers that were adapted before, if there are any.
+
+    Raises:
+      InputError: as `ugosa_jax.adapt`.
+    """
+    if not job.plan.tuned:
+        return Adapted(engine.unadapted(job.start), None, 0.0)
+    started = time.perf_counter()
+    net = with_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
+    material = adaptation.prepare(net, job.song, None, job.adapt)
+    asked = time.perf_counter()
+    footprint = adaptation.find_footprint(net, material, job.adapt)
+    planned_s = time.perf_counter() - asked  # what is compiled to find it is what runs
+    on_footprint(footprint)
+    total = adaptation.count_epochs(net, job.adapt)
+    on_progress(Progress("adapting", 0, total))
+
+    def on_epoch(epoch: int, losses_LxIx3: np.ndarray) -> None:
+        on_progress(Progress("adapting", epoch + 1, total, losses_LxIx3[0]))
+
+    result = adaptation.adapt(net, material, job.adapt, on_epoch)
+    timing = dataclasses.replace(result.timing, compile_s=result.timing.compile_s + planned_s)
+    result = dataclasses.replace(result, tuned=tree.merge(result.tuned, job.start), timing=timing)
+    return Adapted(result, footprint, time.perf_counter() - started)
+
+
+class Separation:
+    """The stems of a song, stretch by stretch, (S, C, n) at its own rate; `seconds` counts what making them takes.
+
+    Attributes:
+      leakage: of the network's own output, complete at the end; None without an annotation.
+    """
+
+    def __init__(self, job: Job, result: AdaptationResult, stage: Stage, on_progress: OnProgress = unheard):
+        """Begin nothing yet."""
+        self.seconds = 0.0
+        self._stage: Stage = stage
+        self._on_progress = on_progress
+        self.leakage: LeakageMeter | None = None
+        if job.song.annotation is None:
+            self._stems = separation.stretches(job.net, job.song, job.separate, result.tuned, on_chunk=self._on_chunk)
+            return
+        as_is = dataclasses.replace(job.separate, gate=False, refine="none")
+        own = separation.stretches(job.net, job.song, as_is, result.tuned, on_chunk=self._on_chunk)
+        finished = OutputStage(own, job.song, job.separate)
+        self._stems, self.leakage = iter(finished), finished.leakage
+
+    def _on_chunk(self, done: int, total: int) -> None:
+        self._on_progress(Progress(self._stage, done, total))
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield the stretches."""
+        self._on_progress(Progress(self._stage, 0, None))
+        while True:
+            started = time.perf_counter()
+            stems_SxCxn = next(self._stems, None)
+            self.seconds += time.perf_counter() - started
+            if stems_SxCxn is None:
+                return
+            yield stems_SxCxn
+
+
+class Scored(NamedTuple):
+    """Stems in memory, (C, T) by source, and how they compare with the true ones."""
+
+    stems: dict[str, np.ndarray]
+    scores: Evaluation
+    separation_s: float
+    evaluation_s: float
+
+
+def score(job: Job, result: AdaptationResult, settings: EvaluateConfig) -> Scored:
+    """Separate with adapted layers and score the stems; nothing is written.
+
+    Raises:
+      InputError: the stems are not finite, or the true ones not known.
+    """
+    separated, mixture = Separation(job, result, "separating"), job.song.mixture
+    shape = len(job.net.sources), min(mixture.n_channels, 2), mixture.n_samples
+    found = dict(zip(job.net.sources, chunks.joined(separated, shape), strict=True))
+    started = time.perf_counter()
+    scores = scoring.evaluate(job.song, found, settings)
+    return Scored(found, scores, separated.seconds, time.perf_counter() - started)
+
+
+def with_true_stems(job: Job) -> Song:
+    """Return the song with its true stems, if there are any.
+
+    Raises:
+      InputError: they cannot be read, or do not fit the song.
+    """
+    folder, mixture, sources = job.references, job.song.mixture, job.net.sources
+    if folder is None:
+        return job.song
+    stems_SxCxT, rate_hz = stems.read(stems.find(folder, sources))
+    formats = (rate_hz, *stems_SxCxT.shape[1:]), (mixture.rate_hz, min(mixture.n_channels, 2), mixture.n_samples)
+    if formats[0] != formats[1]:
+        said = ["{} Hz, {} channels, {} samples".format(*numbers) for numbers in formats]
+        raise InputError(f"{folder}: true stems of {said[0]} do not fit the stems of {mixture.name}: {said[1]}")
+    return dataclasses.replace(job.song, stems_SxCxT=stems_SxCxT, sources=sources)

@@ -1,0 +1,45 @@
+// A song's page is found again as it was left: the server keeps the settings, this tab the steps that can be undone.
+
+import { ask } from "./api.js";
+
+const NAMES = ["brush", "speed", "picture", "guide", "wasHeard", "lane", "form"];
+const LATER_MS = 400;
+
+/** Return what of a kept page is set at first, where it still means something. */
+export function restored(page, sources) {
+  const known = (value, values, otherwise) => (values.includes(value) ? value : otherwise);
+  return {
+    brush: known(page.brush, ["active", "silent", "unknown"], "silent"), speed: known(page.speed, [1, 0.75, 0.5], 1), picture: known(page.picture, ["wave", "spectrum"], "wave"),
+    guide: page.guide !== false, wasHeard: page.wasHeard === true, lane: known(page.lane, sources, sources[0]),
+    desk: { a: null, b: null, matched: true, chosen: false, ...page.desk }, mix: { mute: {}, solo: {}, version: {}, volume: {}, master: 1, ...page.mix },
+  };
+}
+
+/** Keep the page as it is left; return a function that does so at once. */
+export function remember({ store, id, timeline, history }) {
+  let timer = null;
+  let last = null;
+  const kept = () => ({ ...Object.fromEntries(NAMES.map((name) => [name, store.get(name)])), desk: store.get("desk"), mix: store.get("mix"), zoom: timeline.scale, left: timeline.start });
+  const send = (options) => {
+    const page = kept();
+    const text = JSON.stringify(page);
+    if (text === last) return undefined;
+    last = text;
+    return ask("PUT", `songs/${id}/page`, page, options).catch(() => { last = null; });
+  };
+  const later = () => { clearTimeout(timer); timer = setTimeout(send, LATER_MS); };
+  store.watch([...NAMES, "desk", "mix"], later);
+  for (const kind of ["zoom", "scroll"]) timeline.addEventListener(kind, later);
+  clearTimeout(timer);
+  last = JSON.stringify(kept());
+  const place = `ugosa-steps-${id}`;
+  addEventListener("pagehide", () => {
+    send({ keepalive: true });
+    try { sessionStorage.setItem(place, JSON.stringify({ now: history.now(), steps: history.steps() })); } catch { /* it is full, or refused */ }
+  });
+  try {
+    const before = JSON.parse(sessionStorage.getItem(place) ?? "null");
+    if (before && JSON.stringify(before.now) === JSON.stringify(history.now())) history.remember(before.steps);
+  } catch { /* nothing that can be used */ }
+  return send;
+}

@@ -1,0 +1,158 @@
+"""What Spleeter's parameters are called and how they lie in TensorFlow and in its port to PyTorch; which may be which.
+
+Batch normalisation has running statistics. A song is never a batch, so they are constants, and are put into scale and
+shift: scale = γ / √(variance + 10⁻³), shift = β − mean · scale. The deepest encoder's norm is trained with the others
+but nothing comes after it; it is looked for, and left out.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ugosa_jax.errors import require
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.networks.spleeter import Spleeter
+from ugosa_jax.networks.tree import compare_shapes, nested, shapes
+
+_NORM_EPS = 1e-3
+STEM_SETS = {
+    2: Spleeter(),
+    4: Spleeter(sources=("vocals", "drums", "bass", "other"), activation="elu"),
+    5: Spleeter(sources=("vocals", "piano", "drums", "bass", "other"), activation="elu", mask="softmax"),
+}
+"""The published networks by the number of their sources, in the order in which Spleeter builds their U-Nets."""
+
+
+class Naming(NamedTuple):
+    """How a framework calls and lays out what a U-Net consists of.
+
+    Attributes:
+      conv: name of a convolution, given the source's number from 0, the stage's kind and its number from 1.
+      norm: the same of a norm.
+      conv_leaves: names of kernel and bias.
+      norm_leaves: names of γ, β, running mean and running variance.
+      axes: of a kernel there, in the order (taps along K, taps along F, in, out), for each kind of stage.
+    """
+
+    conv: Callable[[int, str, int], str]
+    norm: Callable[[int, str, int], str]
+    conv_leaves: tuple[str, str]
+    norm_leaves: tuple[str, str, str, str]
+    axes: Mapping[str, tuple[int, int, int, int]]
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}_{number}" if number else name
+
+
+def tensorflow(depth: int) -> Naming:
+    """Return TensorFlow's names: layers of a kind are counted from one source's U-Net through the next."""
+
+    def conv(s: int, kind: str, i: int) -> str:
+        if kind == "decoder":
+            return _numbered("conv2d_transpose", depth * s + i - 1)
+        return _numbered("conv2d", (depth + 1) * s + (depth if kind == "mask" else i - 1))
+
+    def norm(s: int, kind: str, i: int) -> str:
+        return _numbered("batch_normalization", 2 * depth * s + (depth if kind == "decoder" else 0) + i - 1)
+
+    axes = {"encoder": (0, 1, 2, 3), "decoder": (0, 1, 3, 2), "mask": (0, 1, 2, 3)}
+    leaves = ("/gamma", "/beta", "/moving_mean", "/moving_variance")
+    return Naming(conv, norm, ("/kernel", "/bias"), leaves, axes)
+
+
+def torch(depth: int) -> Naming:
+    """Return the port's names, which are those of one source's file."""
+
+    def conv(_: int, kind: str, i: int) -> str:
+        return {"encoder": f"down{i}_conv.1", "decoder": f"up{i}.0", "mask": f"up{depth + 1}.0"}[kind]
+
+    def norm(_: int, kind: str, i: int) -> str:
+        return f"down{i}_act.0" if kind == "encoder" else f"up{i}.3"
+
+    axes = {"encoder": (2, 3, 1, 0), "decoder": (2, 3, 0, 1), "mask": (2, 3, 1, 0)}
+    leaves = (".weight", ".bias", ".running_mean", ".running_var")
+    return Naming(conv, norm, (".weight", ".bias"), leaves, axes)
+
+
+def from_tensorflow(variables: Mapping[str, np.ndarray], net: Spleeter) -> Params:
+    """Return our parameters, float32, of the variables of a checkpoint.
+
+    Raises:
+      InputError: a variable is missing, unexpected, of the wrong shape, or not of floating point.
+    """
+    kept = {name: array for name, array in variables.items() if name != "global_step"}
+    naming = tensorflow(net.depth)
+    expected = [_expected(net, naming, s) for s in range(net.S)]
+    compare_shapes({name: array.shape for name, array in kept.items()}, _joined(expected))
+    return _gathered(net, [_of_source(kept, net, naming, s) for s in range(net.S)])
+
+
+def from_torch(states: Sequence[Mapping[str, np.ndarray]], net: Spleeter) -> Params:
+    """Return our parameters, float32, of the port's state dicts, one a source.
+
+    Raises:
+      InputError: as `from_tensorflow`.
+    """
+    naming = torch(net.depth)
+    for s, state in enumerate(states):
+        compare_shapes({name: array.shape for name, array in state.items()}, _expected(net, naming, s))
+    return _gathered(net, [_of_source(state, net, naming, s) for s, state in enumerate(states)])
+
+
+def _parts(net: Spleeter) -> list[tuple[str, int, int, int]]:
+    """Return kind, number, and channels in and out of each stage."""
+    encoders = [("encoder", i, *widths) for i, widths in enumerate(net.encoder_widths, 1)]
+    decoders = [("decoder", i, *widths) for i, widths in enumerate(net.decoder_widths, 1)]
+    return [*encoders, *decoders, ("mask", 0, 1, net.channels)]
+
+
+def _expected(net: Spleeter, naming: Naming, s: int) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of all that the U-Net of a source has there."""
+    found: dict[str, tuple[int, ...]] = {}
+    for kind, i, n_in, n_out in _parts(net):
+        taps, axes = 4 if kind == "mask" else 5, naming.axes[kind]
+        ours = (taps, taps, n_in, n_out)
+        conv, (kernel, bias) = naming.conv(s, kind, i), naming.conv_leaves
+        found |= {f"{conv}{kernel}": tuple(ours[axes.index(a)] for a in range(4)), f"{conv}{bias}": (n_out,)}
+        if kind != "mask":
+            found |= {f"{naming.norm(s, kind, i)}{leaf}": (n_out,) for leaf in naming.norm_leaves}
+    return found
+
+
+def _of_source(state: Mapping[str, np.ndarray], net: Spleeter, naming: Naming, s: int) -> dict[str, dict[str, Any]]:
+    """Return the stages of one source."""
+    for name, array in state.items():
+        require(array.dtype.kind == "f", name, "floating point", array.dtype)
+    stages = {}
+    for kind, i, _, _ in _parts(net):
+        conv, (kernel, bias) = naming.conv(s, kind, i), naming.conv_leaves
+        stage = {
+            "conv.kernel": state[f"{conv}{kernel}"].transpose(naming.axes[kind]),
+            "conv.bias": state[f"{conv}{bias}"],
+        }
+        if kind == "decoder" or (kind == "encoder" and i < net.depth):
+            leaves = (state[f"{naming.norm(s, kind, i)}{leaf}"].astype(np.float64) for leaf in naming.norm_leaves)
+            gamma, beta, mean, variance = leaves
+            with np.errstate(invalid="ignore", divide="ignore"):  # a checkpoint's values are looked at afterwards
+                scale = gamma / np.sqrt(variance + _NORM_EPS)
+            stage |= {"norm.scale": scale, "norm.shift": beta - mean * scale}
+        stages[f"{kind}{i or ''}"] = stage
+    return stages
+
+
+def _gathered(net: Spleeter, sources: Sequence[Mapping[str, Mapping[str, np.ndarray]]]) -> Params:
+    leaves = {
+        f"{stage}.{source}.{leaf}": np.array(array, np.float32, order="C")
+        for source, stages in zip(net.sources, sources, strict=True)
+        for stage, stage_leaves in stages.items()
+        for leaf, array in stage_leaves.items()
+    }
+    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, shapes(net))
+    return nested(leaves)
+
+
+def _joined(tables: Sequence[Mapping[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
+    return dict(itertools.chain.from_iterable(table.items() for table in tables))
