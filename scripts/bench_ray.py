@@ -94,7 +94,7 @@ def driver(n_workers: int) -> None:
             results.write_cell(sweep.folder, one.cell, one.outcome)
             arrived.append(time.perf_counter())
 
-        with contextlib.closing(Cluster(nodes.address, Sleeper)) as ray:
+        with contextlib.closing(Cluster(nodes.address, worker=Sleeper)) as ray:
             ray.run(sweep, cells, settle)
     per_s = (len(arrived) - 1) / (arrived[-1] - arrived[0])
     print(f"{per_s:.0f} cells a second of {n_workers} workers")

@@ -18,7 +18,6 @@ that was published. Gradients are kept as the Euclidean norms of all arrays, and
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
 
-import json
 import sys
 import types
 import zlib
@@ -168,7 +167,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / "published.npz", **published)
     spleeter[0].variable = staticmethod(drawn)
-    tiny = {"sizes": np.array(json.dumps(TINY | {"filters": FILTERS}))}
+    tiny = {}
     for kind in KINDS:
         est_SxCxT, gradients = by_tensorflow(spleeter, kind, mixture(9000, 3), TINY, FILTERS)
         tiny[f"{kind}/stems"] = est_SxCxT.reshape(-1)[::TINY_STEP]

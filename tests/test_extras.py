@@ -13,14 +13,13 @@ from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.weights import checkpoint, convert
 
 DATA = Path(__file__).parent / "data"
-EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"][
-    "optional-dependencies"
-]
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 HIDDEN = (
     *("jax_cuda12_plugin", "jinja2", "librosa", "libtpu", "matplotlib", "optuna"),
     *("pandas", "pyarrow", "ray", "starlette", "tensorboardX", "uvicorn"),
 )
-"""Of all extras, but for yaml, which flax imports too."""
+"""Of all extras."""
 WITHOUT = f"""
 import sys
 
@@ -93,10 +92,65 @@ def test_commands_that_need_an_extra_name_it(song):
 def test_what_is_hidden_here_is_what_the_extras_hold():
     own = EXTRAS.keys() - {"all", "test", "lint"}
     packages = {line.split(">")[0].replace("-", "_") for extra in own for line in EXTRAS[extra]}
-    assert {package for package in packages if "[" not in package} == {*HIDDEN, "pyyaml"}
+    assert {package for package in packages if "[" not in package} == {*HIDDEN}
     assert EXTRAS["all"] == [
         f"ugosa_jax[{','.join(sorted(own - {'cuda', 'tpu'}))}]"
     ]  # their packages are large, and for Linux
+
+
+IMPORT_ALL = """
+import importlib, importlib.metadata, pkgutil, sys
+from packaging.requirements import Requirement
+
+def needed(requirements, found):
+    for requirement in map(Requirement, requirements):
+        name = requirement.name.lower().replace("_", "-")
+        if name in found or requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        found.add(name)
+        try:
+            needed(importlib.metadata.requires(name) or [], found)
+        except importlib.metadata.PackageNotFoundError:  # of another system
+            pass
+    return found
+
+hard = needed(sys.argv[1:], set())
+owners = importlib.metadata.packages_distributions()
+own = {"ugosa_jax", "packaging"}
+
+class Hidden:
+    def find_spec(name, path=None, target=None):
+        distributions = [owner.lower().replace("_", "-") for owner in owners.get(name, ())]
+        if name not in own and distributions and hard.isdisjoint(distributions):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hidden)
+import ugosa_jax
+for module in pkgutil.walk_packages(ugosa_jax.__path__, "ugosa_jax."):
+    if module.name.endswith("__main__"):
+        continue
+    try:
+        importlib.import_module(module.name)
+    except Exception as error:
+        print(module.name.removeprefix("ugosa_jax."), error)
+"""
+NEED_EXTRAS = ("reports.", "studio.", "cli.report ", "cli.demo ", "sweeps.tidy ")
+"""Modules that nothing of the core imports unless an extra is there."""
+
+
+def test_the_core_imports_with_the_hard_dependencies_alone():
+    """No module lives on a package that comes by luck, with an extra or the tests."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, *PROJECT["dependencies"]],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    failed = done.stdout.splitlines()
+    assert [line for line in failed if not line.startswith(NEED_EXTRAS)] == []
+    assert any(line.startswith("reports.") for line in failed)  # what is hidden is hidden
 
 
 def test_a_module_of_our_own_that_is_missing_is_no_matter_of_extras():

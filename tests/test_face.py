@@ -1,6 +1,9 @@
 """The face of the package: what `import ugosa_jax` offers, and that it costs nothing until it is asked for."""
 
 import ast
+import dataclasses
+import doctest
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +14,12 @@ import soundfile
 
 import ugosa_jax as uj
 from tests.helpers.networks import DUO, made
-from ugosa_jax.annotations.interval import Interval
+from ugosa_jax import config
+from ugosa_jax.api import arguments
+from ugosa_jax.cli.main import preset
 from ugosa_jax.networks import tree
 
-SAID = uj.Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
+SAID = uj.Annotation((uj.Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
 FAST = uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3)
 
 
@@ -50,9 +55,9 @@ def test_type_checkers_see_the_same_names():
 def test_lanes_of_one_song_are_those_of_many():
     """Whether a song is shared or named once a lane; and each is what it is by itself."""
     net, one = made(), song()
-    shared = uj.adapt_lanes(net, one, SAID, FAST, lam=np.array([0.5, 2.0]))
-    named = uj.adapt_lanes(net, [one, one], [SAID, SAID], FAST, lam=[0.5, 2.0])
-    alone = uj.adapt(net, one, SAID, uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3, lam=2.0))
+    shared = uj.adapt_lanes(net, one, SAID, settings=FAST, lam=np.array([0.5, 2.0]))
+    named = uj.adapt_lanes(net, [one, one], [SAID, SAID], settings=FAST, lam=[0.5, 2.0])
+    alone = uj.adapt(net, one, SAID, settings=uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3, lam=2.0))
     for left, right in zip(shared, named, strict=True):
         np.testing.assert_allclose(left.losses_ExIx3, right.losses_ExIx3, rtol=1e-5)
     np.testing.assert_allclose(shared[1].losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
@@ -61,18 +66,18 @@ def test_lanes_of_one_song_are_those_of_many():
 def test_songs_of_any_length_are_lanes():
     """They run in groups of one number of segments; results come in the order of the songs."""
     net, songs = made(), [song(1.0, 0), song(3.0, 1), song(1.0, 2)]
-    runs = uj.adapt_lanes(net, songs, [SAID] * 3, FAST)
+    runs = uj.adapt_lanes(net, songs, [SAID] * 3, settings=FAST)
     assert [run.losses_ExIx3.shape[1] for run in runs] == [2, 6, 2]
     for one, run in zip(songs, runs, strict=True):
-        np.testing.assert_allclose(run.losses_ExIx3, uj.adapt(net, one, SAID, FAST).losses_ExIx3, rtol=1e-5)
+        np.testing.assert_allclose(run.losses_ExIx3, uj.adapt(net, one, SAID, settings=FAST).losses_ExIx3, rtol=1e-5)
 
 
 def test_lanes_that_do_not_fit_each_other_are_refused():
     net, one = made(), song()
     with pytest.raises(uj.InputError, match="equally many, not 2, 1, 2 and 2"):
-        uj.adapt_lanes(net, [one, one], SAID, FAST)
+        uj.adapt_lanes(net, [one, one], SAID, settings=FAST)
     with pytest.raises(uj.InputError, match="one song has one annotation"):
-        uj.adapt_lanes(net, one, [SAID, SAID], FAST)
+        uj.adapt_lanes(net, one, [SAID, SAID], settings=FAST)
     with pytest.raises(uj.InputError, match=r"0\.wav: strategy P-L3:M needs an annotation"):
         uj.adapt(net, one, settings=FAST)
 
@@ -122,34 +127,177 @@ def test_scores_print_as_a_table():
 def test_stems_that_cannot_be_compared_are_refused(tmp_path):
     true = stems()
     with pytest.raises(uj.InputError, match="no estimate of bass, piano"):
-        uj.evaluate(true, {name: stem for name, stem in true.items() if name not in ("bass", "piano")}, 8000)
+        uj.evaluate(true, {name: stem for name, stem in true.items() if name not in ("bass", "piano")}, rate_hz=8000)
     with pytest.raises(uj.InputError, match="need a sample rate"):
         uj.evaluate(true, true)
     with pytest.raises(uj.InputError, match="of one shape"):
-        uj.evaluate(true | {"bass": true["bass"][:, 1:]}, true, 8000)
+        uj.evaluate(true | {"bass": true["bass"][:, 1:]}, true, rate_hz=8000)
     with pytest.raises(uj.InputError, match=r"estimates: bass must be an array \(channels, samples\)"):
-        uj.evaluate(true, true | {"bass": true["bass"][0]}, 8000)
+        uj.evaluate(true, true | {"bass": true["bass"][0]}, rate_hz=8000)
     with pytest.raises(uj.InputError, match="estimates must be of one shape"):
-        uj.evaluate(true, true | {"bass": np.repeat(true["bass"], 2, 0)}, 8000)
+        uj.evaluate(true, true | {"bass": np.repeat(true["bass"], 2, 0)}, rate_hz=8000)
     with pytest.raises(uj.InputError, match="holds no stems"):
         uj.evaluate(tmp_path, true)
     with pytest.raises(uj.InputError, match="need an annotation"):
-        uj.evaluate(true, true, 8000, settings=uj.EvaluateConfig(outputs="gated"))
+        uj.evaluate(true, true, rate_hz=8000, settings=uj.EvaluateConfig(outputs="gated"))
 
 
-def test_convert_writes_what_load_reads(tmp_path):
+def test_what_is_converted_is_loaded(tmp_path):
     source = Path(__file__).parent / "data" / "checkpoint_v1_legacy.th"
-    found = uj.convert(source, tmp_path / "small.safetensors")
-    assert uj.load(tmp_path / "small.safetensors").fingerprint == found.fingerprint
+    found = uj.convert_checkpoint(source, tmp_path / "small.safetensors")
+    assert uj.load_network(tmp_path / "small.safetensors").fingerprint == found.fingerprint
     with pytest.raises(uj.InputError, match="is the checkpoint itself"):
-        uj.convert(source, source)
+        uj.convert_checkpoint(source, source)
 
 
-def test_deltas_come_back(tmp_path):
-    net = made()
-    run = uj.adapt(net, song(), SAID, FAST)
-    uj.save_delta(run.tuned, net, tmp_path / "delta.safetensors", {"strategy": FAST.strategy})
-    found, tuned = map(tree.flat, (uj.load_delta(tmp_path / "delta.safetensors", net), run.tuned))
+def test_adapted_layers_come_back(tmp_path):
+    net, one = made(), song()
+    run = uj.adapt(net, one, SAID, settings=FAST)
+    run.save(tmp_path / "song.safetensors")
+    back = uj.load_adapted_layers(net, tmp_path / "song.safetensors")
+    found, tuned = map(tree.flat, (back.tuned, run.tuned))
     assert found.keys() == tuned.keys()
-    np.testing.assert_array_equal(np.concatenate([found[k].ravel() for k in tuned]),
-                                  np.concatenate([tuned[k].ravel() for k in tuned]))  # fmt: skip
+    assert all(np.array_equal(found[path], tuned[path]) for path in tuned)
+    assert back.settings.strategy == run.settings.strategy == "P-L3:M"
+    stems, again = run.separate(one), back.separate(one)
+    assert all(np.array_equal(stems[source], again[source]) for source in net.sources)
+    assert any((stems[source] != uj.separate(net, one)[source]).any() for source in net.sources)
+
+
+def test_a_network_in_a_notebook_is_a_line():
+    mini = uj.load_network("mini")
+    assert repr(mini) == "Checkpoint(ConvTasNet, 2.1 M parameters, drums bass other vocals, 44.1 kHz, 'mini')"
+    bag = uj.Bag({"a": made(seed=1), "b": made(seed=2)}, ((1.0, 1.0), (1.0, 1.0)))
+    assert repr(bag) == "Bag(2 networks, ConvTasNet, 1848 parameters, voice rest, 8 kHz)"
+    assert repr(song()) == "Song('0.wav', 1.0 s, 8 kHz, stereo)"
+    assert repr(SAID) == "Annotation('annotation', intervals: voice 1; elsewhere unknown)"
+
+
+def test_no_settings_are_what_suits_the_network():
+    named = dataclasses.replace(made(), name="mini")
+    assert arguments.preset_of(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
+    assert arguments.preset_of(made()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
+    suited = arguments.choose_preset(None, named)
+    assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
+
+
+def test_a_preset_is_taken_where_settings_are():
+    net, one = made(), song()
+    mine = dataclasses.replace(uj.recommended(), adapt=FAST)
+    run = uj.adapt(net, one, SAID, settings=mine)
+    assert run.settings.learning_rate == FAST.learning_rate and run.preset.separate == mine.separate
+    refined = uj.separate(net, one, SAID, settings=mine, tuned=run.tuned)
+    assert all(np.array_equal(run.separate(one)[source], refined[source]) for source in net.sources)
+    np.testing.assert_allclose(sum(refined.values()), one.mixture.samples_CxT, atol=1e-5)
+    with pytest.raises(uj.InputError, match="settings must be of SeparateConfig, or a preset, not of AdaptConfig"):
+        uj.separate(net, one, settings=FAST)
+
+
+def test_what_is_no_song_and_no_network_is_refused_in_one_sentence():
+    net, one = made(), song()
+    with pytest.raises(uj.InputError, match=r"not an array: write Song\.from_array\(samples, rate_hz\)"):
+        uj.adapt(net, one.mixture.samples_CxT, SAID)
+    with pytest.raises(uj.InputError, match=r"song must be a Song, not of str: write read_audio\(path\)"):
+        uj.separate(net, "song.wav")
+    with pytest.raises(uj.InputError, match="no-such-network"):
+        uj.adapt("no-such-network", one, SAID)
+    with pytest.raises(uj.InputError, match="net must be a network, its name or its file, not of dict"):
+        uj.separate(net.params, one)
+
+
+def test_songs_come_from_arrays():
+    mono_T = np.random.default_rng(0).normal(0, 0.1, 8000)
+    assert uj.Song.from_array(mono_T, 8000).mixture.samples_CxT.shape == (1, 8000)
+    assert uj.Song.from_array(np.stack([mono_T, mono_T]), 8000).mixture.samples_CxT.dtype == np.float32
+    for wrong in (mono_T[:, None].repeat(2, 1), mono_T[None, None], np.zeros(8000, np.int16), mono_T * np.nan):
+        with pytest.raises(uj.InputError, match="samples must be"):
+            uj.Song.from_array(wrong, 8000)
+    with pytest.raises(uj.InputError, match="rate_hz must be"):
+        uj.Song.from_array(mono_T, 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"strategy": "nonsense"}, "strategy must be B0, or a loss P, B or R, a start and an end"),
+        ({"strategy": 3}, "strategy must be a text"),
+        ({"lam": "1"}, "lam must be a number, not '1'"),
+        ({"lam": -1}, "lam must be at least 0 and finite, not -1"),
+        ({"lam": float("nan")}, "lam must be at least 0 and finite"),
+        ({"epochs": 2.5}, "epochs must be an integer, not 2.5"),
+        ({"segment_s": "long"}, "segment_s must be a number"),
+        ({"features": "all"}, "features must be one of auto, float32"),
+        ({"centralise_gradients": "no"}, "centralise_gradients must be True or False"),
+    ],
+)
+def test_settings_are_refused_when_they_are_made(wrong, said):
+    with pytest.raises(uj.InputError, match=said):
+        uj.AdaptConfig(**wrong)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert uj.AdaptConfig(lam=np.float32(2), epochs=np.int64(3)) == uj.AdaptConfig(lam=2.0, epochs=3)
+
+
+def test_other_frames_do_not_ask_for_an_annotation():
+    true = stems()
+    noisy = {source: stem + 0.01 * np.roll(stem, 100) for source, stem in true.items()}
+    found = uj.evaluate(true, noisy, rate_hz=8000, settings=uj.EvaluateConfig(window_s=1.0, hop_s=1.0))
+    assert {score.gated for score in found.scores} == {False}
+    assert found.score("drums", "SDR").n_frames == 3
+
+
+def test_sound_is_written_as_it_comes(tmp_path):
+    mono_T = np.linspace(-0.5, 0.5, 800, dtype=np.float32)
+    uj.write_audio(tmp_path / "mono.wav", mono_T, 8000)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "mono.wav", dtype="float32")[0], mono_T)
+    with pytest.raises(uj.InputError, match=r"\(channels, samples\).*write samples\.T"):
+        uj.write_audio(tmp_path / "wrong.wav", np.stack([mono_T, mono_T], 1), 8000)
+    assert not (tmp_path / "wrong.wav").exists()
+
+
+def test_annotations_are_made_of_intervals():
+    made_of = uj.Annotation.from_intervals([("voice", 0, 0.5, "silent")], DUO.sources)
+    assert made_of == SAID
+    assert uj.Annotation.from_intervals([("voice", 0.2, 1)], DUO.sources).outside == "silent"
+    assert made_of._repr_html_().count("<tr>") == 2
+    for wrong, said in {
+        ("voice", 1, 0.5): r"intervals\[0\]: times",
+        ("voice", "0", 1): r"intervals\[0\]: times",
+        ("voks", 0, 1): r"intervals\[0\]: source must be one of voice, rest",
+        ("voice", 0, 1, "loud"): r"intervals\[0\]: state must be one of active, silent, unknown",
+        ("voice",): r"intervals\[0\] must be \(source, start_s, end_s\)",
+    }.items():
+        with pytest.raises(uj.InputError, match=said):
+            uj.Annotation.from_intervals([wrong], DUO.sources)
+
+
+def test_results_show_themselves():
+    run = uj.adapt(made(), song(), SAID, settings=FAST)
+    assert run.losses.total.shape == run.losses.activation.shape == (2, 2)
+    np.testing.assert_allclose(run.losses.total, run.losses.reconstruction + run.losses.activation, rtol=1e-5)
+    assert repr(run).startswith("AdaptedNetwork(Checkpoint(ConvTasNet") and len(repr(run)) < 250
+    assert run.losses._repr_html_().count("<tr>") == 3
+    scores = uj.evaluate(stems(), stems(), rate_hz=8000)
+    assert scores._repr_html_().count("<tr>") == 1 + 2 * 6 and repr(scores).startswith("Evaluation(SDR in dB: drums ")
+    assert uj.plot_losses(run).axes and uj.plot_annotation(SAID, song()).axes
+    nothing = uj.adapt(made(), song(), settings=uj.AdaptConfig(strategy="B0"))
+    assert "nothing was adapted" in repr(nothing.losses)
+    with pytest.raises(uj.InputError, match="none of the runs adapted anything"):
+        uj.plot_losses(nothing)
+
+
+def test_arguments_come_in_one_order():
+    for name in ("adapt", "separate", "adapt_lanes"):
+        parameters = [*inspect.signature(getattr(uj, name)).parameters.values()]
+        assert [p.name.rstrip("s") for p in parameters[:3]] == ["net", "song", "annotation"]
+        assert all(p.kind is p.KEYWORD_ONLY for p in parameters[3:])
+
+
+@pytest.mark.parametrize("name", sorted(uj.__all__))
+def test_examples_of_the_face_run(name):
+    """Docstring examples, of functions and of the methods of classes."""
+    found = [*doctest.DocTestFinder(exclude_empty=True).find(getattr(uj, name), name, globs={})]
+    results = [doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test) for test in found if test.examples]
+    assert not sum(result.failed for result in results)
+    assert results or name not in ("adapt", "separate", "evaluate")

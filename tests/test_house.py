@@ -11,6 +11,8 @@ FLOORS = {
     "errors": 0,
     "interrupts": 0,
     "files": 1,
+    "checked": 1,
+    "notebook": 1,
     "config": 2,
     "device": 3,
     "annotations": 3,

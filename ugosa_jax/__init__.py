@@ -2,11 +2,14 @@
 
     import ugosa_jax as uj
 
-    net = uj.load("mini")
+    net = uj.load_network("mini")
     song = uj.read_audio("song.wav")
     notes = uj.read_annotation("song.csv", net.sources)
     run = uj.adapt(net, song, notes)
-    stems = uj.separate(net, song, tuned=run.tuned)
+    stems = run.separate(song)
+
+Arguments come in one order everywhere: network, song, annotation; what is optional is named. `settings=None` means
+what suits the network.
 
 What is listed in `__all__` is loaded when it is first asked for: importing this module starts no JAX.
 """
@@ -17,7 +20,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdaptConfig",
-    "AdaptationResult",
+    "AdaptedNetwork",
     "Annotation",
     "Audio",
     "Bag",
@@ -25,27 +28,34 @@ __all__ = [
     "EvaluateConfig",
     "Evaluation",
     "InputError",
+    "Interval",
+    "Losses",
+    "Preset",
     "SeparateConfig",
     "Song",
     "adapt",
     "adapt_lanes",
-    "convert",
-    "download",
+    "convert_checkpoint",
+    "download_weights",
     "evaluate",
     "list_weights",
-    "load",
-    "load_delta",
+    "load_adapted_layers",
+    "load_network",
+    "paper",
+    "plot_annotation",
+    "plot_losses",
     "read_annotation",
     "read_audio",
     "recommended",
-    "save_delta",
+    "reference",
     "separate",
+    "write_annotation",
     "write_audio",
 ]
 
 _HOME = {
     "AdaptConfig": "config",
-    "AdaptationResult": "adaptation.engine",
+    "AdaptedNetwork": "api.adapted",
     "Annotation": "annotations.annotation",
     "Audio": "data.sound",
     "Bag": "weights.bag",
@@ -53,41 +63,56 @@ _HOME = {
     "EvaluateConfig": "config",
     "Evaluation": "evaluation.scoring",
     "InputError": "errors",
+    "Interval": "annotations.interval",
+    "Losses": "api.adapted",
+    "Preset": "config",
     "SeparateConfig": "config",
     "Song": "data.song",
-    "adapt": "api",
-    "adapt_lanes": "api",
-    "convert": "api",
-    "download": "weights.hub",
-    "evaluate": "api",
+    "adapt": "api.adapting",
+    "adapt_lanes": "api.adapting",
+    "convert_checkpoint": "api.converting",
+    "download_weights": "weights.hub:download",
+    "evaluate": "api.evaluating",
     "list_weights": "weights.hub:listing",
-    "load": "weights.hub",
-    "load_delta": "weights.checkpoint",
+    "load_adapted_layers": "api.adapted",
+    "load_network": "weights.hub:load",
+    "paper": "config",
+    "plot_annotation": "reports.timeline:plot",
+    "plot_losses": "reports.song.figures:losses",
     "read_annotation": "annotations.annotation:read",
-    "read_audio": "data.loading:mixture",
+    "read_audio": "data.loading:load_mixture",
     "recommended": "config",
-    "save_delta": "weights.checkpoint",
-    "separate": "api",
+    "reference": "config",
+    "separate": "api.separating",
+    "write_annotation": "annotations.annotation:write",
     "write_audio": "data.sound:write",
 }
 """The module of each name, and what it is called there if otherwise."""
 
 if TYPE_CHECKING:
-    from ugosa_jax.adaptation.engine import AdaptationResult
     from ugosa_jax.annotations.annotation import Annotation
     from ugosa_jax.annotations.annotation import read as read_annotation
-    from ugosa_jax.api import adapt, adapt_lanes, convert, evaluate, separate
-    from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig, recommended
-    from ugosa_jax.data.loading import mixture as read_audio
+    from ugosa_jax.annotations.annotation import write as write_annotation
+    from ugosa_jax.annotations.interval import Interval
+    from ugosa_jax.api.adapted import AdaptedNetwork, Losses, load_adapted_layers
+    from ugosa_jax.api.adapting import adapt, adapt_lanes
+    from ugosa_jax.api.converting import convert_checkpoint
+    from ugosa_jax.api.evaluating import evaluate
+    from ugosa_jax.api.separating import separate
+    from ugosa_jax.config import AdaptConfig, EvaluateConfig, Preset, SeparateConfig, paper, recommended, reference
+    from ugosa_jax.data.loading import load_mixture as read_audio
     from ugosa_jax.data.song import Song
     from ugosa_jax.data.sound import Audio
     from ugosa_jax.data.sound import write as write_audio
     from ugosa_jax.errors import InputError
     from ugosa_jax.evaluation.scoring import Evaluation
+    from ugosa_jax.reports.song.figures import losses as plot_losses
+    from ugosa_jax.reports.timeline import plot as plot_annotation
     from ugosa_jax.weights.bag import Bag
-    from ugosa_jax.weights.checkpoint import Checkpoint, load_delta, save_delta
-    from ugosa_jax.weights.hub import download, load
+    from ugosa_jax.weights.checkpoint import Checkpoint
+    from ugosa_jax.weights.hub import download as download_weights
     from ugosa_jax.weights.hub import listing as list_weights
+    from ugosa_jax.weights.hub import load as load_network
 else:  # out of the sight of type checkers, for which it would make any name right
 
     def __getattr__(name: str):

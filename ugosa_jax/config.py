@@ -1,9 +1,12 @@
 """Settings: frozen dataclasses, the only place where defaults stand."""
 
 import dataclasses
-import math
-from typing import Literal, get_args
+import sys
+from typing import Annotated, Literal
 
+from msgspec import Meta
+
+from ugosa_jax.checked import Checked
 from ugosa_jax.errors import require
 
 Precision = Literal["float32", "bfloat16"]
@@ -36,140 +39,122 @@ MAX_RATE_HZ = 768_000
 SOURCES = ("drums", "bass", "other", "vocals")
 """What networks for music usually separate, in the order of MUSDB18 and of the Demucs repository."""
 
+_LARGEST = sys.float_info.max
+_STRATEGY = r"(B0|[PBR]-\w{1,8}:\w{1,8})"
+
+NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST, description="at least 0 and finite")]
+Positive = Annotated[float, Meta(gt=0, le=_LARGEST, description="above 0 and finite")]
+Seconds = Annotated[float, Meta(gt=0, le=MAX_PIECE_S, description=f"above 0, at most {MAX_PIECE_S}")]
+Fade = Annotated[float, Meta(ge=0, le=MAX_PIECE_S, description=f"at least 0, at most {MAX_PIECE_S}")]
+Count = Annotated[int, Meta(ge=0, le=MAX_REPEATS, description=f"at least 0, at most {MAX_REPEATS}")]
+Strategy = Annotated[
+    str,
+    Meta(
+        pattern=rf"^{_STRATEGY}(\+{_STRATEGY})*$",
+        description="B0, or a loss P, B or R, a start and an end, such as P-L3:M",
+    ),
+]
+Share = Annotated[float, Meta(ge=0, le=MAX_OVERLAP, description=f"at least 0, at most {MAX_OVERLAP}")]
+Seed = Annotated[int, Meta(ge=0, description="at least 0")]
+
 
 @dataclasses.dataclass(frozen=True)
-class AdaptConfig:
+class AdaptConfig(Checked):
     """How a network is adapted to one song. The defaults are the paper's.
 
     Raises:
       InputError: a value outside its range.
     """
 
-    strategy: str | None = None
-    """Loss and tuned stages: P or B, L1 to L5, then D, M or 3, as in the paper's Table 1; B0 adapts nothing.
+    strategy: Strategy | None = None
+    """A loss P, B or R, a start and an end: P-L3:M; the paper's Table 1 has L1 to L5 and D, M or 3. B0 adapts nothing.
     The network's own default if not given: P-L3:M for ConvTasNet."""
-    lam: float = 1.0
+    lam: NotNegative = 1.0
     """λ of eq. (1): weight of the sound predicted where a source is annotated silent."""
-    learning_rate: float = 1e-5
+    learning_rate: Positive = 1e-5
     """Step size of Ranger."""
-    epochs: int = 10
+    epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description=f"at least 1, at most {MAX_EPOCHS}")] = 10
     """Passes over the song."""
-    segment_s: float | None = None
+    segment_s: Seconds | None = None
     """Length of a training segment in seconds; if not given, the paper's 4 s, or what the network was trained on."""
-    hop_s: float | None = None
+    hop_s: Seconds | None = None
     """Time from one segment's start to the next one's in seconds; one segment if not given."""
-    pitch_shifts: int = 0
+    pitch_shifts: Count = 0
     """Randomly pitch-shifted copies of every segment that are trained on beside it (needs librosa)."""
-    pitch_range_semitones: float = 12.0
+    pitch_range_semitones: Annotated[float, Meta(ge=0, le=48, description="between 0 and 48")] = 12.0
     """Pitch shifts are drawn uniformly from ± this many semitones."""
     centralise_gradients: bool = True
     """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
     features: Features = "auto"
     """How the output of the frozen stages is kept between epochs; lean: without what is cheap to compute again.
     auto: the first of float32, lean and recompute that fits into memory."""
-    pitch_seed: int = 0
+    pitch_seed: Seed = 0
     """Seed of the pitch shifts."""
-    shuffle_seed: int = 0
+    shuffle_seed: Seed = 0
     """Seed of the order of the segments, another one in every epoch; 0: they come in time order."""
     precision: Precision = "float32"
     """bfloat16: products of matrices are rounded to it, and on a GPU or TPU what lies between them too, which halves
     what their memory moves; weights and sums stay float32. Separation is float32 in any case."""
 
-    def __post_init__(self):
-        require(self.precision in get_args(Precision), "precision", f"one of {get_args(Precision)}", self.precision)
-        require(0 <= self.lam < math.inf, "lam", "at least 0 and finite", self.lam)
-        require(0 < self.learning_rate < math.inf, "learning_rate", "above 0 and finite", self.learning_rate)
-        require(1 <= self.epochs <= MAX_EPOCHS, "epochs", f"at least 1, at most {MAX_EPOCHS}", self.epochs)
-        is_length = self.segment_s is None or 0 < self.segment_s <= MAX_PIECE_S
-        require(is_length, "segment_s", f"above 0, at most {MAX_PIECE_S}", self.segment_s)
-        require(
-            self.hop_s is None or 0 < self.hop_s <= MAX_PIECE_S, "hop_s", f"above 0, at most {MAX_PIECE_S}", self.hop_s
-        )
-        is_count = 0 <= self.pitch_shifts <= MAX_REPEATS
-        require(is_count, "pitch_shifts", f"at least 0, at most {MAX_REPEATS}", self.pitch_shifts)
-        semitones = self.pitch_range_semitones
-        require(0 <= semitones <= 48, "pitch_range_semitones", "between 0 and 48", semitones)
-        require(self.pitch_seed >= 0, "pitch_seed", "at least 0", self.pitch_seed)
-        require(self.shuffle_seed >= 0, "shuffle_seed", "at least 0", self.shuffle_seed)
-        require(self.features in get_args(Features), "features", f"one of {get_args(Features)}", self.features)
-
 
 @dataclasses.dataclass(frozen=True)
-class SeparateConfig:
+class SeparateConfig(Checked):
     """How a whole song is separated.
 
     Raises:
       InputError: a value outside its range.
     """
 
-    chunk_s: float | None = None
+    chunk_s: Seconds | None = None
     """Length of the pieces that the network sees in seconds; memory grows with it, not with the song.
     If not given, 10 s, or the one length that the network takes."""
-    overlap: float | None = None
+    overlap: Share | None = None
     """Share of a chunk that it has in common with the next one, cross-faded with triangular weights.
     If not given, a quarter; Spleeter's pieces follow each other without, as published, unless chunk_s is given."""
-    shifts: int = 0
+    shifts: Count = 0
     """Random delays that the result is averaged over; 0: the song is separated once, not delayed."""
-    max_shift_s: float = 0.5
+    max_shift_s: Seconds = 0.5
     """Longest of these delays in seconds."""
     gate: bool = False
     """Mute every source where it is annotated silent."""
-    fade_s: float = 0.01
+    fade_s: Fade = 0.01
     """Fade at the ends of a muted stretch, inside it, in seconds."""
-    shift_seed: int = 0
+    shift_seed: Seed = 0
     """Seed of the delays."""
     refine: Refine = "none"
     """How stems are made to add up to the mixture; both ways mute sources where they are annotated silent.
     residual: what their sum lacks is dealt to the sources that play; wiener: masks on the spectrogram first."""
-    wiener_window: int = 4096
+    wiener_window: Annotated[
+        int, Meta(ge=64, le=65536, multiple_of=4, description="a multiple of 4 from 64 to 65536")
+    ] = 4096
     """Samples of a window of the spectrogram."""
-    wiener_exponent: float = 1.0
+    wiener_exponent: Annotated[float, Meta(gt=0, le=4, description="above 0, at most 4")] = 1.0
     """Of the magnitudes that share out the mixture: 1 amplitudes, 2 powers."""
-    wiener_em_steps: int = 0
+    wiener_em_steps: Annotated[int, Meta(ge=0, le=10, description="between 0 and 10")] = 0
     """Steps of expectation maximisation over channels, in pieces of half a minute; 0: each channel by itself."""
-
-    def __post_init__(self):
-        require(self.refine in get_args(Refine), "refine", f"one of {get_args(Refine)}", self.refine)
-        is_window = 64 <= self.wiener_window <= 65536 and self.wiener_window % 4 == 0
-        require(is_window, "wiener_window", "a multiple of 4 from 64 to 65536", self.wiener_window)
-        require(0 < self.wiener_exponent <= 4, "wiener_exponent", "above 0, at most 4", self.wiener_exponent)
-        require(0 <= self.wiener_em_steps <= 10, "wiener_em_steps", "between 0 and 10", self.wiener_em_steps)
-        is_length = self.chunk_s is None or 0 < self.chunk_s <= MAX_PIECE_S
-        require(is_length, "chunk_s", f"above 0, at most {MAX_PIECE_S}", self.chunk_s)
-        is_share = self.overlap is None or 0 <= self.overlap <= MAX_OVERLAP
-        require(is_share, "overlap", f"at least 0, at most {MAX_OVERLAP}", self.overlap)
-        require(0 <= self.shifts <= MAX_REPEATS, "shifts", f"at least 0, at most {MAX_REPEATS}", self.shifts)
-        require(0 < self.max_shift_s <= MAX_PIECE_S, "max_shift_s", f"above 0, at most {MAX_PIECE_S}", self.max_shift_s)
-        require(self.shift_seed >= 0, "shift_seed", "at least 0", self.shift_seed)
-        require(0 <= self.fade_s <= MAX_PIECE_S, "fade_s", f"at least 0, at most {MAX_PIECE_S}", self.fade_s)
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(Checked):
     """How estimates are compared with the true stems. The defaults are those of the paper's code.
 
     Raises:
       InputError: a value outside its range.
     """
 
-    window_s: float = 2.0
+    window_s: Seconds = 2.0
     """Length of the frames that are scored one by one in seconds."""
-    hop_s: float = 1.5
+    hop_s: Seconds = 1.5
     """Time from one frame's start to the next one's in seconds."""
     engine: Engine = "bsseval"
     """What computes SDR, ISR, SIR and SAR: ugosa_jax.evaluation.bsseval, or the museval package, which is slower."""
     outputs: Outputs = "both"
-    """Whether estimates are scored as they are, muted where their source is annotated silent (gated), or both ways."""
-
-    def __post_init__(self):
-        require(self.outputs in get_args(Outputs), "outputs", f"one of {get_args(Outputs)}", self.outputs)
-        require(0 < self.window_s <= MAX_PIECE_S, "window_s", f"above 0, at most {MAX_PIECE_S}", self.window_s)
-        require(0 < self.hop_s <= MAX_PIECE_S, "hop_s", f"above 0, at most {MAX_PIECE_S}", self.hop_s)
-        require(self.engine in get_args(Engine), "engine", f"one of {get_args(Engine)}", self.engine)
+    """Whether estimates are scored as they are (plain), muted where their source is annotated silent (gated), or both
+    ways where there is an annotation."""
 
 
 @dataclasses.dataclass(frozen=True)
-class SongsConfig:
+class SongsConfig(Checked):
     """Which songs with stems are worked on.
 
     Raises:
@@ -180,18 +165,14 @@ class SongsConfig:
     """Root of the data set: MUSDB18, MUSDB18-HQ, or a folder of songs as `ugosa-jax prepare` writes it."""
     subset: Subset = "test"
     """Part of MUSDB18; other folders have no parts."""
-    limit: int | None = None
+    limit: Annotated[int, Meta(ge=1, description="at least 1")] | None = None
     """Only the first so many songs, in the order of their names; all if not given."""
     names: tuple[str, ...] = ()
     """Only these songs; all if none are given."""
 
-    def __post_init__(self):
-        require(self.subset in get_args(Subset), "subset", f"one of {get_args(Subset)}", self.subset)
-        require(self.limit is None or self.limit >= 1, "limit", "at least 1", self.limit)
-
 
 @dataclasses.dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Checked):
     """How the best settings of a grid are searched for.
 
     Raises:
@@ -200,33 +181,27 @@ class SearchConfig:
 
     score: Metric = "SDR"
     """What is to be as high as possible: its mean over songs and sources, where a source is not silent itself."""
-    settings: int = 32
+    settings: Annotated[int, Meta(ge=1, le=10_000, description="from 1 to 10000")] = 32
     """Settings that are tried."""
-    together: int = 8
+    together: Annotated[int, Meta(ge=1, le=1000, description="from 1 to 1000")] = 8
     """Settings that are tried at a time, and random ones to begin with."""
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**32, description="from 0 to 4294967295")] = 0
     """Of what is tried: the same search with the same seed tries the same settings."""
-
-    def __post_init__(self):
-        require(self.score in get_args(Metric), "score", f"one of {get_args(Metric)}", self.score)
-        require(1 <= self.settings <= 10_000, "settings", "from 1 to 10000", self.settings)
-        require(1 <= self.together <= 1000, "together", "from 1 to 1000", self.together)
-        require(0 <= self.seed < 2**32, "seed", "from 0 to 4294967295", self.seed)
 
 
 @dataclasses.dataclass(frozen=True)
-class PrepareConfig:
+class PrepareConfig(Checked):
     """How songs with stems are made ready for experiments.
 
     Raises:
       InputError: a value outside its range.
     """
 
-    seed: int = 0
+    seed: Seed = 0
     """Decides, together with a song's name, which source is silent in which stretch."""
     sources: tuple[str, ...] = SOURCES
     """Names of the stems; those of MUSDB18 if not given."""
-    threshold: float = ACTIVATION_THRESHOLD
+    threshold: Positive = ACTIVATION_THRESHOLD
     """θ of eq. (2): the confidence above which a stem counts as active."""
     as_is: bool = False
     """Silence nothing: only compute the activations, for songs that are to be used as they are."""
@@ -235,15 +210,14 @@ class PrepareConfig:
     Stems that were once MP3 or AAC, as MUSDB18's, are empty up high: there BSSEval needs the rounding noise."""
 
     def __post_init__(self):
-        require(self.seed >= 0, "seed", "at least 0", self.seed)
+        super().__post_init__()
         names = {source.casefold() for source in self.sources}
         require(0 < len(names) == len(self.sources), "sources", "different names, at least one", self.sources)
-        require(0 < self.threshold < math.inf, "threshold", "above 0 and finite", self.threshold)
 
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """Settings that belong together."""
+    """Settings that belong together; it is taken wherever one of its parts is."""
 
     adapt: AdaptConfig = AdaptConfig()
     separate: SeparateConfig = SeparateConfig()
@@ -258,7 +232,7 @@ def paper() -> Preset:
 
 
 def recommended() -> Preset:
-    """Return what gains most with the bundled network; nothing has been measured with others."""
+    """Return the settings that improve SDR most for `mini`; they are untested with other networks."""
     return Preset(
         AdaptConfig("R-L3:M", learning_rate=1e-3, shuffle_seed=1),
         SeparateConfig(refine="wiener"),

@@ -10,6 +10,7 @@ import jax
 import psutil
 
 from ugosa_jax import files
+from ugosa_jax.errors import InputError
 
 _COMPILE_EVENTS = "/jax/core/compile/"
 """Tracing, lowering, compiling; to find a program in the cache is part of compiling it."""
@@ -85,8 +86,19 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def keep_compiled_programs() -> None:
-    """Keep compiled programs in the cache folder, unless JAX_COMPILATION_CACHE_DIR names another one."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(files.cache_folder() / "programs"))
+def keep_compiled_programs() -> str:
+    """Keep compiled programs in the cache folder, unless JAX_COMPILATION_CACHE_DIR names another one.
+
+    Returns:
+      A warning for the user where the folder cannot be written: the work goes on, and its programs are not kept.
+    """
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(files.cache_folder() / "programs")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    try:
+        if "://" not in folder:  # JAX knows other places than disks
+            files.check_writable(folder)
+    except InputError as error:
+        jax.config.update("jax_compilation_cache_dir", None)
+        return f"compiled programs are not kept: {error}"
+    jax.config.update("jax_compilation_cache_dir", folder)
+    return ""

@@ -40,6 +40,12 @@ class Interrupt(KeyboardInterrupt):
             signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
 
 
+def install_again() -> None:
+    """Undo what a library has done to the handlers, if `install` has set them: Ray takes SIGTERM for itself."""
+    if signal.getsignal(signal.SIGALRM) is _raise:
+        install()
+
+
 def install() -> None:
     """Raise Interrupt in the main thread on SIGINT and SIGTERM, for the rest of the process."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # shells have background jobs ignore Ctrl-C

@@ -30,7 +30,7 @@ def main() -> None:
     sources = SOURCES
     scores = defaultdict(list)
     for track in sweep.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
-        song = loading.annotated(track, sources)
+        song = loading.load_annotated(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
             estimates = {source: song.mixture.samples_CxT * np.float32(share) for source in sources}
             for score in scoring.evaluate(song, estimates, plain).scores:

@@ -116,7 +116,7 @@ def main() -> None:
         missing = set(args.trials) - {row["trial"] for row in rows if row["song"] == track.name}
         if not missing:
             continue
-        song = loading.annotated(track, net.architecture.sources)
+        song = loading.load_annotated(track, net.architecture.sources)
         prepared = bsseval.prepare(song.known_stems(), song.mixture.rate_hz, EvaluateConfig())
         first = refined(song, estimates(net, song, {})) if any(TRIALS[name].remixes for name in missing) else None
         for name in filter(missing.__contains__, TRIALS):
@@ -164,7 +164,7 @@ def stepped(net, since, objective, frozen, state, batch):
 def examples(net: Checkpoint, song: Song, first_SxCxT: np.ndarray | None) -> Iterator[tuple[np.ndarray, ...]]:
     """Yield mixture, activations and stems of each step; a remix takes each stem from another place."""
     architecture = net.architecture
-    mix_CxT, standard = song.standardised(architecture.sample_rate_hz, architecture.channels)
+    mix_CxT, standard = song.standardise(architecture.sample_rate_hz, architecture.channels)
     assert song.annotation is not None
     active_SxT = annotations.active_mask(song.annotation, mix_CxT.shape[1], architecture.sample_rate_hz)
     n, n_samples, S = round(SEGMENT_S * architecture.sample_rate_hz), mix_CxT.shape[1], len(song.sources)
@@ -186,7 +186,7 @@ def examples(net: Checkpoint, song: Song, first_SxCxT: np.ndarray | None) -> Ite
 
 def estimates(net: Checkpoint, song: Song, tuned: Params) -> np.ndarray:
     """Return what a network with tuned weights gives (S, C, T)."""
-    return np.stack(list(separate(net, song, SeparateConfig(), tuned).values()))
+    return np.stack(list(separate(net, song, settings=SeparateConfig(), tuned=tuned).values()))
 
 
 def refined(song: Song, est_SxCxT: np.ndarray) -> np.ndarray:

@@ -97,7 +97,7 @@ def exact(track: Track, base: Weights) -> Song:
     """Load a song with its own annotation; one that has none is refused."""
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
-    return loading.annotated(track, base.sources)
+    return loading.load_annotated(track, base.sources)
 
 
 def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:

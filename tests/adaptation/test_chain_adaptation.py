@@ -13,7 +13,7 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import Standard, standardised
+from ugosa_jax.data.standard import Standard, standardise_by
 from ugosa_jax.networks import tree
 from ugosa_jax.separation import members
 
@@ -52,13 +52,13 @@ def test_each_network_is_adapted_on_what_it_hears(song):
     chain = make_chain()
     run = adapt(chain, song, "P-L2:D", "P-L2:D")
     duo, trio = chain.members["duo"], chain.members["trio"]
-    seen_CxT = standardised(song.mix_CxT, STANDARD)
+    seen_CxT = standardise_by(song.mix_CxT, STANDARD)
     _, active_SxT = annotate((0, 0.5, "voice"), (0.2, 0.3, "rest"), sources=("voice", "rest"))
     first = adapt_weights(duo, segments.cut(seen_CxT, active_SxT, FAST, duo.architecture), FAST)
     voice_CxT = members.separate(duo, tree.merge(first.tuned, duo.params), seen_CxT, SeparateConfig())[0]
     intervals = (0, 1, "voice"), (0, 0.3, "drums"), (0.2, 0.7, "bass")
     _, active_SxT = annotate(*intervals, sources=("drums", "voice", "bass"))
-    left_CxT = standardised(song.mix_CxT - voice_CxT * np.float32(STANDARD.std), STANDARD)
+    left_CxT = standardise_by(song.mix_CxT - voice_CxT * np.float32(STANDARD.std), STANDARD)
     second = adapt_weights(trio, segments.cut(left_CxT, active_SxT, FAST, trio.architecture), FAST)
     assert_same(run.tuned["duo"], first.tuned)
     for path, leaf in tree.flat(run.tuned["trio"]).items():
@@ -82,7 +82,7 @@ def test_remixes_of_the_second_network_are_of_what_it_hears(song):
     chain = make_chain()
     left = chains.leave(chain.links[0], song, {})
     cuts = chains.cut(chain.links[1], left, dataclasses.replace(FAST, strategy="R-L2:D"))
-    seen_CxT = standardised(left.mix_CxT, STANDARD)
+    seen_CxT = standardise_by(left.mix_CxT, STANDARD)
     said, _ = annotate((0, 1, "voice"), (0, 0.3, "drums"), (0.2, 0.7, "bass"), sources=("drums", "voice", "bass"))
     expected_SxCxT = remixes.first_stems(chain.members["trio"], seen_CxT, said)
     np.testing.assert_array_equal(cuts.stems_GxSxCxT[0], expected_SxCxT[..., : cuts.stems_GxSxCxT.shape[-1]])

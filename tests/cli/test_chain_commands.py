@@ -72,14 +72,14 @@ def test_python_runs_a_chain_as_the_command_does(song, tmp_path):
     mixture = uj.read_audio(song / "songs" / "one" / "mixture.wav")
     said = uj.Annotation((Interval(0, 0.5, "voice", "silent"),), chain.sources, "unknown")
     settings = uj.AdaptConfig("P-L2:D", epochs=1, segment_s=0.4, learning_rate=1e-3)
-    run = uj.adapt(chain, mixture, said, settings)
+    run = uj.adapt(chain, mixture, said, settings=settings)
     assert run.tuned.keys() == {"duo", "trio"}
-    lanes = uj.adapt_lanes(chain, mixture, said, settings, lam=[1.0, 0.1])
+    lanes = uj.adapt_lanes(chain, mixture, said, settings=settings, lam=[1.0, 0.1])
     for path, leaf in tree.flat(lanes[0].tuned).items():
         np.testing.assert_allclose(leaf, tree.flat(run.tuned)[path], atol=1e-5, err_msg=path)
     stems = uj.separate(chain, mixture, tuned=run.tuned)
     assert tuple(stems) == SOURCES and not np.array_equal(stems["bass"], uj.separate(chain, mixture)["bass"])
-    unadapted = uj.adapt(chain, mixture, said, dataclasses.replace(settings, strategy="B0"))
+    unadapted = uj.adapt(chain, mixture, said, settings=dataclasses.replace(settings, strategy="B0"))
     assert_same(unadapted.tuned, {})
 
 

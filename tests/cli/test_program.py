@@ -95,3 +95,87 @@ def test_no_input_is_overwritten(song, net, tmp_path, capsys, what):
     assert main([str(word) for word in ("separate", files["song"], *how, "--out", out)]) == 2
     assert re.search(r"would be overwritten by an output; choose another --out", capsys.readouterr().err)
     assert inside.read_bytes() == before and [path.name for path in out.iterdir()] == [at[what]]
+
+
+def test_another_song_of_the_same_name_is_not_replaced(song, net, tmp_path, monkeypatch, capsys):
+    """What lies in the default folder is another song's, or this one's, or unknown; --out says that it may go."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    soundfile.write(tmp_path / "other" / "song.wav", np.random.default_rng(1).normal(size=(8000, 2)) * 0.1, 8000)
+    how = ["--weights", str(net), "--strategy", "B0"]
+    assert main(["separate", "song.wav", *how]) == 0
+    assert main(["separate", "song.wav", *how]) == 0
+    record = (tmp_path / "separated" / "song" / "record.json").read_bytes()
+    capsys.readouterr()
+    assert main(["separate", "other/song.wav", *how]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: separated/song: holds the stems of another song, song.wav; say --out")
+    assert (tmp_path / "separated" / "song" / "record.json").read_bytes() == record
+    shutil.copy(tmp_path / "other" / "song.wav", tmp_path / "...wav")
+    shutil.copy(tmp_path / "other" / "song.wav", tmp_path / " .wav")
+    assert [main(["separate", name, *how]) for name in ("...wav", " .wav")] == [2, 2]
+    assert main(["separate", "other/song.wav", *how, "--out", "separated/song"]) == 0
+    assert "the stems of another song, song.wav, are replaced" in capsys.readouterr().out
+    (tmp_path / "separated" / "song" / "record.json").write_text("{")
+    assert main(["separate", "song.wav", *how]) == 0
+
+
+@pytest.mark.parametrize("name", ["line\nbreak.wav", "\x1b[31mred.wav", "tab\tand\rreturn.wav"])
+def test_control_characters_in_a_name_are_shown_escaped(song, net, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    song.rename(tmp_path / name)
+    shown = name.encode("unicode_escape").decode()
+    assert main(["separate", name, "--weights", str(net), "--strategy", "B0"]) == 0
+    said = capsys.readouterr()
+    assert f"song       {shown} (" in said.out and f"written    separated/{shown.removesuffix('.wav')}\n" in said.out
+    assert not set("\x1b\t") & set(said.out)
+    (tmp_path / name).write_text("no sound")
+    assert main(["separate", name, "--weights", str(net), "--strategy", "B0", "--out", "out"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {shown}: ")
+
+
+def test_a_song_whose_name_is_not_text_has_a_folder_of_its_own(song, net, tmp_path):
+    """The name is written as it is read, and shown as its bytes."""
+    song.rename(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.wav"))
+    command = [*COMMAND, "separate", b"bad\xff.wav", "--weights", net, "--strategy", "B0"]
+    done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert rb"song       bad\xff.wav (" in done.stdout
+    assert [path.name for path in (tmp_path / "separated").iterdir()] == [os.fsdecode(b"bad\xff")]
+
+
+def lines_of(done: subprocess.CompletedProcess) -> list[str]:
+    """Return what stands on standard error, without progress bars."""
+    lines = [line.rpartition("\r")[2] for line in done.stderr.splitlines()]
+    return [line for line in lines if line and "separating" not in line and "adapting" not in line]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make one")
+def test_caches_that_cannot_be_written_are_done_without(song, net, tmp_path):
+    """Ours, and those of matplotlib and fontconfig; of libraries there is no line."""
+    (tmp_path / "file").write_text("")
+    places = {"UGOSA_JAX_CACHE": str(tmp_path / "file"), "MPLCONFIGDIR": "/proc", "XDG_CACHE_HOME": "/proc"}
+    unset = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    command = [*COMMAND, "separate", song, "--weights", net, "--strategy", "B0", "--out", tmp_path / "out"]
+    environment = unset | places | {"HOME": "/nonexistent"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0 and lines_of(done) == [], done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "programs" in line]
+    assert line.startswith(f"warning: compiled programs are not kept: {tmp_path / 'file' / 'programs'}: ")
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("arguments", ["--help", "separate --help", "weights list", "--version"])
+def test_output_that_nobody_reads_ends_the_command_in_silence(arguments):
+    command = f"{' '.join(COMMAND)} {arguments} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 141)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_said(tmp_path):
+    for redirection, code, said in ((">/dev/full", 2, "No space left on device"), (">&-", 0, "")):
+        command = f"{' '.join(COMMAND)} --version {redirection}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert done.returncode == code and said in done.stderr and len(done.stderr.splitlines()) == bool(said)

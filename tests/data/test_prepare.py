@@ -192,7 +192,7 @@ def test_a_prepared_set_is_a_data_set(root, out):
     tracks = datasets.tracks(out)
     assert [(track.kind, track.name) for track in tracks] == [("folder", "a song"), ("folder", "b")]
     assert tracks[0].annotation == out / "a song" / "annotation.csv"
-    assert loading.with_stems(tracks[0], SOURCES).notes == ()
+    assert loading.load_with_stems(tracks[0], SOURCES).notes == ()
 
 
 def test_a_song_does_not_depend_on_the_others(root, out, tmp_path):

@@ -102,8 +102,8 @@ def test_a_constant_has_no_level_however_it_is_cut(level):
 def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz, n_channels, refine):
     path, net = written(tmp_path / "a.wav", noise(n_channels), rate_hz, subtype="FLOAT"), made()
     settings = SeparateConfig(chunk_s=0.3, gate=True, refine=refine, shifts=2, max_shift_s=0.1)
-    whole = api.separate(net, Song(sound.read(path), annotation=SAID), settings)
-    stretches = [*separation.stretches(net, Song(recording.open_sound(path), annotation=SAID), settings)]
+    whole = api.separate(net, Song(sound.read(path), annotation=SAID), settings=settings)
+    stretches = [*separation.stretches(net, Song(recording.open_sound(path), annotation=SAID), settings=settings)]
     assert len(stretches) > 1 or refine == "wiener"
     found_SxCxT = np.concatenate(stretches, axis=-1)
     assert found_SxCxT.shape == (2, min(2, n_channels), 24_700)
@@ -154,7 +154,7 @@ def test_a_file_that_breaks_off_is_not_there(tmp_path):
 
 def test_a_recording_is_not_kept_in_memory(tmp_path):
     song = Song(recording.open_sound(written(tmp_path / "a.wav", noise(2))))
-    first, _ = song.standardised(8000, 2)
-    assert song.standardised(8000, 2)[0] is not first
-    expected, _ = dataclasses.replace(song, mixture=sound.read(tmp_path / "a.wav")).standardised(8000, 2)
+    first, _ = song.standardise(8000, 2)
+    assert song.standardise(8000, 2)[0] is not first
+    expected, _ = dataclasses.replace(song, mixture=sound.read(tmp_path / "a.wav")).standardise(8000, 2)
     np.testing.assert_allclose(first, expected, atol=1e-6)  # as above

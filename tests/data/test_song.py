@@ -25,7 +25,7 @@ def noise(rate_hz=8000, seconds=2.0):
 
 def test_a_mixture_as_a_network_sees_it():
     song = noise(rate_hz=16000)
-    mix_CxT, standard = song.standardised(8000, 1)
+    mix_CxT, standard = song.standardise(8000, 1)
     resampled_CxT, _ = sound.to_model(song.mixture, 8000, 1)
     expected_CxT, expected = standardise(resampled_CxT)
     np.testing.assert_array_equal(mix_CxT, expected_CxT)

@@ -128,13 +128,12 @@ def test_half_a_file_is_refused_unless_that_will_do(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "name", ["original", "song.csv", "song.mp3", "song.wav", "live: take 2.m4a", "01:23", "http:a"]
-)
-def test_names_say_nothing_of_content(tmp_path, kind, name):
-    path = sound_files.write(tmp_path, kind, song())
+def test_names_say_nothing_of_content(tmp_path, kind):
+    path = sound_files.write(tmp_path, kind, song(n_samples=RATE_HZ // 2))
     expected_CxT = sound.read(path).samples_CxT
-    np.testing.assert_array_equal(sound.read(path.rename(tmp_path / name)).samples_CxT, expected_CxT)
+    for name in ("original", "song.csv", "song.mp3", "song.wav", "live: take 2.m4a", "01:23", "http:a"):
+        path = path.rename(tmp_path / name)
+        np.testing.assert_array_equal(sound.read(path).samples_CxT, expected_CxT)
 
 
 # Lengths that headers do not tell, or tell wrongly
@@ -337,6 +336,15 @@ def test_nothing_is_printed_about_a_damaged_file(tmp_path):
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize(
+    "content", [b"ID3\4\0\0\0\0\0\0" + bytes(3000), b"\xff\xfb\x90\x44" + bytes(3000), b"\xff" * 5000]
+)
+def test_libraries_do_not_complain_on_their_own(tmp_path, capfd, content):
+    (tmp_path / "a.mp3").write_bytes(content)
+    refused(tmp_path / "a.mp3", "cannot be read as sound")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_stems_are_written_under_a_name_that_is_not_text(tmp_path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"))
     for name, encoding in (("a.wav", "float"), ("b.wav", "16"), ("c.flac", "24")):
@@ -379,20 +387,23 @@ def test_other_chunks_of_wav_and_a_longer_format(tmp_path, before, extra):
     assert (found.n_samples, found.notes) == (2 * RATE_HZ, ())
 
 
-@pytest.mark.parametrize(
-    "subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW", "MS_ADPCM", "IMA_ADPCM"]
-)
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
 @pytest.mark.parametrize("container", ["WAV", "WAVEX"])
 def test_encodings_of_wav(tmp_path, subtype, container):
-    if subtype not in soundfile.available_subtypes(container):
-        pytest.skip("there is no such file")
     soundfile.write(tmp_path / "a.wav", tone()[:, None], RATE_HZ, subtype, format=container)
     expected_TxC, _ = soundfile.read(tmp_path / "a.wav", dtype="float32", always_2d=True)
     found = sound.read(tmp_path / "a.wav")
-    n_samples = min(found.n_samples, len(expected_TxC))
-    assert n_samples >= RATE_HZ and found.notes == ()
-    atol = 5e-3 if subtype == "MS_ADPCM" else 1e-6  # whose decoders round differently
-    np.testing.assert_allclose(found.samples_CxT[0, :n_samples], expected_TxC[:n_samples, 0], atol=atol)
+    assert found.notes == ()
+    np.testing.assert_allclose(found.samples_CxT, expected_TxC.T, atol=1e-7)
+
+
+@pytest.mark.parametrize("subtype", ["MS_ADPCM", "IMA_ADPCM"])
+def test_compressed_wav(tmp_path, subtype):
+    soundfile.write(tmp_path / "a.wav", 0.5 * tone()[:, None], RATE_HZ, subtype)
+    found = sound.read(tmp_path / "a.wav")
+    assert found.n_samples >= RATE_HZ
+    assert found.notes == ()
+    np.testing.assert_allclose(found.samples_CxT[0, :RATE_HZ], 0.5 * tone(), atol=0.1)
 
 
 @pytest.mark.parametrize("endian", ["LITTLE", "BIG"])

@@ -326,6 +326,10 @@ def test_json_is_musevals(aggregate):
     store = aggregate.TrackStore("song", win=1.0, hop=1.0)
     for row, name in enumerate(["bass", "vocals"]):
         store.add_target(name, {metric: list(rows[row]) for metric, rows in scores.under("museval").items()})
+    perfect = found["targets"][1]["frames"][0]
+    assert perfect["metrics"]["SDR"] is None
+    assert perfect.pop("reasons") == dict.fromkeys(["SDR"], "infinite: no error")
+    perfect["metrics"]["SDR"] = np.nan  # which is what museval makes of it, without a word
     np.testing.assert_equal(found["targets"], json.loads(store.json)["targets"])
     store.scores = found
     store.validate()
@@ -351,6 +355,37 @@ def test_museval_aggregates_our_json(aggregate, tmp_path):
     methods = aggregate.MethodStore()
     methods.add_eval_dir(tmp_path / "ours")
     assert set(methods.df["method"]) == {"ours"}
+
+
+def test_museval_reads_json_of_a_perfect_estimate(aggregate, tmp_path):
+    stems, _ = song(2, 1)
+    (tmp_path / "ours" / "test").mkdir(parents=True)
+    text = museval.to_museval_json(ours(stems, stems.copy()), ["bass", "vocals"], MUSDB, "target")
+    assert "Infinity" not in text and "NaN" not in text
+    (tmp_path / "ours" / "test" / "song.json").write_text(text)
+    store = aggregate.EvalStore()
+    store.add_eval_dir(tmp_path / "ours")
+    table = store.agg_frames_scores()
+    assert np.isnan(table["song", "bass", "SDR"]) and table["song", "bass", "SAR"] > 200
+
+
+def test_a_perfect_estimate_scores_infinity():
+    stems, est = song(2, 1)
+    est[0] = stems[0]
+    found = bsseval.summarise(ours(stems, est), "target")["SDR"]
+    assert found.median_S[0] == np.inf and found.frames_S[0] > 1
+    assert np.isfinite(found.median_S[1])
+
+
+def test_frames_that_are_perfect_do_not_stand_for_those_that_are_not():
+    """Frames without error are left out of a median of others, as museval's are."""
+    stems, est = song(2, 1)
+    est[0, :, : 2 * RATE_HZ] = stems[0, :, : 2 * RATE_HZ]
+    scores = ours(stems, est)
+    found = bsseval.summarise(scores, "target")["SDR"]
+    finite = scores.sdr_SxK[0][np.isfinite(scores.sdr_SxK[0])]
+    assert np.isinf(scores.sdr_SxK[0]).sum() == 2 and found.frames_S[0] == len(finite)
+    assert found.median_S[0] == np.median(finite)
 
 
 def test_json_needs_a_name_for_each_source():

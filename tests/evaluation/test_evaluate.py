@@ -1,12 +1,15 @@
 """The command `evaluate`: what it prints and writes, and what it refuses."""
 
 import json
+import math
+import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
 from ugosa_jax.cli.main import main
+from ugosa_jax.evaluation import scoring
 
 SOURCES = ("drums", "bass", "other", "vocals")
 RATE_HZ = 8000
@@ -64,6 +67,29 @@ def test_museval_json_holds_every_frame(folders):
     assert [target["name"] for target in written["targets"]] == list(SOURCES)
     assert [frame["time"] for frame in written["targets"][0]["frames"]] == [0.0, 0.5, 1.0]
     assert np.isnan(written["targets"][3]["frames"][2]["metrics"]["SDR"])
+
+
+def test_a_perfect_estimate_is_said_to_be_infinite(folders, capsys):
+    shutil.copy(folders / "true" / "bass.wav", folders / "found" / "bass.wav")
+    assert evaluate(folders, "--outputs", "plain", "--museval-json", folders / "a.json") == 0
+    said = rows(capsys.readouterr().out)
+    assert said["bass"][:2] == ["inf", "(3)"]
+    assert float(said["drums"][0]) == pytest.approx(20, abs=0.3)
+    frame = json.loads((folders / "a.json").read_text())["targets"][1]["frames"][0]
+    assert frame["metrics"]["SDR"] is None and frame["reasons"]["SDR"] == "infinite: no error"
+
+
+def test_rows_say_why_a_value_is_not_there():
+    found = {
+        5.0: (5.0, None),
+        math.inf: (None, "infinite: no error"),
+        -math.inf: (None, "minus infinity: no signal"),
+        None: (None, "no frame counts"),
+    }
+    for value, (held, reason) in found.items():
+        row = scoring.Score(False, "target", "bass", "SDR", value, 3).row()
+        assert (row["value_db"], row["reason"]) == (held, reason)
+        assert scoring.value_of(json.loads(json.dumps(row, allow_nan=False))) == value
 
 
 def test_museval_json_is_of_one_kind_of_outputs(folders, capsys):

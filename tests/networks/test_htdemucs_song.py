@@ -25,7 +25,7 @@ GOLDEN = goldens.load("chunked")
 
 @pytest.fixture(scope="module")
 def net():
-    return uj.load(FILE)
+    return uj.load_network(FILE)
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +65,9 @@ def test_stems_are_the_reference_s(net, song):
 
 def test_longer_chunks_and_other_segments_are_refused(net, song):
     with pytest.raises(InputError, match=r"chunk_s: 2\.0 s is longer than this network takes \(1\.50125 s\)"):
-        uj.separate(net, song, SeparateConfig(chunk_s=2.0))
+        uj.separate(net, song, settings=SeparateConfig(chunk_s=2.0))
     with pytest.raises(InputError, match=r"this network takes segments of 1\.50125 s alone, not 1 s"):
-        uj.adapt(net, song, None, AdaptConfig(strategy="B-D4:D", segment_s=1.0))
+        uj.adapt(net, song, None, settings=AdaptConfig(strategy="B-D4:D", segment_s=1.0))
 
 
 SMALL = HTDemucs(
@@ -90,8 +90,8 @@ FAST = AdaptConfig(strategy="P-D2:D", learning_rate=1e-3, epochs=2)
 @pytest.mark.slow
 def test_lanes_and_lean_features_give_what_single_songs_give(song):
     net = uj.Checkpoint(SMALL, goldens.random_params(SMALL))
-    alone = uj.adapt(net, song, SAID, dataclasses.replace(FAST, features="float32", lam=2.0))
-    lanes = uj.adapt_lanes(net, song, SAID, dataclasses.replace(FAST, features="lean"), lam=[0.5, 2.0])
+    alone = uj.adapt(net, song, SAID, settings=dataclasses.replace(FAST, features="float32", lam=2.0))
+    lanes = uj.adapt_lanes(net, song, SAID, settings=dataclasses.replace(FAST, features="lean"), lam=[0.5, 2.0])
     assert list(alone.tuned) == ["decoder2"]
     totals = alone.losses_ExIx3[..., 0].mean(1)
     assert totals[1] < totals[0]
@@ -127,7 +127,7 @@ def test_the_commands_from_end_to_end(song, tmp_path, capsys):
     assert main(["weights", "convert", str(FILE), str(weights)]) == 0
     assert main(["weights", "show", str(weights)]) == 0
     assert "164,008" in capsys.readouterr().out
-    base = uj.load(weights)
+    base = uj.load_network(weights)
     assert base.provenance["converted_from"] == "Demucs v2 package"
     told = ("--annotation", str(folder / "annotation.csv"), "--weights", str(weights))
     out = tmp_path / "out"

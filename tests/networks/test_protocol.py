@@ -51,12 +51,12 @@ def song(stems):
 
 
 def test_it_adapts_and_separates(net, song):
-    run = uj.adapt(net, song, NOTES, SETTINGS)
+    run = uj.adapt(net, song, NOTES, settings=SETTINGS)
     losses = run.losses_ExIx3[..., 0].mean(1)
     assert list(run.tuned) == ["gains", "level"] and losses[-1] < losses[0]
-    estimates = uj.separate(net, song, SeparateConfig(chunk_s=0.7), run.tuned)
-    whole = net.architecture(tree.merge(run.tuned, net.params), song.standardised(RATE_HZ, 1)[0])
-    _, standard = song.standardised(RATE_HZ, 1)
+    estimates = uj.separate(net, song, settings=SeparateConfig(chunk_s=0.7), tuned=run.tuned)
+    whole = net.architecture(tree.merge(run.tuned, net.params), song.standardise(RATE_HZ, 1)[0])
+    _, standard = song.standardise(RATE_HZ, 1)
     for source, est_CxT in zip(net.sources, np.asarray(whole), strict=True):
         inside = estimates[source][:, 1:], (est_CxT * standard.std + standard.mean)[:, 1:]
         assert np.median(np.abs(inside[0] - inside[1])) < 1e-5  # a chunk's first sample lacks its past
@@ -65,23 +65,23 @@ def test_it_adapts_and_separates(net, song):
 @pytest.mark.parametrize("features", ["float32", "lean", "recompute"])
 def test_what_is_kept_of_the_prefix_does_not_change_the_numbers(net, song, features):
     kept = AdaptConfig(learning_rate=1e-2, epochs=2, features=features)
-    expected = uj.adapt(net, song, NOTES, AdaptConfig(learning_rate=1e-2, epochs=2, features="float32"))
-    found = uj.adapt(net, song, NOTES, kept)
+    expected = uj.adapt(net, song, NOTES, settings=AdaptConfig(learning_rate=1e-2, epochs=2, features="float32"))
+    found = uj.adapt(net, song, NOTES, settings=kept)
     np.testing.assert_allclose(found.losses_ExIx3, expected.losses_ExIx3, rtol=1e-5)
 
 
 def test_lanes_give_what_single_songs_give(net, song):
-    lanes = uj.adapt_lanes(net, song, NOTES, SETTINGS, lam=[0.0, 1.0])
+    lanes = uj.adapt_lanes(net, song, NOTES, settings=SETTINGS, lam=[0.0, 1.0])
     for run, lam in zip(lanes, [0.0, 1.0], strict=True):
-        alone = uj.adapt(net, song, NOTES, AdaptConfig(learning_rate=1e-2, epochs=3, lam=lam))
+        alone = uj.adapt(net, song, NOTES, settings=AdaptConfig(learning_rate=1e-2, epochs=3, lam=lam))
         np.testing.assert_allclose(run.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
 
 
 def test_files_and_deltas(net, song, tmp_path):
     checkpoint.save(net, tmp_path / "toy.safetensors")
-    back = uj.load(tmp_path / "toy.safetensors")
+    back = uj.load_network(tmp_path / "toy.safetensors")
     assert back.architecture == Toy() and back.fingerprint == net.fingerprint
-    tuned = uj.adapt(net, song, NOTES, SETTINGS).tuned
+    tuned = uj.adapt(net, song, NOTES, settings=SETTINGS).tuned
     checkpoint.save_delta(tuned, net, tmp_path / "delta.safetensors", {})
     jax.tree.map(np.testing.assert_array_equal, checkpoint.load_delta(tmp_path / "delta.safetensors", back), tuned)
 

@@ -174,11 +174,11 @@ def test_it_adapts_alone_and_in_lanes():
     net = dataclasses.replace(made(TINY), params=params_of(TINY))
     song = Song(Audio(noise(2000), 8000, "noise"))
     settings = AdaptConfig(learning_rate=1e-2, epochs=2, segment_s=0.1)
-    alone = uj.adapt(net, song, said, settings)
+    alone = uj.adapt(net, song, said, settings=settings)
     assert sorted(alone.tuned) == ["decoder2", "decoder3", "mask"]
     assert alone.losses_ExIx3[-1].mean() < alone.losses_ExIx3[0].mean()
     for features in ("lean", "recompute"):
-        same = uj.adapt(net, song, said, dataclasses.replace(settings, features=features))
+        same = uj.adapt(net, song, said, settings=dataclasses.replace(settings, features=features))
         np.testing.assert_allclose(same.losses_ExIx3, alone.losses_ExIx3, rtol=1e-4)
-    lanes = uj.adapt_lanes(net, song, said, settings, lam=[0.0, 1.0])
+    lanes = uj.adapt_lanes(net, song, said, settings=settings, lam=[0.0, 1.0])
     np.testing.assert_allclose(lanes[1].losses_ExIx3, alone.losses_ExIx3, rtol=1e-4)

@@ -269,3 +269,21 @@ def test_read_rows_is_what_write_takes(tmp_path):
     table = report.read_rows(tmp_path / "scores.csv")
     assert list(table) == list(rows.COLUMNS)
     assert report.write(table, tmp_path / "out").is_file()
+
+
+@pytest.mark.parametrize("songs", [("a",), tuple("abcdefg")], ids=["one song", "all songs"])
+def test_perfect_scores_are_infinite_and_drawn_nowhere(tmp_path, songs):
+    """Where a strategy is perfect, its median is infinite, or that of the other songs."""
+    table = sweep()
+    table.loc[table.song.isin(songs) & (table.strategy == "P-L3:M") & (table.metric == "SDR"), "value_db"] = np.inf
+    table.to_csv(tmp_path / "scores.csv", index=False)
+    read = rows.read(tmp_path / "scores.csv")
+    assert np.isinf(read.value_db).sum() == len(songs) * 4
+    text = report.write(read, tmp_path / "out").read_text("utf-8")
+    assert ("inf" in text) == (len(songs) == 7)
+
+
+def test_only_perfect_scores(tmp_path):
+    table = sweep()
+    table.loc[table.metric == "SDR", "value_db"] = np.inf
+    assert "inf" in report.write(rows.check(table), tmp_path / "out").read_text("utf-8")

@@ -119,3 +119,11 @@ def test_friedman_of_too_little(shape):
     found = significance.friedman(np.random.default_rng(0).normal(size=shape))
     assert (found.n, found.n_values) == shape
     assert math.isnan(found.p)
+
+
+def test_infinite_scores_are_equal_or_left_out():
+    """Perfect under both settings: no difference. Perfect under one: a difference that no median can hold."""
+    first, second = np.array([np.inf, np.inf, 3.0, 4.0]), np.array([np.inf, 2.0, 1.0, 2.0])
+    found = significance.paired(first, second)
+    assert (found.n, found.median) == (3, 2.0)
+    assert significance.paired(np.array([np.inf]), np.array([1.0])).n == 0

@@ -5,7 +5,7 @@ import pytest
 
 from tests.helpers.chains import make_chain
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data.standard import Standard, standardised
+from ugosa_jax.data.standard import Standard, standardise_by
 from ugosa_jax.separation import chains, chunks, members
 
 RATE_HZ = 8000
@@ -34,10 +34,10 @@ def by_hand(chain, mix_CxT, standards):
     """Each network whole, one after the other."""
     duo, trio = chain.members["duo"], chain.members["trio"]
     own = standards["duo"]
-    voice_CxT = members.separate(duo, duo.params, standardised(mix_CxT, own), SETTINGS)[0] * own.std
+    voice_CxT = members.separate(duo, duo.params, standardise_by(mix_CxT, own), SETTINGS)[0] * own.std
     left_CxT = mix_CxT - voice_CxT
     own = standards["trio"]
-    est_SxCxT = members.separate(trio, trio.params, standardised(left_CxT, own), SETTINGS) * own.std + own.mean
+    est_SxCxT = members.separate(trio, trio.params, standardise_by(left_CxT, own), SETTINGS) * own.std + own.mean
     return np.stack([est_SxCxT[0], voice_CxT + standards["duo"].mean, est_SxCxT[2]])
 
 

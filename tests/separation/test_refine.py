@@ -8,8 +8,7 @@ import scipy.signal
 
 import ugosa_jax as uj
 from tests.helpers.networks import made
-from ugosa_jax import api
-from ugosa_jax.adaptation import strategy
+from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import AdaptConfig, SeparateConfig
@@ -145,16 +144,12 @@ def test_settings_out_of_range_are_refused_by_name(field):
 
 def test_separate_refines_by_the_songs_annotation(tmp_path):
     """Through the whole chain: what is silent by annotation is empty, and the sum is the mixture."""
-
-    def cut(net, song, annotation, settings):
-        return api.cut(net, song, annotation, settings, strategy.parse(settings.strategy, net.architecture))
-
     net = made()
     random = np.random.default_rng(3)
     mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
     said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")
     song = Song(Audio(mix_CxT, 8000, "noise"), annotation=said)
-    out = uj.separate(net, song, dataclasses.replace(WIENER, chunk_s=0.5))
+    out = uj.separate(net, song, settings=dataclasses.replace(WIENER, chunk_s=0.5))
     np.testing.assert_allclose(out["voice"] + out["rest"], mix_CxT, atol=1e-5)
     assert not out["voice"][:, 1700:4700].any()
     np.testing.assert_allclose(out["rest"][:, 1700:4700], mix_CxT[:, 1700:4700], atol=1e-6)
@@ -173,19 +168,15 @@ def test_a_long_song_is_refined_as_it_comes(monkeypatch):
 
 def test_remixes_are_of_what_is_refined_by_the_annotation():
     """Cut as the mixture is: stems that add up to it, and are empty where their source is annotated silent."""
-
-    def cut(net, song, annotation, settings):
-        return api.cut(net, song, annotation, settings, strategy.parse(settings.strategy, net.architecture))
-
     net = made()
     random = np.random.default_rng(3)
     mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
     said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")
     song = Song(Audio(mix_CxT, 8000, "noise"), annotation=said)
-    remixed = cut(net, song, None, AdaptConfig("R-L2:M", segment_s=0.25))
+    remixed = adaptation.prepare(net, song, None, AdaptConfig("R-L2:M", segment_s=0.25))
     np.testing.assert_allclose(remixed.stems_GxSxCxT.sum(1), remixed.mix_GxVxCxT[:, 0], atol=1e-5)
     assert not remixed.stems_GxSxCxT[1, net.sources.index("voice")].any()
     assert remixed.stems_GxSxCxT[0].any(axis=(1, 2)).all()
-    assert cut(net, song, None, AdaptConfig("B-L2:M", segment_s=0.25)).stems_GxSxCxT is None
+    assert adaptation.prepare(net, song, None, AdaptConfig("B-L2:M", segment_s=0.25)).stems_GxSxCxT is None
     with pytest.raises(InputError, match="R-L2:M needs an annotation"):
-        cut(net, dataclasses.replace(song, annotation=None), None, AdaptConfig("R-L2:M", segment_s=0.25))
+        adaptation.prepare(net, dataclasses.replace(song, annotation=None), None, AdaptConfig("R-L2:M", segment_s=0.25))

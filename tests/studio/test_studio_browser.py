@@ -276,7 +276,8 @@ HEARD = """async ([name, seconds]) => {
   const analyser = deck.context.createAnalyser();
   analyser.fftSize = 8192;
   deck.out.connect(analyser);
-  await new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+  const until = deck.context.currentTime + seconds; // it stands still where the machine is too slow
+  while (deck.context.currentTime < until) await new Promise((resolve) => setTimeout(resolve, 20));
   const samples = new Float32Array(analyser.fftSize);
   analyser.getFloatTimeDomainData(samples);
   const latency = deck.context.outputLatency || deck.context.baseLatency || 0;

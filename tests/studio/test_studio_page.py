@@ -586,12 +586,15 @@ def test_lanes_are_those_of_the_network(browser, tmp_path):
         ready(page)
         wait(page, "studio.store.get('worker').ready")
         page.get_by_label("network", exact=True).select_option("six")
-        wait(page, "document.querySelectorAll('.row.lane').length === 6")
+        page.locator('[data-source="piano"]').wait_for()  # the page is made anew
         page.reload()
+        page.locator('[data-source="piano"]').wait_for()
         wait(page, "window.studio && studio.timeline.rows.length === 14")
+        wait(page, "studio.store.get('worker').ready && studio.store.get('network') === 'six'")
         assert page.get_by_label("network", exact=True).input_value() == "six"
         page.get_by_label("network", exact=True).select_option("mini")
-        wait(page, "document.querySelectorAll('.row.lane').length === 4")
+        page.locator('[data-source="piano"]').wait_for(state="detached")
+        page.locator(".row.lane").nth(3).wait_for()
         page.close()
     (files.cache_folder() / "weights" / "six.safetensors").unlink()
     assert not troubles

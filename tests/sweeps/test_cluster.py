@@ -183,3 +183,45 @@ def test_a_driver_that_is_killed_goes_on(nodes, ground, whole, tmp_path):
     assert 4 <= n_cells(tmp_path / "store") < 27
     run(ground, tmp_path / "store", "--ray", nodes.address)
     assert comparable(tmp_path / "store") == whole
+
+
+def test_a_cluster_without_a_device_is_said(nodes, ground, tmp_path):
+    """All cores of the cluster are another job's: the driver says what it waits for, and goes on when they are free."""
+    import ray
+
+    class Holder:  # workers cannot import this module: what is defined here travels with the call
+        def is_there(self) -> bool:
+            return True
+
+    ray.init(address=nodes.address, log_to_driver=False)
+    try:
+        holders = [ray.remote(num_cpus=1)(Holder).remote() for _ in range(2)]
+        ray.get([holder.is_there.remote() for holder in holders])
+        process = start(ground, tmp_path / "store", "--ray", nodes.address)
+        assert process.stdout is not None
+        said = ""
+        while "no device is free" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        assert f"--ray: {nodes.address}: no device is free: others use all that the Ray cluster has; waiting" in said
+        for holder in holders:
+            ray.kill(holder)
+    finally:
+        ray.shutdown()
+    more, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said + more
+    assert n_cells(tmp_path / "store") == 27
+
+
+def test_what_a_cluster_without_devices_waits_for():
+    """No machine has a core, as the head of a cluster has that grows when it is asked to."""
+    found = object.__new__(on_ray.Cluster)
+    found.address, found.places = "auto", []
+    assert "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine" in found._why_idle()
+    found.places = [on_ray.Place("node", 0, None, is_queued=True)]
+    assert "others use all that the Ray cluster has" in found._why_idle()
+    found.places.append(on_ray.Place("node", 1, None))
+    assert "waiting for 2 worker(s) to start" in found._why_idle()
+    assert on_ray.required({"num_gpus": 1, "num_cpus": 0}) == {"GPU": 1}
+    assert on_ray.required({"resources": {"TPU": 4.0}, "num_cpus": 0}) == {"TPU": 4.0}

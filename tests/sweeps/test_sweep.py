@@ -141,9 +141,9 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
     asked = grid.parse(GRID, "g")
     wanted = next(settings for settings in asked.adapt if settings.strategy == "P-L1:M")
     tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
-    one = loading.annotated(tracks["b"], base.architecture.sources)
+    one = loading.load_annotated(tracks["b"], base.architecture.sources)
     result = api.adapt(base, one, settings=wanted)
-    estimates = api.separate(base, one, asked.separate, result.tuned)
+    estimates = api.separate(base, one, settings=asked.separate, tuned=result.tuned)
     rows = scoring.evaluate(one, estimates, asked.evaluate).rows()
     stored = [cell for cell in results.read_cells(whole).values() if cell["song"] == "b"]
     (cell,) = [c for c in stored if c["adapt"]["strategy"] == "P-L1:M" and c["adapt"]["lam"] == wanted.lam]
@@ -440,7 +440,7 @@ def test_a_damaged_plan_is_an_input_error(tmp_path, text):
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):
     base = hub.load(network)
-    one = loading.annotated(sweep.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
+    one = loading.load_annotated(sweep.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
     noisy = np.random.default_rng(0).normal(size=one.stems_SxCxT.shape).astype(np.float32) * 0.02 + one.stems_SxCxT
     estimates = dict(zip(base.architecture.sources, noisy, strict=True))
     settings = EvaluateConfig(window_s=0.5, hop_s=0.25)
@@ -513,7 +513,7 @@ def test_tensorboard_gets_what_was_done_before_without_running_it(written, netwo
 def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, tmp_path, monkeypatch):
     """Each song but the last waits, where it is to be adapted, for the next one to be loaded: one ahead, not more."""
     written.write_text(UNADAPTED)
-    load, run_lanes = loading.annotated, work.run_lanes
+    load, run_lanes = loading.load_annotated, work.run_lanes
     loaded, arrived = [], threading.Condition()
 
     def noted(track, sources):
@@ -551,7 +551,7 @@ def test_lanes_that_fit_by_hand(songs, network):
     """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
     base = hub.load(network)
     tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
-    one = loading.annotated(tracks["a"], base.architecture.sources)
+    one = loading.load_annotated(tracks["a"], base.architecture.sources)
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())

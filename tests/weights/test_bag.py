@@ -43,8 +43,8 @@ def kept(members, folder, text="models: [first, second]\nweights: [[1, 0], [0, 1
 
 def test_estimates_are_averaged_with_weights(members, song):
     settings = SeparateConfig(chunk_s=0.4)
-    first, second = (uj.separate(member, song, settings) for member in members.values())
-    mixed = uj.separate(Bag(members, ((3.0, 0.0), (1.0, 2.0))), song, settings)
+    first, second = (uj.separate(member, song, settings=settings) for member in members.values())
+    mixed = uj.separate(Bag(members, ((3.0, 0.0), (1.0, 2.0))), song, settings=settings)
     np.testing.assert_allclose(mixed["voice"], 0.75 * first["voice"] + 0.25 * second["voice"], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(mixed["rest"], second["rest"], atol=1e-6)
 
@@ -52,15 +52,15 @@ def test_estimates_are_averaged_with_weights(members, song):
 def test_chunks_of_all_members_are_counted(members, song):
     seen = []
     net = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
-    uj.separate(net, song, SeparateConfig(chunk_s=0.5), on_chunk=lambda *so_far: seen.append(so_far))
+    uj.separate(net, song, settings=SeparateConfig(chunk_s=0.5), on_chunk=lambda *so_far: seen.append(so_far))
     assert seen == [(i, 6) for i in range(1, 7)]
 
 
 def test_each_member_is_adapted_by_itself(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     epochs = []
-    run = uj.adapt(net, song, SAID, FAST, lambda epoch, losses: epochs.append((epoch, losses.shape)))
-    alone = {name: uj.adapt(member, song, SAID, FAST) for name, member in members.items()}
+    run = uj.adapt(net, song, SAID, settings=FAST, on_epoch=lambda epoch, losses: epochs.append((epoch, losses.shape)))
+    alone = {name: uj.adapt(member, song, SAID, settings=FAST) for name, member in members.items()}
     assert_same(run.tuned, {name: one.tuned for name, one in alone.items()})
     together = np.concatenate([one.losses_ExIx3 for one in alone.values()], 1)
     np.testing.assert_array_equal(run.losses_ExIx3, together)
@@ -81,8 +81,8 @@ def test_what_was_tuned_can_be_tuned_further(members, song):
 
 def test_lanes_of_a_bag_are_its_members_lanes(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
-    lanes = uj.adapt_lanes(net, song, SAID, FAST, lam=[0.5, 2.0])
-    own = uj.adapt_lanes(members["second"], song, SAID, FAST, lam=[0.5, 2.0])
+    lanes = uj.adapt_lanes(net, song, SAID, settings=FAST, lam=[0.5, 2.0])
+    own = uj.adapt_lanes(members["second"], song, SAID, settings=FAST, lam=[0.5, 2.0])
     for lane, of_member in zip(lanes, own, strict=True):
         assert_same(lane.tuned["second"], of_member.tuned)
 
@@ -99,11 +99,11 @@ def test_a_member_that_stops_early(members, song):
 
 def test_nothing_is_adapted_by_b0(members, song):
     net = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
-    assert uj.adapt(net, song, SAID, uj.AdaptConfig(strategy="B0")).tuned == {}
+    assert uj.adapt(net, song, SAID, settings=uj.AdaptConfig(strategy="B0")).tuned == {}
 
 
 def test_files_and_deltas(members, tmp_path):
-    net = uj.load(kept(members, tmp_path))
+    net = uj.load_network(kept(members, tmp_path))
     assert net.weights_MxS == ((1.0, 0.0), (0.0, 1.0)) and net.sources == DUO.sources
     for name, member in net.members.items():
         assert_same(member.params, members[name].params)
@@ -116,7 +116,7 @@ def test_files_and_deltas(members, tmp_path):
 
 
 def test_without_weights_all_count_alike(members, tmp_path):
-    assert uj.load(kept(members, tmp_path, "models: [first, second]")).weights_MxS == ((1.0, 1.0), (1.0, 1.0))
+    assert uj.load_network(kept(members, tmp_path, "models: [first, second]")).weights_MxS == ((1.0, 1.0), (1.0, 1.0))
 
 
 def test_a_written_description_is_read_back(tmp_path):
@@ -151,12 +151,12 @@ def test_a_written_description_is_read_back(tmp_path):
 def test_descriptions_that_are_none(members, tmp_path, text, complaint):
     path = kept(members, tmp_path, text)
     with pytest.raises(InputError, match=rf"pair\.yaml: .*{complaint}") as caught:
-        uj.load(path)
+        uj.load_network(path)
     assert "\n" not in str(caught.value)
 
 
 def test_members_are_of_one_architecture(members):
-    other = made(uj.load("mini").architecture)
+    other = made(uj.load_network("mini").architecture)
     with pytest.raises(InputError, match="model other must be of the architecture of first"):
         Bag(members | {"other": other}, ((1.0, 1.0),) * 3)
 
@@ -171,7 +171,7 @@ def test_the_commands(members, song, tmp_path, capsys):
     fast = ("--epochs", "1", "--segment-s", "0.4", "--strategy", "P-L2:D")
     out = tmp_path / "out"
     assert main(["separate", str(folder / "mixture.wav"), *told, *fast, "--out", str(out)]) == 0
-    assert list(checkpoint.load_delta(out / "adapted.delta.safetensors", uj.load(path))) == ["first", "second"]
+    assert list(checkpoint.load_delta(out / "adapted.delta.safetensors", uj.load_network(path))) == ["first", "second"]
     assert (out / "report.html").is_file()
     assert main(["weights", "show", str(path)]) == 0
     assert "second           counts (0.0, 1.0)" in capsys.readouterr().out

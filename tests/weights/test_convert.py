@@ -31,7 +31,7 @@ def original():
 @pytest.mark.parametrize(("path", "kind"), [(TORCH, "Demucs v2 package"), (SAFE, "Demucs safetensors")])
 def test_both_containers_hold_the_golden_network(path, kind):
     config, params = goldens.network()
-    found = uj.load(path)
+    found = uj.load_network(path)
     assert found.architecture == config and config.segment_samples == 6005
     assert_same(found.params, params)
     state = htdemucs_torch.to_torch(found.params, config)
@@ -41,8 +41,8 @@ def test_both_containers_hold_the_golden_network(path, kind):
 
 
 def test_a_converted_network_is_the_same_network(tmp_path):
-    found = uj.convert(SAFE, tmp_path / "net.safetensors")
-    back = uj.load(tmp_path / "net.safetensors")
+    found = uj.convert_checkpoint(SAFE, tmp_path / "net.safetensors")
+    back = uj.load_network(tmp_path / "net.safetensors")
     assert back.architecture == found.architecture and back.fingerprint == found.fingerprint
     assert back.provenance == found.provenance
 
@@ -50,17 +50,17 @@ def test_a_converted_network_is_the_same_network(tmp_path):
 def test_a_bag_of_demucs_is_loaded_from_the_files_beside_it(tmp_path):
     for source in (goldens.DATA / "tiny.yaml", SAFE):
         shutil.copy(source, tmp_path)
-    net = uj.load(tmp_path / "tiny.yaml")
+    net = uj.load_network(tmp_path / "tiny.yaml")
     assert list(net.members) == ["a1b2c3d4"] and net.weights_MxS == ((1.0, 1.0, 1.0, 1.0),)
     (tmp_path / SAFE.name).unlink()
     shutil.copy(TORCH, tmp_path)
-    assert uj.load(tmp_path / "tiny.yaml").fingerprint == net.fingerprint
+    assert uj.load_network(tmp_path / "tiny.yaml").fingerprint == net.fingerprint
 
 
 def test_a_network_of_2019_in_safetensors(tmp_path):
     metadata = {"klass": "demucs.tasnet.ConvTasNet", "args": "[]", "kwargs": '{"samplerate": 8000}'}
     path = written(tmp_path / "net", safetensors.numpy.save(small_state(), metadata))
-    assert uj.load(path).architecture.sample_rate_hz == 8000
+    assert uj.load_network(path).architecture.sample_rate_hz == 8000
 
 
 def changed(original, tmp_path, tensors=None, **metadata):
@@ -98,7 +98,7 @@ def changed(original, tmp_path, tensors=None, **metadata):
 )
 def test_metadata_that_mean_another_network_are_refused_by_name(original, tmp_path, metadata, complaint):
     with pytest.raises(InputError, match=rf"odd\.safetensors: .*{complaint}") as caught:
-        uj.load(changed(original, tmp_path, **metadata))
+        uj.load_network(changed(original, tmp_path, **metadata))
     assert "\n" not in str(caught.value)
 
 
@@ -110,7 +110,7 @@ def test_tensors_that_do_not_fit_are_refused_by_name(original, tmp_path):
         (np.full(16, np.inf, np.float16), r"decoder1\.freq\.conv\.bias must be finite"),
     ]:
         with pytest.raises(InputError, match=rf"odd\.safetensors: .*{complaint}"):
-            uj.load(changed(original, tmp_path, {name: tensor}))
+            uj.load_network(changed(original, tmp_path, {name: tensor}))
 
 
 def test_other_classes_of_packages_are_refused(tmp_path):
@@ -120,7 +120,7 @@ def test_other_classes_of_packages_are_refused(tmp_path):
 
 
 def test_native_files_are_not_converted_again(tmp_path):
-    checkpoint.save(uj.load(SAFE), tmp_path / "net.safetensors")
+    checkpoint.save(uj.load_network(SAFE), tmp_path / "net.safetensors")
     with pytest.raises(InputError, match=r"net\.safetensors: metadata must be those of demucs"):
         convert.convert(tmp_path / "net.safetensors")
 
@@ -129,7 +129,7 @@ def test_truncated_files_are_refused(tmp_path):
     data = SAFE.read_bytes()
     for length in {*range(0, 40), *range(40, len(data), 9973), len(data) - 1}:
         with pytest.raises(InputError, match=r"cut\.safetensors"):
-            uj.load(written(tmp_path / "cut.safetensors", data[:length]))
+            uj.load_network(written(tmp_path / "cut.safetensors", data[:length]))
 
 
 @settings(max_examples=60, deadline=None)
@@ -138,7 +138,7 @@ def test_flipped_bytes_never_cause_another_exception(tmp_path_factory, at, value
     data = bytearray(SAFE.read_bytes())
     data[at] = value
     try:
-        uj.load(written(tmp_path_factory.getbasetemp() / "flipped.safetensors", bytes(data)))
+        uj.load_network(written(tmp_path_factory.getbasetemp() / "flipped.safetensors", bytes(data)))
     except InputError as error:
         assert "\n" not in str(error) and len(str(error)) < 1000
 

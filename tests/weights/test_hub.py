@@ -305,3 +305,17 @@ def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
 def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("UGOSA_JAX_CACHE", raising=False)
     assert hub.cache_folder().name == "weights" and "ugosa_jax" in str(hub.cache_folder())
+
+
+def test_hidden_and_half_written_files_are_no_networks(tmp_path, monkeypatch):
+    """As macOS leaves beside copies, and as a download that was killed."""
+    monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path))
+    names = ["._good.safetensors", ".good.abcdef01-123-xxxxxxxx.part.safetensors", "good.part.safetensors"]
+    (tmp_path / "weights").mkdir()
+    for name in [*names, "good.safetensors"]:
+        (tmp_path / "weights" / name).write_bytes(b"")
+    for folder in (".bag", "bag.part", "bag"):
+        (tmp_path / "weights" / folder).mkdir()
+        (tmp_path / "weights" / folder / "bag.yaml").write_text("")
+        (tmp_path / "weights" / folder / "._bag.yaml").write_text("")
+    assert [item.name for item in hub.listing() if item.where == "cached"] == ["bag", "good"]

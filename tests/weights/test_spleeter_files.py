@@ -121,7 +121,7 @@ def written(variables, per_block=3, **changed):
 def variables():
     """Those of a small network for two stems."""
     random, naming = np.random.default_rng(0), spleeter_names.tensorflow(3)
-    expected = [spleeter_names._expected(TINY, naming, s) for s in range(2)]
+    expected = [spleeter_names.expected_shapes(TINY, naming, s) for s in range(2)]
     found = {name: random.random(shape).astype(np.float32) for table in expected for name, shape in table.items()}
     assert len(found) == sum(map(len, expected))
     return found | {"global_step": np.asarray(7, np.int64)}
@@ -176,7 +176,7 @@ def test_the_port_and_tensorflow_lead_to_the_same(variables):
     states = []
     for s in range(2):
         state = {}
-        for kind, i, _, _ in spleeter_names._parts(TINY):
+        for kind, i, _, _ in spleeter_names.parts(TINY):
             kernel = variables[theirs.conv(s, kind, i) + "/kernel"]
             state[ported.conv(s, kind, i) + ".weight"] = kernel.transpose(3, 2, 0, 1)
             state[ported.conv(s, kind, i) + ".bias"] = variables[theirs.conv(s, kind, i) + "/bias"]

@@ -19,7 +19,7 @@ from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.regroup import regroup
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import Standard, standardised
+from ugosa_jax.data.standard import Standard, standardise_by
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chains, members
@@ -96,7 +96,7 @@ def cut(link: Link, song: Heard, settings: AdaptConfig) -> Segments:
       InputError: as `segments.cut`.
     """
     net, said = link.network.architecture, regroup(song.annotation, link.parts)
-    mix_CxT = standardised(song.mix_CxT, song.standards[link.name])
+    mix_CxT = standardise_by(song.mix_CxT, song.standards[link.name])
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.sample_rate_hz)
     is_remixed = strategy.parse(settings.strategy, net).loss == "R"
     stems_SxCxT = remixes.first_stems(link.network, mix_CxT, said) if is_remixed else None
@@ -107,7 +107,7 @@ def leave(link: Link, song: Heard, tuned: Params) -> Heard:
     """Return what the networks behind one hear of a song: that without what it takes, adapted or not."""
     standard = song.standards[link.name]
     params = tree.merge(tuned, link.network.params)
-    est_SxCxT = members.separate(link.network, params, standardised(song.mix_CxT, standard), SeparateConfig())
+    est_SxCxT = members.separate(link.network, params, standardise_by(song.mix_CxT, standard), SeparateConfig())
     (taken_SxCxT,) = chains.take([est_SxCxT], link, standard)
     (left_CxT,) = chains.subtract([song.mix_CxT], [taken_SxCxT], standard, song.mix_CxT.shape)
     return dataclasses.replace(song, mix_CxT=left_CxT)

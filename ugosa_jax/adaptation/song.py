@@ -69,9 +69,9 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
     said = _find_annotation(weights, song, annotation, planned)
     seen = weights.sample_rate_hz, weights.channels
     if isinstance(weights, Chain):
-        standards = standards_of(weights, song.standardised(*seen)[1])
-        return Heard(song.standardised(*seen, "natural")[0], standards, said)
-    mix_CxT, _ = song.standardised(*seen, weights.architecture.level)
+        standards = standards_of(weights, song.standardise(*seen)[1])
+        return Heard(song.standardise(*seen, "natural")[0], standards, said)
+    mix_CxT, _ = song.standardise(*seen, weights.architecture.level)
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], weights.sample_rate_hz)
     with error_context(song.mixture.name):
         stems_SxCxT = remixes.first_stems(weights, mix_CxT, said) if "R" in planned.losses else None

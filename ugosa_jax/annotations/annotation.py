@@ -9,7 +9,7 @@ unknown throughout under both: a list of where the vocals sing says nothing abou
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +20,18 @@ from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.jams import format_jams
 from ugosa_jax.annotations.formats.lists import format_audacity, format_csv
 from ugosa_jax.annotations.instruments import Name, Names
-from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint
+from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint, interval_of
 from ugosa_jax.annotations.labels import names_source
 from ugosa_jax.annotations.silences import Silences, between, joined
 from ugosa_jax.errors import InputError
+from ugosa_jax.notebook import html_table
 
 PAST_END_S = 0.5
 """How far an interval may reach past the end of its song: exports round times, players round durations."""
 NOTHING = "has no intervals (a line is start,end,source or start,end,source,state)"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Annotation:
     """What is said of a song. Intervals of one source do not overlap: `disjoint` makes it so."""
 
@@ -46,6 +47,39 @@ class Annotation:
     """What was left out or is worth a look, one line each, beginning with file and line."""
     names: Mapping[str, Name] = dataclasses.field(default_factory=dict, compare=False)
     """What each name in the file was taken for."""
+
+    @classmethod
+    def from_intervals(
+        cls,
+        intervals: Iterable[tuple[str, float, float] | tuple[str, float, float, State]],
+        sources: Sequence[str],
+        elsewhere: Outside | None = None,
+    ) -> "Annotation":
+        """Return the annotation that a list of intervals makes.
+
+        Args:
+          intervals: (source, start in seconds, end in seconds, state) each; the state is "active", "silent" or
+            "unknown", and "active" if it is left out.
+          sources: of the network, `net.sources`.
+          elsewhere: what holds where nothing is said of a source that is named; "silent" if not given and all
+            intervals are active, else "unknown".
+
+        Raises:
+          InputError: a source or state does not exist, an interval does not end after its start, or two contradict
+            each other.
+        """
+        found = [interval_of(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
+        is_listing = all(interval.state == "active" for interval in found)
+        return cls(disjoint(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
+
+    def __repr__(self) -> str:
+        counts = [f"{source} {n}" for source in self.sources if (n := len(self.select(source)))]
+        said = ", ".join(counts) or "none"
+        return f"Annotation({self.path!r}, intervals: {said}; elsewhere {self.outside})"
+
+    def _repr_html_(self) -> str:
+        rows = [[i.source, f"{i.start_s:.3f}", f"{i.end_s:.3f}", i.state] for i in self.intervals]
+        return html_table(f"elsewhere {self.outside}", ["source", "start (s)", "end (s)", "state"], rows)
 
     def select(self, source: str) -> list[Interval]:
         """Return the intervals of one source."""

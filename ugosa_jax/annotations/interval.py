@@ -1,10 +1,12 @@
 """What is said of one source during one stretch of time."""
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Literal
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
 
 State = Literal["active", "silent", "unknown"]
 Outside = Literal["silent", "unknown"]
@@ -28,6 +30,22 @@ class Interval:
     """How sure whoever said so is, in [0, 1]; None if that is not told."""
     path: str = dataclasses.field(default="", compare=False)
     """The file that says so; empty if it is the annotation's own."""
+
+
+def interval_of(item: Sequence[Any], sources: Sequence[str], where: str) -> Interval:
+    """Return the interval that a tuple (source, start_s, end_s, state) stands for; the state may be missing.
+
+    Raises:
+      InputError: it stands for none; the message begins with `where`.
+    """
+    require(len(item) in (3, 4), where, "(source, start_s, end_s) or (source, start_s, end_s, state)", item)
+    source, start_s, end_s, *state = item
+    require(source in sources, f"{where}: source", f"one of {', '.join(sources)}", source)
+    require(not state or state[0] in STATES, f"{where}: state", f"one of {', '.join(STATES)}", *state or [""])
+    are_numbers = all(isinstance(time_s, numbers.Real) for time_s in (start_s, end_s))
+    fits = are_numbers and 0 <= start_s < end_s < math.inf
+    require(fits, f"{where}: times", "seconds, the start at least 0 and the end after it", (start_s, end_s))
+    return Interval(float(start_s), float(end_s), source, *state)
 
 
 def disjoint(intervals: Iterable[Interval], path: str = "annotation") -> tuple[Interval, ...]:

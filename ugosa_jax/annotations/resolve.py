@@ -55,7 +55,7 @@ def resolve(
       sources: the network's.
       outside: what holds for a source where nothing is said of it; if not given, what the file tells, or else silent
         if it marks activity only.
-      names: how names are statements; if None, only the sources' own are.
+      names: how names are understood; if None, only the sources' own are.
       path: the file, for messages.
     """
     statements = interpret(reading.labels, sources, names, path)
@@ -105,19 +105,10 @@ def _share_stems(stated: list[Statement]) -> list[Statement]:
 def _combine(source: str, stated: list[Statement], complete: bool, outside: Outside, path: str) -> list[Interval]:
     """Return what is said of one source, by labels of all of it and of its instruments."""
     tracks: dict[str, list[Interval]] = {"": []}
-    for label, name, state, _ in stated:
-        sure = label.confidence is None or label.confidence >= EVEN
-        tracks.setdefault(name.instrument, []).append(
-            Interval(
-                label.start_s,
-                label.end_s,
-                name.instrument or source,
-                state if sure else "unknown",
-                label.line,
-                label.confidence,
-                label.path,
-            )
-        )
+    for i, name, state, _ in stated:
+        state = "unknown" if _is_unsure(i) else state
+        interval = Interval(i.start_s, i.end_s, name.instrument or source, state, i.line, i.confidence, i.path)
+        tracks.setdefault(name.instrument, []).append(interval)
     whole, *parts = (disjoint(track, path) for track in tracks.values())
     if not parts:
         return list(whole)
@@ -152,14 +143,14 @@ def _decide(
     parts: list[Interval | None],
     may_be_silent: bool,
     outside: Outside,
-    start_s: float,
+    at_s: float,
     path: str,
 ) -> Interval | None:
     """Return what is said where nothing changes, as one of the intervals that say it; None if nothing is."""
     said = [i for i in parts if i is not None]
     playing = [i for i in said if i.state == "active"]
     if whole is not None and whole.state == "silent" and playing:
-        raise contradiction(whole, dataclasses.replace(playing[0], start_s=start_s), path)
+        raise contradiction(whole, dataclasses.replace(playing[0], start_s=at_s), path)
     if whole is not None and (whole.state != "unknown" or not playing):
         return whole
     if playing:
@@ -181,20 +172,18 @@ def _append(pieces: list[Interval], piece: Interval) -> None:
 
 
 def _find_span(stated: list[Statement]) -> tuple[float, float] | None:
-    """Return from where to where everybody looked who said something; None if nobody tells."""
+    """Return the time span that all annotators covered, or None if no file states one."""
     spans_s = [s.label.span_s for s in stated if s.label.span_s is not None]
-    if not spans_s:
-        return None
-    return max(start for start, _ in spans_s), min(end for _, end in spans_s)
+    return (max(start for start, _ in spans_s), min(end for _, end in spans_s)) if spans_s else None
 
 
 def _fill_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
     """Return the intervals of a source and, between them, silence as far as somebody looked."""
-    edges = [span_s[0], *(t for i in sorted(intervals, key=lambda i: i.start_s) for t in (i.start_s, i.end_s))]
-    edges.append(span_s[1])
-    gaps = [(max(a, span_s[0]), min(b, span_s[1])) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    silence = [Interval(a, b, source, "silent", label.line, path=label.path) for a, b in gaps if a < b]
-    return [*intervals, *silence]
+    first_s, last_s = span_s
+    times_s = [time_s for i in sorted(intervals, key=lambda i: i.start_s) for time_s in (i.start_s, i.end_s)]
+    edges_s = [min(max(time_s, first_s), last_s) for time_s in (first_s, *times_s, last_s)]
+    gaps_s = [(a, b) for a, b in zip(edges_s[::2], edges_s[1::2], strict=True) if a < b]
+    return [*intervals, *(Interval(a, b, source, "silent", label.line, path=label.path) for a, b in gaps_s)]
 
 
 def _warn_one_instrument(source: str, stated: list[Statement], outside: Outside) -> list[str]:
@@ -209,9 +198,11 @@ def _warn_one_instrument(source: str, stated: list[Statement], outside: Outside)
     ]
 
 
+def _is_unsure(label: Label) -> bool:
+    return label.confidence is not None and label.confidence < EVEN
+
+
 def _warn_unsure(stated: list[Statement]) -> list[str]:
-    unsure = [s.label for s in stated if s.label.confidence is not None and s.label.confidence < EVEN]
-    if not unsure:
-        return []
-    first = unsure[0]
-    return [f"{first.path}:{first.line}: labels less sure than {EVEN}, which count as unknown: {len(unsure)}"]
+    unsure = [s.label for s in stated if _is_unsure(s.label)]
+    how = f"labels less sure than {EVEN}, which count as unknown: {len(unsure)}"
+    return [f"{unsure[0].path}:{unsure[0].line}: {how}"] if unsure else []

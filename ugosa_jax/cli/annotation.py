@@ -9,6 +9,7 @@ from ugosa_jax.annotations.formats.content import read_text
 from ugosa_jax.annotations.interval import STATES
 from ugosa_jax.cli import options
 from ugosa_jax.cli.names import print_names, read, read_asking
+from ugosa_jax.cli.output import say
 from ugosa_jax.data import sound, stems
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import timeline
@@ -36,19 +37,19 @@ def check(args: options.CheckAnnotation) -> int:
         annotation.check_against(said, mixture.duration_s)
         duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
     extent = f"{duration_s:.1f} s ({extent})"
-    print(f"{args.file}: {kind(args.file, args.reading)}, {len(said.intervals)} intervals in {extent}")
+    say(f"{args.file}: {kind(args.file, args.reading)}, {len(said.intervals)} intervals in {extent}")
     print_names(said)
     outside = "silent, for sources it names" if said.outside == "silent" else "unknown"
     exceptions = f"; unknown for {', '.join(sorted(said.open))}" if said.open else ""
     print(f"where nothing is said: {outside}{exceptions}\n")
     print_seconds(said, duration_s)
     print("\n" + "\n".join(timeline.text(said, duration_s)))
-    print(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
+    say(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
     for warning in (*said.warnings, *too_little(said, duration_s)):
-        print(f"warning: {warning}")
+        say(f"warning: {warning}")
     if args.picture is not None:
         timeline.write(args.picture, said, duration_s, mixture)
-        print(f"written {args.picture}")
+        say(f"written {args.picture}")
     return 0
 
 
@@ -69,8 +70,8 @@ def convert(args: options.ConvertAnnotation) -> int:
     annotation.write(said, args.out, format)
     print_names(said)
     for warning in (*said.warnings, *losses(said, format)):
-        print(f"warning: {warning}")
-    print(f"written {args.out}: {len(said.intervals)} intervals")
+        say(f"warning: {warning}")
+    say(f"written {args.out}: {len(said.intervals)} intervals")
     return 0
 
 
@@ -86,7 +87,7 @@ def from_stems(args: options.AnnotateStems) -> int:
     said = annotation.from_mask(active_SxT, rate_hz, args.sources)
     annotation.write(said, args.out, format)
     print_seconds(said, stems_SxCxT.shape[-1] / rate_hz)
-    print(f"written {args.out}: {len(said.intervals)} intervals")
+    say(f"written {args.out}: {len(said.intervals)} intervals")
     return 0
 
 

@@ -12,6 +12,7 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Row
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import say
 from ugosa_jax.config import MAX_PIECE_S
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import protocol
@@ -47,7 +48,7 @@ def bench(args: options.Bench) -> int:
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            print(f"| {n_lanes} | the device's memory does not suffice |")
+            say(f"| {n_lanes} | the device's memory does not suffice |")
             break
         print_row(rows[-1])
     if args.json is not None:
@@ -64,7 +65,7 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     devices = compiled.topology(str(args.compile_only))
     chip = chips.chip(devices[0].device_kind)
     print(heading(args, network))
-    print(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
+    say(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
     print("Nothing ran: estimates from the compiled programs and published peaks; memory ms are an upper bound.\n")
     columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB accessed", "GB held", "of them temporary",
                "compute ms", "memory ms", "lanes that fit a device", "collectives")  # fmt: skip

@@ -1,4 +1,4 @@
-"""The demonstration: adapt the bundled network to the bundled song, and compare after with before."""
+"""The demonstration: adapt a network to the bundled song, and compare after with before."""
 
 import dataclasses
 import time
@@ -13,6 +13,7 @@ from ugosa_jax import api, device, files
 from ugosa_jax.adaptation.plan import resolve
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import keep_compiled_programs
 from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
 from ugosa_jax.data import demo as demo_song
 from ugosa_jax.data import sound
@@ -40,6 +41,7 @@ class Row(NamedTuple):
     separate: SeparateConfig
 
 
+CHAIN = "spleeter+mini"
 STRATEGY = "R-L3:M"
 ROWS = {
     "as it is": Row("the network as it is", "B0", SeparateConfig()),
@@ -57,15 +59,16 @@ def demo(args: options.Demo) -> int:
       InputError: the folder cannot be written.
     """
     out = args.out
-    device.keep_compiled_programs()
+    keep_compiled_programs()
     started = time.perf_counter()
-    weights = hub.load("mini")
+    network = choose_network()
+    weights = hub.load(network)
     true = demo_song.load(weights.sources)
     mixture, said = true.mixture, true.known_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
     silent_s = annotation.silent_seconds(said, mixture.duration_s)
     silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
-    print(f"{mixture.duration_s:.0f} s of music; annotated silent: {silent}\n")
+    print(f"{mixture.duration_s:.0f} s of music, separated with {network}; annotated silent: {silent}\n")
     excerpt_s = report.excerpt(true, len(ROWS))
     runs, took_s = [], {}
     for name, row in ROWS.items():
@@ -79,9 +82,17 @@ def demo(args: options.Demo) -> int:
     with files.replaced_when_done(out / FIGURE) as temporary:
         seen = glimpse.mixture(mixture, excerpt_s)
         temporary.write_text(style.svg(figures.waves(said, mixture.duration_s, seen, stems)), "utf-8")
-    report.write(out / REPORT, true, excerpt_s, runs, *describe(weights, mixture, took_s))
+    report.write(out / REPORT, true, excerpt_s, runs, *describe(weights, network, mixture, took_s))
     print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / REPORT}")
     return 0
+
+
+def choose_network() -> str:
+    """Return a chain with a network for real songs if that is here, else the bundled network; say how to get it."""
+    if all(hub.is_here(name) for name in CHAIN.split("+")):
+        return CHAIN
+    print("spleeter is not here (ugosa-jax weights download spleeter): the small bundled network is taken alone")
+    return hub.BUNDLED
 
 
 def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], name: str, out: Path) -> Run:
@@ -116,14 +127,16 @@ def table(runs: list[Run], sources: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def describe(weights: Weights, mixture: Sound, took_s: Mapping[str, float]) -> tuple[dict[str, str], dict[str, Any]]:
+def describe(
+    weights: Weights, network: str, mixture: Sound, took_s: Mapping[str, float]
+) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the facts that the report begins with, and the record of the run that it ends with."""
     adapting = dataclasses.asdict(resolve(settings_of(STRATEGY), weights))
     separating = dataclasses.asdict(ROWS["adapted"].separate)
     environment = record.environment()
     said = {
         "song": f"the bundled one ({mixture.duration_s:.1f} s; {mixture.rate_hz} Hz)",
-        "network": f"mini ({weights.fingerprint[:16]})",
+        "network": f"{network} ({weights.fingerprint[:16]})",
         "adaptation": facts.adapting(adapting),
         "separation": facts.separating(separating),
         "device": device.describe(),
@@ -131,7 +144,7 @@ def describe(weights: Weights, mixture: Sound, took_s: Mapping[str, float]) -> t
         "made": f"{environment['created']} by ugosa_jax {environment['ugosa_jax']}",
     }
     return said, {
-        "weights": msgspec.to_builtins(record.network(weights, "mini")),
+        "weights": msgspec.to_builtins(record.network(weights, network)),
         "settings": {"strategies": ["B0", STRATEGY], "adapt": adapting, "separate": separating},
         "environment": environment,
     }

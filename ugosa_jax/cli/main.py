@@ -4,10 +4,10 @@ Options are in `ugosa_jax.cli.options`, commands in the modules beside this one.
 imported when the command is run: `ugosa-jax --help` answers at once.
 """
 
+import argparse
 import codecs
 import importlib
 import io
-import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -109,25 +109,20 @@ def preset(arguments: Sequence[str]) -> str:
     It is what the arguments name last, or else that of the weights. If these are not named either, and a song is to be
     separated, it is that of the best weights that are there.
     """
-    if named := last(arguments, "--preset"):
-        return named
-    weights = last(arguments, "--weights")
-    if not weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--preset")
+    parser.add_argument("--weights", default="")
+    try:
+        said, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:  # a flag without its value, which tyro refuses in its own words
+        return "paper"
+    if said.preset:
+        return said.preset
+    if not said.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
         from ugosa_jax.weights.best import best_available  # starts JAX, which --help does without
 
-        weights = best_available().name
-    return config.usual_preset(weights)
-
-
-def last(arguments: Sequence[str], option: str) -> str:
-    """Return the value that the arguments give an option last; "" if they do not."""
-    value = ""
-    for argument, following in itertools.pairwise([*arguments, ""]):
-        if argument == option:
-            value = following
-        elif argument.startswith(f"{option}="):
-            value = argument.removeprefix(f"{option}=")
-    return value
+        return config.usual_preset(best_available().name)
+    return config.usual_preset(said.weights)
 
 
 def command(of: type) -> Callable[[Any], int]:

@@ -10,6 +10,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.names import UnknownNames, check_override, parse_overrides, read_overrides
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import say
 from ugosa_jax.errors import InputError
 
 
@@ -63,7 +64,7 @@ def answer(question: str, hint: str, sources: Sequence[str]) -> str:
         try:
             check_override(said, sources)
         except InputError as error:
-            print(f"  {error}")
+            say(f"  {error}")
             continue
         return said
 
@@ -79,4 +80,4 @@ def print_names(said: Annotation) -> None:
         if written.casefold() != name.source.casefold() or name.negated:
             meaning = f"one instrument of {name.source}" if name.instrument else name.source
             perhaps = f"perhaps {' or '.join(name.perhaps)}" if name.perhaps else ""
-            print(f"name    {written} = {perhaps or meaning}{', silent' if name.negated else ''}")
+            say(f"name    {written} = {perhaps or meaning}{', silent' if name.negated else ''}")

@@ -1,6 +1,7 @@
 """The command `ugosa-jax prepare`: songs with stems in, a data set with activations and silent stretches out."""
 
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import say
 from ugosa_jax.data import manifest
 from ugosa_jax.data import prepare as data
 from ugosa_jax.data.manifest import Prepared
@@ -15,7 +16,7 @@ def prepare(args: options.Prepare) -> int:
     for name, entry in data.prepare(args.root, args.out, args.subset, args.limit, args.prepare):
         print(f"{name}: is there" if entry is None else said_of(name, entry), flush=True)
     n_songs = len(manifest.read(args.out / manifest.MANIFEST).songs)
-    print(f"written    {args.out} ({n_songs} songs)")
+    say(f"written    {args.out} ({n_songs} songs)")
     return 0
 
 

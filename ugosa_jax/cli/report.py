@@ -1,6 +1,7 @@
 """The command `ugosa-jax report`: tables, figures and tests of significance of sweeps."""
 
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import say
 from ugosa_jax.errors import InputError, require_extra
 
 with require_extra("reports"):
@@ -19,5 +20,5 @@ def report(args: options.Report) -> int:
     if not args.scores:
         raise InputError("RESULTS: name at least one results directory, or table")
     tables = [page.read_rows(path) if path.suffix == ".csv" else tidy.finished(path) for path in args.scores]
-    print(f"written    {page.write(pd.concat(tables, ignore_index=True), args.out)}")
+    say(f"written    {page.write(pd.concat(tables, ignore_index=True), args.out)}")
     return 0

@@ -14,6 +14,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.cli import options, weights
 from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
+from ugosa_jax.cli.output import keep_compiled_programs, say
 from ugosa_jax.data import recording
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, require_extra
@@ -35,20 +36,21 @@ def separate(args: options.Separate) -> int:
     Raises:
       InputError: an input cannot be used, or an output not be written; nothing is left half-written then.
     """
-    device.keep_compiled_programs()
+    keep_compiled_programs()
     out = args.out or Path("separated") / files.folder_name(args.song)
     missing = why_no_report(args)
     if args.weights is None:
         args = choose_weights(args)
     job, inputs = read(args, out)
     print_inputs(args, job, inputs)
+    keep_other_song(out, inputs.song, may_replace=args.out is not None)
     with Bars() as bars:
         outcome = run(job, inputs, out, report=not missing, on_progress=bars.show, on_footprint=print_footprint)
     if not job.plan.tuned:
         forget_adapted_layers(out, args.delta)
     print_outcome(out, outcome)
     if missing:
-        print(f"report     left out: {missing}")
+        say(f"report     left out: {missing}")
     return 0 if outcome.adapted.result.stopped_at is None else 1
 
 
@@ -125,6 +127,20 @@ def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) ->
         raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
 
 
+def keep_other_song(out: Path, song: record.Song, may_replace: bool) -> None:
+    """Refuse to replace the stems of another song of the same name, or say so if the user named their folder.
+
+    Raises:
+      InputError: the folder was not named, and holds them.
+    """
+    held = record.song_in(out)
+    if held is None or held.sha256 == song.sha256:
+        return
+    if not may_replace:
+        raise InputError(f"{out}: holds the stems of another song, {held.file}; say --out with this folder or another")
+    say(f"warning: {out}: the stems of another song, {held.file}, are replaced")
+
+
 def forget_adapted_layers(out: Path, delta: Path | None) -> None:
     """Remove the layers of an earlier run, which do not belong to these stems, unless they were made with them."""
     stale = out / ADAPTED_LAYERS
@@ -187,21 +203,21 @@ def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
     mixture, labels = job.song.mixture, job.song.known_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
-    print(f"song       {args.song} ({said})")
+    say(f"song       {args.song} ({said})")
     silent_s = annotation.silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print_names(labels)
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
         for warning in labels.warnings:
-            print(f"warning: {warning}")
+            say(f"warning: {warning}")
     if job.plan.needs_annotation and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
     how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
     how += f", λ {job.adapt.lam:g}" if "P" in job.plan.losses else ""
-    print(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
-    print(f"device     {device.describe()}")
+    say(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
+    say(f"device     {device.describe()}")
     if job.plan.tuned and job.adapt.pitch_shifts:
-        print(f"shifting   the pitch of every segment, {job.adapt.pitch_shifts} times")
+        say(f"shifting   the pitch of every segment, {job.adapt.pitch_shifts} times")
 
 
 def print_footprint(footprint: Footprint) -> None:
@@ -211,7 +227,7 @@ def print_footprint(footprint: Footprint) -> None:
     held, programs = device.held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
     parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
     in_all = held + programs + own + step + features
-    print(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
+    say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
 
 def print_outcome(out: Path, outcome: Outcome) -> None:
@@ -219,12 +235,12 @@ def print_outcome(out: Path, outcome: Outcome) -> None:
     result, separation_s = outcome.adapted.result, outcome.record.adaptation.separation_s
     t = result.timing
     adaptation = f"compiling {t.compile_s:.1f} s, prefix {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"
-    print(f"time       {adaptation}, separation {separation_s:.1f} s")
+    say(f"time       {adaptation}, separation {separation_s:.1f} s")
     for name, stem in outcome.record.outputs.items():
         if above := stem.samples_above_full_scale:
-            print(f"warning: {name}: {above} samples above full scale (peak {stem.peak:.2f})")
+            say(f"warning: {name}: {above} samples above full scale (peak {stem.peak:.2f})")
     if result.stopped_at is not None:
         epoch, step = result.stopped_at
         where = f"epoch {epoch + 1}, step {step + 1}"
-        print(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
-    print(f"written    {out}")
+        say(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
+    say(f"written    {out}")

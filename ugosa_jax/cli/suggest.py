@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from ugosa_jax import api, device
+from ugosa_jax import api
 from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.suggest import draft
 from ugosa_jax.cli import options
 from ugosa_jax.cli.annotation import print_seconds
+from ugosa_jax.cli.output import keep_compiled_programs, say
+from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.reports import timeline
@@ -20,10 +22,10 @@ def suggest(args: options.SuggestAnnotation) -> int:
       InputError: the song or the weights cannot be used, or the file not be written.
     """
     format = formats.choose_format(args.out)
-    device.keep_compiled_programs()
+    keep_compiled_programs()
     base = hub.load(args.weights)
     mixture = sound.read(args.song)
-    estimates = api.separate(base, Song(mixture))
+    estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources
     est_SxCxT = np.stack([estimates[source] for source in sources])
     said = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
@@ -34,5 +36,5 @@ def suggest(args: options.SuggestAnnotation) -> int:
     print_seconds(said, mixture.duration_s)
     print("\n".join(("", *timeline.text(said, mixture.duration_s))))
     advice = "a draft that the network made of its own estimates: listen to each silence, and correct it"
-    print(f"written {args.out}: {advice}")
+    say(f"written {args.out}: {advice}")
     return 0

@@ -9,10 +9,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ugosa_jax import device, files
+from ugosa_jax import files
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import keep_compiled_programs, say, say_above_bars
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.errors import InputError, error_context, require_extra
+from ugosa_jax.errors import InputError, error_context, one_line, require_extra
 from ugosa_jax.sweeps import cluster, engine, grid, lock, results, search, sweep, tensorboard
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor, Local
@@ -32,7 +33,7 @@ def run(args: options.RunSweep) -> int:
         cluster.imported(address_of(args.ray))
     if args.tensorboard:
         tensorboard.check()
-    device.keep_compiled_programs()
+    keep_compiled_programs()
     wanted = sweep_of(args)
     if wanted.grid.search is not None:
         search.check()
@@ -43,7 +44,7 @@ def run(args: options.RunSweep) -> int:
         with contextlib.closing(executor(args.ray)) as runs:
             if wanted.grid.search is None:
                 size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
-                print(f"{wanted.grid.name}: {size} in {wanted.folder}")
+                say(f"{wanted.grid.name}: {size} in {wanted.folder}")
                 n_failed = run_cells(args, wanted, cells, runs)
             else:
                 n_failed = run_search(args, wanted, runs)
@@ -56,7 +57,7 @@ def executor(ray: tuple[str, ...] | None) -> Executor:
     Raises:
       InputError: Ray is not installed, or there is no such cluster.
     """
-    return Local() if ray is None else cluster.Cluster(address_of(ray))
+    return Local() if ray is None else cluster.Cluster(address_of(ray), say_above_bars)
 
 
 def address_of(ray: tuple[str, ...]) -> str:
@@ -75,10 +76,10 @@ def run_cells(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell], exec
         def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
             if outcome["status"] == "failed":
                 failed.append(cell)
-                bar.write(f"failed: {cell.song}, {cell.adapt.strategy}: {outcome['error']}")
+                bar.write(one_line(f"failed: {cell.song}, {cell.adapt.strategy}: {outcome['error']}"))
             if args.tensorboard:
                 tensorboard.write(wanted.folder / "tensorboard", cell, outcome)
-            bar.set_postfix_str(f"{cell.song[:20]} {cell.adapt.strategy}")
+            bar.set_postfix_str(one_line(f"{cell.song[:20]} {cell.adapt.strategy}"))
             bar.update()
 
         try:
@@ -94,7 +95,7 @@ def run_search(args: options.RunSweep, wanted: Sweep, executor: Executor) -> int
     """Search the best settings of a grid, and say which they are; return how many cells failed."""
     space, asked = wanted.grid.space, wanted.grid.search
     assert space and asked
-    print(f"{wanted.grid.name}: {asked.settings} settings, {len(wanted.tracks)} songs, in {wanted.folder}")
+    say(f"{wanted.grid.name}: {asked.settings} settings, {len(wanted.tracks)} songs, in {wanted.folder}")
     sha256, planned, failed = sweep.hashes(wanted), {}, []
 
     def score_of(settings: Sequence[AdaptConfig]) -> list[list[Cell]]:
@@ -112,8 +113,8 @@ def run_search(args: options.RunSweep, wanted: Sweep, executor: Executor) -> int
         else f"{key} = {getattr(best.adapt, key)}"
         for key in (*space.choices, *space.ranges, "epochs")
     )
-    print(f"best of {best.n_tried} settings, {best.n_given_up} given up early: {found}")
-    print(f"its {asked.score}: {best.score_db:.2f} dB, mean over songs and sources")
+    say(f"best of {best.n_tried} settings, {best.n_given_up} given up early: {found}")
+    say(f"its {asked.score}: {best.score_db:.2f} dB, mean over songs and sources")
     return sum(failed)
 
 
@@ -126,7 +127,7 @@ def unfinished(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell]) -> 
             tensorboard.write(wanted.folder / "tensorboard", cell, known[cell.id])
     again = {cell.id for cell in done if not engine.has_kept(wanted, cell)}
     if again:
-        print(f"{len(again)} cells are done, but lack files that are to be kept; they are run again")
+        say(f"{len(again)} cells are done, but lack files that are to be kept; they are run again")
     settled = {cell.id for cell in done} if args.retry else known.keys()
     return [cell for cell in cells if cell.id in again or cell.id not in settled]
 
@@ -164,17 +165,17 @@ def summary(folder: Path) -> int:
     count = collections.Counter(record["status"] for record in records)
     done = [record["adaptation"] for record in records if record["status"] == "done"]
     not_done = f"{count['failed']} failed, {count['missing']} missing"
-    print(f"{folder}: {count['done']} of {len(planned)} cells done, {not_done}")
+    say(f"{folder}: {count['done']} of {len(planned)} cells done, {not_done}")
     if driver:
-        print(f"at work: {driver}")
+        say(f"at work: {driver}")
     if done:
         adapting_s = sum(sum(of["timing"].values()) / of["lanes"] for of in done)
         scoring_s = sum(of["separation_s"] + of["evaluation_s"] for of in done)
-        print(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
+        say(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
         if left := count["missing"]:
-            print(f"about {left * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
+            say(f"about {left * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
     if stopped := sum(of["stopped_at"] is not None for of in done):
-        print(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
+        say(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
     reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")
     for reason, times in reasons.most_common():
         print(f"failed {times} times: {reason}" if times > 1 else f"failed: {reason}")
@@ -206,5 +207,5 @@ def collect(args: options.Collect) -> int:
             whole.to_parquet(temporary, index=False)
         else:
             whole.to_csv(temporary, index=False)
-    print(f"{args.out}: {len(whole)} scores")
+    say(f"{args.out}: {len(whole)} scores")
     return 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ugosa_jax import api
 from ugosa_jax.cli import options
+from ugosa_jax.cli.output import say
 from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
@@ -17,8 +18,8 @@ def convert(args: options.Convert) -> int:
     Raises:
       InputError: it cannot be converted, or the file not be written.
     """
-    found = api.convert(args.checkpoint, args.out)
-    print(f"{args.out}: {found.fingerprint[:16]}")
+    found = api.convert_checkpoint(args.checkpoint, args.out)
+    say(f"{args.out}: {found.fingerprint[:16]}")
     return 0
 
 
@@ -27,7 +28,7 @@ def listing(_: options.ListWeights) -> int:
     for entry in hub.listing():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
         known = hub.PRETRAINED.get(entry.name)
-        print(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
+        say(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
     return 0
 
 
@@ -47,7 +48,7 @@ def show(args: options.Show) -> int:
     else:
         rows |= protocol.describe(found.architecture)
     for key, value in (rows | found.provenance).items():
-        print(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
+        say(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 
 

@@ -11,4 +11,4 @@ FOLDER = Path(__file__).parent / "demo_song"
 
 def load(sources: tuple[str, ...]) -> Song:
     """Return the demo song: its stems, their sum as the mixture, and its annotation."""
-    return loading.annotated(Track("demo song", "folder", FOLDER), sources)
+    return loading.load_annotated(Track("demo song", "folder", FOLDER), sources)

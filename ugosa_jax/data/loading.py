@@ -17,7 +17,7 @@ OFF_DB = -60.0
 """How far below the mixture its difference from the sum of the stems may lie; rounding to 16 bits stays under it."""
 
 
-def mixture(path: str | Path, may_be_cut: bool = False) -> Song:
+def load_mixture(path: str | Path, may_be_cut: bool = False) -> Song:
     """Read a song of which nothing but the mixture is known.
 
     Args:
@@ -30,7 +30,7 @@ def mixture(path: str | Path, may_be_cut: bool = False) -> Song:
     return Song(sound.read(path, may_be_cut=may_be_cut))
 
 
-def with_stems(track: Track, sources: Sequence[str]) -> Song:
+def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
     """Read a song's mixture and stems. A mixture that is missing is the sum of the stems.
 
     Args:
@@ -55,13 +55,13 @@ def with_stems(track: Track, sources: Sequence[str]) -> Song:
     return Song(Audio(mix_CxT, rate_hz, track.name), stems_SxCxT, tuple(sources), notes=notes)
 
 
-def annotated(track: Track, sources: Sequence[str]) -> Song:
-    """Read a song as `with_stems`, and its annotation: the file beside its stems, or else made from them.
+def load_annotated(track: Track, sources: Sequence[str]) -> Song:
+    """Read a song as `load_with_stems`, and its annotation: the file beside its stems, or else made from them.
 
     Raises:
-      InputError: as `with_stems`, or the annotation cannot be understood.
+      InputError: as `load_with_stems`, or the annotation cannot be understood.
     """
-    song = with_stems(track, sources)
+    song = load_with_stems(track, sources)
     if track.annotation is not None:
         said = annotation.read(track.annotation, sources)
     else:

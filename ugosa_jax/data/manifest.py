@@ -69,7 +69,7 @@ class _Head(msgspec.Struct):
     format: int
 
 
-def opened(out: Path, settings: dict[str, Any]) -> Manifest:
+def open_manifest(out: Path, settings: dict[str, Any]) -> Manifest:
     """Return the manifest of a folder; a folder that is new or empty gets one.
 
     Raises:

@@ -95,8 +95,12 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
 
 def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> Stream:
     """Open what FFmpeg does not know, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
+    file.seek(0)
+    head = file.read(3)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
+        if head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+            raise soundfile.LibsndfileError(1)  # an MP3 that FFmpeg refuses; libmpg123 would complain on its own
         sound = soundfile.SoundFile(file.fileno(), closefd=False)  # an open file has no name that it would look at
     except soundfile.LibsndfileError:
         what = "no container that FFmpeg or libsndfile knows; headerless sound has to be saved as .wav or .flac"

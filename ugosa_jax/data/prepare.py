@@ -42,7 +42,7 @@ def prepare(
     refuse_same_names(tracks)
     made = {"root": tracks[0].kind, "subset": subset} | dataclasses.asdict(settings)
     made["sources"] = list(settings.sources)  # as JSON gives it back
-    account = manifest.opened(out, made)
+    account = manifest.open_manifest(out, made)
     for track in tracks:
         sha256 = {what: files.sha256_of(path) for what, path in datasets.inputs(track, settings.sources).items()}
         if manifest.is_there(out, account, track, sha256):
@@ -60,7 +60,7 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
       InputError: the song cannot be used, or the folder cannot be written.
     """
     sources = settings.sources
-    song = loading.with_stems(track, sources)
+    song = loading.load_with_stems(track, sources)
     mix_CxT, stems_SxCxT, rate_hz, order = song.mixture.samples_CxT, song.known_stems(), song.mixture.rate_hz, None
     if not settings.as_is:
         order = controlled.draw_order(len(sources), settings.seed, track.name)

@@ -11,15 +11,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.config import MAX_RATE_HZ
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
-from ugosa_jax.data.standard import Standard, measure, standardise, standardised, wanted
+from ugosa_jax.data.standard import Standard, measure, standardise, standardise_by, wanted
 from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.protocol import Level
 
 
-class Seen(NamedTuple):
+class ModelInput(NamedTuple):
     """A mixture as a network sees it.
 
     Attributes:
@@ -33,7 +34,7 @@ class Seen(NamedTuple):
     standard: Standard
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Song:
     """A song that is loaded; what is not known of it is None.
 
@@ -65,6 +66,34 @@ class Song:
         n_stems = 0 if self.stems_SxCxT is None else len(self.stems_SxCxT)
         require(len(self.sources) == n_stems, "sources", f"{n_stems} names, one a stem", self.sources)
 
+    @classmethod
+    def from_array(
+        cls, samples: np.ndarray, rate_hz: int, annotation: Annotation | None = None, name: str = "song"
+    ) -> "Song":
+        """Return a song whose mixture is an array.
+
+        Args:
+          samples: (channels, samples), or (samples,) of mono; floating-point numbers, full scale is 1.
+          rate_hz: sample rate.
+          annotation: when each source plays, if that is known.
+          name: for messages.
+
+        Raises:
+          InputError: the array has another shape or type, or values that are not finite; or the rate is impossible.
+        """
+        samples_CxT = sound.as_channels(samples)
+        is_rate = isinstance(rate_hz, int | np.integer) and 0 < rate_hz <= MAX_RATE_HZ
+        require(is_rate, "rate_hz", f"an integer, above 0, at most {MAX_RATE_HZ}", rate_hz)
+        require(bool(samples_CxT.size and np.isfinite(samples_CxT).all()), "samples", "finite, and some", "others")
+        return cls(sound.Audio(samples_CxT, int(rate_hz), name), annotation=annotation)
+
+    def __repr__(self) -> str:
+        mixture = self.mixture
+        said = [repr(mixture.name), f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz / 1000:g} kHz"]
+        said += [{1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")]
+        said += [f"stems {' '.join(self.sources)}"] * bool(self.sources)
+        return f"Song({', '.join(said + ['annotated'] * (self.annotation is not None))})"
+
     def known_stems(self) -> np.ndarray:
         """Return the stems, (S, C, T).
 
@@ -85,7 +114,7 @@ class Song:
             raise InputError(f"{self.mixture.name}: has no annotation, which is needed to know when each source plays")
         return self.annotation
 
-    def standardised(self, rate_hz: int, channels: int, level: Level = "standard") -> tuple[np.ndarray, Standard]:
+    def standardise(self, rate_hz: int, channels: int, level: Level = "standard") -> tuple[np.ndarray, Standard]:
         """Return the mixture as a network sees it, and what was taken out.
 
         Made once for each rate, channels and level, and kept; but not of a `Recording`, which may be long.
@@ -104,7 +133,7 @@ class Song:
         """
         key = rate_hz, channels, level
         if isinstance(self.mixture, Recording):
-            seen = self.seen(*key)
+            seen = self.model_input(*key)
             return np.concatenate([*seen.blocks()], axis=1), seen.standard
         if key not in self._standardised:
             mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
@@ -113,11 +142,11 @@ class Song:
             self._standardised[key][0].flags.writeable = False
         return self._standardised[key]
 
-    def seen(self, rate_hz: int, channels: int, level: Level = "standard") -> Seen:
-        """Return the mixture as a network sees it, block by block; see `standardised`."""
+    def model_input(self, rate_hz: int, channels: int, level: Level = "standard") -> ModelInput:
+        """Return the mixture as a network sees it, block by block; see `standardise`."""
         if not isinstance(self.mixture, Recording):
-            mix_CxT, standard = self.standardised(rate_hz, channels, level)
-            return Seen(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
+            mix_CxT, standard = self.standardise(rate_hz, channels, level)
+            return ModelInput(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
         key = rate_hz, channels
         if key not in self._measured:
             with error_context(self.mixture.name):
@@ -125,4 +154,4 @@ class Song:
         measured, n_samples = self._measured[key]
         standard = wanted(level, measured)
         as_it_is = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)
-        return Seen(lambda: (standardised(block, standard) for block in as_it_is()), n_samples, standard)
+        return ModelInput(lambda: (standardise_by(block, standard) for block in as_it_is()), n_samples, standard)

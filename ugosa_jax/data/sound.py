@@ -16,7 +16,10 @@ import soxr
 
 from ugosa_jax.data import downmix, recording
 from ugosa_jax.data.writing import Encoding, writing
-from ugosa_jax.errors import error_context
+from ugosa_jax.errors import InputError, error_context
+
+MAX_CHANNELS = 64
+"""Of an array; one with more has its axes the other way round."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,12 +208,36 @@ def round_to_16_bits(samples_CxT: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(samples_CxT * 32768), -32768, 32767).astype(np.float32) / 32768
 
 
+def as_channels(samples: np.ndarray) -> np.ndarray:
+    """Return samples as float32 (channels, samples); those of mono may lack the first axis.
+
+    Raises:
+      InputError: they are of another shape, or integers, whose full scale nobody knows.
+    """
+    found = np.asarray(samples)
+    wanted = "samples must be floating-point numbers (channels, samples), or (samples,) of mono"
+    if not np.issubdtype(found.dtype, np.floating):
+        raise InputError(f"{wanted}, not {found.dtype}; full scale is 1")
+    if found.ndim not in (1, 2):
+        raise InputError(f"{wanted}, not of shape {found.shape}")
+    if found.ndim == 2 and found.shape[0] > MAX_CHANNELS:
+        raise InputError(f"{wanted}, not of shape {found.shape}; is that (samples, channels)? write samples.T")
+    return np.atleast_2d(found).astype(np.float32, copy=False)
+
+
 def write(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
     """Write a file of sound at once; see `writing.writing`.
+
+    Args:
+      path: ends in .wav or .flac.
+      samples_CxT: (channels, samples), or (samples,) of mono; full scale is 1.
+      rate_hz: sample rate.
+      encoding: 32-bit float, or 24- or 16-bit integers.
 
     Returns:
       The number of samples above full scale: clipped as integers, kept as float.
     """
+    samples_CxT = as_channels(samples_CxT)
     n_channels, n_samples = samples_CxT.shape
     with writing(path, rate_hz, n_channels, n_samples, encoding) as file:
         file.write(samples_CxT)

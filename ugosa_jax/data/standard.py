@@ -76,10 +76,10 @@ def standardise(mix_CxT: np.ndarray, level: Level = "standard") -> tuple[np.ndar
       InputError: as `measure`.
     """
     standard = wanted(level, measure([mix_CxT])[0])
-    return standardised(mix_CxT, standard), standard
+    return standardise_by(mix_CxT, standard), standard
 
 
-def standardised(mix_Cxn: np.ndarray, standard: Standard) -> np.ndarray:
+def standardise_by(mix_Cxn: np.ndarray, standard: Standard) -> np.ndarray:
     """Return (mix − mean) / std."""
     return ((mix_Cxn - standard.mean) / standard.std).astype(mix_Cxn.dtype)
 

@@ -24,6 +24,8 @@ from ugosa_jax.evaluation import least_squares
 from ugosa_jax.evaluation.least_squares import BLOCK, GROUP, Basis, L
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")
+UNDEFINED, NO_ERROR, NO_SIGNAL = "no frame counts", "infinite: no error", "minus infinity: no signal"
+"""Why a score is no number that JSON can hold."""
 
 Rule = Literal["museval", "target"]
 """Which frames count. museval: those in which no stem and no estimate is silent, the same for all sources (silent:
@@ -76,7 +78,11 @@ class Scores:
 
 
 class Summary(NamedTuple):
-    """One number a source: the median over its finite frames, NaN if there are none, and how many they are."""
+    """One number a source, and how many frames it stands on.
+
+    It is the median over the finite frames, as museval aggregates; infinite where a source has infinite ones alone, as
+    of a perfect estimate; NaN where it has none at all.
+    """
 
     median_S: np.ndarray
     frames_S: np.ndarray
@@ -142,11 +148,16 @@ def score(prepared: Prepared, est_SxCxT: np.ndarray) -> Scores:
 
 
 def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
-    """Return for each metric the medians over the finite frames that count, and how many these are."""
+    """Return for each metric the medians over the frames that count, and how many these are."""
+
+    def scored(row_K: np.ndarray) -> np.ndarray:
+        finite = np.isfinite(row_K)
+        return row_K[finite if finite.any() else ~np.isnan(row_K)]
 
     def summary(scores_SxK: np.ndarray) -> Summary:
-        rows = [row_K[np.isfinite(row_K)] for row_K in scores_SxK]
-        medians = [float(np.median(row_K)) if row_K.size else np.nan for row_K in rows]
+        rows = [scored(row_K) for row_K in scores_SxK]
+        with np.errstate(invalid="ignore"):  # the median of ∞ and −∞ is NaN
+            medians = [float(np.median(row_K)) if row_K.size else np.nan for row_K in rows]
         return Summary(np.array(medians), np.array([row_K.size for row_K in rows]))
 
     return {metric: summary(scores_SxK) for metric, scores_SxK in scores.under(rule).items()}

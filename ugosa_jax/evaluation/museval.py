@@ -7,6 +7,7 @@ import math
 import types
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ import ugosa_jax
 from ugosa_jax.config import EvaluateConfig
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.evaluation import bsseval
-from ugosa_jax.evaluation.bsseval import METRICS, Rule, Scores
+from ugosa_jax.evaluation.bsseval import METRICS, NO_ERROR, NO_SIGNAL, Rule, Scores
 
 
 def score_with_museval(
@@ -53,8 +54,9 @@ def score_with_museval(
 def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateConfig, rule: Rule) -> str:
     """Return the scores of one song as the JSON that museval writes for it.
 
-    As there, numbers have five decimals, and what is not defined or infinite is NaN. museval's EvalStore and
-    MethodStore read it as `<folder>/test/<song>.json`.
+    As there, numbers have five decimals, and what is not defined is NaN. What is infinite is null, and `reasons` beside
+    the frame's metrics say why. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`; they leave
+    out both.
 
     Args:
       scores: the song's scores.
@@ -70,11 +72,8 @@ def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateCo
     targets = []
     for row, source in enumerate(sources):
         frames = [
-            {
-                "time": k * settings.hop_s,
-                "duration": settings.window_s,
-                "metrics": {metric: _number(scores_SxK[row, k]) for metric, scores_SxK in metrics.items()},
-            }
+            {"time": k * settings.hop_s, "duration": settings.window_s}
+            | _frame({metric: float(scores_SxK[row, k]) for metric, scores_SxK in metrics.items()})
             for k in range(scores.sdr_SxK.shape[1])
         ]
         targets.append({"name": source, "frames": frames})
@@ -82,8 +81,10 @@ def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateCo
     return json.dumps({"targets": targets, "museval_version": version}, indent=2) + "\n"
 
 
-def _number(score: float) -> float:
-    return round(float(score), 5) if math.isfinite(score) else math.nan
+def _frame(scores_db: dict[str, float]) -> dict[str, dict[str, Any]]:
+    infinite = {metric: NO_ERROR if db > 0 else NO_SIGNAL for metric, db in scores_db.items() if math.isinf(db)}
+    metrics = {metric: None if metric in infinite else round(db, 5) for metric, db in scores_db.items()}
+    return {"metrics": metrics} | ({"reasons": infinite} if infinite else {})
 
 
 @functools.cache

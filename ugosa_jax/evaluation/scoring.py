@@ -5,6 +5,7 @@ What the stems alone determine is computed once a song and serves all its estima
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, get_args
@@ -16,7 +17,8 @@ from ugosa_jax.config import EvaluateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import bsseval, levels, museval
-from ugosa_jax.evaluation.bsseval import Rule, Scores
+from ugosa_jax.evaluation.bsseval import NO_ERROR, NO_SIGNAL, UNDEFINED, Rule, Scores
+from ugosa_jax.notebook import html_table
 
 METRICS = (*bsseval.METRICS, "PES", "EPS")
 
@@ -29,7 +31,7 @@ class Score(NamedTuple):
       rule: which frames count: a rule of BSSEval, or "silent" for PES and EPS.
       source: which stem.
       metric: one of METRICS.
-      value_db: median over the frames (PES, EPS: mean); None if no frame counts.
+      value_db: median over the frames (PES, EPS: mean); infinite of a perfect estimate, None if no frame counts.
       n_frames: how many frames it stands on.
     """
 
@@ -40,8 +42,20 @@ class Score(NamedTuple):
     value_db: float | None
     n_frames: int
 
+    def row(self) -> dict[str, Any]:
+        """Return the score as JSON holds it, which has no infinity: `value_db` is None, and `reason` says why."""
+        if self.value_db is None or math.isfinite(self.value_db):
+            return self._asdict() | {"reason": None if self.value_db is not None else UNDEFINED}
+        return self._asdict() | {"value_db": None, "reason": NO_ERROR if self.value_db > 0 else NO_SIGNAL}
 
-@dataclasses.dataclass(frozen=True)
+
+def value_of(row: Mapping[str, Any]) -> float | None:
+    """Return the value of a score's row in dB: infinite where its reason says so, None if it has none."""
+    infinite = {NO_ERROR: math.inf, NO_SIGNAL: -math.inf}
+    return infinite.get(row.get("reason") or "", row["value_db"])
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """The scores of a song; printed, it is a table."""
 
@@ -69,8 +83,23 @@ class Evaluation:
         return math.nan if value_db is None else value_db
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the scores as JSON holds them, and as a data frame takes them."""
-        return [score._asdict() for score in self.scores]
+        """Return the scores as JSON holds them, and as a data frame takes them; see `Score.row`."""
+        return [score.row() for score in self.scores]
+
+    def __repr__(self) -> str:
+        medians = [s for s in self.scores if (s.metric, s.rule, s.gated) == ("SDR", "target", self.scores[0].gated)]
+        said = ", ".join(f"{s.source} {'–' if s.value_db is None else f'{s.value_db:.2f}'}" for s in medians)
+        return f"Evaluation(SDR in dB: {said or 'none by the rule target'})"
+
+    def _repr_html_(self) -> str:
+        every = itertools.product(dict.fromkeys(s.source for s in self.scores), get_args(Rule), (False, True))
+        scored = {(s.source, s.rule, s.gated) for s in self.scores}
+        kinds = [kind for kind in every if kind in scored]
+        rows = []
+        for source, rule, gated in kinds:
+            values = [_text(self.score(source, metric, rule, gated)) for metric in METRICS]
+            rows.append([source, "muted" if gated else "as they are", rule, *values])
+        return html_table("dB (frames)", ["source", "estimates", "rule", *METRICS], rows)
 
     def __str__(self) -> str:
         rules = dict.fromkeys((score.gated, score.rule) for score in self.scores if score.rule != "silent")
@@ -119,7 +148,7 @@ def iterate_outputs(
     """Yield what is to be scored: whether muted where annotated silent, and the estimates (S, C, T).
 
     Raises:
-      InputError: an estimate is missing, or the annotation.
+      InputError: an estimate is missing; or the annotation, where gated estimates alone are asked for.
     """
     if missing := ", ".join(source for source in song.sources if source not in estimates):
         raise InputError(f"{song.mixture.name}: no estimate of {missing}")
@@ -131,8 +160,8 @@ def iterate_outputs(
     est_SxCxT = np.stack(chosen)
     if settings.outputs != "gated":
         yield False, est_SxCxT
-    if settings.outputs != "plain":
-        said = song.annotation
+    said = song.annotation
+    if settings.outputs == "gated" or (settings.outputs == "both" and said is not None):
         if said is None or said.sources != song.sources:
             raise InputError(f"{song.mixture.name}: gated estimates need an annotation of {', '.join(song.sources)}")
         gate_SxT = annotation.gate(said, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
@@ -154,12 +183,12 @@ def iterate_scores(
     for rule in get_args(Rule) if settings.engine == "bsseval" else ("museval",):
         for metric, summary in bsseval.summarise(scored, rule).items():
             for source, value_db, n_frames in zip(song.sources, *summary, strict=True):
-                yield Score(gated, rule, source, metric, _finite(value_db), int(n_frames))
+                yield Score(gated, rule, source, metric, _defined(value_db), int(n_frames))
     frames = song.mixture.rate_hz, settings.window_s, settings.hop_s
     for source, stem_CxT, est_CxT in zip(song.sources, song.known_stems(), est_SxCxT, strict=True):
         for metric, measure in (("PES", levels.pes), ("EPS", levels.eps)):
             level = measure(stem_CxT, est_CxT, *frames)
-            yield Score(gated, "silent", source, metric, _finite(level.db), level.frames)
+            yield Score(gated, "silent", source, metric, _defined(level.db), level.frames)
 
 
 @functools.lru_cache(maxsize=2)
@@ -168,8 +197,8 @@ def _prepared(song: Song, settings: EvaluateConfig) -> bsseval.Prepared:
     return bsseval.prepare(song.known_stems(), song.mixture.rate_hz, settings)
 
 
-def _finite(value_db: float) -> float | None:
-    return float(value_db) if np.isfinite(value_db) else None
+def _defined(value_db: float) -> float | None:
+    return None if np.isnan(value_db) else float(value_db)
 
 
 def _text(score: Score) -> str:

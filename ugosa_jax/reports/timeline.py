@@ -1,15 +1,20 @@
 """An annotation drawn: a lane for each source, in a terminal or below the song's waveform."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ugosa_jax import files
 from ugosa_jax.annotations.annotation import Annotation, explicit
 from ugosa_jax.annotations.interval import STATES, State
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.song import Song
+from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import InputError, error_context, require_extra
 from ugosa_jax.reports import lanes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MARKS: dict[State, str] = {"active": "#", "silent": ".", "unknown": " "}
 """What stands for a state in a terminal, whatever characters it can show."""
@@ -29,7 +34,7 @@ def text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list
 
 
 def write(
-    path: Path, annotation: Annotation, duration_s: float, song: Audio | None = None, n_columns: int = 1200
+    path: Path, annotation: Annotation, duration_s: float, song: Sound | None = None, n_columns: int = 1200
 ) -> None:
     """Write a picture: the waveform if there is a song, and below it a lane for each source.
 
@@ -44,6 +49,26 @@ def write(
       InputError: the suffix is another, or the file cannot be written.
     """
     check_picture(path)
+    figure = _draw(annotation, duration_s, song, n_columns)
+    with files.replaced_when_done(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=100)
+
+
+def plot(annotation: Annotation, song: Song) -> "Figure":
+    """Draw an annotation below its song's waveform, a row for each source; needs matplotlib.
+
+    Args:
+      annotation: what is drawn.
+      song: whose it is.
+
+    Raises:
+      InputError: matplotlib is missing.
+    """
+    with require_extra("reports"):
+        return _draw(annotation, song.mixture.duration_s, song.mixture)
+
+
+def _draw(annotation: Annotation, duration_s: float, song: Sound | None, n_columns: int = 1200) -> "Figure":
     from matplotlib.figure import Figure  # takes its time, and text needs no picture
 
     figure = Figure(figsize=(12, 1.2 + 0.4 * len(annotation.sources) + 1.6 * (song is not None)), layout="constrained")
@@ -61,8 +86,7 @@ def write(
     below.set(xlim=(0, duration_s), ylim=(len(annotation.sources) - 0.5, -0.5), xlabel="seconds")
     below.set_yticks(range(len(annotation.sources)), annotation.sources)
     below.set_title("blue: active, grey: silent, white: unknown", fontsize="small", loc="right")
-    with files.replaced_when_done(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=100)
+    return figure
 
 
 def check_picture(path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data.standard import Standard, standardised, unstandardised, wanted
+from ugosa_jax.data.standard import Standard, standardise_by, unstandardised, wanted
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import members
 from ugosa_jax.separation.block_buffer import BlockBuffer
@@ -49,7 +49,7 @@ def stretches(
     order_S = [in_turn.index(source) for source in chain.sources]
 
     def estimate(link: Link, heard_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        blocks = (standardised(block_Cxn, standards[link.name]) for block_Cxn in heard_Cxn)
+        blocks = (standardise_by(block_Cxn, standards[link.name]) for block_Cxn in heard_Cxn)
         every = members.stretches(link.network, params[link.name], blocks, n_samples, settings, report)
         return take(every, link, standards[link.name])
 

@@ -56,10 +56,10 @@ def estimate(
 ) -> Iterator[np.ndarray]:
     """Return estimates est_SxCxn at the level of the mixture and the network's rate, stretch by stretch."""
     if isinstance(net, Chain):
-        seen = song.seen(net.sample_rate_hz, net.channels, "natural")
-        standards = chains.standards_of(net, song.seen(net.sample_rate_hz, net.channels).standard)
+        seen = song.model_input(net.sample_rate_hz, net.channels, "natural")
+        standards = chains.standards_of(net, song.model_input(net.sample_rate_hz, net.channels).standard)
         return chains.stretches(net, params, seen.blocks(), seen.n_samples, standards, settings, on_chunk)
-    seen = song.seen(net.sample_rate_hz, net.channels, net.architecture.level)
+    seen = song.model_input(net.sample_rate_hz, net.channels, net.architecture.level)
     estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
     return (unstandardised(est_SxCxn, seen.standard) for est_SxCxn in estimates)
 

@@ -22,7 +22,9 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.data import sound
 from ugosa_jax.data.sound import Sound
+from ugosa_jax.errors import InputError
 from ugosa_jax.networks import protocol
+from ugosa_jax.song_job.names import RECORD
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights, list_networks
 
@@ -137,6 +139,20 @@ class Record(msgspec.Struct, frozen=True):
     """By name of the file."""
     scores: list[dict[str, Any]] | None = None
     """Rows as of `Evaluation.rows`, where the true stems are known."""
+
+
+class _OfSong(msgspec.Struct, frozen=True):
+    """The part of a record that tells what it is of."""
+
+    song: File
+
+
+def song_in(folder: Path) -> File | None:
+    """Return the song whose stems a folder holds; None if it has no record of one."""
+    try:
+        return files.read_json(folder / RECORD, _OfSong).song
+    except InputError:
+        return None
 
 
 def file(path: Path) -> File:

@@ -17,7 +17,7 @@ NAME = "demo song"
 
 def added(library: Library) -> Song:
     """Add the bundled song, or return it if it was added before, with what was marked in it since."""
-    found = loading.with_stems(Track(NAME, "folder", FOLDER), SOURCES)
+    found = loading.load_with_stems(Track(NAME, "folder", FOLDER), SOURCES)
     song = library.added_audio(found.mixture, hashlib.sha256(found.mixture.samples_CxT.tobytes()).hexdigest())
     folder = library.folder(song.id)
     if marks.load(folder).revision == 0:

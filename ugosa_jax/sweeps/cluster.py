@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ugosa_jax import interrupts
 from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.sweeps import work
 from ugosa_jax.sweeps.cell import Cell, compiled_alike
@@ -35,6 +36,8 @@ MAX_LOSSES = 4
 """Workers that die over a unit before it counts as what kills them."""
 CONNECT_S = 10.0
 """How long a cluster may take to answer at all."""
+PATIENCE_S = 3.0
+"""How long nothing may run before the user is told why."""
 POLL_S = 2.0
 """How often the driver looks for machines that have joined, or are gone."""
 
@@ -49,6 +52,7 @@ class Place:
       node: the machine's name in Ray.
       number: the device's number there.
       worker: the actor.
+      is_queued: whether the device was in use by others when it was asked for.
       is_ready: whether it has started.
       sends_songs: whether it cannot read them where the driver does.
       n_units: that it has now.
@@ -58,6 +62,7 @@ class Place:
     node: str
     number: int
     worker: Any
+    is_queued: bool = False
     is_ready: bool = False
     sends_songs: bool = False
     n_units: int = 0
@@ -69,13 +74,14 @@ class Cluster:
 
     Args:
       address: of the cluster: HOST:PORT, "auto" for the one that runs on this machine, or "local" to start one here.
+      say: prints a line for the user.
       worker: class of the workers.
 
     Raises:
       InputError: Ray is not installed, or there is no such cluster.
     """
 
-    def __init__(self, address: str, worker: type = Worker):
+    def __init__(self, address: str, say: Callable[[str], None] = print, worker: type = Worker):
         ray = imported(address)
         own = {"include_dashboard": False} if address == "local" else {}
         try:
@@ -84,7 +90,8 @@ class Cluster:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             said = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(f"--ray: {address}: there is no Ray cluster that can be used ({said})") from error
-        self.ray = ray
+        interrupts.install_again()  # Ray has replaced the handler of SIGTERM
+        self.ray, self.address, self.say = ray, address, say
         self.actor = self.ray.remote(max_concurrency=IN_FLIGHT, max_restarts=0)(worker)
         self.on_node = functools.partial(self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy, soft=False)
         self.places: list[Place] = []
@@ -113,11 +120,15 @@ class Cluster:
         def sent(name: str) -> Any:
             return self.ray.put(song_of(sweep.tracks[name], sweep.base))
 
-        looked_s = -POLL_S
+        looked_s, idle_since_s, told = -POLL_S, time.monotonic(), ""
         while waiting or any(unit for _, unit in self.flights.values()):
             if time.monotonic() - looked_s > POLL_S:
                 looked_s = time.monotonic()
                 self._staff()
+            if any(place.is_ready for place in self.places):
+                idle_since_s = time.monotonic()
+            elif time.monotonic() - idle_since_s > PATIENCE_S and (why := self._why_idle()) != told:
+                self.say(told := why)
             while waiting and (place := self._free(waiting[0])):
                 unit = waiting.popleft()
                 try:
@@ -148,10 +159,23 @@ class Cluster:
                 if self.failed_starts[node["NodeID"]] >= MAX_LOSSES:
                     continue
                 here = self.actor.options(scheduling_strategy=self.on_node(node["NodeID"]), **needed)
+                free = self.ray.available_resources()
+                is_queued = any(free.get(what, 0) < much for what, much in required(needed).items())
                 worker = here.remote(self.shared, kind, threads)
-                place = Place(node["NodeID"], number, worker)
+                place = Place(node["NodeID"], number, worker, is_queued)
                 self.places.append(place)
                 self.flights[worker.__ray_ready__.remote()] = place, ()
+
+    def _why_idle(self) -> str:
+        """Return what is waited for while no worker is ready."""
+        goes_on = "Ctrl-C ends, and the same command goes on"
+        if not self.places:
+            lacks = "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine that joins it"
+            return f"--ray: {self.address}: no device is free: {lacks} ({goes_on})"
+        if all(place.is_queued for place in self.places):
+            used = "others use all that the Ray cluster has; waiting until they release it"
+            return f"--ray: {self.address}: no device is free: {used} ({goes_on})"
+        return f"--ray: {self.address}: waiting for {len(self.places)} worker(s) to start"
 
     def _free(self, unit: Unit) -> Place | None:
         """Return the worker with the least to do that takes a unit now."""
@@ -245,6 +269,12 @@ def chunks(cells: Sequence[Cell], size: int) -> Iterator[Unit]:
     """Yield cells in their order, `size` at a time."""
     for start in range(0, len(cells), size):
         yield tuple(cells[start : start + size])
+
+
+def required(options: dict[str, Any]) -> dict[str, float]:
+    """Return what a worker takes of a machine, by Ray's names of resources."""
+    named = {"CPU": options.get("num_cpus", 0), "GPU": options.get("num_gpus", 0)}
+    return {what: much for what, much in (named | options.get("resources", {})).items() if much}
 
 
 def devices(node: dict[str, Any]) -> list[tuple[str, int, dict[str, Any]]]:

@@ -47,7 +47,7 @@ class Plan(PlanHead):
 
 
 class Score(TypedDict):
-    """As `evaluation.scoring.Score`."""
+    """As `evaluation.scoring.Score.row`."""
 
     gated: bool
     rule: str
@@ -55,6 +55,7 @@ class Score(TypedDict):
     metric: str
     value_db: float | None
     n_frames: int
+    reason: NotRequired[str | None]
 
 
 class Losses(TypedDict):

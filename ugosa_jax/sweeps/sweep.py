@@ -89,7 +89,7 @@ def song_of(track: Track, base: Weights) -> Song:
     Raises:
       InputError: it cannot be used.
     """
-    return loading.annotated(track, base.sources)
+    return loading.load_annotated(track, base.sources)
 
 
 def hashes(sweep: Sweep) -> dict[str, str]:

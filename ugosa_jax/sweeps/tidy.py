@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ugosa_jax.errors import InputError
+from ugosa_jax.evaluation.scoring import value_of
 from ugosa_jax.sweeps import results
 
 COLUMNS = (
@@ -29,7 +30,7 @@ def table(folder: Path) -> pd.DataFrame:
     refine = here[0]["separate"]["refine"] if here else "none"  # a grid has one way
     n_tuned = {cell["adapt"]["strategy"]: cell["n_tuned"] for cell in done.values()}
     some = next((cell["scores"] for cell in done.values()), [])
-    without = [score | {"value_db": None, "n_frames": 0} for score in some]
+    without = [score | {"value_db": None, "reason": None, "n_frames": 0} for score in some]
     rows = []
     for wanted in planned["cells"]:
         settings = {"shuffle_seed": 0, **wanted["adapt"]}
@@ -38,7 +39,7 @@ def table(folder: Path) -> pd.DataFrame:
         settings |= {"n_tuned": n_tuned.get(settings["strategy"], 0)}
         settings |= {"refine": refine}
         scores = done[wanted["id"]]["scores"] if wanted["id"] in done else without
-        rows += [settings | score for score in scores]
+        rows += [settings | score | {"value_db": value_of(score)} for score in scores]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

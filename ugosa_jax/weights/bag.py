@@ -20,11 +20,11 @@ import yaml
 
 from ugosa_jax.errors import require
 from ugosa_jax.networks.protocol import Architecture, Params
-from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.checkpoint import Checkpoint, describe_network
 from ugosa_jax.weights.description import check_fields, check_names
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Bag:
     """Networks by name, and how much the estimate of each counts for every source.
 
@@ -34,6 +34,11 @@ class Bag:
 
     members: Mapping[str, Checkpoint]
     weights_MxS: tuple[tuple[float, ...], ...]
+    name: str = dataclasses.field(default="", compare=False)
+    """What it was loaded as."""
+
+    def __repr__(self) -> str:
+        return f"Bag({len(self.members)} networks, {describe_network(self, type(self.architecture).__name__)})"
 
     def __post_init__(self):
         require(bool(self.members), "models", "at least one", "none")

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.weights.bag import Bag
-from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights.checkpoint import Checkpoint, describe_network
 from ugosa_jax.weights.description import check_fields, check_names
 
 REMAINDERS = ("accompaniment", "instrumental", "rest", "other")
@@ -54,7 +54,7 @@ class Link(NamedTuple):
     parts: Mapping[str, tuple[str, ...]]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Chain:
     """Networks by name, in running order, and the source that each but the last leaves to those behind it.
 
@@ -64,6 +64,11 @@ class Chain:
 
     members: Mapping[str, Member]
     leaves: tuple[str, ...]
+    name: str = dataclasses.field(default="", compare=False)
+    """What it was loaded as."""
+
+    def __repr__(self) -> str:
+        return f"Chain({describe_network(self, ' → '.join(self.members))})"
 
     def __post_init__(self):
         require(len(self.members) > 1, "a chain", "of two networks or more", len(self.members))

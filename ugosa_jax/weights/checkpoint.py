@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ ARCHITECTURES: dict[str, type[Architecture]] = {kind.tag: kind for kind in (Conv
 T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Checkpoint:
     """A network's architecture, its parameters, and where they came from.
 
@@ -40,6 +41,11 @@ class Checkpoint:
     architecture: Architecture
     params: Params
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
+    name: str = dataclasses.field(default="", compare=False)
+    """What it was loaded as: a name of `ugosa-jax weights list`, or that of its file."""
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({describe_network(self, type(self.architecture).__name__)})"
 
     def __post_init__(self):
         verify(flat(self.params), shapes(self.architecture))
@@ -101,6 +107,14 @@ def load(path: str | Path) -> Checkpoint:
         return Checkpoint(net, nested(_tensors(file)), _metadata(file, "provenance", dict[str, str]))
 
 
+def describe_network(net: Any, kind: str) -> str:
+    """Return in a line what weights are, be it one network or several."""
+    millions = sum(math.prod(shape) for shape in net.shapes.values()) / 1e6
+    size = f"{millions:.1f} M parameters" if millions >= 0.05 else f"{1e6 * millions:.0f} parameters"
+    said = [kind, size, " ".join(net.sources), f"{net.sample_rate_hz / 1000:g} kHz"]
+    return ", ".join(said + [repr(net.name)] * bool(net.name))
+
+
 class Base(Protocol):
     """Weights that a delta belongs to: one network, or a bag of them."""
 
@@ -146,6 +160,16 @@ def load_delta(path: str | Path, base: Base) -> dict[str, Any]:
         leaves = _tensors(file)
         verify(leaves, _subset(leaves, base))
         return nested(leaves)
+
+
+def read_delta_metadata(path: str | Path) -> dict[str, str]:
+    """Return what is known of the adaptation that a delta came from.
+
+    Raises:
+      InputError: the file is damaged or not a delta.
+    """
+    with error_context(path), _opened(Path(path), DELTA_FORMAT) as file:
+        return _metadata(file, "metadata", dict[str, str])
 
 
 def source_names(names: object) -> tuple[str, ...]:

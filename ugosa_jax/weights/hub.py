@@ -57,18 +57,21 @@ def load(name_or_path: str | Path) -> Weights:
     parts = split(name_or_path)
     if len(parts) > 1:
         with error_context(name_or_path):
-            return chain.join({name: _member_of_chain(part) for name, part in chain.name_members(parts).items()})
+            members = {name: _member_of_chain(part) for name, part in chain.name_members(parts).items()}
+            return dataclasses.replace(chain.join(members), name=str(name_or_path))
     path = find(name_or_path)
+    name = str(name_or_path) if path != Path(name_or_path) else path.name
     if path.suffix != DESCRIBED:
-        return _network(path)
+        return dataclasses.replace(_network(path), name=name)
     said = description.read(path)
     with error_context(path):
         if "chain" in said:
             names, leaves = chain.describe(said)
-            members = {name: _member_of_chain(_beside(path, name) or name) for name in names}
-            return chain.join(members, leaves)
+            members = {one: _member_of_chain(_beside(path, one) or one) for one in names}
+            return dataclasses.replace(chain.join(members, leaves), name=name)
         described = bag.describe(said)
-        return bag.gather({name: _network(_member(path, name)) for name in described.models}, described)
+        members = {model: _network(_member(path, model)) for model in described.models}
+        return dataclasses.replace(bag.gather(members, described), name=name)
 
 
 def split(name_or_path: str | Path) -> list[str]:
@@ -152,6 +155,11 @@ def listing() -> list[Listed]:
     found = [*_listed(bundled_folder(), "bundled"), *_listed(cache_folder(), "cached")]
     present = {item.name for item in found}
     return found + [Listed(name, "downloadable", None, None) for name in PRETRAINED if name not in present]
+
+
+def _is_shown(path: Path) -> bool:
+    """Tell whether a file is neither hidden, as what macOS adds, nor half of a download."""
+    return not any(part.startswith(".") or ".part" in Path(part).suffixes for part in path.parts)
 
 
 def download(name: str, url: str | None = None, cache: str | Path | None = None, progress: bool = True) -> Path:
@@ -281,5 +289,6 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _listed(folder: Path, where: Literal["bundled", "cached"]) -> list[Listed]:
     bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{DESCRIBED}")}
     every = {path: [path] for path in folder.glob("*.safetensors")} | bags
+    every = {path: parts for path, parts in every.items() if _is_shown(path.relative_to(folder))}
     sizes = {path: sum(part.stat().st_size for part in parts) for path, parts in every.items()}
     return [Listed(path.stem, where, path, sizes[path]) for path in sorted(every)]

@@ -85,7 +85,7 @@ def from_tensorflow(variables: Mapping[str, np.ndarray], net: Spleeter) -> Param
     """
     kept = {name: array for name, array in variables.items() if name != "global_step"}
     naming = tensorflow(net.depth)
-    expected = [_expected(net, naming, s) for s in range(net.S)]
+    expected = [expected_shapes(net, naming, s) for s in range(net.S)]
     compare_shapes({name: array.shape for name, array in kept.items()}, _joined(expected))
     return _gathered(net, [_of_source(kept, net, naming, s) for s in range(net.S)])
 
@@ -98,21 +98,21 @@ def from_torch(states: Sequence[Mapping[str, np.ndarray]], net: Spleeter) -> Par
     """
     naming = torch(net.depth)
     for s, state in enumerate(states):
-        compare_shapes({name: array.shape for name, array in state.items()}, _expected(net, naming, s))
+        compare_shapes({name: array.shape for name, array in state.items()}, expected_shapes(net, naming, s))
     return _gathered(net, [_of_source(state, net, naming, s) for s, state in enumerate(states)])
 
 
-def _parts(net: Spleeter) -> list[tuple[str, int, int, int]]:
+def parts(net: Spleeter) -> list[tuple[str, int, int, int]]:
     """Return kind, number, and channels in and out of each stage."""
     encoders = [("encoder", i, *widths) for i, widths in enumerate(net.encoder_widths, 1)]
     decoders = [("decoder", i, *widths) for i, widths in enumerate(net.decoder_widths, 1)]
     return [*encoders, *decoders, ("mask", 0, 1, net.channels)]
 
 
-def _expected(net: Spleeter, naming: Naming, s: int) -> dict[str, tuple[int, ...]]:
+def expected_shapes(net: Spleeter, naming: Naming, s: int) -> dict[str, tuple[int, ...]]:
     """Return names and shapes of all that the U-Net of a source has there."""
     found: dict[str, tuple[int, ...]] = {}
-    for kind, i, n_in, n_out in _parts(net):
+    for kind, i, n_in, n_out in parts(net):
         taps, axes = 4 if kind == "mask" else 5, naming.axes[kind]
         ours = (taps, taps, n_in, n_out)
         conv, (kernel, bias) = naming.conv(s, kind, i), naming.conv_leaves
@@ -127,7 +127,7 @@ def _of_source(state: Mapping[str, np.ndarray], net: Spleeter, naming: Naming, s
     for name, array in state.items():
         require(array.dtype.kind == "f", name, "floating point", array.dtype)
     stages = {}
-    for kind, i, _, _ in _parts(net):
+    for kind, i, _, _ in parts(net):
         conv, (kernel, bias) = naming.conv(s, kind, i), naming.conv_leaves
         stage = {
             "conv.kernel": state[f"{conv}{kernel}"].transpose(naming.axes[kind]),

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ugosa_jax.annotations.formats.content import parse_json, to_number
-from ugosa_jax.annotations.formats.label import Label, Reading, is_confidence, is_stretch, quote
+from ugosa_jax.annotations.formats.label import Label, Reading, check_stretch, is_confidence, quote
 from ugosa_jax.annotations.interval import Interval, Outside
 from ugosa_jax.errors import InputError
 
@@ -36,7 +36,7 @@ def read_jams(text: str, path: str) -> Reading:
         if not isinstance(annotation, dict):
             raise InputError(f"{path}:{where}: is not an object")
         if annotation.get("namespace") in NAMESPACES:
-            labels += _labels(annotation, path, where)
+            labels += _read_annotation(annotation, path, where)
             known += 1
         else:
             namespace = str(annotation.get("namespace"))
@@ -45,11 +45,11 @@ def read_jams(text: str, path: str) -> Reading:
         there = ", ".join(dict.fromkeys(str(annotation.get("namespace")) for annotation in annotations))
         what = f" (it has {there[:200]})" if there else ""
         raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}{what}")
-    outside, of_sources = _sandbox(content, path)
+    outside, of_sources = _read_sandbox(content, path)
     return Reading(labels, tuple(warnings), outside, of_sources)
 
 
-def _labels(annotation: dict[str, Any], path: str, where: str) -> list[Label]:
+def _read_annotation(annotation: dict[str, Any], path: str, where: str) -> list[Label]:
     data = annotation.get("data")
     if isinstance(data, dict):  # the dense form: a list for each column
         columns = [data.get(column) for column in COLUMNS]
@@ -58,42 +58,38 @@ def _labels(annotation: dict[str, Any], path: str, where: str) -> list[Label]:
         data = [dict(zip(COLUMNS, entry, strict=True)) for entry in zip(*cast(list, columns), strict=True)]
     if not isinstance(data, list):
         raise InputError(f"{path}:{where}.data: is not a list")
-    span_s = _span_s(annotation, path, where)
-    labels = [_label(entry, path, f"{where}.data[{n}]", span_s) for n, entry in enumerate(data)]
+    span_s = _read_span(annotation, path, where)
+    labels = [_read_entry(entry, path, f"{where}.data[{n}]", span_s) for n, entry in enumerate(data)]
     if annotation["namespace"] == SECTIONS:
         return [dataclasses.replace(label, container=SECTIONS, perhaps_sections=True) for label in labels]
     return labels
 
 
-def _span_s(annotation: dict[str, Any], path: str, where: str) -> tuple[float, float] | None:
+def _read_span(annotation: dict[str, Any], path: str, where: str) -> tuple[float, float] | None:
     """Return from where to where an annotation is valid; None, which is everywhere, if it does not say."""
     if annotation.get("duration") is None:
         return None
-    start_s = 0.0 if annotation.get("time") is None else to_number(annotation["time"], path, f"{where}.time")
-    end_s = start_s + to_number(annotation["duration"], path, f"{where}.duration")
-    if not is_stretch(start_s, end_s):
-        raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
-    return start_s, end_s
+    return _read_stretch({"time": annotation.get("time") or 0, "duration": annotation["duration"]}, path, where)
 
 
-def _label(entry: Any, path: str, where: str, span_s: tuple[float, float] | None) -> Label:
-    if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
-        raise InputError(f"{path}:{where}: value: is not a text that names who plays")
+def _read_stretch(entry: dict[str, Any], path: str, where: str) -> tuple[float, float]:
     start_s = to_number(entry.get("time"), path, f"{where}.time")
     end_s = start_s + to_number(entry.get("duration"), path, f"{where}.duration")
-    if not is_stretch(start_s, end_s):
-        raise InputError(f"{path}:{where}: time and duration: {start_s:g} to {end_s:g} s is no stretch of a song")
-    confidence = entry.get("confidence")
-    if isinstance(confidence, float) and math.isnan(confidence):
-        confidence = None  # as pandas writes what is not told
-    if confidence is not None:
-        confidence = to_number(confidence, path, f"{where}.confidence")
-        if not is_confidence(confidence):
-            raise InputError(f"{path}:{where}.confidence: {confidence:g} is not between 0 and 1")
-    return Label(start_s, end_s, " ".join(entry["value"].split()), path, where, None, confidence, span_s=span_s)
+    return check_stretch(f"{path}:{where}: time and duration", start_s, end_s)
 
 
-def _sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[str, ...]]:
+def _read_entry(entry: Any, path: str, where: str, span_s: tuple[float, float] | None) -> Label:
+    if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
+        raise InputError(f"{path}:{where}: value: is not a text that names who plays")
+    times_s, sure = _read_stretch(entry, path, where), entry.get("confidence")
+    if isinstance(sure, float) and math.isnan(sure):
+        sure = None  # as pandas writes what is not told
+    if sure is not None and not is_confidence(to_number(sure, path, f"{where}.confidence")):
+        raise InputError(f"{path}:{where}.confidence: {sure:g} is not between 0 and 1")
+    return Label(*times_s, " ".join(entry["value"].split()), path, where, None, sure, span_s=span_s)
+
+
+def _read_sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[str, ...]]:
     """Return what this project's own files tell beyond the format: outside, and the sources it does not hold for."""
     sandbox = content.get("sandbox")
     ours = sandbox.get("ugosa_jax") if isinstance(sandbox, dict) else None
@@ -117,29 +113,23 @@ def format_jams(
     data = [
         {
             "time": float(i.start_s),
-            "duration": _duration_s(float(i.start_s), float(i.end_s)),
+            "duration": _find_duration(float(i.start_s), float(i.end_s)),
             "value": f"{i.source} {i.state}",
             "confidence": None if i.confidence is None else float(i.confidence),
         }
         for i in intervals
     ]
-    annotation = {
-        "namespace": "tag_open",
-        "data": data,
-        "annotation_metadata": {"annotation_tools": "ugosa_jax"},
-        "sandbox": {},
-        "time": 0.0,
-        "duration": None,
-    }
+    annotation = {"namespace": "tag_open", "data": data, "annotation_metadata": {"annotation_tools": "ugosa_jax"}}
+    last_s = max((float(i.end_s) for i in intervals), default=0.0)
     content = {
-        "file_metadata": {"jams_version": VERSION, "duration": max((float(i.end_s) for i in intervals), default=0.0)},
-        "annotations": [annotation],
+        "file_metadata": {"jams_version": VERSION, "duration": last_s},
+        "annotations": [annotation | {"sandbox": {}, "time": 0.0, "duration": None}],
         "sandbox": {"ugosa_jax": {"sources": list(sources), "outside": outside, "open": sorted(opened)}},
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _duration_s(start_s: float, end_s: float) -> float:
+def _find_duration(start_s: float, end_s: float) -> float:
     """Return the longest duration that, added to the start, does not pass the end.
 
     For some pairs no duration gives the end itself, only the numbers next to it. With the later one, an interval would

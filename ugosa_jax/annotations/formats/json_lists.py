@@ -11,32 +11,19 @@ from ugosa_jax.annotations.formats.content import parse_json, to_number
 from ugosa_jax.annotations.formats.label import (
     Label,
     Reading,
+    check_stretch,
     is_confidence,
-    is_stretch,
     parse_time,
     quote,
     refuse_several,
 )
 from ugosa_jax.annotations.formats.table import find_columns, is_known_column
+from ugosa_jax.annotations.instruments import WORDS
 from ugosa_jax.errors import InputError
 
 Entry = tuple[str, dict[str, Any]]
 """Where an object stands in the file, and the object."""
 TYPES = ("labels", "timeserieslabels", "choices")
-HOLDERS = (
-    "segments",
-    "regions",
-    "intervals",
-    "annotations",
-    "labels",
-    "label",
-    "items",
-    "events",
-    "result",
-    "data",
-    "markers",
-)
-"""Keys under which objects of a start and an end are looked for."""
 
 
 def read_json_lists(text: str, path: str) -> Reading:
@@ -44,32 +31,30 @@ def read_json_lists(text: str, path: str) -> Reading:
     content = parse_json(text, path)
     tasks = content if isinstance(content, list) else [content]
     if any(isinstance(task, dict) and _is_task(task) for task in tasks):
-        filled = [
-            (n, task) for n, task in enumerate(tasks) if isinstance(task, dict) and any(True for _ in _results(task))
-        ]
+        found = [(n, list(_list_results(task))) for n, task in enumerate(tasks) if isinstance(task, dict)]
+        filled = [(n, results) for n, results in found if results]
         if len(filled) > 1:
             raise InputError(f"{path}: holds the labels of {len(filled)} songs: export the task of one alone")
-        entries, warnings = _finished(
-            [(f"[{n}].{where}", e) for n, task in filled for where, e in _results(task)], path
-        )
+        regions = [(f"[{n}].{where}", entry) for n, results in filled for where, entry in results]
+        entries, warnings = _drop_unfinished(regions, path)
     else:
-        entries, warnings = list(_objects(content, "")), []
+        entries, warnings = list(_list_objects(content, "")), []
     named = [value for _, entry in entries for key, value in entry.items() if is_known_column(str(key), "recording")]
     refuse_several(path, (name for name in named if isinstance(name, str)))
-    labels = [label for where, entry in entries for label in _labels(entry, path, where)]
+    labels = [label for where, entry in entries for label in _read_entry(entry, path, where)]
     if not labels:
         nothing = "holds no stretches: neither JAMS nor Label Studio nor a list of objects with start, end and label"
         raise InputError(f"{path}: {nothing}{f' ({len(warnings)} unfinished regions)' if warnings else ''}")
     return Reading(labels, tuple(warnings))
 
 
-def _finished(entries: list[Entry], path: str) -> tuple[list[Entry], list[str]]:
+def _drop_unfinished(entries: list[Entry], path: str) -> tuple[list[Entry], list[str]]:
     """Return the regions of a task that have times and, if any has, labels; and warnings of the others."""
-    any_named = any(map(_names, (entry for _, entry in entries)))
+    any_named = any(map(_find_labels, (entry for _, entry in entries)))
     finished, warnings = [], []
     for where, entry in entries:
         missing = [key for key in ("start", "end") if entry.get(key) is None]
-        missing += ["labels"] if any_named and not _names(entry) else []
+        missing += ["labels"] if any_named and not _find_labels(entry) else []
         if missing:
             warnings.append(f"{path}:{where}: left out: a region without {' and '.join(missing)}")
         else:
@@ -83,24 +68,23 @@ def _is_task(task: dict[str, Any]) -> bool:
     return is_export or any(key in task for key in ("audio", "lead_time", "annotation_id"))
 
 
-def _results(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _list_results(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield where each stretch of a task stands, and the stretch: of a full export, or of JSON_MIN.
 
     Of a region that has several results, such as labels and a transcript, those without labels say nothing more.
     """
     full = task.get("annotations") or task.get("completions") or []
     for n, annotation in enumerate(full if isinstance(full, list) else []):
-        results = (
-            annotation.get("result") if isinstance(annotation, dict) and not annotation.get("was_cancelled") else None
-        )
+        is_valid = isinstance(annotation, dict) and not annotation.get("was_cancelled")
+        results = annotation.get("result") if is_valid else None
         regions = {
             k: result
             for k, result in enumerate(results if isinstance(results, list) else [])
             if isinstance(result, dict) and isinstance(result.get("value"), dict) and "start" in result["value"]
         }
-        named = {str(result["id"]) for result in regions.values() if "id" in result and _names(result["value"])}
+        named = {str(result["id"]) for result in regions.values() if "id" in result and _find_labels(result["value"])}
         for k, result in regions.items():
-            if _names(result["value"]) or str(result.get("id")) not in named:
+            if _find_labels(result["value"]) or str(result.get("id")) not in named:
                 yield f"annotations[{n}].result[{k}]", result["value"]
     for key, values in task.items():
         for k, value in enumerate(values if isinstance(values, list) else []):
@@ -108,12 +92,12 @@ def _results(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{key}[{k}]", value
 
 
-def _names(entry: dict[str, Any]) -> Any:
+def _find_labels(entry: dict[str, Any]) -> Any:
     """Return what an entry is labelled with; something empty if it is not."""
     return next((entry[key] for key in (*TYPES, "label") if entry.get(key)), None)
 
 
-def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _list_objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield objects that have a start and an end, of a list or below a key that may hold one."""
     if isinstance(content, list):
         for n, entry in enumerate(content):
@@ -124,9 +108,9 @@ def _objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
             for n, (start, end) in enumerate(pairs):
                 yield f"{name}[{n}]", {"start": start, "end": end, "label": name}
     elif isinstance(content, dict):
-        for key in HOLDERS:
+        for key in WORDS["holders"]:
             if isinstance(content.get(key), list):
-                yield from _objects(content[key], f"{where}{'.' if where else ''}{key}")
+                yield from _list_objects(content[key], f"{where}{'.' if where else ''}{key}")
 
 
 def _are_pairs(value: Any) -> bool:
@@ -134,29 +118,25 @@ def _are_pairs(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
 
 
-def _labels(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
+def _read_entry(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
     """Yield a label for each name of a stretch."""
     keys = list(entry)
     found = {role: entry[keys[position]] for role, position in find_columns([str(key) for key in keys]).items()}
-    start_s = _time(found.get("start"), path, f"{where}.start")
-    end_s = (
-        _time(found["end"], path, f"{where}.end") if "end" in found else start_s + _time(found["duration"], path, where)
-    )
-    if not is_stretch(start_s, end_s):
-        raise InputError(f"{path}:{where}: {start_s:g} to {end_s:g} s is no stretch of a song")
-    named = _names(entry) or found.get("source") or _find_inner_name(entry)
+    start_s = _to_seconds(found.get("start"), path, f"{where}.start")
+    key = "end" if "end" in found else "duration"
+    end_s = _to_seconds(found[key], path, f"{where}.{key}") + (0.0 if key == "end" else start_s)
+    check_stretch(f"{path}:{where}", start_s, end_s)
+    named = _find_labels(entry) or found.get("source") or _find_inner_name(entry)
     names = named if isinstance(named, list) else [named]
     sure = found.get("confidence")
     is_sure = isinstance(sure, int | float) and not isinstance(sure, bool) and is_confidence(sure)
-    state = found.get("state")
+    state = None if found.get("state") is None else str(found["state"]).lower()
+    whole = isinstance(found.get("start"), int) and isinstance(found.get("end", 0), int)
     for name in names:
         if not isinstance(name, str | int):
             raise InputError(f"{path}:{where}: label {quote(str(name))} is not a text that names who plays")
-        said = None if state is None else str(state).lower()
-        whole = isinstance(found.get("start"), int) and isinstance(found.get("end", 0), int)
-        yield Label(
-            start_s, end_s, " ".join(str(name).split()), path, where, said, sure if is_sure else None, whole=whole
-        )
+        text = " ".join(str(name).split())
+        yield Label(start_s, end_s, text, path, where, state, sure if is_sure else None, whole=whole)
 
 
 def _find_inner_name(entry: dict[str, Any]) -> Any:
@@ -165,6 +145,6 @@ def _find_inner_name(entry: dict[str, Any]) -> Any:
     return next((value for key, value in inner if value and is_known_column(str(key), "source")), "")
 
 
-def _time(value: Any, path: str, where: str) -> float:
+def _to_seconds(value: Any, path: str, where: str) -> float:
     seconds = parse_time(value) if isinstance(value, str) else None
     return to_number(value if seconds is None else seconds, path, where)

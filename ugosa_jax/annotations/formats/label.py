@@ -79,6 +79,13 @@ def is_confidence(value: float) -> bool:
     return 0 <= value <= 1
 
 
+def check_stretch(where: str, start_s: float, end_s: float) -> tuple[float, float]:
+    """Return two times that bound a stretch of a song; refuse others."""
+    if not is_stretch(start_s, end_s):
+        raise InputError(f"{where}: from {start_s:g} to {end_s:g} s is no stretch of a song")
+    return start_s, end_s
+
+
 def is_stretch(start_s: float, end_s: float) -> bool:
     """Return whether two times bound a stretch of a song, or are one point of it."""
     return 0 <= start_s <= end_s < math.inf

@@ -7,9 +7,11 @@ stem is active; SOURCEID has start_time,end_time,instrument_label.
 
 import re
 
+import yaml
+
 from ugosa_jax.annotations.formats.label import Label, Reading, is_time
 from ugosa_jax.annotations.formats.table import Row, fold_header, is_known_column, read_table
-from ugosa_jax.errors import InputError, error_context, require_extra
+from ugosa_jax.errors import InputError
 
 _NOTHING = ("", "~", "null")
 """What YAML writes for no value."""
@@ -59,8 +61,6 @@ def read_activation_conf(text: str, path: str) -> Reading:
 
 def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     """Return {stem: its instruments} of a METADATA.yaml; a stem whose instrument is not told has none."""
-    with error_context(path), require_extra("medleydb"):
-        import yaml
     try:
         content = yaml.load(text, yaml.BaseLoader)  # all scalars are texts: "no" and "1 of 2" are names too
     except (yaml.YAMLError, ValueError, RecursionError) as error:

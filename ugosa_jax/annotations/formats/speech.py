@@ -24,6 +24,7 @@ from ugosa_jax.annotations.formats.content import parse_xml
 from ugosa_jax.annotations.formats.label import (
     Label,
     Reading,
+    check_stretch,
     is_confidence,
     is_number,
     is_stretch,
@@ -73,9 +74,7 @@ class _Stream(NamedTuple):
 
     def stretch(self, what: str) -> tuple[float, float]:
         start_s, end_s = self.seconds(f"xmin of {what}"), self.seconds(f"xmax of {what}")
-        if not is_stretch(start_s, end_s):
-            raise InputError(f"{self.path}: {what}: from {start_s:g} to {end_s:g} s is no stretch of a song")
-        return start_s, end_s
+        return check_stretch(f"{self.path}: {what}", start_s, end_s)
 
 
 def read_textgrid(text: str, path: str) -> Reading:

@@ -15,6 +15,7 @@ from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import STATES, State
+from ugosa_jax.errors import InputError
 from ugosa_jax.reports import lanes, style
 from ugosa_jax.reports.lanes import Spans
 from ugosa_jax.reports.song.glimpse import Glimpse
@@ -120,12 +121,18 @@ def spectrograms(
     return figure
 
 
-def losses(runs: Mapping[str, AdaptationResult]) -> Figure:
+def losses(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> Figure:
     """Draw the losses of every step, thin, and their mean in each epoch, thick; a dotted line where a run stopped.
 
     Args:
-      runs: all of them by name; only those that adapted something are drawn, and one of them must have.
+      runs: one, or several by name; only those that adapted something are drawn.
+
+    Raises:
+      InputError: none of them has.
     """
+    runs = {"run": runs} if isinstance(runs, AdaptationResult) else runs
+    if not any(result.losses_ExIx3.size for result in runs.values()):
+        raise InputError("losses: none of the runs adapted anything")
     colour = colours(runs)
     runs = {name: result for name, result in runs.items() if result.losses_ExIx3.size}
     guided = any((result.losses_ExIx3[..., 2] > 0).any() for result in runs.values())

@@ -6,6 +6,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
 from ugosa_jax.reports import style
@@ -36,7 +37,7 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
         table,
         render.sheet(table, "max"),
     )
-    has_sdr = (rows.metric.eq("SDR") & rows.value_db.notna()).any()
+    has_sdr = (rows.metric.eq("SDR") & np.isfinite(rows.value_db)).any()
     if rows.strategy.nunique() < 2 or not has_sdr:
         return
     yield Exhibit(
@@ -93,7 +94,7 @@ def alone(rows: pd.DataFrame, field: str) -> list[str]:
     found = []
     for strategy in scores.strategies(used):
         along = scores.at_base(used[used.strategy == strategy], field)
-        if along.loc[along.value_db.notna(), field].nunique(dropna=False) > 1:
+        if along.loc[np.isfinite(along.value_db), field].nunique(dropna=False) > 1:
             found.append(strategy)
     return found
 

@@ -88,7 +88,7 @@ def study(rows: pd.DataFrame, field: str, base: float) -> Figure:
     Raises:
       InputError: there is no score.
     """
-    rows = rows[rows.metric.isin(scores.QUALITY) & rows.value_db.notna()]
+    rows = rows[rows.metric.isin(scores.QUALITY) & np.isfinite(rows.value_db)]
     if rows.empty:
         raise InputError("no score to draw")
     if field == "hop_s":
@@ -242,7 +242,7 @@ def _labelled(axes: dict[str, Axes], x: str, y: str, n_columns: int) -> Figure:
 
 def _by_song(rows: pd.DataFrame, metric: str, column: str) -> pd.DataFrame:
     """Return the scores of a metric: a row per song, a column per source and value of `column`."""
-    chosen = rows[(rows.metric == metric) & rows.value_db.notna()]
+    chosen = rows[(rows.metric == metric) & np.isfinite(rows.value_db)]
     if chosen.empty:
         raise InputError(f"no score {metric} to draw")
     if chosen.duplicated(["song", "source", column]).any():

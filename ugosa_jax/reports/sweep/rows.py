@@ -195,7 +195,10 @@ def _number(cells: pd.Series) -> pd.Series:
     name = str(cells.name)
     numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
     empty = cells.isna() | cells.astype(object).map(lambda cell: str(cell).strip().lower() in ("", "nan", "none"))
-    _require(cells, name, np.isfinite(numbers) | empty, "a finite number")
+    if name == "value_db":  # of a perfect estimate it is infinite
+        _require(cells, name, numbers.notna() | empty, "a number")
+    else:
+        _require(cells, name, np.isfinite(numbers) | empty, "a finite number")
     _require(cells, name, ~empty | (name in MAY_BE_MISSING), "a number")
     if name != "value_db":
         _require(cells, name, (numbers >= 0) | empty, "at least 0")

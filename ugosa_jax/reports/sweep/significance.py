@@ -1,7 +1,8 @@
 """Is a difference between two settings more than chance? Paired tests over songs.
 
 N songs, V values of a setting, M tests of a family. Every song is scored under both settings, so that what is
-tested are the N differences. NaN is a score that could not be computed: its song is left out of that comparison.
+tested are the N differences. NaN is a score that could not be computed: its song is left out of that comparison, and
+so is one that is perfect, and infinite in dB, under one setting alone.
 A result that cannot be computed is NaN too; p is 1 where all songs score alike.
 """
 
@@ -61,7 +62,7 @@ def paired(first_N: np.ndarray, second_N: np.ndarray) -> Paired:
     Returns:
       The comparison; all but n NaN if no song has both scores.
     """
-    difference_N = np.subtract(first_N, second_N, dtype=np.float64)
+    difference_N = np.subtract(first_N, second_N, out=np.zeros(len(first_N)), where=np.not_equal(first_N, second_N))
     difference_N = np.round(difference_N[np.isfinite(difference_N)], DECIMALS)
     n = len(difference_N)
     if n == 0:

@@ -1,0 +1,133 @@
+"""Spleeter's own numbers: tests/data/spleeter, which scripts/golden_spleeter.py made with TensorFlow and PyTorch."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from scripts import golden_spleeter as golden
+from tests.helpers import published
+from ugosa_jax.config import SeparateConfig
+from ugosa_jax.networks import module, tree
+from ugosa_jax.networks.spleeter import Spleeter
+from ugosa_jax.networks.spleeter.unet import UNet
+from ugosa_jax.separation import chunks
+from ugosa_jax.weights import spleeter_names
+
+DATA = Path(__file__).parents[1] / "data" / "spleeter"
+EPS = 1e-3
+"""Of batch normalisation."""
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return dict(np.load(DATA / "tiny.npz"))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return dict(np.load(DATA / "published.npz"))
+
+
+def tiny_net(kind):
+    sources, model, _ = golden.KINDS[kind]
+    return Spleeter(
+        sources=tuple(sources),
+        nfft=golden.TINY["frame_length"],
+        bins=golden.TINY["F"],
+        piece_frames=golden.TINY["T"],
+        filters=tuple(golden.FILTERS),
+        activation="leaky" if kind == "2stems" else "elu",
+        mask="softmax" if model == "unet.softmax_unet" else "sigmoid",
+    )
+
+
+def separated_by_tiles(net, params, mix_CxT):
+    """What `separate` does, as one differentiable function."""
+    tiling, n_samples = net.tiling, mix_CxT.shape[1]
+    padded = jnp.pad(mix_CxT, ((0, 0), (tiling.lead, tiling.length)))
+    est_SxCxT = jnp.zeros((net.S, net.channels, padded.shape[1] + tiling.length))
+    for start in range(0, tiling.lead + n_samples, tiling.step):
+        part_SxCxN = tiling.separate(params, padded[:, start : start + tiling.length])
+        est_SxCxT = est_SxCxT.at[..., start : start + tiling.length].add(part_SxCxN)
+    return est_SxCxT[..., tiling.lead : tiling.lead + n_samples]
+
+
+def gradients_of(net, variables, mix_CxT, names):
+    """Gradients with respect to TensorFlow's variables, through the conversion's own rules."""
+    naming = spleeter_names.tensorflow(net.depth)
+    gradient = jax.jit(jax.grad(lambda p: (separated_by_tiles(net, p, mix_CxT) ** 2).mean()))(
+        spleeter_names.from_tensorflow(variables, net)
+    )
+    leaves = tree.flat(gradient)
+    found = {}
+    for s, source in enumerate(net.sources):
+        for kind, i, _, _ in spleeter_names.parts(net):
+            stage, conv = f"{kind}{i or ''}.{source}", naming.conv(s, kind, i)
+            back = np.argsort(naming.axes[kind])
+            found[f"{conv}/kernel"] = leaves[f"{stage}.conv.kernel"].transpose(back)
+            found[f"{conv}/bias"] = leaves[f"{stage}.conv.bias"]
+            if f"{stage}.norm.scale" in leaves:
+                norm = naming.norm(s, kind, i)
+                mean, variance = (variables[f"{norm}/moving_{which}"] for which in ("mean", "variance"))
+                by_scale = leaves[f"{stage}.norm.scale"] - mean * leaves[f"{stage}.norm.shift"]
+                found[f"{norm}/gamma"] = by_scale / np.sqrt(variance + EPS)
+                found[f"{norm}/beta"] = leaves[f"{stage}.norm.shift"]
+    return {name: found[name] for name in names}
+
+
+@pytest.mark.parametrize("kind", golden.KINDS)
+def test_small_networks_of_each_kind_give_what_tensorflow_gives(kind, tiny):
+    net, mix_CxT = tiny_net(kind), golden.mixture(9000, 3)
+    naming = spleeter_names.tensorflow(net.depth)
+    expected = [spleeter_names.expected_shapes(net, naming, s) for s in range(net.S)]
+    variables = {name: golden.drawn(name, shape) for table in expected for name, shape in table.items()}
+    est_SxCxT = chunks.separate(net, spleeter_names.from_tensorflow(variables, net), mix_CxT, SeparateConfig())
+    stems = tiny[f"{kind}/stems"]
+    assert chunks.count_chunks(net, 9000, SeparateConfig()) == 3  # pieces that overlap are among what is compared
+    np.testing.assert_allclose(est_SxCxT.reshape(-1)[:: golden.TINY_STEP], stems, atol=1e-5 * np.abs(stems).max())
+    names = [str(name) for name in tiny[f"{kind}/names"]]
+    found = gradients_of(net, variables, mix_CxT, names)
+    norms = np.array([np.linalg.norm(found[name]) for name in names])
+    np.testing.assert_allclose(norms, tiny[f"{kind}/norms"], rtol=2e-3, atol=1e-6 * norms.max())
+    every = np.concatenate([found[name].reshape(-1) for name in names])[:: golden.TINY_STEP]
+    np.testing.assert_allclose(every, tiny[f"{kind}/gradient"], atol=1e-4 * np.abs(every).max())
+
+
+@pytest.mark.parametrize(("name", "n_samples", "seed"), [("short", 3 * 44100, 0), ("long", 13 * 44100 + 17, 1)])
+def test_published_weights_separate_as_spleeter_does(name, n_samples, seed, whole):
+    net = published.spleeter()
+    est_SxCxT = chunks.separate(net.architecture, net.params, golden.mixture(n_samples, seed), SeparateConfig())
+    stems = whole[f"{name}/stems"]
+    difference = np.abs(est_SxCxT.reshape(-1)[:: golden.STEP] - stems)
+    assert difference.max() < 1e-4 * np.abs(stems).max()
+
+
+@pytest.mark.parametrize("source", ["vocals", "accompaniment"])
+def test_each_stage_of_the_published_networks_is_the_ports_in_double_precision(source, whole):
+    net = published.spleeter()
+    settings = net.architecture
+    magnitude = 3 * np.random.default_rng(2).random((1, 2, 64, 1024)).astype(np.float32).astype(np.float64) ** 4
+    with jax.enable_x64(True):
+        one = {
+            stage: jax.tree.map(lambda x: np.asarray(x, np.float64), net.params[stage][source])
+            for stage in settings.stages
+        }
+        x = jnp.asarray(magnitude.transpose(0, 2, 3, 1))
+
+        @jax.jit
+        def stages(params):
+            unet, found = module.bind(UNet, settings, params), {}
+            for i, until in enumerate((*settings.stages[1:], None)):
+                found[i], _ = unet(x, {}, "encoder1", until)
+            return found
+
+        outs = stages(one)
+    names = [f"down{i}_act" for i in range(1, 6)] + ["down6_conv"] + [f"up{i}" for i in range(1, 8)]
+    for i, name in enumerate(names):
+        expected, found = whole[f"{source}/stages/{name}"], np.asarray(outs[i])
+        found = 1 / (1 + np.exp(-found)) if name == "up7" else found
+        thinned = found.reshape(-1)[:: max(1, found.size // 500)]
+        np.testing.assert_allclose(thinned, expected, atol=2e-7 * np.abs(expected).max(), err_msg=name)

@@ -1,0 +1,138 @@
+"""What comes of an adaptation: a network with adapted layers, and the losses on the way."""
+
+import dataclasses
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ugosa_jax.adaptation import engine
+from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.api.arguments import as_network, preset_of
+from ugosa_jax.api.separating import separate
+from ugosa_jax.config import AdaptConfig, Preset, SeparateConfig
+from ugosa_jax.data.song import Song
+from ugosa_jax.notebook import html_table
+from ugosa_jax.separation.chunks import OnChunk
+from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights.weights import Weights
+
+
+class Losses(NamedTuple):
+    """Losses of every epoch and step, (epochs, steps) each; NaN after a stop.
+
+    Attributes:
+      total: what is minimised, eq. (1): reconstruction + λ · activation.
+      reconstruction: of the mixture.
+      activation: sound where a source is annotated silent.
+    """
+
+    total: np.ndarray
+    reconstruction: np.ndarray
+    activation: np.ndarray
+
+    def epoch_means(self) -> dict[str, np.ndarray]:
+        """Return the mean of each epoch by name; NaN where a step was not taken."""
+        return {name: values.mean(1) if values.size else values[:, 0] for name, values in self._asdict().items()}
+
+    def __repr__(self) -> str:
+        n_epochs, n_steps = self.total.shape
+        if not self.total.size:
+            return "Losses(none: nothing was adapted)"
+        first, *_, last = np.atleast_1d(np.repeat(self.epoch_means()["total"], 2))
+        return f"Losses({n_epochs} epochs of {n_steps} steps, total {first:.4g} → {last:.4g})"
+
+    def _repr_html_(self) -> str:
+        rows = zip(*self.epoch_means().values(), strict=True)
+        cells = [[str(epoch), *(f"{value:.4g}" for value in values)] for epoch, values in enumerate(rows, 1)]
+        return html_table("mean losses", ["epoch", *self._fields], cells)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class AdaptedNetwork(AdaptationResult):
+    """A network whose layers were adapted to a song.
+
+    Attributes:
+      net: the network before.
+      preset: how it was adapted, and how it separates if nothing else is said.
+      song: what it was adapted to; None if its layers were read from a file.
+      annotation: of that song.
+    """
+
+    net: Weights
+    preset: Preset
+    song: Song | None = None
+    annotation: Annotation | None = None
+
+    @property
+    def settings(self) -> AdaptConfig:
+        """How it was adapted."""
+        return self.preset.adapt
+
+    @property
+    def losses(self) -> Losses:
+        """Losses of every epoch and step."""
+        return Losses(*np.moveaxis(self.losses_ExIx3, -1, 0))
+
+    def separate(
+        self,
+        song: Song,
+        annotation: Annotation | None = None,
+        *,
+        settings: SeparateConfig | Preset | None = None,
+        on_chunk: OnChunk | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Separate a song with the adapted layers; see `ugosa_jax.separate`.
+
+        Args:
+          song: the one that the network was adapted to, or any other.
+          annotation: that of the adaptation if not given and the song is the same, else the song's own.
+          settings: those of the preset that the network was adapted with if not given.
+          on_chunk: as in `ugosa_jax.separate`.
+        """
+        said = self.annotation if annotation is None and song is self.song else annotation
+        chosen = self.preset.separate if settings is None else settings
+        return separate(self.net, song, said, settings=chosen, tuned=self.tuned, on_chunk=on_chunk)
+
+    def save(self, path: str | Path) -> None:
+        """Write the adapted layers as safetensors; `ugosa_jax.load_adapted_layers` reads them.
+
+        Raises:
+          InputError: nothing was adapted, or the file cannot be written.
+        """
+        checkpoint.save_delta(self.tuned, self.net, path, {"strategy": str(self.settings.strategy)})
+
+    def __repr__(self) -> str:
+        settings, losses = self.settings, self.losses
+        how = [f"{settings.strategy}"]
+        if losses.total.size:
+            how += [f"learning rate {settings.learning_rate:g}", repr(losses)]
+        if self.stopped_at is not None:
+            how += ["stopped in epoch {}, step {}".format(*(number + 1 for number in self.stopped_at))]
+        return f"AdaptedNetwork({self.net!r}, {', '.join(how)})"
+
+
+def of_result(
+    result: AdaptationResult, net: Weights, preset: Preset, song: Song | None = None, said: Annotation | None = None
+) -> AdaptedNetwork:
+    """Return what came of an adaptation with what it came from."""
+    fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return AdaptedNetwork(**fields, net=net, preset=preset, song=song, annotation=said)
+
+
+def load_adapted_layers(net: Weights | str | Path, path: str | Path) -> AdaptedNetwork:
+    """Read adapted layers that `AdaptedNetwork.save` or `ugosa-jax separate` wrote.
+
+    Args:
+      net: what they were adapted from, its name or its file.
+      path: the file.
+
+    Raises:
+      InputError: the file is damaged or something else, or the layers were adapted from another network.
+    """
+    net = as_network(net)
+    layers, about = checkpoint.load_delta(path, net), checkpoint.read_delta_metadata(path)
+    settings = AdaptConfig(strategy=about.get("strategy"))
+    preset = dataclasses.replace(preset_of(net), adapt=settings)
+    return of_result(engine.unadapted(layers), net, preset)

@@ -1,0 +1,154 @@
+"""Adaptation of a network to songs."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ugosa_jax.adaptation import engine, plan
+from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
+from ugosa_jax.adaptation.song import Material
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.api.adapted import AdaptedNetwork, of_result
+from ugosa_jax.api.arguments import as_network, as_song, choose_preset
+from ugosa_jax.config import AdaptConfig, Preset
+from ugosa_jax.data.song import Song
+from ugosa_jax.errors import InputError
+from ugosa_jax.weights.weights import Weights
+
+
+def adapt(
+    net: Weights | str | Path,
+    song: Song,
+    annotation: Annotation | None = None,
+    *,
+    settings: AdaptConfig | Preset | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> AdaptedNetwork:
+    """Adapt a pretrained network to one song.
+
+    Example:
+      >>> import numpy as np, ugosa_jax as uj
+      >>> song = uj.Song.from_array(np.random.default_rng(0).normal(0, 0.1, (2, 44100)), rate_hz=44100)
+      >>> net = uj.load_network("mini")
+      >>> notes = uj.Annotation.from_intervals([("vocals", 0.2, 0.6, "silent")], net.sources)
+      >>> settings = uj.AdaptConfig(strategy="P-L4:M", epochs=2, segment_s=0.5)
+      >>> run = uj.adapt(net, song, notes, settings=settings)
+      >>> run.losses.total.shape
+      (2, 2)
+      >>> stems = run.separate(song)
+
+    Args:
+      net: what to start from: a network, its name or its file.
+      song: the mixture, at any rate, with any usual number of channels.
+      annotation: when each source is active or silent; the song's own if not given.
+      settings: strategy, λ, learning rate, epochs …, or a preset; what suits the network if not given.
+      on_epoch: called after each epoch with its number, from 0, and its losses of shape (1, steps, 3).
+
+    Returns:
+      The network with its adapted layers, the losses, and how long it took.
+
+    Raises:
+      InputError: song and annotation do not fit each other, the settings or the network.
+    """
+    net, song = as_network(net), as_song(song)
+    preset = choose_preset(settings, net)
+    if not plan.parse(preset.adapt.strategy, net).tuned:
+        result = engine.unadapted()
+    else:
+        material = adaptation.prepare(net, song, annotation, preset.adapt)
+        result = adaptation.adapt(net, material, preset.adapt, on_epoch)
+    return of_result(result, net, preset, song, annotation or song.annotation)
+
+
+def adapt_lanes(
+    net: Weights | str | Path,
+    songs: Song | Sequence[Song],
+    annotations: Annotation | Sequence[Annotation | None] | None = None,
+    *,
+    settings: AdaptConfig | Preset | None = None,
+    lam: Sequence[float] | np.ndarray | None = None,
+    learning_rate: Sequence[float] | np.ndarray | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> list[AdaptedNetwork]:
+    """Adapt a pretrained network to many songs, or with many values of λ or the learning rate, side by side.
+
+    Args:
+      net: what all lanes start from: a network, its name or its file.
+      songs: one song that all lanes share, whose frozen stages are then computed once; or one song a lane. Songs of
+        about the same length run side by side, others one group after the other.
+      annotations: of the song, or one a song; the songs' own if not given.
+      settings: what the lanes have in common; what suits the network if not given.
+      lam: λ of each lane; that of `settings` if not given.
+      learning_rate: of each lane; that of `settings` if not given.
+      on_epoch: called after each epoch of a group with its number, from 0, and its losses of shape (lanes, steps, 3).
+
+    Returns:
+      One result a lane.
+
+    Raises:
+      InputError: as `adapt`, or the arguments speak of different numbers of lanes.
+    """
+    net = as_network(net)
+    preset = choose_preset(settings, net)
+    lanes = _lanes(songs, annotations, preset.adapt, lam, learning_rate)
+    results = _adapt_lanes(net, lanes, on_epoch)
+    return [
+        of_result(result, net, dataclasses.replace(preset, adapt=lane.settings), lane.song, lane.annotation)
+        for lane, result in zip(lanes, results, strict=True)
+    ]
+
+
+class _Lane(NamedTuple):
+    song: Song
+    annotation: Annotation | None
+    settings: AdaptConfig
+
+
+def _lanes(
+    songs: Song | Sequence[Song],
+    annotations: Annotation | Sequence[Annotation | None] | None,
+    settings: AdaptConfig,
+    lam: Sequence[float] | np.ndarray | None,
+    learning_rate: Sequence[float] | np.ndarray | None,
+) -> list[_Lane]:
+    """Return what each lane adapts to, and how."""
+    if isinstance(songs, Song):
+        if annotations is not None and not isinstance(annotations, Annotation):
+            raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
+        lengths = [len(values) for values in (lam, learning_rate) if values is not None]
+        n_lanes = max(lengths, default=1)
+        every, own = [songs] * n_lanes, [annotations or songs.annotation] * n_lanes
+    else:
+        every = [as_song(song) for song in songs]
+        given = [annotations] if isinstance(annotations, Annotation) else annotations
+        own = [song.annotation for song in every] if given is None else [*given]
+    lams = [settings.lam] * len(every) if lam is None else [*lam]
+    rates = [settings.learning_rate] * len(every) if learning_rate is None else [*learning_rate]
+    if len({len(every), len(own), len(lams), len(rates)}) > 1 or not every:
+        numbers = f"{len(every)}, {len(own)}, {len(lams)} and {len(rates)}"
+        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equally many, not {numbers}")
+    return [
+        _Lane(song, said, dataclasses.replace(settings, lam=own_lam, learning_rate=own_rate))
+        for song, said, own_lam, own_rate in zip(every, own, lams, rates, strict=True)
+    ]
+
+
+def _adapt_lanes(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
+    """Adapt lanes that differ in λ and learning rate alone; those of one shape run side by side."""
+    shared: dict[tuple[int, int], Material] = {}  # lanes of one song share what is made of it
+    for song, said, settings in lanes:
+        if (id(song), id(said)) not in shared:
+            shared[id(song), id(said)] = adaptation.prepare(net, song, said, settings)
+    prepared = [shared[id(lane.song), id(lane.annotation)] for lane in lanes]
+    results: dict[int, AdaptationResult] = {}
+    for shape in dict.fromkeys(map(adaptation.shape_of, prepared)):
+        alike = [i for i, one in enumerate(prepared) if adaptation.shape_of(one) == shape]
+        each = [lanes[i].settings for i in alike]
+        lam, rates = [one.lam for one in each], [one.learning_rate for one in each]
+        done = adaptation.adapt_lanes(net, [prepared[i] for i in alike], each[0], lam, rates, on_epoch)
+        results |= zip(alike, done, strict=True)
+    return [results[i] for i in range(len(lanes))]

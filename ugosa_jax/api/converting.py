@@ -1,0 +1,31 @@
+"""Conversion of other projects' checkpoints."""
+
+from pathlib import Path
+
+from ugosa_jax.errors import InputError
+from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights.bag import Bag
+from ugosa_jax.weights.checkpoint import Checkpoint
+
+
+def convert_checkpoint(path: str | Path, out: str | Path) -> Checkpoint:
+    """Convert a checkpoint of the Demucs repository to safetensors, without torch; nothing in it is executed.
+
+    Args:
+      path: the checkpoint.
+      out: the file to write, for `load_network`.
+
+    Returns:
+      What was written.
+
+    Raises:
+      InputError: the checkpoint cannot be read, or the file not be written.
+    """
+    if Path(path).resolve() == Path(out).resolve():
+        raise InputError(f"{out}: is the checkpoint itself; name another file to write")
+    found = hub.load(path)
+    if not isinstance(found, Checkpoint):
+        kind = "bag" if isinstance(found, Bag) else "chain"
+        raise InputError(f"{path}: is a {kind} of {len(found.members)} networks; convert each of them")
+    checkpoint.save(found, out)
+    return found

@@ -1,0 +1,64 @@
+"""Scores of stems."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.api.arguments import choose_settings
+from ugosa_jax.config import EvaluateConfig, Preset
+from ugosa_jax.data import stems
+from ugosa_jax.data.song import Song
+from ugosa_jax.evaluation import scoring
+from ugosa_jax.evaluation.references import iterate_sounds, read_references
+from ugosa_jax.evaluation.scoring import Evaluation
+
+
+def evaluate(
+    references: Song | str | Path | Mapping[str, np.ndarray],
+    estimates: str | Path | Mapping[str, np.ndarray],
+    annotation: Annotation | None = None,
+    *,
+    rate_hz: int | None = None,
+    settings: EvaluateConfig | Preset | None = None,
+) -> Evaluation:
+    """Compare estimates with the true stems of a song.
+
+    Example:
+      >>> import numpy as np, ugosa_jax as uj
+      >>> true = {name: np.random.default_rng(i).normal(size=(1, 24000)) for i, name in enumerate(["voice", "rest"])}
+      >>> estimates = {name: samples + 0.1 * true["rest"] for name, samples in true.items()}
+      >>> scores = uj.evaluate(true, estimates, rate_hz=8000)
+      >>> round(scores.db("voice", "SDR"))
+      20
+
+    Args:
+      references: the true stems: a folder with a sound file for each source, {source: (C, T)}, or a song that has them.
+      estimates: the same sources in a folder or as {source: (C, T)}; those of another length are cut or filled up with
+        silence.
+      annotation: when each source plays; the song's own if not given. With one, estimates are also scored muted where
+        annotated silent.
+      rate_hz: sample rate; needed if all stems are arrays.
+      settings: frames, engine, and what is scored.
+
+    Returns:
+      The scores; printed, they are a table, and `db("vocals", "SDR")` is one of them.
+
+    Raises:
+      InputError: stems are missing, cannot be read, or do not fit each other.
+    """
+    song = read_references(references, rate_hz)
+    if annotation is not None:
+        song = dataclasses.replace(song, annotation=annotation)
+    shape = song.known_stems().shape[1:]
+    if isinstance(estimates, Mapping):
+        sounds = iterate_sounds("estimates", estimates)
+        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
+    else:
+        found, notes = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
+        for note in notes:
+            warnings.warn(note, stacklevel=2)
+    return scoring.evaluate(song, found, choose_settings(settings, EvaluateConfig, Preset()))
