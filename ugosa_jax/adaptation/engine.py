@@ -58,8 +58,8 @@ class AdaptationResult:
     stopped_at: tuple[int, int] | None
     timing: Timing
     device: str
-    features: Features = "recompute"
-    needs: Needs | None = None
+    features: Features = dataclasses.field(default="recompute", kw_only=True)
+    needs: Needs | None = dataclasses.field(default=None, kw_only=True)
 
 
 def adapt_lanes(
