@@ -118,7 +118,9 @@ def adapt_lanes(
         if not np.any(state.alive):
             break
     timing = Timing(compiled - started, computed - compiled, time.perf_counter() - computed)
-    shared = AdaptationResult({}, np.zeros((0, 0, 3)), None, timing, device.describe(), program.features, needs)
+    shared = AdaptationResult(
+        {}, np.zeros((0, 0, 3)), None, timing, device.describe(), features=program.features, needs=needs
+    )
     return _results(shared, state, np.stack(losses, 1), song)
 
 
