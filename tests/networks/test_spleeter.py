@@ -169,6 +169,7 @@ def test_it_hears_songs_as_loud_as_they_are():
         np.testing.assert_allclose(found[source], est_CxT, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_adapts_alone_and_in_lanes():
     said = Annotation((Interval(0, 0.1, "vocals", "silent"),), TINY.sources, "unknown")
     net = dataclasses.replace(made(TINY), params=params_of(TINY))
