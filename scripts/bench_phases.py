@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import lane, loss, strategy
@@ -104,7 +103,7 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
     plan = strategy.parse(name, config)
     since = plan.since(config)
-    tuned, frozen = tree.split(params, strategy.labels(plan, config, params))
+    tuned, frozen = tree.split(params, strategy.labels(plan, params))
     random = np.random.default_rng(0)
     mix_CxT = jnp.asarray(random.standard_normal((config.C, n_samples), np.float32))
     active_SxT = jnp.asarray(random.random((config.S, n_samples)) > 0.3)
@@ -130,7 +129,8 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     ends_s = time(ends, params, score, mix_CxT, active_SxT)
     yield Phase(DECODER, flops.count(ends, params, score, mix_CxT, active_SxT), ends_s)
     state = lane.start(lane.Program(config, since, "float32", True), tuned)
-    yield Phase(OPTIMIZER, 0, time(update, state, tuned))
+    step = functools.partial(lane.guarded_update, ranger(1e-5), is_due=True)
+    yield Phase(OPTIMIZER, 0, time(step, jnp.float32(0), tuned, state))
     yield separation(config, params, repeats)
 
 
@@ -177,16 +177,6 @@ def value_and_gradient(
         return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
     return jax.value_and_grad(value, (0, 1) if is_tuned else 0)(score_SxKxN, params["decoder"])
-
-
-def update(state: lane.State, gradient: Params) -> lane.State:
-    """Take a step with a gradient, and see whether all is finite, as `lane.adapt_epoch` does."""
-    updates, optimizer_state = ranger(1e-5).update(gradient, state.optimizer, state.tuned)  # pyright: ignore[reportArgumentType]
-    tuned = optax.apply_updates(state.tuned, updates)
-    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((gradient, tuned))]
-    alive = functools.reduce(jnp.logical_and, finite, state.alive)
-    stepped = lane.State(tuned, state.tuned.fast, optimizer_state, state.steps + 1, alive)  # pyright: ignore[reportArgumentType]
-    return jax.tree.map(lambda new, old: jnp.where(alive, new, old), stepped, state)
 
 
 def separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:

@@ -23,6 +23,7 @@ import numpy as np
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
+from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.standard import standardise
 from ugosa_jax.networks import tree
@@ -149,7 +150,7 @@ def step(case: Case, request: dict) -> dict:
     settings = adapt_settings(case, request)
     whole = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
     few = dataclasses.replace(whole, n=min(whole.n, request["segments"]))
-    result = engine.adapt(case.config, case.params, few, settings)
+    result = adapt(case, few, settings)
     return {
         "seconds": result.timing.steps_s / (few.n * settings.epochs),
         "losses": result.losses_ExIx3[0, 0].tolist(),
@@ -163,17 +164,26 @@ def song(case: Case, request: dict) -> dict:
     """Adapt to the whole song and separate it."""
     settings = adapt_settings(case, request)
     cut = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
-    result = engine.adapt(case.config, case.params, cut, settings)
+    result = adapt(case, cut, settings)
     adapted = tree.merge(result.tuned, case.params)
-    with device.Stopwatch() as watch:
+    watch = [time.perf_counter()]
+    for _ in range(2):  # the first time compiles
         chunks.separate(case.config, adapted, case.mix_CxT, SeparateConfig())
+        watch.append(time.perf_counter())
+    first_s, again_s = watch[1] - watch[0], watch[2] - watch[1]
     return {
-        "compile_s": result.timing.compile_s + watch.compile_s,
+        "compile_s": result.timing.compile_s + max(0.0, first_s - again_s),
         "prefix_s": result.timing.prefix_s,
         "steps_s": result.timing.steps_s,
-        "separate_s": watch.run_s,
+        "separate_s": again_s,
         "n_segments": cut.n,
     }
+
+
+def adapt(case: Case, song: Segments, settings: AdaptConfig) -> engine.AdaptationResult:
+    """Adapt to a song."""
+    plan, hyper = strategy.parse(settings.strategy, case.config), engine.hyper_of(settings, 1)
+    return engine.adapt_lanes(case.config, case.params, [song], plan, hyper, settings)[0]
 
 
 def adapt_settings(case: Case, request: dict) -> AdaptConfig:

@@ -26,7 +26,8 @@ import optax
 from ugosa_jax import device
 from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.adaptation.ranger import ranger
-from ugosa_jax.adaptation.segments import REMIX_DB, starts_of
+from ugosa_jax.adaptation.schedule import REMIX_DB
+from ugosa_jax.adaptation.segments import starts_of
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.api import separate
 from ugosa_jax.config import EvaluateConfig, SeparateConfig
@@ -131,7 +132,7 @@ def adapted(net: Checkpoint, song: Song, trial: Trial, first_SxCxT: np.ndarray |
     if trial.objective is None:
         return {}
     plan = strategy.parse(STRATEGY, net.architecture)
-    tuned, frozen = tree.split(net.params, strategy.labels(plan, net.architecture, net.params))
+    tuned, frozen = tree.split(net.params, strategy.labels(plan, net.params))
     step = jax.jit(functools.partial(stepped, net.architecture, plan.since(net.architecture), trial.objective))
     both = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, mean = (both, ranger(0.0).init(both)), both.fast

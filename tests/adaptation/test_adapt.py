@@ -11,7 +11,8 @@ import optax
 import pytest
 
 from tests.conftest import DATA
-from ugosa_jax.adaptation import engine, lane, loss, memory, segments, strategy
+from tests.helpers.adapting import adapt, adapt_lanes
+from ugosa_jax.adaptation import engine, lane, loss, programs, schedule, strategy
 from ugosa_jax.adaptation.ranger import fast, ranger
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
@@ -57,7 +58,7 @@ def golden_song(z, dtype):
 @pytest.mark.parametrize("run", RUNS)
 def test_reference_runs(config, params, golden, run):
     z = golden("adaptation")
-    result = engine.adapt(config, params, golden_song(z, np.float32), RUNS[run])
+    result = adapt(config, params, golden_song(z, np.float32), RUNS[run])
     check_run(result, z, run, config)
 
 
@@ -67,7 +68,7 @@ def test_reference_runs_in_double_precision(config, params64, golden, run):
     """The stored runs are in single precision: nearer than its rounding the double one cannot come."""
     z = golden("adaptation")
     with jax.enable_x64(True):
-        result = engine.adapt(config, params64, golden_song(z, np.float64), RUNS[run])
+        result = adapt(config, params64, golden_song(z, np.float64), RUNS[run])
     check_run(result, z, run, config)
 
 
@@ -104,7 +105,7 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
     """The oracle: all parameters differentiated, a label-partitioned optimizer, a Python loop, no prefix."""
     song = noise()
     plan = strategy.parse(SETTINGS.strategy, TINY)
-    labels = strategy.labels(plan, TINY, tiny)
+    labels = strategy.labels(plan, tiny)
     inner = strategy.partition(fast(SETTINGS.learning_rate), labels)
     optimizer = optax.lookahead(inner, 6, 0.5)
 
@@ -124,20 +125,20 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
         for g in range(song.n):
             weights, state = step(weights, state, song.mix_GxVxCxT[g, 0], song.active_GxSxT[g])
     tuned, frozen = tree.split(weights.fast, labels)
-    jax.tree.map(np.testing.assert_array_equal, frozen, tree.split(tiny, labels)[1])
-    result = engine.adapt(TINY, tiny, song, SETTINGS)
+    chex.assert_trees_all_equal(frozen, tree.split(tiny, labels)[1])
+    result = adapt(TINY, tiny, song, SETTINGS)
     # Two programs of the same sums: XLA may fuse them differently. Six steps move the weights by up to 3e-3.
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, tuned)
+    chex.assert_trees_all_close(result.tuned, tuned, rtol=0, atol=2e-6)
 
 
 def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
-    """Both kinds of steps, with kept features of none; lanes with songs of their own give the same."""
+    """Both kinds of steps, with kept features of none; so does a lane beside a longer song."""
     random = np.random.default_rng(3)
     stems_GxSxCxT = random.standard_normal((4, 2, 2, 400)).astype(np.float32)
     song = dataclasses.replace(noise(), stems_GxSxCxT=stems_GxSxCxT)
     settings = dataclasses.replace(SETTINGS, strategy="R-L2:M", shuffle_seed=1)
     plan = strategy.parse(settings.strategy, TINY)
-    tuned, frozen = tree.split(tiny, strategy.labels(plan, TINY, tiny))
+    tuned, frozen = tree.split(tiny, strategy.labels(plan, tiny))
     optimizer = ranger(settings.learning_rate)
 
     @functools.partial(jax.jit, static_argnames="is_remix")
@@ -155,24 +156,26 @@ def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
     weights = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, kinds, losses = optimizer.init(weights), [], np.zeros((2, 3))
     for epoch in range(2):
-        is_due_G, order_GxS, gain_GxS = segments.remixed(3, 4, 2, 1, epoch)
-        for i, g in enumerate(segments.shuffled(3, 4, 1, epoch)[:3]):
+        is_due_G, gain_GxS = schedule.remixes_of_epoch(1, epoch, 4, 2)[::2]
+        order_GxS = np.stack([schedule.shuffled(3, 4, 1, epoch, 1 + s) for s in range(2)], -1)
+        for i, g in enumerate(schedule.shuffled(3, 4, 1, epoch)[:3]):
             stems_SxCxT = np.float32(gain_GxS[i])[:, None, None] * stems_GxSxCxT[order_GxS[i], [0, 1]]
             mix_CxT = stems_SxCxT.sum(0) if is_due_G[i] else song.mix_GxVxCxT[g, 0]
             weights, state, value = step(weights, state, mix_CxT, stems_SxCxT, bool(is_due_G[i]))
             kinds.append(bool(is_due_G[i]))
             losses[epoch, g] = value
     assert len(set(kinds)) == 2
-    alone, beside = engine.adapt(TINY, tiny, song, settings), engine.adapt_lanes(TINY, tiny, [song, song], settings)[1]
+    longer = dataclasses.replace(noise(4, 7), stems_GxSxCxT=stems_GxSxCxT)
+    alone, beside = adapt(TINY, tiny, song, settings), adapt_lanes(TINY, tiny, [longer, song], settings)[1]
     for result in (alone, beside):
         np.testing.assert_allclose(result.losses_ExIx3[..., 0], losses, rtol=1e-5)
-        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, weights.fast)
+        chex.assert_trees_all_close(result.tuned, weights.fast, rtol=0, atol=2e-6)
 
 
 def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
-    result = engine.adapt(TINY, tiny, noise(), SETTINGS)
+    result = adapt(TINY, tiny, noise(), SETTINGS)
     assert set(result.tuned) == {"repeat3", "mask"}
-    start, _ = tree.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), TINY, tiny))
+    start, _ = tree.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), result.tuned, start)
     assert all(0 < distance < 1 for distance in jax.tree.leaves(moved))
 
@@ -180,22 +183,22 @@ def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
 def test_the_baseline_ignores_annotation_and_lambda(tiny):
     song = noise()
     everything_active = Segments(song.mix_GxVxCxT, np.ones_like(song.active_GxSxT), song.n)
-    baseline = engine.adapt(TINY, tiny, song, AdaptConfig("B-L2:M", epochs=2, learning_rate=1e-2, lam=7.0))
-    plain = engine.adapt(TINY, tiny, everything_active, AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, lam=0.0))
-    jax.tree.map(np.testing.assert_array_equal, baseline.tuned, plain.tuned)
+    baseline = adapt(TINY, tiny, song, AdaptConfig("B-L2:M", epochs=2, learning_rate=1e-2, lam=7.0))
+    plain = adapt(TINY, tiny, everything_active, AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, lam=0.0))
+    chex.assert_trees_all_equal(baseline.tuned, plain.tuned)
     np.testing.assert_array_equal(baseline.losses_ExIx3, plain.losses_ExIx3)
 
 
 def test_a_last_step_into_infinity_is_not_kept(tiny):
     """One step, a finite loss, and then weights that are not: the step is not taken."""
     song = noise(n=1, bucket=1)
-    result = engine.adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
+    result = adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
     assert result.stopped_at == (0, 0)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.tuned))
 
 
 def test_b0_changes_nothing(tiny):
-    result = engine.adapt(TINY, tiny, noise(), AdaptConfig(strategy="B0"))
+    result = adapt(TINY, tiny, noise(), AdaptConfig(strategy="B0"))
     assert result.tuned == {}
     assert result.losses_ExIx3.size == 0
 
@@ -204,12 +207,12 @@ def test_padding_up_to_a_bucket_is_bit_identical(tiny):
     song = noise(n=3, bucket=4)
     rubbish = song.mix_GxVxCxT.copy()
     rubbish[3:] = np.nan
-    padded = engine.adapt(TINY, tiny, song, SETTINGS)
-    poisoned = engine.adapt(TINY, tiny, Segments(rubbish, song.active_GxSxT, 3), SETTINGS)
-    exact = engine.adapt(TINY, tiny, Segments(song.mix_GxVxCxT[:3], song.active_GxSxT[:3], 3), SETTINGS)
+    padded = adapt(TINY, tiny, song, SETTINGS)
+    poisoned = adapt(TINY, tiny, Segments(rubbish, song.active_GxSxT, 3), SETTINGS)
+    exact = adapt(TINY, tiny, Segments(song.mix_GxVxCxT[:3], song.active_GxSxT[:3], 3), SETTINGS)
     assert padded.losses_ExIx3.shape == (2, 3, 3)
     for other in (poisoned, exact):
-        jax.tree.map(np.testing.assert_array_equal, padded.tuned, other.tuned)
+        chex.assert_trees_all_equal(padded.tuned, other.tuned)
         np.testing.assert_array_equal(padded.losses_ExIx3, other.losses_ExIx3)
 
 
@@ -217,29 +220,29 @@ def test_lanes_equal_runs_of_their_own(tiny):
     """λ lanes that share a song, and songs of different length side by side."""
     songs = [noise(n, seed) for n, seed in ((2, 0), (4, 1), (3, 2))]
     lam, rate = [0.0, 1.0, 100.0], [1e-2, 1e-3, 1e-2]
-    shared = engine.adapt_lanes(TINY, tiny, songs[1], SETTINGS, lam=lam, learning_rate=rate)
-    apart = engine.adapt_lanes(TINY, tiny, songs, SETTINGS, lam=lam, learning_rate=rate)
+    shared = adapt_lanes(TINY, tiny, songs[1], SETTINGS, lam=lam, learning_rate=rate)
+    apart = adapt_lanes(TINY, tiny, songs, SETTINGS, lam=lam, learning_rate=rate)
     for i in range(3):
         settings = AdaptConfig("P-L2:M", epochs=2, lam=lam[i], learning_rate=rate[i])
         for result, song in ((shared[i], songs[1]), (apart[i], songs[i])):
-            alone = engine.adapt(TINY, tiny, song, settings)
+            alone = adapt(TINY, tiny, song, settings)
             # A batched matmul may add in another order than a single one; weights move by 3e-3.
-            jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), result.tuned, alone.tuned)
+            chex.assert_trees_all_close(result.tuned, alone.tuned, rtol=0, atol=2e-6)
             np.testing.assert_allclose(result.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
 
 
 def test_a_shuffled_epoch_takes_its_steps_in_that_order(tiny):
     """One epoch of a shuffled song is one of a song that was cut in that order; lanes of a song share it."""
     song = noise(n=3)
-    order_G = segments.shuffled(3, 4, 5, 0)
+    order_G = schedule.shuffled(3, 4, 5, 0)
     assert order_G.tolist() != [0, 1, 2, 3]
     cut_so = Segments(song.mix_GxVxCxT[order_G], song.active_GxSxT[order_G], 3)
     settings = dataclasses.replace(SETTINGS, epochs=1)
-    expected = engine.adapt(TINY, tiny, cut_so, settings)
+    expected = adapt(TINY, tiny, cut_so, settings)
     shuffled = dataclasses.replace(settings, shuffle_seed=5)
-    beside = engine.adapt_lanes(TINY, tiny, [song, noise(4, 1)], shuffled)[0]
-    for found in (engine.adapt(TINY, tiny, song, shuffled), beside):
-        jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=2e-6), found.tuned, expected.tuned)
+    beside = adapt_lanes(TINY, tiny, [song, noise(4, 1)], shuffled)[0]
+    for found in (adapt(TINY, tiny, song, shuffled), beside):
+        chex.assert_trees_all_close(found.tuned, expected.tuned, rtol=0, atol=2e-6)
         np.testing.assert_allclose(found.losses_ExIx3[:, order_G[:3]], expected.losses_ExIx3, rtol=1e-5)
 
 
@@ -247,24 +250,24 @@ def test_epochs_in_other_orders_and_of_other_remixes_compile_nothing(tiny):
     settings = dataclasses.replace(SETTINGS, epochs=3, shuffle_seed=5)
     remixed = dataclasses.replace(noise(), stems_GxSxCxT=np.ones((4, 2, 2, 400), np.float32))
     for song, plan in ((noise(), "B-L3:M"), (remixed, "R-L3:M")):
-        before = engine.epoch_lanes._cache_size()
-        engine.adapt(TINY, tiny, song, dataclasses.replace(settings, strategy=plan))
-        assert engine.epoch_lanes._cache_size() == before + 1
+        before = programs.epoch_lanes._cache_size()
+        adapt(TINY, tiny, song, dataclasses.replace(settings, strategy=plan))
+        assert programs.epoch_lanes._cache_size() == before + 1
 
 
 def test_a_lane_does_not_depend_on_its_neighbours(tiny):
     song = noise()
-    results = [engine.adapt_lanes(TINY, tiny, song, SETTINGS, lam=[1.0, other]) for other in (0.0, 1e4, np.nan)]
+    results = [adapt_lanes(TINY, tiny, song, SETTINGS, lam=[1.0, other]) for other in (0.0, 1e4, np.nan)]
     for result in results[1:]:
-        jax.tree.map(np.testing.assert_array_equal, result[0].tuned, results[0][0].tuned)
+        chex.assert_trees_all_equal(result[0].tuned, results[0][0].tuned)
     assert results[2][0].stopped_at is None
     assert results[2][1].stopped_at == (0, 0)
 
 
 def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
     chex.clear_trace_counter()
-    program = memory.plan(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
-    tuned, frozen = tree.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), TINY, tiny))
+    plan = strategy.parse(SETTINGS.strategy, TINY)
+    program = lane.program_of(TINY, plan, dataclasses.replace(SETTINGS, features="float32"), "cpu")
 
     @jax.jit
     @chex.assert_max_traces(n=1)
@@ -272,16 +275,16 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
         return lane.adapt_epoch(program, *arguments)
 
     for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
-        inputs = engine.lane_of(noise(n, seed), lam, rate)
-        hidden = engine.features_of_lanes(program, None, tiny, inputs)
-        run(frozen, hidden, np.int32(n), inputs, engine.start_lanes(program, None, tuned))
-    engine.adapt(TINY, tiny, noise(), SETTINGS)
-    before = engine.epoch_lanes._cache_size()
+        hyper = engine.hyper_of(SETTINGS, 1, [lam], [rate])
+        inputs = engine.inputs_of(tiny, [noise(n, seed)], plan, hyper, SETTINGS)
+        hidden = programs.features_of_lanes(program, tiny, inputs.song)
+        alone = jax.tree.map(lambda leaf: leaf[0], inputs.hyper)
+        run(inputs.frozen, np.int32(n), hidden, inputs.song, alone, inputs.schedule, lane.start(program, inputs.tuned))
+    adapt(TINY, tiny, noise(), SETTINGS)
+    before = programs.epoch_lanes._cache_size()
     for seed, lam in enumerate((0.0, 1.0, 1e4)):
-        engine.adapt(
-            TINY, tiny, noise(1 + seed, seed), AdaptConfig("P-L2:M", epochs=1, lam=lam, learning_rate=lam + 1e-3)
-        )
-    assert engine.epoch_lanes._cache_size() == before
+        adapt(TINY, tiny, noise(1 + seed, seed), AdaptConfig("P-L2:M", epochs=1, lam=lam, learning_rate=lam + 1e-3))
+    assert programs.epoch_lanes._cache_size() == before
 
 
 def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(tiny):
@@ -289,37 +292,37 @@ def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(t
     song = noise(n=3, bucket=3)
     mix = song.mix_GxVxCxT.copy()
     mix[2] = np.nan
-    stopped = engine.adapt(TINY, tiny, Segments(mix, song.active_GxSxT, 3), SETTINGS)
+    stopped = adapt(TINY, tiny, Segments(mix, song.active_GxSxT, 3), SETTINGS)
     first = Segments(mix, song.active_GxSxT, 1)
-    good = engine.adapt(TINY, tiny, first, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e-2))
+    good = adapt(TINY, tiny, first, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e-2))
     assert stopped.stopped_at == (0, 2)
     assert len(stopped.losses_ExIx3) == 1
     assert np.isfinite(stopped.losses_ExIx3[0, :2]).all()
     assert np.isnan(stopped.losses_ExIx3[0, 2:]).all()
-    jax.tree.map(np.testing.assert_array_equal, stopped.tuned, good.tuned)
+    chex.assert_trees_all_equal(stopped.tuned, good.tuned)
 
 
 @pytest.mark.parametrize(("features", "tolerance"), [("recompute", 2e-6), ("bfloat16", 3e-4)])
 def test_features_recomputed_or_kept_in_half_the_memory(tiny, features, tolerance):
     """bfloat16 keeps 8 bits of what the frozen stages give; the largest weight moves by 3e-3."""
-    kept = engine.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features="float32"))
-    other = engine.adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features=features))
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=0, atol=tolerance), other.tuned, kept.tuned)
+    kept = adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features="float32"))
+    other = adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features=features))
+    chex.assert_trees_all_close(other.tuned, kept.tuned, rtol=0, atol=tolerance)
 
 
 @pytest.mark.slow
 def test_variants_are_steps_of_their_own(tiny):
     song = noise(n=2, bucket=2)
     copies = Segments(np.repeat(song.mix_GxVxCxT, 3, 1), song.active_GxSxT, 2)
-    result = engine.adapt(TINY, tiny, copies, SETTINGS)
+    result = adapt(TINY, tiny, copies, SETTINGS)
     order = Segments(np.repeat(song.mix_GxVxCxT, 3, 0), np.repeat(song.active_GxSxT, 3, 0), 6)
     assert result.losses_ExIx3.shape == (2, 6, 3)
-    np.testing.assert_array_equal(result.losses_ExIx3, engine.adapt(TINY, tiny, order, SETTINGS).losses_ExIx3)
+    np.testing.assert_array_equal(result.losses_ExIx3, adapt(TINY, tiny, order, SETTINGS).losses_ExIx3)
 
 
 def test_progress_reports_every_epoch(tiny):
     seen = []
-    result = engine.adapt(TINY, tiny, noise(), SETTINGS, on_epoch=lambda epoch, losses: seen.append((epoch, losses)))
+    result = adapt(TINY, tiny, noise(), SETTINGS, on_epoch=lambda epoch, losses: seen.append((epoch, losses)))
     assert [epoch for epoch, _ in seen] == [0, 1]
     np.testing.assert_array_equal(seen[1][1][0, :3], result.losses_ExIx3[1])
     assert result.timing.steps_s > 0
@@ -327,16 +330,16 @@ def test_progress_reports_every_epoch(tiny):
 
 def test_lanes_that_do_not_match_are_refused(tiny):
     with pytest.raises(InputError, match="equally many"):
-        engine.adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
+        adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
     with pytest.raises(InputError, match="one bucket"):
-        engine.adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
+        adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
     with pytest.raises(InputError, match="equally many"):
-        engine.adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])
+        adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])
 
 
 def test_ranger_in_the_loop_is_the_ranger_of_its_own_tests(tiny):
     """The state starts from `ranger(0.0)`: nothing in it may depend on the learning rate."""
-    program = memory.plan(TINY, noise().mix_GxVxCxT.shape, SETTINGS)
+    program = lane.program_of(TINY, strategy.parse(SETTINGS.strategy, TINY), SETTINGS, "cpu")
     start = lane.start(program, tiny).optimizer
     other = ranger(1e-2).init(optax.LookaheadParams.init_synced(tiny))
-    jax.tree.map(np.testing.assert_array_equal, start, other)
+    chex.assert_trees_all_equal(start, other)

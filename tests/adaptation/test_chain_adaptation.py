@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.chains import make_chain
 from tests.helpers.networks import assert_same
-from ugosa_jax.adaptation import bags, chains, remixes, segments
+from ugosa_jax.adaptation import bags, chains, engine, remixes, segments, strategy
 from ugosa_jax.adaptation.chains import Heard
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
@@ -38,6 +38,11 @@ def adapt(chain, song, duo, trio, on_epoch=None):
     return chains.adapt_lanes(chain, [song], own, on_epoch=on_epoch)[0]
 
 
+def adapt_weights(weights, cut, settings):
+    plan = strategy.parse(settings.strategy, weights.architecture)
+    return bags.adapt_lanes(weights, [cut], plan, engine.hyper_of(settings, 1), settings)[0]
+
+
 def annotate(*intervals, sources):
     said = Annotation(tuple(Interval(*each, "silent") for each in intervals), sources, "unknown")
     return said, annotation.active_mask(said, RATE_HZ, RATE_HZ)
@@ -49,12 +54,12 @@ def test_each_network_is_adapted_on_what_it_hears(song):
     duo, trio = chain.members["duo"], chain.members["trio"]
     seen_CxT = standardise_by(song.mix_CxT, STANDARD)
     _, active_SxT = annotate((0, 0.5, "voice"), (0.2, 0.3, "rest"), sources=("voice", "rest"))
-    first = bags.adapt(duo, segments.cut(seen_CxT, active_SxT, FAST, duo.architecture), FAST)
+    first = adapt_weights(duo, segments.cut(seen_CxT, active_SxT, FAST, duo.architecture), FAST)
     voice_CxT = members.separate(duo, tree.merge(first.tuned, duo.params), seen_CxT, SeparateConfig())[0]
     intervals = (0, 1, "voice"), (0, 0.3, "drums"), (0.2, 0.7, "bass")
     _, active_SxT = annotate(*intervals, sources=("drums", "voice", "bass"))
     left_CxT = standardise_by(song.mix_CxT - voice_CxT * np.float32(STANDARD.std), STANDARD)
-    second = bags.adapt(trio, segments.cut(left_CxT, active_SxT, FAST, trio.architecture), FAST)
+    second = adapt_weights(trio, segments.cut(left_CxT, active_SxT, FAST, trio.architecture), FAST)
     assert_same(run.tuned["duo"], first.tuned)
     for path, leaf in tree.flat(run.tuned["trio"]).items():
         np.testing.assert_allclose(leaf, tree.flat(second.tuned)[path], atol=1e-5, err_msg=path)
@@ -69,7 +74,7 @@ def test_a_network_that_is_not_adapted_takes_its_sources_all_the_same(song):
     left = chains.leave(chain.links[0], song, {})
     assert np.abs(left.mix_CxT - song.mix_CxT).max() > 0.1
     alone = chains.cut(chain.links[1], left, dataclasses.replace(FAST, strategy="R-L2:D"))
-    again = bags.adapt(chain.members["trio"], alone, dataclasses.replace(FAST, strategy="R-L2:D"))
+    again = adapt_weights(chain.members["trio"], alone, dataclasses.replace(FAST, strategy="R-L2:D"))
     assert_same(run.tuned["trio"], again.tuned)
 
 

@@ -1,5 +1,6 @@
 """Many lanes: dealt out over devices, and lowered for accelerators that this machine may not have."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -10,10 +11,10 @@ import jax
 import numpy as np
 import pytest
 
-from ugosa_jax.adaptation import engine, memory, strategy
+from tests.helpers.adapting import adapt_lanes
+from ugosa_jax.adaptation import engine, lane, programs, strategy
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 
 TINY = ConvTasNet(N=8, L=8, B=6, H=10, P=3, X=2, R=3)
@@ -34,36 +35,28 @@ def noise(n: int, seed: int) -> Segments:
 def adapted_lanes() -> list[np.ndarray]:
     """Eight lanes with songs of one to four segments, then eight values of λ on one song."""
     songs = [noise(1 + i % 4, i) for i in range(N_DEVICES)]
-    results = engine.adapt_lanes(TINY, tiny_params(), songs, SETTINGS)
-    results += engine.adapt_lanes(TINY, tiny_params(), songs[3], SETTINGS, lam=np.linspace(0, 2, N_DEVICES))
+    results = adapt_lanes(TINY, tiny_params(), songs, SETTINGS)
+    results += adapt_lanes(TINY, tiny_params(), songs[3], SETTINGS, lam=np.linspace(0, 2, N_DEVICES))
     return [np.asarray(leaf) for result in results for leaf in jax.tree.leaves(result.tuned)]
 
 
-def compiled_epoch() -> jax.stages.Compiled:
-    lanes, params = engine.placed(several_lanes(), engine.OWN_SONGS, tiny_params())
-    return lowered_epoch(lanes, params).compile()
-
-
-def several_lanes():
-    return engine.stacked(engine.lane_of(noise(1 + i % 4, i), 1.0, 1e-3) for i in range(N_DEVICES))
-
-
-def arguments_of_epoch(lanes, params):
-    program = memory.plan(TINY, lanes.mix_GxVxCxT.shape, SETTINGS, N_DEVICES)
-    tuned, frozen = tree.split(params, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), TINY, params))
-    hidden = engine.features_of_lanes(program, engine.OWN_SONGS, params, lanes)
-    state = engine.start_lanes(program, N_DEVICES, tuned)
-    return program, engine.OWN_SONGS, frozen, hidden, lanes, state
-
-
-def lowered_epoch(lanes, params):
-    return engine.epoch_lanes.lower(*arguments_of_epoch(lanes, params))
+def epoch_arguments():
+    """What `programs.epoch_lanes` is given for eight lanes with songs of their own, on all local devices."""
+    songs, params = [noise(1 + i % 4, i) for i in range(N_DEVICES)], tiny_params()
+    plan = strategy.parse(SETTINGS.strategy, TINY)
+    settings = dataclasses.replace(SETTINGS, features="float32")
+    program = lane.program_of(TINY, plan, settings, "cpu")
+    place = programs.placement(N_DEVICES)
+    inputs = engine.inputs_of(params, songs, plan, engine.hyper_of(settings, N_DEVICES), settings).placed(place)
+    features = programs.features_of_lanes(program, jax.device_put(params, place.shared), inputs.song)
+    state = jax.device_put(programs.start_lanes(program, N_DEVICES, inputs.tuned), place.by_lane)
+    return program, inputs.frozen, features, inputs.song, inputs.hyper, inputs.schedule, state
 
 
 def write_results(path: str) -> None:
     """Be the process with many devices."""
     assert len(jax.local_devices()) == N_DEVICES
-    text = compiled_epoch().as_text()
+    text = programs.epoch_lanes.lower(*epoch_arguments()).compile().as_text()
     kinds = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
     counts = [len(re.findall(rf"\b{kind}(?:-start)?\(", text)) for kind in kinds]
     np.savez(path, np.array(counts), *adapted_lanes())
@@ -83,22 +76,15 @@ def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
         np.testing.assert_allclose(leaf, expected, rtol=0, atol=1e-6)  # the largest weight moves by 1e-2
 
 
-def test_memory_is_planned_for_what_one_device_has(monkeypatch):
-    """Eight lanes on four devices are two each: with songs of their own two songs, else the one that all share."""
-    own, shared = several_lanes(), engine.lane_of(noise(2, 0), [1.0] * N_DEVICES, [1e-3] * N_DEVICES)
-    monkeypatch.setattr(jax, "local_devices", lambda: [None] * 4)
-    assert engine.on_a_device(own) == ((2, *own.mix_GxVxCxT.shape[1:]), 2)
-    assert engine.on_a_device(shared) == (shared.mix_GxVxCxT.shape, 2)
-    monkeypatch.setattr(jax, "local_devices", lambda: [None] * 3)  # cannot be dealt out evenly
-    assert engine.on_a_device(own) == (own.mix_GxVxCxT.shape, N_DEVICES)
+def test_lanes_that_cannot_be_dealt_out_evenly_run_on_one_device():
+    devices = jax.devices() * 3
+    assert len(programs.placement(N_DEVICES, devices).by_lane.device_set) == 1
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_the_program_lowers_for_accelerators(platform):
     """No callback to the host, nothing that is a custom call, and no double precision in the loop."""
-    exported = jax.export.export(engine.epoch_lanes, platforms=[platform])(
-        *arguments_of_epoch(several_lanes(), tiny_params())
-    )
+    exported = jax.export.export(programs.epoch_lanes, platforms=[platform])(*epoch_arguments())
     text = exported.mlir_module()
     assert exported.platforms == (platform,)
     assert "custom_call" not in text
@@ -108,8 +94,7 @@ def test_the_program_lowers_for_accelerators(platform):
 
 
 def test_an_epoch_moves_nothing_between_host_and_device():
-    program, axes, *arguments = arguments_of_epoch(several_lanes(), tiny_params())
-    arguments = jax.device_put(arguments)
-    engine.epoch_lanes(program, axes, *jax.tree.map(jax.numpy.array, arguments))
+    program, *arguments = epoch_arguments()
+    programs.epoch_lanes(program, *jax.tree.map(jax.numpy.array, arguments))
     with jax.transfer_guard("disallow"):
-        engine.epoch_lanes(program, axes, *arguments)
+        programs.epoch_lanes(program, *arguments)

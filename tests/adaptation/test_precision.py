@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.adaptation.test_adapt import SETTINGS, TINY, noise
+from tests.helpers.adapting import adapt, adapt_lanes
 from tests.helpers.networks import DUO
-from ugosa_jax.adaptation import engine, memory, strategy
-from ugosa_jax.adaptation.lane import Program
+from ugosa_jax.adaptation import engine, lane, strategy
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tcn
@@ -64,10 +64,10 @@ def test_estimates_of_a_rounded_network_are_float32_and_near_the_exact_ones(norm
 def test_adaptation_in_bfloat16_takes_nearly_the_same_steps(monkeypatch, platform):
     """As a CPU does it, and as other devices do; weights stay float32."""
     params = TINY.init(seed=1)
-    exact = engine.adapt(TINY, params, noise(), SETTINGS)
-    rounded = memory.rounded
-    monkeypatch.setattr(memory, "rounded", lambda program, settings, _: rounded(program, settings, platform))
-    found = engine.adapt(TINY, params, noise(), BFLOAT16)
+    exact = adapt(TINY, params, noise(), SETTINGS)
+    program_of = lane.program_of
+    monkeypatch.setattr(lane, "program_of", lambda net, plan, settings, _: program_of(net, plan, settings, platform))
+    found = adapt(TINY, params, noise(), BFLOAT16)
     assert {leaf.dtype for leaf in jax.tree.leaves(found.tuned)} == {np.dtype(np.float32)}
     assert not np.array_equal(found.losses_ExIx3, exact.losses_ExIx3)
     np.testing.assert_allclose(found.losses_ExIx3, exact.losses_ExIx3, rtol=0.01)
@@ -76,25 +76,27 @@ def test_adaptation_in_bfloat16_takes_nearly_the_same_steps(monkeypatch, platfor
 @pytest.mark.slow
 def test_lanes_in_bfloat16_are_those_of_single_songs():
     params = TINY.init(seed=1)
-    alone = engine.adapt(TINY, params, noise(), BFLOAT16)
-    pair = engine.adapt_lanes(TINY, params, [noise(), noise(seed=1)], BFLOAT16)
+    alone = adapt(TINY, params, noise(), BFLOAT16)
+    pair = adapt_lanes(TINY, params, [noise(), noise(seed=1)], BFLOAT16)
     np.testing.assert_allclose(pair[0].losses_ExIx3, alone.losses_ExIx3, rtol=1e-3)
 
 
 def test_what_is_rounded_depends_on_the_device():
-    program = Program(DUO, "mask", "float32", centralise_gradients=True)
-    found = [memory.rounded(program, AdaptConfig(precision="bfloat16"), platform) for platform in ("cpu", "tpu")]
-    assert [(one.net.precision, one.dtype) for one in found] == [("bfloat16", "float32"), ("bfloat16", "bfloat16")]
-    assert memory.rounded(program, AdaptConfig(), "tpu") == program
+    def found(settings, platform):
+        program = lane.program_of(DUO, strategy.parse(settings.strategy, DUO), settings, platform)
+        return program.net.precision, program.dtype
+
+    assert found(AdaptConfig(precision="bfloat16"), "cpu") == ("bfloat16", "float32")
+    assert found(AdaptConfig(precision="bfloat16"), "tpu") == ("bfloat16", "bfloat16")
+    assert found(AdaptConfig(), "tpu") == ("float32", "float32")
 
 
-def test_arrays_of_half_the_size_take_half_the_memory():
-    shape = (6, 2, 2, 8000)
-    whole = memory.plan(DUO, shape, AdaptConfig(features="float32"))
-    half = whole._replace(dtype="bfloat16")
-    whole, half = (memory.estimate(program, shape) for program in (whole, half))
-    assert (half.features, half.step) == (whole.features // 2, whole.step // 2)
-    assert half.song == whole.song
+def test_features_of_half_the_size_take_half_the_memory(monkeypatch):
+    plan, shape = strategy.parse("P-L2:M", TINY), noise().mix_GxVxCxT.shape
+    _, exact = engine.needs_of(TINY, plan, dataclasses.replace(BFLOAT16, precision="float32"), shape)
+    program_of = lane.program_of
+    monkeypatch.setattr(lane, "program_of", lambda net, plan, settings, _: program_of(net, plan, settings, "tpu"))
+    assert engine.needs_of(TINY, plan, BFLOAT16, shape)[1].features == exact.features // 2
 
 
 def test_a_network_without_it_says_so():
@@ -102,7 +104,7 @@ def test_a_network_without_it_says_so():
     with pytest.raises(InputError, match="precision must be float32 with this network, not 'bfloat16'"):
         strategy.resolved(AdaptConfig(precision="bfloat16"), net)
     with pytest.raises(InputError, match="precision must be float32 with this network"):
-        memory.plan(net, (1, 1, 2, 343980), AdaptConfig(precision="bfloat16"))
+        lane.program_of(net, strategy.parse(None, net), AdaptConfig(precision="bfloat16"), "cpu")
 
 
 def test_cells_of_before_there_was_a_choice_keep_their_names():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugosa_jax.adaptation import segments
+from ugosa_jax.adaptation import schedule, segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
@@ -44,27 +44,38 @@ def test_padding_up_to_the_bucket_is_zero():
 
 @given(st.integers(1, 30), st.integers(0, 5), st.integers(1, 2**40), st.integers(0, 50))
 def test_every_segment_has_its_turn_in_a_shuffled_epoch(n, padding, seed, epoch):
-    order = segments.shuffled(n, n + padding, seed, epoch)
+    order = schedule.shuffled(n, n + padding, seed, epoch)
     assert sorted(order[:n]) == list(range(n))
     assert order[n:].tolist() == list(range(n, n + padding))
-    beside = segments.shuffled(np.array([n, n + padding, 1]), n + padding, seed, epoch)
-    assert beside[0].tolist() == order.tolist()
+    beside = schedule.shuffled(n + padding, n + padding, seed, epoch)
+    assert beside[beside < n].tolist() == order[:n].tolist()
 
 
 def test_remixes_are_about_half_of_the_steps_and_sources_have_orders_of_their_own():
-    is_due_G, order_GxS, gain_GxS = segments.remixed(1000, 1024, 4, 1, 0)
+    is_due_G, order_GxS, gain_GxS = remixes = schedule.remixes_of_epoch(1, 0, 1024, 4)
     assert 0.45 < is_due_G.mean() < 0.55
-    assert {tuple(sorted(order_S)) for order_S in order_GxS[:1000].T} == {tuple(range(1000))}
+    assert {tuple(sorted(order_S)) for order_S in order_GxS.T} == {tuple(range(1024))}
     assert len({tuple(order_S) for order_S in order_GxS.T}) == 4
     assert 10 ** (-4 / 20) < gain_GxS.min() < 0.65
     assert 1.55 < gain_GxS.max() < 10 ** (4 / 20)
-    of_two_songs = segments.remixed(np.array([3, 1000]), 1024, 4, 1, 0)
-    for found, expected in zip(of_two_songs, (is_due_G, order_GxS, gain_GxS), strict=True):
-        np.testing.assert_array_equal(found[1], expected)
+    everything = schedule.for_song(remixes, np.arange(1024), 1024)
+    for found, expected in zip(everything, remixes, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_song_beside_a_longer_one_has_the_remixes_that_it_has_alone():
+    """It has segments 0 to 2, in the places 1, 3 and 4 of the order that both share."""
+    remixes = schedule.remixes_of_epoch(1, 0, 6, 2)
+    beside = schedule.for_song(remixes, np.array([4, 2, 3, 0, 1, 5]), 3)
+    alone = schedule.for_song(remixes, np.array([2, 0, 1, 3, 4, 5]), 3)
+    for found, expected in zip(beside, alone, strict=True):
+        np.testing.assert_array_equal(found[np.array([1, 3, 4])], expected[:3])
+    orders = [schedule.shuffled(3, 6, 1, 0, 1 + s)[:3] for s in range(2)]
+    np.testing.assert_array_equal(alone.order_GxS[:3], np.stack(orders, -1))
 
 
 def test_epochs_and_seeds_have_orders_of_their_own():
-    orders = {tuple(segments.shuffled(9, 12, seed, epoch)) for seed in (1, 2) for epoch in range(10)}
+    orders = {tuple(schedule.shuffled(9, 12, seed, epoch)) for seed in (1, 2) for epoch in range(10)}
     assert len(orders) == 20
 
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 
-import jax.numpy as jnp
 import pytest
 
 from tests.helpers.networks import DUO
@@ -19,18 +18,13 @@ HAS_LIBTPU = importlib.util.find_spec("libtpu") is not None
 HAS_CUDA = importlib.util.find_spec("jax_cuda12_plugin") is not None
 
 
-@pytest.mark.parametrize("n_lanes", [1, 3])
-def test_shapes_are_those_of_an_adaptation(n_lanes):
-    """Ten seconds at 8 kHz in segments of 4 s: three segments, and a lane axis where there are lanes."""
-    lanes = compiled.lanes_of(DUO, AdaptConfig(), n_lanes, 10.0)
-    outer = () if n_lanes == 1 else (n_lanes,)
-    assert lanes.mix_GxVxCxT.shape == (*outer, 3, 1, 2, 32000)
-    assert lanes.active_GxSxT.shape == (*outer, 3, 2, 32000) and lanes.active_GxSxT.dtype == jnp.bool_
-    assert lanes.lam.shape == outer
+def test_segments_are_those_of_an_adaptation():
+    """Ten seconds at 8 kHz in segments of 4 s: three segments."""
+    assert compiled.segments_shape(DUO, AdaptConfig(), 10.0) == (3, 1, 2, 32000)
 
 
 def test_least_times_follow_from_the_peaks():
-    row = compiled.Compiled("epoch", 4, 2, 1.0, 197e9, 819e6, None, 2**30, 0, {})
+    row = compiled.Compiled("epoch", 4, 2, 1.0, 197e9, 819e6, 2**30, 0, {})
     chip = chips.chip("TPU v5 lite")
     assert row.compute_s(chip) == pytest.approx(1e-3) and row.memory_s(chip) == pytest.approx(1e-3)
     assert row.lanes_that_fit(chip) == 32  # two lanes a device take 1 GiB of 16

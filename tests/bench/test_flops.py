@@ -20,7 +20,7 @@ N_SAMPLES = 4420  # 441 frames of SMALL
 def objective_of(name):
     """Return the function that a step differentiates, and its arguments."""
     params, plan = SMALL.init(), strategy.parse(name, SMALL)
-    tuned, frozen = tree.split(params, strategy.labels(plan, SMALL, params))
+    tuned, frozen = tree.split(params, strategy.labels(plan, params))
     mix_CxT, active_SxT = jnp.ones((2, N_SAMPLES)), jnp.ones((4, N_SAMPLES))
     hidden_KxB = jnp.ones((441, SMALL.B))
 

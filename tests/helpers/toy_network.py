@@ -46,6 +46,3 @@ class Toy:
 
     def __call__(self, params, mix_CxT, n_samples=None):
         return self.suffix(params, mix_CxT, {}, "bands")
-
-    def step_numbers(self, since, n_samples):
-        return 4 * len(self.sources) * n_samples

@@ -6,7 +6,7 @@ import pytest
 
 import ugosa_jax as uj
 from tests.helpers.toy_network import Toy
-from ugosa_jax.adaptation import memory, strategy
+from ugosa_jax.adaptation import engine, strategy
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -105,8 +105,8 @@ def test_strategies_are_the_networks_own(net):
 
 def test_memory_and_operations_are_counted(net):
     plan = strategy.parse(None, net.architecture)
-    program = memory.plan(net.architecture, (4, 1, 1, 4000), AdaptConfig(features="float32"))
-    assert memory.estimate(program, (4, 1, 1, 4000)).features == 4 * 2 * 4000 * 4
+    _, needs = engine.needs_of(net.architecture, plan, AdaptConfig(features="float32"), (4, 1, 1, 4000))
+    assert needs.features == 4 * 2 * 4000 * 4
     assert flops.step(net.architecture, plan, 4000) == 0  # products of a few numbers are left out
 
 

@@ -21,7 +21,7 @@ import soundfile
 
 from tests.helpers.networks import DUO
 from ugosa_jax import api
-from ugosa_jax.adaptation import memory
+from ugosa_jax.adaptation import engine, strategy
 from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
@@ -556,12 +556,11 @@ def test_lanes_that_fit_by_hand(songs, network):
     wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
     its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
     lane = batch.Lane(its, one, adaptation.prepare(base, one, None, settings))
-    program = memory.plan(
-        base.architecture, lane.material.mix_GxVxCxT.shape, dataclasses.replace(settings, features="float32")
+    plan = strategy.parse(settings.strategy, base.architecture)
+    kept, recomputed = (
+        sum(engine.needs_of(base.architecture, plan, dataclasses.replace(settings, features=how), shape)[1])
+        for how, shape in (("float32", lane.material.mix_GxVxCxT.shape), ("recompute", lane.material.mix_GxVxCxT.shape))
     )
-    shape = (1, *lane.material.mix_GxVxCxT.shape)
-    kept = sum(memory.estimate(program, shape))
-    recomputed = sum(memory.estimate(program._replace(features="recompute"), shape))
     assert recomputed < kept
     expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MAX_LANES}
     found = {free: batch.lanes_that_fit(wanted.base, lane, free) for free in expected}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ugosa_jax as uj
+from tests.helpers.adapting import adapt
 from tests.helpers.networks import DUO, assert_same, made
 from ugosa_jax.adaptation import bags, engine, segments
 from ugosa_jax.annotations.interval import Interval
@@ -88,7 +89,7 @@ def test_lanes_of_a_bag_are_its_members_lanes(members, song):
 
 def test_a_member_that_stops_early(members, song):
     cut = segments.cut(song.mixture.samples_CxT, np.ones((2, RATE_HZ), bool), FAST, DUO)
-    good, bad = engine.adapt(DUO, made().params, cut, FAST), engine.unadapted()
+    good, bad = adapt(DUO, made().params, cut, FAST), engine.unadapted()
     stopped = engine.AdaptationResult({}, np.full((1, 3, 3), np.nan), (0, 1), bad.timing, bad.device)
     both = bags.joined({"good": good, "bad": stopped})
     assert both.stopped_at == (0, 3 + 1)

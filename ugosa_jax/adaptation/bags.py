@@ -4,13 +4,15 @@ A member learns from all that it estimates, also where a bag takes a single sour
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch, Timing
+from ugosa_jax.adaptation.lane import Hyper
 from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.chain import Member
@@ -18,75 +20,34 @@ from ugosa_jax.weights.checkpoint import Checkpoint
 from ugosa_jax.weights.weights import list_networks
 
 
-def adapt(weights: Member, song: Segments, settings: AdaptConfig, on_epoch: OnEpoch | None = None) -> AdaptationResult:
-    """Adapt weights to one song; see `engine.adapt`.
+def adapt_lanes(
+    weights: Member,
+    songs: Sequence[Segments],
+    plan: Strategy,
+    hyper: Hyper,
+    settings: AdaptConfig,
+    on_epoch: OnEpoch | None = None,
+) -> list[AdaptationResult]:
+    """Adapt weights to the songs of many lanes, side by side; see `engine.adapt_lanes`.
 
     The tuned leaves of a bag stand under the names of its members, and the steps of an epoch are those of all members
     in turn. `on_epoch` goes on counting from one member to the next.
     """
 
     def run(member: Checkpoint, report: OnEpoch | None) -> list[AdaptationResult]:
-        return [engine.adapt(member.architecture, member.params, song, settings, report)]
+        return engine.adapt_lanes(member.architecture, member.params, songs, plan, hyper, settings, report)
 
-    return _each(weights, settings, on_epoch, run)[0]
-
-
-def adapt_lanes(
-    weights: Member,
-    songs: Segments | Sequence[Segments],
-    settings: AdaptConfig,
-    lam: Sequence[float] | None = None,
-    learning_rate: Sequence[float] | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> list[AdaptationResult]:
-    """Adapt weights to many songs, or with many settings, side by side; see `engine.adapt_lanes` and `adapt`."""
-
-    def run(member: Checkpoint, report: OnEpoch | None) -> list[AdaptationResult]:
-        return engine.adapt_lanes(member.architecture, member.params, songs, settings, lam, learning_rate, report)
-
-    return _each(weights, settings, on_epoch, run)
-
-
-def adapt_each(
-    weights: Member,
-    songs: Sequence[Segments],
-    settings: AdaptConfig,
-    lam: Sequence[float] | None = None,
-    learning_rate: Sequence[float] | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> list[AdaptationResult]:
-    """Adapt weights to the song of each lane; see `adapt_lanes`. Lanes that name the same object share it."""
-    if len(songs) == 1:
-        own = dataclasses.replace(
-            settings,
-            lam=settings.lam if lam is None else lam[0],
-            learning_rate=settings.learning_rate if learning_rate is None else learning_rate[0],
-        )
-        return [adapt(weights, songs[0], own, on_epoch)]
-    if any(song is not songs[0] for song in songs):
-        return adapt_lanes(weights, songs, settings, lam, learning_rate, on_epoch)
-    lam = [settings.lam] * len(songs) if lam is None else lam
-    return adapt_lanes(weights, songs[0], settings, lam, learning_rate, on_epoch)
-
-
-def count_epochs(weights: Member, settings: AdaptConfig) -> int:
-    """Return how often `on_epoch` is called at most."""
-    return settings.epochs * len(list_networks(weights))
-
-
-def _each(
-    weights: Member,
-    settings: AdaptConfig,
-    on_epoch: OnEpoch | None,
-    run: Callable[[Checkpoint, OnEpoch | None], list[AdaptationResult]],
-) -> list[AdaptationResult]:
-    """Run every member, and put the results of each lane together."""
     if not isinstance(weights, Bag):
         return run(weights, on_epoch)
     results = {}
     for m, (name, member) in enumerate(weights.members.items()):
         results[name] = run(member, on_epoch and count_from(m * settings.epochs, on_epoch))
     return [joined(dict(zip(results, of_lane, strict=True))) for of_lane in zip(*results.values(), strict=True)]
+
+
+def count_epochs(weights: Member, settings: AdaptConfig) -> int:
+    """Return how often `on_epoch` is called at most."""
+    return settings.epochs * len(list_networks(weights))
 
 
 def count_from(first: int, on_epoch: OnEpoch) -> OnEpoch:
@@ -108,7 +69,10 @@ def joined(results: dict[str, AdaptationResult]) -> AdaptationResult:
     losses = [_with_epochs(one.losses_ExIx3, n_epochs) for one in every]
     seconds = (sum(each) for each in zip(*(dataclasses.astuple(one.timing) for one in every), strict=True))
     tuned = {name: one.tuned for name, one in results.items() if one.tuned}
-    return AdaptationResult(tuned, np.concatenate(losses, 1), stopped_at, Timing(*seconds), every[0].device)
+    largest = max(every, key=lambda one: sum(one.needs or (0,)))
+    return dataclasses.replace(
+        largest, tuned=tuned, losses_ExIx3=np.concatenate(losses, 1), stopped_at=stopped_at, timing=Timing(*seconds)
+    )
 
 
 def _with_epochs(losses_ExIx3: np.ndarray, n_epochs: int) -> np.ndarray:

@@ -74,7 +74,9 @@ def adapt_lanes(
         else:
             cuts = _make_once(lambda song: cut(link, song, own), songs)  # noqa: B023
             report = on_epoch and bags.count_from(n_epochs, on_epoch)
-            results[link.name] = bags.adapt_each(link.network, cuts, own, lam, learning_rate, report)
+            plan = strategy.parse(own.strategy, link.network.architecture)
+            hyper = engine.hyper_of(own, len(cuts), lam, learning_rate)
+            results[link.name] = bags.adapt_lanes(link.network, cuts, plan, hyper, own, report)
             n_epochs += bags.count_epochs(link.network, own)
             n_left -= 1
         if not n_left:

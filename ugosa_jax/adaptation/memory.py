@@ -1,83 +1,78 @@
-"""What an adaptation takes of the device's memory, from the shapes of its arrays."""
+"""What an adaptation takes of a device's memory, as the compiled program of an epoch says."""
 
-import dataclasses
-import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import lane, strategy
+from ugosa_jax.adaptation import programs
 from ugosa_jax.adaptation.lane import Program
-from ugosa_jax.config import AdaptConfig
-from ugosa_jax.networks.protocol import Architecture
+from ugosa_jax.adaptation.programs import Inputs, Placement
+from ugosa_jax.config import Features
+from ugosa_jax.networks.protocol import Params
+
+SHARE = 0.75
+"""Of the free memory that is planned with."""
 
 
-class Estimate(NamedTuple):
-    """Bytes of the kept features, of the song with its activations, and of the arrays of one step."""
+class Needs(NamedTuple):
+    """Bytes on each device.
+
+    Attributes:
+      features: what is kept of the frozen stages.
+      inputs: songs, weights, the optimizer's state.
+      step: XLA's temporary arrays, at their peak; most of them are what the backward pass needs.
+    """
 
     features: int
-    song: int
+    inputs: int
     step: int
 
 
-def plan(net: Architecture, shape: tuple[int, ...], settings: AdaptConfig, n_lanes: int = 1) -> Program:
-    """Return the program for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T).
+def plan(program: Program, inputs: Inputs, params: Params, place: Placement) -> tuple[Program, Needs]:
+    """Compile an epoch; return its program, in which it is decided how features are kept, and what it needs.
 
     Features that are to be kept "auto" are kept, whole or lean, if all that is needed fits into three quarters of the
     free memory, and recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
+
+    Args:
+      program: what is to be run.
+      inputs: shapes of what it is given.
+      params: shapes of all parameters.
+      place: where they will be.
     """
-    parsed = strategy.parse(settings.strategy, net)
-    program = Program(net, parsed.since(net), settings.features, settings.centralise_gradients)
-    program = rounded(program, settings, jax.default_backend())
-    if parsed.loss == "R":  # every epoch has other mixtures
-        return program._replace(features="recompute", remixes=True)
-    if settings.features != "auto":
-        return program
-    free_bytes = 0.75 * device.free_bytes()
-    for features in ("float32", "lean"):
-        program = program._replace(features=features)
-        if sum(estimate(program, shape, n_lanes)) <= free_bytes:
-            return program
-    return program._replace(features="recompute")
+    free_bytes = SHARE * device.free_bytes()
+    *first, last = candidates(program.features)
+    for kept in first:
+        candidate = program._replace(features=kept)
+        features = programs.feature_shapes(candidate, params, inputs.song, place)
+        # What does not fit even without a step need not be compiled.
+        if size(features) + size(inputs) <= free_bytes and sum(found := needs(candidate, inputs, features, place)) <= (
+            free_bytes
+        ):
+            return candidate, found
+    program = program._replace(features=last)
+    features = programs.feature_shapes(program, params, inputs.song, place)
+    return program, needs(program, inputs, features, place)
 
 
-def rounded(program: Program, settings: AdaptConfig, platform: str) -> Program:
-    """Return a program in the precision of the settings. A CPU computes in float32 whatever lies between products.
-
-    Raises:
-      InputError: the network has no other precision than float32.
-    """
-    strategy.require_precision(settings, program.net)
-    if settings.precision == "float32":
-        return program
-    net = dataclasses.replace(program.net, precision=settings.precision)
-    return program._replace(net=net, dtype="float32" if platform == "cpu" else settings.precision)
+def candidates(features: Features) -> tuple[Features, ...]:
+    """Return the ways of keeping features that are tried, in order."""
+    return ("float32", "lean", "recompute") if features == "auto" else (features,)
 
 
-def estimate(program: Program, shape: tuple[int, ...], n_lanes: int = 1) -> Estimate:
-    """Return what a program takes for `n_lanes` lanes and mixtures of a shape (songs…, G, V, C, T)."""
-    net = program.net
-    *songs, G, V, C, T = shape
-    n_songs = math.prod(songs)
-    return Estimate(
-        features=n_songs * G * V * features_bytes(program, C, T),
-        song=n_songs * G * T * (4 * V * C + len(net.sources) * (1 + 4 * C * program.remixes)),
-        step=(2 if program.dtype == "bfloat16" else 4) * n_lanes * net.step_numbers(program.since, T),
-    )
+def needs(program: Program, inputs: Inputs, features: Any, place: Placement) -> Needs:
+    """Compile an epoch and return what it needs; the new state takes the place of the old one."""
+    analysis = programs.lowered_epoch(program, inputs, features, place).compile().memory_analysis()
+    kept = size(features)
+    if analysis is None:  # a backend that does not tell
+        return Needs(kept, size(inputs), 0)
+    results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
+    return Needs(kept, analysis.argument_size_in_bytes - kept + results, analysis.temp_size_in_bytes)
 
 
-@functools.lru_cache
-def features_bytes(program: Program, n_channels: int, n_samples: int) -> int:
-    """Return the bytes that are kept of one segment; remembered, as tracing a large network takes seconds."""
-    if program.features == "recompute":
-        return 0
-
-    def of_segment(params, mix_CxT):
-        return lane.kept(program, program.net.prefix(params, lane.seen(program, mix_CxT), program.since))
-
-    mix_CxT = jax.ShapeDtypeStruct((n_channels, n_samples), jnp.float32)
-    leaves = jax.tree.leaves(jax.eval_shape(of_segment, jax.eval_shape(program.net.init), mix_CxT))
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+def size(tree: Any) -> int:
+    """Return the bytes of placed arrays, or of their shapes, on each device."""
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)

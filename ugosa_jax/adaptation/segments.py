@@ -2,33 +2,33 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import psutil
 
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, error_context, require_extra
-from ugosa_jax.networks.protocol import Architecture
-
-REMIX_DB = 4.0
-"""Sources of a remix are made louder or softer by up to so much."""
+from ugosa_jax.networks.protocol import Architecture, Array
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Segments:
     """Segments of one song, padded to a bucket of segment counts so that songs share compiled programs.
 
     A type of its own because it is what the network is trained on, not what is known of a song: arrays of fixed shape.
+    It is a tree of arrays to JAX, and may have an axis of lanes in front.
 
     Attributes:
       mix_GxVxCxT: G standardised segments in V variants each: the original, then its pitch-shifted copies.
       active_GxSxT: h of eq. (1) for each segment; its variants share it.
-      n: how many segments are real; those from n on are zero and are never looked at.
+      n: how many segments are real; those from n on are zero and are never used.
     """
 
-    mix_GxVxCxT: np.ndarray
-    active_GxSxT: np.ndarray
-    n: int
-    stems_GxSxCxT: np.ndarray | None = None
+    mix_GxVxCxT: Array
+    active_GxSxT: Array
+    n: Array
+    stems_GxSxCxT: Array | None = None
     """Estimates of the sources in each segment, for remixes."""
 
 
@@ -101,38 +101,6 @@ def starts_of(n_samples: int, length: int, hop: int) -> list[int]:
     if starts[-1] + length < n_samples:
         starts.append(n_samples - length)
     return starts
-
-
-def shuffled(n: np.ndarray | int, n_bucket: int, *seed: int) -> np.ndarray:
-    """Return a random order of the segments 0 … n − 1, those from n to the bucket's end behind them.
-
-    Args:
-      n: how many segments a song has, or each of several songs; the same number is always given the same order.
-      n_bucket: to how many they are padded.
-      seed: of the order; several numbers are one seed.
-
-    Returns:
-      Int32 (G,), or one order a song.
-    """
-    place_G = np.arange(n_bucket)
-    drawn_G = np.random.default_rng(seed).random(n_bucket)
-    return np.argsort(np.where(place_G < np.asarray(n)[..., None], drawn_G, 1 + place_G)).astype(np.int32)
-
-
-def remixed(
-    n: np.ndarray | int, n_bucket: int, n_sources: int, seed: int, epoch: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return which steps of an epoch are remixes, about half, and what they mix.
-
-    Returns:
-      Is it one (G,); the segment of each source, in an order of its own (G, S); and how loud, gains of uniform
-      ± `REMIX_DB` (G, S). If there are several n, one of each a song.
-    """
-    random, songs = np.random.default_rng((seed, epoch, 0)), np.shape(n)
-    is_due_G = random.random(n_bucket) < 0.5
-    gain_GxS = 10 ** (random.uniform(-REMIX_DB, REMIX_DB, (n_bucket, n_sources)) / 20)
-    order = np.stack([shuffled(n, n_bucket, seed, epoch, 1 + s) for s in range(n_sources)], -1)
-    return np.broadcast_to(is_due_G, (*songs, *is_due_G.shape)), order, np.broadcast_to(gain_GxS, order.shape)
 
 
 def bucket(n: int) -> int:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ugosa_jax.adaptation import bags, chains, memory, plan, remixes, segments
+from ugosa_jax.adaptation import bags, chains, engine, plan, remixes, segments, strategy
 from ugosa_jax.adaptation.chains import Heard
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
+from ugosa_jax.adaptation.memory import Needs
 from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
@@ -49,7 +50,7 @@ class Footprint(NamedTuple):
 
     n_segments: int
     features: str
-    bytes: memory.Estimate
+    bytes: Needs
 
 
 def prepare(weights: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Material:
@@ -99,11 +100,8 @@ def _find_annotation(weights: Weights, song: Song, annotation: Annotation | None
 def adapt(
     weights: Weights, material: Material, settings: AdaptConfig, on_epoch: OnEpoch | None = None
 ) -> AdaptationResult:
-    """Adapt weights to one song; see `bags.adapt` and `chains.adapt_lanes`."""
-    if isinstance(material, Heard):
-        return adapt_lanes(weights, [material], settings, on_epoch=on_epoch)[0]
-    assert not isinstance(weights, Chain)
-    return bags.adapt(weights, material, settings, on_epoch)
+    """Adapt weights to one song; see `adapt_lanes`."""
+    return adapt_lanes(weights, [material], settings, on_epoch=on_epoch)[0]
 
 
 def adapt_lanes(
@@ -130,15 +128,14 @@ def adapt_lanes(
     Raises:
       InputError: the arguments speak of different numbers of lanes.
     """
-    lengths = {len(each) for each in (songs, lam, learning_rate) if each is not None}
-    if len(lengths) != 1 or 0 in lengths:
-        raise InputError(f"lanes: songs, lam and learning_rate must be equally many, not {sorted(lengths)}")
+    hyper = engine.hyper_of(settings, len(songs), lam, learning_rate)
     if isinstance(weights, Chain):
         heard = [song for song in songs if isinstance(song, Heard)]
         own = plan.settings_of(weights, settings)
         return chains.adapt_lanes(weights, heard, own, lam, learning_rate, on_epoch)
     cuts = [song for song in songs if isinstance(song, Segments)]
-    return bags.adapt_each(weights, cuts, settings, lam, learning_rate, on_epoch)
+    planned = strategy.parse(settings.strategy, weights.architecture)
+    return bags.adapt_lanes(weights, cuts, planned, hyper, settings, on_epoch)
 
 
 def count_epochs(weights: Weights, settings: AdaptConfig) -> int:
@@ -176,6 +173,7 @@ def find_footprint(weights: Weights, material: Material, settings: AdaptConfig) 
     """Return what adapting takes of the memory; of a chain, the network that takes most."""
     found = []
     for part in list_parts(weights, material, settings):
-        program = memory.plan(part.net, part.shape, part.settings)
-        found.append(Footprint(part.n_segments, program.features, memory.estimate(program, part.shape)))
+        planned = strategy.parse(part.settings.strategy, part.net)
+        program, needs = engine.needs_of(part.net, planned, part.settings, part.shape)
+        found.append(Footprint(part.n_segments, program.features, needs))
     return max(found, key=lambda footprint: sum(footprint.bytes))

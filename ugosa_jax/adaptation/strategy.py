@@ -87,7 +87,7 @@ def require_precision(settings: AdaptConfig, net: Architecture) -> None:
     require(is_possible, "precision", "float32 with this network", settings.precision)
 
 
-def labels(strategy: Strategy, net: Architecture, params: Params) -> Params:
+def labels(strategy: Strategy, params: Params) -> Params:
     """Return the tree of `params` with "tuned" or "frozen" for every leaf; what moves is decided here alone."""
 
     def label(path, _):
@@ -100,9 +100,10 @@ def labels(strategy: Strategy, net: Architecture, params: Params) -> Params:
 def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.GradientTransformation:
     """Return an optimizer for the whole tree that moves only what is labelled tuned.
 
-    For loops that differentiate all parameters. `adapt` differentiates the tuned half alone, which gives the same
-    numbers and leaves the frozen stages out of the loop. Wrap the result in `optax.lookahead`, not the other way
-    round: Lookahead needs the pair of fast and slow weights at the top.
+    For loops that differentiate all parameters. The masking of `adaptation.lane` is tested against it: that
+    differentiates the tuned half alone, which gives the same numbers and leaves the frozen stages out of the loop.
+    Wrap the result in `optax.lookahead`, not the other way round: Lookahead needs the pair of fast and slow weights at
+    the top.
     """
     return optax.partition({TUNED: optimizer, FROZEN: optax.set_to_zero()}, labels)
 

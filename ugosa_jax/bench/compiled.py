@@ -1,8 +1,9 @@
 """The real programs, compiled for accelerators that are not there, and what can be told from them.
 
 libtpu compiles for TPUs that are only described, and JAX's CUDA plugin for GPUs. Operations are counted in the traced
-program, bytes in the optimised one, memory is what XLA plans. The times that follow from them and from a chip's
-published peaks are estimates: neither the chip's inner memory nor elementwise arithmetic takes time in them.
+program; bytes and memory are XLA's own counts. The times that follow from them and from a chip's published peaks are
+estimates: elementwise arithmetic takes no time in them, and what stays in the chip's inner memory counts as if it were
+read from its outer one.
 """
 
 import dataclasses
@@ -15,16 +16,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ugosa_jax.adaptation import engine, memory, segments, strategy
-from ugosa_jax.adaptation.lane import Lane, Program
-from ugosa_jax.bench import flops, traffic
+from ugosa_jax.adaptation import engine, lane, memory, programs, segments, strategy
+from ugosa_jax.bench import flops
 from ugosa_jax.bench.chips import GPUS, Chip, gpu_description
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError, require, require_extra
-from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.separation import chunks
 
@@ -48,8 +45,7 @@ class Compiled:
       devices: how many they are dealt over.
       compile_s: seconds that compiling took here.
       flops: operations in matrix products, of one device.
-      bytes_moved: read from and written to one device's memory, a loop's body once.
-      bytes_accessed: XLA's count of the same, with what stays on the chip; None where it has none.
+      bytes_accessed: read and written on one device, a loop's body once; None where XLA does not tell.
       memory_bytes: arguments, results and temporary arrays of one device at their peak.
       temporary_bytes: the last of them.
       collectives: kind of exchange between devices → how many stand in the program; none are left out.
@@ -60,7 +56,6 @@ class Compiled:
     devices: int
     compile_s: float
     flops: float
-    bytes_moved: float
     bytes_accessed: float | None
     memory_bytes: int
     temporary_bytes: int
@@ -70,9 +65,9 @@ class Compiled:
         """Return the least time that a chip's arithmetic needs."""
         return self.flops / chip.flops_per_s
 
-    def memory_s(self, chip: Chip) -> float:
-        """Return the least time that a chip's memory needs."""
-        return self.bytes_moved / chip.bytes_per_s
+    def memory_s(self, chip: Chip) -> float | None:
+        """Return the time that a chip's memory needs if all bytes pass it."""
+        return None if self.bytes_accessed is None else self.bytes_accessed / chip.bytes_per_s
 
     def lanes_that_fit(self, chip: Chip) -> int:
         """Return how many lanes a device's memory holds if each takes what these take."""
@@ -119,74 +114,54 @@ def compile_for(
     "auto" are kept in float32.
     """
     jax.config.update("jax_enable_compilation_cache", False)  # it would keep programs that no device can read back
-    dealt = devices if n_lanes % len(devices) == 0 else devices[:1]
-    mesh = Mesh(np.array(dealt), ("lane",))
-    by_lane, everywhere = (NamedSharding(mesh, spec) for spec in (PartitionSpec("lane"), PartitionSpec()))
-    of_lanes = everywhere if n_lanes == 1 else by_lane
+    place = programs.placement(n_lanes, devices)
     plan = strategy.parse(settings.strategy, net)
     if plan.loss == "R":
         raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
-    features = "float32" if settings.features == "auto" else settings.features
-    program = Program(net, plan.since(net), features, settings.centralise_gradients)
-    program = memory.rounded(program, settings, devices[0].platform)
-    axes = None if n_lanes == 1 else engine.OWN_SONGS
-
-    params = _placed(jax.eval_shape(net.init), everywhere)
-    tuned, frozen = tree.split(params, strategy.labels(plan, net, params))
-    shapes = lanes_of(net, settings, n_lanes, seconds)
-    lanes = _placed(shapes, of_lanes)._replace(order_G=_placed(shapes.order_G, everywhere))
-    kept = _placed(jax.eval_shape(lambda p, x: engine.features_of_lanes(program, axes, p, x), params, lanes), of_lanes)
-    state = jax.eval_shape(lambda t: engine.start_lanes(program, None if n_lanes == 1 else n_lanes, t), tuned)
-    chunk = chunks.chunk_samples(net, SeparateConfig())
-    mix_CxT = jax.ShapeDtypeStruct((net.channels, chunk), jnp.float32, sharding=everywhere)
-
-    on_each = math.ceil(n_lanes / len(dealt))
-    T = lanes.mix_GxVxCxT.shape[-1]
-    if kept is not None:
-        counted = on_each * flops.prefix(net, program.since, T)
-        yield _compiled("prefix", n_lanes, dealt, counted, engine.features_of_lanes, program, axes, params, lanes)
-    counted = on_each * flops.step(net, plan, T, kept is not None)
-    arguments = (program, axes, frozen, kept, lanes, _placed(state, of_lanes))
-    yield _compiled("epoch", n_lanes, dealt, counted, engine.epoch_lanes, *arguments)
+    program = lane.program_of(net, plan, settings, devices[0].platform)
+    program = program._replace(features=memory.candidates(program.features)[0])
+    inputs, params = engine.input_shapes(net, plan, segments_shape(net, settings, seconds), place, n_lanes)
+    features = programs.feature_shapes(program, params, inputs.song, place)
+    n_devices, T = len(place.by_lane.device_set), inputs.song.mix_GxVxCxT.shape[-1]
+    on_each = n_lanes // n_devices
+    if features is not None:
+        lowered = programs.features_of_lanes.lower(program, params, inputs.song)
+        yield _compiled("prefix", n_lanes, n_devices, on_each * flops.prefix(net, program.since, T), lowered)
+    counted = on_each * flops.step(net, plan, T, features is not None)
+    yield _compiled("epoch", n_lanes, n_devices, counted, programs.lowered_epoch(program, inputs, features, place))
     if n_lanes == 1:
+        mix_CxT = jax.ShapeDtypeStruct(
+            (net.channels, chunks.chunk_samples(net, SeparateConfig())), jnp.float32, sharding=place.shared
+        )
+        separation = chunks.estimate_tile if net.tiling else chunks.estimate
         counted = flops.separation(net, SeparateConfig(), 1)
-        program = chunks.estimate_tile if net.tiling else chunks.estimate
-        yield _compiled("separation", 1, dealt, counted, program, net, params, mix_CxT)
+        yield _compiled("separation", 1, n_devices, counted, separation.lower(net, params, mix_CxT))
 
 
-def lanes_of(net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float) -> Lane:
-    """Return the shapes of lanes with songs of their own."""
+def segments_shape(net: Architecture, settings: AdaptConfig, seconds: float) -> tuple[int, ...]:
+    """Return the shape (G, V, C, T) of the segments of a song; one that is shorter than a segment is filled up."""
     length = net.segment_samples or round((settings.segment_s or net.segment_s) * net.sample_rate_hz)
     hop = length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz)
-    n_samples = max(length, round(seconds * net.sample_rate_hz))
-    G, V = segments.bucket(len(segments.starts_of(n_samples, length, hop))), 1 + settings.pitch_shifts
-    outer = () if n_lanes == 1 else (n_lanes,)
-    shapes = (*outer, G, V, net.channels, length), (*outer, G, len(net.sources), length), (G,), outer, outer, outer
-    dtypes = (jnp.float32, jnp.bool_, jnp.int32, jnp.int32, jnp.float32, jnp.float32)
-    return Lane(*(jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in zip(shapes, dtypes, strict=True)))  # pyright: ignore[reportArgumentType]
+    starts = segments.starts_of(max(length, round(seconds * net.sample_rate_hz)), length, hop)
+    return segments.bucket(len(starts)), 1 + settings.pitch_shifts, net.channels, length
 
 
-def _placed(shapes: Any, sharding: NamedSharding) -> Any:
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
-
-
-def _compiled(
-    name: str, n_lanes: int, devices: Sequence[Any], counted: float, function: Any, *arguments: Any
-) -> Compiled:
-    lowered = function.lower(*arguments)
+def _compiled(name: str, n_lanes: int, n_devices: int, counted: float, lowered: jax.stages.Lowered) -> Compiled:
     started = time.perf_counter()
     program = lowered.compile()
     compile_s = time.perf_counter() - started
-    memory, text = program.memory_analysis(), program.as_text()
+    memory, text = program.memory_analysis(), program.as_text() or ""
+    if memory is None:
+        raise InputError(f"{name}: this backend does not tell what memory its programs take")
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    # Neither of XLA's analyses tells what devices exchange.
     found = {kind: len(re.findall(rf"= [^=\n]*\b{kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
     return Compiled(
         name,
         n_lanes,
-        len(devices),
+        n_devices,
         compile_s,
         counted,
-        traffic.bytes_moved(text),
         (program.cost_analysis() or {}).get("bytes accessed"),
         held + memory.temp_size_in_bytes,
         memory.temp_size_in_bytes,

@@ -71,7 +71,7 @@ def step(net: Architecture, plan: Strategy, n_samples: int, kept: bool = True) -
     """
     params, mix_CxT = _inputs(net, n_samples)
     since = plan.since(net)
-    tuned, frozen = tree.split(params, strategy.labels(plan, net, params))
+    tuned, frozen = tree.split(params, strategy.labels(plan, params))
     features = jax.eval_shape(lambda params, mix_CxT: net.prefix(params, mix_CxT, since), params, mix_CxT)
     active_SxT = jax.ShapeDtypeStruct((len(net.sources), n_samples), jnp.float32)
 

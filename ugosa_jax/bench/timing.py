@@ -11,11 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import engine, memory, segments, strategy
-from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.adaptation import engine, programs, segments, strategy
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.bench import flops
 from ugosa_jax.config import AdaptConfig
@@ -115,33 +113,24 @@ def measure(
         raise InputError(f"strategy {plan.name!r} takes no steps that could be measured")
     before = device.peak_bytes()
     songs = [noise(net, settings, seconds, seed) for seed in range(n_lanes)]
-    shape = songs[0].mix_GxVxCxT.shape
-    a_device = n_lanes // engine.n_devices(n_lanes)
-    program = memory.plan(net, shape if n_lanes == 1 else (a_device, *shape), settings, a_device)
-    first, *runs = [run(net, params, songs, settings) for _ in range(1 + repeats)]
+    hyper = engine.hyper_of(settings, n_lanes)
+    first, *runs = [engine.adapt_lanes(net, params, songs, plan, hyper, settings)[0] for _ in range(1 + repeats)]
     if first.stopped_at is not None:
         raise InputError("the loss of noise is not finite with these weights and this learning_rate")
-    peak = device.peak_bytes()
+    peak, n_samples = device.peak_bytes(), songs[0].mix_GxVxCxT.shape[-1]
     return Row(
         lanes=n_lanes,
-        steps=settings.epochs * songs[0].n * shape[1],
+        steps=settings.epochs * len(first.losses_ExIx3[0]),
         song_s=seconds,
-        features=program.features,
+        features=first.features,
         compile_s=first.timing.compile_s,
         prefix_s=statistics.median(result.timing.prefix_s for result in runs),
         steps_s=tuple(result.timing.steps_s for result in runs),
-        flops_a_step=flops.step(net, plan, shape[-1], program.features != "recompute"),
+        flops_a_step=flops.step(net, plan, n_samples, first.features != "recompute"),
         peak_bytes=peak,
         grown_bytes=peak - before,
-        matmul=best_rates([matmul_rates(net, shape[-1], n, repeats) for n in sorted({1, n_lanes})]),
+        matmul=best_rates([matmul_rates(net, n_samples, n, repeats) for n in sorted({1, n_lanes})]),
     )
-
-
-def run(net: Architecture, params: Params, songs: Sequence[Segments], settings: AdaptConfig) -> AdaptationResult:
-    """Adapt to songs side by side and return the first one's result."""
-    if len(songs) == 1:
-        return engine.adapt(net, params, songs[0], settings)
-    return engine.adapt_lanes(net, params, songs, settings)[0]
 
 
 def noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
@@ -167,7 +156,7 @@ def matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: i
     random = np.random.default_rng(0)
     lanes = () if n_lanes == 1 else (n_lanes,)
     numbers = [random.standard_normal((*lanes, *shape), np.float32) for shape in ((K, B), (K, H), (B, H), (H, B))]
-    h_KxB, a_KxH, kernel_BxH, kernel_HxB = dealt(numbers, n_lanes)
+    h_KxB, a_KxH, kernel_BxH, kernel_HxB = jax.device_put(numbers, programs.placement(n_lanes).by_lane)
     operations = n_lanes * 2 * K * B * H
 
     def rate(product: Callable, *arrays: jax.Array) -> float:
@@ -183,14 +172,6 @@ def matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: i
 def best_rates(found: Sequence[MatmulRates]) -> MatmulRates:
     """Return the highest rate of each product: batched ones are the faster ones on GPUs, but not on every CPU."""
     return MatmulRates(*(max(column) for column in zip(*map(dataclasses.astuple, found), strict=True)))
-
-
-def dealt(arrays: list[np.ndarray], n_lanes: int) -> list[jax.Array]:
-    """Put arrays on the device; with many lanes on all local devices, as `adapt.placed` deals them out."""
-    if engine.n_devices(n_lanes) == 1:
-        return jax.device_put(arrays)
-    mesh = Mesh(np.array(jax.local_devices()), ("lane",))
-    return jax.device_put(arrays, NamedSharding(mesh, PartitionSpec("lane")))
 
 
 def median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: float = 0.1) -> float:

@@ -66,24 +66,23 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     chip = chips.chip(devices[0].device_kind)
     print(heading(args, network))
     say(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
-    print("Nothing ran: these are estimates from the compiled programs and published peaks; times are lower bounds.\n")
-    columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB moved", "GB with on chip", "GB held",
-               "of them temporary", "compute ms", "memory ms", "bound by", "lanes that fit a device",
-               "collectives")  # fmt: skip
+    print("Nothing ran: estimates from the compiled programs and published peaks; memory ms are an upper bound.\n")
+    columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB accessed", "GB held", "of them temporary",
+               "compute ms", "memory ms", "lanes that fit a device", "collectives")  # fmt: skip
     print("| " + " | ".join(columns) + " |")
     print("|" + "---|" * len(columns), flush=True)
     rows = []
     for n_lanes in lanes:
         for row in compiled.compile_for(devices, net, args.adapt, n_lanes, args.seconds):
             rows.append(row)
-            compute_ms, memory_ms = 1e3 * row.compute_s(chip), 1e3 * row.memory_s(chip)
             exchanged = ", ".join(f"{count} {kind}" for kind, count in row.collectives.items()) or "none"
+            memory_s = row.memory_s(chip)
+            accessed = "–" if row.bytes_accessed is None else f"{row.bytes_accessed / 1e9:.3g}"
+            memory_ms = "–" if memory_s is None else f"{1e3 * memory_s:.3g}"
             values = (row.name, f"{row.lanes}", f"{row.devices}", f"{row.compile_s:.0f}", f"{row.flops / 1e9:.3g}",
-                      f"{row.bytes_moved / 1e9:.3g}",
-                      "–" if row.bytes_accessed is None else f"{row.bytes_accessed / 1e9:.3g}",
-                      f"{row.memory_bytes / 1e9:.3g}", f"{row.temporary_bytes / 1e9:.3g}", f"{compute_ms:.3g}",
-                      f"{memory_ms:.3g}", "memory" if memory_ms > compute_ms else "compute",
-                      f"{row.lanes_that_fit(chip)}", exchanged)  # fmt: skip
+                      accessed, f"{row.memory_bytes / 1e9:.3g}", f"{row.temporary_bytes / 1e9:.3g}",
+                      f"{1e3 * row.compute_s(chip):.3g}", memory_ms, f"{row.lanes_that_fit(chip)}",
+                      exchanged)  # fmt: skip
             print("| " + " | ".join(values) + " |", flush=True)
     if args.json is not None:
         said = {"topology": args.compile_only, "chip": dataclasses.asdict(chip), "environment": record.environment()}

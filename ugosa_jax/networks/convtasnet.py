@@ -167,16 +167,6 @@ class ConvTasNet:
         """Separate a mixture of at least L samples: mix_CxT → est_SxCxT."""
         return bind(self, params)(mix_CxT, None if n_samples is None else self.frames_in(n_samples))
 
-    def step_numbers(self, since: str, n_samples: int) -> int:
-        """Return how many numbers a step holds at its peak.
-
-        It keeps an array of [K, B] and one of [K, H] for each block that the gradient passes through, and at its peak
-        eight of [K, H] within one block, or five of [K, S, N] behind the last: what XLA's memory analysis finds on CPU.
-        """
-        n_blocks = self.X * (self.R - self.cuts.index(since))
-        peak = max(8 * self.H, 5 * self.S * self.N)
-        return self.frames_in(n_samples) * (n_blocks * (self.B + self.H) + peak)
-
 
 class Encoder(nnx.Module):
     """ReLU of N filters of L samples over all channels, one frame every L // 2 samples."""

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import jax
 
+Array = Any
+"""A numpy array on the host, a `jax.Array` on a device and in programs."""
 Params = dict[str, Any]
 """Nested dict of arrays: stage → … → leaf."""
 STATISTICS = ("mean", "var")
@@ -141,10 +143,6 @@ class Architecture(Protocol):
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
         """Separate a mixture: mix_CxT → est_SxCxT, of which the first `n_samples` are real if that is given."""
-        ...
-
-    def step_numbers(self, since: str, n_samples: int) -> int:
-        """Return how many numbers a step with its gradient holds at its peak, of which features are no part."""
         ...
 
 

@@ -123,7 +123,9 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
     started = time.perf_counter()
     net = with_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
     material = adaptation.prepare(net, job.song, None, job.adapt)
+    asked = time.perf_counter()
     footprint = adaptation.find_footprint(net, material, job.adapt)
+    planned_s = time.perf_counter() - asked  # what is compiled to find it is what runs
     on_footprint(footprint)
     total = adaptation.count_epochs(net, job.adapt)
     on_progress(Progress("adapting", 0, total))
@@ -132,7 +134,8 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
         on_progress(Progress("adapting", epoch + 1, total, losses_LxIx3[0]))
 
     result = adaptation.adapt(net, material, job.adapt, on_epoch)
-    result = dataclasses.replace(result, tuned=tree.merge(result.tuned, job.start))
+    timing = dataclasses.replace(result.timing, compile_s=result.timing.compile_s + planned_s)
+    result = dataclasses.replace(result, tuned=tree.merge(result.tuned, job.start), timing=timing)
     return Adapted(result, footprint, time.perf_counter() - started)
 
 

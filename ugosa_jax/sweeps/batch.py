@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import jax
 
-from ugosa_jax.adaptation import memory
+from ugosa_jax.adaptation import engine, memory, strategy
 from ugosa_jax.adaptation import song as adaptation
 from ugosa_jax.adaptation.song import Material, Part
 from ugosa_jax.config import AdaptConfig
@@ -112,6 +112,7 @@ def _lanes_of(part: Part, free_bytes: int) -> int:
     settings = part.settings
     n_lanes = 0
     for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
-        program = memory.plan(part.net, part.shape, dataclasses.replace(settings, features=features))
-        n_lanes = n_lanes or int(0.75 * free_bytes // sum(memory.estimate(program, (1, *part.shape))))
+        own = dataclasses.replace(settings, features=features)
+        _, needs = engine.needs_of(part.net, strategy.parse(own.strategy, part.net), own, part.shape)
+        n_lanes = n_lanes or int(memory.SHARE * free_bytes // sum(needs))
     return n_lanes

@@ -8,7 +8,7 @@ from typing import ClassVar
 import jax
 
 from ugosa_jax.networks.htdemucs import network
-from ugosa_jax.networks.htdemucs.network import Features, Params, padded_samples
+from ugosa_jax.networks.htdemucs.network import Features, Params
 from ugosa_jax.networks.htdemucs.settings import Settings
 from ugosa_jax.networks.protocol import Level
 
@@ -108,25 +108,3 @@ class HTDemucs(Settings):
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
         """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored: the network hears padding as silence."""
         return self.suffix(params, mix_CxT, {}, self.stages[0])
-
-    def step_numbers(self, since: str, n_samples: int) -> int:
-        """Return about how many numbers a step holds at its peak: sixteen for each that a layer passes on.
-
-        Of the layers that the gradient passes through: what their convolutions, norms and gates give is kept for it.
-        """
-        passed = self.stages[self.stages.index(since) :]
-        numbers = 0
-        for level, (K, T) in zip(self.levels, self.lengths(padded_samples(self, n_samples)), strict=True):
-            frames = level.freq.shrunk(K) if level.freq.along_time else K
-            given = level.freqs * frames * level.freq.channels
-            given += level.time.shrunk(T) * level.time.channels if level.time is not None else 0
-            both = f"encoder{level.number}", network.decoder_of(self, level.number)
-            numbers += 16 * given * sum(stage in passed for stage in both)
-        n_layers = sum(stage.startswith("layer") for stage in passed)
-        return numbers + 16 * n_layers * self.token_channels * sum(self.tokens(n_samples))
-
-    def tokens(self, n_samples: int) -> tuple[int, int]:
-        """Return how many tokens the transformer is given: of the spectrogram and of the wave branch."""
-        level, (K, T) = self.levels[-1], self.lengths(padded_samples(self, n_samples))[-1]
-        K = level.freq.shrunk(K) if level.freq.along_time else K
-        return level.freqs * K, level.time.shrunk(T) if level.time is not None else 0

@@ -112,18 +112,5 @@ class Spleeter(Settings):
         """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored: the network hears padding as silence."""
         return self.suffix(params, mix_CxT, {}, self.stages[0])
 
-    def step_numbers(self, since: str, n_samples: int) -> int:
-        """Return about how many numbers a step holds at its peak.
-
-        Eight for each that a stage which the gradient passes through is given or gives, by XLA's memory analysis.
-        """
-        P, K = self.pieces(n_samples)
-        plane, passed, numbers = P * K * self.bins, self.stages[self.stages.index(since) :], 0
-        for level, (encoder, decoder) in enumerate(zip(self.encoder_widths, self.decoder_widths[::-1], strict=True), 1):
-            outer, inner = plane // 4 ** (level - 1), plane // 4**level
-            numbers += (f"encoder{level}" in passed) * (outer * encoder[0] + inner * encoder[1])
-            numbers += (f"decoder{self.depth + 1 - level}" in passed) * (inner * decoder[0] + outer * decoder[1])
-        return 8 * self.S * (numbers + plane * (1 + self.channels))
-
     def _separate_tile(self, params: Params, tile_CxN: jax.Array) -> jax.Array:
         return network.of_tile(self, params, tile_CxN)

@@ -1,0 +1,141 @@
+"""`adaptation.lane`, compiled, for as many lanes as its arrays have; and where these arrays are placed.
+
+Songs have an axis of lanes if each lane has a song of its own, and none if lanes share one. Hyperparameters and states
+always have it; a schedule never has.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+
+from ugosa_jax.adaptation import lane
+from ugosa_jax.adaptation.lane import Hyper, Program, State
+from ugosa_jax.adaptation.schedule import Schedule
+from ugosa_jax.adaptation.segments import Segments
+from ugosa_jax.networks.protocol import Features, Params
+
+
+def song_axis(song: Segments) -> int | None:
+    """Return the axis of lanes of a song's arrays: the first, or None if all lanes share the song."""
+    return 0 if song.mix_GxVxCxT.ndim == 5 else None
+
+
+def over_lanes(run: Callable, n_lanes: int, in_axes: tuple[int | None, ...]) -> Callable:
+    """Return `jax.vmap(run, in_axes)`, in which however a single lane runs without an axis of lanes.
+
+    A batched matrix product with a batch of one is not always as fast as a plain one.
+    """
+    if n_lanes > 1:
+        return jax.vmap(run, in_axes)
+
+    def run_one(*arguments: Any) -> Any:
+        pairs = zip(arguments, in_axes, strict=True)
+        own = [x if axis is None else jax.tree.map(lambda leaf: leaf[0], x) for x, axis in pairs]
+        return jax.tree.map(lambda leaf: leaf[None], run(*own))
+
+    return run_one
+
+
+@functools.partial(jax.jit, static_argnames="program")
+def features_of_lanes(program: Program, params: Params, song: Segments) -> Features | None:
+    """Run `features_of_song` once for a song that all lanes share, else once a lane."""
+    run = functools.partial(lane.features_of_song, program, params, song.n.max())
+    return run(song) if song_axis(song) is None else over_lanes(run, song.n.size, (0,))(song)
+
+
+@functools.partial(jax.jit, static_argnames="program", donate_argnames="state")
+def epoch_lanes(
+    program: Program,
+    frozen: Params,
+    features: Features | None,
+    song: Segments,
+    hyper: Hyper,
+    schedule: Schedule,
+    state: State,
+) -> tuple[State, jax.Array]:
+    """Run `adapt_epoch` in every lane."""
+    run = functools.partial(lane.adapt_epoch, program, frozen, song.n.max())
+    axis = song_axis(song)
+    return over_lanes(run, hyper.lam.size, (axis, axis, 0, None, 0))(features, song, hyper, schedule, state)
+
+
+@functools.partial(jax.jit, static_argnames=("program", "n_lanes"))
+def start_lanes(program: Program, n_lanes: int, tuned: Params) -> State:
+    """Return the same first state for every lane."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n_lanes, *leaf.shape)), lane.start(program, tuned))
+
+
+class Placement(NamedTuple):
+    """Where arrays are: what lanes share on every device, what they have of their own dealt out.
+
+    Programs follow where their inputs are: each device runs its own lanes, and nothing is exchanged between them but
+    the number of segments of the longest song.
+    """
+
+    shared: jax.sharding.Sharding
+    by_lane: jax.sharding.Sharding
+
+    def of_song(self, song: Segments) -> jax.sharding.Sharding:
+        """Return where a song is placed."""
+        return self.shared if song_axis(song) is None else self.by_lane
+
+
+def placement(n_lanes: int, devices: Sequence[Any] | None = None) -> Placement:
+    """Deal lanes out over devices, by default all local ones; if they cannot be dealt out evenly, one runs them all."""
+    devices = jax.local_devices() if devices is None else devices
+    if n_lanes % len(devices) or len(devices) == 1:
+        one = SingleDeviceSharding(devices[0])
+        return Placement(one, one)
+    mesh = Mesh(np.array(devices), ("lane",))
+    return Placement(NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("lane")))
+
+
+def shapes(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+    """Return the shapes of arrays that are, or will be, placed so."""
+    canonical = jax.dtypes.canonicalize_dtype
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, canonical(x.dtype), sharding=sharding), tree)
+
+
+class Inputs(NamedTuple):
+    """What all epochs of an adaptation are given, or its shapes."""
+
+    tuned: Params
+    frozen: Params
+    song: Segments
+    hyper: Hyper
+    schedule: Schedule
+
+    def shapes(self, place: Placement) -> "Inputs":
+        """Return the shapes of these arrays, placed as they will be."""
+        return self._map(shapes, place)
+
+    def placed(self, place: Placement) -> "Inputs":
+        """Return these arrays on their devices."""
+        return self._map(jax.device_put, place)
+
+    def _map(self, put: Callable, place: Placement) -> "Inputs":
+        where = (place.shared, place.shared, place.of_song(self.song), place.by_lane, place.shared)
+        return Inputs(*(put(each, sharding) for each, sharding in zip(self, where, strict=True)))
+
+
+def feature_shapes(program: Program, params: Params, song: Segments, place: Placement) -> Features | None:
+    """Return the shapes of what `features_of_lanes` gives for a song."""
+    found = jax.eval_shape(functools.partial(features_of_lanes, program), params, song)
+    return shapes(found, place.of_song(song))
+
+
+def lowered_epoch(program: Program, inputs: Inputs, features: Features | None, place: Placement) -> jax.stages.Lowered:
+    """Lower an epoch for the shapes of its inputs.
+
+    `epoch_lanes` finds the compiled program again when it is called with such arrays, so compiling it early costs
+    nothing.
+    """
+    start = functools.partial(start_lanes, program, inputs.hyper.lam.size)
+    state = shapes(jax.eval_shape(start, inputs.tuned), place.by_lane)
+    _, frozen, song, hyper, schedule = inputs
+    return epoch_lanes.lower(program, frozen, features, song, hyper, schedule, state)
