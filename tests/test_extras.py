@@ -89,6 +89,22 @@ def test_commands_that_need_an_extra_name_it(song):
     assert sorted(song.iterdir()) == before
 
 
+def test_plots_in_python_name_the_extra(tmp_path):
+    code = """
+import numpy as np, ugosa_jax as uj
+from ugosa_jax.adaptation import engine
+said = uj.Annotation((), ("voice",), "unknown")
+song = uj.Song.from_array(np.ones(800), 8000)
+for plot in (lambda: uj.plot_losses(engine.unadapted()), lambda: uj.plot_annotation(said, song)):
+    try:
+        plot()
+    except uj.InputError as error:
+        print(error)
+"""
+    done = run(code, tmp_path)
+    assert done.stdout.splitlines() == ["this needs matplotlib: pip install 'ugosa_jax[reports]'"] * 2, done.stderr
+
+
 def test_what_is_hidden_here_is_what_the_extras_hold():
     own = EXTRAS.keys() - {"all", "test", "lint"}
     packages = {line.split(">")[0].replace("-", "_") for extra in own for line in EXTRAS[extra]}

@@ -285,6 +285,8 @@ def test_results_show_themselves():
     assert "nothing was adapted" in repr(nothing.losses)
     with pytest.raises(uj.InputError, match="none of the runs adapted anything"):
         uj.plot_losses(nothing)
+    with pytest.raises(uj.InputError, match="runs must be one run, or several by name, not of list"):
+        uj.plot_losses([run])
 
 
 def test_arguments_come_in_one_order():

@@ -78,7 +78,7 @@ _HOME = {
     "load_network": "weights.hub:load",
     "paper": "config",
     "plot_annotation": "reports.timeline:plot",
-    "plot_losses": "reports.song.figures:losses",
+    "plot_losses": "reports.losses:plot",
     "read_annotation": "annotations.annotation:read",
     "read_audio": "data.loading:load_mixture",
     "recommended": "config",
@@ -106,7 +106,7 @@ if TYPE_CHECKING:
     from ugosa_jax.data.sound import write as write_audio
     from ugosa_jax.errors import InputError
     from ugosa_jax.evaluation.scoring import Evaluation
-    from ugosa_jax.reports.song.figures import losses as plot_losses
+    from ugosa_jax.reports.losses import plot as plot_losses
     from ugosa_jax.reports.timeline import plot as plot_annotation
     from ugosa_jax.weights.bag import Bag
     from ugosa_jax.weights.checkpoint import Checkpoint

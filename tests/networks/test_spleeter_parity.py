@@ -105,17 +105,22 @@ def test_published_weights_separate_as_spleeter_does(name, n_samples, seed, whol
     assert difference.max() < 2e-6 * np.abs(stems).max()  # found: 3e-7
 
 
+MAGNITUDE = 3 * np.random.default_rng(2).random((1, 2, 64, 1024)).astype(np.float32).astype(np.float64) ** 4
+"""What PyTorch was given: (P, C, K, F)."""
+
+
+def in_double_precision(net, source):
+    """The published U-Net of a source, float64; within `jax.enable_x64`."""
+    stages = net.architecture.stages
+    return {stage: jax.tree.map(lambda x: np.asarray(x, np.float64), net.params[stage][source]) for stage in stages}
+
+
 @pytest.mark.parametrize("source", ["vocals", "accompaniment"])
 def test_each_stage_of_the_published_networks_is_the_ports_in_double_precision(source, whole):
     net = published.spleeter()
     settings = net.architecture
-    magnitude = 3 * np.random.default_rng(2).random((1, 2, 64, 1024)).astype(np.float32).astype(np.float64) ** 4
     with jax.enable_x64(True):
-        one = {
-            stage: jax.tree.map(lambda x: np.asarray(x, np.float64), net.params[stage][source])
-            for stage in settings.stages
-        }
-        x = jnp.asarray(magnitude.transpose(0, 2, 3, 1))
+        x = jnp.asarray(MAGNITUDE.transpose(0, 2, 3, 1))
 
         @jax.jit
         def stages(params):
@@ -124,10 +129,45 @@ def test_each_stage_of_the_published_networks_is_the_ports_in_double_precision(s
                 found[i], _ = unet(x, {}, "encoder1", until)
             return found
 
-        outs = stages(one)
+        outs = stages(in_double_precision(net, source))
     names = [f"down{i}_act" for i in range(1, 6)] + ["down6_conv"] + [f"up{i}" for i in range(1, 8)]
     for i, name in enumerate(names):
         expected, found = whole[f"{source}/stages/{name}"], np.asarray(outs[i])
         found = 1 / (1 + np.exp(-found)) if name == "up7" else found
         thinned = found.reshape(-1)[:: max(1, found.size // 500)]
         np.testing.assert_allclose(thinned, expected, atol=2e-7 * np.abs(expected).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("source", ["vocals", "accompaniment"])
+def test_gradients_of_the_published_networks_are_the_ports_in_double_precision(source, whole):
+    """Of kernels, biases and β. That of γ needs the running statistics, which conversion has put into the weights."""
+    net = published.spleeter()
+    settings = net.architecture
+    with jax.enable_x64(True):
+        x = jnp.asarray(MAGNITUDE.transpose(0, 2, 3, 1))
+
+        def mean_square(params):
+            logits, _ = module.bind(UNet, settings, params)(x, {}, "encoder1", None)
+            return ((jax.nn.sigmoid(logits) * x) ** 2).mean()
+
+        gradient = tree.flat(jax.device_get(jax.jit(jax.grad(mean_square))(in_double_precision(net, source))))
+    naming = spleeter_names.torch(settings.depth)
+    kernel, bias = naming.conv_leaves
+    found = {}
+    for kind, i, _, _ in spleeter_names.parts(settings):
+        stage, conv = f"{kind}{i or ''}", naming.conv(0, kind, i)
+        found[conv + kernel] = gradient[f"{stage}.conv.kernel"].transpose(np.argsort(naming.axes[kind]))
+        found[conv + bias] = gradient[f"{stage}.conv.bias"]
+        if f"{stage}.norm.shift" in gradient:
+            found[naming.norm(0, kind, i) + naming.norm_leaves[1]] = gradient[f"{stage}.norm.shift"]
+    expected_norms = dict(zip(whole[f"{source}/names"].tolist(), whole[f"{source}/norms"], strict=True))
+    assert len(found) == 37 and found.keys() < expected_norms.keys()
+    for name, leaf in found.items():
+        np.testing.assert_allclose(np.linalg.norm(leaf), expected_norms[name], rtol=3e-5, err_msg=name)  # found: 1e-5
+    shapes = spleeter_names.expected_shapes(settings, naming, 0)
+    leaves = [found.get(name, np.full(shapes[name], np.nan)).reshape(-1) for name in expected_norms]
+    thinned, expected = np.concatenate(leaves)[:: golden.GRADIENT_STEP**2], whole[f"{source}/gradient"]
+    known = np.isfinite(thinned)
+    assert known.sum() > 900
+    atol = 1e-6 * np.abs(expected).max()  # found: 3e-7
+    np.testing.assert_allclose(thinned[known], expected[known], rtol=0, atol=atol)

@@ -1,0 +1,26 @@
+"""The losses of runs, drawn; what is here needs matplotlib only when it is called."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from ugosa_jax.adaptation.engine import AdaptationResult
+from ugosa_jax.errors import InputError, require_extra
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> "Figure":
+    """Draw the losses of every step, thin, and their mean in each epoch, thick; a dotted line where a run stopped.
+
+    Args:
+      runs: one, or several by name; only those that adapted something are drawn.
+
+    Raises:
+      InputError: none of them has, they have no names, or matplotlib is missing.
+    """
+    if not isinstance(runs, AdaptationResult | Mapping):
+        raise InputError(f"runs must be one run, or several by name, not of {type(runs).__name__}")
+    with require_extra("reports"):
+        from ugosa_jax.reports.song import figures
+    return figures.losses(runs)
