@@ -344,7 +344,7 @@ def test_results_of_another_version_are_refused(whole, written, network, songs, 
     assert main(["sweep", "status", str(folder)]) == 0  # to look at it does no harm
     assert run(written, network, songs, folder) == 2
     assert (
-        "has results of version 0; those of today, version 1, differ in numbers; name another folder"
+        "has results of version 0; those of today, version 2, differ in numbers; name another folder"
         in capsys.readouterr().err
     )
     for format in (1, 99):
@@ -355,12 +355,12 @@ def test_results_of_another_version_are_refused(whole, written, network, songs, 
 
 def test_only_a_change_of_numbers_names_cells_anew(whole, written, network, songs, tmp_path, monkeypatch):
     cells = results.read_cells(whole)
-    assert {record["results_version"] for record in cells.values()} == {1}
+    assert {record["results_version"] for record in cells.values()} == {2}
     monkeypatch.setattr("ugosa_jax.__version__", "99.0")
     before = {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()}
     assert run(written, network, songs, whole) == 0
     assert {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()} == before
-    monkeypatch.setattr("ugosa_jax.sweeps.cell.RESULTS_VERSION", 2)
+    monkeypatch.setattr("ugosa_jax.sweeps.cell.RESULTS_VERSION", 3)
     wanted = sweep.Sweep(
         grid.read(str(written)), hub.load(network), sweep.tracks(grid.SongsConfig(str(songs))), tmp_path
     )

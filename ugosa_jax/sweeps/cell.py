@@ -8,7 +8,7 @@ from typing import Any
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.separation import refine
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """Part of what names a cell: to be raised with every change after which the same cell may score otherwise, and only
 then. Results of another version are never taken for those of this one."""
 
