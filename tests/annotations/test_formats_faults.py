@@ -109,7 +109,7 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
     said = names.read(path, options.Understanding(**how), SOURCES)
-    assert f"{path}:2: left out: stem 'S02': its instruments are not known, or are several sources'" in said.warnings
+    assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in said.warnings
     # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
     assert seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 

@@ -260,7 +260,7 @@ WARNED = 3
 _LEFT_OUT = {
     "point": ("point label", " without length: mark regions", ""),
     "nobody": ("label", " for silence that name no source", ": it does not say who is silent"),
-    "stem": ("stem", ", whose source nobody knows", ": its instruments are not known, or are several sources'"),
+    "stem": ("stem", ", whose source nobody knows", ": its instruments are unknown, or of several sources"),
     "map": ("label", ", which --map leaves out", ""),
     "sections": ("section", ", which do not name who plays", ": beside labels that name who plays, it does not"),
     "words": ("label", " of a file of words", ": the file is called after words or sounds, not after a source"),
