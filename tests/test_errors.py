@@ -33,3 +33,16 @@ def test_an_error_is_one_line():
         raise InputError("source '\x1b]0;title\x07' is not known")
     assert str(caught.value) == r"a\nb.csv: source '\x1b]0;title\x07' is not known"
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["", ":3"])
+def test_a_file_is_named_once_by_the_innermost_that_knows_the_line(place):
+    with pytest.raises(InputError) as caught, error_context("a\nb.csv"), error_context("a\nb.csv"):
+        raise InputError(f"a\nb.csv{place}: holds nothing")
+    assert str(caught.value) == rf"a\nb.csv{place}: holds nothing"
+
+
+def test_a_file_inside_another_is_named_with_it():
+    with pytest.raises(InputError) as caught, error_context("songs"), error_context("songs.csv"):
+        raise InputError("holds nothing")
+    assert str(caught.value) == "songs: songs.csv: holds nothing"

@@ -205,6 +205,29 @@ def test_what_is_no_song_and_no_network_is_refused_in_one_sentence():
         uj.separate(net.params, one)
 
 
+def test_what_does_not_fit_the_network_or_the_song_mutes_nothing():
+    net, one, muting = made(), song(), uj.SeparateConfig(gate=True)
+    reversed_order = uj.Annotation(SAID.intervals, DUO.sources[::-1], "unknown")
+    with pytest.raises(uj.InputError, match="speaks of rest, voice, the network of voice, rest"):
+        uj.separate(net, one, reversed_order, settings=muting)
+    with pytest.raises(uj.InputError, match=r"speaks of voice, the network"):
+        uj.separate(net, one, uj.Annotation((), ("voice",), "unknown"), settings=uj.SeparateConfig(refine="residual"))
+    with pytest.raises(uj.InputError, match=r"past the end of the song, which lasts 1\.000 s"):
+        uj.separate(net, one, uj.Annotation.from_intervals([("voice", 0, 9)], net.sources), settings=muting)
+    for call in (uj.separate, uj.adapt):
+        with pytest.raises(uj.InputError, match=r"not of str: write read_annotation\(path, net\.sources\)"):
+            call(net, one, "song.csv")
+    for tuned in ({"nowhere": np.zeros(3)}, {next(iter(net.params)): {"kernel": np.zeros(1)}}):
+        with pytest.raises(uj.InputError, match=r"tuned: .* is not in this network, or of another shape there"):
+            uj.separate(net, one, tuned=tuned)
+    with pytest.raises(uj.InputError, match="tuned must be adapted layers"):
+        uj.separate(net, one, tuned="song.safetensors")
+    with pytest.raises(uj.InputError, match=r"lam must be a list of numbers, one a lane, not 0\.5"):
+        uj.adapt_lanes(net, one, SAID, settings=FAST, lam=0.5)
+    with pytest.raises(uj.InputError, match="preset: adapt must be of AdaptConfig"):
+        uj.Preset(adapt=muting)
+
+
 def test_songs_come_from_arrays():
     mono_T = np.random.default_rng(0).normal(0, 0.1, 8000)
     assert uj.Song.from_array(mono_T, 8000).mixture.samples_CxT.shape == (1, 8000)

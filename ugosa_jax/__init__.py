@@ -41,6 +41,7 @@ __all__ = [
     "list_weights",
     "load_adapted_layers",
     "load_network",
+    "masks",
     "paper",
     "plot_annotation",
     "plot_losses",
@@ -76,6 +77,7 @@ _HOME = {
     "list_weights": "weights.hub:listing",
     "load_adapted_layers": "api.adapted",
     "load_network": "weights.hub:load",
+    "masks": "config",
     "paper": "config",
     "plot_annotation": "reports.timeline:plot",
     "plot_losses": "reports.losses:plot",
@@ -99,7 +101,16 @@ if TYPE_CHECKING:
     from ugosa_jax.api.converting import convert_checkpoint
     from ugosa_jax.api.evaluating import evaluate
     from ugosa_jax.api.separating import separate
-    from ugosa_jax.config import AdaptConfig, EvaluateConfig, Preset, SeparateConfig, paper, recommended, reference
+    from ugosa_jax.config import (
+        AdaptConfig,
+        EvaluateConfig,
+        Preset,
+        SeparateConfig,
+        masks,
+        paper,
+        recommended,
+        reference,
+    )
     from ugosa_jax.data.loading import load_mixture as read_audio
     from ugosa_jax.data.song import Song
     from ugosa_jax.data.sound import Audio

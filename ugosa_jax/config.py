@@ -217,13 +217,22 @@ class PrepareConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """Settings that belong together; it is taken wherever one of its parts is."""
+    """Settings that belong together; it is taken wherever one of its parts is.
+
+    Raises:
+      InputError: a part is of another kind.
+    """
 
     adapt: AdaptConfig = AdaptConfig()
     separate: SeparateConfig = SeparateConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     activation_threshold: float = ACTIVATION_THRESHOLD
     """θ of eq. (2): the confidence above which a stem counts as active."""
+
+    def __post_init__(self):
+        for name, kind in {"adapt": AdaptConfig, "separate": SeparateConfig, "evaluate": EvaluateConfig}.items():
+            part = getattr(self, name)
+            require(isinstance(part, kind), f"preset: {name}", f"of {kind.__name__}", type(part))
 
 
 def paper() -> Preset:

@@ -39,10 +39,12 @@ def _escaped(character: str) -> str:
 
 @contextlib.contextmanager
 def error_context(path: str | Path) -> Iterator[None]:
-    """Put the name of a file before the message of every InputError raised in the block."""
+    """Put the name of a file before the message of every InputError raised in the block that does not begin with it."""
     try:
         yield
     except InputError as error:
+        if str(error).startswith(f"{one_line(path)}:"):
+            raise
         raise InputError(f"{path}: {str(error)[:500]}") from error  # names in a file may be long
 
 

@@ -109,7 +109,7 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
     said = names.read(path, options.Understanding(**how), SOURCES)
-    assert f"{path}:2: left out: stem 'S02': its instruments are not known, or are several sources'" in said.warnings
+    assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in said.warnings
     # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
     assert seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 
@@ -209,6 +209,10 @@ LAYER = (
             {VOCALS: (1.25, 28.75)},
         ),
         ("violin.txt", "0.5\t1.0\tA3\n1.0\t2.0\tC#4\n", {}, {OTHER: (1.5, 0)}),
+        ("violin.txt", "0.5\t1.0\tA3\n1.0\t2.0\tB3\n3\t4\tDb4\n", {}, {OTHER: (2.5, 0)}),
+        ("vocals.txt", "0.5\t1.0\tB3\n1.0\t2.0\tDb3\n", {}, {VOCALS: (1.5, 28.5)}),
+        ("vocals.txt", "0.5\t1.0\tVox\n1.0\t2.0\tB3\n", {}, {VOCALS: (0.5, 29.5), OTHER: (1, 0)}),
+        ("vocals.txt", "0.5\t1.0\tDb3\n1.0\t2.0\tB3\n", {"map": ["B3=drums", "Db3="]}, {DRUMS: (1, 29)}),
         ("x.txt", "0\tvocals\n10\tvocals silent\n20\tvocals\n", {}, {VOCALS: (20, 10)}),
         ("x.csv", "1.500000000,vocals\n3.000000000,bass\n", {}, {VOCALS: (1.5, 28.5), BASS: (27, 3)}),
         ("x.csv", "Début;Fin;Étiquette\n0,5;2,5;voix\n", {}, {VOCALS: (2, 28)}),

@@ -138,6 +138,14 @@ def test_a_delta_gives_the_same_stems_again_and_fits_its_own_weights_only(song, 
     assert "delta.safetensors: base weights" in message
 
 
+def test_a_preset_that_does_not_exist_is_refused(song, small, capsys):
+    for how in (["--preset", "papr"], ["--preset=papr"]):
+        with pytest.raises(SystemExit, match="2"):
+            separate(song, small, "--strategy", "B0", *how)
+        assert "invalid choice 'papr'" in capsys.readouterr().err
+    assert not (song.parent / "out").exists()
+
+
 def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert separate(song, small, "--preset", "reference", "--pitch-shifts", "0", "--shifts", "1", "--hop-s", "0.5") == 0
     settings = json.loads((song.parent / "out" / "record.json").read_text())["settings"]

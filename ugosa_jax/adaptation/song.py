@@ -16,6 +16,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.separation.chains import standards_of
+from ugosa_jax.separation.song import check_annotation
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
 
@@ -90,10 +91,7 @@ def _find_annotation(weights: Weights, song: Song, annotation: Annotation | None
             needs = f"strategy {planned.name} needs an annotation that says when each source plays"
             raise InputError(f"{song.mixture.name}: {needs}")
         said = Annotation((), weights.sources, "unknown")
-    if said.sources != weights.sources:
-        of_network = ", ".join(weights.sources)
-        raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {of_network}")
-    annotations.check_against(said, song.mixture.duration_s)
+    check_annotation(said, weights, song)
     return said
 
 

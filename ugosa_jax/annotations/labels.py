@@ -33,6 +33,10 @@ _SUFFIXES = re.compile(
     r"(?:\.(?:csv|tsv|txt|lab|jams|json|svl?|textgrid|rttm|eaf|wav|flac|mp3|aiff?|ogg|m4a))+$", re.IGNORECASE
 )
 
+_NOTE = re.compile(r"[A-G][#♯b♭]?-?[0-9]")
+"""A note. B3 is an organ too, and Db2 a double bass, but not in a file of notes that is named after a source."""
+Find = Callable[[str], Name | None]
+
 
 class Statement(NamedTuple):
     """A label, understood."""
@@ -59,7 +63,7 @@ class _Group(NamedTuple):
     """Labels of one tier, layer or file."""
 
     labels: list[Label]
-    found: Callable[[str], Name | None]
+    found: Find
     home: Name | None
     """The source that it is named after."""
     written: str
@@ -89,13 +93,17 @@ def interpret(labels: Iterable[Label], sources: Sequence[str], names: Names | No
             cache[text] = find_name(text, sources, names)
         return cache[text]
 
+    def found_but_notes(text: str) -> Name | None:
+        name = found(text)
+        return None if _NOTE.fullmatch(text) and name == find_name(text, sources, Names()) else name
+
     groups: dict[tuple[str, str], list[Label]] = {}
     for label in labels:
         groups.setdefault((label.path, label.container), []).append(label)
     several = len({file for file, _ in groups}) > 1
     result, not_known = Statements([], {}, [], []), []
     for members in groups.values():
-        group = _make_group(members, found, several)
+        group = _make_group(members, found, found_but_notes, several)
         missing: dict[str, UnknownName] = {}
         left: dict[str, list[Label]] = {}
         for label in members:
@@ -119,7 +127,7 @@ def interpret(labels: Iterable[Label], sources: Sequence[str], names: Names | No
     return result
 
 
-def _make_group(labels: list[Label], found: Callable[[str], Name | None], several: bool) -> _Group:
+def _make_group(labels: list[Label], found: Find, found_but_notes: Find, several: bool) -> _Group:
     """Return what is known of labels of one tier, layer or file; one of several files may hold words."""
     first = labels[0]
     stem = stem_of(first.path)
@@ -131,7 +139,10 @@ def _make_group(labels: list[Label], found: Callable[[str], Name | None], severa
     candidates = [first.container] if first.own_words else [first.container, stem]
     written = next((name for name in candidates if name and found(name) is not None), "")
     whole = bool(written)
-    free = whole and (first.own_words or not any(_split_state(text, found)[1] for text in {i.text for i in labels}))
+    texts = {label.text for label in labels}
+    free = whole and (first.own_words or not any(_split_state(text, found_but_notes)[1] for text in texts))
+    if free and not first.own_words:
+        found = found_but_notes
     if not written and not first.own_words:
         words = re.split(r"[-_ .]+", stem)
         tails = (" ".join(words[n:]) for n in range(1, len(words)))
@@ -154,7 +165,7 @@ def names_source(path: Path, sources: Sequence[str], names: Names | None) -> boo
     return name is not None and bool(name.source)
 
 
-def _split_state(text: str, found: Callable[[str], Name | None]) -> tuple[str, Name | None, str | None]:
+def _split_state(text: str, found: Find) -> tuple[str, Name | None, str | None]:
     """Return a label's name as it is written, what that stands for if it is known, and the state behind it."""
     meaning = found(text)
     if meaning is not None:
@@ -260,7 +271,7 @@ WARNED = 3
 _LEFT_OUT = {
     "point": ("point label", " without length: mark regions", ""),
     "nobody": ("label", " for silence that name no source", ": it does not say who is silent"),
-    "stem": ("stem", ", whose source nobody knows", ": its instruments are not known, or are several sources'"),
+    "stem": ("stem", ", whose source nobody knows", ": its instruments are unknown, or of several sources"),
     "map": ("label", ", which --map leaves out", ""),
     "sections": ("section", ", which do not name who plays", ": beside labels that name who plays, it does not"),
     "words": ("label", " of a file of words", ": the file is called after words or sounds, not after a source"),

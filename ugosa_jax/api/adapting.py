@@ -13,10 +13,10 @@ from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.song import Material
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.api.adapted import AdaptedNetwork, of_result
-from ugosa_jax.api.arguments import as_network, as_song, choose_preset
+from ugosa_jax.api.arguments import as_annotation, as_network, as_song, choose_preset
 from ugosa_jax.config import AdaptConfig, Preset
 from ugosa_jax.data.song import Song
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights.weights import Weights
 
 
@@ -54,7 +54,7 @@ def adapt(
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
-    net, song = as_network(net), as_song(song)
+    net, song, annotation = as_network(net), as_song(song), as_annotation(annotation)
     preset = choose_preset(settings, net)
     if not plan.parse(preset.adapt.strategy, net).tuned:
         result = engine.unadapted()
@@ -116,6 +116,8 @@ def _lanes(
     learning_rate: Sequence[float] | np.ndarray | None,
 ) -> list[_Lane]:
     """Return what each lane adapts to, and how."""
+    for name, values in {"lam": lam, "learning_rate": learning_rate}.items():
+        require(values is None or np.ndim(values) == 1, name, "a list of numbers, one a lane", values)
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
@@ -125,7 +127,7 @@ def _lanes(
     else:
         every = [as_song(song) for song in songs]
         given = [annotations] if isinstance(annotations, Annotation) else annotations
-        own = [song.annotation for song in every] if given is None else [*given]
+        own = [song.annotation for song in every] if given is None else [as_annotation(said) for said in given]
     lams = [settings.lam] * len(every) if lam is None else [*lam]
     rates = [settings.learning_rate] * len(every) if learning_rate is None else [*learning_rate]
     if len({len(every), len(own), len(lams), len(rates)}) > 1 or not every:

@@ -1,6 +1,7 @@
 """What users hand to the functions of the face, brought into the form that the package works with."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,9 +9,12 @@ import numpy as np
 
 from ugosa_jax import config
 from ugosa_jax.adaptation import plan
+from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, Preset, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import tree
+from ugosa_jax.networks.protocol import Params
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.weights import Weights
 
@@ -41,6 +45,36 @@ def as_song(song: Song) -> Song:
         how = "read_audio(path)" if isinstance(song, str | Path) else "Song.from_array(samples, rate_hz)"
         raise InputError(f"song must be a Song, not {_describe(song)}: write {how}")
     return song
+
+
+def as_annotation(annotation: Annotation | None) -> Annotation | None:
+    """Refuse what is no annotation.
+
+    Raises:
+      InputError: it is something else; the message says how an annotation is made.
+    """
+    if annotation is not None and not isinstance(annotation, Annotation):
+        how = (
+            "read_annotation(path, net.sources)" if isinstance(annotation, str | Path) else "Annotation.from_intervals"
+        )
+        raise InputError(f"annotation must be an Annotation, not {_describe(annotation)}: write {how}")
+    return annotation
+
+
+def as_tuned(tuned: Params | None, net: Weights) -> Params:
+    """Refuse what are no adapted layers of a network, which would be left out in silence.
+
+    Raises:
+      InputError: one of them is not in the network, or of another shape there.
+    """
+    if tuned is None:
+        return {}
+    if not isinstance(tuned, Mapping):
+        raise InputError(f"tuned must be adapted layers, as AdaptedNetwork.tuned, not {_describe(tuned)}")
+    found, known = {path: leaf.shape for path, leaf in tree.flat(tuned).items()}, net.shapes
+    if strange := [path for path, shape in found.items() if known.get(path) != shape]:
+        raise InputError(f"tuned: {strange[0]} is not in this network, or of another shape there")
+    return tuned
 
 
 def preset_of(net: Weights) -> Preset:

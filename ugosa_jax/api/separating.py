@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.arguments import as_network, as_song, choose_settings, preset_of
+from ugosa_jax.api.arguments import as_annotation, as_network, as_song, as_tuned, choose_settings, preset_of
 from ugosa_jax.config import Preset, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.networks.protocol import Params
@@ -45,10 +45,11 @@ def separate(
       {source: (C, T)} at the song's own rate and length; mono for a mono song, else stereo.
 
     Raises:
-      InputError: the song is silent or shorter than a filter of the network, or muting lacks an annotation.
+      InputError: the song is silent or shorter than a filter of the network, muting lacks an annotation, or what is
+        given does not fit the network or the song.
     """
     net, song = as_network(net), as_song(song)
     chosen = choose_settings(settings, SeparateConfig, preset_of(net))
-    parts = separation.stretches(net, song, chosen, tuned, annotation, on_chunk)
+    parts = separation.stretches(net, song, chosen, as_tuned(tuned, net), as_annotation(annotation), on_chunk)
     shape = len(net.sources), min(song.mixture.n_channels, 2), song.mixture.n_samples
     return dict(zip(net.sources, chunks.joined(parts, shape), strict=True))

@@ -85,7 +85,8 @@ def parsed(arguments: Sequence[str]) -> Any:
       InputError: a value outside its range. What cannot be parsed at all ends the process with code 2.
     """
     name = preset(arguments)
-    start = config.PRESETS.get(name, config.paper)()  # a name that does not exist is refused below
+    name = name if name in config.PRESETS else "paper"  # tyro refuses it, unless it is the default
+    start = config.PRESETS[name]()
     separate = options.Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate, preset=name)  # pyright: ignore[reportArgumentType]
     commands = (
         Annotated[options.Separate, subcommand("separate", default=separate)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 from tqdm import tqdm
 
-from ugosa_jax import device, files
+from ugosa_jax import config, device, files
 from ugosa_jax.adaptation import plan
 from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.annotations import annotation
@@ -55,10 +55,14 @@ def separate(args: options.Separate) -> int:
 
 
 def choose_weights(args: options.Separate) -> options.Separate:
-    """Return options that name the best weights that are there, and adapt nothing without an annotation; say so."""
+    """Return options that name the best weights that are there; say so.
+
+    Without an annotation they adapt nothing, unless a strategy is asked for that is not the preset's own.
+    """
     choice = best.best_available()
     print(f"weights    {choice}")
-    if args.annotation is None and not args.delta and not args.separate.gate:
+    is_preset = args.adapt.strategy == config.PRESETS[args.preset]().adapt.strategy
+    if args.annotation is None and is_preset and not args.delta and not args.separate.gate:
         print("annotation none: the network is taken as it is (--annotation FILE says when each source plays)")
         args = dataclasses.replace(args, adapt=dataclasses.replace(args.adapt, strategy="B0"))
     return dataclasses.replace(args, weights=choice.name)

@@ -47,8 +47,22 @@ def stretches(
         estimates = estimate(net, params, song, settings, on_chunk)
     stems = sound.from_model(_check_finite(estimates, mixture.name), mixture, net.sample_rate_hz)
     if settings.gate or settings.refine != "none":
-        return refined(stems, song, said or Annotation((), net.sources, "unknown"), settings)
+        said = said or Annotation((), net.sources, "unknown")
+        check_annotation(said, net, song)
+        return refined(stems, song, said, settings)
     return stems
+
+
+def check_annotation(said: Annotation, net: Weights, song: Song) -> None:
+    """Refuse an annotation of other sources than a network's, in its order, or of a longer song.
+
+    Raises:
+      InputError: it is one.
+    """
+    if said.sources != net.sources:
+        of_network = ", ".join(net.sources)
+        raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {of_network}")
+    annotations.check_against(said, song.mixture.duration_s)
 
 
 def estimate(
