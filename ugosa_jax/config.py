@@ -10,6 +10,8 @@ from ugosa_jax.checked import Checked
 from ugosa_jax.errors import require
 
 Precision = Literal["float32", "bfloat16"]
+Level = Literal["standard", "natural"]
+"""How loud a network wants its mixtures: with mean 0 and standard deviation 1 over the song, or as they are."""
 Features = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
 Engine = Literal["bsseval", "museval"]
 Refine = Literal["none", "residual", "wiener"]

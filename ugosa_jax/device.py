@@ -1,49 +1,14 @@
-"""What the programs run on: its name, its memory, its clock, its cache of compiled programs."""
+"""What the programs run on: its name, its memory, its cache of compiled programs."""
 
 import os
 import resource
 import sys
-import threading
-import time
 
 import jax
 import psutil
 
 from ugosa_jax import files
 from ugosa_jax.errors import InputError
-
-_COMPILE_EVENTS = "/jax/core/compile/"
-"""Tracing, lowering, compiling; to find a program in the cache is part of compiling it."""
-
-
-class _Compiled(threading.local):
-    """Seconds that the running thread has spent compiling."""
-
-    seconds = 0.0
-
-
-_compiled = _Compiled()
-
-
-def _on_event(event: str, duration_secs: float, **_: str | int) -> None:
-    if event.startswith(_COMPILE_EVENTS):
-        _compiled.seconds += duration_secs
-
-
-jax.monitoring.register_event_duration_secs_listener(_on_event)
-
-
-class Stopwatch:
-    """A context that measures wall time in seconds: `compile_s` for tracing and compiling, `run_s` for the rest."""
-
-    def __enter__(self) -> "Stopwatch":
-        self._started = time.perf_counter(), _compiled.seconds
-        return self
-
-    def __exit__(self, *_) -> None:
-        wall_s = time.perf_counter() - self._started[0]
-        self.compile_s = min(wall_s, _compiled.seconds - self._started[1])
-        self.run_s = wall_s - self.compile_s
 
 
 def describe() -> str:

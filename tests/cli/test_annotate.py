@@ -221,7 +221,7 @@ def test_suggest(tmp_path, monkeypatch, song, capsys):
     wave_CxT = sound.read(song).samples_CxT
     silent_CxT = wave_CxT * (np.arange(wave_CxT.shape[1]) < 10 * RATE_HZ)
     estimates = {"drums": wave_CxT, "bass": wave_CxT, "other": wave_CxT, "vocals": silent_CxT}
-    monkeypatch.setattr(songs, "separate", lambda base, song: estimates)
+    monkeypatch.setattr(songs, "separate", lambda base, song, **_: estimates)
     assert run("suggest", song, tmp_path / "draft.csv", "--weights", "mini") == 0
     assert "a draft that the network made of its own estimates: listen to each silence" in capsys.readouterr().out
     said = annotation.read(tmp_path / "draft.csv", SOURCES)

@@ -14,9 +14,9 @@ from flax.traverse_util import flatten_dict
 
 from tests.helpers import htdemucs_goldens as goldens
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.htdemucs import HTDemucs
+from ugosa_jax.networks.htdemucs import HTDemucs, layers, network, spectrogram
 from ugosa_jax.weights import htdemucs_arguments as arguments
-from ugosa_jax.weights import htdemucs_torch, layers, network, spectrogram
+from ugosa_jax.weights import htdemucs_torch
 
 sys.path.append(str(Path(__file__).parents[2] / "scripts"))
 import golden_htdemucs

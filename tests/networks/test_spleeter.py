@@ -134,7 +134,7 @@ def test_any_cut_gives_the_same_with_skips_or_without(cut):
 
 def test_places_where_tuning_begins_and_ends():
     assert strategy.parse(None, TINY).tuned == ("decoder2", "decoder3", "mask")
-    assert strategy.parse("B-E3:U", TINY).tuned == ("encoder3", "decoder1", "decoder2", "decoder3")
+    assert strategy.parse("P-E3:U", TINY).tuned == ("encoder3", "decoder1", "decoder2", "decoder3")
     assert strategy.parse("P-M:D", TINY).tuned == ("mask",)
     with pytest.raises(InputError, match="tunes nothing"):
         strategy.parse("P-M:U", TINY)

@@ -195,7 +195,7 @@ def test_jobs_are_checked_before_they_wait(client, song):
     wrong = [
         ({"kind": "dance", "network": "mini"}, "kind must be"),
         ({"kind": "adapt", "network": "mini", "adapt": {"epochs": 0}}, "epochs must be at least 1"),
-        ({"kind": "adapt", "network": "mini", "adapt": {"epochs": "many"}}, "settings: Expected `int`"),
+        ({"kind": "adapt", "network": "mini", "adapt": {"epochs": "many"}}, "epochs must be an integer"),
         ({"kind": "adapt", "network": "mini", "adapt": {"colour": 1}}, "settings must be known ones"),
         ({"kind": "adapt", "network": "mini"}, "Nothing is marked silent yet"),
         ({"kind": "separate"}, "network must be a name"),

@@ -529,7 +529,7 @@ def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, t
             assert len(loaded) == due
         return run_lanes(base, lanes, on_epoch)
 
-    monkeypatch.setattr(loading, "annotated", noted)
+    monkeypatch.setattr(loading, "load_annotated", noted)
     monkeypatch.setattr(work, "run_lanes", waiting_for_the_next)
     assert run(written, network, songs, tmp_path / "store") == 0
     assert loaded == [("a", False), ("b", False), ("c", False)]

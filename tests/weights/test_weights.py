@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.helpers.networks import DATA, DUO, assert_same, made
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks import tree
+from ugosa_jax.networks import protocol, tree
 from ugosa_jax.weights import checkpoint
 
 
@@ -22,7 +22,7 @@ def write_raw(path, leaves, **metadata):
 
 
 def header(**changes):
-    values = dataclasses.asdict(DUO) | changes
+    values = protocol.describe(DUO) | changes
     config = json.dumps({name: value for name, value in values.items() if value is not None})
     return {"format": checkpoint.WEIGHTS_FORMAT, "config": config, "provenance": "{}"}
 

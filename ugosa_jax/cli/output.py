@@ -4,7 +4,6 @@ import sys
 
 from tqdm import tqdm
 
-from ugosa_jax import device
 from ugosa_jax.errors import one_line
 
 
@@ -15,6 +14,8 @@ def say(line: str) -> None:
 
 def keep_compiled_programs() -> None:
     """Keep compiled programs for the next run, and say so if that cannot be."""
+    from ugosa_jax import device  # imports JAX, which commands that compile nothing do without
+
     if warning := device.keep_compiled_programs():
         say(f"warning: {warning}")
 

@@ -11,13 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.config import MAX_RATE_HZ
+from ugosa_jax.config import MAX_RATE_HZ, Level
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.data.standard import Standard, measure, standardise, standardise_by, wanted
 from ugosa_jax.errors import InputError, error_context, require
-from ugosa_jax.networks.protocol import Level
 
 
 class ModelInput(NamedTuple):

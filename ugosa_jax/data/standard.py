@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ugosa_jax.config import Level
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.protocol import Level
 
 _ROUNDING = 2.0**-24
 """Of single precision: what varies by less than that share of its mean does not vary."""

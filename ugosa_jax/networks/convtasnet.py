@@ -17,10 +17,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.config import MAX_RATE_HZ, SOURCES, Precision
+from ugosa_jax.config import MAX_RATE_HZ, SOURCES, Level, Precision
 from ugosa_jax.errors import require
 from ugosa_jax.networks import module, tcn
-from ugosa_jax.networks.protocol import NOT_STORED, Level, Params
+from ugosa_jax.networks.protocol import NOT_STORED, Params
 from ugosa_jax.networks.tcn import Linear, Norm, Repeat, only_frames
 
 MAX_BLOCKS = 1000

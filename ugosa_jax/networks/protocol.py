@@ -6,9 +6,11 @@ running order: what a strategy tunes and freezes. Functions are written for one 
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
+
+from ugosa_jax.config import Level
 
 Array = Any
 """A numpy array on the host, a `jax.Array` on a device and in programs."""
@@ -20,8 +22,6 @@ Features = Any
 """A tree of arrays: what the stages before a cut make of a mixture, as far as the stages behind it need it."""
 NOT_STORED = {"is_stored": False}
 """Metadata of a field of an architecture that says how to compute, not what the parameters are."""
-Level = Literal["standard", "natural"]
-"""How loud a network wants its mixtures: with mean 0 and standard deviation 1 over the song, or as they are."""
 
 
 class Tiling(NamedTuple):

@@ -1,10 +1,7 @@
 """What a page asks for, checked before it waits in the queue."""
 
 import dataclasses
-import json
 from typing import Any
-
-import msgspec
 
 from ugosa_jax.config import AdaptConfig, SeparateConfig, require
 from ugosa_jax.errors import InputError
@@ -73,7 +70,4 @@ def _settings(asked: Any, kind: Any) -> Any:
     require(isinstance(asked, dict), "settings", "an object", type(asked).__name__)
     unknown = asked.keys() - {field.name for field in dataclasses.fields(kind)}
     require(not unknown, "settings", "known ones", sorted(unknown)[:3])
-    try:
-        return msgspec.json.decode(json.dumps(asked), type=kind)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise InputError(f"settings: {error}") from error
+    return kind(**asked)

@@ -28,7 +28,8 @@ class Choice(NamedTuple):
 
 def best_available() -> Choice:
     """Return the best weights that need no download."""
-    place = next(i for i, name in enumerate(BEST_FIRST) if all(hub.is_here(part) for part in name.split("+")))
+    here = (i for i, name in enumerate(BEST_FIRST) if all(hub.is_here(part) for part in name.split("+")))
+    place = next(here, len(BEST_FIRST) - 1)  # nothing is here in a damaged installation; loading says so
     better = next(
         (part for name in BEST_FIRST[:place][::-1] for part in name.split("+") if not hub.is_here(part)), None
     )

@@ -8,6 +8,7 @@ checkpoint each. No file is unpacked, and nothing in them is run.
 import io
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,14 @@ _MAX_BYTES = 2**28
 
 def is_one(path: Path) -> bool:
     """Tell whether a file is one of those, by what it is and what its members are called."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return any(name == _TORCH.format(0) or name.endswith(f"/{_INDEX}") for name in archive.namelist())
-    return path.is_file() and tarfile.is_tarfile(path)
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return any(name == _TORCH.format(0) or name.endswith(f"/{_INDEX}") for name in archive.namelist())
+        with tarfile.open(path, "r:*") as archive:
+            return archive.next() is not None  # a file of zeros is an archive too, of nothing
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
+        return False
 
 
 def read(path: Path) -> Checkpoint:

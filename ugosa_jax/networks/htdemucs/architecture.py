@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import jax
 
+from ugosa_jax.config import Level
 from ugosa_jax.networks.htdemucs import network
 from ugosa_jax.networks.htdemucs.network import Features, Params
 from ugosa_jax.networks.htdemucs.settings import Settings
-from ugosa_jax.networks.protocol import Level
 
 LENGTH_S = 7.8
 """Length of the segments that the published networks were trained on."""

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import jax
 
-from ugosa_jax.networks.protocol import Level, Params, Tiling
+from ugosa_jax.config import Level
+from ugosa_jax.networks.protocol import Params, Tiling
 from ugosa_jax.networks.spleeter import network, unet
 from ugosa_jax.networks.spleeter.network import Features
 from ugosa_jax.networks.spleeter.settings import Settings
