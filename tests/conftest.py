@@ -19,6 +19,10 @@ DATA = Path(__file__).parent / "data"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Shells have background jobs ignore Ctrl-C, and a program inherits that: the programs that tests start must not."""
 
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+"""Nodes of a Ray cluster on the loopback are found there, not at the network's address; Ray reads this once, when it is
+imported."""
+
 PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 
 

@@ -17,9 +17,6 @@ from ugosa_jax.data.standard import measure, standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.separation import song as separation
 
-SAID = Annotation((Interval(0.3, 1.5, "voice", "silent"), Interval(2.9, 9, "rest", "silent")), DUO.sources, "unknown")
-
-
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
     monkeypatch.setattr(media, "BLOCK_SAMPLES", 1000)
@@ -27,6 +24,12 @@ def short_blocks(monkeypatch):
 
 def noise(n_channels, n_samples=24_700):
     return 0.1 * np.random.default_rng(0).normal(0.1, 1, (n_channels, n_samples)).astype(np.float32)
+
+
+def annotation_of(duration_s):
+    """Return an annotation that names silence in the middle of a song and at its end."""
+    middle = Interval(0.1 * duration_s, 0.5 * duration_s, "voice", "silent")
+    return Annotation((middle, Interval(0.9 * duration_s, duration_s, "rest", "silent")), DUO.sources, "unknown")
 
 
 def written(path, samples_CxT, rate_hz=8000, **options):
@@ -102,8 +105,9 @@ def test_a_constant_has_no_level_however_it_is_cut(level):
 def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz, n_channels, refine):
     path, net = written(tmp_path / "a.wav", noise(n_channels), rate_hz, subtype="FLOAT"), made()
     settings = SeparateConfig(chunk_s=0.3, gate=True, refine=refine, shifts=2, max_shift_s=0.1)
-    whole = api.separate(net, Song(sound.read(path), annotation=SAID), settings=settings)
-    stretches = [*separation.stretches(net, Song(recording.open_sound(path), annotation=SAID), settings=settings)]
+    said = annotation_of(24_700 / rate_hz)
+    whole = api.separate(net, Song(sound.read(path), annotation=said), settings=settings)
+    stretches = [*separation.stretches(net, Song(recording.open_sound(path), annotation=said), settings=settings)]
     assert len(stretches) > 1 or refine == "wiener"
     found_SxCxT = np.concatenate(stretches, axis=-1)
     assert found_SxCxT.shape == (2, min(2, n_channels), 24_700)

@@ -59,9 +59,6 @@ def nodes():
     """A head without a core, and two nodes with one each, as processes on the loopback."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv(
-            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0"
-        )  # or drivers would look for 127.0.0.1 at the network's address
         patch.setenv("RAY_worker_niceness", "0")  # or other tests at work beside it starve the workers
         patch.setenv("JAX_PLATFORMS", "cpu")
         cluster_utils = pytest.importorskip("ray.cluster_utils")
