@@ -12,7 +12,7 @@ import msgspec
 
 from ugosa_jax.config import PRESETS, SOURCES, AdaptConfig, SeparateConfig, require, usual_preset
 from ugosa_jax.errors import InputError
-from ugosa_jax.song_job.names import ADAPTED_LAYERS
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import marks, orders, trials
 from ugosa_jax.studio.estimate import Timings, seconds
 from ugosa_jax.studio.events import Events

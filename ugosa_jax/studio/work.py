@@ -27,10 +27,10 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job import run as song_job
-from ugosa_jax.song_job.job import Job, Progress
-from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD
+from ugosa_jax.song_job.job import Progress, SongJob
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS, RECORD
 from ugosa_jax.song_job.output_stage import OutputStage
-from ugosa_jax.song_job.record import Inputs
+from ugosa_jax.song_job.record import InputsRecord
 from ugosa_jax.song_job.run import Outcome
 from ugosa_jax.studio import marks, stem_files
 from ugosa_jax.studio.library import Library
@@ -48,8 +48,8 @@ class Order:
     """What was asked for, with everything that it needs read."""
 
     id: str
-    job: Job
-    inputs: Inputs
+    job: SongJob
+    inputs: InputsRecord
     runs: Runs
     start: str
     tell: Callable[[dict[str, Any]], None]
@@ -66,8 +66,8 @@ class Order:
         if progress.total is not None:
             said["total"] = progress.total
         if progress.losses_Ix3 is not None:
-            said["loss"] = record.numbers(progress.mean_losses())
-            said["steps"] = record.numbers(progress.losses_Ix3[:, 0])
+            said["loss"] = record.to_json_numbers(progress.mean_losses())
+            said["steps"] = record.to_json_numbers(progress.losses_Ix3[:, 0])
         self.tell(said)
 
 
@@ -82,18 +82,18 @@ def read(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Order
     net, runs, start = loaded(order["network"]), Runs(library.folder(known.id)), order["start"]
     said = marks.parse(order["marks"], known.duration_s)
     labels = marks.annotation_of(said, net.sources, known.duration_s)
-    job = Job(
+    job = SongJob(
         net,
         Song(mixture, annotation=labels),
         plan.resolve(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
         checkpoint.load_delta(runs.folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )
-    inputs = Inputs(
-        song=record.song(mixture, net, known.sha256),
-        weights=record.network(net, order["network"]),
-        annotation=record.labels(record.File("marks of the studio"), labels, mixture.duration_s),
-        delta=None if start == "anew" else record.File(f"run {start}"),
+    inputs = InputsRecord(
+        song=record.describe_song(mixture, net, known.sha256),
+        weights=record.describe_network(net, order["network"]),
+        annotation=record.describe_annotation(record.FileRecord("marks of the studio"), labels, mixture.duration_s),
+        delta=None if start == "anew" else record.FileRecord(f"run {start}"),
     )
     return Order(order["id"], job, inputs, runs, start, tell)
 
@@ -160,7 +160,7 @@ def unadapted(order: Order) -> dict[str, Any]:
         order.told(progress._replace(stage="separating, not adapted"))
 
     inputs = msgspec.structs.replace(order.inputs, delta=None)  # the report is of the run that is compared with it
-    song_job.run(job, inputs, order.runs.root / id, report=False, also=also, on_progress=told)
+    song_job.run(job, inputs, order.runs.root / id, report="none", also=also, on_progress=told)
     order.tell({"run": id})
     return {"run": id}
 
@@ -198,7 +198,7 @@ def finished(order: Order, own: str) -> tuple[str, dict[str, Levels]]:
     return id, levels
 
 
-def described(order: Order, id: str, job: Job, folder: Path, outcome: Outcome) -> Run:
+def described(order: Order, id: str, job: SongJob, folder: Path, outcome: Outcome) -> Run:
     """Write outlines, spectrograms and the residual beside the stems; return what is known of the run."""
     order.tell({"stage": "writing"})
     levels = stem_files.write(folder, job.song, order.labels, outcome.spectra_db, outcome.leakage_db)
