@@ -102,7 +102,7 @@ def summarise_mixture(sound: Sound, excerpt_s: tuple[float, float]) -> SoundSumm
     builder = SummaryBuilder(sound.name, (channels, sound.n_samples), sound.rate_hz, excerpt_s)
     for block_Cxn in blocks_to_model(sound, sound.rate_hz, channels):
         builder.add(block_Cxn, np.ones(block_Cxn.shape[1], bool))
-    return builder.glimpse(builder.compressed())
+    return builder.build(builder.encode_excerpt())
 
 
 def summarise_stems(
