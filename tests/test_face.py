@@ -155,7 +155,7 @@ def test_adapted_layers_come_back(tmp_path):
     run = uj.adapt(net, one, SAID, settings=FAST)
     run.save(tmp_path / "song.safetensors")
     back = uj.load_adapted_layers(net, tmp_path / "song.safetensors")
-    found, tuned = map(tree.flat, (back.tuned, run.tuned))
+    found, tuned = map(tree.flatten, (back.tuned, run.tuned))
     assert found.keys() == tuned.keys()
     assert all(np.array_equal(found[path], tuned[path]) for path in tuned)
     assert back.settings.strategy == run.settings.strategy == "P-L3:M"
@@ -175,8 +175,8 @@ def test_a_network_in_a_notebook_is_a_line():
 
 def test_no_settings_are_what_suits_the_network():
     named = dataclasses.replace(made(), name="mini")
-    assert arguments.preset_of(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
-    assert arguments.preset_of(made()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
+    assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
+    assert arguments.get_preset(made()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
     suited = arguments.choose_preset(None, named)
     assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
 

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import DATA
 from tests.helpers.adapting import adapt, adapt_lanes
 from ugosa_jax.adaptation import engine, lane, loss, programs, schedule, strategy
-from ugosa_jax.adaptation.ranger import fast, ranger
+from ugosa_jax.adaptation.ranger import ranger, ranger_without_lookahead
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
@@ -105,13 +105,13 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
     """The oracle: all parameters differentiated, a label-partitioned optimizer, a Python loop, no prefix."""
     song = noise()
     plan = strategy.parse(SETTINGS.strategy, TINY)
-    labels = strategy.labels(plan, tiny)
-    inner = strategy.partition(fast(SETTINGS.learning_rate), labels)
+    labels = strategy.label_params(plan, tiny)
+    inner = strategy.partition(ranger_without_lookahead(SETTINGS.learning_rate), labels)
     optimizer = optax.lookahead(inner, 6, 0.5)
 
     def objective(p, mix_CxT, active_SxT):
-        terms = loss.loss_terms(TINY(p, mix_CxT), mix_CxT, active_SxT)
-        return loss.total(terms, SETTINGS.lam)
+        terms = loss.compute_loss_terms(TINY(p, mix_CxT), mix_CxT, active_SxT)
+        return loss.compute_total(terms, SETTINGS.lam)
 
     @jax.jit
     def step(weights, state, mix_CxT, active_SxT):
@@ -138,7 +138,7 @@ def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
     song = dataclasses.replace(noise(), stems_GxSxCxT=stems_GxSxCxT)
     settings = dataclasses.replace(SETTINGS, strategy="R-L2:M", shuffle_seed=1)
     plan = strategy.parse(settings.strategy, TINY)
-    tuned, frozen = tree.split(tiny, strategy.labels(plan, tiny))
+    tuned, frozen = tree.split(tiny, strategy.label_params(plan, tiny))
     optimizer = ranger(settings.learning_rate)
 
     @functools.partial(jax.jit, static_argnames="is_remix")
@@ -156,9 +156,9 @@ def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
     weights = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, kinds, losses = optimizer.init(weights), [], np.zeros((2, 3))
     for epoch in range(2):
-        is_due_G, gain_GxS = schedule.remixes_of_epoch(1, epoch, 4, 2)[::2]
-        order_GxS = np.stack([schedule.shuffled(3, 4, 1, epoch, 1 + s) for s in range(2)], -1)
-        for i, g in enumerate(schedule.shuffled(3, 4, 1, epoch)[:3]):
+        is_due_G, gain_GxS = schedule.draw_remixes(1, epoch, 4, 2)[::2]
+        order_GxS = np.stack([schedule.shuffle_segments(3, 4, 1, epoch, 1 + s) for s in range(2)], -1)
+        for i, g in enumerate(schedule.shuffle_segments(3, 4, 1, epoch)[:3]):
             stems_SxCxT = np.float32(gain_GxS[i])[:, None, None] * stems_GxSxCxT[order_GxS[i], [0, 1]]
             mix_CxT = stems_SxCxT.sum(0) if is_due_G[i] else song.mix_GxVxCxT[g, 0]
             weights, state, value = step(weights, state, mix_CxT, stems_SxCxT, bool(is_due_G[i]))
@@ -175,7 +175,7 @@ def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
 def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
     result = adapt(TINY, tiny, noise(), SETTINGS)
     assert set(result.tuned) == {"repeat3", "mask"}
-    start, _ = tree.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
+    start, _ = tree.split(tiny, strategy.label_params(strategy.parse(SETTINGS.strategy, TINY), tiny))
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), result.tuned, start)
     assert all(0 < distance < 1 for distance in jax.tree.leaves(moved))
 
@@ -234,7 +234,7 @@ def test_lanes_equal_runs_of_their_own(tiny):
 def test_a_shuffled_epoch_takes_its_steps_in_that_order(tiny):
     """One epoch of a shuffled song is one of a song that was cut in that order; lanes of a song share it."""
     song = noise(n=3)
-    order_G = schedule.shuffled(3, 4, 5, 0)
+    order_G = schedule.shuffle_segments(3, 4, 5, 0)
     assert order_G.tolist() != [0, 1, 2, 3]
     cut_so = Segments(song.mix_GxVxCxT[order_G], song.active_GxSxT[order_G], 3)
     settings = dataclasses.replace(SETTINGS, epochs=1)
@@ -250,9 +250,9 @@ def test_epochs_in_other_orders_and_of_other_remixes_compile_nothing(tiny):
     settings = dataclasses.replace(SETTINGS, epochs=3, shuffle_seed=5)
     remixed = dataclasses.replace(noise(), stems_GxSxCxT=np.ones((4, 2, 2, 400), np.float32))
     for song, plan in ((noise(), "B-L3:M"), (remixed, "R-L3:M")):
-        before = programs.epoch_lanes._cache_size()
+        before = programs.run_epoch._cache_size()
         adapt(TINY, tiny, song, dataclasses.replace(settings, strategy=plan))
-        assert programs.epoch_lanes._cache_size() == before + 1
+        assert programs.run_epoch._cache_size() == before + 1
 
 
 def test_a_lane_does_not_depend_on_its_neighbours(tiny):
@@ -267,7 +267,7 @@ def test_a_lane_does_not_depend_on_its_neighbours(tiny):
 def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
     chex.clear_trace_counter()
     plan = strategy.parse(SETTINGS.strategy, TINY)
-    program = lane.program_of(TINY, plan, dataclasses.replace(SETTINGS, features="float32"), "cpu")
+    program = lane.make_program(TINY, plan, dataclasses.replace(SETTINGS, features="float32"), "cpu")
 
     @jax.jit
     @chex.assert_max_traces(n=1)
@@ -275,16 +275,24 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
         return lane.adapt_epoch(program, *arguments)
 
     for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
-        hyper = engine.hyper_of(SETTINGS, 1, [lam], [rate])
-        inputs = engine.inputs_of(tiny, [noise(n, seed)], plan, hyper, SETTINGS)
-        hidden = programs.features_of_lanes(program, tiny, inputs.song)
+        hyper = engine.make_hyper(SETTINGS, 1, [lam], [rate])
+        inputs = engine.make_inputs(tiny, [noise(n, seed)], plan, hyper, SETTINGS)
+        hidden = programs.compute_features(program, tiny, inputs.song)
         alone = jax.tree.map(lambda leaf: leaf[0], inputs.hyper)
-        run(inputs.frozen, np.int32(n), hidden, inputs.song, alone, inputs.schedule, lane.start(program, inputs.tuned))
+        run(
+            inputs.frozen,
+            np.int32(n),
+            hidden,
+            inputs.song,
+            alone,
+            inputs.schedule,
+            lane.init_state(program, inputs.tuned),
+        )
     adapt(TINY, tiny, noise(), SETTINGS)
-    before = programs.epoch_lanes._cache_size()
+    before = programs.run_epoch._cache_size()
     for seed, lam in enumerate((0.0, 1.0, 1e4)):
         adapt(TINY, tiny, noise(1 + seed, seed), AdaptConfig("P-L2:M", epochs=1, lam=lam, learning_rate=lam + 1e-3))
-    assert programs.epoch_lanes._cache_size() == before
+    assert programs.run_epoch._cache_size() == before
 
 
 def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(tiny):
@@ -339,7 +347,7 @@ def test_lanes_that_do_not_match_are_refused(tiny):
 
 def test_ranger_in_the_loop_is_the_ranger_of_its_own_tests(tiny):
     """The state starts from `ranger(0.0)`: nothing in it may depend on the learning rate."""
-    program = lane.program_of(TINY, strategy.parse(SETTINGS.strategy, TINY), SETTINGS, "cpu")
-    start = lane.start(program, tiny).optimizer
+    program = lane.make_program(TINY, strategy.parse(SETTINGS.strategy, TINY), SETTINGS, "cpu")
+    start = lane.init_state(program, tiny).optimizer
     other = ranger(1e-2).init(optax.LookaheadParams.init_synced(tiny))
     chex.assert_trees_all_equal(start, other)

@@ -45,18 +45,18 @@ def epoch_arguments():
     songs, params = [noise(1 + i % 4, i) for i in range(N_DEVICES)], tiny_params()
     plan = strategy.parse(SETTINGS.strategy, TINY)
     settings = dataclasses.replace(SETTINGS, features="float32")
-    program = lane.program_of(TINY, plan, settings, "cpu")
-    place = programs.placement(N_DEVICES)
-    inputs = engine.inputs_of(params, songs, plan, engine.hyper_of(settings, N_DEVICES), settings).placed(place)
-    features = programs.features_of_lanes(program, jax.device_put(params, place.shared), inputs.song)
-    state = jax.device_put(programs.start_lanes(program, N_DEVICES, inputs.tuned), place.by_lane)
+    program = lane.make_program(TINY, plan, settings, "cpu")
+    place = programs.place_lanes(N_DEVICES)
+    inputs = engine.make_inputs(params, songs, plan, engine.make_hyper(settings, N_DEVICES), settings).to_devices(place)
+    features = programs.compute_features(program, jax.device_put(params, place.shared), inputs.song)
+    state = jax.device_put(programs.init_states(program, N_DEVICES, inputs.tuned), place.by_lane)
     return program, inputs.frozen, features, inputs.song, inputs.hyper, inputs.schedule, state
 
 
 def write_results(path: str) -> None:
     """Be the process with many devices."""
     assert len(jax.local_devices()) == N_DEVICES
-    text = programs.epoch_lanes.lower(*epoch_arguments()).compile().as_text()
+    text = programs.run_epoch.lower(*epoch_arguments()).compile().as_text()
     kinds = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
     counts = [len(re.findall(rf"\b{kind}(?:-start)?\(", text)) for kind in kinds]
     np.savez(path, np.array(counts), *adapted_lanes())
@@ -78,13 +78,13 @@ def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
 
 def test_lanes_that_cannot_be_dealt_out_evenly_run_on_one_device():
     devices = jax.devices() * 3
-    assert len(programs.placement(N_DEVICES, devices).by_lane.device_set) == 1
+    assert len(programs.place_lanes(N_DEVICES, devices).by_lane.device_set) == 1
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_the_program_lowers_for_accelerators(platform):
     """No callback to the host, nothing that is a custom call, and no double precision in the loop."""
-    exported = jax.export.export(programs.epoch_lanes, platforms=[platform])(*epoch_arguments())
+    exported = jax.export.export(programs.run_epoch, platforms=[platform])(*epoch_arguments())
     text = exported.mlir_module()
     assert exported.platforms == (platform,)
     assert "custom_call" not in text
@@ -95,6 +95,6 @@ def test_the_program_lowers_for_accelerators(platform):
 
 def test_an_epoch_moves_nothing_between_host_and_device():
     program, *arguments = epoch_arguments()
-    programs.epoch_lanes(program, *jax.tree.map(jax.numpy.array, arguments))
+    programs.run_epoch(program, *jax.tree.map(jax.numpy.array, arguments))
     with jax.transfer_guard("disallow"):
-        programs.epoch_lanes(program, *arguments)
+        programs.run_epoch(program, *arguments)

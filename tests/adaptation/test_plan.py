@@ -77,8 +77,8 @@ def test_loss_b_is_refused_where_estimates_add_up_to_the_mixture_as_they_are():
 
 def test_settings_of_each_network():
     chain = make_chain()
-    each = plan.settings_of(chain, AdaptConfig("B0+R-L3:M", learning_rate=1e-3, epochs=3))
+    each = plan.split_settings(chain, AdaptConfig("B0+R-L3:M", learning_rate=1e-3, epochs=3))
     assert each["duo"].strategy == "B0" and each["trio"].strategy == "R-L3:M"
     assert {own.learning_rate for own in each.values()} == {1e-3}
-    assert plan.resolve(AdaptConfig("B0+R-L3:M"), chain).segment_s == TRIO.segment_s
-    assert plan.resolve(AdaptConfig("B0+B0", segment_s=0.5), chain) == AdaptConfig("B0", segment_s=0.5)
+    assert plan.fill_defaults(AdaptConfig("B0+R-L3:M"), chain).segment_s == TRIO.segment_s
+    assert plan.fill_defaults(AdaptConfig("B0+B0", segment_s=0.5), chain) == AdaptConfig("B0", segment_s=0.5)

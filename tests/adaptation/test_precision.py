@@ -32,7 +32,7 @@ def test_a_product_sums_rounded_factors_in_float32_and_so_do_its_gradients(array
     x, kernel, cotangent = (random.standard_normal(shape).astype(np.float32) for shape in ((64, 9), (9, 5), (64, 5)))
     given = jnp.asarray(x, jnp.bfloat16 if arrays else jnp.float32)
     precision = "float32" if arrays else "bfloat16"
-    out, pull_back = jax.vjp(lambda x, kernel: tcn.product(x, kernel, precision, jnp.float32), given, kernel)
+    out, pull_back = jax.vjp(lambda x, kernel: tcn.multiply(x, kernel, precision, jnp.float32), given, kernel)
     of_x, of_kernel = pull_back(jnp.asarray(cotangent))
     assert out.dtype == of_kernel.dtype == jnp.float32 and of_x.dtype == given.dtype
     np.testing.assert_allclose(out, rounded(x) @ rounded(kernel), rtol=0, atol=1e-5)
@@ -44,9 +44,9 @@ def test_a_product_sums_rounded_factors_in_float32_and_so_do_its_gradients(array
 def test_products_in_float32_and_float64_are_not_rounded():
     x, kernel = (np.random.default_rng(0).standard_normal(shape) for shape in ((64, 9), (9, 5)))
     expected = x @ kernel
-    np.testing.assert_allclose(tcn.product(jnp.float32(x), jnp.float32(kernel)), expected, atol=1e-5)
+    np.testing.assert_allclose(tcn.multiply(jnp.float32(x), jnp.float32(kernel)), expected, atol=1e-5)
     with jax.enable_x64(True):
-        np.testing.assert_allclose(tcn.product(jnp.asarray(x), jnp.asarray(kernel), "bfloat16"), expected, rtol=1e-12)
+        np.testing.assert_allclose(tcn.multiply(jnp.asarray(x), jnp.asarray(kernel), "bfloat16"), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("norm", tcn.NORMS)
@@ -65,8 +65,8 @@ def test_adaptation_in_bfloat16_takes_nearly_the_same_steps(monkeypatch, platfor
     """As a CPU does it, and as other devices do; weights stay float32."""
     params = TINY.init(seed=1)
     exact = adapt(TINY, params, noise(), SETTINGS)
-    program_of = lane.program_of
-    monkeypatch.setattr(lane, "program_of", lambda net, plan, settings, _: program_of(net, plan, settings, platform))
+    program_of = lane.make_program
+    monkeypatch.setattr(lane, "make_program", lambda net, plan, settings, _: program_of(net, plan, settings, platform))
     found = adapt(TINY, params, noise(), BFLOAT16)
     assert {leaf.dtype for leaf in jax.tree.leaves(found.tuned)} == {np.dtype(np.float32)}
     assert not np.array_equal(found.losses_ExIx3, exact.losses_ExIx3)
@@ -83,7 +83,7 @@ def test_lanes_in_bfloat16_are_those_of_single_songs():
 
 def test_what_is_rounded_depends_on_the_device():
     def found(settings, platform):
-        program = lane.program_of(DUO, strategy.parse(settings.strategy, DUO), settings, platform)
+        program = lane.make_program(DUO, strategy.parse(settings.strategy, DUO), settings, platform)
         return program.net.precision, program.dtype
 
     assert found(AdaptConfig(precision="bfloat16"), "cpu") == ("bfloat16", "float32")
@@ -93,18 +93,18 @@ def test_what_is_rounded_depends_on_the_device():
 
 def test_features_of_half_the_size_take_half_the_memory(monkeypatch):
     plan, shape = strategy.parse("P-L2:M", TINY), noise().mix_GxVxCxT.shape
-    _, exact = engine.needs_of(TINY, plan, dataclasses.replace(BFLOAT16, precision="float32"), shape)
-    program_of = lane.program_of
-    monkeypatch.setattr(lane, "program_of", lambda net, plan, settings, _: program_of(net, plan, settings, "tpu"))
-    assert engine.needs_of(TINY, plan, BFLOAT16, shape)[1].features == exact.features // 2
+    _, exact = engine.compile_epoch(TINY, plan, dataclasses.replace(BFLOAT16, precision="float32"), shape)
+    program_of = lane.make_program
+    monkeypatch.setattr(lane, "make_program", lambda net, plan, settings, _: program_of(net, plan, settings, "tpu"))
+    assert engine.compile_epoch(TINY, plan, BFLOAT16, shape)[1].features == exact.features // 2
 
 
 def test_a_network_without_it_says_so():
     net = HTDemucs()
     with pytest.raises(InputError, match="precision must be float32 with this network, not 'bfloat16'"):
-        strategy.resolved(AdaptConfig(precision="bfloat16"), net)
+        strategy.fill_defaults(AdaptConfig(precision="bfloat16"), net)
     with pytest.raises(InputError, match="precision must be float32 with this network"):
-        lane.program_of(net, strategy.parse(None, net), AdaptConfig(precision="bfloat16"), "cpu")
+        lane.make_program(net, strategy.parse(None, net), AdaptConfig(precision="bfloat16"), "cpu")
 
 
 def test_cells_of_before_there_was_a_choice_keep_their_names():

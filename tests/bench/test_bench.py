@@ -12,7 +12,7 @@ import pytest
 from ugosa_jax import device
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops, timing
-from ugosa_jax.bench.timing import MatmulRates, Row
+from ugosa_jax.bench.timing import MatmulRates, Measurement
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
@@ -20,7 +20,7 @@ from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
 
 TINY = ConvTasNet(N=6, L=4, B=5, H=7, X=1, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
-ROW = Row(
+ROW = Measurement(
     lanes=4,
     steps=10,
     song_s=20.0,
@@ -54,26 +54,26 @@ def test_figures_by_hand():
 def test_rates_of_products_add_up_as_times_do():
     """A third of the work at 1, a third at 2, a third at 4 a second takes 1 + 1/2 + 1/4."""
     assert MatmulRates(1.0, 2.0, 4.0).together == pytest.approx(3 / 1.75)
-    assert timing.best_rates([MatmulRates(1, 5, 3), MatmulRates(2, 4, 3)]) == MatmulRates(2, 5, 3)
+    assert timing.choose_best_rates([MatmulRates(1, 5, 3), MatmulRates(2, 4, 3)]) == MatmulRates(2, 5, 3)
 
 
 def test_every_round_is_run():
     """The product stands in the loop of the compiled program, not before it, and its result is right."""
     a, b = jnp.arange(64 * 32.0).reshape(64, 32), jnp.arange(32 * 48.0).reshape(32, 48)
-    text = timing.rounds.lower(jnp.matmul, jnp.int32(3), (a, b)).compile().as_text()
+    text = timing.run_repeatedly.lower(jnp.matmul, jnp.int32(3), (a, b)).compile().as_text()
     entry = text[text.index("ENTRY") :]
     assert " while(" in entry
     assert " dot(" not in entry
     assert len(re.findall(r" dot\(", text)) == 1
-    np.testing.assert_array_equal(timing.rounds(jnp.matmul, jnp.int32(3), (a, b)), a @ b)
-    np.testing.assert_array_equal(timing.rounds(jnp.matmul, jnp.int32(0), (a, b)), np.zeros((64, 48)))
+    np.testing.assert_array_equal(timing.run_repeatedly(jnp.matmul, jnp.int32(3), (a, b)), a @ b)
+    np.testing.assert_array_equal(timing.run_repeatedly(jnp.matmul, jnp.int32(0), (a, b)), np.zeros((64, 48)))
 
 
 def test_each_source_of_the_noise_is_silent_for_a_part():
-    song = timing.noise(TINY, AdaptConfig(segment_s=0.5), 1.0)
+    song = timing.make_noise(TINY, AdaptConfig(segment_s=0.5), 1.0)
     assert (song.n, song.mix_GxVxCxT.shape) == (2, (2, 1, 2, 500))
     np.testing.assert_array_equal(song.active_GxSxT.mean(2), [[0, 1], [1, 0]])
-    again, other = (timing.noise(TINY, AdaptConfig(segment_s=0.5), 1.0, seed) for seed in (0, 1))
+    again, other = (timing.make_noise(TINY, AdaptConfig(segment_s=0.5), 1.0, seed) for seed in (0, 1))
     np.testing.assert_array_equal(song.mix_GxVxCxT, again.mix_GxVxCxT)
     assert (song.mix_GxVxCxT != other.mix_GxVxCxT).all()
 
@@ -84,7 +84,7 @@ def test_what_is_measured_is_what_was_asked_for(features, lanes):
     row = timing.measure(TINY, TINY.init(), settings, lanes, 1.0, 2)
     plan = strategy.parse("P-L2:D", TINY)
     assert (row.lanes, row.steps, row.features, len(row.steps_s)) == (lanes, 6, features, 2)
-    assert row.flops_a_step == flops.step(TINY, plan, 500, kept=features == "float32")
+    assert row.flops_a_step == flops.count_step(TINY, plan, 500, kept=features == "float32")
     assert min(row.steps_s) > 0
     assert row.peak_bytes > row.grown_bytes
 
@@ -116,8 +116,8 @@ def test_the_command_prints_rows_and_writes_a_record(tiny, tmp_path, capsys):
 
 def test_the_record_names_the_precision():
     with jax.default_matmul_precision("bfloat16"):
-        assert device.matmul_precision() == "bfloat16"
-    assert device.matmul_precision() == "default"
+        assert device.get_matmul_precision() == "bfloat16"
+    assert device.get_matmul_precision() == "default"
 
 
 def test_a_device_that_is_full_ends_the_table_and_keeps_it(tiny, tmp_path, capsys, monkeypatch):

@@ -20,19 +20,19 @@ HAS_CUDA = importlib.util.find_spec("jax_cuda12_plugin") is not None
 
 def test_segments_are_those_of_an_adaptation():
     """Ten seconds at 8 kHz in segments of 4 s: three segments."""
-    assert compiled.segments_shape(DUO, AdaptConfig(), 10.0) == (3, 1, 2, 32000)
+    assert compiled.infer_segments_shape(DUO, AdaptConfig(), 10.0) == (3, 1, 2, 32000)
 
 
 def test_least_times_follow_from_the_peaks():
-    row = compiled.Compiled("epoch", 4, 2, 1.0, 197e9, 819e6, 2**30, 0, {})
-    chip = chips.chip("TPU v5 lite")
-    assert row.compute_s(chip) == pytest.approx(1e-3) and row.memory_s(chip) == pytest.approx(1e-3)
-    assert row.lanes_that_fit(chip) == 32  # two lanes a device take 1 GiB of 16
+    row = compiled.CompiledProgram("epoch", 4, 2, 1.0, 197e9, 819e6, 2**30, 0, {})
+    chip = chips.get_chip("TPU v5 lite")
+    assert row.estimate_compute_s(chip) == pytest.approx(1e-3) and row.estimate_memory_s(chip) == pytest.approx(1e-3)
+    assert row.count_lanes_that_fit(chip) == 32  # two lanes a device take 1 GiB of 16
 
 
 def test_a_chip_of_which_nothing_is_known_is_refused():
     with pytest.raises(InputError, match="TPU v99: its peaks are not known; known are v4, v5e, v5p, v6e, A100, H100"):
-        chips.chip("TPU v99")
+        chips.get_chip("TPU v99")
 
 
 @pytest.mark.skipif(HAS_LIBTPU, reason="libtpu is installed")

@@ -20,14 +20,14 @@ N_SAMPLES = 4420  # 441 frames of SMALL
 def objective_of(name):
     """Return the function that a step differentiates, and its arguments."""
     params, plan = SMALL.init(), strategy.parse(name, SMALL)
-    tuned, frozen = tree.split(params, strategy.labels(plan, params))
+    tuned, frozen = tree.split(params, strategy.label_params(plan, params))
     mix_CxT, active_SxT = jnp.ones((2, N_SAMPLES)), jnp.ones((4, N_SAMPLES))
     hidden_KxB = jnp.ones((441, SMALL.B))
 
     def objective(tuned, frozen, hidden_KxB):
         params = tree.merge(tuned, frozen)
-        est_SxCxT = SMALL.suffix(params, mix_CxT, hidden_KxB, plan.since(SMALL))
-        return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
+        est_SxCxT = SMALL.suffix(params, mix_CxT, hidden_KxB, plan.find_cut(SMALL))
+        return loss.compute_total(loss.compute_loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
     return plan, jax.value_and_grad(objective), (tuned, frozen, hidden_KxB)
 
@@ -39,30 +39,32 @@ ENCODER, BOTTLENECK, MASK, DECODER = 2 * 500 * 8 * 6, 2 * 500 * 6 * 5, 2 * 500 *
 
 
 def test_stages_by_hand():
-    before = [flops.prefix(TINY, cut, 1003) for cut in TINY.cuts]
+    before = [flops.count_prefix(TINY, cut, 1003) for cut in TINY.cuts]
     assert before == [ENCODER + BOTTLENECK + 4 * r * ONE for r in range(4)]
     # Separating whole computes the encoder for the mask and again for the decoder.
-    assert flops.forward(TINY, 1003) == before[-1] + MASK + ENCODER + DECODER
+    assert flops.count_forward(TINY, 1003) == before[-1] + MASK + ENCODER + DECODER
 
 
 def test_a_step_by_hand():
     """P-L2:M tunes repeat3 and the mask: the first product's input needs no gradient, the decoder's weights neither."""
     plan = strategy.parse("P-L2:M", TINY)
     forward, backward = ENCODER + 4 * ONE + MASK + DECODER, 7 * ONE + 2 * MASK + DECODER
-    assert flops.step(TINY, plan, 1003) == forward + backward
-    assert flops.step(TINY, plan, 1003, kept=False) == forward + backward + flops.prefix(TINY, "repeat3", 1003)
+    assert flops.count_step(TINY, plan, 1003) == forward + backward
+    assert flops.count_step(TINY, plan, 1003, kept=False) == forward + backward + flops.count_prefix(
+        TINY, "repeat3", 1003
+    )
 
 
 def test_the_decoder_alone_needs_one_gradient():
     plan = strategy.parse("P-L4:D", TINY)  # three repeats: L4 is the decoder
-    assert flops.step(TINY, plan, 1003) == ENCODER + MASK + 2 * DECODER
+    assert flops.count_step(TINY, plan, 1003) == ENCODER + MASK + 2 * DECODER
 
 
 def test_loops_and_convolutions_are_counted():
     x_BxCxT, kernel = jnp.ones((1, 4, 50)), jnp.ones((6, 4, 5))
-    assert flops.count(lambda x, k: jax.lax.conv(x, k, (1,), "SAME"), x_BxCxT, kernel) == 2 * 50 * 6 * 4 * 5
+    assert flops.count_flops(lambda x, k: jax.lax.conv(x, k, (1,), "SAME"), x_BxCxT, kernel) == 2 * 50 * 6 * 4 * 5
     squares = jnp.ones((7, 8, 8))
-    assert flops.count(lambda x: jax.lax.map(lambda a: a @ a, x), squares) == 7 * 2 * 8**3
+    assert flops.count_flops(lambda x: jax.lax.map(lambda a: a @ a, x), squares) == 7 * 2 * 8**3
 
 
 @pytest.mark.parametrize("name", ["P-L1:D", "P-L3:M", "P-L5:D"])
@@ -72,7 +74,7 @@ def test_xla_counts_elementwise_work_beside_the_products(name):
     """
     plan, gradient, arguments = objective_of(name)
     counted = jax.jit(gradient).lower(*arguments).cost_analysis()["flops"]
-    assert 1 < counted / flops.step(SMALL, plan, N_SAMPLES) < 1.12
+    assert 1 < counted / flops.count_step(SMALL, plan, N_SAMPLES) < 1.12
 
 
 def test_a_separation_counts_the_chunks_that_run(monkeypatch):
@@ -84,10 +86,10 @@ def test_a_separation_counts_the_chunks_that_run(monkeypatch):
 
     monkeypatch.setattr(chunks, "estimate", run)
     chunks.separate(TINY, {}, np.ones((2, 1700), np.float32), settings)
-    assert flops.separation(TINY, settings, 1700) == sum(flops.forward(TINY, n) for n in lengths)
+    assert flops.count_separation(TINY, settings, 1700) == sum(flops.count_forward(TINY, n) for n in lengths)
 
 
 def test_a_network_is_traced_once_for_a_length(monkeypatch):
     net, traced = ConvTasNet(N=6, L=4, B=5, H=7, X=1, R=1, sources=("a", "b")), []
-    monkeypatch.setattr(flops, "count", lambda *arguments: traced.append(arguments) or len(traced))
-    assert [flops.forward(net, n) for n in (1003, 1003, 2003, 1003)] == [1, 1, 2, 1]
+    monkeypatch.setattr(flops, "count_flops", lambda *arguments: traced.append(arguments) or len(traced))
+    assert [flops.count_forward(net, n) for n in (1003, 1003, 2003, 1003)] == [1, 1, 2, 1]

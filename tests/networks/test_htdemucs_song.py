@@ -105,7 +105,7 @@ def test_strategies_of_the_network(net):
     assert strategy.parse("P-T3:D", architecture).tuned[:2] == ("layer3", "downsample")
     assert strategy.parse("P-T2:M", architecture).tuned == ("layer2", "layer3", "downsample")
     assert strategy.parse("B-E1:D", architecture).tuned == architecture.stages
-    assert strategy.parse("P-T1:D", architecture).since(architecture) == "upsample"
+    assert strategy.parse("P-T1:D", architecture).find_cut(architecture) == "upsample"
     for name in ("P-D1:M", "P-T4:D", "P-L3:M"):
         with pytest.raises(InputError, match=name):
             strategy.parse(name, architecture)

@@ -66,7 +66,7 @@ def test_gradients_are_those_of_a_block_that_recomputes_nothing(norm, n_frames, 
     with jax.enable_x64(True):
         params, h_WxKxB = random_network(config), np.random.default_rng(1).standard_normal((2, 30, config.B))
         found = jax.grad(total, (0, 1))(params, h_WxKxB)
-        monkeypatch.setattr(tcn, "recomputed", lambda f: f)
+        monkeypatch.setattr(tcn, "recompute_in_backward", lambda f: f)
         expected = jax.grad(total, (0, 1))(params, h_WxKxB)
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
@@ -126,7 +126,9 @@ def test_gradients_of_every_parameter(config, params, params64, golden, precisio
     z = golden("float64" if precision == "float64" else "loss_and_gradients")
 
     def objective(p, mix_CxT):
-        return loss.total(loss.loss_terms(convtasnet.bind(config, p)(mix_CxT), mix_CxT, active_SxT), lam=1 / 4)
+        return loss.compute_total(
+            loss.compute_loss_terms(convtasnet.bind(config, p)(mix_CxT), mix_CxT, active_SxT), lam=1 / 4
+        )
 
     with jax.enable_x64(precision == "float64"):
         inputs = (params64, mix_CxT.astype(np.float64)) if precision == "float64" else (params, mix_CxT)
@@ -148,7 +150,7 @@ def test_padding_does_not_change_what_comes_out(norm, causal):
         mix_CxT = np.random.default_rng(1).standard_normal((2, 203))
         alone = convtasnet.bind(config, params)(mix_CxT)
         padded_CxT = np.pad(mix_CxT, ((0, 0), (0, 97)), constant_values=5.0)
-        n_frames = jnp.asarray(config.frames_in(203))
+        n_frames = jnp.asarray(config.count_frames(203))
         padded = jax.jit(lambda p, m, n: convtasnet.bind(config, p)(m, n))(params, padded_CxT, n_frames)
     np.testing.assert_allclose(padded[..., :203], alone, rtol=0, atol=1e-13)
     assert not padded[..., 203:].any()

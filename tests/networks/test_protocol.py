@@ -96,7 +96,7 @@ def test_a_file_of_an_unknown_network_is_refused_by_its_name(net, tmp_path, monk
 def test_strategies_are_the_networks_own(net):
     assert strategy.parse(None, net.architecture).tuned == ("gains", "level")
     assert strategy.parse("B-B:G", net.architecture).tuned == ("bands", "gains")
-    assert strategy.parse("B-B:G", net.architecture).since(net.architecture) == "bands"
+    assert strategy.parse("B-B:G", net.architecture).find_cut(net.architecture) == "bands"
     with pytest.raises(
         InputError, match=r"'P-L3:M' is not B0 or one of \[P\|B\|R\]-\[B\|G\]:\[end\|G\], such as P-G:end"
     ):
@@ -105,9 +105,9 @@ def test_strategies_are_the_networks_own(net):
 
 def test_memory_and_operations_are_counted(net):
     plan = strategy.parse(None, net.architecture)
-    _, needs = engine.needs_of(net.architecture, plan, AdaptConfig(features="float32"), (4, 1, 1, 4000))
+    _, needs = engine.compile_epoch(net.architecture, plan, AdaptConfig(features="float32"), (4, 1, 1, 4000))
     assert needs.features == 4 * 2 * 4000 * 4
-    assert flops.step(net.architecture, plan, 4000) == 0  # products of a few numbers are left out
+    assert flops.count_step(net.architecture, plan, 4000) == 0  # products of a few numbers are left out
 
 
 def test_a_sweep_runs_separates_and_scores(net, stems, tmp_path, capsys):

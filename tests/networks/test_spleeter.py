@@ -17,7 +17,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.spleeter import Spleeter, convolution
-from ugosa_jax.networks.spleeter.spectrogram import overlapped, spectrogram
+from ugosa_jax.networks.spleeter.spectrogram import compute_spectrogram, overlap_add
 from ugosa_jax.separation import chunks
 
 TINY = Spleeter(nfft=64, bins=32, piece_frames=16, filters=(3, 4, 5), sample_rate_hz=8000)
@@ -50,8 +50,14 @@ def test_published_sizes():
     net = Spleeter()
     one = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(jax.eval_shape(net.init))) // 2
     assert one == 9_822_725  # 39 MB of float32
-    assert net.pieces(10) == (1, 64) and net.pieces(508 * 1024) == (1, 512) and net.pieces(508 * 1024 + 1) == (2, 512)
-    assert net.pieces(round(net.segment_s * 44100)) == (1, 192) and net.segment_s == pytest.approx(188 * 1024 / 44100)
+    assert (
+        net.count_pieces(10) == (1, 64)
+        and net.count_pieces(508 * 1024) == (1, 512)
+        and net.count_pieces(508 * 1024 + 1) == (2, 512)
+    )
+    assert net.count_pieces(round(net.segment_s * 44100)) == (1, 192) and net.segment_s == pytest.approx(
+        188 * 1024 / 44100
+    )
     assert net.tiling.step == 512 * 1024 and net.tiling.length == 511 * 1024 + 4096 and net.tiling.lead == 4096
 
 
@@ -83,7 +89,7 @@ def test_convolutions_and_their_gradients_are_those_of_xla(n_in, n_out):
 
     with jax.enable_x64(True):
         x, k = jnp.asarray(x), jnp.asarray(k)
-        pairs = [(convolution.halved, lambda x, k: same(x, k, 2)), (convolution.doubled, transposed)]
+        pairs = [(convolution.downsample, lambda x, k: same(x, k, 2)), (convolution.upsample, transposed)]
         for ours, theirs in pairs:
             expected = jax.jit(theirs)(x, k)
             weights = jnp.asarray(random.normal(size=expected.shape))
@@ -97,13 +103,13 @@ def test_the_dilated_convolution_is_that_of_xla():
     random = np.random.default_rng(0)
     x = random.normal(size=(1, 8, 8, 1)).astype(np.float32)
     kernel = random.normal(size=(4, 4, 1, 2)).astype(np.float32)
-    np.testing.assert_allclose(convolution.dilated(x, kernel), same(x, kernel, 1, 2), atol=1e-5)
+    np.testing.assert_allclose(convolution.convolve_dilated(x, kernel), same(x, kernel, 1, 2), atol=1e-5)
 
 
 def test_frames_of_a_song_add_up_to_it():
     x_CxN = noise(640)
-    back_CxN = overlapped(spectrogram(x_CxN, 64), 64)
-    assert spectrogram(x_CxN, 64).shape == (2, 640 // 16 - 3, 33)
+    back_CxN = overlap_add(compute_spectrogram(x_CxN, 64), 64)
+    assert compute_spectrogram(x_CxN, 64).shape == (2, 640 // 16 - 3, 33)
     np.testing.assert_allclose(back_CxN[:, 48:-48], x_CxN[:, 48:-48], atol=1e-6)
     assert np.abs(back_CxN[:, :16]).max() < np.abs(x_CxN[:, :16]).max()
 

@@ -61,7 +61,7 @@ def gradients_of(net, variables, mix_CxT, names):
     gradient = jax.jit(jax.grad(lambda p: (separated_by_tiles(net, p, mix_CxT) ** 2).mean()))(
         spleeter_names.from_tensorflow(variables, net)
     )
-    leaves = tree.flat(gradient)
+    leaves = tree.flatten(gradient)
     found = {}
     for s, source in enumerate(net.sources):
         for kind, i, _, _ in spleeter_names.parts(net):
@@ -150,7 +150,7 @@ def test_gradients_of_the_published_networks_are_the_ports_in_double_precision(s
             logits, _ = module.bind(UNet, settings, params)(x, {}, "encoder1", None)
             return ((jax.nn.sigmoid(logits) * x) ** 2).mean()
 
-        gradient = tree.flat(jax.device_get(jax.jit(jax.grad(mean_square))(in_double_precision(net, source))))
+        gradient = tree.flatten(jax.device_get(jax.jit(jax.grad(mean_square))(in_double_precision(net, source))))
     naming = spleeter_names.torch(settings.depth)
     kernel, bias = naming.conv_leaves
     found = {}

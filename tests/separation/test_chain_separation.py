@@ -6,7 +6,7 @@ import pytest
 from tests.helpers.chains import make_chain
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data.standard import Standard, standardise_by
-from ugosa_jax.separation import chains, chunks, members
+from ugosa_jax.separation import bag_separation, chain_separation, chunks
 
 RATE_HZ = 8000
 SETTINGS = SeparateConfig(chunk_s=0.4)
@@ -21,8 +21,10 @@ def mix_CxT():
 def separate(chain, mix_CxT, block, settings=SETTINGS, on_chunk=None, standards=None):
     blocks = (mix_CxT[:, i : i + block] for i in range(0, mix_CxT.shape[1], block))
     standards = standards or dict.fromkeys(chain.members, STANDARD)
-    parts = chains.stretches(chain, chain.params, blocks, mix_CxT.shape[1], standards, settings, on_chunk)
-    return chunks.joined(parts, (len(chain.sources), *mix_CxT.shape))
+    parts = chain_separation.separate_blocks(
+        chain, chain.params, blocks, mix_CxT.shape[1], standards, settings, on_chunk
+    )
+    return chunks.join_blocks(parts, (len(chain.sources), *mix_CxT.shape))
 
 
 def assert_close(found_SxCxT, expected_SxCxT):
@@ -34,10 +36,10 @@ def by_hand(chain, mix_CxT, standards):
     """Each network whole, one after the other."""
     duo, trio = chain.members["duo"], chain.members["trio"]
     own = standards["duo"]
-    voice_CxT = members.separate(duo, duo.params, standardise_by(mix_CxT, own), SETTINGS)[0] * own.std
+    voice_CxT = bag_separation.separate(duo, duo.params, standardise_by(mix_CxT, own), SETTINGS)[0] * own.std
     left_CxT = mix_CxT - voice_CxT
     own = standards["trio"]
-    est_SxCxT = members.separate(trio, trio.params, standardise_by(left_CxT, own), SETTINGS) * own.std + own.mean
+    est_SxCxT = bag_separation.separate(trio, trio.params, standardise_by(left_CxT, own), SETTINGS) * own.std + own.mean
     return np.stack([est_SxCxT[0], voice_CxT + standards["duo"].mean, est_SxCxT[2]])
 
 
@@ -71,6 +73,6 @@ def test_little_of_a_song_is_held_at_a_time(mix_CxT):
 
     chain = make_chain()
     standards = dict.fromkeys(chain.members, STANDARD)
-    parts = chains.stretches(chain, chain.params, blocks(), mix_CxT.shape[1], standards, SETTINGS)
+    parts = chain_separation.separate_blocks(chain, chain.params, blocks(), mix_CxT.shape[1], standards, SETTINGS)
     next(parts)
     assert len(read) <= 10  # a chunk of each network, of 20 blocks

@@ -8,7 +8,7 @@ import scipy.signal
 
 import ugosa_jax as uj
 from tests.helpers.networks import made
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import AdaptConfig, SeparateConfig
@@ -16,7 +16,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 from ugosa_jax.separation import refine
-from ugosa_jax.separation import song as separation
+from ugosa_jax.separation import song_separation as separation
 
 WIENER = SeparateConfig(refine="wiener", wiener_window=256)
 WAYS = [
@@ -87,7 +87,7 @@ def test_masks_are_the_shares_of_the_magnitudes(sounds, p):
     settings = dataclasses.replace(WIENER, wiener_exponent=p)
     powers = [np.abs(refine.stft(est_CxT, 256)) ** p for est_CxT in est_SxCxT]
     expected = refine.istft(refine.stft(mix_CxT, 256) * powers[1] / (sum(powers) + 1e-10), 256, 5000)
-    np.testing.assert_allclose(refine.wiener(est_SxCxT, mix_CxT, settings)[1], expected, atol=1e-5)
+    np.testing.assert_allclose(refine.apply_wiener_masks(est_SxCxT, mix_CxT, settings)[1], expected, atol=1e-5)
 
 
 def test_one_channel_needs_no_covariance(sounds):
@@ -95,7 +95,7 @@ def test_one_channel_needs_no_covariance(sounds):
     est_SxCxT, mix_CxT, _ = (x[..., :1, :] if x.ndim > 1 and x.shape[-2] == 2 else x for x in sounds)
     powers = dataclasses.replace(WIENER, wiener_exponent=2.0)
     steps = dataclasses.replace(WIENER, wiener_em_steps=1)
-    by_steps, by_masks = (refine.wiener(est_SxCxT, mix_CxT, how) for how in (steps, powers))
+    by_steps, by_masks = (refine.apply_wiener_masks(est_SxCxT, mix_CxT, how) for how in (steps, powers))
     np.testing.assert_allclose(by_steps, by_masks, atol=1e-4)
 
 
@@ -105,14 +105,14 @@ def test_two_sources_that_stand_apart_are_told_by_their_places():
     left, right = random.normal(size=(2, 4000))
     true_SxCxT = np.array([[left, 0 * left], [0 * right, right]])
     est_SxCxT = true_SxCxT * [[[0.5]], [[2.0]]]
-    out_SxCxT = refine.wiener(est_SxCxT, true_SxCxT.sum(0), dataclasses.replace(WIENER, wiener_em_steps=1))
+    out_SxCxT = refine.apply_wiener_masks(est_SxCxT, true_SxCxT.sum(0), dataclasses.replace(WIENER, wiener_em_steps=1))
     np.testing.assert_allclose(out_SxCxT, true_SxCxT, atol=1e-3)
 
 
 def in_pieces(sounds, settings):
     est_SxCxT, mix_CxT, gain_SxT = sounds
     reads = [lambda start, stop, x=x: x[..., start:stop] for x in (est_SxCxT, mix_CxT, gain_SxT)]
-    return [*refine.in_pieces(*reads, est_SxCxT.shape[-1], settings)]
+    return [*refine.refine_in_pieces(*reads, est_SxCxT.shape[-1], settings)]
 
 
 @pytest.mark.parametrize("settings", WAYS[:3], ids=str)
@@ -159,9 +159,9 @@ def test_a_long_song_is_refined_as_it_comes(monkeypatch):
     """No stretch is longer than a piece, and together they are what one piece would be."""
     net, settings = made(), dataclasses.replace(WIENER, chunk_s=0.5, wiener_window=64)
     song = Song(Audio(np.random.default_rng(4).normal(size=(2, 8000)).astype(np.float32), 8000, "noise"))
-    (whole_SxCxT,) = separation.stretches(net, song, settings)
+    (whole_SxCxT,) = separation.separate_song(net, song, settings)
     monkeypatch.setattr(refine, "PIECE", 1)
-    parts = [*separation.stretches(net, song, settings)]
+    parts = [*separation.separate_song(net, song, settings)]
     assert max(part.shape[-1] for part in parts) == 896 and len(parts) == 10
     np.testing.assert_allclose(np.concatenate(parts, -1), whole_SxCxT, atol=2e-6)
 

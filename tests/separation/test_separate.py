@@ -10,7 +10,7 @@ from ugosa_jax.data.standard import standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.separation import chunks
-from ugosa_jax.separation.block_buffer import BlockBuffer, blocks_of
+from ugosa_jax.separation.block_buffer import BlockBuffer, split_into_blocks
 
 TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=2, sources=("a", "b"), sample_rate_hz=1000)
 
@@ -45,7 +45,7 @@ def test_reference_output(config, params, golden):
 
 @pytest.mark.parametrize(("n", "expected"), [(4, [0.5, 1, 1, 0.5]), (5, [1 / 3, 2 / 3, 1, 2 / 3, 1 / 3]), (1, [1])])
 def test_triangle(n, expected):
-    np.testing.assert_allclose(chunks.triangle(n), expected)
+    np.testing.assert_allclose(chunks.make_triangle(n), expected)
 
 
 @pytest.mark.parametrize("n_samples", [20, 21, 499, 500, 501, 1000, 1379])
@@ -99,7 +99,7 @@ def test_stretches_are_the_song_whatever_blocks_it_comes_in(tiny, net, shifts):
     params, mix_CxT = net.init(seed=1), noise(2345)
     whole = chunks.separate(net, params, mix_CxT, settings)
     for length in (7, 500, 2345):
-        found = [*chunks.stretches(net, params, blocks_of(mix_CxT, length), 2345, settings)]
+        found = [*chunks.separate_blocks(net, params, split_into_blocks(mix_CxT, length), 2345, settings)]
         assert len(found) > 3
         assert max(stretch.shape[-1] for stretch in found) <= 500
         np.testing.assert_array_equal(np.concatenate(found, -1), whole)
@@ -107,7 +107,7 @@ def test_stretches_are_the_song_whatever_blocks_it_comes_in(tiny, net, shifts):
 
 def test_chunks_are_added_up_as_written_down(tiny):
     """Against the sum over all chunks of the whole song, divided by the sum of their weights."""
-    mix_CxT, triangle = noise(1379), chunks.triangle(500).astype(np.float32)
+    mix_CxT, triangle = noise(1379), chunks.make_triangle(500).astype(np.float32)
     total, weights = np.zeros((2, 2, 1379), np.float32), np.zeros(1379, np.float32)
     for start in range(0, 1379, 375):
         stop = min(start + 500, 1379)
@@ -121,7 +121,7 @@ def test_chunks_are_added_up_as_written_down(tiny):
 
 def test_too_many_chunks_are_refused_before_the_first():
     with pytest.raises(InputError, match="overlap them less"):
-        chunks.stretches(TINY, {}, [], 10**6, SeparateConfig(chunk_s=0.5, overlap=0.99))
+        chunks.separate_blocks(TINY, {}, [], 10**6, SeparateConfig(chunk_s=0.5, overlap=0.99))
 
 
 # Signals in blocks
@@ -130,13 +130,13 @@ def test_too_many_chunks_are_refused_before_the_first():
 def test_a_tape_is_the_signal_with_silence_around_it():
     signal = noise(100)
     padded = np.pad(signal, ((0, 0), (30, 30)))
-    tape = BlockBuffer(blocks_of(signal, 7), 2, 100)
+    tape = BlockBuffer(split_into_blocks(signal, 7), 2, 100)
     for start, stop in [(-30, -10), (-5, 3), (0, 0), (0, 7), (20, 61), (15, 20), (99, 130), (100, 120), (105, 130)]:
         np.testing.assert_array_equal(tape.read(start, stop), padded[:, 30 + start : 30 + stop])
 
 
 def test_a_tape_forgets_and_says_so():
-    tape = BlockBuffer(blocks_of(noise(100), 7), 2, 100)
+    tape = BlockBuffer(split_into_blocks(noise(100), 7), 2, 100)
     tape.read(0, 50)
     tape.discard_before(40)
     assert tape.read(40, 60).shape == (2, 20)
@@ -144,7 +144,7 @@ def test_a_tape_forgets_and_says_so():
         tape.read(39, 60)
     tape.discard_before(1000)
     with pytest.raises(ValueError, match="ends after 50"):
-        BlockBuffer(blocks_of(noise(50), 7), 2, 100).read(0, 60)
+        BlockBuffer(split_into_blocks(noise(50), 7), 2, 100).read(0, 60)
 
 
 @pytest.mark.parametrize("field", ["shifts", "overlap", "pitch_shifts", "epochs"])

@@ -15,12 +15,12 @@ import numpy as np
 from ugosa_jax import device
 from ugosa_jax.adaptation import lane, memory, programs, schedule, strategy
 from ugosa_jax.adaptation.lane import Hyper, Program, State
-from ugosa_jax.adaptation.memory import Needs
-from ugosa_jax.adaptation.programs import Inputs, Placement
+from ugosa_jax.adaptation.memory import MemoryNeeds
+from ugosa_jax.adaptation.programs import LaneInputs, Placement
 from ugosa_jax.adaptation.schedule import Remixes, Schedule
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
-from ugosa_jax.config import AdaptConfig, Features
+from ugosa_jax.config import AdaptConfig, FeatureStorage
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture, Params
@@ -58,8 +58,8 @@ class AdaptationResult:
     stopped_at: tuple[int, int] | None
     timing: Timing
     device: str
-    features: Features = dataclasses.field(default="recompute", kw_only=True)
-    needs: Needs | None = dataclasses.field(default=None, kw_only=True)
+    features: FeatureStorage = dataclasses.field(default="recompute", kw_only=True)
+    needs: MemoryNeeds | None = dataclasses.field(default=None, kw_only=True)
 
 
 def adapt_lanes(
@@ -79,7 +79,7 @@ def adapt_lanes(
       songs: the song of each lane, all of the same bucket. If all are the same object, its frozen stages are computed
         once.
       plan: the loss, and the stages that are tuned.
-      hyper: λ and learning rate of each lane; see `hyper_of`.
+      hyper: λ and learning rate of each lane; see `make_hyper`.
       settings: epochs, seeds, precision … that the lanes have in common.
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (lanes, steps, 3).
 
@@ -92,24 +92,26 @@ def adapt_lanes(
     """
     n_lanes = len(hyper.lam)
     if not plan.tuned:
-        return [unadapted()] * n_lanes
-    inputs = inputs_of(params, songs, plan, hyper, settings)
-    place = programs.placement(n_lanes)
+        return [make_unadapted_result()] * n_lanes
+    inputs = make_inputs(params, songs, plan, hyper, settings)
+    place = programs.place_lanes(n_lanes)
 
     started = time.perf_counter()
-    program = lane.program_of(net, plan, settings, jax.default_backend())
-    program, needs = memory.plan(program, inputs.shapes(place), programs.shapes(params, place.shared), place)
-    song, inputs, params = inputs.song, inputs.placed(place), jax.device_put(params, place.shared)
-    state = jax.device_put(programs.start_lanes(program, n_lanes, inputs.tuned), place.by_lane)
-    programs.features_of_lanes.lower(program, params, inputs.song).compile()
+    program = lane.make_program(net, plan, settings, jax.default_backend())
+    program, needs = memory.choose_program(
+        program, inputs.to_shapes(place), programs.to_shapes(params, place.shared), place
+    )
+    song, inputs, params = inputs.song, inputs.to_devices(place), jax.device_put(params, place.shared)
+    state = jax.device_put(programs.init_states(program, n_lanes, inputs.tuned), place.by_lane)
+    programs.compute_features.lower(program, params, inputs.song).compile()
     compiled = time.perf_counter()
-    features = jax.block_until_ready(programs.features_of_lanes(program, params, inputs.song))
-    features = jax.device_put(features, place.of_song(inputs.song))
+    features = jax.block_until_ready(programs.compute_features(program, params, inputs.song))
+    features = jax.device_put(features, place.choose_song_sharding(inputs.song))
     computed = time.perf_counter()
     losses = []
     for epoch in range(settings.epochs):
-        now = jax.device_put(schedule_of(song, plan, settings, epoch), place.shared)
-        state, epoch_losses = programs.epoch_lanes(
+        now = jax.device_put(make_schedule(song, plan, settings, epoch), place.shared)
+        state, epoch_losses = programs.run_epoch(
             program, inputs.frozen, features, inputs.song, inputs.hyper, now, state
         )
         losses.append(np.asarray(epoch_losses))
@@ -121,20 +123,22 @@ def adapt_lanes(
     shared = AdaptationResult(
         {}, np.zeros((0, 0, 3)), None, timing, device.describe(), features=program.features, needs=needs
     )
-    return _results(shared, state, np.stack(losses, 1), song)
+    return _split_lanes(shared, state, np.stack(losses, 1), song)
 
 
-def needs_of(net: Architecture, plan: Strategy, settings: AdaptConfig, shape: tuple[int, ...]) -> tuple[Program, Needs]:
+def compile_epoch(
+    net: Architecture, plan: Strategy, settings: AdaptConfig, shape: tuple[int, ...]
+) -> tuple[Program, MemoryNeeds]:
     """Compile an epoch of one lane for segments of a shape (G, V, C, T); return its program and what it needs."""
-    place = programs.placement(1)
-    program = lane.program_of(net, plan, settings, jax.default_backend())
-    inputs, params = input_shapes(net, plan, shape, place)
-    return memory.plan(program, inputs, params, place)
+    place = programs.place_lanes(1)
+    program = lane.make_program(net, plan, settings, jax.default_backend())
+    inputs, params = describe_inputs(net, plan, shape, place)
+    return memory.choose_program(program, inputs, params, place)
 
 
-def input_shapes(
+def describe_inputs(
     net: Architecture, plan: Strategy, shape: tuple[int, ...], place: Placement, n_lanes: int = 1
-) -> tuple[Inputs, Params]:
+) -> tuple[LaneInputs, Params]:
     """Return the shapes of what lanes are given, with songs of their own, and of all parameters."""
     G, _, C, T = shape
     S, outer, of = len(net.sources), () if n_lanes == 1 else (n_lanes,), jax.ShapeDtypeStruct
@@ -146,27 +150,31 @@ def input_shapes(
     song = Segments(mix, active, of(outer, np.int32), stems)
     hyper, schedule = Hyper(*[of((n_lanes,), np.float32)] * 2), Schedule(of((G,), np.int32), remixes)
     params = jax.eval_shape(net.init)
-    inputs = Inputs(*tree.split(params, strategy.labels(plan, params)), song, hyper, schedule)
-    return inputs.shapes(place), programs.shapes(params, place.shared)
+    inputs = LaneInputs(*tree.split(params, strategy.label_params(plan, params)), song, hyper, schedule)
+    return inputs.to_shapes(place), programs.to_shapes(params, place.shared)
 
 
-def inputs_of(params: Params, songs: Sequence[Segments], plan: Strategy, hyper: Hyper, settings: AdaptConfig) -> Inputs:
+def make_inputs(
+    params: Params, songs: Sequence[Segments], plan: Strategy, hyper: Hyper, settings: AdaptConfig
+) -> LaneInputs:
     """Return what lanes are given, with the schedule of the first epoch.
 
     Raises:
       InputError: as `adapt_lanes`.
     """
-    song = stack(songs, len(hyper.lam))
+    song = stack_songs(songs, len(hyper.lam))
     dtype = song.mix_GxVxCxT.dtype
     hyper = jax.tree.map(lambda x: np.asarray(x, dtype), hyper)
     if plan.loss != "P":  # λ and the annotation are none of its business: that of B is eq. (1) with λ = 0 and h = 1
         song = dataclasses.replace(song, active_GxSxT=np.ones_like(song.active_GxSxT))
         hyper = hyper._replace(lam=np.zeros_like(hyper.lam))
     check_shapes(song, hyper)
-    return Inputs(*tree.split(params, strategy.labels(plan, params)), song, hyper, schedule_of(song, plan, settings, 0))
+    return LaneInputs(
+        *tree.split(params, strategy.label_params(plan, params)), song, hyper, make_schedule(song, plan, settings, 0)
+    )
 
 
-def hyper_of(
+def make_hyper(
     settings: AdaptConfig,
     n_lanes: int | None = None,
     lam: Sequence[float] | np.ndarray | None = None,
@@ -191,7 +199,7 @@ def hyper_of(
     return Hyper(*(np.full(n, default) if x is None else np.asarray(x, float) for x, default in values))
 
 
-def stack(songs: Sequence[Segments], n_lanes: int) -> Segments:
+def stack_songs(songs: Sequence[Segments], n_lanes: int) -> Segments:
     """Return the song that all lanes share if they name the same object, else the songs of the lanes stacked.
 
     Raises:
@@ -213,7 +221,7 @@ def check_shapes(song: Segments, hyper: Hyper) -> None:
     Raises:
       AssertionError: they do not.
     """
-    outer = () if programs.song_axis(song) is None else hyper.lam.shape
+    outer = () if programs.find_song_axis(song) is None else hyper.lam.shape
     chex.assert_rank(song.mix_GxVxCxT, len(outer) + 4)
     *_, G, _, C, T = song.mix_GxVxCxT.shape
     chex.assert_shape(song.active_GxSxT, (*outer, G, None, T))
@@ -223,22 +231,22 @@ def check_shapes(song: Segments, hyper: Hyper) -> None:
     chex.assert_equal_shape(hyper)
 
 
-def schedule_of(song: Segments, plan: Strategy, settings: AdaptConfig, epoch: int) -> Schedule:
+def make_schedule(song: Segments, plan: Strategy, settings: AdaptConfig, epoch: int) -> Schedule:
     """Return the schedule of an epoch, with remixes if the strategy has them."""
     G, seed = song.mix_GxVxCxT.shape[-4], settings.shuffle_seed
-    of_epoch = schedule.of_epoch(seed, epoch, int(song.n.max()), G)
+    of_epoch = schedule.draw_order(seed, epoch, int(song.n.max()), G)
     if plan.loss != "R":
         return of_epoch
     n_sources, dtype = song.active_GxSxT.shape[-2], song.mix_GxVxCxT.dtype
-    return of_epoch._replace(remixes=schedule.remixes_of_epoch(seed, epoch, G, n_sources, dtype))
+    return of_epoch._replace(remixes=schedule.draw_remixes(seed, epoch, G, n_sources, dtype))
 
 
-def unadapted(tuned: Params | None = None) -> AdaptationResult:
+def make_unadapted_result(tuned: Params | None = None) -> AdaptationResult:
     """Return the result of adapting nothing: that of strategy B0, or of weights that were tuned before."""
     return AdaptationResult(tuned or {}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
 
 
-def _results(
+def _split_lanes(
     shared: AdaptationResult, state: State, losses_WxExIx3: np.ndarray, song: Segments
 ) -> list[AdaptationResult]:
     """Take lanes apart; a lane that stopped took `state.steps` steps, and ends with the weights that were good."""

@@ -20,11 +20,11 @@ from ugosa_jax.adaptation import loss
 from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.loss import LossTerms
 from ugosa_jax.adaptation.ranger import ranger
-from ugosa_jax.adaptation.schedule import Remixes, Schedule, for_song
+from ugosa_jax.adaptation.schedule import Remixes, Schedule, select_remixes
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.config import AdaptConfig, Precision
-from ugosa_jax.config import Features as FeaturesKept
+from ugosa_jax.config import FeatureStorage as FeaturesKept
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture, Array, Features, Params
 
@@ -41,7 +41,7 @@ class Program(NamedTuple):
     """Of the arrays between products; `net.precision` is that of the products themselves."""
 
 
-def program_of(net: Architecture, strategy: Strategy, settings: AdaptConfig, platform: str) -> Program:
+def make_program(net: Architecture, strategy: Strategy, settings: AdaptConfig, platform: str) -> Program:
     """Return the program of an adaptation; features that are to be kept "auto" are still to be decided.
 
     A CPU computes in float32 whatever lies between products, so there the products alone are rounded.
@@ -55,7 +55,7 @@ def program_of(net: Architecture, strategy: Strategy, settings: AdaptConfig, pla
         net = dataclasses.replace(net, precision=settings.precision)
     # Of strategies R, every epoch has other mixtures.
     features = "recompute" if strategy.loss == "R" else settings.features
-    return Program(net, strategy.since(net), features, settings.centralise_gradients, dtype)
+    return Program(net, strategy.find_cut(net), features, settings.centralise_gradients, dtype)
 
 
 class Hyper(NamedTuple):
@@ -117,7 +117,7 @@ def adapt_epoch(
     """
     net, (G, V) = program.net, song.mix_GxVxCxT.shape[:2]
     optimizer = ranger(hyper.learning_rate, centralise=program.centralise_gradients)
-    remixes = schedule.remixes and for_song(schedule.remixes, schedule.order_G, song.n)
+    remixes = schedule.remixes and select_remixes(schedule.remixes, schedule.order_G, song.n)
 
     def step(i, carry):
         state, losses_Ix3 = carry
@@ -131,10 +131,10 @@ def adapt_epoch(
 
         def objective(tuned):
             est_SxCxT = net.suffix(tree.merge(tuned, frozen), input_CxT, features, program.since)
-            return loss_of(est_SxCxT, example, hyper.lam)
+            return compute_loss(est_SxCxT, example, hyper.lam)
 
         (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
-        state, is_taken = guarded_update(optimizer, value, gradient, state, is_due=g < song.n)
+        state, is_taken = update_if_finite(optimizer, value, gradient, state, is_due=g < song.n)
         losses = jnp.where(is_taken, jnp.stack([value, *terms]), jnp.nan)
         return state, losses_Ix3.at[g * V + v].set(losses)
 
@@ -155,16 +155,16 @@ def take_example(song: Segments, remixes: Remixes | None, g: Array, v: Array, i:
     return Example(mix_CxT, active_SxT, remixes.is_due_G[i], stems_SxCxT)
 
 
-def loss_of(est_SxCxT: jax.Array, example: Example, lam: Array) -> tuple[jax.Array, LossTerms]:
+def compute_loss(est_SxCxT: jax.Array, example: Example, lam: Array) -> tuple[jax.Array, LossTerms]:
     """Return the loss of the estimates, eq. (1) or that of a remix, and its terms."""
-    terms = loss.loss_terms(est_SxCxT, example.mix_CxT, example.active_SxT)
+    terms = loss.compute_loss_terms(est_SxCxT, example.mix_CxT, example.active_SxT)
     if example.stems_SxCxT is not None and example.is_remix is not None:
-        of_remix = loss.remix_terms(est_SxCxT, example.stems_SxCxT)
+        of_remix = loss.compute_remix_terms(est_SxCxT, example.stems_SxCxT)
         terms = jax.tree.map(functools.partial(jnp.where, example.is_remix), of_remix, terms)
-    return loss.total(terms, lam), terms
+    return loss.compute_total(terms, lam), terms
 
 
-def guarded_update(
+def update_if_finite(
     optimizer: optax.GradientTransformation, value: jax.Array, gradient: Params, state: State, is_due: Array
 ) -> tuple[State, jax.Array]:
     """Take a step if it is due, and tell whether it was taken; end the lane if a number is not finite.
@@ -182,7 +182,7 @@ def guarded_update(
     return state._replace(alive=alive), alive & is_due
 
 
-def features_of_song(program: Program, params: Params, n_longest: Array, song: Segments) -> Features | None:
+def compute_song_features(program: Program, params: Params, n_longest: Array, song: Segments) -> Features | None:
     """Return what the frozen stages make of each segment, a tree of arrays (G, V, …) in which it is kept.
 
     None if it is to be computed in each step.
@@ -193,7 +193,7 @@ def features_of_song(program: Program, params: Params, n_longest: Array, song: S
 
     def features_of(mix_CxT):
         features = program.net.prefix(params, cast_input(program, mix_CxT), program.since)
-        return stored_features(program, features)
+        return pack_features(program, features)
 
     def fill(i, features_GxV):
         features = features_of(song.mix_GxVxCxT[i // V, i % V])
@@ -209,7 +209,7 @@ def cast_input(program: Program, mix_CxT: Array) -> Array:
     return mix_CxT.astype(jnp.bfloat16) if program.dtype == "bfloat16" else mix_CxT
 
 
-def stored_features(program: Program, features: Features) -> Features:
+def pack_features(program: Program, features: Features) -> Features:
     """Return features in the form that they are kept in between epochs."""
     if program.features == "lean":
         return program.net.lean(features)
@@ -218,7 +218,7 @@ def stored_features(program: Program, features: Features) -> Features:
     return features
 
 
-def start(program: Program, tuned: Params) -> State:
+def init_state(program: Program, tuned: Params) -> State:
     """Return the state before the first step."""
     synced = optax.LookaheadParams.init_synced(tuned)
     optimizer = ranger(0.0, centralise=program.centralise_gradients)

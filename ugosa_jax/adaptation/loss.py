@@ -16,7 +16,7 @@ class LossTerms(NamedTuple):
     activation: jax.Array
 
 
-def loss_terms(est_SxCxT: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array) -> LossTerms:
+def compute_loss_terms(est_SxCxT: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array) -> LossTerms:
     """Return both terms of eq. (1), averaged over samples and channels.
 
     reconstruction: mean of |Σ_i h_i ŝ_i − y|; activation: mean of Σ_i |(1 − h_i) ŝ_i|.
@@ -35,7 +35,7 @@ def loss_terms(est_SxCxT: jax.Array, mix_CxT: jax.Array, active_SxT: jax.Array) 
     return LossTerms(reconstruction, activation)
 
 
-def remix_terms(est_SxCxT: jax.Array, stems_SxCxT: jax.Array) -> LossTerms:
+def compute_remix_terms(est_SxCxT: jax.Array, stems_SxCxT: jax.Array) -> LossTerms:
     """Return how far the estimates of a remix are from the stems it was made of: mean over the sources of their RMS.
 
     It is the loss that the bundled network was trained with. There is no second term, since where a source is silent
@@ -49,6 +49,6 @@ def remix_terms(est_SxCxT: jax.Array, stems_SxCxT: jax.Array) -> LossTerms:
     return LossTerms(error_S.mean(), jnp.zeros_like(error_S[0]))
 
 
-def total(terms: LossTerms, lam: jax.Array | float) -> jax.Array:
+def compute_total(terms: LossTerms, lam: jax.Array | float) -> jax.Array:
     """Return the value that is minimised: reconstruction + λ · activation."""
     return terms.reconstruction + lam * terms.activation

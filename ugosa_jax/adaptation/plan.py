@@ -53,8 +53,8 @@ def parse(name: str | None, weights: Weights) -> Plan:
         return Plan(found.name, {ALONE: found})
     parts = [None] * len(weights.members) if name is None else name.split("+")
     if len(parts) == 1:
-        found = _of_those_that_know_it(parts[0], weights)
-        return Plan(_shortest(found, weights), found)
+        found = _parse_where_known(parts[0], weights)
+        return Plan(_shorten_name(found, weights), found)
     if len(parts) != len(weights.members):
         listed = ", ".join(weights.members)
         raise InputError(f"strategy {name!r} must be one, or one with + between them for each network: {listed}")
@@ -64,10 +64,10 @@ def parse(name: str | None, weights: Weights) -> Plan:
             found[network] = strategy.parse(part, member.architecture)
         except InputError as error:
             raise InputError(f"{network}: {error}") from error
-    return Plan(_shortest(found, weights), found)
+    return Plan(_shorten_name(found, weights), found)
 
 
-def _of_those_that_know_it(name: str | None, chain: Chain) -> dict[str, Strategy]:
+def _parse_where_known(name: str | None, chain: Chain) -> dict[str, Strategy]:
     """Return the strategy of each network: the one that is named where its stages are known, B0 elsewhere."""
     found, refusals = {}, []
     for network, member in chain.members.items():
@@ -81,41 +81,41 @@ def _of_those_that_know_it(name: str | None, chain: Chain) -> dict[str, Strategy
     return found
 
 
-def _shortest(found: dict[str, Strategy], chain: Chain) -> str:
+def _shorten_name(found: dict[str, Strategy], chain: Chain) -> str:
     """Return a single name if that means the same for a chain, and else that of each network."""
     tuned = {each.name for each in found.values() if each.tuned}
     name = tuned.pop() if len(tuned) == 1 else UNADAPTED
-    if not tuned and _of_those_that_know_it(name, chain) == found:
+    if not tuned and _parse_where_known(name, chain) == found:
         return name
     return "+".join(each.name for each in found.values())
 
 
-def settings_of(weights: Weights, settings: AdaptConfig) -> dict[str, AdaptConfig]:
+def split_settings(weights: Weights, settings: AdaptConfig) -> dict[str, AdaptConfig]:
     """Return the settings of each network by name: all alike, but for its own strategy and length of segments.
 
     Raises:
-      InputError: as `strategy.resolved` and `parse`.
+      InputError: as `strategy.fill_defaults` and `parse`.
     """
     plan = parse(settings.strategy, weights)
     networks: dict[str, Member] = {ALONE: weights} if not isinstance(weights, Chain) else dict(weights.members)
-    return {name: _settings_of(networks[name], settings, its) for name, its in plan.strategies.items()}
+    return {name: _fill_member_defaults(networks[name], settings, its) for name, its in plan.strategies.items()}
 
 
-def _settings_of(network: Member, settings: AdaptConfig, its: Strategy) -> AdaptConfig:
+def _fill_member_defaults(network: Member, settings: AdaptConfig, its: Strategy) -> AdaptConfig:
     if not its.tuned:  # what it cannot do is not asked of it
         settings = dataclasses.replace(settings, precision="float32")
-    return strategy.resolved(dataclasses.replace(settings, strategy=its.name), network.architecture)
+    return strategy.fill_defaults(dataclasses.replace(settings, strategy=its.name), network.architecture)
 
 
-def resolve(settings: AdaptConfig, weights: Weights) -> AdaptConfig:
+def fill_defaults(settings: AdaptConfig, weights: Weights) -> AdaptConfig:
     """Return settings in which the networks' own defaults stand where nothing was said.
 
     The length of segments stays open where the adapted networks of a chain have different ones.
 
     Raises:
-      InputError: as `settings_of`.
+      InputError: as `split_settings`.
     """
-    each, plan = settings_of(weights, settings), parse(settings.strategy, weights)
+    each, plan = split_settings(weights, settings), parse(settings.strategy, weights)
     lengths_s = {each[name].segment_s for name in plan.tuned or each}
     segment_s = lengths_s.pop() if len(lengths_s) == 1 else None
     return dataclasses.replace(settings, strategy=plan.name, segment_s=segment_s)

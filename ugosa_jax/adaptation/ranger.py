@@ -33,10 +33,12 @@ def ranger(
       slow_step_size: how far the slow weights go towards the fast ones.
       centralise: subtract its mean from every gradient first.
     """
-    return optax.lookahead(fast(learning_rate, b1, b2, eps, threshold, centralise), sync_period, slow_step_size)
+    return optax.lookahead(
+        ranger_without_lookahead(learning_rate, b1, b2, eps, threshold, centralise), sync_period, slow_step_size
+    )
 
 
-def fast(
+def ranger_without_lookahead(
     learning_rate: jax.Array | float,
     b1: float = 0.95,
     b2: float = 0.999,
@@ -85,7 +87,7 @@ def scale_by_radam(b1: float, b2: float, eps: float, threshold: float) -> optax.
         ρ_t > threshold:  r_t √(1 − b2^t) / (1 − b1^t) · m / (√v + eps)
         otherwise:                      1 / (1 − b1^t) · m
     """
-    sizes, rectified = step_sizes(b1, b2, threshold)
+    sizes, rectified = compute_step_sizes(b1, b2, threshold)
 
     def init(params):
         zeros = optax.tree.zeros_like(params)
@@ -106,7 +108,7 @@ def scale_by_radam(b1: float, b2: float, eps: float, threshold: float) -> optax.
     return optax.GradientTransformation(init, update)
 
 
-def step_sizes(b1: float, b2: float, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def compute_step_sizes(b1: float, b2: float, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the factor of the update, and whether it is rectified, for the steps 1, 2, 3 …
 
     Computed here in double precision: ρ_t is a small difference of large numbers, of which single precision leaves

@@ -8,7 +8,7 @@ import numpy as np
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.separation import members, refine
+from ugosa_jax.separation import bag_separation, refine
 from ugosa_jax.weights.chain import Member
 
 
@@ -19,6 +19,6 @@ def first_stems(net: Member, mix_CxT: np.ndarray, annotation: Annotation) -> np.
       (S, C, T); they add up to the mixture, and are zero where their source is annotated silent.
     """
     settings = SeparateConfig(refine="wiener")
-    est_SxCxT = members.separate(net, net.params, mix_CxT, settings)
+    est_SxCxT = bag_separation.separate(net, net.params, mix_CxT, settings)
     gain_SxT = annotations.gate(annotation, mix_CxT.shape[1], net.architecture.sample_rate_hz, settings.fade_s)
     return refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)

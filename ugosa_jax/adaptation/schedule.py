@@ -35,7 +35,7 @@ class Schedule(NamedTuple):
     remixes: Remixes | None = None
 
 
-def of_epoch(seed: int, epoch: int, n_longest: int, n_bucket: int) -> Schedule:
+def draw_order(seed: int, epoch: int, n_longest: int, n_bucket: int) -> Schedule:
     """Return the schedule of an epoch without remixes: in the order of time if the seed is 0, else a random one.
 
     Args:
@@ -44,10 +44,10 @@ def of_epoch(seed: int, epoch: int, n_longest: int, n_bucket: int) -> Schedule:
       n_longest: segments of the longest song, which come first.
       n_bucket: to how many segments songs are padded, G.
     """
-    return Schedule(shuffled(n_longest, n_bucket, seed, epoch) if seed else np.arange(n_bucket, dtype=np.int32))
+    return Schedule(shuffle_segments(n_longest, n_bucket, seed, epoch) if seed else np.arange(n_bucket, dtype=np.int32))
 
 
-def remixes_of_epoch(
+def draw_remixes(
     seed: int, epoch: int, n_bucket: int, n_sources: int, dtype: np.typing.DTypeLike = np.float32
 ) -> Remixes:
     """Return the remixes of an epoch: about half of its steps, each source in an order and with gains of its own.
@@ -57,11 +57,11 @@ def remixes_of_epoch(
     random = np.random.default_rng((seed, epoch, 0))
     is_due_G = random.random(n_bucket) < 0.5
     gain_GxS = 10 ** (random.uniform(-REMIX_DB, REMIX_DB, (n_bucket, n_sources)) / 20)
-    orders = [shuffled(n_bucket, n_bucket, seed, epoch, 1 + s) for s in range(n_sources)]
+    orders = [shuffle_segments(n_bucket, n_bucket, seed, epoch, 1 + s) for s in range(n_sources)]
     return Remixes(is_due_G, np.stack(orders, -1), gain_GxS.astype(dtype))
 
 
-def shuffled(n: int, n_bucket: int, *seed: int) -> np.ndarray:
+def shuffle_segments(n: int, n_bucket: int, *seed: int) -> np.ndarray:
     """Return a random order of the segments 0 … n − 1, those from n to the bucket's end behind them; int32 (G,).
 
     A larger n leaves the order of the others as it is: what is drawn for a segment does not depend on how many there
@@ -72,7 +72,7 @@ def shuffled(n: int, n_bucket: int, *seed: int) -> np.ndarray:
     return np.argsort(np.where(place_G < n, drawn_G, 1 + place_G)).astype(np.int32)
 
 
-def for_song(remixes: Remixes, order_G: Array, n: Array) -> Remixes:
+def select_remixes(remixes: Remixes, order_G: Array, n: Array) -> Remixes:
     """Return the remixes of a song of n segments, one for each place of the order that all lanes share.
 
     As if the song had a schedule of its own: segments that it does not have are left out of the orders, and steps that

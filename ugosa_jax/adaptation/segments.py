@@ -32,7 +32,7 @@ class Segments:
     """Estimates of the sources in each segment, for remixes."""
 
 
-def cut(
+def cut_song(
     mix_CxT: np.ndarray,
     active_SxT: np.ndarray,
     settings: AdaptConfig,
@@ -54,8 +54,8 @@ def cut(
       InputError: a segment is of a length that the network does not take, the song is shorter than a segment, or
         there are more segments than fit into the memory.
     """
-    length, starts = place(mix_CxT.shape[1], settings, net)
-    n_padded = bucket(len(starts))
+    length, starts = place_segments(mix_CxT.shape[1], settings, net)
+    n_padded = find_bucket(len(starts))
     each = [] if stems_SxCxT is None else [stems_SxCxT[..., :1].nbytes]
     each += [(1 + settings.pitch_shifts) * mix_CxT[:, :1].nbytes, active_SxT[:, :1].nbytes]
     needed = n_padded * length * sum(each)
@@ -76,7 +76,7 @@ def cut(
     return Segments(mix, active, len(starts), stems)
 
 
-def place(n_samples: int, settings: AdaptConfig, net: Architecture) -> tuple[int, list[int]]:
+def place_segments(n_samples: int, settings: AdaptConfig, net: Architecture) -> tuple[int, list[int]]:
     """Return how long the segments of a song of `n_samples` are, in samples, and where each begins.
 
     Raises:
@@ -92,10 +92,10 @@ def place(n_samples: int, settings: AdaptConfig, net: Architecture) -> tuple[int
     if n_samples < length:
         song_s = n_samples / net.sample_rate_hz
         raise InputError(f"the song lasts {song_s:.2f} s, less than one segment of {segment_s:g} s (segment_s)")
-    return length, starts_of(n_samples, length, hop)
+    return length, list_starts(n_samples, length, hop)
 
 
-def starts_of(n_samples: int, length: int, hop: int) -> list[int]:
+def list_starts(n_samples: int, length: int, hop: int) -> list[int]:
     """Return the first sample of each segment, in time order."""
     starts = list(range(0, n_samples - length + 1, hop))
     if starts[-1] + length < n_samples:
@@ -103,7 +103,7 @@ def starts_of(n_samples: int, length: int, hop: int) -> list[int]:
     return starts
 
 
-def bucket(n: int) -> int:
+def find_bucket(n: int) -> int:
     """Return the smallest of 1, 2, 3, 4, 6, 8, 12, 16, 24 … that is not below n."""
     power = 1 << max(0, n - 1).bit_length()
     return 3 * power // 4 if n <= 3 * power // 4 else power

@@ -36,7 +36,7 @@ class Strategy:
     loss: Loss
     tuned: tuple[str, ...]
 
-    def since(self, net: Architecture) -> str:
+    def find_cut(self, net: Architecture) -> str:
         """Return the cut behind which the network runs in every step: the last one before the first tuned stage.
 
         Everything before is frozen and need not be computed twice.
@@ -69,7 +69,7 @@ def parse(name: str | None, net: Architecture) -> Strategy:
     return Strategy(name, LOSSES[match[1]], tuned)
 
 
-def resolved(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
+def fill_defaults(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
     """Return settings in which the network's own defaults stand where nothing was said.
 
     Raises:
@@ -87,7 +87,7 @@ def require_precision(settings: AdaptConfig, net: Architecture) -> None:
     require(is_possible, "precision", "float32 with this network", settings.precision)
 
 
-def labels(strategy: Strategy, params: Params) -> Params:
+def label_params(strategy: Strategy, params: Params) -> Params:
     """Return the tree of `params` with "tuned" or "frozen" for every leaf; what moves is decided here alone."""
 
     def label(path, _):
@@ -108,6 +108,6 @@ def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.
     return optax.partition({TUNED: optimizer, FROZEN: optax.set_to_zero()}, labels)
 
 
-def n_parameters(params: Params) -> int:
+def count_parameters(params: Params) -> int:
     """Return how many numbers a tree holds: the paper's #TP for the tuned half."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -9,7 +9,7 @@ import numpy as np
 from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.arguments import as_network, preset_of
+from ugosa_jax.api.arguments import as_network, get_preset
 from ugosa_jax.api.separating import separate
 from ugosa_jax.config import AdaptConfig, Preset, SeparateConfig
 from ugosa_jax.data.song import Song
@@ -113,7 +113,7 @@ class AdaptedNetwork(AdaptationResult):
         return f"AdaptedNetwork({self.net!r}, {', '.join(how)})"
 
 
-def of_result(
+def make_adapted_network(
     result: AdaptationResult, net: Weights, preset: Preset, song: Song | None = None, said: Annotation | None = None
 ) -> AdaptedNetwork:
     """Return what came of an adaptation with what it came from."""
@@ -134,5 +134,5 @@ def load_adapted_layers(net: Weights | str | Path, path: str | Path) -> AdaptedN
     net = as_network(net)
     layers, about = checkpoint.load_delta(path, net), checkpoint.read_delta_metadata(path)
     settings = AdaptConfig(strategy=about.get("strategy"))
-    preset = dataclasses.replace(preset_of(net), adapt=settings)
-    return of_result(engine.unadapted(layers), net, preset)
+    preset = dataclasses.replace(get_preset(net), adapt=settings)
+    return make_adapted_network(engine.make_unadapted_result(layers), net, preset)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax.adaptation import engine, plan
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
-from ugosa_jax.adaptation.song import Material
+from ugosa_jax.adaptation.song_adaptation import AdaptationInput
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.adapted import AdaptedNetwork, of_result
+from ugosa_jax.api.adapted import AdaptedNetwork, make_adapted_network
 from ugosa_jax.api.arguments import as_annotation, as_network, as_song, choose_preset
 from ugosa_jax.config import AdaptConfig, Preset
 from ugosa_jax.data.song import Song
@@ -57,11 +57,11 @@ def adapt(
     net, song, annotation = as_network(net), as_song(song), as_annotation(annotation)
     preset = choose_preset(settings, net)
     if not plan.parse(preset.adapt.strategy, net).tuned:
-        result = engine.unadapted()
+        result = engine.make_unadapted_result()
     else:
         material = adaptation.prepare(net, song, annotation, preset.adapt)
         result = adaptation.adapt(net, material, preset.adapt, on_epoch)
-    return of_result(result, net, preset, song, annotation or song.annotation)
+    return make_adapted_network(result, net, preset, song, annotation or song.annotation)
 
 
 def adapt_lanes(
@@ -94,10 +94,10 @@ def adapt_lanes(
     """
     net = as_network(net)
     preset = choose_preset(settings, net)
-    lanes = _lanes(songs, annotations, preset.adapt, lam, learning_rate)
-    results = _adapt_lanes(net, lanes, on_epoch)
+    lanes = _list_lanes(songs, annotations, preset.adapt, lam, learning_rate)
+    results = _adapt_in_groups(net, lanes, on_epoch)
     return [
-        of_result(result, net, dataclasses.replace(preset, adapt=lane.settings), lane.song, lane.annotation)
+        make_adapted_network(result, net, dataclasses.replace(preset, adapt=lane.settings), lane.song, lane.annotation)
         for lane, result in zip(lanes, results, strict=True)
     ]
 
@@ -108,7 +108,7 @@ class _Lane(NamedTuple):
     settings: AdaptConfig
 
 
-def _lanes(
+def _list_lanes(
     songs: Song | Sequence[Song],
     annotations: Annotation | Sequence[Annotation | None] | None,
     settings: AdaptConfig,
@@ -139,16 +139,16 @@ def _lanes(
     ]
 
 
-def _adapt_lanes(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
+def _adapt_in_groups(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
     """Adapt lanes that differ in λ and learning rate alone; those of one shape run side by side."""
-    shared: dict[tuple[int, int], Material] = {}  # lanes of one song share what is made of it
+    shared: dict[tuple[int, int], AdaptationInput] = {}  # lanes of one song share what is made of it
     for song, said, settings in lanes:
         if (id(song), id(said)) not in shared:
             shared[id(song), id(said)] = adaptation.prepare(net, song, said, settings)
     prepared = [shared[id(lane.song), id(lane.annotation)] for lane in lanes]
     results: dict[int, AdaptationResult] = {}
-    for shape in dict.fromkeys(map(adaptation.shape_of, prepared)):
-        alike = [i for i, one in enumerate(prepared) if adaptation.shape_of(one) == shape]
+    for shape in dict.fromkeys(map(adaptation.get_shape, prepared)):
+        alike = [i for i, one in enumerate(prepared) if adaptation.get_shape(one) == shape]
         each = [lanes[i].settings for i in alike]
         lam, rates = [one.lam for one in each], [one.learning_rate for one in each]
         done = adaptation.adapt_lanes(net, [prepared[i] for i in alike], each[0], lam, rates, on_epoch)

@@ -71,15 +71,15 @@ def as_tuned(tuned: Params | None, net: Weights) -> Params:
         return {}
     if not isinstance(tuned, Mapping):
         raise InputError(f"tuned must be adapted layers, as AdaptedNetwork.tuned, not {_describe(tuned)}")
-    found, known = {path: leaf.shape for path, leaf in tree.flat(tuned).items()}, net.shapes
+    found, known = {path: leaf.shape for path, leaf in tree.flatten(tuned).items()}, net.shapes
     if strange := [path for path, shape in found.items() if known.get(path) != shape]:
         raise InputError(f"tuned: {strange[0]} is not in this network, or of another shape there")
     return tuned
 
 
-def preset_of(net: Weights) -> Preset:
+def get_preset(net: Weights) -> Preset:
     """Return the settings that suit a network."""
-    return config.PRESETS[config.usual_preset(net.name)]()
+    return config.PRESETS[config.find_usual_preset(net.name)]()
 
 
 def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset:
@@ -88,9 +88,9 @@ def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset
     Raises:
       InputError: they are of another kind, or the network has no such strategy.
     """
-    preset = settings if isinstance(settings, Preset) else preset_of(net)
+    preset = settings if isinstance(settings, Preset) else get_preset(net)
     chosen = choose_settings(settings, AdaptConfig, preset)
-    return dataclasses.replace(preset, adapt=plan.resolve(chosen, net))
+    return dataclasses.replace(preset, adapt=plan.fill_defaults(chosen, net))
 
 
 def choose_settings(given: Settings | Preset | None, kind: type[Settings], preset: Preset) -> Settings:

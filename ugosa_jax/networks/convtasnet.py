@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.config import MAX_RATE_HZ, SOURCES, Level, Precision
+from ugosa_jax.config import MAX_RATE_HZ, SOURCES, InputLevel, Precision
 from ugosa_jax.errors import require
 from ugosa_jax.networks import module, tcn
 from ugosa_jax.networks.protocol import NOT_STORED, Params
-from ugosa_jax.networks.tcn import Linear, Norm, Repeat, only_frames
+from ugosa_jax.networks.tcn import Linear, Norm, Repeat, mask_padding
 
 MAX_BLOCKS = 1000
 """Bounds what a made-up file can make us count; published networks have forty blocks."""
@@ -88,7 +88,7 @@ class ConvTasNet:
         return False
 
     @property
-    def level(self) -> Level:
+    def level(self) -> InputLevel:
         """As the Demucs repository standardises songs."""
         return "standard"
 
@@ -142,7 +142,7 @@ class ConvTasNet:
         """D tunes on to the decoder, M to the mask, 3 to the last repeat."""
         return {"D": (), "M": ("decoder",), "3": ("mask", "decoder")}
 
-    def frames_in(self, n_samples: Any) -> Any:
+    def count_frames(self, n_samples: Any) -> Any:
         """Return how many frames the encoder makes of a signal, whose length may be traced; 0 of less than a filter."""
         n_frames = (n_samples - self.L) // self.hop + 1
         return max(0, n_frames) if isinstance(n_samples, int) else jnp.maximum(0, n_frames)
@@ -165,7 +165,7 @@ class ConvTasNet:
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
         """Separate a mixture of at least L samples: mix_CxT → est_SxCxT."""
-        return bind(self, params)(mix_CxT, None if n_samples is None else self.frames_in(n_samples))
+        return bind(self, params)(mix_CxT, None if n_samples is None else self.count_frames(n_samples))
 
 
 class Encoder(nnx.Module):
@@ -186,9 +186,9 @@ class Encoder(nnx.Module):
         hops_QxF = mix_CxT.reshape(C, -1, self.hop).transpose(1, 2, 0).reshape(-1, self.hop * C)
         kernel = jnp.pad(self.kernel[...], ((0, pieces * self.hop - L), (0, 0), (0, 0)))
         kernel_PxFxN = kernel.reshape(pieces, self.hop * C, N)
-        dtype = tcn.wide(mix_CxT).dtype
+        dtype = tcn.widen(mix_CxT).dtype
         products = [
-            tcn.product(hops_QxF[p : p + n_frames], kernel_PxFxN[p], self.precision, dtype) for p in range(pieces)
+            tcn.multiply(hops_QxF[p : p + n_frames], kernel_PxFxN[p], self.precision, dtype) for p in range(pieces)
         ]
         return jax.nn.relu(sum(products)).astype(mix_CxT.dtype)
 
@@ -205,8 +205,8 @@ class Decoder(nnx.Module):
         """Return est_SxCxT, zero-padded at its end to T = n_samples, of at least float32."""
         S, K, _ = w_SxKxN.shape
         pieces = -(-self.L // self.hop)
-        dtype = tcn.wide(w_SxKxN).dtype
-        frames = jnp.stack([tcn.product(w_KxN, self.kernel[...], self.precision, dtype) for w_KxN in w_SxKxN])
+        dtype = tcn.widen(w_SxKxN).dtype
+        frames = jnp.stack([tcn.multiply(w_KxN, self.kernel[...], self.precision, dtype) for w_KxN in w_SxKxN])
         frames = frames.reshape(S, K, self.C, self.L)
         frames = jnp.pad(frames, ((0, 0), (0, 0), (0, 0), (0, pieces * self.hop - self.L)))
         frames_SxCxKxL = frames.transpose(0, 2, 1, 3)
@@ -242,9 +242,9 @@ class Network(nnx.Module):
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
         x_KxN, scale_N, shift_N = self.norm(w_KxN, n_frames)
         normed_KxN = (x_KxN * scale_N + shift_N).astype(w_KxN.dtype)
-        h_KxB = only_frames(self.bottleneck(normed_KxN), n_frames)
+        h_KxB = mask_padding(self.bottleneck(normed_KxN), n_frames)
         c = self.config
-        return self._through(c.repeats[: c.cuts.index(until)], h_KxB, n_frames)
+        return self._run_repeats(c.repeats[: c.cuts.index(until)], h_KxB, n_frames)
 
     def suffix(
         self, mix_CxT: jax.Array, h_KxB: jax.Array, since: str, n_frames: jax.Array | int | None = None
@@ -256,24 +256,24 @@ class Network(nnx.Module):
         """
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
         c = self.config
-        h_KxB = self._through(c.repeats[c.cuts.index(since) :], h_KxB, n_frames)
-        score_SxKxN = self.scores(h_KxB)
+        h_KxB = self._run_repeats(c.repeats[c.cuts.index(since) :], h_KxB, n_frames)
+        score_SxKxN = self.compute_scores(h_KxB)
         mask_SxKxN = jax.nn.softmax(score_SxKxN, 0) if c.mask == "softmax" else jax.nn.relu(score_SxKxN)
         return self.decoder(mask_SxKxN * w_KxN, mix_CxT.shape[1])
 
-    def scores(self, h_KxB: jax.Array) -> jax.Array:
+    def compute_scores(self, h_KxB: jax.Array) -> jax.Array:
         """Return score_SxKxN, which becomes the mask."""
         # Sources come first: they are fewer than the rows of a TPU's tile, so [K, S, N] would be copied to and fro.
         # Each has a product of its own: one batched product takes nearly twice as long on a CPU.
         kernels_BxN = jnp.split(self.mask.kernel[...], self.config.S, axis=1)
-        return jnp.stack([tcn.product(h_KxB, kernel_BxN, self.config.precision) for kernel_BxN in kernels_BxN])
+        return jnp.stack([tcn.multiply(h_KxB, kernel_BxN, self.config.precision) for kernel_BxN in kernels_BxN])
 
     def _encode(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None):
         w_KxN = self.encoder(mix_CxT)
         n_frames = w_KxN.shape[0] if n_frames is None else n_frames
-        return only_frames(w_KxN, n_frames), n_frames
+        return mask_padding(w_KxN, n_frames), n_frames
 
-    def _through(self, stages: tuple[str, ...], h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+    def _run_repeats(self, stages: tuple[str, ...], h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
         for stage in stages:
             h_KxB = getattr(self, stage)(h_KxB, n_frames)
         return h_KxB

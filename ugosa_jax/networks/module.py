@@ -17,10 +17,10 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 def init(build: Callable[..., nnx.Module], settings: Hashable, seed: int = 0) -> Params:
     """Return the parameters of a new module."""
-    return arrays(build(settings, nnx.Rngs(seed)))
+    return get_arrays(build(settings, nnx.Rngs(seed)))
 
 
-def arrays(module: nnx.Module) -> Params:
+def get_arrays(module: nnx.Module) -> Params:
     """Return the parameters of a module as a nested dict of arrays."""
     return nnx.to_pure_dict(nnx.state(module))
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 
-from ugosa_jax.config import Level
+from ugosa_jax.config import InputLevel
 
 Array = Any
 """A numpy array on the host, a `jax.Array` on a device and in programs."""
@@ -73,7 +73,7 @@ class Architecture(Protocol):
         ...
 
     @property
-    def level(self) -> Level:
+    def level(self) -> InputLevel:
         """How loud it wants its mixtures; its estimates are as loud."""
         ...
 
@@ -146,11 +146,11 @@ class Architecture(Protocol):
         ...
 
 
-def stored_fields(kind: Architecture | type[Architecture]) -> tuple[str, ...]:
+def list_stored_fields(kind: Architecture | type[Architecture]) -> tuple[str, ...]:
     """Return the names of the fields that files of weights hold."""
     return tuple(f.name for f in dataclasses.fields(kind) if f.metadata.get("is_stored", True))
 
 
 def describe(net: Architecture) -> dict[str, Any]:
     """Return the values of these fields."""
-    return {name: getattr(net, name) for name in stored_fields(net)}
+    return {name: getattr(net, name) for name in list_stored_fields(net)}

@@ -35,10 +35,10 @@ class Linear(nnx.Module):
         self.precision: Precision = precision
 
     def __call__(self, x_KxI: jax.Array) -> jax.Array:
-        return product(x_KxI, self.kernel[...], self.precision)
+        return multiply(x_KxI, self.kernel[...], self.precision)
 
 
-def product(
+def multiply(
     x_KxI: jax.Array,
     kernel_IxO: jax.Array,
     precision: Precision = "float32",
@@ -68,7 +68,7 @@ def _forward_of_product(dtype, x_KxI, kernel_IxO):
 def _backward_of_product(_, kept, cotangent_KxO):
     x_KxI, kernel_IxO, like_x = kept
     of_x_KxI = _dot(cotangent_KxO, kernel_IxO, 1).astype(like_x.dtype)
-    return of_x_KxI, _dot(in_rows(x_KxI.T), cotangent_KxO, 0).astype(kernel_IxO.dtype)
+    return of_x_KxI, _dot(store_by_rows(x_KxI.T), cotangent_KxO, 0).astype(kernel_IxO.dtype)
 
 
 _rounded_product.defvjp(_forward_of_product, _backward_of_product)
@@ -80,14 +80,14 @@ def _dot(a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
     return jax.lax.dot_general(a, b, (((1,), (axis,)), ((), ())), preferred_element_type=jnp.float32)
 
 
-def in_rows(x: jax.Array) -> jax.Array:
+def store_by_rows(x: jax.Array) -> jax.Array:
     """Return a matrix that is stored row by row, also where it is a transposed one."""
     # XLA's fast bfloat16 product on a CPU takes no other layout as its first factor.
     rows = Layout(major_to_minor=(0, 1))
     return jax.lax.platform_dependent(x, cpu=lambda x: with_layout_constraint(x, rows), default=lambda x: x)
 
 
-def wide(x: jax.Array) -> jax.Array:
+def widen(x: jax.Array) -> jax.Array:
     """Return x in the precision that its sums are computed in, at least float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
@@ -121,14 +121,14 @@ class Norm(nnx.Module):
             self.var = nnx.BatchStat(jnp.ones(n))
 
     def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return NORMS[self.kind](module.arrays(self), x_KxH, n_frames)
+        return NORMS[self.kind](module.get_arrays(self), x_KxH, n_frames)
 
 
 def global_norm(params: Params, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """gLN: mean and variance over all frames and channels together."""
     # One pass for both moments. Frames beyond n_frames are zero, so sums need no mask.
     n = jnp.maximum(n_frames, 1) * x_KxH.shape[1]
-    wide_KxH = wide(x_KxH)
+    wide_KxH = widen(x_KxH)
     mean = wide_KxH.sum(0).sum() / n
     variance = jnp.maximum((wide_KxH * wide_KxH).sum(0).sum() / n - mean**2, 0)
     scale_H = params["gamma"] * jax.lax.rsqrt(variance + _LAYER_NORM_EPS)
@@ -137,7 +137,7 @@ def global_norm(params: Params, x_KxH: jax.Array, n_frames: jax.Array | int) -> 
 
 def channel_norm(params: Params, x_KxH: jax.Array, _: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """cLN: mean and variance over the channels of each frame."""
-    wide_KxH = wide(x_KxH)
+    wide_KxH = widen(x_KxH)
     centred_KxH = wide_KxH - wide_KxH.mean(1, keepdims=True)
     variance_Kx1 = (centred_KxH**2).mean(1, keepdims=True)
     normed_KxH = centred_KxH * jax.lax.rsqrt(variance_Kx1 + _LAYER_NORM_EPS)
@@ -152,7 +152,7 @@ def batch_norm(params: Params, x_KxH: jax.Array, _: jax.Array | int) -> tuple[ja
 
 def no_norm(_: Params, x_KxH: jax.Array, __: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """id: no normalisation, no parameters."""
-    n, dtype = x_KxH.shape[1], wide(x_KxH).dtype
+    n, dtype = x_KxH.shape[1], widen(x_KxH).dtype
     return x_KxH, jnp.ones(n, dtype), jnp.zeros(n, dtype)
 
 
@@ -166,7 +166,7 @@ class Depthwise(nnx.Module):
         self.kernel = nnx.Param(kernel_init(rngs.params(), (P, n)))
 
 
-def depthwise(
+def convolve_depthwise(
     params: Params,
     offsets: tuple[int, ...],
     x_KxH: jax.Array,
@@ -182,36 +182,36 @@ def depthwise(
     # Shifted multiply-adds: XLA's grouped convolutions are several times slower on a CPU.
     frame_Kx1 = jnp.arange(x_KxH.shape[0])[:, None]
     taps_PxH = params["kernel"]
-    out_KxH = dilated(x_KxH, taps_PxH * scale_H, offsets)
+    out_KxH = convolve_dilated(x_KxH, taps_PxH * scale_H, offsets)
     for offset, taps_H in zip(offsets, taps_PxH, strict=True):
         is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
         out_KxH += jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
     return out_KxH.astype(x_KxH.dtype)
 
 
-def dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
+def convolve_dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
     """Return Σ_p taps_p · x[k + offset_p], with zeros before and after x."""
     # The gradient of x is another such sum. JAX's own pads each term of it by itself, and XLA stores them one by one.
-    apply = jax.custom_vjp(lambda x_KxH, taps_PxH: _dilated(x_KxH, taps_PxH, offsets))
+    apply = jax.custom_vjp(lambda x_KxH, taps_PxH: _convolve_dilated(x_KxH, taps_PxH, offsets))
 
     def forward(x_KxH, taps_PxH):
-        return _dilated(x_KxH, taps_PxH, offsets), (x_KxH, taps_PxH)
+        return _convolve_dilated(x_KxH, taps_PxH, offsets), (x_KxH, taps_PxH)
 
     def backward(kept, cotangent_KxH):
         x_KxH, taps_PxH = kept
-        of_taps = [(wide(cotangent_KxH) * wide(read_KxH)).sum(0) for read_KxH in shifted(x_KxH, offsets)]
-        return _dilated(cotangent_KxH, taps_PxH, tuple(-offset for offset in offsets)), jnp.stack(of_taps)
+        of_taps = [(widen(cotangent_KxH) * widen(read_KxH)).sum(0) for read_KxH in shift(x_KxH, offsets)]
+        return _convolve_dilated(cotangent_KxH, taps_PxH, tuple(-offset for offset in offsets)), jnp.stack(of_taps)
 
     apply.defvjp(forward, backward)
     return apply(x_KxH, taps_PxH)  # pyright: ignore[reportReturnType]
 
 
-def _dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
-    terms = [read_KxH * taps_H for read_KxH, taps_H in zip(shifted(x_KxH, offsets), taps_PxH, strict=True)]
+def _convolve_dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
+    terms = [read_KxH * taps_H for read_KxH, taps_H in zip(shift(x_KxH, offsets), taps_PxH, strict=True)]
     return functools.reduce(jnp.add, terms).astype(x_KxH.dtype)
 
 
-def shifted(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
+def shift(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
     """Return x[k + offset] for each offset, with zeros before and after x."""
     K = x_KxH.shape[0]
     before, after = max(0, -min(offsets)), max(0, *offsets)
@@ -238,25 +238,25 @@ class Block(nnx.Module):
         self.project = Linear(H, B, rngs)
 
     def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        params = module.arrays(self)
-        a_KxH = product(h_KxB, params.pop("expand")["kernel"], self.precision)
-        rest = recomputed(lambda params, a_KxH: self.after_expand(params, a_KxH, n_frames))
-        return only_frames(h_KxB + rest(params, a_KxH), n_frames)
+        params = module.get_arrays(self)
+        a_KxH = multiply(h_KxB, params.pop("expand")["kernel"], self.precision)
+        rest = recompute_in_backward(lambda params, a_KxH: self.after_expand(params, a_KxH, n_frames))
+        return mask_padding(h_KxB + rest(params, a_KxH), n_frames)
 
     def after_expand(self, params: Params, a_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
         """Return project(norm(PReLU(depthwise(norm(PReLU(a)))))), a function of the arrays in `params` and of a."""
         norm = NORMS[self.norm]
         a_KxH, scale_H, shift_H = norm(params.get("norm1", {}), prelu(params["prelu1"], a_KxH), n_frames)
-        a_KxH = depthwise(params["depthwise"], self.offsets, a_KxH, scale_H, shift_H, n_frames)
-        a_KxH = only_frames(prelu(params["prelu2"], a_KxH), n_frames)
+        a_KxH = convolve_depthwise(params["depthwise"], self.offsets, a_KxH, scale_H, shift_H, n_frames)
+        a_KxH = mask_padding(prelu(params["prelu2"], a_KxH), n_frames)
         a_KxH, scale_H, shift_H = norm(params.get("norm2", {}), a_KxH, n_frames)
         project_HxB = params["project"]["kernel"]
         # (a · scale + shift) @ project, without storing the bracket.
         shared_B = shift_H @ project_HxB
-        return (product(a_KxH, scale_H[:, None] * project_HxB, self.precision) + shared_B).astype(a_KxH.dtype)
+        return (multiply(a_KxH, scale_H[:, None] * project_HxB, self.precision) + shared_B).astype(a_KxH.dtype)
 
 
-def recomputed(f):
+def recompute_in_backward(f):
     """Return f(params, x), whose backward pass keeps params and x alone, and computes f's inner values again.
 
     Of a block that is one array of [K, H] in place of six.
@@ -271,7 +271,7 @@ def recomputed(f):
 
     def backward(kept, cotangent):
         params, x = kept
-        nothing = 0 * wide(cotangent[0, 0])
+        nothing = 0 * widen(cotangent[0, 0])
         _, pull_back = jax.vjp(f, jax.tree.map(lambda leaf: leaf + nothing, params), x)
         return pull_back(cotangent)
 
@@ -292,7 +292,7 @@ class Repeat(nnx.Dict[Block]):
         return h_KxB
 
 
-def only_frames(x_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+def mask_padding(x_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
     """Set all frames from `n_frames` on to zero."""
     if isinstance(n_frames, int) and n_frames == x_KxH.shape[0]:
         return x_KxH

@@ -15,17 +15,17 @@ TUNED, FROZEN = "tuned", "frozen"
 
 
 @functools.lru_cache
-def shapes(net: Architecture) -> Mapping[str, tuple[int, ...]]:
+def infer_shapes(net: Architecture) -> Mapping[str, tuple[int, ...]]:
     """Return the dotted path and shape of every parameter of a network. Nothing is computed."""
     return {path: leaf.shape for path, leaf in _leaves(jax.eval_shape(net.init)).items()}
 
 
-def flat(tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the leaves of a nested dict by dotted path, as float32 arrays."""
     return {path: np.asarray(leaf, np.float32) for path, leaf in _leaves(tree).items()}
 
 
-def nested(leaves: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def unflatten(leaves: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return the nested dict whose leaves have the given dotted paths; the inverse of `flat`."""
     tree: dict[str, Any] = {}
     for path, leaf in leaves.items():

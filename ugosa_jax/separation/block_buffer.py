@@ -58,7 +58,7 @@ class BlockBuffer:
         self._start += n
 
 
-def blocks_of(samples_CxT: np.ndarray, length: int) -> Iterator[np.ndarray]:
+def split_into_blocks(samples_CxT: np.ndarray, length: int) -> Iterator[np.ndarray]:
     """Yield a signal block by block."""
     for start in range(0, samples_CxT.shape[1], length):
         yield samples_CxT[:, start : start + length]

@@ -35,11 +35,11 @@ def separate(
     Returns:
       est_SxCxT, standardised as the mixture.
     """
-    parts = stretches(net, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
-    return joined(parts, (len(net.sources), *mix_CxT.shape))
+    parts = separate_blocks(net, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return join_blocks(parts, (len(net.sources), *mix_CxT.shape))
 
 
-def joined(stretches_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+def join_blocks(stretches_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
     """Return the stretches of a song, of this shape as a whole, as one array."""
     est_SxCxT = np.empty(shape, np.float32)
     done = 0
@@ -49,7 +49,7 @@ def joined(stretches_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.
     return est_SxCxT
 
 
-def stretches(
+def separate_blocks(
     net: Architecture,
     params: Params,
     blocks_Cxn: Iterable[np.ndarray],
@@ -80,23 +80,23 @@ def stretches(
     """
     if n_samples < net.min_samples:
         raise InputError(f"the song has {n_samples} samples, fewer than the network needs ({net.min_samples})")
-    chunk, each = chunk_samples(net, settings), starts(net, n_samples, settings)
+    chunk, each = choose_chunk_samples(net, settings), list_starts(net, n_samples, settings)
     n_chunks = sum(map(len, each))
     if n_chunks > MAX_CHUNKS:
         said = f"one every {each[0].step} samples, {len(each)} times"
         raise InputError(f"chunks: {n_chunks} of {chunk} samples ({said}) exceed {MAX_CHUNKS}; overlap them less")
-    weights_T = None if tiles(net, settings) else triangle(chunk).astype(np.float32)
-    takes = [_Take(net, begin, n_samples, chunk, weights_T) for begin in each]
+    weights_T = None if choose_tiling(net, settings) else make_triangle(chunk).astype(np.float32)
+    takes = [_Pass(net, begin, n_samples, chunk, weights_T) for begin in each]
     buffer = BlockBuffer(blocks_Cxn, net.channels, n_samples)
     report = on_chunk and (lambda done: on_chunk(done, n_chunks))
-    return _stretches(net, jax.device_put(params), buffer, takes, report)
+    return _average_passes(net, jax.device_put(params), buffer, takes, report)
 
 
-def _stretches(
+def _average_passes(
     net: Architecture,
     params: Params,
     buffer: BlockBuffer,
-    takes: Sequence["_Take"],
+    takes: Sequence["_Pass"],
     on_chunk: Callable[[int], None] | None,
 ) -> Iterator[np.ndarray]:
     """Run the chunks of all takes in time order; yield the mean of the takes as far as all of them are final."""
@@ -117,7 +117,7 @@ def _stretches(
             done = final
 
 
-class _Take:
+class _Pass:
     """One separation of a song: chunks that begin at `starts`, added up, from the first that is not final on.
 
     Chunks count with `weights_T`; tiles have none.
@@ -155,28 +155,28 @@ class _Take:
         return popped_SxCxn.copy() if self.weights_T is None else popped_SxCxn / total_n
 
 
-def tiles(net: Architecture, settings: SeparateConfig) -> Tiling | None:
+def choose_tiling(net: Architecture, settings: SeparateConfig) -> Tiling | None:
     """Return how the network separates a song by itself, if it does and neither chunks nor overlap are asked for."""
     return net.tiling if settings.chunk_s is None and settings.overlap is None else None
 
 
-def starts(net: Architecture, n_samples: int, settings: SeparateConfig) -> list[range]:
+def list_starts(net: Architecture, n_samples: int, settings: SeparateConfig) -> list[range]:
     """Return the first sample of each chunk of a song, for each of its delays."""
     delays = draw_delays(settings, net.sample_rate_hz)
-    if tiling := tiles(net, settings):
+    if tiling := choose_tiling(net, settings):
         return [range(-delay - tiling.lead, n_samples, tiling.step) for delay in delays]
     overlap = OVERLAP if settings.overlap is None else settings.overlap
-    step = max(1, int((1 - overlap) * chunk_samples(net, settings)))
+    step = max(1, int((1 - overlap) * choose_chunk_samples(net, settings)))
     return [range(-delay, n_samples, step) for delay in delays]
 
 
-def chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
+def choose_chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
     """Return the length of a chunk, or of a tile, in samples.
 
     Raises:
       InputError: it is shorter than the network needs, or longer than it takes.
     """
-    if tiling := tiles(net, settings):
+    if tiling := choose_tiling(net, settings):
         return tiling.length
     if settings.chunk_s is None:
         return net.segment_samples or max(net.min_samples, round(CHUNK_S * net.sample_rate_hz))
@@ -211,10 +211,10 @@ def separate_tile(net: Architecture, params: Params, buffer: BlockBuffer, here: 
 
 def count_chunks(net: Architecture, n_samples: int, settings: SeparateConfig) -> int:
     """Return how many chunks a song of `n_samples` is separated in, with all its delays."""
-    return sum(map(len, starts(net, n_samples, settings)))
+    return sum(map(len, list_starts(net, n_samples, settings)))
 
 
-def triangle(n: int) -> np.ndarray:
+def make_triangle(n: int) -> np.ndarray:
     """Return the weights of a chunk: 1 … ⌊n/2⌋ up, ⌈n/2⌉ … 1 down, divided by their maximum."""
     weights = np.concatenate([np.arange(1, n // 2 + 1), np.arange(n - n // 2, 0, -1)])
     return weights / weights.max()

@@ -25,7 +25,7 @@ _EPS = 1e-10
 """Far below the power of 16-bit rounding noise; it decides what an empty bin is shared into, which is nothing."""
 
 
-def in_pieces(
+def refine_in_pieces(
     est_SxCxT: Read, mix_CxT: Read, gain_SxT: Read, n_samples: int, settings: SeparateConfig
 ) -> Iterator[np.ndarray]:
     """Refine a song of any length; see `refine`. Signals are read forwards.
@@ -72,7 +72,7 @@ def refine(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray, set
     """
     gated_SxCxT = est_SxCxT * gain_SxT[:, None]
     if settings.refine == "wiener":
-        masked_SxCxT = wiener(gated_SxCxT, mix_CxT, settings)
+        masked_SxCxT = apply_wiener_masks(gated_SxCxT, mix_CxT, settings)
         gated_SxCxT = masked_SxCxT * gain_SxT[:, None]  # frames reach over the ends of a silence
     return deal_residual(gated_SxCxT, mix_CxT, gain_SxT)
 
@@ -90,7 +90,7 @@ def deal_residual(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarr
     return est_SxCxT + share_SxT[:, None] * (mix_CxT - est_SxCxT.sum(0))
 
 
-def wiener(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:
+def apply_wiener_masks(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:
     """Share out the mixture's spectrogram in proportion to the estimates' magnitudes.
 
     Without EM steps each channel has masks of its own, |est|^p / Σ |est|^p. With them, a source is a power spectrogram
@@ -108,14 +108,16 @@ def wiener(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig)
     window, steps = settings.wiener_window, settings.wiener_em_steps
     mix_CxFxK = stft(mix_CxT, window)
     if not steps:
-        return np.stack([istft(part, window, mix_CxT.shape[1]) for part in _masked(est_SxCxT, mix_CxFxK, settings)])
+        return np.stack(
+            [istft(part, window, mix_CxT.shape[1]) for part in _mask_mixture(est_SxCxT, mix_CxFxK, settings)]
+        )
     est_SxCxFxK = np.stack([stft(est_CxT, window) for est_CxT in est_SxCxT])
     for _ in range(steps):
-        est_SxCxFxK = expectation_maximisation(est_SxCxFxK, mix_CxFxK)
+        est_SxCxFxK = run_em_step(est_SxCxFxK, mix_CxFxK)
     return np.stack([istft(part_CxFxK, window, mix_CxT.shape[1]) for part_CxFxK in est_SxCxFxK])
 
 
-def _masked(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> Iterator[np.ndarray]:
+def _mask_mixture(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> Iterator[np.ndarray]:
     """Yield each source's part of the mixture's spectrogram; the sum of the magnitudes is made first."""
     window, p = settings.wiener_window, settings.wiener_exponent
     magnitude_SxCxFxK = np.stack([np.abs(stft(est_CxT, window)) ** p for est_CxT in est_SxCxT])
@@ -124,7 +126,7 @@ def _masked(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConf
         yield magnitude_CxFxK * scaled_CxFxK
 
 
-def expectation_maximisation(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:
+def run_em_step(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:
     """Return the estimates v R (Σ v R)⁻¹ mix, with v and R those of the estimates that come in.
 
     Args:
@@ -147,11 +149,11 @@ def stft(x_CxT: np.ndarray, window: int) -> np.ndarray:
 
     The signal has a window of silence around it, so that each sample is in as many frames as any other.
     """
-    n_frames = frames_in(x_CxT.shape[1], window)
+    n_frames = count_frames(x_CxT.shape[1], window)
     hop = window // 4
     padded = np.pad(x_CxT, ((0, 0), (window, (n_frames - 1) * hop - x_CxT.shape[1])))
     frames_CxKxN = np.lib.stride_tricks.sliding_window_view(padded, window, axis=1)[:, ::hop]
-    windowed_CxKxN = frames_CxKxN * hann(window).astype(x_CxT.dtype)
+    windowed_CxKxN = frames_CxKxN * make_hann_window(window).astype(x_CxT.dtype)
     return np.asarray(scipy.fft.rfft(windowed_CxKxN, axis=-1)).transpose(0, 2, 1)
 
 
@@ -159,7 +161,9 @@ def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
     """Return the signal of T = n_samples whose transform is nearest to the given one; the inverse of `stft`."""
     hop = window // 4
     frames_CxKxN = np.asarray(scipy.fft.irfft(x_CxFxK.transpose(0, 2, 1), window, axis=-1))
-    frames_CxKxN *= hann(window).astype(frames_CxKxN.dtype) / 1.5  # the squares of four windows add up to 3/2
+    frames_CxKxN *= (
+        make_hann_window(window).astype(frames_CxKxN.dtype) / 1.5
+    )  # the squares of four windows add up to 3/2
     C, K, _ = frames_CxKxN.shape
     out_CxH = np.zeros((C, K + 3, hop), frames_CxKxN.dtype)
     for quarter in range(4):
@@ -167,11 +171,11 @@ def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
     return out_CxH.reshape(C, -1)[:, window : window + n_samples]
 
 
-def frames_in(n_samples: int, window: int) -> int:
+def count_frames(n_samples: int, window: int) -> int:
     """Return K: frames until the last one holds nothing of the signal but silence."""
     return -(-(window + n_samples) // (window // 4)) + 1
 
 
-def hann(window: int) -> np.ndarray:
+def make_hann_window(window: int) -> np.ndarray:
     """Return the periodic Hann window."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)

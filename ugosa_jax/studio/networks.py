@@ -55,7 +55,7 @@ def forward_flops(name: str) -> float | None:
         every = [one.architecture for one in list_networks(hub.load(name)).values()]
     except InputError:
         return None
-    flops_per_s = {it: flops.forward(it, n) * it.sample_rate_hz / n for it in every for n in [_seen_at_once(it)]}
+    flops_per_s = {it: flops.count_forward(it, n) * it.sample_rate_hz / n for it in every for n in [_seen_at_once(it)]}
     return sum(flops_per_s[it] for it in every) / len(every)
 
 
@@ -68,7 +68,7 @@ def _shares(net: Architecture) -> dict[str, float]:
     found = {}
     for start, end in itertools.product(net.starts, net.ends):
         try:
-            since = strategy.parse(f"P-{start}:{end}", net).since(net)
+            since = strategy.parse(f"P-{start}:{end}", net).find_cut(net)
         except InputError:
             continue
         found[f"{start}:{end}"] = 1 - net.stages.index(since) / len(net.stages)

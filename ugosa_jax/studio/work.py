@@ -85,7 +85,7 @@ def read(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Order
     job = Job(
         net,
         Song(mixture, annotation=labels),
-        plan.resolve(AdaptConfig(**order["adapt"]), net),
+        plan.fill_defaults(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
         checkpoint.load_delta(runs.folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )

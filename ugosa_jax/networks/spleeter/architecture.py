@@ -7,18 +7,18 @@ from typing import ClassVar
 
 import jax
 
-from ugosa_jax.config import Level
+from ugosa_jax.config import InputLevel
 from ugosa_jax.networks.protocol import Params, Tiling
 from ugosa_jax.networks.spleeter import network, unet
 from ugosa_jax.networks.spleeter.network import Features
-from ugosa_jax.networks.spleeter.settings import Settings
+from ugosa_jax.networks.spleeter.settings import SpleeterSettings
 
 LEAST_SEGMENT_S = 4.0
 """The paper's; default segments fill up the frames that are computed for it."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Spleeter(Settings):
+class Spleeter(SpleeterSettings):
     """Spleeter (Hennequin et al. 2020). The defaults are those of the published network for two stems.
 
     Raises:
@@ -33,7 +33,7 @@ class Spleeter(Settings):
         return True
 
     @property
-    def level(self) -> Level:
+    def level(self) -> InputLevel:
         """As it is: its biases know how loud songs are."""
         return "natural"
 
@@ -50,7 +50,7 @@ class Spleeter(Settings):
     @property
     def segment_s(self) -> float:
         """Length of training segments in seconds: no frame that is computed for it holds nothing but silence."""
-        _, frames = self.pieces(round(LEAST_SEGMENT_S * self.sample_rate_hz))
+        _, frames = self.count_pieces(round(LEAST_SEGMENT_S * self.sample_rate_hz))
         return (frames * self.hop - self.nfft) / self.sample_rate_hz
 
     @property
@@ -65,7 +65,7 @@ class Spleeter(Settings):
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages in running order."""
-        return unet.stages(self)
+        return unet.list_stages(self)
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -114,4 +114,4 @@ class Spleeter(Settings):
         return self.suffix(params, mix_CxT, {}, self.stages[0])
 
     def _separate_tile(self, params: Params, tile_CxN: jax.Array) -> jax.Array:
-        return network.of_tile(self, params, tile_CxN)
+        return network.separate_tile(self, params, tile_CxN)

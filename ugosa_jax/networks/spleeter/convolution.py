@@ -14,7 +14,7 @@ Shifts = tuple[tuple[int, int], ...]
 """Places along K and F each."""
 
 
-def halved(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
+def downsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
     """Return y[q, r] = Σ_tu kernel[t, u] · x[2q + t − 1, 2r + u − 1], x being zero outside: stride 2, "same".
 
     Four neighbours become channels of one place, of which there are half as many each way; 5 taps span 3 of these.
@@ -25,10 +25,10 @@ def halved(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
     x = padded.reshape(P, K // 2 + 2, 2, F // 2 + 2, 2, C).transpose(0, 1, 3, 2, 4, 5)
     kernel = jnp.pad(kernel_5x5xIxO, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(3, 2, 3, 2, C, n_out)
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(3, 3, 4 * C, n_out)
-    return convolution(x.reshape(P, K // 2 + 2, F // 2 + 2, 4 * C), kernel)
+    return convolve(x.reshape(P, K // 2 + 2, F // 2 + 2, 4 * C), kernel)
 
 
-def doubled(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
+def upsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
     """Return y[k, f] = Σ_qr kernel[k − 2q + 1, f − 2r + 1] · x[q, r], twice as large each way: stride 2, transposed.
 
     The four places of y that belong to one of x are its channels first. Of even places the taps 3 and 1 meet x[q − 1]
@@ -39,12 +39,12 @@ def doubled(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
     taps_2x3 = np.array([[3, 1, 5], [4, 2, 0]])  # 5: none
     kernel = jnp.pad(kernel_5x5xIxO, ((0, 1), (0, 1), (0, 0), (0, 0)))[taps_2x3][:, :, taps_2x3]
     kernel = kernel.transpose(1, 3, 4, 0, 2, 5).reshape(3, 3, C, 4 * n_out)
-    y = convolution(jnp.pad(x_PxKxFxI, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel)
+    y = convolve(jnp.pad(x_PxKxFxI, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel)
     y = y.reshape(P, K, F, 2, 2, n_out).transpose(0, 1, 3, 2, 4, 5)
     return y.reshape(P, 2 * K, 2 * F, n_out)
 
 
-def dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
+def convolve_dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
     """Return y[k, f, o] = Σ_tu kernel[t, u, o] · x[k + 2t − 3, f + 2u − 3]: dilation 2, "same", one channel in."""
     _, K, F, _ = x_PxKxFx1.shape
     x = jnp.pad(x_PxKxFx1, ((0, 0), (3, 3), (3, 3), (0, 0)))
@@ -53,7 +53,7 @@ def dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
 
 
 @jax.custom_vjp
-def convolution(x_PxKxFxI: jax.Array, kernel_3x3xIxO: jax.Array) -> jax.Array:
+def convolve(x_PxKxFxI: jax.Array, kernel_3x3xIxO: jax.Array) -> jax.Array:
     """Return y[k, f] = Σ_ij kernel[i, j] · x[k + i, f + j], two places smaller each way.
 
     Its nine shifts are dealt out to both sides of one matrix product: those along K widen the rows that go in, those
@@ -64,25 +64,25 @@ def convolution(x_PxKxFxI: jax.Array, kernel_3x3xIxO: jax.Array) -> jax.Array:
     So no array is copied more than three times, and the product is wide even where there are few channels. A layer
     that gives much less than it is given has all nine on the side of the results.
     """
-    into, out = _dealt(kernel_3x3xIxO)
+    into, out = _split_shifts(kernel_3x3xIxO)
     K, F = x_PxKxFxI.shape[1] - 2, x_PxKxFxI.shape[2] - 2
-    z = _beside(x_PxKxFxI, into) @ _matrix(kernel_3x3xIxO, into, out)
+    z = _stack_shifted(x_PxKxFxI, into) @ _to_matrix(kernel_3x3xIxO, into, out)
     parts = zip(jnp.split(z, len(out), -1), out, strict=True)
     return sum(part[:, i : i + K, j : j + F] for part, (i, j) in parts)  # pyright: ignore[reportReturnType]
 
 
 def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return convolution(x, kernel), (x, kernel)
+    return convolve(x, kernel), (x, kernel)
 
 
 def _backward(kept: tuple[jax.Array, jax.Array], dy_PxKxFxO: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return the gradients of x and of the kernel. What the product was given is made again: kept is x alone."""
     x, kernel = kept
-    into, out = _dealt(kernel)
-    rows = _beside(x, into)
+    into, out = _split_shifts(kernel)
+    rows = _stack_shifted(x, into)
     K, F = rows.shape[1] - dy_PxKxFxO.shape[1], rows.shape[2] - dy_PxKxFxO.shape[2]
     dz = jnp.concatenate([jnp.pad(dy_PxKxFxO, ((0, 0), (i, K - i), (j, F - j), (0, 0))) for i, j in out], -1)
-    drows = dz @ _matrix(kernel, into, out).T
+    drows = dz @ _to_matrix(kernel, into, out).T
     last = x.shape[1] - rows.shape[1]
     parts = zip(jnp.split(drows, len(into), -1), into, strict=True)
     dx = sum(jnp.pad(part, ((0, 0), (i, last - i), (0, 0), (0, 0))) for part, (i, _) in parts)
@@ -91,10 +91,10 @@ def _backward(kept: tuple[jax.Array, jax.Array], dy_PxKxFxO: jax.Array) -> tuple
     return dx, dkernel.swapaxes(1, 2).reshape(kernel.shape)  # pyright: ignore[reportReturnType]
 
 
-convolution.defvjp(_forward, _backward)
+convolve.defvjp(_forward, _backward)
 
 
-def _dealt(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
+def _split_shifts(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
     """Return the shifts of what goes into the product and of what comes out; their sums are the nine, row by row."""
     n_in, n_out = kernel_3x3xIxO.shape[2:]
     if 3 * n_out < n_in:
@@ -102,13 +102,13 @@ def _dealt(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
     return ((0, 0), (1, 0), (2, 0)), ((0, 0), (0, 1), (0, 2))
 
 
-def _beside(x_PxKxFxI: jax.Array, shifts: Shifts) -> jax.Array:
+def _stack_shifted(x_PxKxFxI: jax.Array, shifts: Shifts) -> jax.Array:
     """Return x, moved by each of the shifts along K, side by side: as many rows as all of them have."""
     rows = x_PxKxFxI.shape[1] - max(i for i, _ in shifts)
     return jnp.concatenate([x_PxKxFxI[:, i : i + rows] for i, _ in shifts], -1)
 
 
-def _matrix(kernel_3x3xIxO: jax.Array, into: Shifts, out: Shifts) -> jax.Array:
+def _to_matrix(kernel_3x3xIxO: jax.Array, into: Shifts, out: Shifts) -> jax.Array:
     """Return the kernel as the matrix that takes what is beside each other to what is."""
     n_in, n_out = kernel_3x3xIxO.shape[2:]
     blocks = kernel_3x3xIxO.reshape(len(into), len(out), n_in, n_out)

@@ -20,7 +20,7 @@ _MAX_SOURCES = 100
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class SpleeterSettings:
     """Sizes and kinds. The defaults are those of the published network for two stems.
 
     Raises:
@@ -93,7 +93,7 @@ class Settings:
         given = (*self.filters[-2::-1], 1)
         return ((self.filters[-1], given[0]), *((2 * before, after) for before, after in itertools.pairwise(given)))
 
-    def pieces(self, n_samples: int) -> tuple[int, int]:
+    def count_pieces(self, n_samples: int) -> tuple[int, int]:
         """Return (P, K): in how many pieces of how many frames a mixture is seen.
 
         A window of silence stands before it, as in the original. A long mixture fills whole pieces; what is shorter

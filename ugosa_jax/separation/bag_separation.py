@@ -26,11 +26,11 @@ def separate(
     Returns:
       est_SxCxT, standardised as the mixture.
     """
-    parts = stretches(weights, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
-    return chunks.joined(parts, (len(weights.sources), *mix_CxT.shape))
+    parts = separate_blocks(weights, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return chunks.join_blocks(parts, (len(weights.sources), *mix_CxT.shape))
 
 
-def stretches(
+def separate_blocks(
     weights: Member,
     params: Params,
     blocks_Cxn: Iterable[np.ndarray],
@@ -43,17 +43,17 @@ def stretches(
     Args, Returns and Raises are those of `chunks.stretches`; `params` are those of `weights`, perhaps adapted.
     """
     if isinstance(weights, Checkpoint):
-        return chunks.stretches(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
+        return chunks.separate_blocks(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
     blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members go on together, so that few are held
-    count = on_chunk and Count(on_chunk, count_chunks(weights, n_samples, settings))
+    count = on_chunk and ChunkCounter(on_chunk, count_chunks(weights, n_samples, settings))
     every = [
-        chunks.stretches(weights.architecture, params[name], own, n_samples, settings, count)
+        chunks.separate_blocks(weights.architecture, params[name], own, n_samples, settings, count)
         for name, own in zip(weights.members, blocks, strict=True)
     ]
-    return _averaged(weights, every)
+    return _average_members(weights, every)
 
 
-def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+def _average_members(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
     weights_MxS = np.asarray(weights.weights_MxS, np.float32)
     shares_MxSx1x1 = (weights_MxS / weights_MxS.sum(0))[:, :, None, None]
     for stretches_MxSxCxn in zip(*every, strict=True):
@@ -66,7 +66,7 @@ def count_chunks(weights: Member, n_samples: int, settings: SeparateConfig) -> i
     return n_members * chunks.count_chunks(weights.architecture, n_samples, settings)
 
 
-class Count:
+class ChunkCounter:
     """Counts the chunks of several networks as those of one separation."""
 
     def __init__(self, on_chunk: OnChunk, n_chunks: int):

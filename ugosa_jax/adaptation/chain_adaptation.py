@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ugosa_jax.adaptation import bags, engine, remixes, segments, strategy
+from ugosa_jax.adaptation import bag_adaptation, engine, remixes, segments, strategy
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
@@ -22,14 +22,14 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.standard import Standard, standardise_by
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.separation import chains, members
+from ugosa_jax.separation import bag_separation, chain_separation
 from ugosa_jax.weights.chain import Chain, Link
 
 Made = TypeVar("Made")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Heard:
+class ChainInput:
     """What a network of a chain hears of a song.
 
     Attributes:
@@ -45,7 +45,7 @@ class Heard:
 
 def adapt_lanes(
     chain: Chain,
-    songs: Sequence[Heard],
+    songs: Sequence[ChainInput],
     settings: Mapping[str, AdaptConfig],
     lam: Sequence[float] | None = None,
     learning_rate: Sequence[float] | None = None,
@@ -70,26 +70,29 @@ def adapt_lanes(
     for link in chain.links:
         own = settings[link.name]
         if not _is_tuned(link, own):
-            results[link.name] = [engine.unadapted()] * len(songs)
+            results[link.name] = [engine.make_unadapted_result()] * len(songs)
         else:
             cuts = _make_once(lambda song: cut(link, song, own), songs)  # noqa: B023
-            report = on_epoch and bags.count_from(n_epochs, on_epoch)
+            report = on_epoch and bag_adaptation.offset_epochs(n_epochs, on_epoch)
             plan = strategy.parse(own.strategy, link.network.architecture)
-            hyper = engine.hyper_of(own, len(cuts), lam, learning_rate)
-            results[link.name] = bags.adapt_lanes(link.network, cuts, plan, hyper, own, report)
-            n_epochs += bags.count_epochs(link.network, own)
+            hyper = engine.make_hyper(own, len(cuts), lam, learning_rate)
+            results[link.name] = bag_adaptation.adapt_lanes(link.network, cuts, plan, hyper, own, report)
+            n_epochs += bag_adaptation.count_epochs(link.network, own)
             n_left -= 1
         if not n_left:
             break
         if _is_tuned(link, own):
             of_lanes = zip(songs, results[link.name], strict=True)
-            songs = [leave(link, song, result.tuned) for song, result in of_lanes]
+            songs = [remove_sources(link, song, result.tuned) for song, result in of_lanes]
         else:
-            songs = _make_once(lambda song: leave(link, song, {}), songs)  # noqa: B023
-    return [bags.joined(dict(zip(results, of_lane, strict=True))) for of_lane in zip(*results.values(), strict=True)]
+            songs = _make_once(lambda song: remove_sources(link, song, {}), songs)  # noqa: B023
+    return [
+        bag_adaptation.join_results(dict(zip(results, of_lane, strict=True)))
+        for of_lane in zip(*results.values(), strict=True)
+    ]
 
 
-def cut(link: Link, song: Heard, settings: AdaptConfig) -> Segments:
+def cut(link: Link, song: ChainInput, settings: AdaptConfig) -> Segments:
     """Return the segments that a network of a chain is adapted on.
 
     Raises:
@@ -100,16 +103,16 @@ def cut(link: Link, song: Heard, settings: AdaptConfig) -> Segments:
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.sample_rate_hz)
     is_remixed = strategy.parse(settings.strategy, net).loss == "R"
     stems_SxCxT = remixes.first_stems(link.network, mix_CxT, said) if is_remixed else None
-    return segments.cut(mix_CxT, active_SxT, settings, net, stems_SxCxT)
+    return segments.cut_song(mix_CxT, active_SxT, settings, net, stems_SxCxT)
 
 
-def leave(link: Link, song: Heard, tuned: Params) -> Heard:
+def remove_sources(link: Link, song: ChainInput, tuned: Params) -> ChainInput:
     """Return what the networks behind one hear of a song: that without what it takes, adapted or not."""
     standard = song.standards[link.name]
     params = tree.merge(tuned, link.network.params)
-    est_SxCxT = members.separate(link.network, params, standardise_by(song.mix_CxT, standard), SeparateConfig())
-    (taken_SxCxT,) = chains.take([est_SxCxT], link, standard)
-    (left_CxT,) = chains.subtract([song.mix_CxT], [taken_SxCxT], standard, song.mix_CxT.shape)
+    est_SxCxT = bag_separation.separate(link.network, params, standardise_by(song.mix_CxT, standard), SeparateConfig())
+    (taken_SxCxT,) = chain_separation.take_sources([est_SxCxT], link, standard)
+    (left_CxT,) = chain_separation.subtract_sources([song.mix_CxT], [taken_SxCxT], standard, song.mix_CxT.shape)
     return dataclasses.replace(song, mix_CxT=left_CxT)
 
 
@@ -121,7 +124,7 @@ def _count_tuned(chain: Chain, settings: Mapping[str, AdaptConfig]) -> int:
     return sum(_is_tuned(link, settings[link.name]) for link in chain.links)
 
 
-def _make_once(make: Callable[[Heard], Made], songs: Sequence[Heard]) -> list[Made]:
+def _make_once(make: Callable[[ChainInput], Made], songs: Sequence[ChainInput]) -> list[Made]:
     """Return what is made of each song; lanes that share a song share what is made of it."""
     made = {id(song): song for song in songs}
     made = {key: make(song) for key, song in made.items()}

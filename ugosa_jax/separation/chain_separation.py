@@ -11,13 +11,13 @@ import numpy as np
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data.standard import Standard, standardise_by, unstandardised, wanted
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.separation import members
+from ugosa_jax.separation import bag_separation
 from ugosa_jax.separation.block_buffer import BlockBuffer
 from ugosa_jax.separation.chunks import OnChunk
 from ugosa_jax.weights.chain import Chain, Link
 
 
-def stretches(
+def separate_blocks(
     chain: Chain,
     params: Params,
     blocks_Cxn: Iterable[np.ndarray],
@@ -43,15 +43,15 @@ def stretches(
     Raises:
       InputError: as `chunks.stretches`.
     """
-    n_chunks = sum(members.count_chunks(link.network, n_samples, settings) for link in chain.links)
-    report = on_chunk and members.Count(on_chunk, n_chunks)
+    n_chunks = sum(bag_separation.count_chunks(link.network, n_samples, settings) for link in chain.links)
+    report = on_chunk and bag_separation.ChunkCounter(on_chunk, n_chunks)
     in_turn = [source for link in chain.links for source in link.takes]
     order_S = [in_turn.index(source) for source in chain.sources]
 
     def estimate(link: Link, heard_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         blocks = (standardise_by(block_Cxn, standards[link.name]) for block_Cxn in heard_Cxn)
-        every = members.stretches(link.network, params[link.name], blocks, n_samples, settings, report)
-        return take(every, link, standards[link.name])
+        every = bag_separation.separate_blocks(link.network, params[link.name], blocks, n_samples, settings, report)
+        return take_sources(every, link, standards[link.name])
 
     def take_in_turn(links: Sequence[Link], heard_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield what a network takes, and what those behind it take of the rest."""
@@ -60,14 +60,14 @@ def stretches(
             return estimate(link, heard_Cxn)
         heard_Cxn, minuend_Cxn = itertools.tee(heard_Cxn)
         taken, subtrahend = itertools.tee(estimate(link, heard_Cxn))
-        left_Cxn = subtract(minuend_Cxn, subtrahend, standards[link.name], (chain.channels, n_samples))
+        left_Cxn = subtract_sources(minuend_Cxn, subtrahend, standards[link.name], (chain.channels, n_samples))
         shape = len(link.takes), chain.channels, n_samples
-        return join(taken, take_in_turn(later, left_Cxn), shape)
+        return join_sources(taken, take_in_turn(later, left_Cxn), shape)
 
     return (est_SxCxn[order_S] for est_SxCxn in take_in_turn(chain.links, blocks_Cxn))
 
 
-def standards_of(chain: Chain, measured: Standard) -> dict[str, Standard]:
+def choose_standards(chain: Chain, measured: Standard) -> dict[str, Standard]:
     """Return what the input of each network, by name, is standardised with, in a song of a standard.
 
     What is left of the song keeps the level that it has in it.
@@ -75,14 +75,14 @@ def standards_of(chain: Chain, measured: Standard) -> dict[str, Standard]:
     return {name: wanted(member.architecture.level, measured) for name, member in chain.members.items()}
 
 
-def take(stretches_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) -> Iterator[np.ndarray]:
+def take_sources(stretches_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) -> Iterator[np.ndarray]:
     """Yield those of a network's estimates that it takes, at the level of the mixture."""
     taken = [link.network.sources.index(source) for source in link.takes]
     for est_SxCxn in stretches_SxCxn:
         yield unstandardised(est_SxCxn[taken], standard)
 
 
-def subtract(
+def subtract_sources(
     blocks_Cxn: Iterable[np.ndarray], taken: Iterable[np.ndarray], standard: Standard, shape: tuple[int, int]
 ) -> Iterator[np.ndarray]:
     """Yield what is left of a sound of a shape (C, T) without the estimates (S, C, n) that were taken from it.
@@ -96,7 +96,7 @@ def subtract(
         start = stop
 
 
-def join(
+def join_sources(
     first: Iterable[np.ndarray], second: Iterable[np.ndarray], shape: tuple[int, int, int]
 ) -> Iterator[np.ndarray]:
     """Yield the sources of two separations of one song together, in the stretches of the second.

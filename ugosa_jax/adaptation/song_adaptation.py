@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ugosa_jax.adaptation import bags, chains, engine, plan, remixes, segments, strategy
-from ugosa_jax.adaptation.chains import Heard
+from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, remixes, segments, strategy
+from ugosa_jax.adaptation.chain_adaptation import ChainInput
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
-from ugosa_jax.adaptation.memory import Needs
+from ugosa_jax.adaptation.memory import MemoryNeeds
 from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations import annotation as annotations
@@ -15,16 +15,16 @@ from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks.protocol import Architecture
-from ugosa_jax.separation.chains import standards_of
-from ugosa_jax.separation.song import check_annotation
+from ugosa_jax.separation.chain_separation import choose_standards
+from ugosa_jax.separation.song_separation import check_annotation
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
 
-Material = Segments | Heard
+AdaptationInput = Segments | ChainInput
 """What weights are adapted on: segments, or for a chain, whose networks hear different ones, the song."""
 
 
-class Part(NamedTuple):
+class AdaptationTask(NamedTuple):
     """A network that is adapted on a song.
 
     Attributes:
@@ -51,10 +51,10 @@ class Footprint(NamedTuple):
 
     n_segments: int
     features: str
-    bytes: Needs
+    bytes: MemoryNeeds
 
 
-def prepare(weights: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> Material:
+def prepare(weights: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> AdaptationInput:
     """Return what `adapt` and `adapt_lanes` take of a song.
 
     Args:
@@ -70,13 +70,13 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
     said = _find_annotation(weights, song, annotation, planned)
     seen = weights.sample_rate_hz, weights.channels
     if isinstance(weights, Chain):
-        standards = standards_of(weights, song.standardise(*seen)[1])
-        return Heard(song.standardise(*seen, "natural")[0], standards, said)
+        standards = choose_standards(weights, song.standardise(*seen)[1])
+        return ChainInput(song.standardise(*seen, "natural")[0], standards, said)
     mix_CxT, _ = song.standardise(*seen, weights.architecture.level)
     active_SxT = annotations.active_mask(said, mix_CxT.shape[1], weights.sample_rate_hz)
     with error_context(song.mixture.name):
         stems_SxCxT = remixes.first_stems(weights, mix_CxT, said) if "R" in planned.losses else None
-        return segments.cut(mix_CxT, active_SxT, settings, weights.architecture, stems_SxCxT)
+        return segments.cut_song(mix_CxT, active_SxT, settings, weights.architecture, stems_SxCxT)
 
 
 def _find_annotation(weights: Weights, song: Song, annotation: Annotation | None, planned: Plan) -> Annotation:
@@ -96,7 +96,7 @@ def _find_annotation(weights: Weights, song: Song, annotation: Annotation | None
 
 
 def adapt(
-    weights: Weights, material: Material, settings: AdaptConfig, on_epoch: OnEpoch | None = None
+    weights: Weights, material: AdaptationInput, settings: AdaptConfig, on_epoch: OnEpoch | None = None
 ) -> AdaptationResult:
     """Adapt weights to one song; see `adapt_lanes`."""
     return adapt_lanes(weights, [material], settings, on_epoch=on_epoch)[0]
@@ -104,7 +104,7 @@ def adapt(
 
 def adapt_lanes(
     weights: Weights,
-    songs: Sequence[Material],
+    songs: Sequence[AdaptationInput],
     settings: AdaptConfig,
     lam: Sequence[float] | None = None,
     learning_rate: Sequence[float] | None = None,
@@ -126,23 +126,25 @@ def adapt_lanes(
     Raises:
       InputError: the arguments speak of different numbers of lanes.
     """
-    hyper = engine.hyper_of(settings, len(songs), lam, learning_rate)
+    hyper = engine.make_hyper(settings, len(songs), lam, learning_rate)
     if isinstance(weights, Chain):
-        heard = [song for song in songs if isinstance(song, Heard)]
-        own = plan.settings_of(weights, settings)
-        return chains.adapt_lanes(weights, heard, own, lam, learning_rate, on_epoch)
+        heard = [song for song in songs if isinstance(song, ChainInput)]
+        own = plan.split_settings(weights, settings)
+        return chain_adaptation.adapt_lanes(weights, heard, own, lam, learning_rate, on_epoch)
     cuts = [song for song in songs if isinstance(song, Segments)]
     planned = strategy.parse(settings.strategy, weights.architecture)
-    return bags.adapt_lanes(weights, cuts, planned, hyper, settings, on_epoch)
+    return bag_adaptation.adapt_lanes(weights, cuts, planned, hyper, settings, on_epoch)
 
 
 def count_epochs(weights: Weights, settings: AdaptConfig) -> int:
     """Return how often `on_epoch` is called at most."""
     members = weights.members if isinstance(weights, Chain) else {plan.ALONE: weights}
-    return sum(bags.count_epochs(members[name], settings) for name in plan.parse(settings.strategy, weights).tuned)
+    return sum(
+        bag_adaptation.count_epochs(members[name], settings) for name in plan.parse(settings.strategy, weights).tuned
+    )
 
 
-def list_parts(weights: Weights, material: Material, settings: AdaptConfig) -> list[Part]:
+def list_tasks(weights: Weights, material: AdaptationInput, settings: AdaptConfig) -> list[AdaptationTask]:
     """Return the networks that are adapted, one after the other, and on what.
 
     Raises:
@@ -150,28 +152,28 @@ def list_parts(weights: Weights, material: Material, settings: AdaptConfig) -> l
     """
     if isinstance(material, Segments):
         assert not isinstance(weights, Chain)
-        return [Part(weights.architecture, settings, material.n, material.mix_GxVxCxT.shape)]
+        return [AdaptationTask(weights.architecture, settings, material.n, material.mix_GxVxCxT.shape)]
     assert isinstance(weights, Chain)
     found = []
-    for name, own in plan.settings_of(weights, settings).items():
+    for name, own in plan.split_settings(weights, settings).items():
         if name in plan.parse(settings.strategy, weights).tuned:
             net, (channels, n_samples) = weights.members[name].architecture, material.mix_CxT.shape
-            length, starts = segments.place(n_samples, own, net)
-            shape = segments.bucket(len(starts)), 1 + own.pitch_shifts, channels, length
-            found.append(Part(net, own, len(starts), shape))
+            length, starts = segments.place_segments(n_samples, own, net)
+            shape = segments.find_bucket(len(starts)), 1 + own.pitch_shifts, channels, length
+            found.append(AdaptationTask(net, own, len(starts), shape))
     return found
 
 
-def shape_of(material: Material) -> tuple[int, ...]:
+def get_shape(material: AdaptationInput) -> tuple[int, ...]:
     """Return a shape that songs have in common which can be adapted side by side."""
-    return material.mix_CxT.shape if isinstance(material, Heard) else material.mix_GxVxCxT.shape
+    return material.mix_CxT.shape if isinstance(material, ChainInput) else material.mix_GxVxCxT.shape
 
 
-def find_footprint(weights: Weights, material: Material, settings: AdaptConfig) -> Footprint:
+def find_footprint(weights: Weights, material: AdaptationInput, settings: AdaptConfig) -> Footprint:
     """Return what adapting takes of the memory; of a chain, the network that takes most."""
     found = []
-    for part in list_parts(weights, material, settings):
+    for part in list_tasks(weights, material, settings):
         planned = strategy.parse(part.settings.strategy, part.net)
-        program, needs = engine.needs_of(part.net, planned, part.settings, part.shape)
+        program, needs = engine.compile_epoch(part.net, planned, part.settings, part.shape)
         found.append(Footprint(part.n_segments, program.features, needs))
     return max(found, key=lambda footprint: sum(footprint.bytes))

@@ -17,14 +17,14 @@ from ugosa_jax.data.standard import unstandardised
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.separation import chains, members, refine
+from ugosa_jax.separation import bag_separation, chain_separation, refine
 from ugosa_jax.separation.block_buffer import BlockBuffer
 from ugosa_jax.separation.chunks import OnChunk
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
 
 
-def stretches(
+def separate_song(
     net: Weights,
     song: Song,
     settings: SeparateConfig,
@@ -44,12 +44,12 @@ def stretches(
         raise InputError("gate: muting silent sources needs an annotation")
     mixture, params = song.mixture, tree.merge(tuned or {}, net.params)
     with error_context(mixture.name):
-        estimates = estimate(net, params, song, settings, on_chunk)
+        estimates = estimate_sources(net, params, song, settings, on_chunk)
     stems = sound.from_model(_check_finite(estimates, mixture.name), mixture, net.sample_rate_hz)
     if settings.gate or settings.refine != "none":
         said = said or Annotation((), net.sources, "unknown")
         check_annotation(said, net, song)
-        return refined(stems, song, said, settings)
+        return refine_blocks(stems, song, said, settings)
     return stems
 
 
@@ -65,16 +65,18 @@ def check_annotation(said: Annotation, net: Weights, song: Song) -> None:
     annotations.check_against(said, song.mixture.duration_s)
 
 
-def estimate(
+def estimate_sources(
     net: Weights, params: Params, song: Song, settings: SeparateConfig, on_chunk: OnChunk | None = None
 ) -> Iterator[np.ndarray]:
     """Return estimates est_SxCxn at the level of the mixture and the network's rate, stretch by stretch."""
     if isinstance(net, Chain):
         seen = song.model_input(net.sample_rate_hz, net.channels, "natural")
-        standards = chains.standards_of(net, song.model_input(net.sample_rate_hz, net.channels).standard)
-        return chains.stretches(net, params, seen.blocks(), seen.n_samples, standards, settings, on_chunk)
+        standards = chain_separation.choose_standards(net, song.model_input(net.sample_rate_hz, net.channels).standard)
+        return chain_separation.separate_blocks(
+            net, params, seen.blocks(), seen.n_samples, standards, settings, on_chunk
+        )
     seen = song.model_input(net.sample_rate_hz, net.channels, net.architecture.level)
-    estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
+    estimates = bag_separation.separate_blocks(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
     return (unstandardised(est_SxCxn, seen.standard) for est_SxCxn in estimates)
 
 
@@ -90,7 +92,7 @@ def _check_finite(estimates: Iterable[np.ndarray], name: str) -> Iterator[np.nda
         yield est_SxCxn
 
 
-def refined(
+def refine_blocks(
     stems: Iterable[np.ndarray], song: Song, annotation: Annotation, settings: SeparateConfig
 ) -> Iterator[np.ndarray]:
     """Yield stems, muted where their source is annotated silent, that add up to the mixture if that is asked for.
@@ -114,7 +116,7 @@ def refined(
         def estimates(start: int, stop: int) -> np.ndarray:
             return flat.read_and_discard(start, stop).reshape(S, channels, -1)
 
-        yield from refine.in_pieces(estimates, buffer.read_and_discard, gain, n_samples, settings)
+        yield from refine.refine_in_pieces(estimates, buffer.read_and_discard, gain, n_samples, settings)
         return
     start = 0
     for stems_SxCxn in stems:

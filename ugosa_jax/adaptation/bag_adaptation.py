@@ -41,8 +41,8 @@ def adapt_lanes(
         return run(weights, on_epoch)
     results = {}
     for m, (name, member) in enumerate(weights.members.items()):
-        results[name] = run(member, on_epoch and count_from(m * settings.epochs, on_epoch))
-    return [joined(dict(zip(results, of_lane, strict=True))) for of_lane in zip(*results.values(), strict=True)]
+        results[name] = run(member, on_epoch and offset_epochs(m * settings.epochs, on_epoch))
+    return [join_results(dict(zip(results, of_lane, strict=True))) for of_lane in zip(*results.values(), strict=True)]
 
 
 def count_epochs(weights: Member, settings: AdaptConfig) -> int:
@@ -50,12 +50,12 @@ def count_epochs(weights: Member, settings: AdaptConfig) -> int:
     return settings.epochs * len(list_networks(weights))
 
 
-def count_from(first: int, on_epoch: OnEpoch) -> OnEpoch:
+def offset_epochs(first: int, on_epoch: OnEpoch) -> OnEpoch:
     """Return what reports epochs that are counted from `first` on."""
     return lambda epoch, losses: on_epoch(first + epoch, losses)
 
 
-def joined(results: dict[str, AdaptationResult]) -> AdaptationResult:
+def join_results(results: dict[str, AdaptationResult]) -> AdaptationResult:
     """Return the results of several networks, by name, as one."""
     every = [*results.values()]
     stopped_at = None
@@ -66,7 +66,7 @@ def joined(results: dict[str, AdaptationResult]) -> AdaptationResult:
             stopped_at = epoch, before + step
         before += one.losses_ExIx3.shape[1]
     n_epochs = max(len(one.losses_ExIx3) for one in every)
-    losses = [_with_epochs(one.losses_ExIx3, n_epochs) for one in every]
+    losses = [_pad_epochs(one.losses_ExIx3, n_epochs) for one in every]
     seconds = (sum(each) for each in zip(*(dataclasses.astuple(one.timing) for one in every), strict=True))
     tuned = {name: one.tuned for name, one in results.items() if one.tuned}
     largest = max(every, key=lambda one: sum(one.needs or (0,)))
@@ -75,7 +75,7 @@ def joined(results: dict[str, AdaptationResult]) -> AdaptationResult:
     )
 
 
-def _with_epochs(losses_ExIx3: np.ndarray, n_epochs: int) -> np.ndarray:
+def _pad_epochs(losses_ExIx3: np.ndarray, n_epochs: int) -> np.ndarray:
     """Return losses of so many epochs: NaN in those that were not begun."""
     missing = n_epochs - len(losses_ExIx3)
     return np.pad(losses_ExIx3, ((0, missing), (0, 0), (0, 0)), constant_values=np.nan)
