@@ -337,11 +337,11 @@ def test_progress_reports_every_epoch(tiny):
 
 
 def test_lanes_that_do_not_match_are_refused(tiny):
-    with pytest.raises(InputError, match="equally many"):
+    with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
     with pytest.raises(InputError, match="one bucket"):
         adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
-    with pytest.raises(InputError, match="equally many"):
+    with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])
 
 

@@ -59,7 +59,7 @@ def test_what_a_plan_needs():
     [
         ("P-X9:M", "duo: strategy 'P-X9:M' is not B0 or one of .*; trio: strategy"),
         ("B0+P-X9:M", "^trio: strategy 'P-X9:M' is not B0"),
-        ("B0+B0+B0", "one with [+] between them for each network: duo, trio"),
+        ("B0+B0+B0", "one for each network, joined with [+]: duo, trio"),
         ("+", "^duo: strategy '' is not B0"),
     ],
 )
@@ -70,7 +70,7 @@ def test_plans_that_are_none(asked, complaint):
 
 def test_loss_b_is_refused_where_estimates_add_up_to_the_mixture_as_they_are():
     net = Spleeter()
-    with pytest.raises(InputError, match="add up to the mixture as they are, so that B cannot change anything"):
+    with pytest.raises(InputError, match="always add up to the mixture, so B cannot change them"):
         strategy.parse(net.default_strategy.replace(net.default_strategy[0], "B", 1), net)
     assert strategy.parse(net.default_strategy, net).tuned
 

@@ -102,7 +102,7 @@ def test_too_short_songs_and_segments_are_refused():
 
 
 def test_more_segments_than_memory_are_refused():
-    with pytest.raises(InputError, match="take a longer hop_s"):
+    with pytest.raises(InputError, match="use a longer hop_s"):
         segments.cut_song(*ramp(1_000_000), AdaptConfig(segment_s=600, hop_s=0.01), SLOW_RATE)
 
 

@@ -66,7 +66,7 @@ def test_stems_are_the_reference_s(net, song):
 def test_longer_chunks_and_other_segments_are_refused(net, song):
     with pytest.raises(InputError, match=r"chunk_s: 2\.0 s is longer than this network takes \(1\.50125 s\)"):
         uj.separate(net, song, settings=SeparateConfig(chunk_s=2.0))
-    with pytest.raises(InputError, match=r"this network takes segments of 1\.50125 s alone, not 1 s"):
+    with pytest.raises(InputError, match=r"this network takes only segments of 1\.50125 s, not 1 s"):
         uj.adapt(net, song, None, settings=AdaptConfig(strategy="B-D4:D", segment_s=1.0))
 
 

@@ -1,7 +1,7 @@
-"""Adaptation of a chain: each network on what it hears, which is what the adapted networks before it leave.
+"""Adaptation of a chain: each network is adapted on its own input, the rest that the adapted networks before it leave.
 
-The annotation tells a network that the sources which were taken before it are silent throughout. The stems of its
-remixes (strategies R) are those of what it hears.
+In the annotation for a network, the sources that were removed before it are silent throughout. The stems of its remixes
+(strategies R) are estimated from its input.
 
 C channels, T samples.
 """
@@ -12,14 +12,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from ugosa_jax.adaptation import bag_adaptation, engine, remixes, segments, strategy
+from ugosa_jax.adaptation import bag_adaptation, engine
+from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
+from ugosa_jax.adaptation.lane import Hyper
 from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.regroup import regroup
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.standard import Standard, standardise_by
+from ugosa_jax.errors import error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import bag_separation, chain_separation
@@ -30,102 +32,93 @@ Made = TypeVar("Made")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ChainInput:
-    """What a network of a chain hears of a song.
+    """The input of a network of a chain: a song, or what the networks before it left of the song.
 
     Attributes:
-      mix_CxT: the song without what was taken before, at the networks' rate and its own level.
-      standards: for each network by name, what its input is standardised with.
+      mix_CxT: the song without the sources that were removed, at the networks' rate and its own level.
+      standards: for each network by name, how its input is standardised.
       annotation: of the chain's sources.
+      name: of the song, for messages.
     """
 
     mix_CxT: np.ndarray
     standards: Mapping[str, Standard]
     annotation: Annotation
+    name: str
 
 
 def adapt_lanes(
     chain: Chain,
     songs: Sequence[ChainInput],
+    hyper: Hyper,
     settings: Mapping[str, AdaptConfig],
-    lam: Sequence[float] | None = None,
-    learning_rate: Sequence[float] | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> list[AdaptationResult]:
     """Adapt a chain to songs of one length, side by side.
 
     Args:
       chain: the networks.
-      songs: what the first network hears of the song of each lane; lanes of one song name the same object.
+      songs: the input of the first network for the song of each lane; lanes of one song name the same object.
+      hyper: λ and learning rate of each lane.
       settings: of each network, by its name.
-      lam: λ of each lane; that of the settings if not given.
-      learning_rate: of each lane; that of the settings if not given.
-      on_epoch: called after each epoch; epochs are counted on from one network to the next.
+      on_epoch: called after each epoch; epochs are counted from the first network to the last.
 
     Returns:
-      A result for each lane: the tuned leaves stand under the names of the networks, and the steps of an epoch are
-      those of all networks in turn.
+      One result a lane: the names of the networks are the top level of the tuned leaves, and an epoch holds the steps
+      of all networks in turn.
+
+    Raises:
+      InputError: as `bag_adaptation.cut_song`; the message names the song.
     """
     results: dict[str, list[AdaptationResult]] = {}
-    n_left, n_epochs = _count_tuned(chain, settings), 0
+    chosen = {
+        link.name: strategies.parse(settings[link.name].strategy, link.network.architecture) for link in chain.links
+    }
+    n_left, n_epochs = sum(bool(strategy.tuned) for strategy in chosen.values()), 0
     for link in chain.links:
-        own = settings[link.name]
-        if not _is_tuned(link, own):
+        own, strategy = settings[link.name], chosen[link.name]
+        if not strategy.tuned:
             results[link.name] = [engine.make_unadapted_result()] * len(songs)
         else:
-            cuts = _make_once(lambda song: cut(link, song, own), songs)  # noqa: B023
+            cuts = _make_once(lambda song: cut_song(link, song, own), songs)  # noqa: B023
             report = on_epoch and bag_adaptation.offset_epochs(n_epochs, on_epoch)
-            plan = strategy.parse(own.strategy, link.network.architecture)
-            hyper = engine.make_hyper(own, len(cuts), lam, learning_rate)
-            results[link.name] = bag_adaptation.adapt_lanes(link.network, cuts, plan, hyper, own, report)
+            results[link.name] = bag_adaptation.adapt_lanes(link.network, cuts, strategy, hyper, own, report)
             n_epochs += bag_adaptation.count_epochs(link.network, own)
             n_left -= 1
         if not n_left:
             break
-        if _is_tuned(link, own):
-            of_lanes = zip(songs, results[link.name], strict=True)
-            songs = [remove_sources(link, song, result.tuned) for song, result in of_lanes]
+        if strategy.tuned:
+            lanes = zip(songs, results[link.name], strict=True)
+            songs = [remove_sources(link, song, result.tuned) for song, result in lanes]
         else:
             songs = _make_once(lambda song: remove_sources(link, song, {}), songs)  # noqa: B023
-    return [
-        bag_adaptation.join_results(dict(zip(results, of_lane, strict=True)))
-        for of_lane in zip(*results.values(), strict=True)
-    ]
+    return bag_adaptation.join_lanes(results)
 
 
-def cut(link: Link, song: ChainInput, settings: AdaptConfig) -> Segments:
+def cut_song(link: Link, song: ChainInput, settings: AdaptConfig) -> Segments:
     """Return the segments that a network of a chain is adapted on.
 
     Raises:
-      InputError: as `segments.cut`.
+      InputError: as `bag_adaptation.cut_song`.
     """
-    net, said = link.network.architecture, regroup(song.annotation, link.parts)
     mix_CxT = standardise_by(song.mix_CxT, song.standards[link.name])
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.sample_rate_hz)
-    is_remixed = strategy.parse(settings.strategy, net).loss == "R"
-    stems_SxCxT = remixes.first_stems(link.network, mix_CxT, said) if is_remixed else None
-    return segments.cut_song(mix_CxT, active_SxT, settings, net, stems_SxCxT)
+    with error_context(song.name):
+        return bag_adaptation.cut_song(link.network, mix_CxT, regroup(song.annotation, link.parts), settings)
 
 
 def remove_sources(link: Link, song: ChainInput, tuned: Params) -> ChainInput:
-    """Return what the networks behind one hear of a song: that without what it takes, adapted or not."""
+    """Return the input of the next network: a song without the sources that a network, adapted or not, takes."""
     standard = song.standards[link.name]
     params = tree.merge(tuned, link.network.params)
-    est_SxCxT = bag_separation.separate(link.network, params, standardise_by(song.mix_CxT, standard), SeparateConfig())
+    mix_CxT = standardise_by(song.mix_CxT, standard)
+    with error_context(song.name):
+        est_SxCxT = bag_separation.separate(link.network, params, mix_CxT, SeparateConfig())
     (taken_SxCxT,) = chain_separation.take_sources([est_SxCxT], link, standard)
     (left_CxT,) = chain_separation.subtract_sources([song.mix_CxT], [taken_SxCxT], standard, song.mix_CxT.shape)
     return dataclasses.replace(song, mix_CxT=left_CxT)
 
 
-def _is_tuned(link: Link, settings: AdaptConfig) -> bool:
-    return bool(strategy.parse(settings.strategy, link.network.architecture).tuned)
-
-
-def _count_tuned(chain: Chain, settings: Mapping[str, AdaptConfig]) -> int:
-    return sum(_is_tuned(link, settings[link.name]) for link in chain.links)
-
-
 def _make_once(make: Callable[[ChainInput], Made], songs: Sequence[ChainInput]) -> list[Made]:
-    """Return what is made of each song; lanes that share a song share what is made of it."""
-    made = {id(song): song for song in songs}
-    made = {key: make(song) for key, song in made.items()}
+    """Return `make` of each song, called once for lanes that share a song."""
+    made = {key: make(song) for key, song in {id(song): song for song in songs}.items()}
     return [made[id(song)] for song in songs]

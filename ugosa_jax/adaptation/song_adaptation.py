@@ -1,15 +1,14 @@
-"""Adaptation of weights of any kind: from a song and its annotation to tuned layers."""
+"""Adaptation of networks, bags and chains: from a song and its annotation to tuned layers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, remixes, segments, strategy
+from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, segments, strategy
 from ugosa_jax.adaptation.chain_adaptation import ChainInput
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.memory import MemoryNeeds
 from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.adaptation.segments import Segments
-from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data.song import Song
@@ -21,16 +20,16 @@ from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
 
 AdaptationInput = Segments | ChainInput
-"""What weights are adapted on: segments, or for a chain, whose networks hear different ones, the song."""
+"""A song as weights are adapted on it: cut into segments, or whole for a chain, whose networks cut it themselves."""
 
 
 class AdaptationTask(NamedTuple):
-    """A network that is adapted on a song.
+    """One network to adapt on a song.
 
     Attributes:
       net: the network.
-      settings: its own.
-      n_segments: of the song.
+      settings: of this network.
+      n_segments: number of segments of the song.
       shape: of the segments' mixtures, (G, V, C, T).
     """
 
@@ -41,12 +40,12 @@ class AdaptationTask(NamedTuple):
 
 
 class Footprint(NamedTuple):
-    """What an adaptation takes of the device's memory.
+    """The memory that an adaptation takes on the device.
 
     Attributes:
-      n_segments: of the song.
+      n_segments: number of segments of the song.
       features: how the output of the frozen stages is kept.
-      bytes: by what takes them.
+      bytes: by purpose.
     """
 
     n_segments: int
@@ -55,51 +54,48 @@ class Footprint(NamedTuple):
 
 
 def prepare(weights: Weights, song: Song, annotation: Annotation | None, settings: AdaptConfig) -> AdaptationInput:
-    """Return what `adapt` and `adapt_lanes` take of a song.
+    """Return a song in the form that `adapt` and `adapt_lanes` take.
 
     Args:
       weights: the network.
       song: the mixture.
-      annotation: when each source plays; the song's own if not given.
+      annotation: when each source plays; the song's own if None.
       settings: strategy, segments.
 
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
     """
-    planned = plan.parse(settings.strategy, weights)
-    said = _find_annotation(weights, song, annotation, planned)
-    seen = weights.sample_rate_hz, weights.channels
+    name, form = song.mixture.name, (weights.sample_rate_hz, weights.channels)
+    annotation = _choose_annotation(weights, song, annotation, plan.parse(settings.strategy, weights))
     if isinstance(weights, Chain):
-        standards = choose_standards(weights, song.standardise(*seen)[1])
-        return ChainInput(song.standardise(*seen, "natural")[0], standards, said)
-    mix_CxT, _ = song.standardise(*seen, weights.architecture.level)
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], weights.sample_rate_hz)
-    with error_context(song.mixture.name):
-        stems_SxCxT = remixes.first_stems(weights, mix_CxT, said) if "R" in planned.losses else None
-        return segments.cut_song(mix_CxT, active_SxT, settings, weights.architecture, stems_SxCxT)
+        standards = choose_standards(weights, song.standardise(*form)[1])
+        return ChainInput(song.standardise(*form, "natural")[0], standards, annotation, name)
+    mix_CxT, _ = song.standardise(*form, weights.architecture.level)
+    with error_context(name):
+        return bag_adaptation.cut_song(weights, mix_CxT, annotation, settings)
 
 
-def _find_annotation(weights: Weights, song: Song, annotation: Annotation | None, planned: Plan) -> Annotation:
-    """Return the annotation that is given, that of the song, or one that says nothing where none is needed.
+def _choose_annotation(weights: Weights, song: Song, annotation: Annotation | None, chosen: Plan) -> Annotation:
+    """Return the given annotation, that of the song, or an empty one if none is needed.
 
     Raises:
       InputError: one is needed, or it does not fit the song or the network.
     """
-    said = annotation or song.annotation
-    if said is None:
-        if planned.needs_annotation:
-            needs = f"strategy {planned.name} needs an annotation that says when each source plays"
-            raise InputError(f"{song.mixture.name}: {needs}")
-        said = Annotation((), weights.sources, "unknown")
-    check_annotation(said, weights, song)
-    return said
+    annotation = annotation or song.annotation
+    if annotation is None:
+        if chosen.needs_annotation:
+            needed = f"strategy {chosen.name} needs an annotation that says when each source plays"
+            raise InputError(f"{song.mixture.name}: {needed}")
+        annotation = Annotation((), weights.sources, "unknown")
+    check_annotation(annotation, weights, song)
+    return annotation
 
 
 def adapt(
-    weights: Weights, material: AdaptationInput, settings: AdaptConfig, on_epoch: OnEpoch | None = None
+    weights: Weights, song: AdaptationInput, settings: AdaptConfig, on_epoch: OnEpoch | None = None
 ) -> AdaptationResult:
     """Adapt weights to one song; see `adapt_lanes`."""
-    return adapt_lanes(weights, [material], settings, on_epoch=on_epoch)[0]
+    return adapt_lanes(weights, [song], settings, on_epoch=on_epoch)[0]
 
 
 def adapt_lanes(
@@ -113,67 +109,68 @@ def adapt_lanes(
     """Adapt weights to the song of each lane, side by side; lanes that name the same object share it.
 
     Args:
-      weights: what all lanes start from.
-      songs: what `prepare` returns, all of one shape.
-      settings: what the lanes have in common.
-      lam: λ of each lane; that of `settings` if not given.
-      learning_rate: of each lane; that of `settings` if not given.
+      weights: the initial weights of all lanes.
+      songs: results of `prepare`, all of one shape.
+      settings: shared by all lanes.
+      lam: λ of each lane; that of `settings` if None.
+      learning_rate: of each lane; that of `settings` if None.
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (lanes, steps, 3).
 
     Returns:
       One result a lane.
 
     Raises:
-      InputError: the arguments speak of different numbers of lanes.
+      InputError: the arguments have different numbers of lanes, or a song is too short for a network of a chain.
     """
     hyper = engine.make_hyper(settings, len(songs), lam, learning_rate)
     if isinstance(weights, Chain):
-        heard = [song for song in songs if isinstance(song, ChainInput)]
-        own = plan.split_settings(weights, settings)
-        return chain_adaptation.adapt_lanes(weights, heard, own, lam, learning_rate, on_epoch)
+        inputs = [song for song in songs if isinstance(song, ChainInput)]
+        each = plan.split_settings(weights, settings)
+        return chain_adaptation.adapt_lanes(weights, inputs, hyper, each, on_epoch)
     cuts = [song for song in songs if isinstance(song, Segments)]
-    planned = strategy.parse(settings.strategy, weights.architecture)
-    return bag_adaptation.adapt_lanes(weights, cuts, planned, hyper, settings, on_epoch)
+    chosen = strategy.parse(settings.strategy, weights.architecture)
+    return bag_adaptation.adapt_lanes(weights, cuts, chosen, hyper, settings, on_epoch)
 
 
 def count_epochs(weights: Weights, settings: AdaptConfig) -> int:
-    """Return how often `on_epoch` is called at most."""
+    """Return the largest number of calls of `on_epoch`."""
     members = weights.members if isinstance(weights, Chain) else {plan.ALONE: weights}
-    return sum(
-        bag_adaptation.count_epochs(members[name], settings) for name in plan.parse(settings.strategy, weights).tuned
-    )
+    tuned = plan.parse(settings.strategy, weights).tuned
+    return sum(bag_adaptation.count_epochs(members[name], settings) for name in tuned)
 
 
-def list_tasks(weights: Weights, material: AdaptationInput, settings: AdaptConfig) -> list[AdaptationTask]:
-    """Return the networks that are adapted, one after the other, and on what.
+def list_tasks(weights: Weights, song: AdaptationInput, settings: AdaptConfig) -> list[AdaptationTask]:
+    """Return the networks that are adapted, in order, each with the shape of its segments.
 
     Raises:
       InputError: the song is too short for one of them.
     """
-    if isinstance(material, Segments):
+    if isinstance(song, Segments):
         assert not isinstance(weights, Chain)
-        return [AdaptationTask(weights.architecture, settings, material.n, material.mix_GxVxCxT.shape)]
+        return [AdaptationTask(weights.architecture, settings, song.n, song.mix_GxVxCxT.shape)]
     assert isinstance(weights, Chain)
-    found = []
+    tasks = []
+    tuned = plan.parse(settings.strategy, weights).tuned
     for name, own in plan.split_settings(weights, settings).items():
-        if name in plan.parse(settings.strategy, weights).tuned:
-            net, (channels, n_samples) = weights.members[name].architecture, material.mix_CxT.shape
-            length, starts = segments.place_segments(n_samples, own, net)
+        if name in tuned:
+            net, (channels, n_samples) = weights.members[name].architecture, song.mix_CxT.shape
+            with error_context(song.name):
+                length, starts = segments.place_segments(n_samples, own, net)
             shape = segments.find_bucket(len(starts)), 1 + own.pitch_shifts, channels, length
-            found.append(AdaptationTask(net, own, len(starts), shape))
-    return found
+            tasks.append(AdaptationTask(net, own, len(starts), shape))
+    return tasks
 
 
-def get_shape(material: AdaptationInput) -> tuple[int, ...]:
-    """Return a shape that songs have in common which can be adapted side by side."""
-    return material.mix_CxT.shape if isinstance(material, ChainInput) else material.mix_GxVxCxT.shape
+def get_shape(song: AdaptationInput) -> tuple[int, ...]:
+    """Return the shape that songs must share to be adapted side by side."""
+    return song.mix_CxT.shape if isinstance(song, ChainInput) else song.mix_GxVxCxT.shape
 
 
-def find_footprint(weights: Weights, material: AdaptationInput, settings: AdaptConfig) -> Footprint:
-    """Return what adapting takes of the memory; of a chain, the network that takes most."""
-    found = []
-    for part in list_tasks(weights, material, settings):
-        planned = strategy.parse(part.settings.strategy, part.net)
-        program, needs = engine.compile_epoch(part.net, planned, part.settings, part.shape)
-        found.append(Footprint(part.n_segments, program.features, needs))
-    return max(found, key=lambda footprint: sum(footprint.bytes))
+def find_footprint(weights: Weights, song: AdaptationInput, settings: AdaptConfig) -> Footprint:
+    """Return the memory that adapting takes; for a chain, that of its most demanding network."""
+    footprints = []
+    for task in list_tasks(weights, song, settings):
+        chosen = strategy.parse(task.settings.strategy, task.net)
+        program, needs = engine.compile_epoch(task.net, chosen, task.settings, task.shape)
+        footprints.append(Footprint(task.n_segments, program.features, needs))
+    return max(footprints, key=lambda footprint: sum(footprint.bytes))

@@ -42,14 +42,14 @@ def adapt(
       >>> stems = run.separate(song)
 
     Args:
-      net: what to start from: a network, its name or its file.
-      song: the mixture, at any rate, with any usual number of channels.
-      annotation: when each source is active or silent; the song's own if not given.
-      settings: strategy, λ, learning rate, epochs …, or a preset; what suits the network if not given.
+      net: the pretrained network, its name or its file.
+      song: the mixture, at any sample rate, mono, stereo or surround.
+      annotation: when each source is active or silent; the song's own if None.
+      settings: strategy, λ, learning rate, epochs …, or a preset; if None, the defaults for this network.
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (1, steps, 3).
 
     Returns:
-      The network with its adapted layers, the losses, and how long it took.
+      The network with its adapted layers, the losses and the time taken.
 
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
@@ -59,8 +59,8 @@ def adapt(
     if not plan.parse(preset.adapt.strategy, net).tuned:
         result = engine.make_unadapted_result()
     else:
-        material = adaptation.prepare(net, song, annotation, preset.adapt)
-        result = adaptation.adapt(net, material, preset.adapt, on_epoch)
+        prepared = adaptation.prepare(net, song, annotation, preset.adapt)
+        result = adaptation.adapt(net, prepared, preset.adapt, on_epoch)
     return make_adapted_network(result, net, preset, song, annotation or song.annotation)
 
 
@@ -77,20 +77,20 @@ def adapt_lanes(
     """Adapt a pretrained network to many songs, or with many values of λ or the learning rate, side by side.
 
     Args:
-      net: what all lanes start from: a network, its name or its file.
+      net: the pretrained network of all lanes, its name or its file.
       songs: one song that all lanes share, whose frozen stages are then computed once; or one song a lane. Songs of
-        about the same length run side by side, others one group after the other.
-      annotations: of the song, or one a song; the songs' own if not given.
-      settings: what the lanes have in common; what suits the network if not given.
-      lam: λ of each lane; that of `settings` if not given.
-      learning_rate: of each lane; that of `settings` if not given.
+        about the same length run side by side, others group after group.
+      annotations: of the song, or one a song; the songs' own if None.
+      settings: shared by all lanes; if None, the defaults for this network.
+      lam: λ of each lane; that of `settings` if None.
+      learning_rate: of each lane; that of `settings` if None.
       on_epoch: called after each epoch of a group with its number, from 0, and its losses of shape (lanes, steps, 3).
 
     Returns:
       One result a lane.
 
     Raises:
-      InputError: as `adapt`, or the arguments speak of different numbers of lanes.
+      InputError: as `adapt`, or the arguments have different numbers of lanes.
     """
     net = as_network(net)
     preset = choose_preset(settings, net)
@@ -115,36 +115,36 @@ def _list_lanes(
     lam: Sequence[float] | np.ndarray | None,
     learning_rate: Sequence[float] | np.ndarray | None,
 ) -> list[_Lane]:
-    """Return what each lane adapts to, and how."""
+    """Return song, annotation and settings of each lane."""
     for name, values in {"lam": lam, "learning_rate": learning_rate}.items():
         require(values is None or np.ndim(values) == 1, name, "a list of numbers, one a lane", values)
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
-            raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
+            raise InputError("annotations: one song takes one annotation; repeat the song for several annotations")
         lengths = [len(values) for values in (lam, learning_rate) if values is not None]
         n_lanes = max(lengths, default=1)
         every, own = [songs] * n_lanes, [annotations or songs.annotation] * n_lanes
     else:
         every = [as_song(song) for song in songs]
         given = [annotations] if isinstance(annotations, Annotation) else annotations
-        own = [song.annotation for song in every] if given is None else [as_annotation(said) for said in given]
+        own = [song.annotation for song in every] if given is None else [*map(as_annotation, given)]
     lams = [settings.lam] * len(every) if lam is None else [*lam]
     rates = [settings.learning_rate] * len(every) if learning_rate is None else [*learning_rate]
     if len({len(every), len(own), len(lams), len(rates)}) > 1 or not every:
         numbers = f"{len(every)}, {len(own)}, {len(lams)} and {len(rates)}"
-        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equally many, not {numbers}")
+        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equal in number, not {numbers}")
     return [
-        _Lane(song, said, dataclasses.replace(settings, lam=own_lam, learning_rate=own_rate))
-        for song, said, own_lam, own_rate in zip(every, own, lams, rates, strict=True)
+        _Lane(song, annotation, dataclasses.replace(settings, lam=own_lam, learning_rate=own_rate))
+        for song, annotation, own_lam, own_rate in zip(every, own, lams, rates, strict=True)
     ]
 
 
 def _adapt_in_groups(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
-    """Adapt lanes that differ in λ and learning rate alone; those of one shape run side by side."""
-    shared: dict[tuple[int, int], AdaptationInput] = {}  # lanes of one song share what is made of it
-    for song, said, settings in lanes:
-        if (id(song), id(said)) not in shared:
-            shared[id(song), id(said)] = adaptation.prepare(net, song, said, settings)
+    """Adapt lanes that differ only in λ and learning rate; those of one shape run side by side."""
+    shared: dict[tuple[int, int], AdaptationInput] = {}  # lanes of one song share the prepared input
+    for song, annotation, settings in lanes:
+        if (id(song), id(annotation)) not in shared:
+            shared[id(song), id(annotation)] = adaptation.prepare(net, song, annotation, settings)
     prepared = [shared[id(lane.song), id(lane.annotation)] for lane in lanes]
     results: dict[int, AdaptationResult] = {}
     for shape in dict.fromkeys(map(adaptation.get_shape, prepared)):

@@ -36,17 +36,17 @@ def separate(
     Args:
       net: the network, its name or its file.
       song: the mixture.
-      annotation: when each source plays, for muting and refining; the song's own if not given.
-      settings: chunks, shifts, muting, refining; those that suit the network if not given.
-      tuned: adapted layers, as `AdaptedNetwork.tuned` holds them; `AdaptedNetwork.separate` passes them by itself.
-      on_chunk: called after each chunk with how many are done and how many there are.
+      annotation: when each source plays, for muting and refining; the song's own if None.
+      settings: chunks, shifts, muting, refining; if None, the defaults for this network.
+      tuned: adapted layers, such as `AdaptedNetwork.tuned`; `AdaptedNetwork.separate` passes its own.
+      on_chunk: called after each chunk with the number of chunks done and the number of all.
 
     Returns:
       {source: (C, T)} at the song's own rate and length; mono for a mono song, else stereo.
 
     Raises:
-      InputError: the song is silent or shorter than a filter of the network, muting lacks an annotation, or what is
-        given does not fit the network or the song.
+      InputError: the song is silent or shorter than the network needs, muting lacks an annotation, or the annotation or
+        the layers do not fit the network or the song.
     """
     net, song = as_network(net), as_song(song)
     chosen = choose_settings(settings, SeparateConfig, get_preset(net))

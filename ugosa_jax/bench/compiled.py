@@ -17,7 +17,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ugosa_jax.adaptation import engine, lane, memory, programs, segments, strategy
+from ugosa_jax.adaptation import engine, lane, memory, programs, segments
+from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.bench import flops
 from ugosa_jax.bench.chips import GPUS, Chip, describe_gpu
 from ugosa_jax.config import AdaptConfig, SeparateConfig
@@ -115,19 +116,19 @@ def compile_programs(
     """
     jax.config.update("jax_enable_compilation_cache", False)  # it would keep programs that no device can read back
     place = programs.place_lanes(n_lanes, devices)
-    plan = strategy.parse(settings.strategy, net)
-    if plan.loss == "R":
-        raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
-    program = lane.make_program(net, plan, settings, devices[0].platform)
+    strategy = strategies.parse(settings.strategy, net)
+    if strategy.loss == "R":
+        raise InputError(f"strategy {strategy.name!r}: only programs of P and B are compiled without being run")
+    program = lane.make_program(net, strategy, settings, devices[0].platform)
     program = program._replace(features=memory.list_candidates(program.features)[0])
-    inputs, params = engine.describe_inputs(net, plan, infer_segments_shape(net, settings, seconds), place, n_lanes)
+    inputs, params = engine.describe_inputs(net, strategy, infer_segments_shape(net, settings, seconds), place, n_lanes)
     features = programs.infer_feature_shapes(program, params, inputs.song, place)
     n_devices, T = len(place.by_lane.device_set), inputs.song.mix_GxVxCxT.shape[-1]
     on_each = n_lanes // n_devices
     if features is not None:
         lowered = programs.compute_features.lower(program, params, inputs.song)
         yield _compile("prefix", n_lanes, n_devices, on_each * flops.count_prefix(net, program.since, T), lowered)
-    counted = on_each * flops.count_step(net, plan, T, features is not None)
+    counted = on_each * flops.count_step(net, strategy, T, features is not None)
     yield _compile("epoch", n_lanes, n_devices, counted, programs.lower_epoch(program, inputs, features, place))
     if n_lanes == 1:
         mix_CxT = jax.ShapeDtypeStruct(

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
-from ugosa_jax.adaptation import loss, strategy
+from ugosa_jax.adaptation import loss
+from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.strategy import Strategy
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.networks import tree
@@ -60,18 +61,18 @@ def count_prefix(net: Architecture, until: str, n_samples: int) -> int:
 
 
 @functools.lru_cache
-def count_step(net: Architecture, plan: Strategy, n_samples: int, kept: bool = True) -> int:
+def count_step(net: Architecture, strategy: Strategy, n_samples: int, kept: bool = True) -> int:
     """Return the operations of one step on a segment of `n_samples`, forward and backward.
 
     Args:
       net: the network.
-      plan: what is tuned; not B0, which takes no step.
+      strategy: what is tuned; not B0, which takes no step.
       n_samples: length of the segment.
       kept: the output of the frozen stages is kept; else they run in every step.
     """
     params, mix_CxT = _get_input_shapes(net, n_samples)
-    since = plan.find_cut(net)
-    tuned, frozen = tree.split(params, strategy.label_params(plan, params))
+    since = strategy.find_cut(net)
+    tuned, frozen = tree.split(params, strategies.label_params(strategy, params))
     features = jax.eval_shape(lambda params, mix_CxT: net.prefix(params, mix_CxT, since), params, mix_CxT)
     active_SxT = jax.ShapeDtypeStruct((len(net.sources), n_samples), jnp.float32)
 

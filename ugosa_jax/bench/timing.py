@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import engine, programs, segments, strategy
+from ugosa_jax.adaptation import engine, programs, segments
+from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.bench import flops
 from ugosa_jax.config import AdaptConfig
@@ -108,13 +109,13 @@ def measure(
     Raises:
       InputError: the strategy tunes nothing, a song is shorter than a segment, or the loss is not finite.
     """
-    plan = strategy.parse(settings.strategy, net)
-    if not plan.tuned:
-        raise InputError(f"strategy {plan.name!r} takes no steps that could be measured")
+    strategy = strategies.parse(settings.strategy, net)
+    if not strategy.tuned:
+        raise InputError(f"strategy {strategy.name!r} takes no steps that could be measured")
     before = device.get_peak_bytes()
     songs = [make_noise(net, settings, seconds, seed) for seed in range(n_lanes)]
     hyper = engine.make_hyper(settings, n_lanes)
-    first, *runs = [engine.adapt_lanes(net, params, songs, plan, hyper, settings)[0] for _ in range(1 + repeats)]
+    first, *runs = [engine.adapt_lanes(net, params, songs, strategy, hyper, settings)[0] for _ in range(1 + repeats)]
     if first.stopped_at is not None:
         raise InputError("the loss of noise is not finite with these weights and this learning_rate")
     peak, n_samples = device.get_peak_bytes(), songs[0].mix_GxVxCxT.shape[-1]
@@ -126,7 +127,7 @@ def measure(
         compile_s=first.timing.compile_s,
         prefix_s=statistics.median(result.timing.prefix_s for result in runs),
         steps_s=tuple(result.timing.steps_s for result in runs),
-        flops_a_step=flops.count_step(net, plan, n_samples, first.features != "recompute"),
+        flops_a_step=flops.count_step(net, strategy, n_samples, first.features != "recompute"),
         peak_bytes=peak,
         grown_bytes=peak - before,
         matmul=choose_best_rates([measure_matmul_rates(net, n_samples, n, repeats) for n in sorted({1, n_lanes})]),

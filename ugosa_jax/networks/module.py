@@ -1,6 +1,6 @@
-"""Flax modules and nested dicts of their parameters: the one place where they are taken apart and put together.
+"""Conversion between Flax modules and nested dicts of their parameters.
 
-A module is built from settings and random number generators, `Module(settings, rngs)`; settings are hashable.
+A module is built from hashable settings and random number generators, `Module(settings, rngs)`.
 """
 
 import functools
@@ -26,9 +26,9 @@ def get_arrays(module: nnx.Module) -> Params:
 
 
 def bind(build: Callable[..., Module], settings: Hashable, params: Params) -> Module:
-    """Return a module with these parameters; cheap, and meant to be called inside jitted functions."""
+    """Return a module with these parameters; call it inside jitted functions."""
     graphdef, state = _structure(build, settings)
-    state = jax.tree.map(lambda x: x, state)  # a copy: the cached one stays abstract
+    state = jax.tree.map(lambda x: x, state)  # a copy, so that the cached state stays abstract
     nnx.replace_by_pure_dict(state, params)
     return nnx.merge(graphdef, state)
 

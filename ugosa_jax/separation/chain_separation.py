@@ -1,6 +1,6 @@
-"""Separation with a chain of networks: each takes its sources from what those before it left of the mixture.
+"""Separation with a chain of networks: each takes its sources from the rest that the networks before it leave.
 
-S sources, C channels, T and n samples.
+S sources, C channels, T samples of the song, n samples of a block.
 """
 
 import itertools
@@ -26,68 +26,68 @@ def separate_blocks(
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separate a song of any length with a chain; its networks go on together, so that little is held.
+    """Separate a song of any length with a chain; its networks run in step, so that few blocks are held.
 
     Args:
       chain: the networks.
-      params: those of the chain, perhaps adapted.
-      blocks_Cxn: the mixture at its own level and the networks' rate, in blocks of any lengths.
-      n_samples: its length, T.
-      standards: for each network by name, what its input is standardised with.
+      params: those of the chain, adapted or not.
+      blocks_Cxn: the mixture at its own level and the networks' rate, in blocks of any length.
+      n_samples: length of the mixture, T.
+      standards: for each network by name, how its input is standardised.
       settings: chunk length, overlap, shifts.
-      on_chunk: called after each chunk of any network with how many are done and how many there are.
+      on_chunk: called after each chunk of any network with the number of chunks done and the number of all.
 
     Returns:
-      Estimates est_SxCxn of the chain's sources at the level of the mixture, from the beginning to the end.
+      Blocks of estimates est_SxCxn of the chain's sources in time order, at the level of the mixture.
 
     Raises:
-      InputError: as `chunks.stretches`.
+      InputError: as `chunks.separate_blocks`.
     """
     n_chunks = sum(bag_separation.count_chunks(link.network, n_samples, settings) for link in chain.links)
     report = on_chunk and bag_separation.ChunkCounter(on_chunk, n_chunks)
-    in_turn = [source for link in chain.links for source in link.takes]
-    order_S = [in_turn.index(source) for source in chain.sources]
+    taken = [source for link in chain.links for source in link.takes]
+    order_S = [taken.index(source) for source in chain.sources]
 
-    def estimate(link: Link, heard_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        blocks = (standardise_by(block_Cxn, standards[link.name]) for block_Cxn in heard_Cxn)
-        every = bag_separation.separate_blocks(link.network, params[link.name], blocks, n_samples, settings, report)
-        return take_sources(every, link, standards[link.name])
+    def estimate(link: Link, input_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        blocks = (standardise_by(block_Cxn, standards[link.name]) for block_Cxn in input_Cxn)
+        estimates = bag_separation.separate_blocks(link.network, params[link.name], blocks, n_samples, settings, report)
+        return take_sources(estimates, link, standards[link.name])
 
-    def take_in_turn(links: Sequence[Link], heard_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield what a network takes, and what those behind it take of the rest."""
+    def run_links(links: Sequence[Link], input_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield the sources that the first network takes, and those that the others take from the rest."""
         link, *later = links
         if not later:
-            return estimate(link, heard_Cxn)
-        heard_Cxn, minuend_Cxn = itertools.tee(heard_Cxn)
-        taken, subtrahend = itertools.tee(estimate(link, heard_Cxn))
+            return estimate(link, input_Cxn)
+        input_Cxn, minuend_Cxn = itertools.tee(input_Cxn)
+        taken, subtrahend = itertools.tee(estimate(link, input_Cxn))
         left_Cxn = subtract_sources(minuend_Cxn, subtrahend, standards[link.name], (chain.channels, n_samples))
         shape = len(link.takes), chain.channels, n_samples
-        return join_sources(taken, take_in_turn(later, left_Cxn), shape)
+        return join_sources(taken, run_links(later, left_Cxn), shape)
 
-    return (est_SxCxn[order_S] for est_SxCxn in take_in_turn(chain.links, blocks_Cxn))
+    return (est_SxCxn[order_S] for est_SxCxn in run_links(chain.links, blocks_Cxn))
 
 
 def choose_standards(chain: Chain, measured: Standard) -> dict[str, Standard]:
-    """Return what the input of each network, by name, is standardised with, in a song of a standard.
+    """Return how the input of each network, by name, is standardised, given the measured mean and level of the song.
 
-    What is left of the song keeps the level that it has in it.
+    The rest of a song keeps the level that it has in the song.
     """
     return {name: wanted(member.architecture.level, measured) for name, member in chain.members.items()}
 
 
-def take_sources(stretches_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) -> Iterator[np.ndarray]:
-    """Yield those of a network's estimates that it takes, at the level of the mixture."""
+def take_sources(blocks_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) -> Iterator[np.ndarray]:
+    """Yield a network's estimates of the sources that it takes, at the level of the mixture."""
     taken = [link.network.sources.index(source) for source in link.takes]
-    for est_SxCxn in stretches_SxCxn:
+    for est_SxCxn in blocks_SxCxn:
         yield unstandardised(est_SxCxn[taken], standard)
 
 
 def subtract_sources(
     blocks_Cxn: Iterable[np.ndarray], taken: Iterable[np.ndarray], standard: Standard, shape: tuple[int, int]
 ) -> Iterator[np.ndarray]:
-    """Yield what is left of a sound of a shape (C, T) without the estimates (S, C, n) that were taken from it.
+    """Yield a sound of shape (C, T) minus the estimates (S, C, n) that were taken from it.
 
-    Each estimate has the mean of the whole sound (`standard`), which stays where it is.
+    Each estimate includes the mean of the whole sound (`standard`), which is not subtracted.
     """
     buffer, start = BlockBuffer(blocks_Cxn, *shape), 0
     for taken_SxCxn in taken:
@@ -99,11 +99,11 @@ def subtract_sources(
 def join_sources(
     first: Iterable[np.ndarray], second: Iterable[np.ndarray], shape: tuple[int, int, int]
 ) -> Iterator[np.ndarray]:
-    """Yield the sources of two separations of one song together, in the stretches of the second.
+    """Yield the sources of two separations of one song together, in the blocks of the second.
 
     Args:
-      first: estimates (S, C, n) of one separation …
-      second: … and of the other, of as many channels and samples.
+      first: estimates (S, C, n) of one separation.
+      second: estimates of the other, with as many channels and samples.
       shape: (S, C, T) of the first.
     """
     S, C, n_samples = shape

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax
 import msgspec
 import numpy as np
+import optax
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import engine, strategy
+from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.errors import InputError
@@ -111,7 +112,7 @@ def scored(sweep: Sweep, one: Adapted) -> Settled:
     outcome = {
         "status": "done",
         "error": None,
-        "n_tuned": strategy.count_parameters(result.tuned),
+        "n_tuned": optax.tree.size(result.tuned),
         "adaptation": msgspec.to_builtins(said) | one.measured,
         "scores": done.scores.rows(),
         "notes": song.notes,

@@ -1,7 +1,7 @@
-"""Convolutions of stride 2, forwards and transposed, as 3×3 convolutions of stride 1, and those as matrix products.
+"""Strided and transposed convolutions as 3×3 convolutions of stride 1, and these as matrix products.
 
-XLA has fast gradients of neither strided nor transposed convolutions on a CPU, and `jax.vmap` over their kernels, for
-lanes, makes grouped ones of them. Here forward pass and both gradients are matrix products.
+On a CPU, XLA's gradients of strided and transposed convolutions are slow, and `jax.vmap` over their kernels, for lanes,
+makes them grouped. Here forward pass and both gradients are matrix products, also under `jax.vmap`.
 
 Planes are (P, K, F, channels): pieces, frames, frequencies. Kernels are (taps along K, taps along F, I, O).
 """
@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 Shifts = tuple[tuple[int, int], ...]
-"""Places along K and F each."""
+"""Offsets along K and F."""
 
 
 def downsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
     """Return y[q, r] = Σ_tu kernel[t, u] · x[2q + t − 1, 2r + u − 1], x being zero outside: stride 2, "same".
 
-    Four neighbours become channels of one place, of which there are half as many each way; 5 taps span 3 of these.
+    Four neighbours become the channels of one position of a plane of half the size, in which 5 taps span 3 positions.
     """
     P, K, F, C = x_PxKxFxI.shape
     n_out = kernel_5x5xIxO.shape[-1]
@@ -29,10 +29,10 @@ def downsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
 
 
 def upsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
-    """Return y[k, f] = Σ_qr kernel[k − 2q + 1, f − 2r + 1] · x[q, r], twice as large each way: stride 2, transposed.
+    """Return y[k, f] = Σ_qr kernel[k − 2q + 1, f − 2r + 1] · x[q, r], of twice the size: stride 2, transposed.
 
-    The four places of y that belong to one of x are its channels first. Of even places the taps 3 and 1 meet x[q − 1]
-    and x[q]; of odd ones 4, 2 and 0 meet x[q − 1], x[q] and x[q + 1].
+    The four positions of y that belong to one of x are computed as its channels. At even positions, taps 3 and 1 meet
+    x[q − 1] and x[q]; at odd ones, taps 4, 2 and 0 meet x[q − 1], x[q] and x[q + 1].
     """
     P, K, F, C = x_PxKxFxI.shape
     n_out = kernel_5x5xIxO.shape[-1]
@@ -45,7 +45,7 @@ def upsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
 
 
 def convolve_dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
-    """Return y[k, f, o] = Σ_tu kernel[t, u, o] · x[k + 2t − 3, f + 2u − 3]: dilation 2, "same", one channel in."""
+    """Return y[k, f, o] = Σ_tu kernel[t, u, o] · x[k + 2t − 3, f + 2u − 3]: dilation 2, "same", one input channel."""
     _, K, F, _ = x_PxKxFx1.shape
     x = jnp.pad(x_PxKxFx1, ((0, 0), (3, 3), (3, 3), (0, 0)))
     taps = [(t, u) for t in range(4) for u in range(4)]
@@ -54,15 +54,15 @@ def convolve_dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Arr
 
 @jax.custom_vjp
 def convolve(x_PxKxFxI: jax.Array, kernel_3x3xIxO: jax.Array) -> jax.Array:
-    """Return y[k, f] = Σ_ij kernel[i, j] · x[k + i, f + j], two places smaller each way.
+    """Return y[k, f] = Σ_ij kernel[i, j] · x[k + i, f + j], two positions smaller along K and F.
 
-    Its nine shifts are dealt out to both sides of one matrix product: those along K widen the rows that go in, those
-    along F the results z, which are then added up where they belong:
+    The nine shifts are split between both sides of one matrix product: those along K concatenate its input rows, those
+    along F its results z, which are then shifted and summed:
 
         z[k, f, j] = Σ_i kernel[i, j] · x[k + i, f],  y[k, f] = Σ_j z[k, f + j, j].
 
-    So no array is copied more than three times, and the product is wide even where there are few channels. A layer
-    that gives much less than it is given has all nine on the side of the results.
+    No array is copied more than three times, and the product is wide even for few channels. A layer with far fewer
+    output than input channels has all nine shifts on the side of the results.
     """
     into, out = _split_shifts(kernel_3x3xIxO)
     K, F = x_PxKxFxI.shape[1] - 2, x_PxKxFxI.shape[2] - 2
@@ -76,7 +76,7 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Arra
 
 
 def _backward(kept: tuple[jax.Array, jax.Array], dy_PxKxFxO: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the gradients of x and of the kernel. What the product was given is made again: kept is x alone."""
+    """Return the gradients of x and of the kernel; the input of the product is recomputed from x."""
     x, kernel = kept
     into, out = _split_shifts(kernel)
     rows = _stack_shifted(x, into)
@@ -95,7 +95,7 @@ convolve.defvjp(_forward, _backward)
 
 
 def _split_shifts(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
-    """Return the shifts of what goes into the product and of what comes out; their sums are the nine, row by row."""
+    """Return the shifts of the product's input and of its output; their sums are the nine shifts, row by row."""
     n_in, n_out = kernel_3x3xIxO.shape[2:]
     if 3 * n_out < n_in:
         return ((0, 0),), tuple((i, j) for i in range(3) for j in range(3))
@@ -103,13 +103,13 @@ def _split_shifts(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
 
 
 def _stack_shifted(x_PxKxFxI: jax.Array, shifts: Shifts) -> jax.Array:
-    """Return x, moved by each of the shifts along K, side by side: as many rows as all of them have."""
+    """Return x shifted along K by each of the shifts, concatenated along the channels."""
     rows = x_PxKxFxI.shape[1] - max(i for i, _ in shifts)
     return jnp.concatenate([x_PxKxFxI[:, i : i + rows] for i, _ in shifts], -1)
 
 
 def _to_matrix(kernel_3x3xIxO: jax.Array, into: Shifts, out: Shifts) -> jax.Array:
-    """Return the kernel as the matrix that takes what is beside each other to what is."""
+    """Return the kernel as a matrix from concatenated input shifts to concatenated output shifts."""
     n_in, n_out = kernel_3x3xIxO.shape[2:]
     blocks = kernel_3x3xIxO.reshape(len(into), len(out), n_in, n_out)
     return blocks.swapaxes(1, 2).reshape(len(into) * n_in, len(out) * n_out)

@@ -1,4 +1,4 @@
-"""Spleeter from mixture to estimates: a U-Net a source, and masks on the mixture's spectrogram."""
+"""Spleeter from mixture to estimates: the U-Net of each source, and masks on the mixture's spectrogram."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from ugosa_jax.networks.spleeter.spectrogram import compute_spectrogram, overlap
 from ugosa_jax.networks.spleeter.unet import UNet, list_needed_skips, list_stages
 
 Features = dict[str, Any]
-"""What runs into a stage, for each source: `x` (source → array), and `skips` (source → encoder → array)."""
+"""The input of a stage: `x` (source → array) and `skips` (source → encoder → array)."""
 
 _EPS = 1e-10
 
@@ -25,7 +25,7 @@ def init(settings: SpleeterSettings, seed: int) -> Params:
 
 
 def prefix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, until: str) -> Features:
-    """Return what runs into stage `until`, and the skips that are needed from there on; nothing for the first stage."""
+    """Return the input of stage `until` and the skips that later stages need; {} for the first stage."""
     first = list_stages(settings)[0]
     if until == first:
         return {}
@@ -38,9 +38,9 @@ def prefix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, until
 
 
 def suffix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
-    """Return est_SxCxT from the mixture and what runs into stage `since`, with skips or without.
+    """Return est_SxCxT from the mixture and the input of stage `since`, with skips or without.
 
-    Without, the encoders run again, and no further than the skips are needed.
+    Without skips, the encoders run again, up to the last one whose skip is needed.
     """
     z_CxKxF = _compute_spectrogram(settings, mix_CxT)
     magnitude = compute_magnitudes(settings, z_CxKxF, mix_CxT.shape[1])
@@ -60,7 +60,7 @@ def suffix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, featu
 
 
 def separate_tile(settings: SpleeterSettings, params: Params, tile_CxN: jax.Array) -> jax.Array:
-    """Return est_SxCxN, the overlapped frames of one whole piece of a song; those of all pieces add up to its stems."""
+    """Return est_SxCxN, the overlap-added frames of one piece of a song; those of all pieces add up to the stems."""
     z_CxKxF = compute_spectrogram(tile_CxN, settings.nfft)
     magnitude = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)[None]
     first = list_stages(settings)[0]
@@ -71,7 +71,7 @@ def separate_tile(settings: SpleeterSettings, params: Params, tile_CxN: jax.Arra
 def estimate_sources(
     settings: SpleeterSettings, z_CxKxF: jax.Array, magnitude: jax.Array, logits: Callable[[str], jax.Array]
 ) -> jax.Array:
-    """Return est_SxCxN: the mixture's spectrogram z, K frames in all, shared out and transformed back.
+    """Return est_SxCxN: the masked spectrogram z of the mixture, K frames in all, transformed back.
 
     A source's magnitude is a sigmoid of its logits, or a softmax over the sources, times the mixture's. Of these, v:
 
@@ -80,8 +80,8 @@ def estimate_sources(
     Args:
       settings: sizes.
       z_CxKxF: complex spectrogram.
-      magnitude: what the network sees of it, (P, K / P, bins, C), in which frames beyond K are silence.
-      logits: gives those of a source, of the same shape.
+      magnitude: input of the network, (P, K / P, bins, C), in which frames beyond K are silence.
+      logits: returns the logits of a source, of the same shape.
     """
     logit_SxPxKxFxC = jnp.stack([logits(source) for source in settings.sources])
     softmax = settings.mask == "softmax"
@@ -94,17 +94,17 @@ def estimate_sources(
 
 
 def compute_magnitudes(settings: SpleeterSettings, z_CxKxF: jax.Array, n_samples: int) -> jax.Array:
-    """Return what the network sees of a spectrogram, (P, K, bins, C)."""
+    """Return the network's input for a spectrogram, (P, K, bins, C)."""
     P, K = settings.count_pieces(n_samples)
-    seen_KxFxC = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)
-    return seen_KxFxC.reshape(P, K, *seen_KxFxC.shape[1:])
+    magnitude_KxFxC = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)
+    return magnitude_KxFxC.reshape(P, K, *magnitude_KxFxC.shape[1:])
 
 
 def _compute_spectrogram(settings: SpleeterSettings, mix_CxT: jax.Array) -> jax.Array:
-    """Return the frames of all pieces, with a window of silence before the mixture and as much as needed behind it."""
+    """Return the frames of all pieces, with a window of silence before the mixture and padding after it."""
     P, K = settings.count_pieces(mix_CxT.shape[1])
-    behind = (P * K + 3) * settings.hop - settings.nfft - mix_CxT.shape[1]
-    return compute_spectrogram(jnp.pad(mix_CxT, ((0, 0), (settings.nfft, behind))), settings.nfft)
+    after = (P * K + 3) * settings.hop - settings.nfft - mix_CxT.shape[1]
+    return compute_spectrogram(jnp.pad(mix_CxT, ((0, 0), (settings.nfft, after))), settings.nfft)
 
 
 def _bind_unet(settings: SpleeterSettings, params: Params, source: str) -> UNet:

@@ -1,7 +1,7 @@
-"""The spectrogram of Spleeter and its inverse: plain frames, nfft samples long and nfft / 4 apart, under a Hann window.
+"""The spectrogram of Spleeter and its inverse, with a Hann window of nfft samples and a hop of nfft / 4.
 
-Nothing is padded here: N samples have N / hop − 3 frames, whose overlapped sum has N samples again. It is the signal
-where four frames overlap, and fades out over the last three hops at both ends.
+Nothing is padded: N samples have N / hop − 3 frames, whose overlap-add has N samples again. It is the signal where four
+frames overlap, and fades out over the three hops at both ends.
 """
 
 import jax
@@ -21,7 +21,7 @@ def compute_spectrogram(x_CxN: jax.Array, nfft: int) -> jax.Array:
 
 
 def overlap_add(z_CxKxF: jax.Array, nfft: int) -> jax.Array:
-    """Return x_CxN, the sum of the frames where they lie; frequencies that are not there are zero."""
+    """Return x_CxN, the overlap-add of the frames; missing frequencies are zero."""
     C, K, _ = z_CxKxF.shape
     frames_CxKxn = jnp.fft.irfft(z_CxKxF, nfft)
     frames_CxKx4xh = (frames_CxKxn * (_make_window(nfft, frames_CxKxn.dtype) / _ENVELOPE)).reshape(C, K, 4, nfft // 4)

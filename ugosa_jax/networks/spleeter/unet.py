@@ -1,6 +1,6 @@
 """The U-Net of one source, in Flax NNX, stage by stage: encoder1 …, decoder1 …, the deepest first, and mask.
 
-Arrays are (P, K, F, channels). What runs along is x, and the encoders' outputs that decoders will need, as skips.
+Arrays are (P, K, F, channels). Stages pass on x, and the encoders' outputs that decoders need, the skips.
 """
 
 import math
@@ -17,7 +17,7 @@ _TAPS, _MASK_TAPS = 5, 4
 
 
 class Convolution(nnx.Module):
-    """Kernel and bias of a convolution, drawn as He et al. 2015 do, uniformly."""
+    """Kernel and bias of a convolution; the initialisation is He et al.'s (2015), uniform."""
 
     def __init__(self, taps: int, n_in: int, n_out: int, rngs: nnx.Rngs):
         spread = math.sqrt(6 / (taps * taps * n_in))
@@ -27,7 +27,7 @@ class Convolution(nnx.Module):
 
 
 class ScaleShift(nnx.Module):
-    """Scale and shift of each channel: batch normalisation, whose running statistics conversion has put into them."""
+    """Scale and shift of each channel: batch normalisation into which the conversion folded the running statistics."""
 
     def __init__(self, n: int):
         self.scale = nnx.Param(jnp.ones(n))
@@ -38,7 +38,7 @@ class ScaleShift(nnx.Module):
 
 
 class UNetEncoder(nnx.Module):
-    """A convolution that halves the plane; then norm and activation, which the skip lacks, and the deepest level."""
+    """A convolution that halves the plane, norm and activation; skips, and the deepest level, omit the last two."""
 
     def __init__(self, settings: SpleeterSettings, level: int, rngs: nnx.Rngs):
         n_in, n_out = settings.encoder_widths[level - 1]
@@ -48,7 +48,7 @@ class UNetEncoder(nnx.Module):
             self.norm = ScaleShift(n_out)
 
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return what the next stage is given, and the skip."""
+        """Return the input of the next stage, and the skip."""
         skip = convolution.downsample(x, self.conv.kernel[...]) + self.conv.bias[...]
         if self.is_deepest:
             return skip, skip
@@ -70,7 +70,7 @@ class UNetDecoder(nnx.Module):
 
 
 class Mask(nnx.Module):
-    """The last convolution, to a number for each channel of the mixture, of which a sigmoid or a softmax is taken."""
+    """The last convolution, to a logit for each channel of the mixture."""
 
     def __init__(self, settings: SpleeterSettings, rngs: nnx.Rngs):
         self.conv = Convolution(_MASK_TAPS, 1, settings.channels, rngs)
@@ -91,7 +91,7 @@ class UNet(nnx.Module):
         self.mask = Mask(settings, rngs)
 
     def __call__(self, x: jax.Array, skips: Skips, since: str, until: str | None) -> tuple[jax.Array, Skips]:
-        """Return what the stages from `since` on, up to `until` or the end, make of x, and the skips by then."""
+        """Run the stages from `since` on, up to `until` or the end; return their output and all skips so far."""
         order = list_stages(self.settings)
         end = len(order) if until is None else order.index(until)
         for name in order[order.index(since) : end]:
@@ -112,14 +112,14 @@ def list_stages(settings: SpleeterSettings) -> tuple[str, ...]:
 
 
 def find_skip(settings: SpleeterSettings, stage: str) -> str | None:
-    """Return the encoder whose skip a stage is given: decoders but the deepest have one."""
+    """Return the encoder whose skip a stage takes; None except for decoders other than the deepest."""
     if not stage.startswith("decoder") or stage == "decoder1":
         return None
     return f"encoder{settings.depth + 1 - int(stage.removeprefix('decoder'))}"
 
 
 def list_needed_skips(settings: SpleeterSettings, since: str) -> tuple[str, ...]:
-    """Return the encoders before stage `since` whose skips it or a later stage is given, in order."""
+    """Return the encoders before stage `since` whose skips it or a later stage takes, in order."""
     order = list_stages(settings)
     at = order.index(since)
     needed = {find_skip(settings, stage) for stage in order[at:]}
