@@ -11,7 +11,7 @@ import re
 from typing import Literal
 
 import optax
-from flax.traverse_util import path_aware_map
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, require
@@ -89,9 +89,8 @@ def require_precision(settings: AdaptConfig, net: Architecture) -> None:
 
 def label_params(strategy: Strategy, params: Params) -> Params:
     """Return the tree of `params` with the label "tuned" or "frozen" in place of each leaf."""
-    return path_aware_map(
-        lambda path, _: TUNED if path[0] in strategy.tuned and path[-1] not in STATISTICS else FROZEN, params
-    )
+    is_tuned = {path: path[0] in strategy.tuned and path[-1] not in STATISTICS for path in flatten_dict(params)}
+    return unflatten_dict({path: TUNED if tuned else FROZEN for path, tuned in is_tuned.items()})
 
 
 def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.GradientTransformation:

@@ -17,12 +17,14 @@ TUNED, FROZEN = "tuned", "frozen"
 @functools.lru_cache
 def infer_shapes(net: Architecture) -> Mapping[str, tuple[int, ...]]:
     """Return the dotted path and shape of every parameter of a network, without computing any."""
-    return {".".join(path): leaf.shape for path, leaf in flatten_dict(jax.eval_shape(net.init)).items()}
+    leaves: dict[Any, Any] = flatten_dict(jax.eval_shape(net.init))
+    return {".".join(path): leaf.shape for path, leaf in leaves.items()}
 
 
-def flatten(tree: Params) -> dict[str, np.ndarray]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the leaves of a nested dict by dotted path, as float32 arrays."""
-    return {".".join(map(str, path)): np.asarray(leaf, np.float32) for path, leaf in flatten_dict(tree).items()}
+    leaves: dict[Any, Any] = flatten_dict(dict(tree))
+    return {".".join(map(str, path)): np.asarray(leaf, np.float32) for path, leaf in leaves.items()}
 
 
 def unflatten(leaves: dict[str, np.ndarray]) -> Params:
