@@ -98,7 +98,7 @@ def test_adapt_lanes_stops_after_the_last_tuned_network(song):
     assert adapt(chain, song, "B0", "B0").tuned == {}
 
 
-@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("same", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_lanes_of_a_chain_equal_single_runs(song, same):
     chain = make_chain()
     other = song if same else dataclasses.replace(song, mix_CxT=song.mix_CxT[:, ::-1].copy())

@@ -18,7 +18,7 @@ OURS = {  # torch layout → ours: reversed, without axes of length one
 
 
 @pytest.mark.parametrize("kind", ["gc", "nogc"])
-def test_reference_trajectory(golden, kind):
+def test_ranger_follows_the_trajectory_of_the_reference(golden, kind):
     z = golden("ranger")
     tensors = lambda prefix: {name: ours(z[f"{prefix}/{name}"]) for name, ours in OURS.items()}  # noqa: E731
     optimizer = ranger.ranger(1e-2, centralise=kind == "gc")
@@ -33,7 +33,7 @@ def test_reference_trajectory(golden, kind):
             np.testing.assert_allclose(weights.fast[name], expected[name], rtol=0, atol=5e-7, err_msg=f"{step} {name}")
 
 
-def test_rectification_follows_its_definition_step_by_step():
+def test_compute_step_sizes_follows_the_definition():
     sizes, rectified = ranger.compute_step_sizes(0.95, 0.999, 5.0)
     assert not rectified[:5].any()
     assert rectified[5:].all()
@@ -44,13 +44,13 @@ def test_rectification_follows_its_definition_step_by_step():
     np.testing.assert_allclose(sizes[t - 1], r * (1 - 0.999**t) ** 0.5 / (1 - 0.95**t), rtol=1e-9)
 
 
-def test_the_table_ends_where_nothing_changes_any_more():
+def test_the_table_of_step_sizes_ends_at_its_limit():
     sizes, _ = ranger.compute_step_sizes(0.95, 0.999, 5.0)
     assert abs(sizes[-1] - 1) < 1e-5
     assert sizes[-1] == pytest.approx(sizes[-2], abs=1e-9)
 
 
-def test_large_gradients_give_what_optax_gives():
+def test_ranger_equals_optax_for_large_gradients():
     """With eps negligible, only centralisation tells the two apart (in single precision optax's rectification, a
     small difference of large numbers, is 1 % off in the first steps)."""
     with jax.enable_x64(True):
@@ -66,7 +66,7 @@ def test_large_gradients_give_what_optax_gives():
             np.testing.assert_allclose(updates["w"], expected["w"], rtol=1e-4)
 
 
-def test_centralisation_by_hand():
+def test_centralise_gradients_by_hand():
     gradients = {
         "kernel": jnp.asarray([[1.0, 10.0], [3.0, 30.0]]),
         "encoder": jnp.arange(8.0).reshape(2, 2, 2),

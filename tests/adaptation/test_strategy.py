@@ -28,7 +28,7 @@ FULL = ConvTasNet()
         ("B0", 0),
     ],
 )
-def test_parameter_counts_of_the_paper(name, n_tuned):
+def test_strategies_tune_the_numbers_of_parameters_of_the_paper(name, n_tuned):
     params = jax.eval_shape(lambda: FULL.init())
     tuned, frozen = tree.split(params, strategy.label_params(strategy.parse(name, FULL), params))
     assert optax.tree.size(tuned) == n_tuned
@@ -39,23 +39,23 @@ def test_parameter_counts_of_the_paper(name, n_tuned):
     ("name", "since"),
     [("P-L1:D", "repeat2"), ("P-L3:3", "repeat4"), ("P-L4:M", "mask"), ("P-L5:D", "mask"), ("B0", "mask")],
 )
-def test_where_the_loop_begins(name, since):
+def test_find_cut_is_the_last_before_the_first_tuned_stage(name, since):
     assert strategy.parse(name, FULL).find_cut(FULL) == since
 
 
 @pytest.mark.parametrize("name", ["", "P", "R", "L3:M", "P-L0:D", "P-L6:D", "P-L3:X", "X-L3:M", "P-L3:M ", "b0"])
-def test_unknown_names(name):
+def test_parse_refuses_unknown_names(name):
     with pytest.raises(InputError, match="strategy"):
         strategy.parse(name, FULL)
 
 
 @pytest.mark.parametrize("name", ["P-L4:3", "P-L5:M", "B-L5:3"])
-def test_strategies_that_tune_nothing(name):
+def test_parse_refuses_strategies_that_tune_nothing(name):
     with pytest.raises(InputError, match="tunes nothing"):
         strategy.parse(name, FULL)
 
 
-def test_other_depths_shift_the_names():
+def test_starts_follow_the_number_of_repeats():
     two_repeats = ConvTasNet(R=2)
     assert strategy.parse("P-L1:D", two_repeats).tuned == ("repeat2", "mask", "decoder")
     assert strategy.parse("P-L3:D", two_repeats).tuned == ("decoder",)
@@ -76,7 +76,7 @@ def test_merge_undoes_split(config, params):
     jax.tree.map(np.testing.assert_array_equal, merged, params)
 
 
-def test_partition_moves_what_is_tuned_only(config, params):
+def test_partition_moves_only_the_tuned_leaves(config, params):
     labels = strategy.label_params(strategy.parse("P-L4:D", config), params)
     optimizer = strategy.partition(optax.sgd(1.0), labels)
     updates, _ = optimizer.update(jax.tree.map(np.ones_like, params), optimizer.init(params))

@@ -44,25 +44,25 @@ def by_hand(chain, mix_CxT, standards):
 
 
 @pytest.mark.parametrize("block", [1000, 4096, 100_000])
-def test_the_second_network_hears_what_the_first_leaves(mix_CxT, block):
+def test_the_second_network_separates_the_rest_of_the_first(mix_CxT, block):
     chain = make_chain()
     expected = by_hand(chain, mix_CxT, dict.fromkeys(chain.members, STANDARD))
     assert_close(separate(chain, mix_CxT, block), expected)
 
 
-def test_each_network_hears_its_own_level(mix_CxT):
+def test_the_input_of_each_network_has_its_own_level(mix_CxT):
     chain, standards = make_chain(), {"duo": Standard(0.0, 1.0), "trio": STANDARD}
     expected = by_hand(chain, mix_CxT, standards)
     assert_close(separate(chain, mix_CxT, 5000, standards=standards), expected)
 
 
-def test_chunks_of_all_networks_are_counted(mix_CxT):
+def test_on_chunk_counts_the_chunks_of_all_networks(mix_CxT):
     seen = []
     separate(make_chain(), mix_CxT, 4000, on_chunk=lambda *so_far: seen.append(so_far))
     assert seen == [(i, 14) for i in range(1, 15)]
 
 
-def test_little_of_a_song_is_held_at_a_time(mix_CxT):
+def test_separate_blocks_reads_the_song_as_needed(mix_CxT):
     """The mixture is read as far as the second network needs it, and no further."""
     read = []
 
