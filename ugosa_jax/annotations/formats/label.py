@@ -1,4 +1,4 @@
-"""Labels as they stand in a file: times, and what is written there. `annotations.labels` says what they claim.
+"""Labels as they stand in a file: times, and what is written there. `annotations.statements` says what they claim.
 
 Times are seconds, or hours, minutes and seconds between colons. What plain numbers count is asked for where seconds
 would give no song.
@@ -42,12 +42,12 @@ class Label:
     whole: bool = False
     """Whether its times are written as whole numbers, as samples and milliseconds are."""
 
-    def error(self, field: str, value: str, problem: str) -> InputError:
+    def make_error(self, field: str, value: str, problem: str) -> InputError:
         """Return an error that points at this label."""
         return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
 
 
-class Reading(NamedTuple):
+class LabelFile(NamedTuple):
     """What stands in a file."""
 
     labels: list[Label]

@@ -19,9 +19,18 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from ugosa_jax.annotations.formats.label import Label, quote
-from ugosa_jax.annotations.instruments import WORDS, Name, Names, find_name, fold, holds_words, is_silence, normalise
 from ugosa_jax.annotations.interval import STATES, State
-from ugosa_jax.annotations.names import MANY, UnknownName, guess_name, unknown_names_error
+from ugosa_jax.annotations.unknown_names import MANY, UnknownName, guess_name, make_unknown_names_error
+from ugosa_jax.annotations.vocabulary import (
+    WORDS,
+    Meaning,
+    NameRules,
+    find_meaning,
+    fold,
+    holds_words,
+    is_silence,
+    normalise,
+)
 
 _STATE = re.compile(
     r"(?P<name>.*?)(?P<mark>\s*[:=|;,]\s*|\s+[-–—>]+\s+|\s*[(\[]\s*|\s+)(?P<state>[^\s:=|;,()\[\]]+)[)\]]?"
@@ -35,14 +44,14 @@ _SUFFIXES = re.compile(
 
 _NOTE = re.compile(r"[A-G][#♯b♭]?-?[0-9]")
 """A note. B3 is an organ too, and Db2 a double bass, but not in a file of notes that is named after a source."""
-Find = Callable[[str], Name | None]
+Find = Callable[[str], Meaning | None]
 
 
 class Statement(NamedTuple):
     """A label, understood."""
 
     label: Label
-    name: Name
+    name: Meaning
     state: State
     by_word: bool = False
     """Whether a word for silence says so: a tier that has some beside sung words is silent where it is empty too."""
@@ -52,7 +61,7 @@ class Statements(NamedTuple):
     """What all labels say."""
 
     stated: list[Statement]
-    names: dict[str, Name]
+    names: dict[str, Meaning]
     """What each name was taken for."""
     warnings: list[str]
     left_out: list[str]
@@ -64,7 +73,7 @@ class _Group(NamedTuple):
 
     labels: list[Label]
     found: Find
-    home: Name | None
+    home: Meaning | None
     """The source that it is named after."""
     written: str
     """Its name."""
@@ -77,7 +86,7 @@ class _Group(NamedTuple):
     """Whether its name says that its labels are no names."""
 
 
-def interpret(labels: Iterable[Label], sources: Sequence[str], names: Names | None, path: str) -> Statements:
+def interpret(labels: Iterable[Label], sources: Sequence[str], names: NameRules | None, path: str) -> Statements:
     """Return what labels say.
 
     Args:
@@ -86,16 +95,16 @@ def interpret(labels: Iterable[Label], sources: Sequence[str], names: Names | No
       names: how names are understood; if None, only the sources' own are.
       path: the file or folder, for messages.
     """
-    cache: dict[str, Name | None] = {}
+    cache: dict[str, Meaning | None] = {}
 
-    def found(text: str) -> Name | None:
+    def found(text: str) -> Meaning | None:
         if text not in cache:
-            cache[text] = find_name(text, sources, names)
+            cache[text] = find_meaning(text, sources, names)
         return cache[text]
 
-    def found_but_notes(text: str) -> Name | None:
+    def found_but_notes(text: str) -> Meaning | None:
         name = found(text)
-        return None if _NOTE.fullmatch(text) and name == find_name(text, sources, Names()) else name
+        return None if _NOTE.fullmatch(text) and name == find_meaning(text, sources, NameRules()) else name
 
     groups: dict[tuple[str, str], list[Label]] = {}
     for label in labels:
@@ -123,14 +132,14 @@ def interpret(labels: Iterable[Label], sources: Sequence[str], names: Names | No
             said = f"labels such as {quote(words[0])} are taken as words of the file's source, {group.home.source}"
             result.warnings.append(f"{members[0].path}:{members[0].line}: {said}")
     if not_known:
-        raise unknown_names_error(not_known, sources, path)
+        raise make_unknown_names_error(not_known, sources, path)
     return result
 
 
 def _make_group(labels: list[Label], found: Find, found_but_notes: Find, several: bool) -> _Group:
     """Return what is known of labels of one tier, layer or file; one of several files may hold words."""
     first = labels[0]
-    stem = stem_of(first.path)
+    stem = clean_file_name(first.path)
     if holds_words(first.container or (stem if several else "")):
         written = first.container or stem
         home = found(written)
@@ -151,21 +160,21 @@ def _make_group(labels: list[Label], found: Find, found_but_notes: Find, several
     return _Group(labels, found, home, written or first.container or stem, whole, free, bool(first.container))
 
 
-def stem_of(path: str) -> str:
+def clean_file_name(path: str) -> str:
     """Return what a file is called, without suffixes and what copies and versions put behind the name."""
     stem = _SUFFIXES.sub("", Path(path).name)
     return _COPIES.sub("", stem) or stem
 
 
-def names_source(path: Path, sources: Sequence[str], names: Names | None) -> bool:
+def is_named_after_source(path: Path, sources: Sequence[str], names: NameRules | None) -> bool:
     """Return whether a file, or the end of its name, is called like a source or an instrument that is wanted."""
-    words = normalise(stem_of(path.name)).split()
-    tails = [stem_of(path.name), *(" ".join(words[n:]) for n in range(len(words)))]
-    name = next((found for tail in tails if (found := find_name(tail, sources, names)) is not None), None)
+    words = normalise(clean_file_name(path.name)).split()
+    tails = [clean_file_name(path.name), *(" ".join(words[n:]) for n in range(len(words)))]
+    name = next((found for tail in tails if (found := find_meaning(tail, sources, names)) is not None), None)
     return name is not None and bool(name.source)
 
 
-def _split_state(text: str, found: Find) -> tuple[str, Name | None, str | None]:
+def _split_state(text: str, found: Find) -> tuple[str, Meaning | None, str | None]:
     """Return a label's name as it is written, what that stands for if it is known, and the state behind it."""
     meaning = found(text)
     if meaning is not None:
@@ -204,7 +213,7 @@ def _interpret(
         left.setdefault("map", []).append(label)
 
 
-def _find_owner(label: Label, group: _Group) -> tuple[str, Name | None, str | None, bool]:
+def _find_owner(label: Label, group: _Group) -> tuple[str, Meaning | None, str | None, bool]:
     """Return the name as it is written, what it stands for, the state beside it, and whether silence is a word."""
     text, home = label.text, group.home
     if home is not None and not home.source and not home.perhaps and group.whole:
@@ -230,14 +239,14 @@ def _find_owner(label: Label, group: _Group) -> tuple[str, Name | None, str | No
     return name or group.written, None, state, False
 
 
-def _find_state(label: Label, name: Name, state: str | None) -> State:
+def _find_state(label: Label, name: Meaning, state: str | None) -> State:
     word = None if state is None else fold(state)
     if word is not None and word not in STATES:
         if word not in WORDS["active"] and word not in WORDS["inactive"] and not is_silence(word):
-            raise label.error("state", state or "", f"is not one of {', '.join(STATES)}")
+            raise label.make_error("state", state or "", f"is not one of {', '.join(STATES)}")
         word = "active" if word in WORDS["active"] else "silent"
     if name.negated and word is not None:
-        raise label.error("state", state or "", "stands beside a name that says silent by itself")
+        raise label.make_error("state", state or "", "stands beside a name that says silent by itself")
     return cast(State, word or ("silent" if name.negated else "active"))
 
 
