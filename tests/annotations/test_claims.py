@@ -19,7 +19,7 @@ def of(*rows, outside=None, complete=False) -> Annotation:
     """Return what rows of (start, end, text) claim."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
     said = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
-    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open, said.warnings, said.names)
+    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open_sources, said.warnings, said.names)
 
 
 def test_an_instrument_claims_nothing_of_the_others():
