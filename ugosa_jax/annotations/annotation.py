@@ -19,8 +19,8 @@ from ugosa_jax.annotations import claims, formats
 from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.jams import format_jams
 from ugosa_jax.annotations.formats.text_lists import format_audacity, format_csv
-from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, merge_overlaps, parse_interval
-from ugosa_jax.annotations.silences import Silences, find_gaps, join_runs
+from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, list_gaps, merge_overlaps, parse_interval
+from ugosa_jax.annotations.silences import Silences, find_gaps, find_runs, join_runs
 from ugosa_jax.annotations.statements import is_named_after_source
 from ugosa_jax.annotations.vocabulary import Meaning, NameRules
 from ugosa_jax.errors import InputError
@@ -133,9 +133,8 @@ def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
     """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
     intervals = [i if math.isfinite(i.end_s) else _end_at(duration_s, i) for i in annotation.intervals]
     for source in filter(annotation.is_silent_outside, annotation.sources):
-        edges = [0.0, *(time_s for i in annotation.select(source) for time_s in (i.start_s, i.end_s)), duration_s]
-        gaps = zip(edges[::2], edges[1::2], strict=True)
-        intervals += [Interval(start, end, source, "silent") for start, end in gaps if start < end]
+        gaps = list_gaps(annotation.select(source), 0.0, duration_s)
+        intervals += [Interval(start, end, source, "silent") for start, end in gaps]
     return dataclasses.replace(
         annotation, intervals=merge_overlaps(intervals, annotation.path), outside="unknown", open_sources=frozenset()
     )
@@ -295,9 +294,3 @@ def from_mask(active_SxT: np.ndarray, rate_hz: float, sources: Sequence[str]) ->
         for start, end in find_runs(active_T != silent)
     ]
     return Annotation(merge_overlaps(intervals), tuple(sources), "unknown")
-
-
-def find_runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
-    """Return (start, end) of each stretch of True; the end is not in it."""
-    edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]

@@ -30,6 +30,7 @@ from ugosa_jax.annotations.interval import (
     Outside,
     State,
     combine_confidences,
+    list_gaps,
     make_contradiction_error,
     merge_overlaps,
 )
@@ -190,10 +191,7 @@ def _find_span(stated: list[Statement]) -> tuple[float, float] | None:
 
 def _fill_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
     """Return the intervals of a source and, between them, silence as far as somebody looked."""
-    first_s, last_s = span_s
-    times_s = [time_s for i in sorted(intervals, key=lambda i: i.start_s) for time_s in (i.start_s, i.end_s)]
-    edges_s = [min(max(time_s, first_s), last_s) for time_s in (first_s, *times_s, last_s)]
-    gaps_s = [(a, b) for a, b in zip(edges_s[::2], edges_s[1::2], strict=True) if a < b]
+    gaps_s = list_gaps(intervals, *span_s)
     return [*intervals, *(Interval(a, b, source, "silent", label.line, path=label.path) for a, b in gaps_s)]
 
 

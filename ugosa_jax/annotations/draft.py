@@ -6,8 +6,9 @@ below its own loud passages, and far below the mixture. Everything else is unkno
 
 import numpy as np
 
-from ugosa_jax.annotations.annotation import Annotation, find_runs
+from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval, merge_overlaps
+from ugosa_jax.annotations.silences import find_runs
 from ugosa_jax.errors import require
 
 WINDOW_S = 0.5

@@ -79,6 +79,13 @@ def _touch(before: Interval, interval: Interval) -> bool:
     return in_order and before.end_s - interval.start_s <= TOUCH_S
 
 
+def list_gaps(intervals: Iterable[Interval], first_s: float, last_s: float) -> list[tuple[float, float]]:
+    """Return (start, end) of each gap between intervals that do not overlap, from one time to another."""
+    times_s = [time_s for i in sorted(intervals, key=lambda i: i.start_s) for time_s in (i.start_s, i.end_s)]
+    edges_s = [min(max(time_s, first_s), last_s) for time_s in (first_s, *times_s, last_s)]
+    return [(start, end) for start, end in zip(edges_s[::2], edges_s[1::2], strict=True) if start < end]
+
+
 def combine_confidences(*confidences: float | None) -> float | None:
     """Return the smallest of those that are told; None if none is."""
     return min((c for c in confidences if c is not None), default=None)

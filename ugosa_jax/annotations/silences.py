@@ -70,3 +70,9 @@ def find_gaps(runs: Runs, n_samples: int) -> Runs:
     """Return what lies between runs in a song of `n_samples`."""
     edges = np.concatenate([[0], join_runs(runs).ravel(), [n_samples]])
     return join_runs(edges.reshape(-1, 2))
+
+
+def find_runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
+    """Return (first, end) of each run of True; the end is the first sample after it."""
+    edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ugosa_jax.annotations.formats.label import Label, quote
+from ugosa_jax.annotations.formats.label import Label, quote, quote_first
 from ugosa_jax.annotations.vocabulary import (
     KINDS,
     MAX_LENGTH,
@@ -48,8 +48,8 @@ class UnknownName:
         """Return when it is said, and where."""
         first = self.labels[0]
         if self.kind != "name":
-            texts = [text for text in dict.fromkeys(label.text for label in self.labels) if text]
-            said = f": {', '.join(map(quote, texts[:3]))}{' …' if len(texts) > 3 else ''}" if texts else ""
+            texts = quote_first(label.text for label in self.labels)
+            said = f": {texts}" if texts else ""
             of = "tier or layer" if self.kind == "tier" else "file"
             return f"a {of} of {len(self.labels)} label{'s' if len(self.labels) > 1 else ''}{said}"
         end = "the end" if first.end_s == float("inf") else f"{first.end_s:.7g} s"

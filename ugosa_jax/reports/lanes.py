@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ugosa_jax.annotations.annotation import find_runs
 from ugosa_jax.annotations.interval import STATES, Interval, State
+from ugosa_jax.annotations.silences import find_runs
 
 Spans = dict[State, list[tuple[float, float]]]
 """Of each state: begin and length of every stretch in seconds."""

@@ -17,7 +17,7 @@ import msgspec
 from ugosa_jax import files
 from ugosa_jax.annotations import annotation, formats, vocabulary
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.interval import TOUCH_S, Interval, Outside, State, merge_overlaps
+from ugosa_jax.annotations.interval import TOUCH_S, Interval, Outside, State, list_gaps, merge_overlaps
 from ugosa_jax.annotations.unknown_names import UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
@@ -111,13 +111,10 @@ def to_annotation(marks: Marks, sources: Sequence[str], duration_s: float) -> An
     """Convert the marks of a network's sources to an annotation with all silence written out."""
     intervals = []
     for source in sources:
-        own = sorted((m for m in marks.marks if m.source == source), key=lambda m: m.start)
-        own = [_to_interval(mark) for mark in own]
+        own = [_to_interval(mark) for mark in marks.marks if mark.source == source]
         intervals += own
         if marks.elsewhere.get(source) == "silent":
-            edges = [0.0, *itertools.chain(*((i.start_s, i.end_s) for i in own)), duration_s]
-            gaps = zip(edges[::2], edges[1::2], strict=True)
-            intervals += [Interval(start, end, source, "silent") for start, end in gaps if start < end]
+            intervals += [Interval(start, end, source, "silent") for start, end in list_gaps(own, 0.0, duration_s)]
     return Annotation(merge_overlaps(intervals, "marks"), tuple(sources), "unknown", "marks")
 
 

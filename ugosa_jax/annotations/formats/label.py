@@ -66,12 +66,17 @@ def quote(value: str) -> str:
     return repr(value if len(value) <= 40 else value[:40] + "…")
 
 
+def quote_first(texts: Iterable[str]) -> str:
+    """Return the first three different texts that are not empty, quoted, and a sign if there are more."""
+    different = [text for text in dict.fromkeys(texts) if text]
+    return ", ".join(map(quote, different[:3])) + (" …" if len(different) > 3 else "")
+
+
 def refuse_several(path: str, recordings: Iterable[str]) -> None:
     """Refuse a file that holds the labels of several recordings."""
-    several = [name for name in dict.fromkeys(recordings) if name]
-    if len(several) > 1:
-        named = ", ".join(map(quote, several[:3])) + (" …" if len(several) > 3 else "")
-        raise InputError(f"{path}: holds {len(several)} recordings ({named}): keep the labels of one")
+    names = set(recordings := list(recordings)) - {""}
+    if len(names) > 1:
+        raise InputError(f"{path}: holds {len(names)} recordings ({quote_first(recordings)}): keep the labels of one")
 
 
 def is_confidence(value: float) -> bool:

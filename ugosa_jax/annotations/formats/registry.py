@@ -6,6 +6,7 @@ text and its path, and raise InputError with `path:line: field …` at what they
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
@@ -33,6 +34,12 @@ from ugosa_jax.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".json", ".svl", ".sv", ".textgrid", ".eaf", ".rttm")
 """What files of annotations end in; only where a whole folder is read does it matter."""
+_COPIES = re.compile(
+    r"(?:[\s_-]*(?:\([0-9]+\)|copy|kopie|copie|v[0-9]+|final|edit(?:ed)?|labels?|annotations?))+$", re.IGNORECASE
+)
+_SUFFIXES = re.compile(
+    r"(?:\.(?:csv|tsv|txt|lab|jams|json|svl?|textgrid|rttm|eaf|wav|flac|mp3|aiff?|ogg|m4a))+$", re.IGNORECASE
+)
 # fmt: off
 Format = Literal["csv", "audacity", "lab", "starts", "jams", "json", "sonic-table", "sonic-layers", "activation-conf",
                  "sourceid", "reaper", "audition", "rx", "rttm", "textgrid", "elan"]
@@ -120,6 +127,12 @@ def read_folder(
         tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),
         left_out=tuple(what for reading in readings for what in reading.left_out),
     )
+
+
+def clean_file_name(path: str) -> str:
+    """Return the name of a file without suffixes and without what marks copies and versions."""
+    stem = _SUFFIXES.sub("", Path(path).name)
+    return _COPIES.sub("", stem) or stem
 
 
 def recognise(text: str, path: str | Path) -> Format:
