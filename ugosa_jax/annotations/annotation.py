@@ -126,7 +126,7 @@ def read(
     if not said.intervals:
         why = f"nothing in it says when a source plays: {'; '.join(said.left_out)}"
         raise InputError(f"{path}: {why if said.left_out else NOTHING}")
-    return Annotation(said.intervals, tuple(sources), said.outside, str(path), said.open, said.warnings, said.names)
+    return Annotation(said.intervals, tuple(sources), said.outside, str(path), said.open_sources, said.warnings, said.names)
 
 
 def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:

@@ -46,7 +46,7 @@ class Claims(NamedTuple):
 
     intervals: tuple[Interval, ...]
     outside: Outside
-    open: frozenset[str]
+    open_sources: frozenset[str]
     warnings: tuple[str, ...]
     names: dict[str, Meaning]
     left_out: tuple[str, ...]
@@ -76,7 +76,7 @@ def resolve(
     for s in stated:
         by_source.setdefault(s.name.source, []).append(s)
     intervals: list[Interval] = []
-    opened = set(reading.open)
+    opened = set(reading.open_sources)
     for source in filter(by_source.__contains__, sources):
         of_it = by_source[source]
         of_source = _combine(source, of_it, complete, outside, path)

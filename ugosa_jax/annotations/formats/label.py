@@ -55,7 +55,7 @@ class LabelFile(NamedTuple):
     """What was left out, one line each, beginning with file and line."""
     outside: Outside | None = None
     """What holds where nothing is said, if the file tells."""
-    open: tuple[str, ...] = ()
+    open_sources: tuple[str, ...] = ()
     """Sources of which nothing is known there all the same."""
     left_out: tuple[str, ...] = ()
     """What holds no labels, in a few words each, for when nothing else is left."""
