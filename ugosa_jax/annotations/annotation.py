@@ -122,11 +122,13 @@ def read(
         )
     else:
         reading = formats.read(path, format, unit)
-    said = claims.resolve(reading, sources, outside, names, str(path))
-    if not said.intervals:
-        why = f"nothing in it says when a source plays: {'; '.join(said.left_out)}"
-        raise InputError(f"{path}: {why if said.left_out else NOTHING}")
-    return Annotation(said.intervals, tuple(sources), said.outside, str(path), said.open_sources, said.warnings, said.names)
+    intervals, outside, open_sources, warnings, meanings, left_out = claims.resolve(
+        reading, sources, outside, names, str(path)
+    )
+    if not intervals:
+        why = f"nothing in it says when a source plays: {'; '.join(left_out)}"
+        raise InputError(f"{path}: {why if left_out else NOTHING}")
+    return Annotation(intervals, tuple(sources), outside, str(path), open_sources, warnings, meanings)
 
 
 def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
