@@ -47,7 +47,7 @@ def adapt_weights(weights, cut, settings):
 
 def annotate(*intervals, sources):
     annotated = Annotation(tuple(Interval(*each, "silent") for each in intervals), sources, "unknown")
-    return annotated, annotation.active_mask(annotated, RATE_HZ, RATE_HZ)
+    return annotated, annotation.compute_active_mask(annotated, RATE_HZ, RATE_HZ)
 
 
 def test_adapt_lanes_adapts_the_second_network_on_the_rest_of_the_first(song):

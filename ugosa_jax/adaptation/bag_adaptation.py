@@ -39,7 +39,7 @@ def cut_song(weights: Member, mix_CxT: np.ndarray, annotation: Annotation, setti
       InputError: as `segments.cut_song`.
     """
     net = weights.architecture
-    active_SxT = annotations.active_mask(annotation, mix_CxT.shape[1], net.sample_rate_hz)
+    active_SxT = annotations.compute_active_mask(annotation, mix_CxT.shape[1], net.sample_rate_hz)
     has_remixes = strategies.parse(settings.strategy, net).loss == "R"
     stems_SxCxT = estimate_stems(weights, mix_CxT, annotation) if has_remixes else None
     return segments.cut_song(mix_CxT, active_SxT, settings, net, stems_SxCxT)
@@ -56,7 +56,9 @@ def estimate_stems(weights: Member, mix_CxT: np.ndarray, annotation: Annotation)
     """
     settings = SeparateConfig(refine="wiener")
     est_SxCxT = bag_separation.separate(weights, weights.params, mix_CxT, settings)
-    gain_SxT = annotations.gate(annotation, mix_CxT.shape[1], weights.architecture.sample_rate_hz, settings.fade_s)
+    gain_SxT = annotations.compute_gains(
+        annotation, mix_CxT.shape[1], weights.architecture.sample_rate_hz, settings.fade_s
+    )
     return refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)
 
 

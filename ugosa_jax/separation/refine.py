@@ -2,8 +2,8 @@
 
 Three steps: mute estimates where their source is annotated silent; apply Wiener masks to the mixture's spectrogram; add
 the residual between the mixture and the sum of the estimates to the sources that play. The gains of
-`annotations.annotation.gate` define who plays: 0 where a source is annotated silent, 1 where it is active or unknown,
-and a fade in between.
+`annotations.annotation.compute_gains` define who plays: 0 where a source is annotated silent, 1 where it is active or
+unknown, and a fade in between.
 
 A long song is refined in overlapping pieces, so that memory does not grow with its length.
 
