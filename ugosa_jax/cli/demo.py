@@ -59,7 +59,7 @@ def demo(args: options.Demo) -> int:
     song = demo_song.load(weights.sources)
     mixture, labels = song.mixture, song.known_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
-    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
+    silent_s = annotation.count_silent_seconds(labels, mixture.duration_s)
     silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
     print(f"{mixture.duration_s:.0f} s of music, separated with {network}; annotated silent: {silent}\n")
     inputs = InputsRecord(
@@ -71,7 +71,7 @@ def demo(args: options.Demo) -> int:
     for name, recipe in RECIPES.items():
         print(f"{name:10}{recipe.meaning} ...", end="", flush=True)
         began = time.perf_counter()
-        job = SongJob(weights, song, plan.resolve(recipe.adapt, weights), recipe.separate)
+        job = SongJob(weights, song, plan.fill_defaults(recipe.adapt, weights), recipe.separate)
         outcome = run.run(job, inputs, out / name.replace(" ", "-"), report="data", excerpt_s=excerpt_s)
         assert outcome.shown is not None
         shown.append(dataclasses.replace(outcome.shown, name=name, meaning=recipe.meaning))

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ugosa_jax.annotations.annotation import runs
 from ugosa_jax.annotations.interval import STATES, Interval, State
+from ugosa_jax.annotations.silences import find_runs
 
 Spans = dict[State, list[tuple[float, float]]]
 """Begin and length of every stretch in seconds, by state."""
@@ -20,7 +20,7 @@ def find_spans(intervals: Sequence[Interval], duration_s: float, n_columns: int 
     """Return the stretches in which each state holds.
 
     Args:
-      intervals: disjoint intervals of one source, as `annotation.explicit` returns them.
+      intervals: disjoint intervals of one source, as `annotation.make_explicit` returns them.
       duration_s: length of the song.
       n_columns: columns of the picture; stretches are exact if there are at most as many intervals.
     """
@@ -30,7 +30,7 @@ def find_spans(intervals: Sequence[Interval], duration_s: float, n_columns: int 
     edges_s = np.linspace(0, duration_s, n_columns + 1)
     most_N = measure_shares(intervals, edges_s).argmax(0)
     return {
-        state: [(edges_s[first], edges_s[end] - edges_s[first]) for first, end in runs(most_N == k)]
+        state: [(edges_s[first], edges_s[end] - edges_s[first]) for first, end in find_runs(most_N == k)]
         for k, state in enumerate(STATES)
     }
 

@@ -179,7 +179,7 @@ def describe_annotation(file: FileRecord, annotated: Annotation, duration_s: flo
         sha256=file.sha256,
         intervals=[(i.start_s, i.end_s, i.source, i.state) for i in annotated.intervals],
         outside=annotated.outside,
-        silent_s=annotation.silent_seconds(annotated, duration_s),
+        silent_s=annotation.count_silent_seconds(annotated, duration_s),
     )
 
 

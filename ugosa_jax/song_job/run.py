@@ -111,7 +111,9 @@ def run(
         record = _make_record(job, inputs, adapted, separated.seconds, stems, shown)
         files.write_json(msgspec.to_builtins(record), folder / RECORD)
         if shown is not None and excerpt_s is not None and report == "page":
-            before = unadapted or (lambda: Separation(job, engine.unadapted(), "separating, not adapted", on_progress))
+            before = unadapted or (
+                lambda: Separation(job, engine.make_unadapted_result(), "separating, not adapted", on_progress)
+            )
             _write_report(folder, job, record, shown, excerpt_s, before)
         outcome = Outcome(adapted, record, shown, leakage.db() if leakage else None)
         if also is not None:
@@ -176,7 +178,7 @@ def _make_record(
 
 def _describe_members(job: SongJob) -> dict[str, dict[str, Any]]:
     """Return the settings of each network of a chain."""
-    return {name: dataclasses.asdict(own) for name, own in plan.settings_of(job.net, job.adapt).items()}
+    return {name: dataclasses.asdict(own) for name, own in plan.split_settings(job.net, job.adapt).items()}
 
 
 def _summarise(
@@ -213,7 +215,7 @@ def _write_report(
 
     runs = [shown]
     if job.plan.tuned:
-        song, nothing, stems = load_true_stems(job), engine.unadapted(), unadapted()
+        song, nothing, stems = load_true_stems(job), engine.make_unadapted_result(), unadapted()
         run = song_report.summarise_run(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage)
         runs.insert(0, run)
     content = msgspec.to_builtins(record)

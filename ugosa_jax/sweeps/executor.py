@@ -91,7 +91,7 @@ class LocalExecutor:
             def on_epoch(_: int, __: np.ndarray) -> None:
                 check()
 
-            loaded = batch.iterate_batches(sweep.base, load, cells, sweep.lanes, device.free_bytes(), on_failure)
+            loaded = batch.iterate_batches(sweep.base, load, cells, sweep.lanes, device.get_free_bytes(), on_failure)
             with contextlib.closing(batch.prefetch(loaded)) as batches:
                 for lanes in batches:
                     check()

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import msgspec
 import numpy as np
+import optax
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import engine, strategy
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import engine
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Params
@@ -74,7 +75,7 @@ def adapt_batch(
         half = len(lanes) // 2
         halves = (adapt_batch(base, some, on_failure, on_epoch) for some in (lanes[:half], lanes[half:]))
         return [*itertools.chain.from_iterable(halves)]
-    measured = {"lanes": len(lanes), "process_peak_bytes": device.peak_bytes()}
+    measured = {"lanes": len(lanes), "process_peak_bytes": device.get_peak_bytes()}
     return [AdaptedCell(lane, result, measured) for lane, result in zip(lanes, adaptations, strict=True)]
 
 
@@ -83,7 +84,7 @@ def run_lanes(base: Weights, lanes: Sequence[LoadedCell], on_epoch: OnEpoch | No
     songs = [lane.material for lane in lanes if lane.material is not None]
     settings = lanes[0].cell.adapt
     if not songs:
-        return [engine.unadapted() for _ in lanes]
+        return [engine.make_unadapted_result() for _ in lanes]
     if len(lanes) == 1:
         return [adaptation.adapt(base, songs[0], settings, on_epoch)]
     # Every device gets the same number of lanes; the last lane is repeated to make up the number.
@@ -116,7 +117,7 @@ def score_cell(sweep: Sweep, one: AdaptedCell) -> CellOutcome:
     outcome = {
         "status": "done",
         "error": None,
-        "n_tuned": strategy.n_parameters(result.tuned),
+        "n_tuned": optax.tree.size(result.tuned),
         "adaptation": msgspec.to_builtins(described) | one.measured,
         "scores": scored.scores.rows(),
         "notes": song.notes,

@@ -205,7 +205,7 @@ def _draw_wave(
 
 def _find_spans(labels: Annotation, duration_s: float) -> dict[str, Spans]:
     """Return the stretches of each source's states."""
-    stated = annotation.explicit(labels, duration_s)
+    stated = annotation.make_explicit(labels, duration_s)
     return {source: state_spans.find_spans(stated.select(source), duration_s) for source in labels.sources}
 
 

@@ -186,7 +186,7 @@ def _tabulate(
 
     None if no source is annotated silent.
     """
-    silent_s = annotation.silent_seconds(labels, duration_s)
+    silent_s = annotation.count_silent_seconds(labels, duration_s)
     heads = ["source", "annotated silent (s)", *(run.name for run in runs)]
     cells = [[source, f"{silent_s[source]:.1f}", *map(render.format_decibels, row)] for source, row in values.items()]
     if len(runs) > 1:
