@@ -124,7 +124,7 @@ def test_adapting_from_a_run_starts_at_its_weights(root, adapted, without_report
     tasks.run_job(order(root, id="2" * 16, start="1" * 16), lambda _: None)
     net = tasks.load_network("tiny")
     first, second = (adapted_layers(root, id) for id in ("1" * 16, "2" * 16))
-    flat_first, flat_second, flat_net = (tree.flat(params) for params in (first, second, net.params))
+    flat_first, flat_second, flat_net = (tree.flatten(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
     assert moved > 1.2 * sum(np.abs(flat_first[path] - flat_net[path]).sum() for path in flat_first)
@@ -137,7 +137,7 @@ def test_later_run_keeps_layers_tuned_earlier(root, adapted, without_report):
     tasks.run_job(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = tasks.load_network("tiny")
     first, third = (
-        tree.flat(checkpoint.load_delta(runs(root).find_folder(id) / ADAPTED_LAYERS, net))
+        tree.flatten(checkpoint.load_delta(runs(root).find_folder(id) / ADAPTED_LAYERS, net))
         for id in ("1" * 16, "3" * 16)
     )
     assert first.keys() == third.keys()
@@ -180,7 +180,7 @@ def test_network_descriptions_list_sources_and_strategies():
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
     assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0
     assert (tiny["default_strategy"], tiny["segment_s"], tiny["members"]) == ("P-L3:M", 4.0, 1)
-    assert network_info.count_forward_flops("tiny") == flops.forward(TINY, TINY.sample_rate_hz)
+    assert network_info.count_forward_flops("tiny") == flops.count_forward(TINY, TINY.sample_rate_hz)
     assert network_info.count_forward_flops("nothere") is None
     assert network_info.measure_flops_per_s() > 1e8
 

@@ -80,7 +80,7 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
             weights.fetched(part)
     net = hub.load(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
-    adapt = plan.resolve(adapt, net)
+    adapt = plan.fill_defaults(adapt, net)
     planned = plan.parse(adapt.strategy, net)
     mixture = recording.open_sound(args.song, may_be_cut=args.truncated == "ok")
     keep_inputs(args, net, out, tunes=bool(planned.tuned))
@@ -208,7 +208,7 @@ def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
     say(f"song       {args.song} ({said})")
-    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
+    silent_s = annotation.count_silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print_names(labels)
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
@@ -228,7 +228,7 @@ def print_footprint(footprint: Footprint) -> None:
     """Say what the device, or the process on a CPU, will hold."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
     kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    held, programs = device.held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    held, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
     parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
     in_all = held + programs + own + step + features
     say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
