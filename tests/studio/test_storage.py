@@ -350,7 +350,7 @@ def test_reports_are_shown_without_scripts(studio, client, song):
 
 
 def test_steps_are_those_of_the_segments():
-    from ugosa_jax.adaptation.segments import starts_of
+    from ugosa_jax.adaptation.segments import list_starts
 
     for duration_s, settings in [
         (32.0, AdaptConfig()), (33.1, AdaptConfig()), (4.0, AdaptConfig(epochs=3)),
@@ -358,7 +358,7 @@ def test_steps_are_those_of_the_segments():
     ]:  # fmt: skip
         segment_s = settings.segment_s or 4.0
         hop_s = settings.hop_s or segment_s
-        n = len(starts_of(round(duration_s * 100), round(segment_s * 100), round(hop_s * 100)))
+        n = len(list_starts(round(duration_s * 100), round(segment_s * 100), round(hop_s * 100)))
         assert (
             estimate.count_steps(settings, segment_s, duration_s) == n * (1 + settings.pitch_shifts) * settings.epochs
         )

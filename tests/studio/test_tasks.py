@@ -117,7 +117,7 @@ def test_adapting_on_begins_where_the_weights_are(root, told):
     tasks.run_job(order(root, id="2" * 16, start="1" * 16), lambda _: None)
     net = tasks.load_network("tiny")
     first, second = (adapted_layers(root, id) for id in ("1" * 16, "2" * 16))
-    flat_first, flat_second, flat_net = (tree.flat(params) for params in (first, second, net.params))
+    flat_first, flat_second, flat_net = (tree.flatten(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
     assert moved > 1.2 * sum(np.abs(flat_first[path] - flat_net[path]).sum() for path in flat_first)
@@ -130,7 +130,7 @@ def test_what_was_tuned_before_stays_tuned(root, told):
     tasks.run_job(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = tasks.load_network("tiny")
     first, third = (
-        tree.flat(checkpoint.load_delta(runs(root).find_folder(id) / ADAPTED_LAYERS, net))
+        tree.flatten(checkpoint.load_delta(runs(root).find_folder(id) / ADAPTED_LAYERS, net))
         for id in ("1" * 16, "3" * 16)
     )
     assert first.keys() == third.keys()
@@ -173,7 +173,7 @@ def test_networks_are_described_with_what_they_can():
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
     assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0
     assert (tiny["default_strategy"], tiny["segment_s"], tiny["members"]) == ("P-L3:M", 4.0, 1)
-    assert network_info.count_forward_flops("tiny") == flops.forward(TINY, TINY.sample_rate_hz)
+    assert network_info.count_forward_flops("tiny") == flops.count_forward(TINY, TINY.sample_rate_hz)
     assert network_info.count_forward_flops("nothere") is None
     assert network_info.measure_flops_per_s() > 1e8
 

@@ -60,7 +60,7 @@ def count_forward_flops(name: str) -> float | None:
         every = [one.architecture for one in list_networks(hub.load(name)).values()]
     except InputError:
         return None
-    flops_per_s = {it: flops.forward(it, n) * it.sample_rate_hz / n for it in every for n in [_input_samples(it)]}
+    flops_per_s = {it: flops.count_forward(it, n) * it.sample_rate_hz / n for it in every for n in [_input_samples(it)]}
     return sum(flops_per_s[it] for it in every) / len(every)
 
 
