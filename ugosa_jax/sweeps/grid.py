@@ -38,7 +38,7 @@ from ugosa_jax.config import (
     SearchConfig,
     SeparateConfig,
     SongsConfig,
-    usual_preset,
+    find_usual_preset,
 )
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.sweeps import search_space
@@ -184,7 +184,7 @@ def _from_document(document: dict[str, Any], name: str = "", text: str = "", wei
         _refuse_unknown(f"{section}.", keys, [field.name for field in dataclasses.fields(_SECTIONS[section])])
     named = {key: _value(key, document[key], str) for key in ("weights", "preset") if key in document}
     weights = weights or named.get("weights")
-    start = _find_preset(named.get("preset") or usual_preset(weights or ""))
+    start = _find_preset(named.get("preset") or find_usual_preset(weights or ""))
     single = {
         "songs": _replace_settings(SongsConfig(), "songs", sections["songs"]),
         "separate": _replace_settings(start.separate, "separate", sections["separate"]),
