@@ -162,7 +162,7 @@ def test_caches_that_cannot_be_written_are_done_without(song, net, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0 and lines_of(done) == [], done.stderr
     (line,) = [line for line in done.stdout.splitlines() if "programs" in line]
-    assert line.startswith(f"warning: compiled programs are not kept: {tmp_path / 'file' / 'programs'}: ")
+    assert line.startswith(f"warning: compiled programs are not cached: {tmp_path / 'file' / 'programs'}: ")
     assert (tmp_path / "out" / "report.html").is_file()
 
 
