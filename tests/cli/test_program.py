@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from ugosa_jax.cli.main import main
 from ugosa_jax.weights import checkpoint
 
@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-m", "ugosa_jax"]
 
 @pytest.fixture
 def net(tmp_path):
-    checkpoint.save(made(), tmp_path / "net.safetensors")
+    checkpoint.save(make_checkpoint(), tmp_path / "net.safetensors")
     return tmp_path / "net.safetensors"
 
 
@@ -82,7 +82,7 @@ def test_no_input_is_overwritten(song, net, tmp_path, capsys, what):
     at = {"song": "voice.wav", "annotation": "record.json", "weights": "report.html", "delta": "rest.wav"}
     files = {"song": song, "annotation": annotation, "weights": net}
     if what == "delta":
-        base = made()
+        base = make_checkpoint()
         checkpoint.save_delta({"mask": base.params["mask"]}, base, tmp_path / "delta", {})
         files["delta"] = tmp_path / "delta"
     inside = out / at[what]

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tests.helpers.browser import opened, serving, wait
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from tests.helpers.page import (
     TINY,
     adapted_once,
@@ -435,7 +435,7 @@ def test_slow_stems_keep_their_pitch_and_still_add_up(page, speed):
 
 def test_from_an_empty_page_to_a_stem_with_the_keyboard_alone(browser, tmp_path):
     """A song is opened, a silence marked while it stands still, adapted, and a stem saved; no pointer is used."""
-    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
     with serving(tmp_path / "work", arguments=()) as server:
         page, troubles = opened(browser, server.address)
 
@@ -553,7 +553,7 @@ def test_faders_and_clip_light(page):
 
 def test_lanes_are_those_of_the_network(browser, tmp_path):
     """A network of six sources has six lanes, also after a reload; and back."""
-    six = made(ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4, sources=SIX))
+    six = make_checkpoint(ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4, sources=SIX))
     checkpoint.save(six, files.cache_folder() / "weights" / "six.safetensors")
     with serving(tmp_path / "work") as server:
         page, troubles = opened(browser, server.address)
