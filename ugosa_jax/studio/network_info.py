@@ -70,14 +70,14 @@ def _input_samples(net: Architecture) -> int:
 
 def _list_shares(net: Architecture) -> dict[str, float]:
     """Return the share of stages that each step runs, for all layers that can be tuned, such as "L3:M"."""
-    found = {}
+    shares = {}
     for start, end in itertools.product(net.starts, net.ends):
         try:
-            since = strategy.parse(f"P-{start}:{end}", net).since(net)
+            cut = strategy.parse(f"P-{start}:{end}", net).find_cut(net)
         except InputError:
             continue
-        found[f"{start}:{end}"] = 1 - net.stages.index(since) / len(net.stages)
-    return found
+        shares[f"{start}:{end}"] = 1 - net.stages.index(cut) / len(net.stages)
+    return shares
 
 
 def measure_flops_per_s() -> float:
