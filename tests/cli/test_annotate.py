@@ -297,7 +297,7 @@ def test_names_are_asked_for_on_a_terminal(tmp_path, capsys, monkeypatch):
         "  my guitar thing (4 to 5 s, line 3) [one of other, - for nothing]: ",
     ]
     out = capsys.readouterr().out
-    assert "nor a name that is known" in out
+    assert "nor a known name" in out
     assert "the next time: --map 'Krach=vocals' --map 'intro=' --map 'my guitar thing=one of other'\n" in out
     assert "name    Krach = vocals\n" in out
 
