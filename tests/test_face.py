@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 import ugosa_jax as uj
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax import config
 from ugosa_jax.api import arguments
 from ugosa_jax.cli.main import preset
@@ -54,7 +54,7 @@ def test_type_checkers_see_the_same_names():
 
 def test_lanes_of_one_song_are_those_of_many():
     """Whether a song is shared or named once a lane; and each is what it is by itself."""
-    net, one = made(), song()
+    net, one = make_checkpoint(), song()
     shared = uj.adapt_lanes(net, one, SAID, settings=FAST, lam=np.array([0.5, 2.0]))
     named = uj.adapt_lanes(net, [one, one], [SAID, SAID], settings=FAST, lam=[0.5, 2.0])
     alone = uj.adapt(net, one, SAID, settings=uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3, lam=2.0))
@@ -65,7 +65,7 @@ def test_lanes_of_one_song_are_those_of_many():
 
 def test_songs_of_any_length_are_lanes():
     """They run in groups of one number of segments; results come in the order of the songs."""
-    net, songs = made(), [song(1.0, 0), song(3.0, 1), song(1.0, 2)]
+    net, songs = make_checkpoint(), [song(1.0, 0), song(3.0, 1), song(1.0, 2)]
     runs = uj.adapt_lanes(net, songs, [SAID] * 3, settings=FAST)
     assert [run.losses_ExIx3.shape[1] for run in runs] == [2, 6, 2]
     for one, run in zip(songs, runs, strict=True):
@@ -73,10 +73,10 @@ def test_songs_of_any_length_are_lanes():
 
 
 def test_lanes_that_do_not_fit_each_other_are_refused():
-    net, one = made(), song()
-    with pytest.raises(uj.InputError, match="equally many, not 2, 1, 2 and 2"):
+    net, one = make_checkpoint(), song()
+    with pytest.raises(uj.InputError, match="equal in number, not 2, 1, 2 and 2"):
         uj.adapt_lanes(net, [one, one], SAID, settings=FAST)
-    with pytest.raises(uj.InputError, match="one song has one annotation"):
+    with pytest.raises(uj.InputError, match="one song takes one annotation"):
         uj.adapt_lanes(net, one, [SAID, SAID], settings=FAST)
     with pytest.raises(uj.InputError, match=r"0\.wav: strategy P-L3:M needs an annotation"):
         uj.adapt(net, one, settings=FAST)
@@ -84,7 +84,7 @@ def test_lanes_that_do_not_fit_each_other_are_refused():
 
 def test_reconstruction_alone_needs_no_annotation():
     plain = uj.AdaptConfig(strategy="B-L3:M", epochs=1, segment_s=0.5)
-    assert uj.adapt(made(), song(), settings=plain).losses_ExIx3.shape == (1, 2, 3)
+    assert uj.adapt(make_checkpoint(), song(), settings=plain).losses_ExIx3.shape == (1, 2, 3)
 
 
 def stems(sources=("drums", "bass", "other", "vocals", "guitar", "piano")):
@@ -151,11 +151,11 @@ def test_what_is_converted_is_loaded(tmp_path):
 
 
 def test_adapted_layers_come_back(tmp_path):
-    net, one = made(), song()
+    net, one = make_checkpoint(), song()
     run = uj.adapt(net, one, SAID, settings=FAST)
     run.save(tmp_path / "song.safetensors")
     back = uj.load_adapted_layers(net, tmp_path / "song.safetensors")
-    found, tuned = map(tree.flat, (back.tuned, run.tuned))
+    found, tuned = map(tree.flatten, (back.tuned, run.tuned))
     assert found.keys() == tuned.keys()
     assert all(np.array_equal(found[path], tuned[path]) for path in tuned)
     assert back.settings.strategy == run.settings.strategy == "P-L3:M"
@@ -167,22 +167,22 @@ def test_adapted_layers_come_back(tmp_path):
 def test_a_network_in_a_notebook_is_a_line():
     mini = uj.load_network("mini")
     assert repr(mini) == "Checkpoint(ConvTasNet, 2.1 M parameters, drums bass other vocals, 44.1 kHz, 'mini')"
-    bag = uj.Bag({"a": made(seed=1), "b": made(seed=2)}, ((1.0, 1.0), (1.0, 1.0)))
+    bag = uj.Bag({"a": make_checkpoint(seed=1), "b": make_checkpoint(seed=2)}, ((1.0, 1.0), (1.0, 1.0)))
     assert repr(bag) == "Bag(2 networks, ConvTasNet, 1848 parameters, voice rest, 8 kHz)"
     assert repr(song()) == "Song('0.wav', 1.0 s, 8 kHz, stereo)"
     assert repr(SAID) == "Annotation('annotation', intervals: voice 1; elsewhere unknown)"
 
 
 def test_no_settings_are_what_suits_the_network():
-    named = dataclasses.replace(made(), name="mini")
-    assert arguments.preset_of(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
-    assert arguments.preset_of(made()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
+    named = dataclasses.replace(make_checkpoint(), name="mini")
+    assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
+    assert arguments.get_preset(make_checkpoint()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
     suited = arguments.choose_preset(None, named)
     assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
 
 
 def test_a_preset_is_taken_where_settings_are():
-    net, one = made(), song()
+    net, one = make_checkpoint(), song()
     mine = dataclasses.replace(uj.recommended(), adapt=FAST)
     run = uj.adapt(net, one, SAID, settings=mine)
     assert run.settings.learning_rate == FAST.learning_rate and run.preset.separate == mine.separate
@@ -194,7 +194,7 @@ def test_a_preset_is_taken_where_settings_are():
 
 
 def test_what_is_no_song_and_no_network_is_refused_in_one_sentence():
-    net, one = made(), song()
+    net, one = make_checkpoint(), song()
     with pytest.raises(uj.InputError, match=r"not an array: write Song\.from_array\(samples, rate_hz\)"):
         uj.adapt(net, one.mixture.samples_CxT, SAID)
     with pytest.raises(uj.InputError, match=r"song must be a Song, not of str: write read_audio\(path\)"):
@@ -203,14 +203,20 @@ def test_what_is_no_song_and_no_network_is_refused_in_one_sentence():
         uj.adapt("no-such-network", one, SAID)
     with pytest.raises(uj.InputError, match="net must be a network, its name or its file, not of dict"):
         uj.separate(net.params, one)
+    with pytest.raises(uj.InputError, match="a network must be a name or a path, not of int"):
+        uj.load_network(3)
+    with pytest.raises(uj.InputError, match=r"references must be a folder, .*, not of int"):
+        uj.evaluate(3, "stems")
+    with pytest.raises(uj.InputError, match=r"estimates must be a folder or {source: array}, not an array"):
+        uj.evaluate("stems", np.zeros(3))
 
 
 def test_what_does_not_fit_the_network_or_the_song_mutes_nothing():
-    net, one, muting = made(), song(), uj.SeparateConfig(gate=True)
+    net, one, muting = make_checkpoint(), song(), uj.SeparateConfig(gate=True)
     reversed_order = uj.Annotation(SAID.intervals, DUO.sources[::-1], "unknown")
-    with pytest.raises(uj.InputError, match="speaks of rest, voice, the network of voice, rest"):
+    with pytest.raises(uj.InputError, match="annotates rest, voice, but the network separates voice, rest"):
         uj.separate(net, one, reversed_order, settings=muting)
-    with pytest.raises(uj.InputError, match=r"speaks of voice, the network"):
+    with pytest.raises(uj.InputError, match=r"annotates voice, but the network"):
         uj.separate(net, one, uj.Annotation((), ("voice",), "unknown"), settings=uj.SeparateConfig(refine="residual"))
     with pytest.raises(uj.InputError, match=r"past the end of the song, which lasts 1\.000 s"):
         uj.separate(net, one, uj.Annotation.from_intervals([("voice", 0, 9)], net.sources), settings=muting)
@@ -293,10 +299,12 @@ def test_annotations_are_made_of_intervals():
     }.items():
         with pytest.raises(uj.InputError, match=said):
             uj.Annotation.from_intervals([wrong], DUO.sources)
+    with pytest.raises(uj.InputError, match=r"sources must be a list of names, such as net\.sources, not 'voice'"):
+        uj.Annotation.from_intervals([("voice", 0, 1)], "voice")
 
 
 def test_results_show_themselves():
-    run = uj.adapt(made(), song(), SAID, settings=FAST)
+    run = uj.adapt(make_checkpoint(), song(), SAID, settings=FAST)
     assert run.losses.total.shape == run.losses.activation.shape == (2, 2)
     np.testing.assert_allclose(run.losses.total, run.losses.reconstruction + run.losses.activation, rtol=1e-5)
     assert repr(run).startswith("AdaptedNetwork(Checkpoint(ConvTasNet") and len(repr(run)) < 250
@@ -304,7 +312,7 @@ def test_results_show_themselves():
     scores = uj.evaluate(stems(), stems(), rate_hz=8000)
     assert scores._repr_html_().count("<tr>") == 1 + 2 * 6 and repr(scores).startswith("Evaluation(SDR in dB: drums ")
     assert uj.plot_losses(run).axes and uj.plot_annotation(SAID, song()).axes
-    nothing = uj.adapt(made(), song(), settings=uj.AdaptConfig(strategy="B0"))
+    nothing = uj.adapt(make_checkpoint(), song(), settings=uj.AdaptConfig(strategy="B0"))
     assert "nothing was adapted" in repr(nothing.losses)
     with pytest.raises(uj.InputError, match="none of the runs adapted anything"):
         uj.plot_losses(nothing)
