@@ -54,7 +54,7 @@ CONDITIONS = (
 """In the order in which they are run and shown."""
 
 
-def changed(truth: Annotation, duration_s: float, condition: Condition, song: str) -> Annotation:
+def worsen(truth: Annotation, duration_s: float, condition: Condition, song: str) -> Annotation:
     """Return what somebody would have written who is as imprecise as `condition` says.
 
     Args:
@@ -67,10 +67,10 @@ def changed(truth: Annotation, duration_s: float, condition: Condition, song: st
     rests = [rest for rest in all_rests if rest.end_s - rest.start_s >= condition.shortest_s]
     if condition.most is not None:
         rests = few(rests, condition.most, song)
-    rests = jittered(rests, duration_s, condition.jitter_s, song)
+    rests = move_boundaries(rests, duration_s, condition.jitter_s, song)
     if condition.wrong:
         rests = [*rests, *false_rests(rests, all_rests, duration_s, condition.wrong, song)]
-    return written(rests, duration_s, truth.sources)
+    return to_annotation(rests, duration_s, truth.sources)
 
 
 def claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
@@ -97,7 +97,7 @@ def few(rests: Sequence[Interval], most: int, song: str) -> list[Interval]:
     return sorted(drawn, key=lambda rest: (rest.start_s, rest.source))
 
 
-def jittered(rests: Sequence[Interval], duration_s: float, jitter_s: float, song: str) -> list[Interval]:
+def move_boundaries(rests: Sequence[Interval], duration_s: float, jitter_s: float, song: str) -> list[Interval]:
     """Move every boundary by uniform ± `jitter_s`, but for the song's own ends; what ends before it begins is gone."""
     draw = _random("jitter", song)
     moved = []
@@ -133,7 +133,7 @@ def false_rests(
     return found
 
 
-def written(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
+def to_annotation(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
     """Return an annotation of nothing but rests; where there are none, it says that it knows nothing."""
     nothing = (Interval(0.0, duration_s, sources[0], "unknown"),)
     return Annotation(disjoint(rests) or nothing, sources, "unknown")

@@ -118,22 +118,24 @@ def main() -> None:
             continue
         song = loading.load_annotated(track, net.architecture.sources)
         prepared = bsseval.prepare(song.known_stems(), song.mixture.rate_hz, EvaluateConfig())
-        first = refined(song, estimates(net, song, {})) if any(TRIALS[name].remixes for name in missing) else None
+        first = (
+            refine_estimates(song, estimates(net, song, {})) if any(TRIALS[name].remixes for name in missing) else None
+        )
         for name in filter(missing.__contains__, TRIALS):
-            est_SxCxT = estimates(net, song, adapted(net, song, TRIALS[name], first))
+            est_SxCxT = estimates(net, song, adapt(net, song, TRIALS[name], first))
             rows.append({"trial": name, "song": track.name, **scores(song, prepared, est_SxCxT)})
             with args.out.open("a") as stream:
                 stream.write(json.dumps(rows[-1]) + "\n")
     print("\n".join(table(rows)))
 
 
-def adapted(net: Checkpoint, song: Song, trial: Trial, first_SxCxT: np.ndarray | None) -> Params:
+def adapt(net: Checkpoint, song: Song, trial: Trial, first_SxCxT: np.ndarray | None) -> Params:
     """Return the tuned weights that a trial ends with."""
     if trial.objective is None:
         return {}
     plan = strategy.parse(STRATEGY, net.architecture)
     tuned, frozen = tree.split(net.params, strategy.labels(plan, net.params))
-    step = jax.jit(functools.partial(stepped, net.architecture, plan.since(net.architecture), trial.objective))
+    step = jax.jit(functools.partial(take_step, net.architecture, plan.since(net.architecture), trial.objective))
     both = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, mean = (both, ranger(0.0).init(both)), both.fast
     each = examples(net, song, first_SxCxT if trial.remixes else None)
@@ -144,7 +146,7 @@ def adapted(net: Checkpoint, song: Song, trial: Trial, first_SxCxT: np.ndarray |
     return jax.device_get(mean)
 
 
-def stepped(net, since, objective, frozen, state, batch):
+def take_step(net, since, objective, frozen, state, batch):
     """Take one step on the mean loss of some examples; return the new parameters and state of the optimizer."""
     both, optimizer_state = state
 
@@ -189,7 +191,7 @@ def estimates(net: Checkpoint, song: Song, tuned: Params) -> np.ndarray:
     return np.stack(list(separate(net, song, settings=SeparateConfig(), tuned=tuned).values()))
 
 
-def refined(song: Song, est_SxCxT: np.ndarray) -> np.ndarray:
+def refine_estimates(song: Song, est_SxCxT: np.ndarray) -> np.ndarray:
     """Return estimates shared out with Wiener masks in which silent sources have no part."""
     settings = SeparateConfig(refine="wiener")
     return refine.refine(est_SxCxT, song.mixture.samples_CxT, gates(song, settings.fade_s), settings)
@@ -203,7 +205,7 @@ def gates(song: Song, fade_s: float) -> np.ndarray:
 
 def scores(song: Song, prepared: bsseval.Prepared, est_SxCxT: np.ndarray) -> dict[str, list[float]]:
     """Return the SDR in dB of each source, muted where it is annotated silent and refined."""
-    outputs = {"gated": est_SxCxT * gates(song, 0)[:, None], "wiener": refined(song, est_SxCxT)}
+    outputs = {"gated": est_SxCxT * gates(song, 0)[:, None], "wiener": refine_estimates(song, est_SxCxT)}
     sdr = {name: bsseval.summarise(bsseval.score(prepared, out), "target")["SDR"][0] for name, out in outputs.items()}
     return {name: [round(float(value), 3) for value in values] for name, values in sdr.items()}
 

@@ -82,9 +82,9 @@ def prepare(prepared: Path, work: Path) -> None:
         for condition in CONDITIONS:
             if condition.drafted:
                 (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.MIN_SILENCE_S)])
-                said = imprecision.written(imprecision.rests_of(said, duration_s), duration_s, sources)
+                said = imprecision.to_annotation(imprecision.rests_of(said, duration_s), duration_s, sources)
             else:
-                said = imprecision.changed(song.known_annotation(), duration_s, condition, track.name)
+                said = imprecision.worsen(song.known_annotation(), duration_s, condition, track.name)
             link(track, said, work / "songs" / condition.name / track.name)
             claims.append((condition.name, track.name, *imprecision.claims(said, song.known_annotation(), duration_s)))
         print(f"{track.name}: {len(CONDITIONS)} annotations", flush=True)

@@ -526,7 +526,7 @@ def package(tmp_path, monkeypatch):
 
 def test_a_missing_or_foreign_file_is_unpacked_again(package, capfd):
     fetch = load("fetch")
-    song = fetch.unpacked("usr/share/song.mid")
+    song = fetch.unpacked_path("usr/share/song.mid")
     fetch.provide(package)
     assert song.read_bytes() == b"MThd"
     assert fetch.version(package) == "2:1.0-1"

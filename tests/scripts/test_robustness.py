@@ -53,11 +53,11 @@ def silent(rests) -> list[tuple[float, float, str]]:
 
 
 def changed(song="song", **how) -> list[tuple[float, float, str]]:
-    return silent(imprecision.changed(TRUTH, DURATION_S, Condition("", "", **how), song).intervals)
+    return silent(imprecision.worsen(TRUTH, DURATION_S, Condition("", "", **how), song).intervals)
 
 
 def test_exact_keeps_every_rest_and_nothing_else():
-    said = imprecision.changed(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
+    said = imprecision.worsen(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
     assert silent(said.intervals) == RESTS == silent(imprecision.rests_of(TRUTH, DURATION_S))
     masks = [annotation.active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH)]
     np.testing.assert_array_equal(*masks)
@@ -85,7 +85,7 @@ def test_jitter_moves_each_boundary_by_its_own_draw_in_proportion():
 
 def test_jitter_is_uniform():
     rests = [Interval(3 * k + 1, 3 * k + 2, "voice", "silent") for k in range(1000)]
-    moved = imprecision.jittered(rests, 3001.0, 0.4, "song")
+    moved = imprecision.move_boundaries(rests, 3001.0, 0.4, "song")
     offsets = np.array([[m.start_s - r.start_s, m.end_s - r.end_s] for m, r in zip(moved, rests, strict=True)])
     # 2000 draws: the mean is off by 0.4/√3/√2000 = 0.005 (one sigma), a quartile of ±0.2 by 0.008.
     np.testing.assert_allclose(np.quantile(offsets, [0.25, 0.5, 0.75]), [-0.2, 0, 0.2], atol=0.04)
@@ -95,7 +95,7 @@ def test_jitter_is_uniform():
 
 def test_rests_that_jitter_turns_round_are_gone_and_those_that_it_joins_are_one():
     rests = [Interval(5 + 0.02 * k, 5 + 0.02 * k + 0.01, "voice", "silent") for k in range(50)]
-    moved = imprecision.jittered(rests, DURATION_S, 0.5, "song")
+    moved = imprecision.move_boundaries(rests, DURATION_S, 0.5, "song")
     assert 1 <= len(moved) < 50
     assert all(i.start_s < i.end_s for i in moved)
     assert all(one.end_s < next_one.start_s for one, next_one in itertools.pairwise(moved))
@@ -111,7 +111,7 @@ def test_few_rests_are_some_of_those_that_more_are():
 @pytest.mark.parametrize("share", [0.1, 0.4])
 def test_a_share_of_the_silence_is_wrong_source_by_source(share):
     for song in ("a", "b", "c"):
-        said = imprecision.changed(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
+        said = imprecision.worsen(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
         assert set(changed()) <= set(silent(said.intervals))  # what is right stays
         claimed, truly = (~annotation.active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH))
         wrong = (claimed & ~truly).sum(1) / claimed.sum(1)
@@ -130,7 +130,7 @@ def test_claims_are_counted():
 
 
 def test_nothing_silent_is_still_an_annotation(tmp_path):
-    annotation.write(imprecision.written([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
+    annotation.write(imprecision.to_annotation([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
     assert annotation.active_mask(annotation.read(tmp_path / "a.csv", ("voice", "rest")), 10, 1).all()
 
 
