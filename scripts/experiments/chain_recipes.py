@@ -149,14 +149,14 @@ def estimate(chain: Chain, heard: Heard, left: Heard, tuned: Params, said: Annot
     estimates = dict(zip(network.sources, unstandardised(est_SxCxT, standard), strict=True))
     estimates[taken] = heard.mix_CxT - left.mix_CxT
     settings = SeparateConfig(refine="wiener")
-    gain_SxT = annotations.gate(said, heard.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
+    gain_SxT = annotations.compute_gains(said, heard.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
     every_SxCxT = np.stack([estimates[source] for source in chain.sources])
     return refine.refine(every_SxCxT, heard.mix_CxT, gain_SxT.astype(np.float32), settings)
 
 
 def shorten_silence(said: Annotation, duration_s: float, share: float) -> Annotation:
     """Return an annotation that knows the first `share` of each silent interval, and nothing else."""
-    silent = [each for each in annotations.explicit(said, duration_s).intervals if each.state == "silent"]
+    silent = [each for each in annotations.make_explicit(said, duration_s).intervals if each.state == "silent"]
     ends_s = [each.start_s + share * (min(each.end_s, duration_s) - each.start_s) for each in silent]
     kept = [dataclasses.replace(each, end_s=end_s) for each, end_s in zip(silent, ends_s, strict=True)]
     kept = tuple(each for each in kept if each.start_s < each.end_s)
