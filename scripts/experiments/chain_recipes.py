@@ -1,6 +1,6 @@
 """Compare ways to adapt the second network of the chain spleeter+mini, and measure what each second of computing buys.
 
-    python scripts/experiments/chain_recipes.py run prepared/test --out chain.jsonl --recipes "no annotation" masks R
+    python scripts/experiments/chain_recipes.py run prepared/test --out chain.jsonl
     python scripts/experiments/chain_recipes.py table chain.jsonl
 
 `ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from what Spleeter leaves.
@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import bags, chains, engine, plan, song, strategy
-from ugosa_jax.adaptation.chains import Heard
+from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, song_adaptation, strategy
+from ugosa_jax.adaptation.chain_adaptation import ChainInput
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -37,7 +37,7 @@ from ugosa_jax.errors import exit_status
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.reports.sweep import render, significance
-from ugosa_jax.separation import members, refine
+from ugosa_jax.separation import bag_separation, refine
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.chain import Chain
 
@@ -64,14 +64,8 @@ RECIPES = {
     "a quarter of the silence": Recipe(known_share=0.25),
     "half of the silence": Recipe(known_share=0.5),
     BASE: Recipe(),
-    "R": remixes(),
-    "R, 5 epochs": remixes(epochs=5),
-    "R, 20 epochs": remixes(epochs=20),
-    "R, 5 epochs at 3e-4": remixes(epochs=5, learning_rate=3e-4),
+    "R, 10 epochs at 1e-3": remixes(),
     "R, 5 epochs at 3e-3": remixes(epochs=5, learning_rate=3e-3),
-    "R from L1": remixes(strategy="R-L1:M"),
-    "R from L5": remixes(strategy="R-L5:D"),
-    "R, segments of 8 s": remixes(segment_s=8.0),
 }
 
 
@@ -103,15 +97,15 @@ def run(folder: Path, names: Sequence[str] | None, recipes: Sequence[str], out: 
         if not missing:
             continue
         known = loading.load_annotated(track, chain.sources)
-        heard = song.prepare(chain, known, None, AdaptConfig("B0"))
-        assert isinstance(heard, Heard)
-        left = chains.leave(chain.links[0], heard, {})
+        song = song_adaptation.prepare(chain, known, None, AdaptConfig("B0"))
+        assert isinstance(song, ChainInput)
+        left = chain_adaptation.remove_sources(chain.links[0], song, {})
         for name in missing:
             began_s = time.process_time()
             tuned = adapt(chain, left, RECIPES[name].adapt)
             seconds = time.process_time() - began_s
             said = shorten_silence(known.known_annotation(), known.mixture.duration_s, RECIPES[name].known_share)
-            est_SxCxT = estimate(chain, heard, left, tuned, said)
+            est_SxCxT = estimate(chain, song, left, tuned, said)
             row = {"recipe": name, "song": track.name, "seconds": round(seconds, 1)}
             row["sdr_db"] = dict(zip(chain.sources, score(known, est_SxCxT), strict=True))
             with out.open("a") as stream:
@@ -119,24 +113,24 @@ def run(folder: Path, names: Sequence[str] | None, recipes: Sequence[str], out: 
             print(f"{track.name}: {name}", flush=True)
 
 
-def adapt(chain: Chain, left: Heard, settings: AdaptConfig) -> Params:
+def adapt(chain: Chain, left: ChainInput, settings: AdaptConfig) -> Params:
     """Return the tuned weights of the last network, adapted to what the first one leaves."""
     link = chain.links[-1]
-    own = plan.settings_of(chain, settings)[link.name]
-    planned = strategy.parse(own.strategy, link.network.architecture)
-    if not planned.tuned:
+    own = plan.split_settings(chain, settings)[link.name]
+    chosen = strategy.parse(own.strategy, link.network.architecture)
+    if not chosen.tuned:
         return {}
-    hyper = engine.hyper_of(own, 1)
-    (result,) = bags.adapt_lanes(link.network, [chains.cut(link, left, own)], planned, hyper, own)
+    cut = chain_adaptation.cut_song(link, left, own)
+    (result,) = bag_adaptation.adapt_lanes(link.network, [cut], chosen, engine.make_hyper(own, 1), own)
     return result.tuned
 
 
-def estimate(chain: Chain, heard: Heard, left: Heard, tuned: Params, said: Annotation) -> np.ndarray:
+def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params, said: Annotation) -> np.ndarray:
     """Return est_SxCxT of a chain of two networks, whose last one is adapted, refined with an annotation.
 
     Args:
       chain: the networks; the first takes one source.
-      heard: input of the first network.
+      song: input of the first network.
       left: input of the last network.
       tuned: tuned weights of the last network.
       said: the annotation.
@@ -145,13 +139,13 @@ def estimate(chain: Chain, heard: Heard, left: Heard, tuned: Params, said: Annot
     (taken,) = first.takes
     standard, network = left.standards[last.name], last.network
     params = tree.merge(tuned, network.params)
-    est_SxCxT = members.separate(network, params, standardise_by(left.mix_CxT, standard), SeparateConfig())
+    est_SxCxT = bag_separation.separate(network, params, standardise_by(left.mix_CxT, standard), SeparateConfig())
     estimates = dict(zip(network.sources, unstandardised(est_SxCxT, standard), strict=True))
-    estimates[taken] = heard.mix_CxT - left.mix_CxT
+    estimates[taken] = song.mix_CxT - left.mix_CxT
     settings = SeparateConfig(refine="wiener")
-    gain_SxT = annotations.compute_gains(said, heard.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
+    gain_SxT = annotations.compute_gains(said, song.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
     every_SxCxT = np.stack([estimates[source] for source in chain.sources])
-    return refine.refine(every_SxCxT, heard.mix_CxT, gain_SxT.astype(np.float32), settings)
+    return refine.refine(every_SxCxT, song.mix_CxT, gain_SxT.astype(np.float32), settings)
 
 
 def shorten_silence(said: Annotation, duration_s: float, share: float) -> Annotation:
