@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from ugosa_jax import config, files
-from ugosa_jax.cli.main import COMMANDS, command, main, parsed, preset
+from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint, convert, hub
@@ -70,7 +70,7 @@ def test_help_answers_without_jax():
 
 def test_every_command_has_a_function_that_takes_its_options():
     for options in COMMANDS:
-        (annotated,) = inspect.signature(command(options)).parameters.values()
+        (annotated,) = inspect.signature(find_command(options)).parameters.values()
         assert annotated.annotation is options
 
 
@@ -153,17 +153,17 @@ def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert settings["adapt"]["segment_s"] == 0.5
     assert settings["separate"]["overlap"] == 0
     assert settings["separate"]["shifts"] == 1
-    assert preset(["--preset", "reference", "--preset=paper"]) == "paper"
-    assert preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == "reference"
+    assert choose_preset(["--preset", "reference", "--preset=paper"]) == "paper"
+    assert choose_preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == "reference"
 
 
 def test_the_bundled_network_starts_from_what_was_chosen_with_it():
-    assert preset(["separate", "song.wav", "--weights", "mini"]) == "recommended"
-    assert preset(["--weights=mini", "--preset", "paper"]) == "paper"
-    assert preset(["--weights", "mini", "--weights", "tasnet"]) == "paper"
-    assert preset(["--weights", "spleeter"]) == preset(["--weights=spleeter_4stems"]) == "masks"
-    assert preset(["--weights", "spleeter+mini"]) == preset(["separate", "mini"]) == "recommended"
-    args = parsed(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
+    assert choose_preset(["separate", "song.wav", "--weights", "mini"]) == "recommended"
+    assert choose_preset(["--weights=mini", "--preset", "paper"]) == "paper"
+    assert choose_preset(["--weights", "mini", "--weights", "tasnet"]) == "paper"
+    assert choose_preset(["--weights", "spleeter"]) == choose_preset(["--weights=spleeter_4stems"]) == "masks"
+    assert choose_preset(["--weights", "spleeter+mini"]) == choose_preset(["separate", "mini"]) == "recommended"
+    args = parse_arguments(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
     assert args.preset == "recommended"
     assert args.adapt == dataclasses.replace(config.recommended().adapt, epochs=3)
     assert args.separate == config.recommended().separate

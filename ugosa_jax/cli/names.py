@@ -9,7 +9,7 @@ from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.unknown_names import UnknownNames, check_override, parse_overrides, read_overrides
 from ugosa_jax.annotations.vocabulary import NameRules
-from ugosa_jax.cli import options
+from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.output import say
 from ugosa_jax.errors import InputError
 

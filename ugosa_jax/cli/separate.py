@@ -41,15 +41,15 @@ def separate(args: options.Separate) -> int:
     missing = why_no_report(args)
     if args.weights is None:
         args = choose_weights(args)
-    job, inputs = read(args, out)
+    job, inputs = read_job(args, out)
     print_inputs(args, job, inputs)
-    keep_other_song(out, inputs.song, may_replace=args.out is not None)
+    refuse_other_song(out, inputs.song, may_replace=args.out is not None)
     with Bars() as bars:
         outcome = run(
             job, inputs, out, report="none" if missing else "page", on_progress=bars.show, on_footprint=print_footprint
         )
     if not job.plan.tuned:
-        forget_adapted_layers(out, args.delta)
+        remove_stale_layers(out, args.delta)
     print_outcome(out, outcome)
     if missing:
         say(f"report     left out: {missing}")
@@ -70,7 +70,7 @@ def choose_weights(args: options.Separate) -> options.Separate:
     return dataclasses.replace(args, weights=choice.name)
 
 
-def read(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
+def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     """Read and check all inputs.
 
     Raises:
@@ -79,23 +79,23 @@ def read(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     name = str(args.weights)
     for part in hub.split(name) if args.download else ():
         if not hub.is_here(part):
-            weights.fetched(part)
+            weights.fetch(part)
     net = hub.load(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.fill_defaults(adapt, net)
     planned = plan.parse(adapt.strategy, net)
     mixture = recording.open_sound(args.song, may_be_cut=args.truncated == "ok")
-    keep_inputs(args, net, out, tunes=bool(planned.tuned))
+    refuse_overwriting(args, net, out, tunes=bool(planned.tuned))
     labels = read_labels(args, net, planned)
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
     start = checkpoint.load_delta(args.delta, net) if args.delta else {}
     song = Song(mixture, annotation=labels)
     job = SongJob(net, song, adapt, args.separate, start, args.references, args.encoding)
     load_true_stems(job)  # now too: what cannot be used shows before the work, which needs their memory
-    return job, describe(args, job)
+    return job, describe_inputs(args, job)
 
 
-def describe(args: options.Separate, job: SongJob) -> InputsRecord:
+def describe_inputs(args: options.Separate, job: SongJob) -> InputsRecord:
     """Return what the record says of the inputs."""
     mixture, labels = job.song.mixture, job.song.known_annotation()
     return InputsRecord(
@@ -116,7 +116,7 @@ def describe(args: options.Separate, job: SongJob) -> InputsRecord:
     )
 
 
-def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) -> None:
+def refuse_overwriting(args: options.Separate, net: Weights, out: Path, tunes: bool) -> None:
     """Refuse to write where an input lies: none is ever overwritten or removed.
 
     Raises:
@@ -134,7 +134,7 @@ def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) ->
         raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
 
 
-def keep_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> None:
+def refuse_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> None:
     """Refuse to replace the stems of another song of the same name, or say so if the user named their folder.
 
     Raises:
@@ -148,7 +148,7 @@ def keep_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> No
     say(f"warning: {out}: the stems of another song, {held.file}, are replaced")
 
 
-def forget_adapted_layers(out: Path, delta: Path | None) -> None:
+def remove_stale_layers(out: Path, delta: Path | None) -> None:
     """Remove the layers of an earlier run, which do not belong to these stems, unless they were made with them."""
     stale = out / ADAPTED_LAYERS
     if stale.is_file() and (delta is None or stale.resolve() != delta.resolve()):

@@ -23,7 +23,7 @@ def convert(args: options.Convert) -> int:
     return 0
 
 
-def listing(_: options.ListWeights) -> int:
+def list_weights(_: options.ListWeights) -> int:
     """List the weights that are known by name; return 0."""
     for entry in hub.listing():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
@@ -58,11 +58,11 @@ def download(args: options.Download) -> int:
     Raises:
       InputError: they are not known, cannot be had, or are not what was published.
     """
-    print(fetched(args.name, args.url))
+    print(fetch(args.name, args.url))
     return 0
 
 
-def fetched(name: str, url: str | None = None) -> Path:
+def fetch(name: str, url: str | None = None) -> Path:
     """Download published weights, with their licence first: it may be reason not to."""
     if name in hub.PRETRAINED:
         print(f"licence: {hub.PRETRAINED[name].licence}", flush=True)
