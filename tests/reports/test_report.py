@@ -266,7 +266,7 @@ def test_nothing_is_written_if_a_file_is_in_the_way(tmp_path):
 
 def test_read_rows_is_what_write_takes(tmp_path):
     sweep(songs=["a", "b"], sources=["drums"]).to_csv(tmp_path / "scores.csv", index=False)
-    table = sweep_report.read_rows(tmp_path / "scores.csv")
+    table = rows.read_rows(tmp_path / "scores.csv")
     assert list(table) == list(rows.COLUMNS)
     assert sweep_report.write(table, tmp_path / "out").is_file()
 

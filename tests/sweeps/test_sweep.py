@@ -586,6 +586,7 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(written, network, s
     assert not [
         path for path in (tmp_path / "store").rglob("*") if path.is_file() and path.name not in ("grid.toml", ".lock")
     ]
+    written.write_text(UNADAPTED)
     assert run(written, network, songs, tmp_path / "store") == 0  # and there is no need to clean up
 
 
@@ -616,15 +617,18 @@ def n_cells(folder: Path) -> int:
 
 def killed_after(process: subprocess.Popen, folder: Path, cells: int, how: signal.Signals) -> None:
     """Kill a process once so many cells are stored."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while process.poll() is None and n_cells(folder) < cells and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(how)
 
 
-@pytest.mark.slow  # last bits of scores may differ where LAPACK has other numbers of threads: run it alone
-def test_what_is_killed_goes_on_and_ends_the_same(whole, written, network, songs, tmp_path, capsys):
-    """A driver that stands still holds the lock; one that was killed does not, whatever it left."""
+def test_a_killed_sweep_continues_and_ends_with_the_same_results(whole, written, network, songs, tmp_path, capsys):
+    """A stopped driver holds the lock; a killed one does not, whatever files it left.
+
+    Results are equal bit for bit because both processes see the same cores: the last bits of scores depend on the
+    numbers of threads of LAPACK and XLA, which `tests/conftest.py` therefore settles before either is loaded.
+    """
     folder = tmp_path / "store"
     process = start(written, network, songs, folder)
     killed_after(process, folder, 2, signal.SIGSTOP)

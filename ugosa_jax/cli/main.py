@@ -101,8 +101,9 @@ def parse_arguments(arguments: Sequence[str]) -> Any:
         | Annotated[options.Studio, subcommand("studio")]
     )
     args = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=DESCRIPTION)
-    groups = options.WeightsCommands | options.SweepCommands | annotation_options.AnnotationCommands
-    return args.action if isinstance(args, groups) else args
+    if isinstance(args, options.WeightsCommands | options.SweepCommands | annotation_options.AnnotationCommands):
+        return args.action
+    return args
 
 
 def choose_preset(arguments: Sequence[str]) -> str:
