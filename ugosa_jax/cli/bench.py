@@ -57,7 +57,7 @@ def bench(args: options.Bench) -> int:
 
 
 def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], lanes: list[int]) -> int:
-    """Compile for a topology, print a row a program and write the record; return 0.
+    """Compile for a topology, print a row for each program and write the record; return 0.
 
     Raises:
       InputError: the topology cannot be had, or nothing is known of its chips.
@@ -99,7 +99,7 @@ def parse_lanes(text: str) -> list[int]:
     """Return the numbers of "1,2,4".
 
     Raises:
-      InputError: it is no such list, or one of the numbers is 0.
+      InputError: the text is no list of numbers above 0.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch(r"0*[1-9]\d{0,5}", part, re.ASCII) for part in parts):
@@ -108,7 +108,7 @@ def parse_lanes(text: str) -> list[int]:
 
 
 def load_network(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
-    """Return architecture, weights, and what the record says of them."""
+    """Return architecture, parameters, and their description for the record."""
     if args.size is None:
         found = hub.load(args.weights)
         if isinstance(found, Chain):
@@ -120,14 +120,14 @@ def load_network(args: options.Bench) -> tuple[Architecture, Params, dict[str, A
 
 
 def describe_task(args: options.Bench, network: dict[str, Any]) -> str:
-    """Return what is adapted, and to what."""
+    """Return network, settings and songs as text."""
     adapt = args.adapt
     songs = f"songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s"
     return f"{network['name']}, {adapt.strategy}, {adapt.precision}, {songs},"
 
 
 def print_head(args: options.Bench, network: dict[str, Any]) -> None:
-    """Say what is measured, and begin the table."""
+    """Print the task and the head of the table."""
     print(describe_task(args, network))
     print(f"{args.adapt.epochs} epochs, median of {args.repeats} runs, on {device.describe_all()}\n")
     columns = ("lanes", "steps/s", "× real time", "compile s", "prefix s", "steps s", "peak GB so far",
@@ -137,7 +137,7 @@ def print_head(args: options.Bench, network: dict[str, Any]) -> None:
 
 
 def print_row(row: Measurement) -> None:
-    """Print what was measured with a number of lanes."""
+    """Print the row of a number of lanes."""
     spread = f"{min(row.steps_s):.3g}–{max(row.steps_s):.3g}"
     values = (f"{row.lanes}", f"{row.steps_per_second:.3g}", f"{row.times_real_time:.3g}", f"{row.compile_s:.1f}",
               f"{row.prefix_s:.3g}", spread, f"{row.peak_bytes / 1e9:.2f}", f"{row.flops_per_second / 1e9:.4g}",
@@ -168,7 +168,7 @@ def make_record(
 
 
 def describe_row(row: Measurement) -> dict[str, Any]:
-    """Return what was measured and what follows from it; times in seconds, rates in FLOP/s."""
+    """Return measurements and derived rates; times in seconds, rates in FLOP/s."""
     return dataclasses.asdict(row) | {
         "steps_per_second": row.steps_per_second,
         "times_real_time": row.times_real_time,
