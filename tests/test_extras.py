@@ -95,7 +95,7 @@ import numpy as np, ugosa_jax as uj
 from ugosa_jax.adaptation import engine
 said = uj.Annotation((), ("voice",), "unknown")
 song = uj.Song.from_array(np.ones(800), 8000)
-for plot in (lambda: uj.plot_losses(engine.unadapted()), lambda: uj.plot_annotation(said, song)):
+for plot in (lambda: uj.plot_losses(engine.make_unadapted_result()), lambda: uj.plot_annotation(said, song)):
     try:
         plot()
     except uj.InputError as error:
