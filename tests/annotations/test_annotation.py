@@ -123,14 +123,17 @@ def test_outside_by_default(tmp_path, content, outside):
         ),
         (
             "0,1,vox",
-            "song.csv:1: source 'vox' is not one of drums, bass, other, vocals; say what it is, or nothing behind the "
-            "= to leave it out: --map 'vox=vocals'",
+            "song.csv:1: source 'vox' is not one of drums, bass, other, vocals; map it to a source, or to nothing "
+            "to leave it out: --map 'vox=vocals'",
         ),
-        ("0\t1\tvoclas silent", "song.csv:1: source 'voclas' is not one of drums, bass, other, vocals; say what it is"),
+        (
+            "0\t1\tvoclas silent",
+            "song.csv:1: source 'voclas' is not one of drums, bass, other, vocals; map it to a source",
+        ),
         (
             "0,1,\n",
             "song.csv:1: source 'song' is not one of drums, bass, other, vocals (a file of 1 label); its labels are "
-            "empty, so it has to be named after a source, such as vocals.txt, or mapped to one: --map "
+            "empty, so name it after a source, such as vocals.txt, or map it to one: --map "
             "'song='",
         ),
         ("0,1,bass,loud", "song.csv:1: state 'loud' is not one of active, silent, unknown"),

@@ -89,8 +89,8 @@ def test_files_that_were_misread_are_read(file, how, duration_s, expected):
         ("16_project.rpp", "16_project.rpp: is a REAPER project: export its regions with View > Region/Marker Manager"),
         (
             "27_unknown_names.txt",
-            "27_unknown_names.txt:4: source 'intro' is not one of drums, bass, other, vocals; say what it is, or "
-            "nothing behind the = to leave it out: --map 'intro='",
+            "27_unknown_names.txt:4: source 'intro' is not one of drums, bass, other, vocals; map it to "
+            "a source, or to nothing to leave it out: --map 'intro='",
         ),
         (
             "29_in_out_markers.txt",
@@ -105,7 +105,7 @@ def test_files_that_were_misread_are_refused_with_advice(file, message):
 def test_an_unlabelled_stem_is_left_out_as_unknown():
     path = FOLDER / "22_unlabeled_ACTIVATION_CONF.lab"
     assert told(path).endswith(
-        "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
+        "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
     said = names.read(path, options.ReadingForSources(**how), SOURCES)
@@ -278,20 +278,20 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
             "x.txt",
             "1\t2\tzyx\n2\t3\tOH\n3\t4\tdrums & bass\n4\t5\tzyx\n",
             "x.txt: 2 names are not one of drums, bass, other, vocals: 'zyx' (2 times, first 1 to 2 s, line 1), "
-            "'drums & bass' (3 to 4 s, line 3); say what they are, or nothing behind the = to leave them out: "
+            "'drums & bass' (3 to 4 s, line 3); map each to a source, or to nothing to leave them out: "
             "--map 'zyx=' --map 'drums & bass='",
         ),
         (
             "x.txt",
             "1\t2\tloud guitar thing\n",
             "x.txt:1: source 'loud guitar thing' is not one of drums, bass, other, vocals; "
-            "say what it is, or nothing behind the = to leave it out: --map 'loud guitar thing=one of other'",
+            "map it to a source, or to nothing to leave it out: --map 'loud guitar thing=one of other'",
         ),
         (
             "x.TextGrid",
             grid(vocals=[(10, 20, "x")], words=[(10, 12, "la"), (12, 13, "li")]),
             "x.TextGrid:23: source 'words' is not one of drums, bass, other, vocals (a tier or layer of 2 labels: "
-            "'la', 'li'); say what it is, or nothing behind the = to leave it out: --map 'words='",
+            "'la', 'li'); map it to a source, or to nothing to leave it out: --map 'words='",
         ),
         (
             "x.txt",
@@ -383,7 +383,7 @@ def test_a_folder_with_words_beside_the_stems(tmp_path):
     (tmp_path / "README.txt").write_text("remember to tune\n")
     assert seconds(tmp_path, 10) == {VOCALS: (3, 7)}
     (tmp_path / "Xyz.txt").write_text("5\t6\t\n")
-    assert told(tmp_path).endswith("or mapped to one: --map 'Xyz='")
+    assert told(tmp_path).endswith("or map it to one: --map 'Xyz='")
     assert seconds(tmp_path, 10, map=("Xyz=bass",)) == {VOCALS: (3, 7), BASS: (1, 9)}
 
 

@@ -225,7 +225,7 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
     estimates = {"drums": wave_CxT, "bass": wave_CxT, "other": wave_CxT, "vocals": silent_CxT}
     monkeypatch.setattr(songs, "separate", lambda base, song, **_: estimates)
     assert run("suggest", song, tmp_path / "draft.csv", "--weights", "mini") == 0
-    assert "a draft that the network made of its own estimates: listen to each silence" in capsys.readouterr().out
+    assert "a draft from the network's own estimates: listen to each silence" in capsys.readouterr().out
     said = annotation.read(tmp_path / "draft.csv", SOURCES)
     assert [(i.source, i.state) for i in said.intervals] == [("vocals", "silent")]
     assert said.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
@@ -312,4 +312,4 @@ def test_the_end_of_the_input_is_one_error_line(tmp_path, capsys, monkeypatch):
 def test_unknown_names_are_refused_without_a_terminal(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
     assert run("check", tmp_path / "a.txt") == 2
-    assert capsys.readouterr().err.endswith("nothing behind the = to leave it out: --map 'Krach='\n")
+    assert capsys.readouterr().err.endswith("or to nothing to leave it out: --map 'Krach='\n")
