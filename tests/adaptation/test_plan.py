@@ -51,9 +51,8 @@ def test_a_single_name_applies_to_the_networks_with_these_stages():
 def test_a_plan_knows_its_losses_and_whether_it_needs_an_annotation():
     assert plan.parse("B0+B-L3:M", make_chain()).needs_annotation is False
     assert plan.parse("B-L3:M+P-L3:M", make_chain()).losses == {"B", "P"}
-    assert plan.parse("R-L3:M", make_checkpoint()).needs_annotation and plan.parse(
-        "R-L3:M", make_checkpoint()
-    ).tuned == ("",)
+    alone = plan.parse("R-L3:M", make_checkpoint())
+    assert alone.needs_annotation and alone.tuned == ("",)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Small random networks that can stand in a chain."""
+"""A chain of small random networks."""
 
 import dataclasses
 
@@ -9,5 +9,5 @@ TRIO = dataclasses.replace(DUO, sources=("drums", "voice", "bass"))
 
 
 def make_chain():
-    """Return a chain: the first network takes the voice, the second drums and bass of the rest."""
+    """Return a chain whose first network takes the voice, and the second drums and bass of the rest."""
     return chain.join({"duo": make_checkpoint(DUO, seed=1), "trio": make_checkpoint(TRIO, seed=2)})

@@ -1,4 +1,4 @@
-"""Small random networks, and whether two of them are the same."""
+"""Small random networks, and comparison of their parameters."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def make_checkpoint(config=DUO, seed=0, provenance=None):
 
 
 def assert_same(found, expected):
-    """Compare parameter trees or state dicts: the same names, and the same numbers of the same type."""
+    """Check that parameter trees or state dicts have equal names, types and numbers."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         if isinstance(value, dict):

@@ -55,9 +55,7 @@ def test_names_that_are_no_chain(cache, name, complaint):
 
 
 def test_a_description_names_networks_beside_it_or_known_ones(cache, tmp_path):
-    checkpoint.save(
-        make_checkpoint(seed=7), tmp_path / "duo.safetensors"
-    )  # beside the description: comes before the cache's
+    checkpoint.save(make_checkpoint(seed=7), tmp_path / "duo.safetensors")  # precedes that of the cache
     (tmp_path / "mine.yaml").write_text("chain: [duo, trio]\n")
     found = hub.load(tmp_path / "mine.yaml")
     assert isinstance(found, Chain)

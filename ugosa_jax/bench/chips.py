@@ -53,7 +53,7 @@ def get_chip(device_kind: str) -> Chip:
       InputError: its peak rates are unknown.
     """
     if device_kind not in CHIPS:
-        known = ", ".join(get_chip.name for chip in CHIPS.values())
+        known = ", ".join(chip.name for chip in CHIPS.values())
         raise InputError(f"{device_kind}: its peak rates are unknown; known chips are {known}")
     return CHIPS[device_kind]
 

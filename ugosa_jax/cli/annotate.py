@@ -44,12 +44,12 @@ def check(args: options.CheckAnnotation) -> int:
     exceptions = f"; unknown for {', '.join(sorted(annotation.open_sources))}" if annotation.open_sources else ""
     print(f"elsewhere: {outside}{exceptions}\n")
     print_seconds(annotation, duration_s)
-    print("\n" + "\n".join(timeline.text(annotation, duration_s)))
+    print("\n" + "\n".join(timeline.render_text(annotation, duration_s)))
     say(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
     for warning in (*annotation.warnings, *warn_too_little(annotation, duration_s)):
         say(f"warning: {warning}")
     if args.picture is not None:
-        timeline.write(args.picture, annotation, duration_s, mixture)
+        timeline.write_picture(args.picture, annotation, duration_s, mixture)
         say(f"written {args.picture}")
     return 0
 

@@ -35,7 +35,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
         return 1
     annotations.write(annotation, args.out, format)
     print_seconds(annotation, mixture.duration_s)
-    print("\n".join(("", *timeline.text(annotation, mixture.duration_s))))
+    print("\n".join(("", *timeline.render_text(annotation, mixture.duration_s))))
     advice = "a draft from the network's own estimates: listen to each silence, and correct it"
     say(f"written {args.out}: {advice}")
     return 0
