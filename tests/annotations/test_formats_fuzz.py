@@ -66,7 +66,7 @@ def test_any_text(reader, file, text):
 @readers
 @fuzz
 @given(data=st.data())
-def test_damaged_files(reader, file, data):
+def test_readers_survive_damaged_files(reader, file, data):
     """Cut pieces out of a file, put others in: what a bad copy or a careless editor leaves."""
     text = (FOLDER / file).read_text()
     for _ in range(data.draw(st.integers(1, 3))):
@@ -83,7 +83,7 @@ def test_damaged_files(reader, file, data):
 
 @fuzz
 @given(data=st.data(), file=st.sampled_from(sorted(READERS.values())))
-def test_damaged_bytes_through_the_front_door(tmp_path, data, file):
+def test_read_survives_damaged_bytes(tmp_path, data, file):
     content = (FOLDER / file).read_bytes()
     at = data.draw(st.integers(0, len(content)))
     content = content[:at] + data.draw(st.binary(max_size=4)) + content[at + data.draw(st.integers(0, 4)) :]
@@ -165,7 +165,7 @@ TIER = '"ooTextFile" "TextGrid" 0 20000 <exists> 1 "IntervalTier" "t" 0 20000 {n
 )
 @fuzz
 @given(rows=labels)
-def test_what_is_written_is_what_is_read(reader, line, whole, rows):
+def test_readers_return_the_written_labels(reader, line, whole, rows):
     rows = [(start / 1000, end / 1000, " ".join(text.split())) for (start, end), text in rows]
     read = reader(whole("".join(line(*row) for row in rows), len(rows)), "song.x").labels
     assert [label.text for label in read] == [text for _, _, text in rows]

@@ -44,7 +44,7 @@ def test_silence_outside_of_intervals_is_written_out():
     assert states_of(regrouped, "vocals") == []  # it has no interval: unknown throughout
 
 
-def test_a_sum_of_which_one_part_is_unknown_is_never_silent():
+def test_a_sum_with_an_unknown_part_is_never_silent():
     said = Annotation((Interval(1, 2, "drums"),), BAND, "silent")
     assert states_of(regroup(said, PARTS), "accompaniment") == [(1, 2, "active")]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from tests.reports.test_report import Page
 from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult, Timing
@@ -308,7 +308,7 @@ def test_facts_leave_out_what_does_not_apply():
 def duo(tmp_path_factory):
     """A network of two sources at 8 kHz, in stereo."""
     path = tmp_path_factory.mktemp("weights") / "duo.safetensors"
-    checkpoint.save(made(DUO), path)
+    checkpoint.save(make_checkpoint(DUO), path)
     return path
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from ugosa_jax import files
 from ugosa_jax.bench import flops
 from ugosa_jax.config import AdaptConfig, SeparateConfig
@@ -34,7 +34,7 @@ SILENT = [
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """Return a work folder with one song of noise; a network called `tiny` is in the cache."""
-    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
     root = tmp_path_factory.mktemp("studio")
     noise = np.random.default_rng(0).normal(0, 0.1, (int(4.5 * 44100), 2))
     soundfile.write(root / "noise.wav", noise, 44100)

@@ -4,6 +4,7 @@ Content decides; the suffix does where content could be either. `content` alone 
 text and its path, and raise InputError with `path:line: field …` at what they cannot read.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -28,7 +29,7 @@ from ugosa_jax.annotations.formats.table import (
     find_delimiter,
     number_lines,
     read_table,
-    split_lines,
+    split_table,
 )
 from ugosa_jax.errors import InputError
 
@@ -179,14 +180,14 @@ def _table(text: str, path: str, suffix: str) -> Format:
     raw = number_lines(text)
     if raw and audio_editors.is_rx(raw[0][1]):
         return "rx"
-    first = _first(text, path, comments=False)
+    first = _split_first(text, path, comments=False)
     if audio_editors.is_reaper(first):
         return "reaper"
     if audio_editors.is_audition(first):
         return "audition"
     lines = content_lines(text)
     line = lines[0][1] if lines else ""
-    fields = _first(text, path, comments=True)
+    fields = _split_first(text, path)
     if any(speech_tools.is_rttm_line(line) for _, line in raw[:100]):
         return "rttm"
     if medleydb.is_activation_conf(fields) or medleydb.is_wide(fields):
@@ -221,17 +222,11 @@ def _all(text: str, path: str) -> list[TableRow]:
         return []
 
 
-def _first(text: str, path: str, comments: bool) -> list[str]:
-    """Return the fields of the first line; the whole line where it cannot be cut."""
-    lines = content_lines(text) if comments else number_lines(text)
-    if lines and lines[0][1].strip().strip('"').startswith("sep=") and len(lines) > 1:
-        declared, lines = lines[0][1].strip().strip('"')[4:5] or ",", lines[1:]
-    else:
-        declared = find_delimiter(lines)
-    try:
-        return next(split_lines(path, lines[:1], declared)).fields if lines else [""]
-    except InputError:
-        return [lines[0][1]]
+def _split_first(text: str, path: str, comments: bool = True) -> list[str]:
+    """Return the fields of the first line; one empty field if there is none that can be cut."""
+    with contextlib.suppress(InputError):
+        return next((row.fields for row in split_table(text, path, comments)), [""])
+    return [""]
 
 
 def read_stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:

@@ -86,20 +86,20 @@ def read_sonic_layers(text: str, path: str) -> LabelFile:
     names: dict[str, str] = {}  # of layers, by the model that they show
     points: list[tuple[int, str, dict[str, str]]] = []
     dataset = ""
-    events = [event for event in parse_xml(text, path) if event.attributes is not None]
-    for line, name, attributes, _ in events:
-        attributes = attributes or {}
+    elements = parse_xml(text, path)
+    for element in elements:
+        name, attributes = element.name, element.attributes
         if name == "model" and "dataset" in attributes:
             models[attributes["dataset"]] = attributes
         elif name == "dataset":
             dataset = attributes.get("id", "")
         elif name in ("point", "event"):
-            points.append((line, dataset, attributes))
+            points.append((element.line, dataset, attributes))
         elif name == "layer" and "model" in attributes:
             # A session mentions a layer again in each pane, without its names.
             names.setdefault(attributes["model"], attributes.get("presentationName") or attributes.get("name") or "")
-    if not models and events[0].name != "sv":
-        what = f"is XML of {quote(events[0].name)}: neither layers of Sonic Visualiser nor a document of ELAN's"
+    if not models and elements[0].name != "sv":
+        what = f"is XML of {quote(elements[0].name)}: neither layers of Sonic Visualiser nor a document of ELAN's"
         raise InputError(f"{path}: {what}")
     if not models:
         raise InputError(f"{path}: holds no layers of Sonic Visualiser")

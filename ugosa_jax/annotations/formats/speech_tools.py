@@ -134,16 +134,17 @@ UNITS_MS = {"milliseconds": 1.0, "pal-frames": 40.0}
 
 def read_elan(text: str, path: str) -> LabelFile:
     """Read all tiers; annotations without times are left out with a warning."""
-    events = parse_xml(text, path)
-    if all(event.name != "ANNOTATION_DOCUMENT" for event in events):
+    elements = parse_xml(text, path)
+    if all(element.name != "ANNOTATION_DOCUMENT" for element in elements):
         raise InputError(f"{path}: is no annotation document of ELAN's")
     slots: dict[str, float | None] = {}
     media: list[_Medium] = []
     labels: list[Label] = []
     untimed: Counter[str] = Counter()
     tier, times, unit_ms = "", (), 1.0
-    for line, name, attributes, words in events:
-        if name == "ANNOTATION_VALUE" and attributes is None and times:
+    for element in elements:
+        line, name, attributes = element.line, element.name, element.attributes
+        if name == "ANNOTATION_VALUE" and times:
             first, last = times
             if first is None or last is None:
                 untimed[tier] += 1
@@ -152,9 +153,8 @@ def read_elan(text: str, path: str) -> LabelFile:
                 what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is no stretch of a song"
                 raise InputError(f"{path}:{line}: {what}")
             start_s, end_s = first * unit_ms / 1000, last * unit_ms / 1000
-            labels.append(Label(start_s, end_s, " ".join(words.split()), path, line, container=tier, own_words=True))
-        elif attributes is None:
-            continue
+            words = " ".join(element.text.split())
+            labels.append(Label(start_s, end_s, words, path, line, container=tier, own_words=True))
         elif name == "HEADER":
             unit = attributes.get("TIME_UNITS") or "milliseconds"
             if unit.casefold() not in UNITS_MS:

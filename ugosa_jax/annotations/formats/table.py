@@ -109,11 +109,16 @@ def read_table(text: str, path: str, comments: bool = True, trim: bool = True) -
       comments: whether lines that begin with # are comments.
       trim: whether empty fields at the end count for nothing.
     """
+    return list(split_table(text, path, comments, trim))
+
+
+def split_table(text: str, path: str, comments: bool = True, trim: bool = True) -> Iterator[TableRow]:
+    """Yield the lines of a table one by one; see `read_table`."""
     lines = content_lines(text) if comments else number_lines(text)
     declared = re.fullmatch(r"\"?sep=(.)\"?", lines[0][1].strip()) if lines else None
     if declared:
-        return list(split_lines(path, lines[1:], declared[1], trim))
-    return list(split_lines(path, lines, find_delimiter(lines), trim))
+        return split_lines(path, lines[1:], declared[1], trim)
+    return split_lines(path, lines, find_delimiter(lines), trim)
 
 
 def drop_empty(fields: list[str]) -> list[str]:
@@ -145,12 +150,12 @@ _CLOCK = " (?:hh mm )?ss(?: ms| msec| f+)?"
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
     """Return {what it holds: position} of known columns; none if there is no start, or neither end nor duration."""
-    names = [_drop_unit(field) for field in header]
-    found = {}
-    for role, called in COLUMNS.items():
-        position = next((names.index(name) for name in called if name in names), None)
-        if position is not None:
-            found[role] = position
+    positions = {_drop_unit(field): n for n, field in reversed(list(enumerate(header)))}  # of two, the first counts
+    found = {
+        role: next(positions[name] for name in called if name in positions)
+        for role, called in COLUMNS.items()
+        if not positions.keys().isdisjoint(called)
+    }
     return found if "start" in found and ("end" in found or "duration" in found) else {}
 
 
