@@ -17,7 +17,7 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.song_job.names import ADAPTED_LAYERS
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import network_info, tasks
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Runs
