@@ -115,9 +115,9 @@ def test_check_refuses_a_picture_of_another_kind(tmp_path, labels, capsys):
 
 
 def test_outline_of_the_mixture():
-    low_N, high_N = timeline.outline(np.arange(12.0), 3)
+    low_N, high_N = timeline.find_outline(np.arange(12.0), 3)
     assert (low_N.tolist(), high_N.tolist()) == ([0, 4, 8], [3, 7, 11])
-    low_N, high_N = timeline.outline(np.arange(2.0), 5)  # fewer samples than columns
+    low_N, high_N = timeline.find_outline(np.arange(2.0), 5)  # fewer samples than columns
     assert (low_N.tolist(), high_N.tolist()) == ([0, 1], [0, 1])
 
 
@@ -240,7 +240,7 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
 
 def test_a_column_of_the_lanes_shows_its_longest_state():
     said = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
-    assert timeline.text(said, 4.0, 4) == ["bass       |. # |"]
+    assert timeline.render_text(said, 4.0, 4) == ["bass       |. # |"]
 
 
 def test_annotation_commands_import_neither_jax_nor_matplotlib():
@@ -254,7 +254,7 @@ def test_annotation_commands_import_neither_jax_nor_matplotlib():
 def test_a_mono_song_of_any_rate_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     said = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
-    timeline.write(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
+    timeline.write_picture(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 

@@ -43,12 +43,12 @@ def check(args: options.CheckAnnotation) -> int:
     exceptions = f"; unknown for {', '.join(sorted(said.open_sources))}" if said.open_sources else ""
     print(f"where nothing is said: {outside}{exceptions}\n")
     print_seconds(said, duration_s)
-    print("\n" + "\n".join(timeline.text(said, duration_s)))
+    print("\n" + "\n".join(timeline.render_text(said, duration_s)))
     say(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
     for warning in (*said.warnings, *warn_too_little(said, duration_s)):
         say(f"warning: {warning}")
     if args.picture is not None:
-        timeline.write(args.picture, said, duration_s, mixture)
+        timeline.write_picture(args.picture, said, duration_s, mixture)
         say(f"written {args.picture}")
     return 0
 

@@ -34,7 +34,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
         return 1
     annotation.write(said, args.out, format)
     print_seconds(said, mixture.duration_s)
-    print("\n".join(("", *timeline.text(said, mixture.duration_s))))
+    print("\n".join(("", *timeline.render_text(said, mixture.duration_s))))
     advice = "a draft that the network made of its own estimates: listen to each silence, and correct it"
     say(f"written {args.out}: {advice}")
     return 0
