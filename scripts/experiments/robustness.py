@@ -146,7 +146,7 @@ def thresholds(prepared: Path) -> pd.DataFrame:
     Raises:
       InputError: a song has no annotation or cannot be read.
     """
-    base = hub.load(grid.read(str(ADAPTED)).weights)
+    base = hub.load(str(grid.read(str(ADAPTED)).weights))
     device.keep_compiled_programs()
     pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0

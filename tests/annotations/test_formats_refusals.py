@@ -15,7 +15,7 @@ def read(tmp_path, content, name, **options):
     return annotation.read(tmp_path / name, SOURCES, **options)
 
 
-def grid(tiers: str, xmax=6, size=1) -> str:
+def make_grid(tiers: str, xmax=6, size=1) -> str:
     """Return a TextGrid in the short format."""
     return f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n{xmax}\n<exists>\n{size}\n{tiers}\n'
 
@@ -124,33 +124,33 @@ POINT = (
         ("a.TextGrid", '"nonsense"', "a.TextGrid: is no text file of Praat's"),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n2\n0\n1\n"active"'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n2\n0\n1\n"active"'),
             "a.TextGrid: ends where xmin of an interval",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n1\n0\n1\n"active'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n1\n0\n1\n"active'),
             "a.TextGrid:15: a text begins that does not",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n1\n2\n1\n"active"'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n1\n2\n1\n"active"'),
             "a.TextGrid: an interval of 'bass': from 2 to 1",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n1.5'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n1.5'),
             "a.TextGrid:12: the number of labels '1.5' is no count",
         ),
-        ("a.TextGrid", grid('"SoundTier"'), "a.TextGrid:8: class 'SoundTier' is not IntervalTier or TextTier"),
+        ("a.TextGrid", make_grid('"SoundTier"'), "a.TextGrid:8: class 'SoundTier' is not IntervalTier or TextTier"),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n"x"'),
+            make_grid('"IntervalTier"\n"bass"\n"x"'),
             "a.TextGrid:10: xmin of tier 'bass' should be a number, not 'x'",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"words"\n0\n6\n1\n0\n1\n"la la"'),
+            make_grid('"IntervalTier"\n"words"\n0\n6\n1\n0\n1\n"la la"'),
             "a.TextGrid:15: source 'words' is not one of drums, bass, other, vocals (a tier or layer",
         ),
     ],
@@ -164,7 +164,7 @@ def test_bad_lines_are_refused_by_file_line_and_field(tmp_path, name, content, m
 
 def test_a_tier_named_after_a_source_may_hold_any_words(tmp_path):
     words = '"IntervalTier"\n"Vocals"\n0\n6\n3\n1\n2\n"no bass"\n2\n3\n"unknown"\n4\n5\n"vocals silent"'
-    said = read(tmp_path, grid(words), "a.TextGrid")
+    said = read(tmp_path, make_grid(words), "a.TextGrid")
     assert said.intervals == (
         Interval(1, 2, "vocals"),
         Interval(2, 3, "vocals", "unknown"),
@@ -176,7 +176,7 @@ def test_lyrics_that_resemble_names_stay_lyrics(tmp_path):
     words = (
         '"IntervalTier"\n"vox"\n0\n6\n4\n0\n1\n"voice inside"\n1\n2\n"no vocals"\n2\n3\n"no drums"\n3\n4\n"bass silent"'
     )
-    said = read(tmp_path, grid(words), "a.TextGrid", names=NameRules())
+    said = read(tmp_path, make_grid(words), "a.TextGrid", names=NameRules())
     assert said.intervals == (
         Interval(0, 1, "vocals"),
         Interval(1, 2, "vocals", "silent"),
@@ -191,7 +191,7 @@ def test_a_label_of_a_million_words_is_refused(tmp_path):
 
 
 def test_a_tier_is_silent_between_words_within_its_span(tmp_path):
-    said = read(tmp_path, grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
+    said = read(tmp_path, make_grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
     assert said.intervals == (
         Interval(1, 2, "vocals", "silent"),
         Interval(2, 3, "vocals"),

@@ -17,7 +17,7 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.song_job.names import ADAPTED_LAYERS
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import network_info, tasks
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Runs
@@ -175,7 +175,7 @@ def test_impossible_jobs_raise_input_errors(root):
         tasks.run_job(order(root, "dance"), lambda _: None)
 
 
-def test_network_descriptions_list_sources_and_strategies():
+def test_network_descriptions_list_sources_and_strategies(root):
     tiny = next(one for one in network_info.describe_networks()["networks"] if one["name"] == "tiny")
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
     assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0
