@@ -82,13 +82,13 @@ def test_lanes_in_bfloat16_equal_single_runs():
 
 
 def test_make_program_rounds_arrays_on_accelerators_only():
-    def found(settings, platform):
+    def get_precisions(settings, platform):
         program = lane.make_program(DUO, strategy.parse(settings.strategy, DUO), settings, platform)
         return program.net.precision, program.dtype
 
-    assert found(AdaptConfig(precision="bfloat16"), "cpu") == ("bfloat16", "float32")
-    assert found(AdaptConfig(precision="bfloat16"), "tpu") == ("bfloat16", "bfloat16")
-    assert found(AdaptConfig(), "tpu") == ("float32", "float32")
+    assert get_precisions(AdaptConfig(precision="bfloat16"), "cpu") == ("bfloat16", "float32")
+    assert get_precisions(AdaptConfig(precision="bfloat16"), "tpu") == ("bfloat16", "bfloat16")
+    assert get_precisions(AdaptConfig(), "tpu") == ("float32", "float32")
 
 
 def test_features_in_bfloat16_need_half_the_memory(monkeypatch):

@@ -26,7 +26,7 @@ SURE = (
 )
 
 
-def message_of(path: Path, **options) -> str:
+def read_error(path: Path, **options) -> str:
     """Return the message with which a file is refused, without its folder."""
     with pytest.raises(InputError) as caught:
         annotation.read(path, SOURCES, **options)
@@ -96,7 +96,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
         f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer of time instants, not of regions",
     )
     assert annotation.read(FOLDER / "song.jams", SOURCES).warnings == (
-        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name who plays",
+        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name sources",
     )
     assert annotation.read(FOLDER / "reaper.csv", SOURCES).warnings == (
         f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
@@ -110,7 +110,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
 
 
 def test_bars_and_beats_are_refused_with_advice():
-    assert message_of(FOLDER / "reaper_bars.csv") == (
+    assert read_error(FOLDER / "reaper_bars.csv") == (
         "reaper_bars.csv:2: start '1.1.00' is in bars and beats: "
         "set the ruler to Seconds or Minutes:Seconds in REAPER and export again"
     )
@@ -121,18 +121,18 @@ def test_a_packed_session_is_read(tmp_path):
     (tmp_path / "session.sv").write_bytes(packed)
     assert annotation.read(tmp_path / "session.sv", SOURCES).intervals == SAID
     (tmp_path / "session.sv").write_bytes(packed[:-20])
-    assert message_of(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
+    assert read_error(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
 
 
 def test_a_decompression_bomb_is_refused(tmp_path):
     (tmp_path / "bomb.sv").write_bytes(bz2.compress(bytes(100_000_000)))
     assert (tmp_path / "bomb.sv").stat().st_size < 1000
-    assert message_of(tmp_path / "bomb.sv") == "bomb.sv: is too large for an annotation"
+    assert read_error(tmp_path / "bomb.sv") == "bomb.sv: is too large for an annotation"
 
 
 def test_a_binary_textgrid_is_refused_with_advice(tmp_path):
     (tmp_path / "a.TextGrid").write_bytes(b"ooBinaryFile\x08TextGrid")
-    assert message_of(tmp_path / "a.TextGrid") == "a.TextGrid: is a binary Praat file; save it with Save as text file…"
+    assert read_error(tmp_path / "a.TextGrid") == "a.TextGrid: is a binary Praat file; save it with Save as text file…"
 
 
 def test_a_folder_with_one_file_a_source_is_read(tmp_path):
@@ -169,12 +169,12 @@ def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
         Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
         Interval(1.5, 3.0, "drums", "active", confidence=0.8),
     ]
-    message = message_of(stems)
+    message = read_error(stems)
     assert message.startswith(
         "Some_Song_ACTIVATION_CONF.lab: 2 names are not one of drums, bass, other, vocals: 'S01' ("
     )
     assert message.endswith(
-        "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
+        "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
 
 

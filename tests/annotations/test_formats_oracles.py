@@ -25,7 +25,7 @@ confidences = st.none() | st.floats(0.5, 1)
 intervals = st.builds(Interval, times, times, st.sampled_from(SOURCES), st.sampled_from(STATES), confidence=confidences)
 
 
-def drawn(said, outside, opened) -> Annotation | None:
+def make_annotation(said, outside, opened) -> Annotation | None:
     """Return an annotation of these intervals; None if they contradict each other."""
     try:
         return Annotation(annotation.merge_overlaps(said), SOURCES, outside, open_sources=opened)
@@ -44,7 +44,7 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 @quick
 @anything
 def test_jams_holds_the_whole_annotation(tmp_path, said, outside, opened):
-    first = drawn(said, outside, opened)
+    first = make_annotation(said, outside, opened)
     if first is None:
         return
     annotation.write(first, tmp_path / "a.jams", "jams")
@@ -59,7 +59,7 @@ def test_jams_holds_the_whole_annotation(tmp_path, said, outside, opened):
 @quick
 @anything
 def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, said, outside, opened):
-    first = drawn(said, outside, opened)
+    first = make_annotation(said, outside, opened)
     if first is None:
         return
     annotation.write(first, tmp_path / "a", format)
@@ -81,7 +81,7 @@ def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, s
 @quick
 @anything
 def test_every_format_holds_an_explicit_annotation(tmp_path, format, said, outside, opened):
-    first = drawn(said, outside, opened)
+    first = make_annotation(said, outside, opened)
     if first is None:
         return
     silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
@@ -124,7 +124,7 @@ def test_we_read_files_of_the_jams_package(tmp_path):
     ]
 
 
-def single(text: str) -> str:
+def make_grid(text: str) -> str:
     """Return a text without doubled quotes, which praatio hands on as they stand in the file."""
     return text.replace('""', '"')
 
@@ -134,12 +134,12 @@ def single(text: str) -> str:
 def test_textgrids_equal_those_of_praatio(tmp_path, file, format):
     textgrid = pytest.importorskip("praatio.textgrid")
     theirs = textgrid.openTextgrid(str(FOLDER / file), includeEmptyIntervals=False)
-    entries = [(*entry[:-1], single(entry[-1]), tier.name) for tier in theirs.tiers for entry in tier.entries]
+    entries = [(*entry[:-1], make_grid(entry[-1]), tier.name) for tier in theirs.tiers for entry in tier.entries]
     theirs.save(str(tmp_path / "a.TextGrid"), format=format, includeBlankSpaces=True)
     for path in (FOLDER / file, tmp_path / "a.TextGrid"):
         ours = read_textgrid(path.read_text(), "a").labels
-        points = [(i.start_s, single(i.text), i.container) for i in ours if i.start_s == i.end_s]
-        stretches = [(i.start_s, i.end_s, single(i.text), i.container) for i in ours if i.start_s < i.end_s]
+        points = [(i.start_s, make_grid(i.text), i.container) for i in ours if i.start_s == i.end_s]
+        stretches = [(i.start_s, i.end_s, make_grid(i.text), i.container) for i in ours if i.start_s < i.end_s]
         assert sorted([*points, *stretches], key=str) == sorted(entries, key=str)
 
 

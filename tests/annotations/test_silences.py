@@ -13,7 +13,7 @@ from ugosa_jax.annotations.silences import Silences, find_gaps, join_runs
 SOURCES = ("a", "b", "c")
 
 
-def naive_gain(active_T, fade):
+def compute_gain_naively(active_T, fade):
     """1 − d / fade, at least 0, with d counted sample by sample to the nearest one that is not silent."""
     heard = np.flatnonzero(active_T)
     if not len(heard):
@@ -38,7 +38,7 @@ def test_any_part_equals_that_of_the_whole_song(times, fade, start, stop):
     found = Silences((join_runs(runs),), 40)
     start, stop = sorted((start, stop))
     whole = found.compute_active()
-    np.testing.assert_allclose(found.compute_gains(fade)[0], naive_gain(whole[0], fade), atol=1e-6)  # float32
+    np.testing.assert_allclose(found.compute_gains(fade)[0], compute_gain_naively(whole[0], fade), atol=1e-6)  # float32
     np.testing.assert_array_equal(found.compute_active(start, stop), whole[:, start:stop])
     np.testing.assert_array_equal(found.compute_gains(fade, start, stop), found.compute_gains(fade)[:, start:stop])
 

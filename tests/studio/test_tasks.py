@@ -175,7 +175,7 @@ def test_impossible_jobs_raise_input_errors(root):
         tasks.run_job(order(root, "dance"), lambda _: None)
 
 
-def test_network_descriptions_list_sources_and_strategies():
+def test_network_descriptions_list_sources_and_strategies(root):
     tiny = next(one for one in network_info.describe_networks()["networks"] if one["name"] == "tiny")
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
     assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0

@@ -424,7 +424,7 @@ def test_a_write_that_fails_ends_the_sweep_with_an_error(written, network, songs
 def test_as_many_lanes_as_fit_run_on_an_accelerator(whole, written, network, songs, tmp_path, monkeypatch):
     """Two lanes fit: songs of one length run together, and so do the values of λ of one song."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    monkeypatch.setattr(batch, "lanes_that_fit", lambda *_: 2)
+    monkeypatch.setattr(batch, "count_lanes_that_fit", lambda *_: 2)
     assert run(written, network, songs, tmp_path / "store") == 0
     found = comparable(tmp_path / "store")
     assert found.keys() == comparable(whole).keys()
