@@ -150,7 +150,7 @@ class RunSweep:
     songs: Path | None = None
     """Folder of the songs, in place of the grid's."""
     weights: str | None = None
-    """Name or file of the network, in place of the grid's; by default, the best network that is downloaded."""
+    """Name or file of the network, in place of the grid's; if neither names one, the best that is downloaded."""
     results: Path | None = None
     """Results directory, by default sweeps/GRID, with the changes of --set in its name."""
     lanes: int | None = None
