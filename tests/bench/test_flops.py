@@ -46,7 +46,7 @@ def test_count_prefix_and_forward_by_hand():
 
 
 def test_count_step_by_hand():
-    """P-L2:M tunes repeat3 and the mask: neither the first product's input nor the decoder's weights need a gradient."""
+    """P-L2:M tunes repeat3 and the mask: the first input and the decoder's weights need no gradient."""
     plan = strategy.parse("P-L2:M", TINY)
     forward, backward = ENCODER + 4 * ONE + MASK + DECODER, 7 * ONE + 2 * MASK + DECODER
     assert flops.count_step(TINY, plan, 1003) == forward + backward
