@@ -12,7 +12,7 @@ from pretty_midi import Note as MidiNote
 
 import river
 from effects import RATE_HZ, SOURCES, to_level
-from instruments import Soundfont, with_pan
+from instruments import Soundfont, set_pan
 from mixing import WORKING_DBFS, effects, mixed
 from notes import Note
 from singer import sing, speak
@@ -73,7 +73,7 @@ def accompaniment(font: Soundfont, rng: np.random.Generator) -> np.ndarray:
     }
     total_2xT = np.zeros((2, round(river.SECONDS * RATE_HZ)), np.float32)
     for name, notes in parts.items():
-        part = with_pan(performed(notes, rng, PROGRAMS[name]), PAN[name])
+        part = set_pan(performed(notes, rng, PROGRAMS[name]), PAN[name])
         total_2xT += played(font, name, part, PART_DB[name])
     return total_2xT
 

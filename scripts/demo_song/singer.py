@@ -12,7 +12,7 @@ from scipy.signal import resample_poly
 
 from melody import SungNote
 from notes import Note
-from singing import SILENT, Style, fade, interpolate, pitch_curve, warp_formants
+from singing import SILENT, Style, fade, interpolate, make_pitch_curve, warp_formants
 from voices import FFT_SIZE, FRAME_S, RATE_HZ, Syllable, analyse_file
 
 SPOKEN_SPEED = 0.75
@@ -63,7 +63,7 @@ def sing(
     frames = round(seconds / FRAME_S)
     melody = [SungNote(n.beat * beat_s, (n.beat + n.beats) * beat_s, n.pitch) for n in notes]
     envelope_KxF, aperiodicity_KxA, voiced_K = laid_out(notes, melody, spoken, frames)
-    f0_K = np.where(voiced_K, 440 * 2 ** ((pitch_curve(melody, frames, style, rng) - 69) / 12), 0.0)
+    f0_K = np.where(voiced_K, 440 * 2 ** ((make_pitch_curve(melody, frames, style, rng) - 69) / 12), 0.0)
     power_KxF = np.ascontiguousarray(np.exp(warp_formants(envelope_KxF, style.formant).astype(float)))
     aperiodicity_KxF = pyworld.decode_aperiodicity(aperiodicity_KxA.astype(float), RATE_HZ, FFT_SIZE)
     aperiodicity_KxF = np.clip(aperiodicity_KxF ** (1 - 0.5 * style.breath), 1e-4, 1 - 1e-4)

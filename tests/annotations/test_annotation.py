@@ -119,7 +119,7 @@ def test_outside_by_default(tmp_path, content, outside):
         ("2,1,bass", "song.csv:1: end '1' is before the start, 2"),
         (
             "1.5\t1.5\tbass",
-            "song.csv: nothing in it says when a source plays: 1 point label ('bass') without length: mark regions",
+            "song.csv: no label says when a source plays: 1 point label ('bass') without length: mark regions",
         ),
         (
             "0,1,vox",
@@ -149,7 +149,7 @@ def test_outside_by_default(tmp_path, content, outside):
         (b"RIFF\x24\0\0\0WAVEfmt ", "song.csv: is a sound or video file: the annotation comes first, then the song"),
         (b"\x81\x8d\x8f", "song.csv: is not a text file"),
         (b"\xff\xfe0", "song.csv: is not a text file"),
-        ("0,1," + "x" * 200_000, "song.csv:1: line cannot be cut into fields"),
+        ("0,1," + "x" * 200_000, "song.csv:1: line cannot be split into fields"),
         ("0,1," + "x" * 5_000, f"song.csv:1: source '{'x' * 40}…' is not one of"),
         ("9" * 50_000 + "x,1,bass", f"song.csv:1: start '{'9' * 40}…' is not a number"),
     ],

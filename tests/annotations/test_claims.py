@@ -96,7 +96,7 @@ def test_labels_mapped_to_nothing_are_left_out():
 
 def test_a_state_beside_a_negated_name_is_refused():
     assert claim((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
-    with pytest.raises(InputError, match="state 'active' stands beside a name that says silent by itself"):
+    with pytest.raises(InputError, match="state 'active' stands beside a name that already says silent"):
         claim((0, 1, "no drums active"))
 
 

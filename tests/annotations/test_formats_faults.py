@@ -72,19 +72,19 @@ def test_files_that_were_misread_are_read(file, how, duration_s, expected):
     [
         (
             "02_sv_time_values.csv",
-            "02_sv_time_values.csv: is a layer of times and values of Sonic Visualiser's, which does",
+            "02_sv_time_values.csv: is a time-value layer of Sonic Visualiser, which has no durations",
         ),
         (
             "03_milliseconds.csv",
-            "03_milliseconds.csv:2: end 45000: whole numbers up to 12.5 hours, if seconds; say what they",
+            "03_milliseconds.csv:2: end 45000: whole numbers up to 12.5 hours, if seconds; give their unit",
         ),
         (
             "03_samples.txt",
-            "03_samples.txt:2: end 1323000: whole numbers up to 368 hours, if seconds; say what they count",
+            "03_samples.txt:2: end 1323000: whole numbers up to 368 hours, if seconds; give their unit",
         ),
         (
             "04_only_points.txt",
-            "04_only_points.txt: nothing in it says when a source plays: 2 point labels ('verse', 'chorus')",
+            "04_only_points.txt: no label says when a source plays: 2 point labels ('verse', 'chorus')",
         ),
         ("16_project.rpp", "16_project.rpp: is a REAPER project: export its regions with View > Region/Marker Manager"),
         (
@@ -94,7 +94,7 @@ def test_files_that_were_misread_are_read(file, how, duration_s, expected):
         ),
         (
             "29_in_out_markers.txt",
-            "29_in_out_markers.txt: nothing in it says when a source plays: 2 point labels ('vocals in', 'vocals out')",
+            "29_in_out_markers.txt: no label says when a source plays: 2 point labels ('vocals in', 'vocals out')",
         ),
     ],
 )
@@ -298,11 +298,11 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
             "".join(f"{n}\t{n + 1}\tw{n}w\n" for n in range(50)),
             "x.txt: 50 names are not one of drums, bass, other, vocals: 'w0w' (0 to 1 s, line 1), ",
         ),
-        ("x.txt", "1.0\tvocals in\n4.0\tvocals out\n", "x.txt: nothing in it says when a source plays: 2 point labels"),
+        ("x.txt", "1.0\tvocals in\n4.0\tvocals out\n", "x.txt: no label says when a source plays: 2 point labels"),
         (
             "x.csv",
             "15000.5,200000.0,vocals\n",
-            "x.csv:1: end 200000: numbers up to 55.6 hours, if seconds; say what they",
+            "x.csv:1: end 200000: numbers up to 55.6 hours, if seconds; give their unit",
         ),
         (
             "x.csv",
@@ -319,23 +319,23 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
         (
             "x.csv",
             "0.00,220.5\n0.01,221.0\n0.02,0\n",
-            "x.csv:3: the second of two numbers is no end: times and values",
+            "x.csv:3: the second number is not an end: times and values",
         ),
         (
             "x.csv",
             "TIME,VALUE,LABEL\n1.500000000,20,vocals\n",
-            "x.csv: is a layer of times and values of Sonic Visualiser's",
+            "x.csv: is a time-value layer of Sonic Visualiser",
         ),
         (
             "x.svl",
             '<sv><model sampleRate="9" dimensions="2" dataset="0"/><dataset id="0"><point frame="0"/></dataset></sv>',
-            "x.svl: nothing in it says when a source plays: 1 layer of time values, not of regions",
+            "x.svl: no label says when a source plays: 1 layer of time values, not of regions",
         ),
-        ("x.json", "{}", "x.json: holds no stretches: neither JAMS nor Label Studio nor a list of objects"),
+        ("x.json", "{}", "x.json: holds no labels: neither JAMS nor Label Studio nor a list of objects"),
         (
             "x.json",
             json.dumps([{"audio": a, "label": [{"start": 1, "end": 4, "labels": ["vocals"]}]} for a in "ab"]),
-            "x.json: holds the labels of 2 songs: export the task of one alone",
+            "x.json: holds the labels of 2 songs: export the task of one song",
         ),
         (
             "x.rttm",
@@ -352,7 +352,7 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
             "Marker file version: 1\nTime format: Samples\na\t1\t2\n",
             "x.txt:2: time format 'Samples' is not Time",
         ),
-        ("x.eaf", "<a/>", "x.eaf: is no annotation document of ELAN's"),
+        ("x.eaf", "<a/>", "x.eaf: is not an ELAN annotation document"),
         ("x.lrc", "[ar:X]\n[00:12.00]la la\n", "x.lrc: is lyrics with times (LRC)"),
         ("x.srt", "1\n00:00:01,500 --> 00:00:04,000\nla\n", "x.srt: is subtitles"),
         ("x.edl", "TITLE: x\nFCM: NON-DROP FRAME\n", "x.edl: is an edit decision list (EDL)"),
@@ -410,7 +410,7 @@ def test_a_label_without_an_end_lasts_to_the_end_of_the_song(tmp_path):
     assert annotation.compute_active_mask(said, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
     annotation.write(said, tmp_path / "b.csv")
     assert annotation.read(tmp_path / "b.csv", SOURCES) == said
-    with pytest.raises(InputError, match="plays to the end of the song, which JAMS cannot say: give --song"):
+    with pytest.raises(InputError, match="lasts to the end of the song, which JAMS cannot express: give --song"):
         annotation.write(said, tmp_path / "b.jams", "jams")
     annotation.write(annotation.make_explicit(said, 20), tmp_path / "b.jams", "jams")
     assert annotation.count_silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5

@@ -96,7 +96,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
         f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer of time instants, not of regions",
     )
     assert annotation.read(FOLDER / "song.jams", SOURCES).warnings == (
-        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name who plays",
+        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name sources",
     )
     assert annotation.read(FOLDER / "reaper.csv", SOURCES).warnings == (
         f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
