@@ -51,7 +51,7 @@ def test_multiply_does_not_round_float32_and_float64():
 
 @pytest.mark.parametrize("norm", ["gLN", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("cLN", "BN", "id"))])
 def test_estimates_in_bfloat16_are_float32_and_close_to_the_exact_ones(norm):
-    """Eight bits through six blocks: two percent are left of them at worst."""
+    """After six blocks, eight bits leave an error of two percent at worst."""
     net = dataclasses.replace(TINY, norm=norm)
     params, mix_CxT = net.init(seed=1), noise(1).mix_GxVxCxT[0, 0]
     exact, found = net(params, mix_CxT), net(params, jnp.asarray(mix_CxT, jnp.bfloat16))
@@ -62,7 +62,7 @@ def test_estimates_in_bfloat16_are_float32_and_close_to_the_exact_ones(norm):
 
 @pytest.mark.parametrize("platform", ["cpu", pytest.param("tpu", marks=pytest.mark.slow)])
 def test_adaptation_in_bfloat16_takes_nearly_the_same_steps(monkeypatch, platform):
-    """As a CPU does it, and as other devices do; weights stay float32."""
+    """On a CPU and on other devices; weights stay float32."""
     params = TINY.init(seed=1)
     exact = adapt(TINY, params, noise(), SETTINGS)
     program_of = lane.make_program

@@ -20,8 +20,8 @@ DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
     """Return {source: seconds active and silent} of those of which anything is said."""
-    said = names.read(path, options.ReadingForSources(**how), SOURCES)
-    states = annotation.count_state_seconds(said, duration_s)
+    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    states = annotation.count_state_seconds(result, duration_s)
     spoken = {source: (s["active"], s["silent"]) for source, s in states.items() if s["active"] or s["silent"]}
     return {source: (round(a, 6), round(b, 6)) for source, (a, b) in spoken.items()}
 
@@ -109,8 +109,8 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
         "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
-    said = names.read(path, options.ReadingForSources(**how), SOURCES)
-    assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in said.warnings
+    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in result.warnings
     # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
     assert count_seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 
@@ -405,15 +405,15 @@ def test_a_source_whose_file_cannot_be_read_is_not_left_out(tmp_path):
 
 def test_a_label_without_an_end_lasts_to_the_end_of_the_song(tmp_path):
     (tmp_path / "a.csv").write_text("5,,vocals\n")
-    said = annotation.read(tmp_path / "a.csv", SOURCES)
-    assert said.intervals[0].end_s == math.inf
-    annotation.check_against(said, 20)
-    assert annotation.compute_active_mask(said, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
-    annotation.write(said, tmp_path / "b.csv")
-    assert annotation.read(tmp_path / "b.csv", SOURCES) == said
+    result = annotation.read(tmp_path / "a.csv", SOURCES)
+    assert result.intervals[0].end_s == math.inf
+    annotation.check_against(result, 20)
+    assert annotation.compute_active_mask(result, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
+    annotation.write(result, tmp_path / "b.csv")
+    assert annotation.read(tmp_path / "b.csv", SOURCES) == result
     with pytest.raises(InputError, match="lasts to the end of the song, which JAMS cannot express: give --song"):
-        annotation.write(said, tmp_path / "b.jams", "jams")
-    annotation.write(annotation.make_explicit(said, 20), tmp_path / "b.jams", "jams")
+        annotation.write(result, tmp_path / "b.jams", "jams")
+    annotation.write(annotation.make_explicit(result, 20), tmp_path / "b.jams", "jams")
     assert annotation.count_silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
 
 
@@ -442,16 +442,16 @@ def test_twenty_thousand_intervals_are_read_in_linear_time(tmp_path):
     spoken = ("kick", "snare", "bass", "piano", "guitar", "lead vox", "vocals", "drums")
     rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(20_000))
     (tmp_path / "a.csv").write_text("".join(rows))
-    said = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
-    assert len(said.intervals) == 20_000
-    assert annotation.compute_active_mask(said, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
+    result = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
+    assert len(result.intervals) == 20_000
+    assert annotation.compute_active_mask(result, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
 
 
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
 def test_metadata_with_odd_scalars_are_texts(value):
     """YAML's constructors of such scalars fail in ways of their own; no scalar is constructed."""
-    said = medleydb.parse_stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
-    assert list(said) == ["S01"]
+    result = medleydb.parse_stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
+    assert list(result) == ["S01"]
 
 
 def test_metadata_may_name_an_instrument_no_or_nothing():

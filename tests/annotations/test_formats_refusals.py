@@ -164,8 +164,8 @@ def test_bad_lines_are_refused_by_file_line_and_field(tmp_path, name, content, m
 
 def test_a_tier_named_after_a_source_may_hold_any_words(tmp_path):
     words = '"IntervalTier"\n"Vocals"\n0\n6\n3\n1\n2\n"no bass"\n2\n3\n"unknown"\n4\n5\n"vocals silent"'
-    said = read(tmp_path, make_grid(words), "a.TextGrid")
-    assert said.intervals == (
+    result = read(tmp_path, make_grid(words), "a.TextGrid")
+    assert result.intervals == (
         Interval(1, 2, "vocals"),
         Interval(2, 3, "vocals", "unknown"),
         Interval(4, 5, "vocals", "silent"),
@@ -176,8 +176,8 @@ def test_lyrics_that_resemble_names_stay_lyrics(tmp_path):
     words = (
         '"IntervalTier"\n"vox"\n0\n6\n4\n0\n1\n"voice inside"\n1\n2\n"no vocals"\n2\n3\n"no drums"\n3\n4\n"bass silent"'
     )
-    said = read(tmp_path, make_grid(words), "a.TextGrid", names=NameRules())
-    assert said.intervals == (
+    result = read(tmp_path, make_grid(words), "a.TextGrid", names=NameRules())
+    assert result.intervals == (
         Interval(0, 1, "vocals"),
         Interval(1, 2, "vocals", "silent"),
         Interval(2, 3, "vocals"),
@@ -191,13 +191,13 @@ def test_a_label_of_a_million_words_is_refused(tmp_path):
 
 
 def test_a_tier_is_silent_between_words_within_its_span(tmp_path):
-    said = read(tmp_path, make_grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
-    assert said.intervals == (
+    result = read(tmp_path, make_grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
+    assert result.intervals == (
         Interval(1, 2, "vocals", "silent"),
         Interval(2, 3, "vocals"),
         Interval(3, 6, "vocals", "silent"),
     )
-    assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 4}
+    assert annotation.count_silent_seconds(result, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 4}
 
 
 def test_a_jams_annotation_is_silent_within_its_span_only(tmp_path):
@@ -211,20 +211,20 @@ def test_a_jams_annotation_is_silent_within_its_span_only(tmp_path):
 def test_jams_with_dense_data_is_read(tmp_path):
     columns = '{"time": [0, 1], "duration": [1, 1], "value": ["bass", "drums"], "confidence": [null, 0.5]}'
     content = '{"annotations": [{"namespace": "segment_open", "data": %s}]}'
-    said = read(tmp_path, content % columns, "a.jams")
-    assert said.intervals == (Interval(0, 1, "bass"), Interval(1, 2, "drums", confidence=0.5))
+    result = read(tmp_path, content % columns, "a.jams")
+    assert result.intervals == (Interval(0, 1, "bass"), Interval(1, 2, "drums", confidence=0.5))
     with pytest.raises(InputError, match="is not lists of one length"):
         read(tmp_path, content % columns.replace("[0, 1]", "[0]"), "a.jams")
 
 
 def test_labels_below_even_odds_count_as_unknown(tmp_path):
     table = "start,end,source,state,confidence\n0,1,bass,silent,0.49\n1,2,bass,silent,0.5\n"
-    said = read(tmp_path, table, "a.csv")
-    assert said.intervals == (
+    result = read(tmp_path, table, "a.csv")
+    assert result.intervals == (
         Interval(0, 1, "bass", "unknown", confidence=0.49),
         Interval(1, 2, "bass", "silent", confidence=0.5),
     )
-    assert said.warnings == (f"{tmp_path}/a.csv:2: labels with a confidence below 0.5, which count as unknown: 1",)
+    assert result.warnings == (f"{tmp_path}/a.csv:2: labels with a confidence below 0.5, which count as unknown: 1",)
 
 
 def test_a_layer_named_after_a_source_needs_no_labels(tmp_path):
@@ -235,5 +235,5 @@ def test_a_layer_named_after_a_source_needs_no_labels(tmp_path):
 
 
 def test_labels_sing_and_nosing_are_states_of_the_vocals(tmp_path):
-    said = read(tmp_path, "0 1.5 nosing\n1.5 3 sing\n", "song.lab", names=NameRules())
-    assert said.intervals == (Interval(0, 1.5, "vocals", "silent"), Interval(1.5, 3, "vocals"))
+    result = read(tmp_path, "0 1.5 nosing\n1.5 3 sing\n", "song.lab", names=NameRules())
+    assert result.intervals == (Interval(0, 1.5, "vocals", "silent"), Interval(1.5, 3, "vocals"))
