@@ -226,10 +226,10 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
 def print_footprint(footprint: Footprint) -> None:
     """Print the memory that the device, or the process on a CPU, will take."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
-    kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    held, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
-    parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
-    in_all = held + programs + own + step + features
+    stored = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
+    process, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    parts = f"{process + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {stored}"
+    in_all = process + programs + own + step + features
     say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
 
