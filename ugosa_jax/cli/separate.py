@@ -11,7 +11,7 @@ from ugosa_jax.adaptation import plan
 from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.cli import options, weights
+from ugosa_jax.cli import options, weights_commands
 from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.cli.output import keep_compiled_programs, say
@@ -79,7 +79,7 @@ def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     name = str(args.weights)
     for part in hub.split(name) if args.download else ():
         if not hub.is_here(part):
-            weights.fetch(part)
+            weights_commands.fetch(part)
     net = hub.load(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.fill_defaults(adapt, net)
