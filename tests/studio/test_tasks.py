@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.page import TINY
 from ugosa_jax.bench import flops
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
