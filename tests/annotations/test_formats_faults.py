@@ -9,7 +9,8 @@ import pytest
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.formats import medleydb
-from ugosa_jax.cli import names, options
+from ugosa_jax.cli import annotation_options as options
+from ugosa_jax.cli import names
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations" / "faults"

@@ -8,7 +8,7 @@ from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.formats.content import read_text
 from ugosa_jax.annotations.interval import STATES
-from ugosa_jax.cli import options
+from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.names import print_names, read, read_asking
 from ugosa_jax.cli.output import say
 from ugosa_jax.data import sound, stems
