@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.networks.htdemucs.convolution import along_time
-from ugosa_jax.networks.htdemucs.parts import NORM_EPS, Linear, Norm, gated, gelu
+from ugosa_jax.networks.htdemucs.convolution import along_time, gated_convolution
+from ugosa_jax.networks.htdemucs.parts import NORM_EPS, Linear, Norm, gelu
 
 _TAPS = 3
 _FRESH_SCALE = 1e-3
@@ -38,10 +38,10 @@ class Block(nnx.Module):
     def __call__(self, x_CxRxT: jax.Array, dilation: int) -> jax.Array:
         h_HxRxT = along_time(x_CxRxT, self.squeeze.kernel[...], dilation) + _column(self.squeeze.bias)
         h_HxRxT = gelu(_standardised_rows(h_HxRxT) * _column(self.norm1.gamma) + _column(self.norm1.beta))
-        return self.scale[...][:, None, None] * gated(self._expanded(h_HxRxT))
+        return self._scaled_and_gated(h_HxRxT)
 
-    def _expanded(self, h_HxRxT: jax.Array) -> jax.Array:
-        """Return norm2(expand(h)) in one matrix product.
+    def _scaled_and_gated(self, h_HxRxT: jax.Array) -> jax.Array:
+        """Return scale · GLU(norm2(expand(h))) in one matrix product.
 
         With y = Eᵀh + b, m the mean of a row of y over channels o and time t, h̄ that of h over time alone,
 
@@ -49,13 +49,16 @@ class Block(nnx.Module):
             var y   = mean_o (E_oᵀ cov(h) E_o + u_o²)
 
         so the statistics come from the few channels of h; no difference of large numbers is taken. With r the
-        reciprocal of the deviation, the result γ_o r (y_o − m) + β_o is linear in (r h, r, r m, 1):
+        reciprocal of the deviation, the result γ_o r (y_o − m) + β_o is linear in (r h, r, r m):
 
             γ_o E_o · (r h) + γ_o b_o · r − γ_o · r m + β_o
+
+        GLU is linear in the first half of its channels, so that their γ and β are scaled instead of its result.
         """
         T = h_HxRxT.shape[2]
         kernel_HxO, bias_O = self.expand.kernel[...], self.expand.bias[...]
-        gamma_O, beta_O = self.norm2.gamma[...], self.norm2.beta[...]
+        scale_O = jnp.concatenate([self.scale[...], jnp.ones_like(self.scale[...])])
+        gamma_O, beta_O = self.norm2.gamma[...] * scale_O, self.norm2.beta[...] * scale_O
         mean_HxRx1 = h_HxRxT.mean(2, keepdims=True)
         centred_HxRxT = h_HxRxT - mean_HxRx1
         covariance_RxHxH = jnp.einsum("hrt,grt->rhg", centred_HxRxT, centred_HxRxT) / T
@@ -64,10 +67,10 @@ class Block(nnx.Module):
         gram_HxH = kernel_HxO @ kernel_HxO.T / bias_O.size  # Σ_o E_oᵀ cov E_o is the sum of cov ∘ E Eᵀ
         variance_R = jnp.einsum("rhg,hg->r", covariance_RxHxH, gram_HxH) + ((offset_OxR - m_R) ** 2).mean(0)
         r_Rx1 = jax.lax.rsqrt(variance_R + NORM_EPS)[:, None]
-        constants = jnp.stack([r_Rx1, r_Rx1 * m_R[:, None], jnp.ones_like(r_Rx1)])
-        inputs = jnp.concatenate([h_HxRxT * r_Rx1, jnp.broadcast_to(constants, (3, *h_HxRxT.shape[1:]))])
-        rows_OxI = jnp.concatenate([gamma_O * kernel_HxO, (gamma_O * bias_O)[None], -gamma_O[None], beta_O[None]])
-        return jnp.einsum("io,irt->ort", rows_OxI, inputs)
+        constants = jnp.stack([r_Rx1, r_Rx1 * m_R[:, None]])
+        inputs = jnp.concatenate([h_HxRxT * r_Rx1, jnp.broadcast_to(constants, (2, *h_HxRxT.shape[1:]))])
+        rows_IxO = gamma_O * jnp.concatenate([kernel_HxO, bias_O[None], -jnp.ones_like(bias_O)[None]])
+        return gated_convolution(inputs, rows_IxO, beta_O)
 
 
 def _column(param: nnx.Param) -> jax.Array:

@@ -4,13 +4,16 @@ What a layer is given has the shape CxRxT: channels, rows and time. In the spect
 in the wave branch, and where one frequency is left, there is one row, and the strided convolution runs along time.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from ugosa_jax.networks.htdemucs.convolution import (
     from_neighbours,
-    pointwise,
+    gated_convolution,
     strided,
     transposed,
 )
@@ -59,11 +62,16 @@ class Encoder(nnx.Module):
 
     def _by_rows(self, x_CxRxT: jax.Array) -> jax.Array:
         """Return the output a few rows at a time."""
-        b, kernel, bias_Cx1x1 = self.branch, self.conv.kernel[...], self.conv.bias[...][:, None, None]
+        b, (structure, params) = self.branch, nnx.split(self)
         size, step = (BLOCK_ROWS - 1) * b.stride + b.kernel, BLOCK_ROWS * b.stride
         x_CxRxT = jnp.pad(x_CxRxT, ((0, 0), (b.pad, b.pad), (0, 0)))
-        rows = lambda x: self._rest(strided(x, kernel, b.stride, 0) + bias_Cx1x1)  # noqa: E731
-        return blocks_of_rows(rows, x_CxRxT, size, step, BLOCK_ROWS)
+
+        def rows(params, x_CxrxT):
+            layer = nnx.merge(structure, params)
+            y = strided(x_CxrxT, layer.conv.kernel[...], b.stride, 0) + layer.conv.bias[...][:, None, None]
+            return layer._rest(y)
+
+        return blocks_of_rows(rows, params, x_CxRxT, size, step, BLOCK_ROWS)
 
     def _rest(self, y: jax.Array) -> jax.Array:
         """Return gate(rewrite(dconv(GELU(y))))."""
@@ -73,8 +81,7 @@ class Encoder(nnx.Module):
         if not hasattr(self, "rewrite"):
             return y
         context = self.rewrite.kernel.shape[1] // 2 if self.rewrite.kernel.ndim == 4 else 0
-        y = _rewritten(with_neighbours(y, context), self.rewrite)
-        return gated(self.norm2.grouped(y, self.groups) if self.groups else y)
+        return rewritten(with_neighbours(y, context), self.rewrite, self.norm2 if self.groups else None, self.groups)
 
     def convolved(self, x_CxRxT: jax.Array) -> jax.Array:
         """Return conv(x); along time, x is padded to whole strides before."""
@@ -116,7 +123,9 @@ class Decoder(nnx.Module):
         if self._rows_are_independent(x.shape[1]):
             size, own = BLOCK_ROWS + 2 * self.context, BLOCK_ROWS * self.branch.stride
             x = with_neighbours(x, self.context)
-            y, before = blocks_of_rows(self._transposed_of, x, size, BLOCK_ROWS, own), None
+            structure, params = nnx.split(self)
+            rows = lambda params, x: nnx.merge(structure, params)._transposed_of(x)  # noqa: E731
+            y, before = blocks_of_rows(rows, params, x, size, BLOCK_ROWS, own), None
         else:
             before = self.residual(with_neighbours(x, self.context))
             y = self._transposed(before)
@@ -142,8 +151,7 @@ class Decoder(nnx.Module):
         """Return dconv(gate(rewrite(x))) of all rows but those that are only context."""
         y = x_CxRxT
         if hasattr(self, "rewrite"):
-            y = _rewritten(y, self.rewrite)
-            y = gated(self.norm1.grouped(y, self.groups) if self.groups else y)
+            y = rewritten(y, self.rewrite, self.norm1 if self.groups else None, self.groups)
         return self.dconv(y) if hasattr(self, "dconv") else y
 
     def _transposed(self, y_CxRxT: jax.Array) -> jax.Array:
@@ -164,32 +172,61 @@ def with_neighbours(x_CxRxT: jax.Array, n: int) -> jax.Array:
     return jnp.pad(x_CxRxT, ((0, 0), (n, n), (0, 0)))
 
 
-def blocks_of_rows(f, x_CxRxT: jax.Array, size: int, step: int, own: int) -> jax.Array:
+Rows = Callable[[Any, jax.Array], jax.Array]
+
+
+def blocks_of_rows(f: Rows, params: Any, x_CxRxT: jax.Array, size: int, step: int, own: int) -> jax.Array:
     """Return f of all rows, computed a block at a time, so that what is between stays in the processor's cache.
 
     The backward pass computes what is between again, so that no more than one block of it is ever kept.
 
     Args:
-      f: gives, for `size` rows, `own` rows and perhaps some more, which overlap the first ones of the next block.
+      f: takes `params` and `size` rows, and gives `own` rows and perhaps some more, which are added to the next ones.
+      params: all that f depends on and that a gradient may be asked for.
       x_CxRxT: input.
       size: rows that f is given.
       step: rows from one block to the next.
       own: rows of the output from one block to the next.
     """
-    _, R, T = x_CxRxT.shape
+    n_blocks = (x_CxRxT.shape[1] - size) // step + 1
+    shape = jax.eval_shape(f, params, x_CxRxT[:, :size])
+    (n_out, Q, T), dtype = shape.shape, shape.dtype
 
-    @jax.checkpoint
-    def block(start):
-        return f(jax.lax.dynamic_slice_in_dim(x_CxRxT, start, size, 1))
+    @jax.custom_vjp
+    def run(params, x_CxRxT):
+        def block(i, y_OxRxT):
+            return _add_rows(y_OxRxT, f(params, _take_rows(x_CxRxT, i * step, size)), i * own, own)
 
-    y_NxOxQxT = jax.lax.map(block, jnp.arange(0, R - size + 1, step))
-    N, n_out, Q, _ = y_NxOxQxT.shape
-    y_OxNxQxT = y_NxOxQxT.swapaxes(0, 1)
-    if own == Q:
-        return y_OxNxQxT.reshape(n_out, N * own, T)
-    first = jnp.pad(y_OxNxQxT[:, :, :own], ((0, 0), (0, 1), (0, 0), (0, 0)))
-    more = jnp.pad(y_OxNxQxT[:, :, own:], ((0, 0), (1, 0), (0, 2 * own - Q), (0, 0)))
-    return (first + more).reshape(n_out, -1, T)[:, : N * own + Q - own]
+        return jax.lax.fori_loop(0, n_blocks, block, jnp.zeros((n_out, (n_blocks - 1) * own + Q, T), dtype))
+
+    def backward(kept, dy_OxRxT):
+        params, x_CxRxT = kept
+
+        def block(i, sums):
+            dparams, dx_CxRxT = sums
+            _, pull = jax.vjp(f, params, _take_rows(x_CxRxT, i * step, size))
+            more, dx_CxrxT = pull(_take_rows(dy_OxRxT, i * own, Q))
+            return jax.tree.map(jnp.add, dparams, more), _add_rows(dx_CxRxT, dx_CxrxT, i * step, step)
+
+        return jax.lax.fori_loop(0, n_blocks, block, jax.tree.map(jnp.zeros_like, (params, x_CxRxT)))
+
+    run.defvjp(lambda params, x: (run(params, x), (params, x)), backward)
+    return run(params, x_CxRxT)
+
+
+def _take_rows(x_CxRxT: jax.Array, start: jax.Array, n: int) -> jax.Array:
+    return jax.lax.dynamic_slice_in_dim(x_CxRxT, start, n, 1)
+
+
+def _add_rows(sum_CxRxT: jax.Array, x_CxrxT: jax.Array, start: jax.Array, own: int) -> jax.Array:
+    """Return the sum with rows from `start` on added, of which all but the first `own` will meet the next block's.
+
+    What is there already is read only where blocks overlap.
+    """
+    overlap = x_CxrxT.shape[1] - own
+    if overlap > 0:
+        x_CxrxT = x_CxrxT + _take_rows(sum_CxRxT, start, own + overlap)
+    return jax.lax.dynamic_update_slice_in_dim(sum_CxRxT, x_CxrxT, start, 1)
 
 
 def _dconv(s: Settings, channels: int, rngs: nnx.Rngs) -> DConv:
@@ -203,8 +240,9 @@ def _taps(context: int, branch: Branch) -> tuple[int, ...]:
     return (2 * context + 1,) * (1 if branch.along_time else 2)
 
 
-def _rewritten(x_CxRxT: jax.Array, rewrite: Linear) -> jax.Array:
-    """Return the gated convolution before its gate; if it runs along rows, those at both ends are context alone."""
-    kernel = rewrite.kernel[...]
-    y = pointwise(x_CxRxT, kernel) if kernel.ndim == 2 else from_neighbours(x_CxRxT, kernel)
-    return y + rewrite.bias[...][:, None, None]
+def rewritten(x_CxRxT: jax.Array, rewrite: Linear, norm: Norm | None, groups: int) -> jax.Array:
+    """Return GLU(norm(convolution of x)); if it runs along rows, those at both ends are context alone."""
+    kernel, bias = rewrite.kernel[...], rewrite.bias[...]
+    if norm is None:
+        return gated_convolution(x_CxRxT, kernel, bias)
+    return gated(norm.grouped(from_neighbours(x_CxRxT, kernel) + bias[:, None, None], groups))

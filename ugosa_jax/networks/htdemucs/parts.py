@@ -20,9 +20,13 @@ class Linear(nnx.Module):
         self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-spread, maxval=spread))
         self.bias = nnx.Param(jax.random.uniform(rngs.params(), (n_bias,), minval=-spread, maxval=spread))
 
-    def __call__(self, x_NxC: jax.Array) -> jax.Array:
-        """Return x @ kernel + bias, channels last."""
-        return x_NxC @ self.kernel[...] + self.bias[...]
+    def __call__(self, x_NxC: jax.Array, scale_O: jax.Array | None = None) -> jax.Array:
+        """Return (x @ kernel + bias) · scale, channels last.
+
+        The kernel is scaled, not the result: it is smaller, and the gradient of the scale is no sum over all places.
+        """
+        kernel_CxO, bias_O = self.kernel[...], self.bias[...]
+        return x_NxC @ kernel_CxO + bias_O if scale_O is None else x_NxC @ (kernel_CxO * scale_O) + bias_O * scale_O
 
 
 class Norm(nnx.Module):
@@ -60,10 +64,24 @@ def standardised(x_GxM: jax.Array) -> jax.Array:
     return centred_GxM * jax.lax.rsqrt(variance_Gx1 + NORM_EPS)
 
 
+@jax.custom_vjp
 def gelu(x: jax.Array) -> jax.Array:
     """Return x · Φ(x), Φ being the normal distribution's own, not its approximation by tanh."""
+    return x * _normal_distribution(x)
+
+
+def _gelu_backward(x: jax.Array, dy: jax.Array) -> tuple[jax.Array]:
+    """Return dy · (Φ(x) + x · φ(x)): x alone is kept, where JAX's own gradient keeps three arrays."""
+    density = jnp.exp(-0.5 * x * x) * np.asarray(1 / math.sqrt(2 * math.pi), x.dtype)
+    return (dy * (_normal_distribution(x) + x * density),)
+
+
+gelu.defvjp(lambda x: (gelu(x), x), _gelu_backward)
+
+
+def _normal_distribution(x: jax.Array) -> jax.Array:
     half = jnp.asarray(0.5, x.dtype)
-    return half * x * (1 + jax.lax.erf(x * np.asarray(math.sqrt(0.5), x.dtype)))
+    return half * (1 + jax.lax.erf(x * np.asarray(math.sqrt(0.5), x.dtype)))
 
 
 def gated(x_C2xRxT: jax.Array) -> jax.Array:

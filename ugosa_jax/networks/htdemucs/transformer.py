@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ugosa_jax.networks.htdemucs.attention import attention, joined_heads, split_heads
+from ugosa_jax.networks.htdemucs.attention import attention, join_heads, split_heads
 from ugosa_jax.networks.htdemucs.parts import Linear, Norm, gelu
 from ugosa_jax.networks.htdemucs.settings import Settings
 
@@ -78,18 +78,16 @@ class HalfLayer(nnx.Module):
         s = self.settings
         norm = lambda name, x: getattr(self, name).of_tokens(x, s.layer_norm_groups)  # noqa: E731
         if not s.norm_first:
-            x_NxD = norm("norm1", x_NxD + self._scaled("scale1", self._attention(x_NxD, other_MxD)))
-            return norm("norm2", x_NxD + self._scaled("scale2", self._feed_forward(x_NxD)))
+            x_NxD = norm("norm1", x_NxD + self._attention(x_NxD, other_MxD))
+            return norm("norm2", x_NxD + self._feed_forward(x_NxD))
         seen_MxD = None if other_MxD is None else norm("norm2", other_MxD)
-        x_NxD = x_NxD + self._scaled("scale1", self._attention(norm("norm1", x_NxD), seen_MxD))
+        x_NxD = x_NxD + self._attention(norm("norm1", x_NxD), seen_MxD)
         before_NxD = norm("norm3" if self.cross else "norm2", x_NxD)
-        x_NxD = x_NxD + self._scaled("scale2", self._feed_forward(before_NxD))
+        x_NxD = x_NxD + self._feed_forward(before_NxD)
         return self.norm_out.of_tokens(x_NxD, s.norm_out_groups) if s.norm_out_groups else x_NxD
 
-    def _scaled(self, name: str, x_NxD: jax.Array) -> jax.Array:
-        return x_NxD * getattr(self, name)[...] if self.settings.layer_scale else x_NxD
-
     def _attention(self, x_NxD: jax.Array, other_MxD: jax.Array | None) -> jax.Array:
+        """Return scale1 · attention."""
         D, kernel, bias = x_NxD.shape[1], self.attend.kernel[...], self.attend.bias[...]
         if other_MxD is None:
             q_NxD, k_MxD, v_MxD = jnp.split(x_NxD @ kernel + bias, 3, 1)
@@ -97,11 +95,13 @@ class HalfLayer(nnx.Module):
             q_NxD = x_NxD @ kernel[:, :D] + bias[:D]
             k_MxD, v_MxD = jnp.split(other_MxD @ kernel[:, D:] + bias[D:], 2, 1)
         heads = (split_heads(x, self.settings.heads) for x in (q_NxD, k_MxD, v_MxD))
-        return self.join(joined_heads(attention(*heads)))
+        return self.join(join_heads(attention(*heads)), self.scale1[...] if self.settings.layer_scale else None)
 
     def _feed_forward(self, x_NxD: jax.Array) -> jax.Array:
+        """Return scale2 · feed-forward."""
         activation = gelu if self.settings.gelu else jax.nn.relu
-        return self.contract(activation(self.expand(x_NxD)))
+        scale_D = self.scale2[...] if self.settings.layer_scale else None
+        return self.contract(activation(self.expand(x_NxD)), scale_D)
 
 
 def tokens(x_DxFxK: jax.Array) -> jax.Array:
