@@ -30,7 +30,7 @@ def refusal(tmp_path, content: str | bytes) -> str:
 
 
 def says(*intervals: Interval, outside="unknown", sources=SOURCES) -> Annotation:
-    return Annotation(annotation.disjoint(intervals), sources, outside)
+    return Annotation(annotation.merge_overlaps(intervals), sources, outside)
 
 
 # Formats
@@ -56,20 +56,20 @@ def says(*intervals: Interval, outside="unknown", sources=SOURCES) -> Annotation
         "2,3,vocals\n2.5,2.75,vocals\n0.5,1.25,vocals\n0.5,1.25,vocals\n",
     ],
 )
-def test_formats(tmp_path, content):
+def test_read_accepts_tables_of_all_kinds(tmp_path, content):
     read_back = read(tmp_path, content)
     assert read_back == Annotation(VOCALS, SOURCES, "silent")
     assert read_back.path == str(tmp_path / "song.csv")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "cp1252"])
-def test_encodings(tmp_path, encoding):
+def test_read_accepts_all_encodings(tmp_path, encoding):
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
     content = f"{mark}start\tend\tsource\r\n# naïve\r\n0,5\t1,25\tvocals\r\n2\t3\tvocals\r\n"
     assert read(tmp_path, content.encode(encoding)).intervals == VOCALS
 
 
-def test_sources_of_several_words(tmp_path):
+def test_sources_may_have_names_of_several_words(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("0\t1\tlead vocals\n1\t2\tlead vocals silent\n2\t3\tLead Vocals: unknown\n3\t4\tsilent\n")
     intervals = annotation.read(path, ("lead vocals", "silent")).intervals
@@ -79,7 +79,7 @@ def test_sources_of_several_words(tmp_path):
     ]
 
 
-def test_lines_are_those_of_the_file(tmp_path):
+def test_intervals_know_their_lines(tmp_path):
     assert [i.line for i in read(tmp_path, "# one\n\n0,1,bass\n\n2,3,drums\n").intervals] == [3, 5]
 
 
@@ -92,7 +92,7 @@ def test_lines_are_those_of_the_file(tmp_path):
         ("0,1,vocals\n1,2,vocals,unknown", "unknown"),
     ],
 )
-def test_outside_if_not_given(tmp_path, content, outside):
+def test_outside_by_default(tmp_path, content, outside):
     assert read(tmp_path, content).outside == outside
     for given_outside in ("silent", "unknown"):
         assert read(tmp_path, content, given_outside).outside == given_outside
@@ -151,22 +151,22 @@ def test_outside_if_not_given(tmp_path, content, outside):
         ("9" * 50_000 + "x,1,bass", f"song.csv:1: start '{'9' * 40}…' is not a number"),
     ],
 )
-def test_refusals(tmp_path, content, message):
+def test_bad_lines_are_refused_by_file_line_and_field(tmp_path, content, message):
     assert refusal(tmp_path, content).startswith(message)
 
 
-def test_no_far_fetched_suggestion(tmp_path):
+def test_an_unknown_name_gets_no_far_fetched_guess(tmp_path):
     assert refusal(tmp_path, "0,1,kazoo").endswith("--map 'kazoo='")
 
 
-def test_missing_and_folder(tmp_path):
+def test_missing_files_and_empty_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv: cannot be read \(No such file"):
         annotation.read(tmp_path / "none.csv", SOURCES)
     with pytest.raises(InputError, match="cannot be read"):
         annotation.read(tmp_path, SOURCES)
 
 
-def test_too_large(tmp_path, monkeypatch):
+def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ugosa_jax.annotations.formats.content.MAX_BYTES", 10)
     assert refusal(tmp_path, "0,1,vocals\n") == "song.csv: is too large for an annotation"
 
@@ -180,7 +180,7 @@ def check_fuzz(path, content: bytes) -> None:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
         return
-    assert annotation.active_mask(said, 1000, 100.0).shape == (4, 1000)
+    assert annotation.compute_active_mask(said, 1000, 100.0).shape == (4, 1000)
     annotation.write(said, path)
     assert annotation.read(path, SOURCES, said.outside) == said
 
@@ -193,7 +193,7 @@ tokens = st.sampled_from(words + marks)
 
 @fuzz
 @given(content=st.binary(max_size=200))
-def test_any_bytes(tmp_path, content):
+def test_read_survives_any_bytes(tmp_path, content):
     check_fuzz(tmp_path / "a", content)
 
 
@@ -205,7 +205,7 @@ def test_any_text(tmp_path, text, encoding):
 
 @fuzz
 @given(text=st.lists(tokens, max_size=40).map("".join))
-def test_any_tokens(tmp_path, text):
+def test_read_survives_any_tokens(tmp_path, text):
     check_fuzz(tmp_path / "a", text.encode())
 
 
@@ -215,14 +215,14 @@ lines = st.tuples(times, times, st.sampled_from(SOURCES), st.sampled_from(annota
 
 @fuzz
 @given(rows=st.lists(lines, max_size=6), delimiter=st.sampled_from(",;\t"))
-def test_any_lines(tmp_path, rows, delimiter):
+def test_read_survives_any_lines(tmp_path, rows, delimiter):
     check_fuzz(tmp_path / "a", "\n".join(delimiter.join(map(str, row)) for row in rows).encode())
 
 
 # Writing
 
 
-def test_write_and_read(tmp_path):
+def test_read_returns_what_write_wrote(tmp_path):
     said = says(
         Interval(0.1 + 0.2, 1 / 3, "bass"),
         Interval(1e-9, 1e4, "vocals", "unknown"),
@@ -236,14 +236,14 @@ def test_write_and_read(tmp_path):
     ]
 
 
-def test_write_numpy_times_and_odd_names(tmp_path):
+def test_write_accepts_numpy_times_and_odd_names(tmp_path):
     name = 'a, "b"; c'
     said = says(Interval(np.float64(0.5), np.float64(1.5), name), sources=(name,), outside="silent")  # type: ignore[arg-type]
     annotation.write(said, tmp_path / "a.csv")
     assert annotation.read(tmp_path / "a.csv", (name,)) == said
 
 
-def test_write_below_a_file(tmp_path):
+def test_write_refuses_a_path_below_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot be written"):
         annotation.write(says(*VOCALS), tmp_path / "file" / "a.csv")
@@ -253,8 +253,8 @@ def test_write_below_a_file(tmp_path):
 # Meaning
 
 
-def test_disjoint_merges_what_says_the_same():
-    merged = annotation.disjoint(
+def test_overlapping_intervals_that_agree_are_merged():
+    merged = annotation.merge_overlaps(
         [
             Interval(0, 2, "bass", line=1),
             Interval(1, 3, "bass", line=2),
@@ -267,14 +267,14 @@ def test_disjoint_merges_what_says_the_same():
     assert [i.line for i in merged] == [2, 5, 4]  # of the line that reaches furthest
 
 
-def test_overlaps_of_a_rounding_are_none():
+def test_intervals_that_overlap_by_a_rounding_only_touch():
     touching = Interval(0, 1 + 1e-9, "bass"), Interval(1, 2, "bass", "silent")
-    assert annotation.disjoint(touching) == (Interval(0, 1, "bass"), Interval(1, 2, "bass", "silent"))
+    assert annotation.merge_overlaps(touching) == (Interval(0, 1, "bass"), Interval(1, 2, "bass", "silent"))
     with pytest.raises(InputError, match="contradicts"):
-        annotation.disjoint((Interval(0, 1.00001, "bass"), Interval(1, 2, "bass", "silent")))
+        annotation.merge_overlaps((Interval(0, 1.00001, "bass"), Interval(1, 2, "bass", "silent")))
 
 
-def test_activity_only_is_not_read_as_silence_elsewhere(tmp_path):
+def test_a_written_file_claims_no_silence_that_the_annotation_does_not(tmp_path):
     said = says(Interval(0, 1, "bass"), outside="unknown")
     annotation.write(said, tmp_path / "a.csv")
     copy = annotation.read(tmp_path / "a.csv", SOURCES)
@@ -282,9 +282,9 @@ def test_activity_only_is_not_read_as_silence_elsewhere(tmp_path):
     annotation.check_against(copy, 1.0)  # the unknown past the end of the song claims nothing
 
 
-def test_explicit():
+def test_make_explicit_writes_out_silence():
     said = says(Interval(1, 2, "bass"), Interval(3, 4, "bass", "unknown"), Interval(0, 5, "drums"), outside="silent")
-    assert annotation.explicit(said, 5.0) == says(
+    assert annotation.make_explicit(said, 5.0) == says(
         Interval(0, 1, "bass", "silent"),
         Interval(0, 5, "drums"),
         Interval(1, 2, "bass"),
@@ -296,16 +296,16 @@ def test_explicit():
 
 def test_mask_of_activity_only():
     said = says(Interval(0.2, 0.5, "vocals"), outside="silent")
-    mask_SxT = annotation.active_mask(said, 10, 10)
+    mask_SxT = annotation.compute_active_mask(said, 10, 10)
     assert mask_SxT[:3].all()  # nothing is said of sources that are not mentioned
     np.testing.assert_array_equal(np.flatnonzero(mask_SxT[3]), [2, 3, 4])
 
 
 def test_mask_of_states():
     said = says(Interval(0, 0.2, "bass"), Interval(0.3, 0.5, "bass", "silent"), Interval(0.5, 0.7, "bass", "unknown"))
-    np.testing.assert_array_equal(np.flatnonzero(~annotation.active_mask(said, 10, 10)[1]), [3, 4])
+    np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [3, 4])
     said = Annotation(said.intervals, SOURCES, "silent")
-    np.testing.assert_array_equal(np.flatnonzero(~annotation.active_mask(said, 10, 10)[1]), [2, 3, 4, 7, 8, 9])
+    np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [2, 3, 4, 7, 8, 9])
 
 
 @pytest.mark.parametrize(
@@ -323,13 +323,13 @@ def test_mask_of_states():
     ],
 )
 def test_mask_boundaries(start_s, end_s, expected):
-    mask_SxT = annotation.active_mask(says(Interval(start_s, end_s, "bass", "silent")), 10, 10)
+    mask_SxT = annotation.compute_active_mask(says(Interval(start_s, end_s, "bass", "silent")), 10, 10)
     np.testing.assert_array_equal(np.flatnonzero(~mask_SxT[1]), expected)
     assert mask_SxT[[0, 2, 3]].all()
 
 
-def test_gate_fades_inside_the_silence():
-    gain_SxT = annotation.gate(says(Interval(3, 15, "bass", "silent")), 20, 1, fade_s=4)
+def test_gains_fade_inside_the_silence():
+    gain_SxT = annotation.compute_gains(says(Interval(3, 15, "bass", "silent")), 20, 1, fade_s=4)
     fade = [0.75, 0.5, 0.25, 0]
     expected = [1, 1, 1, *fade, 0, 0, 0, 0, *fade[::-1], 1, 1, 1, 1, 1]
     np.testing.assert_array_equal(gain_SxT[1], np.float32(expected))
@@ -338,30 +338,30 @@ def test_gate_fades_inside_the_silence():
 
 
 @pytest.mark.parametrize("fade_s", [0, 0.3, 1])
-def test_gate_without_fades(fade_s):
+def test_gains_without_fades_equal_the_mask(fade_s):
     said = says(Interval(3, 15, "bass", "silent"))
     np.testing.assert_array_equal(
-        annotation.gate(said, 20, 1, fade_s), annotation.active_mask(said, 20, 1).astype(np.float32)
+        annotation.compute_gains(said, 20, 1, fade_s), annotation.compute_active_mask(said, 20, 1).astype(np.float32)
     )
 
 
-def test_gate_does_not_fade_at_the_songs_ends():
+def test_gains_do_not_fade_at_the_ends_of_the_song():
     said = says(Interval(0, 4, "bass", "silent"), Interval(6, 9, "bass", "silent"), Interval(0, 9, "drums", "silent"))
-    gain_SxT = annotation.gate(said, 9, 1, fade_s=2)
+    gain_SxT = annotation.compute_gains(said, 9, 1, fade_s=2)
     np.testing.assert_array_equal(gain_SxT[1], [0, 0, 0, 0.5, 1, 1, 0.5, 0, 0])
     assert not gain_SxT[0].any()
 
 
 @pytest.mark.parametrize("length", range(1, 12))
-def test_gate_is_the_distance_to_the_nearest_sound(length):
-    gain_T = annotation.gate(says(Interval(3, 3 + length, "bass", "silent")), 20, 1, fade_s=4)[1]
+def test_gains_follow_the_distance_to_the_nearest_sound(length):
+    gain_T = annotation.compute_gains(says(Interval(3, 3 + length, "bass", "silent")), 20, 1, fade_s=4)[1]
     n = np.arange(20)
     distance = np.clip(np.minimum(n - 2, 3 + length - n), 0, None)
     np.testing.assert_array_equal(gain_T, np.maximum(0, 1 - distance / 4).astype(np.float32))
 
 
 @pytest.mark.parametrize("times_s", [(8, 10), (8, 10.5), (9.99, 10.1)])
-def test_small_overhang_is_forgiven(times_s):
+def test_an_interval_may_end_half_a_second_past_the_song(times_s):
     annotation.check_against(says(Interval(*times_s, "bass")), 10.0)
 
 
@@ -373,18 +373,18 @@ def test_small_overhang_is_forgiven(times_s):
         ((12, 13), "start 12 s is past the end"),
     ],
 )
-def test_past_the_end(tmp_path, times_s, message):
+def test_an_interval_past_the_end_is_refused(tmp_path, times_s, message):
     said = read(tmp_path, f"# mine\n{times_s[0]},{times_s[1]},bass\n")
     with pytest.raises(InputError, match=rf"song\.csv:2: {message}"):
         annotation.check_against(said, 10.0)
 
 
-def test_silent_seconds():
+def test_silent_seconds_of_each_source():
     bass = Interval(1, 3, "bass"), Interval(4, 5, "bass", "unknown"), Interval(9, 10.5, "bass", "silent")
     drums = Interval(2, 4, "drums", "silent")
-    assert annotation.silent_seconds(says(*bass, drums), 10) == {"drums": 2, "bass": 1, "other": 0, "vocals": 0}
+    assert annotation.count_silent_seconds(says(*bass, drums), 10) == {"drums": 2, "bass": 1, "other": 0, "vocals": 0}
     said = says(*bass, drums, outside="silent")
-    assert annotation.silent_seconds(said, 10) == {"drums": 10, "bass": 7, "other": 0, "vocals": 0}
+    assert annotation.count_silent_seconds(said, 10) == {"drums": 10, "bass": 7, "other": 0, "vocals": 0}
 
 
 @settings(deadline=None)
@@ -392,13 +392,13 @@ def test_silent_seconds():
     rows=st.lists(lines.filter(lambda row: row[0] < row[1]), max_size=6),
     outside=st.sampled_from(["silent", "unknown"]),
 )
-def test_silent_seconds_are_those_of_the_mask(rows, outside):
+def test_silent_seconds_equal_those_of_the_mask(rows, outside):
     try:
         said = says(*(Interval(*row) for row in rows), outside=outside)
     except InputError:
         return
-    silent_s = (~annotation.active_mask(said, 50_000, 1000)).sum(axis=1) / 1000
-    counted_s = list(annotation.silent_seconds(said, 50.0).values())
+    silent_s = (~annotation.compute_active_mask(said, 50_000, 1000)).sum(axis=1) / 1000
+    counted_s = list(annotation.count_silent_seconds(said, 50.0).values())
     np.testing.assert_allclose(counted_s, silent_s, atol=0.001 * (len(rows) + 1))  # a boundary: half a sample
 
 
@@ -410,8 +410,8 @@ def test_silent_seconds_are_those_of_the_mask(rows, outside):
 def test_mask_to_intervals_and_back(seed, n_samples, rate_hz):
     mask_SxT = np.random.default_rng(seed).random((4, n_samples)) < 0.8
     said = annotation.from_mask(mask_SxT, rate_hz, SOURCES)
-    np.testing.assert_array_equal(annotation.active_mask(said, n_samples, rate_hz), mask_SxT)
-    covered = annotation.active_mask(Annotation(said.intervals, SOURCES, "silent"), n_samples, rate_hz)
+    np.testing.assert_array_equal(annotation.compute_active_mask(said, n_samples, rate_hz), mask_SxT)
+    covered = annotation.compute_active_mask(Annotation(said.intervals, SOURCES, "silent"), n_samples, rate_hz)
     np.testing.assert_array_equal(covered, mask_SxT)  # nothing is left outside
 
 
@@ -419,4 +419,4 @@ def test_mask_of_a_long_song_survives_the_file(tmp_path):
     mask_SxT = np.repeat(np.random.default_rng(0).random((4, 180)) < 0.5, 44_111, axis=1)[:, 7:]
     annotation.write(annotation.from_mask(mask_SxT, 44100, SOURCES), tmp_path / "a.csv")
     said = annotation.read(tmp_path / "a.csv", SOURCES)
-    np.testing.assert_array_equal(annotation.active_mask(said, mask_SxT.shape[1], 44100), mask_SxT)
+    np.testing.assert_array_equal(annotation.compute_active_mask(said, mask_SxT.shape[1], 44100), mask_SxT)

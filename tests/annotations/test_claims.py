@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax.annotations import annotation, resolve
+from ugosa_jax.annotations import annotation, claims
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.formats.label import Label, LabelFile
 from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -18,35 +18,35 @@ SOURCES = ("drums", "bass", "other", "vocals")
 def of(*rows, outside=None, complete=False) -> Annotation:
     """Return what rows of (start, end, text) claim."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
-    said = resolve.resolve(Reading(labels), SOURCES, outside, Names(complete=complete), "song.csv")
-    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open, said.warnings, said.names)
+    said = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
+    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open_sources, said.warnings, said.names)
 
 
-def test_an_instrument_claims_nothing_of_the_others():
+def test_an_instrument_claims_nothing_about_others_of_its_source():
     said = of((0, 10, "piano"), outside="silent")
     assert said.intervals == (Interval(0, 10, "other"),)
     assert said.outside == "unknown"
-    assert annotation.silent_seconds(said, 100)["other"] == 0
+    assert annotation.count_silent_seconds(said, 100)["other"] == 0
     assert said.warnings == (
         "song.csv:1: piano: one of the instruments of other; where it rests, other counts as unknown "
         "(--complete if all its instruments are annotated)",
     )
 
 
-def test_nor_beside_a_source_that_is_listed():
+def test_an_instrument_leaves_its_source_open_beside_a_listed_source():
     said = of((0, 10, "piano"), (20, 30, "vocals"))
-    assert (said.outside, said.open) == ("silent", {"other"})
-    assert annotation.silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
+    assert (said.outside, said.open_sources) == ("silent", {"other"})
+    assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
 
 
-def test_unless_the_user_says_so():
+def test_complete_instruments_silence_their_source_elsewhere():
     said = of((0, 10, "piano"), outside="silent", complete=True)
-    assert annotation.silent_seconds(said, 100)["other"] == 90
-    assert not said.open
+    assert annotation.count_silent_seconds(said, 100)["other"] == 90
+    assert not said.open_sources
     assert not said.warnings
 
 
-def test_silent_only_where_all_instruments_are():
+def test_a_source_is_silent_only_where_all_its_instruments_are():
     rows = (0, 10, "piano silent"), (5, 20, "guitar silent"), (20, 30, "guitar"), (25, 40, "piano silent")
     assert of(*rows, complete=True).select("other") == [
         Interval(0, 5, "other", "unknown"),
@@ -58,7 +58,7 @@ def test_silent_only_where_all_instruments_are():
     assert {i.state for i in of(*rows).intervals} == {"active", "unknown"}
 
 
-def test_all_of_a_source_beside_its_instruments():
+def test_labels_of_a_source_and_of_its_instruments_are_combined():
     said = of((0, 10, "drums silent"), (10, 20, "kick"), (15, 30, "drums unknown"))
     assert said.select("drums") == [
         Interval(0, 10, "drums", "silent"),
@@ -72,10 +72,10 @@ def test_all_of_a_source_beside_its_instruments():
     )
 
 
-def test_a_listed_source_is_silent_elsewhere_but_where_its_instruments_play():
+def test_a_listed_source_is_active_where_its_instruments_play():
     said = of((0, 10, "drums"), (20, 30, "kick"))
     assert said.outside == "silent"
-    assert annotation.silent_seconds(said, 100)["drums"] == 80
+    assert annotation.count_silent_seconds(said, 100)["drums"] == 80
 
 
 def test_an_instrument_cannot_contradict_itself():
@@ -83,14 +83,18 @@ def test_an_instrument_cannot_contradict_itself():
         of((0, 10, "piano"), (5, 7, "piano silent"))
 
 
-def test_labels_that_are_left_out():
-    said = resolve.resolve(
-        Reading([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]), SOURCES, None, Names({"verse": ""}), "a"
+def test_labels_mapped_to_nothing_are_left_out():
+    said = claims.resolve(
+        LabelFile([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]),
+        SOURCES,
+        None,
+        NameRules({"verse": ""}),
+        "a",
     )
     assert said.intervals == (Interval(0, 1, "bass"),)
 
 
-def test_no_state_beside_a_negation():
+def test_a_state_beside_a_negated_name_is_refused():
     assert of((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
     with pytest.raises(InputError, match="state 'active' stands beside a name that says silent by itself"):
         of((0, 1, "no drums active"))
@@ -106,7 +110,7 @@ rows = st.lists(
 
 @settings(deadline=None)
 @given(rows=rows, complete=st.booleans(), outside=st.sampled_from(["silent", "unknown"]))
-def test_combined_as_second_by_second(rows, complete, outside):
+def test_combined_claims_equal_the_decision_for_each_second(rows, complete, outside):
     """Compare with a table that holds, for each second, what each instrument does."""
     table = np.full((len(NAMES), 21), "", object)
     for start, end, name, state in rows:
@@ -122,7 +126,7 @@ def test_combined_as_second_by_second(rows, complete, outside):
     if complete and len(annotated):
         filled = np.where(annotated == "", "silent" if outside == "silent" else "unknown", annotated)
         silent_T = (filled == "silent").all(axis=0)
-    np.testing.assert_array_equal(~annotation.active_mask(said, 21, 1)[2], silent_T)
+    np.testing.assert_array_equal(~annotation.compute_active_mask(said, 21, 1)[2], silent_T)
     active_T = (table == "active").any(axis=0)
     shown_T = np.zeros(21, bool)
     for i in said.select("other"):

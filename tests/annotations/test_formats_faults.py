@@ -19,8 +19,8 @@ DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 def seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
     """Return {source: seconds active and silent} of those of which anything is said."""
-    said = names.read(path, options.Understanding(**how), SOURCES)
-    states = annotation.state_seconds(said, duration_s)
+    said = names.read(path, options.ReadingForSources(**how), SOURCES)
+    states = annotation.count_state_seconds(said, duration_s)
     spoken = {source: (s["active"], s["silent"]) for source, s in states.items() if s["active"] or s["silent"]}
     return {source: (round(a, 6), round(b, 6)) for source, (a, b) in spoken.items()}
 
@@ -28,7 +28,7 @@ def seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, floa
 def told(path: Path, **how) -> str:
     """Return the one sentence with which a file is answered, without its folder."""
     with pytest.raises(InputError) as caught:
-        names.read(path, options.Understanding(**how), SOURCES)
+        names.read(path, options.ReadingForSources(**how), SOURCES)
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"{path.parent}/")
 
@@ -63,7 +63,7 @@ def told(path: Path, **how) -> str:
         ("31_names_in_brackets.txt", {}, 10, {VOCALS: (3, 0)}),
     ],
 )
-def test_samples_that_are_read(file, how, duration_s, expected):
+def test_files_that_were_misread_are_read(file, how, duration_s, expected):
     assert seconds(FOLDER / file, duration_s, **how) == expected
 
 
@@ -98,7 +98,7 @@ def test_samples_that_are_read(file, how, duration_s, expected):
         ),
     ],
 )
-def test_samples_that_are_answered(file, message):
+def test_files_that_were_misread_are_refused_with_advice(file, message):
     assert told(FOLDER / file).startswith(message)
 
 
@@ -108,13 +108,13 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
         "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
-    said = names.read(path, options.Understanding(**how), SOURCES)
+    said = names.read(path, options.ReadingForSources(**how), SOURCES)
     assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in said.warnings
     # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
     assert seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 
 
-def test_a_stem_of_two_sources_is_neither(tmp_path):
+def test_a_stem_of_two_sources_is_left_out(tmp_path):
     (tmp_path / "conf.lab").write_text("time,S01,S02\n0,0.1,0.9\n5,0.1,0.1\n10,0.9,0.1\n15,0.9,0.1\n")
     (tmp_path / "meta.yaml").write_text(
         "stems:\n  S01: {instrument: drum set}\n  S02: {instrument: [drum machine, piano]}\n"
@@ -266,7 +266,7 @@ LAYER = (
         ),
     ],
 )
-def test_more_that_are_read(tmp_path, file, content, how, expected):
+def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected):
     (tmp_path / file).write_text(content)
     assert seconds(tmp_path / file, 30, **how) == expected
 
@@ -372,7 +372,7 @@ def test_more_that_are_read(tmp_path, file, content, how, expected):
         ("x.flac", b"fLaC\0\0\0\x22", "x.flac: is a sound or video file: the annotation comes first, then the song"),
     ],
 )
-def test_more_that_are_answered(tmp_path, file, content, message):
+def test_texts_that_were_misread_are_refused_with_advice(tmp_path, file, content, message):
     (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert told(tmp_path / file).startswith(message)
 
@@ -387,7 +387,7 @@ def test_a_folder_with_words_beside_the_stems(tmp_path):
     assert seconds(tmp_path, 10, map=("Xyz=bass",)) == {VOCALS: (3, 7), BASS: (1, 9)}
 
 
-def test_a_project_that_is_a_folder(tmp_path):
+def test_a_project_folder_is_refused_with_advice(tmp_path):
     (tmp_path / "Song.logicx").mkdir()
     assert told(tmp_path / "Song.logicx") == (
         "Song.logicx: is a Logic Pro project: export its regions or labels as text instead"
@@ -402,31 +402,31 @@ def test_a_source_whose_file_cannot_be_read_is_not_left_out(tmp_path):
     )
 
 
-def test_what_has_no_end_lasts_as_long_as_the_song(tmp_path):
+def test_a_label_without_an_end_lasts_to_the_end_of_the_song(tmp_path):
     (tmp_path / "a.csv").write_text("5,,vocals\n")
     said = annotation.read(tmp_path / "a.csv", SOURCES)
     assert said.intervals[0].end_s == math.inf
     annotation.check_against(said, 20)
-    assert annotation.active_mask(said, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
+    assert annotation.compute_active_mask(said, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
     annotation.write(said, tmp_path / "b.csv")
     assert annotation.read(tmp_path / "b.csv", SOURCES) == said
     with pytest.raises(InputError, match="plays to the end of the song, which JAMS cannot say: give --song"):
         annotation.write(said, tmp_path / "b.jams", "jams")
-    annotation.write(annotation.explicit(said, 20), tmp_path / "b.jams", "jams")
-    assert annotation.silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
+    annotation.write(annotation.make_explicit(said, 20), tmp_path / "b.jams", "jams")
+    assert annotation.count_silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
 
 
 @pytest.mark.parametrize("unit", ["", "0", "44.1", "kHz", "-5", "9" * 9])
-def test_units_that_are_none(tmp_path, unit):
+def test_unknown_units_are_refused(tmp_path, unit):
     (tmp_path / "a.csv").write_text("0,1,vocals\n")
     assert "unit must be s, ms, us, 100ns or a number of samples a second" in told(tmp_path / "a.csv", unit=unit)
 
 
-def test_a_unit_for_what_has_its_own(tmp_path):
+def test_a_unit_is_refused_for_a_format_with_a_known_unit(tmp_path):
     assert told(FOLDER / "12_audition.csv", unit="ms").endswith("leave it out")
 
 
-def test_elan_as_pympi_reads_it(tmp_path):
+def test_elan_times_equal_those_of_pympi(tmp_path):
     elan = pytest.importorskip("pympi.Elan")
     theirs = elan.Eaf()
     theirs.add_tier("drums")
@@ -436,14 +436,14 @@ def test_elan_as_pympi_reads_it(tmp_path):
     assert seconds(tmp_path / "a.eaf", 10) == {DRUMS: (1.25, 8.75)}
 
 
-def test_a_hundred_thousand_intervals(tmp_path):
-    """Reading takes a second or two, and must not grow with the square of their number: this would take hours."""
+def test_twenty_thousand_intervals_are_read_in_linear_time(tmp_path):
+    """Reading takes a fraction of a second; if it grew with the square of the intervals, it would take minutes."""
     spoken = ("kick", "snare", "bass", "piano", "guitar", "lead vox", "vocals", "drums")
-    rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(100_000))
+    rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(20_000))
     (tmp_path / "a.csv").write_text("".join(rows))
-    said = names.read(tmp_path / "a.csv", options.Understanding(), SOURCES)
-    assert len(said.intervals) == 100_000
-    assert annotation.active_mask(said, 600_000, 1000.0).sum(1).tolist() == [112_500, 37_500, 600_000, 75_000]
+    said = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
+    assert len(said.intervals) == 20_000
+    assert annotation.compute_active_mask(said, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
 
 
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
@@ -453,6 +453,6 @@ def test_metadata_with_odd_scalars_are_texts(value):
     assert list(said) == ["S01"]
 
 
-def test_metadata_say_no_and_nothing():
+def test_metadata_may_name_an_instrument_no_or_nothing():
     text = "stems: {S01: {instrument: no}, S02: {instrument: }, S03: {instrument: [piano, ~, null, tuba]}}"
     assert medleydb.parse_stem_names(text, "m.yaml") == {"S01": ("no",), "S02": (), "S03": ("piano", "tuba")}

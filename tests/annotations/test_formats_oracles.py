@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.formats import jams as our_jams
-from ugosa_jax.annotations.formats.speech import read_textgrid
-from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.formats.speech_tools import read_textgrid
 from ugosa_jax.annotations.interval import STATES, Interval
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations"
@@ -28,7 +28,7 @@ intervals = st.builds(Interval, times, times, st.sampled_from(SOURCES), st.sampl
 def drawn(said, outside, opened) -> Annotation | None:
     """Return an annotation of these intervals; None if they contradict each other."""
     try:
-        return Annotation(annotation.disjoint(said), SOURCES, outside, open=opened)
+        return Annotation(annotation.merge_overlaps(said), SOURCES, outside, open_sources=opened)
     except InputError:
         return None
 
@@ -43,7 +43,7 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 
 @quick
 @anything
-def test_jams_loses_nothing(tmp_path, said, outside, opened):
+def test_jams_holds_the_whole_annotation(tmp_path, said, outside, opened):
     first = drawn(said, outside, opened)
     if first is None:
         return
@@ -52,18 +52,18 @@ def test_jams_loses_nothing(tmp_path, said, outside, opened):
     for ours, theirs in zip(copy.intervals, first.intervals, strict=True):
         assert ours == dataclasses.replace(theirs, end_s=ours.end_s)
         assert theirs.end_s - ours.end_s in (0, np.spacing(ours.end_s))
-    assert [copy.silent_outside(s) for s in SOURCES] == [first.silent_outside(s) for s in SOURCES]
+    assert [copy.is_silent_outside(s) for s in SOURCES] == [first.is_silent_outside(s) for s in SOURCES]
 
 
 @pytest.mark.parametrize("format", ["csv", "audacity"])
 @quick
 @anything
-def test_tables_never_say_more(tmp_path, format, said, outside, opened):
+def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, said, outside, opened):
     first = drawn(said, outside, opened)
     if first is None:
         return
     annotation.write(first, tmp_path / "a", format)
-    silent_SxT = ~annotation.active_mask(first, 5000, 10)
+    silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
     try:
         copy = annotation.read(tmp_path / "a", SOURCES, format=format)
     except InputError as error:
@@ -71,7 +71,7 @@ def test_tables_never_say_more(tmp_path, format, said, outside, opened):
         assert outside == "silent"
         assert {i.source for i in first.intervals} <= opened
         return
-    copied_SxT = ~annotation.active_mask(copy, 5000, 10)
+    copied_SxT = ~annotation.compute_active_mask(copy, 5000, 10)
     assert not (copied_SxT & ~silent_SxT).any()
     if outside == "unknown":
         assert (copied_SxT == silent_SxT).all()
@@ -80,19 +80,19 @@ def test_tables_never_say_more(tmp_path, format, said, outside, opened):
 @pytest.mark.parametrize("format", ["csv", "audacity", "jams"])
 @quick
 @anything
-def test_what_is_explicit_is_the_same_in_every_format(tmp_path, format, said, outside, opened):
+def test_every_format_holds_an_explicit_annotation(tmp_path, format, said, outside, opened):
     first = drawn(said, outside, opened)
     if first is None:
         return
-    silent_SxT = ~annotation.active_mask(first, 5000, 10)
-    written = annotation.explicit(first, 500.0)
-    assert (~annotation.active_mask(written, 5000, 10) == silent_SxT).all()
+    silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
+    written = annotation.make_explicit(first, 500.0)
+    assert (~annotation.compute_active_mask(written, 5000, 10) == silent_SxT).all()
     annotation.write(written, tmp_path / "a", format)
     copy = annotation.read(tmp_path / "a", SOURCES, format=format)
-    assert (~annotation.active_mask(copy, 5000, 10) == silent_SxT).all()
+    assert (~annotation.compute_active_mask(copy, 5000, 10) == silent_SxT).all()
 
 
-def test_jams_library_accepts_ours(tmp_path):
+def test_the_jams_package_reads_our_files(tmp_path):
     jams = pytest.importorskip("jams")
     said = Annotation(
         (Interval(0.1, 0.3, "vocals", "silent", confidence=0.75), Interval(1, 2, "drums")), SOURCES, "unknown"
@@ -107,7 +107,7 @@ def test_jams_library_accepts_ours(tmp_path):
     assert [o.time + o.duration for o in tags.data] == [0.3, 2.0]
 
 
-def test_we_read_what_the_jams_library_writes(tmp_path):
+def test_we_read_files_of_the_jams_package(tmp_path):
     jams = pytest.importorskip("jams")
     song = jams.JAMS()
     song.file_metadata.duration = 10
@@ -116,7 +116,7 @@ def test_we_read_what_the_jams_library_writes(tmp_path):
     tags.append(time=4, duration=1, value="drum set", confidence=None)
     song.annotations.append(tags)
     song.save(str(tmp_path / "a.jams"))
-    said = annotation.read(tmp_path / "a.jams", SOURCES, names=Names(complete=True))
+    said = annotation.read(tmp_path / "a.jams", SOURCES, names=NameRules(complete=True))
     assert said.select("vocals") == [
         Interval(0, 1.5, "vocals", "silent"),
         Interval(1.5, 3.75, "vocals", confidence=0.9),
@@ -131,7 +131,7 @@ def single(text: str) -> str:
 
 @pytest.mark.parametrize("file", ["praat_long.TextGrid", "praat_short.TextGrid"])
 @pytest.mark.parametrize("format", ["long_textgrid", "short_textgrid"])
-def test_praatio_reads_the_same(tmp_path, file, format):
+def test_textgrids_equal_those_of_praatio(tmp_path, file, format):
     textgrid = pytest.importorskip("praatio.textgrid")
     theirs = textgrid.openTextgrid(str(FOLDER / file), includeEmptyIntervals=False)
     entries = [(*entry[:-1], single(entry[-1]), tier.name) for tier in theirs.tiers for entry in tier.entries]
@@ -144,13 +144,13 @@ def test_praatio_reads_the_same(tmp_path, file, format):
 
 
 @pytest.mark.parametrize(("start_s", "end_s", "is_exact"), [(0.5, 1.25, True), (0.1, 0.3, True), (0.2, 0.9, False)])
-def test_durations_do_not_pass_the_end(start_s, end_s, is_exact):
+def test_jams_durations_do_not_pass_the_end(start_s, end_s, is_exact):
     sum_s = start_s + our_jams._find_duration(start_s, end_s)
     assert sum_s == (end_s if is_exact else np.nextafter(end_s, 0))
 
 
 @pytest.mark.slow
-def test_medleydb_package():
+def test_activation_conf_equals_that_of_the_medleydb_package():
     """Read all activation confidences of the medleydb-instruments package with the stems that its metadata name."""
     package = importlib.util.find_spec("medleydb_instruments")
     if package is None or not package.submodule_search_locations:
@@ -161,7 +161,7 @@ def test_medleydb_package():
     misfits = []
     for path in files:
         metadata = resources / "metadata" / path.name.replace("ACTIVATION_CONF.lab", "METADATA.yaml")
-        names = Names(stems=formats.read_stem_names(metadata), complete=True)
+        names = NameRules(stems=formats.read_stem_names(metadata), complete=True)
         try:
             said = annotation.read(path, SOURCES, names=names)
         except InputError as error:

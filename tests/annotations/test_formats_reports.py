@@ -7,7 +7,7 @@ import pytest
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations" / "reports"
@@ -15,7 +15,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def read(path: Path, **how) -> Annotation:
-    return annotation.read(path, SOURCES, names=Names(), **how)
+    return annotation.read(path, SOURCES, names=NameRules(), **how)
 
 
 def read_text(tmp_path: Path, name: str, text: str | bytes, **how) -> Annotation:
@@ -100,7 +100,7 @@ def test_elan_counts_frames_only_where_their_length_is_known(tmp_path):
 
 
 @pytest.mark.parametrize(("field", "value"), [("TIME_VALUE", "-5"), ("TIME_VALUE", "1.000.5"), ("TIME_VALUE", "nan")])
-def test_elan_times_that_are_none(tmp_path, field, value):
+def test_invalid_elan_times_are_refused(tmp_path, field, value):
     assert refusal(tmp_path, "a.eaf", elan(value)).startswith(f"a.eaf:3: {field} {value!r} ")
 
 
@@ -148,7 +148,7 @@ def test_bids_events_are_labelled_by_trial_type():
     assert spans(read(FOLDER / "bids_events.tsv")) == [("vocals", "active", 1, 3), ("drums", "active", 4, 6)]
 
 
-def test_bids_says_n_a_where_nothing_is_known(tmp_path):
+def test_bids_n_a_counts_as_empty(tmp_path):
     said = read_text(
         tmp_path, "events.tsv", "onset\tduration\ttrial_type\tvalue\n1\t2\tvocals\t7\n5\tn/a\tvocals\tn/a\n"
     )
@@ -162,7 +162,7 @@ def test_the_only_column_of_texts_is_taken_for_the_labels(tmp_path):
     assert said.warnings[1] == f"{tmp_path}/a.csv:1: columns left out: 'loudness'"
 
 
-def test_of_several_columns_of_texts_none_is_guessed(tmp_path):
+def test_several_columns_of_texts_are_not_guessed_from(tmp_path):
     table = "onset,offset,who,mood\n1,2,vocals,sad\n4,6,drums,glad\n"
     message = refusal(tmp_path, "a.csv", table)
     assert "columns left out: 'who', 'mood'" in message
@@ -204,7 +204,7 @@ def test_hidden_and_lock_files_are_no_annotations(tmp_path, name):
     assert spans(read(tmp_path)) == [("vocals", "active", 0, 1)]
 
 
-def test_a_folder_of_nothing_else_has_no_annotations(tmp_path):
+def test_a_folder_of_hidden_files_is_refused(tmp_path):
     (tmp_path / "._vocals.txt").write_bytes(b"\0\x05\x16\x07")
     with pytest.raises(InputError, match="a folder without files of annotations"):
         read(tmp_path)
@@ -214,11 +214,11 @@ def test_a_folder_of_nothing_else_has_no_annotations(tmp_path):
 
 @pytest.mark.parametrize("end", [b"\x1a", b"\r\n\x1a", b"\x1a\x1a"])
 @pytest.mark.parametrize("text", [b"0,1,vocals", b"0\t1\tvocals", "0\t1\tvocals\té".encode("cp1252")[:-2]])
-def test_control_z_at_the_end(tmp_path, text, end):
+def test_control_z_at_the_end_is_ignored(tmp_path, text, end):
     assert spans(read_text(tmp_path, "a.txt", text + end)) == [("vocals", "active", 0, 1)]
 
 
-def test_control_z_elsewhere_is_no_text(tmp_path):
+def test_control_z_elsewhere_is_refused(tmp_path):
     assert "is not a text file" in refusal(tmp_path, "a.csv", b"0,1,vo\x1acals\n")
 
 
@@ -235,7 +235,7 @@ def test_control_z_elsewhere_is_no_text(tmp_path):
     ],
 )
 @pytest.mark.parametrize("colour", ["", ",Color"])
-def test_commas_in_reaper_names(tmp_path, row, text, colour):
+def test_reaper_names_may_hold_commas(tmp_path, row, text, colour):
     for value in ("",) if not colour else (",", ",FF00FF", ",808080"):
         table = f"#,Name,Start,End,Length{colour}\nM1,a, b,0.500,,{value}\n{row}{value}\n"
         said = read_text(tmp_path, "a.csv", table, format="reaper")
@@ -272,17 +272,17 @@ def test_an_unfinished_region_is_left_out(tmp_path, unfinished, missing):
     assert said.warnings == (f"{tmp_path}/a.json:[0].annotations[0].result[1]: left out: a region without {missing}",)
 
 
-def test_a_transcript_of_a_labelled_region_is_no_second_one(tmp_path):
+def test_a_transcript_of_a_labelled_region_adds_no_region(tmp_path):
     said = read_text(tmp_path, "a.json", studio(region(), region(labels=(), text=["la la"])))
     assert spans(said) == [("vocals", "active", 1, 2.5)]
     assert not said.warnings
 
 
-def test_regions_without_labels_are_their_files(tmp_path):
+def test_regions_without_labels_belong_to_the_source_of_the_file(tmp_path):
     assert spans(read_text(tmp_path, "vocals.json", studio(region(labels=())))) == [("vocals", "active", 1, 2.5)]
 
 
-def test_an_unfinished_region_of_json_min(tmp_path):
+def test_an_unfinished_region_of_json_min_is_left_out(tmp_path):
     regions = [{"start": 1, "end": 2.5, "labels": ["vocals"]}, {"start": 3, "end": 4, "channel": 0}]
     task = [{"audio": "a.wav", "id": 1, "label": regions}]
     said = read_text(tmp_path, "a.json", json.dumps(task))
@@ -301,27 +301,27 @@ def test_an_unfinished_region_of_json_min(tmp_path):
         *("no more bass", "Silence of Bass", "bass -> out", "ohne Bass"),
     ],
 )
-def test_labels_that_say_that_a_source_rests(tmp_path, label):
+def test_labels_for_a_resting_source_are_silent(tmp_path, label):
     said = read_text(tmp_path, "a.txt", f"0\t1\t{label}\n2\t3\tbass\n")
     assert spans(said) == [("bass", "silent", 0, 1), ("bass", "active", 2, 3)]
 
 
 @pytest.mark.parametrize("label", ["+bass", "bass in", "- bass", "Bass"])
-def test_labels_that_say_that_a_source_plays(tmp_path, label):
+def test_labels_for_a_playing_source_are_active(tmp_path, label):
     assert spans(read_text(tmp_path, "a.txt", f"0\t1\t{label}\n")) == [("bass", "active", 0, 1)]
 
 
 @pytest.mark.parametrize(
     "label", ["bass drops out", "bass muted", "mute bass", "bass out 2", "bass stops", "Bass DI Out"]
 )
-def test_labels_that_may_say_so_are_asked_about_as_silence(tmp_path, label):
+def test_ambiguous_labels_are_asked_about_as_silence(tmp_path, label):
     assert refusal(tmp_path, "a.txt", f"0\t1\t{label}\n").endswith(f"--map '{label}=no bass'")
-    names = Names({label: "no bass"})
+    names = NameRules({label: "no bass"})
     assert spans(annotation.read(tmp_path / "a.txt", SOURCES, names=names)) == [("bass", "silent", 0, 1)]
 
 
 @pytest.mark.parametrize("label", ["Kick Out", "KickOut", "kick in", "Trumpet (muted)", "mute trumpet"])
-def test_microphones_and_mutes_play(tmp_path, label):
+def test_microphones_and_mutes_are_active(tmp_path, label):
     (interval,) = read_text(tmp_path, "a.txt", f"0\t1\t{label}\n").intervals
     assert interval.state == "active"
 
@@ -334,23 +334,23 @@ GRID = HEAD + '"IntervalTier"\n"vocals"\n0\n30\n1\n1\n2\n"la"\n'
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-16", "utf-8-sig", "utf-8"])
-def test_any_encoding_of_a_textgrid(tmp_path, encoding):
+def test_a_textgrid_is_read_in_any_encoding(tmp_path, encoding):
     said = read_text(tmp_path, "a.TextGrid", GRID.encode(encoding))
     assert [(i.start_s, i.end_s) for i in said.intervals if i.state == "active"] == [(1, 2)]
 
 
-def test_files_with_a_byte_order_mark_that_were_joined(tmp_path):
+def test_joined_files_with_byte_order_marks_are_read(tmp_path):
     said = read_text(tmp_path, "a.txt", "\ufeff0\t1\tvocals\n\ufeff2\t3\tdrums\n")
     assert spans(said) == [("vocals", "active", 0, 1), ("drums", "active", 2, 3)]
 
 
-def test_a_chronological_textgrid_is_named(tmp_path):
+def test_a_chronological_textgrid_is_refused_with_advice(tmp_path):
     text = '"Praat chronological TextGrid text file"\n0 30\n1\n"IntervalTier" "vocals" 0 30\n\n1 1 2\n"la"\n'
     assert refusal(tmp_path, "a.TextGrid", text).startswith("a.TextGrid: is a chronological TextGrid: ")
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.lab", "a"])
-def test_two_tabs_before_the_label(tmp_path, name):
+def test_two_tabs_before_a_label_are_read(tmp_path, name):
     said = read_text(tmp_path, name, "0.000\t0.980\t\tdrums\n0.980\t22.291\t\tvocals\n")
     assert spans(said) == [("drums", "active", 0, 0.98), ("vocals", "active", 0.98, 22.291)]
 
@@ -406,12 +406,12 @@ def test_each_column_has_its_own_unit(tmp_path, header, row):
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_lines_that_pandas_numbered(tmp_path, first):
+def test_line_numbers_of_pandas_are_ignored(tmp_path, first):
     said = read_text(tmp_path, "a.csv", f"{first},1.0,2.0,vocals\n{first + 1},3.0,4.0,drums\n")
     assert spans(said) == [("vocals", "active", 1, 2), ("drums", "active", 3, 4)]
 
 
-def test_a_header_between_blanks(tmp_path):
+def test_a_header_between_blanks_is_read(tmp_path):
     assert spans(read_text(tmp_path, "a.lab", "start end label\n0 1 vocals\n")) == [("vocals", "active", 0, 1)]
 
 
@@ -419,7 +419,7 @@ RAVEN = "Selection\tView\tChannel\tBegin Time (s)\tEnd Time (s)\tLow Freq (Hz)\t
 
 
 @pytest.mark.parametrize("name", ["Annotation", "Species", "Common Name"])
-def test_selection_tables_of_raven(tmp_path, name):
+def test_selection_tables_of_raven_are_read(tmp_path, name):
     rows = "1\tWaveform 1\t1\t3.5\t4.0\t5\t7\ta.wav\tvocals\n1\tSpectrogram 1\t1\t3.5\t4.0\t5\t7\ta.wav\tvocals\n"
     assert spans(read_text(tmp_path, "a.txt", RAVEN.format(name) + rows)) == [("vocals", "active", 3.5, 4.0)]
     several = rows + rows.replace("a.wav", "b.wav")
@@ -436,10 +436,10 @@ def test_selection_tables_of_raven(tmp_path, name):
         {"startTime": 1, "endTime": 2, "labelText": "vocals"},
     ],
 )
-def test_regions_of_players_and_transcripts(tmp_path, entry):
+def test_json_of_players_and_transcripts_is_read(tmp_path, entry):
     assert spans(read_text(tmp_path, "a.json", json.dumps([entry]))) == [("vocals", "active", 1, 2)]
 
 
-def test_the_speaker_is_the_name_beside_a_transcript(tmp_path):
+def test_the_speaker_beside_a_transcript_is_the_name(tmp_path):
     said = read_text(tmp_path, "a.csv", "start,end,text,speaker\n0,1,hello you,vocals\n")
     assert spans(said) == [("vocals", "active", 0, 1)]

@@ -14,7 +14,7 @@ from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
 from ugosa_jax.data import sound
 from ugosa_jax.networks import tree
-from ugosa_jax.studio import networks
+from ugosa_jax.studio import network_info
 from ugosa_jax.sweeps import results
 from ugosa_jax.weights import checkpoint, hub
 
@@ -75,8 +75,8 @@ def test_python_runs_a_chain_as_the_command_does(song, tmp_path):
     run = uj.adapt(chain, mixture, said, settings=settings)
     assert run.tuned.keys() == {"duo", "trio"}
     lanes = uj.adapt_lanes(chain, mixture, said, settings=settings, lam=[1.0, 0.1])
-    for path, leaf in tree.flat(lanes[0].tuned).items():
-        np.testing.assert_allclose(leaf, tree.flat(run.tuned)[path], atol=1e-5, err_msg=path)
+    for path, leaf in tree.flatten(lanes[0].tuned).items():
+        np.testing.assert_allclose(leaf, tree.flatten(run.tuned)[path], atol=1e-5, err_msg=path)
     stems = uj.separate(chain, mixture, tuned=run.tuned)
     assert tuple(stems) == SOURCES and not np.array_equal(stems["bass"], uj.separate(chain, mixture)["bass"])
     unadapted = uj.adapt(chain, mixture, said, settings=dataclasses.replace(settings, strategy="B0"))
@@ -115,11 +115,11 @@ def test_the_studio_offers_chains_of_what_is_there(song, tmp_path, monkeypatch):
     duo = make_chain().members["duo"]
     renamed = dataclasses.replace(duo.architecture, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
     checkpoint.save(uj.Checkpoint(renamed, duo.params), hub.cache_folder() / "spleeter.safetensors")
-    offered = {one["name"]: one for one in networks.described()["networks"]}
+    offered = {one["name"]: one for one in network_info.describe_networks()["networks"]}
     chain = offered["spleeter+mini"]
     assert chain["sources"] == ["drums", "bass", "other", "vocals"] and chain["members"] == 2
     assert {"L3:M", "L2:D"} <= set(chain["strategies"]) and chain["default_strategy"] == "P-L3:M"
-    assert networks.forward_flops("spleeter+mini") > 0
+    assert network_info.count_forward_flops("spleeter+mini") > 0
 
 
 def test_without_weights_the_best_that_are_here_are_taken_and_without_annotation_nothing_is_adapted(

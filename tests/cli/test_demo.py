@@ -4,13 +4,13 @@ import contextlib
 import io
 
 import numpy as np
+import optax
 import pytest
 import soundfile
 
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from tests.reports.test_report import Page
 from ugosa_jax import files
-from ugosa_jax.adaptation import strategy
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -41,7 +41,7 @@ def shown(tmp_path_factory):
     """Run the demo once; return its folder and what it printed."""
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        patch.setattr(demo.hub, "load", lambda _: made(TINY))
+        patch.setattr(demo.hub, "load", lambda _: make_checkpoint(TINY))
         patch.setattr(demo.demo_song, "load", noise)
         assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()
@@ -54,7 +54,7 @@ def stems_in(folder):
 
 def test_the_bundled_network_is_there_and_described():
     weights = demo.hub.load("mini")
-    assert strategy.n_parameters(weights.params) == 2_108_208
+    assert optax.tree.size(weights.params) == 2_108_208
     assert weights.architecture.sources == SOURCES
     card = demo.hub.bundled_folder() / "mini.md"
     assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
@@ -106,7 +106,7 @@ def test_the_song_lasts_half_a_minute():
     song = demo.demo_song.load(SOURCES)
     assert song.mixture.n_samples == 32 * 44100
     np.testing.assert_array_equal(song.mixture.samples_CxT, song.stems_SxCxT.sum(0))
-    assert annotation.silent_seconds(song.annotation, 32)["vocals"] == 11
+    assert annotation.count_silent_seconds(song.annotation, 32)["vocals"] == 11
 
 
 def test_the_report_compares_the_runs(shown):

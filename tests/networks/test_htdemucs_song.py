@@ -66,7 +66,7 @@ def test_stems_are_the_reference_s(net, song):
 def test_longer_chunks_and_other_segments_are_refused(net, song):
     with pytest.raises(InputError, match=r"chunk_s: 2\.0 s is longer than this network takes \(1\.50125 s\)"):
         uj.separate(net, song, settings=SeparateConfig(chunk_s=2.0))
-    with pytest.raises(InputError, match=r"this network takes segments of 1\.50125 s alone, not 1 s"):
+    with pytest.raises(InputError, match=r"this network takes only segments of 1\.50125 s, not 1 s"):
         uj.adapt(net, song, None, settings=AdaptConfig(strategy="B-D4:D", segment_s=1.0))
 
 
@@ -89,7 +89,7 @@ FAST = AdaptConfig(strategy="P-D2:D", learning_rate=1e-3, epochs=2)
 
 @pytest.mark.slow
 def test_lanes_and_lean_features_give_what_single_songs_give(song):
-    net = uj.Checkpoint(SMALL, goldens.random_params(SMALL))
+    net = uj.Checkpoint(SMALL, goldens.make_random_params(SMALL))
     alone = uj.adapt(net, song, SAID, settings=dataclasses.replace(FAST, features="float32", lam=2.0))
     lanes = uj.adapt_lanes(net, song, SAID, settings=dataclasses.replace(FAST, features="lean"), lam=[0.5, 2.0])
     assert list(alone.tuned) == ["decoder2"]
@@ -105,7 +105,7 @@ def test_strategies_of_the_network(net):
     assert strategy.parse("P-T3:D", architecture).tuned[:2] == ("layer3", "downsample")
     assert strategy.parse("P-T2:M", architecture).tuned == ("layer2", "layer3", "downsample")
     assert strategy.parse("B-E1:D", architecture).tuned == architecture.stages
-    assert strategy.parse("P-T1:D", architecture).since(architecture) == "upsample"
+    assert strategy.parse("P-T1:D", architecture).find_cut(architecture) == "upsample"
     for name in ("P-D1:M", "P-T4:D", "P-L3:M"):
         with pytest.raises(InputError, match=name):
             strategy.parse(name, architecture)

@@ -1,10 +1,10 @@
-"""What people write down: when each source plays, when it is silent.
+"""Annotations: when each source of a song plays and when it is silent.
 
-An annotation is a list of intervals, each with a source and a state: active, silent, or unknown (no claim).
-Time that no interval of a source covers is `outside`: silent, or unknown. A source without any interval is
-unknown throughout under both: a list of where the vocals sing says nothing about the drums.
+An annotation is a list of intervals, each with a source and a state: active, silent or unknown. `outside` is the state
+of a source where it has no interval: silent or unknown. A source without any interval is unknown throughout in both
+cases: a list of where the vocals sing says nothing about the drums.
 
-`formats` reads and writes the files, `resolve` makes intervals of what stands in them.
+`formats` reads and writes files; `claims` turns the labels in them into intervals.
 """
 
 import dataclasses
@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.annotations import formats, resolve
+from ugosa_jax.annotations import claims, formats
 from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.jams import format_jams
-from ugosa_jax.annotations.formats.lists import format_audacity, format_csv
-from ugosa_jax.annotations.instruments import Name, Names
-from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint, interval_of
-from ugosa_jax.annotations.labels import names_source
-from ugosa_jax.annotations.silences import Silences, between, joined
-from ugosa_jax.errors import InputError
+from ugosa_jax.annotations.formats.text_lists import format_audacity, format_csv
+from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, list_gaps, merge_overlaps, parse_interval
+from ugosa_jax.annotations.silences import Silences, find_gaps, find_runs, join_runs
+from ugosa_jax.annotations.statements import is_named_after_source
+from ugosa_jax.annotations.vocabulary import Meaning, NameRules
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.notebook import html_table
 
 PAST_END_S = 0.5
@@ -33,20 +33,20 @@ NOTHING = "has no intervals (a line is start,end,source or start,end,source,stat
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Annotation:
-    """What is said of a song. Intervals of one source do not overlap: `disjoint` makes it so."""
+    """Intervals of one song. Those of one source do not overlap; `merge_overlaps` ensures it."""
 
     intervals: tuple[Interval, ...]
     sources: tuple[str, ...]
-    """All sources of the model, in its order."""
+    """All sources of the network, in its order."""
     outside: Outside
     path: str = dataclasses.field(default="annotation", compare=False)
-    """Where it was read from, for messages."""
-    open: frozenset[str] = frozenset()
-    """Sources of which nothing is claimed outside, even if that is silent: only some instruments are annotated."""
+    """File that the annotation was read from, for messages."""
+    open_sources: frozenset[str] = frozenset()
+    """Sources that are unknown outside even if `outside` is silent: only some of their instruments are annotated."""
     warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
-    """What was left out or is worth a look, one line each, beginning with file and line."""
-    names: Mapping[str, Name] = dataclasses.field(default_factory=dict, compare=False)
-    """What each name in the file was taken for."""
+    """What was left out or deserves a look: one line each, which begins with file and line."""
+    names: Mapping[str, Meaning] = dataclasses.field(default_factory=dict, compare=False)
+    """Meaning of each name in the file."""
 
     @classmethod
     def from_intervals(
@@ -55,27 +55,28 @@ class Annotation:
         sources: Sequence[str],
         elsewhere: Outside | None = None,
     ) -> "Annotation":
-        """Return the annotation that a list of intervals makes.
+        """Return an annotation with the given intervals.
 
         Args:
-          intervals: (source, start in seconds, end in seconds, state) each; the state is "active", "silent" or
-            "unknown", and "active" if it is left out.
-          sources: of the network, `net.sources`.
-          elsewhere: what holds where nothing is said of a source that is named; "silent" if not given and all
+          intervals: tuples (source, start in seconds, end in seconds, state); the state is "active", "silent" or
+            "unknown", and "active" by default.
+          sources: sources of the network, `net.sources`.
+          elsewhere: state of a source, if it has any interval, outside of its intervals; by default "silent" if all
             intervals are active, else "unknown".
 
         Raises:
-          InputError: a source or state does not exist, an interval does not end after its start, or two contradict
-            each other.
+          InputError: a source or state does not exist, an interval does not end after its start, or two intervals
+            contradict each other.
         """
-        found = [interval_of(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
+        require(not isinstance(sources, str), "sources", "a list of names, such as net.sources", sources)
+        found = [parse_interval(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
         is_listing = all(interval.state == "active" for interval in found)
-        return cls(disjoint(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
+        return cls(merge_overlaps(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
 
     def __repr__(self) -> str:
         counts = [f"{source} {n}" for source in self.sources if (n := len(self.select(source)))]
-        said = ", ".join(counts) or "none"
-        return f"Annotation({self.path!r}, intervals: {said}; elsewhere {self.outside})"
+        intervals = ", ".join(counts) or "none"
+        return f"Annotation({self.path!r}, intervals: {intervals}; elsewhere {self.outside})"
 
     def _repr_html_(self) -> str:
         rows = [[i.source, f"{i.start_s:.3f}", f"{i.end_s:.3f}", i.state] for i in self.intervals]
@@ -85,16 +86,16 @@ class Annotation:
         """Return the intervals of one source."""
         return [interval for interval in self.intervals if interval.source == source]
 
-    def silent_outside(self, source: str) -> bool:
-        """Return whether a source is silent wherever none of its intervals is."""
-        return self.outside == "silent" and source not in self.open and bool(self.select(source))
+    def is_silent_outside(self, source: str) -> bool:
+        """Return whether a source is silent outside of its intervals."""
+        return self.outside == "silent" and source not in self.open_sources and bool(self.select(source))
 
 
 def read(
     path: str | Path,
     sources: Sequence[str],
     outside: Outside | None = None,
-    names: Names | None = None,
+    names: NameRules | None = None,
     format: Format | None = None,
     unit: str | None = None,
 ) -> Annotation:
@@ -102,60 +103,64 @@ def read(
 
     Args:
       path: a file in any format of `ugosa_jax.annotations.formats`, or a folder of such files.
-      sources: names of the model's sources; capitals do not matter in the file.
-      outside: what holds for a source where none of its intervals is. If not given: what the file tells, or else
-        silent if it marks activity only, unknown if it marks silence or the unknown itself.
-      names: how other names than the sources' own are understood; if not given, they are refused.
-      format: of the file; recognised by content and suffix if not given.
-      unit: what times count, see `formats.unit`; seconds if not given, but numbers that cannot be are refused.
+      sources: names of the network's sources; case does not matter.
+      outside: state of a source outside of its intervals. By default: what the file says, or else silent if the file
+        marks activity only, unknown otherwise.
+      names: how to interpret names other than the sources' own; by default such names are refused.
+      format: format of the file; by default recognised by content and suffix.
+      unit: unit of the times, see `formats.label.parse_unit`; by default seconds, if the numbers can be seconds.
 
     Returns:
-      The annotation; overlapping intervals that say the same are one.
+      The annotation, in which overlapping intervals that agree are merged.
 
     Raises:
-      InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another;
-        the message is `path:line: field …`.
+      InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another one;
+        the message begins with `path:line: field`.
     """
+    require(not isinstance(sources, str), "sources", "a list of names, such as net.sources", sources)
     if Path(path).is_dir():
-        reading = formats.read_folder(Path(path), lambda file: names_source(file, sources, names), format, unit)
+        reading = formats.read_folder(
+            Path(path), lambda file: is_named_after_source(file, sources, names), format, unit
+        )
     else:
         reading = formats.read(path, format, unit)
-    said = resolve.resolve(reading, sources, outside, names, str(path))
-    if not said.intervals:
-        why = f"nothing in it says when a source plays: {'; '.join(said.left_out)}"
-        raise InputError(f"{path}: {why if said.left_out else NOTHING}")
-    return Annotation(said.intervals, tuple(sources), said.outside, str(path), said.open, said.warnings, said.names)
+    intervals, outside, open_sources, warnings, meanings, left_out = claims.resolve(
+        reading, sources, outside, names, str(path)
+    )
+    if not intervals:
+        why = f"nothing in it says when a source plays: {'; '.join(left_out)}"
+        raise InputError(f"{path}: {why if left_out else NOTHING}")
+    return Annotation(intervals, tuple(sources), outside, str(path), open_sources, warnings, meanings)
 
 
-def explicit(annotation: Annotation, duration_s: float) -> Annotation:
-    """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
+def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
+    """Return an equal annotation, in which silence outside of the intervals is written out as intervals too."""
     intervals = [i if math.isfinite(i.end_s) else _end_at(duration_s, i) for i in annotation.intervals]
-    for source in filter(annotation.silent_outside, annotation.sources):
-        edges = [0.0, *(time_s for i in annotation.select(source) for time_s in (i.start_s, i.end_s)), duration_s]
-        gaps = zip(edges[::2], edges[1::2], strict=True)
-        intervals += [Interval(start, end, source, "silent") for start, end in gaps if start < end]
+    for source in filter(annotation.is_silent_outside, annotation.sources):
+        gaps = list_gaps(annotation.select(source), 0.0, duration_s)
+        intervals += [Interval(start, end, source, "silent") for start, end in gaps]
     return dataclasses.replace(
-        annotation, intervals=disjoint(intervals, annotation.path), outside="unknown", open=frozenset()
+        annotation, intervals=merge_overlaps(intervals, annotation.path), outside="unknown", open_sources=frozenset()
     )
 
 
 def _end_at(duration_s: float, interval: Interval) -> Interval:
-    """Return what is said up to the end of the song, with that end."""
+    """Return an interval that reaches to the end of the song with a finite end."""
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
 
 def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
-    """Write an annotation from which `read` gives the same intervals; the file is complete or absent.
+    """Write an annotation to a file, complete or not at all; `read` returns the same intervals.
 
-    JAMS holds all of it. The other formats do not hold `outside`; read without being told, a file never says more than
-    the annotation did. So sources that are open while others are silent outside are left out, and where nothing
-    but activity is marked and nothing is silent outside, a second of the unknown is added. Write what `explicit`
-    returns to lose nothing. Audacity's labels have no confidence.
+    JAMS holds the whole annotation. The other formats do not hold `outside`, and a file that is read without options
+    must not claim more than the annotation does. So sources in `open_sources` are left out if others are silent
+    outside, and an unknown second is added if only activity is marked and nothing is silent outside. Write the result
+    of `make_explicit` to lose nothing. Audacity's labels have no confidences.
 
     Args:
-      annotation: what to write.
+      annotation: the annotation.
       path: the file.
-      format: csv, audacity or jams.
+      format: "csv", "audacity" or "jams".
 
     Raises:
       InputError: the file cannot be written, or not in this format.
@@ -167,8 +172,10 @@ def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> N
 
 def _format(annotation: Annotation, format: Format) -> str:
     if format == "jams":
-        return format_jams(annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open))
-    left_out = annotation.open if annotation.outside == "silent" else frozenset()
+        return format_jams(
+            annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open_sources)
+        )
+    left_out = annotation.open_sources if annotation.outside == "silent" else frozenset()
     intervals = [i for i in annotation.intervals if i.source not in left_out]
     if annotation.outside == "unknown" and intervals and all(i.state == "active" for i in intervals):
         last = max(intervals, key=lambda i: i.end_s)
@@ -181,12 +188,12 @@ def _format(annotation: Annotation, format: Format) -> str:
 
 
 def check_against(annotation: Annotation, duration_s: float) -> None:
-    """Refuse intervals that lie past the end of the song; up to PAST_END_S is forgiven, and cut by the mask.
+    """Check that no interval lies past the end of the song.
 
-    What is unknown there claims nothing, and is forgiven.
+    Up to PAST_END_S are tolerated and cut off by the mask. Unknown intervals may lie anywhere.
 
     Raises:
-      InputError: naming the line, the time and the song's duration.
+      InputError: an interval does; the message names its line, its time and the song's duration.
     """
     for i in annotation.intervals:
         ends_within = i.end_s <= duration_s + PAST_END_S or math.isinf(i.end_s)
@@ -197,87 +204,87 @@ def check_against(annotation: Annotation, duration_s: float) -> None:
         raise InputError(f"{where} is past the end of the song, which lasts {duration_s:.3f} s")
 
 
-def silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences:
-    """Return where each source is annotated silent, in the order of `annotation.sources`.
+def find_silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences:
+    """Return the annotated silence of each source, in the order of `annotation.sources`.
 
-    Times are rounded to the nearest sample, halves upwards; then sample n is in an interval if
+    Times are rounded to the nearest sample, halves upwards; then sample n lies in an interval if
     start ≤ n / rate_hz < end.
 
     Args:
-      annotation: what is said of the song.
-      n_samples: the song's length, T.
-      rate_hz: its sample rate.
+      annotation: annotation of the song.
+      n_samples: length of the song, T.
+      rate_hz: sample rate of the song.
     """
-    said: dict[str, tuple[list[Interval], list[Interval]]] = {source: ([], []) for source in annotation.sources}
+    by_source: dict[str, tuple[list[Interval], list[Interval]]] = {source: ([], []) for source in annotation.sources}
     for i in annotation.intervals:
-        if i.source in said:
-            said[i.source][i.state == "silent"].append(i)
+        if i.source in by_source:
+            by_source[i.source][i.state == "silent"].append(i)
 
-    def in_samples(intervals: list[Interval]) -> np.ndarray:
+    def to_samples(intervals: list[Interval]) -> np.ndarray:
         times_s = np.array([(i.start_s, i.end_s) for i in intervals], np.float64).reshape(-1, 2)
-        with np.errstate(over="ignore"):  # a time that is beyond all numbers is beyond the song
+        with np.errstate(over="ignore"):  # a time that overflows is past the end of the song
             return (np.minimum(times_s * rate_hz, n_samples) + 0.5).astype(np.int64)
 
     runs = []
-    for source, (heard, silent) in said.items():
-        outside = annotation.silent_outside(source)
-        runs.append(between(in_samples(heard), n_samples) if outside else joined(in_samples(silent)))
+    for source, (not_silent, silent) in by_source.items():
+        outside = annotation.is_silent_outside(source)
+        runs.append(find_gaps(to_samples(not_silent), n_samples) if outside else join_runs(to_samples(silent)))
     return Silences(tuple(runs), n_samples)
 
 
-def active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
-    """Return h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
+def compute_active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
+    """Compute h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
 
     Args:
-      annotation: what is said of the song.
-      n_samples: the song's length, T.
-      rate_hz: its sample rate.
+      annotation: annotation of the song.
+      n_samples: length of the song, T.
+      rate_hz: sample rate of the song.
 
     Returns:
       Boolean (S, T), in the order of `annotation.sources`.
     """
-    return silences(annotation, n_samples, rate_hz).active()
+    return find_silences(annotation, n_samples, rate_hz).compute_active()
 
 
-def gate(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) -> np.ndarray:
-    """Return gains that mute each source where it is annotated silent: 0 there, 1 elsewhere; see `Silences.gain`.
+def compute_gains(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) -> np.ndarray:
+    """Compute gains that mute each source where it is annotated silent; see `Silences.compute_gains`.
 
     Args:
-      annotation: what is said of the song.
-      n_samples: the song's length, T.
-      rate_hz: its sample rate.
+      annotation: annotation of the song.
+      n_samples: length of the song, T.
+      rate_hz: sample rate of the song.
       fade_s: length of a fade in seconds.
 
     Returns:
       Float32 (S, T), in the order of `annotation.sources`.
     """
-    return silences(annotation, n_samples, rate_hz).gain(fade_samples(fade_s, rate_hz))
+    return find_silences(annotation, n_samples, rate_hz).compute_gains(count_fade_samples(fade_s, rate_hz))
 
 
-def fade_samples(fade_s: float, rate_hz: float) -> int:
-    """Return the length of a fade, at least one sample."""
+def count_fade_samples(fade_s: float, rate_hz: float) -> int:
+    """Return the length of a fade in samples, at least one."""
     return max(1, round(fade_s * rate_hz))
 
 
-def silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
-    """Return how many seconds each source is annotated silent: what an adaptation can learn from."""
-    return {source: of_it["silent"] for source, of_it in state_seconds(annotation, duration_s).items()}
+def count_silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
+    """Return for how many seconds each source is annotated silent; adaptation learns from these."""
+    return {source: seconds["silent"] for source, seconds in count_state_seconds(annotation, duration_s).items()}
 
 
-def state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[State, float]]:
-    """Return for each source how many seconds of the song it is active, silent and unknown."""
-    said = explicit(annotation, duration_s)
+def count_state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[State, float]]:
+    """Return for how many seconds of the song each source is active, silent and unknown."""
+    annotation = make_explicit(annotation, duration_s)
     seconds: dict[str, dict[State, float]] = {}
     for source in annotation.sources:
-        of_it = seconds[source] = dict.fromkeys(STATES, 0.0)
-        for i in said.select(source):
-            of_it[i.state] += max(0.0, min(i.end_s, duration_s) - i.start_s)
-        of_it["unknown"] = max(0.0, duration_s - of_it["active"] - of_it["silent"])
+        its_seconds = seconds[source] = dict.fromkeys(STATES, 0.0)
+        for i in annotation.select(source):
+            its_seconds[i.state] += max(0.0, min(i.end_s, duration_s) - i.start_s)
+        its_seconds["unknown"] = max(0.0, duration_s - its_seconds["active"] - its_seconds["silent"])
     return seconds
 
 
 def from_mask(active_SxT: np.ndarray, rate_hz: float, sources: Sequence[str]) -> Annotation:
-    """Return active and silent intervals that cover the song; `active_mask` makes the same mask of them.
+    """Return the annotation whose `compute_active_mask` is the given mask, without unknown intervals.
 
     Args:
       active_SxT: Boolean.
@@ -288,12 +295,6 @@ def from_mask(active_SxT: np.ndarray, rate_hz: float, sources: Sequence[str]) ->
         Interval(start / rate_hz, end / rate_hz, source, STATES[silent])
         for source, active_T in zip(sources, active_SxT, strict=True)
         for silent in (False, True)
-        for start, end in runs(active_T != silent)
+        for start, end in find_runs(active_T != silent)
     ]
-    return Annotation(disjoint(intervals), tuple(sources), "unknown")
-
-
-def runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
-    """Return (start, end) of each stretch of True; the end is not in it."""
-    edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+    return Annotation(merge_overlaps(intervals), tuple(sources), "unknown")

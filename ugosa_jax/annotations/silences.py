@@ -1,4 +1,4 @@
-"""Where sources are annotated silent, in samples: what masks and gains are made of, for any stretch of a song.
+"""Annotated silence in samples, and masks and gains computed from it for any part of a song.
 
 S sources, T samples.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 Runs = np.ndarray
-"""(R, 2): first sample of each run and the first one behind it, in time order; runs do not touch."""
+"""(R, 2): first sample of each run and the first one after it, in time order; runs do not touch."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -19,25 +19,25 @@ class Silences:
     runs: tuple[Runs, ...]
     n_samples: int
 
-    def active(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Return, Boolean (S, stop − start), where sources are active or unknown; the whole song if not told else."""
+    def compute_active(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return where sources are active or unknown, Boolean (S, stop − start); by default of the whole song."""
         stop = self.n_samples if stop is None else stop
         active_SxT = np.ones((len(self.runs), stop - start), bool)
         for active_T, runs in zip(active_SxT, self.runs, strict=True):
-            for first, end in within(runs, start, stop):
+            for first, end in select_runs(runs, start, stop):
                 active_T[max(0, first - start) : end - start] = False
         return active_SxT
 
-    def gain(self, fade: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Return float32 (S, stop − start): 0 in silence, 1 elsewhere; ends of silence fade inside it.
+    def compute_gains(self, fade: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return gains, float32 (S, stop − start): 0 in silence, 1 elsewhere, with fades at the ends of each silence.
 
-        The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. So nothing
-        fades at the song's own ends, and a run shorter than two fades is a dip that does not reach 0.
+        The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. So there is
+        no fade at the ends of the song, and a run shorter than two fades is a dip that does not reach 0.
         """
         stop = self.n_samples if stop is None else stop
         gain_SxT = np.ones((len(self.runs), stop - start), np.float32)
         for gain_T, runs in zip(gain_SxT, self.runs, strict=True):
-            for first, end in within(runs, start, stop):
+            for first, end in select_runs(runs, start, stop):
                 here = np.arange(max(first, start), min(end, stop))
                 before = here - first if first > 0 else fade
                 behind = end - 1 - here if end < self.n_samples else fade
@@ -46,16 +46,16 @@ class Silences:
         return gain_SxT
 
 
-def within(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Yield the runs that reach into a stretch."""
+def select_runs(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Yield the runs that overlap the samples from `start` to `stop`."""
     begin = int(np.searchsorted(runs[:, 1], start, "right"))
     end = int(np.searchsorted(runs[:, 0], stop, "left"))
     for first, last in runs[begin:end] if start < stop else ():
         yield int(first), int(last)
 
 
-def joined(runs: Runs) -> Runs:
-    """Return runs in time order, without empty ones, those that touch as one."""
+def join_runs(runs: Runs) -> Runs:
+    """Return runs in time order, without empty ones, with touching and overlapping ones joined."""
     runs = runs[runs[:, 0] < runs[:, 1]]
     runs = runs[np.argsort(runs[:, 0], kind="stable")]
     if not len(runs):
@@ -66,7 +66,13 @@ def joined(runs: Runs) -> Runs:
     return np.stack([runs[is_first, 0], ends[is_last]], 1)
 
 
-def between(runs: Runs, n_samples: int) -> Runs:
-    """Return what lies between runs in a song of `n_samples`."""
-    edges = np.concatenate([[0], joined(runs).ravel(), [n_samples]])
-    return joined(edges.reshape(-1, 2))
+def find_gaps(runs: Runs, n_samples: int) -> Runs:
+    """Return the runs between the given ones in a song of `n_samples`."""
+    edges = np.concatenate([[0], join_runs(runs).ravel(), [n_samples]])
+    return join_runs(edges.reshape(-1, 2))
+
+
+def find_runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
+    """Return (first, end) of each run of True; the end is the first sample after it."""
+    edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]

@@ -65,7 +65,7 @@ def load_annotated(track: Track, sources: Sequence[str]) -> Song:
     if track.annotation is not None:
         said = annotation.read(track.annotation, sources)
     else:
-        active_SxT = activation.active_from_stems(song.known_stems(), song.mixture.rate_hz)
+        active_SxT = activation.detect_activity(song.known_stems(), song.mixture.rate_hz)
         said = annotation.from_mask(active_SxT, song.mixture.rate_hz, sources)
     return dataclasses.replace(song, annotation=said)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ugosa_jax.config import Level
+from ugosa_jax.config import InputLevel
 from ugosa_jax.errors import InputError
 
 _ROUNDING = 2.0**-24
@@ -30,7 +30,7 @@ AS_IT_IS = Standard(0.0, 1.0)
 """Takes nothing out."""
 
 
-def wanted(level: Level, standard: Standard) -> Standard:
+def wanted(level: InputLevel, standard: Standard) -> Standard:
     """Return what to take out of a mixture of such a standard for a network that wants it at a level."""
     return standard if level == "standard" else AS_IT_IS
 
@@ -69,7 +69,7 @@ def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
     return standard, n
 
 
-def standardise(mix_CxT: np.ndarray, level: Level = "standard") -> tuple[np.ndarray, Standard]:
+def standardise(mix_CxT: np.ndarray, level: InputLevel = "standard") -> tuple[np.ndarray, Standard]:
     """Return (mix − mean) / std and both numbers, taken over the whole track averaged over its channels; or as it is.
 
     Raises:

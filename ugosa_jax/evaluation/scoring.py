@@ -164,7 +164,7 @@ def iterate_outputs(
     if settings.outputs == "gated" or (settings.outputs == "both" and said is not None):
         if said is None or said.sources != song.sources:
             raise InputError(f"{song.mixture.name}: gated estimates need an annotation of {', '.join(song.sources)}")
-        gate_SxT = annotation.gate(said, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
+        gate_SxT = annotation.compute_gains(said, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
         yield True, est_SxCxT * gate_SxT[:, None]
 
 

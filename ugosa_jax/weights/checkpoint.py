@@ -19,9 +19,9 @@ from ugosa_jax import files
 from ugosa_jax.errors import InputError, error_context, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs.architecture import HTDemucs
-from ugosa_jax.networks.protocol import Architecture, Params, describe, stored_fields
+from ugosa_jax.networks.protocol import Architecture, Params, describe, list_stored_fields
 from ugosa_jax.networks.spleeter import Spleeter
-from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
+from ugosa_jax.networks.tree import compare_shapes, flatten, infer_shapes, unflatten, verify
 
 WEIGHTS_FORMAT = "ugosa_jax weights 1"
 DELTA_FORMAT = "ugosa_jax delta 1"
@@ -48,7 +48,7 @@ class Checkpoint:
         return f"Checkpoint({describe_network(self, type(self.architecture).__name__)})"
 
     def __post_init__(self):
-        verify(flat(self.params), shapes(self.architecture))
+        verify(flatten(self.params), infer_shapes(self.architecture))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -68,13 +68,13 @@ class Checkpoint:
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Dotted path and shape of every parameter."""
-        return shapes(self.architecture)
+        return infer_shapes(self.architecture)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of architecture and parameters in hexadecimal; independent of the provenance."""
         digest = hashlib.sha256(_config_json(self.architecture).encode())
-        for path, leaf in sorted(flat(self.params).items()):
+        for path, leaf in sorted(flatten(self.params).items()):
             digest.update(f"{path}{leaf.shape}".encode())
             digest.update(leaf.astype("<f4").tobytes())
         return digest.hexdigest()
@@ -92,7 +92,7 @@ def save(checkpoint: Checkpoint, path: str | Path) -> None:
         "config": _config_json(checkpoint.architecture),
         "provenance": json.dumps(checkpoint.provenance, sort_keys=True),
     }
-    _write(flat(checkpoint.params), metadata, path)
+    _write(flatten(checkpoint.params), metadata, path)
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -103,8 +103,8 @@ def load(path: str | Path) -> Checkpoint:
     """
     with error_context(path), _opened(Path(path), WEIGHTS_FORMAT) as file:
         net = _net_from(file.metadata().get("architecture", "convtasnet"), _metadata(file, "config", dict[str, Any]))
-        compare_shapes(_stored_shapes(file), shapes(net))
-        return Checkpoint(net, nested(_tensors(file)), _metadata(file, "provenance", dict[str, str]))
+        compare_shapes(_stored_shapes(file), infer_shapes(net))
+        return Checkpoint(net, unflatten(_tensors(file)), _metadata(file, "provenance", dict[str, str]))
 
 
 def describe_network(net: Any, kind: str) -> str:
@@ -141,7 +141,7 @@ def save_delta(tuned: dict[str, Any], base: Base, path: str | Path, metadata: di
     Raises:
       InputError: a leaf that `base` does not have, or not with this shape; or the file cannot be written.
     """
-    leaves = flat(tuned)
+    leaves = flatten(tuned)
     verify(leaves, _subset(leaves, base))
     about = json.dumps(metadata, sort_keys=True)
     _write(leaves, {"format": DELTA_FORMAT, "base": base.fingerprint, "metadata": about}, path)
@@ -159,7 +159,7 @@ def load_delta(path: str | Path, base: Base) -> dict[str, Any]:
         compare_shapes(stored := _stored_shapes(file), _subset(stored, base))
         leaves = _tensors(file)
         verify(leaves, _subset(leaves, base))
-        return nested(leaves)
+        return unflatten(leaves)
 
 
 def read_delta_metadata(path: str | Path) -> dict[str, str]:
@@ -233,7 +233,7 @@ def _net_from(tag: str, values: dict[str, Any]) -> Architecture:
     known = ARCHITECTURES.get(tag)
     if known is None:
         raise InputError(f"metadata architecture must be one of {', '.join(ARCHITECTURES)}, not {tag[:40]!r}")
-    fields = stored_fields(known)
+    fields = list_stored_fields(known)
     require(values.keys() == set(fields), "metadata config", f"the fields {', '.join(fields)}", sorted(values))
     source_names(values["sources"])
     try:

@@ -11,7 +11,7 @@ from ugosa_jax.config import SOURCES
 from ugosa_jax.errors import require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
+from ugosa_jax.networks.tree import compare_shapes, flatten, infer_shapes, unflatten
 from ugosa_jax.weights.checkpoint import source_names as checked_names
 from ugosa_jax.weights.package import Package
 
@@ -207,14 +207,14 @@ def from_torch(state: Mapping[str, np.ndarray], config: ConvTasNet) -> dict[str,
     Raises:
       InputError: a tensor is missing, unexpected, of the wrong shape, or not of floating point.
     """
-    rows, ours = table(config), shapes(config)
+    rows, ours = table(config), infer_shapes(config)
     dropped = set(_counters(config))
     found = {name: tensor.shape for name, tensor in state.items() if name not in dropped}
     compare_shapes(found, dict(rows.values()))
     for name in found:
         require(state[name].dtype.kind == "f", name, "floating point", state[name].dtype)
     with np.errstate(over="ignore"):  # a double that becomes infinite is found by Checkpoint
-        return nested({path: _ours(state[row.name], ours[path]) for path, row in rows.items()})
+        return unflatten({path: _ours(state[row.name], ours[path]) for path, row in rows.items()})
 
 
 def to_torch(params: Mapping[str, Any], config: ConvTasNet) -> dict[str, np.ndarray]:
@@ -223,8 +223,8 @@ def to_torch(params: Mapping[str, Any], config: ConvTasNet) -> dict[str, np.ndar
     Raises:
       InputError: the parameters are not those of the architecture.
     """
-    leaves, rows = flat(params), table(config)
-    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, shapes(config))
+    leaves, rows = flatten(params), table(config)
+    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, infer_shapes(config))
     state = {row.name: _torchs(leaves[path], row.shape) for path, row in rows.items()}
     return state | {name: np.zeros((), np.int64) for name in _counters(config)}
 

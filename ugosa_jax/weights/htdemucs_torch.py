@@ -9,7 +9,7 @@ import numpy as np
 from ugosa_jax.errors import require
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
+from ugosa_jax.networks.tree import compare_shapes, flatten, infer_shapes, unflatten
 from ugosa_jax.weights import htdemucs_arguments as arguments
 from ugosa_jax.weights.checkpoint import source_names
 from ugosa_jax.weights.package import Package
@@ -60,7 +60,7 @@ def table(config: HTDemucs) -> dict[str, Row]:
     One rule covers all layouts: torch's axes reversed, without those of length one that only torch needs. A convolution
     along frequency (out, in, taps, 1) becomes (taps, in, out), one of a single tap (out, in, 1) becomes (in, out).
     """
-    stages, ours = list(config.stages), shapes(config)
+    stages, ours = list(config.stages), infer_shapes(config)
     paths = sorted(ours, key=lambda path: stages.index(path.split(".")[0]))
     return {path: Row(_name(path, config), _shape(path, ours[path], config)) for path in paths}
 
@@ -123,13 +123,13 @@ def from_torch(state: Mapping[str, np.ndarray], config: HTDemucs) -> dict[str, A
     Raises:
       InputError: a tensor is missing, unexpected, of the wrong shape, or not of floating point.
     """
-    rows, ours = table(config), shapes(config)
+    rows, ours = table(config), infer_shapes(config)
     compare_shapes({name: tensor.shape for name, tensor in state.items()}, dict(rows.values()))
     for name, tensor in state.items():
         require(tensor.dtype.kind == "f", name, "floating point", tensor.dtype)
     with np.errstate(over="ignore"):
         leaves = {path: state[row.name].T.reshape(ours[path]) for path, row in rows.items()}
-        return nested({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()})
+        return unflatten({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()})
 
 
 def to_torch(params: Mapping[str, Any], config: HTDemucs) -> dict[str, np.ndarray]:
@@ -138,7 +138,7 @@ def to_torch(params: Mapping[str, Any], config: HTDemucs) -> dict[str, np.ndarra
     Raises:
       InputError: the parameters are not those of the architecture.
     """
-    leaves, rows = flat(params), table(config)
-    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, shapes(config))
+    leaves, rows = flatten(params), table(config)
+    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, infer_shapes(config))
     tensors = {row.name: np.asarray(leaves[path]).reshape(row.shape[::-1]).T for path, row in rows.items()}
     return {name: np.array(tensor, np.float32, order="C") for name, tensor in tensors.items()}

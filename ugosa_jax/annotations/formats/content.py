@@ -1,13 +1,14 @@
 """Reads a file's content: bytes as text, text as JSON or XML. Files that cannot say when a source plays are refused."""
 
 import bz2
+import dataclasses
 import json
 import math
 import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from xml.parsers import expat
 
 from ugosa_jax.annotations.formats.label import quote
@@ -34,7 +35,8 @@ def read_text(path: str | Path) -> str:
         content = _unpack(content, path)
     if len(content) > MAX_BYTES:
         raise InputError(f"{path}: is too large for an annotation")
-    refuse_binary(content, path)
+    refuse_suffix(path)
+    _refuse(path, "binary", content[:64].decode("latin-1"), re.DOTALL)
     for encoding in _guess_encodings(content):
         try:
             text = content.decode(encoding)
@@ -42,7 +44,7 @@ def read_text(path: str | Path) -> str:
             continue
         text = text.replace("\ufeff", "").rstrip("\x1a")  # marks of joined files; how DOS ended a text
         if not re.search(r"[\0-\x08\x0e-\x1f]", text):
-            refuse_text(text, path)
+            _refuse(path, "text", text.lstrip().replace("\r\n", "\n")[:2000], re.IGNORECASE)
             return text
     raise InputError(f"{path}: is not a text file")
 
@@ -100,64 +102,52 @@ def to_number(value: Any, path: str, where: str) -> float:
     return result
 
 
-class XmlEvent(NamedTuple):
-    """The start or the end of an element."""
+@dataclasses.dataclass
+class XmlElement:
+    """One element of an XML file."""
 
     line: int
     name: str
-    attributes: dict[str, str] | None
-    """None at the end of an element."""
+    attributes: dict[str, str]
     text: str = ""
-    """What stands directly before the end, within the innermost element."""
+    """Text of the element itself, without that of the elements in it."""
 
 
-def parse_xml(text: str, path: str) -> list[XmlEvent]:
-    """Return starts and ends of elements in order; entities, which could blow up a small file, are refused."""
+def parse_xml(text: str, path: str) -> list[XmlElement]:
+    """Return all elements in order of their starts; entities, which could blow up a small file, are refused."""
     parser = expat.ParserCreate("utf-8")
-    events: list[XmlEvent] = []
-    pieces: list[str] = []
+    parser.buffer_text = True
+    elements: list[XmlElement] = []
+    unclosed: list[XmlElement] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        events.append(XmlEvent(parser.CurrentLineNumber, name, attributes))
-        pieces.clear()
+        elements.append(XmlElement(parser.CurrentLineNumber, name, attributes))
+        unclosed.append(elements[-1])
 
-    def end(name: str) -> None:
-        events.append(XmlEvent(parser.CurrentLineNumber, name, None, "".join(pieces)))
-        pieces.clear()
+    def add_text(text: str) -> None:
+        unclosed[-1].text += text
 
     def refuse(name: str, *_: object) -> None:
         raise InputError(f"{path}:{parser.CurrentLineNumber}: entity {quote(name)} is not expected in such a file")
 
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler, parser.EntityDeclHandler = pieces.append, refuse
+    parser.StartElementHandler, parser.EndElementHandler = start, lambda _: unclosed.pop()
+    parser.CharacterDataHandler, parser.EntityDeclHandler = add_text, refuse
     body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text  # it may name another encoding
     declaration_lines = text[: len(text) - len(body)].count("\n")
     try:
         parser.Parse("\n" * declaration_lines + body.lstrip(" \t"), True)
     except expat.ExpatError as error:
         raise InputError(f"{path}:{error.lineno}: is not well-formed XML ({expat.ErrorString(error.code)})") from error
-    return events
-
-
-def refuse_binary(content: bytes, path: object) -> None:
-    """Refuse what is known by its suffix or its first bytes, saying what to do instead."""
-    refuse_suffix(path)
-    start = content[:64].decode("latin-1")
-    for pattern, what in FOREIGN["binary"].items():
-        if re.match(pattern, start, re.DOTALL):
-            raise InputError(f"{path}: is {what}")
-
-
-def refuse_text(text: str, path: object) -> None:
-    """Refuse what is known by its first lines, saying what to do instead."""
-    start = text.lstrip().replace("\r\n", "\n")[:2000]
-    for pattern, what in FOREIGN["text"].items():
-        if re.match(pattern, start, re.IGNORECASE):
-            raise InputError(f"{path}: is {what}")
+    return elements
 
 
 def refuse_suffix(path: object) -> None:
-    """Refuse projects, which are known by their suffix, saying what to do instead."""
-    what = next((what for suffix, what in FOREIGN["suffixes"].items() if str(path).lower().endswith(suffix)), None)
-    if what is not None:
-        raise InputError(f"{path}: is {what}")
+    """Refuse projects of other programs, which have known suffixes; the message says what to do instead."""
+    _refuse(path, "suffixes", Path(str(path)).suffix, re.IGNORECASE)
+
+
+def _refuse(path: object, kind: str, start: str, flags: re.RegexFlag) -> None:
+    """Refuse a file if a pattern of `foreign.toml` matches its start; the message says what to do instead."""
+    for pattern, what in FOREIGN[kind].items():
+        if re.match(pattern, start, flags):
+            raise InputError(f"{path}: is {what}")

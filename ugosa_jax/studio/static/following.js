@@ -1,4 +1,4 @@
-// Keeps up with the server: jobs, runs and marks, also with what happened while nobody listened; tells a person who is away.
+// Follows jobs, runs and marks on the server, also after a broken connection, and notifies a person who is away.
 
 import { ask, listen } from "./api.js";
 import { toast } from "./dom.js";
@@ -16,13 +16,13 @@ export function follow({ store, id, history, saver }) {
     saver.revision = marks.revision;
     history.replace({ marks: marks.marks, elsewhere: marks.elsewhere });
   };
-  /** Tell what has become of a job that was open when it was last heard of. */
+  /** Report the end of a job. */
   const ended = (job, known) => {
     if (job.kind === "adapt" && job.state === "done") {
       take(known, job.result.run);
-      tell(store, "Adapted", `Adapted. B is ${runName(store, job.result.run)}: press X to switch between before and after.`);
-    } else if (job.kind === "suggest" && job.state === "done") tell(store, "Silences suggested", null);
-    else if (job.state === "failed") tell(store, "Failed", null);
+      notify(store, "Adapted", `Adapted. B is ${runName(store, job.result.run)}: press X to switch between before and after.`);
+    } else if (job.kind === "suggest" && job.state === "done") notify(store, "Silences suggested", null);
+    else if (job.state === "failed") notify(store, "Failed", null);
   };
   let opened = false;
   const heard = {
@@ -52,19 +52,19 @@ export function follow({ store, id, history, saver }) {
     },
   };
   const look = listen(id, (kind, value) => Promise.resolve(heard[kind](value)).catch((error) => console.error(error)), awaited);
-  titles(store);
+  showInTitle(store);
 }
 
-/** Say that something is done: on the page, or to somebody who does not see it. */
-function tell(store, title, text) {
+/** Report a finished job on the page, or in title and notification if the page is hidden. */
+function notify(store, title, text) {
   if (text) toast(text);
   if (!document.hidden) return;
   store.set({ news: title });
   if ("Notification" in window && Notification.permission === "granted") new Notification(`${title}: ${store.get("song").name}`, { tag: store.get("song").id });
 }
 
-/** Keep the title of the tab: how far the work is, or what has happened since it was last seen. */
-function titles(store) {
+/** Show progress and news in the title of the tab. */
+function showInTitle(store) {
   store.watch(["jobs", "news", "song"], ({ jobs, news, song }) => {
     const running = jobs.find((job) => job.state === "running");
     const part = running?.total ? `${Math.round((100 * running.done) / running.total)} %` : "…";

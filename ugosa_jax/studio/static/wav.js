@@ -1,7 +1,7 @@
-// WAV files read piece by piece: no file is ever loaded or decoded as a whole.
+// Reads WAV files piece by piece.
 
-/** Return what the header says: rate, channels, format, and where the samples begin. */
-export function header(buffer) {
+/** Return rate, channels, format and the offset of the samples. */
+export function parseHeader(buffer) {
   const view = new DataView(buffer);
   const name = (at) => String.fromCharCode(...new Uint8Array(buffer, at, 4));
   if (buffer.byteLength < 44 || name(0) !== "RIFF" || name(8) !== "WAVE") throw new Error("not a WAV file");
@@ -25,8 +25,8 @@ export function header(buffer) {
   throw new Error("the WAV file's header is too long");
 }
 
-/** Return samples of one channel each, from interleaved bytes: 32-bit float, or 16-bit integers. */
-export function channels(buffer, info) {
+/** Return an array of samples per channel from interleaved 32-bit floats or 16-bit integers. */
+export function decodeChannels(buffer, info) {
   const raw = info.format === 3 ? new Float32Array(buffer) : new Int16Array(buffer);
   const scale = info.format === 3 ? 1 : 1 / 32768;
   const frames = Math.floor(raw.length / info.channels);
@@ -45,11 +45,11 @@ export class Wav {
   }
 
   async info() {
-    this.head ??= this.#range(0, 4095).then(header);
+    this.head ??= this.#range(0, 4095).then(parseHeader);
     return this.head;
   }
 
-  /** Return frames [first, first + count) of each channel, silence where the song has none. */
+  /** Return frames [first, first + count) of each channel, zeros outside the song. */
   async readAround(first, count) {
     const from = Math.max(0, first);
     const found = first + count > from ? await this.read(from, first + count - from) : [];
@@ -61,7 +61,7 @@ export class Wav {
     });
   }
 
-  /** Return frames [first, first + count) of each channel; pieces that were read last are kept. */
+  /** Return frames [first, first + count) of each channel; recent pieces are cached. */
   read(first, count) {
     const key = `${first}+${count}`;
     if (!this.kept.has(key)) {
@@ -77,7 +77,7 @@ export class Wav {
     const info = await this.info();
     const from = info.begin + first * info.frameBytes;
     const until = info.begin + Math.min(info.frames, first + count) * info.frameBytes;
-    return until > from ? channels(await this.#range(from, until - 1), info) : Array.from({ length: info.channels }, () => new Float32Array(0));
+    return until > from ? decodeChannels(await this.#range(from, until - 1), info) : Array.from({ length: info.channels }, () => new Float32Array(0));
   }
 
   async #range(from, to) {

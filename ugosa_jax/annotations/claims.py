@@ -1,0 +1,199 @@
+"""What the labels of a file say about the sources of a network, once instruments are taken together.
+
+A label is about a source as a whole, or about one instrument (a part) of it. At any moment this follows for the source:
+
+| the whole is | its parts are | so the source is |
+|---|---|---|
+| active | anything | active |
+| silent | one active | refused: a contradiction |
+| silent | silent, unknown or not labelled | silent |
+| unknown or not labelled | one active | active |
+| unknown | none active | unknown |
+| not labelled | all silent | silent if the parts are complete, or the whole is silent outside; else unknown |
+| not labelled | some silent, others not labelled | the same if outside is silent; else unknown |
+| not labelled | one unknown, none active | unknown |
+| not labelled | not labelled | outside |
+
+Outside, where there is no label, a source is silent or unknown. It is unknown if only parts of it are named and these
+are not complete, and if it is never labelled active: then the file marks silence only. Labels with a confidence below
+0.5 count as unknown.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ugosa_jax.annotations.formats.label import Label, LabelFile
+from ugosa_jax.annotations.interval import (
+    Interval,
+    Outside,
+    State,
+    append_merged,
+    combine_confidences,
+    list_gaps,
+    make_contradiction_error,
+    merge_overlaps,
+    split_at_changes,
+)
+from ugosa_jax.annotations.statements import Statement, interpret
+from ugosa_jax.annotations.vocabulary import Meaning, NameRules
+
+EVEN = 0.5
+"""Labels with a lower confidence count as unknown."""
+
+
+class Claims(NamedTuple):
+    """What labels say about sources; see `ugosa_jax.annotations.annotation.Annotation`."""
+
+    intervals: tuple[Interval, ...]
+    outside: Outside
+    open_sources: frozenset[str]
+    warnings: tuple[str, ...]
+    names: dict[str, Meaning]
+    left_out: tuple[str, ...]
+    """Labels that say nothing, and why, in a few words."""
+
+
+def resolve(
+    file: LabelFile, sources: Sequence[str], outside: Outside | None, names: NameRules | None, path: str
+) -> Claims:
+    """Return what the labels of a file say about the sources of a network.
+
+    Args:
+      file: labels as read from the file.
+      sources: sources of the network.
+      outside: state of a source where it has no label; if None, what the file says, or else silent if it marks activity
+        only, unknown otherwise.
+      names: how to interpret names; if None, only the sources' own names are known.
+      path: the file, for messages.
+
+    Raises:
+      InputError: labels contradict each other, or name something unknown.
+    """
+    statements = interpret(file.labels, sources, names, path)
+    complete = names is not None and names.complete
+    stated = _share_stems(statements.stated) if complete else [s for s in statements.stated if s.name.source]
+    warnings = [*file.warnings, *statements.warnings]
+    default = "silent" if all(s.state == "active" or s.by_word for s in stated) else "unknown"
+    is_default = outside is None and file.outside is None
+    outside = outside or file.outside or default
+    by_source: dict[str, list[Statement]] = {}
+    for s in stated:
+        by_source.setdefault(s.name.source, []).append(s)
+    intervals: list[Interval] = []
+    open_sources = set(file.open_sources)
+    for source in filter(by_source.__contains__, sources):
+        own = by_source[source]
+        own_intervals = _combine(source, own, complete, outside, path)
+        if not complete and all(s.name.instrument for s in own):
+            open_sources.add(source)
+            warnings += _warn_one_instrument(source, own, outside)
+        if outside == "silent" and is_default and not any(s.state == "active" for s in own):
+            open_sources.add(source)  # only silence is marked
+        if outside == "silent" and source not in open_sources and (span_s := _find_span(own)):
+            own_intervals += _list_silence(own_intervals, source, span_s, own[0].label)
+            open_sources.add(source)
+        intervals += own_intervals
+    if open_sources >= {interval.source for interval in intervals}:
+        outside, open_sources = "unknown", set()
+    warnings += _warn_unsure(stated)
+    return Claims(
+        merge_overlaps(intervals, path),
+        outside,
+        frozenset(open_sources),
+        tuple(warnings),
+        statements.names,
+        (*file.left_out, *statements.left_out),
+    )
+
+
+def _share_stems(stated: list[Statement]) -> list[Statement]:
+    """Replace the statement about a stem that may be of several sources by one for each: unknown where it plays."""
+    known = [s for s in stated if not s.name.perhaps]
+    named = {s.name.source for s in known}
+    shared = [
+        s._replace(name=Meaning(source, s.name.instrument), state="silent" if s.state == "silent" else "unknown")
+        for s in stated
+        for source in s.name.perhaps
+        if source in named
+    ]
+    return known + shared
+
+
+def _combine(source: str, stated: list[Statement], complete: bool, outside: Outside, path: str) -> list[Interval]:
+    """Return the intervals of one source that follow from labels for the whole of it and for its instruments."""
+    tracks: dict[str, list[Interval]] = {"": []}
+    for i, name, state, _ in stated:
+        state = "unknown" if _is_unsure(i) else state
+        interval = Interval(i.start_s, i.end_s, name.instrument or source, state, i.line, i.confidence, i.path)
+        tracks.setdefault(name.instrument, []).append(interval)
+    whole, *parts = (merge_overlaps(track, path) for track in tracks.values())
+    if not parts:
+        return list(whole)
+    may_be_silent = complete or (bool(whole) and outside == "silent")
+    combined: list[Interval] = []
+    for start_s, end_s, (of_whole, *of_parts) in split_at_changes((whole, *parts)):
+        decided = _decide(of_whole, of_parts, may_be_silent, outside, start_s, path)
+        if decided is not None:
+            piece = dataclasses.replace(decided, start_s=start_s, end_s=end_s, source=source)
+            append_merged(combined, piece)
+    return combined
+
+
+def _decide(
+    whole: Interval | None,
+    parts: list[Interval | None],
+    may_be_silent: bool,
+    outside: Outside,
+    start_s: float,
+    path: str,
+) -> Interval | None:
+    """Return the interval that decides the state of a source where nothing changes; None if there is no label."""
+    labelled = [i for i in parts if i is not None]
+    playing = [i for i in labelled if i.state == "active"]
+    if whole is not None and whole.state == "silent" and playing:
+        raise make_contradiction_error(whole, dataclasses.replace(playing[0], start_s=start_s), path)
+    if whole is not None and (whole.state != "unknown" or not playing):
+        return whole
+    if playing:
+        return dataclasses.replace(playing[0], confidence=combine_confidences(*(i.confidence for i in playing)))
+    if not labelled:
+        return None
+    silent = all(i.state == "silent" for i in labelled) and (outside == "silent" or len(labelled) == len(parts))
+    state: State = "silent" if silent and may_be_silent else "unknown"
+    sure = combine_confidences(*(i.confidence for i in labelled))
+    return dataclasses.replace(labelled[0], state=state, confidence=sure)
+
+
+def _find_span(stated: list[Statement]) -> tuple[float, float] | None:
+    """Return the time span that all annotators listened to; None if no file states one."""
+    spans_s = [s.label.span_s for s in stated if s.label.span_s is not None]
+    return (max(start for start, _ in spans_s), min(end for _, end in spans_s)) if spans_s else None
+
+
+def _list_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
+    """Return silence between the intervals of a source, within the span that was listened to."""
+    gaps_s = list_gaps(intervals, *span_s)
+    return [Interval(start, end, source, "silent", label.line, path=label.path) for start, end in gaps_s]
+
+
+def _warn_one_instrument(source: str, stated: list[Statement], outside: Outside) -> list[str]:
+    """Return a warning if rests of instruments would have silenced the source, had the instruments been complete."""
+    if outside != "silent" and all(s.state == "active" for s in stated):
+        return []
+    named = ", ".join(dict.fromkeys(s.name.instrument for s in stated))
+    first = stated[0].label
+    return [
+        f"{first.path}:{first.line}: {named}: one of the instruments of {source}; where it rests, {source} counts as "
+        "unknown (--complete if all its instruments are annotated)"
+    ]
+
+
+def _is_unsure(label: Label) -> bool:
+    return label.confidence is not None and label.confidence < EVEN
+
+
+def _warn_unsure(stated: list[Statement]) -> list[str]:
+    unsure = [s.label for s in stated if _is_unsure(s.label)]
+    how = f"labels less sure than {EVEN}, which count as unknown: {len(unsure)}"
+    return [f"{unsure[0].path}:{unsure[0].line}: {how}"] if unsure else []

@@ -1,0 +1,262 @@
+"""Tiers and turns of speech tools: Praat's TextGrids, ELAN's documents, RTTM.
+
+TextGrid (Praat manual, "TextGrid file formats"): the long and the short text format are the same series of numbers,
+texts and flags; whatever else stands in the file is a comment. A number or a flag stands free, between blanks; a text
+stands in double quotes, which are doubled inside it; from an exclamation mark on, a line is a comment.
+
+ELAN Annotation Format 2.7 to 3.0: an ALIGNABLE_ANNOTATION refers to two time slots in milliseconds, a REF_ANNOTATION
+has no times of its own. Time 0 is the medium's time TIME_ORIGIN of a MEDIA_DESCRIPTOR.
+
+RTTM (NIST, RT-09 evaluation plan, appendix A): type, file, channel, start, duration, two fields, name, confidence,
+lookahead. Blanks separate the fields, and programs write names that hold blanks all the same: the two fields behind
+the times are <NA> for speakers, and tell where the times are.
+"""
+
+import dataclasses
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ugosa_jax.annotations.formats.content import parse_xml
+from ugosa_jax.annotations.formats.label import (
+    Label,
+    LabelFile,
+    check_stretch,
+    is_confidence,
+    is_number,
+    is_stretch,
+    is_time,
+    quote,
+    refuse_several,
+)
+from ugosa_jax.annotations.formats.table import TableRow, number_lines
+from ugosa_jax.errors import InputError
+
+_PIECE = re.compile(r'"(?:[^"]|"")*"|"|![^\n]*|[^\s"]+')
+
+
+class _Token(NamedTuple):
+    line: int
+    kind: str
+    """number, text or flag."""
+    value: str
+
+
+class _Stream(NamedTuple):
+    """Tokens of a file, taken one by one."""
+
+    path: str
+    tokens: Iterator[_Token]
+
+    def take(self, kind: str, what: str) -> _Token:
+        """Return the next token, which must be of a kind."""
+        token = next(self.tokens, None)
+        if token is None:
+            raise InputError(f"{self.path}: ends where {what} should be")
+        if token.kind != kind:
+            raise InputError(f"{self.path}:{token.line}: {what} should be a {kind}, not {quote(token.value)}")
+        return token
+
+    def seconds(self, what: str) -> float:
+        token = self.take("number", what)
+        if not math.isfinite(float(token.value)):
+            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is not finite")
+        return float(token.value)
+
+    def count(self, what: str) -> int:
+        token = self.take("number", what)
+        if not (token.value.isdigit() and len(token.value) <= 9):
+            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is no count")
+        return int(token.value)
+
+    def stretch(self, what: str) -> tuple[float, float]:
+        start_s, end_s = self.seconds(f"xmin of {what}"), self.seconds(f"xmax of {what}")
+        return check_stretch(f"{self.path}: {what}", start_s, end_s)
+
+
+def read_textgrid(text: str, path: str) -> LabelFile:
+    """Read all tiers. Where a tier is empty, nothing is said; it was looked at from its xmin to its xmax."""
+    stream = _Stream(path, _split_tokens(text, path))
+    if stream.take("text", "the file type").value not in ("ooTextFile", "ooTextFile short"):
+        raise InputError(f"{path}: is no text file of Praat's")
+    if (kind := stream.take("text", "the object class").value) != "TextGrid":
+        raise InputError(f"{path}: holds {quote(kind)}, not a TextGrid")
+    stream.stretch("the TextGrid")
+    if stream.take("flag", "whether there are tiers").value != "<exists>":
+        return LabelFile([])
+    return LabelFile([label for _ in range(stream.count("the number of tiers")) for label in _take_tier(stream)])
+
+
+def _take_tier(stream: _Stream) -> list[Label]:
+    """Take one tier and return its labels that have a text."""
+    kind = stream.take("text", "the class of a tier")
+    if kind.value not in ("IntervalTier", "TextTier"):
+        raise InputError(f"{stream.path}:{kind.line}: class {quote(kind.value)} is not IntervalTier or TextTier")
+    name = stream.take("text", "the name of a tier").value.strip()
+    span_s = stream.stretch(f"tier {quote(name)}")
+    labels = []
+    for _ in range(stream.count("the number of labels")):
+        if kind.value == "IntervalTier":
+            start_s, end_s = stream.stretch(f"an interval of {quote(name)}")
+        else:
+            start_s = end_s = stream.seconds(f"a point of {quote(name)}")
+        text = stream.take("text", "the text of a label")
+        if text.value.strip() and is_stretch(start_s, end_s):
+            words = " ".join(text.value.split())
+            label = Label(start_s, end_s, words, stream.path, text.line, container=name, own_words=True, span_s=span_s)
+            labels.append(label)
+    return labels
+
+
+def _split_tokens(text: str, path: str) -> Iterator[_Token]:
+    line, at = 1, 0
+    for piece in _PIECE.finditer(text):
+        line += text.count("\n", at, piece.start())
+        at = piece.start()
+        word = piece.group()
+        if word == '"':
+            raise InputError(f"{path}:{line}: a text begins that does not end")
+        if word.startswith('"'):
+            yield _Token(line, "text", word[1:-1].replace('""', '"'))
+        elif re.fullmatch(r"<\w+>", word):
+            yield _Token(line, "flag", word)
+        elif is_number(word) and "," not in word:
+            yield _Token(line, "number", word)
+
+
+MAX_MS = 1e12
+UNITS_MS = {"milliseconds": 1.0, "pal-frames": 40.0}
+"""Milliseconds per unit of TIME_UNITS; the documentation gives NTSC frames no exact length."""
+
+
+def read_elan(text: str, path: str) -> LabelFile:
+    """Read all tiers; annotations without times are left out with a warning."""
+    elements = parse_xml(text, path)
+    if all(element.name != "ANNOTATION_DOCUMENT" for element in elements):
+        raise InputError(f"{path}: is no annotation document of ELAN's")
+    slots: dict[str, float | None] = {}
+    media: list[_Medium] = []
+    labels: list[Label] = []
+    untimed: Counter[str] = Counter()
+    tier, times, unit_ms = "", (), 1.0
+    for element in elements:
+        line, name, attributes = element.line, element.name, element.attributes
+        if name == "ANNOTATION_VALUE" and times:
+            first, last = times
+            if first is None or last is None:
+                untimed[tier] += 1
+                continue
+            if last < first:
+                what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is no stretch of a song"
+                raise InputError(f"{path}:{line}: {what}")
+            start_s, end_s = first * unit_ms / 1000, last * unit_ms / 1000
+            words = " ".join(element.text.split())
+            labels.append(Label(start_s, end_s, words, path, line, container=tier, own_words=True))
+        elif name == "HEADER":
+            unit = attributes.get("TIME_UNITS") or "milliseconds"
+            if unit.casefold() not in UNITS_MS:
+                raise InputError(f"{path}:{line}: TIME_UNITS {quote(unit)} is not {' or '.join(UNITS_MS)}")
+            unit_ms = UNITS_MS[unit.casefold()]
+        elif name == "MEDIA_DESCRIPTOR":
+            origin_ms = _parse_milliseconds("TIME_ORIGIN", attributes, path, line) or 0.0
+            media.append(_Medium(line, attributes.get("MEDIA_URL", ""), attributes.get("MIME_TYPE", ""), origin_ms))
+        elif name == "TIME_SLOT":
+            slots[attributes.get("TIME_SLOT_ID", "")] = _parse_milliseconds("TIME_VALUE", attributes, path, line)
+        elif name == "TIER":
+            tier = attributes.get("TIER_ID", "").strip()
+        elif name == "ALIGNABLE_ANNOTATION":
+            times = tuple(slots.get(attributes.get(f"TIME_SLOT_REF{n}", "")) for n in (1, 2))
+        elif name == "REF_ANNOTATION":
+            untimed[tier] += 1
+            times = ()
+    left_out = tuple(f"tier {quote(name)}: annotations without times of their own ({n})" for name, n in untimed.items())
+    warnings = [f"{path}: left out: {what}" for what in left_out]
+    if any(medium.origin_ms for medium in media):
+        origin_s, how = _find_origin(media, path)
+        labels = [
+            dataclasses.replace(i, start_s=max(0.0, i.start_s + origin_s), end_s=i.end_s + origin_s)
+            for i in labels
+            if i.end_s + origin_s >= 0
+        ]
+        warnings.append(how)
+    return LabelFile(labels, tuple(warnings), left_out=left_out)
+
+
+class _Medium(NamedTuple):
+    """A sound or video file that the document annotates."""
+
+    line: int
+    url: str
+    mime_type: str
+    origin_ms: float
+
+
+def _find_origin(media: list[_Medium], path: str) -> tuple[float, str]:
+    """Return at which second of the song the annotation begins, and a warning that says so."""
+    sounds = [medium for medium in media if medium.mime_type.startswith("audio/")] or media
+    first, where = sounds[0], f"{path}:{sounds[0].line}: TIME_ORIGIN"
+    if len({medium.origin_ms for medium in sounds}) > 1:
+        begin = ", ".join(f"{Path(medium.url).name} ({medium.origin_ms:g} ms)" for medium in sounds)
+        what = "its sounds begin at different times"
+        raise InputError(f"{where}: {what}: {begin}; keep the song alone under Edit > Linked Files in ELAN")
+    moved = f"{abs(first.origin_ms) / 1000:g} s {'later' if first.origin_ms >= 0 else 'earlier'}"
+    how = f"all times are taken {moved}, as ELAN plays {quote(Path(first.url).name)}"
+    return first.origin_ms / 1000, f"{where} {first.origin_ms:g}: {how}"
+
+
+def _parse_milliseconds(field: str, attributes: dict[str, str], path: str, line: int) -> float | None:
+    """Return a time; None if it is not given, as that of a slot between aligned ones."""
+    value = attributes.get(field, "").strip().replace(",", ".")
+    if not value:
+        return None
+    time_ms = float(value) if is_number(value) else math.nan
+    if not abs(time_ms) < MAX_MS or (time_ms < 0 and field == "TIME_VALUE"):
+        raise InputError(f"{path}:{line}: {field} {quote(value)} is not a number of milliseconds")
+    return time_ms
+
+
+TYPES = ("SPEAKER", "LEXEME")
+_NONE = "<NA>"
+
+
+def is_rttm_line(line: str) -> bool:
+    """Return whether a file that has this line is one."""
+    fields = line.split()
+    return len(fields) >= 8 and fields[0] in TYPES and all(map(is_number, _join_names(fields)[3:5]))
+
+
+def read_rttm(text: str, path: str) -> LabelFile:
+    """Read the stretches of all speakers of one recording."""
+    lines = [(n, line) for n, line in number_lines(text) if line.split()[0] in TYPES]
+    table = [TableRow(path, n, _join_names(line.split())) for n, line in lines]
+    for row in table:
+        row.check_width(range(8, 999), "at least 8, as in a line of RTTM")
+        if not all(map(is_time, row.fields[3:5])) or is_number(row.fields[5]):
+            wrong = next((field for field in row.fields[3:5] if not is_time(field)), row.fields[3])
+            how = "and the duration are to be fields 4 and 5: does the recording's name hold a blank?"
+            raise row.make_error("start", wrong, how)
+    refuse_several(path, (row.fields[1] for row in table))
+    return LabelFile([_parse_turn(row) for row in table])
+
+
+def _join_names(fields: list[str]) -> list[str]:
+    """Return the fields with those that are one name joined, as far as <NA> tells where names end."""
+    n = next((n for n in range(5, len(fields) - 2) if fields[n] == fields[n + 1] == _NONE), 0)
+    if not n or not all(map(is_number, fields[n - 2 : n])):
+        return fields
+    name, last = fields[n + 2 :], []
+    while len(name) > 1 and len(last) < 2 and (name[-1] == _NONE or is_number(name[-1])):
+        last.insert(0, name.pop())
+    return [fields[0], " ".join(fields[1 : n - 3]), *fields[n - 3 : n + 2], " ".join(name), *last]
+
+
+def _parse_turn(row: TableRow) -> Label:
+    start_s, duration_s = row.parse_seconds("start", 3), row.parse_seconds("duration", 4)
+    confidence = (*row.fields, "")[8]
+    sure = float(confidence) if is_number(confidence) and "," not in confidence else -1.0
+    whole = row.is_whole(3) and row.is_whole(4)
+    end_s, known = start_s + duration_s, sure if is_confidence(sure) else None
+    return Label(start_s, end_s, row.fields[7], row.path, row.line, None, known, whole=whole)

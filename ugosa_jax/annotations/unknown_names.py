@@ -1,0 +1,196 @@
+"""Unknown names: the error that lists them, guesses at their meaning, and the overrides with which users explain them.
+
+An override is an option of the command line or a line of a TOML file, such as `"Klavier" = "one of other"`. It maps a
+name to a source, to a known name, to `one of` a source, to `no` source, or to nothing, which leaves its labels out.
+"""
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ugosa_jax.annotations.formats.label import Label, quote, quote_first
+from ugosa_jax.annotations.vocabulary import (
+    KINDS,
+    MAX_LENGTH,
+    WORDS,
+    Meaning,
+    NameRules,
+    find_meaning,
+    fold,
+    look_up_name,
+    normalise,
+)
+from ugosa_jax.errors import InputError
+
+LISTED = 12
+"""Names that a message lists at most."""
+MANY = 40
+"""A file with more unknown names holds words: lyrics, notes, chords."""
+
+
+@dataclasses.dataclass
+class UnknownName:
+    """One unknown name, and its labels."""
+
+    name: str
+    labels: list[Label]
+    kind: str = "name"
+    """"name", "tier" or "file": what has the name; no label in such a tier or file is known."""
+    hint: str = ""
+    """Most probable meaning, as an override; empty if there is none."""
+
+    def describe_place(self) -> str:
+        """Return times and place of the labels, for messages."""
+        first = self.labels[0]
+        if self.kind != "name":
+            texts = quote_first(label.text for label in self.labels)
+            said = f": {texts}" if texts else ""
+            of = "tier or layer" if self.kind == "tier" else "file"
+            return f"a {of} of {len(self.labels)} label{'s' if len(self.labels) > 1 else ''}{said}"
+        end = "the end" if first.end_s == float("inf") else f"{first.end_s:.7g} s"
+        times = f"{first.start_s:.7g} to {end}"
+        more = f"{len(self.labels)} times, first " if len(self.labels) > 1 else ""
+        line = f"line {first.line}" if isinstance(first.line, int) else str(first.line)
+        tier = f", tier {quote(first.container)}" if first.container else ""
+        return f"{more}{times}, {line}{tier}"
+
+    def format_option(self) -> str:
+        """Return the option to copy: with the hint, or else one that leaves the name out."""
+        return "--map '" + " ".join(f"{self.name}={self.hint}".split()).replace("'", "'\\''") + "'"
+
+
+class UnknownNames(InputError):
+    """An annotation holds names without a known meaning."""
+
+    def __init__(self, message: str, names: Sequence[UnknownName]):
+        super().__init__(message)
+        self.names = tuple(names)
+
+
+def make_unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[str], path: str) -> UnknownNames:
+    """Return the error that lists unknown names, each with its times and its tier, and the options to copy."""
+    of = f"one of {', '.join(sources)}"
+    first = unknown[0]
+    label = first.labels[0]
+    if len(unknown) == 1:
+        where, what = f"{label.path}:{label.line}", f"source {quote(first.name)} is not {of}"
+        if first.kind != "name" or len(first.labels) > 1:
+            what += f" ({first.describe_place()})"
+    else:
+        listed = ", ".join(f"{quote(u.name)} ({u.describe_place()})" for u in unknown[:LISTED])
+        more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+        where, what = path, f"{len(unknown)} names are not {of}: {listed}{more}"
+    return UnknownNames(f"{where}: {what}; {_next_step(unknown)}", unknown)
+
+
+def _next_step(unknown: Sequence[UnknownName]) -> str:
+    first = unknown[0]
+    if len(unknown) > MANY or any(len(name.name) > MAX_LENGTH for name in unknown):
+        return "if they are the words or notes of one source, name the file after it, such as vocals.txt"
+    if not first.name:
+        return "write into the label who plays, or name the file after the source, such as vocals.txt"
+    what, them = ("it is", "it") if len(unknown) == 1 else ("they are", "them")
+    ways = f"say what {what}, or nothing behind the = to leave {them} out"
+    if first.kind == "file" and not any(label.text for label in first.labels):
+        beside = first.labels[0].beside
+        why = f" ({beside}; call the one with the labels label)" if beside else ""
+        ways = f"its labels are empty{why}, so it has to be named after a source, such as vocals.txt, or mapped to one"
+    if any(re.fullmatch("[sS][0-9]+", u.name) for u in unknown) and first.labels[0].state is not None:
+        ways = "--stems METADATA.yaml tells whose stems they are, or say it yourself"
+    return f"{ways}: {' '.join(u.format_option() for u in unknown[:MANY])}"
+
+
+CLEAR = 4
+"""Fewest letters of a word that is not an abbreviation by chance."""
+
+
+def guess_name(text: str, sources: Sequence[str]) -> str:
+    """Return the most probable meaning of an unknown name, as an override; empty if there is none.
+
+    It is the meaning of the name in the vocabulary, of the name with one typing error mended, or of the only known name
+    within it.
+    """
+    if len(text) > MAX_LENGTH:
+        return ""
+    sources = tuple(sources)
+    name = look_up_name(text, sources)
+    if name is None:
+        near = {n for mended in _mend_typo(normalise(text)) if (n := look_up_name(mended, sources)) is not None}
+        name = near.pop() if len(near) == 1 else None
+    if name is None:
+        words = normalise(text).split()
+        inner = {n for word in words if len(word) >= CLEAR and (n := look_up_name(word, sources)) is not None}
+        of = {n.source for n in inner}
+        if len(of) == 1 and not any(n.negated for n in inner):
+            silent = not set(WORDS["probably_silent"]).isdisjoint(words)
+            name = Meaning(of.pop(), "" if silent else text, silent)
+    return "" if name is None else format_override(name)
+
+
+def format_override(name: Meaning) -> str:
+    """Return a meaning as an override."""
+    return ("no " if name.negated else "") + (f"one of {name.source}" if name.instrument else name.source)
+
+
+def _mend_typo(name: str) -> list[str]:
+    """Return the known names that differ by two swapped letters, one letter too many, or one missing."""
+    if not 5 <= len(name) <= 20 or " " in name:
+        return []
+    letters = Counter(name)
+    near = [(kind, Counter(kind)) for kind in difflib.get_close_matches(name, KINDS, n=5, cutoff=0.8)]
+    return [kind for kind, its in near if (its - letters).total() + (letters - its).total() <= 1]
+
+
+def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
+    """Parse texts NAME=SOURCE into {name: source}.
+
+    Raises:
+      InputError: a text has no equals sign or no name, or two texts have the same name.
+    """
+    decided: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, target = (part.strip() for part in pair.rpartition("="))
+        if not equals or not name:
+            raise InputError(f"map: {pair!r} is not NAME=SOURCE, such as Gesang=vocals or 'piano=one of other'")
+        _add(decided, name, target, "map")
+    return decided
+
+
+def read_overrides(path: Path) -> dict[str, str]:
+    """Read {name: source} from a TOML file.
+
+    Raises:
+      InputError: the file cannot be read, is no TOML, or holds a value that is no text.
+    """
+    try:
+        content = tomllib.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
+        hint = 'lines are "NAME" = "SOURCE"'
+        raise InputError(f"{path}: is not TOML ({' '.join(str(error).split())[:200]}); {hint}") from error
+    decided: dict[str, str] = {}
+    for name, target in content.items():
+        if not isinstance(target, str):
+            raise InputError(f'{path}: {name!r}: is not a text such as "one of other"; lines are "NAME" = "SOURCE"')
+        _add(decided, name.strip(), target.strip(), str(path))
+    return decided
+
+
+def check_override(target: str, sources: Sequence[str]) -> None:
+    """Check that a name can be mapped to `target`.
+
+    Raises:
+      InputError: it cannot; the message lists the sources.
+    """
+    find_meaning("x", sources, NameRules({"x": target}))
+
+
+def _add(decided: dict[str, str], name: str, target: str, where: str) -> None:
+    if fold(name) in map(fold, decided):
+        raise InputError(f"{where}: {name!r} is there twice")
+    decided[name] = target
