@@ -117,7 +117,7 @@ def stage_functions(config: HTDemucs) -> Iterator[tuple[str, Callable, tuple]]:
             yield name, functools.partial(run_stage, config, name, n_samples), (own, x)
             continue
         level = config.depth + 1 - int(name[7:])
-        for branch, length in zip(("freq", "time"), config.lengths(n_samples)[level - 1], strict=True):
+        for branch, length in zip(("freq", "time"), config.list_lengths(n_samples)[level - 1], strict=True):
             arguments = (own, x[branch]) if name.startswith("encoder") else (own, x[branch], skip[branch])
             yield f"{name}, {branch}", functools.partial(run_layer, config, name, branch, length), arguments
 
@@ -128,13 +128,13 @@ def stage_inputs(config: HTDemucs, params: Any, n_samples: int) -> dict[str, tup
 
     def record(params, mix_CxT):
         net = network.bind(config, params)
-        x, skips = net._inputs(mix_CxT), {}
-        for name in network.steps(config):
+        x, skips = net.prepare_inputs(mix_CxT), {}
+        for name in network.list_steps(config):
             level = config.depth + 1 - int(name[7:]) if name.startswith("decoder") else 0
             skip = skips.get(f"encoder{level}")
             x = {"freq": x["freq"], "time": x["time"]}
             shapes[name] = jax.tree.map(lambda leaf: leaf.shape, (x, skip))
-            x = net._step(name, x, skips, n_samples)
+            x = net.run_step(name, x, skips, n_samples)
             if name.startswith("encoder") or name == "frequency_embedding":
                 skips[name if name.startswith("encoder") else "encoder1"] = x
         return x
@@ -144,7 +144,7 @@ def stage_inputs(config: HTDemucs, params: Any, n_samples: int) -> dict[str, tup
 
 
 def run_stage(config: HTDemucs, name: str, n_samples: int, params: Any, x: Any) -> Any:
-    x = network.bind(config, params)._step(name, x, {}, n_samples)
+    x = network.bind(config, params).run_step(name, x, {}, n_samples)
     return {"freq": x["freq"], "time": x["time"]}
 
 

@@ -45,14 +45,17 @@ def stage_outputs(config, params, mix_CxT):
     """What the golden files hold of our network, under torch's names."""
     net = network.bind(config, params)
     spec = spectrogram.spectrogram(mix_CxT, config.nfft)
-    out = {"spec.cac": spec, "statistics": jnp.stack([*network.moments(spec), *network.moments(mix_CxT)])}
-    x = net._inputs(mix_CxT)
+    out = {
+        "spec.cac": spec,
+        "statistics": jnp.stack([*network.compute_moments(spec), *network.compute_moments(mix_CxT)]),
+    }
+    x = net.prepare_inputs(mix_CxT)
     out |= {"spec.standardised": x["freq"], "wave.standardised": x["time"]}
     skips = {}
     for i in range(config.depth):
         stage = getattr(net, f"encoder{i + 1}")
         for name, layer, given in ((f"encoder.{i}", stage.freq, x["freq"]), (f"tencoder.{i}", stage.time, x["time"])):
-            out[f"{name}.conv"] = conv = layer.convolved(given)
+            out[f"{name}.conv"] = conv = layer.convolve(given)
             rows_CxRxT = layer.dconv(network_gelu(conv))
             out[f"{name}.dconv"] = rows_CxRxT.swapaxes(0, 1)
         x = stage(x)
@@ -70,19 +73,19 @@ def stage_outputs(config, params, mix_CxT):
         names = f"transformer.layers.{i}", f"transformer.layers_t.{i}"
         out |= dict(zip(names, tokens, strict=True))
     F = config.levels[-1].freqs
-    x = {"freq": network.places(tokens[0], F), "time": network.places(tokens[1], 1)}
+    x = {"freq": network.to_planes(tokens[0], F), "time": network.to_planes(tokens[1], 1)}
     out |= {"transformer.out": x["freq"], "transformer.out_t": x["time"]}
     x = net.downsample(x)
     out |= {"downsampled": x["freq"], "downsampled_t": x["time"]}
     for i in range(config.depth):
         level = config.depth - 1 - i
-        stage, lengths = getattr(net, f"decoder{i + 1}"), config.lengths(mix_CxT.shape[1])[level]
+        stage, lengths = getattr(net, f"decoder{i + 1}"), config.list_lengths(mix_CxT.shape[1])[level]
         for name, branch, layer in (("decoder", "freq", stage.freq), ("tdecoder", "time", stage.time)):
-            given = layers.with_neighbours(x[branch] + skips[level][branch], layer.context)
-            out[f"{name}.{i}.pre"] = layer.residual(given)
+            given = layers.pad_rows(x[branch] + skips[level][branch], layer.context)
+            out[f"{name}.{i}.pre"] = layer.compute_residual(given)
         x = stage(x, skips[level], lengths)
         out |= {f"decoder.{i}": x["freq"], f"tdecoder.{i}": x["time"]}
-    mean, deviation = network.moments(spec)
+    mean, deviation = network.compute_moments(spec)
     out["spec.wave"] = spectrogram.waveform(x["freq"] * deviation + mean, mix_CxT.shape[1])
     out["estimates"] = net.suffix(mix_CxT, {}, "encoder1")
     out["wave.wave"] = out["estimates"] - out["spec.wave"].reshape(out["estimates"].shape)
@@ -166,24 +169,32 @@ def random(*shape):
 
 
 WRITTEN_OUT = {
-    "pointwise": (convolution.pointwise, random(3, 2, 5), random(3, 4)),
-    "strided": (lambda x, k: convolution.strided(x, k, 4, 2), random(2, 18, 3), random(8, 2, 3)),
-    "strided, no whole pieces": (lambda x, k: convolution.strided(x, k, 4, 1), random(2, 15, 3), random(6, 2, 3)),
-    "transposed": (lambda x, k: convolution.transposed(x, k, 4), random(2, 4, 3), random(8, 3, 2)),
-    "along time": (lambda x, k: convolution.along_time(x, k, 2), random(4, 2, 7), random(3, 4, 2)),
-    "gated": (convolution.gated_convolution, random(3, 2, 5), random(3, 4), random(4)),
-    "gated, along time": (convolution.gated_convolution, random(3, 2, 5), random(3, 3, 4), random(4)),
-    "gated, neighbours": (convolution.gated_convolution, random(3, 4, 5), random(3, 3, 3, 4), random(4)),
+    "pointwise": (convolution.mix_channels, random(3, 2, 5), random(3, 4)),
+    "strided": (lambda x, k: convolution.convolve_strided(x, k, 4, 2), random(2, 18, 3), random(8, 2, 3)),
+    "strided, no whole pieces": (
+        lambda x, k: convolution.convolve_strided(x, k, 4, 1),
+        random(2, 15, 3),
+        random(6, 2, 3),
+    ),
+    "transposed": (lambda x, k: convolution.convolve_transposed(x, k, 4), random(2, 4, 3), random(8, 3, 2)),
+    "along time": (lambda x, k: convolution.convolve_along_time(x, k, 2), random(4, 2, 7), random(3, 4, 2)),
+    "gated": (convolution.convolve_and_gate, random(3, 2, 5), random(3, 4), random(4)),
+    "gated, along time": (convolution.convolve_and_gate, random(3, 2, 5), random(3, 3, 4), random(4)),
+    "gated, neighbours": (convolution.convolve_and_gate, random(3, 4, 5), random(3, 3, 3, 4), random(4)),
     "attention": (attention.attention, random(2, 6, 4), random(2, 5, 4), random(2, 5, 4)),
     "attention, blocks": (attention.attention, random(1, 131, 2), random(1, 3, 2), random(1, 3, 2)),
     "gelu": (parts.gelu, random(9)),
     "blocks of rows": (
-        lambda k, x: layers.blocks_of_rows(lambda k, x: convolution.transposed(jnp.sin(x), k, 2), k, x, 2, 2, 4),
+        lambda k, x: layers.map_row_blocks(
+            lambda k, x: convolution.convolve_transposed(jnp.sin(x), k, 2), k, x, 2, 2, 4
+        ),
         random(4, 3, 2),
         random(2, 8, 3),
     ),
     "overlapping blocks": (
-        lambda k, x: layers.blocks_of_rows(lambda k, x: convolution.strided(jnp.sin(x), k, 2, 0), k, x, 6, 4, 2),
+        lambda k, x: layers.map_row_blocks(
+            lambda k, x: convolution.convolve_strided(jnp.sin(x), k, 2, 0), k, x, 6, 4, 2
+        ),
         random(4, 2, 3),
         random(2, 14, 3),
     ),

@@ -13,20 +13,20 @@ import jax.numpy as jnp
 
 
 @jax.custom_vjp
-def pointwise(x_CxRxT: jax.Array, kernel_CxO: jax.Array) -> jax.Array:
+def mix_channels(x_CxRxT: jax.Array, kernel_CxO: jax.Array) -> jax.Array:
     """Return y[o] = Σ_c kernel[c, o] · x[c], of the shape OxRxT."""
     return jnp.tensordot(kernel_CxO, x_CxRxT, ((0,), (0,)))
 
 
-def _pointwise_backward(kept, dy_OxRxT):
+def _mix_channels_backward(kept, dy_OxRxT):
     x_CxRxT, kernel_CxO = kept
-    return jnp.tensordot(kernel_CxO, dy_OxRxT, 1), _kernel_gradient(x_CxRxT, dy_OxRxT)
+    return jnp.tensordot(kernel_CxO, dy_OxRxT, 1), _differentiate_kernel(x_CxRxT, dy_OxRxT)
 
 
-pointwise.defvjp(lambda x, kernel: (pointwise(x, kernel), (x, kernel)), _pointwise_backward)
+mix_channels.defvjp(lambda x, kernel: (mix_channels(x, kernel), (x, kernel)), _mix_channels_backward)
 
 
-def _kernel_gradient(x_CxRxT: jax.Array, dy_OxRxT: jax.Array, copy_x: bool | None = None) -> jax.Array:
+def _differentiate_kernel(x_CxRxT: jax.Array, dy_OxRxT: jax.Array, copy_x: bool | None = None) -> jax.Array:
     """Return Σ_rt x[c, r, t] · dy[o, r, t], of the shape CxO.
 
     On a CPU, XLA transposes the second factor in memory: x if `copy_x` says so, otherwise the smaller one.
@@ -37,41 +37,45 @@ def _kernel_gradient(x_CxRxT: jax.Array, dy_OxRxT: jax.Array, copy_x: bool | Non
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def strided(x_CxLxM: jax.Array, kernel_PxCxO: jax.Array, stride: int, pad: int) -> jax.Array:
+def convolve_strided(x_CxLxM: jax.Array, kernel_PxCxO: jax.Array, stride: int, pad: int) -> jax.Array:
     """Return y[o, q, m] = Σ_pc kernel[p, c, o] · x[c, q · stride + p − pad, m], x being zero outside."""
-    windows = _windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
+    windows = _take_windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
     return jnp.tensordot(kernel_PxCxO, windows, ((0, 1), (0, 1)))
 
 
-def _strided_backward(stride, pad, kept, dy_OxQxM):
+def _convolve_strided_backward(stride, pad, kept, dy_OxQxM):
     x_CxLxM, kernel_PxCxO = kept
     L = x_CxLxM.shape[1]
     dx_CxlxM = _add_windows(jnp.tensordot(kernel_PxCxO, dy_OxQxM, ((2,), (0,))), stride)
     dx_CxlxM = jnp.pad(dx_CxlxM, ((0, 0), (0, max(0, pad + L - dx_CxlxM.shape[1])), (0, 0)))
-    windows = _windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
+    windows = _take_windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
     return dx_CxlxM[:, pad : pad + L], jnp.tensordot(windows, dy_OxQxM, ((2, 3), (1, 2)))
 
 
-strided.defvjp(lambda x, kernel, stride, pad: (strided(x, kernel, stride, pad), (x, kernel)), _strided_backward)
+convolve_strided.defvjp(
+    lambda x, kernel, stride, pad: (convolve_strided(x, kernel, stride, pad), (x, kernel)), _convolve_strided_backward
+)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def transposed(x_CxQxM: jax.Array, kernel_PxOxC: jax.Array, stride: int) -> jax.Array:
+def convolve_transposed(x_CxQxM: jax.Array, kernel_PxOxC: jax.Array, stride: int) -> jax.Array:
     """Return y[o, l, m] = Σ_qc kernel[l − q · stride, o, c] · x[c, q, m], which has (Q − 1) · stride + P places."""
     return _add_windows(jnp.tensordot(kernel_PxOxC, x_CxQxM, 1), stride)
 
 
-def _transposed_backward(stride, kept, dy_OxLxM):
+def _convolve_transposed_backward(stride, kept, dy_OxLxM):
     x_CxQxM, kernel_PxOxC = kept
-    windows = _windows(dy_OxLxM, kernel_PxOxC.shape[0], stride, 0)
+    windows = _take_windows(dy_OxLxM, kernel_PxOxC.shape[0], stride, 0)
     dx_CxQxM = jnp.tensordot(kernel_PxOxC, windows, ((0, 1), (0, 1)))
     return dx_CxQxM, jnp.tensordot(windows, x_CxQxM, ((2, 3), (1, 2)))
 
 
-transposed.defvjp(lambda x, kernel, stride: (transposed(x, kernel, stride), (x, kernel)), _transposed_backward)
+convolve_transposed.defvjp(
+    lambda x, kernel, stride: (convolve_transposed(x, kernel, stride), (x, kernel)), _convolve_transposed_backward
+)
 
 
-def _windows(x_CxLxM: jax.Array, P: int, stride: int, pad: int) -> jax.Array:
+def _take_windows(x_CxLxM: jax.Array, P: int, stride: int, pad: int) -> jax.Array:
     """Return w[p, c, q, m] = x[c, q · stride + p − pad, m], x being zero outside.
 
     A window is a few stride-long pieces of x, which are split once.
@@ -86,7 +90,7 @@ def _windows(x_CxLxM: jax.Array, P: int, stride: int, pad: int) -> jax.Array:
 
 
 def _add_windows(w_PxCxQxM: jax.Array, stride: int) -> jax.Array:
-    """Return x[c, l, m] = Σ_q w[l − q · stride, c, q, m], of (Q − 1) · stride + P places: `_windows` transposed."""
+    """Return x[c, l, m] = Σ_q w[l − q · stride, c, q, m], (Q − 1) · stride + P places: adjoint of `_take_windows`."""
     P, C, Q, M = w_PxCxQxM.shape
     pieces = -(-P // stride)
     w_PxCxQxM = jnp.pad(w_PxCxQxM, ((0, pieces * stride - P), (0, 0), (0, 0), (0, 0)))
@@ -97,33 +101,36 @@ def _add_windows(w_PxCxQxM: jax.Array, stride: int) -> jax.Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
-def along_time(x_CxRxT: jax.Array, kernel_PxCxO: jax.Array, dilation: int = 1) -> jax.Array:
+def convolve_along_time(x_CxRxT: jax.Array, kernel_PxCxO: jax.Array, dilation: int = 1) -> jax.Array:
     """Return the convolution along time of each row, zero-padded to its input's length; P is odd.
 
     All taps at once in one matrix product, whose results are moved into place: best where O is much smaller than C.
     """
     y_PxOxRxT = jnp.tensordot(kernel_PxCxO, x_CxRxT, ((1,), (0,)))
-    return sum(_moved(y_OxRxT, by) for y_OxRxT, by in zip(y_PxOxRxT, _shifts(kernel_PxCxO, dilation), strict=True))  # pyright: ignore
+    shifts = _list_shifts(kernel_PxCxO, dilation)
+    return sum(_shift(y_OxRxT, by) for y_OxRxT, by in zip(y_PxOxRxT, shifts, strict=True))  # pyright: ignore
 
 
-def _along_time_backward(dilation, kept, dy_OxRxT):
+def _convolve_along_time_backward(dilation, kept, dy_OxRxT):
     x_CxRxT, kernel_PxCxO = kept
-    dy_PxOxRxT = jnp.stack([_moved(dy_OxRxT, -by) for by in _shifts(kernel_PxCxO, dilation)])
+    dy_PxOxRxT = jnp.stack([_shift(dy_OxRxT, -by) for by in _list_shifts(kernel_PxCxO, dilation)])
     dx_CxRxT = jnp.tensordot(kernel_PxCxO, dy_PxOxRxT, ((0, 2), (0, 1)))
     P, C, n_out = kernel_PxCxO.shape
-    dkernel_CxPO = _kernel_gradient(x_CxRxT, dy_PxOxRxT.reshape(P * n_out, *dy_OxRxT.shape[1:]))
+    dkernel_CxPO = _differentiate_kernel(x_CxRxT, dy_PxOxRxT.reshape(P * n_out, *dy_OxRxT.shape[1:]))
     return dx_CxRxT, dkernel_CxPO.reshape(C, P, n_out).swapaxes(0, 1)
 
 
-along_time.defvjp(lambda x, kernel, dilation: (along_time(x, kernel, dilation), (x, kernel)), _along_time_backward)
+convolve_along_time.defvjp(
+    lambda x, kernel, dilation: (convolve_along_time(x, kernel, dilation), (x, kernel)), _convolve_along_time_backward
+)
 
 
-def _shifts(kernel_PxCxO: jax.Array, dilation: int) -> list[int]:
+def _list_shifts(kernel_PxCxO: jax.Array, dilation: int) -> list[int]:
     P = kernel_PxCxO.shape[0]
     return [(p - P // 2) * dilation for p in range(P)]
 
 
-def _moved(x: jax.Array, by: int) -> jax.Array:
+def _shift(x: jax.Array, by: int) -> jax.Array:
     """Return x[..., t + by], zero outside."""
     T = x.shape[-1]
     before, after = max(0, -by), max(0, by)
@@ -131,67 +138,69 @@ def _moved(x: jax.Array, by: int) -> jax.Array:
     return jax.lax.slice_in_dim(padded, after, after + T, axis=x.ndim - 1)
 
 
-def from_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
+def convolve_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
     """Return the convolution with a kernel (C, O), (P, C, O) along time, or (P, P, C, O) along time and rows.
 
     Time is zero-padded, rows are not: P − 1 of them are lost. The moved inputs stand one above the other, so that all
     taps are one matrix product: fast, but P or P² inputs large; give it few rows at a time.
     """
-    return pointwise(_neighbours(x_CxRxT, kernel), kernel.reshape(-1, kernel.shape[-1]))
+    return mix_channels(_stack_neighbours(x_CxRxT, kernel), kernel.reshape(-1, kernel.shape[-1]))
 
 
 @jax.custom_vjp
-def gated_convolution(x_CxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array) -> jax.Array:
-    """Return GLU of `from_neighbours(x, kernel)` with a bias: the first half of the channels times σ of the second.
+def convolve_and_gate(x_CxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array) -> jax.Array:
+    """Return GLU of `convolve_neighbours(x, kernel) + bias`: half of the channels times the sigmoid of the others.
 
     The halves are products of their own, so that no array of both has to be put together for the gradient.
     """
-    value_OxRxT, gate_OxRxT = _value_and_gate(_neighbours(x_CxRxT, kernel), kernel, bias_2O)
+    value_OxRxT, gate_OxRxT = _compute_value_and_gate(_stack_neighbours(x_CxRxT, kernel), kernel, bias_2O)
     return value_OxRxT * jax.nn.sigmoid(gate_OxRxT)
 
 
-def _gated_convolution_backward(kept, dy_OxQxT):
+def _convolve_and_gate_backward(kept, dy_OxQxT):
     """With y = v σ(g): dv = dy σ(g), dg = dv v (1 − σ(g))."""
     x_CxRxT, kernel, bias_2O = kept
-    moved_IxQxT = _neighbours(x_CxRxT, kernel)
-    value_OxQxT, gate_OxQxT = _value_and_gate(moved_IxQxT, kernel, bias_2O)
+    moved_IxQxT = _stack_neighbours(x_CxRxT, kernel)
+    value_OxQxT, gate_OxQxT = _compute_value_and_gate(moved_IxQxT, kernel, bias_2O)
     sigmoid_OxQxT = jax.nn.sigmoid(gate_OxQxT)
     dvalue_OxQxT = dy_OxQxT * sigmoid_OxQxT
     dgate_OxQxT = dvalue_OxQxT * value_OxQxT * (1 - sigmoid_OxQxT)
     both = dvalue_OxQxT, dgate_OxQxT
-    dkernel = jnp.concatenate([_kernel_gradient(moved_IxQxT, d, len(moved_IxQxT) <= 2 * len(d)) for d in both], 1)
+    dkernel = jnp.concatenate([_differentiate_kernel(moved_IxQxT, d, len(moved_IxQxT) <= 2 * len(d)) for d in both], 1)
     dbias = jnp.concatenate([d.sum((1, 2)) for d in both])
-    return _neighbours_gradient(x_CxRxT, kernel, both), dkernel.reshape(kernel.shape), dbias
+    return _differentiate_neighbours(x_CxRxT, kernel, both), dkernel.reshape(kernel.shape), dbias
 
 
-def _gated_convolution_forward(x, kernel, bias):
-    return gated_convolution(x, kernel, bias), (x, kernel, bias)
+def _convolve_and_gate_forward(x, kernel, bias):
+    return convolve_and_gate(x, kernel, bias), (x, kernel, bias)
 
 
-gated_convolution.defvjp(_gated_convolution_forward, _gated_convolution_backward)
+convolve_and_gate.defvjp(_convolve_and_gate_forward, _convolve_and_gate_backward)
 
 
-def _value_and_gate(moved_IxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _compute_value_and_gate(
+    moved_IxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     kernels, biases = jnp.split(kernel.reshape(-1, kernel.shape[-1]), 2, 1), jnp.split(bias_2O[:, None, None], 2)
     value, gate = (jnp.tensordot(k, moved_IxRxT, ((0,), (0,))) + b for k, b in zip(kernels, biases, strict=True))
     return value, gate
 
 
-def _neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
+def _stack_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
     """Return what each tap of the kernel meets, one above the other."""
     T = x_CxRxT.shape[2]
-    P, P_rows = _taps(kernel)
+    P, P_rows = _count_taps(kernel)
     Q = x_CxRxT.shape[1] - P_rows + 1
     padded = jnp.pad(x_CxRxT, ((0, 0), (0, 0), (P // 2, P // 2)))
     return jnp.concatenate([padded[:, q : q + Q, p : p + T] for p in range(P) for q in range(P_rows)])
 
 
-def _neighbours_gradient(x_CxRxT: jax.Array, kernel: jax.Array, both: tuple[jax.Array, jax.Array]) -> jax.Array:
+def _differentiate_neighbours(x_CxRxT: jax.Array, kernel: jax.Array, both: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Return the gradient of x from those of values and gates.
 
     Each tap's part is a product. Time is padded before it, so that what is added up are plain slices.
     """
-    (C, R, T), (P, P_rows) = x_CxRxT.shape, _taps(kernel)
+    (C, R, T), (P, P_rows) = x_CxRxT.shape, _count_taps(kernel)
     Q = R - P_rows + 1
     kernels = jnp.split(kernel.reshape(-1, kernel.shape[-1]), 2, 1)
     padded = (jnp.pad(d, ((0, 0), (0, 0), (P // 2, P // 2))) for d in both)
@@ -206,7 +215,7 @@ def _neighbours_gradient(x_CxRxT: jax.Array, kernel: jax.Array, both: tuple[jax.
     return dx_CxRxT
 
 
-def _taps(kernel: jax.Array) -> tuple[int, int]:
+def _count_taps(kernel: jax.Array) -> tuple[int, int]:
     """Return the numbers of taps along time and along rows."""
     P, P_rows = (*kernel.shape[:-2], 1, 1)[:2]
     return P, P_rows

@@ -4,43 +4,30 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.networks.htdemucs.convolution import along_time, gated_convolution
+from ugosa_jax.networks.htdemucs.convolution import convolve_along_time, convolve_and_gate
 from ugosa_jax.networks.htdemucs.parts import NORM_EPS, Linear, Norm, gelu
 
 _TAPS = 3
 _FRESH_SCALE = 1e-3
 
 
-class DConv(nnx.Module):
-    """x + block1(x), then + block2 of that, …; a row is a frequency, or the wave."""
-
-    def __init__(self, channels: int, hidden: int, depth: int, dilates: bool, rngs: nnx.Rngs):
-        self.dilations = tuple(2**d if dilates else 1 for d in range(depth))
-        for d in range(depth):
-            setattr(self, f"block{d + 1}", Block(channels, hidden, rngs))
-
-    def __call__(self, x_CxRxT: jax.Array) -> jax.Array:
-        for d, dilation in enumerate(self.dilations):
-            x_CxRxT = x_CxRxT + getattr(self, f"block{d + 1}")(x_CxRxT, dilation)
-        return x_CxRxT
-
-
 class Block(nnx.Module):
     """scale · GLU(norm(expand(GELU(norm(squeeze(x)))))), where norms are over channels and time of a row."""
 
-    def __init__(self, channels: int, hidden: int, rngs: nnx.Rngs):
+    def __init__(self, channels: int, hidden: int, dilation: int, rngs: nnx.Rngs):
+        self.dilation = dilation
         self.squeeze = Linear((_TAPS, channels, hidden), rngs)
         self.norm1 = Norm(hidden)
         self.expand = Linear((hidden, 2 * channels), rngs)
         self.norm2 = Norm(2 * channels)
         self.scale = nnx.Param(jnp.full(channels, _FRESH_SCALE))
 
-    def __call__(self, x_CxRxT: jax.Array, dilation: int) -> jax.Array:
-        h_HxRxT = along_time(x_CxRxT, self.squeeze.kernel[...], dilation) + _column(self.squeeze.bias)
-        h_HxRxT = gelu(_standardised_rows(h_HxRxT) * _column(self.norm1.gamma) + _column(self.norm1.beta))
-        return self._scaled_and_gated(h_HxRxT)
+    def __call__(self, x_CxRxT: jax.Array) -> jax.Array:
+        h_HxRxT = convolve_along_time(x_CxRxT, self.squeeze.kernel[...], self.dilation) + _column(self.squeeze.bias)
+        h_HxRxT = gelu(_standardise_rows(h_HxRxT) * _column(self.norm1.gamma) + _column(self.norm1.beta))
+        return self._expand_and_gate(h_HxRxT)
 
-    def _scaled_and_gated(self, h_HxRxT: jax.Array) -> jax.Array:
+    def _expand_and_gate(self, h_HxRxT: jax.Array) -> jax.Array:
         """Return scale · GLU(norm2(expand(h))) in one matrix product.
 
         With y = Eᵀh + b, m the mean of a row of y over channels o and time t, h̄ that of h over time alone,
@@ -70,13 +57,26 @@ class Block(nnx.Module):
         constants = jnp.stack([r_Rx1, r_Rx1 * m_R[:, None]])
         inputs = jnp.concatenate([h_HxRxT * r_Rx1, jnp.broadcast_to(constants, (2, *h_HxRxT.shape[1:]))])
         rows_IxO = gamma_O * jnp.concatenate([kernel_HxO, bias_O[None], -jnp.ones_like(bias_O)[None]])
-        return gated_convolution(inputs, rows_IxO, beta_O)
+        return convolve_and_gate(inputs, rows_IxO, beta_O)
+
+
+class DConv(nnx.Dict[Block]):
+    """x + block1(x), then + block2 of that, …; a row is a frequency, or the wave."""
+
+    def __init__(self, channels: int, hidden: int, depth: int, dilates: bool, rngs: nnx.Rngs):
+        blocks = (Block(channels, hidden, 2**d if dilates else 1, rngs) for d in range(depth))
+        super().__init__({f"block{d}": block for d, block in enumerate(blocks, 1)})
+
+    def __call__(self, x_CxRxT: jax.Array) -> jax.Array:
+        for d in range(len(self)):  # flax sorts names, and block10 precedes block2
+            x_CxRxT = x_CxRxT + self[f"block{d + 1}"](x_CxRxT)
+        return x_CxRxT
 
 
 def _column(param: nnx.Param) -> jax.Array:
     return param[...][:, None, None]
 
 
-def _standardised_rows(x_HxRxT: jax.Array) -> jax.Array:
+def _standardise_rows(x_HxRxT: jax.Array) -> jax.Array:
     centred = x_HxRxT - x_HxRxT.mean((0, 2), keepdims=True)
     return centred * jax.lax.rsqrt((centred**2).mean((0, 2), keepdims=True) + NORM_EPS)

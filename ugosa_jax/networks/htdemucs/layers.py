@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ugosa_jax.networks.htdemucs.convolution import (
-    from_neighbours,
-    gated_convolution,
-    strided,
-    transposed,
+    convolve_and_gate,
+    convolve_neighbours,
+    convolve_strided,
+    convolve_transposed,
 )
 from ugosa_jax.networks.htdemucs.dconv import DConv
-from ugosa_jax.networks.htdemucs.parts import Linear, Norm, gated, gelu
+from ugosa_jax.networks.htdemucs.parts import Linear, Norm, apply_glu, gelu
 from ugosa_jax.networks.htdemucs.settings import Branch, Settings
 
 BLOCK_ROWS = 8
@@ -38,29 +38,29 @@ class Encoder(nnx.Module):
         if norm:
             self.norm1 = Norm(C)
         if s.dconv_encoder:
-            self.dconv = _dconv(s, C, rngs)
+            self.dconv = _make_dconv(s, C, rngs)
         if s.rewrite:
-            self.rewrite = Linear((*_taps(s.encoder_context, branch), C, 2 * C), rngs)
+            self.rewrite = Linear((*_count_taps(s.encoder_context, branch), C, 2 * C), rngs)
             if norm:
                 self.norm2 = Norm(2 * C)
 
     def __call__(self, x_CxRxT: jax.Array, inject_CxRxT: jax.Array | None = None) -> jax.Array:
         """Return the layer's output; `inject` is added to what the convolution gives."""
-        if self._rows_are_independent(x_CxRxT.shape[1]):
-            return self._by_rows(x_CxRxT)
-        y = self.convolved(x_CxRxT)
+        if self._has_independent_rows(x_CxRxT.shape[1]):
+            return self._run_by_rows(x_CxRxT)
+        y = self.convolve(x_CxRxT)
         if self.branch.bare:
             return y
         if inject_CxRxT is not None:
             y = y + inject_CxRxT
-        return self._rest(y)
+        return self._run_after_convolution(y)
 
-    def _rows_are_independent(self, R: int) -> bool:
-        blocks, left = divmod(self.branch.shrunk(R), BLOCK_ROWS)
+    def _has_independent_rows(self, R: int) -> bool:
+        blocks, left = divmod(self.branch.strided_length(R), BLOCK_ROWS)
         along_rows = self.branch.along_time or (hasattr(self, "rewrite") and self.rewrite.kernel.ndim == 4)
         return not (along_rows or self.groups or left) and blocks > 1
 
-    def _by_rows(self, x_CxRxT: jax.Array) -> jax.Array:
+    def _run_by_rows(self, x_CxRxT: jax.Array) -> jax.Array:
         """Return the output a few rows at a time."""
         b, (structure, params) = self.branch, nnx.split(self)
         size, step = (BLOCK_ROWS - 1) * b.stride + b.kernel, BLOCK_ROWS * b.stride
@@ -68,30 +68,30 @@ class Encoder(nnx.Module):
 
         def rows(params, x_CxrxT):
             layer = nnx.merge(structure, params)
-            y = strided(x_CxrxT, layer.conv.kernel[...], b.stride, 0) + layer.conv.bias[...][:, None, None]
-            return layer._rest(y)
+            y = convolve_strided(x_CxrxT, layer.conv.kernel[...], b.stride, 0) + layer.conv.bias[...][:, None, None]
+            return layer._run_after_convolution(y)
 
-        return blocks_of_rows(rows, params, x_CxRxT, size, step, BLOCK_ROWS)
+        return map_row_blocks(rows, params, x_CxRxT, size, step, BLOCK_ROWS)
 
-    def _rest(self, y: jax.Array) -> jax.Array:
+    def _run_after_convolution(self, y: jax.Array) -> jax.Array:
         """Return gate(rewrite(dconv(GELU(y))))."""
-        y = gelu(self.norm1.grouped(y, self.groups) if self.groups else y)
+        y = gelu(self.norm1.normalise_groups(y, self.groups) if self.groups else y)
         if hasattr(self, "dconv"):
             y = self.dconv(y)
         if not hasattr(self, "rewrite"):
             return y
         context = self.rewrite.kernel.shape[1] // 2 if self.rewrite.kernel.ndim == 4 else 0
-        return rewritten(with_neighbours(y, context), self.rewrite, self.norm2 if self.groups else None, self.groups)
+        return rewrite_and_gate(pad_rows(y, context), self.rewrite, self.norm2 if self.groups else None, self.groups)
 
-    def convolved(self, x_CxRxT: jax.Array) -> jax.Array:
+    def convolve(self, x_CxRxT: jax.Array) -> jax.Array:
         """Return conv(x); along time, x is padded to whole strides before."""
         stride, pad, kernel = self.branch.stride, self.branch.pad, self.conv.kernel[...]
         bias_Cx1x1 = self.conv.bias[...][:, None, None]
         if not self.branch.along_time:
-            return strided(x_CxRxT, kernel, stride, pad) + bias_Cx1x1
+            return convolve_strided(x_CxRxT, kernel, stride, pad) + bias_Cx1x1
         x_CxTx1 = x_CxRxT.swapaxes(1, 2)
         x_CxTx1 = jnp.pad(x_CxTx1, ((0, 0), (0, -x_CxTx1.shape[1] % stride), (0, 0)))
-        return strided(x_CxTx1, kernel, stride, pad).swapaxes(1, 2) + bias_Cx1x1
+        return convolve_strided(x_CxTx1, kernel, stride, pad).swapaxes(1, 2) + bias_Cx1x1
 
 
 class Decoder(nnx.Module):
@@ -103,11 +103,11 @@ class Decoder(nnx.Module):
         self.groups = s.norm_groups if norm else 0
         if not branch.bare:
             if s.rewrite:
-                self.rewrite = Linear((*_taps(s.context, branch), C, 2 * C), rngs)
+                self.rewrite = Linear((*_count_taps(s.context, branch), C, 2 * C), rngs)
                 if norm:
                     self.norm1 = Norm(2 * C)
             if s.dconv_decoder:
-                self.dconv = _dconv(s, C, rngs)
+                self.dconv = _make_dconv(s, C, rngs)
         self.conv = Linear((branch.kernel, branch.channels_back, C), rngs, n_bias=branch.channels_back)
         if norm:
             self.norm2 = Norm(branch.channels_back)
@@ -120,22 +120,22 @@ class Decoder(nnx.Module):
         The latter is None where rows are computed in blocks; only a layer of one row is ever asked for it.
         """
         x = x_CxRxT if skip_CxRxT is None else x_CxRxT + skip_CxRxT
-        if self._rows_are_independent(x.shape[1]):
+        if self._has_independent_rows(x.shape[1]):
             size, own = BLOCK_ROWS + 2 * self.context, BLOCK_ROWS * self.branch.stride
-            x = with_neighbours(x, self.context)
+            x = pad_rows(x, self.context)
             structure, params = nnx.split(self)
-            rows = lambda params, x: nnx.merge(structure, params)._transposed_of(x)  # noqa: E731
-            y, before = blocks_of_rows(rows, params, x, size, BLOCK_ROWS, own), None
+            rows = lambda params, x: nnx.merge(structure, params)._compute_rows(x)  # noqa: E731
+            y, before = map_row_blocks(rows, params, x, size, BLOCK_ROWS, own), None
         else:
-            before = self.residual(with_neighbours(x, self.context))
+            before = self.compute_residual(pad_rows(x, self.context))
             y = self._transposed(before)
         y = y + self.conv.bias[...][:, None, None]
         if self.groups:
-            y = self.norm2.grouped(y, self.groups)  # before the cut: its statistics are those of all places
-        y = self._cut(y, length)
+            y = self.norm2.normalise_groups(y, self.groups)  # before the cut: its statistics are those of all places
+        y = self._crop(y, length)
         return (y if self.last else gelu(y)), before
 
-    def _rows_are_independent(self, R: int) -> bool:
+    def _has_independent_rows(self, R: int) -> bool:
         return not (self.branch.along_time or self.groups) and R > BLOCK_ROWS and R % BLOCK_ROWS == 0
 
     @property
@@ -144,30 +144,30 @@ class Decoder(nnx.Module):
         along_rows = hasattr(self, "rewrite") and self.rewrite.kernel.ndim == 4
         return self.rewrite.kernel.shape[1] // 2 if along_rows else 0
 
-    def _transposed_of(self, x_CxRxT: jax.Array) -> jax.Array:
-        return self._transposed(self.residual(x_CxRxT))
+    def _compute_rows(self, x_CxRxT: jax.Array) -> jax.Array:
+        return self._transposed(self.compute_residual(x_CxRxT))
 
-    def residual(self, x_CxRxT: jax.Array) -> jax.Array:
+    def compute_residual(self, x_CxRxT: jax.Array) -> jax.Array:
         """Return dconv(gate(rewrite(x))) of all rows but those that are only context."""
         y = x_CxRxT
         if hasattr(self, "rewrite"):
-            y = rewritten(y, self.rewrite, self.norm1 if self.groups else None, self.groups)
+            y = rewrite_and_gate(y, self.rewrite, self.norm1 if self.groups else None, self.groups)
         return self.dconv(y) if hasattr(self, "dconv") else y
 
     def _transposed(self, y_CxRxT: jax.Array) -> jax.Array:
         kernel, stride = self.conv.kernel[...], self.branch.stride
         if self.branch.along_time:
-            return transposed(y_CxRxT.swapaxes(1, 2), kernel, stride).swapaxes(1, 2)
-        return transposed(y_CxRxT, kernel, stride)
+            return convolve_transposed(y_CxRxT.swapaxes(1, 2), kernel, stride).swapaxes(1, 2)
+        return convolve_transposed(y_CxRxT, kernel, stride)
 
-    def _cut(self, y_OxRxT: jax.Array, length: int) -> jax.Array:
+    def _crop(self, y_OxRxT: jax.Array, length: int) -> jax.Array:
         pad = self.branch.pad
         if self.branch.along_time:
             return y_OxRxT[:, :, pad : pad + length]
         return y_OxRxT[:, pad : y_OxRxT.shape[1] - pad]
 
 
-def with_neighbours(x_CxRxT: jax.Array, n: int) -> jax.Array:
+def pad_rows(x_CxRxT: jax.Array, n: int) -> jax.Array:
     """Return x with n rows of zeros at both ends."""
     return jnp.pad(x_CxRxT, ((0, 0), (n, n), (0, 0)))
 
@@ -175,7 +175,7 @@ def with_neighbours(x_CxRxT: jax.Array, n: int) -> jax.Array:
 Rows = Callable[[Any, jax.Array], jax.Array]
 
 
-def blocks_of_rows(f: Rows, params: Any, x_CxRxT: jax.Array, size: int, step: int, own: int) -> jax.Array:
+def map_row_blocks(f: Rows, params: Any, x_CxRxT: jax.Array, size: int, step: int, own: int) -> jax.Array:
     """Return f of all rows, computed a block at a time, so that what is between stays in the processor's cache.
 
     The backward pass computes what is between again, so that no more than one block of it is ever kept.
@@ -229,20 +229,20 @@ def _add_rows(sum_CxRxT: jax.Array, x_CxrxT: jax.Array, start: jax.Array, own: i
     return jax.lax.dynamic_update_slice_in_dim(sum_CxRxT, x_CxrxT, start, 1)
 
 
-def _dconv(s: Settings, channels: int, rngs: nnx.Rngs) -> DConv:
+def _make_dconv(s: Settings, channels: int, rngs: nnx.Rngs) -> DConv:
     return DConv(channels, int(channels / s.dconv_compression), s.dconv_depth, s.dconv_dilates, rngs)
 
 
-def _taps(context: int, branch: Branch) -> tuple[int, ...]:
+def _count_taps(context: int, branch: Branch) -> tuple[int, ...]:
     """Return the taps of a gated convolution along time, and along frequency in the spectrogram branch."""
     if context == 0:
         return ()
     return (2 * context + 1,) * (1 if branch.along_time else 2)
 
 
-def rewritten(x_CxRxT: jax.Array, rewrite: Linear, norm: Norm | None, groups: int) -> jax.Array:
+def rewrite_and_gate(x_CxRxT: jax.Array, rewrite: Linear, norm: Norm | None, groups: int) -> jax.Array:
     """Return GLU(norm(convolution of x)); if it runs along rows, those at both ends are context alone."""
     kernel, bias = rewrite.kernel[...], rewrite.bias[...]
     if norm is None:
-        return gated_convolution(x_CxRxT, kernel, bias)
-    return gated(norm.grouped(from_neighbours(x_CxRxT, kernel) + bias[:, None, None], groups))
+        return convolve_and_gate(x_CxRxT, kernel, bias)
+    return apply_glu(norm.normalise_groups(convolve_neighbours(x_CxRxT, kernel) + bias[:, None, None], groups))

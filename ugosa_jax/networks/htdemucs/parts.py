@@ -36,28 +36,28 @@ class Norm(nnx.Module):
         self.gamma = nnx.Param(jnp.ones(n))
         self.beta = nnx.Param(jnp.zeros(n))
 
-    def grouped(self, x_CxRxT: jax.Array, groups: int) -> jax.Array:
+    def normalise_groups(self, x_CxRxT: jax.Array, groups: int) -> jax.Array:
         """Return GroupNorm: mean and variance over a group of channels and all places."""
         C = x_CxRxT.shape[0]
         x_GxM = x_CxRxT.reshape(groups, -1)
-        return self._affine(standardised(x_GxM).reshape(x_CxRxT.shape), (C, 1, 1))
+        return self._affine(standardise(x_GxM).reshape(x_CxRxT.shape), (C, 1, 1))
 
-    def of_tokens(self, x_NxD: jax.Array, groups: int) -> jax.Array:
+    def normalise_tokens(self, x_NxD: jax.Array, groups: int) -> jax.Array:
         """Return LayerNorm of each token if `groups` is 0, else GroupNorm over all tokens."""
         if groups == 0:
-            return self._affine(standardised(x_NxD), (-1,))
+            return self._affine(standardise(x_NxD), (-1,))
         N, D = x_NxD.shape
         if groups == 1:
-            return self._affine(standardised(x_NxD.reshape(1, -1)).reshape(N, D), (-1,))
+            return self._affine(standardise(x_NxD.reshape(1, -1)).reshape(N, D), (-1,))
         x_GxM = x_NxD.reshape(N, groups, D // groups).swapaxes(0, 1).reshape(groups, -1)
-        x_NxGxd = standardised(x_GxM).reshape(groups, N, D // groups).swapaxes(0, 1)
+        x_NxGxd = standardise(x_GxM).reshape(groups, N, D // groups).swapaxes(0, 1)
         return self._affine(x_NxGxd.reshape(N, D), (-1,))
 
     def _affine(self, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         return x * self.gamma[...].reshape(shape) + self.beta[...].reshape(shape)
 
 
-def standardised(x_GxM: jax.Array) -> jax.Array:
+def standardise(x_GxM: jax.Array) -> jax.Array:
     """Return each row less its mean, over its standard deviation."""
     centred_GxM = x_GxM - x_GxM.mean(1, keepdims=True)
     variance_Gx1 = (centred_GxM**2).mean(1, keepdims=True)
@@ -84,7 +84,7 @@ def _normal_distribution(x: jax.Array) -> jax.Array:
     return half * (1 + jax.lax.erf(x * np.asarray(math.sqrt(0.5), x.dtype)))
 
 
-def gated(x_C2xRxT: jax.Array) -> jax.Array:
+def apply_glu(x_C2xRxT: jax.Array) -> jax.Array:
     """Return GLU: the first half of the channels times the sigmoid of the second."""
     half = x_C2xRxT.shape[0] // 2
     return x_C2xRxT[:half] * jax.nn.sigmoid(x_C2xRxT[half:])
