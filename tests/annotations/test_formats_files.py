@@ -26,7 +26,7 @@ SURE = (
 )
 
 
-def message_of(path: Path, **options) -> str:
+def read_error(path: Path, **options) -> str:
     """Return the message with which a file is refused, without its folder."""
     with pytest.raises(InputError) as caught:
         annotation.read(path, SOURCES, **options)
@@ -52,9 +52,9 @@ def message_of(path: Path, **options) -> str:
     ],
 )
 def test_every_format_is_recognised_and_read(tmp_path, file, format, expected):
-    said = annotation.read(FOLDER / file, SOURCES)
-    assert said.intervals == expected
-    assert said.outside == "unknown"
+    result = annotation.read(FOLDER / file, SOURCES)
+    assert result.intervals == expected
+    assert result.outside == "unknown"
     shutil.copy(FOLDER / file, tmp_path / "file")
     assert annotation.read(tmp_path / "file", SOURCES, format=format).intervals == expected
 
@@ -96,7 +96,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
         f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer of time instants, not of regions",
     )
     assert annotation.read(FOLDER / "song.jams", SOURCES).warnings == (
-        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name who plays",
+        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name sources",
     )
     assert annotation.read(FOLDER / "reaper.csv", SOURCES).warnings == (
         f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
@@ -110,7 +110,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
 
 
 def test_bars_and_beats_are_refused_with_advice():
-    assert message_of(FOLDER / "reaper_bars.csv") == (
+    assert read_error(FOLDER / "reaper_bars.csv") == (
         "reaper_bars.csv:2: start '1.1.00' is in bars and beats: "
         "set the ruler to Seconds or Minutes:Seconds in REAPER and export again"
     )
@@ -121,27 +121,27 @@ def test_a_packed_session_is_read(tmp_path):
     (tmp_path / "session.sv").write_bytes(packed)
     assert annotation.read(tmp_path / "session.sv", SOURCES).intervals == SAID
     (tmp_path / "session.sv").write_bytes(packed[:-20])
-    assert message_of(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
+    assert read_error(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
 
 
 def test_a_decompression_bomb_is_refused(tmp_path):
     (tmp_path / "bomb.sv").write_bytes(bz2.compress(bytes(100_000_000)))
     assert (tmp_path / "bomb.sv").stat().st_size < 1000
-    assert message_of(tmp_path / "bomb.sv") == "bomb.sv: is too large for an annotation"
+    assert read_error(tmp_path / "bomb.sv") == "bomb.sv: is too large for an annotation"
 
 
 def test_a_binary_textgrid_is_refused_with_advice(tmp_path):
     (tmp_path / "a.TextGrid").write_bytes(b"ooBinaryFile\x08TextGrid")
-    assert message_of(tmp_path / "a.TextGrid") == "a.TextGrid: is a binary Praat file; save it with Save as text file…"
+    assert read_error(tmp_path / "a.TextGrid") == "a.TextGrid: is a binary Praat file; save it with Save as text file…"
 
 
 def test_a_folder_with_one_file_a_source_is_read(tmp_path):
     (tmp_path / "song vocals.txt").write_text("0.5\t1.25\t\n2\t3\tactive\n")
     (tmp_path / "drums.txt").write_text("0\t1.5\tsilent\n")
     (tmp_path / "cover.jpg").write_bytes(b"\0")
-    said = annotation.read(tmp_path, SOURCES)
-    assert said.intervals == SAID
-    assert [Path(i.path).name for i in said.intervals] == ["drums.txt", "song vocals.txt", "song vocals.txt"]
+    result = annotation.read(tmp_path, SOURCES)
+    assert result.intervals == SAID
+    assert [Path(i.path).name for i in result.intervals] == ["drums.txt", "song vocals.txt", "song vocals.txt"]
     (tmp_path / "more drums.txt").write_text("1\t2\tactive\n")
     with pytest.raises(InputError, match=r"more drums\.txt:1: .* contradicts 'silent' of line 1 of .*/drums\.txt"):
         annotation.read(tmp_path, SOURCES)
@@ -150,38 +150,38 @@ def test_a_folder_with_one_file_a_source_is_read(tmp_path):
 def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
     names = NameRules(parse_overrides(["S01=one of vocals", "S02=drum set"]))
-    said = annotation.read(stems, SOURCES, names=names)
-    assert [(i.start_s, i.end_s, i.state) for i in said.select("vocals")] == [
+    result = annotation.read(stems, SOURCES, names=names)
+    assert [(i.start_s, i.end_s, i.state) for i in result.select("vocals")] == [
         (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
         (0.5, 1.25, "active"),
         (1.25, 2.0, "unknown"),
         (2.0, 3.0, "active"),
     ]
     complete = NameRules(stems=formats.read_stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
-    said = annotation.read(stems, SOURCES, names=complete)
-    assert said.select("vocals") == [
+    result = annotation.read(stems, SOURCES, names=complete)
+    assert result.select("vocals") == [
         Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),
         Interval(0.5, 1.25, "vocals", "active", confidence=0.9),
         Interval(1.25, 2.0, "vocals", "silent", confidence=0.9),
         Interval(2.0, 3.0, "vocals", "active", confidence=0.9),
     ]
-    assert said.select("drums") == [
+    assert result.select("drums") == [
         Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
         Interval(1.5, 3.0, "drums", "active", confidence=0.8),
     ]
-    message = message_of(stems)
+    message = read_error(stems)
     assert message.startswith(
         "Some_Song_ACTIVATION_CONF.lab: 2 names are not one of drums, bass, other, vocals: 'S01' ("
     )
     assert message.endswith(
-        "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
+        "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
 
 
 def test_medleydb_source_ids_are_read():
     path = FOLDER / "Some_Song_SOURCEID.lab"
-    said = annotation.read(path, SOURCES, names=NameRules())
-    assert said.outside == "unknown"
-    assert annotation.count_silent_seconds(said, 4) == dict.fromkeys(SOURCES, 0)
-    said = annotation.read(path, SOURCES, names=NameRules(complete=True))
-    assert annotation.count_silent_seconds(said, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}
+    result = annotation.read(path, SOURCES, names=NameRules())
+    assert result.outside == "unknown"
+    assert annotation.count_silent_seconds(result, 4) == dict.fromkeys(SOURCES, 0)
+    result = annotation.read(path, SOURCES, names=NameRules(complete=True))
+    assert annotation.count_silent_seconds(result, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}

@@ -42,7 +42,7 @@ readers = pytest.mark.parametrize(("reader", "file"), READERS.items(), ids=READE
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def check(reader, text: str) -> None:
+def check_reader(reader, text: str) -> None:
     """Read; whatever is read must be times of a song, whatever is refused be refused in one line."""
     try:
         reading = reader(text, "song.x")
@@ -60,7 +60,7 @@ def check(reader, text: str) -> None:
 @fuzz
 @given(text=st.text(max_size=100))
 def test_any_text(reader, file, text):
-    check(reader, text)
+    check_reader(reader, text)
 
 
 @readers
@@ -78,7 +78,7 @@ def test_readers_survive_damaged_files(reader, file, data):
             )
         )
         text = text[:start] + new + text[end:]
-    check(reader, text)
+    check_reader(reader, text)
 
 
 @fuzz
@@ -90,16 +90,16 @@ def test_read_survives_damaged_bytes(tmp_path, data, file):
     path = tmp_path / Path(file).name
     path.write_bytes(content)
     try:
-        said = annotation.read(path, SOURCES, names=NameRules(complete=True))
+        result = annotation.read(path, SOURCES, names=NameRules(complete=True))
     except InputError as error:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
         return
-    assert annotation.compute_active_mask(said, 100, 10.0).shape == (4, 100)
-    said = annotation.make_explicit(said, 1e4) if any(i.end_s == float("inf") for i in said.intervals) else said
-    annotation.write(said, tmp_path / "copy.jams", "jams")
+    assert annotation.compute_active_mask(result, 100, 10.0).shape == (4, 100)
+    result = annotation.make_explicit(result, 1e4) if any(i.end_s == float("inf") for i in result.intervals) else result
+    annotation.write(result, tmp_path / "copy.jams", "jams")
     copy = annotation.read(tmp_path / "copy.jams", SOURCES, unit="s")  # a damaged number may be hours upon hours
-    assert (copy.intervals, copy.outside, copy.open_sources) == (said.intervals, said.outside, said.open_sources)
+    assert (copy.intervals, copy.outside, copy.open_sources) == (result.intervals, result.outside, result.open_sources)
 
 
 times_ms = st.lists(st.integers(0, 10_000_000), min_size=2, max_size=2, unique=True).map(sorted)
@@ -107,38 +107,38 @@ words = st.text(st.sampled_from("abc drums:é&'"), min_size=1, max_size=12).map(
 labels = st.lists(st.tuples(times_ms, words), min_size=1, max_size=8)
 
 
-def as_native(start_s, end_s, text):
+def format_native(start_s, end_s, text):
     return f'{start_s},{end_s},"{text}"\n'
 
 
-def as_audacity(start_s, end_s, text):
+def format_audacity(start_s, end_s, text):
     return f"{start_s:.6f}\t{end_s:.6f}\t{text}\n\\\t-1.000000\t-1.000000\n".replace(".", ",")
 
 
-def as_lab(start_s, end_s, text):
+def format_lab(start_s, end_s, text):
     return f"{start_s:.3f} {end_s:.3f} {text}\n"
 
 
-def as_sonic_table(start_s, end_s, text):
+def format_sonic_table(start_s, end_s, text):
     return f'{start_s:.9f},1,{end_s - start_s:.9f},"{text}"\n'
 
 
-def as_reaper(start_s, end_s, text):
+def format_reaper(start_s, end_s, text):
     clock = [f"{int(t // 3600)}:{int(t // 60) % 60:02}:{t % 60:06.3f}" for t in (start_s, end_s)]
     return f'R1,"{text}",{",".join(clock)},\n'
 
 
-def as_point(start_s, end_s, text):
+def format_point(start_s, end_s, text):
     return (
         f'<point frame="{round(start_s * 1000)}" duration="{round((end_s - start_s) * 1000)}" label={quoteattr(text)}/>'
     )
 
 
-def as_jams(start_s, end_s, text):
+def format_jams(start_s, end_s, text):
     return json.dumps({"time": start_s, "duration": end_s - start_s, "value": text, "confidence": None}) + ","
 
 
-def as_textgrid(start_s, end_s, text):
+def format_textgrid(start_s, end_s, text):
     return f'xmin = {start_s}\nxmax = {end_s}\ntext = "{text}"\n'
 
 
@@ -149,16 +149,16 @@ TIER = '"ooTextFile" "TextGrid" 0 20000 <exists> 1 "IntervalTier" "t" 0 20000 {n
 @pytest.mark.parametrize(
     ("reader", "line", "whole"),
     [
-        (READ["csv"], as_native, lambda body, n: body),
-        (READ["audacity"], as_audacity, lambda body, n: body),
-        (READ["lab"], as_lab, lambda body, n: body),
-        (READ["sonic-table"], as_sonic_table, lambda body, n: body),
-        (READ["reaper"], as_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
-        (READ["sonic-layers"], as_point, lambda body, n: LAYER.format(body)),
-        (READ["textgrid"], as_textgrid, lambda body, n: TIER.format(n=n, body=body)),
+        (READ["csv"], format_native, lambda body, n: body),
+        (READ["audacity"], format_audacity, lambda body, n: body),
+        (READ["lab"], format_lab, lambda body, n: body),
+        (READ["sonic-table"], format_sonic_table, lambda body, n: body),
+        (READ["reaper"], format_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
+        (READ["sonic-layers"], format_point, lambda body, n: LAYER.format(body)),
+        (READ["textgrid"], format_textgrid, lambda body, n: TIER.format(n=n, body=body)),
         (
             READ["jams"],
-            as_jams,
+            format_jams,
             lambda body, n: '{"annotations": [{"namespace": "tag_open", "data": [' + body[:-1] + "]}]}",
         ),
     ],

@@ -13,7 +13,7 @@ from ugosa_jax.annotations.silences import Silences, find_gaps, join_runs
 SOURCES = ("a", "b", "c")
 
 
-def naive_gain(active_T, fade):
+def compute_gain_naively(active_T, fade):
     """1 − d / fade, at least 0, with d counted sample by sample to the nearest one that is not silent."""
     heard = np.flatnonzero(active_T)
     if not len(heard):
@@ -38,7 +38,7 @@ def test_any_part_equals_that_of_the_whole_song(times, fade, start, stop):
     found = Silences((join_runs(runs),), 40)
     start, stop = sorted((start, stop))
     whole = found.compute_active()
-    np.testing.assert_allclose(found.compute_gains(fade)[0], naive_gain(whole[0], fade), atol=1e-6)  # float32
+    np.testing.assert_allclose(found.compute_gains(fade)[0], compute_gain_naively(whole[0], fade), atol=1e-6)  # float32
     np.testing.assert_array_equal(found.compute_active(start, stop), whole[:, start:stop])
     np.testing.assert_array_equal(found.compute_gains(fade, start, stop), found.compute_gains(fade)[:, start:stop])
 
@@ -50,10 +50,10 @@ def test_the_mask_equals_intervals_set_one_by_one(outside):
     states = random.choice(STATES, 999)
     names = random.choice(SOURCES[:2], 999)
     intervals = [Interval(a, b, str(n), str(s)) for (a, b), n, s in zip(times_s, names, states, strict=True)]
-    said = Annotation(tuple(intervals), SOURCES, outside)
+    result = Annotation(tuple(intervals), SOURCES, outside)
     expected = np.full((3, 4600), outside != "silent")
     expected[2] = True  # nothing is said of it
     for i in intervals:
         start, end = int(min(i.start_s * 100, 4600) + 0.5), int(min(i.end_s * 100, 4600) + 0.5)
         expected[SOURCES.index(i.source), start:end] = i.state != "silent"
-    np.testing.assert_array_equal(annotation.compute_active_mask(said, 4600, 100), expected)
+    np.testing.assert_array_equal(annotation.compute_active_mask(result, 4600, 100), expected)

@@ -12,13 +12,13 @@ from ugosa_jax.errors import InputError
 SOURCES = ("drums", "bass", "other", "vocals")
 
 
-def found(text, sources=SOURCES, overrides=()):
+def find(text, sources=SOURCES, overrides=()):
     return vocabulary.find_meaning(text, sources, NameRules(parse_overrides(overrides)))
 
 
 @pytest.mark.parametrize("name", ["vox", "Voice", "VOCALS", "vocal", "singing"])
 def test_names_of_the_vocals(name):
-    assert found(name) == Meaning("vocals")
+    assert find(name) == Meaning("vocals")
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_names_of_the_vocals(name):
     ],
 )
 def test_names_of_one_instrument(name, source):
-    assert found(name) == Meaning(source, vocabulary.normalise(name))
+    assert find(name) == Meaning(source, vocabulary.normalise(name))
 
 
 @pytest.mark.parametrize(
     "name", ["", "kazoo", "verse", "drums and vocals", "lead", "section", "voclas", "s01", "alto", "no", "none", "12"]
 )
 def test_unknown_names_are_not_guessed(name):
-    assert found(name) is None
+    assert find(name) is None
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_unknown_names_are_not_guessed(name):
     ],
 )
 def test_negated_names_are_silent(name, expected):
-    assert found(name) == expected
+    assert find(name) == expected
 
 
 def test_only_the_sources_own_names_are_known_by_default():
@@ -87,25 +87,25 @@ def test_only_the_sources_own_names_are_known_by_default():
 
 def test_a_sources_own_name_comes_before_the_vocabulary():
     sources = ("piano", "vocals", "drums")
-    assert found("Piano", sources) == Meaning("piano")
-    assert found("guitar", sources) is None  # this network has no other
-    assert found("vox", sources) == Meaning("vocals")
+    assert find("Piano", sources) == Meaning("piano")
+    assert find("guitar", sources) is None  # this network has no other
+    assert find("vox", sources) == Meaning("vocals")
 
 
 def test_overrides_come_before_the_vocabulary():
-    assert found("Klavier", overrides=["klavier=one of other"]) == Meaning("other", "klavier")
-    assert found("piano", overrides=["piano = vocals"]) == Meaning("vocals")
-    assert found("S01", overrides=["S01=male singer"]) == Meaning("vocals", "s01")
-    assert found("verse", overrides=["verse="]) == Meaning("")
-    assert found("break", overrides=["break=no drums"]) == Meaning("drums", negated=True)
+    assert find("Klavier", overrides=["klavier=one of other"]) == Meaning("other", "klavier")
+    assert find("piano", overrides=["piano = vocals"]) == Meaning("vocals")
+    assert find("S01", overrides=["S01=male singer"]) == Meaning("vocals", "s01")
+    assert find("verse", overrides=["verse="]) == Meaning("")
+    assert find("break", overrides=["break=no drums"]) == Meaning("drums", negated=True)
     with pytest.raises(InputError, match="map: 'x' = kazoo is not one of drums, bass, other, vocals, nor a known name"):
-        found("x", overrides=["x=kazoo"])
+        find("x", overrides=["x=kazoo"])
 
 
 def test_overrides_hold_for_numbered_names_too():
-    assert found("Gesang 2", overrides=["Gesang=vocals"]) == Meaning("vocals", "gesang 2")
-    assert found("Strophe_12", overrides=["strophe="]) == Meaning("")
-    assert found("Gesang", overrides=["Gesang=vocals"]) == Meaning("vocals")
+    assert find("Gesang 2", overrides=["Gesang=vocals"]) == Meaning("vocals", "gesang 2")
+    assert find("Strophe_12", overrides=["strophe="]) == Meaning("")
+    assert find("Gesang", overrides=["Gesang=vocals"]) == Meaning("vocals")
 
 
 def test_a_stem_of_several_instruments_may_belong_to_several_sources():
@@ -142,7 +142,7 @@ def test_every_kind_ends_in_other_or_accompaniment():
 
 @given(text=st.text(max_size=30))
 def test_any_text(text):
-    name = found(text)
+    name = find(text)
     assert name is None or name.source in SOURCES
 
 
@@ -175,7 +175,7 @@ SIX = ("drums", "bass", "other", "vocals", "guitar", "piano")
     ],
 )
 def test_any_sources_have_their_own_names(name, sources, expected):
-    assert found(name, sources) == expected
+    assert find(name, sources) == expected
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_any_sources_have_their_own_names(name, sources, expected):
 )
 def test_abbreviations_takes_and_languages_are_known(names, source):
     for name in names.split(", "):
-        of = found(name)
+        of = find(name)
         assert of is not None, name
         assert (of.source, bool(of.instrument)) == (source, True), name
 
@@ -207,14 +207,14 @@ def test_abbreviations_takes_and_languages_are_known(names, source):
     ],
 )
 def test_words_for_a_whole_source(names, source):
-    assert {found(name) for name in names.split(", ")} == {Meaning(source)}
+    assert {find(name) for name in names.split(", ")} == {Meaning(source)}
 
 
 @pytest.mark.parametrize(
     "name", ["coro", "outro", "drums & bass", "Gtr/Keys", "bass/drum", "acoustic", "in", "DI", "L", "FX1x"]
 )
 def test_ambiguous_names_are_unknown(name):
-    assert found(name) is None
+    assert find(name) is None
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_overrides_are_read_from_toml(tmp_path):
         ("Krach = other", "is not TOML"),
         ("Krach = 1", "'Krach': is not a text such as"),
         ('[x]\na = "b"', "'x': is not a text such as"),
-        ('a = "vocals"\nA = "drums"', "'A' is there twice"),
+        ('a = "vocals"\nA = "drums"', "'A' is listed twice"),
     ]:
         path.write_text(content)
         with pytest.raises(InputError, match=message):

@@ -20,13 +20,13 @@ RATE_HZ = 8000
 LABELS = "0\t12\tpiano\n12\t14\tlead vox\n3\t9\tno drums\n10.5\t10.5\tchorus\n"
 
 
-def tone(level: float, seconds: float) -> np.ndarray:
+def make_tone(level: float, seconds: float) -> np.ndarray:
     return level * np.sin(0.3 * np.arange(int(seconds * RATE_HZ)), dtype=np.float32)[None]
 
 
 @pytest.fixture
 def song(tmp_path):
-    sound.write(tmp_path / "song.wav", tone(0.5, 20), RATE_HZ)
+    sound.write(tmp_path / "song.wav", make_tone(0.5, 20), RATE_HZ)
     return tmp_path / "song.wav"
 
 
@@ -128,8 +128,8 @@ def test_outline_of_the_mixture():
 def test_convert_writes_what_it_read(tmp_path, labels, song, suffix):
     out = tmp_path / f"out.{suffix}"
     assert run("convert", labels, out, "--song", song, "--complete", "--outside", "silent") == 0
-    said = annotation.read(out, SOURCES)
-    assert annotation.count_silent_seconds(said, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
+    result = annotation.read(out, SOURCES)
+    assert annotation.count_silent_seconds(result, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
 
 
 def test_convert_without_a_song_warns_of_losses(tmp_path, labels, capsys):
@@ -137,8 +137,8 @@ def test_convert_without_a_song_warns_of_losses(tmp_path, labels, capsys):
     out = capsys.readouterr().out
     assert "warning: other, vocals: left out, or they would be read as silent elsewhere; give --song" in out
     assert "warning: what is silent outside of all intervals is not in the file: give --song" in out
-    said = annotation.read(tmp_path / "out.csv", SOURCES)
-    assert said.intervals == (Interval(3, 9, "drums", "silent"),)
+    result = annotation.read(tmp_path / "out.csv", SOURCES)
+    assert result.intervals == (Interval(3, 9, "drums", "silent"),)
 
 
 def test_convert_a_folder(tmp_path):
@@ -146,8 +146,8 @@ def test_convert_a_folder(tmp_path):
     (tmp_path / "one a source" / "vox.txt").write_text("0\t2\t\n")
     (tmp_path / "one a source" / "bass.lab").write_text("1 3 silent\n")
     assert run("convert", tmp_path / "one a source", tmp_path / "out.csv") == 0
-    said = annotation.read(tmp_path / "out.csv", SOURCES)
-    assert said.intervals == (Interval(0, 2, "vocals"), Interval(1, 3, "bass", "silent"))
+    result = annotation.read(tmp_path / "out.csv", SOURCES)
+    assert result.intervals == (Interval(0, 2, "vocals"), Interval(1, 3, "bass", "silent"))
 
 
 def test_convert_refuses_to_overwrite_its_input(tmp_path, labels, capsys):
@@ -163,7 +163,7 @@ def test_convert_refuses_to_overwrite_its_input(tmp_path, labels, capsys):
 
 def test_from_stems_writes_activity(tmp_path, capsys):
     for source, level in {"drums": 0.5, "bass": 0, "other": 0.5, "vocals": 0.5}.items():
-        wave_CxT = tone(level, 8)
+        wave_CxT = make_tone(level, 8)
         wave_CxT[:, 4 * RATE_HZ :] *= source != "vocals"
         sound.write(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
@@ -175,7 +175,7 @@ def test_from_stems_writes_activity(tmp_path, capsys):
     (tmp_path / "drums.wav").unlink()
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "no drums.wav (nor .flac, .ogg …)" in capsys.readouterr().err
-    sound.write(tmp_path / "drums.wav", tone(0.5, 7), RATE_HZ)
+    sound.write(tmp_path / "drums.wav", make_tone(0.5, 7), RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "do not fit those of drums.wav" in capsys.readouterr().err
 
@@ -184,7 +184,7 @@ def test_from_stems_writes_activity(tmp_path, capsys):
 
 
 def test_a_draft_claims_only_clear_silence():
-    loud, quiet, rest = tone(0.5, 4), tone(0.5 / 30, 4), tone(0.5 / 5, 4)  # 30 dB and 14 dB below
+    loud, quiet, rest = make_tone(0.5, 4), make_tone(0.5 / 30, 4), make_tone(0.5 / 5, 4)  # 30 dB and 14 dB below
     est_SxCxT = np.stack(
         [
             np.concatenate([loud, quiet, loud], 1),  # silent in the middle
@@ -193,15 +193,15 @@ def test_a_draft_claims_only_clear_silence():
             np.concatenate([quiet, quiet, quiet], 1),  # never loud: nothing to compare with
         ]
     )
-    said = draft.draft_annotation(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
-    assert [(i.source, i.state) for i in said.intervals] == [("drums", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(4, abs=draft.HOP_S)
-    assert said.intervals[0].end_s == pytest.approx(8, abs=draft.HOP_S)
-    assert said.outside == "unknown"
+    result = draft.draft_annotation(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
+    assert [(i.source, i.state) for i in result.intervals] == [("drums", "silent")]
+    assert result.intervals[0].start_s == pytest.approx(4, abs=draft.HOP_S)
+    assert result.intervals[0].end_s == pytest.approx(8, abs=draft.HOP_S)
+    assert result.outside == "unknown"
 
 
 def test_a_draft_leaves_short_rests_and_quiet_songs_alone():
-    loud, rest = tone(0.5, 4), np.zeros((1, int(0.9 * RATE_HZ)), np.float32)
+    loud, rest = make_tone(0.5, 4), np.zeros((1, int(0.9 * RATE_HZ)), np.float32)
     est_SxCxT = np.concatenate([loud, rest, loud], 1)[None]
     assert not draft.draft_annotation(est_SxCxT, np.abs(est_SxCxT[0]) + 0.1, RATE_HZ, ("drums",)).intervals
     silent_everywhere = np.concatenate([loud, 0 * loud, loud], 1)
@@ -225,10 +225,10 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
     estimates = {"drums": wave_CxT, "bass": wave_CxT, "other": wave_CxT, "vocals": silent_CxT}
     monkeypatch.setattr(songs, "separate", lambda base, song, **_: estimates)
     assert run("suggest", song, tmp_path / "draft.csv", "--weights", "mini") == 0
-    assert "a draft that the network made of its own estimates: listen to each silence" in capsys.readouterr().out
-    said = annotation.read(tmp_path / "draft.csv", SOURCES)
-    assert [(i.source, i.state) for i in said.intervals] == [("vocals", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
+    assert "a draft from the network's own estimates: listen to each silence" in capsys.readouterr().out
+    result = annotation.read(tmp_path / "draft.csv", SOURCES)
+    assert [(i.source, i.state) for i in result.intervals] == [("vocals", "silent")]
+    assert result.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
     estimates["vocals"] = wave_CxT
     assert run("suggest", song, tmp_path / "nothing.csv", "--weights", "mini") == 1
     assert "nothing was written" in capsys.readouterr().out
@@ -239,8 +239,8 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
 
 
 def test_a_column_of_the_lanes_shows_its_longest_state():
-    said = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
-    assert timeline.render_text(said, 4.0, 4) == ["bass       |. # |"]
+    result = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
+    assert timeline.render_text(result, 4.0, 4) == ["bass       |. # |"]
 
 
 def test_annotation_commands_import_neither_jax_nor_matplotlib():
@@ -253,8 +253,8 @@ def test_annotation_commands_import_neither_jax_nor_matplotlib():
 
 def test_a_mono_song_of_any_rate_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    said = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
-    timeline.write_picture(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
+    result = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
+    timeline.write_picture(tmp_path / "a.png", result, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
@@ -270,7 +270,7 @@ def test_names_are_read_from_the_users_file(tmp_path, capsys):
     assert "name    Krach = one instrument of other\n" in capsys.readouterr().out
 
 
-def asked(monkeypatch, answers: list[str]) -> list[str]:
+def record_questions(monkeypatch, answers: list[str]) -> list[str]:
     """Let somebody sit at a terminal and answer; return the list that the questions are put into."""
     questions: list[str] = []
 
@@ -288,7 +288,7 @@ def asked(monkeypatch, answers: list[str]) -> list[str]:
 
 def test_unknown_names_are_asked_about_on_a_terminal(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n2\t3\tintro\n4\t5\tmy guitar thing\n")
-    questions = asked(monkeypatch, ["kazoo", "vocals", "", ""])
+    questions = record_questions(monkeypatch, ["kazoo", "vocals", "", ""])
     assert run("check", tmp_path / "a.txt") == 0
     assert questions == [
         "  Krach (0 to 2 s, line 1): ",
@@ -304,7 +304,7 @@ def test_unknown_names_are_asked_about_on_a_terminal(tmp_path, capsys, monkeypat
 
 def test_the_end_of_the_input_is_one_error_line(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
-    asked(monkeypatch, [])
+    record_questions(monkeypatch, [])
     assert run("check", tmp_path / "a.txt") == 2
     assert capsys.readouterr().err == "error: the names were not told: the input ended\n"
 
@@ -312,4 +312,4 @@ def test_the_end_of_the_input_is_one_error_line(tmp_path, capsys, monkeypatch):
 def test_unknown_names_are_refused_without_a_terminal(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
     assert run("check", tmp_path / "a.txt") == 2
-    assert capsys.readouterr().err.endswith("nothing behind the = to leave it out: --map 'Krach='\n")
+    assert capsys.readouterr().err.endswith("or to nothing to leave it out: --map 'Krach='\n")

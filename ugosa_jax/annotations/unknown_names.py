@@ -92,15 +92,15 @@ def _next_step(unknown: Sequence[UnknownName]) -> str:
     if len(unknown) > MANY or any(len(name.name) > MAX_LENGTH for name in unknown):
         return "if they are the words or notes of one source, name the file after it, such as vocals.txt"
     if not first.name:
-        return "write into the label who plays, or name the file after the source, such as vocals.txt"
-    what, them = ("it is", "it") if len(unknown) == 1 else ("they are", "them")
-    ways = f"say what {what}, or nothing behind the = to leave {them} out"
+        return "write the source into the label, or name the file after it, such as vocals.txt"
+    each, them = ("it", "it") if len(unknown) == 1 else ("each", "them")
+    ways = f"map {each} to a source, or to nothing to leave {them} out"
     if first.kind == "file" and not any(label.text for label in first.labels):
         beside = first.labels[0].beside
         why = f" ({beside}; call the one with the labels label)" if beside else ""
-        ways = f"its labels are empty{why}, so it has to be named after a source, such as vocals.txt, or mapped to one"
+        ways = f"its labels are empty{why}, so name it after a source, such as vocals.txt, or map it to one"
     if any(re.fullmatch("[sS][0-9]+", u.name) for u in unknown) and first.labels[0].state is not None:
-        ways = "--stems METADATA.yaml tells whose stems they are, or say it yourself"
+        ways = "give the stems' sources with --stems METADATA.yaml, or map them yourself"
     return f"{ways}: {' '.join(u.format_option() for u in unknown[:MANY])}"
 
 
@@ -192,5 +192,5 @@ def check_override(target: str, sources: Sequence[str]) -> None:
 
 def _add(decided: dict[str, str], name: str, target: str, where: str) -> None:
     if fold(name) in map(fold, decided):
-        raise InputError(f"{where}: {name!r} is there twice")
+        raise InputError(f"{where}: {name!r} is listed twice")
     decided[name] = target

@@ -3,38 +3,44 @@
 import numpy as np
 
 from ugosa_jax import api
-from ugosa_jax.annotations import annotation, formats
+from ugosa_jax.annotations import annotation as annotations
+from ugosa_jax.annotations import formats
 from ugosa_jax.annotations.draft import draft_annotation
-from ugosa_jax.cli import options
+from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.annotate import print_seconds
 from ugosa_jax.cli.output import keep_compiled_programs, say
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.reports import timeline
-from ugosa_jax.weights import hub
+from ugosa_jax.weights import best, hub
 
 
 def suggest(args: options.SuggestAnnotation) -> int:
-    """Write where the network, not adapted, hears nothing of a source; return 0, or 1 if that is nowhere.
+    """Write a draft of silence from the estimates of a network that was not adapted; return 0, or 1 for no silence.
 
     Raises:
-      InputError: the song or the weights cannot be used, or the file not be written.
+      InputError: the song or the weights cannot be used, or the file cannot be written.
     """
     format = formats.choose_format(args.out)
     keep_compiled_programs()
-    base = hub.load(args.weights)
+    name = args.weights
+    if name is None:
+        choice = best.best_available()
+        say(f"weights {choice}")
+        name = choice.name
+    base = hub.load(name)
     mixture = sound.read(args.song)
     estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources
     est_SxCxT = np.stack([estimates[source] for source in sources])
-    said = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
-    if not said.intervals:
-        print("nowhere does the network hear so little of a source that it is worth a claim: nothing was written")
+    annotation = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
+    if not annotation.intervals:
+        print("no estimate is quiet enough for long enough to suggest silence: nothing was written")
         return 1
-    annotation.write(said, args.out, format)
-    print_seconds(said, mixture.duration_s)
-    print("\n".join(("", *timeline.render_text(said, mixture.duration_s))))
-    advice = "a draft that the network made of its own estimates: listen to each silence, and correct it"
+    annotations.write(annotation, args.out, format)
+    print_seconds(annotation, mixture.duration_s)
+    print("\n".join(("", *timeline.render_text(annotation, mixture.duration_s))))
+    advice = "a draft from the network's own estimates: listen to each silence, and correct it"
     say(f"written {args.out}: {advice}")
     return 0

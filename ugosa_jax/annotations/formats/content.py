@@ -1,4 +1,4 @@
-"""Reads a file's content: bytes as text, text as JSON or XML. Files that cannot say when a source plays are refused."""
+"""The content of a file: bytes as text, text as JSON or XML. Files that cannot hold an annotation are refused."""
 
 import bz2
 import dataclasses
@@ -15,15 +15,15 @@ from ugosa_jax.annotations.formats.label import quote
 from ugosa_jax.errors import InputError
 
 MAX_BYTES = 16_000_000
-"""No annotation is larger, unpacked; a song given in its place is."""
+"""Largest annotation, unpacked; a song given by mistake is larger."""
 FOREIGN: dict[str, dict[str, str]] = tomllib.loads(
     resources.files("ugosa_jax.annotations.formats").joinpath("foreign.toml").read_text("utf-8")
 )
-"""How files begin that are no annotations, and what they are."""
+"""Patterns for files that are no annotations, and what they are; comments in the file explain them."""
 
 
 def read_text(path: str | Path) -> str:
-    """Return a file's text: UTF-8, UTF-16, or else Windows' western code page; bzip2 is unpacked."""
+    """Return the text of a file in UTF-8, UTF-16, or else Windows' western code page; unpack bzip2."""
     try:
         with Path(path).open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
@@ -50,7 +50,7 @@ def read_text(path: str | Path) -> str:
 
 
 def _guess_encodings(content: bytes) -> list[str]:
-    """Return the encodings to try; text of the West without a mark has zeros at every other byte in UTF-16."""
+    """Return the encodings to try; in UTF-16 without a mark, every other byte of western text is 0."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ["utf-16"]
     zeros = [content[first:2000:2].count(0) for first in (0, 1)]
@@ -60,7 +60,7 @@ def _guess_encodings(content: bytes) -> list[str]:
 
 
 def _unpack(content: bytes, path: str | Path) -> bytes:
-    """Return what was packed; a file that is small packed can be of any size unpacked, so there is a bound."""
+    """Unpack bzip2 up to MAX_BYTES; a small file can be of any size unpacked."""
     unpacker = bz2.BZ2Decompressor()
     try:
         unpacked = unpacker.decompress(content, MAX_BYTES + 1)
@@ -72,7 +72,7 @@ def _unpack(content: bytes, path: str | Path) -> bytes:
 
 
 def parse_json(text: str, path: str) -> Any:
-    """Return what a JSON file holds; NaN and infinities, which programs write though JSON has none, are numbers."""
+    """Parse JSON or JSON Lines; accept NaN and infinities, which programs write although JSON has none."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -84,7 +84,7 @@ def parse_json(text: str, path: str) -> Any:
 
 
 def _parse_lines(text: str) -> list[Any]:
-    """Return what each line holds, as in JSON Lines; nothing if one is no JSON."""
+    """Parse JSON Lines; return an empty list if a line is no JSON."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError):
@@ -92,7 +92,7 @@ def _parse_lines(text: str) -> list[Any]:
 
 
 def to_number(value: Any, path: str, where: str) -> float:
-    """Return a finite number."""
+    """Return a value as a number; raise InputError if it is not a finite one."""
     try:
         result = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     except OverflowError:

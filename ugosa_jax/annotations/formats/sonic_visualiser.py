@@ -1,11 +1,11 @@
-"""Sonic Visualiser's layers of regions, notes and boxes: exported as tables, saved as .svl, or in an unpacked .sv.
+"""Sonic Visualiser's layers of regions, notes and boxes: exported tables, .svl files and .sv sessions.
 
 Tables (reference manual, "Annotation Layer Export") are time,value,duration,label; notes have a level before the label,
-boxes begin with start and end. A header is optional since version 4; without one, the file is told from other tables
-by its times, which always have a decimal point.
+boxes begin with start and end. A header is optional since version 4; without one, the times, which always have a
+decimal point, distinguish the file from other tables.
 
 In XML, as versions 2 to 5 write it, a `layer` names a `model`, whose `dataset` holds points with frame, duration and
-label; frames are samples at the model's sampleRate. Layers without durations are left out.
+label; frames are samples at the sampleRate of the model. Layers without durations are left out.
 """
 
 import re
@@ -25,20 +25,20 @@ _NINE = re.compile(r"[0-9]+\.[0-9]{9}")
 
 
 def is_sonic_header(fields: list[str]) -> bool:
-    """Return whether a table that begins with these fields is an export of a layer, in seconds or in frames."""
+    """Return whether the first fields of a table are those of an exported layer, in seconds or in frames."""
     names = [field.lower().replace("frame", "") for field in fields]
     seconds = [[name.replace("time", "") for name in header] for header in (HEADER, NOTES, BOXES, *NO_DURATIONS)]
     return len(fields) > 1 and [name.replace("time", "") for name in names] in seconds
 
 
 def is_sonic_region(fields: list[str]) -> bool:
-    """Return whether a line without header can only be a region or a note: start and duration have decimal points."""
+    """Return whether a line can only be a region or a note: start and duration have decimal points."""
     points = len(fields) in (4, 5) and all(_DECIMAL.fullmatch(field) for field in (fields[0], fields[2]))
     return points and is_number(fields[1]) and (len(fields) == 4 or is_number(fields[3]))
 
 
 def is_sonic_values(table: list[TableRow]) -> bool:
-    """Return whether lines without header are times and values: only the first number has nine decimals."""
+    """Return whether lines are times and values: only the first number has nine decimals."""
     rows = [row.fields for row in table]
     if any(len(fields) not in (2, 3) or not is_number(fields[1]) for fields in rows):
         return False
@@ -55,7 +55,7 @@ def read_sonic_table(text: str, path: str) -> LabelFile:
         header = [field.lower() for field in table[0].fields]
         table = table[1:]
     if header in NO_DURATIONS or (table and header == HEADER and is_sonic_values(table)):
-        what = "is a layer of times and values of Sonic Visualiser's, which does not say until when"
+        what = "is a time-value layer of Sonic Visualiser, which has no durations"
         how = "mark regions in a Regions layer and export that (Layer > Add New Regions Layer)"
         raise InputError(f"{path}: {what}: {how}")
     return LabelFile([_parse_box(row) if header == BOXES else _parse_region(row) for row in table])
@@ -81,9 +81,9 @@ STRETCHES = ("region", "note", "flexinote", "box")
 
 
 def read_sonic_layers(text: str, path: str) -> LabelFile:
-    """Read all layers whose points have durations; what other layers hold is left out with a warning."""
-    models: dict[str, dict[str, str]] = {}  # by the dataset that holds their points
-    names: dict[str, str] = {}  # of layers, by the model that they show
+    """Read all layers whose points have durations; leave other layers out with a warning."""
+    models: dict[str, dict[str, str]] = {}  # dataset with the points → attributes of the model
+    names: dict[str, str] = {}  # model → name of the layer that shows it
     points: list[tuple[int, str, dict[str, str]]] = []
     dataset = ""
     elements = parse_xml(text, path)
@@ -96,10 +96,10 @@ def read_sonic_layers(text: str, path: str) -> LabelFile:
         elif name in ("point", "event"):
             points.append((element.line, dataset, attributes))
         elif name == "layer" and "model" in attributes:
-            # A session mentions a layer again in each pane, without its names.
+            # A session lists a layer again in each pane, without its names.
             names.setdefault(attributes["model"], attributes.get("presentationName") or attributes.get("name") or "")
     if not models and elements[0].name != "sv":
-        what = f"is XML of {quote(elements[0].name)}: neither layers of Sonic Visualiser nor a document of ELAN's"
+        what = f"is XML of {quote(elements[0].name)}: neither Sonic Visualiser layers nor an ELAN document"
         raise InputError(f"{path}: {what}")
     if not models:
         raise InputError(f"{path}: holds no layers of Sonic Visualiser")
@@ -118,7 +118,7 @@ def read_sonic_layers(text: str, path: str) -> LabelFile:
 
 
 def _describe_kind(model: dict[str, str] | None) -> str:
-    """Return what a layer without durations holds."""
+    """Return a name for the content of a layer without durations."""
     if model is None:
         return "something unknown"
     if model.get("subtype") == "text":
@@ -129,7 +129,7 @@ def _describe_kind(model: dict[str, str] | None) -> str:
 def _point_label(path: str, line: int, point: dict[str, str], model: dict[str, str], layer: str) -> Label:
     rate_hz = _parse_samples(path, line, "sampleRate", model.get("sampleRate", ""))
     if rate_hz == 0:
-        raise InputError(f"{path}:{line}: sampleRate '0' is none")
+        raise InputError(f"{path}:{line}: sampleRate '0' is not positive")
     start = _parse_samples(path, line, "frame", point.get("frame", ""))
     end = start + _parse_samples(path, line, "duration", point.get("duration", ""))
     return Label(start / rate_hz, end / rate_hz, point.get("label", "").strip(), path, line, container=layer)
