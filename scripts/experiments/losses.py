@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file that keeps the scores, a line each")
     args = parser.parse_args()
     device.keep_compiled_programs()
-    net = hub.load("mini")
+    net = hub.load_network("mini")
     assert isinstance(net, Checkpoint)
     rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
     for track in datasets.tracks(args.songs, limit=args.limit):

@@ -73,7 +73,7 @@ def prepare(prepared: Path, work: Path) -> None:
       InputError: a song has no annotation or cannot be read, or WORK cannot be written.
     """
     asked = grid.read(str(ADAPTED))
-    base = hub.load(asked.weights)
+    base = hub.load_network(asked.weights)
     device.keep_compiled_programs()
     claims = []
     for track in datasets.tracks(prepared, limit=asked.songs.limit):
@@ -142,7 +142,7 @@ def thresholds(prepared: Path) -> pd.DataFrame:
     Raises:
       InputError: a song has no annotation or cannot be read.
     """
-    base = hub.load(grid.read(str(ADAPTED)).weights)
+    base = hub.load_network(grid.read(str(ADAPTED)).weights)
     device.keep_compiled_programs()
     pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0

@@ -157,7 +157,7 @@ def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_sampl
     decoder are first fitted to each other, and the masks begin near 1/S.
     """
     if args.start:
-        start = hub.load(args.start)
+        start = hub.load_network(args.start)
         if not isinstance(start, Checkpoint) or start.architecture != MINI:
             raise InputError(f"--start {args.start}: another architecture than {MINI}")
         return start.params

@@ -17,7 +17,7 @@ TALL = dataclasses.replace(DUO, R=4)
 
 
 def make_uneven():
-    return chain.join({"tall": made(TALL, seed=1), "trio": made(TRIO, seed=2)})
+    return chain.build_chain({"tall": made(TALL, seed=1), "trio": made(TRIO, seed=2)})
 
 
 @pytest.mark.parametrize(

@@ -53,10 +53,10 @@ def stems_in(folder):
 
 
 def test_the_bundled_network_is_there_and_described():
-    weights = demo.hub.load("mini")
+    weights = demo.hub.load_network("mini")
     assert strategy.n_parameters(weights.params) == 2_108_208
     assert weights.architecture.sources == SOURCES
-    card = demo.hub.bundled_folder() / "mini.md"
+    card = demo.hub.find_bundled_folder() / "mini.md"
     assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
 
 

@@ -17,6 +17,7 @@ from ugosa_jax.data.standard import measure, standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.separation import song as separation
 
+
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
     monkeypatch.setattr(media, "BLOCK_SAMPLES", 1000)

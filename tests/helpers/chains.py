@@ -10,4 +10,4 @@ TRIO = dataclasses.replace(DUO, sources=("drums", "voice", "bass"))
 
 def make_chain():
     """Return a chain: the first network takes the voice, the second drums and bass of the rest."""
-    return chain.join({"duo": made(DUO, seed=1), "trio": made(TRIO, seed=2)})
+    return chain.build_chain({"duo": made(DUO, seed=1), "trio": made(TRIO, seed=2)})

@@ -57,7 +57,7 @@ def runs(root):
 
 
 def adapted_layers(root, id):
-    return checkpoint.load_delta(runs(root).folder(id) / ADAPTED_LAYERS, work.loaded("tiny"))
+    return adapted_layers.load(runs(root).folder(id) / ADAPTED_LAYERS, work.loaded("tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_what_was_tuned_before_stays_tuned(root, told):
     work.do(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = work.loaded("tiny")
     first, third = (
-        tree.flat(checkpoint.load_delta(runs(root).folder(id) / ADAPTED_LAYERS, net)) for id in ("1" * 16, "3" * 16)
+        tree.flat(adapted_layers.load(runs(root).folder(id) / ADAPTED_LAYERS, net)) for id in ("1" * 16, "3" * 16)
     )
     assert first.keys() == third.keys()
     kept = [path for path in first if path.startswith("repeat4")]

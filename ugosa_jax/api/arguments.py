@@ -29,7 +29,7 @@ def as_network(net: Weights | str | Path) -> Weights:
       InputError: there is no such network, or it is something else.
     """
     if isinstance(net, str | Path):
-        return hub.load(net)
+        return hub.load_network(net)
     if not isinstance(net, Weights):
         raise InputError(f"net must be a network, its name or its file, not {_describe(net)}: see load_network")
     return net

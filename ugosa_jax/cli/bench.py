@@ -106,7 +106,7 @@ def numbers_of_lanes(text: str) -> list[int]:
 def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
     """Return architecture, weights, and what the record says of them."""
     if args.size is None:
-        found = hub.load(args.weights)
+        found = hub.load_network(args.weights)
         if isinstance(found, Chain):
             raise InputError(f"--weights {args.weights}: is a chain; measure its networks one by one")
         first = next(iter(list_networks(found).values()))  # of a bag, whose others are alike

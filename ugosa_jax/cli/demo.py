@@ -62,7 +62,7 @@ def demo(args: options.Demo) -> int:
     keep_compiled_programs()
     started = time.perf_counter()
     network = choose_network()
-    weights = hub.load(network)
+    weights = hub.load_network(network)
     true = demo_song.load(weights.sources)
     mixture, said = true.mixture, true.known_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
@@ -89,7 +89,7 @@ def demo(args: options.Demo) -> int:
 
 def choose_network() -> str:
     """Return a chain with a network for real songs if that is here, else the bundled network; say how to get it."""
-    if all(hub.is_here(name) for name in CHAIN.split("+")):
+    if all(hub.is_available(name) for name in CHAIN.split("+")):
         return CHAIN
     print("spleeter is not here (ugosa-jax weights download spleeter): the small bundled network is taken alone")
     return hub.BUNDLED

@@ -120,9 +120,9 @@ def preset(arguments: Sequence[str]) -> str:
     if said.preset:
         return said.preset
     if not said.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
-        from ugosa_jax.weights.best import best_available  # starts JAX, which --help does without
+        from ugosa_jax.weights.hub import choose_best  # starts JAX, which --help does without
 
-        return config.usual_preset(best_available().name)
+        return config.usual_preset(choose_best().name)
     return config.usual_preset(said.weights)
 
 

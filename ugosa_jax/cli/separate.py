@@ -23,7 +23,7 @@ from ugosa_jax.song_job.job import Footprint, Job, Progress, with_true_stems
 from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.record import Inputs
 from ugosa_jax.song_job.run import Outcome, run
-from ugosa_jax.weights import best, checkpoint, hub
+from ugosa_jax.weights import adapted_layers, hub
 from ugosa_jax.weights.weights import Weights
 
 PROGRAMS_GB = 0.55
@@ -59,7 +59,7 @@ def choose_weights(args: options.Separate) -> options.Separate:
 
     Without an annotation they adapt nothing, unless a strategy is asked for that is not the preset's own.
     """
-    choice = best.best_available()
+    choice = hub.choose_best()
     print(f"weights    {choice}")
     is_preset = args.adapt.strategy == config.PRESETS[args.preset]().adapt.strategy
     if args.annotation is None and is_preset and not args.delta and not args.separate.gate:
@@ -75,10 +75,10 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
       InputError: one of them cannot be used, or would be overwritten.
     """
     name = str(args.weights)
-    for part in hub.split(name) if args.download else ():
-        if not hub.is_here(part):
+    for part in hub.split_chain(name) if args.download else ():
+        if not hub.is_available(part):
             weights.fetched(part)
-    net = hub.load(name)
+    net = hub.load_network(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.resolve(adapt, net)
     planned = plan.parse(adapt.strategy, net)
@@ -86,7 +86,7 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
     keep_inputs(args, net, out, tunes=bool(planned.tuned))
     labels = read_labels(args, net, planned)
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
-    start = checkpoint.load_delta(args.delta, net) if args.delta else {}
+    start = adapted_layers.load(args.delta, net) if args.delta else {}
     song = Song(mixture, annotation=labels)
     job = Job(net, song, adapt, args.separate, start, args.references, args.encoding)
     with_true_stems(job)  # now too: what cannot be used shows before the work, which needs their memory

@@ -23,7 +23,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
     """
     format = formats.choose_format(args.out)
     keep_compiled_programs()
-    base = hub.load(args.weights)
+    base = hub.load_network(args.weights)
     mixture = sound.read(args.song)
     estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources

@@ -143,7 +143,7 @@ def sweep_of(args: options.RunSweep) -> Sweep:
         asked = dataclasses.replace(asked, weights=args.weights)
     return Sweep(
         asked,
-        hub.load(asked.weights),
+        hub.load_network(asked.weights),
         sweep.tracks(asked.songs),
         args.results or Path("sweeps") / asked.name,
         args.lanes,

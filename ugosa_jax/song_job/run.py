@@ -20,7 +20,7 @@ from ugosa_jax.song_job.job import Adapted, Job, OnFootprint, OnProgress, Separa
 from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.output_stage import OutputStage
 from ugosa_jax.song_job.record import Inputs, Record, Settings, Stem
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 from ugosa_jax.weights.chain import Chain
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run(
             leakage = separated.leakage
             shown = _look(job, inputs, adapted.result, stretches, leakage) if report else _exhaust(stretches)
         if job.plan.tuned:
-            checkpoint.save_delta(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
+            adapted_layers.save(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
         stems = {f"{source}.wav": Stem(writer.peak, writer.above) for source, writer in writers.items()}
         said = _record(job, inputs, adapted, separated.seconds, stems, shown)
         files.write_json(msgspec.to_builtins(said), folder / RECORD)

@@ -12,7 +12,7 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Architecture
-from ugosa_jax.weights import best, hub
+from ugosa_jax.weights import hub
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights, list_networks
 
@@ -22,9 +22,9 @@ _SIDE = 1024
 def described() -> dict[str, Any]:
     """Return all networks that need no download, the device, and its speed; nothing is traced, so it is quick."""
     found = []
-    for name in [*(item.name for item in hub.listing() if item.path is not None), *best.list_chains()]:
+    for name in [*(item.name for item in hub.list_weights() if item.path is not None), *hub.list_available_chains()]:
         try:
-            found.append(_described(name, hub.load(name)))
+            found.append(_described(name, hub.load_network(name)))
         except InputError as error:
             found.append({"name": name, "error": str(error)})
     return {"networks": found, "device": device.describe(), "flops_per_s": speed()}
@@ -52,7 +52,7 @@ def forward_flops(name: str) -> float | None:
     To count them each is traced, which takes seconds for a large one: so this is asked for the chosen one only.
     """
     try:
-        every = [one.architecture for one in list_networks(hub.load(name)).values()]
+        every = [one.architecture for one in list_networks(hub.load_network(name)).values()]
     except InputError:
         return None
     flops_per_s = {it: flops.forward(it, n) * it.sample_rate_hz / n for it in every for n in [_seen_at_once(it)]}

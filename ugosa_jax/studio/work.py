@@ -35,7 +35,7 @@ from ugosa_jax.song_job.run import Outcome
 from ugosa_jax.studio import marks, stem_files
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Levels, Run, Runs
-from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights import adapted_layers, hub
 from ugosa_jax.weights.weights import Weights
 
 
@@ -87,7 +87,7 @@ def read(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Order
         Song(mixture, annotation=labels),
         plan.resolve(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
-        checkpoint.load_delta(runs.folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
+        adapted_layers.load(runs.folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )
     inputs = Inputs(
         song=record.song(mixture, net, known.sha256),
@@ -101,7 +101,7 @@ def read(order: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> Order
 @functools.lru_cache(maxsize=2)
 def loaded(network: str) -> Weights:
     """Return a network; the last ones stay in memory."""
-    return hub.load(network)
+    return hub.load_network(network)
 
 
 def adapted(order: Order) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor
 from ugosa_jax.sweeps.sweep import Sweep
 from ugosa_jax.sweeps.work import Settled
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 
 
 def run(
@@ -61,4 +61,4 @@ def keep(sweep: Sweep, settled: Settled) -> None:
         if path.suffix == ".wav":
             sound.write(path, settled.estimates[path.stem], settled.rate_hz)
         else:
-            checkpoint.save_delta(settled.tuned, sweep.base, path, {"strategy": str(settled.cell.adapt.strategy)})
+            adapted_layers.save(settled.tuned, sweep.base, path, {"strategy": str(settled.cell.adapt.strategy)})

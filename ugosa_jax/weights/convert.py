@@ -13,6 +13,7 @@ from ugosa_jax.networks.protocol import Architecture, Params
 from ugosa_jax.weights import convtasnet_torch, demucs_safetensors, htdemucs_torch, package, spleeter_files, torchfile
 from ugosa_jax.weights.checkpoint import Checkpoint
 from ugosa_jax.weights.package import Package
+from ugosa_jax.weights.safetensors_file import is_safetensors
 
 CONVERTERS: dict[str, Callable[[Package], tuple[Architecture, Params]]] = {
     "ConvTasNet": convtasnet_torch.network,
@@ -48,7 +49,7 @@ def read(path: str | Path) -> tuple[Package, str]:
       InputError: it cannot be read, is damaged, or names something that weights have no use for.
     """
     path = Path(path)
-    if demucs_safetensors.is_safetensors(path):
+    if is_safetensors(path):
         return demucs_safetensors.read(path), files.sha256_of(path)
     raw = torchfile.bytes_of(path)
     with error_context(path):

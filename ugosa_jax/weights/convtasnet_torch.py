@@ -12,7 +12,7 @@ from ugosa_jax.errors import require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
-from ugosa_jax.weights.checkpoint import source_names as checked_names
+from ugosa_jax.weights.checkpoint import check_source_names as checked_names
 from ugosa_jax.weights.package import Package
 
 # Arguments of the torch class in order; segment_length is about training.

@@ -11,7 +11,7 @@ from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
 from ugosa_jax.weights import htdemucs_arguments as arguments
-from ugosa_jax.weights.checkpoint import source_names
+from ugosa_jax.weights.checkpoint import check_source_names
 from ugosa_jax.weights.package import Package
 
 
@@ -22,7 +22,7 @@ def network(package: Package) -> tuple[HTDemucs, Params]:
       InputError: an argument of its class means another network, or the tensors are not those of the architecture.
     """
     config = arguments.config_from(package.kwargs, package.args)
-    source_names(config.sources)
+    check_source_names(config.sources)
     return config, from_torch(package.state, config)
 
 
