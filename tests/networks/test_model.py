@@ -91,7 +91,7 @@ def test_every_option_agrees_with_the_naive_network_stage_by_stage(variant):
 def torch_state(params, config):
     """`demucs.to_torch` without its cast to float32."""
     leaves = dict(leaves_by_path(params))
-    return {row.name: leaves[path].T.reshape(row.shape) for path, row in convtasnet_torch.table(config).items()}
+    return {row.name: leaves[path].T.reshape(row.shape) for path, row in convtasnet_torch.build_table(config).items()}
 
 
 def leaves_by_path(params):

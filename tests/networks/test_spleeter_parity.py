@@ -57,14 +57,14 @@ def separated_by_tiles(net, params, mix_CxT):
 
 def gradients_of(net, variables, mix_CxT, names):
     """Gradients with respect to TensorFlow's variables, through the conversion's own rules."""
-    naming = spleeter_names.tensorflow(net.depth)
+    naming = spleeter_names.name_in_tensorflow(net.depth)
     gradient = jax.jit(jax.grad(lambda p: (separated_by_tiles(net, p, mix_CxT) ** 2).mean()))(
         spleeter_names.from_tensorflow(variables, net)
     )
     leaves = tree.flat(gradient)
     found = {}
     for s, source in enumerate(net.sources):
-        for kind, i, _, _ in spleeter_names.parts(net):
+        for kind, i, _, _ in spleeter_names.list_stages(net):
             stage, conv = f"{kind}{i or ''}.{source}", naming.conv(s, kind, i)
             back = np.argsort(naming.axes[kind])
             found[f"{conv}/kernel"] = leaves[f"{stage}.conv.kernel"].transpose(back)
@@ -81,8 +81,8 @@ def gradients_of(net, variables, mix_CxT, names):
 @pytest.mark.parametrize("kind", golden.KINDS)
 def test_small_networks_of_each_kind_give_what_tensorflow_gives(kind, tiny):
     net, mix_CxT = tiny_net(kind), golden.mixture(9000, 3)
-    naming = spleeter_names.tensorflow(net.depth)
-    expected = [spleeter_names.expected_shapes(net, naming, s) for s in range(net.S)]
+    naming = spleeter_names.name_in_tensorflow(net.depth)
+    expected = [spleeter_names.list_shapes(net, naming, s) for s in range(net.S)]
     variables = {name: golden.drawn(name, shape) for table in expected for name, shape in table.items()}
     est_SxCxT = chunks.separate(net, spleeter_names.from_tensorflow(variables, net), mix_CxT, SeparateConfig())
     stems = tiny[f"{kind}/stems"]
@@ -151,10 +151,10 @@ def test_gradients_of_the_published_networks_are_the_ports_in_double_precision(s
             return ((jax.nn.sigmoid(logits) * x) ** 2).mean()
 
         gradient = tree.flat(jax.device_get(jax.jit(jax.grad(mean_square))(in_double_precision(net, source))))
-    naming = spleeter_names.torch(settings.depth)
+    naming = spleeter_names.name_in_torch(settings.depth)
     kernel, bias = naming.conv_leaves
     found = {}
-    for kind, i, _, _ in spleeter_names.parts(settings):
+    for kind, i, _, _ in spleeter_names.list_stages(settings):
         stage, conv = f"{kind}{i or ''}", naming.conv(0, kind, i)
         found[conv + kernel] = gradient[f"{stage}.conv.kernel"].transpose(np.argsort(naming.axes[kind]))
         found[conv + bias] = gradient[f"{stage}.conv.bias"]
@@ -164,7 +164,7 @@ def test_gradients_of_the_published_networks_are_the_ports_in_double_precision(s
     assert len(found) == 37 and found.keys() < expected_norms.keys()
     for name, leaf in found.items():
         np.testing.assert_allclose(np.linalg.norm(leaf), expected_norms[name], rtol=3e-5, err_msg=name)  # found: 1e-5
-    shapes = spleeter_names.expected_shapes(settings, naming, 0)
+    shapes = spleeter_names.list_shapes(settings, naming, 0)
     leaves = [found.get(name, np.full(shapes[name], np.nan)).reshape(-1) for name in expected_norms]
     thinned, expected = np.concatenate(leaves)[:: golden.GRADIENT_STEP**2], whole[f"{source}/gradient"]
     known = np.isfinite(thinned)

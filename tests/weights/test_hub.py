@@ -15,6 +15,7 @@ from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.files import sha256_of
 from ugosa_jax.weights import checkpoint, convert, download, hub
+from ugosa_jax.weights.pretrained import PRETRAINED, Mirror, Pretrained, PublishedFile
 
 ORIGINAL = DATA / "checkpoint_v1_legacy.th"
 
@@ -25,9 +26,9 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "bundled")
-    mirror = hub.Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
-    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), 20_000, "golden", "free")
-    monkeypatch.setitem(hub.PRETRAINED, "tasnet", known)
+    mirror = Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
+    known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "free")
+    monkeypatch.setitem(PRETRAINED, "tasnet", known)
     return tmp_path / "cache" / "weights"
 
 
@@ -41,13 +42,13 @@ def published(tmp_path, cache, monkeypatch):
         first = written(folder / f"{name}.safetensors", demucs_safetensors(seed))
         second = written(folder / f"{name}-x.th", package(small_state(seed=seed)))
         mirrors = (
-            hub.Mirror(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
-            hub.Mirror(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
+            Mirror(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
+            Mirror(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
         )
-        specialists.append(hub.File(name, mirrors))
+        specialists.append(PublishedFile(name, mirrors))
     ones = ((1.0, 0.0, 1.0, 0.0), (0.0, 1.0, 0.0, 1.0))
-    monkeypatch.setitem(hub.PRETRAINED, "pair", hub.Pretrained(tuple(specialists), 20_000, "two", "ask them", ones))
-    monkeypatch.setitem(hub.PRETRAINED, "single", hub.Pretrained(tuple(specialists[:1]), 20_000, "one", "ask them"))
+    monkeypatch.setitem(PRETRAINED, "pair", Pretrained(tuple(specialists), 20_000, "two", "ask them", ones))
+    monkeypatch.setitem(PRETRAINED, "single", Pretrained(tuple(specialists[:1]), 20_000, "one", "ask them"))
     return folder
 
 
@@ -163,7 +164,7 @@ def test_a_cache_that_cannot_be_written(tmp_path, cache, server):
 
 
 def test_mirrors_are_tried_in_turn(published, monkeypatch):
-    (file,) = hub.PRETRAINED["single"].files
+    (file,) = PRETRAINED["single"].files
     asked = []
 
     def get(url, path, max_bytes, progress):
@@ -196,7 +197,7 @@ def test_a_bag_is_kept_as_a_folder(published, cache):
         "bbbb2222.safetensors",
     }
     net = hub.load_network("pair")
-    assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == hub.PRETRAINED["pair"].weights_MxS
+    assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == PRETRAINED["pair"].weights_MxS
     for name, member in net.members.items():
         assert_same(member.params, convert.convert(published / f"{name}.safetensors").params)
     listed = next(item for item in hub.list_weights() if item.name == "pair")
@@ -227,9 +228,9 @@ def test_the_licence_is_said_before_the_download(published, capsys):
 
 
 def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch, tmp_path, capsys):
-    mirror = hub.Mirror(ORIGINAL.as_uri(), sha256_of(ORIGINAL))
-    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), 20_000, "golden", "ask them")
-    monkeypatch.setitem(hub.PRETRAINED, "tasnet", known)
+    mirror = Mirror(ORIGINAL.as_uri(), sha256_of(ORIGINAL))
+    known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "ask them")
+    monkeypatch.setitem(PRETRAINED, "tasnet", known)
     arguments = ["separate", str(tmp_path / "absent.wav"), "--out", str(tmp_path / "out"), "--weights", "tasnet"]
     assert main(arguments) == 2
     assert "tasnet: not downloaded yet" in capsys.readouterr().err and not cache.exists()
@@ -241,7 +242,7 @@ def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch
 
 
 def test_published_files_are_what_is_known_of_them():
-    for name, known in hub.PRETRAINED.items():
+    for name, known in PRETRAINED.items():
         assert known.description and known.licence, name
         assert 4 * known.n_parameters < known.max_bytes < 1e9
         for mirror in (mirror for file in known.files for mirror in file.mirrors):
@@ -249,9 +250,9 @@ def test_published_files_are_what_is_known_of_them():
             assert len(mirror.sha256) in (8, 64) and int(mirror.sha256, 16)
             if len(mirror.sha256) == 8:  # the name says it too
                 assert mirror.url.endswith(f"-{mirror.sha256}.th")
-    ft = hub.PRETRAINED["htdemucs_ft"]
+    ft = PRETRAINED["htdemucs_ft"]
     assert np.array_equal(ft.weights_MxS, np.eye(4)) and len(ft.files) == 4
-    first = hub.PRETRAINED["htdemucs"].files[0].mirrors[0].url
+    first = PRETRAINED["htdemucs"].files[0].mirrors[0].url
     assert first == "https://huggingface.co/adefossez/HTDemucs/resolve/main/955717e8.safetensors"
 
 
@@ -285,7 +286,7 @@ def test_listing_and_names(cache, tmp_path):
     assert listed == [
         ("demo", "bundled", tmp_path / "bundled" / "demo.safetensors"),
         ("tasnet", "cached", cache / "tasnet.safetensors"),
-        *((name, "downloadable", None) for name in hub.PRETRAINED if name != "tasnet"),
+        *((name, "downloadable", None) for name in PRETRAINED if name != "tasnet"),
     ]
     assert hub.list_weights()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
     assert_same(hub.load_network("demo").params, made().params)

@@ -13,6 +13,7 @@ from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.files import sha256_of
 from ugosa_jax.weights import convert, download, hub
+from ugosa_jax.weights.pretrained import PRETRAINED
 
 SMALL = {suffix: goldens.DATA / f"a1b2c3d4{suffix}" for suffix in (".safetensors", "-96a9a28a.th")}
 SIGNATURES = {
@@ -51,8 +52,8 @@ def server(monkeypatch, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         for name in SIGNATURES:
-            moved = at(hub.PRETRAINED[name], f"http://127.0.0.1:{httpd.server_port}")
-            monkeypatch.setitem(hub.PRETRAINED, name, moved)
+            moved = at(PRETRAINED[name], f"http://127.0.0.1:{httpd.server_port}")
+            monkeypatch.setitem(PRETRAINED, name, moved)
         yield state
         httpd.shutdown()
 

