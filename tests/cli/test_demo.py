@@ -41,7 +41,7 @@ def shown(tmp_path_factory):
     """Run the demo once; return its folder and what it printed."""
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        patch.setattr(demo.hub, "load", lambda _: made(TINY))
+        patch.setattr(demo.hub, "load_network", lambda _: made(TINY))
         patch.setattr(demo.demo_song, "load", noise)
         assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()

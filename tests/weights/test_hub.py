@@ -25,7 +25,7 @@ def cache(tmp_path, monkeypatch):
     """An empty cache, no bundled weights, and the golden checkpoint in the place of the published one."""
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "bundled")
+    monkeypatch.setattr(hub, "find_bundled_folder", lambda: tmp_path / "bundled")
     mirror = Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
     known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "free")
     monkeypatch.setitem(PRETRAINED, "tasnet", known)
@@ -147,7 +147,7 @@ def test_a_failed_download_leaves_nothing_and_can_be_repeated(cache, server, rou
 
 
 def test_a_server_that_falls_silent_is_given_up(cache, monkeypatch):
-    monkeypatch.setattr(hub, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT_S", 0.2)
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts, and never answers
         url = f"http://127.0.0.1:{silent.server_port}/tasnet.th"
         with pytest.raises(InputError, match="timed out"):
@@ -167,13 +167,13 @@ def test_mirrors_are_tried_in_turn(published, monkeypatch):
     (file,) = PRETRAINED["single"].files
     asked = []
 
-    def get(url, path, max_bytes, progress):
+    def fetch_url(url, path, max_bytes, progress):
         asked.append(url)
         if url.endswith(".safetensors"):
             raise InputError(f"{url}: cannot be downloaded")
         shutil.copy(published / url.rpartition("/")[2], path)
 
-    monkeypatch.setattr(hub, "_get", get)
+    monkeypatch.setattr(download, "_fetch_url", fetch_url)
     net = hub.load_network(download.download_weights("single", progress=False))
     assert asked == [mirror.url for mirror in file.mirrors]
     assert net.provenance["origin_url"] == file.mirrors[1].url
