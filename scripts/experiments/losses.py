@@ -112,12 +112,12 @@ def main() -> None:
     net = hub.load_network("mini")
     assert isinstance(net, Checkpoint)
     rows = [json.loads(line) for line in args.out.read_text().splitlines()] if args.out.exists() else []
-    for track in datasets.tracks(args.songs, limit=args.limit):
+    for track in datasets.list_tracks(args.songs, limit=args.limit):
         missing = set(args.trials) - {row["trial"] for row in rows if row["song"] == track.name}
         if not missing:
             continue
         song = loading.load_annotated(track, net.architecture.sources)
-        prepared = bsseval.prepare(song.known_stems(), song.mixture.rate_hz, EvaluateConfig())
+        prepared = bsseval.prepare(song.require_stems(), song.mixture.rate_hz, EvaluateConfig())
         first = refined(song, estimates(net, song, {})) if any(TRIALS[name].remixes for name in missing) else None
         for name in filter(missing.__contains__, TRIALS):
             est_SxCxT = estimates(net, song, adapted(net, song, TRIALS[name], first))

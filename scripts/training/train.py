@@ -204,7 +204,7 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = standard.unstandardised(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
+        est_SxCxT = standard.restore_level(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
         ratios.append([levels.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)

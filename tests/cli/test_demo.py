@@ -42,7 +42,7 @@ def shown(tmp_path_factory):
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
         patch.setattr(demo.hub, "load_network", lambda _: made(TINY))
-        patch.setattr(demo.demo_song, "load", noise)
+        patch.setattr(demo.loading, "load_demo", noise)
         assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()
 
@@ -103,7 +103,7 @@ def test_leakage_is_of_the_network_and_not_of_the_output_stage(shown):
 
 
 def test_the_song_lasts_half_a_minute():
-    song = demo.demo_song.load(SOURCES)
+    song = demo.loading.load_demo(SOURCES)
     assert song.mixture.n_samples == 32 * 44100
     np.testing.assert_array_equal(song.mixture.samples_CxT, song.stems_SxCxT.sum(0))
     assert annotation.silent_seconds(song.annotation, 32)["vocals"] == 11

@@ -53,10 +53,10 @@ def evaluate(
     song = read_references(references, rate_hz)
     if annotation is not None:
         song = dataclasses.replace(song, annotation=annotation)
-    shape = song.known_stems().shape[1:]
+    shape = song.require_stems().shape[1:]
     if isinstance(estimates, Mapping):
         sounds = iterate_sounds("estimates", estimates)
-        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
+        found = {source: stems.fit_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
     else:
         found, notes = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
         for note in notes:

@@ -15,8 +15,7 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import keep_compiled_programs
 from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
-from ugosa_jax.data import demo as demo_song
-from ugosa_jax.data import sound
+from ugosa_jax.data import loading, sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import require_extra
@@ -63,8 +62,8 @@ def demo(args: options.Demo) -> int:
     started = time.perf_counter()
     network = choose_network()
     weights = hub.load_network(network)
-    true = demo_song.load(weights.sources)
-    mixture, said = true.mixture, true.known_annotation()
+    true = loading.load_demo(weights.sources)
+    mixture, said = true.mixture, true.require_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
     silent_s = annotation.silent_seconds(said, mixture.duration_s)
     silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
@@ -97,7 +96,7 @@ def choose_network() -> str:
 
 def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], name: str, out: Path) -> Run:
     """Adapt and separate as the row says, write the stems, look at them and score them."""
-    row, said, mixture = ROWS[name], true.known_annotation(), true.mixture
+    row, said, mixture = ROWS[name], true.require_annotation(), true.mixture
     result = api.adapt(weights, true, settings=settings_of(row.strategy))
     meter = LeakageMeter(said, mixture.n_samples, mixture.rate_hz)
     stems = meter.through(separation.stretches(weights, true, SeparateConfig(), result.tuned))

@@ -21,8 +21,8 @@ def evaluate(args: options.Evaluate) -> int:
     if args.rule == "target" and args.evaluate.engine == "museval":
         raise InputError("--engine museval: scores only frames in which no source is silent; say --rule museval")
     track = Track(args.references.resolve().name, "folder", args.references)
-    song = loading.load_annotated(track, stems.names(args.references))
-    shape = song.known_stems().shape[1:]
+    song = loading.load_annotated(track, stems.list_names(args.references))
+    shape = song.require_stems().shape[1:]
     estimates, notes = stems.read_like(stems.find(args.estimates, song.sources), song.mixture.rate_hz, shape)
     for note in notes:
         say(f"warning: {note}")

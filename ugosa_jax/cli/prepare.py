@@ -4,7 +4,7 @@ from ugosa_jax.cli import options
 from ugosa_jax.cli.output import say
 from ugosa_jax.data import manifest
 from ugosa_jax.data import prepare as data
-from ugosa_jax.data.manifest import Prepared
+from ugosa_jax.data.manifest import PreparedSong
 
 
 def prepare(args: options.Prepare) -> int:
@@ -20,7 +20,7 @@ def prepare(args: options.Prepare) -> int:
     return 0
 
 
-def said_of(name: str, entry: Prepared) -> str:
+def said_of(name: str, entry: PreparedSong) -> str:
     """Return the line that is printed of a song, and a line for each note."""
     silent = ", ".join(f"{source} {silent_s:.1f}" for source, silent_s in entry.silent_s.items())
     line = f"{name}: {entry.samples / entry.rate_hz:.1f} s; silent for {silent} s"

@@ -95,7 +95,7 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
 
 def describe(args: options.Separate, job: Job) -> Inputs:
     """Return what the record says of the inputs."""
-    mixture, labels = job.song.mixture, job.song.known_annotation()
+    mixture, labels = job.song.mixture, job.song.require_annotation()
     return Inputs(
         song=record.song(mixture, job.net, files.sha256_of(args.song), args.song.name),
         weights=record.network(job.net, str(args.weights)),
@@ -204,7 +204,7 @@ class Bars:
 
 def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
     """Say what was understood, before the work begins."""
-    mixture, labels = job.song.mixture, job.song.known_annotation()
+    mixture, labels = job.song.mixture, job.song.require_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
     say(f"song       {args.song} ({said})")

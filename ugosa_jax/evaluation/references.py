@@ -25,7 +25,7 @@ def read_references(references: Song | str | Path | Mapping[str, np.ndarray], ra
         return references
     if not isinstance(references, Mapping):
         folder = Path(references)
-        return loading.load_with_stems(Track(folder.resolve().name, "folder", folder), stems.names(folder))
+        return loading.load_with_stems(Track(folder.resolve().name, "folder", folder), stems.list_names(folder))
     if rate_hz is None or not references:
         raise InputError("references: arrays need a sample rate (rate_hz), and at least one source")
     found = dict(iterate_sounds("references", references))

@@ -171,7 +171,7 @@ def iterate_outputs(
 def bss_eval(song: Song, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
     """Return SDR, ISR, SIR and SAR in every frame, by the engine of the settings."""
     if settings.engine == "museval":
-        return museval.score_with_museval(song.known_stems(), est_SxCxT, song.mixture.rate_hz, settings)
+        return museval.score_with_museval(song.require_stems(), est_SxCxT, song.mixture.rate_hz, settings)
     return bsseval.score(_prepared(song, settings), est_SxCxT)
 
 
@@ -185,7 +185,7 @@ def iterate_scores(
             for source, value_db, n_frames in zip(song.sources, *summary, strict=True):
                 yield Score(gated, rule, source, metric, _defined(value_db), int(n_frames))
     frames = song.mixture.rate_hz, settings.window_s, settings.hop_s
-    for source, stem_CxT, est_CxT in zip(song.sources, song.known_stems(), est_SxCxT, strict=True):
+    for source, stem_CxT, est_CxT in zip(song.sources, song.require_stems(), est_SxCxT, strict=True):
         for metric, measure in (("PES", levels.pes), ("EPS", levels.eps)):
             level = measure(stem_CxT, est_CxT, *frames)
             yield Score(gated, "silent", source, metric, _defined(level.db), level.frames)
@@ -194,7 +194,7 @@ def iterate_scores(
 @functools.lru_cache(maxsize=2)
 def _prepared(song: Song, settings: EvaluateConfig) -> bsseval.Prepared:
     """Prepare a song; the last ones are kept, for estimates of one song tend to come together."""
-    return bsseval.prepare(song.known_stems(), song.mixture.rate_hz, settings)
+    return bsseval.prepare(song.require_stems(), song.mixture.rate_hz, settings)
 
 
 def _defined(value_db: float) -> float | None:

@@ -13,7 +13,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import unstandardised
+from ugosa_jax.data.standard import restore_level
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
@@ -70,12 +70,14 @@ def estimate(
 ) -> Iterator[np.ndarray]:
     """Return estimates est_SxCxn at the level of the mixture and the network's rate, stretch by stretch."""
     if isinstance(net, Chain):
-        seen = song.model_input(net.sample_rate_hz, net.channels, "natural")
-        standards = chains.standards_of(net, song.model_input(net.sample_rate_hz, net.channels).standard)
-        return chains.stretches(net, params, seen.blocks(), seen.n_samples, standards, settings, on_chunk)
-    seen = song.model_input(net.sample_rate_hz, net.channels, net.architecture.level)
-    estimates = members.stretches(net, params, seen.blocks(), seen.n_samples, settings, on_chunk)
-    return (unstandardised(est_SxCxn, seen.standard) for est_SxCxn in estimates)
+        model_input = song.build_model_input(net.sample_rate_hz, net.channels, "natural")
+        standards = chains.standards_of(net, song.build_model_input(net.sample_rate_hz, net.channels).standard)
+        return chains.stretches(
+            net, params, model_input.iterate_blocks(), model_input.n_samples, standards, settings, on_chunk
+        )
+    model_input = song.build_model_input(net.sample_rate_hz, net.channels, net.architecture.level)
+    estimates = members.stretches(net, params, model_input.iterate_blocks(), model_input.n_samples, settings, on_chunk)
+    return (restore_level(est_SxCxn, model_input.standard) for est_SxCxn in estimates)
 
 
 def _check_finite(estimates: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:

@@ -28,7 +28,7 @@ class OutputStage:
           song: with its annotation.
           settings: how stems are muted and refined.
         """
-        said, mixture = song.known_annotation(), song.mixture
+        said, mixture = song.require_annotation(), song.mixture
         self.leakage = LeakageMeter(said, mixture.n_samples, mixture.rate_hz)
         self._stems = self.leakage.through(own_SxCxn)
         if settings.gate or settings.refine != "none":

@@ -13,7 +13,7 @@ import numpy as np
 from ugosa_jax import files
 from ugosa_jax.adaptation import engine, plan
 from ugosa_jax.adaptation.engine import AdaptationResult
-from ugosa_jax.data.writing import Writer, writing
+from ugosa_jax.data.writing import Writer, open_writer
 from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job.job import Adapted, Job, OnFootprint, OnProgress, Separation, adapt, unheard, with_true_stems
@@ -100,7 +100,7 @@ def _stem_files(folder: Path, job: Job) -> Iterator[dict[str, Writer]]:
     shape = min(mixture.n_channels, 2), mixture.n_samples
     with contextlib.ExitStack() as opened:
         yield {
-            source: opened.enter_context(writing(folder / f"{source}.wav", mixture.rate_hz, *shape, job.encoding))
+            source: opened.enter_context(open_writer(folder / f"{source}.wav", mixture.rate_hz, *shape, job.encoding))
             for source in job.net.sources
         }
 

@@ -58,7 +58,7 @@ class Order:
     @property
     def labels(self) -> Annotation:
         """The marks."""
-        return self.job.song.known_annotation()
+        return self.job.song.require_annotation()
 
     def told(self, progress: Progress) -> None:
         """Tell the page how far a stage is."""

@@ -32,7 +32,11 @@ def check(folder: Path) -> None:
         if (version := plan(folder)["results_version"]) != RESULTS_VERSION:
             compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
             raise InputError(f"{folder}: {compared}; name another folder")
-    elif folder.exists() and not {path.name for path in stems.visible(folder)} <= {"grid.toml", "driver.json", "cells"}:
+    elif folder.exists() and not {path.name for path in stems.list_visible(folder)} <= {
+        "grid.toml",
+        "driver.json",
+        "cells",
+    }:
         raise InputError(f"{folder}: is neither empty nor a results directory of a sweep; name another folder")
 
 

@@ -76,7 +76,7 @@ def run_of(
       excerpt_s: begin and end of what can be heard, as `excerpt` says.
       leakage: has measured the network's own output when all stretches have gone by.
     """
-    said, kept = song.known_annotation(), []
+    said, kept = song.require_annotation(), []
 
     def passing() -> Iterator[np.ndarray]:
         for stems_SxCxn in stretches_SxCxn:
@@ -94,7 +94,7 @@ def run_of(
 
 def excerpt(song: Song, n_runs: int) -> tuple[float, float]:
     """Return begin and end of what can be heard of a song that is separated `n_runs` times."""
-    said = song.known_annotation()
+    said = song.require_annotation()
     return glimpse.excerpt(said, song.mixture.duration_s, 1 + n_runs * len(said.sources))
 
 
@@ -136,7 +136,7 @@ def html(
     return style.page(
         "run.html",
         title=song.mixture.name,
-        sources=song.known_annotation().sources,
+        sources=song.require_annotation().sources,
         duration_s=duration_s,
         mixture=mixture,
         runs=runs,
@@ -144,9 +144,9 @@ def html(
         record=json.dumps(record, indent=2, ensure_ascii=False),
         excerpt=None if excerpt_s == (0.0, duration_s) else glimpse.duration_text(excerpt_s),
         stopped={run.name: where(run.result) for run in runs if run.result.stopped_at is not None},
-        leakage=leakage(song.known_annotation(), duration_s, runs),
-        levels=levels(song.known_annotation(), duration_s, runs),
-        scores=scores(song.known_annotation().sources, runs),
+        leakage=leakage(song.require_annotation(), duration_s, runs),
+        levels=levels(song.require_annotation(), duration_s, runs),
+        scores=scores(song.require_annotation().sources, runs),
         window_s=FRAMES.window_s,
         pictures=pictures(song, mixture, runs),
         mp3=lambda sound: _uri("audio/mpeg", sound.mp3),
@@ -157,8 +157,8 @@ def pictures(song: Song, mixture: Glimpse, runs: Sequence[Run]) -> dict[str, str
     """Return the page's figures by name, as data URIs."""
     stems = {run.name: run.stems for run in runs}
     bands_hz = spectrum.bands_hz(song.mixture.rate_hz)
-    wave = figures.waves(song.known_annotation(), song.mixture.duration_s, mixture, stems)
-    spectra = figures.spectrograms(song.known_annotation(), song.mixture.duration_s, bands_hz, mixture, stems)
+    wave = figures.waves(song.require_annotation(), song.mixture.duration_s, mixture, stems)
+    spectra = figures.spectrograms(song.require_annotation(), song.mixture.duration_s, bands_hz, mixture, stems)
     found = {
         "waves": _uri("image/svg+xml", style.svg(wave).encode()),
         "spectra": _uri("image/png", style.png(spectra)),
