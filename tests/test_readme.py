@@ -24,11 +24,8 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
     stems_SxTxC = np.random.default_rng(0).uniform(-0.2, 0.2, (4, 4 * 8000, 2))
     soundfile.write("song.wav", stems_SxTxC.sum(0), 8000)
     Path("song.csv").write_text("1,2,drums\n0,3,vocals\n")
-    Path("true_stems").mkdir()
-    for source, stem_TxC in zip(small.sources, stems_SxTxC, strict=True):
-        soundfile.write(f"true_stems/{source}.wav", stem_TxC, 8000)
     names = {}
     exec("\n".join(blocks), names)
     assert soundfile.info("vocals.wav").frames == 4 * 8000
-    assert len(names["runs"]) == 9
-    assert "SDR" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert re.findall(r"^(\S+) Losses\(10 epochs", printed, re.MULTILINE) == ["0.1", "1.0", "10.0"]

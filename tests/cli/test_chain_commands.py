@@ -14,7 +14,7 @@ from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
 from ugosa_jax.data import sound
 from ugosa_jax.networks import tree
-from ugosa_jax.studio import networks
+from ugosa_jax.studio import network_info
 from ugosa_jax.sweeps import results
 from ugosa_jax.weights import adapted_layers, checkpoint, hub
 
@@ -115,11 +115,11 @@ def test_the_studio_offers_chains_of_what_is_there(song, tmp_path, monkeypatch):
     duo = make_chain().members["duo"]
     renamed = dataclasses.replace(duo.architecture, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
     checkpoint.save(uj.Checkpoint(renamed, duo.params), hub.get_cache_folder() / "spleeter.safetensors")
-    offered = {one["name"]: one for one in networks.described()["networks"]}
+    offered = {one["name"]: one for one in network_info.describe_networks()["networks"]}
     chain = offered["spleeter+mini"]
     assert chain["sources"] == ["drums", "bass", "other", "vocals"] and chain["members"] == 2
     assert {"L3:M", "L2:D"} <= set(chain["strategies"]) and chain["default_strategy"] == "P-L3:M"
-    assert networks.forward_flops("spleeter+mini") > 0
+    assert network_info.count_forward_flops("spleeter+mini") > 0
 
 
 def test_without_weights_the_best_that_are_here_are_taken_and_without_annotation_nothing_is_adapted(

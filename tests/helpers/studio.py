@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import soundfile
 
-from ugosa_jax.studio.runs import Levels, Run
+from ugosa_jax.studio.runs import Levels, SavedRun
 
 TOKEN = "t" * 32
 HERE = "http://127.0.0.1:8630"
@@ -27,7 +27,7 @@ def made_run(folder, id, strategy="B0", loud=-10.0, value=0.25):
     run = folder / "runs" / id
     run.mkdir(parents=True)
     levels = {"drums": Levels(loud, -50.0)}
-    said = Run(id, "tiny", strategy, ["drums"], f"2026-01-01T00:00:0{len(strategy)}", 1.0, levels)
+    said = SavedRun(id, "tiny", strategy, ["drums"], f"2026-01-01T00:00:0{len(strategy)}", 1.0, levels)
     (run / "run.json").write_bytes(msgspec.json.encode(said))
     (run / "record.json").write_text("{}")
     for name in ("drums", "residual"):

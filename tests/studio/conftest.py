@@ -1,22 +1,27 @@
-"""A studio in this process, a browser's tab on it, and a song."""
+"""A studio in this process with a client and a song; a studio in a process of its own with a real browser."""
 
 import pytest
 from starlette.testclient import TestClient
 
+from tests.helpers.browser import chromium, opened, serving
+from tests.helpers.networks import made
+from tests.helpers.page import TINY, brush, mark, ready
 from tests.helpers.studio import HERE, TOKEN, song_file
-from ugosa_jax.studio import server
-from ugosa_jax.studio.studio import Studio
+from ugosa_jax import files
+from ugosa_jax.studio import server as web_server
+from ugosa_jax.studio.workspace import Workspace
+from ugosa_jax.weights import checkpoint
 
 
 @pytest.fixture
 def studio(tmp_path):
-    return Studio(tmp_path / "work")
+    return Workspace(tmp_path / "work")
 
 
 @pytest.fixture
 def client(studio):
     """Return a browser's tab on a page of the studio."""
-    guarded = server.guarded(studio, TOKEN, "127.0.0.1")
+    guarded = web_server.build_guarded_app(studio, TOKEN, "127.0.0.1")
     return TestClient(guarded, base_url=HERE, headers={"origin": HERE})
 
 
@@ -26,3 +31,29 @@ def song(client, tmp_path):
     content = song_file(tmp_path / "song.wav", 4.0).read_bytes()
     answer = client.post(f"/{TOKEN}/api/songs", content=content, headers={"x-name": "my%20song.wav"})
     return f"/{TOKEN}/api/songs/{answer.json()['id']}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Return a running studio with the demo song and a tiny network."""
+    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    with serving(tmp_path_factory.mktemp("browser") / "work") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(server, browser):
+    """Return the demo song's page without marks; an exception or a violation of the policy on it fails the test."""
+    page, troubles = opened(browser, server.address)
+    ready(page)
+    mark(page)
+    brush(page, "silent")
+    yield page
+    page.close()
+    assert not troubles

@@ -1,4 +1,4 @@
-"""How long adapting will take here: measured where this machine has done it before, a guess from operations else."""
+"""Estimated duration of an adaptation: from measurements on this machine, or guessed from operation counts."""
 
 from pathlib import Path
 from typing import Any
@@ -9,70 +9,70 @@ from ugosa_jax import files
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 
 EFFICIENCY = 0.35
-"""Share of the speed of a plain matrix product that the networks reach, roughly."""
+"""Rough speed of the networks, as a fraction of that of a plain matrix product."""
 FIRST_S = 15.0
-"""What starting and compiling take, roughly, where it was not measured."""
+"""Rough time to start and compile, where it was not measured."""
 
 
-class Measured(msgspec.Struct):
-    """Seconds, on this machine."""
+class MeasuredSpeed(msgspec.Struct):
+    """Speed of a network on this machine."""
 
     fixed: float
-    """Compiling, and what frozen stages give, in a run."""
+    """Seconds of a run for compiling and the frozen stages."""
     step_per_s: float
-    """A step of one network, for each second of its segment."""
+    """Seconds for a step of one network, per second of its segment."""
     separate_per_s: float
-    """Separating, for each second of the song."""
+    """Seconds for separating, per second of the song."""
 
 
 class Timings:
-    """What was measured on this machine, by network and strategy."""
+    """Measurements on this machine, by network and strategy."""
 
     def __init__(self, root: Path):
-        """Look into a work folder."""
+        """Load the measurements of a work folder."""
         self.path = root / "timings.json"
         try:
-            self.known = msgspec.json.decode(self.path.read_bytes(), type=dict[str, Measured])
+            self.known = msgspec.json.decode(self.path.read_bytes(), type=dict[str, MeasuredSpeed])
         except (OSError, msgspec.DecodeError):
             self.known = {}
 
-    def keep(self, network: str, strategy: str, measured: Measured) -> None:
-        """Remember the last measurement."""
+    def remember(self, network: str, strategy: str, measured: MeasuredSpeed) -> None:
+        """Save the latest measurement."""
         self.known[_key(network, strategy)] = measured
         files.write_json(msgspec.to_builtins(self.known), self.path)
 
-    def find(self, network: str, strategy: str) -> Measured | None:
-        """Return what was measured, if anything was."""
+    def find(self, network: str, strategy: str) -> MeasuredSpeed | None:
+        """Return the latest measurement, or None."""
         return self.known.get(_key(network, strategy))
 
 
-def steps(adapt: AdaptConfig, segment_s: float, duration_s: float) -> int:
-    """Return how many steps an adaptation takes: as `segments.starts_of`, in seconds."""
+def count_steps(adapt: AdaptConfig, segment_s: float, duration_s: float) -> int:
+    """Return the number of steps of an adaptation, counting segments as `segments.starts_of` does."""
     hop_s = adapt.hop_s or segment_s
     rest_s = max(0.0, duration_s - segment_s)
     n_segments = 1 + int(rest_s // hop_s) + (rest_s % hop_s > 1e-3)
     return n_segments * (1 + adapt.pitch_shifts) * adapt.epochs
 
 
-def seconds(
+def estimate_seconds(
     adapt: AdaptConfig,
     separate: SeparateConfig,
     duration_s: float,
-    measured: Measured | None,
+    measured: MeasuredSpeed | None,
     network: dict[str, Any] | None,
     flops_per_s: float | None,
     is_first: bool = False,
 ) -> dict[str, Any] | None:
-    """Return how long it takes, and whether that is a guess rather than measured; None if nothing is known.
+    """Return the estimated seconds and whether they are guessed rather than measured, or None if nothing is known.
 
     Args:
       adapt: settings of the adaptation.
       separate: settings of the separation that follows.
       duration_s: length of the song.
-      measured: what was measured with this network and strategy.
-      network: what the worker tells of it; each member of a bag is adapted and separates.
-      flops_per_s: the speed of a plain matrix product here.
-      is_first: whether the network has not separated the song yet: what it gives unadapted is compared with.
+      measured: measurement with this network and strategy, if any.
+      network: the worker's description of it; each member of a bag is adapted and separates.
+      flops_per_s: speed of a plain matrix product on this machine.
+      is_first: whether the unadapted network has yet to separate the song, for comparison.
     """
     if network is None:
         return None
@@ -89,10 +89,10 @@ def seconds(
         if _is_remixed(adapt.strategy or ""):
             step_per_s += (1 - share) * forward_s
             fixed_s += separate_per_s * duration_s
-        measured = Measured(fixed_s, step_per_s, separate_per_s)
+        measured = MeasuredSpeed(fixed_s, step_per_s, separate_per_s)
     segment_s = adapt.segment_s or network["segment_s"]
     separating_s = measured.separate_per_s * duration_s * max(1, separate.shifts)
-    adapting_s = members * steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
+    adapting_s = members * count_steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
     unadapted_s = measured.separate_per_s * duration_s if is_first else 0.0
     return {"seconds": measured.fixed + unadapted_s + adapting_s + separating_s, "guessed": guessed}
 

@@ -1,4 +1,4 @@
-"""What pages are told while they are open: server-sent events, each song's to its own pages alone."""
+"""Server-sent events: each page gets the events of its own song."""
 
 import asyncio
 import contextlib
@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 HEARTBEAT_S = 15.0
-"""A comment is sent after so much silence, by which both ends learn that the other one is gone."""
+"""A comment is sent after this long without an event, so that both ends notice a broken connection."""
 MAX_WAITING = 1000
-"""Events that a page may be behind; one that is further behind is let go, and asks again."""
+"""Most events queued for a page; a page further behind is disconnected and reloads its state."""
 
 
 class Events:
-    """Hands events on to whoever listens."""
+    """The connected pages of each song."""
 
     def __init__(self) -> None:
-        """Begin with no listeners."""
+        """Start without pages."""
         self._listeners: dict[str, set[asyncio.Queue[str | None]]] = {}
 
-    def tell(self, song: str, kind: str, value: Any) -> None:
+    def send(self, song: str, kind: str, value: Any) -> None:
         """Send an event to all pages of a song."""
         text = f"event: {kind}\ndata: {json.dumps(value)}\n\n"
         for queue in list(self._listeners.get(song, ())):
@@ -29,19 +29,19 @@ class Events:
             else:
                 queue.put_nowait(text)
 
-    def tell_all(self, kind: str, value: Any) -> None:
-        """Send an event that speaks of no song to all pages."""
+    def send_to_all(self, kind: str, value: Any) -> None:
+        """Send an event to the pages of all songs."""
         for song in list(self._listeners):
-            self.tell(song, kind, value)
+            self.send(song, kind, value)
 
     def close(self) -> None:
-        """Let all pages go, so that the server can end."""
+        """Disconnect all pages, so that the server can stop."""
         for queues in self._listeners.values():
             for queue in queues:
                 queue.put_nowait(None)
 
     async def stream(self, song: str) -> AsyncIterator[str]:
-        """Yield the events of a song as they are sent."""
+        """Yield the events of a song as text/event-stream, until the page leaves or `close` is called."""
         queue: asyncio.Queue[str | None] = asyncio.Queue()
         self._listeners.setdefault(song, set()).add(queue)
         try:

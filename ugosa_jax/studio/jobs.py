@@ -1,7 +1,7 @@
-"""What pages have asked for: a queue, kept on disk, of which one worker process does one job after the other.
+"""The queue of jobs, kept on disk; one worker process does one job after the other.
 
-A job is a file, so that whoever kills the server finds the queue again: jobs that waited wait on, and the one that ran
-is called interrupted and can be asked for again.
+Each job is a file, so the queue survives a killed server: waiting jobs wait on, and the running one is marked
+interrupted and can be tried again.
 """
 
 import datetime
@@ -14,15 +14,15 @@ import msgspec
 
 from ugosa_jax import files
 
-Kind = Literal["adapt", "separate", "suggest"]
+Kind = Literal["adapt", "separate", "suggest", "rhythm"]
 State = Literal["waiting", "running", "stopping", "done", "failed", "cancelled", "interrupted"]
 OPEN: tuple[State, ...] = ("waiting", "running", "stopping")
 MAX_KEPT = 20
-"""Jobs of a song that are over and still shown."""
+"""Finished jobs of a song that are kept."""
 
 
-class Job(msgspec.Struct):
-    """One job."""
+class QueuedJob(msgspec.Struct):
+    """One job of one song."""
 
     id: str
     song: str
@@ -40,30 +40,30 @@ class Job(msgspec.Struct):
     done: int = 0
     total: int = 0
     began_s: float | None = None
-    """When the stage began, in seconds since the epoch …"""
+    """When the stage began, in seconds since 1970."""
     first_s: float | None = None
-    """… when its first part was done …"""
+    """When the first epoch or chunk of the stage was done: it includes compilation."""
     heard_s: float | None = None
-    """… and when its last one was: the time that is left follows from these."""
+    """When the last one was done. The page extrapolates the time left from these three."""
     losses: list[list[float | None]] = msgspec.field(default_factory=list)
     steps: list[float | None] = msgspec.field(default_factory=list)
 
 
 class Queue:
-    """All jobs of a work folder, in the order in which they were asked for."""
+    """All jobs of a work folder, the oldest first."""
 
-    def __init__(self, songs: Path, on_change: Callable[[Job], None]):
-        """Read the jobs that are on disk.
+    def __init__(self, songs: Path, on_change: Callable[[QueuedJob], None]):
+        """Load the jobs that are on disk.
 
         Args:
           songs: the folder of songs.
-          on_change: called with a job whenever something about it is new.
+          on_change: called with a job whenever one of its fields changes.
         """
         self.songs, self.on_change = songs, on_change
-        self.jobs: dict[str, Job] = {}
+        self.jobs: dict[str, QueuedJob] = {}
         for path in songs.glob("*/jobs/*.json"):
             try:
-                job = msgspec.json.decode(path.read_bytes(), type=Job)
+                job = msgspec.json.decode(path.read_bytes(), type=QueuedJob)
             except (OSError, msgspec.DecodeError):
                 continue
             if (job.song, job.id) == (path.parent.parent.name, path.stem):
@@ -74,71 +74,71 @@ class Queue:
                 job.state = "interrupted"
                 self._write(job)
 
-    def add(self, **fields: Any) -> Job:
-        """Put a job at the end of the queue."""
+    def add(self, **fields: Any) -> QueuedJob:
+        """Append a job to the queue."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-        job = Job(id=secrets.token_hex(8), created=now, **fields)
+        job = QueuedJob(id=secrets.token_hex(8), created=now, **fields)
         self.jobs[job.id] = job
         self._write(job)
-        self._forget_old(job.song)
+        self._remove_old(job.song)
         self.on_change(job)
         return job
 
-    def select(self, song: str) -> list[Job]:
+    def select(self, song: str) -> list[QueuedJob]:
         """Return the jobs of a song, the oldest first."""
         return [job for job in self.jobs.values() if job.song == song]
 
-    def get(self, song: str, id: str) -> Job:
+    def get(self, song: str, id: str) -> QueuedJob:
         """Return a job of a song.
 
         Raises:
-          KeyError: it has no such job.
+          KeyError: the song has no such job.
         """
         job = self.jobs[id]
         if job.song != song:
             raise KeyError(id)
         return job
 
-    def running(self) -> Job | None:
-        """Return the job that the worker has, if it has any."""
+    def find_running(self) -> QueuedJob | None:
+        """Return the job that the worker is doing, or None."""
         return next((job for job in self.jobs.values() if job.state in ("running", "stopping")), None)
 
-    def next(self) -> Job | None:
-        """Return the job whose turn it is, if no other one runs."""
-        if self.running() is not None:
+    def find_next(self) -> QueuedJob | None:
+        """Return the job to do next, or None while another one runs."""
+        if self.find_running() is not None:
             return None
         return next((job for job in self.jobs.values() if job.state == "waiting"), None)
 
-    def ahead(self, job: Job) -> int:
-        """Return how many jobs are done before this one."""
+    def count_ahead(self, job: QueuedJob) -> int:
+        """Return the number of open jobs before this one."""
         before = [other for other in self.jobs.values() if other.state in OPEN]
         return before.index(job) if job in before else 0
 
-    def change(self, job: Job, **fields: Any) -> None:
-        """Set fields of a job, and keep them where they matter after a restart."""
-        moved = fields.get("state", job.state) != job.state
+    def change(self, job: QueuedJob, **fields: Any) -> None:
+        """Set fields of a job; write it to disk when its state changes."""
+        is_new_state = fields.get("state", job.state) != job.state
         for name, value in fields.items():
             setattr(job, name, value)
-        if moved:
+        if is_new_state:
             self._write(job)
         self.on_change(job)
-        if moved:  # others have moved up
+        if is_new_state:  # jobs behind it have moved up
             for other in self.jobs.values():
                 if other.state == "waiting" and other is not job:
                     self.on_change(other)
 
-    def remove(self, job: Job) -> None:
-        """Forget a job that is over."""
+    def remove(self, job: QueuedJob) -> None:
+        """Delete a finished job."""
         del self.jobs[job.id]
         self._path(job).unlink(missing_ok=True)
 
-    def _forget_old(self, song: str) -> None:
-        over = [job for job in self.select(song) if job.state not in OPEN]
-        for job in over[: max(0, len(over) - MAX_KEPT)]:
+    def _remove_old(self, song: str) -> None:
+        finished = [job for job in self.select(song) if job.state not in OPEN]
+        for job in finished[: max(0, len(finished) - MAX_KEPT)]:
             self.remove(job)
 
-    def _write(self, job: Job) -> None:
+    def _write(self, job: QueuedJob) -> None:
         files.write_json(msgspec.to_builtins(job), self._path(job))
 
-    def _path(self, job: Job) -> Path:
+    def _path(self, job: QueuedJob) -> Path:
         return self.songs / job.song / "jobs" / f"{job.id}.json"

@@ -1,16 +1,17 @@
-"""The songs that have been opened, each with a folder of its own for everything that was done to it.
+"""The songs that have been opened, each with a folder for all its work.
 
-    WORK/songs/ID/song.json     what it is called, how long it is
-                  original      the file as it came
-                  mixture.wav   a copy that browsers play: stereo or mono, 16 bit
-                  mixture.peaks its outline
-                  marks.json    what was marked
-                  page.json     how its page was left
-                  jobs/         what was asked for
-                  runs/         what came out
+    WORK/songs/ID/song.json     name, length, hash
+                  original      the file as uploaded
+                  mixture.wav   a copy for the browser: stereo or mono, 16 bit
+                  mixture.peaks its waveform outline
+                  marks.json    marks
+                  rhythm.json   beats and onsets, once they were asked for
+                  page.json     settings and view of its page
+                  jobs/         the queue
+                  runs/         results
 
-ID is the beginning of the file's SHA-256: the same song, opened again, has its work. Names that people give are shown,
-and never become paths.
+ID is the beginning of the file's SHA-256, so a song that is opened again finds its work. Names given by people are
+shown and never become paths.
 """
 
 import dataclasses
@@ -30,19 +31,19 @@ from ugosa_jax.config import require
 from ugosa_jax.data import sound
 from ugosa_jax.data.sound import Audio, Sound
 from ugosa_jax.errors import InputError
-from ugosa_jax.studio import peaks
+from ugosa_jax.studio import outlines
 
 MAX_SONG_S = 3600.0
 """Longest song that is opened."""
 MAX_BYTES = 2_000_000_000
 """Largest file that is opened."""
 MAX_PAGE_BYTES = 64_000
-"""What is kept of how a page was left."""
+"""Largest page.json."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
-class Song(msgspec.Struct):
-    """What the page shows of a song before anything else is loaded."""
+class SongEntry(msgspec.Struct):
+    """A song of the library."""
 
     id: str
     name: str
@@ -52,21 +53,21 @@ class Song(msgspec.Struct):
     duration_s: float
     opened: str
     renamed: bool = False
-    """Whether a person named it; otherwise it is called as the file that was opened last."""
+    """Whether a person gave the name; otherwise it is that of the file opened last."""
 
 
 class TooLarge(InputError):
-    """More bytes than are taken."""
+    """A request with more bytes than the server accepts."""
 
 
 class Library:
     """The songs of a work folder."""
 
     def __init__(self, root: Path):
-        """Look into a work folder, which need not exist yet."""
+        """Open the library of a work folder, which need not exist yet."""
         self.songs = root / "songs"
 
-    def folder(self, id: str) -> Path:
+    def find_folder(self, id: str) -> Path:
         """Return the folder of a song.
 
         Raises:
@@ -76,36 +77,36 @@ class Library:
             raise KeyError(id)
         return self.songs / id
 
-    def song(self, id: str) -> Song:
-        """Return what is known of a song.
+    def load_song(self, id: str) -> SongEntry:
+        """Load the description of a song.
 
         Raises:
           KeyError: there is no such song.
           InputError: its file is damaged.
         """
-        path = self.folder(id) / "song.json"
+        path = self.find_folder(id) / "song.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Song)
+            return msgspec.json.decode(path.read_bytes(), type=SongEntry)
         except (OSError, msgspec.DecodeError) as error:
             raise InputError(f"{path}: cannot be read ({error})") from error
 
-    def listing(self) -> list[Song]:
-        """Return all songs, the one opened last first; what is damaged is left out."""
+    def list_songs(self) -> list[SongEntry]:
+        """Return all songs, the one opened last first, without damaged ones."""
         found = []
         for path in sorted(self.songs.glob("*/song.json")):
             if _ID.fullmatch(path.parent.name):
                 try:
-                    found.append(self.song(path.parent.name))
+                    found.append(self.load_song(path.parent.name))
                 except InputError:
                     continue
         return sorted(found, key=lambda song: song.opened, reverse=True)
 
-    async def received(self, chunks: AsyncIterator[bytes], name: str, largest: int = MAX_BYTES) -> Song:
-        """Take in a song as it arrives, without holding it in memory.
+    async def receive(self, chunks: AsyncIterator[bytes], name: str, largest: int = MAX_BYTES) -> SongEntry:
+        """Store a song while it is uploaded, without holding it in memory.
 
         Raises:
-          TooLarge: it goes on for more than `largest` bytes.
-          InputError: it is no sound that can be used; nothing is left of it then.
+          TooLarge: the upload has more than `largest` bytes.
+          InputError: the file cannot be read as sound; nothing is kept of it.
         """
         from starlette.concurrency import run_in_threadpool
 
@@ -118,112 +119,112 @@ class Library:
                     if size > largest:
                         raise TooLarge(f"{name}: is larger than {largest / 1e6:.0f} MB")
                     stream.write(chunk)
-            return await run_in_threadpool(self.added, path, name)
+            return await run_in_threadpool(self.add_file, path, name)
 
-    def added(self, path: Path, name: str) -> Song:
-        """Add a file of sound, or return the song if it was added before.
+    def add_file(self, path: Path, name: str) -> SongEntry:
+        """Add a sound file, or return the song if it was added before.
 
         Args:
           path: the file; it is copied.
-          name: what it is called.
+          name: shown to people.
 
         Raises:
-          InputError: it is no sound that can be used.
+          InputError: the file cannot be read as sound.
         """
         sha256 = files.sha256_of(path)
-        if self._reopened(sha256[:16], sha256, name) is None:
+        if self._reopen(sha256[:16], sha256, name) is None:
             try:
-                # A small file can hold hours of silence: it is decoded so far, and no further.
+                # A small file can hold hours of silence, so decoding stops at the limit.
                 audio = sound.read(path, longest_s=MAX_SONG_S)
             except InputError as error:
                 raise InputError(str(error).replace(str(path), name)) from error
-            self._written(audio, sha256, name, path)
-        return self.song(sha256[:16])
+            self._write_song(audio, sha256, name, path)
+        return self.load_song(sha256[:16])
 
-    def added_audio(self, audio: Sound, sha256: str) -> Song:
-        """Add a song that is no file, such as the bundled one."""
-        if self._reopened(sha256[:16], sha256, audio.name) is None:
-            self._written(audio, sha256, audio.name, None)
-        return self.song(sha256[:16])
+    def add_sound(self, audio: Sound, sha256: str) -> SongEntry:
+        """Add a song that is in memory, such as the bundled one."""
+        if self._reopen(sha256[:16], sha256, audio.name) is None:
+            self._write_song(audio, sha256, audio.name, None)
+        return self.load_song(sha256[:16])
 
-    def original(self, id: str) -> Audio:
-        """Read a song as it came, under the name that it is shown by."""
-        audio = sound.read(self.folder(id) / "original")
-        return dataclasses.replace(audio, name=self.song(id).name)
+    def read_original(self, id: str) -> Audio:
+        """Read the uploaded file of a song, under the song's name."""
+        audio = sound.read(self.find_folder(id) / "original")
+        return dataclasses.replace(audio, name=self.load_song(id).name)
 
-    def rename(self, id: str, name: str) -> Song:
-        """Give a song another name, which stays.
+    def rename(self, id: str, name: str) -> SongEntry:
+        """Rename a song for good.
 
         Raises:
           KeyError: there is no such song.
           InputError: its file is damaged or cannot be written.
         """
-        song = msgspec.structs.replace(self.song(id), name=shown_name(name), renamed=True)
-        files.write_json(msgspec.to_builtins(song), self.folder(id) / "song.json")
+        song = msgspec.structs.replace(self.load_song(id), name=clean_name(name), renamed=True)
+        files.write_json(msgspec.to_builtins(song), self.find_folder(id) / "song.json")
         return song
 
     def remove(self, id: str) -> None:
-        """Delete a song and all that was done to it.
+        """Delete a song and all its work.
 
         Raises:
           KeyError: there is no such song.
         """
-        folder = self.folder(id)
-        (folder / "song.json").unlink()  # first: without it the rest is no song
+        folder = self.find_folder(id)
+        (folder / "song.json").unlink()  # first, so that a half-deleted folder is no song
         shutil.rmtree(folder, ignore_errors=True)
 
-    def page(self, id: str) -> dict[str, Any]:
-        """Return how a song's page was left; nothing if that is not known.
+    def load_page(self, id: str) -> dict[str, Any]:
+        """Return the saved state of a song's page, empty if there is none.
 
         Raises:
           KeyError: there is no such song.
         """
         try:
-            return msgspec.json.decode((self.folder(id) / "page.json").read_bytes(), type=dict[str, Any])
+            return msgspec.json.decode((self.find_folder(id) / "page.json").read_bytes(), type=dict[str, Any])
         except (OSError, msgspec.DecodeError):
             return {}
 
     def save_page(self, id: str, page: dict[str, Any]) -> None:
-        """Keep how a song's page was left; it means something to the page alone.
+        """Save the state of a song's page; only the page interprets it.
 
         Raises:
           KeyError: there is no such song.
-          InputError: it is too long, or cannot be written.
+          InputError: the state is too large, or the file cannot be written.
         """
         content = msgspec.json.encode(page)
         require(len(content) <= MAX_PAGE_BYTES, "page", f"at most {MAX_PAGE_BYTES} bytes", len(content))
-        with files.replaced_when_done(self.folder(id) / "page.json") as temporary:
+        with files.replaced_when_done(self.find_folder(id) / "page.json") as temporary:
             temporary.write_bytes(content)
 
-    def _reopened(self, id: str, sha256: str, name: str) -> Song | None:
-        """Note that a song was opened again, under which name; None if it is new."""
+    def _reopen(self, id: str, sha256: str, name: str) -> SongEntry | None:
+        """Record that a known song was opened again, under a name; return None for a new song."""
         try:
-            song = self.song(id)
+            song = self.load_song(id)
         except (KeyError, InputError):
             return None
         if song.sha256 != sha256:
-            raise InputError(f"{song.name}: two songs cannot be told apart")  # 2**-64
+            raise InputError(f"{song.name}: has the same ID as another song")  # 2**-64
         song = msgspec.structs.replace(song, opened=_now(), name=song.name if song.renamed else name)
-        files.write_json(msgspec.to_builtins(song), self.folder(id) / "song.json")
+        files.write_json(msgspec.to_builtins(song), self.find_folder(id) / "song.json")
         return song
 
-    def _written(self, audio: Sound, sha256: str, name: str, path: Path | None) -> None:
+    def _write_song(self, audio: Sound, sha256: str, name: str, path: Path | None) -> None:
         folder = self.songs / sha256[:16]
-        heard_CxT, _ = sound.to_model(audio, audio.rate_hz, min(audio.n_channels, 2))
+        playable_CxT, _ = sound.to_model(audio, audio.rate_hz, min(audio.n_channels, 2))
         with files.folder_when_done(folder) as scratch:
             if path is None:
                 sound.write(scratch / "original.wav", audio.samples_CxT, audio.rate_hz)
                 (scratch / "original.wav").rename(scratch / "original")
             else:
                 shutil.copyfile(path, scratch / "original")
-            sound.write(scratch / "mixture.wav", heard_CxT, audio.rate_hz, "16")
-            (scratch / "mixture.peaks").write_bytes(peaks.packed(np.asarray(heard_CxT), audio.rate_hz))
-            song = Song(sha256[:16], name, sha256, audio.rate_hz, audio.n_channels, audio.duration_s, _now())
+            sound.write(scratch / "mixture.wav", playable_CxT, audio.rate_hz, "16")
+            (scratch / "mixture.peaks").write_bytes(outlines.encode_outline(np.asarray(playable_CxT), audio.rate_hz))
+            song = SongEntry(sha256[:16], name, sha256, audio.rate_hz, audio.n_channels, audio.duration_s, _now())
             files.write_json(msgspec.to_builtins(song), scratch / "song.json")
 
 
-def shown_name(name: str) -> str:
-    """Return a name that a person gave as one short line without control characters."""
+def clean_name(name: str) -> str:
+    """Return the last part of a path or name as one short line without control characters."""
     printable = "".join(c if c.isprintable() else " " for c in name.replace("\\", "/").rpartition("/")[2])
     return " ".join(printable.split())[:120] or "untitled"
 

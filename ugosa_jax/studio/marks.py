@@ -1,7 +1,7 @@
-"""What a person has marked in a song, as the page and the disk hold it.
+"""The marks of a song, as the page and the disk hold them.
 
-Marks are intervals with a state; `elsewhere` says for each source what holds where it has none. Every save counts up
-the revision, and one that does not build on the last one is refused, so that two windows cannot overwrite each other.
+Marks are intervals with a state; `elsewhere` is the state of each source outside its marks. Each save increments the
+revision, and a save based on an older revision is refused, so that two windows cannot overwrite each other.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 
 MAX_MARKS = 20_000
-"""Marks of a song at most."""
+"""Most marks of a song."""
 SUFFIXES = (*formats.SUFFIXES, ".yaml")
 _NAME = re.compile(r"\w[\w +&-]{0,63}")
 
@@ -38,7 +38,7 @@ class Mark(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Marks(msgspec.Struct, forbid_unknown_fields=True):
-    """All that has been marked."""
+    """All marks of a song."""
 
     marks: list[Mark] = msgspec.field(default_factory=list)
     elsewhere: dict[str, Outside] = msgspec.field(default_factory=dict)
@@ -46,7 +46,7 @@ class Marks(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Stale(Exception):
-    """The marks were changed by somebody else; the argument is what they are now."""
+    """A save is based on an older revision; `now` are the present marks."""
 
     def __init__(self, now: Marks):
         super().__init__("the marks were changed in another window")
@@ -54,10 +54,10 @@ class Stale(Exception):
 
 
 def parse(value: Any, duration_s: float) -> Marks:
-    """Return marks from what a page sent.
+    """Parse marks that a page sent.
 
     Raises:
-      InputError: it holds something else, or marks that lie outside of the song or overlap.
+      InputError: they are malformed, outside of the song, or overlap.
     """
     try:
         marks = msgspec.convert(value, Marks)
@@ -69,7 +69,7 @@ def parse(value: Any, duration_s: float) -> Marks:
     for mark in marks.marks:
         inside = 0 <= mark.start < mark.end <= duration_s + annotation.PAST_END_S
         require(inside, "mark", f"a stretch of the song, 0 to {duration_s:.3f} s", (mark.start, mark.end))
-    disjoint([_interval(mark) for mark in marks.marks], "marks")
+    disjoint([_to_interval(mark) for mark in marks.marks], "marks")
     ordered = sorted(marks.marks, key=lambda mark: (mark.source, mark.start))
     for before, mark in itertools.pairwise(ordered):
         apart = before.source != mark.source or before.end <= mark.start + TOUCH_S
@@ -78,7 +78,7 @@ def parse(value: Any, duration_s: float) -> Marks:
 
 
 def load(folder: Path) -> Marks:
-    """Return the marks of a song's folder; none if none were saved.
+    """Load the marks of a song's folder, empty if none were saved.
 
     Raises:
       InputError: the file is damaged.
@@ -93,10 +93,10 @@ def load(folder: Path) -> Marks:
 
 
 def save(folder: Path, marks: Marks) -> Marks:
-    """Write marks that build on those of the folder, and return them with their new revision.
+    """Save marks and return them with their new revision.
 
     Raises:
-      Stale: they build on others.
+      Stale: they are based on an older revision.
       InputError: the file cannot be written.
     """
     now = load(folder)
@@ -107,12 +107,12 @@ def save(folder: Path, marks: Marks) -> Marks:
     return marks
 
 
-def annotation_of(marks: Marks, sources: Sequence[str], duration_s: float) -> Annotation:
-    """Return what marks say of a network's sources, all of it written out; marks of other sources are left out."""
+def to_annotation(marks: Marks, sources: Sequence[str], duration_s: float) -> Annotation:
+    """Convert the marks of a network's sources to an annotation with all silence written out."""
     intervals = []
     for source in sources:
         own = sorted((m for m in marks.marks if m.source == source), key=lambda m: m.start)
-        own = [_interval(mark) for mark in own]
+        own = [_to_interval(mark) for mark in own]
         intervals += own
         if marks.elsewhere.get(source) == "silent":
             edges = [0.0, *itertools.chain(*((i.start_s, i.end_s) for i in own)), duration_s]
@@ -121,43 +121,45 @@ def annotation_of(marks: Marks, sources: Sequence[str], duration_s: float) -> An
     return Annotation(disjoint(intervals, "marks"), tuple(sources), "unknown", "marks")
 
 
-def of_annotation(said: Annotation, duration_s: float) -> Marks:
-    """Return an annotation as marks, within the song; what holds elsewhere stays as it was said."""
-    annotation.check_against(said, duration_s)
+def from_annotation(labels: Annotation, duration_s: float) -> Marks:
+    """Convert an annotation to marks within the song."""
+    annotation.check_against(labels, duration_s)
     marks = [
-        Mark(i.start_s, min(i.end_s, duration_s), i.source, i.state) for i in said.intervals if i.start_s < duration_s
+        Mark(i.start_s, min(i.end_s, duration_s), i.source, i.state) for i in labels.intervals if i.start_s < duration_s
     ]
     elsewhere: dict[str, Outside] = {
-        source: "silent" if said.silent_outside(source) else "unknown" for source in said.sources if said.select(source)
+        source: "silent" if labels.silent_outside(source) else "unknown"
+        for source in labels.sources
+        if labels.select(source)
     }
     return Marks(marks, elsewhere)
 
 
-def imported(
+def import_file(
     content: bytes,
     name: str,
     sources: Sequence[str],
     duration_s: float,
-    told: Mapping[str, str] | None = None,
+    meanings: Mapping[str, str] | None = None,
     unit: str | None = None,
 ) -> tuple[Marks, list[str]]:
-    """Read an annotation of any format that a person has dropped.
+    """Read an annotation file of any format.
 
     Args:
       content: the file.
-      name: its name. The suffix tells the format, the rest perhaps whose labels they are; of it nothing but letters
-        and digits reaches the disk.
+      name: its name. The suffix tells the format; the rest may name the source, and only its letters and digits reach
+        the disk.
       sources: the network's.
       duration_s: length of the song.
-      told: what names stand for, as `--map` says it: a source, `one of` a source, or nothing to leave labels out.
-      unit: what times count, as `--unit` says it.
+      meanings: meanings of names as in `--map`: a source, `one of` a source, or nothing to leave labels out.
+      unit: unit of times as in `--unit`.
 
     Returns:
-      The marks, and what is to be known of them: what names were taken for, what was left out.
+      The marks, and notes on how names were interpreted and what was left out.
 
     Raises:
-      UnknownNames, UnknownUnit: it has to be told what names stand for, or what times count.
-      InputError: the file cannot be understood or does not fit the song.
+      UnknownNames, UnknownUnit: the meaning of names, or the unit of times, must be given.
+      InputError: the file cannot be parsed or does not fit the song.
     """
     suffix = Path(name).suffix.lower()
     with tempfile.TemporaryDirectory(prefix="ugosa-") as scratch:
@@ -165,27 +167,27 @@ def imported(
         path = Path(scratch) / f"{stem}{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
         try:
-            said = annotation.read(path, sources, names=instruments.Names(told or {}), unit=unit)
-            marks = of_annotation(said, duration_s)
+            labels = annotation.read(path, sources, names=instruments.Names(meanings or {}), unit=unit)
+            marks = from_annotation(labels, duration_s)
         except UnknownNames as error:
             raise UnknownNames(str(error).replace(str(path), name), error.names) from error
         except InputError as error:
             raise type(error)(str(error).replace(str(path), name)) from error
-        notes = [warning.replace(str(path), name) for warning in said.warnings]
-    taken = [f"{written} = {_meaning(known)}" for written, known in said.names.items() if _is_news(written, known)]
-    return marks, taken + notes
+        notes = [warning.replace(str(path), name) for warning in labels.warnings]
+    meant = [f"{text} = {_describe_name(name)}" for text, name in labels.names.items() if _is_news(text, name)]
+    return marks, meant + notes
 
 
-def exported(marks: Marks, sources: Sequence[str], duration_s: float, format: formats.Format) -> bytes:
-    """Return marks as a file in a format that `annotation.write` knows, silence elsewhere written out."""
-    said = annotation_of(marks, sources, duration_s)
-    said = dataclasses.replace(said, intervals=tuple(i for i in said.intervals if i.state != "unknown"))
+def export_file(marks: Marks, sources: Sequence[str], duration_s: float, format: formats.Format) -> bytes:
+    """Return marks as the bytes of an annotation file, with all silence written out."""
+    labels = to_annotation(marks, sources, duration_s)
+    labels = dataclasses.replace(labels, intervals=tuple(i for i in labels.intervals if i.state != "unknown"))
     with tempfile.TemporaryDirectory(prefix="ugosa-") as scratch:
-        annotation.write(said, Path(scratch) / "out", format)
+        annotation.write(labels, Path(scratch) / "out", format)
         return (Path(scratch) / "out").read_bytes()
 
 
-def _interval(mark: Mark) -> Interval:
+def _to_interval(mark: Mark) -> Interval:
     return Interval(mark.start, mark.end, mark.source, mark.state)
 
 
@@ -193,6 +195,6 @@ def _is_news(written: str, name: instruments.Name) -> bool:
     return written.casefold() != name.source.casefold() or name.negated
 
 
-def _meaning(name: instruments.Name) -> str:
+def _describe_name(name: instruments.Name) -> str:
     meaning = f"one instrument of {name.source}" if name.instrument else name.source
     return f"{meaning}, silent" if name.negated else meaning

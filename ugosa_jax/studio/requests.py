@@ -1,4 +1,4 @@
-"""What pages ask about marks and jobs; and how requests are read."""
+"""Requests about marks and jobs; and helpers that read requests."""
 
 import re
 from typing import Any
@@ -17,112 +17,112 @@ from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import marks
 from ugosa_jax.studio.jobs import OPEN
-from ugosa_jax.studio.library import TooLarge, shown_name
-from ugosa_jax.studio.studio import Studio
+from ugosa_jax.studio.library import TooLarge, clean_name
+from ugosa_jax.studio.workspace import Workspace
 
 MAX_JSON_BYTES = 4_000_000
 EXPORTS: dict[str, tuple[Format, str]] = {"csv": ("csv", "text/csv"), "txt": ("audacity", "text/plain")}
 
 
-def studio_of(request: Request) -> Studio:
-    """Return what the server holds."""
-    return request.app.state.studio
+def get_workspace(request: Request) -> Workspace:
+    """Return the work folder that the server serves."""
+    return request.app.state.workspace
 
 
-def song_of(request: Request) -> str:
-    """Return the song that an address names.
+def get_song_id(request: Request) -> str:
+    """Return the ID of the song in a path.
 
     Raises:
-      KeyError: there is none of that name.
+      KeyError: there is no such song.
     """
     id = request.path_params["song"]
-    studio_of(request).library.folder(id)
+    get_workspace(request).library.find_folder(id)
     return id
 
 
-async def body_of(request: Request, largest: int) -> bytes:
-    """Return what was sent.
+async def read_body(request: Request, largest: int) -> bytes:
+    """Read the body of a request.
 
     Raises:
-      TooLarge: it is more than `largest` bytes.
+      TooLarge: it has more than `largest` bytes.
     """
-    found = bytearray()
+    content = bytearray()
     async for chunk in request.stream():
-        found += chunk
-        if len(found) > largest:
-            raise TooLarge(f"more than {largest / 1e6:.0f} MB were sent")
-    return bytes(found)
+        content += chunk
+        if len(content) > largest:
+            raise TooLarge(f"request: larger than {largest / 1e6:.0f} MB")
+    return bytes(content)
 
 
-async def json_of(request: Request) -> dict[str, Any]:
-    """Return the object that was sent.
+async def read_json(request: Request) -> dict[str, Any]:
+    """Read the JSON object in the body of a request.
 
     Raises:
-      InputError: it is none.
+      InputError: the body is no JSON object.
     """
     try:
-        value = msgspec.json.decode(await body_of(request, MAX_JSON_BYTES))
+        value = msgspec.json.decode(await read_body(request, MAX_JSON_BYTES))
     except (msgspec.DecodeError, RecursionError) as error:
         raise InputError(f"request: {error}") from error
     require(isinstance(value, dict), "request", "an object", type(value).__name__)
     return value
 
 
-def name_of(request: Request) -> str:
-    """Return the name of a file that is sent, for people to read."""
-    return shown_name(unquote(request.headers.get("x-name", "")))
+def read_file_name(request: Request) -> str:
+    """Return the cleaned name of an uploaded file."""
+    return clean_name(unquote(request.headers.get("x-name", "")))
 
 
-async def events(request: Request) -> Response:
-    """Tell a page what happens to its song, for as long as it listens."""
-    stream = studio_of(request).events.stream(song_of(request))
+async def stream_events(request: Request) -> Response:
+    """Stream the events of a song to a page."""
+    stream = get_workspace(request).events.stream(get_song_id(request))
     return StreamingResponse(stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
 async def save_marks(request: Request) -> Response:
-    """Save marks, and tell the song's other pages."""
-    studio, id = studio_of(request), song_of(request)
-    said = marks.parse(await json_of(request), studio.library.song(id).duration_s)
-    saved = marks.save(studio.library.folder(id), said)  # not in a thread: two savers must not meet
-    studio.events.tell(id, "marks", {"revision": saved.revision})
+    """Save marks and notify the song's other pages."""
+    workspace, id = get_workspace(request), get_song_id(request)
+    edited = marks.parse(await read_json(request), workspace.library.load_song(id).duration_s)
+    saved = marks.save(workspace.library.find_folder(id), edited)  # not in a thread: saves must not interleave
+    workspace.events.send(id, "marks", {"revision": saved.revision})
     return JSONResponse({"revision": saved.revision})
 
 
 async def import_marks(request: Request) -> Response:
-    """Return what a file says, as marks that the page takes over; or what is to be asked first: names, or a unit."""
-    studio, id = studio_of(request), song_of(request)
-    content = await body_of(request, MAX_BYTES)
+    """Return the marks in an uploaded file, or the names or the unit that the page must ask for first."""
+    workspace, id = get_workspace(request), get_song_id(request)
+    content = await read_body(request, MAX_BYTES)
     asked = request.query_params
-    sources = studio.sources(asked.get("network", ""))
-    song = studio.library.song(id)
-    told = told_names(asked.get("names", "{}"))
-    names = studio.names.find(sources) | told
-    read = marks.imported, content, name_of(request), sources, song.duration_s, names, asked.get("unit")
+    sources = workspace.list_sources(asked.get("network", ""))
+    song = workspace.library.load_song(id)
+    meanings = parse_names(asked.get("names", "{}"))
+    names = workspace.names.find(sources) | meanings
+    read = marks.import_file, content, read_file_name(request), sources, song.duration_s, names, asked.get("unit")
     try:
         found, notes = await run_in_threadpool(*read)
     except UnknownNames as error:
         unknown = [{"name": one.name, "where": one.where(), "hint": one.hint} for one in error.names if one.name]
         if not 0 < len(unknown) <= MANY:
             raise
-        return JSONResponse({"error": "names are not known", "ask": {"names": unknown, "sources": sources}}, 422)
+        return JSONResponse({"error": "unknown names", "ask": {"names": unknown, "sources": sources}}, 422)
     except UnknownUnit:
-        return JSONResponse({"error": "the times can be no seconds", "ask": {"unit": [*UNITS]}}, 422)
+        return JSONResponse({"error": "the times cannot be seconds", "ask": {"unit": [*UNITS]}}, 422)
     if asked.get("remember") == "yes":
-        studio.names.keep(told)
-    return JSONResponse(msgspec.to_builtins(found) | {"notes": [without_options(note) for note in notes]})
+        workspace.names.remember(meanings)
+    return JSONResponse(msgspec.to_builtins(found) | {"notes": [strip_options(note) for note in notes]})
 
 
-def without_options(text: str) -> str:
-    """Return a message without what it says of options of the command line, which a page does not have."""
+def strip_options(text: str) -> str:
+    """Remove hints at command-line options, which the page does not have, from a message."""
     text = re.sub(r" \((?:[^()]*\W)?--[a-z][^()]*\)", "", text)
     return re.sub(r"[;,:] (?:[^;:]*?\W)?--[a-z][^;]*", "", text)
 
 
-def told_names(text: str) -> dict[str, str]:
-    """Return what a page says that names stand for.
+def parse_names(text: str) -> dict[str, str]:
+    """Parse the meanings of names that a page sent.
 
     Raises:
-      InputError: it is no object of texts.
+      InputError: the text is no JSON object of strings.
     """
     try:
         return msgspec.json.decode(text, type=dict[str, str])
@@ -131,44 +131,49 @@ def told_names(text: str) -> dict[str, str]:
 
 
 async def export_marks(request: Request) -> Response:
-    """Return the marks as a file."""
-    studio, id = studio_of(request), song_of(request)
+    """Send the marks as a file."""
+    workspace, id = get_workspace(request), get_song_id(request)
     format, kind = EXPORTS[request.path_params["format"]]
-    known = studio.library.song(id)
-    said = marks.load(studio.library.folder(id))
-    if not said.marks and "silent" not in said.elsewhere.values():
+    song = workspace.library.load_song(id)
+    saved = marks.load(workspace.library.find_folder(id))
+    if not saved.marks and "silent" not in saved.elsewhere.values():
         raise InputError("nothing is marked yet")
-    sources = studio.sources(request.query_params.get("network", ""))
-    content = await run_in_threadpool(marks.exported, said, sources, known.duration_s, format)
+    sources = workspace.list_sources(request.query_params.get("network", ""))
+    content = await run_in_threadpool(marks.export_file, saved, sources, song.duration_s, format)
     name = f'attachment; filename="annotation.{request.path_params["format"]}"'
     return Response(content, media_type=kind, headers={"content-disposition": name})
 
 
-async def estimate(request: Request) -> Response:
-    """Tell how long an adaptation will take, or why it cannot be done."""
-    asked = await json_of(request)
-    return JSONResponse({"estimate": studio_of(request).estimate(song_of(request), asked)})
+async def estimate_time(request: Request) -> Response:
+    """Return the estimated time of an adaptation, or why it cannot be done."""
+    asked = await read_json(request)
+    return JSONResponse({"estimate": get_workspace(request).estimate_time(get_song_id(request), asked)})
+
+
+async def estimate_costs(request: Request) -> Response:
+    """Return the estimated time of an adaptation with each network and its own settings."""
+    return JSONResponse(get_workspace(request).estimate_costs(get_song_id(request)))
 
 
 async def add_job(request: Request) -> Response:
-    """Put a job into the queue."""
-    asked = await json_of(request)
-    studio = studio_of(request)
-    return JSONResponse(studio.shown(studio.order(song_of(request), asked)))
+    """Add a job to the queue."""
+    asked = await read_json(request)
+    workspace = get_workspace(request)
+    return JSONResponse(workspace.describe_job(workspace.add_job(get_song_id(request), asked)))
 
 
 async def cancel_job(request: Request) -> Response:
-    """Call a job off."""
-    studio = studio_of(request)
-    job = studio.queue.get(song_of(request), request.path_params["job"])
-    studio.foreman.cancel(job, at_once=request.query_params.get("at") == "once")
-    return JSONResponse(studio.shown(job))
+    """Cancel a job."""
+    workspace = get_workspace(request)
+    job = workspace.queue.get(get_song_id(request), request.path_params["job"])
+    workspace.supervisor.cancel(job, at_once=request.query_params.get("at") == "once")
+    return JSONResponse(workspace.describe_job(job))
 
 
 async def remove_job(request: Request) -> Response:
-    """Forget a job that is over."""
-    studio = studio_of(request)
-    job = studio.queue.get(song_of(request), request.path_params["job"])
-    require(job.state not in OPEN, "job", "over", job.state)
-    studio.queue.remove(job)
+    """Delete a finished job."""
+    workspace = get_workspace(request)
+    job = workspace.queue.get(get_song_id(request), request.path_params["job"])
+    require(job.state not in OPEN, "job", "finished", job.state)
+    workspace.queue.remove(job)
     return JSONResponse({})

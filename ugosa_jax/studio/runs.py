@@ -1,13 +1,13 @@
-"""What came out: a folder a run, with stems, what is left of the mixture, pictures, record and report.
+"""The results: one folder per run, with stems, residual, pictures, record and report.
 
-    runs/ID/run.json                     what it was and how it went
+    runs/ID/run.json                     settings, losses and levels
             SOURCE.wav, residual.wav     sound, 32-bit float
             SOURCE.peaks, SOURCE.spectrum
             adapted.delta.safetensors    the tuned layers
-            record.json, report.html     as `ugosa-jax separate` writes them; a report where something was adapted
+            record.json, report.html     as `ugosa-jax separate` writes them; a report of adapted runs only
 
-A folder is complete or absent. Beside the run of the network as it is, there is an unadapted one for each way in which
-stems were muted or refined: what adapted runs are compared with.
+A folder is complete or absent. Besides the run of the unadapted network, there is one unadapted run for each output
+stage (muting, refinement) of the adapted runs: their baselines.
 """
 
 import re
@@ -24,24 +24,24 @@ from ugosa_jax.data import sound
 from ugosa_jax.errors import InputError
 
 RESIDUAL = "residual"
-"""What the stems leave of the mixture; a source of that name would hide it."""
+"""The mixture minus the stems."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
 class Levels(msgspec.Struct):
-    """Of one stem, in dB below full scale."""
+    """Levels of one stem, in dB relative to full scale."""
 
     loud: float
-    """Of its loud passages: by it, two runs are brought to the same level."""
+    """In its loud passages; used to match the loudness of two runs."""
     silent: float | None
-    """As it is heard where its source is marked silent: perhaps muted by the marks of this run."""
+    """Where its source is marked silent, after the output stage, which may mute it there."""
     leakage: float | None = None
-    """Of the network's own output there, before stems are muted or made to add up."""
+    """Where its source is marked silent, before the output stage: the network's own leakage."""
     unadapted: "Levels | None" = None
-    """The same of the network as it was, finished in the same way."""
+    """The levels of the baseline."""
 
 
-class Run(msgspec.Struct):
+class SavedRun(msgspec.Struct):
     """One separation of a song."""
 
     id: str
@@ -52,26 +52,26 @@ class Run(msgspec.Struct):
     took_s: float
     levels: dict[str, Levels]
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
-    """What AdaptConfig and SeparateConfig hold, where it was adapted."""
+    """Fields of AdaptConfig and SeparateConfig of an adapted run."""
     baseline: str | None = None
-    """The run of the network as it was, separated and refined as this one: between the two is the adaptation alone."""
+    """The unadapted run with the same output stage, which differs from this one by the adaptation alone."""
     start: str = "anew"
-    """The run from whose weights it went on."""
+    """The run whose weights the adaptation started from."""
     losses: list[list[float | None]] = msgspec.field(default_factory=list)
-    """Total, reconstruction and activation loss, the mean of each epoch."""
+    """Mean total, reconstruction and activation loss of each epoch."""
     stopped_at: tuple[int, int] | None = None
     silent_s: dict[str, float] = msgspec.field(default_factory=dict)
-    """Seconds of silence that it learnt from."""
+    """Seconds of annotated silence by source."""
 
 
 class Runs:
     """The runs of one song."""
 
     def __init__(self, song_folder: Path):
-        """Look into a song's folder."""
+        """Open the runs in a song's folder."""
         self.root = song_folder / "runs"
 
-    def folder(self, id: str) -> Path:
+    def find_folder(self, id: str) -> Path:
         """Return the folder of a run.
 
         Raises:
@@ -81,66 +81,66 @@ class Runs:
             raise KeyError(id)
         return self.root / id
 
-    def run(self, id: str) -> Run:
-        """Return what is known of a run.
+    def load_run(self, id: str) -> SavedRun:
+        """Load the description of a run.
 
         Raises:
           KeyError: there is no such run.
           InputError: its file is damaged.
         """
-        path = self.folder(id) / "run.json"
+        path = self.find_folder(id) / "run.json"
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Run)
+            return msgspec.json.decode(path.read_bytes(), type=SavedRun)
         except (OSError, msgspec.DecodeError) as error:
             raise InputError(f"{path}: cannot be read ({error})") from error
 
-    def listing(self) -> list[Run]:
-        """Return all runs, the oldest first; what is damaged is left out."""
+    def list_runs(self) -> list[SavedRun]:
+        """Return all runs, the oldest first, without damaged ones."""
         found = []
         for path in self.root.glob("*/run.json"):
             if _ID.fullmatch(path.parent.name):
                 try:
-                    found.append(self.run(path.parent.name))
+                    found.append(self.load_run(path.parent.name))
                 except InputError:
                     continue
         return sorted(found, key=lambda run: run.created)
 
-    def file(self, id: str, name: str, kind: Literal["wav", "peaks", "spectrum"]) -> Path:
-        """Return a file of a stem, or of the residual.
+    def find_file(self, id: str, name: str, kind: Literal["wav", "peaks", "spectrum"]) -> Path:
+        """Return the path of a file of a stem or of the residual.
 
         Raises:
           KeyError: there is no such run, or no such stem.
         """
-        if name not in (*self.run(id).sources, RESIDUAL):
+        if name not in (*self.load_run(id).sources, RESIDUAL):
             raise KeyError(name)
-        return self.folder(id) / f"{name}.{kind}"
+        return self.find_folder(id) / f"{name}.{kind}"
 
     def remove(self, id: str) -> None:
-        """Delete a run, and the unadapted one that no other run is compared with.
+        """Delete a run, and its baseline if no other run needs it.
 
         Raises:
           KeyError: there is no such run.
         """
-        baseline = self.run(id).baseline
+        baseline = self.load_run(id).baseline
         self._delete(id)
-        left = self.listing()
+        left = self.list_runs()
         is_needed = any(run.baseline == baseline for run in left)
         if not is_needed and any(run.id == baseline and run.settings for run in left):
             self._delete(str(baseline))
 
     def _delete(self, id: str) -> None:
-        folder = self.folder(id)
-        (folder / "run.json").unlink()  # first: without it the rest is no run
+        folder = self.find_folder(id)
+        (folder / "run.json").unlink()  # first, so that a half-deleted folder is no run
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def zipped(runs: Runs, id: str, encoding: Literal["float", "24"], scratch: Path) -> Path:
-    """Write the stems and the residual of a run into a zip file, not compressed: sound hardly shrinks.
+def zip_stems(runs: Runs, id: str, encoding: Literal["float", "24"], scratch: Path) -> Path:
+    """Write the stems and the residual of a run into an uncompressed zip file; return its path.
 
     Args:
-      runs: of the song.
+      runs: the runs of the song.
       id: the run.
-      encoding: of the sound.
+      encoding: encoding of the samples.
       scratch: an existing folder.
 
     Raises:
@@ -148,23 +148,23 @@ def zipped(runs: Runs, id: str, encoding: Literal["float", "24"], scratch: Path)
     """
     out = scratch / "stems.zip"
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name in (*runs.run(id).sources, RESIDUAL):
-            path = runs.file(id, name, "wav")
+        for name in (*runs.load_run(id).sources, RESIDUAL):
+            path = runs.find_file(id, name, "wav")
             if encoding == "24":
-                path = _as_integers(path, scratch / f"{name}.wav")
+                path = _write_as_integers(path, scratch / f"{name}.wav")
             archive.write(path, f"{name}.wav")
             if encoding == "24":
                 path.unlink()
-        archive.write(runs.folder(id) / "record.json", "record.json")
+        archive.write(runs.find_folder(id) / "record.json", "record.json")
     return out
 
 
-def scratch_folder(near: Path) -> Path:
-    """Return a new folder on the disk of the work, where there is room for sound."""
+def make_scratch_folder(near: Path) -> Path:
+    """Create a temporary folder on the disk of the work folder, which has room for sound."""
     return Path(tempfile.mkdtemp(prefix=".zip-", dir=near))
 
 
-def _as_integers(path: Path, out: Path) -> Path:
+def _write_as_integers(path: Path, out: Path) -> Path:
     samples_TxC, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
     sound.write(out, samples_TxC.T, rate_hz, "24")
     return out

@@ -1,9 +1,8 @@
-"""Who may speak to the server: hosts, origins, the token, and what a page may do.
+"""Access control: hosts, origins, the token, and the policy of pages.
 
-The server runs on somebody's own machine, where every page of every browser tab can send it requests. Three things
-keep them out. The Host must be one that the server is meant to be reached by, so that no foreign name can be pointed
-at it (DNS rebinding). A request that changes something must come from one of its own pages (Origin). And every path
-begins with a random token, which only the address that is printed tells.
+The server runs on a personal machine, where every page in every browser tab can send it requests. Three checks keep
+them out. The Host header must name the server itself, which stops DNS rebinding. A request that changes something must
+come from one of its own pages (Origin). And every path begins with a random token that only the printed address has.
 """
 
 import hmac
@@ -24,12 +23,12 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""No inline script or style, nothing from elsewhere."""
+"""No inline script or style, and nothing from other hosts."""
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; sandbox"
 )
-"""A report holds all that it shows, and no script."""
+"""A report is self-contained and has no script."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "x-content-type-options": "nosniff",
@@ -38,25 +37,25 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
-"""Of every response that does not say otherwise."""
+"""Default headers of every response."""
 
 
 class Guard:
-    """Let a request through to the app only if host, origin and token are right; take the token off its path."""
+    """Middleware that passes on a request only if host, origin and token are right, with the token off its path."""
 
     def __init__(self, app: ASGIApp, token: str, names: Iterable[str], any_address: bool = False):
         """Guard an app.
 
         Args:
-          app: what is guarded.
-          token: what paths begin with.
-          names: host names and addresses by which the server may be called.
-          any_address: whether it may be called by any numeric address as well, which no name can be pointed at.
+          app: the application.
+          token: first part of every path.
+          names: accepted host names and addresses.
+          any_address: whether any numeric address is accepted too; DNS rebinding needs a name.
         """
         self.app, self.token, self.names, self.any_address = app, token, {*names}, any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or pass it on."""
+        """Refuse a request or pass it on."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
@@ -69,15 +68,15 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self.refusal(scope)
+        refusal = self.refuse(scope)
         if refusal is not None:
             await refusal(scope, receive, send_with_headers)
             return
         path = "/" + scope["path"].split("/", 2)[2]
         await self.app({**scope, "path": path, "raw_path": path.encode()}, receive, send_with_headers)
 
-    def refusal(self, scope: Scope) -> PlainTextResponse | None:
-        """Return the response to a request that is not let through, None for one that is."""
+    def refuse(self, scope: Scope) -> PlainTextResponse | None:
+        """Return the response that refuses a request, or None to pass it on."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self.is_own(host):
@@ -95,7 +94,7 @@ class Guard:
         return PlainTextResponse("not found\n", 404) if ".." in rest.split("/") else None
 
     def is_own(self, host: str) -> bool:
-        """Tell whether a Host header names this server."""
+        """Return whether a Host header names this server."""
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
@@ -109,10 +108,10 @@ class Guard:
         return self.any_address
 
 
-def kept_token(folder: Path) -> str:
-    """Return the random token of a work folder, made at its first use and readable by its owner only.
+def load_token(folder: Path) -> str:
+    """Return the random token of a work folder; create it on first use, readable by its owner only.
 
-    It stays the same when the server is started again, so that an open page goes on. Delete the file for another.
+    It survives a restart of the server, so that an open page keeps working. Delete the file to get a new one.
     """
     path = folder / "token"
     try:

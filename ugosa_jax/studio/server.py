@@ -1,4 +1,4 @@
-"""The web server: what each address answers, and how the studio is opened."""
+"""The web server: its routes, and how it is started."""
 
 import contextlib
 import functools
@@ -17,174 +17,180 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.studio import demo, media, requests, security, song_requests
-from ugosa_jax.studio.library import TooLarge, shown_name
+from ugosa_jax.studio import demo_song, requests, security, song_requests, sound_requests
+from ugosa_jax.studio.library import TooLarge, clean_name
 from ugosa_jax.studio.marks import Stale
 from ugosa_jax.studio.security import Guard
-from ugosa_jax.studio.studio import Studio
+from ugosa_jax.studio.workspace import Workspace
 
 STATIC = Path(__file__).parent / "static"
 PORT = 8630
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE_S = 2
-"""Seconds in which open connections may end by themselves."""
+"""Seconds that open connections have to close when the server stops."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Serving(uvicorn.Server):
-    """A server that lets the listening pages go when it is to end, rather than wait for them."""
+class StudioServer(uvicorn.Server):
+    """A server that disconnects listening pages when it stops, instead of waiting for them."""
 
-    def __init__(self, settings: uvicorn.Config, studio: Studio):
-        """Serve a studio."""
+    def __init__(self, settings: uvicorn.Config, workspace: Workspace):
+        """Prepare to serve a work folder."""
         super().__init__(settings)
-        self.studio = studio
+        self.workspace = workspace
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End."""
-        self.studio.events.close()
+        """Stop the server."""
+        self.workspace.events.close()
         super().handle_exit(sig, frame)
 
 
-def page(request: Request) -> HTMLResponse:
-    """Answer with the page, which asks for everything else."""
+def serve_page(request: Request) -> HTMLResponse:
+    """Send the page, which requests everything else."""
     text = (STATIC / "index.html").read_text("utf-8")
     text = text.replace("{{root}}", f"/{request.app.state.token}")
     return HTMLResponse(text, headers={"content-security-policy": security.PAGE_POLICY})
 
 
-def plain_errors(endpoint: Endpoint) -> Endpoint:
-    """Make one line of JSON of every error that is the asker's."""
+def answer_errors(endpoint: Endpoint) -> Endpoint:
+    """Answer the errors of an endpoint with one line of JSON."""
 
     @functools.wraps(endpoint)
-    async def wrapped(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         try:
             return await endpoint(request)
         except KeyError:
-            return JSONResponse({"error": "there is no such thing (any more)"}, 404)
+            return JSONResponse({"error": "not found; it may have been deleted"}, 404)
         except TooLarge as error:
             return JSONResponse({"error": str(error)}, 413, headers={"connection": "close"})
         except Stale as error:
             return JSONResponse({"error": str(error), "revision": error.now.revision}, 409)
         except InputError as error:
-            return JSONResponse({"error": requests.without_options(str(error))}, 422)
+            return JSONResponse({"error": requests.strip_options(str(error))}, 422)
         except ClientDisconnect:
-            return Response(status_code=499)  # nobody is there who could read it
+            return Response(status_code=499)  # nobody reads it
 
-    return wrapped
+    return respond
 
 
-def routes() -> list[Route | Mount]:
-    """Return all addresses, without the token that they begin with."""
+def list_routes() -> list[Route | Mount]:
+    """Return all routes, without the token."""
     table: list[tuple[str, str, Endpoint]] = [
-        ("GET", "/api/songs", song_requests.songs),
+        ("GET", "/api/songs", song_requests.list_songs),
         ("POST", "/api/songs", song_requests.add_song),
         ("POST", "/api/demo", song_requests.add_demo),
-        ("GET", "/api/songs/{song}", song_requests.song),
+        ("GET", "/api/songs/{song}", song_requests.show_song),
         ("PATCH", "/api/songs/{song}", song_requests.rename_song),
         ("DELETE", "/api/songs/{song}", song_requests.remove_song),
         ("PUT", "/api/songs/{song}/page", song_requests.save_page),
-        ("GET", "/api/songs/{song}/events", requests.events),
+        ("GET", "/api/songs/{song}/events", requests.stream_events),
         ("PUT", "/api/songs/{song}/marks", requests.save_marks),
         ("POST", "/api/songs/{song}/import", requests.import_marks),
         ("GET", "/api/songs/{song}/export.{format:str}", requests.export_marks),
-        ("POST", "/api/songs/{song}/estimate", requests.estimate),
+        ("POST", "/api/songs/{song}/estimate", requests.estimate_time),
+        ("GET", "/api/songs/{song}/costs", requests.estimate_costs),
+        ("GET", "/api/songs/{song}/rhythm", sound_requests.send_rhythm),
         ("POST", "/api/songs/{song}/jobs", requests.add_job),
         ("POST", "/api/songs/{song}/jobs/{job}/cancel", requests.cancel_job),
         ("DELETE", "/api/songs/{song}/jobs/{job}", requests.remove_job),
         ("PATCH", "/api/songs/{song}/runs/{run}", song_requests.title_run),
         ("DELETE", "/api/songs/{song}/runs/{run}", song_requests.remove_run),
         ("POST", "/api/songs/{song}/trials", song_requests.begin_trial),
-        ("POST", "/api/songs/{song}/trials/{trial}/vote", song_requests.vote),
+        ("POST", "/api/songs/{song}/trials/{trial}/vote", song_requests.record_vote),
         ("DELETE", "/api/songs/{song}/trials/{trial}/vote", song_requests.take_back_vote),
-        ("GET", "/api/songs/{song}/sound.{kind:str}", media.bounced),
-        ("GET", "/api/songs/{song}/mixture.{kind:str}", media.mixture),
-        ("GET", "/api/songs/{song}/runs/{run}/stems.zip", media.stems),
-        ("GET", "/api/songs/{song}/runs/{run}/report.html", media.report),
-        ("GET", "/api/songs/{song}/runs/{run}/{source}.{kind:str}", media.stem),
-        ("GET", "/api/songs/{song}/trials/{trial}/{name}.wav", media.trial),
+        ("GET", "/api/songs/{song}/sound.{kind:str}", sound_requests.send_mixdown),
+        ("GET", "/api/songs/{song}/mixture.{kind:str}", sound_requests.send_mixture),
+        ("GET", "/api/songs/{song}/runs/{run}/stems.zip", sound_requests.send_stems),
+        ("GET", "/api/songs/{song}/runs/{run}/report.html", sound_requests.send_report),
+        ("GET", "/api/songs/{song}/runs/{run}/{source}.{kind:str}", sound_requests.send_stem),
+        ("GET", "/api/songs/{song}/trials/{trial}/{name}.wav", sound_requests.send_trial_sound),
     ]
-    found: list[Route | Mount] = [Route(path, plain_errors(do), methods=[method]) for method, path, do in table]
+    found: list[Route | Mount] = [Route(path, answer_errors(do), methods=[method]) for method, path, do in table]
     return [
         *found,
         Mount("/static", StaticFiles(directory=STATIC)),
-        Route("/", page),
-        Route("/song/{song}", page),
+        Route("/", serve_page),
+        Route("/song/{song}", serve_page),
     ]
 
 
-def app(studio: Studio, token: str) -> Starlette:
-    """Return the application behind the guard."""
+def build_app(workspace: Workspace, token: str) -> Starlette:
+    """Return the application without its guard."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with studio.working():
+        async with workspace.run_worker():
             yield
 
-    made = Starlette(routes=routes(), lifespan=lifespan)
-    made.state.studio, made.state.token = studio, token
-    return made
+    app = Starlette(routes=list_routes(), lifespan=lifespan)
+    app.state.workspace, app.state.token = workspace, token
+    return app
 
 
-def guarded(studio: Studio, token: str, host: str) -> Guard:
-    """Return what a server bound to `host` runs."""
+def build_guarded_app(workspace: Workspace, token: str, host: str) -> Guard:
+    """Return the application for a server bound to `host`."""
     names = {*LOOPBACK, host}
     beyond = host not in LOOPBACK
     if beyond:
         names |= {socket.gethostname(), socket.getfqdn()}
-    return Guard(app(studio, token), token, names, any_address=beyond)
+    return Guard(build_app(workspace, token), token, names, any_address=beyond)
 
 
-def default_folder() -> Path:
-    """Return the folder of work where none is named: the user's data folder."""
+def find_default_folder() -> Path:
+    """Return the default work folder, in the user's data folder."""
     return Path(platformdirs.user_data_dir("ugosa_jax")) / "studio"
 
 
-def run(song: Path | None, work: Path, host: str, port: int | None, with_demo: bool, open_browser: bool) -> int:
+def run_server(song: Path | None, work: Path, host: str, port: int | None, with_demo: bool, open_browser: bool) -> int:
     """Serve the studio until it is interrupted; return 0.
 
     Args:
-      song: a song to open at once.
-      work: the folder that all work is kept in.
+      song: a song to open.
+      work: the work folder.
       host: address to listen on.
-      port: port to listen on; 8630, or a free one if that is taken, if not given.
+      port: port to listen on; by default 8630, or a free one if that is taken.
       with_demo: open the bundled song.
-      open_browser: open the page in the browser.
+      open_browser: open the page in a browser.
 
     Raises:
-      InputError: the song cannot be used, the folder not be written, or the port not be had.
+      InputError: the song cannot be read, the folder cannot be written, or the port is taken.
     """
-    from ugosa_jax.studio.folder import locked
+    from ugosa_jax.studio.folder_lock import lock_folder
 
-    with locked(work):
-        studio, token = Studio(work), security.kept_token(work)
-        opened = None
+    with lock_folder(work):
+        workspace, token = Workspace(work), security.load_token(work)
+        entry = None
         if song is not None:
-            opened = studio.library.added(song, shown_name(song.name))
+            entry = workspace.library.add_file(song, clean_name(song.name))
         elif with_demo:
-            opened = demo.added(studio.library)
+            entry = demo_song.add_demo_song(workspace.library)
         listening = listen(host, port)
         number = listening.getsockname()[1]
         shown = "127.0.0.1" if host in ("0.0.0.0", "::", *LOOPBACK) else host
         address = f"http://{f'[{shown}]' if ':' in shown else shown}:{number}/{token}/"
-        address += f"song/{opened.id}" if opened else ""
-        print(f"studio   {address}\nwork     {work}\nCtrl+C ends it; everything is saved as you go", flush=True)
+        address += f"song/{entry.id}" if entry else ""
+        print(f"studio   {address}\nwork     {work}\nCtrl+C stops the studio; all work is saved", flush=True)
         if open_browser:
             webbrowser.open(address)
         settings = uvicorn.Config(
-            guarded(studio, token, host), log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE_S,
-            server_header=False, ws="none",
-        )  # fmt: skip
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after it has ended in good order
-            Serving(settings, studio).run(sockets=[listening])
+            build_guarded_app(workspace, token, host),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+            server_header=False,
+            ws="none",
+        )
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
+            StudioServer(settings, workspace).run(sockets=[listening])
     return 0
 
 
 def listen(host: str, port: int | None) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
 
     Raises:
-      InputError: the port is taken, or the address is none of this machine's.
+      InputError: the port is taken, or the address does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in (PORT, 0) if port is None else (port,):

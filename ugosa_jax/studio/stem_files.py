@@ -1,4 +1,4 @@
-"""The stems of a run on disk: sound, outline, spectrogram; and how loud each is."""
+"""The stems of a run on disk: sound, outline, spectrogram; and their levels."""
 
 import math
 from collections.abc import Mapping
@@ -12,74 +12,73 @@ from ugosa_jax.annotations.suggest import HOP_S, LOUD, WINDOW_S, levels_db
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.reports.song import spectrum
-from ugosa_jax.studio import peaks
+from ugosa_jax.studio import outlines
 from ugosa_jax.studio.runs import RESIDUAL, Levels, Runs
 
 RANGE_DB = 96.0
-"""Of spectrograms: a byte is 0 at this far below the loudest spot of the mixture's and 255 at that spot."""
+"""Range of spectrograms: byte 255 is the loudest spot of the mixture, byte 0 this far below it."""
+MAX_COLUMNS = 16_000
+"""Most columns of a spectrogram, as wide as a canvas may be; songs up to 6 minutes have one every 23 ms."""
 
 
-def write(
-    folder: Path,
-    song: Song,
-    labels: Annotation,
-    spectra_db: Mapping[str, np.ndarray],
-    leakage_db: Mapping[str, float] | None,
+def write_pictures(
+    folder: Path, song: Song, labels: Annotation, leakage_db: Mapping[str, float] | None
 ) -> dict[str, Levels]:
-    """Write outline and spectrogram of every stem in a folder, and all of what they leave of the mixture.
+    """Write the residual of the stems in a folder, and outline and spectrogram of each of them.
 
     Args:
-      folder: where the stems are, one file for each source of the marks.
-      song: whose stems they are.
+      folder: holds one file for each source of the marks.
+      song: the separated song.
       labels: its marks.
-      spectra_db: what `spectrum_db` gives of each stem, where that is known.
-      leakage_db: of the network's own output.
+      leakage_db: leakage of the network's own output.
 
     Returns:
       The levels of the stems.
     """
-    mixture, stems = song.mixture, _read({source: folder / f"{source}.wav" for source in labels.sources})
-    heard_CxT, _ = sound.to_model(mixture, mixture.rate_hz, min(mixture.n_channels, 2))
-    residual_CxT = heard_CxT - sum(stems.values())
+    mixture, stems = song.mixture, _read_sounds({source: folder / f"{source}.wav" for source in labels.sources})
+    playable_CxT, _ = sound.to_model(mixture, mixture.rate_hz, min(mixture.n_channels, 2))
+    residual_CxT = playable_CxT - sum(stems.values())
     sound.write(folder / f"{RESIDUAL}.wav", residual_CxT, mixture.rate_hz)
-    top_db = spectrum_db(heard_CxT, mixture.rate_hz).max()
+    top_db = compute_spectrum_db(playable_CxT, mixture.rate_hz).max()
     for source, est_CxT in {**stems, RESIDUAL: residual_CxT}.items():
-        found_FxN = spectra_db[source] if source in spectra_db else spectrum_db(est_CxT, mixture.rate_hz)
-        (folder / f"{source}.peaks").write_bytes(peaks.packed(est_CxT, mixture.rate_hz))
-        bytes_FxN = np.clip(255 * (1 + (found_FxN - top_db) / RANGE_DB), 0, 255).astype(np.uint8)
+        (folder / f"{source}.peaks").write_bytes(outlines.encode_outline(est_CxT, mixture.rate_hz))
+        relative_db_FxN = compute_spectrum_db(est_CxT, mixture.rate_hz) - top_db
+        bytes_FxN = np.clip(255 * (1 + relative_db_FxN / RANGE_DB), 0, 255).astype(np.uint8)
         (folder / f"{source}.spectrum").write_bytes(bytes_FxN.tobytes())
-    return levels(song, labels, stems, leakage_db)
+    return measure_levels(song, labels, stems, leakage_db)
 
 
-def read(runs: Runs, run: str) -> dict[str, np.ndarray]:
-    """Return the stems of a run, (C, T) by source, as they were written."""
-    return _read({source: runs.file(run, source, "wav") for source in runs.run(run).sources})
+def read_stems(runs: Runs, run: str) -> dict[str, np.ndarray]:
+    """Return the stems of a run by source, each (C, T)."""
+    return _read_sounds({source: runs.find_file(run, source, "wav") for source in runs.load_run(run).sources})
 
 
-def _read(paths: dict[str, Path]) -> dict[str, np.ndarray]:
+def _read_sounds(paths: dict[str, Path]) -> dict[str, np.ndarray]:
     return {source: sound.read(path, may_be_silent=True).samples_CxT for source, path in paths.items()}
 
 
-def levels(
+def measure_levels(
     song: Song, labels: Annotation, stems: dict[str, np.ndarray], leakage_db: Mapping[str, float] | None
 ) -> dict[str, Levels]:
-    """Return how loud stems are in their loud passages, and where their source is marked silent."""
+    """Return the levels of stems in their loud passages and where their source is marked silent."""
     mixture = song.mixture
     active_SxT = annotation.active_mask(labels, mixture.n_samples, mixture.rate_hz)
     found = {}
     for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
         silent_db = None if active_T.all() else sound.measure_level_db(est_CxT[:, ~active_T])
         leakage = (leakage_db or {}).get(source, math.nan)
-        found[source] = Levels(loud_db(est_CxT, mixture.rate_hz), silent_db, leakage if silent_db is not None else None)
+        found[source] = Levels(
+            measure_loud_db(est_CxT, mixture.rate_hz), silent_db, leakage if silent_db is not None else None
+        )
     return found
 
 
-def loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
-    """Return the level of a stem's loud passages, which silence elsewhere does not lower."""
+def measure_loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
+    """Return the level of a stem's loud passages, which does not depend on how much of the song is silent."""
     window = min(round(WINDOW_S * rate_hz), samples_CxT.shape[1])
     return float(np.percentile(levels_db(samples_CxT, window, round(HOP_S * rate_hz)), LOUD))
 
 
-def spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Return the spectrogram of a sound as reports draw it, (F, N)."""
-    return 10 * np.log10(np.maximum(spectrum.measure(samples_CxT, rate_hz), 1e-12))
+def compute_spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Return the spectrogram of a sound in the bands of reports, (F, N)."""
+    return 10 * np.log10(np.maximum(spectrum.measure(samples_CxT, rate_hz, MAX_COLUMNS), 1e-12))

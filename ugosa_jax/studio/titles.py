@@ -1,8 +1,8 @@
-"""What runs are called: a number that stays, and the name and the note that a person gives.
+"""Titles of runs: a permanent number, and a name and note that a person may give.
 
     songs/ID/titles.json
 
-A number is given once and never again, and what is deleted keeps its title: votes and downloads speak of it.
+A number is used once, and a deleted run keeps its title: votes and downloads refer to it.
 """
 
 import threading
@@ -14,21 +14,21 @@ import msgspec
 from ugosa_jax import files
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
-from ugosa_jax.studio.runs import Run
+from ugosa_jax.studio.runs import SavedRun
 
 MAX_NAME, MAX_NOTE = 120, 2000
 """Characters."""
 _LOCK = threading.Lock()
-"""Titles are read, changed and written by one thread at a time."""
+"""One thread at a time reads, changes and writes titles."""
 
 
 class Title(msgspec.Struct):
-    """What a run is called."""
+    """The title of a run."""
 
     network: str
     strategy: str
     number: int
-    """From 1 in the order of creation; 0 for a network that was not adapted."""
+    """From 1 in the order of creation; 0 for an unadapted run."""
     name: str = ""
     note: str = ""
     deleted: bool = False
@@ -38,14 +38,14 @@ class Titles:
     """The titles of one song's runs."""
 
     def __init__(self, song_folder: Path):
-        """Look into a song's folder."""
+        """Open the titles in a song's folder."""
         self.path = song_folder / "titles.json"
 
-    def of(self, runs: Iterable[Run]) -> dict[str, Title]:
-        """Return the titles of runs, and of those that were deleted; number what has no number yet.
+    def update(self, runs: Iterable[SavedRun]) -> dict[str, Title]:
+        """Number new runs, note deleted ones, and return the titles of both.
 
         Args:
-          runs: all that are there, the oldest first.
+          runs: all runs of the song, the oldest first.
 
         Raises:
           InputError: the file is damaged or cannot be written.
@@ -53,23 +53,23 @@ class Titles:
         with _LOCK:
             known = self._read()
             before = msgspec.json.encode(known)
-            there = {run.id: run for run in runs}
-            for id, run in there.items():
+            present = {run.id: run for run in runs}
+            for id, run in present.items():
                 if id not in known:
                     last = max((title.number for title in known.values()), default=0)
                     known[id] = Title(run.network, run.strategy, 0 if run.strategy == "B0" else last + 1)
             for id, title in known.items():
-                title.deleted = id not in there
+                title.deleted = id not in present
             if msgspec.json.encode(known) != before:
                 files.write_json(msgspec.to_builtins(known), self.path)
             return known
 
     def change(self, id: str, name: str, note: str) -> Title:
-        """Give a run a name and a note; an empty name is none.
+        """Set the name and the note of a run; an empty name removes it.
 
         Raises:
           KeyError: there is no such run.
-          InputError: they are too long, or the file cannot be written.
+          InputError: name or note is too long, or the file cannot be written.
         """
         name, note = " ".join(name.split()), note.strip()
         require(len(name) <= MAX_NAME, "name", f"at most {MAX_NAME} characters", len(name))

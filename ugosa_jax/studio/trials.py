@@ -1,6 +1,6 @@
-"""Blind comparisons: which of two runs is which stays on the server until a vote is given.
+"""Blind comparisons: the server hides which of two runs is which until a vote is given.
 
-A trial is one source in two runs, called a and b by chance. The votes of a song are lines of JSON, so that none is
+A trial compares one source of two runs, randomly named a and b. Votes are appended as lines of JSON, so that none is
 lost when the server is killed.
 """
 
@@ -19,11 +19,11 @@ from ugosa_jax.studio.runs import Runs
 
 Choice = Literal["a", "b", "same"]
 MAX_OPEN = 100
-"""Trials without a vote that are remembered."""
+"""Most trials that wait for a vote."""
 
 
 class Trial(msgspec.Struct):
-    """One comparison; `runs` are those behind a and b."""
+    """One comparison; `runs` maps a and b to runs."""
 
     id: str
     source: str
@@ -31,24 +31,24 @@ class Trial(msgspec.Struct):
 
 
 class Trials:
-    """The blind comparisons of one song. Those without a vote are forgotten when the server ends."""
+    """The blind comparisons of one song. Trials without a vote end with the server."""
 
     def __init__(self, song_folder: Path):
-        """Look into a song's folder."""
+        """Open the trials in a song's folder."""
         self.runs, self.path = Runs(song_folder), song_folder / "votes.jsonl"
         self.open: dict[str, Trial] = {}
 
     def begin(self, source: str, first: str, second: str) -> dict[str, Any]:
-        """Return a new trial as the page may know it: its name, and the gains that make both equally loud.
+        """Start a trial; return what the page may know: its ID, and the gains that make both sounds equally loud.
 
         Raises:
-          KeyError: a run, or the source in it, is not there.
-          InputError: the runs are the same.
+          KeyError: there is no such run, or it has no such source.
+          InputError: both runs are the same.
         """
         if first == second:
             raise InputError("blind: choose two different runs to compare")
         pair = [first, second]
-        levels = [self.runs.run(id).levels[source].loud for id in pair]
+        levels = [self.runs.load_run(id).levels[source].loud for id in pair]
         if secrets.randbits(1):
             pair, levels = pair[::-1], levels[::-1]
         trial = Trial(secrets.token_hex(8), source, dict(zip("ab", pair, strict=True)))
@@ -59,20 +59,20 @@ class Trials:
         gains = {name: 10 ** ((quieter - level) / 20) for name, level in zip("ab", levels, strict=True)}
         return {"id": trial.id, "source": source, "gains": gains}
 
-    def file(self, id: str, name: str) -> Path:
-        """Return the sound behind a or b.
+    def find_file(self, id: str, name: str) -> Path:
+        """Return the file behind a or b.
 
         Raises:
           KeyError: there is no such trial.
         """
         trial = self.open[id]
-        return self.runs.file(trial.runs[name], trial.source, "wav")
+        return self.runs.find_file(trial.runs[name], trial.source, "wav")
 
     def vote(self, id: str, choice: Choice) -> dict[str, Any]:
-        """Record a vote and return it, with what a and b were.
+        """Record a vote; return it with the runs behind a and b.
 
         Raises:
-          KeyError: there is no such trial, or it has its vote.
+          KeyError: there is no such trial, or it already has a vote.
         """
         trial = self.open.pop(id)
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -82,20 +82,20 @@ class Trials:
         return vote
 
     def take_back(self, id: str) -> None:
-        """Forget a vote.
+        """Delete a vote.
 
         Raises:
-          KeyError: there is none.
+          KeyError: there is no such vote.
         """
-        votes = self.votes()
+        votes = self.load_votes()
         kept = [vote for vote in votes if vote.get("id") != id]
         if len(kept) == len(votes):
             raise KeyError(id)
         with files.replaced_when_done(self.path) as temporary:
             temporary.write_text("".join(json.dumps(vote) + "\n" for vote in kept), "utf-8")
 
-    def votes(self) -> list[dict[str, Any]]:
-        """Return all votes; a last line that was cut short is left out."""
+    def load_votes(self) -> list[dict[str, Any]]:
+        """Return all votes, without a truncated last line."""
         if not self.path.is_file():
             return []
         found = []
@@ -107,8 +107,8 @@ class Trials:
         return found
 
 
-def tally(votes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Count votes for every source and pair of runs; p is of the two-sided sign test, without votes for "same"."""
+def count_votes(votes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Count the votes for each source and pair of runs; p is that of a two-sided sign test that ignores "same"."""
     counts: dict[tuple[str, str, str], list[int]] = {}
     for vote in votes:
         first, second = sorted((vote["a"], vote["b"]))
@@ -116,12 +116,12 @@ def tally(votes: list[dict[str, Any]]) -> list[dict[str, Any]]:
         place = 2 if won is None else [first, second].index(won)
         counts.setdefault((vote["source"], first, second), [0, 0, 0])[place] += 1
     return [
-        {"source": source, "runs": [first, second], "won": n[:2], "same": n[2], "p": sign_test(n[0], n[1])}
+        {"source": source, "runs": [first, second], "won": n[:2], "same": n[2], "p": compute_sign_test(n[0], n[1])}
         for (source, first, second), n in counts.items()
     ]
 
 
-def sign_test(first: int, second: int) -> float:
-    """Return the probability that chance alone divides votes at least as unevenly."""
+def compute_sign_test(first: int, second: int) -> float:
+    """Return the p-value of a two-sided sign test: the probability of a split at least as uneven by chance."""
     n, most = first + second, max(first, second)
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(most, n + 1)) / 2**n)

@@ -6,7 +6,7 @@ C channels, T and n samples, K frames, F bands, N columns of the picture.
 import numpy as np
 
 N_COLUMNS = 500
-"""Columns at most: two or three spectrograms stand side by side."""
+"""Columns at most in a report, where two or three spectrograms stand side by side."""
 N_BANDS = 128
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
 """Range of the bands; a song of a lower rate ends at half its rate."""
@@ -25,18 +25,19 @@ class Spectrogram:
     """Mean power in bands and stretches of time; the bands together give the mean square within them.
 
     A column is the mean over its frames, and over channels, of |FFT|²; frames overlap by half, so that nothing falls
-    between them. A band takes the difference of the power summed up to its limits, between which the sum is
-    interpolated: bands that are wider and narrower than a bin of the FFT are treated alike.
+    between them. A band takes the part of each bin of the FFT that lies within its limits, so bands wider and narrower
+    than a bin are treated alike.
     """
 
-    def __init__(self, n_channels: int, n_samples: int, rate_hz: int):
+    def __init__(self, n_channels: int, n_samples: int, rate_hz: int, max_columns: int = N_COLUMNS):
         self._rate_hz = rate_hz
         self._window = window = 2 * max(8, round(WINDOW_S * rate_hz / 2))
         self._hann_T = np.hanning(window + 1)[:-1]
         self._n_frames = -(-n_samples // (window // 2))
-        n_columns = min(N_COLUMNS, self._n_frames)
+        n_columns = min(max_columns, self._n_frames)
         self._edges_N = np.linspace(0, self._n_frames, n_columns + 1).astype(int)
-        self._power_NxF = np.zeros((n_columns, window // 2 + 1))
+        self._bands_KxF = _band_weights(window, rate_hz)
+        self._power_NxF = np.zeros((n_columns, N_BANDS))
         self._done = 0
         self._coming_Cxn = np.zeros((n_channels, window // 2), np.float32)
 
@@ -56,7 +57,7 @@ class Spectrogram:
         frames_CxKxT = frames_CxKxT[:, :: self._window // 2][:, : self._n_frames - self._done]
         power_KxF = np.square(np.abs(np.fft.rfft(frames_CxKxT * self._hann_T))).mean(0)
         columns_K = np.searchsorted(self._edges_N, self._done + np.arange(len(power_KxF)), "right") - 1
-        np.add.at(self._power_NxF, columns_K, power_KxF)
+        np.add.at(self._power_NxF, columns_K, power_KxF @ self._bands_KxF)
         self._done += len(power_KxF)
 
     def power(self) -> np.ndarray:
@@ -64,16 +65,21 @@ class Spectrogram:
         while self._done < self._n_frames:
             self.add(np.zeros((len(self._coming_Cxn), self._window), np.float32))
         mean_NxF = self._power_NxF / np.diff(self._edges_N)[:, None]
-        summed_NxF = np.pad(np.cumsum(mean_NxF, axis=1), ((0, 0), (1, 0)))
-        bins_hz = (np.arange(self._window // 2 + 2) - 0.5) * self._rate_hz / self._window
-        limits_hz = bands_hz(self._rate_hz)
-        bands_FxN = np.stack([np.diff(np.interp(limits_hz, bins_hz, summed_F)) for summed_F in summed_NxF], 1)
-        return bands_FxN * 2 / (self._window * np.square(self._hann_T).sum())
+        return mean_NxF.T * 2 / (self._window * np.square(self._hann_T).sum())
 
 
-def measure(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
+def _band_weights(window: int, rate_hz: int) -> np.ndarray:
+    """Return the share of each bin of the FFT that lies in each band, (bins, bands)."""
+    n_bins = window // 2 + 1
+    edges_hz = (np.arange(n_bins + 1) - 0.5) * rate_hz / window
+    below = np.interp(bands_hz(rate_hz), edges_hz, np.arange(n_bins + 1))  # bins below each limit, counted in fractions
+    shares = np.clip(below[None, :] - np.arange(n_bins)[:, None], 0, 1)
+    return np.diff(shares, axis=1)
+
+
+def measure(samples_CxT: np.ndarray, rate_hz: int, max_columns: int = N_COLUMNS) -> np.ndarray:
     """Return the power (F, N) of a sound that is in memory."""
     n_channels, n_samples = samples_CxT.shape
-    spectrogram = Spectrogram(n_channels, n_samples, rate_hz)
+    spectrogram = Spectrogram(n_channels, n_samples, rate_hz, max_columns)
     spectrogram.add(samples_CxT)
     return spectrogram.power()

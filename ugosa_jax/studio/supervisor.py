@@ -1,4 +1,4 @@
-"""Gives the queue's jobs to the worker process, listens to it, and starts another one where it ends."""
+"""Sends the jobs of the queue to the worker process, handles its messages, and restarts it when it ends."""
 
 import asyncio
 import contextlib
@@ -9,42 +9,43 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ugosa_jax.studio.estimate import Measured, Timings
+from ugosa_jax.studio.estimate import MeasuredSpeed, Timings
 from ugosa_jax.studio.events import Events
-from ugosa_jax.studio.jobs import Job, Queue
+from ugosa_jax.studio.jobs import Queue, QueuedJob
 
-WORKER = (sys.executable, "-m", "ugosa_jax.studio.worker")
+WORKER = (sys.executable, "-m", "ugosa_jax.studio.worker_process")
 MAX_LINE_BYTES = 16_000_000
-ORDERED = ("id", "song", "kind", "network", "marks", "adapt", "separate", "start")
-"""What the worker needs to know of a job."""
+ORDER_FIELDS = ("id", "song", "kind", "network", "marks", "adapt", "separate", "start")
+"""Fields of a job that the worker gets."""
 MAX_PAUSE_S = 30.0
+"""Longest pause before a worker that does not start is tried again."""
 
 
-class Foreman:
-    """The server's side of the worker."""
+class Supervisor:
+    """The worker process, as the server sees it."""
 
     def __init__(self, root: Path, queue: Queue, events: Events, timings: Timings, command: Sequence[str] = WORKER):
-        """Prepare; `run` does the work.
+        """Prepare a worker; `run` starts it.
 
         Args:
           root: the work folder.
           queue: the jobs.
-          events: tells the pages.
-          timings: remembers how long things took.
-          command: starts a worker.
+          events: sends events to the pages.
+          timings: remembers how fast this machine is.
+          command: command line of a worker.
         """
         self.command = tuple(command)
         self.root, self.queue, self.events, self.timings = root, queue, events, timings
         self.process: asyncio.subprocess.Process | None = None
         self.ready: dict[str, Any] | None = None
-        """What the worker told of networks and device; None while it starts."""
+        """Description of networks and device; None while the worker starts."""
         self.counting: set[str] = set()
-        """Networks whose operations the worker was asked to count."""
+        """Networks whose operations the worker has been asked to count."""
         self.failures = 0
-        """How often in a row it ended before it was ready."""
+        """How often in a row the worker ended before it was ready."""
 
     async def run(self) -> None:
-        """Keep a worker going until cancelled; it ends with the server, for its input does."""
+        """Keep a worker running until cancelled. A worker whose server is killed exits when its input closes."""
         while True:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -61,43 +62,43 @@ class Foreman:
             self.failures = 0 if self.ready else self.failures + 1
             self.ready = None
             self.counting.clear()
-            job = self.queue.running()
+            job = self.queue.find_running()
             if job is not None and job.state == "stopping":
                 self.queue.change(job, state="cancelled")
             elif job is not None:
-                died = "the worker ended in the midst of it; perhaps the memory was not enough (try shorter segments)"
+                died = "the worker process ended during this job, perhaps out of memory; try shorter training segments"
                 self.queue.change(job, state="failed", error=died)
-            self.events.tell_all("worker", self.described())
+            self.events.send_to_all("worker", self.describe())
             await asyncio.sleep(min(MAX_PAUSE_S, 2**self.failures))
 
-    def described(self) -> dict[str, Any]:
-        """Return what pages are told of the worker."""
+    def describe(self) -> dict[str, Any]:
+        """Return the description of the worker for the pages."""
         return {"ready": self.ready is not None, "failed": self.failures > 1, **(self.ready or {})}
 
-    def network(self, name: str) -> dict[str, Any] | None:
-        """Return what is known of a network, None if there is none of that name."""
+    def find_network(self, name: str) -> dict[str, Any] | None:
+        """Return the description of a network, or None if the worker has no network of that name."""
         return next((n for n in (self.ready or {}).get("networks", ()) if n["name"] == name), None)
 
-    def count(self, network: str) -> None:
-        """Have the worker count a network's operations; the pages are told when it has."""
+    def count_operations(self, network: str) -> None:
+        """Ask the worker to count a network's operations; pages get an event when it is done."""
         if self.ready is not None and network not in self.counting:
             self.counting.add(network)
             self._send({"count": network})
 
-    def give(self) -> None:
-        """Give the worker the next job, if it is free."""
-        job = self.queue.next()
+    def give_next(self) -> None:
+        """Send the next job to the worker if it is free."""
+        job = self.queue.find_next()
         if job is None or self.ready is None:
             return
-        self._send({"root": str(self.root), **{name: getattr(job, name) for name in ORDERED}})
+        self._send({"root": str(self.root), **{name: getattr(job, name) for name in ORDER_FIELDS}})
         self.queue.change(job, state="running", stage="starting", began_s=time.time())
 
-    def cancel(self, job: Job, at_once: bool = False) -> None:
-        """Call a job off: one that waits at once, one that runs after the step in flight.
+    def cancel(self, job: QueuedJob, at_once: bool = False) -> None:
+        """Cancel a job: a waiting one at once, a running one after the epoch or chunk in flight.
 
         Args:
           job: the job.
-          at_once: end the worker rather than wait for it; another one is started.
+          at_once: kill the worker instead of waiting for it; a new one is started.
         """
         if job.state == "waiting":
             self.queue.change(job, state="cancelled")
@@ -118,38 +119,38 @@ class Foreman:
             message = json.loads(line)
             if message["event"] == "ready":
                 self.ready = {name: value for name, value in message.items() if name != "event"}
-                self.events.tell_all("worker", self.described())
+                self.events.send_to_all("worker", self.describe())
             elif message["event"] == "counted":
-                (self.network(message["network"]) or {})["forward_flops"] = message["forward_flops"]
-                self.events.tell_all("worker", self.described())
+                (self.find_network(message["network"]) or {})["forward_flops"] = message["forward_flops"]
+                self.events.send_to_all("worker", self.describe())
             else:
-                self._heard(message)
-            self.give()
+                self._handle(message)
+            self.give_next()
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _handle(self, message: dict[str, Any]) -> None:
         job = self.queue.jobs.get(message["job"])
         if job is None:
             return
         if message["event"] == "progress":
-            self._progress(job, message)
+            self._handle_progress(job, message)
         elif message["event"] == "done":
             result = message["result"]
             if "measured" in result:
-                self.timings.keep(job.network, result.pop("strategy"), Measured(**result.pop("measured")))
+                self.timings.remember(job.network, result.pop("strategy"), MeasuredSpeed(**result.pop("measured")))
             self.queue.change(job, state="done", result=result)
         else:
             self.queue.change(job, state=message["event"], error=message.get("error"))
 
-    def _progress(self, job: Job, message: dict[str, Any]) -> None:
+    def _handle_progress(self, job: QueuedJob, message: dict[str, Any]) -> None:
         if "run" in message:
-            self.events.tell(job.song, "runs", None)
+            self.events.send(job.song, "runs", None)
             return
         now = time.time()
-        news: dict[str, Any] = {"done": message.get("done", 0), "total": message.get("total", 0), "heard_s": now}
+        fields: dict[str, Any] = {"done": message.get("done", 0), "total": message.get("total", 0), "heard_s": now}
         if message["stage"] != job.stage:
-            news |= {"stage": message["stage"], "began_s": now, "first_s": None}
-        if news["done"] == 1:
-            news["first_s"] = now
+            fields |= {"stage": message["stage"], "began_s": now, "first_s": None}
+        if fields["done"] == 1:
+            fields["first_s"] = now
         if "loss" in message:
-            news |= {"losses": [*job.losses, message["loss"]], "steps": [*job.steps, *message["steps"]]}
-        self.queue.change(job, **news)
+            fields |= {"losses": [*job.losses, message["loss"]], "steps": [*job.steps, *message["steps"]]}
+        self.queue.change(job, **fields)

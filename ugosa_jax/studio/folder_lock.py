@@ -1,4 +1,4 @@
-"""The folder that a studio works in: one server at a time."""
+"""A lock on the work folder: one server at a time."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from ugosa_jax.errors import InputError
 
 
 @contextlib.contextmanager
-def locked(work: Path) -> Iterator[None]:
-    """Hold a work folder; the system lets go of it however the process ends.
+def lock_folder(work: Path) -> Iterator[None]:
+    """Lock a work folder; the operating system releases the lock however the process ends.
 
     Raises:
-      InputError: another server holds it, or it cannot be written.
+      InputError: another server has the lock, or the folder cannot be written.
     """
     try:
         work.mkdir(parents=True, exist_ok=True)
@@ -21,18 +21,18 @@ def locked(work: Path) -> Iterator[None]:
     except OSError as error:
         raise InputError(f"{work}: cannot be written ({error.strerror or error})") from error
     try:
-        _take(handle, work)
+        _lock(handle, work)
         yield
     finally:
         os.close(handle)
 
 
-def _take(handle: int, work: Path) -> None:
+def _lock(handle: int, work: Path) -> None:
     try:
         import fcntl
-    except ImportError:  # Windows: the port is what keeps a second server away
+    except ImportError:  # Windows: only the port keeps a second server away
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise InputError(f"{work}: another studio works there; close it, or name another --work") from error
+        raise InputError(f"{work}: another studio uses this folder; close it, or choose another with --work") from error

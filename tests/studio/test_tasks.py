@@ -18,10 +18,10 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.song_job.names import ADAPTED_LAYERS
-from ugosa_jax.studio import networks, work
+from ugosa_jax.studio import network_info, tasks
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Runs
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers, checkpoint
 
 TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
 SOURCES = list(TINY.sources)
@@ -38,13 +38,13 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("studio")
     noise = np.random.default_rng(0).normal(0, 0.1, (int(4.5 * 44100), 2))
     soundfile.write(root / "noise.wav", noise, 44100)
-    Library(root).added(root / "noise.wav", "noise")
+    Library(root).add_file(root / "noise.wav", "noise")
     return root
 
 
 def order(root, kind="adapt", **fields):
     """Return an order as the server gives it."""
-    (song,) = Library(root).listing()
+    (song,) = Library(root).list_songs()
     settings = AdaptConfig(epochs=2, learning_rate=1e-3, segment_s=2.0)
     said = {"id": "1" * 16, "kind": kind, "song": song.id, "root": str(root), "network": "tiny", "start": "anew"}
     said |= {"marks": {"marks": SILENT}, "adapt": vars(settings), "separate": vars(SeparateConfig())}
@@ -53,18 +53,18 @@ def order(root, kind="adapt", **fields):
 
 def runs(root):
     library = Library(root)
-    return Runs(library.folder(library.listing()[0].id))
+    return Runs(library.find_folder(library.list_songs()[0].id))
 
 
-def adapted_layers(root, id):
-    return adapted_layers.load(runs(root).folder(id) / ADAPTED_LAYERS, work.loaded("tiny"))
+def read_layers(root, id):
+    return adapted_layers.load(runs(root).find_folder(id) / ADAPTED_LAYERS, tasks.load_network("tiny"))
 
 
 @pytest.fixture(scope="module")
 def told(root):
     """Adapt once; return what was told on the way, and what came out."""
     told = []
-    result = work.do(order(root), told.append)
+    result = tasks.run_job(order(root), told.append)
     return told, result
 
 
@@ -81,54 +81,56 @@ def test_progress_is_told_step_by_step(told):
 
 def test_a_run_holds_stems_that_add_up_to_the_mixture(root, told):
     found = runs(root)
-    plain, adapted = found.listing()
+    plain, adapted = found.list_runs()
     assert (plain.strategy, adapted.strategy, adapted.id) == ("B0", "P-L3:M", "1" * 16)
     mixture = soundfile.read(root / "noise.wav", dtype="float32")[0]
     for run in (plain, adapted):
-        parts = [soundfile.read(found.file(run.id, name, "wav"), dtype="float32")[0] for name in [*SOURCES, "residual"]]
+        parts = [
+            soundfile.read(found.find_file(run.id, name, "wav"), dtype="float32")[0] for name in [*SOURCES, "residual"]
+        ]
         loudest = max(np.abs(part).max() for part in parts)  # random weights are loud: float32 rounds what they give
         np.testing.assert_allclose(sum(parts), mixture, atol=1e-6 * loudest)
         for name in [*SOURCES, "residual"]:
-            assert found.file(run.id, name, "spectrum").stat().st_size % 128 == 0
-            assert found.file(run.id, name, "peaks").stat().st_size == 2 * 2 * 900
-    report = found.folder(adapted.id) / "report.html"
+            assert found.find_file(run.id, name, "spectrum").stat().st_size % 128 == 0
+            assert found.find_file(run.id, name, "peaks").stat().st_size == 2 * 2 * 900
+    report = found.find_folder(adapted.id) / "report.html"
     assert report.read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_a_run_says_what_it_learnt_from_and_what_changed(root, told):
-    adapted = runs(root).run("1" * 16)
+    adapted = runs(root).load_run("1" * 16)
     assert adapted.silent_s == {"drums": 2.0, "bass": 0.0, "other": 0.0, "vocals": 2.5}
     assert len(adapted.losses) == 2 and adapted.stopped_at is None
-    vocals = soundfile.read(runs(root).file("1" * 16, "vocals", "wav"))[0][2 * 44100 :]
+    vocals = soundfile.read(runs(root).find_file("1" * 16, "vocals", "wav"))[0][2 * 44100 :]
     assert adapted.levels["vocals"].silent == pytest.approx(10 * np.log10(np.mean(vocals**2)), abs=1e-3)
     level = adapted.levels["vocals"]
     assert level.leakage == pytest.approx(level.silent, abs=1e-3)  # nothing was muted
     assert level.unadapted is not None and level.unadapted.leakage is not None
     assert adapted.levels["bass"].silent is adapted.levels["bass"].leakage is None
-    record = json.loads((runs(root).folder("1" * 16) / "record.json").read_text())
+    record = json.loads((runs(root).find_folder("1" * 16) / "record.json").read_text())
     assert record["settings"]["adapt"]["learning_rate"] == 1e-3
     assert record["annotation"]["intervals"] == [[0.0, 2.0, "drums", "silent"], [2.0, 4.5, "vocals", "silent"]]
 
 
 def test_adapting_on_begins_where_the_weights_are(root, told):
     """Two runs of two epochs, the second from the first, go further than the first alone."""
-    work.do(order(root, id="2" * 16, start="1" * 16), lambda _: None)
-    net = work.loaded("tiny")
-    first, second = (adapted_layers(root, id) for id in ("1" * 16, "2" * 16))
+    tasks.run_job(order(root, id="2" * 16, start="1" * 16), lambda _: None)
+    net = tasks.load_network("tiny")
+    first, second = (read_layers(root, id) for id in ("1" * 16, "2" * 16))
     flat_first, flat_second, flat_net = (tree.flat(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
     assert moved > 1.2 * sum(np.abs(flat_first[path] - flat_net[path]).sum() for path in flat_first)
-    assert runs(root).run("2" * 16).start == "1" * 16
+    assert runs(root).load_run("2" * 16).start == "1" * 16
 
 
 def test_what_was_tuned_before_stays_tuned(root, told):
     """A later run that tunes fewer stages keeps what the earlier one found for the others."""
     settings = vars(AdaptConfig(strategy="P-L4:M", epochs=1, segment_s=2.0))
-    work.do(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
-    net = work.loaded("tiny")
+    tasks.run_job(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
+    net = tasks.load_network("tiny")
     first, third = (
-        tree.flat(adapted_layers.load(runs(root).folder(id) / ADAPTED_LAYERS, net)) for id in ("1" * 16, "3" * 16)
+        tree.flat(adapted_layers.load(runs(root).find_folder(id) / ADAPTED_LAYERS, net)) for id in ("1" * 16, "3" * 16)
     )
     assert first.keys() == third.keys()
     kept = [path for path in first if path.startswith("repeat4")]
@@ -142,42 +144,42 @@ def test_cancelling_ends_after_the_epoch_in_flight_and_leaves_nothing(root, told
     def tell(progress):
         if "loss" in progress:
             epochs.append(progress["done"])
-            raise work.Cancelled
+            raise tasks.Cancelled
 
-    with pytest.raises(work.Cancelled):
-        work.do(order(root, id="4" * 16), tell)
+    with pytest.raises(tasks.Cancelled):
+        tasks.run_job(order(root, id="4" * 16), tell)
     assert epochs == [1]
     assert not (runs(root).root / ("4" * 16)).exists()
 
 
 def test_suggestions_are_silences_of_the_song(root, told):
-    found = work.do(order(root, "suggest", id="5" * 16), lambda _: None)
-    assert runs(root).run(found["run"]).strategy == "B0"
+    found = tasks.run_job(order(root, "suggest", id="5" * 16), lambda _: None)
+    assert runs(root).load_run(found["run"]).strategy == "B0"
     assert all(mark["state"] == "silent" and 0 <= mark["start"] < mark["end"] <= 4.5 for mark in found["marks"])
 
 
 def test_what_cannot_be_done_is_said(root):
     with pytest.raises(InputError, match="less than one segment"):
-        work.do(order(root, id="6" * 16, adapt=vars(AdaptConfig(segment_s=60.0))), lambda _: None)
+        tasks.run_job(order(root, id="6" * 16, adapt=vars(AdaptConfig(segment_s=60.0))), lambda _: None)
     with pytest.raises(InputError, match="nothere"):
-        work.do(order(root, network="nothere"), lambda _: None)
+        tasks.run_job(order(root, network="nothere"), lambda _: None)
     with pytest.raises(InputError, match="'dance' is not one of"):
-        work.do(order(root, "dance"), lambda _: None)
+        tasks.run_job(order(root, "dance"), lambda _: None)
 
 
 def test_networks_are_described_with_what_they_can():
-    tiny = next(one for one in networks.described()["networks"] if one["name"] == "tiny")
+    tiny = next(one for one in network_info.describe_networks()["networks"] if one["name"] == "tiny")
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
     assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0
     assert (tiny["default_strategy"], tiny["segment_s"], tiny["members"]) == ("P-L3:M", 4.0, 1)
-    assert networks.forward_flops("tiny") == flops.forward(TINY, TINY.sample_rate_hz)
-    assert networks.forward_flops("nothere") is None
-    assert networks.speed() > 1e8
+    assert network_info.count_forward_flops("tiny") == flops.forward(TINY, TINY.sample_rate_hz)
+    assert network_info.count_forward_flops("nothere") is None
+    assert network_info.measure_flops_per_s() > 1e8
 
 
 def test_the_worker_ends_with_its_server(root):
     """When the pipe closes, as when the server is killed, nobody is left who works on."""
-    command = [sys.executable, "-m", "ugosa_jax.studio.worker"]
+    command = [sys.executable, "-m", "ugosa_jax.studio.worker_process"]
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}, text=True)
     assert worker.stdin is not None and worker.stdout is not None
     assert json.loads(worker.stdout.readline())["event"] == "ready"
@@ -197,22 +199,22 @@ def test_before_and_after_differ_in_the_adaptation_alone(root, told):
     """With the same output stage, a run that learns nothing is the unadapted one; leakage is taken before muting."""
     refine = vars(SeparateConfig(refine="wiener"))
     still = vars(AdaptConfig(epochs=1, learning_rate=1e-12, segment_s=2.0))
-    work.do(order(root, id="8" * 16, adapt=still, separate=refine), lambda _: None)
+    tasks.run_job(order(root, id="8" * 16, adapt=still, separate=refine), lambda _: None)
     found = runs(root)
-    run = found.run("8" * 16)
+    run = found.load_run("8" * 16)
     assert run.baseline is not None
-    baseline = found.run(run.baseline)
+    baseline = found.load_run(run.baseline)
     assert baseline.strategy == "B0" and baseline.settings["separate"]["refine"] == "wiener"
     for source in SOURCES:
-        stems = [soundfile.read(found.file(id, source, "wav"))[0] for id in (run.id, baseline.id)]
+        stems = [soundfile.read(found.find_file(id, source, "wav"))[0] for id in (run.id, baseline.id)]
         np.testing.assert_allclose(*stems, atol=1e-5 * np.abs(stems[1]).max())
     for source in ("drums", "vocals"):
         level = run.levels[source]
         assert level.unadapted is not None and level.leakage is not None and level.silent is not None
         assert level.leakage == pytest.approx(level.unadapted.leakage, abs=1e-3)
         assert level.silent < level.leakage - 20  # muted, which says nothing about the network
-    own = next(one for one in found.listing() if one.strategy == "B0" and not one.settings)
-    (drums,) = (soundfile.read(found.file(own.id, "drums", "wav"))[0][: 2 * 44100],)
+    own = next(one for one in found.list_runs() if one.strategy == "B0" and not one.settings)
+    (drums,) = (soundfile.read(found.find_file(own.id, "drums", "wav"))[0][: 2 * 44100],)
     assert run.levels["drums"].leakage == pytest.approx(10 * np.log10(np.mean(drums**2)), abs=1e-3)
-    work.do(order(root, id="9" * 16, adapt=still, separate=refine), lambda _: None)
-    assert found.run("9" * 16).baseline == baseline.id  # made once
+    tasks.run_job(order(root, id="9" * 16, adapt=still, separate=refine), lambda _: None)
+    assert found.load_run("9" * 16).baseline == baseline.id  # made once

@@ -1,4 +1,4 @@
-"""The networks that are there to choose from, described for the page. Needs JAX."""
+"""Descriptions of the available networks for the page. Needs JAX."""
 
 import itertools
 import time
@@ -19,20 +19,25 @@ from ugosa_jax.weights.weights import Weights, list_networks
 _SIDE = 1024
 
 
-def described() -> dict[str, Any]:
-    """Return all networks that need no download, the device, and its speed; nothing is traced, so it is quick."""
-    found = []
+def describe_networks() -> dict[str, Any]:
+    """Describe all networks that need no download, the best of them, and the device. Traces nothing, so it is fast."""
+    networks = []
     for name in [*(item.name for item in hub.list_weights() if item.path is not None), *hub.list_available_chains()]:
         try:
-            found.append(_described(name, hub.load_network(name)))
+            networks.append(_describe(name, hub.load_network(name)))
         except InputError as error:
-            found.append({"name": name, "error": str(error)})
-    return {"networks": found, "device": device.describe(), "flops_per_s": speed()}
+            networks.append({"name": name, "error": str(error)})
+    return {
+        "networks": networks,
+        "best": hub.choose_best().name,
+        "device": device.describe(),
+        "flops_per_s": measure_flops_per_s(),
+    }
 
 
-def _described(name: str, net: Weights) -> dict[str, Any]:
+def _describe(name: str, net: Weights) -> dict[str, Any]:
     parts = net.members.values() if isinstance(net, Chain) else [net]
-    shares = {plan: share for part in parts for plan, share in _shares(part.architecture).items()}
+    shares = {plan: share for part in parts for plan, share in _list_shares(part.architecture).items()}
     last = [*parts][-1].architecture
     return {
         "name": name,
@@ -46,25 +51,25 @@ def _described(name: str, net: Weights) -> dict[str, Any]:
     }
 
 
-def forward_flops(name: str) -> float | None:
-    """Return the operations that a network needs for a second of sound, of several the mean; None if it is unreadable.
+def count_forward_flops(name: str) -> float | None:
+    """Return the operations per second of sound, averaged over the members of a bag; None if a file is unreadable.
 
-    To count them each is traced, which takes seconds for a large one: so this is asked for the chosen one only.
+    Counting traces each network, which takes seconds for a large one.
     """
     try:
         every = [one.architecture for one in list_networks(hub.load_network(name)).values()]
     except InputError:
         return None
-    flops_per_s = {it: flops.forward(it, n) * it.sample_rate_hz / n for it in every for n in [_seen_at_once(it)]}
+    flops_per_s = {it: flops.forward(it, n) * it.sample_rate_hz / n for it in every for n in [_input_samples(it)]}
     return sum(flops_per_s[it] for it in every) / len(every)
 
 
-def _seen_at_once(net: Architecture) -> int:
+def _input_samples(net: Architecture) -> int:
     return net.segment_samples or net.sample_rate_hz
 
 
-def _shares(net: Architecture) -> dict[str, float]:
-    """Return what can be tuned, as "L3:M", in the network's order, and the share of its stages that every step runs."""
+def _list_shares(net: Architecture) -> dict[str, float]:
+    """Return the share of stages that each step runs, for all layers that can be tuned, such as "L3:M"."""
     found = {}
     for start, end in itertools.product(net.starts, net.ends):
         try:
@@ -75,8 +80,8 @@ def _shares(net: Architecture) -> dict[str, float]:
     return found
 
 
-def speed() -> float:
-    """Return how many FLOP/s a matrix product reaches here; takes a fraction of a second."""
+def measure_flops_per_s() -> float:
+    """Return the FLOP/s of a matrix product on this device; takes a fraction of a second."""
     square = jnp.ones((_SIDE, _SIDE))
     product = jax.jit(lambda x: x @ x)
     product(square).block_until_ready()

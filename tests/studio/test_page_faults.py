@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.browser import chromium, opened, serving, wait
+from tests.helpers.browser import opened, serving, wait
 from tests.helpers.networks import made
 from tests.helpers.page import (
     TINY,
@@ -28,32 +28,6 @@ from ugosa_jax.weights import checkpoint
 
 pytestmark = pytest.mark.slow
 SIX = ("drums", "bass", "other", "vocals", "guitar", "piano")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Return a studio with the demo song and a tiny network that is quick."""
-    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
-    with serving(tmp_path_factory.mktemp("browser") / "work") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(server, browser):
-    """Return the demo song's page, whose marks are removed; whatever goes wrong on it fails the test."""
-    page, troubles = opened(browser, server.address)
-    ready(page)
-    mark(page)
-    brush(page, "silent")
-    yield page
-    page.close()
-    assert not troubles
 
 
 def test_the_brush_shows_what_it_paints(page):

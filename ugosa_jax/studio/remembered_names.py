@@ -1,6 +1,6 @@
-"""What names in imported files stand for, as it was said on the page: remembered for the next file.
+"""Meanings of names in imported files, as given on the page and remembered for the next file.
 
-It is kept as names.toml in the work folder, a file that `--names` of the command line reads.
+They are kept in names.toml in the work folder, which the option `--names` of the command line reads too.
 """
 
 import json
@@ -17,15 +17,15 @@ MAX_NAMES = 1000
 MAX_LETTERS = 500
 
 
-class KnownNames:
-    """The names of one work folder."""
+class RememberedNames:
+    """The remembered names of a work folder."""
 
     def __init__(self, root: Path):
-        """Look into a work folder."""
+        """Open the names of a work folder."""
         self.path = root / "names.toml"
 
     def find(self, sources: Sequence[str]) -> dict[str, str]:
-        """Return the names that stand for something in a network of these sources.
+        """Return the names that mean one of these sources.
 
         Raises:
           InputError: the file is damaged.
@@ -33,20 +33,20 @@ class KnownNames:
         known = read_overrides(self.path) if self.path.is_file() else {}
         return {name: target for name, target in known.items() if _fits(target, sources)}
 
-    def keep(self, told: Mapping[str, str]) -> None:
-        """Remember names; what was said of them before is forgotten.
+    def remember(self, names: Mapping[str, str]) -> None:
+        """Save names; a new meaning replaces an old one.
 
         Raises:
-          InputError: they are too many or too long, or the file is damaged or cannot be written.
+          InputError: too many or too long names, or the file is damaged or cannot be written.
         """
-        if not told:
+        if not names:
             return
         before = read_overrides(self.path) if self.path.is_file() else {}
-        kept = {fold(name): (name, target) for name, target in [*before.items(), *told.items()]}
+        kept = {fold(name): (name, target) for name, target in [*before.items(), *names.items()]}
         require(len(kept) <= MAX_NAMES, "names", f"at most {MAX_NAMES}", len(kept))
         longest = max(len(text) for pair in kept.values() for text in pair)
         require(longest <= MAX_LETTERS, "names", f"at most {MAX_LETTERS} letters long", longest)
-        lines = [f"{_quoted(name)} = {_quoted(target)}\n" for name, target in kept.values()]
+        lines = [f"{_quote(name)} = {_quote(target)}\n" for name, target in kept.values()]
         with files.replaced_when_done(self.path) as temporary:
             temporary.write_text("".join(lines), "utf-8")
 
@@ -59,6 +59,6 @@ def _fits(target: str, sources: Sequence[str]) -> bool:
     return True
 
 
-def _quoted(text: str) -> str:
-    """Return a text as TOML writes it: as JSON does, but for one sign."""
+def _quote(text: str) -> str:
+    """Return a text as a TOML string: as JSON writes it, except for DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,8 +7,8 @@ import pytest
 
 from ugosa_jax.studio.estimate import Timings
 from ugosa_jax.studio.events import Events
-from ugosa_jax.studio.foreman import Foreman
 from ugosa_jax.studio.jobs import Queue
+from ugosa_jax.studio.supervisor import Supervisor
 
 WORKER = """
 import json, sys, threading, time
@@ -49,7 +49,7 @@ while True:
 
 @pytest.fixture
 def worked(tmp_path):
-    """Return a function that runs a scenario beside a foreman: scenario(queue, foreman, until)."""
+    """Return a function that runs a scenario beside a supervisor: scenario(queue, supervisor, until)."""
     script = tmp_path / "worker.py"
     script.write_text(WORKER)
     (tmp_path / "songs" / "s").mkdir(parents=True)
@@ -59,18 +59,18 @@ def worked(tmp_path):
             events = Events()
             heard = events.stream("s")
             await anext(heard)
-            queue = Queue(tmp_path / "songs", lambda job: foreman.give() if job.state == "waiting" else None)
-            foreman = Foreman(tmp_path, queue, events, Timings(tmp_path), [sys.executable, str(script)])
+            queue = Queue(tmp_path / "songs", lambda job: supervisor.give_next() if job.state == "waiting" else None)
+            supervisor = Supervisor(tmp_path, queue, events, Timings(tmp_path), [sys.executable, str(script)])
 
             async def until(holds):
                 async with asyncio.timeout(20):
                     while not holds():
                         await asyncio.sleep(0.005)
 
-            task = asyncio.create_task(foreman.run())
+            task = asyncio.create_task(supervisor.run())
             try:
-                await until(lambda: foreman.ready is not None)
-                return await scenario(queue, foreman, until)
+                await until(lambda: supervisor.ready is not None)
+                return await scenario(queue, supervisor, until)
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -85,9 +85,9 @@ def add(queue, network="net"):
 
 
 def test_jobs_are_done_one_after_the_other(worked, tmp_path):
-    async def scenario(queue, foreman, until):
+    async def scenario(queue, supervisor, until):
         first, second = add(queue), add(queue)
-        assert (first.state, second.state, queue.ahead(second)) == ("running", "waiting", 1)
+        assert (first.state, second.state, queue.count_ahead(second)) == ("running", "waiting", 1)
         await until(lambda: second.state == "done")
         assert first.state == "done"
         return first
@@ -99,7 +99,7 @@ def test_jobs_are_done_one_after_the_other(worked, tmp_path):
 
 
 def test_what_fails_is_said_and_the_next_job_is_done(worked):
-    async def scenario(queue, foreman, until):
+    async def scenario(queue, supervisor, until):
         first, second = add(queue, "fails"), add(queue)
         await until(lambda: second.state == "done")
         return first
@@ -109,26 +109,26 @@ def test_what_fails_is_said_and_the_next_job_is_done(worked):
 
 
 def test_operations_are_counted_when_somebody_asks(worked):
-    async def scenario(queue, foreman, until):
-        assert "forward_flops" not in foreman.network("net")
-        foreman.count("net")
-        foreman.count("unknown")
-        await until(lambda: "forward_flops" in foreman.network("net"))
-        return foreman.described()["networks"][0]
+    async def scenario(queue, supervisor, until):
+        assert "forward_flops" not in supervisor.find_network("net")
+        supervisor.count_operations("net")
+        supervisor.count_operations("unknown")
+        await until(lambda: "forward_flops" in supervisor.find_network("net"))
+        return supervisor.describe()["networks"][0]
 
     assert worked(scenario)["forward_flops"] == 7.0
 
 
 def test_a_job_is_cancelled_where_the_worker_looks(worked):
-    async def scenario(queue, foreman, until):
+    async def scenario(queue, supervisor, until):
         job, waiting = add(queue, "endless"), add(queue)
         await until(lambda: job.done == 1)
-        foreman.cancel(waiting)
+        supervisor.cancel(waiting)
         assert waiting.state == "cancelled"
-        foreman.cancel(job)
+        supervisor.cancel(job)
         assert job.state == "stopping"
         await until(lambda: job.state == "cancelled")
-        return foreman.process.pid
+        return supervisor.process.pid
 
     assert worked(scenario)
 
@@ -136,42 +136,42 @@ def test_a_job_is_cancelled_where_the_worker_looks(worked):
 def test_a_step_that_takes_for_ever_is_stopped_at_once(worked):
     """The worker is ended, another one is started, and goes on with the queue."""
 
-    async def scenario(queue, foreman, until):
+    async def scenario(queue, supervisor, until):
         job, waiting = add(queue, "deaf"), add(queue)
         await until(lambda: job.done == 1)
-        before = foreman.process.pid
-        foreman.cancel(job)
+        before = supervisor.process.pid
+        supervisor.cancel(job)
         await asyncio.sleep(0.05)
         assert job.state == "stopping"
-        foreman.cancel(job, at_once=True)
+        supervisor.cancel(job, at_once=True)
         await until(lambda: job.state == "cancelled")
         await until(lambda: waiting.state == "done")
-        return before != foreman.process.pid
+        return before != supervisor.process.pid
 
     assert worked(scenario)
 
 
 def test_a_worker_that_dies_fails_its_job_alone(worked):
-    async def scenario(queue, foreman, until):
+    async def scenario(queue, supervisor, until):
         job, waiting = add(queue, "dies"), add(queue)
         await until(lambda: waiting.state == "done")
         return job
 
     job = worked(scenario)
-    assert job.state == "failed" and "the worker ended" in job.error
+    assert job.state == "failed" and "the worker process ended" in job.error
 
 
 def test_a_worker_that_does_not_start_is_said(tmp_path):
     async def scenario():
-        foreman = Foreman(
+        supervisor = Supervisor(
             tmp_path, Queue(tmp_path, lambda job: None), Events(), Timings(tmp_path), [sys.executable, "-c", "1"]
         )
-        task = asyncio.create_task(foreman.run())
+        task = asyncio.create_task(supervisor.run())
         async with asyncio.timeout(20):
-            while foreman.failures < 2:
+            while supervisor.failures < 2:
                 await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        return foreman.described()
+        return supervisor.describe()
 
     assert asyncio.run(scenario()) == {"ready": False, "failed": True}

@@ -13,14 +13,14 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.names import read_overrides
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.studio import demo, estimate, marks, peaks, trials
+from ugosa_jax.studio import demo_song, estimate, marks, outlines, trials
 from ugosa_jax.studio.events import Events
 from ugosa_jax.studio.jobs import Queue
-from ugosa_jax.studio.library import Library, shown_name
+from ugosa_jax.studio.library import Library, clean_name
 from ugosa_jax.studio.marks import Mark, Marks, Stale
-from ugosa_jax.studio.names import KnownNames
-from ugosa_jax.studio.runs import Runs, zipped
-from ugosa_jax.studio.studio import tidy
+from ugosa_jax.studio.remembered_names import RememberedNames
+from ugosa_jax.studio.runs import Runs, zip_stems
+from ugosa_jax.studio.workspace import remove_leftovers
 
 SOURCES = ("drums", "bass", "other", "vocals")
 
@@ -44,12 +44,12 @@ def test_sound_is_served_in_ranges(client, song):
 
 def test_outlines_hold_the_extremes_of_every_bin(client, song, tmp_path):
     samples_CxT = soundfile.read(tmp_path / "song.wav", dtype="float32")[0].T
-    high_N, low_N = peaks.outline(samples_CxT, 8000)
-    assert len(high_N) == 4 * peaks.PER_S
+    high_N, low_N = outlines.compute_outline(samples_CxT, 8000)
+    assert len(high_N) == 4 * outlines.PER_S
     assert high_N[7] == samples_CxT[:, 7 * 40 : 8 * 40].max() and low_N[7] == samples_CxT[:, 7 * 40 : 8 * 40].min()
     sent = np.frombuffer(client.get(f"{song}/mixture.peaks").content, "<i2").reshape(2, -1)
     np.testing.assert_allclose(sent / 32767, [high_N, low_N], atol=1e-4)
-    assert peaks.outline(np.zeros((1, 10_000_000), np.float32), 8000).shape == (2, peaks.MAX_BINS)
+    assert outlines.compute_outline(np.zeros((1, 10_000_000), np.float32), 8000).shape == (2, outlines.MAX_BINS)
 
 
 @pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3", "aiff"])
@@ -95,10 +95,10 @@ def test_marks_become_an_annotation():
     said = Marks(
         [Mark(1, 2, "vocals", "active"), Mark(3, 4, "drums", "silent")], {"vocals": "silent", "bass": "silent"}
     )
-    labels = marks.annotation_of(said, SOURCES, 4.0)
+    labels = marks.to_annotation(said, SOURCES, 4.0)
     assert annotation.silent_seconds(labels, 4.0) == {"drums": 1, "bass": 4, "other": 0, "vocals": 3}
     assert annotation.state_seconds(labels, 4.0)["vocals"]["active"] == 1
-    assert {i.source for i in marks.annotation_of(said, ("drums",), 4.0).intervals} == {"drums"}
+    assert {i.source for i in marks.to_annotation(said, ("drums",), 4.0).intervals} == {"drums"}
 
 
 @pytest.mark.parametrize("format", ["csv", "txt"])
@@ -111,9 +111,9 @@ def test_what_is_exported_is_imported_again(client, song, format):
     exported = client.get(f"{song}/export.{format}")
     assert exported.headers["content-disposition"] == f'attachment; filename="annotation.{format}"'
     back = client.post(f"{song}/import", content=exported.content, headers={"x-name": f"annotation.{format}"}).json()
-    before = marks.annotation_of(msgspec.convert(said, Marks), SOURCES, 4.0)
+    before = marks.to_annotation(msgspec.convert(said, Marks), SOURCES, 4.0)
     found = msgspec.convert({"marks": back["marks"], "elsewhere": back["elsewhere"]}, Marks)
-    assert marks.annotation_of(found, SOURCES, 4.0) == before
+    assert marks.to_annotation(found, SOURCES, 4.0) == before
 
 
 def test_other_programs_files_are_imported_with_what_is_to_be_known(client, song):
@@ -145,15 +145,15 @@ def test_what_an_import_must_be_told_is_asked_and_remembered(client, song, studi
 
 
 def test_remembered_names_are_kept_in_bounds_and_per_network(tmp_path):
-    known = KnownNames(tmp_path)
-    known.keep({'a "b" \\ \x7f': "one of vocals", "Stimme": "voice"})
-    known.keep({"STIMME": "vocals"})
+    known = RememberedNames(tmp_path)
+    known.remember({'a "b" \\ \x7f': "one of vocals", "Stimme": "voice"})
+    known.remember({"STIMME": "vocals"})
     assert known.find(SOURCES) == {'a "b" \\ \x7f': "one of vocals", "STIMME": "vocals"}
     assert known.find(("low", "high")) == {}
     with pytest.raises(InputError, match="at most 1000"):
-        known.keep({str(i): "vocals" for i in range(1001)})
+        known.remember({str(i): "vocals" for i in range(1001)})
     with pytest.raises(InputError, match="letters long"):
-        known.keep({"x" * 501: "vocals"})
+        known.remember({"x" * 501: "vocals"})
 
 
 def test_times_that_are_no_seconds_are_asked_for(client, song):
@@ -182,12 +182,12 @@ def test_a_file_that_cannot_be_understood_is_refused_with_its_line(client, song)
 
 
 def test_the_demo_song_brings_its_annotation_once(studio):
-    song = demo.added(studio.library)
-    folder = studio.library.folder(song.id)
-    labels = marks.annotation_of(marks.load(folder), SOURCES, song.duration_s)
+    song = demo_song.add_demo_song(studio.library)
+    folder = studio.library.find_folder(song.id)
+    labels = marks.to_annotation(marks.load(folder), SOURCES, song.duration_s)
     assert annotation.silent_seconds(labels, 32) == {"drums": 6, "bass": 8, "other": 6, "vocals": 11}
     marks.save(folder, Marks(revision=1))
-    assert demo.added(studio.library).id == song.id
+    assert demo_song.add_demo_song(studio.library).id == song.id
     assert marks.load(folder).marks == []
 
 
@@ -229,8 +229,8 @@ def test_a_killed_server_finds_its_queue_again(client, studio, song):
     asyncio.run(_change(studio.queue, running, "running"))
     found = Queue(studio.library.songs, lambda job: None)
     assert [found.jobs[id].state for id in ids] == ["interrupted", "waiting", "waiting"]
-    assert found.next() is found.jobs[ids[1]]
-    assert found.ahead(found.jobs[ids[2]]) == 1
+    assert found.find_next() is found.jobs[ids[1]]
+    assert found.count_ahead(found.jobs[ids[2]]) == 1
 
 
 async def _change(queue, job, state):
@@ -248,7 +248,7 @@ def test_what_was_half_written_is_cleared_away(studio, client, song):
     for folder in left:
         folder.mkdir(parents=True)
         (folder / "sound.wav").write_bytes(b"half")
-    tidy(studio.library.songs)
+    remove_leftovers(studio.library.songs)
     assert not any(folder.exists() for folder in left)
     assert not left[-1].parent.exists()
     assert client.get(song).status_code == 200
@@ -256,9 +256,9 @@ def test_what_was_half_written_is_cleared_away(studio, client, song):
 
 def test_damaged_files_are_said_or_left_out(studio, client, song):
     id = song.rpartition("/")[2]
-    (studio.library.folder(id) / "marks.json").write_text("{")
+    (studio.library.find_folder(id) / "marks.json").write_text("{")
     assert "marks.json: cannot be read" in client.get(song).json()["error"]
-    (studio.library.folder(id) / "song.json").write_text("[]")
+    (studio.library.find_folder(id) / "song.json").write_text("[]")
     assert client.get(f"/{TOKEN}/api/songs").json() == {"songs": []}
 
 
@@ -271,7 +271,7 @@ def test_stale_marks_carry_what_is_there(tmp_path):
 
 def test_blind_trials_hide_and_record(studio, client, song):
     id = song.rpartition("/")[2]
-    folder = studio.library.folder(id)
+    folder = studio.library.find_folder(id)
     made_run(folder, "a" * 16, loud=-10.0, value=0.25)
     made_run(folder, "b" * 16, "P-L3:M", loud=-16.0, value=0.125)
     seen = set()
@@ -305,19 +305,19 @@ def test_votes_survive_a_line_cut_short(tmp_path):
     lines = [{"source": "drums", "a": "x", "b": "y", "choice": choice} for choice in ("a", "a", "same", "b")]
     text = "\n".join(map(json.dumps, lines))
     (tmp_path / "votes.jsonl").write_text(text[:-9])
-    votes = trials.Trials(tmp_path).votes()
-    assert trials.tally(votes) == [{"source": "drums", "runs": ["x", "y"], "won": [2, 0], "same": 1, "p": 0.5}]
+    votes = trials.Trials(tmp_path).load_votes()
+    assert trials.count_votes(votes) == [{"source": "drums", "runs": ["x", "y"], "won": [2, 0], "same": 1, "p": 0.5}]
 
 
 def test_the_sign_test_by_hand():
-    assert trials.sign_test(5, 0) == 2 / 32
-    assert trials.sign_test(3, 1) == pytest.approx(2 * 5 / 16)
-    assert trials.sign_test(2, 2) == trials.sign_test(0, 0) == 1.0
+    assert trials.compute_sign_test(5, 0) == 2 / 32
+    assert trials.compute_sign_test(3, 1) == pytest.approx(2 * 5 / 16)
+    assert trials.compute_sign_test(2, 2) == trials.compute_sign_test(0, 0) == 1.0
 
 
 @pytest.mark.parametrize(("encoding", "subtype"), [("float", "FLOAT"), ("24", "PCM_24")])
 def test_stems_are_taken_home_as_a_zip(studio, client, song, encoding, subtype, tmp_path):
-    folder = studio.library.folder(song.rpartition("/")[2])
+    folder = studio.library.find_folder(song.rpartition("/")[2])
     made_run(folder, "a" * 16)
     answer = client.get(f"{song}/runs/{'a' * 16}/stems.zip?encoding={encoding}")
     assert answer.headers["content-type"] == "application/zip"
@@ -334,7 +334,7 @@ def test_stems_are_taken_home_as_a_zip(studio, client, song, encoding, subtype, 
 
 
 def test_a_run_is_deleted(studio, client, song):
-    folder = studio.library.folder(song.rpartition("/")[2])
+    folder = studio.library.find_folder(song.rpartition("/")[2])
     made_run(folder, "a" * 16)
     assert len(client.get(song).json()["runs"]) == 1
     assert client.delete(f"{song}/runs/{'a' * 16}").status_code == 200
@@ -342,7 +342,7 @@ def test_a_run_is_deleted(studio, client, song):
 
 
 def test_reports_are_shown_without_scripts(studio, client, song):
-    folder = studio.library.folder(song.rpartition("/")[2])
+    folder = studio.library.find_folder(song.rpartition("/")[2])
     made_run(folder, "a" * 16)
     (folder / "runs" / ("a" * 16) / "report.html").write_text("<html></html>")
     policy = client.get(f"{song}/runs/{'a' * 16}/report.html").headers["content-security-policy"]
@@ -359,31 +359,35 @@ def test_steps_are_those_of_the_segments():
         segment_s = settings.segment_s or 4.0
         hop_s = settings.hop_s or segment_s
         n = len(starts_of(round(duration_s * 100), round(segment_s * 100), round(hop_s * 100)))
-        assert estimate.steps(settings, segment_s, duration_s) == n * (1 + settings.pitch_shifts) * settings.epochs
+        assert (
+            estimate.count_steps(settings, segment_s, duration_s) == n * (1 + settings.pitch_shifts) * settings.epochs
+        )
 
 
 def test_times_are_measured_where_they_can_be(tmp_path):
     timings = estimate.Timings(tmp_path)
     network = {"shares": {"L3:M": 1 / 3}, "members": 1, "segment_s": 4.0, "default_strategy": "P-L3:M"}
-    assert estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9) is None  # not yet counted
+    assert (
+        estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9) is None
+    )  # not yet counted
     network["forward_flops"] = 35e9
-    rough = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9)
+    rough = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9)
     assert rough == {"seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * 1.0 + 32 * 4 / 3), "guessed": True}
-    mixed = estimate.seconds(AdaptConfig("R-L3:M"), SeparateConfig(), 32.0, None, network, 100e9)
+    mixed = estimate.estimate_seconds(AdaptConfig("R-L3:M"), SeparateConfig(), 32.0, None, network, 100e9)
     assert mixed == {
         "seconds": pytest.approx(estimate.FIRST_S + 80 * 4 * (1 + 2 / 3) + 2 * 32 * 4 / 3),
         "guessed": True,
     }
-    assert estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, None, None) is None
-    timings.keep("mini", "P-L3:M", estimate.Measured(2.0, 0.05, 0.1))
+    assert estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, None, None) is None
+    timings.remember("mini", "P-L3:M", estimate.MeasuredSpeed(2.0, 0.05, 0.1))
     assert estimate.Timings(tmp_path).find("mini", "R-L3:M") is None  # its steps are longer
     again = estimate.Timings(tmp_path).find("mini", "B-L3:M")
-    known = estimate.seconds(AdaptConfig(), SeparateConfig(shifts=2), 32.0, again, network, 100e9)
+    known = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(shifts=2), 32.0, again, network, 100e9)
     assert known == {"seconds": pytest.approx(2 + 80 * 4 * 0.05 + 2 * 32 * 0.1), "guessed": False}
     bag = network | {"members": 4}  # each is adapted by itself; what was measured of separating is of all
-    known = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, again, bag, 100e9)
+    known = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, again, bag, 100e9)
     assert known["seconds"] == pytest.approx(2 + 4 * 80 * 4 * 0.05 + 32 * 0.1)
-    rough = estimate.seconds(AdaptConfig(), SeparateConfig(), 32.0, None, bag, 100e9)
+    rough = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, bag, 100e9)
     assert rough["seconds"] == pytest.approx(estimate.FIRST_S + 4 * (80 * 4 * 1.0 + 32 * 4 / 3))
 
 
@@ -392,8 +396,8 @@ def test_events_reach_the_song_they_speak_of():
         events = Events()
         first, second = events.stream("one"), events.stream("two")
         assert await anext(first) == await anext(second) == "retry: 1000\n\n"
-        events.tell("one", "job", {"id": 1})
-        events.tell_all("worker", {"ready": True})
+        events.send("one", "job", {"id": 1})
+        events.send_to_all("worker", {"ready": True})
         heard = [await anext(first), await anext(first), await anext(second)]
         events.close()
         rest = [one async for one in first]
@@ -406,18 +410,18 @@ def test_events_reach_the_song_they_speak_of():
 
 
 def test_names_are_made_short_and_plain():
-    assert shown_name("C:\\Music\\a\tb.wav") == "a b.wav"
-    assert shown_name("/etc/") == shown_name("") == "untitled"
-    assert len(shown_name("x" * 500)) == 120
+    assert clean_name("C:\\Music\\a\tb.wav") == "a b.wav"
+    assert clean_name("/etc/") == clean_name("") == "untitled"
+    assert len(clean_name("x" * 500)) == 120
 
 
 def test_a_library_of_nothing_is_empty(tmp_path):
-    assert Library(tmp_path).listing() == []
-    assert Runs(tmp_path).listing() == []
+    assert Library(tmp_path).list_songs() == []
+    assert Runs(tmp_path).list_runs() == []
     with pytest.raises(KeyError):
-        zipped(Runs(tmp_path), "a" * 16, "float", tmp_path)
+        zip_stems(Runs(tmp_path), "a" * 16, "float", tmp_path)
     with pytest.raises(InputError, match="nothere"):
-        Library(tmp_path).added(tmp_path / "nothere.wav", "nothere.wav")
+        Library(tmp_path).add_file(tmp_path / "nothere.wav", "nothere.wav")
 
 
 @pytest.mark.parametrize("name", ["song.m4a", "song"])
@@ -437,5 +441,5 @@ def test_what_was_opened_can_be_worked_on_whatever_it_is_called(client, studio, 
         file.mux(stream.encode(None))
     added = client.post(f"/{TOKEN}/api/songs", content=path.read_bytes(), headers={"x-name": name})
     assert added.status_code == 200, added.text
-    audio = studio.library.original(added.json()["id"])
+    audio = studio.library.read_original(added.json()["id"])
     assert audio.name == name and audio.duration_s == pytest.approx(2, abs=0.1)

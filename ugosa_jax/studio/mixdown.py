@@ -1,4 +1,4 @@
-"""Sound that is taken home: a stem, the mix as it is heard, or a stretch of either, as WAV or FLAC.
+"""Downloads: a stem, the mix as heard, or a stretch of either, as WAV or FLAC.
 
 C channels, n samples.
 """
@@ -18,37 +18,39 @@ Encoding = Literal["float", "24"]
 KINDS = {"wav": "audio/wav", "flac": "audio/flac"}
 SUBTYPES = {"float": "FLOAT", "24": "PCM_24"}
 MAX_PARTS = 32
-"""Sounds that are mixed at most."""
+"""Most sounds of a mix."""
 MAX_GAIN = 16.0
-"""24 dB: no fader goes further."""
+"""24 dB, more than any fader gives."""
 _BLOCK = 2**18
 
 
-class Part(NamedTuple):
-    """One sound of a mix."""
+class MixPart(NamedTuple):
+    """A sound and its gain in a mix."""
 
     path: Path
     gain: float
 
 
-def write(out: Path, parts: Sequence[Part], start_s: float, end_s: float, kind: Kind, encoding: Encoding) -> float:
+def write_mixdown(
+    out: Path, parts: Sequence[MixPart], start_s: float, end_s: float, kind: Kind, encoding: Encoding
+) -> float:
     """Mix sounds and write a stretch of the sum.
 
-    Integers cannot hold what is above full scale: such a mix is lowered as a whole, so that nothing clips.
+    Integer samples cannot exceed full scale, so a louder mix is attenuated as a whole instead of clipping.
 
     Args:
       out: the file to write.
-      parts: what is mixed: files of the same rate and number of channels.
-      start_s: where the stretch begins.
-      end_s: where it ends; what is past the end of the sounds is left out.
-      kind: of the file.
-      encoding: of its samples; FLAC has 24 bits in any case.
+      parts: files of the same sample rate and number of channels, with gains.
+      start_s: start of the stretch.
+      end_s: end of the stretch; the end of the sounds if that is earlier.
+      kind: file format.
+      encoding: of the samples; FLAC always has 24 bits.
 
     Returns:
-      The factor by which the mix was lowered: 1 if it was not.
+      The gain applied to the whole mix: 1, or less to avoid clipping.
 
     Raises:
-      InputError: there is nothing to mix or too much, or the stretch is empty.
+      InputError: no sound or too many, or an empty stretch.
     """
     require(0 < len(parts) <= MAX_PARTS, "part", f"from 1 to {MAX_PARTS} sounds", len(parts))
     for part in parts:
@@ -59,15 +61,15 @@ def write(out: Path, parts: Sequence[Part], start_s: float, end_s: float, kind: 
     subtype = "PCM_24" if kind == "flac" else SUBTYPES[encoding]
     factor = 1.0
     if subtype != "FLOAT":
-        peak = max(float(np.abs(block_nxC).max(initial=0)) for block_nxC in _mixed(parts, first, stop))
+        peak = max(float(np.abs(block_nxC).max(initial=0)) for block_nxC in _mix_blocks(parts, first, stop))
         factor = min(1.0, (1 - 2**-23) / max(peak, 1e-9))
     with soundfile.SoundFile(out, "w", info.samplerate, info.channels, subtype=subtype, format=kind.upper()) as file:
-        for block_nxC in _mixed(parts, first, stop):
+        for block_nxC in _mix_blocks(parts, first, stop):
             file.write(factor * block_nxC)
     return factor
 
 
-def _mixed(parts: Sequence[Part], first: int, stop: int) -> Iterator[np.ndarray]:
+def _mix_blocks(parts: Sequence[MixPart], first: int, stop: int) -> Iterator[np.ndarray]:
     """Yield the weighted sum of all parts, block by block."""
     with ExitStack() as stack:
         files = [stack.enter_context(soundfile.SoundFile(part.path)) for part in parts]

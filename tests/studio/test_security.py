@@ -11,7 +11,7 @@ from tests.helpers.studio import HERE, TOKEN, song_file
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import library, security, server
-from ugosa_jax.studio.folder import locked
+from ugosa_jax.studio.folder_lock import lock_folder
 
 
 def test_the_page_needs_the_token(client):
@@ -38,14 +38,14 @@ def test_other_origins_are_refused(client, origin):
 
 
 def test_a_change_needs_an_origin(studio):
-    plain = TestClient(server.guarded(studio, TOKEN, "127.0.0.1"), base_url=HERE)
+    plain = TestClient(server.build_guarded_app(studio, TOKEN, "127.0.0.1"), base_url=HERE)
     assert plain.get(f"/{TOKEN}/").status_code == 200  # an address that is typed sends none
     assert plain.post(f"/{TOKEN}/api/demo").status_code == 403
     assert plain.get(f"/{TOKEN}/", headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
 def test_beyond_this_machine_any_address_but_no_foreign_name(studio):
-    client = TestClient(server.guarded(studio, TOKEN, "0.0.0.0"), base_url="http://192.168.1.5:8630")
+    client = TestClient(server.build_guarded_app(studio, TOKEN, "0.0.0.0"), base_url="http://192.168.1.5:8630")
     assert client.get(f"/{TOKEN}/").status_code == 200
     assert client.get(f"/{TOKEN}/", headers={"host": "evil.example"}).status_code == 403
 
@@ -91,7 +91,7 @@ def test_names_are_shown_and_become_no_paths(client, studio, tmp_path):
 
 def test_an_upload_that_is_too_large_is_cut_off_and_leaves_nothing(client, studio, monkeypatch):
     monkeypatch.setattr(library, "MAX_BYTES", 1000)
-    monkeypatch.setattr(library.Library.received, "__defaults__", (1000,))
+    monkeypatch.setattr(library.Library.receive, "__defaults__", (1000,))
     sent = 0
 
     def endless():
@@ -122,7 +122,7 @@ def test_a_song_that_lasts_for_hours_is_not_decoded(client, tmp_path, monkeypatc
 
 def written_run(studio, song):
     """A run of a song that nobody adapted; return its folder."""
-    run = studio.library.folder(song) / "runs" / ("a" * 16)
+    run = studio.library.find_folder(song) / "runs" / ("a" * 16)
     run.mkdir(parents=True)
     said = {"id": run.name, "network": "n", "strategy": "B0", "sources": ["drums"], "created": "", "took_s": 1}
     (run / "run.json").write_text(json.dumps(said | {"levels": {}}))
@@ -161,12 +161,12 @@ def test_the_page_needs_nothing_from_elsewhere():
 
 
 def test_the_token_is_random_kept_and_private(tmp_path):
-    first, second = security.kept_token(tmp_path / "a"), security.kept_token(tmp_path / "b")
+    first, second = security.load_token(tmp_path / "a"), security.load_token(tmp_path / "b")
     assert first != second and len(first) >= 32
-    assert security.kept_token(tmp_path / "a") == first
+    assert security.load_token(tmp_path / "a") == first
     assert stat.S_IMODE((tmp_path / "a" / "token").stat().st_mode) == 0o600
     (tmp_path / "a" / "token").write_text("short")
-    assert len(security.kept_token(tmp_path / "a")) >= 32
+    assert len(security.load_token(tmp_path / "a")) >= 32
 
 
 def test_a_server_listens_on_this_machine_only_unless_told_otherwise():
@@ -178,9 +178,13 @@ def test_a_server_listens_on_this_machine_only_unless_told_otherwise():
 
 
 def test_two_servers_cannot_work_in_one_folder(tmp_path):
-    with locked(tmp_path), pytest.raises(InputError, match="another studio works there"), locked(tmp_path):
+    with (
+        lock_folder(tmp_path),
+        pytest.raises(InputError, match="another studio uses this folder"),
+        lock_folder(tmp_path),
+    ):
         pass
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         pass
 
 

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.browser import chromium, opened, serving, wait
-from tests.helpers.networks import made
+from tests.helpers.browser import opened, serving, wait
 from tests.helpers.page import (
     ADAPTED,
-    TINY,
     adapt,
     adapted_once,
     brush,
@@ -22,34 +20,6 @@ from tests.helpers.page import (
     saved,
     take_file,
 )
-from ugosa_jax import files
-from ugosa_jax.weights import checkpoint
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Return a studio with the demo song and a tiny network that is quick."""
-    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
-    with serving(tmp_path_factory.mktemp("browser") / "work") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(server, browser):
-    """Return the demo song's page, whose marks are removed; whatever goes wrong on it fails the test."""
-    page, troubles = opened(browser, server.address)
-    ready(page)
-    page.evaluate("studio.history.edit({ marks: [], elsewhere: {} })")
-    saved(page)
-    yield page
-    page.close()
-    assert not troubles
 
 
 def test_marking_by_dragging_and_undoing_it(page):

@@ -13,7 +13,7 @@ from tests.helpers.studio import TOKEN, made_run, mark, song_file
 from ugosa_jax.annotations import formats
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.studio import bounce, estimate, requests, server
+from ugosa_jax.studio import estimate, mixdown, requests, server
 
 NETWORK = {"name": "net", "sources": ["drums"], "strategies": ["L3:M"], "segment_s": 4.0, "members": 1}
 NETWORK |= {"shares": {"L3:M": 0.5}, "default_strategy": "P-L3:M", "forward_flops": 1e9}
@@ -22,11 +22,11 @@ NETWORK |= {"shares": {"L3:M": 0.5}, "default_strategy": "P-L3:M", "forward_flop
 @pytest.fixture
 def ready(studio):
     """Let the studio know one network, as its worker would tell."""
-    studio.foreman.ready = {"networks": [NETWORK], "flops_per_s": 1e10}
+    studio.supervisor.ready = {"networks": [NETWORK], "flops_per_s": 1e10}
 
 
 def folder_of(studio, song):
-    return studio.library.folder(song.rpartition("/")[2])
+    return studio.library.find_folder(song.rpartition("/")[2])
 
 
 def test_a_song_shorter_than_a_segment_is_known_before_work_begins(client, studio, ready, tmp_path):
@@ -79,7 +79,7 @@ def test_the_first_estimate_includes_the_separation_of_the_network_as_it_is(clie
     (run,) = folder_of(studio, song).glob("runs/*/run.json")
     run.write_text(run.read_text().replace("tiny", "net"))
     second = client.post(f"{song}/estimate", json=asked).json()["estimate"]["seconds"]
-    plain = estimate.seconds(AdaptConfig(), SeparateConfig(), 4.0, None, NETWORK, 1e10)
+    plain = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 4.0, None, NETWORK, 1e10)
     assert plain is not None and second == plain["seconds"]
     assert first - second == pytest.approx(4.0 * 4 / 3 * 1e9 / (1e10 * estimate.EFFICIENCY))
 
@@ -94,7 +94,7 @@ def test_a_page_that_goes_away_leaves_no_traceback():
     async def gone(request):
         raise ClientDisconnect
 
-    assert asyncio.run(server.plain_errors(gone)(None)).status_code == 499  # pyright: ignore[reportArgumentType]
+    assert asyncio.run(server.answer_errors(gone)(None)).status_code == 499  # pyright: ignore[reportArgumentType]
 
 
 def test_marks_of_one_state_that_overlap_are_refused(client, song):
@@ -112,7 +112,7 @@ def test_messages_name_no_options_of_the_command_line(client, song):
         "3 labels, which --map leaves out": "3 labels",
         "a.txt:3: nothing to change (really); but this": "a.txt:3: nothing to change (really); but this",
     }
-    assert [requests.without_options(text) for text in said] == [*said.values()]
+    assert [requests.strip_options(text) for text in said] == [*said.values()]
     labels = b"0.0\t2.0\tpiano\n0.0\t1.0\tno guitar\n"
     found = client.post(f"{song}/import", content=labels, headers={"x-name": "two.txt"}).json()
     assert found["notes"] and not [note for note in found["notes"] if "--" in note]
@@ -230,7 +230,7 @@ def test_a_stretch_of_the_mixture_is_what_it_is(client, song, tmp_path):
     whole, _ = sound_of(client.get(f"{song}/mixture.wav"))
     np.testing.assert_allclose(found, whole[8000:16000], atol=2**-22)
     with pytest.raises(InputError, match="inside the song"):
-        bounce.write(tmp_path / "x.wav", [bounce.Part(tmp_path / "song.wav", 1.0)], 9, 10, "wav", "24")
+        mixdown.write_mixdown(tmp_path / "x.wav", [mixdown.MixPart(tmp_path / "song.wav", 1.0)], 9, 10, "wav", "24")
 
 
 def test_titles_that_are_damaged_are_said(client, song, studio):
