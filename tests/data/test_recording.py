@@ -11,7 +11,7 @@ from ugosa_jax import api
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data import media, recording, sound, writing
+from ugosa_jax.data import recording, sound, stream, writing
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.standard import measure, standardise
 from ugosa_jax.errors import InputError
@@ -20,7 +20,7 @@ from ugosa_jax.separation import song as separation
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(media, "BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(stream, "BLOCK_SAMPLES", 1000)
 
 
 def noise(n_channels, n_samples=24_700):
