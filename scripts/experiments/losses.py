@@ -201,7 +201,7 @@ def gates(song: Song, fade_s: float) -> np.ndarray:
     return annotations.gate(song.annotation, song.mixture.n_samples, song.mixture.rate_hz, fade_s).astype(np.float32)
 
 
-def scores(song: Song, prepared: bsseval.Prepared, est_SxCxT: np.ndarray) -> dict[str, list[float]]:
+def scores(song: Song, prepared: bsseval.PreparedStems, est_SxCxT: np.ndarray) -> dict[str, list[float]]:
     """Return the SDR in dB of each source, muted where it is annotated silent and refined."""
     outputs = {"gated": est_SxCxT * gates(song, 0)[:, None], "wiener": refined(song, est_SxCxT)}
     sdr = {name: bsseval.summarise(bsseval.score(prepared, out), "target")["SDR"][0] for name, out in outputs.items()}

@@ -206,7 +206,7 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
         mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
         est_SxCxT = standard.restore_level(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
-        ratios.append([levels.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
+        ratios.append([levels.compute_sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)
 
 

@@ -99,7 +99,7 @@ def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], name
     row, said, mixture = ROWS[name], true.require_annotation(), true.mixture
     result = api.adapt(weights, true, settings=settings_of(row.strategy))
     meter = LeakageMeter(said, mixture.n_samples, mixture.rate_hz)
-    stems = meter.through(separation.stretches(weights, true, SeparateConfig(), result.tuned))
+    stems = meter.measure(separation.stretches(weights, true, SeparateConfig(), result.tuned))
     if row.separate.refine != "none":
         stems = separation.refined(stems, true, said, row.separate)
     est_SxCxT = np.concatenate([*stems], axis=-1)

@@ -27,7 +27,7 @@ def evaluate(args: options.Evaluate) -> int:
     for note in notes:
         say(f"warning: {note}")
     for gated, est_SxCxT in scoring.iterate_outputs(song, estimates, args.evaluate):
-        frames = scoring.bss_eval(song, est_SxCxT, args.evaluate)
+        frames = scoring.compute_bss_eval(song, est_SxCxT, args.evaluate)
         found = Evaluation(tuple(scoring.iterate_scores(song, est_SxCxT, gated, frames, args.evaluate)))
         said = track.annotation or "what is made of the true stems"
         print(f"muted where {said} says silent" if gated else "as they are")

@@ -30,7 +30,7 @@ class OutputStage:
         """
         said, mixture = song.require_annotation(), song.mixture
         self.leakage = LeakageMeter(said, mixture.n_samples, mixture.rate_hz)
-        self._stems = self.leakage.through(own_SxCxn)
+        self._stems = self.leakage.measure(own_SxCxn)
         if settings.gate or settings.refine != "none":
             self._stems = separation.refined(self._stems, song, said, settings)
 

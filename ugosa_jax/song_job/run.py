@@ -87,7 +87,7 @@ def run(
             before = unadapted or (lambda: Separation(job, engine.unadapted(), "separating, not adapted", on_progress))
             _write_report(folder, job, said, shown, before)
         spectra_db = {source: stem.spectrum_db_FxN for source, stem in shown.stems.items()} if shown else {}
-        outcome = Outcome(adapted, said, spectra_db, leakage.db() if leakage else None)
+        outcome = Outcome(adapted, said, spectra_db, leakage.compute_db() if leakage else None)
         if also is not None:
             also(folder, outcome)
     return outcome

@@ -181,14 +181,14 @@ def make_baseline(task: Task, own: str) -> tuple[str, dict[str, Levels]]:
     job, before, stage = task.job, task.runs.load_run(own), finish_unadapted(task, own)
     stems = dict(zip(job.net.sources, np.concatenate([*stage], axis=-1), strict=True))
     if not job.separate.gate and job.separate.refine == "none":
-        return own, stem_files.measure_levels(job.song, task.labels, stems, stage.leakage.db())
+        return own, stem_files.measure_levels(job.song, task.labels, stems, stage.leakage.compute_db())
     id = _id_of(task, job.separate, task.labels)
     if _is_there(task, id):
         return id, task.runs.load_run(id).levels
     with files.folder_when_done(task.runs.root / id) as folder:
         for source, est_CxT in stems.items():
             sound.write(folder / f"{source}.wav", est_CxT, job.song.mixture.rate_hz)
-        levels = stem_files.write_pictures(folder, job.song, task.labels, stage.leakage.db())
+        levels = stem_files.write_pictures(folder, job.song, task.labels, stage.leakage.compute_db())
         shutil.copyfile(task.runs.find_folder(own) / RECORD, folder / RECORD)
         run = SavedRun(id, before.network, "B0", before.sources, _now(), before.took_s, levels)
         run.settings = {"separate": dataclasses.asdict(job.separate)}

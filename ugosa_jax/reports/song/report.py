@@ -85,7 +85,7 @@ def run_of(
             yield stems_SxCxn
 
     seen = glimpse.stems(passing(), song.mixture, said, excerpt_s)
-    leakage_db = leakage.db() if leakage else None
+    leakage_db = leakage.compute_db() if leakage else None
     if not kept:
         return Run(name, meaning, result, seen, None, leakage_db)
     stems = dict(zip(said.sources, np.concatenate(kept, axis=-1), strict=True))
