@@ -54,8 +54,8 @@ def score_with_museval(
 def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateConfig, rule: Rule) -> str:
     """Return the scores of one song as the JSON that museval writes for it.
 
-    As there, numbers have five decimals, and an undefined score is NaN. An infinite score is null, with `reasons` beside
-    the frame's metrics. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`, and skip both.
+    As there, numbers have five decimals, and an undefined score is NaN. An infinite score is null, with `reasons`
+    beside the frame's metrics. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`, and skip both.
 
     Args:
       scores: the song's scores.
