@@ -60,8 +60,8 @@ def print_spectrum(stems_SxCxT: np.ndarray, rate_hz: int) -> None:
 
 def print_silences(stems_SxCxT: np.ndarray, rate_hz: int, said: annotation.Annotation) -> None:
     """Print how loud each source is where it is annotated silent, and where stems and annotation disagree."""
-    active_SxT = annotation.active_mask(said, stems_SxCxT.shape[2], rate_hz)
-    found_SxT = activation.active_from_stems(stems_SxCxT, rate_hz)
+    active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], rate_hz)
+    found_SxT = activation.detect_activity(stems_SxCxT, rate_hz)
     print("\nsource     silent s   RMS there  peak there   exact zeros   agreement   missed   invented")
     for source, stem_CxT, active_T, found_T in zip(SOURCES, stems_SxCxT, active_SxT, found_SxT, strict=True):
         rest = stem_CxT[:, ~active_T]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.interval import Interval, disjoint
+from ugosa_jax.annotations.interval import Interval, merge_overlaps
 
 WRITTEN_S = 1.0
 """Rests that a person would write down last at least so long; many of those of stems last hundredths of a second."""
@@ -79,14 +79,14 @@ def claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int,
     Both times in seconds; wrong is what `truth` does not call silent.
     """
     n_samples = round(duration_s * RESOLUTION_HZ)
-    silent_SxT, truly_SxT = (~annotation.active_mask(one, n_samples, RESOLUTION_HZ) for one in (said, truth))
+    silent_SxT, truly_SxT = (~annotation.compute_active_mask(one, n_samples, RESOLUTION_HZ) for one in (said, truth))
     silent_s, wrong_s = (mask_SxT.sum() / RESOLUTION_HZ for mask_SxT in (silent_SxT, silent_SxT & ~truly_SxT))
     return len(rests_of(said, duration_s)), silent_s, wrong_s
 
 
 def rests_of(said: Annotation, duration_s: float) -> list[Interval]:
     """Return the silent intervals of a song, cut at its end."""
-    silent = (i for i in annotation.explicit(said, duration_s).intervals if i.state == "silent")
+    silent = (i for i in annotation.make_explicit(said, duration_s).intervals if i.state == "silent")
     return _proper(silent, duration_s)
 
 
@@ -136,7 +136,7 @@ def false_rests(
 def written(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
     """Return an annotation of nothing but rests; where there are none, it says that it knows nothing."""
     nothing = (Interval(0.0, duration_s, sources[0], "unknown"),)
-    return Annotation(disjoint(rests) or nothing, sources, "unknown")
+    return Annotation(merge_overlaps(rests) or nothing, sources, "unknown")
 
 
 def _gaps(rests: Sequence[Interval], duration_s: float) -> list[tuple[float, float]]:
@@ -147,7 +147,7 @@ def _gaps(rests: Sequence[Interval], duration_s: float) -> list[tuple[float, flo
 def _proper(rests, duration_s: float) -> list[Interval]:
     """Cut intervals at the song's ends, leave out those that are empty, and join those that overlap."""
     cut = (dataclasses.replace(r, start_s=max(0.0, r.start_s), end_s=min(r.end_s, duration_s)) for r in rests)
-    return list(disjoint(rest for rest in cut if rest.start_s < rest.end_s))
+    return list(merge_overlaps(rest for rest in cut if rest.start_s < rest.end_s))
 
 
 def _random(what: str, song: str) -> random.Random:

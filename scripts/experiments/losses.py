@@ -166,7 +166,7 @@ def examples(net: Checkpoint, song: Song, first_SxCxT: np.ndarray | None) -> Ite
     architecture = net.architecture
     mix_CxT, standard = song.standardise(architecture.sample_rate_hz, architecture.channels)
     assert song.annotation is not None
-    active_SxT = annotations.active_mask(song.annotation, mix_CxT.shape[1], architecture.sample_rate_hz)
+    active_SxT = annotations.compute_active_mask(song.annotation, mix_CxT.shape[1], architecture.sample_rate_hz)
     n, n_samples, S = round(SEGMENT_S * architecture.sample_rate_hz), mix_CxT.shape[1], len(song.sources)
     random = np.random.default_rng(0)
     starts = starts_of(n_samples, n, n)
@@ -198,7 +198,9 @@ def refined(song: Song, est_SxCxT: np.ndarray) -> np.ndarray:
 def gates(song: Song, fade_s: float) -> np.ndarray:
     """Return who may play (S, T)."""
     assert song.annotation is not None
-    return annotations.gate(song.annotation, song.mixture.n_samples, song.mixture.rate_hz, fade_s).astype(np.float32)
+    return annotations.compute_gains(song.annotation, song.mixture.n_samples, song.mixture.rate_hz, fade_s).astype(
+        np.float32
+    )
 
 
 def scores(song: Song, prepared: bsseval.PreparedStems, est_SxCxT: np.ndarray) -> dict[str, list[float]]:

@@ -26,7 +26,7 @@ import robustness_report
 from imprecision import CONDITIONS
 
 from ugosa_jax import device, files
-from ugosa_jax.annotations import annotation, suggest
+from ugosa_jax.annotations import annotation, draft
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.api import separate
 from ugosa_jax.cli.main import main as ugosa_jax
@@ -81,7 +81,7 @@ def prepare(prepared: Path, work: Path) -> None:
         duration_s, sources = song.mixture.duration_s, base.sources
         for condition in CONDITIONS:
             if condition.drafted:
-                (said,) = drafts(song, base, [(suggest.BELOW_DB, suggest.MIN_SILENCE_S)])
+                (said,) = drafts(song, base, [(draft.BELOW_DB, draft.MIN_SILENCE_S)])
                 said = imprecision.written(imprecision.rests_of(said, duration_s), duration_s, sources)
             else:
                 said = imprecision.changed(song.require_annotation(), duration_s, condition, track.name)
@@ -107,7 +107,7 @@ def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]])
     estimates = separate(base, song)
     est_SxCxT = np.stack([estimates[source] for source in base.sources])
     for pair in thresholds:
-        yield suggest.draft(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.sources, *pair)
+        yield draft.draft_annotation(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.sources, *pair)
 
 
 def link(track: Track, said: Annotation, folder: Path) -> None:
@@ -151,10 +151,10 @@ def thresholds(prepared: Path) -> pd.DataFrame:
     for track in datasets.list_tracks(prepared):
         song = exact(track, base)
         n_samples, rate_hz = song.mixture.n_samples, song.mixture.rate_hz
-        silent_SxT = ~annotation.active_mask(song.require_annotation(), n_samples, rate_hz)
+        silent_SxT = ~annotation.compute_active_mask(song.require_annotation(), n_samples, rate_hz)
         true_s += silent_SxT.sum() / rate_hz
         for p, said in enumerate(drafts(song, base, [(below_db, shortest_s) for shortest_s, below_db in pairs])):
-            claimed_SxT = ~annotation.active_mask(said, n_samples, rate_hz)
+            claimed_SxT = ~annotation.compute_active_mask(said, n_samples, rate_hz)
             claimed_P[p] += claimed_SxT.sum() / rate_hz
             right_P[p] += (claimed_SxT & silent_SxT).sum() / rate_hz
         print(f"{track.name}: {len(pairs)} drafts", file=sys.stderr, flush=True)

@@ -45,7 +45,7 @@ def adapt_weights(weights, cut, settings):
 
 def annotate(*intervals, sources):
     said = Annotation(tuple(Interval(*each, "silent") for each in intervals), sources, "unknown")
-    return said, annotation.active_mask(said, RATE_HZ, RATE_HZ)
+    return said, annotation.compute_active_mask(said, RATE_HZ, RATE_HZ)
 
 
 def test_each_network_is_adapted_on_what_it_hears(song):

@@ -30,7 +30,7 @@ def refusal(tmp_path, content: str | bytes) -> str:
 
 
 def says(*intervals: Interval, outside="unknown", sources=SOURCES) -> Annotation:
-    return Annotation(annotation.disjoint(intervals), sources, outside)
+    return Annotation(annotation.merge_overlaps(intervals), sources, outside)
 
 
 # Formats
@@ -180,7 +180,7 @@ def check_fuzz(path, content: bytes) -> None:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
         return
-    assert annotation.active_mask(said, 1000, 100.0).shape == (4, 1000)
+    assert annotation.compute_active_mask(said, 1000, 100.0).shape == (4, 1000)
     annotation.write(said, path)
     assert annotation.read(path, SOURCES, said.outside) == said
 
@@ -254,7 +254,7 @@ def test_write_below_a_file(tmp_path):
 
 
 def test_disjoint_merges_what_says_the_same():
-    merged = annotation.disjoint(
+    merged = annotation.merge_overlaps(
         [
             Interval(0, 2, "bass", line=1),
             Interval(1, 3, "bass", line=2),
@@ -269,9 +269,9 @@ def test_disjoint_merges_what_says_the_same():
 
 def test_overlaps_of_a_rounding_are_none():
     touching = Interval(0, 1 + 1e-9, "bass"), Interval(1, 2, "bass", "silent")
-    assert annotation.disjoint(touching) == (Interval(0, 1, "bass"), Interval(1, 2, "bass", "silent"))
+    assert annotation.merge_overlaps(touching) == (Interval(0, 1, "bass"), Interval(1, 2, "bass", "silent"))
     with pytest.raises(InputError, match="contradicts"):
-        annotation.disjoint((Interval(0, 1.00001, "bass"), Interval(1, 2, "bass", "silent")))
+        annotation.merge_overlaps((Interval(0, 1.00001, "bass"), Interval(1, 2, "bass", "silent")))
 
 
 def test_activity_only_is_not_read_as_silence_elsewhere(tmp_path):
@@ -284,7 +284,7 @@ def test_activity_only_is_not_read_as_silence_elsewhere(tmp_path):
 
 def test_explicit():
     said = says(Interval(1, 2, "bass"), Interval(3, 4, "bass", "unknown"), Interval(0, 5, "drums"), outside="silent")
-    assert annotation.explicit(said, 5.0) == says(
+    assert annotation.make_explicit(said, 5.0) == says(
         Interval(0, 1, "bass", "silent"),
         Interval(0, 5, "drums"),
         Interval(1, 2, "bass"),
@@ -296,16 +296,16 @@ def test_explicit():
 
 def test_mask_of_activity_only():
     said = says(Interval(0.2, 0.5, "vocals"), outside="silent")
-    mask_SxT = annotation.active_mask(said, 10, 10)
+    mask_SxT = annotation.compute_active_mask(said, 10, 10)
     assert mask_SxT[:3].all()  # nothing is said of sources that are not mentioned
     np.testing.assert_array_equal(np.flatnonzero(mask_SxT[3]), [2, 3, 4])
 
 
 def test_mask_of_states():
     said = says(Interval(0, 0.2, "bass"), Interval(0.3, 0.5, "bass", "silent"), Interval(0.5, 0.7, "bass", "unknown"))
-    np.testing.assert_array_equal(np.flatnonzero(~annotation.active_mask(said, 10, 10)[1]), [3, 4])
+    np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [3, 4])
     said = Annotation(said.intervals, SOURCES, "silent")
-    np.testing.assert_array_equal(np.flatnonzero(~annotation.active_mask(said, 10, 10)[1]), [2, 3, 4, 7, 8, 9])
+    np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [2, 3, 4, 7, 8, 9])
 
 
 @pytest.mark.parametrize(
@@ -323,13 +323,13 @@ def test_mask_of_states():
     ],
 )
 def test_mask_boundaries(start_s, end_s, expected):
-    mask_SxT = annotation.active_mask(says(Interval(start_s, end_s, "bass", "silent")), 10, 10)
+    mask_SxT = annotation.compute_active_mask(says(Interval(start_s, end_s, "bass", "silent")), 10, 10)
     np.testing.assert_array_equal(np.flatnonzero(~mask_SxT[1]), expected)
     assert mask_SxT[[0, 2, 3]].all()
 
 
 def test_gate_fades_inside_the_silence():
-    gain_SxT = annotation.gate(says(Interval(3, 15, "bass", "silent")), 20, 1, fade_s=4)
+    gain_SxT = annotation.compute_gains(says(Interval(3, 15, "bass", "silent")), 20, 1, fade_s=4)
     fade = [0.75, 0.5, 0.25, 0]
     expected = [1, 1, 1, *fade, 0, 0, 0, 0, *fade[::-1], 1, 1, 1, 1, 1]
     np.testing.assert_array_equal(gain_SxT[1], np.float32(expected))
@@ -341,20 +341,20 @@ def test_gate_fades_inside_the_silence():
 def test_gate_without_fades(fade_s):
     said = says(Interval(3, 15, "bass", "silent"))
     np.testing.assert_array_equal(
-        annotation.gate(said, 20, 1, fade_s), annotation.active_mask(said, 20, 1).astype(np.float32)
+        annotation.compute_gains(said, 20, 1, fade_s), annotation.compute_active_mask(said, 20, 1).astype(np.float32)
     )
 
 
 def test_gate_does_not_fade_at_the_songs_ends():
     said = says(Interval(0, 4, "bass", "silent"), Interval(6, 9, "bass", "silent"), Interval(0, 9, "drums", "silent"))
-    gain_SxT = annotation.gate(said, 9, 1, fade_s=2)
+    gain_SxT = annotation.compute_gains(said, 9, 1, fade_s=2)
     np.testing.assert_array_equal(gain_SxT[1], [0, 0, 0, 0.5, 1, 1, 0.5, 0, 0])
     assert not gain_SxT[0].any()
 
 
 @pytest.mark.parametrize("length", range(1, 12))
 def test_gate_is_the_distance_to_the_nearest_sound(length):
-    gain_T = annotation.gate(says(Interval(3, 3 + length, "bass", "silent")), 20, 1, fade_s=4)[1]
+    gain_T = annotation.compute_gains(says(Interval(3, 3 + length, "bass", "silent")), 20, 1, fade_s=4)[1]
     n = np.arange(20)
     distance = np.clip(np.minimum(n - 2, 3 + length - n), 0, None)
     np.testing.assert_array_equal(gain_T, np.maximum(0, 1 - distance / 4).astype(np.float32))
@@ -382,9 +382,9 @@ def test_past_the_end(tmp_path, times_s, message):
 def test_silent_seconds():
     bass = Interval(1, 3, "bass"), Interval(4, 5, "bass", "unknown"), Interval(9, 10.5, "bass", "silent")
     drums = Interval(2, 4, "drums", "silent")
-    assert annotation.silent_seconds(says(*bass, drums), 10) == {"drums": 2, "bass": 1, "other": 0, "vocals": 0}
+    assert annotation.count_silent_seconds(says(*bass, drums), 10) == {"drums": 2, "bass": 1, "other": 0, "vocals": 0}
     said = says(*bass, drums, outside="silent")
-    assert annotation.silent_seconds(said, 10) == {"drums": 10, "bass": 7, "other": 0, "vocals": 0}
+    assert annotation.count_silent_seconds(said, 10) == {"drums": 10, "bass": 7, "other": 0, "vocals": 0}
 
 
 @settings(deadline=None)
@@ -397,8 +397,8 @@ def test_silent_seconds_are_those_of_the_mask(rows, outside):
         said = says(*(Interval(*row) for row in rows), outside=outside)
     except InputError:
         return
-    silent_s = (~annotation.active_mask(said, 50_000, 1000)).sum(axis=1) / 1000
-    counted_s = list(annotation.silent_seconds(said, 50.0).values())
+    silent_s = (~annotation.compute_active_mask(said, 50_000, 1000)).sum(axis=1) / 1000
+    counted_s = list(annotation.count_silent_seconds(said, 50.0).values())
     np.testing.assert_allclose(counted_s, silent_s, atol=0.001 * (len(rows) + 1))  # a boundary: half a sample
 
 
@@ -410,8 +410,8 @@ def test_silent_seconds_are_those_of_the_mask(rows, outside):
 def test_mask_to_intervals_and_back(seed, n_samples, rate_hz):
     mask_SxT = np.random.default_rng(seed).random((4, n_samples)) < 0.8
     said = annotation.from_mask(mask_SxT, rate_hz, SOURCES)
-    np.testing.assert_array_equal(annotation.active_mask(said, n_samples, rate_hz), mask_SxT)
-    covered = annotation.active_mask(Annotation(said.intervals, SOURCES, "silent"), n_samples, rate_hz)
+    np.testing.assert_array_equal(annotation.compute_active_mask(said, n_samples, rate_hz), mask_SxT)
+    covered = annotation.compute_active_mask(Annotation(said.intervals, SOURCES, "silent"), n_samples, rate_hz)
     np.testing.assert_array_equal(covered, mask_SxT)  # nothing is left outside
 
 
@@ -419,4 +419,4 @@ def test_mask_of_a_long_song_survives_the_file(tmp_path):
     mask_SxT = np.repeat(np.random.default_rng(0).random((4, 180)) < 0.5, 44_111, axis=1)[:, 7:]
     annotation.write(annotation.from_mask(mask_SxT, 44100, SOURCES), tmp_path / "a.csv")
     said = annotation.read(tmp_path / "a.csv", SOURCES)
-    np.testing.assert_array_equal(annotation.active_mask(said, mask_SxT.shape[1], 44100), mask_SxT)
+    np.testing.assert_array_equal(annotation.compute_active_mask(said, mask_SxT.shape[1], 44100), mask_SxT)

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ugosa_jax.annotations import annotation, resolve
+from ugosa_jax.annotations import annotation, claims
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.formats.label import Label, LabelFile
 from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -18,15 +18,15 @@ SOURCES = ("drums", "bass", "other", "vocals")
 def of(*rows, outside=None, complete=False) -> Annotation:
     """Return what rows of (start, end, text) claim."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
-    said = resolve.resolve(Reading(labels), SOURCES, outside, Names(complete=complete), "song.csv")
-    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open, said.warnings, said.names)
+    said = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
+    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open_sources, said.warnings, said.names)
 
 
 def test_an_instrument_claims_nothing_of_the_others():
     said = of((0, 10, "piano"), outside="silent")
     assert said.intervals == (Interval(0, 10, "other"),)
     assert said.outside == "unknown"
-    assert annotation.silent_seconds(said, 100)["other"] == 0
+    assert annotation.count_silent_seconds(said, 100)["other"] == 0
     assert said.warnings == (
         "song.csv:1: piano: one of the instruments of other; where it rests, other counts as unknown "
         "(--complete if all its instruments are annotated)",
@@ -35,14 +35,14 @@ def test_an_instrument_claims_nothing_of_the_others():
 
 def test_nor_beside_a_source_that_is_listed():
     said = of((0, 10, "piano"), (20, 30, "vocals"))
-    assert (said.outside, said.open) == ("silent", {"other"})
-    assert annotation.silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
+    assert (said.outside, said.open_sources) == ("silent", {"other"})
+    assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
 
 
 def test_unless_the_user_says_so():
     said = of((0, 10, "piano"), outside="silent", complete=True)
-    assert annotation.silent_seconds(said, 100)["other"] == 90
-    assert not said.open
+    assert annotation.count_silent_seconds(said, 100)["other"] == 90
+    assert not said.open_sources
     assert not said.warnings
 
 
@@ -75,7 +75,7 @@ def test_all_of_a_source_beside_its_instruments():
 def test_a_listed_source_is_silent_elsewhere_but_where_its_instruments_play():
     said = of((0, 10, "drums"), (20, 30, "kick"))
     assert said.outside == "silent"
-    assert annotation.silent_seconds(said, 100)["drums"] == 80
+    assert annotation.count_silent_seconds(said, 100)["drums"] == 80
 
 
 def test_an_instrument_cannot_contradict_itself():
@@ -84,8 +84,12 @@ def test_an_instrument_cannot_contradict_itself():
 
 
 def test_labels_that_are_left_out():
-    said = resolve.resolve(
-        Reading([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]), SOURCES, None, Names({"verse": ""}), "a"
+    said = claims.resolve(
+        LabelFile([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]),
+        SOURCES,
+        None,
+        NameRules({"verse": ""}),
+        "a",
     )
     assert said.intervals == (Interval(0, 1, "bass"),)
 
@@ -122,7 +126,7 @@ def test_combined_as_second_by_second(rows, complete, outside):
     if complete and len(annotated):
         filled = np.where(annotated == "", "silent" if outside == "silent" else "unknown", annotated)
         silent_T = (filled == "silent").all(axis=0)
-    np.testing.assert_array_equal(~annotation.active_mask(said, 21, 1)[2], silent_T)
+    np.testing.assert_array_equal(~annotation.compute_active_mask(said, 21, 1)[2], silent_T)
     active_T = (table == "active").any(axis=0)
     shown_T = np.zeros(21, bool)
     for i in said.select("other"):

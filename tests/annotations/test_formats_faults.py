@@ -19,8 +19,8 @@ DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 def seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
     """Return {source: seconds active and silent} of those of which anything is said."""
-    said = names.read(path, options.Understanding(**how), SOURCES)
-    states = annotation.state_seconds(said, duration_s)
+    said = names.read(path, options.ReadingForSources(**how), SOURCES)
+    states = annotation.count_state_seconds(said, duration_s)
     spoken = {source: (s["active"], s["silent"]) for source, s in states.items() if s["active"] or s["silent"]}
     return {source: (round(a, 6), round(b, 6)) for source, (a, b) in spoken.items()}
 
@@ -28,7 +28,7 @@ def seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, floa
 def told(path: Path, **how) -> str:
     """Return the one sentence with which a file is answered, without its folder."""
     with pytest.raises(InputError) as caught:
-        names.read(path, options.Understanding(**how), SOURCES)
+        names.read(path, options.ReadingForSources(**how), SOURCES)
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"{path.parent}/")
 
@@ -108,7 +108,7 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
         "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
-    said = names.read(path, options.Understanding(**how), SOURCES)
+    said = names.read(path, options.ReadingForSources(**how), SOURCES)
     assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in said.warnings
     # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
     assert seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
@@ -407,13 +407,13 @@ def test_what_has_no_end_lasts_as_long_as_the_song(tmp_path):
     said = annotation.read(tmp_path / "a.csv", SOURCES)
     assert said.intervals[0].end_s == math.inf
     annotation.check_against(said, 20)
-    assert annotation.active_mask(said, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
+    assert annotation.compute_active_mask(said, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
     annotation.write(said, tmp_path / "b.csv")
     assert annotation.read(tmp_path / "b.csv", SOURCES) == said
     with pytest.raises(InputError, match="plays to the end of the song, which JAMS cannot say: give --song"):
         annotation.write(said, tmp_path / "b.jams", "jams")
-    annotation.write(annotation.explicit(said, 20), tmp_path / "b.jams", "jams")
-    assert annotation.silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
+    annotation.write(annotation.make_explicit(said, 20), tmp_path / "b.jams", "jams")
+    assert annotation.count_silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
 
 
 @pytest.mark.parametrize("unit", ["", "0", "44.1", "kHz", "-5", "9" * 9])
@@ -441,9 +441,9 @@ def test_a_hundred_thousand_intervals(tmp_path):
     spoken = ("kick", "snare", "bass", "piano", "guitar", "lead vox", "vocals", "drums")
     rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(100_000))
     (tmp_path / "a.csv").write_text("".join(rows))
-    said = names.read(tmp_path / "a.csv", options.Understanding(), SOURCES)
+    said = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
     assert len(said.intervals) == 100_000
-    assert annotation.active_mask(said, 600_000, 1000.0).sum(1).tolist() == [112_500, 37_500, 600_000, 75_000]
+    assert annotation.compute_active_mask(said, 600_000, 1000.0).sum(1).tolist() == [112_500, 37_500, 600_000, 75_000]
 
 
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ugosa_jax.annotations import annotation, formats
-from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import Interval
-from ugosa_jax.annotations.names import parse_overrides
+from ugosa_jax.annotations.unknown_names import parse_overrides
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations"
@@ -149,7 +149,7 @@ def test_one_file_a_source(tmp_path):
 
 def test_medleydb(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
-    names = Names(parse_overrides(["S01=one of vocals", "S02=drum set"]))
+    names = NameRules(parse_overrides(["S01=one of vocals", "S02=drum set"]))
     said = annotation.read(stems, SOURCES, names=names)
     assert [(i.start_s, i.end_s, i.state) for i in said.select("vocals")] == [
         (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
@@ -157,7 +157,7 @@ def test_medleydb(tmp_path):
         (1.25, 2.0, "unknown"),
         (2.0, 3.0, "active"),
     ]
-    complete = Names(stems=formats.read_stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
+    complete = NameRules(stems=formats.read_stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
     said = annotation.read(stems, SOURCES, names=complete)
     assert said.select("vocals") == [
         Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),
@@ -180,8 +180,8 @@ def test_medleydb(tmp_path):
 
 def test_sourceid():
     path = FOLDER / "Some_Song_SOURCEID.lab"
-    said = annotation.read(path, SOURCES, names=Names())
+    said = annotation.read(path, SOURCES, names=NameRules())
     assert said.outside == "unknown"
-    assert annotation.silent_seconds(said, 4) == dict.fromkeys(SOURCES, 0)
-    said = annotation.read(path, SOURCES, names=Names(complete=True))
-    assert annotation.silent_seconds(said, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}
+    assert annotation.count_silent_seconds(said, 4) == dict.fromkeys(SOURCES, 0)
+    said = annotation.read(path, SOURCES, names=NameRules(complete=True))
+    assert annotation.count_silent_seconds(said, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}

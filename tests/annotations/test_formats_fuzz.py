@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.formats import medleydb, registry
-from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.formats.label import Label, LabelFile
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations"
@@ -36,7 +36,7 @@ FILES = {
 }
 READ = {format: registry.READERS[format] for format in registry.FORMATS}
 READERS = {READ[format]: FILES[format] for format in registry.FORMATS} | {
-    lambda text, path: Reading([], tuple(medleydb.parse_stem_names(text, path))): "Some_Song_METADATA.yaml"
+    lambda text, path: LabelFile([], tuple(medleydb.parse_stem_names(text, path))): "Some_Song_METADATA.yaml"
 }
 readers = pytest.mark.parametrize(("reader", "file"), READERS.items(), ids=READERS.values())
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -90,16 +90,16 @@ def test_damaged_bytes_through_the_front_door(tmp_path, data, file):
     path = tmp_path / Path(file).name
     path.write_bytes(content)
     try:
-        said = annotation.read(path, SOURCES, names=Names(complete=True))
+        said = annotation.read(path, SOURCES, names=NameRules(complete=True))
     except InputError as error:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
         return
-    assert annotation.active_mask(said, 100, 10.0).shape == (4, 100)
-    said = annotation.explicit(said, 1e4) if any(i.end_s == float("inf") for i in said.intervals) else said
+    assert annotation.compute_active_mask(said, 100, 10.0).shape == (4, 100)
+    said = annotation.make_explicit(said, 1e4) if any(i.end_s == float("inf") for i in said.intervals) else said
     annotation.write(said, tmp_path / "copy.jams", "jams")
     copy = annotation.read(tmp_path / "copy.jams", SOURCES, unit="s")  # a damaged number may be hours upon hours
-    assert (copy.intervals, copy.outside, copy.open) == (said.intervals, said.outside, said.open)
+    assert (copy.intervals, copy.outside, copy.open_sources) == (said.intervals, said.outside, said.open_sources)
 
 
 times_ms = st.lists(st.integers(0, 10_000_000), min_size=2, max_size=2, unique=True).map(sorted)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.formats import jams as our_jams
-from ugosa_jax.annotations.formats.speech import read_textgrid
-from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.formats.speech_tools import read_textgrid
 from ugosa_jax.annotations.interval import STATES, Interval
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations"
@@ -28,7 +28,7 @@ intervals = st.builds(Interval, times, times, st.sampled_from(SOURCES), st.sampl
 def drawn(said, outside, opened) -> Annotation | None:
     """Return an annotation of these intervals; None if they contradict each other."""
     try:
-        return Annotation(annotation.disjoint(said), SOURCES, outside, open=opened)
+        return Annotation(annotation.merge_overlaps(said), SOURCES, outside, open_sources=opened)
     except InputError:
         return None
 
@@ -52,7 +52,7 @@ def test_jams_loses_nothing(tmp_path, said, outside, opened):
     for ours, theirs in zip(copy.intervals, first.intervals, strict=True):
         assert ours == dataclasses.replace(theirs, end_s=ours.end_s)
         assert theirs.end_s - ours.end_s in (0, np.spacing(ours.end_s))
-    assert [copy.silent_outside(s) for s in SOURCES] == [first.silent_outside(s) for s in SOURCES]
+    assert [copy.is_silent_outside(s) for s in SOURCES] == [first.is_silent_outside(s) for s in SOURCES]
 
 
 @pytest.mark.parametrize("format", ["csv", "audacity"])
@@ -63,7 +63,7 @@ def test_tables_never_say_more(tmp_path, format, said, outside, opened):
     if first is None:
         return
     annotation.write(first, tmp_path / "a", format)
-    silent_SxT = ~annotation.active_mask(first, 5000, 10)
+    silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
     try:
         copy = annotation.read(tmp_path / "a", SOURCES, format=format)
     except InputError as error:
@@ -71,7 +71,7 @@ def test_tables_never_say_more(tmp_path, format, said, outside, opened):
         assert outside == "silent"
         assert {i.source for i in first.intervals} <= opened
         return
-    copied_SxT = ~annotation.active_mask(copy, 5000, 10)
+    copied_SxT = ~annotation.compute_active_mask(copy, 5000, 10)
     assert not (copied_SxT & ~silent_SxT).any()
     if outside == "unknown":
         assert (copied_SxT == silent_SxT).all()
@@ -84,12 +84,12 @@ def test_what_is_explicit_is_the_same_in_every_format(tmp_path, format, said, ou
     first = drawn(said, outside, opened)
     if first is None:
         return
-    silent_SxT = ~annotation.active_mask(first, 5000, 10)
-    written = annotation.explicit(first, 500.0)
-    assert (~annotation.active_mask(written, 5000, 10) == silent_SxT).all()
+    silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
+    written = annotation.make_explicit(first, 500.0)
+    assert (~annotation.compute_active_mask(written, 5000, 10) == silent_SxT).all()
     annotation.write(written, tmp_path / "a", format)
     copy = annotation.read(tmp_path / "a", SOURCES, format=format)
-    assert (~annotation.active_mask(copy, 5000, 10) == silent_SxT).all()
+    assert (~annotation.compute_active_mask(copy, 5000, 10) == silent_SxT).all()
 
 
 def test_jams_library_accepts_ours(tmp_path):
@@ -116,7 +116,7 @@ def test_we_read_what_the_jams_library_writes(tmp_path):
     tags.append(time=4, duration=1, value="drum set", confidence=None)
     song.annotations.append(tags)
     song.save(str(tmp_path / "a.jams"))
-    said = annotation.read(tmp_path / "a.jams", SOURCES, names=Names(complete=True))
+    said = annotation.read(tmp_path / "a.jams", SOURCES, names=NameRules(complete=True))
     assert said.select("vocals") == [
         Interval(0, 1.5, "vocals", "silent"),
         Interval(1.5, 3.75, "vocals", confidence=0.9),
@@ -161,7 +161,7 @@ def test_medleydb_package():
     misfits = []
     for path in files:
         metadata = resources / "metadata" / path.name.replace("ACTIVATION_CONF.lab", "METADATA.yaml")
-        names = Names(stems=formats.read_stem_names(metadata), complete=True)
+        names = NameRules(stems=formats.read_stem_names(metadata), complete=True)
         try:
             said = annotation.read(path, SOURCES, names=names)
         except InputError as error:

@@ -3,8 +3,8 @@
 import pytest
 
 from ugosa_jax.annotations import annotation
-from ugosa_jax.annotations.instruments import Names
 from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
@@ -176,7 +176,7 @@ def test_lyrics_that_look_like_names(tmp_path):
     words = (
         '"IntervalTier"\n"vox"\n0\n6\n4\n0\n1\n"voice inside"\n1\n2\n"no vocals"\n2\n3\n"no drums"\n3\n4\n"bass silent"'
     )
-    said = read(tmp_path, grid(words), "a.TextGrid", names=Names())
+    said = read(tmp_path, grid(words), "a.TextGrid", names=NameRules())
     assert said.intervals == (
         Interval(0, 1, "vocals"),
         Interval(1, 2, "vocals", "silent"),
@@ -187,7 +187,7 @@ def test_lyrics_that_look_like_names(tmp_path):
 
 def test_a_label_of_many_words_takes_no_time(tmp_path):
     with pytest.raises(InputError, match="source 'lead lead"):
-        read(tmp_path, f"0 1 {'lead ' * 1_000_000}x\n", "a.lab", names=Names())
+        read(tmp_path, f"0 1 {'lead ' * 1_000_000}x\n", "a.lab", names=NameRules())
 
 
 def test_a_tier_was_looked_at_from_end_to_end(tmp_path):
@@ -197,15 +197,15 @@ def test_a_tier_was_looked_at_from_end_to_end(tmp_path):
         Interval(2, 3, "vocals"),
         Interval(3, 6, "vocals", "silent"),
     )
-    assert annotation.silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 4}
+    assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 4}
 
 
 def test_a_jams_annotation_is_valid_over_its_span(tmp_path):
     entry = '{"time": 2, "duration": 1, "value": "vocals", "confidence": null}'
     everywhere = read(tmp_path, JAMS % entry, "a.jams")
-    assert annotation.silent_seconds(everywhere, 100)["vocals"] == 99
+    assert annotation.count_silent_seconds(everywhere, 100)["vocals"] == 99
     valid = (JAMS % entry).replace('"time": 0, "duration": null', '"time": 1, "duration": 5')
-    assert annotation.silent_seconds(read(tmp_path, valid, "a.jams"), 100)["vocals"] == 4
+    assert annotation.count_silent_seconds(read(tmp_path, valid, "a.jams"), 100)["vocals"] == 4
 
 
 def test_jams_in_columns(tmp_path):
@@ -231,9 +231,9 @@ def test_a_layer_named_after_a_source(tmp_path):
     layer = (POINT % ("10", 'frame="5" duration="10" label=""')).replace(
         "</sv>", '<layer id="2" type="regions" name="Regions" presentationName="Vox" model="1"/></sv>'
     )
-    assert read(tmp_path, layer, "a.svl", names=Names()).intervals == (Interval(0.5, 1.5, "vocals"),)
+    assert read(tmp_path, layer, "a.svl", names=NameRules()).intervals == (Interval(0.5, 1.5, "vocals"),)
 
 
 def test_singing_voice_detection(tmp_path):
-    said = read(tmp_path, "0 1.5 nosing\n1.5 3 sing\n", "song.lab", names=Names())
+    said = read(tmp_path, "0 1.5 nosing\n1.5 3 sing\n", "song.lab", names=NameRules())
     assert said.intervals == (Interval(0, 1.5, "vocals", "silent"), Interval(1.5, 3, "vocals"))

@@ -7,7 +7,7 @@ import pytest
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.instruments import Names
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations" / "reports"
@@ -15,7 +15,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def read(path: Path, **how) -> Annotation:
-    return annotation.read(path, SOURCES, names=Names(), **how)
+    return annotation.read(path, SOURCES, names=NameRules(), **how)
 
 
 def read_text(tmp_path: Path, name: str, text: str | bytes, **how) -> Annotation:
@@ -316,7 +316,7 @@ def test_labels_that_say_that_a_source_plays(tmp_path, label):
 )
 def test_labels_that_may_say_so_are_asked_about_as_silence(tmp_path, label):
     assert refusal(tmp_path, "a.txt", f"0\t1\t{label}\n").endswith(f"--map '{label}=no bass'")
-    names = Names({label: "no bass"})
+    names = NameRules({label: "no bass"})
     assert spans(annotation.read(tmp_path / "a.txt", SOURCES, names=names)) == [("bass", "silent", 0, 1)]
 
 

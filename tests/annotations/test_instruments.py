@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ugosa_jax.annotations import instruments
-from ugosa_jax.annotations.instruments import VOCABULARY, Name, Names
-from ugosa_jax.annotations.names import guess_name, parse_overrides, read_overrides
+from ugosa_jax.annotations import vocabulary
+from ugosa_jax.annotations.unknown_names import guess_name, parse_overrides, read_overrides
+from ugosa_jax.annotations.vocabulary import VOCABULARY, Meaning, NameRules
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def found(text, sources=SOURCES, overrides=()):
-    return instruments.find_name(text, sources, Names(parse_overrides(overrides)))
+    return vocabulary.find_meaning(text, sources, NameRules(parse_overrides(overrides)))
 
 
 @pytest.mark.parametrize("name", ["vox", "Voice", "VOCALS", "vocal", "singing"])
 def test_all_of_the_vocals(name):
-    assert found(name) == Name("vocals")
+    assert found(name) == Meaning("vocals")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_all_of_the_vocals(name):
     ],
 )
 def test_one_instrument(name, source):
-    assert found(name) == Name(source, instruments.normalise(name))
+    assert found(name) == Meaning(source, vocabulary.normalise(name))
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,11 @@ def test_what_is_not_known_is_not_guessed(name):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("nosing", Name("vocals", negated=True)),
-        ("no vocals", Name("vocals", negated=True)),
-        ("non-vocal", Name("vocals", negated=True)),
-        ("no drums", Name("drums", negated=True)),
-        ("no piano", Name("other", "piano", negated=True)),
+        ("nosing", Meaning("vocals", negated=True)),
+        ("no vocals", Meaning("vocals", negated=True)),
+        ("non-vocal", Meaning("vocals", negated=True)),
+        ("no drums", Meaning("drums", negated=True)),
+        ("no piano", Meaning("other", "piano", negated=True)),
     ],
 )
 def test_negation(name, expected):
@@ -81,38 +81,40 @@ def test_negation(name, expected):
 
 
 def test_only_the_sources_own_names_if_nothing_else_is_asked_for():
-    assert instruments.find_name("Vocals", SOURCES, None) == Name("vocals")
-    assert instruments.find_name("vox", SOURCES, None) is None
+    assert vocabulary.find_meaning("Vocals", SOURCES, None) == Meaning("vocals")
+    assert vocabulary.find_meaning("vox", SOURCES, None) is None
 
 
 def test_a_networks_own_names_come_first():
     sources = ("piano", "vocals", "drums")
-    assert found("Piano", sources) == Name("piano")
+    assert found("Piano", sources) == Meaning("piano")
     assert found("guitar", sources) is None  # this network has no other
-    assert found("vox", sources) == Name("vocals")
+    assert found("vox", sources) == Meaning("vocals")
 
 
 def test_overrides():
-    assert found("Klavier", overrides=["klavier=one of other"]) == Name("other", "klavier")
-    assert found("piano", overrides=["piano = vocals"]) == Name("vocals")
-    assert found("S01", overrides=["S01=male singer"]) == Name("vocals", "s01")
-    assert found("verse", overrides=["verse="]) == Name("")
-    assert found("break", overrides=["break=no drums"]) == Name("drums", negated=True)
+    assert found("Klavier", overrides=["klavier=one of other"]) == Meaning("other", "klavier")
+    assert found("piano", overrides=["piano = vocals"]) == Meaning("vocals")
+    assert found("S01", overrides=["S01=male singer"]) == Meaning("vocals", "s01")
+    assert found("verse", overrides=["verse="]) == Meaning("")
+    assert found("break", overrides=["break=no drums"]) == Meaning("drums", negated=True)
     with pytest.raises(InputError, match="map: 'x' = kazoo is not one of drums, bass, other, vocals, nor a name"):
         found("x", overrides=["x=kazoo"])
 
 
 def test_overrides_hold_for_numbered_names_too():
-    assert found("Gesang 2", overrides=["Gesang=vocals"]) == Name("vocals", "gesang 2")
-    assert found("Strophe_12", overrides=["strophe="]) == Name("")
-    assert found("Gesang", overrides=["Gesang=vocals"]) == Name("vocals")
+    assert found("Gesang 2", overrides=["Gesang=vocals"]) == Meaning("vocals", "gesang 2")
+    assert found("Strophe_12", overrides=["strophe="]) == Meaning("")
+    assert found("Gesang", overrides=["Gesang=vocals"]) == Meaning("vocals")
 
 
 def test_stems_of_several_instruments():
-    names = Names(stems={"S01": ("male singer", "vocalists"), "S02": ("piano", "male singer"), "S03": ("Unlabeled",)})
-    assert instruments.find_name("S01", SOURCES, names) == Name("vocals", "s01")
-    assert instruments.find_name("S02", SOURCES, names) == Name("", "s02", perhaps=("other", "vocals"))
-    assert instruments.find_name("S03", SOURCES, names) == Name("", "s03", perhaps=SOURCES)
+    names = NameRules(
+        stems={"S01": ("male singer", "vocalists"), "S02": ("piano", "male singer"), "S03": ("Unlabeled",)}
+    )
+    assert vocabulary.find_meaning("S01", SOURCES, names) == Meaning("vocals", "s01")
+    assert vocabulary.find_meaning("S02", SOURCES, names) == Meaning("", "s02", perhaps=("other", "vocals"))
+    assert vocabulary.find_meaning("S03", SOURCES, names) == Meaning("", "s03", perhaps=SOURCES)
 
 
 @pytest.mark.parametrize("pairs", [["piano"], ["=other"], ["a=other", "A=bass"]])
@@ -125,15 +127,15 @@ def test_no_name_is_of_two_kinds():
     kinds: dict[str, str] = {}
     for line, listed in VOCABULARY["instruments"].items():
         kind = line.partition("<")[0].strip()
-        for name in (kind, *instruments.split_names(listed)):
-            assert name == instruments.normalise(name)
-            for form in {name, instruments._remove_accents(name)}:
+        for name in (kind, *vocabulary.split_names(listed)):
+            assert name == vocabulary.normalise(name)
+            for form in {name, vocabulary._remove_accents(name)}:
                 assert kinds.setdefault(form, kind) == kind, form
 
 
 def test_chains_end_in_what_every_network_has():
     for kind in VOCABULARY["instruments"]:
-        chain = instruments.list_ancestors(kind.partition("<")[0].strip())
+        chain = vocabulary.list_ancestors(kind.partition("<")[0].strip())
         assert "other" in chain or chain == ("accompaniment",)
         assert ("accompaniment" in chain) != ("vocals" in chain)
 
@@ -150,26 +152,26 @@ SIX = ("drums", "bass", "other", "vocals", "guitar", "piano")
 @pytest.mark.parametrize(
     ("name", "sources", "expected"),
     [
-        ("E-Gitarre", SIX, Name("guitar", "e gitarre")),
-        ("guitars", SIX, Name("guitar")),
-        ("Klavier", SIX, Name("piano")),
-        ("Rhodes", SIX, Name("piano", "rhodes")),
-        ("Hammond", SIX, Name("other", "hammond")),
+        ("E-Gitarre", SIX, Meaning("guitar", "e gitarre")),
+        ("guitars", SIX, Meaning("guitar")),
+        ("Klavier", SIX, Meaning("piano")),
+        ("Rhodes", SIX, Meaning("piano", "rhodes")),
+        ("Hammond", SIX, Meaning("other", "hammond")),
         ("keys", SIX, None),  # the piano is a part of them, others are in other
-        ("strings", SIX, Name("other", "strings")),
-        ("violin", ("strings", "other"), Name("strings", "violin")),
-        ("vln", ("violin", "strings", "other"), Name("violin")),
-        ("Geige", ("other",), Name("other", "geige")),
-        ("kick", ("kick", "snare", "other"), Name("kick")),
+        ("strings", SIX, Meaning("other", "strings")),
+        ("violin", ("strings", "other"), Meaning("strings", "violin")),
+        ("vln", ("violin", "strings", "other"), Meaning("violin")),
+        ("Geige", ("other",), Meaning("other", "geige")),
+        ("kick", ("kick", "snare", "other"), Meaning("kick")),
         ("drums", ("kick", "snare", "other"), None),
-        ("Lead Vox", ("lead_vocals", "backing_vocals", "other"), Name("lead_vocals")),
+        ("Lead Vox", ("lead_vocals", "backing_vocals", "other"), Meaning("lead_vocals")),
         ("choir", ("lead_vocals", "backing_vocals", "other"), None),  # either of the two
-        ("vocals", ("drums", "other"), Name("other", "vocals")),
-        ("bass", ("vocals", "accompaniment"), Name("accompaniment", "bass")),
+        ("vocals", ("drums", "other"), Meaning("other", "vocals")),
+        ("bass", ("vocals", "accompaniment"), Meaning("accompaniment", "bass")),
         ("vocals", ("accompaniment", "drums"), None),
-        ("drums", ("vocals", "no_vocals"), Name("no_vocals", "drums")),
-        ("Gesang", ("voice", "music"), Name("voice")),
-        ("no vocals", ("vocals", "other"), Name("vocals", negated=True)),
+        ("drums", ("vocals", "no_vocals"), Meaning("no_vocals", "drums")),
+        ("Gesang", ("voice", "music"), Meaning("voice")),
+        ("no vocals", ("vocals", "other"), Meaning("vocals", negated=True)),
     ],
 )
 def test_any_networks_sources(name, sources, expected):
@@ -205,7 +207,7 @@ def test_abbreviations_takes_and_languages(names, source):
     ],
 )
 def test_the_whole_of_a_source_in_other_words(names, source):
-    assert {found(name) for name in names.split(", ")} == {Name(source)}
+    assert {found(name) for name in names.split(", ")} == {Meaning(source)}
 
 
 @pytest.mark.parametrize(

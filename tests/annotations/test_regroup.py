@@ -52,7 +52,7 @@ def test_a_sum_of_which_one_part_is_unknown_is_never_silent():
 def test_a_source_without_parts_is_silent_throughout():
     said = Annotation((Interval(1, 2, "drums"),), BAND, "silent")
     regrouped = regroup(said, {"drums": ("drums",), "vocals": ()})
-    assert not annotation.active_mask(regrouped, 100, 10)[1].any()
+    assert not annotation.compute_active_mask(regrouped, 100, 10)[1].any()
     annotation.check_against(regrouped, 10.0)
 
 
@@ -68,6 +68,6 @@ def test_masks_of_sums_are_the_union_of_the_parts_masks(outside):
             for first, end, state in zip(edges_s[::2], edges_s[1::2], states, strict=True)
         ]
     said = Annotation(tuple(intervals), BAND, outside)
-    drums, bass, vocals = annotation.active_mask(said, 1000, 8)
-    found = annotation.active_mask(regroup(said, PARTS), 1000, 8)
+    drums, bass, vocals = annotation.compute_active_mask(said, 1000, 8)
+    found = annotation.compute_active_mask(regroup(said, PARTS), 1000, 8)
     np.testing.assert_array_equal(found, [vocals, drums | bass])

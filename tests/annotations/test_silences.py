@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import STATES, Interval
-from ugosa_jax.annotations.silences import Silences, between, joined
+from ugosa_jax.annotations.silences import Silences, find_gaps, join_runs
 
 SOURCES = ("a", "b", "c")
 
@@ -23,10 +23,10 @@ def naive_gain(active_T, fade):
 
 
 def test_runs_that_touch_or_overlap_are_one_and_empty_ones_none():
-    found = joined(np.array([[5, 9], [0, 2], [2, 3], [4, 4], [6, 7], [12, 13]]))
+    found = join_runs(np.array([[5, 9], [0, 2], [2, 3], [4, 4], [6, 7], [12, 13]]))
     np.testing.assert_array_equal(found, [[0, 3], [5, 9], [12, 13]])
-    np.testing.assert_array_equal(between(found, 13), [[3, 5], [9, 12]])
-    np.testing.assert_array_equal(between(joined(np.zeros((0, 2), int)), 4), [[0, 4]])
+    np.testing.assert_array_equal(find_gaps(found, 13), [[3, 5], [9, 12]])
+    np.testing.assert_array_equal(find_gaps(join_runs(np.zeros((0, 2), int)), 4), [[0, 4]])
 
 
 edges = st.lists(st.integers(0, 40), max_size=8, unique=True).map(sorted)
@@ -35,12 +35,12 @@ edges = st.lists(st.integers(0, 40), max_size=8, unique=True).map(sorted)
 @given(edges, st.integers(1, 9), st.integers(0, 40), st.integers(0, 40))
 def test_any_stretch_is_that_of_the_whole_song(times, fade, start, stop):
     runs = np.array(times[: len(times) // 2 * 2], int).reshape(-1, 2)
-    found = Silences((joined(runs),), 40)
+    found = Silences((join_runs(runs),), 40)
     start, stop = sorted((start, stop))
-    whole = found.active()
-    np.testing.assert_allclose(found.gain(fade)[0], naive_gain(whole[0], fade), atol=1e-6)  # float32
-    np.testing.assert_array_equal(found.active(start, stop), whole[:, start:stop])
-    np.testing.assert_array_equal(found.gain(fade, start, stop), found.gain(fade)[:, start:stop])
+    whole = found.compute_active()
+    np.testing.assert_allclose(found.compute_gains(fade)[0], naive_gain(whole[0], fade), atol=1e-6)  # float32
+    np.testing.assert_array_equal(found.compute_active(start, stop), whole[:, start:stop])
+    np.testing.assert_array_equal(found.compute_gains(fade, start, stop), found.compute_gains(fade)[:, start:stop])
 
 
 @pytest.mark.parametrize("outside", ["silent", "unknown"])
@@ -56,4 +56,4 @@ def test_many_intervals_are_those_set_one_by_one(outside):
     for i in intervals:
         start, end = int(min(i.start_s * 100, 4600) + 0.5), int(min(i.end_s * 100, 4600) + 0.5)
         expected[SOURCES.index(i.source), start:end] = i.state != "silent"
-    np.testing.assert_array_equal(annotation.active_mask(said, 4600, 100), expected)
+    np.testing.assert_array_equal(annotation.compute_active_mask(said, 4600, 100), expected)

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from ugosa_jax.annotations import annotation, suggest
+from ugosa_jax.annotations import annotation, draft
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
@@ -129,7 +129,7 @@ def test_convert(tmp_path, labels, song, suffix):
     out = tmp_path / f"out.{suffix}"
     assert run("convert", labels, out, "--song", song, "--complete", "--outside", "silent") == 0
     said = annotation.read(out, SOURCES)
-    assert annotation.silent_seconds(said, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
+    assert annotation.count_silent_seconds(said, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
 
 
 def test_convert_without_a_song_says_what_is_lost(tmp_path, labels, capsys):
@@ -167,7 +167,7 @@ def test_from_stems(tmp_path, capsys):
         wave_CxT[:, 4 * RATE_HZ :] *= source != "vocals"
         sound.write(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
-    silent_s = annotation.silent_seconds(annotation.read(tmp_path / "out.csv", SOURCES), 8)
+    silent_s = annotation.count_silent_seconds(annotation.read(tmp_path / "out.csv", SOURCES), 8)
     frame_s = 4096 / RATE_HZ  # the envelope is no sharper than that, and ends that much early
     assert silent_s["bass"] == 8
     assert silent_s["vocals"] == pytest.approx(4, abs=frame_s)
@@ -193,26 +193,28 @@ def test_a_draft_claims_only_what_stands_out():
             np.concatenate([quiet, quiet, quiet], 1),  # never loud: nothing to compare with
         ]
     )
-    said = suggest.draft(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
+    said = draft.draft_annotation(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
     assert [(i.source, i.state) for i in said.intervals] == [("drums", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(4, abs=suggest.HOP_S)
-    assert said.intervals[0].end_s == pytest.approx(8, abs=suggest.HOP_S)
+    assert said.intervals[0].start_s == pytest.approx(4, abs=draft.HOP_S)
+    assert said.intervals[0].end_s == pytest.approx(8, abs=draft.HOP_S)
     assert said.outside == "unknown"
 
 
 def test_a_draft_leaves_short_rests_and_quiet_songs_alone():
     loud, rest = tone(0.5, 4), np.zeros((1, int(0.9 * RATE_HZ)), np.float32)
     est_SxCxT = np.concatenate([loud, rest, loud], 1)[None]
-    assert not suggest.draft(est_SxCxT, np.abs(est_SxCxT[0]) + 0.1, RATE_HZ, ("drums",)).intervals
+    assert not draft.draft_annotation(est_SxCxT, np.abs(est_SxCxT[0]) + 0.1, RATE_HZ, ("drums",)).intervals
     silent_everywhere = np.concatenate([loud, 0 * loud, loud], 1)
-    assert not suggest.draft(silent_everywhere[None], silent_everywhere, RATE_HZ, ("drums",)).intervals
+    assert not draft.draft_annotation(silent_everywhere[None], silent_everywhere, RATE_HZ, ("drums",)).intervals
     with pytest.raises(InputError, match=r"length of the song must be at least 0\.5 s"):
-        suggest.draft(rest[None, :, :100], rest[:, :100], RATE_HZ, ("drums",))
+        draft.draft_annotation(rest[None, :, :100], rest[:, :100], RATE_HZ, ("drums",))
 
 
 def test_levels():
     wave_CxT = np.concatenate([np.full((2, 6), 0.1), np.full((2, 6), 1.0)], 1)
-    np.testing.assert_allclose(suggest.levels_db(wave_CxT, 4, 4), [-20, 10 * np.log10((0.02 + 2) / 4), 0], atol=1e-9)
+    np.testing.assert_allclose(
+        draft.compute_levels_db(wave_CxT, 4, 4), [-20, 10 * np.log10((0.02 + 2) / 4), 0], atol=1e-9
+    )
 
 
 def test_suggest(tmp_path, monkeypatch, song, capsys):
@@ -226,7 +228,7 @@ def test_suggest(tmp_path, monkeypatch, song, capsys):
     assert "a draft that the network made of its own estimates: listen to each silence" in capsys.readouterr().out
     said = annotation.read(tmp_path / "draft.csv", SOURCES)
     assert [(i.source, i.state) for i in said.intervals] == [("vocals", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(10, abs=suggest.HOP_S)
+    assert said.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
     estimates["vocals"] = wave_CxT
     assert run("suggest", song, tmp_path / "nothing.csv", "--weights", "mini") == 1
     assert "nothing was written" in capsys.readouterr().out

@@ -106,7 +106,7 @@ def test_the_song_lasts_half_a_minute():
     song = demo.loading.load_demo(SOURCES)
     assert song.mixture.n_samples == 32 * 44100
     np.testing.assert_array_equal(song.mixture.samples_CxT, song.stems_SxCxT.sum(0))
-    assert annotation.silent_seconds(song.annotation, 32)["vocals"] == 11
+    assert annotation.count_silent_seconds(song.annotation, 32)["vocals"] == 11
 
 
 def test_the_report_compares_the_runs(shown):

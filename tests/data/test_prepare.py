@@ -98,10 +98,10 @@ def test_each_source_is_silent_for_a_quarter(root, out, capsys):
 def test_annotation_tells_when_the_stems_play(root, out):
     assert prepare(root, out, "--threshold", "0.5") == 0
     stems_SxCxT = np.stack([sound(out / "b" / f"{source}.wav") for source in SOURCES])
-    active_SxT = activation.active_from_stems(stems_SxCxT, RATE_HZ, 0.5)
+    active_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ, 0.5)
     labels = annotation.read(out / "b" / "annotation.csv", SOURCES)
     assert 0.1 < active_SxT.mean() < 0.9
-    np.testing.assert_array_equal(annotation.active_mask(labels, N_SAMPLES, RATE_HZ), active_SxT)
+    np.testing.assert_array_equal(annotation.compute_active_mask(labels, N_SAMPLES, RATE_HZ), active_SxT)
     silent_s = manifest_of(out)["songs"]["b"]["silent_s"]
     for source, active_T in zip(SOURCES, active_SxT, strict=True):
         assert silent_s[source] == pytest.approx((~active_T).sum() / RATE_HZ)

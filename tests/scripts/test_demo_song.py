@@ -58,7 +58,7 @@ def test_the_mixture_is_as_loud_as_a_record_and_does_not_clip(stems_SxCxT):
 
 
 def test_every_source_rests_and_is_silent_then(stems_SxCxT, said):
-    active_SxT = annotation.active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
+    active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
     for stem_CxT, active_T in zip(stems_SxCxT, active_SxT, strict=True):
         assert (~active_T).sum() / RATE_HZ >= 6
         # The stems were exact zeros there. What the codec leaves, at the edges, peaks at −69 dBFS.
@@ -66,7 +66,7 @@ def test_every_source_rests_and_is_silent_then(stems_SxCxT, said):
 
 
 def test_every_source_is_heard_in_every_bar_that_it_plays(stems_SxCxT, said):
-    active_SxT = annotation.active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
+    active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
     for stem_CxT, active_T in zip(stems_SxCxT, active_SxT, strict=True):
         for k in range(0, len(active_T), 2 * RATE_HZ):
             if active_T[k : k + 2 * RATE_HZ].all():
@@ -75,14 +75,14 @@ def test_every_source_is_heard_in_every_bar_that_it_plays(stems_SxCxT, said):
 
 def test_the_annotation_agrees_with_the_stems(stems_SxCxT, said):
     # 0.957 to 0.978. The rest: gaps between notes and words, the fading end, and the envelope's 93 ms of haste.
-    active_SxT = annotation.active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
-    found_SxT = activation.active_from_stems(stems_SxCxT, RATE_HZ)
+    active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
+    found_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
     assert ((active_SxT == found_SxT).mean(axis=1) > 0.94).all()
 
 
 def test_nobody_is_taken_to_play_in_a_rest(stems_SxCxT, said):
-    active_SxT = annotation.active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
-    found_SxT = activation.active_from_stems(stems_SxCxT, RATE_HZ)
+    active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
+    found_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
     # An entry is found up to 93 ms early: there are at most two entries in 32 s.
     assert ((~active_SxT & found_SxT).mean(axis=1) < 2 * 0.093 / 32).all()
 

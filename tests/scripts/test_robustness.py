@@ -59,7 +59,7 @@ def changed(song="song", **how) -> list[tuple[float, float, str]]:
 def test_exact_keeps_every_rest_and_nothing_else():
     said = imprecision.changed(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
     assert silent(said.intervals) == RESTS == silent(imprecision.rests_of(TRUTH, DURATION_S))
-    masks = [annotation.active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH)]
+    masks = [annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH)]
     np.testing.assert_array_equal(*masks)
 
 
@@ -113,7 +113,7 @@ def test_a_share_of_the_silence_is_wrong_source_by_source(share):
     for song in ("a", "b", "c"):
         said = imprecision.changed(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
         assert set(changed()) <= set(silent(said.intervals))  # what is right stays
-        claimed, truly = (~annotation.active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH))
+        claimed, truly = (~annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH))
         wrong = (claimed & ~truly).sum(1) / claimed.sum(1)
         np.testing.assert_allclose(wrong, share, atol=1e-3)  # ends are rounded to samples: 4 of 40,000 at most
 
@@ -131,7 +131,7 @@ def test_claims_are_counted():
 
 def test_nothing_silent_is_still_an_annotation(tmp_path):
     annotation.write(imprecision.written([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
-    assert annotation.active_mask(annotation.read(tmp_path / "a.csv", ("voice", "rest")), 10, 1).all()
+    assert annotation.compute_active_mask(annotation.read(tmp_path / "a.csv", ("voice", "rest")), 10, 1).all()
 
 
 def test_conditions_have_names_of_their_own():

@@ -36,7 +36,7 @@ def excerpt():
 def test_a_real_song_is_adapted_and_separated(excerpt, tmp_path):
     mix_CxT, stems_SxCxT = excerpt
     soundfile.write(tmp_path / "falcon.wav", mix_CxT.T, RATE_HZ, subtype="FLOAT")
-    active_SxT = activation.active_from_stems(stems_SxCxT, RATE_HZ)
+    active_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
     assert 0 < active_SxT.mean() < 1
     annotation.write(annotation.from_mask(active_SxT, RATE_HZ, SOURCES), tmp_path / "falcon.csv")
     convert = ["weights", "convert", str(DATA / "checkpoint_v1_legacy.th.gz"), str(tmp_path / "small.safetensors")]

@@ -10,7 +10,7 @@ import soundfile
 
 from tests.helpers.studio import TOKEN, made_run, mark
 from ugosa_jax.annotations import annotation
-from ugosa_jax.annotations.names import read_overrides
+from ugosa_jax.annotations.unknown_names import read_overrides
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import demo_song, estimate, marks, outlines, trials
@@ -96,8 +96,8 @@ def test_marks_become_an_annotation():
         [Mark(1, 2, "vocals", "active"), Mark(3, 4, "drums", "silent")], {"vocals": "silent", "bass": "silent"}
     )
     labels = marks.to_annotation(said, SOURCES, 4.0)
-    assert annotation.silent_seconds(labels, 4.0) == {"drums": 1, "bass": 4, "other": 0, "vocals": 3}
-    assert annotation.state_seconds(labels, 4.0)["vocals"]["active"] == 1
+    assert annotation.count_silent_seconds(labels, 4.0) == {"drums": 1, "bass": 4, "other": 0, "vocals": 3}
+    assert annotation.count_state_seconds(labels, 4.0)["vocals"]["active"] == 1
     assert {i.source for i in marks.to_annotation(said, ("drums",), 4.0).intervals} == {"drums"}
 
 
@@ -185,7 +185,7 @@ def test_the_demo_song_brings_its_annotation_once(studio):
     song = demo_song.add_demo_song(studio.library)
     folder = studio.library.find_folder(song.id)
     labels = marks.to_annotation(marks.load(folder), SOURCES, song.duration_s)
-    assert annotation.silent_seconds(labels, 32) == {"drums": 6, "bass": 8, "other": 6, "vocals": 11}
+    assert annotation.count_silent_seconds(labels, 32) == {"drums": 6, "bass": 8, "other": 6, "vocals": 11}
     marks.save(folder, Marks(revision=1))
     assert demo_song.add_demo_song(studio.library).id == song.id
     assert marks.load(folder).marks == []

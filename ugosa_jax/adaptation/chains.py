@@ -97,7 +97,7 @@ def cut(link: Link, song: Heard, settings: AdaptConfig) -> Segments:
     """
     net, said = link.network.architecture, regroup(song.annotation, link.parts)
     mix_CxT = standardise_by(song.mix_CxT, song.standards[link.name])
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], net.sample_rate_hz)
+    active_SxT = annotations.compute_active_mask(said, mix_CxT.shape[1], net.sample_rate_hz)
     is_remixed = strategy.parse(settings.strategy, net).loss == "R"
     stems_SxCxT = remixes.first_stems(link.network, mix_CxT, said) if is_remixed else None
     return segments.cut(mix_CxT, active_SxT, settings, net, stems_SxCxT)

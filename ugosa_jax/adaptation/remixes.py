@@ -20,5 +20,5 @@ def first_stems(net: Member, mix_CxT: np.ndarray, annotation: Annotation) -> np.
     """
     settings = SeparateConfig(refine="wiener")
     est_SxCxT = members.separate(net, net.params, mix_CxT, settings)
-    gain_SxT = annotations.gate(annotation, mix_CxT.shape[1], net.architecture.sample_rate_hz, settings.fade_s)
+    gain_SxT = annotations.compute_gains(annotation, mix_CxT.shape[1], net.architecture.sample_rate_hz, settings.fade_s)
     return refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)

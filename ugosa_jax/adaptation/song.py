@@ -73,7 +73,7 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
         standards = standards_of(weights, song.standardise(*seen)[1])
         return Heard(song.standardise(*seen, "natural")[0], standards, said)
     mix_CxT, _ = song.standardise(*seen, weights.architecture.level)
-    active_SxT = annotations.active_mask(said, mix_CxT.shape[1], weights.sample_rate_hz)
+    active_SxT = annotations.compute_active_mask(said, mix_CxT.shape[1], weights.sample_rate_hz)
     with error_context(song.mixture.name):
         stems_SxCxT = remixes.first_stems(weights, mix_CxT, said) if "R" in planned.losses else None
         return segments.cut(mix_CxT, active_SxT, settings, weights.architecture, stems_SxCxT)

@@ -26,7 +26,7 @@ MIN_SAMPLES = 10
 """Samples that the zero-phase filter needs at least."""
 
 
-def envelope(stems_SxT: np.ndarray) -> np.ndarray:
+def compute_envelope(stems_SxT: np.ndarray) -> np.ndarray:
     """Follow the amplitude of each stem: half-wave rectify, compress, smooth, downsample.
 
     a_k = 1/FRAME Σ_n w_n √max(x_{k·HOP+n−HOP}, 0); w: the inner FRAME points of a Hann window of FRAME + 2.
@@ -46,7 +46,7 @@ def envelope(stems_SxT: np.ndarray) -> np.ndarray:
     return ((halves_SxKxN @ first)[:, :-1] + (halves_SxKxN @ second)[:, 1:]) / FRAME
 
 
-def confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) -> np.ndarray:
+def compute_confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) -> np.ndarray:
     """Return how surely each source plays, eq. (2): c = 1 − 1 / (1 + exp(γ (H − θ))).
 
     H is the envelope at the audio rate, scaled so that its sum over the sources peaks at S, zero wherever
@@ -65,7 +65,7 @@ def confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) -> np.nd
     """
     n_sources, n_samples = stems_SxT.shape
     require(n_samples >= MIN_SAMPLES, "length of the stems", f"at least {MIN_SAMPLES} samples", n_samples)
-    a_SxT = _at_audio_rate(envelope(stems_SxT), n_samples, rate_hz)
+    a_SxT = _at_audio_rate(compute_envelope(stems_SxT), n_samples, rate_hz)
     total_T = a_SxT.sum(axis=0)
     scale_T = np.where(total_T < QUIET, 0.0, n_sources / max(total_T.max(), QUIET))
     low_pass = scipy.signal.butter(2, CUTOFF, output="sos")
@@ -75,7 +75,7 @@ def confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) -> np.nd
     return a_SxT
 
 
-def active_from_stems(
+def detect_activity(
     stems_SxCxT: np.ndarray, rate_hz: float, threshold: float = Preset.activation_threshold
 ) -> np.ndarray:
     """Decide when each source plays: active where any of its channels is.
@@ -98,7 +98,7 @@ def active_from_stems(
     n_sources, n_channels, n_samples = stems_SxCxT.shape
     active_SxT = np.zeros((n_sources, n_samples), bool)
     for c in range(n_channels):
-        active_SxT |= confidence(stems_SxCxT[:, c], rate_hz, threshold) >= 0.5
+        active_SxT |= compute_confidence(stems_SxCxT[:, c], rate_hz, threshold) >= 0.5
     return active_SxT
 
 

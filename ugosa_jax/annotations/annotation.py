@@ -4,7 +4,7 @@ An annotation is a list of intervals, each with a source and a state: active, si
 Time that no interval of a source covers is `outside`: silent, or unknown. A source without any interval is
 unknown throughout under both: a list of where the vocals sing says nothing about the drums.
 
-`formats` reads and writes the files, `resolve` makes intervals of what stands in them.
+`formats` reads and writes the files, `claims` makes intervals of what stands in them.
 """
 
 import dataclasses
@@ -15,14 +15,14 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.annotations import formats, resolve
+from ugosa_jax.annotations import claims, formats
 from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.jams import format_jams
-from ugosa_jax.annotations.formats.lists import format_audacity, format_csv
-from ugosa_jax.annotations.instruments import Name, Names
-from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, disjoint, interval_of
-from ugosa_jax.annotations.labels import names_source
-from ugosa_jax.annotations.silences import Silences, between, joined
+from ugosa_jax.annotations.formats.text_lists import format_audacity, format_csv
+from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, list_gaps, merge_overlaps, parse_interval
+from ugosa_jax.annotations.silences import Silences, find_gaps, find_runs, join_runs
+from ugosa_jax.annotations.statements import is_named_after_source
+from ugosa_jax.annotations.vocabulary import Meaning, NameRules
 from ugosa_jax.errors import InputError
 from ugosa_jax.notebook import html_table
 
@@ -33,7 +33,7 @@ NOTHING = "has no intervals (a line is start,end,source or start,end,source,stat
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Annotation:
-    """What is said of a song. Intervals of one source do not overlap: `disjoint` makes it so."""
+    """What is said of a song. Intervals of one source do not overlap: `merge_overlaps` makes it so."""
 
     intervals: tuple[Interval, ...]
     sources: tuple[str, ...]
@@ -41,11 +41,11 @@ class Annotation:
     outside: Outside
     path: str = dataclasses.field(default="annotation", compare=False)
     """Where it was read from, for messages."""
-    open: frozenset[str] = frozenset()
+    open_sources: frozenset[str] = frozenset()
     """Sources of which nothing is claimed outside, even if that is silent: only some instruments are annotated."""
     warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     """What was left out or is worth a look, one line each, beginning with file and line."""
-    names: Mapping[str, Name] = dataclasses.field(default_factory=dict, compare=False)
+    names: Mapping[str, Meaning] = dataclasses.field(default_factory=dict, compare=False)
     """What each name in the file was taken for."""
 
     @classmethod
@@ -68,9 +68,9 @@ class Annotation:
           InputError: a source or state does not exist, an interval does not end after its start, or two contradict
             each other.
         """
-        found = [interval_of(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
+        found = [parse_interval(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
         is_listing = all(interval.state == "active" for interval in found)
-        return cls(disjoint(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
+        return cls(merge_overlaps(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
 
     def __repr__(self) -> str:
         counts = [f"{source} {n}" for source in self.sources if (n := len(self.select(source)))]
@@ -85,16 +85,16 @@ class Annotation:
         """Return the intervals of one source."""
         return [interval for interval in self.intervals if interval.source == source]
 
-    def silent_outside(self, source: str) -> bool:
+    def is_silent_outside(self, source: str) -> bool:
         """Return whether a source is silent wherever none of its intervals is."""
-        return self.outside == "silent" and source not in self.open and bool(self.select(source))
+        return self.outside == "silent" and source not in self.open_sources and bool(self.select(source))
 
 
 def read(
     path: str | Path,
     sources: Sequence[str],
     outside: Outside | None = None,
-    names: Names | None = None,
+    names: NameRules | None = None,
     format: Format | None = None,
     unit: str | None = None,
 ) -> Annotation:
@@ -117,25 +117,28 @@ def read(
         the message is `path:line: field …`.
     """
     if Path(path).is_dir():
-        reading = formats.read_folder(Path(path), lambda file: names_source(file, sources, names), format, unit)
+        reading = formats.read_folder(
+            Path(path), lambda file: is_named_after_source(file, sources, names), format, unit
+        )
     else:
         reading = formats.read(path, format, unit)
-    said = resolve.resolve(reading, sources, outside, names, str(path))
-    if not said.intervals:
-        why = f"nothing in it says when a source plays: {'; '.join(said.left_out)}"
-        raise InputError(f"{path}: {why if said.left_out else NOTHING}")
-    return Annotation(said.intervals, tuple(sources), said.outside, str(path), said.open, said.warnings, said.names)
+    intervals, outside, open_sources, warnings, meanings, left_out = claims.resolve(
+        reading, sources, outside, names, str(path)
+    )
+    if not intervals:
+        why = f"nothing in it says when a source plays: {'; '.join(left_out)}"
+        raise InputError(f"{path}: {why if left_out else NOTHING}")
+    return Annotation(intervals, tuple(sources), outside, str(path), open_sources, warnings, meanings)
 
 
-def explicit(annotation: Annotation, duration_s: float) -> Annotation:
+def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
     """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
     intervals = [i if math.isfinite(i.end_s) else _end_at(duration_s, i) for i in annotation.intervals]
-    for source in filter(annotation.silent_outside, annotation.sources):
-        edges = [0.0, *(time_s for i in annotation.select(source) for time_s in (i.start_s, i.end_s)), duration_s]
-        gaps = zip(edges[::2], edges[1::2], strict=True)
-        intervals += [Interval(start, end, source, "silent") for start, end in gaps if start < end]
+    for source in filter(annotation.is_silent_outside, annotation.sources):
+        gaps = list_gaps(annotation.select(source), 0.0, duration_s)
+        intervals += [Interval(start, end, source, "silent") for start, end in gaps]
     return dataclasses.replace(
-        annotation, intervals=disjoint(intervals, annotation.path), outside="unknown", open=frozenset()
+        annotation, intervals=merge_overlaps(intervals, annotation.path), outside="unknown", open_sources=frozenset()
     )
 
 
@@ -149,7 +152,7 @@ def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> N
 
     JAMS holds all of it. The other formats do not hold `outside`; read without being told, a file never says more than
     the annotation did. So sources that are open while others are silent outside are left out, and where nothing
-    but activity is marked and nothing is silent outside, a second of the unknown is added. Write what `explicit`
+    but activity is marked and nothing is silent outside, a second of the unknown is added. Write what `make_explicit`
     returns to lose nothing. Audacity's labels have no confidence.
 
     Args:
@@ -167,8 +170,10 @@ def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> N
 
 def _format(annotation: Annotation, format: Format) -> str:
     if format == "jams":
-        return format_jams(annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open))
-    left_out = annotation.open if annotation.outside == "silent" else frozenset()
+        return format_jams(
+            annotation.intervals, annotation.sources, annotation.outside, sorted(annotation.open_sources)
+        )
+    left_out = annotation.open_sources if annotation.outside == "silent" else frozenset()
     intervals = [i for i in annotation.intervals if i.source not in left_out]
     if annotation.outside == "unknown" and intervals and all(i.state == "active" for i in intervals):
         last = max(intervals, key=lambda i: i.end_s)
@@ -197,7 +202,7 @@ def check_against(annotation: Annotation, duration_s: float) -> None:
         raise InputError(f"{where} is past the end of the song, which lasts {duration_s:.3f} s")
 
 
-def silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences:
+def find_silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences:
     """Return where each source is annotated silent, in the order of `annotation.sources`.
 
     Times are rounded to the nearest sample, halves upwards; then sample n is in an interval if
@@ -218,14 +223,14 @@ def silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences
         with np.errstate(over="ignore"):  # a time that is beyond all numbers is beyond the song
             return (np.minimum(times_s * rate_hz, n_samples) + 0.5).astype(np.int64)
 
-    runs = []
+    find_runs = []
     for source, (heard, silent) in said.items():
-        outside = annotation.silent_outside(source)
-        runs.append(between(in_samples(heard), n_samples) if outside else joined(in_samples(silent)))
-    return Silences(tuple(runs), n_samples)
+        outside = annotation.is_silent_outside(source)
+        find_runs.append(find_gaps(in_samples(heard), n_samples) if outside else join_runs(in_samples(silent)))
+    return Silences(tuple(find_runs), n_samples)
 
 
-def active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
+def compute_active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
     """Return h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
 
     Args:
@@ -236,10 +241,10 @@ def active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.nd
     Returns:
       Boolean (S, T), in the order of `annotation.sources`.
     """
-    return silences(annotation, n_samples, rate_hz).active()
+    return find_silences(annotation, n_samples, rate_hz).compute_active()
 
 
-def gate(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) -> np.ndarray:
+def compute_gains(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) -> np.ndarray:
     """Return gains that mute each source where it is annotated silent: 0 there, 1 elsewhere; see `Silences.gain`.
 
     Args:
@@ -251,22 +256,22 @@ def gate(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) 
     Returns:
       Float32 (S, T), in the order of `annotation.sources`.
     """
-    return silences(annotation, n_samples, rate_hz).gain(fade_samples(fade_s, rate_hz))
+    return find_silences(annotation, n_samples, rate_hz).compute_gains(count_fade_samples(fade_s, rate_hz))
 
 
-def fade_samples(fade_s: float, rate_hz: float) -> int:
+def count_fade_samples(fade_s: float, rate_hz: float) -> int:
     """Return the length of a fade, at least one sample."""
     return max(1, round(fade_s * rate_hz))
 
 
-def silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
+def count_silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
     """Return how many seconds each source is annotated silent: what an adaptation can learn from."""
-    return {source: of_it["silent"] for source, of_it in state_seconds(annotation, duration_s).items()}
+    return {source: of_it["silent"] for source, of_it in count_state_seconds(annotation, duration_s).items()}
 
 
-def state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[State, float]]:
+def count_state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[State, float]]:
     """Return for each source how many seconds of the song it is active, silent and unknown."""
-    said = explicit(annotation, duration_s)
+    said = make_explicit(annotation, duration_s)
     seconds: dict[str, dict[State, float]] = {}
     for source in annotation.sources:
         of_it = seconds[source] = dict.fromkeys(STATES, 0.0)
@@ -277,7 +282,7 @@ def state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[S
 
 
 def from_mask(active_SxT: np.ndarray, rate_hz: float, sources: Sequence[str]) -> Annotation:
-    """Return active and silent intervals that cover the song; `active_mask` makes the same mask of them.
+    """Return active and silent intervals that cover the song; `compute_active_mask` makes the same mask of them.
 
     Args:
       active_SxT: Boolean.
@@ -288,12 +293,6 @@ def from_mask(active_SxT: np.ndarray, rate_hz: float, sources: Sequence[str]) ->
         Interval(start / rate_hz, end / rate_hz, source, STATES[silent])
         for source, active_T in zip(sources, active_SxT, strict=True)
         for silent in (False, True)
-        for start, end in runs(active_T != silent)
+        for start, end in find_runs(active_T != silent)
     ]
-    return Annotation(disjoint(intervals), tuple(sources), "unknown")
-
-
-def runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
-    """Return (start, end) of each stretch of True; the end is not in it."""
-    edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
-    return [(int(start), int(end)) for start, end in edges.reshape(-1, 2)]
+    return Annotation(merge_overlaps(intervals), tuple(sources), "unknown")

@@ -32,7 +32,7 @@ class Interval:
     """The file that says so; empty if it is the annotation's own."""
 
 
-def interval_of(item: Sequence[Any], sources: Sequence[str], where: str) -> Interval:
+def parse_interval(item: Sequence[Any], sources: Sequence[str], where: str) -> Interval:
     """Return the interval that a tuple (source, start_s, end_s, state) stands for; the state may be missing.
 
     Raises:
@@ -48,7 +48,7 @@ def interval_of(item: Sequence[Any], sources: Sequence[str], where: str) -> Inte
     return Interval(float(start_s), float(end_s), source, *state)
 
 
-def disjoint(intervals: Iterable[Interval], path: str = "annotation") -> tuple[Interval, ...]:
+def merge_overlaps(intervals: Iterable[Interval], path: str = "annotation") -> tuple[Interval, ...]:
     """Return intervals in order of time, in which those that overlap and say the same have become one.
 
     The confidence of two that have become one is that of the less sure.
@@ -65,11 +65,11 @@ def disjoint(intervals: Iterable[Interval], path: str = "annotation") -> tuple[I
             merged[-1] = dataclasses.replace(before, end_s=interval.start_s)
             merged.append(interval)
         elif before.state != interval.state:
-            raise contradiction(before, interval, path)
+            raise make_contradiction_error(before, interval, path)
         else:
             furthest = max(before, interval, key=lambda i: i.end_s)
             merged[-1] = dataclasses.replace(
-                furthest, start_s=before.start_s, confidence=least(before.confidence, interval.confidence)
+                furthest, start_s=before.start_s, confidence=combine_confidences(before.confidence, interval.confidence)
             )
     return tuple(sorted(merged, key=lambda i: (i.start_s, i.end_s, i.source)))
 
@@ -79,12 +79,19 @@ def _touch(before: Interval, interval: Interval) -> bool:
     return in_order and before.end_s - interval.start_s <= TOUCH_S
 
 
-def least(*confidences: float | None) -> float | None:
+def list_gaps(intervals: Iterable[Interval], first_s: float, last_s: float) -> list[tuple[float, float]]:
+    """Return (start, end) of each gap between intervals that do not overlap, from one time to another."""
+    times_s = [time_s for i in sorted(intervals, key=lambda i: i.start_s) for time_s in (i.start_s, i.end_s)]
+    edges_s = [min(max(time_s, first_s), last_s) for time_s in (first_s, *times_s, last_s)]
+    return [(start, end) for start, end in zip(edges_s[::2], edges_s[1::2], strict=True) if start < end]
+
+
+def combine_confidences(*confidences: float | None) -> float | None:
     """Return the smallest of those that are told; None if none is."""
     return min((c for c in confidences if c is not None), default=None)
 
 
-def contradiction(before: Interval, interval: Interval, path: str) -> InputError:
+def make_contradiction_error(before: Interval, interval: Interval, path: str) -> InputError:
     """Return the error that says that two overlapping intervals say different things."""
     place = f"line {before.line}" if isinstance(before.line, int) else before.line
     if before.path != interval.path:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ugosa_jax.annotations.annotation import Annotation, explicit
-from ugosa_jax.annotations.interval import Interval, disjoint
+from ugosa_jax.annotations.annotation import Annotation, make_explicit
+from ugosa_jax.annotations.interval import Interval, merge_overlaps
 
 
 def regroup(annotation: Annotation, parts: Mapping[str, Sequence[str]]) -> Annotation:
@@ -23,10 +23,14 @@ def regroup(annotation: Annotation, parts: Mapping[str, Sequence[str]]) -> Annot
     Returns:
       An annotation that says all that it says in intervals: outside of them it claims nothing.
     """
-    said = explicit(annotation, math.inf)
+    said = make_explicit(annotation, math.inf)
     intervals = [interval for source, its in parts.items() for interval in _intervals_of_sum(said, its, source)]
     return dataclasses.replace(
-        said, intervals=disjoint(intervals, annotation.path), sources=tuple(parts), outside="unknown", open=frozenset()
+        said,
+        intervals=merge_overlaps(intervals, annotation.path),
+        sources=tuple(parts),
+        outside="unknown",
+        open_sources=frozenset(),
     )
 
 

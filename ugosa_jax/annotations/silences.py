@@ -19,16 +19,16 @@ class Silences:
     runs: tuple[Runs, ...]
     n_samples: int
 
-    def active(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def compute_active(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return, Boolean (S, stop − start), where sources are active or unknown; the whole song if not told else."""
         stop = self.n_samples if stop is None else stop
         active_SxT = np.ones((len(self.runs), stop - start), bool)
         for active_T, runs in zip(active_SxT, self.runs, strict=True):
-            for first, end in within(runs, start, stop):
+            for first, end in select_runs(runs, start, stop):
                 active_T[max(0, first - start) : end - start] = False
         return active_SxT
 
-    def gain(self, fade: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def compute_gains(self, fade: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return float32 (S, stop − start): 0 in silence, 1 elsewhere; ends of silence fade inside it.
 
         The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. So nothing
@@ -37,7 +37,7 @@ class Silences:
         stop = self.n_samples if stop is None else stop
         gain_SxT = np.ones((len(self.runs), stop - start), np.float32)
         for gain_T, runs in zip(gain_SxT, self.runs, strict=True):
-            for first, end in within(runs, start, stop):
+            for first, end in select_runs(runs, start, stop):
                 here = np.arange(max(first, start), min(end, stop))
                 before = here - first if first > 0 else fade
                 behind = end - 1 - here if end < self.n_samples else fade
@@ -46,7 +46,7 @@ class Silences:
         return gain_SxT
 
 
-def within(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
+def select_runs(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
     """Yield the runs that reach into a stretch."""
     begin = int(np.searchsorted(runs[:, 1], start, "right"))
     end = int(np.searchsorted(runs[:, 0], stop, "left"))
@@ -54,7 +54,7 @@ def within(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
         yield int(first), int(last)
 
 
-def joined(runs: Runs) -> Runs:
+def join_runs(runs: Runs) -> Runs:
     """Return runs in time order, without empty ones, those that touch as one."""
     runs = runs[runs[:, 0] < runs[:, 1]]
     runs = runs[np.argsort(runs[:, 0], kind="stable")]
@@ -66,7 +66,13 @@ def joined(runs: Runs) -> Runs:
     return np.stack([runs[is_first, 0], ends[is_last]], 1)
 
 
-def between(runs: Runs, n_samples: int) -> Runs:
+def find_gaps(runs: Runs, n_samples: int) -> Runs:
     """Return what lies between runs in a song of `n_samples`."""
-    edges = np.concatenate([[0], joined(runs).ravel(), [n_samples]])
-    return joined(edges.reshape(-1, 2))
+    edges = np.concatenate([[0], join_runs(runs).ravel(), [n_samples]])
+    return join_runs(edges.reshape(-1, 2))
+
+
+def find_runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
+    """Return (first, end) of each run of True; the end is the first sample after it."""
+    edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]

@@ -65,7 +65,7 @@ def demo(args: options.Demo) -> int:
     true = loading.load_demo(weights.sources)
     mixture, said = true.mixture, true.require_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
-    silent_s = annotation.silent_seconds(said, mixture.duration_s)
+    silent_s = annotation.count_silent_seconds(said, mixture.duration_s)
     silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
     print(f"{mixture.duration_s:.0f} s of music, separated with {network}; annotated silent: {silent}\n")
     excerpt_s = report.excerpt(true, len(ROWS))

@@ -29,9 +29,9 @@ COMMANDS: dict[type, tuple[str, str]] = {
     options.RunSweep: ("sweep", "run"),
     options.Status: ("sweep", "status"),
     options.Collect: ("sweep", "collect"),
-    options.CheckAnnotation: ("annotation", "check"),
-    options.ConvertAnnotation: ("annotation", "convert"),
-    options.AnnotateStems: ("annotation", "from_stems"),
+    options.CheckAnnotation: ("annotate", "check"),
+    options.ConvertAnnotation: ("annotate", "convert"),
+    options.AnnotateStems: ("annotate", "from_stems"),
     options.SuggestAnnotation: ("suggest", "suggest"),
     options.Evaluate: ("evaluate", "evaluate"),
     options.Report: ("report", "report"),
@@ -93,7 +93,7 @@ def parsed(arguments: Sequence[str]) -> Any:
         | Annotated[options.Weights, subcommand("weights")]
         | Annotated[options.Prepare, subcommand("prepare")]
         | Annotated[options.Sweep, subcommand("sweep")]
-        | Annotated[options.Annotation, subcommand("annotation")]
+        | Annotated[options.AnnotationCommand, subcommand("annotation")]
         | Annotated[options.Evaluate, subcommand("evaluate")]
         | Annotated[options.Report, subcommand("report")]
         | Annotated[options.Bench, subcommand("bench")]
@@ -101,7 +101,7 @@ def parsed(arguments: Sequence[str]) -> Any:
         | Annotated[options.Studio, subcommand("studio")]
     )
     args = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=DESCRIPTION)
-    return args.action if isinstance(args, options.Weights | options.Sweep | options.Annotation) else args
+    return args.action if isinstance(args, options.Weights | options.Sweep | options.AnnotationCommand) else args
 
 
 def preset(arguments: Sequence[str]) -> str:

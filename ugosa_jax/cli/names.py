@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.instruments import Names
-from ugosa_jax.annotations.names import UnknownNames, check_override, parse_overrides, read_overrides
+from ugosa_jax.annotations.unknown_names import UnknownNames, check_override, parse_overrides, read_overrides
+from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import say
 from ugosa_jax.errors import InputError
@@ -22,7 +22,7 @@ def read(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation
     """
     own = {} if how.names is None else read_overrides(how.names)
     stems = {} if how.stems is None else formats.read_stem_names(how.stems)
-    names = Names({**own, **parse_overrides(how.map)}, how.complete, stems)
+    names = NameRules({**own, **parse_overrides(how.map)}, how.complete, stems)
     return annotation.read(file, sources, how.outside, names, how.format, how.unit)
 
 
@@ -45,7 +45,7 @@ def read_asking(file: Path, how: options.Reading, sources: Sequence[str]) -> Ann
             )
             print("a name that is known (piano); or nothing, which leaves its labels out.")
             for name in new:
-                asked[name.name] = answer(f"{name.name} ({name.where()})", name.hint, sources)
+                asked[name.name] = answer(f"{name.name} ({name.describe_place()})", name.hint, sources)
             continue
         if asked:
             print("the next time: " + " ".join(f"--map '{pair}'" for pair in pairs(asked)))

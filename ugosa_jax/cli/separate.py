@@ -208,7 +208,7 @@ def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
     say(f"song       {args.song} ({said})")
-    silent_s = annotation.silent_seconds(labels, mixture.duration_s)
+    silent_s = annotation.count_silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print_names(labels)
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))

@@ -4,9 +4,9 @@ import numpy as np
 
 from ugosa_jax import api
 from ugosa_jax.annotations import annotation, formats
-from ugosa_jax.annotations.suggest import draft
+from ugosa_jax.annotations.draft import draft_annotation
 from ugosa_jax.cli import options
-from ugosa_jax.cli.annotation import print_seconds
+from ugosa_jax.cli.annotate import print_seconds
 from ugosa_jax.cli.output import keep_compiled_programs, say
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
@@ -28,7 +28,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
     estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources
     est_SxCxT = np.stack([estimates[source] for source in sources])
-    said = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
+    said = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
     if not said.intervals:
         print("nowhere does the network hear so little of a source that it is worth a claim: nothing was written")
         return 1

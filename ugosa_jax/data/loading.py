@@ -67,7 +67,7 @@ def load_annotated(track: Track, sources: Sequence[str]) -> Song:
     if track.annotation is not None:
         found = annotation.read(track.annotation, sources)
     else:
-        active_SxT = activation.active_from_stems(song.require_stems(), song.mixture.rate_hz)
+        active_SxT = activation.detect_activity(song.require_stems(), song.mixture.rate_hz)
         found = annotation.from_mask(active_SxT, song.mixture.rate_hz, sources)
     return dataclasses.replace(song, annotation=found)
 

@@ -69,7 +69,7 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
     with files.folder_when_done(out / track.name) as folder:
         above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings)
         with error_context(track.path):
-            active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, settings.threshold)
+            active_SxT = activation.detect_activity(stems_SxCxT, rate_hz, settings.threshold)
         labels = annotation.from_mask(active_SxT, rate_hz, sources)
         annotation.write(labels, folder / "annotation.csv")
         outputs = {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())}
@@ -83,7 +83,7 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
         samples=n_samples,
         seed=None if order is None else settings.seed,
         order=None if order is None else [sources[source] for source in order],
-        silent_s=annotation.silent_seconds(labels, n_samples / rate_hz),
+        silent_s=annotation.count_silent_seconds(labels, n_samples / rate_hz),
         notes=[*song.notes, *loud],
     )
 

@@ -28,7 +28,7 @@ class LeakageMeter:
           rate_hz: its sample rate.
         """
         self._sources = annotation.sources
-        self._silences = annotations.silences(annotation, n_samples, rate_hz)
+        self._silences = annotations.find_silences(annotation, n_samples, rate_hz)
         self._squares_S = np.zeros(len(annotation.sources))
         self._count_S = np.zeros(len(annotation.sources), int)
 
@@ -37,7 +37,7 @@ class LeakageMeter:
         done = 0
         for stems_SxCxn in stretches_SxCxn:
             stop = done + stems_SxCxn.shape[-1]
-            silent_Sxn = ~self._silences.active(done, stop)
+            silent_Sxn = ~self._silences.compute_active(done, stop)
             for s, (stem_Cxn, silent_n) in enumerate(zip(stems_SxCxn, silent_Sxn, strict=True)):
                 heard_Cxn = stem_Cxn[:, silent_n]
                 self._squares_S[s] += np.square(heard_Cxn, dtype=np.float64).sum()

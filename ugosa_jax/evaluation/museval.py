@@ -55,7 +55,8 @@ def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateCo
     """Return the scores of one song as the JSON that museval writes for it.
 
     As there, numbers have five decimals, and an undefined score is NaN. An infinite score is null, with `reasons`
-    beside the frame's metrics. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`, and skip both.
+    beside the frame's metrics. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`; they
+    skip both.
 
     Args:
       scores: the song's scores.

@@ -165,7 +165,7 @@ def iterate_outputs(
     if settings.outputs == "gated" or (settings.outputs == "both" and labels is not None):
         if labels is None or labels.sources != song.sources:
             raise InputError(f"{song.mixture.name}: gated estimates need an annotation of {', '.join(song.sources)}")
-        gate_SxT = annotation.gate(labels, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
+        gate_SxT = annotation.compute_gains(labels, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
         yield True, est_SxCxT * gate_SxT[:, None]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ugosa_jax.annotations.annotation import runs
 from ugosa_jax.annotations.interval import STATES, Interval, State
+from ugosa_jax.annotations.silences import find_runs
 
 Spans = dict[State, list[tuple[float, float]]]
 """Of each state: begin and length of every stretch in seconds."""
@@ -20,7 +20,7 @@ def spans(said: Sequence[Interval], duration_s: float, n_columns: int = N_COLUMN
     """Return the stretches of a lane.
 
     Args:
-      said: of one source, as `annotation.explicit` returns it: disjoint.
+      said: of one source, as `annotation.make_explicit` returns it: disjoint.
       duration_s: length of the song.
       n_columns: of the picture; no more intervals than these are exact.
     """
@@ -30,7 +30,7 @@ def spans(said: Sequence[Interval], duration_s: float, n_columns: int = N_COLUMN
     edges_s = np.linspace(0, duration_s, n_columns + 1)
     most_N = shares(said, edges_s).argmax(0)
     return {
-        state: [(edges_s[first], edges_s[end] - edges_s[first]) for first, end in runs(most_N == k)]
+        state: [(edges_s[first], edges_s[end] - edges_s[first]) for first, end in find_runs(most_N == k)]
         for k, state in enumerate(STATES)
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ugosa_jax import files
-from ugosa_jax.annotations.annotation import Annotation, explicit
+from ugosa_jax.annotations.annotation import Annotation, make_explicit
 from ugosa_jax.annotations.interval import STATES, State
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
@@ -24,7 +24,7 @@ SUFFIXES = (".png", ".svg")
 
 def text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list[str]:
     """Return a line for each source: a column is marked with the state that holds for most of it."""
-    said = explicit(annotation, duration_s)
+    said = make_explicit(annotation, duration_s)
     edges_s = np.linspace(0, duration_s, n_columns + 1)
     lines = []
     for source in annotation.sources:
@@ -79,7 +79,7 @@ def _draw(annotation: Annotation, duration_s: float, song: Sound | None, n_colum
         times_s = np.linspace(0, song.duration_s, len(low_N))
         above[0].fill_between(times_s, low_N, high_N, color="#555555", linewidth=0)
         above[0].set_ylabel("mixture")
-    said = explicit(annotation, duration_s)
+    said = make_explicit(annotation, duration_s)
     for row, source in enumerate(annotation.sources):
         for state, spans in lanes.spans(said.select(source), duration_s, n_columns).items():
             below.broken_barh(spans, (row - 0.4, 0.8), facecolor=COLOURS[state], edgecolor="#888888", linewidth=0.3)

@@ -2,7 +2,7 @@
 
 Three ways, each after the other: estimates are muted where their source is annotated silent; the mixture's spectrogram
 is shared out among them (Wiener masks); what is left between their sum and the mixture is dealt to the sources that
-play. The gains of `annotations.annotation.gate` say who plays: 0 where a source is annotated silent, 1 where it is
+play. `annotations.annotation.compute_gains` says who plays: 0 where a source is annotated silent, 1 where it is
 active or unknown, and a fade between.
 
 A long song is refined in pieces that overlap, so that memory does not grow with its length.

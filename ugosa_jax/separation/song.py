@@ -105,10 +105,10 @@ def refined(
     """
     mixture = song.mixture
     channels, n_samples = min(mixture.n_channels, 2), mixture.n_samples
-    silences = annotations.silences(annotation, n_samples, mixture.rate_hz)
-    fade = annotations.fade_samples(settings.fade_s, mixture.rate_hz)
+    silences = annotations.find_silences(annotation, n_samples, mixture.rate_hz)
+    fade = annotations.count_fade_samples(settings.fade_s, mixture.rate_hz)
     buffer = BlockBuffer(sound.blocks_to_model(mixture, mixture.rate_hz, channels), channels, n_samples)
-    gain = functools.partial(silences.gain, fade)
+    gain = functools.partial(silences.compute_gains, fade)
     if settings.refine == "wiener":  # looks around in the song
         S = len(annotation.sources)
         flat = BlockBuffer((stems_SxCxn.reshape(S * channels, -1) for stems_SxCxn in stems), S * channels, n_samples)

@@ -179,7 +179,7 @@ def labels(read: File, said: Annotation, duration_s: float) -> Labels:
         sha256=read.sha256,
         intervals=[(i.start_s, i.end_s, i.source, i.state) for i in said.intervals],
         outside=said.outside,
-        silent_s=annotation.silent_seconds(said, duration_s),
+        silent_s=annotation.count_silent_seconds(said, duration_s),
     )
 
 

@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from ugosa_jax import files
-from ugosa_jax.annotations import annotation, formats, instruments
+from ugosa_jax.annotations import annotation, formats, vocabulary
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.interval import TOUCH_S, Interval, Outside, State, disjoint
-from ugosa_jax.annotations.names import UnknownNames
+from ugosa_jax.annotations.interval import TOUCH_S, Interval, Outside, State, list_gaps, merge_overlaps
+from ugosa_jax.annotations.unknown_names import UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 
@@ -69,7 +69,7 @@ def parse(value: Any, duration_s: float) -> Marks:
     for mark in marks.marks:
         inside = 0 <= mark.start < mark.end <= duration_s + annotation.PAST_END_S
         require(inside, "mark", f"a stretch of the song, 0 to {duration_s:.3f} s", (mark.start, mark.end))
-    disjoint([_to_interval(mark) for mark in marks.marks], "marks")
+    merge_overlaps([_to_interval(mark) for mark in marks.marks], "marks")
     ordered = sorted(marks.marks, key=lambda mark: (mark.source, mark.start))
     for before, mark in itertools.pairwise(ordered):
         apart = before.source != mark.source or before.end <= mark.start + TOUCH_S
@@ -111,14 +111,11 @@ def to_annotation(marks: Marks, sources: Sequence[str], duration_s: float) -> An
     """Convert the marks of a network's sources to an annotation with all silence written out."""
     intervals = []
     for source in sources:
-        own = sorted((m for m in marks.marks if m.source == source), key=lambda m: m.start)
-        own = [_to_interval(mark) for mark in own]
+        own = [_to_interval(mark) for mark in marks.marks if mark.source == source]
         intervals += own
         if marks.elsewhere.get(source) == "silent":
-            edges = [0.0, *itertools.chain(*((i.start_s, i.end_s) for i in own)), duration_s]
-            gaps = zip(edges[::2], edges[1::2], strict=True)
-            intervals += [Interval(start, end, source, "silent") for start, end in gaps if start < end]
-    return Annotation(disjoint(intervals, "marks"), tuple(sources), "unknown", "marks")
+            intervals += [Interval(start, end, source, "silent") for start, end in list_gaps(own, 0.0, duration_s)]
+    return Annotation(merge_overlaps(intervals, "marks"), tuple(sources), "unknown", "marks")
 
 
 def from_annotation(labels: Annotation, duration_s: float) -> Marks:
@@ -128,7 +125,7 @@ def from_annotation(labels: Annotation, duration_s: float) -> Marks:
         Mark(i.start_s, min(i.end_s, duration_s), i.source, i.state) for i in labels.intervals if i.start_s < duration_s
     ]
     elsewhere: dict[str, Outside] = {
-        source: "silent" if labels.silent_outside(source) else "unknown"
+        source: "silent" if labels.is_silent_outside(source) else "unknown"
         for source in labels.sources
         if labels.select(source)
     }
@@ -167,7 +164,7 @@ def import_file(
         path = Path(scratch) / f"{stem}{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
         try:
-            labels = annotation.read(path, sources, names=instruments.Names(meanings or {}), unit=unit)
+            labels = annotation.read(path, sources, names=vocabulary.NameRules(meanings or {}), unit=unit)
             marks = from_annotation(labels, duration_s)
         except UnknownNames as error:
             raise UnknownNames(str(error).replace(str(path), name), error.names) from error
@@ -191,10 +188,10 @@ def _to_interval(mark: Mark) -> Interval:
     return Interval(mark.start, mark.end, mark.source, mark.state)
 
 
-def _is_news(written: str, name: instruments.Name) -> bool:
+def _is_news(written: str, name: vocabulary.Meaning) -> bool:
     return written.casefold() != name.source.casefold() or name.negated
 
 
-def _describe_name(name: instruments.Name) -> str:
+def _describe_name(name: vocabulary.Meaning) -> str:
     meaning = f"one instrument of {name.source}" if name.instrument else name.source
     return f"{meaning}, silent" if name.negated else meaning

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ugosa_jax import files
-from ugosa_jax.annotations.instruments import fold
-from ugosa_jax.annotations.names import check_override, read_overrides
+from ugosa_jax.annotations.unknown_names import check_override, read_overrides
+from ugosa_jax.annotations.vocabulary import fold
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.content import MAX_BYTES
 from ugosa_jax.annotations.formats.label import UNITS, UnknownUnit
-from ugosa_jax.annotations.names import MANY, UnknownNames
+from ugosa_jax.annotations.unknown_names import MANY, UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 from ugosa_jax.studio import marks
@@ -101,7 +101,9 @@ async def import_marks(request: Request) -> Response:
     try:
         found, notes = await run_in_threadpool(*read)
     except UnknownNames as error:
-        unknown = [{"name": one.name, "where": one.where(), "hint": one.hint} for one in error.names if one.name]
+        unknown = [
+            {"name": one.name, "where": one.describe_place(), "hint": one.hint} for one in error.names if one.name
+        ]
         if not 0 < len(unknown) <= MANY:
             raise
         return JSONResponse({"error": "unknown names", "ask": {"names": unknown, "sources": sources}}, 422)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.suggest import HOP_S, LOUD, WINDOW_S, levels_db
+from ugosa_jax.annotations.draft import HOP_S, LOUD, WINDOW_S, compute_levels_db
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.reports.song import spectrum
@@ -62,7 +62,7 @@ def measure_levels(
 ) -> dict[str, Levels]:
     """Return the levels of stems in their loud passages and where their source is marked silent."""
     mixture = song.mixture
-    active_SxT = annotation.active_mask(labels, mixture.n_samples, mixture.rate_hz)
+    active_SxT = annotation.compute_active_mask(labels, mixture.n_samples, mixture.rate_hz)
     found = {}
     for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
         silent_db = None if active_T.all() else sound.measure_level_db(est_CxT[:, ~active_T])
@@ -76,7 +76,7 @@ def measure_levels(
 def measure_loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
     """Return the level of a stem's loud passages, which does not depend on how much of the song is silent."""
     window = min(round(WINDOW_S * rate_hz), samples_CxT.shape[1])
-    return float(np.percentile(levels_db(samples_CxT, window, round(HOP_S * rate_hz)), LOUD))
+    return float(np.percentile(compute_levels_db(samples_CxT, window, round(HOP_S * rate_hz)), LOUD))
 
 
 def compute_spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from ugosa_jax import files
 from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.suggest import draft
+from ugosa_jax.annotations.draft import draft_annotation
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
@@ -123,7 +123,7 @@ def adapt(task: Task) -> dict[str, Any]:
         losses = outcome.record.adaptation.losses
         run.start, run.stopped_at = task.start, outcome.adapted.result.stopped_at
         run.losses = [[epoch.total, epoch.reconstruction, epoch.activation] for epoch in losses]
-        run.silent_s = annotation.silent_seconds(task.labels, mixture.duration_s)
+        run.silent_s = annotation.count_silent_seconds(task.labels, mixture.duration_s)
         files.write_json(msgspec.to_builtins(run), folder / "run.json")
 
     outcome = song_job.run(
@@ -229,7 +229,7 @@ def suggest_silences(task: Task) -> dict[str, Any]:
     stems = stem_files.read_stems(task.runs, run)
     est_SxCxT = np.stack([*stems.values()])
     mixture = task.job.song.mixture
-    annotation_ = draft(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, tuple(stems))
+    annotation_ = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, tuple(stems))
     found = marks.from_annotation(annotation_, mixture.duration_s)
     return {"run": run, "marks": msgspec.to_builtins(found.marks)}
 

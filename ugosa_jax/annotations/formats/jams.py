@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ugosa_jax.annotations.formats.content import parse_json, to_number
-from ugosa_jax.annotations.formats.label import Label, Reading, check_stretch, is_confidence, quote
+from ugosa_jax.annotations.formats.label import Label, LabelFile, check_stretch, is_confidence, quote
 from ugosa_jax.annotations.interval import Interval, Outside
 from ugosa_jax.errors import InputError
 
@@ -24,7 +24,7 @@ COLUMNS = ("time", "duration", "value", "confidence")
 VERSION = "0.3.4"
 
 
-def read_jams(text: str, path: str) -> Reading:
+def read_jams(text: str, path: str) -> LabelFile:
     """Read all annotations of the namespaces that name who plays."""
     content = parse_json(text, path)
     annotations = content.get("annotations") if isinstance(content, dict) else None
@@ -46,7 +46,7 @@ def read_jams(text: str, path: str) -> Reading:
         what = f" (it has {there[:200]})" if there else ""
         raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}{what}")
     outside, of_sources = _read_sandbox(content, path)
-    return Reading(labels, tuple(warnings), outside, of_sources)
+    return LabelFile(labels, tuple(warnings), outside, of_sources)
 
 
 def _read_annotation(annotation: dict[str, Any], path: str, where: str) -> list[Label]:

@@ -10,7 +10,7 @@ from typing import Any
 from ugosa_jax.annotations.formats.content import parse_json, to_number
 from ugosa_jax.annotations.formats.label import (
     Label,
-    Reading,
+    LabelFile,
     check_stretch,
     is_confidence,
     parse_time,
@@ -18,7 +18,7 @@ from ugosa_jax.annotations.formats.label import (
     refuse_several,
 )
 from ugosa_jax.annotations.formats.table import find_columns, is_known_column
-from ugosa_jax.annotations.instruments import WORDS
+from ugosa_jax.annotations.vocabulary import WORDS
 from ugosa_jax.errors import InputError
 
 Entry = tuple[str, dict[str, Any]]
@@ -26,7 +26,7 @@ Entry = tuple[str, dict[str, Any]]
 TYPES = ("labels", "timeserieslabels", "choices")
 
 
-def read_json_lists(text: str, path: str) -> Reading:
+def read_json_lists(text: str, path: str) -> LabelFile:
     """Read all labelled stretches of one song."""
     content = parse_json(text, path)
     tasks = content if isinstance(content, list) else [content]
@@ -45,7 +45,7 @@ def read_json_lists(text: str, path: str) -> Reading:
     if not labels:
         nothing = "holds no stretches: neither JAMS nor Label Studio nor a list of objects with start, end and label"
         raise InputError(f"{path}: {nothing}{f' ({len(warnings)} unfinished regions)' if warnings else ''}")
-    return Reading(labels, tuple(warnings))
+    return LabelFile(labels, tuple(warnings))
 
 
 def _drop_unfinished(entries: list[Entry], path: str) -> tuple[list[Entry], list[str]]:

@@ -1,4 +1,4 @@
-"""Labels as they stand in a file: times, and what is written there. `annotations.labels` says what they claim.
+"""Labels as they stand in a file: times, and what is written there. `annotations.statements` says what they claim.
 
 Times are seconds, or hours, minutes and seconds between colons. What plain numbers count is asked for where seconds
 would give no song.
@@ -42,12 +42,12 @@ class Label:
     whole: bool = False
     """Whether its times are written as whole numbers, as samples and milliseconds are."""
 
-    def error(self, field: str, value: str, problem: str) -> InputError:
+    def make_error(self, field: str, value: str, problem: str) -> InputError:
         """Return an error that points at this label."""
         return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
 
 
-class Reading(NamedTuple):
+class LabelFile(NamedTuple):
     """What stands in a file."""
 
     labels: list[Label]
@@ -55,7 +55,7 @@ class Reading(NamedTuple):
     """What was left out, one line each, beginning with file and line."""
     outside: Outside | None = None
     """What holds where nothing is said, if the file tells."""
-    open: tuple[str, ...] = ()
+    open_sources: tuple[str, ...] = ()
     """Sources of which nothing is known there all the same."""
     left_out: tuple[str, ...] = ()
     """What holds no labels, in a few words each, for when nothing else is left."""
@@ -66,12 +66,17 @@ def quote(value: str) -> str:
     return repr(value if len(value) <= 40 else value[:40] + "…")
 
 
+def quote_first(texts: Iterable[str]) -> str:
+    """Return the first three different texts that are not empty, quoted, and a sign if there are more."""
+    different = [text for text in dict.fromkeys(texts) if text]
+    return ", ".join(map(quote, different[:3])) + (" …" if len(different) > 3 else "")
+
+
 def refuse_several(path: str, recordings: Iterable[str]) -> None:
     """Refuse a file that holds the labels of several recordings."""
-    several = [name for name in dict.fromkeys(recordings) if name]
-    if len(several) > 1:
-        named = ", ".join(map(quote, several[:3])) + (" …" if len(several) > 3 else "")
-        raise InputError(f"{path}: holds {len(several)} recordings ({named}): keep the labels of one")
+    names = set(recordings := list(recordings)) - {""}
+    if len(names) > 1:
+        raise InputError(f"{path}: holds {len(names)} recordings ({quote_first(recordings)}): keep the labels of one")
 
 
 def is_confidence(value: float) -> bool:

@@ -9,8 +9,8 @@ import re
 
 import yaml
 
-from ugosa_jax.annotations.formats.label import Label, Reading, is_time
-from ugosa_jax.annotations.formats.table import Row, fold_header, is_known_column, read_table
+from ugosa_jax.annotations.formats.label import Label, LabelFile, is_time
+from ugosa_jax.annotations.formats.table import TableRow, fold_header, is_known_column, read_table
 from ugosa_jax.errors import InputError
 
 _NOTHING = ("", "~", "null")
@@ -18,14 +18,14 @@ _NOTHING = ("", "~", "null")
 SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
 
 
-def read_sourceid(text: str, path: str) -> Reading:
+def read_sourceid(text: str, path: str) -> LabelFile:
     """Read which instrument is heard when."""
     table = read_table(text, path)
     if not table or [field.lower() for field in table[0].fields] != SOURCEID_HEADER:
         raise InputError(f"{path}: does not begin with {','.join(SOURCEID_HEADER)}")
     for row in table[1:]:
         row.check_width([3], ",".join(SOURCEID_HEADER))
-    return Reading([Label(*row.stretch(), row.fields[2], path, row.line) for row in table[1:]])
+    return LabelFile([Label(*row.parse_stretch(), row.fields[2], path, row.line) for row in table[1:]])
 
 
 def is_wide(fields: list[str]) -> bool:
@@ -39,7 +39,7 @@ def is_activation_conf(fields: list[str]) -> bool:
     return len(fields) > 1 and fields[0].lower() == "time" and all(re.fullmatch("[sS][0-9]+", f) for f in fields[1:])
 
 
-def read_activation_conf(text: str, path: str) -> Reading:
+def read_activation_conf(text: str, path: str) -> LabelFile:
     """Read activation confidences: a stem is active where its confidence is at least 0.5, as in the data set.
 
     A line holds from its time up to the next one's, the last one as long as the one before it. Lines that say the same
@@ -56,7 +56,7 @@ def read_activation_conf(text: str, path: str) -> Reading:
     for row in body:
         row.check_width([len(stems) + 1], str(len(stems) + 1))
     times_s = _read_times(body)
-    return Reading([label for n, stem in enumerate(stems, 1) for label in _join_runs(stem, n, body, times_s)])
+    return LabelFile([label for n, stem in enumerate(stems, 1) for label in _join_runs(stem, n, body, times_s)])
 
 
 def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
@@ -76,22 +76,22 @@ def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def _read_times(body: list[Row]) -> list[float]:
+def _read_times(body: list[TableRow]) -> list[float]:
     """Return the lines' times, and when the last one ends."""
-    times_s = [row.seconds("time", 0) for row in body]
+    times_s = [row.parse_seconds("time", 0) for row in body]
     for before_s, time_s, row in zip(times_s, times_s[1:], body[1:], strict=False):
         if time_s <= before_s:
-            raise row.error("time", row.fields[0], f"is not after {before_s:g}, that of the line before")
+            raise row.make_error("time", row.fields[0], f"is not after {before_s:g}, that of the line before")
     return [*times_s, times_s[-1] + (times_s[-1] - times_s[-2])]
 
 
-def _join_runs(stem: str, column: int, body: list[Row], times_s: list[float]) -> list[Label]:
+def _join_runs(stem: str, column: int, body: list[TableRow], times_s: list[float]) -> list[Label]:
     """Return the labels of one stem: active and silent by turns."""
     runs: list[tuple[int, bool, float]] = []
     for k, row in enumerate(body):
-        active = row.confidence(column)
+        active = row.parse_confidence(column)
         if active is None:
-            raise row.error("confidence", row.fields[column], "is not a number between 0 and 1")
+            raise row.make_error("confidence", row.fields[column], "is not a number between 0 and 1")
         sure = max(active, 1 - active)
         if runs and runs[-1][1] == (active >= 0.5):
             runs[-1] = (runs[-1][0], runs[-1][1], min(runs[-1][2], sure))

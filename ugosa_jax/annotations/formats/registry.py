@@ -6,14 +6,24 @@ text and its path, and raise InputError with `path:line: field …` at what they
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
-from ugosa_jax.annotations.formats import content, editors, jams, json_lists, lists, medleydb, sonic_visualiser, speech
-from ugosa_jax.annotations.formats.label import Reading, is_time, to_seconds
+from ugosa_jax.annotations.formats import (
+    audio_editors,
+    content,
+    jams,
+    json_lists,
+    medleydb,
+    sonic_visualiser,
+    speech_tools,
+    text_lists,
+)
+from ugosa_jax.annotations.formats.label import LabelFile, is_time, to_seconds
 from ugosa_jax.annotations.formats.table import (
-    Row,
+    TableRow,
     content_lines,
     find_delimiter,
     number_lines,
@@ -24,34 +34,40 @@ from ugosa_jax.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".json", ".svl", ".sv", ".textgrid", ".eaf", ".rttm")
 """What files of annotations end in; only where a whole folder is read does it matter."""
+_COPIES = re.compile(
+    r"(?:[\s_-]*(?:\([0-9]+\)|copy|kopie|copie|v[0-9]+|final|edit(?:ed)?|labels?|annotations?))+$", re.IGNORECASE
+)
+_SUFFIXES = re.compile(
+    r"(?:\.(?:csv|tsv|txt|lab|jams|json|svl?|textgrid|rttm|eaf|wav|flac|mp3|aiff?|ogg|m4a))+$", re.IGNORECASE
+)
 # fmt: off
 Format = Literal["csv", "audacity", "lab", "starts", "jams", "json", "sonic-table", "sonic-layers", "activation-conf",
                  "sourceid", "reaper", "audition", "rx", "rttm", "textgrid", "elan"]
 # fmt: on
 FORMATS: tuple[Format, ...] = get_args(Format)
-READERS: dict[Format, Callable[[str, str], Reading]] = {
-    "csv": lists.read_csv,
-    "audacity": lists.read_audacity,
-    "lab": lists.read_lab,
-    "starts": lists.read_starts,
+READERS: dict[Format, Callable[[str, str], LabelFile]] = {
+    "csv": text_lists.read_csv,
+    "audacity": text_lists.read_audacity,
+    "lab": text_lists.read_lab,
+    "starts": text_lists.read_starts,
     "jams": jams.read_jams,
     "json": json_lists.read_json_lists,
     "sonic-table": sonic_visualiser.read_sonic_table,
     "sonic-layers": sonic_visualiser.read_sonic_layers,
     "activation-conf": medleydb.read_activation_conf,
     "sourceid": medleydb.read_sourceid,
-    "reaper": editors.read_reaper,
-    "audition": editors.read_audition,
-    "rx": editors.read_rx,
-    "rttm": speech.read_rttm,
-    "textgrid": speech.read_textgrid,
-    "elan": speech.read_elan,
+    "reaper": audio_editors.read_reaper,
+    "audition": audio_editors.read_audition,
+    "rx": audio_editors.read_rx,
+    "rttm": speech_tools.read_rttm,
+    "textgrid": speech_tools.read_textgrid,
+    "elan": speech_tools.read_elan,
 }
 KNOWN_UNIT = ("sonic-table", "sonic-layers", "activation-conf", "reaper", "audition", "rx", "elan")
 """Formats whose numbers are what they are; those of others could be samples or milliseconds as well as seconds."""
 
 
-def read(path: str | Path, format: Format | None = None, counted: str | None = None) -> Reading:
+def read(path: str | Path, format: Format | None = None, counted: str | None = None) -> LabelFile:
     """Read what stands in a file.
 
     Args:
@@ -80,7 +96,7 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
 
 def read_folder(
     folder: Path, is_wanted: Callable[[Path], bool], format: Format | None = None, counted: str | None = None
-) -> Reading:
+) -> LabelFile:
     """Return what stands in all files of a folder.
 
     A file that cannot be read is left out with a warning if it is not named after a source: lyrics, notes to oneself.
@@ -106,11 +122,17 @@ def read_folder(
             readings.append(reading)
             if not reading.labels and not reading.left_out:
                 warnings.append(f"{path}: has no labels: it says nothing")
-    return Reading(
+    return LabelFile(
         [label for reading in readings for label in reading.labels],
         tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),
         left_out=tuple(what for reading in readings for what in reading.left_out),
     )
+
+
+def clean_file_name(path: str) -> str:
+    """Return the name of a file without suffixes and without what marks copies and versions."""
+    stem = _SUFFIXES.sub("", Path(path).name)
+    return _COPIES.sub("", stem) or stem
 
 
 def recognise(text: str, path: str | Path) -> Format:
@@ -155,17 +177,17 @@ def _json(text: str) -> Format:
 def _table(text: str, path: str, suffix: str) -> Format:
     """Return which of the formats it is that are tables."""
     raw = number_lines(text)
-    if raw and editors.is_rx(raw[0][1]):
+    if raw and audio_editors.is_rx(raw[0][1]):
         return "rx"
     first = _first(text, path, comments=False)
-    if editors.is_reaper(first):
+    if audio_editors.is_reaper(first):
         return "reaper"
-    if editors.is_audition(first):
+    if audio_editors.is_audition(first):
         return "audition"
     lines = content_lines(text)
     line = lines[0][1] if lines else ""
     fields = _first(text, path, comments=True)
-    if any(speech.is_rttm_line(line) for _, line in raw[:100]):
+    if any(speech_tools.is_rttm_line(line) for _, line in raw[:100]):
         return "rttm"
     if medleydb.is_activation_conf(fields) or medleydb.is_wide(fields):
         return "activation-conf"
@@ -173,9 +195,11 @@ def _table(text: str, path: str, suffix: str) -> Format:
         return "sourceid"
     if sonic_visualiser.is_sonic_header(fields) or sonic_visualiser.is_sonic_region(fields):
         return "sonic-table"
-    if sonic_visualiser.is_sonic_values([Row(path, 0, fields)]) and sonic_visualiser.is_sonic_values(_all(text, path)):
+    if sonic_visualiser.is_sonic_values([TableRow(path, 0, fields)]) and sonic_visualiser.is_sonic_values(
+        _all(text, path)
+    ):
         return "sonic-table"
-    if lists.find_pairs(text, path):
+    if text_lists.find_pairs(text, path):
         return "starts"
     if suffix == ".lab":
         return "lab"
@@ -189,7 +213,7 @@ def _table(text: str, path: str, suffix: str) -> Format:
     return "csv"
 
 
-def _all(text: str, path: str) -> list[Row]:
+def _all(text: str, path: str) -> list[TableRow]:
     """Return all lines cut into fields; none if one cannot be cut."""
     try:
         return read_table(text, path)

@@ -12,8 +12,8 @@ import re
 from collections import Counter
 
 from ugosa_jax.annotations.formats.content import parse_xml
-from ugosa_jax.annotations.formats.label import Label, Reading, is_number, quote
-from ugosa_jax.annotations.formats.table import Row, read_table
+from ugosa_jax.annotations.formats.label import Label, LabelFile, is_number, quote
+from ugosa_jax.annotations.formats.table import TableRow, read_table
 from ugosa_jax.errors import InputError
 
 HEADER = ["time", "value", "duration", "label"]
@@ -37,7 +37,7 @@ def is_sonic_region(fields: list[str]) -> bool:
     return points and is_number(fields[1]) and (len(fields) == 4 or is_number(fields[3]))
 
 
-def is_sonic_values(table: list[Row]) -> bool:
+def is_sonic_values(table: list[TableRow]) -> bool:
     """Return whether lines without header are times and values: only the first number has nine decimals."""
     rows = [row.fields for row in table]
     if any(len(fields) not in (2, 3) or not is_number(fields[1]) for fields in rows):
@@ -45,34 +45,34 @@ def is_sonic_values(table: list[Row]) -> bool:
     return all(_NINE.fullmatch(fields[0]) and not _NINE.fullmatch(fields[1]) for fields in rows)
 
 
-def read_sonic_table(text: str, path: str) -> Reading:
+def read_sonic_table(text: str, path: str) -> LabelFile:
     """Read regions."""
     table = read_table(text, path)
     header = HEADER
     if table and is_sonic_header(table[0].fields):
         if "frame" in table[0].fields[0].lower():
-            raise table[0].error("column", table[0].fields[0], "counts sample frames: export times in seconds")
+            raise table[0].make_error("column", table[0].fields[0], "counts sample frames: export times in seconds")
         header = [field.lower() for field in table[0].fields]
         table = table[1:]
     if header in NO_DURATIONS or (table and header == HEADER and is_sonic_values(table)):
         what = "is a layer of times and values of Sonic Visualiser's, which does not say until when"
         how = "mark regions in a Regions layer and export that (Layer > Add New Regions Layer)"
         raise InputError(f"{path}: {what}: {how}")
-    return Reading([_parse_box(row) if header == BOXES else _parse_region(row) for row in table])
+    return LabelFile([_parse_box(row) if header == BOXES else _parse_region(row) for row in table])
 
 
-def _parse_box(row: Row) -> Label:
+def _parse_box(row: TableRow) -> Label:
     if len(row.fields) not in (4, 5):
         raise InputError(f"{row.path}:{row.line}: is not {','.join(BOXES)}, as of a box layer")
-    return Label(*row.stretch(), (*row.fields, "")[4], row.path, row.line)
+    return Label(*row.parse_stretch(), (*row.fields, "")[4], row.path, row.line)
 
 
-def _parse_region(row: Row) -> Label:
+def _parse_region(row: TableRow) -> Label:
     if len(row.fields) == 5 and is_number(row.fields[3]):  # a note, which has a level before its label
         row = row._replace(fields=[*row.fields[:3], row.fields[4]])
     if len(row.fields) not in (3, 4) or not is_number(row.fields[1]):
         raise InputError(f"{row.path}:{row.line}: is not time,value,duration,label, as of a region layer")
-    start_s, duration_s = row.seconds("time", 0), row.seconds("duration", 2)
+    start_s, duration_s = row.parse_seconds("time", 0), row.parse_seconds("duration", 2)
     return Label(start_s, start_s + duration_s, (*row.fields, "")[3], row.path, row.line)
 
 
@@ -80,7 +80,7 @@ STRETCHES = ("region", "note", "flexinote", "box")
 """Subtypes of models whose points have a duration."""
 
 
-def read_sonic_layers(text: str, path: str) -> Reading:
+def read_sonic_layers(text: str, path: str) -> LabelFile:
     """Read all layers whose points have durations; what other layers hold is left out with a warning."""
     models: dict[str, dict[str, str]] = {}  # by the dataset that holds their points
     names: dict[str, str] = {}  # of layers, by the model that they show
@@ -114,7 +114,7 @@ def read_sonic_layers(text: str, path: str) -> Reading:
     warnings = (f"{path}:{line}: left out: a layer of {kinds[d]}, not of regions" for d, line in left_out.items())
     counts = Counter(kinds.values())
     kinds_left = (f"{n} layer{'s' if n > 1 else ''} of {kind}, not of regions" for kind, n in counts.items())
-    return Reading(labels, tuple(warnings), left_out=tuple(kinds_left))
+    return LabelFile(labels, tuple(warnings), left_out=tuple(kinds_left))
 
 
 def _describe_kind(model: dict[str, str] | None) -> str:

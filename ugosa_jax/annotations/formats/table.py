@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
 from ugosa_jax.annotations.formats.label import Label, is_confidence, is_number, parse_time, quote
-from ugosa_jax.annotations.instruments import VOCABULARY, split_names
+from ugosa_jax.annotations.vocabulary import VOCABULARY, split_names
 from ugosa_jax.errors import InputError
 
 BEFORE_S = 0.5
@@ -17,14 +17,14 @@ SLIP_S = 0.05
 """How far an end may be before the start: it is a slip, such as of a last label by rounding, and makes a point."""
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One line of a file, cut into fields; it makes the errors that point at them."""
 
     path: str
     line: int
     fields: list[str]
 
-    def error(self, field: str, value: str, problem: str) -> InputError:
+    def make_error(self, field: str, value: str, problem: str) -> InputError:
         """Return an error that points at a field of this line."""
         return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
 
@@ -33,48 +33,48 @@ class Row(NamedTuple):
         if len(self.fields) not in allowed:
             raise InputError(f"{self.path}:{self.line}: fields: {len(self.fields)} instead of {columns}")
 
-    def seconds(self, field: str, position: int) -> float:
+    def parse_seconds(self, field: str, position: int) -> float:
         """Return a time; its decimal sign may be a comma, and minutes and hours may stand before it."""
         value = self.fields[position]
         number = parse_time(value)
         if number is None:
-            raise self.error(field, value, "is not a number of seconds, nor a time such as 1:02.5")
+            raise self.make_error(field, value, "is not a number of seconds, nor a time such as 1:02.5")
         if not 0 <= number < math.inf:
-            raise self.error(field, value, "is negative" if number < 0 else "is not finite")
+            raise self.make_error(field, value, "is negative" if number < 0 else "is not finite")
         return number
 
-    def stretch(self, start: int = 0, end: int = 1) -> tuple[float, float]:
+    def parse_stretch(self, start: int = 0, end: int = 1) -> tuple[float, float]:
         """Return the two times of a stretch, which may be a point, or reach from or to an end of the song."""
         open_start, open_end = not self.fields[start], not self.fields[end]
         first_s = parse_time(self.fields[start]) or 0.0
         is_cut = -BEFORE_S <= first_s < 0
-        start_s = 0.0 if is_cut or (open_start and not open_end) else self.seconds("start", start)
-        end_s = math.inf if open_end else self.seconds("end", end)
+        start_s = 0.0 if is_cut or (open_start and not open_end) else self.parse_seconds("start", start)
+        end_s = math.inf if open_end else self.parse_seconds("end", end)
         if end_s < start_s - SLIP_S:
-            raise self.error("end", self.fields[end], f"is before the start, {start_s:g}")
+            raise self.make_error("end", self.fields[end], f"is before the start, {start_s:g}")
         return start_s, max(start_s, end_s)
 
-    def label(self, text: str, start: int = 0, end: int = 1, state: str | None = None) -> Label:
+    def make_label(self, text: str, start: int = 0, end: int = 1, state: str | None = None) -> Label:
         """Return a label of the two times of a stretch."""
         whole = self.is_whole(start) and self.is_whole(end)
-        return Label(*self.stretch(start, end), text, self.path, self.line, state, whole=whole)
+        return Label(*self.parse_stretch(start, end), text, self.path, self.line, state, whole=whole)
 
-    def point(self, text: str, position: int) -> Label:
+    def make_point(self, text: str, position: int) -> Label:
         """Return a label of one time."""
-        time_s = self.seconds("start", position)
+        time_s = self.parse_seconds("start", position)
         return Label(time_s, time_s, text, self.path, self.line)
 
     def is_whole(self, position: int) -> bool:
         """Return whether a field is a whole number, or nothing."""
         return re.fullmatch("[0-9]*", self.fields[position]) is not None
 
-    def confidence(self, position: int) -> float | None:
+    def parse_confidence(self, position: int) -> float | None:
         """Return a confidence; None if there is none, or not a number."""
         value = self.fields[position]
         if value.casefold() in ("", "nan", "none", "null", "n/a", "<na>"):
             return None
         if not is_number(value) or not is_confidence(float(value.replace(",", "."))):
-            raise self.error("confidence", value, "is not a number between 0 and 1")
+            raise self.make_error("confidence", value, "is not a number between 0 and 1")
         return float(value.replace(",", "."))
 
 
@@ -89,7 +89,7 @@ def content_lines(text: str) -> list[tuple[int, str]]:
     return [(n, line) for n, line in number_lines(text) if not line.lstrip().startswith("#")]
 
 
-def split_lines(path: str, lines: list[tuple[int, str]], delimiter: str, trim: bool = True) -> Iterator[Row]:
+def split_lines(path: str, lines: list[tuple[int, str]], delimiter: str, trim: bool = True) -> Iterator[TableRow]:
     """Yield lines cut into fields, each stripped."""
     for number, line in lines:
         try:
@@ -97,10 +97,10 @@ def split_lines(path: str, lines: list[tuple[int, str]], delimiter: str, trim: b
         except csv.Error as error:
             raise InputError(f"{path}:{number}: line cannot be cut into fields ({error})") from error
         fields = [field.strip() for field in fields]
-        yield Row(path, number, drop_empty(fields) if trim else fields)
+        yield TableRow(path, number, drop_empty(fields) if trim else fields)
 
 
-def read_table(text: str, path: str, comments: bool = True, trim: bool = True) -> list[Row]:
+def read_table(text: str, path: str, comments: bool = True, trim: bool = True) -> list[TableRow]:
     """Return all lines of a table cut into fields, whatever stands between them.
 
     Args:

@@ -4,14 +4,14 @@ Options within options have no name of their own on the command line: `OmitArgPr
 `arg(name="")` lays them out among the others.
 """
 
-from ugosa_jax.cli.options.annotation import (
+from ugosa_jax.cli.options.annotate import (
     AnnotateStems,
-    Annotation,
+    AnnotationCommand,
     CheckAnnotation,
     ConvertAnnotation,
     Reading,
+    ReadingForSources,
     SuggestAnnotation,
-    Understanding,
 )
 from ugosa_jax.cli.options.bench import Bench
 from ugosa_jax.cli.options.experiments import Collect, Evaluate, Prepare, Report, RunSweep, Status, Sweep
@@ -20,7 +20,7 @@ from ugosa_jax.cli.options.weights import Convert, Download, ListWeights, Show, 
 
 __all__ = [
     "AnnotateStems",
-    "Annotation",
+    "AnnotationCommand",
     "Bench",
     "CheckAnnotation",
     "Collect",
@@ -32,6 +32,7 @@ __all__ = [
     "ListWeights",
     "Prepare",
     "Reading",
+    "ReadingForSources",
     "Report",
     "RunSweep",
     "Separate",
@@ -40,6 +41,5 @@ __all__ = [
     "Studio",
     "SuggestAnnotation",
     "Sweep",
-    "Understanding",
     "Weights",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from ugosa_jax.cli.options.annotation import Reading
+from ugosa_jax.cli.options.annotate import Reading
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 
 

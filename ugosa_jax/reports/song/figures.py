@@ -201,7 +201,7 @@ def _wave(axis: Axes, upper: Glimpse, lower: Glimpse, duration_s: float, colours
 
 def _lanes(labels: Annotation, duration_s: float) -> dict[str, Spans]:
     """Return what there is to draw of each source."""
-    said = annotation.explicit(labels, duration_s)
+    said = annotation.make_explicit(labels, duration_s)
     return {source: lanes.spans(said.select(source), duration_s) for source in labels.sources}
 
 

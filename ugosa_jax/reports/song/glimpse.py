@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from ugosa_jax import interrupts
-from ugosa_jax.annotations.annotation import Annotation, active_mask, silences
+from ugosa_jax.annotations.annotation import Annotation, compute_active_mask, find_silences
 from ugosa_jax.data.sound import Audio, Sound, blocks_to_model, to_model
 from ugosa_jax.reports.song.spectrum import Spectrogram
 
@@ -117,10 +117,10 @@ def stems(
     """
     shape = min(song.n_channels, 2), song.n_samples
     looks = [Look(source, shape, song.rate_hz, excerpt_s) for source in labels.sources]
-    silent = silences(labels, song.n_samples, song.rate_hz)
+    silent = find_silences(labels, song.n_samples, song.rate_hz)
     done = 0
     for stems_SxCxn in stretches_SxCxn:
-        active_Sxn = silent.active(done, done + stems_SxCxn.shape[-1])
+        active_Sxn = silent.compute_active(done, done + stems_SxCxn.shape[-1])
         for look, stem_Cxn, active_n in zip(looks, stems_SxCxn, active_Sxn, strict=True):
             look.add(stem_Cxn, active_n)
         done += stems_SxCxn.shape[-1]
@@ -146,7 +146,7 @@ def excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float
     length_s = min(MAX_EXCERPT_S, MAX_BYTES / BYTES_PER_S / n_sounds)
     if duration_s <= length_s:
         return 0.0, duration_s
-    active_SxN = active_mask(labels, int(duration_s), 1)
+    active_SxN = compute_active_mask(labels, int(duration_s), 1)
     silent_N = (~active_SxN).sum(0) * active_SxN.any(0)
     if not silent_N.any():
         start_s = (duration_s - length_s) / 2

@@ -187,7 +187,7 @@ def _compared(
     said: Annotation, duration_s: float, runs: Sequence[Run], values: Mapping[str, Sequence[float]]
 ) -> Sheet | None:
     """Tabulate levels, a row a source and a column a run, and what the last run changed; None if nothing is silent."""
-    silent_s = annotation.silent_seconds(said, duration_s)
+    silent_s = annotation.count_silent_seconds(said, duration_s)
     heads = ["source", "annotated silent (s)", *(run.name for run in runs)]
     cells = [[source, f"{silent_s[source]:.1f}", *map(render.decibels, row)] for source, row in values.items()]
     if len(runs) > 1:

@@ -6,8 +6,9 @@ below its own loud passages, and far below the mixture. Everything else is unkno
 
 import numpy as np
 
-from ugosa_jax.annotations.annotation import Annotation, runs
-from ugosa_jax.annotations.interval import Interval, disjoint
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval, merge_overlaps
+from ugosa_jax.annotations.silences import find_runs
 from ugosa_jax.errors import require
 
 WINDOW_S = 0.5
@@ -24,7 +25,7 @@ MIN_SILENCE_S = 2.0
 Both were chosen on validation songs (docs/annotations.md): of what is claimed, 95 % is to be true."""
 
 
-def draft(
+def draft_annotation(
     est_SxCxT: np.ndarray,
     mix_CxT: np.ndarray,
     rate_hz: float,
@@ -47,19 +48,19 @@ def draft(
     """
     window, hop = round(WINDOW_S * rate_hz), round(HOP_S * rate_hz)
     require(mix_CxT.shape[1] >= window, "length of the song", f"at least {WINDOW_S} s", mix_CxT.shape[1] / rate_hz)
-    mix_K = levels_db(mix_CxT, window, hop)
+    mix_K = compute_levels_db(mix_CxT, window, hop)
     intervals = []
     for source, est_CxT in zip(sources, est_SxCxT, strict=True):
-        est_K = levels_db(est_CxT, window, hop)
+        est_K = compute_levels_db(est_CxT, window, hop)
         below_K = np.minimum(mix_K, np.percentile(est_K, LOUD)) - below_db
-        for first, end in runs(est_K < below_K):
+        for first, end in find_runs(est_K < below_K):
             start_s, end_s = first * hop / rate_hz, ((end - 1) * hop + window) / rate_hz
             if end_s - start_s >= shortest_s:
                 intervals.append(Interval(start_s, end_s, source, "silent"))
-    return Annotation(disjoint(intervals), sources, "unknown")
+    return Annotation(merge_overlaps(intervals), sources, "unknown")
 
 
-def levels_db(samples_CxT: np.ndarray, window: int, hop: int) -> np.ndarray:
+def compute_levels_db(samples_CxT: np.ndarray, window: int, hop: int) -> np.ndarray:
     """Return the level of each window, 10 log10 of its mean square; at least −120 dB.
 
     Args:

@@ -13,16 +13,16 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ugosa_jax.annotations.formats.label import Label, quote
-from ugosa_jax.annotations.instruments import (
+from ugosa_jax.annotations.formats.label import Label, quote, quote_first
+from ugosa_jax.annotations.vocabulary import (
     KINDS,
     MAX_LENGTH,
     WORDS,
-    Name,
-    Names,
-    find_in_table,
-    find_name,
+    Meaning,
+    NameRules,
+    find_meaning,
     fold,
+    look_up_name,
     normalise,
 )
 from ugosa_jax.errors import InputError
@@ -44,12 +44,12 @@ class UnknownName:
     hint: str = ""
     """What it most probably is, as an override is written; empty if that is not sure."""
 
-    def where(self) -> str:
+    def describe_place(self) -> str:
         """Return when it is said, and where."""
         first = self.labels[0]
         if self.kind != "name":
-            texts = [text for text in dict.fromkeys(label.text for label in self.labels) if text]
-            said = f": {', '.join(map(quote, texts[:3]))}{' …' if len(texts) > 3 else ''}" if texts else ""
+            texts = quote_first(label.text for label in self.labels)
+            said = f": {texts}" if texts else ""
             of = "tier or layer" if self.kind == "tier" else "file"
             return f"a {of} of {len(self.labels)} label{'s' if len(self.labels) > 1 else ''}{said}"
         end = "the end" if first.end_s == float("inf") else f"{first.end_s:.7g} s"
@@ -59,7 +59,7 @@ class UnknownName:
         tier = f", tier {quote(first.container)}" if first.container else ""
         return f"{more}{times}, {line}{tier}"
 
-    def option(self) -> str:
+    def format_option(self) -> str:
         """Return the option to copy: with the hint, or as it leaves the name out."""
         return "--map '" + " ".join(f"{self.name}={self.hint}".split()).replace("'", "'\\''") + "'"
 
@@ -72,7 +72,7 @@ class UnknownNames(InputError):
         self.names = tuple(names)
 
 
-def unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[str], path: str) -> UnknownNames:
+def make_unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[str], path: str) -> UnknownNames:
     """Return an error that names all of them, each with its times and its tier, and the options to copy."""
     of = f"one of {', '.join(sources)}"
     first = unknown[0]
@@ -80,9 +80,9 @@ def unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[str], 
     if len(unknown) == 1:
         where, what = f"{label.path}:{label.line}", f"source {quote(first.name)} is not {of}"
         if first.kind != "name" or len(first.labels) > 1:
-            what += f" ({first.where()})"
+            what += f" ({first.describe_place()})"
     else:
-        listed = ", ".join(f"{quote(u.name)} ({u.where()})" for u in unknown[:LISTED])
+        listed = ", ".join(f"{quote(u.name)} ({u.describe_place()})" for u in unknown[:LISTED])
         more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
         where, what = path, f"{len(unknown)} names are not {of}: {listed}{more}"
     return UnknownNames(f"{where}: {what}; {_next_step(unknown)}", unknown)
@@ -102,7 +102,7 @@ def _next_step(unknown: Sequence[UnknownName]) -> str:
         ways = f"its labels are empty{why}, so it has to be named after a source, such as vocals.txt, or mapped to one"
     if any(re.fullmatch("[sS][0-9]+", u.name) for u in unknown) and first.labels[0].state is not None:
         ways = "--stems METADATA.yaml tells whose stems they are, or say it yourself"
-    return f"{ways}: {' '.join(u.option() for u in unknown[:MANY])}"
+    return f"{ways}: {' '.join(u.format_option() for u in unknown[:MANY])}"
 
 
 CLEAR = 4
@@ -117,21 +117,21 @@ def guess_name(text: str, sources: Sequence[str]) -> str:
     if len(text) > MAX_LENGTH:
         return ""
     sources = tuple(sources)
-    name = find_in_table(text, sources)
+    name = look_up_name(text, sources)
     if name is None:
-        near = {n for mended in _mend_typo(normalise(text)) if (n := find_in_table(mended, sources)) is not None}
+        near = {n for mended in _mend_typo(normalise(text)) if (n := look_up_name(mended, sources)) is not None}
         name = near.pop() if len(near) == 1 else None
     if name is None:
         words = normalise(text).split()
-        inner = {n for word in words if len(word) >= CLEAR and (n := find_in_table(word, sources)) is not None}
+        inner = {n for word in words if len(word) >= CLEAR and (n := look_up_name(word, sources)) is not None}
         of = {n.source for n in inner}
         if len(of) == 1 and not any(n.negated for n in inner):
             silent = not set(WORDS["probably_silent"]).isdisjoint(words)
-            name = Name(of.pop(), "" if silent else text, silent)
+            name = Meaning(of.pop(), "" if silent else text, silent)
     return "" if name is None else format_override(name)
 
 
-def format_override(name: Name) -> str:
+def format_override(name: Meaning) -> str:
     """Return how an override says what a name stands for."""
     return ("no " if name.negated else "") + (f"one of {name.source}" if name.instrument else name.source)
 
@@ -187,7 +187,7 @@ def check_override(target: str, sources: Sequence[str]) -> None:
     Raises:
       InputError: saying what it could.
     """
-    find_name("x", sources, Names({"x": target}))
+    find_meaning("x", sources, NameRules({"x": target}))
 
 
 def _add(decided: dict[str, str], name: str, target: str, where: str) -> None:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from ugosa_jax.annotations.formats.content import parse_xml
 from ugosa_jax.annotations.formats.label import (
     Label,
-    Reading,
+    LabelFile,
     check_stretch,
     is_confidence,
     is_number,
@@ -32,7 +32,7 @@ from ugosa_jax.annotations.formats.label import (
     quote,
     refuse_several,
 )
-from ugosa_jax.annotations.formats.table import Row, number_lines
+from ugosa_jax.annotations.formats.table import TableRow, number_lines
 from ugosa_jax.errors import InputError
 
 _PIECE = re.compile(r'"(?:[^"]|"")*"|"|![^\n]*|[^\s"]+')
@@ -77,7 +77,7 @@ class _Stream(NamedTuple):
         return check_stretch(f"{self.path}: {what}", start_s, end_s)
 
 
-def read_textgrid(text: str, path: str) -> Reading:
+def read_textgrid(text: str, path: str) -> LabelFile:
     """Read all tiers. Where a tier is empty, nothing is said; it was looked at from its xmin to its xmax."""
     stream = _Stream(path, _split_tokens(text, path))
     if stream.take("text", "the file type").value not in ("ooTextFile", "ooTextFile short"):
@@ -86,8 +86,8 @@ def read_textgrid(text: str, path: str) -> Reading:
         raise InputError(f"{path}: holds {quote(kind)}, not a TextGrid")
     stream.stretch("the TextGrid")
     if stream.take("flag", "whether there are tiers").value != "<exists>":
-        return Reading([])
-    return Reading([label for _ in range(stream.count("the number of tiers")) for label in _take_tier(stream)])
+        return LabelFile([])
+    return LabelFile([label for _ in range(stream.count("the number of tiers")) for label in _take_tier(stream)])
 
 
 def _take_tier(stream: _Stream) -> list[Label]:
@@ -132,7 +132,7 @@ UNITS_MS = {"milliseconds": 1.0, "pal-frames": 40.0}
 """Milliseconds per unit of TIME_UNITS; the documentation gives NTSC frames no exact length."""
 
 
-def read_elan(text: str, path: str) -> Reading:
+def read_elan(text: str, path: str) -> LabelFile:
     """Read all tiers; annotations without times are left out with a warning."""
     events = parse_xml(text, path)
     if all(event.name != "ANNOTATION_DOCUMENT" for event in events):
@@ -182,7 +182,7 @@ def read_elan(text: str, path: str) -> Reading:
             if i.end_s + origin_s >= 0
         ]
         warnings.append(how)
-    return Reading(labels, tuple(warnings), left_out=left_out)
+    return LabelFile(labels, tuple(warnings), left_out=left_out)
 
 
 class _Medium(NamedTuple):
@@ -228,18 +228,18 @@ def is_rttm_line(line: str) -> bool:
     return len(fields) >= 8 and fields[0] in TYPES and all(map(is_number, _join_names(fields)[3:5]))
 
 
-def read_rttm(text: str, path: str) -> Reading:
+def read_rttm(text: str, path: str) -> LabelFile:
     """Read the stretches of all speakers of one recording."""
     lines = [(n, line) for n, line in number_lines(text) if line.split()[0] in TYPES]
-    table = [Row(path, n, _join_names(line.split())) for n, line in lines]
+    table = [TableRow(path, n, _join_names(line.split())) for n, line in lines]
     for row in table:
         row.check_width(range(8, 999), "at least 8, as in a line of RTTM")
         if not all(map(is_time, row.fields[3:5])) or is_number(row.fields[5]):
             wrong = next((field for field in row.fields[3:5] if not is_time(field)), row.fields[3])
             how = "and the duration are to be fields 4 and 5: does the recording's name hold a blank?"
-            raise row.error("start", wrong, how)
+            raise row.make_error("start", wrong, how)
     refuse_several(path, (row.fields[1] for row in table))
-    return Reading([_parse_turn(row) for row in table])
+    return LabelFile([_parse_turn(row) for row in table])
 
 
 def _join_names(fields: list[str]) -> list[str]:
@@ -253,8 +253,8 @@ def _join_names(fields: list[str]) -> list[str]:
     return [fields[0], " ".join(fields[1 : n - 3]), *fields[n - 3 : n + 2], " ".join(name), *last]
 
 
-def _parse_turn(row: Row) -> Label:
-    start_s, duration_s = row.seconds("start", 3), row.seconds("duration", 4)
+def _parse_turn(row: TableRow) -> Label:
+    start_s, duration_s = row.parse_seconds("start", 3), row.parse_seconds("duration", 4)
     confidence = (*row.fields, "")[8]
     sure = float(confidence) if is_number(confidence) and "," not in confidence else -1.0
     whole = row.is_whole(3) and row.is_whole(4)

@@ -31,7 +31,7 @@ class Reading:
 
 
 @dataclasses.dataclass(frozen=True)
-class Understanding(Reading):
+class ReadingForSources(Reading):
     """How an annotation is read that no network is named for."""
 
     sources: tuple[str, ...] = config.SOURCES
@@ -44,7 +44,7 @@ class CheckAnnotation:
 
     file: Annotated[Positional[Path], arg(metavar="FILE")]
     """CSV, Audacity, .lab, JAMS, Sonic Visualiser, REAPER, Praat, ELAN, MedleyDB …; or a folder with one a source."""
-    reading: Annotated[Understanding, arg(name="")]
+    reading: Annotated[ReadingForSources, arg(name="")]
     song: Annotated[Positional[Path | None], arg(metavar="[SONG]")] = None
     """The mixture, whose length and waveform are compared with it."""
     picture: Path | None = None
@@ -59,7 +59,7 @@ class ConvertAnnotation:
     """The annotation, or a folder with one a source."""
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write."""
-    reading: Annotated[Understanding, arg(name="")]
+    reading: Annotated[ReadingForSources, arg(name="")]
     song: Path | None = None
     """The mixture: silence outside of intervals is written out up to its end, and nothing is lost."""
 
@@ -91,7 +91,7 @@ class SuggestAnnotation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Annotation:
+class AnnotationCommand:
     """Check, convert, compute and draft annotations."""
 
     action: Annotated[

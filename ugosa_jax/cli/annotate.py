@@ -32,20 +32,20 @@ def check(args: options.CheckAnnotation) -> int:
     said = read_asking(args.file, args.reading, args.reading.sources)
     mixture = None if args.song is None else sound.read(args.song)
     if mixture is None:
-        duration_s, extent = last_s(said), "up to the last label; name the song for all of it"
+        duration_s, extent = find_last_s(said), "up to the last label; name the song for all of it"
     else:
         annotation.check_against(said, mixture.duration_s)
         duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
     extent = f"{duration_s:.1f} s ({extent})"
-    say(f"{args.file}: {kind(args.file, args.reading)}, {len(said.intervals)} intervals in {extent}")
+    say(f"{args.file}: {describe_format(args.file, args.reading)}, {len(said.intervals)} intervals in {extent}")
     print_names(said)
     outside = "silent, for sources it names" if said.outside == "silent" else "unknown"
-    exceptions = f"; unknown for {', '.join(sorted(said.open))}" if said.open else ""
+    exceptions = f"; unknown for {', '.join(sorted(said.open_sources))}" if said.open_sources else ""
     print(f"where nothing is said: {outside}{exceptions}\n")
     print_seconds(said, duration_s)
     print("\n" + "\n".join(timeline.text(said, duration_s)))
     say(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
-    for warning in (*said.warnings, *too_little(said, duration_s)):
+    for warning in (*said.warnings, *warn_too_little(said, duration_s)):
         say(f"warning: {warning}")
     if args.picture is not None:
         timeline.write(args.picture, said, duration_s, mixture)
@@ -64,12 +64,12 @@ def convert(args: options.ConvertAnnotation) -> int:
     if args.song is not None:
         duration_s = sound.read(args.song).duration_s
         annotation.check_against(said, duration_s)
-        said = annotation.explicit(said, duration_s)
+        said = annotation.make_explicit(said, duration_s)
     if args.file.resolve() == args.out.resolve():
         raise InputError(f"{args.out}: is the annotation itself; name another file to write")
     annotation.write(said, args.out, format)
     print_names(said)
-    for warning in (*said.warnings, *losses(said, format)):
+    for warning in (*said.warnings, *list_losses(said, format)):
         say(f"warning: {warning}")
     say(f"written {args.out}: {len(said.intervals)} intervals")
     return 0
@@ -83,7 +83,7 @@ def from_stems(args: options.AnnotateStems) -> int:
     """
     format = formats.choose_format(args.out)
     stems_SxCxT, rate_hz = stems.read(stems.find(args.folder, args.sources))
-    active_SxT = activation.active_from_stems(stems_SxCxT, rate_hz, args.threshold)
+    active_SxT = activation.detect_activity(stems_SxCxT, rate_hz, args.threshold)
     said = annotation.from_mask(active_SxT, rate_hz, args.sources)
     annotation.write(said, args.out, format)
     print_seconds(said, stems_SxCxT.shape[-1] / rate_hz)
@@ -91,20 +91,20 @@ def from_stems(args: options.AnnotateStems) -> int:
     return 0
 
 
-def last_s(said: Annotation) -> float:
+def find_last_s(said: Annotation) -> float:
     """Return up to when an annotation says anything; of what has no end, a stretch is counted."""
     times_s = [time_s for i in said.intervals for time_s in (i.start_s, i.end_s) if math.isfinite(time_s)]
     return max(times_s) + (UNENDED_S if any(math.isinf(i.end_s) for i in said.intervals) else 0)
 
 
-def kind(file: Path, how: options.Understanding) -> str:
+def describe_format(file: Path, how: options.ReadingForSources) -> str:
     """Return the format in which a file was read."""
     return how.format or ("folder" if file.is_dir() else formats.recognise(read_text(file), file))
 
 
-def too_little(said: Annotation, duration_s: float) -> list[str]:
+def warn_too_little(said: Annotation, duration_s: float) -> list[str]:
     """Return a plain statement if there is too little annotated silence to learn from, else nothing."""
-    silent_s = sum(annotation.silent_seconds(said, duration_s).values())
+    silent_s = sum(annotation.count_silent_seconds(said, duration_s).values())
     if silent_s == 0:
         return ["no source is annotated silent anywhere: there is nothing to learn from"]
     if silent_s < MIN_SILENCE_S:
@@ -112,14 +112,13 @@ def too_little(said: Annotation, duration_s: float) -> list[str]:
     return []
 
 
-def losses(said: Annotation, format: formats.Format) -> list[str]:
+def list_losses(said: Annotation, format: formats.Format) -> list[str]:
     """Return what a format does not hold of an annotation."""
     lost = []
     if format != "jams" and said.outside == "silent":
-        if said.open:
-            lost.append(
-                f"{', '.join(sorted(said.open))}: left out, or they would be read as silent elsewhere; give --song"
-            )
+        if said.open_sources:
+            left_out = ", ".join(sorted(said.open_sources))
+            lost.append(f"{left_out}: left out, or they would be read as silent elsewhere; give --song")
         if any(i.state != "active" for i in said.intervals):
             lost.append("what is silent outside of all intervals is not in the file: give --song")
     if format == "audacity" and any(i.confidence is not None for i in said.intervals):
@@ -130,6 +129,6 @@ def losses(said: Annotation, format: formats.Format) -> list[str]:
 def print_seconds(said: Annotation, duration_s: float) -> None:
     """Print how long each source is active, silent and unknown."""
     print(f"{'source':10}" + "".join(f"{state:>16}" for state in STATES))
-    for source, seconds in annotation.state_seconds(said, duration_s).items():
+    for source, seconds in annotation.count_state_seconds(said, duration_s).items():
         shares = (f"{s:8.1f} s {s / duration_s:4.0%}" for s in seconds.values())
         print(f"{source:10}" + "".join(f"{share:>16}" for share in shares))

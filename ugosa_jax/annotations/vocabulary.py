@@ -27,7 +27,7 @@ MAX_LENGTH = 80
 MAX_WORDS = 8
 
 
-class Name(NamedTuple):
+class Meaning(NamedTuple):
     """What a name stands for."""
 
     source: str
@@ -41,7 +41,7 @@ class Name(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Names:
+class NameRules:
     """How names are understood."""
 
     overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -65,7 +65,7 @@ def normalise(text: str) -> str:
     return " ".join(re.sub(r"([/&+])", r" \1 ", re.sub(r"[^\w/&+']|_", " ", fold(text))).split())
 
 
-def find_name(text: str, sources: Sequence[str], names: Names | None) -> Name | None:
+def find_meaning(text: str, sources: Sequence[str], names: NameRules | None) -> Meaning | None:
     """Return what a name stands for; None if that is not known.
 
     Args:
@@ -81,17 +81,17 @@ def find_name(text: str, sources: Sequence[str], names: Names | None) -> Name | 
             return _find_stem(text, names.stems[text], sources)
     for source in sources:
         if fold(source) == fold(text):
-            return Name(source)
-    return None if names is None else find_in_table(text, tuple(sources))
+            return Meaning(source)
+    return None if names is None else look_up_name(text, tuple(sources))
 
 
 @functools.lru_cache(10_000)
-def find_in_table(text: str, sources: tuple[str, ...]) -> Name | None:
+def look_up_name(text: str, sources: tuple[str, ...]) -> Meaning | None:
     """Return what the table of instruments says of a name."""
     if len(text) > MAX_LENGTH:
         return None
     if sign := re.match(r"[!¬−–+-](?=\w)", text):  # but "- bass" is an entry of a list
-        name = find_in_table(text[1:], sources)
+        name = look_up_name(text[1:], sources)
         return name and (None if name.negated else name._replace(negated=sign[0] != "+"))
     text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # of a track, not of its sound
     names = (_find_in_form(form, normalise(text), sources) for form in _list_forms(text))
@@ -108,7 +108,7 @@ def holds_words(container: str) -> bool:
     return normalise(container) in WORDS["no_names"]
 
 
-def _find_override(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Name | None:
+def _find_override(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Meaning | None:
     """Return what the user said that a name stands for; of one that ends in a number, what he said without it."""
     if not overrides:
         return None
@@ -123,24 +123,24 @@ def _find_override(text: str, sources: Sequence[str], overrides: Mapping[str, st
     return name._replace(instrument=normalise(text)) if name.source else name
 
 
-def _parse_override(text: str, target: str, sources: Sequence[str]) -> Name:
+def _parse_override(text: str, target: str, sources: Sequence[str]) -> Meaning:
     """Return what an override means: the source itself, or one instrument, which is called as it is written."""
     if not target:
-        return Name("")
+        return Meaning("")
     one = re.fullmatch(r"(?:one|part|instrument)(?: instrument)? of (.+)", target, re.IGNORECASE)
-    name = find_name(one[1] if one else target, sources, Names())
+    name = find_meaning(one[1] if one else target, sources, NameRules())
     if name is None:
         raise InputError(f"map: {text!r} = {target} is not one of {', '.join(sources)}, nor a name that is known")
     return name._replace(instrument=normalise(text) if one or name.instrument else "")
 
 
-def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) -> Name:
+def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) -> Meaning:
     """Return what a stem stands for: one instrument, or nobody knows which, of a stem that several share."""
-    names = [find_in_table(instrument, tuple(sources)) for instrument in instruments]
+    names = [look_up_name(instrument, tuple(sources)) for instrument in instruments]
     meant = dict.fromkeys(name.source for name in names if name is not None)
     if None not in names and len(meant) == 1:
-        return Name(next(iter(meant)), normalise(stem))
-    return Name("", normalise(stem), perhaps=tuple(sources if None in names or not meant else meant))
+        return Meaning(next(iter(meant)), normalise(stem))
+    return Meaning("", normalise(stem), perhaps=tuple(sources if None in names or not meant else meant))
 
 
 def _list_forms(text: str) -> list[str]:
@@ -157,7 +157,7 @@ def _remove_accents(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
-def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Name | None:
+def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Meaning | None:
     """Return what a name stands for: the longest one in the table between words that change nothing.
 
     Args:
@@ -194,7 +194,7 @@ def _are_qualifiers(words: list[str]) -> bool:
     return len(words) <= MAX_WORDS and all(w in _QUALIFIERS or re.fullmatch(r"[v#]?[0-9]{1,3}", w) for w in words)
 
 
-def _find_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Name | None:
+def _find_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Meaning | None:
     """Return which of a network's sources a name in the table stands for, with the words around it."""
     kinds = _kinds_of(sources)
     if _may_be_silent(KINDS.get(name, name), around):
@@ -211,8 +211,8 @@ def _find_kind(name: str, instrument: str, around: list[str], sources: tuple[str
             return None
         source = kinds.sources[kind_there]
         if kind_there != kind:
-            return Name(source, instrument)
-    return Name(source, instrument if not all(word in _WHOLE for word in around) else "")
+            return Meaning(source, instrument)
+    return Meaning(source, instrument if not all(word in _WHOLE for word in around) else "")
 
 
 def _may_be_silent(kind: str, around: list[str]) -> bool:

@@ -24,10 +24,18 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ugosa_jax.annotations.formats.label import Label, Reading
-from ugosa_jax.annotations.instruments import Name, Names
-from ugosa_jax.annotations.interval import Interval, Outside, State, contradiction, disjoint, least
-from ugosa_jax.annotations.labels import Statement, interpret
+from ugosa_jax.annotations.formats.label import Label, LabelFile
+from ugosa_jax.annotations.interval import (
+    Interval,
+    Outside,
+    State,
+    combine_confidences,
+    list_gaps,
+    make_contradiction_error,
+    merge_overlaps,
+)
+from ugosa_jax.annotations.statements import Statement, interpret
+from ugosa_jax.annotations.vocabulary import Meaning, NameRules
 
 EVEN = 0.5
 """Labels that are less sure than this say nothing."""
@@ -38,15 +46,15 @@ class Claims(NamedTuple):
 
     intervals: tuple[Interval, ...]
     outside: Outside
-    open: frozenset[str]
+    open_sources: frozenset[str]
     warnings: tuple[str, ...]
-    names: dict[str, Name]
+    names: dict[str, Meaning]
     left_out: tuple[str, ...]
     """What says nothing, and why, in a few words each."""
 
 
 def resolve(
-    reading: Reading, sources: Sequence[str], outside: Outside | None, names: Names | None, path: str
+    reading: LabelFile, sources: Sequence[str], outside: Outside | None, names: NameRules | None, path: str
 ) -> Claims:
     """Return what the labels of a file claim.
 
@@ -68,7 +76,7 @@ def resolve(
     for s in stated:
         by_source.setdefault(s.name.source, []).append(s)
     intervals: list[Interval] = []
-    opened = set(reading.open)
+    opened = set(reading.open_sources)
     for source in filter(by_source.__contains__, sources):
         of_it = by_source[source]
         of_source = _combine(source, of_it, complete, outside, path)
@@ -86,7 +94,9 @@ def resolve(
         outside, opened = "unknown", set()
     warnings += _warn_unsure(stated)
     left_out = (*reading.left_out, *statements.left_out)
-    return Claims(disjoint(intervals, path), outside, frozenset(opened), tuple(warnings), statements.names, left_out)
+    return Claims(
+        merge_overlaps(intervals, path), outside, frozenset(opened), tuple(warnings), statements.names, left_out
+    )
 
 
 def _share_stems(stated: list[Statement]) -> list[Statement]:
@@ -94,7 +104,7 @@ def _share_stems(stated: list[Statement]) -> list[Statement]:
     known = [s for s in stated if not s.name.perhaps]
     named = {s.name.source for s in known}
     shared = [
-        s._replace(name=Name(source, s.name.instrument), state="silent" if s.state == "silent" else "unknown")
+        s._replace(name=Meaning(source, s.name.instrument), state="silent" if s.state == "silent" else "unknown")
         for s in stated
         for source in s.name.perhaps
         if source in named
@@ -109,7 +119,7 @@ def _combine(source: str, stated: list[Statement], complete: bool, outside: Outs
         state = "unknown" if _is_unsure(i) else state
         interval = Interval(i.start_s, i.end_s, name.instrument or source, state, i.line, i.confidence, i.path)
         tracks.setdefault(name.instrument, []).append(interval)
-    whole, *parts = (disjoint(track, path) for track in tracks.values())
+    whole, *parts = (merge_overlaps(track, path) for track in tracks.values())
     if not parts:
         return list(whole)
     edges = sorted({time_s for track in (whole, *parts) for i in track for time_s in (i.start_s, i.end_s)})
@@ -150,23 +160,25 @@ def _decide(
     said = [i for i in parts if i is not None]
     playing = [i for i in said if i.state == "active"]
     if whole is not None and whole.state == "silent" and playing:
-        raise contradiction(whole, dataclasses.replace(playing[0], start_s=at_s), path)
+        raise make_contradiction_error(whole, dataclasses.replace(playing[0], start_s=at_s), path)
     if whole is not None and (whole.state != "unknown" or not playing):
         return whole
     if playing:
-        return dataclasses.replace(playing[0], confidence=least(*(i.confidence for i in playing)))
+        return dataclasses.replace(playing[0], confidence=combine_confidences(*(i.confidence for i in playing)))
     if not said:
         return None
     silent = all(i.state == "silent" for i in said) and (outside == "silent" or len(said) == len(parts))
     state: State = "silent" if silent and may_be_silent else "unknown"
-    return dataclasses.replace(said[0], state=state, confidence=least(*(i.confidence for i in said)))
+    return dataclasses.replace(said[0], state=state, confidence=combine_confidences(*(i.confidence for i in said)))
 
 
 def _append(pieces: list[Interval], piece: Interval) -> None:
     """Append a piece, or lengthen the last one if it touches it and says the same."""
     last = pieces[-1] if pieces else None
     if last is not None and last.end_s == piece.start_s and last.state == piece.state:
-        pieces[-1] = dataclasses.replace(last, end_s=piece.end_s, confidence=least(last.confidence, piece.confidence))
+        pieces[-1] = dataclasses.replace(
+            last, end_s=piece.end_s, confidence=combine_confidences(last.confidence, piece.confidence)
+        )
     else:
         pieces.append(piece)
 
@@ -179,10 +191,7 @@ def _find_span(stated: list[Statement]) -> tuple[float, float] | None:
 
 def _fill_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
     """Return the intervals of a source and, between them, silence as far as somebody looked."""
-    first_s, last_s = span_s
-    times_s = [time_s for i in sorted(intervals, key=lambda i: i.start_s) for time_s in (i.start_s, i.end_s)]
-    edges_s = [min(max(time_s, first_s), last_s) for time_s in (first_s, *times_s, last_s)]
-    gaps_s = [(a, b) for a, b in zip(edges_s[::2], edges_s[1::2], strict=True) if a < b]
+    gaps_s = list_gaps(intervals, *span_s)
     return [*intervals, *(Interval(a, b, source, "silent", label.line, path=label.path) for a, b in gaps_s)]
 
 

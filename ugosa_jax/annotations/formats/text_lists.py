@@ -21,10 +21,10 @@ import math
 import re
 from collections.abc import Sequence
 
-from ugosa_jax.annotations.formats.label import Label, Reading, is_time, parse_time, quote, refuse_several
+from ugosa_jax.annotations.formats.label import Label, LabelFile, is_time, parse_time, quote, refuse_several
 from ugosa_jax.annotations.formats.table import (
     BEFORE_S,
-    Row,
+    TableRow,
     content_lines,
     find_columns,
     find_delimiter,
@@ -39,11 +39,11 @@ from ugosa_jax.errors import InputError
 HEADER = ["start", "end", "source", "state", "confidence"]
 
 
-def read_csv(text: str, path: str) -> Reading:
+def read_csv(text: str, path: str) -> LabelFile:
     """Read a table."""
     table = read_table(text, path)
     if not table or any(map(is_time, table[0].fields)):
-        return Reading(_read_without_header(table, path))
+        return LabelFile(_read_without_header(table, path))
     header, body = table[0], table[1:]
     found = find_columns(header.fields)
     if not found:
@@ -63,7 +63,7 @@ def read_csv(text: str, path: str) -> Reading:
     left = [n for n, field in enumerate(header.fields) if field and n not in found.values()]
     if "source" not in found:
         if timed and all(row.fields[n] in ("0", "1", "0.0", "1.0") for row in timed for n in left):
-            return Reading(_read_wide(header, timed, found, left))
+            return LabelFile(_read_wide(header, timed, found, left))
         cells = {n: [row.fields[n] for row in timed if row.fields[n]] for n in left}
         texts = [n for n in left if cells[n] and not any(map(is_time, cells[n]))]
         if len(texts) == 1:
@@ -77,7 +77,7 @@ def read_csv(text: str, path: str) -> Reading:
         warnings.append(f"{path}:{header.line}: {left_out}")
         if "source" not in found:
             labels = [dataclasses.replace(label, beside=left_out) for label in labels]
-    return Reading(labels, tuple(warnings))
+    return LabelFile(labels, tuple(warnings))
 
 
 def _or_empty(field: str) -> str:
@@ -85,7 +85,7 @@ def _or_empty(field: str) -> str:
     return "" if field.casefold() == "n/a" else field
 
 
-def _read_wide(header: Row, body: list[Row], found: dict[str, int], columns: list[int]) -> list[Label]:
+def _read_wide(header: TableRow, body: list[TableRow], found: dict[str, int], columns: list[int]) -> list[Label]:
     """Return labels of columns that are called after sources and say 1 or 0."""
     return [
         dataclasses.replace(label, text=header.fields[n], state="active" if float(row.fields[n]) else "silent")
@@ -95,21 +95,21 @@ def _read_wide(header: Row, body: list[Row], found: dict[str, int], columns: lis
     ]
 
 
-def _read_columns(row: Row, header: Row, found: dict[str, int]) -> Label:
+def _read_columns(row: TableRow, header: TableRow, found: dict[str, int]) -> Label:
     """Return what a line says, whose columns a header names."""
     fields = {role: row.fields[n] for role, n in found.items()}
     unit_s = {role: find_unit_s(header.fields[n]) for role, n in found.items()}
     if "end" in found:
-        start_s, end_s = row.stretch(found["start"], found["end"])
+        start_s, end_s = row.parse_stretch(found["start"], found["end"])
         end_s *= unit_s["end"]
         start_s *= unit_s["start"]
     else:
         start_s = (parse_time(fields["start"]) or 0.0) * unit_s["start"]
         if not -BEFORE_S <= start_s < 0:
-            start_s = row.seconds("start", found["start"]) * unit_s["start"]
-        lasts_s = row.seconds("duration", found["duration"]) * unit_s["duration"] if fields["duration"] else 0.0
+            start_s = row.parse_seconds("start", found["start"]) * unit_s["start"]
+        lasts_s = row.parse_seconds("duration", found["duration"]) * unit_s["duration"] if fields["duration"] else 0.0
         start_s, end_s = max(0.0, start_s), max(0.0, start_s + lasts_s)
-    confidence = row.confidence(found["confidence"]) if "confidence" in found else None
+    confidence = row.parse_confidence(found["confidence"]) if "confidence" in found else None
     whole = row.is_whole(found["start"]) and ("end" not in found or row.is_whole(found["end"]))
     tier = fields.get("tier", "")
     return Label(
@@ -126,7 +126,7 @@ def _read_columns(row: Row, header: Row, found: dict[str, int]) -> Label:
     )
 
 
-def _read_without_header(table: list[Row], path: str) -> list[Label]:
+def _read_without_header(table: list[TableRow], path: str) -> list[Label]:
     """Return what lines say of which the first fields are start, end and source, perhaps in another order."""
     if table and all(len(row.fields) == 2 and all(map(is_time, row.fields)) for row in table):
         return [_parse_pair(row) for row in table]
@@ -138,21 +138,21 @@ def _read_without_header(table: list[Row], path: str) -> list[Label]:
     return [parse_line(_reorder(row)) for row in table]
 
 
-def _parse_pair(row: Row) -> Label:
+def _parse_pair(row: TableRow) -> Label:
     """Return what a line of two times says: a stretch without a name."""
-    if row.seconds("end", 1) < row.seconds("start", 0):
+    if row.parse_seconds("end", 1) < row.parse_seconds("start", 0):
         what = "the second of two numbers is no end: times and values, as of pitch or beats, have none"
         raise InputError(f"{row.path}:{row.line}: {what}; write start, end and source into each line")
-    return row.label("")
+    return row.make_label("")
 
 
-def _is_of_a_recording(row: Row) -> bool:
+def _is_of_a_recording(row: TableRow) -> bool:
     """Return whether a line begins with the name of a sound file, as in the lists of DCASE."""
     is_file = re.search(r"\.(?:wav|flac|mp3|ogg|aiff?|m4a)$", row.fields[0], re.IGNORECASE) is not None
     return is_file and len(row.fields) > 3 and all(map(is_time, row.fields[1:3]))
 
 
-def _is_numbered(table: list[Row]) -> bool:
+def _is_numbered(table: list[TableRow]) -> bool:
     """Return whether lines begin with their number, as pandas writes them."""
     first = [row.fields[0] for row in table]
     counts = any(first == [str(n + begin) for n in range(len(table))] for begin in (0, 1))
@@ -161,7 +161,7 @@ def _is_numbered(table: list[Row]) -> bool:
     )
 
 
-def _reorder(row: Row) -> Row:
+def _reorder(row: TableRow) -> TableRow:
     """Return a line with its name behind its times, where it stands before them."""
     first = row.fields[0] if row.fields else ""
     if len(row.fields) < 3 or not first or is_time(first) or not all(map(is_time, row.fields[1:3])):
@@ -171,11 +171,11 @@ def _reorder(row: Row) -> Row:
     return row._replace(fields=[*row.fields[1:3], first, *row.fields[3:]])
 
 
-def parse_line(row: Row) -> Label:
+def parse_line(row: TableRow) -> Label:
     """Return what a line of start, end, source and perhaps state says."""
     decimals = "decimal commas need semicolons between fields"
     row.check_width((3, 4), f"start,end,source or start,end,source,state ({decimals})")
-    return row.label(row.fields[2], state=(*row.fields, "")[3] or None)
+    return row.make_label(row.fields[2], state=(*row.fields, "")[3] or None)
 
 
 def format_csv(intervals: Sequence[Interval]) -> str:
@@ -192,20 +192,20 @@ def format_csv(intervals: Sequence[Interval]) -> str:
     return out.getvalue()
 
 
-def read_audacity(text: str, path: str) -> Reading:
+def read_audacity(text: str, path: str) -> LabelFile:
     """Read a label track, or several in one file."""
     lines = [(n, line) for n, line in content_lines(text) if not line.startswith("\\")]
     table = list(split_lines(path, lines, "\t"))
     if all(len(row.fields) == 4 and not row.fields[2] for row in table):  # two tabs before each label
         table = [row._replace(fields=[*row.fields[:2], row.fields[3]]) for row in table]
-    return Reading([_parse_audacity(row) for row in table])
+    return LabelFile([_parse_audacity(row) for row in table])
 
 
-def _parse_audacity(row: Row) -> Label:
+def _parse_audacity(row: TableRow) -> Label:
     if len(row.fields) != 2:
         return parse_line(row)
     # The manual says that the third column of a region may be missing.
-    return row.label("") if is_time(row.fields[1]) else row.point(row.fields[1], 0)
+    return row.make_label("") if is_time(row.fields[1]) else row.make_point(row.fields[1], 0)
 
 
 def format_audacity(intervals: Sequence[Interval]) -> str:
@@ -220,20 +220,20 @@ def format_audacity(intervals: Sequence[Interval]) -> str:
     return "".join(f"{float(i.start_s)!r}\t{float(i.end_s)!r}\t{next(texts)}\n" for i in intervals)
 
 
-def read_lab(text: str, path: str) -> Reading:
+def read_lab(text: str, path: str) -> LabelFile:
     """Read labelled intervals."""
     lines = content_lines(text)
     if lines and find_columns(lines[0][1].split()):
         lines = lines[1:]
-    return Reading([_parse_lab(Row(path, n, line.split(maxsplit=2))) for n, line in lines])
+    return LabelFile([_parse_lab(TableRow(path, n, line.split(maxsplit=2))) for n, line in lines])
 
 
-def _parse_lab(row: Row) -> Label:
+def _parse_lab(row: TableRow) -> Label:
     if len(row.fields) < 2:
         raise InputError(f"{row.path}:{row.line}: fields: 1 instead of start, end and label")
     if len(row.fields) == 3 and not is_time(row.fields[0]) and all(map(is_time, row.fields[1:])):
         row = row._replace(fields=[*row.fields[1:], row.fields[0]])
-    return row.label(" ".join(row.fields[2:]).strip())
+    return row.make_label(" ".join(row.fields[2:]).strip())
 
 
 _MARKS = re.compile(
@@ -241,23 +241,23 @@ _MARKS = re.compile(
 )
 
 
-def find_pairs(text: str, path: str) -> list[Row]:
+def find_pairs(text: str, path: str) -> list[TableRow]:
     """Return the lines, cut in two; none if one of them cannot be, or their times do not grow."""
     lines = content_lines(text)
-    if not any(map(_is_pair, (Row(path, n, _cut(line)) for n, line in lines[:3]))):
+    if not any(map(_is_pair, (TableRow(path, n, _cut(line)) for n, line in lines[:3]))):
         return []
     delimiter = find_delimiter(lines)
     cut = delimiter in "\t;" or all("," in line for _, line in lines)
     table = list(split_lines(path, lines, delimiter)) if cut else []
     if not table or any(len(row.fields) != 2 for row in table):
-        table = [Row(path, n, line.split(maxsplit=1)) for n, line in lines]
+        table = [TableRow(path, n, line.split(maxsplit=1)) for n, line in lines]
     if table and re.match("piece no", " ".join(table[0].fields), re.IGNORECASE):
         table = table[1:]
     if table and fold_header(table[0].fields[0]) in ("time", "start", "onset", "zeit"):
         table = table[1:]
     if len(table) < 2 or not all(map(_is_pair, table)):
         return []
-    times_s = [row.seconds("start", 0) for row in table]
+    times_s = [row.parse_seconds("start", 0) for row in table]
     return table if times_s == sorted(set(times_s)) else []
 
 
@@ -266,7 +266,7 @@ def _cut(line: str) -> list[str]:
     return [field.strip() for field in re.split(r"[\t;]|,(?![0-9])|\s", line.strip(), maxsplit=1)]
 
 
-def _is_pair(row: Row) -> bool:
+def _is_pair(row: TableRow) -> bool:
     """Return whether a line is a time and a text; the text of a stretch would begin with its end."""
     if len(row.fields) != 2 or not is_time(row.fields[0]):
         return False
@@ -274,19 +274,19 @@ def _is_pair(row: Row) -> bool:
     return bool(words) and not any(word and is_time(word) for word in words)
 
 
-def read_starts(text: str, path: str) -> Reading:
+def read_starts(text: str, path: str) -> LabelFile:
     """Read states; the last one is valid up to the end of the song."""
     table = find_pairs(text, path)
     if not table:
         what = "is no list of a start and a text in each line, with at least two lines in order of time"
         raise InputError(f"{path}: {what}")
-    points = [row.point(row.fields[1], 0) for row in table]
+    points = [row.make_point(row.fields[1], 0) for row in table]
     if any(_MARKS.fullmatch(point.text) for point in points):
-        return Reading(points)
+        return LabelFile(points)
     ends_s = [*(point.start_s for point in points[1:]), math.inf]
     labels = [
         dataclasses.replace(point, end_s=end_s, whole=row.is_whole(0))
         for row, point, end_s in zip(table, points, ends_s, strict=True)
     ]
     how = "lines of a start and a text: each is taken to be valid until the next"
-    return Reading(labels, (f"{path}:{table[0].line}: {how}",))
+    return LabelFile(labels, (f"{path}:{table[0].line}: {how}",))
