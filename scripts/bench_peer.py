@@ -214,8 +214,8 @@ def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
 
 def chunked_s(song_s: float, config: Architecture, settings: SeparateConfig) -> float:
     """Return how many seconds of sound the network sees when a song is separated in overlapping chunks."""
-    n_samples, chunk = round(song_s * config.sample_rate_hz), chunks.chunk_samples(config, settings)
-    (starts,) = chunks.starts(config, n_samples, settings)
+    n_samples, chunk = round(song_s * config.sample_rate_hz), chunks.choose_chunk_samples(config, settings)
+    (starts,) = chunks.list_starts(config, n_samples, settings)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 
 

@@ -60,7 +60,7 @@ def report(args: argparse.Namespace) -> Iterator[str]:
         config = weights.list_networks(hub.load_network("mini"))[""].architecture if size == "mini" else ConvTasNet()
         assert isinstance(config, ConvTasNet)
         n_samples = round(args.segment_s * config.sample_rate_hz)
-        rates = timing.matmul_rates(config, n_samples, repeats=args.repeats)
+        rates = timing.measure_matmul_rates(config, n_samples, repeats=args.repeats)
         yield f"\n## {size}: N {config.N}, L {config.L}, B {config.B}, H {config.H}, X {config.X}, R {config.R}\n"
         expand, project, gradient = (rate / 1e9 for rate in (rates.expand, rates.project, rates.weights))
         yield f"Products in GFLOP/s: [K, B] @ [B, H] {expand:.0f}, [K, H] @ [H, B] {project:.0f}, [B, K] @ [K, H]"
@@ -102,34 +102,34 @@ PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
 def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
     """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
     plan = strategy.parse(name, config)
-    since = plan.since(config)
-    tuned, frozen = tree.split(params, strategy.labels(plan, params))
+    since = plan.find_cut(config)
+    tuned, frozen = tree.split(params, strategy.label_params(plan, params))
     random = np.random.default_rng(0)
     mix_CxT = jnp.asarray(random.standard_normal((config.C, n_samples), np.float32))
     active_SxT = jnp.asarray(random.random((config.S, n_samples)) > 0.3)
-    time = functools.partial(timing.median_s, repeats=repeats)
+    time = functools.partial(timing.measure_median_s, repeats=repeats)
 
     encoder = functools.partial(encoded, config)
-    yield Phase("encoder", flops.count(encoder, params, mix_CxT), time(encoder, params, mix_CxT))
+    yield Phase("encoder", flops.count_flops(encoder, params, mix_CxT), time(encoder, params, mix_CxT))
     ahead = functools.partial(hidden, config, since)
     prefix_s = time(ahead, params, mix_CxT)
-    yield Phase("frozen stages, once", flops.prefix(config, since, n_samples), prefix_s)
+    yield Phase("frozen stages, once", flops.count_prefix(config, since, n_samples), prefix_s)
 
     hidden_KxB = jax.jit(ahead)(params, mix_CxT)
     forward, both = (functools.partial(f, config, since) for f in (scores, scores_and_gradient))
     forward_s = time(forward, tuned, frozen, hidden_KxB)
     score = jax.jit(forward)(tuned, frozen, hidden_KxB)
     both_s = time(both, tuned, frozen, hidden_KxB, score)
-    counted = flops.count(forward, tuned, frozen, hidden_KxB)
+    counted = flops.count_flops(forward, tuned, frozen, hidden_KxB)
     yield Phase(FORWARD, counted, forward_s)
     # What the gradient adds: the backward pass, and writing down what it needs on the way forward.
-    backward = flops.count(both, tuned, frozen, hidden_KxB, score) - counted
+    backward = flops.count_flops(both, tuned, frozen, hidden_KxB, score) - counted
     yield Phase(BACKWARD, backward, max(both_s - forward_s, 1e-9))
     ends = functools.partial(value_and_gradient, config, "decoder" in plan.tuned)
     ends_s = time(ends, params, score, mix_CxT, active_SxT)
-    yield Phase(DECODER, flops.count(ends, params, score, mix_CxT, active_SxT), ends_s)
-    state = lane.start(lane.Program(config, since, "float32", True), tuned)
-    step = functools.partial(lane.guarded_update, ranger(1e-5), is_due=True)
+    yield Phase(DECODER, flops.count_flops(ends, params, score, mix_CxT, active_SxT), ends_s)
+    state = lane.init_state(lane.Program(config, since, "float32", True), tuned)
+    step = functools.partial(lane.update_if_finite, ranger(1e-5), is_due=True)
     yield Phase(OPTIMIZER, 0, time(step, jnp.float32(0), tuned, state))
     yield separation(config, params, repeats)
 
@@ -149,7 +149,7 @@ def scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden
     net, stages = convtasnet.bind(config, tree.merge(tuned, frozen)), config.repeats
     for stage in stages[(*stages, "mask").index(since) :]:
         hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])
-    return net.scores(hidden_KxB)
+    return net.compute_scores(hidden_KxB)
 
 
 def scores_and_gradient(
@@ -174,7 +174,7 @@ def value_and_gradient(
         net = convtasnet.bind(config, params | {"decoder": decoder})
         mask_SxKxN = jax.nn.softmax(score_SxKxN, 0) if config.mask == "softmax" else jax.nn.relu(score_SxKxN)
         est_SxCxT = net.decoder(mask_SxKxN * net.encoder(mix_CxT), mix_CxT.shape[1])
-        return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
+        return loss.compute_total(loss.compute_loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
     return jax.value_and_grad(value, (0, 1) if is_tuned else 0)(score_SxKxN, params["decoder"])
 
@@ -182,14 +182,14 @@ def value_and_gradient(
 def separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:
     """Time the separation of one chunk."""
     settings = SeparateConfig(overlap=0.0)
-    random, n_samples = np.random.default_rng(0), chunks.chunk_samples(config, settings)
+    random, n_samples = np.random.default_rng(0), chunks.choose_chunk_samples(config, settings)
     song_CxT = random.standard_normal((config.C, n_samples), np.float32)
     times_s = []
     for _ in range(1 + repeats):
         started = clock.perf_counter()
         chunks.separate(config, params, song_CxT, settings)
         times_s.append(clock.perf_counter() - started)
-    operations = flops.separation(config, settings, n_samples)
+    operations = flops.count_separation(config, settings, n_samples)
     return Phase(
         f"separation of {n_samples / config.sample_rate_hz:g} s", operations, statistics.median(times_s[1:])
     )  # the first compiles

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+import optax
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
@@ -137,9 +138,9 @@ def forward(case: Case, request: dict) -> dict:
     started = time.perf_counter()
     est_SxCxT = jax.block_until_ready(run_network(case.config, params, mix_CxT))
     seconds = time.perf_counter() - started
-    terms = loss.loss_terms(est_SxCxT, mix_CxT, active_SxT)
-    losses = [float(x) for x in (loss.total(terms, request["lam"]), *terms)]
-    return {"seconds": seconds, "losses": losses, "peak_bytes": device.peak_bytes()}
+    terms = loss.compute_loss_terms(est_SxCxT, mix_CxT, active_SxT)
+    losses = [float(x) for x in (loss.compute_total(terms, request["lam"]), *terms)]
+    return {"seconds": seconds, "losses": losses, "peak_bytes": device.get_peak_bytes()}
 
 
 def step(case: Case, request: dict) -> dict:
@@ -148,22 +149,22 @@ def step(case: Case, request: dict) -> dict:
     The song keeps its number of segments, and so its memory, however few of them steps are taken on.
     """
     settings = adapt_settings(case, request)
-    whole = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
+    whole = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)
     few = dataclasses.replace(whole, n=min(whole.n, request["segments"]))
     result = adapt(case, few, settings)
     return {
         "seconds": result.timing.steps_s / (few.n * settings.epochs),
         "losses": result.losses_ExIx3[0, 0].tolist(),
-        "n_tuned": strategy.n_parameters(result.tuned),
+        "n_tuned": optax.tree.size(result.tuned),
         "prefix_s": result.timing.prefix_s / few.n,
-        "peak_bytes": device.peak_bytes(),
+        "peak_bytes": device.get_peak_bytes(),
     }
 
 
 def song(case: Case, request: dict) -> dict:
     """Adapt to the whole song and separate it."""
     settings = adapt_settings(case, request)
-    cut = segments.cut(case.mix_CxT, case.active_SxT, settings, case.config)
+    cut = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)
     result = adapt(case, cut, settings)
     adapted = tree.merge(result.tuned, case.params)
     watch = [time.perf_counter()]
@@ -182,7 +183,7 @@ def song(case: Case, request: dict) -> dict:
 
 def adapt(case: Case, song: Segments, settings: AdaptConfig) -> engine.AdaptationResult:
     """Adapt to a song."""
-    plan, hyper = strategy.parse(settings.strategy, case.config), engine.hyper_of(settings, 1)
+    plan, hyper = strategy.parse(settings.strategy, case.config), engine.make_hyper(settings, 1)
     return engine.adapt_lanes(case.config, case.params, [song], plan, hyper, settings)[0]
 
 

@@ -114,7 +114,7 @@ def opened(browser, address: str, scheme: str, size: tuple[int, int] = (1280, 90
     page.on("pageerror", lambda error: print(f"error on the page: {error}"))
     page.goto(address)
     if song:
-        until(page, "window.studio && studio.store.get('worker').ready && studio.timeline.rows.length === 10")
+        until(page, "window.studio && studio.store.get('worker').ready")
     page.wait_for_timeout(1500)
     return page
 

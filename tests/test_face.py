@@ -74,9 +74,9 @@ def test_songs_of_any_length_are_lanes():
 
 def test_lanes_that_do_not_fit_each_other_are_refused():
     net, one = made(), song()
-    with pytest.raises(uj.InputError, match="equally many, not 2, 1, 2 and 2"):
+    with pytest.raises(uj.InputError, match="equal in number, not 2, 1, 2 and 2"):
         uj.adapt_lanes(net, [one, one], SAID, settings=FAST)
-    with pytest.raises(uj.InputError, match="one song has one annotation"):
+    with pytest.raises(uj.InputError, match="one song takes one annotation"):
         uj.adapt_lanes(net, one, [SAID, SAID], settings=FAST)
     with pytest.raises(uj.InputError, match=r"0\.wav: strategy P-L3:M needs an annotation"):
         uj.adapt(net, one, settings=FAST)
@@ -155,7 +155,7 @@ def test_adapted_layers_come_back(tmp_path):
     run = uj.adapt(net, one, SAID, settings=FAST)
     run.save(tmp_path / "song.safetensors")
     back = uj.load_adapted_layers(net, tmp_path / "song.safetensors")
-    found, tuned = map(tree.flat, (back.tuned, run.tuned))
+    found, tuned = map(tree.flatten, (back.tuned, run.tuned))
     assert found.keys() == tuned.keys()
     assert all(np.array_equal(found[path], tuned[path]) for path in tuned)
     assert back.settings.strategy == run.settings.strategy == "P-L3:M"
@@ -175,8 +175,8 @@ def test_a_network_in_a_notebook_is_a_line():
 
 def test_no_settings_are_what_suits_the_network():
     named = dataclasses.replace(made(), name="mini")
-    assert arguments.preset_of(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
-    assert arguments.preset_of(made()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
+    assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
+    assert arguments.get_preset(made()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
     suited = arguments.choose_preset(None, named)
     assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
 
@@ -203,14 +203,20 @@ def test_what_is_no_song_and_no_network_is_refused_in_one_sentence():
         uj.adapt("no-such-network", one, SAID)
     with pytest.raises(uj.InputError, match="net must be a network, its name or its file, not of dict"):
         uj.separate(net.params, one)
+    with pytest.raises(uj.InputError, match="a network must be a name or a path, not of int"):
+        uj.load_network(3)
+    with pytest.raises(uj.InputError, match=r"references must be a folder, .*, not of int"):
+        uj.evaluate(3, "stems")
+    with pytest.raises(uj.InputError, match=r"estimates must be a folder or {source: array}, not an array"):
+        uj.evaluate("stems", np.zeros(3))
 
 
 def test_what_does_not_fit_the_network_or_the_song_mutes_nothing():
     net, one, muting = made(), song(), uj.SeparateConfig(gate=True)
     reversed_order = uj.Annotation(SAID.intervals, DUO.sources[::-1], "unknown")
-    with pytest.raises(uj.InputError, match="speaks of rest, voice, the network of voice, rest"):
+    with pytest.raises(uj.InputError, match="annotates rest, voice, but the network separates voice, rest"):
         uj.separate(net, one, reversed_order, settings=muting)
-    with pytest.raises(uj.InputError, match=r"speaks of voice, the network"):
+    with pytest.raises(uj.InputError, match=r"annotates voice, but the network"):
         uj.separate(net, one, uj.Annotation((), ("voice",), "unknown"), settings=uj.SeparateConfig(refine="residual"))
     with pytest.raises(uj.InputError, match=r"past the end of the song, which lasts 1\.000 s"):
         uj.separate(net, one, uj.Annotation.from_intervals([("voice", 0, 9)], net.sources), settings=muting)
@@ -293,6 +299,8 @@ def test_annotations_are_made_of_intervals():
     }.items():
         with pytest.raises(uj.InputError, match=said):
             uj.Annotation.from_intervals([wrong], DUO.sources)
+    with pytest.raises(uj.InputError, match=r"sources must be a list of names, such as net\.sources, not 'voice'"):
+        uj.Annotation.from_intervals([("voice", 0, 1)], "voice")
 
 
 def test_results_show_themselves():

@@ -21,7 +21,7 @@ class Checked:
     """
 
     def __post_init__(self):
-        for name, kind in _kinds(type(self)).items():
+        for name, kind in _get_field_types(type(self)).items():
             value = getattr(self, name)
             if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0:
                 value = value.item()  # pyright: ignore[reportAttributeAccessIssue]
@@ -34,7 +34,7 @@ class Checked:
 
 
 @functools.cache
-def _kinds(of: type) -> dict[str, Any]:
+def _get_field_types(of: type) -> dict[str, Any]:
     """Return the type of each field, with its range."""
     return typing.get_type_hints(of, include_extras=True)
 

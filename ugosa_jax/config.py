@@ -10,10 +10,10 @@ from ugosa_jax.checked import Checked
 from ugosa_jax.errors import require
 
 Precision = Literal["float32", "bfloat16"]
-Level = Literal["standard", "natural"]
+InputLevel = Literal["standard", "natural"]
 """How loud a network wants its mixtures: with mean 0 and standard deviation 1 over the song, or as they are."""
-Features = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
-Engine = Literal["bsseval", "museval"]
+FeatureStorage = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
+ScoringEngine = Literal["bsseval", "museval"]
 Refine = Literal["none", "residual", "wiener"]
 Outputs = Literal["both", "gated", "plain"]
 Subset = Literal["train", "test"]
@@ -48,8 +48,8 @@ NotNegative = Annotated[float, Meta(ge=0, le=_LARGEST, description="at least 0 a
 Positive = Annotated[float, Meta(gt=0, le=_LARGEST, description="above 0 and finite")]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_PIECE_S, description=f"above 0, at most {MAX_PIECE_S}")]
 Fade = Annotated[float, Meta(ge=0, le=MAX_PIECE_S, description=f"at least 0, at most {MAX_PIECE_S}")]
-Count = Annotated[int, Meta(ge=0, le=MAX_REPEATS, description=f"at least 0, at most {MAX_REPEATS}")]
-Strategy = Annotated[
+Repeats = Annotated[int, Meta(ge=0, le=MAX_REPEATS, description=f"at least 0, at most {MAX_REPEATS}")]
+StrategyName = Annotated[
     str,
     Meta(
         pattern=rf"^{_STRATEGY}(\+{_STRATEGY})*$",
@@ -68,7 +68,7 @@ class AdaptConfig(Checked):
       InputError: a value outside its range.
     """
 
-    strategy: Strategy | None = None
+    strategy: StrategyName | None = None
     """A loss P, B or R, a start and an end: P-L3:M; the paper's Table 1 has L1 to L5 and D, M or 3. B0 adapts nothing.
     The network's own default if not given: P-L3:M for ConvTasNet."""
     lam: NotNegative = 1.0
@@ -81,13 +81,13 @@ class AdaptConfig(Checked):
     """Length of a training segment in seconds; if not given, the paper's 4 s, or what the network was trained on."""
     hop_s: Seconds | None = None
     """Time from one segment's start to the next one's in seconds; one segment if not given."""
-    pitch_shifts: Count = 0
+    pitch_shifts: Repeats = 0
     """Randomly pitch-shifted copies of every segment that are trained on beside it (needs librosa)."""
     pitch_range_semitones: Annotated[float, Meta(ge=0, le=48, description="between 0 and 48")] = 12.0
     """Pitch shifts are drawn uniformly from ± this many semitones."""
     centralise_gradients: bool = True
     """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
-    features: Features = "auto"
+    features: FeatureStorage = "auto"
     """How the output of the frozen stages is kept between epochs; lean: without what is cheap to compute again.
     auto: the first of float32, lean and recompute that fits into memory."""
     pitch_seed: Seed = 0
@@ -113,7 +113,7 @@ class SeparateConfig(Checked):
     overlap: Share | None = None
     """Share of a chunk that it has in common with the next one, cross-faded with triangular weights.
     If not given, a quarter; Spleeter's pieces follow each other without, as published, unless chunk_s is given."""
-    shifts: Count = 0
+    shifts: Repeats = 0
     """Random delays that the result is averaged over; 0: the song is separated once, not delayed."""
     max_shift_s: Seconds = 0.5
     """Longest of these delays in seconds."""
@@ -148,7 +148,7 @@ class EvaluateConfig(Checked):
     """Length of the frames that are scored one by one in seconds."""
     hop_s: Seconds = 1.5
     """Time from one frame's start to the next one's in seconds."""
-    engine: Engine = "bsseval"
+    engine: ScoringEngine = "bsseval"
     """What computes SDR, ISR, SIR and SAR: ugosa_jax.evaluation.bsseval, or the museval package, which is slower."""
     outputs: Outputs = "both"
     """Whether estimates are scored as they are (plain), muted where their source is annotated silent (gated), or both
@@ -269,7 +269,7 @@ PRESETS = {"recommended": recommended, "paper": paper, "reference": reference, "
 _USUAL = {"mini": "recommended"} | dict.fromkeys(("spleeter", "spleeter_4stems", "spleeter_5stems"), "masks")
 
 
-def usual_preset(weights: str) -> str:
+def find_usual_preset(weights: str) -> str:
     """Return the preset that weights start from; for a chain, "spleeter+mini", that of its last network.
 
     Networks of a chain that do not have the stages of its strategy are not adapted.

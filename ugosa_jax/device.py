@@ -20,15 +20,15 @@ def describe() -> str:
 def describe_all() -> str:
     """Return what measurements stand beside: the device, how many there are, and the precision of products."""
     several = f", {n} devices" if (n := len(jax.local_devices())) > 1 else ""
-    return f"{describe()}{several}, matmul precision {matmul_precision()}"
+    return f"{describe()}{several}, matmul precision {get_matmul_precision()}"
 
 
-def matmul_precision() -> str:
+def get_matmul_precision() -> str:
     """Return what JAX_DEFAULT_MATMUL_PRECISION says: TF32 on recent GPUs and bfloat16 on TPUs if it says nothing."""
     return str(jax.config.jax_default_matmul_precision or "default")  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def free_bytes() -> int:
+def get_free_bytes() -> int:
     """Return the memory that the default device has left."""
     stats = jax.devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
@@ -36,13 +36,13 @@ def free_bytes() -> int:
     return psutil.virtual_memory().available
 
 
-def held_bytes() -> int:
+def get_held_bytes() -> int:
     """Return the memory that the default device, or on a CPU this process, holds now."""
     stats = jax.devices()[0].memory_stats() or {}
     return stats.get("bytes_in_use", psutil.Process().memory_info().rss)
 
 
-def peak_bytes() -> int:
+def get_peak_bytes() -> int:
     """Return the most memory that the default device, or on a CPU this process, has held so far."""
     stats = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:

@@ -27,7 +27,7 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import loss, strategy
 from ugosa_jax.adaptation.ranger import ranger
 from ugosa_jax.adaptation.schedule import REMIX_DB
-from ugosa_jax.adaptation.segments import starts_of
+from ugosa_jax.adaptation.segments import list_starts
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.api import separate
 from ugosa_jax.config import EvaluateConfig, SeparateConfig
@@ -54,15 +54,15 @@ Objective = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 def reconstruction(est_SxCxT, mix_CxT, active_SxT, _):
-    return loss.loss_terms(est_SxCxT, mix_CxT, jnp.ones_like(active_SxT)).reconstruction
+    return loss.compute_loss_terms(est_SxCxT, mix_CxT, jnp.ones_like(active_SxT)).reconstruction
 
 
 def paper(lam, est_SxCxT, mix_CxT, active_SxT, _):
-    return loss.total(loss.loss_terms(est_SxCxT, mix_CxT, active_SxT), lam)
+    return loss.compute_total(loss.compute_loss_terms(est_SxCxT, mix_CxT, active_SxT), lam)
 
 
 def with_silence(lam, est_SxCxT, mix_CxT, active_SxT, _):
-    silence = loss.loss_terms(est_SxCxT, mix_CxT, active_SxT).activation
+    silence = loss.compute_loss_terms(est_SxCxT, mix_CxT, active_SxT).activation
     return reconstruction(est_SxCxT, mix_CxT, active_SxT, _) + lam * silence
 
 
@@ -74,7 +74,7 @@ def paper_rms(lam, est_SxCxT, mix_CxT, active_SxT, _):
 
 
 def stems_rms(est_SxCxT, mix_CxT, active_SxT, stems_SxCxT):
-    return loss.remix_terms(est_SxCxT, stems_SxCxT).reconstruction
+    return loss.compute_remix_terms(est_SxCxT, stems_SxCxT).reconstruction
 
 
 class Trial(NamedTuple):
@@ -132,8 +132,8 @@ def adapted(net: Checkpoint, song: Song, trial: Trial, first_SxCxT: np.ndarray |
     if trial.objective is None:
         return {}
     plan = strategy.parse(STRATEGY, net.architecture)
-    tuned, frozen = tree.split(net.params, strategy.labels(plan, net.params))
-    step = jax.jit(functools.partial(stepped, net.architecture, plan.since(net.architecture), trial.objective))
+    tuned, frozen = tree.split(net.params, strategy.label_params(plan, net.params))
+    step = jax.jit(functools.partial(stepped, net.architecture, plan.find_cut(net.architecture), trial.objective))
     both = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, mean = (both, ranger(0.0).init(both)), both.fast
     each = examples(net, song, first_SxCxT if trial.remixes else None)
@@ -169,7 +169,7 @@ def examples(net: Checkpoint, song: Song, first_SxCxT: np.ndarray | None) -> Ite
     active_SxT = annotations.compute_active_mask(song.annotation, mix_CxT.shape[1], architecture.sample_rate_hz)
     n, n_samples, S = round(SEGMENT_S * architecture.sample_rate_hz), mix_CxT.shape[1], len(song.sources)
     random = np.random.default_rng(0)
-    starts = starts_of(n_samples, n, n)
+    starts = list_starts(n_samples, n, n)
     for _ in range(EPOCHS):
         for g in random.permutation(len(starts)):
             start = starts[g]

@@ -1,4 +1,4 @@
-"""Adaptation: the reference's runs, and what must hold of lanes."""
+"""Adaptation: parity with runs of the reference, and invariants of lanes."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import DATA
 from tests.helpers.adapting import adapt, adapt_lanes
 from ugosa_jax.adaptation import engine, lane, loss, programs, schedule, strategy
-from ugosa_jax.adaptation.ranger import fast, ranger
+from ugosa_jax.adaptation.ranger import ranger, ranger_without_lookahead
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
@@ -56,7 +56,7 @@ def golden_song(z, dtype):
 
 
 @pytest.mark.parametrize("run", RUNS)
-def test_reference_runs(config, params, golden, run):
+def test_losses_and_weights_equal_those_of_the_reference(config, params, golden, run):
     z = golden("adaptation")
     result = adapt(config, params, golden_song(z, np.float32), RUNS[run])
     check_run(result, z, run, config)
@@ -64,8 +64,8 @@ def test_reference_runs(config, params, golden, run):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS)
-def test_reference_runs_in_double_precision(config, params64, golden, run):
-    """The stored runs are in single precision: nearer than its rounding the double one cannot come."""
+def test_losses_and_weights_in_double_precision_equal_those_of_the_reference(config, params64, golden, run):
+    """The stored runs are in single precision, which limits the tolerance."""
     z = golden("adaptation")
     with jax.enable_x64(True):
         result = adapt(config, params64, golden_song(z, np.float64), RUNS[run])
@@ -73,15 +73,18 @@ def test_reference_runs_in_double_precision(config, params64, golden, run):
 
 
 def check_run(result, z, run, config):
-    """Losses to a few roundings. The largest weights are near 1, where single precision steps by 1.2e-7: weights may
-    differ by two such steps at learning rate 1e-5, where a run moves them by 6e-6; at 1e-3 it moves them by 5e-4,
-    roundings come back through every step, and they may differ by 2e-6. Their displacement as a whole may differ by a
-    percent at most (at 1e-5 the reference's own rounding makes half of that)."""
+    """Compare losses to a few roundings, and weights.
+
+    The largest weights are near 1, where single precision steps by 1.2e-7. At learning rate 1e-5 a run moves them by
+    6e-6, and they may differ by two such steps; at 1e-3 it moves them by 5e-4, roundings pass through every step, and
+    they may differ by 2e-6. Their displacement may differ by a percent (at 1e-5 the reference's own rounding is half of
+    that).
+    """
     losses_rtol, weights_atol = 3e-6, 2e-6 if run.endswith("lr1e-3") else 2.4e-7
     losses = z[f"{run}/losses"]
     got = result.losses_ExIx3.reshape(losses.shape)
     np.testing.assert_allclose(got[:, 1], losses[:, 1], rtol=losses_rtol)
-    if run.startswith("P"):  # for B the reference logs an activation term that it does not use
+    if run.startswith("P"):  # for B, the reference logs an activation term that it does not use
         np.testing.assert_allclose(got[:, 0], losses[:, 0], rtol=losses_rtol)
         np.testing.assert_allclose(got[:, 2] / 4, losses[:, 2], rtol=1e-5)
     else:
@@ -102,16 +105,16 @@ def check_run(result, z, run, config):
 
 
 def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
-    """The oracle: all parameters differentiated, a label-partitioned optimizer, a Python loop, no prefix."""
+    """The oracle differentiates all parameters with a label-partitioned optimizer, in a Python loop without prefix."""
     song = noise()
     plan = strategy.parse(SETTINGS.strategy, TINY)
-    labels = strategy.labels(plan, tiny)
-    inner = strategy.partition(fast(SETTINGS.learning_rate), labels)
+    labels = strategy.label_params(plan, tiny)
+    inner = strategy.partition(ranger_without_lookahead(SETTINGS.learning_rate), labels)
     optimizer = optax.lookahead(inner, 6, 0.5)
 
     def objective(p, mix_CxT, active_SxT):
-        terms = loss.loss_terms(TINY(p, mix_CxT), mix_CxT, active_SxT)
-        return loss.total(terms, SETTINGS.lam)
+        terms = loss.compute_loss_terms(TINY(p, mix_CxT), mix_CxT, active_SxT)
+        return loss.compute_total(terms, SETTINGS.lam)
 
     @jax.jit
     def step(weights, state, mix_CxT, active_SxT):
@@ -131,14 +134,14 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
     chex.assert_trees_all_close(result.tuned, tuned, rtol=0, atol=2e-6)
 
 
-def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
-    """Both kinds of steps, with kept features of none; so does a lane beside a longer song."""
+def test_strategy_r_equals_a_python_loop_over_segments_and_remixes(tiny):
+    """Alone, and in a lane beside a longer song."""
     random = np.random.default_rng(3)
     stems_GxSxCxT = random.standard_normal((4, 2, 2, 400)).astype(np.float32)
     song = dataclasses.replace(noise(), stems_GxSxCxT=stems_GxSxCxT)
     settings = dataclasses.replace(SETTINGS, strategy="R-L2:M", shuffle_seed=1)
     plan = strategy.parse(settings.strategy, TINY)
-    tuned, frozen = tree.split(tiny, strategy.labels(plan, tiny))
+    tuned, frozen = tree.split(tiny, strategy.label_params(plan, tiny))
     optimizer = ranger(settings.learning_rate)
 
     @functools.partial(jax.jit, static_argnames="is_remix")
@@ -156,9 +159,9 @@ def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
     weights = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tuned))
     state, kinds, losses = optimizer.init(weights), [], np.zeros((2, 3))
     for epoch in range(2):
-        is_due_G, gain_GxS = schedule.remixes_of_epoch(1, epoch, 4, 2)[::2]
-        order_GxS = np.stack([schedule.shuffled(3, 4, 1, epoch, 1 + s) for s in range(2)], -1)
-        for i, g in enumerate(schedule.shuffled(3, 4, 1, epoch)[:3]):
+        is_due_G, gain_GxS = schedule.draw_remixes(1, epoch, 4, 2)[::2]
+        order_GxS = np.stack([schedule.shuffle_segments(3, 4, 1, epoch, 1 + s) for s in range(2)], -1)
+        for i, g in enumerate(schedule.shuffle_segments(3, 4, 1, epoch)[:3]):
             stems_SxCxT = np.float32(gain_GxS[i])[:, None, None] * stems_GxSxCxT[order_GxS[i], [0, 1]]
             mix_CxT = stems_SxCxT.sum(0) if is_due_G[i] else song.mix_GxVxCxT[g, 0]
             weights, state, value = step(weights, state, mix_CxT, stems_SxCxT, bool(is_due_G[i]))
@@ -172,15 +175,15 @@ def test_remixes_and_segments_by_turns_equal_a_loop_written_down(tiny):
         chex.assert_trees_all_close(result.tuned, weights.fast, rtol=0, atol=2e-6)
 
 
-def test_exactly_the_tuned_leaves_are_returned_and_all_of_them_moved(tiny):
+def test_adapt_returns_exactly_the_tuned_leaves_and_moves_all(tiny):
     result = adapt(TINY, tiny, noise(), SETTINGS)
     assert set(result.tuned) == {"repeat3", "mask"}
-    start, _ = tree.split(tiny, strategy.labels(strategy.parse(SETTINGS.strategy, TINY), tiny))
+    start, _ = tree.split(tiny, strategy.label_params(strategy.parse(SETTINGS.strategy, TINY), tiny))
     moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), result.tuned, start)
     assert all(0 < distance < 1 for distance in jax.tree.leaves(moved))
 
 
-def test_the_baseline_ignores_annotation_and_lambda(tiny):
+def test_loss_b_ignores_annotation_and_lambda(tiny):
     song = noise()
     everything_active = Segments(song.mix_GxVxCxT, np.ones_like(song.active_GxSxT), song.n)
     baseline = adapt(TINY, tiny, song, AdaptConfig("B-L2:M", epochs=2, learning_rate=1e-2, lam=7.0))
@@ -189,26 +192,25 @@ def test_the_baseline_ignores_annotation_and_lambda(tiny):
     np.testing.assert_array_equal(baseline.losses_ExIx3, plain.losses_ExIx3)
 
 
-def test_a_last_step_into_infinity_is_not_kept(tiny):
-    """One step, a finite loss, and then weights that are not: the step is not taken."""
+def test_a_step_to_infinite_weights_is_not_taken(tiny):
     song = noise(n=1, bucket=1)
     result = adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
     assert result.stopped_at == (0, 0)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.tuned))
 
 
-def test_b0_changes_nothing(tiny):
+def test_b0_tunes_nothing(tiny):
     result = adapt(TINY, tiny, noise(), AdaptConfig(strategy="B0"))
     assert result.tuned == {}
     assert result.losses_ExIx3.size == 0
 
 
-def test_padding_up_to_a_bucket_is_bit_identical(tiny):
+def test_padding_to_a_bucket_changes_no_bit(tiny):
     song = noise(n=3, bucket=4)
-    rubbish = song.mix_GxVxCxT.copy()
-    rubbish[3:] = np.nan
+    poison = song.mix_GxVxCxT.copy()
+    poison[3:] = np.nan
     padded = adapt(TINY, tiny, song, SETTINGS)
-    poisoned = adapt(TINY, tiny, Segments(rubbish, song.active_GxSxT, 3), SETTINGS)
+    poisoned = adapt(TINY, tiny, Segments(poison, song.active_GxSxT, 3), SETTINGS)
     exact = adapt(TINY, tiny, Segments(song.mix_GxVxCxT[:3], song.active_GxSxT[:3], 3), SETTINGS)
     assert padded.losses_ExIx3.shape == (2, 3, 3)
     for other in (poisoned, exact):
@@ -216,13 +218,13 @@ def test_padding_up_to_a_bucket_is_bit_identical(tiny):
         np.testing.assert_array_equal(padded.losses_ExIx3, other.losses_ExIx3)
 
 
-def test_lanes_equal_runs_of_their_own(tiny):
-    """λ lanes that share a song, and songs of different length side by side."""
-    songs = [noise(n, seed) for n, seed in ((2, 0), (4, 1), (3, 2))]
-    lam, rate = [0.0, 1.0, 100.0], [1e-2, 1e-3, 1e-2]
+def test_lanes_equal_single_runs(tiny):
+    """Lanes of λ and learning rate that share a song, and songs of different length side by side."""
+    songs = [noise(n, seed) for n, seed in ((2, 0), (4, 1))]
+    lam, rate = [0.0, 100.0], [1e-2, 1e-3]
     shared = adapt_lanes(TINY, tiny, songs[1], SETTINGS, lam=lam, learning_rate=rate)
     apart = adapt_lanes(TINY, tiny, songs, SETTINGS, lam=lam, learning_rate=rate)
-    for i in range(3):
+    for i in range(2):
         settings = AdaptConfig("P-L2:M", epochs=2, lam=lam[i], learning_rate=rate[i])
         for result, song in ((shared[i], songs[1]), (apart[i], songs[i])):
             alone = adapt(TINY, tiny, song, settings)
@@ -231,14 +233,14 @@ def test_lanes_equal_runs_of_their_own(tiny):
             np.testing.assert_allclose(result.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
 
 
-def test_a_shuffled_epoch_takes_its_steps_in_that_order(tiny):
-    """One epoch of a shuffled song is one of a song that was cut in that order; lanes of a song share it."""
+def test_a_shuffled_epoch_equals_a_song_cut_in_that_order(tiny):
+    """Alone, and in a lane beside a longer song."""
     song = noise(n=3)
-    order_G = schedule.shuffled(3, 4, 5, 0)
+    order_G = schedule.shuffle_segments(3, 4, 5, 0)
     assert order_G.tolist() != [0, 1, 2, 3]
-    cut_so = Segments(song.mix_GxVxCxT[order_G], song.active_GxSxT[order_G], 3)
+    reordered = Segments(song.mix_GxVxCxT[order_G], song.active_GxSxT[order_G], 3)
     settings = dataclasses.replace(SETTINGS, epochs=1)
-    expected = adapt(TINY, tiny, cut_so, settings)
+    expected = adapt(TINY, tiny, reordered, settings)
     shuffled = dataclasses.replace(settings, shuffle_seed=5)
     beside = adapt_lanes(TINY, tiny, [song, noise(4, 1)], shuffled)[0]
     for found in (adapt(TINY, tiny, song, shuffled), beside):
@@ -246,13 +248,13 @@ def test_a_shuffled_epoch_takes_its_steps_in_that_order(tiny):
         np.testing.assert_allclose(found.losses_ExIx3[:, order_G[:3]], expected.losses_ExIx3, rtol=1e-5)
 
 
-def test_epochs_in_other_orders_and_of_other_remixes_compile_nothing(tiny):
+def test_shuffled_epochs_and_remixes_share_one_program(tiny):
     settings = dataclasses.replace(SETTINGS, epochs=3, shuffle_seed=5)
     remixed = dataclasses.replace(noise(), stems_GxSxCxT=np.ones((4, 2, 2, 400), np.float32))
     for song, plan in ((noise(), "B-L3:M"), (remixed, "R-L3:M")):
-        before = programs.epoch_lanes._cache_size()
+        before = programs.run_epoch._cache_size()
         adapt(TINY, tiny, song, dataclasses.replace(settings, strategy=plan))
-        assert programs.epoch_lanes._cache_size() == before + 1
+        assert programs.run_epoch._cache_size() == before + 1
 
 
 def test_a_lane_does_not_depend_on_its_neighbours(tiny):
@@ -264,10 +266,10 @@ def test_a_lane_does_not_depend_on_its_neighbours(tiny):
     assert results[2][1].stopped_at == (0, 0)
 
 
-def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
+def test_lambda_rate_and_songs_of_a_bucket_share_one_trace(tiny):
     chex.clear_trace_counter()
     plan = strategy.parse(SETTINGS.strategy, TINY)
-    program = lane.program_of(TINY, plan, dataclasses.replace(SETTINGS, features="float32"), "cpu")
+    program = lane.make_program(TINY, plan, dataclasses.replace(SETTINGS, features="float32"), "cpu")
 
     @jax.jit
     @chex.assert_max_traces(n=1)
@@ -275,20 +277,28 @@ def test_one_trace_for_any_lambda_rate_song_and_length_of_a_bucket(tiny):
         return lane.adapt_epoch(program, *arguments)
 
     for seed, (n, lam, rate) in enumerate([(1, 0.0, 1e-5), (3, 1e4, 1e-2), (4, 1.0, 1e-3)]):
-        hyper = engine.hyper_of(SETTINGS, 1, [lam], [rate])
-        inputs = engine.inputs_of(tiny, [noise(n, seed)], plan, hyper, SETTINGS)
-        hidden = programs.features_of_lanes(program, tiny, inputs.song)
+        hyper = engine.make_hyper(SETTINGS, 1, [lam], [rate])
+        inputs = engine.make_inputs(tiny, [noise(n, seed)], plan, hyper, SETTINGS)
+        hidden = programs.compute_features(program, tiny, inputs.song)
         alone = jax.tree.map(lambda leaf: leaf[0], inputs.hyper)
-        run(inputs.frozen, np.int32(n), hidden, inputs.song, alone, inputs.schedule, lane.start(program, inputs.tuned))
+        run(
+            inputs.frozen,
+            np.int32(n),
+            hidden,
+            inputs.song,
+            alone,
+            inputs.schedule,
+            lane.init_state(program, inputs.tuned),
+        )
     adapt(TINY, tiny, noise(), SETTINGS)
-    before = programs.epoch_lanes._cache_size()
+    before = programs.run_epoch._cache_size()
     for seed, lam in enumerate((0.0, 1.0, 1e4)):
         adapt(TINY, tiny, noise(1 + seed, seed), AdaptConfig("P-L2:M", epochs=1, lam=lam, learning_rate=lam + 1e-3))
-    assert programs.epoch_lanes._cache_size() == before
+    assert programs.run_epoch._cache_size() == before
 
 
-def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(tiny):
-    """Segment 2 of 3 is NaN: steps 0 and 1 are taken, and the weights that step 1 began with are the good ones."""
+def test_a_segment_of_nan_stops_the_lane_with_the_last_good_weights(tiny):
+    """Segment 2 of 3 is NaN: steps 0 and 1 are taken, and the weights before step 1 are the last good ones."""
     song = noise(n=3, bucket=3)
     mix = song.mix_GxVxCxT.copy()
     mix[2] = np.nan
@@ -303,15 +313,15 @@ def test_nan_in_the_middle_stops_and_keeps_the_last_weights_with_a_finite_loss(t
 
 
 @pytest.mark.parametrize(("features", "tolerance"), [("recompute", 2e-6), ("bfloat16", 3e-4)])
-def test_features_recomputed_or_kept_in_half_the_memory(tiny, features, tolerance):
-    """bfloat16 keeps 8 bits of what the frozen stages give; the largest weight moves by 3e-3."""
+def test_features_recomputed_or_stored_in_bfloat16_give_nearly_the_same_weights(tiny, features, tolerance):
+    """bfloat16 has 8 bits; the largest weight moves by 3e-3."""
     kept = adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features="float32"))
     other = adapt(TINY, tiny, noise(), AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2, features=features))
     chex.assert_trees_all_close(other.tuned, kept.tuned, rtol=0, atol=tolerance)
 
 
 @pytest.mark.slow
-def test_variants_are_steps_of_their_own(tiny):
+def test_each_variant_of_a_segment_is_a_step(tiny):
     song = noise(n=2, bucket=2)
     copies = Segments(np.repeat(song.mix_GxVxCxT, 3, 1), song.active_GxSxT, 2)
     result = adapt(TINY, tiny, copies, SETTINGS)
@@ -320,26 +330,26 @@ def test_variants_are_steps_of_their_own(tiny):
     np.testing.assert_array_equal(result.losses_ExIx3, adapt(TINY, tiny, order, SETTINGS).losses_ExIx3)
 
 
-def test_progress_reports_every_epoch(tiny):
-    seen = []
-    result = adapt(TINY, tiny, noise(), SETTINGS, on_epoch=lambda epoch, losses: seen.append((epoch, losses)))
-    assert [epoch for epoch, _ in seen] == [0, 1]
-    np.testing.assert_array_equal(seen[1][1][0, :3], result.losses_ExIx3[1])
+def test_on_epoch_reports_every_epoch(tiny):
+    reports = []
+    result = adapt(TINY, tiny, noise(), SETTINGS, on_epoch=lambda epoch, losses: reports.append((epoch, losses)))
+    assert [epoch for epoch, _ in reports] == [0, 1]
+    np.testing.assert_array_equal(reports[1][1][0, :3], result.losses_ExIx3[1])
     assert result.timing.steps_s > 0
 
 
-def test_lanes_that_do_not_match_are_refused(tiny):
-    with pytest.raises(InputError, match="equally many"):
+def test_adapt_lanes_refuses_different_numbers_and_buckets(tiny):
+    with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
     with pytest.raises(InputError, match="one bucket"):
         adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
-    with pytest.raises(InputError, match="equally many"):
+    with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])
 
 
-def test_ranger_in_the_loop_is_the_ranger_of_its_own_tests(tiny):
-    """The state starts from `ranger(0.0)`: nothing in it may depend on the learning rate."""
-    program = lane.program_of(TINY, strategy.parse(SETTINGS.strategy, TINY), SETTINGS, "cpu")
-    start = lane.start(program, tiny).optimizer
+def test_the_initial_state_does_not_depend_on_the_learning_rate(tiny):
+    """`init_state` uses `ranger(0.0)` for any learning rate."""
+    program = lane.make_program(TINY, strategy.parse(SETTINGS.strategy, TINY), SETTINGS, "cpu")
+    start = lane.init_state(program, tiny).optimizer
     other = ranger(1e-2).init(optax.LookaheadParams.init_synced(tiny))
     chex.assert_trees_all_equal(start, other)

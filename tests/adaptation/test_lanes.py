@@ -1,4 +1,4 @@
-"""Many lanes: dealt out over devices, and lowered for accelerators that this machine may not have."""
+"""Many lanes: divided among devices, and lowered for accelerators."""
 
 import dataclasses
 import os
@@ -32,39 +32,39 @@ def noise(n: int, seed: int) -> Segments:
     return Segments(mix_GxVxCxT, random.random((4, 4, 400)) > 0.3, n)
 
 
-def adapted_lanes() -> list[np.ndarray]:
-    """Eight lanes with songs of one to four segments, then eight values of λ on one song."""
+def run_lanes() -> list[np.ndarray]:
+    """Adapt eight lanes with songs of one to four segments, then eight values of λ on one song."""
     songs = [noise(1 + i % 4, i) for i in range(N_DEVICES)]
     results = adapt_lanes(TINY, tiny_params(), songs, SETTINGS)
     results += adapt_lanes(TINY, tiny_params(), songs[3], SETTINGS, lam=np.linspace(0, 2, N_DEVICES))
     return [np.asarray(leaf) for result in results for leaf in jax.tree.leaves(result.tuned)]
 
 
-def epoch_arguments():
-    """What `programs.epoch_lanes` is given for eight lanes with songs of their own, on all local devices."""
+def make_epoch_arguments():
+    """Return the arguments of `programs.run_epoch` for eight lanes, each with its own song, on all local devices."""
     songs, params = [noise(1 + i % 4, i) for i in range(N_DEVICES)], tiny_params()
     plan = strategy.parse(SETTINGS.strategy, TINY)
     settings = dataclasses.replace(SETTINGS, features="float32")
-    program = lane.program_of(TINY, plan, settings, "cpu")
-    place = programs.placement(N_DEVICES)
-    inputs = engine.inputs_of(params, songs, plan, engine.hyper_of(settings, N_DEVICES), settings).placed(place)
-    features = programs.features_of_lanes(program, jax.device_put(params, place.shared), inputs.song)
-    state = jax.device_put(programs.start_lanes(program, N_DEVICES, inputs.tuned), place.by_lane)
+    program = lane.make_program(TINY, plan, settings, "cpu")
+    place = programs.place_lanes(N_DEVICES)
+    inputs = engine.make_inputs(params, songs, plan, engine.make_hyper(settings, N_DEVICES), settings).to_devices(place)
+    features = programs.compute_features(program, jax.device_put(params, place.shared), inputs.song)
+    state = jax.device_put(programs.init_states(program, N_DEVICES, inputs.tuned), place.by_lane)
     return program, inputs.frozen, features, inputs.song, inputs.hyper, inputs.schedule, state
 
 
 def write_results(path: str) -> None:
-    """Be the process with many devices."""
+    """Write the results of a process with many devices."""
     assert len(jax.local_devices()) == N_DEVICES
-    text = programs.epoch_lanes.lower(*epoch_arguments()).compile().as_text()
+    text = programs.run_epoch.lower(*make_epoch_arguments()).compile().as_text()
     kinds = ("all-reduce", "all-gather", "all-to-all", "collective-permute")
     counts = [len(re.findall(rf"\b{kind}(?:-start)?\(", text)) for kind in kinds]
-    np.savez(path, np.array(counts), *adapted_lanes())
+    np.savez(path, np.array(counts), *run_lanes())
 
 
 @pytest.mark.slow
-def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
-    """All that devices tell each other is how many segments the longest song has: one all-reduce, before the loop."""
+def test_lanes_on_eight_devices_equal_lanes_on_one(tmp_path):
+    """Devices exchange only the number of segments of the longest song: one all-reduce before the loop."""
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={N_DEVICES}"
     environment = os.environ | {"XLA_FLAGS": flags}
     code = f"from tests.adaptation import test_lanes; test_lanes.write_results({str(tmp_path / 'many.npz')!r})"
@@ -72,19 +72,19 @@ def test_lanes_on_eight_devices_give_what_one_device_gives(tmp_path):
     with np.load(tmp_path / "many.npz") as stored:
         counts, *found = (stored[name] for name in stored.files)
     assert counts.tolist() == [1, 0, 0, 0]
-    for leaf, expected in zip(found, adapted_lanes(), strict=True):
+    for leaf, expected in zip(found, run_lanes(), strict=True):
         np.testing.assert_allclose(leaf, expected, rtol=0, atol=1e-6)  # the largest weight moves by 1e-2
 
 
-def test_lanes_that_cannot_be_dealt_out_evenly_run_on_one_device():
+def test_lanes_that_do_not_divide_evenly_run_on_one_device():
     devices = jax.devices() * 3
-    assert len(programs.placement(N_DEVICES, devices).by_lane.device_set) == 1
+    assert len(programs.place_lanes(N_DEVICES, devices).by_lane.device_set) == 1
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_the_program_lowers_for_accelerators(platform):
-    """No callback to the host, nothing that is a custom call, and no double precision in the loop."""
-    exported = jax.export.export(programs.epoch_lanes, platforms=[platform])(*epoch_arguments())
+def test_run_epoch_lowers_for_accelerators(platform):
+    """Without callbacks to the host, custom calls or double precision."""
+    exported = jax.export.export(programs.run_epoch, platforms=[platform])(*make_epoch_arguments())
     text = exported.mlir_module()
     assert exported.platforms == (platform,)
     assert "custom_call" not in text
@@ -93,8 +93,8 @@ def test_the_program_lowers_for_accelerators(platform):
     assert text.count("stablehlo.while") >= 1
 
 
-def test_an_epoch_moves_nothing_between_host_and_device():
-    program, *arguments = epoch_arguments()
-    programs.epoch_lanes(program, *jax.tree.map(jax.numpy.array, arguments))
+def test_run_epoch_transfers_nothing_between_host_and_device():
+    program, *arguments = make_epoch_arguments()
+    programs.run_epoch(program, *jax.tree.map(jax.numpy.array, arguments))
     with jax.transfer_guard("disallow"):
-        programs.epoch_lanes(program, *arguments)
+        programs.run_epoch(program, *arguments)

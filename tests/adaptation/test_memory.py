@@ -1,4 +1,4 @@
-"""Memory plans: what the compiled program says, by hand where that is possible, and what follows from it."""
+"""Memory needs of an adaptation, by hand where possible, and the storage of features that follows from them."""
 
 import dataclasses
 
@@ -25,14 +25,14 @@ def song(n_segments=3, n_variants=2):
 
 def needs(features):
     settings = dataclasses.replace(SETTINGS, features=features)
-    return engine.needs_of(NET, strategy.parse("P-L3:M", NET), settings, song().mix_GxVxCxT.shape)[1]
+    return engine.compile_epoch(NET, strategy.parse("P-L3:M", NET), settings, song().mix_GxVxCxT.shape)[1]
 
 
-def test_features_and_inputs_by_hand():
-    """Inputs are the song and, four bytes each, frozen and five copies of tuned parameters: fast and slow ones, good
-    ones, two means; beside them a few numbers. The decoder is no input of the frozen half alone, so all are counted."""
+def test_needs_of_features_and_inputs_by_hand():
+    """Inputs are the song, the frozen parameters and five copies of the tuned ones (fast, slow, good, two means), four
+    bytes each, and a few numbers."""
     kept = needs("float32")
-    assert kept.features == 3 * 2 * NET.frames_in(T) * NET.B * 4
+    assert kept.features == 3 * 2 * NET.count_frames(T) * NET.B * 4
     assert needs("bfloat16").features == kept.features // 2
     assert needs("recompute").features == 0
     params = jax.eval_shape(NET.init)
@@ -43,19 +43,18 @@ def test_features_and_inputs_by_hand():
     )
 
 
-def test_a_step_holds_at_least_what_a_block_keeps_for_its_gradient():
-    assert needs("float32").step > NET.frames_in(T) * (NET.B + NET.H) * 4
+def test_needs_of_a_step_include_the_activations_of_a_block():
+    assert needs("float32").step > NET.count_frames(T) * (NET.B + NET.H) * 4
 
 
 @pytest.mark.parametrize(("share", "expected"), [(1.0, "float32"), (0.9, "recompute")])
-def test_auto_recomputes_where_memory_is_short(monkeypatch, share, expected):
+def test_auto_recomputes_features_if_memory_is_short(monkeypatch, share, expected):
     free = share * sum(needs("float32")) / memory.SHARE + 1
-    monkeypatch.setattr(device, "free_bytes", lambda: free)
+    monkeypatch.setattr(device, "get_free_bytes", lambda: free)
     assert adapt(NET, NET.init(), song(), SETTINGS).features == expected
 
 
-def test_the_program_that_was_asked_is_the_one_that_runs(monkeypatch):
-    """To plan compiles nothing that is not run, and to run compiles nothing more."""
+def test_planning_compiles_only_the_program_that_runs(monkeypatch):
     compiled = []
 
     def note(event, *_, **__):
@@ -64,8 +63,8 @@ def test_the_program_that_was_asked_is_the_one_that_runs(monkeypatch):
     net = dataclasses.replace(NET, H=11)  # of which nothing is compiled yet
     params = jax.device_get(net.init())
     needed = []
-    plan = memory.plan
-    monkeypatch.setattr(memory, "plan", lambda *arguments: needed.append(plan(*arguments)) or needed[0])
+    plan = memory.choose_program
+    monkeypatch.setattr(memory, "choose_program", lambda *arguments: needed.append(plan(*arguments)) or needed[0])
     jax.monitoring.register_event_duration_secs_listener(note)
     try:
         adapt(net, params, song(), SETTINGS)

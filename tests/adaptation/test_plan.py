@@ -13,7 +13,7 @@ from ugosa_jax.networks.spleeter import Spleeter
 from ugosa_jax.weights import chain
 
 TALL = dataclasses.replace(DUO, R=4)
-"""With a repeat more, which only it knows."""
+"""With one more repeat than the others."""
 
 
 def make_uneven():
@@ -32,14 +32,14 @@ def make_uneven():
         (None, "P-L3:M", ["P-L3:M", "P-L3:M"]),
     ],
 )
-def test_names_of_plans(asked, name, each):
+def test_parse_gives_the_shortest_name_and_the_strategy_of_each_network(asked, name, each):
     found = plan.parse(asked, make_chain())
     assert found.name == name and [own.name for own in found.strategies.values()] == each
     assert plan.parse(found.name, make_chain()) == found
     assert found.tuned == tuple(n for n, own in zip(["duo", "trio"], each, strict=True) if own != "B0")
 
 
-def test_a_single_name_is_for_the_networks_that_have_these_stages():
+def test_a_single_name_applies_to_the_networks_with_these_stages():
     uneven = make_uneven()
     assert set(TALL.starts) > set(TRIO.starts)
     only_tall = next(start for start in TALL.starts if start not in TRIO.starts)
@@ -48,7 +48,7 @@ def test_a_single_name_is_for_the_networks_that_have_these_stages():
     assert plan.parse(f"P-{only_tall}:D+B0", uneven) == found
 
 
-def test_what_a_plan_needs():
+def test_a_plan_knows_its_losses_and_whether_it_needs_an_annotation():
     assert plan.parse("B0+B-L3:M", make_chain()).needs_annotation is False
     assert plan.parse("B-L3:M+P-L3:M", make_chain()).losses == {"B", "P"}
     assert plan.parse("R-L3:M", made()).needs_annotation and plan.parse("R-L3:M", made()).tuned == ("",)
@@ -59,26 +59,26 @@ def test_what_a_plan_needs():
     [
         ("P-X9:M", "duo: strategy 'P-X9:M' is not B0 or one of .*; trio: strategy"),
         ("B0+P-X9:M", "^trio: strategy 'P-X9:M' is not B0"),
-        ("B0+B0+B0", "one with [+] between them for each network: duo, trio"),
+        ("B0+B0+B0", "one for each network, joined with [+]: duo, trio"),
         ("+", "^duo: strategy '' is not B0"),
     ],
 )
-def test_plans_that_are_none(asked, complaint):
+def test_parse_refuses_unknown_strategies_and_wrong_numbers(asked, complaint):
     with pytest.raises(InputError, match=complaint):
         plan.parse(asked, make_chain())
 
 
-def test_loss_b_is_refused_where_estimates_add_up_to_the_mixture_as_they_are():
+def test_loss_b_is_refused_if_estimates_always_add_up_to_the_mixture():
     net = Spleeter()
-    with pytest.raises(InputError, match="add up to the mixture as they are, so that B cannot change anything"):
+    with pytest.raises(InputError, match="always add up to the mixture, so B cannot change them"):
         strategy.parse(net.default_strategy.replace(net.default_strategy[0], "B", 1), net)
     assert strategy.parse(net.default_strategy, net).tuned
 
 
-def test_settings_of_each_network():
+def test_split_settings_and_fill_defaults_of_a_chain():
     chain = make_chain()
-    each = plan.settings_of(chain, AdaptConfig("B0+R-L3:M", learning_rate=1e-3, epochs=3))
+    each = plan.split_settings(chain, AdaptConfig("B0+R-L3:M", learning_rate=1e-3, epochs=3))
     assert each["duo"].strategy == "B0" and each["trio"].strategy == "R-L3:M"
     assert {own.learning_rate for own in each.values()} == {1e-3}
-    assert plan.resolve(AdaptConfig("B0+R-L3:M"), chain).segment_s == TRIO.segment_s
-    assert plan.resolve(AdaptConfig("B0+B0", segment_s=0.5), chain) == AdaptConfig("B0", segment_s=0.5)
+    assert plan.fill_defaults(AdaptConfig("B0+R-L3:M"), chain).segment_s == TRIO.segment_s
+    assert plan.fill_defaults(AdaptConfig("B0+B0", segment_s=0.5), chain) == AdaptConfig("B0", segment_s=0.5)

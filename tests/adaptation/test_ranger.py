@@ -18,7 +18,7 @@ OURS = {  # torch layout → ours: reversed, without axes of length one
 
 
 @pytest.mark.parametrize("kind", ["gc", "nogc"])
-def test_reference_trajectory(golden, kind):
+def test_ranger_follows_the_trajectory_of_the_reference(golden, kind):
     z = golden("ranger")
     tensors = lambda prefix: {name: ours(z[f"{prefix}/{name}"]) for name, ours in OURS.items()}  # noqa: E731
     optimizer = ranger.ranger(1e-2, centralise=kind == "gc")
@@ -33,8 +33,8 @@ def test_reference_trajectory(golden, kind):
             np.testing.assert_allclose(weights.fast[name], expected[name], rtol=0, atol=5e-7, err_msg=f"{step} {name}")
 
 
-def test_rectification_follows_its_definition_step_by_step():
-    sizes, rectified = ranger.step_sizes(0.95, 0.999, 5.0)
+def test_compute_step_sizes_follows_the_definition():
+    sizes, rectified = ranger.compute_step_sizes(0.95, 0.999, 5.0)
     assert not rectified[:5].any()
     assert rectified[5:].all()
     np.testing.assert_allclose(sizes[:2], [1 / 0.05, 1 / (1 - 0.95**2)], rtol=1e-12)
@@ -44,18 +44,21 @@ def test_rectification_follows_its_definition_step_by_step():
     np.testing.assert_allclose(sizes[t - 1], r * (1 - 0.999**t) ** 0.5 / (1 - 0.95**t), rtol=1e-9)
 
 
-def test_the_table_ends_where_nothing_changes_any_more():
-    sizes, _ = ranger.step_sizes(0.95, 0.999, 5.0)
+def test_the_table_of_step_sizes_ends_at_its_limit():
+    sizes, _ = ranger.compute_step_sizes(0.95, 0.999, 5.0)
     assert abs(sizes[-1] - 1) < 1e-5
     assert sizes[-1] == pytest.approx(sizes[-2], abs=1e-9)
 
 
-def test_large_gradients_give_what_optax_gives():
+def test_ranger_equals_optax_for_large_gradients():
     """With eps negligible, only centralisation tells the two apart (in single precision optax's rectification, a
     small difference of large numbers, is 1 % off in the first steps)."""
     with jax.enable_x64(True):
         gradient = {"w": jnp.asarray([[3.0, -20.0], [5.0, 7.0]])}
-        ours, theirs = ranger.fast(0.1, centralise=False), optax.radam(0.1, b1=0.95, b2=0.999, eps=1e-9)
+        ours, theirs = (
+            ranger.ranger_without_lookahead(0.1, centralise=False),
+            optax.radam(0.1, b1=0.95, b2=0.999, eps=1e-9),
+        )
         state, other = ours.init(gradient), theirs.init(gradient)
         for _ in range(40):
             updates, state = ours.update(gradient, state)
@@ -63,7 +66,7 @@ def test_large_gradients_give_what_optax_gives():
             np.testing.assert_allclose(updates["w"], expected["w"], rtol=1e-4)
 
 
-def test_centralisation_by_hand():
+def test_centralise_gradients_by_hand():
     gradients = {
         "kernel": jnp.asarray([[1.0, 10.0], [3.0, 30.0]]),
         "encoder": jnp.arange(8.0).reshape(2, 2, 2),

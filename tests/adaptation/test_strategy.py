@@ -28,34 +28,34 @@ FULL = ConvTasNet()
         ("B0", 0),
     ],
 )
-def test_parameter_counts_of_the_paper(name, n_tuned):
+def test_strategies_tune_the_numbers_of_parameters_of_the_paper(name, n_tuned):
     params = jax.eval_shape(lambda: FULL.init())
-    tuned, frozen = tree.split(params, strategy.labels(strategy.parse(name, FULL), params))
-    assert strategy.n_parameters(tuned) == n_tuned
-    assert strategy.n_parameters(frozen) == 10_977_872 - n_tuned
+    tuned, frozen = tree.split(params, strategy.label_params(strategy.parse(name, FULL), params))
+    assert optax.tree.size(tuned) == n_tuned
+    assert optax.tree.size(frozen) == 10_977_872 - n_tuned
 
 
 @pytest.mark.parametrize(
     ("name", "since"),
     [("P-L1:D", "repeat2"), ("P-L3:3", "repeat4"), ("P-L4:M", "mask"), ("P-L5:D", "mask"), ("B0", "mask")],
 )
-def test_where_the_loop_begins(name, since):
-    assert strategy.parse(name, FULL).since(FULL) == since
+def test_find_cut_is_the_last_before_the_first_tuned_stage(name, since):
+    assert strategy.parse(name, FULL).find_cut(FULL) == since
 
 
 @pytest.mark.parametrize("name", ["", "P", "R", "L3:M", "P-L0:D", "P-L6:D", "P-L3:X", "X-L3:M", "P-L3:M ", "b0"])
-def test_unknown_names(name):
+def test_parse_refuses_unknown_names(name):
     with pytest.raises(InputError, match="strategy"):
         strategy.parse(name, FULL)
 
 
 @pytest.mark.parametrize("name", ["P-L4:3", "P-L5:M", "B-L5:3"])
-def test_strategies_that_tune_nothing(name):
+def test_parse_refuses_strategies_that_tune_nothing(name):
     with pytest.raises(InputError, match="tunes nothing"):
         strategy.parse(name, FULL)
 
 
-def test_other_depths_shift_the_names():
+def test_starts_follow_the_number_of_repeats():
     two_repeats = ConvTasNet(R=2)
     assert strategy.parse("P-L1:D", two_repeats).tuned == ("repeat2", "mask", "decoder")
     assert strategy.parse("P-L3:D", two_repeats).tuned == ("decoder",)
@@ -64,20 +64,20 @@ def test_other_depths_shift_the_names():
 def test_running_statistics_stay_frozen():
     config = ConvTasNet(N=4, B=4, H=4, X=1, R=2, norm="BN")
     params = config.init()
-    tuned, frozen = tree.split(params, strategy.labels(strategy.parse("P-L1:D", config), params))
+    tuned, frozen = tree.split(params, strategy.label_params(strategy.parse("P-L1:D", config), params))
     assert set(tuned["repeat2"]["block1"]["norm1"]) == {"gamma", "beta"}
     assert set(frozen["repeat2"]["block1"]["norm1"]) == {"mean", "var"}
 
 
 def test_merge_undoes_split(config, params):
-    tuned, frozen = tree.split(params, strategy.labels(strategy.parse("P-L3:M", config), params))
+    tuned, frozen = tree.split(params, strategy.label_params(strategy.parse("P-L3:M", config), params))
     merged = tree.merge(tuned, frozen)
     assert jax.tree.structure(merged) == jax.tree.structure(params)
     jax.tree.map(np.testing.assert_array_equal, merged, params)
 
 
-def test_partition_moves_what_is_tuned_only(config, params):
-    labels = strategy.labels(strategy.parse("P-L4:D", config), params)
+def test_partition_moves_only_the_tuned_leaves(config, params):
+    labels = strategy.label_params(strategy.parse("P-L4:D", config), params)
     optimizer = strategy.partition(optax.sgd(1.0), labels)
     updates, _ = optimizer.update(jax.tree.map(np.ones_like, params), optimizer.init(params))
     moved = jax.tree.map(lambda update: bool(np.any(update)), updates)

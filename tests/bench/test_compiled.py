@@ -1,4 +1,4 @@
-"""Programs compiled for accelerators that are not there; what compiles for them is needed for the slow tests."""
+"""Programs compiled for accelerators that are not present; the slow tests need the compilers for them."""
 
 import importlib.util
 import json
@@ -18,43 +18,43 @@ HAS_LIBTPU = importlib.util.find_spec("libtpu") is not None
 HAS_CUDA = importlib.util.find_spec("jax_cuda12_plugin") is not None
 
 
-def test_segments_are_those_of_an_adaptation():
+def test_infer_segments_shape_is_that_of_an_adaptation():
     """Ten seconds at 8 kHz in segments of 4 s: three segments."""
-    assert compiled.segments_shape(DUO, AdaptConfig(), 10.0) == (3, 1, 2, 32000)
+    assert compiled.infer_segments_shape(DUO, AdaptConfig(), 10.0) == (3, 1, 2, 32000)
 
 
-def test_least_times_follow_from_the_peaks():
-    row = compiled.Compiled("epoch", 4, 2, 1.0, 197e9, 819e6, 2**30, 0, {})
-    chip = chips.chip("TPU v5 lite")
-    assert row.compute_s(chip) == pytest.approx(1e-3) and row.memory_s(chip) == pytest.approx(1e-3)
-    assert row.lanes_that_fit(chip) == 32  # two lanes a device take 1 GiB of 16
+def test_estimated_times_follow_from_the_peaks():
+    row = compiled.CompiledProgram("epoch", 4, 2, 1.0, 197e9, 819e6, 2**30, 0, {})
+    chip = chips.get_chip("TPU v5 lite")
+    assert row.estimate_compute_s(chip) == pytest.approx(1e-3) and row.estimate_memory_s(chip) == pytest.approx(1e-3)
+    assert row.count_lanes_that_fit(chip) == 32  # two lanes a device take 1 GiB of 16
 
 
-def test_a_chip_of_which_nothing_is_known_is_refused():
+def test_get_chip_refuses_unknown_chips():
     with pytest.raises(InputError, match="TPU v99: its peaks are not known; known are v4, v5e, v5p, v6e, A100, H100"):
-        chips.chip("TPU v99")
+        chips.get_chip("TPU v99")
 
 
 @pytest.mark.skipif(HAS_LIBTPU, reason="libtpu is installed")
-def test_without_libtpu_the_extra_is_named(capsys):
+def test_compile_only_without_libtpu_names_the_extra(capsys):
     assert main(["bench", "--compile-only", "v5e:2x2"]) == 2
     assert "pip install 'ugosa_jax[tpu]'" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(HAS_CUDA, reason="the CUDA plugin is installed")
-def test_without_the_cuda_plugin_the_extra_is_named(capsys):
+def test_compile_only_without_the_cuda_plugin_names_the_extra(capsys):
     assert main(["bench", "--compile-only", "h100:4"]) == 2
     assert "pip install 'ugosa_jax[cuda]'" in capsys.readouterr().err
 
 
-def test_gpus_are_so_many(capsys):
+def test_compile_only_refuses_a_topology_of_gpus_without_a_number(capsys):
     assert main(["bench", "--compile-only", "h100:2x2"]) == 2
     assert "--compile-only must be as h100:4, not 'h100:2x2'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("topology", ["v5e:2x2", "h100:4"])
-def test_four_lanes_on_four_devices_exchange_nothing_but_the_longest_songs_length(topology, tmp_path):
+def test_four_lanes_on_four_devices_exchange_only_the_number_of_segments(topology, tmp_path):
     extra, is_there = ("tpu", HAS_LIBTPU) if topology.startswith("v5e") else ("cuda", HAS_CUDA)
     if not is_there:
         pytest.skip(f"needs pip install 'ugosa_jax[{extra}]'")

@@ -75,8 +75,8 @@ def test_python_runs_a_chain_as_the_command_does(song, tmp_path):
     run = uj.adapt(chain, mixture, said, settings=settings)
     assert run.tuned.keys() == {"duo", "trio"}
     lanes = uj.adapt_lanes(chain, mixture, said, settings=settings, lam=[1.0, 0.1])
-    for path, leaf in tree.flat(lanes[0].tuned).items():
-        np.testing.assert_allclose(leaf, tree.flat(run.tuned)[path], atol=1e-5, err_msg=path)
+    for path, leaf in tree.flatten(lanes[0].tuned).items():
+        np.testing.assert_allclose(leaf, tree.flatten(run.tuned)[path], atol=1e-5, err_msg=path)
     stems = uj.separate(chain, mixture, tuned=run.tuned)
     assert tuple(stems) == SOURCES and not np.array_equal(stems["bass"], uj.separate(chain, mixture)["bass"])
     unadapted = uj.adapt(chain, mixture, said, settings=dataclasses.replace(settings, strategy="B0"))

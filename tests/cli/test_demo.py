@@ -4,13 +4,13 @@ import contextlib
 import io
 
 import numpy as np
+import optax
 import pytest
 import soundfile
 
 from tests.helpers.networks import made
 from tests.reports.test_report import Page
 from ugosa_jax import files
-from ugosa_jax.adaptation import strategy
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -54,7 +54,7 @@ def stems_in(folder):
 
 def test_the_bundled_network_is_there_and_described():
     weights = demo.hub.load_network("mini")
-    assert strategy.n_parameters(weights.params) == 2_108_208
+    assert optax.tree.size(weights.params) == 2_108_208
     assert weights.architecture.sources == SOURCES
     card = demo.hub.find_bundled_folder() / "mini.md"
     assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")

@@ -15,7 +15,7 @@ from ugosa_jax.data import recording, sound, stream, writing
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.standard import measure, standardise
 from ugosa_jax.errors import InputError
-from ugosa_jax.separation import song as separation
+from ugosa_jax.separation import song_separation as separation
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz,
     settings = SeparateConfig(chunk_s=0.3, gate=True, refine=refine, shifts=2, max_shift_s=0.1)
     said = annotation_of(24_700 / rate_hz)
     whole = api.separate(net, Song(sound.read(path), annotation=said), settings=settings)
-    stretches = [*separation.stretches(net, Song(recording.open_sound(path), annotation=said), settings=settings)]
+    stretches = [*separation.separate_song(net, Song(recording.open_sound(path), annotation=said), settings=settings)]
     assert len(stretches) > 1 or refine == "wiener"
     found_SxCxT = np.concatenate(stretches, axis=-1)
     assert found_SxCxT.shape == (2, min(2, n_channels), 24_700)
@@ -120,7 +120,7 @@ def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz,
 def test_songs_that_silence_each_other_are_named(tmp_path):
     path = written(tmp_path / "a.wav", noise(1) * [[1], [-1]], subtype="FLOAT")
     with pytest.raises(InputError, match=r"a\.wav: the song is silent"):
-        separation.stretches(made(), Song(recording.open_sound(path)), SeparateConfig())
+        separation.separate_song(made(), Song(recording.open_sound(path)), SeparateConfig())
 
 
 # Writing

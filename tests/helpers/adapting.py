@@ -9,7 +9,7 @@ from ugosa_jax.adaptation.segments import Segments
 def adapt_lanes(net, params, songs, settings, lam=None, learning_rate=None, on_epoch=None):
     """A song alone is shared by all lanes."""
     n_lanes = len(songs) if isinstance(songs, Sequence) else None
-    hyper = engine.hyper_of(settings, n_lanes, lam, learning_rate)
+    hyper = engine.make_hyper(settings, n_lanes, lam, learning_rate)
     songs = [songs] * len(hyper.lam) if isinstance(songs, Segments) else songs
     return engine.adapt_lanes(net, params, songs, strategy.parse(settings.strategy, net), hyper, settings, on_epoch)
 

@@ -1,4 +1,4 @@
-"""A studio that is started as a process, and Debian's Chromium to look at it; nothing is downloaded."""
+"""A studio in its own process, and Chromium as installed on the machine; nothing is downloaded."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from scripts.chromium import FLAGS, PROGRAM
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 
 
 class Server:
@@ -30,12 +30,12 @@ class Server:
         self.port = int(self.address.split(":")[2].split("/")[0])
 
     def kill(self) -> None:
-        """End it as a crash would: nobody is asked."""
+        """Kill the process, like a crash."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self) -> None:
-        """End it as Ctrl+C does."""
+        """Stop the server like Ctrl+C."""
         self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(10)
@@ -44,8 +44,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(work: Path, **how) -> Iterator[Server]:
-    """Yield a server, and end it."""
+def run_server(work: Path, **how) -> Iterator[Server]:
+    """Yield a running server and stop it afterwards."""
     server = Server(work, **how)
     try:
         yield server
@@ -55,7 +55,7 @@ def serving(work: Path, **how) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def chromium() -> Iterator:
-    """Yield a browser; skip the tests where there is none."""
+    """Yield a browser; skip the tests without one."""
     if PROGRAM is None:
         pytest.skip("no chromium: the page is not tried in a browser (apt-get install chromium)")
     api = pytest.importorskip("playwright.sync_api")
@@ -67,8 +67,8 @@ def chromium() -> Iterator:
             browser.close()
 
 
-def opened(browser, address: str, **how):
-    """Return a page, and a list that its troubles are added to: exceptions, and what the policy refused."""
+def open_page(browser, address: str, **how):
+    """Return a page and a list that collects its exceptions and violations of the policy."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, accept_downloads=True, **how)
     page.set_default_timeout(PATIENCE_MS)
     troubles: list[str] = []
@@ -78,9 +78,9 @@ def opened(browser, address: str, **how):
     return page, troubles
 
 
-def wait(page, expression: str, seconds: float = 60.0) -> None:
-    """Wait until an expression holds in a page. Playwright's own way would be `eval`, which the policy forbids."""
+def wait(page, expression: str, seconds: float = 180.0) -> None:
+    """Wait until an expression is true in a page. Playwright's own function uses `eval`, which the policy forbids."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
-        assert time.monotonic() < end, f"waited in vain: {expression}"
+        assert time.monotonic() < end, f"timed out: {expression}"
         page.wait_for_timeout(20)

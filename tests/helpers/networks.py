@@ -14,8 +14,8 @@ DUO = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3, sources=("voice", "rest"), s
 
 def random_params(config, seed=0):
     rng = np.random.default_rng(seed)
-    leaves = {path: rng.normal(size=shape).astype(np.float32) for path, shape in tree.shapes(config).items()}
-    return tree.nested(leaves)
+    leaves = {path: rng.normal(size=shape).astype(np.float32) for path, shape in tree.infer_shapes(config).items()}
+    return tree.unflatten(leaves)
 
 
 def made(config=DUO, seed=0, provenance=None):

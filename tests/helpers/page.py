@@ -1,4 +1,4 @@
-"""What tests do on a song's page, in a browser."""
+"""Actions on the page of a song, in a browser."""
 
 from tests.helpers.browser import wait
 from ugosa_jax.networks.convtasnet import ConvTasNet
@@ -8,11 +8,11 @@ MARKS = "studio.store.get('marks').filter((mark) => mark.source === {!r}).map((m
 ADAPTED = "Adapted. B is Run"
 
 
-def ready(page):
-    wait(page, "window.studio && studio.timeline.rows.length === 10")
+def wait_until_ready(page):
+    wait(page, "window.studio !== undefined")
 
 
-def saved(page):
+def wait_until_saved(page):
     wait(page, "studio.store.get('saved') === 'saved'")
 
 
@@ -20,15 +20,15 @@ def marks(page, source):
     return page.evaluate(MARKS.format(source))
 
 
-def mark(page, *said):
-    """Put marks (start, end, source, state) in the place of all that are there."""
-    marks = [dict(zip(("start", "end", "source", "state"), one, strict=True)) for one in said]
+def mark(page, *fields):
+    """Replace all marks by marks (start, end, source, state)."""
+    marks = [dict(zip(("start", "end", "source", "state"), one, strict=True)) for one in fields]
     page.evaluate("(marks) => studio.history.edit({ marks, elsewhere: {} })", marks)
-    saved(page)
+    wait_until_saved(page)
 
 
 def on(page, source, time_s):
-    """Return the place on the screen where a lane shows a time."""
+    """Return the screen position of a time in a lane."""
     box = page.locator(f'[data-source="{source}"] .wave').bounding_box()
     left, pixels = page.evaluate("[studio.timeline.bar.scrollLeft, studio.timeline.pixels]")
     return box["x"] + time_s * pixels - left, box["y"] + box["height"] / 2
@@ -42,7 +42,7 @@ def drag(page, source, start_s, end_s):
     page.mouse.up()
 
 
-def brush(page, state):
+def choose_brush(page, state):
     page.get_by_role("group", name="what dragging and holding marks").get_by_role("button", name=state).click()
 
 
@@ -52,14 +52,14 @@ def choose_tiny(page):
 
 
 def adapt(page, epochs):
-    """Mark some silence and ask for an adaptation with the tiny network."""
+    """Mark some silence and start an adaptation with the tiny network."""
     choose_tiny(page)
     mark(page, (0, 7, "vocals", "silent"), (0, 4, "drums", "silent"))
     page.get_by_label("epochs", exact=True).fill(str(epochs))
     page.get_by_role("button", name="Adapt", exact=True).click()
 
 
-def adapted_once(page):
+def adapt_once(page):
     """Adapt, unless an earlier test has done it on this song."""
     if not page.evaluate("studio.store.get('runs').some((run) => run.strategy !== 'B0')"):
         adapt(page, 2)
@@ -67,6 +67,6 @@ def adapted_once(page):
         page.get_by_text(ADAPTED).wait_for(timeout=240_000)
 
 
-def take_file(page, path):
-    """Choose a file of marks as if by Import."""
+def import_labels(page, path):
+    """Import a file of marks."""
     page.locator("header input[type=file]").set_input_files(path)

@@ -1,4 +1,4 @@
-"""What tests of the studio's server send and find."""
+"""Songs, marks and runs for tests of the studio's server."""
 
 import msgspec
 import numpy as np
@@ -10,7 +10,7 @@ TOKEN = "t" * 32
 HERE = "http://127.0.0.1:8630"
 
 
-def song_file(path, seconds=1.0, seed=0):
+def write_song(path, seconds=1.0, seed=0):
     """Write some noise in stereo."""
     samples = np.random.default_rng(seed).normal(0, 0.1, (int(8000 * seconds), 2))
     soundfile.write(path, samples, 8000)
@@ -22,13 +22,13 @@ def mark(start, end, source="vocals", state="silent"):
     return {"start": start, "end": end, "source": source, "state": state}
 
 
-def made_run(folder, id, strategy="B0", loud=-10.0, value=0.25):
+def write_run(folder, id, strategy="B0", loud=-10.0, value=0.25):
     """Write a run of one source, as the worker does."""
     run = folder / "runs" / id
     run.mkdir(parents=True)
     levels = {"drums": Levels(loud, -50.0)}
-    said = SavedRun(id, "tiny", strategy, ["drums"], f"2026-01-01T00:00:0{len(strategy)}", 1.0, levels)
-    (run / "run.json").write_bytes(msgspec.json.encode(said))
+    run_fields = SavedRun(id, "tiny", strategy, ["drums"], f"2026-01-01T00:00:0{len(strategy)}", 1.0, levels)
+    (run / "run.json").write_bytes(msgspec.json.encode(run_fields))
     (run / "record.json").write_text("{}")
     for name in ("drums", "residual"):
         soundfile.write(run / f"{name}.wav", np.full((800, 2), value, np.float32), 8000, subtype="FLOAT")

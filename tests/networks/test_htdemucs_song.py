@@ -66,7 +66,7 @@ def test_stems_are_the_reference_s(net, song):
 def test_longer_chunks_and_other_segments_are_refused(net, song):
     with pytest.raises(InputError, match=r"chunk_s: 2\.0 s is longer than this network takes \(1\.50125 s\)"):
         uj.separate(net, song, settings=SeparateConfig(chunk_s=2.0))
-    with pytest.raises(InputError, match=r"this network takes segments of 1\.50125 s alone, not 1 s"):
+    with pytest.raises(InputError, match=r"this network takes only segments of 1\.50125 s, not 1 s"):
         uj.adapt(net, song, None, settings=AdaptConfig(strategy="B-D4:D", segment_s=1.0))
 
 
@@ -105,7 +105,7 @@ def test_strategies_of_the_network(net):
     assert strategy.parse("P-T3:D", architecture).tuned[:2] == ("layer3", "downsample")
     assert strategy.parse("P-T2:M", architecture).tuned == ("layer2", "layer3", "downsample")
     assert strategy.parse("B-E1:D", architecture).tuned == architecture.stages
-    assert strategy.parse("P-T1:D", architecture).since(architecture) == "upsample"
+    assert strategy.parse("P-T1:D", architecture).find_cut(architecture) == "upsample"
     for name in ("P-D1:M", "P-T4:D", "P-L3:M"):
         with pytest.raises(InputError, match=name):
             strategy.parse(name, architecture)

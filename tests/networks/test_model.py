@@ -30,7 +30,7 @@ VARIANTS = {
 
 
 def random_network(config, seed=0):
-    """Parameters that are all different, so that no two of them can be mixed up; variances stay positive."""
+    """Return parameters that all differ, with positive variances."""
     random = np.random.default_rng(seed)
     leaves = jax.tree.map(lambda leaf: 0.4 * random.standard_normal(leaf.shape), config.init())
     return jax.tree_util.tree_map_with_path(
@@ -39,7 +39,7 @@ def random_network(config, seed=0):
 
 
 def stages(config, params, mix_CxT):
-    """The output of every stage of our network, channels first as `naive.forward` has it."""
+    """Return the output of every stage of the network, channels first as in `naive.forward`."""
     net = convtasnet.bind(config, params)
     out = {"encoder": net.encoder(mix_CxT)}
     K = out["encoder"].shape[0]
@@ -54,9 +54,9 @@ def stages(config, params, mix_CxT):
 
 
 @pytest.mark.parametrize("norm", ["gLN", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("cLN", "BN", "id"))])
-@pytest.mark.parametrize("n_frames", [30, 23])
-def test_gradients_are_those_of_a_block_that_recomputes_nothing(norm, n_frames, monkeypatch):
-    """In lanes, with all frames real and with some that are padding."""
+@pytest.mark.parametrize("n_frames", [pytest.param(30, marks=pytest.mark.slow), 23])
+def test_gradients_of_a_recomputed_block_equal_those_of_a_stored_one(norm, n_frames, monkeypatch):
+    """In lanes, with and without padding."""
     config = dataclasses.replace(TINY, norm=norm)
 
     def total(params, h_WxKxB):
@@ -66,7 +66,7 @@ def test_gradients_are_those_of_a_block_that_recomputes_nothing(norm, n_frames, 
     with jax.enable_x64(True):
         params, h_WxKxB = random_network(config), np.random.default_rng(1).standard_normal((2, 30, config.B))
         found = jax.grad(total, (0, 1))(params, h_WxKxB)
-        monkeypatch.setattr(tcn, "recomputed", lambda f: f)
+        monkeypatch.setattr(tcn, "recompute_in_backward", lambda f: f)
         expected = jax.grad(total, (0, 1))(params, h_WxKxB)
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
@@ -74,7 +74,7 @@ def test_gradients_are_those_of_a_block_that_recomputes_nothing(norm, n_frames, 
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_option_agrees_with_the_naive_network_stage_by_stage(variant):
+def test_every_stage_equals_the_naive_network_for_every_option(variant):
     config = dataclasses.replace(TINY, **VARIANTS[variant])
     with jax.enable_x64(True):
         params = random_network(config)
@@ -99,14 +99,14 @@ def leaves_by_path(params):
         yield ".".join(key.key for key in path), np.asarray(leaf)
 
 
-def test_forward_in_float32(config, params, golden):
+def test_estimates_in_float32_equal_those_of_the_reference(config, params, golden):
     z = golden("forward")
     est_SxCxT = jax.jit(lambda p, m: convtasnet.bind(config, p)(m))(params, z["mix"][0])
     # Outputs reach 2.5; single precision keeps 1e-7 of that, and 12 blocks add their rounding.
     np.testing.assert_allclose(est_SxCxT, z["estimates"][0], rtol=0, atol=5e-6)
 
 
-def test_forward_in_float64(config, params64, golden):
+def test_estimates_in_float64_equal_those_of_the_reference(config, params64, golden):
     mix_CxT = golden("forward")["mix"][0].astype(np.float64)
     with jax.enable_x64(True):
         est_SxCxT = np.asarray(jax.jit(lambda p, m: convtasnet.bind(config, p)(m))(params64, mix_CxT))
@@ -119,14 +119,18 @@ def test_forward_in_float64(config, params64, golden):
     # order; some PReLU slopes get sums that nearly cancel, hence the absolute 1e-6, a thousandth of a usual one.
     [("float64", 1e-9), ("float32", 1e-4)],
 )
-def test_gradients_of_every_parameter(config, params, params64, golden, precision, tolerance):
+def test_gradients_of_every_parameter_equal_those_of_the_reference(
+    config, params, params64, golden, precision, tolerance
+):
     mix_CxT = golden("forward")["mix"][0]
     active_SxT = golden("loss_and_gradients")["activations"]
     prefix = "grad/" if precision == "float64" else "LmixLact/grad/"
     z = golden("float64" if precision == "float64" else "loss_and_gradients")
 
     def objective(p, mix_CxT):
-        return loss.total(loss.loss_terms(convtasnet.bind(config, p)(mix_CxT), mix_CxT, active_SxT), lam=1 / 4)
+        return loss.compute_total(
+            loss.compute_loss_terms(convtasnet.bind(config, p)(mix_CxT), mix_CxT, active_SxT), lam=1 / 4
+        )
 
     with jax.enable_x64(precision == "float64"):
         inputs = (params64, mix_CxT.astype(np.float64)) if precision == "float64" else (params, mix_CxT)
@@ -141,32 +145,32 @@ def test_gradients_of_every_parameter(config, params, params64, golden, precisio
 
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
 @pytest.mark.parametrize("causal", [False, True])
-def test_padding_does_not_change_what_comes_out(norm, causal):
+def test_padding_does_not_change_the_estimates(norm, causal):
     config = dataclasses.replace(TINY, norm=norm, causal=causal)
     with jax.enable_x64(True):
         params = random_network(config)
         mix_CxT = np.random.default_rng(1).standard_normal((2, 203))
         alone = convtasnet.bind(config, params)(mix_CxT)
         padded_CxT = np.pad(mix_CxT, ((0, 0), (0, 97)), constant_values=5.0)
-        n_frames = jnp.asarray(config.frames_in(203))
+        n_frames = jnp.asarray(config.count_frames(203))
         padded = jax.jit(lambda p, m, n: convtasnet.bind(config, p)(m, n))(params, padded_CxT, n_frames)
     np.testing.assert_allclose(padded[..., :203], alone, rtol=0, atol=1e-13)
     assert not padded[..., 203:].any()
 
 
-def test_no_frame_at_all_gives_silence_and_not_nan(config, params):
+def test_a_signal_without_frames_gives_silence(config, params):
     est_SxCxT = convtasnet.bind(config, params)(np.ones((2, 100), np.float32), jnp.asarray(0))
     assert not est_SxCxT.any()
 
 
 @pytest.mark.parametrize("until", ["repeat1", "repeat2", "repeat4", "mask"])
-def test_prefix_and_suffix_make_the_whole(config, params, golden, until):
+def test_prefix_and_suffix_equal_the_whole_network(config, params, golden, until):
     mix_CxT = golden("forward")["mix"][0][:, :4000]
     net = convtasnet.bind(config, params)
     halves = net.suffix(mix_CxT, net.prefix(mix_CxT, until), until)
     np.testing.assert_array_equal(halves, net(mix_CxT))
 
 
-def test_the_published_network_has_its_published_size():
+def test_the_default_network_has_the_published_size():
     shapes = jax.eval_shape(lambda: ConvTasNet().init())
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 10_977_872

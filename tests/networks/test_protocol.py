@@ -50,7 +50,7 @@ def song(stems):
     return Song(Audio(stems.sum(0), RATE_HZ, "tones"))
 
 
-def test_it_adapts_and_separates(net, song):
+def test_a_network_of_the_protocol_adapts_and_separates(net, song):
     run = uj.adapt(net, song, NOTES, settings=SETTINGS)
     losses = run.losses_ExIx3[..., 0].mean(1)
     assert list(run.tuned) == ["gains", "level"] and losses[-1] < losses[0]
@@ -63,21 +63,21 @@ def test_it_adapts_and_separates(net, song):
 
 
 @pytest.mark.parametrize("features", ["float32", "lean", "recompute"])
-def test_what_is_kept_of_the_prefix_does_not_change_the_numbers(net, song, features):
+def test_the_storage_of_features_does_not_change_the_weights(net, song, features):
     kept = AdaptConfig(learning_rate=1e-2, epochs=2, features=features)
     expected = uj.adapt(net, song, NOTES, settings=AdaptConfig(learning_rate=1e-2, epochs=2, features="float32"))
     found = uj.adapt(net, song, NOTES, settings=kept)
     np.testing.assert_allclose(found.losses_ExIx3, expected.losses_ExIx3, rtol=1e-5)
 
 
-def test_lanes_give_what_single_songs_give(net, song):
+def test_lanes_equal_single_songs(net, song):
     lanes = uj.adapt_lanes(net, song, NOTES, settings=SETTINGS, lam=[0.0, 1.0])
     for run, lam in zip(lanes, [0.0, 1.0], strict=True):
         alone = uj.adapt(net, song, NOTES, settings=AdaptConfig(learning_rate=1e-2, epochs=3, lam=lam))
         np.testing.assert_allclose(run.losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
 
 
-def test_files_and_deltas(net, song, tmp_path):
+def test_files_of_weights_and_adapted_layers_come_back(net, song, tmp_path):
     checkpoint.save(net, tmp_path / "toy.safetensors")
     back = uj.load_network(tmp_path / "toy.safetensors")
     assert back.architecture == Toy() and back.fingerprint == net.fingerprint
@@ -93,24 +93,24 @@ def test_a_file_of_an_unknown_network_is_refused_by_its_name(net, tmp_path, monk
         checkpoint.load(tmp_path / "toy.safetensors")
 
 
-def test_strategies_are_the_networks_own(net):
+def test_strategies_use_the_places_of_the_network(net):
     assert strategy.parse(None, net.architecture).tuned == ("gains", "level")
     assert strategy.parse("B-B:G", net.architecture).tuned == ("bands", "gains")
-    assert strategy.parse("B-B:G", net.architecture).since(net.architecture) == "bands"
+    assert strategy.parse("B-B:G", net.architecture).find_cut(net.architecture) == "bands"
     with pytest.raises(
         InputError, match=r"'P-L3:M' is not B0 or one of \[P\|B\|R\]-\[B\|G\]:\[end\|G\], such as P-G:end"
     ):
         strategy.parse("P-L3:M", net.architecture)
 
 
-def test_memory_and_operations_are_counted(net):
+def test_memory_and_operations_of_a_network_are_counted(net):
     plan = strategy.parse(None, net.architecture)
-    _, needs = engine.needs_of(net.architecture, plan, AdaptConfig(features="float32"), (4, 1, 1, 4000))
+    _, needs = engine.compile_epoch(net.architecture, plan, AdaptConfig(features="float32"), (4, 1, 1, 4000))
     assert needs.features == 4 * 2 * 4000 * 4
-    assert flops.step(net.architecture, plan, 4000) == 0  # products of a few numbers are left out
+    assert flops.count_step(net.architecture, plan, 4000) == 0  # products of a few numbers are left out
 
 
-def test_a_sweep_runs_separates_and_scores(net, stems, tmp_path, capsys):
+def test_a_sweep_runs_a_network_of_the_protocol(net, stems, tmp_path, capsys):
     checkpoint.save(net, tmp_path / "toy.safetensors")
     folder = tmp_path / "songs" / "tones"
     for source, stem_CxT in zip(net.sources, stems, strict=True):

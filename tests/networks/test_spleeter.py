@@ -17,14 +17,13 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.spleeter import Spleeter, convolution
-from ugosa_jax.networks.spleeter.spectrogram import overlapped, spectrogram
+from ugosa_jax.networks.spleeter.spectrogram import compute_spectrogram, overlap_add
 from ugosa_jax.separation import chunks
 
 TINY = Spleeter(nfft=64, bins=32, piece_frames=16, filters=(3, 4, 5), sample_rate_hz=8000)
 """Frames are 16 samples apart, a piece is 256 samples."""
 NETWORKS = {
     "2 stems": TINY,
-    "4 stems": dataclasses.replace(TINY, sources=("vocals", "drums", "bass", "other"), activation="elu"),
     "5 stems": dataclasses.replace(
         TINY, sources=("vocals", "piano", "drums", "bass", "other"), activation="elu", mask="softmax"
     ),
@@ -35,8 +34,8 @@ def noise(n_samples, seed=0):
     return np.random.default_rng(seed).normal(0, 0.1, (2, n_samples)).astype(np.float32)
 
 
-def params_of(net, seed=0):
-    """Random parameters, also where fresh ones do nothing."""
+def make_params(net, seed=0):
+    """Return random parameters, also for norms, which are the identity after `init`."""
     random = np.random.default_rng(seed)
     return jax.tree.map(lambda leaf: np.asarray(leaf + 0.2 * random.normal(size=leaf.shape), np.float32), net.init())
 
@@ -46,19 +45,25 @@ def net(request):
     return NETWORKS[request.param]
 
 
-def test_published_sizes():
+def test_default_settings_have_the_sizes_of_the_published_network():
     net = Spleeter()
     one = sum(np.prod(leaf.shape) for leaf in jax.tree.leaves(jax.eval_shape(net.init))) // 2
     assert one == 9_822_725  # 39 MB of float32
-    assert net.pieces(10) == (1, 64) and net.pieces(508 * 1024) == (1, 512) and net.pieces(508 * 1024 + 1) == (2, 512)
-    assert net.pieces(round(net.segment_s * 44100)) == (1, 192) and net.segment_s == pytest.approx(188 * 1024 / 44100)
+    assert (
+        net.count_pieces(10) == (1, 64)
+        and net.count_pieces(508 * 1024) == (1, 512)
+        and net.count_pieces(508 * 1024 + 1) == (2, 512)
+    )
+    assert net.count_pieces(round(net.segment_s * 44100)) == (1, 192) and net.segment_s == pytest.approx(
+        188 * 1024 / 44100
+    )
     assert net.tiling.step == 512 * 1024 and net.tiling.length == 511 * 1024 + 4096 and net.tiling.lead == 4096
 
 
 @pytest.mark.parametrize(
     "changed", [{"bins": 33}, {"piece_frames": 12}, {"filters": (3,)}, {"nfft": 30}, {"activation": "relu"}]
 )
-def test_settings_that_do_not_fit_are_refused(changed):
+def test_settings_refuse_values_that_do_not_fit(changed):
     with pytest.raises(InputError, match=next(iter(changed))):
         dataclasses.replace(TINY, **changed)
 
@@ -72,7 +77,7 @@ def same(x, kernel, stride=1, dilation=1):
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(2, 3), (13, 1)])
-def test_convolutions_and_their_gradients_are_those_of_xla(n_in, n_out):
+def test_convolutions_and_their_gradients_equal_those_of_xla(n_in, n_out):
     random = np.random.default_rng(0)
     x, k = random.normal(size=(2, 6, 8, n_in)), random.normal(size=(5, 5, n_in, n_out))
 
@@ -83,7 +88,7 @@ def test_convolutions_and_their_gradients_are_those_of_xla(n_in, n_out):
 
     with jax.enable_x64(True):
         x, k = jnp.asarray(x), jnp.asarray(k)
-        pairs = [(convolution.halved, lambda x, k: same(x, k, 2)), (convolution.doubled, transposed)]
+        pairs = [(convolution.downsample, lambda x, k: same(x, k, 2)), (convolution.upsample, transposed)]
         for ours, theirs in pairs:
             expected = jax.jit(theirs)(x, k)
             weights = jnp.asarray(random.normal(size=expected.shape))
@@ -93,17 +98,17 @@ def test_convolutions_and_their_gradients_are_those_of_xla(n_in, n_out):
                 np.testing.assert_allclose(gradient, wanted, atol=1e-11)
 
 
-def test_the_dilated_convolution_is_that_of_xla():
+def test_the_dilated_convolution_equals_that_of_xla():
     random = np.random.default_rng(0)
     x = random.normal(size=(1, 8, 8, 1)).astype(np.float32)
     kernel = random.normal(size=(4, 4, 1, 2)).astype(np.float32)
-    np.testing.assert_allclose(convolution.dilated(x, kernel), same(x, kernel, 1, 2), atol=1e-5)
+    np.testing.assert_allclose(convolution.convolve_dilated(x, kernel), same(x, kernel, 1, 2), atol=1e-5)
 
 
-def test_frames_of_a_song_add_up_to_it():
+def test_overlap_add_inverts_the_spectrogram():
     x_CxN = noise(640)
-    back_CxN = overlapped(spectrogram(x_CxN, 64), 64)
-    assert spectrogram(x_CxN, 64).shape == (2, 640 // 16 - 3, 33)
+    back_CxN = overlap_add(compute_spectrogram(x_CxN, 64), 64)
+    assert compute_spectrogram(x_CxN, 64).shape == (2, 640 // 16 - 3, 33)
     np.testing.assert_allclose(back_CxN[:, 48:-48], x_CxN[:, 48:-48], atol=1e-6)
     assert np.abs(back_CxN[:, :16]).max() < np.abs(x_CxN[:, :16]).max()
 
@@ -111,7 +116,7 @@ def test_frames_of_a_song_add_up_to_it():
 def test_estimates_add_up_to_the_mixture_below_the_highest_bin(net):
     times_s = np.arange(700) / 8000
     mix_CxT = np.stack([np.sin(2 * np.pi * 500 * times_s), np.sin(2 * np.pi * 1000 * times_s)]).astype(np.float32)
-    est_SxCxT = np.asarray(chunks.estimate(net, params_of(net), mix_CxT))
+    est_SxCxT = np.asarray(chunks.estimate(net, make_params(net), mix_CxT))
     assert est_SxCxT.shape == (net.S, 2, 700)
     inside = slice(100, 600)  # the ends are broadband
     np.testing.assert_allclose(est_SxCxT.sum(0)[:, inside], mix_CxT[:, inside], atol=2e-3)
@@ -119,9 +124,9 @@ def test_estimates_add_up_to_the_mixture_below_the_highest_bin(net):
 
 
 @pytest.mark.parametrize("cut", ["encoder3", "decoder2", "mask"])
-def test_any_cut_gives_the_same_with_skips_or_without(cut):
+def test_suffix_gives_the_same_estimates_at_any_cut_with_skips_or_without(cut):
     net, mix_CxT = NETWORKS["5 stems"], noise(700)
-    params = params_of(net)
+    params = make_params(net)
 
     @jax.jit
     def all_ways(params, mix_CxT):
@@ -132,7 +137,7 @@ def test_any_cut_gives_the_same_with_skips_or_without(cut):
         np.testing.assert_allclose(found, chunks.estimate(net, params, mix_CxT), atol=1e-6)
 
 
-def test_places_where_tuning_begins_and_ends():
+def test_strategies_tune_the_stages_between_start_and_end():
     assert strategy.parse(None, TINY).tuned == ("decoder2", "decoder3", "mask")
     assert strategy.parse("P-E3:U", TINY).tuned == ("encoder3", "decoder1", "decoder2", "decoder3")
     assert strategy.parse("P-M:D", TINY).tuned == ("mask",)
@@ -141,17 +146,17 @@ def test_places_where_tuning_begins_and_ends():
 
 
 @pytest.mark.parametrize("n_samples", [40, 192, 193, 1000])
-def test_a_song_in_tiles_is_the_song_as_a_whole(n_samples):
-    """Whole pieces only: what is shorter than one is seen in as many frames as it has."""
+def test_a_song_in_tiles_equals_the_song_in_one_call(n_samples):
+    """The whole song is padded to full pieces, as a mixture shorter than a piece has fewer frames."""
     net, mix_CxT = NETWORKS["5 stems"], noise(n_samples)
-    params = params_of(net)
+    params = make_params(net)
     silence = np.zeros((2, 1100 - n_samples), np.float32)
     whole = chunks.estimate(net, params, np.concatenate([mix_CxT, silence], 1))[..., :n_samples]
     np.testing.assert_allclose(chunks.separate(net, params, mix_CxT, SeparateConfig()), whole, atol=1e-6)
 
 
-def test_shifts_move_the_tiles_and_chunks_replace_them():
-    params, mix_CxT = params_of(TINY), noise(900)
+def test_shifts_delay_the_tiles_and_chunk_s_replaces_them():
+    params, mix_CxT = make_params(TINY), noise(900)
     plain = chunks.separate(TINY, params, mix_CxT, SeparateConfig())
     shifted = chunks.separate(TINY, params, mix_CxT, SeparateConfig(shifts=2, max_shift_s=0.01))
     faded = chunks.separate(TINY, params, mix_CxT, SeparateConfig(chunk_s=0.05, overlap=0.5))
@@ -160,7 +165,7 @@ def test_shifts_move_the_tiles_and_chunks_replace_them():
     assert chunks.count_chunks(TINY, 900, SeparateConfig()) == 4
 
 
-def test_it_hears_songs_as_loud_as_they_are():
+def test_separate_keeps_the_level_of_the_song():
     song = Song(Audio(noise(900) + 0.01, 8000, "noise"))
     net = made(TINY)
     found = uj.separate(net, song)
@@ -170,9 +175,9 @@ def test_it_hears_songs_as_loud_as_they_are():
 
 
 @pytest.mark.slow
-def test_it_adapts_alone_and_in_lanes():
+def test_spleeter_adapts_alone_and_in_lanes():
     said = Annotation((Interval(0, 0.1, "vocals", "silent"),), TINY.sources, "unknown")
-    net = dataclasses.replace(made(TINY), params=params_of(TINY))
+    net = dataclasses.replace(made(TINY), params=make_params(TINY))
     song = Song(Audio(noise(2000), 8000, "noise"))
     settings = AdaptConfig(learning_rate=1e-2, epochs=2, segment_s=0.1)
     alone = uj.adapt(net, song, said, settings=settings)

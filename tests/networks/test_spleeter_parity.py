@@ -1,4 +1,4 @@
-"""Spleeter's own numbers: tests/data/spleeter, which scripts/golden_spleeter.py made with TensorFlow and PyTorch."""
+"""Parity with Spleeter: tests/data/spleeter, made by scripts/golden_spleeter.py with TensorFlow and PyTorch."""
 
 from pathlib import Path
 
@@ -44,24 +44,26 @@ def tiny_net(kind):
     )
 
 
-def separated_by_tiles(net, params, mix_CxT):
-    """What `separate` does, as one differentiable function."""
+def separate_in_tiles(net, params, mix_CxT):
+    """Return what `chunks.separate` does, as one differentiable function."""
     tiling, n_samples = net.tiling, mix_CxT.shape[1]
     padded = jnp.pad(mix_CxT, ((0, 0), (tiling.lead, tiling.length)))
+    starts = range(0, tiling.lead + n_samples, tiling.step)
+    tiles = jnp.stack([padded[:, start : start + tiling.length] for start in starts])
+    parts = jax.lax.map(lambda tile_CxN: tiling.separate(params, tile_CxN), tiles)  # one network to compile, not four
     est_SxCxT = jnp.zeros((net.S, net.channels, padded.shape[1] + tiling.length))
-    for start in range(0, tiling.lead + n_samples, tiling.step):
-        part_SxCxN = tiling.separate(params, padded[:, start : start + tiling.length])
+    for start, part_SxCxN in zip(starts, parts, strict=True):
         est_SxCxT = est_SxCxT.at[..., start : start + tiling.length].add(part_SxCxN)
     return est_SxCxT[..., tiling.lead : tiling.lead + n_samples]
 
 
-def gradients_of(net, variables, mix_CxT, names):
-    """Gradients with respect to TensorFlow's variables, through the conversion's own rules."""
+def compute_gradients(net, variables, mix_CxT, names):
+    """Return the gradients with respect to TensorFlow's variables, by the rules of the conversion."""
     naming = spleeter_names.name_in_tensorflow(net.depth)
-    gradient = jax.jit(jax.grad(lambda p: (separated_by_tiles(net, p, mix_CxT) ** 2).mean()))(
+    gradient = jax.jit(jax.grad(lambda p: (separate_in_tiles(net, p, mix_CxT) ** 2).mean()))(
         spleeter_names.from_tensorflow(variables, net)
     )
-    leaves = tree.flat(gradient)
+    leaves = tree.flatten(gradient)
     found = {}
     for s, source in enumerate(net.sources):
         for kind, i, _, _ in spleeter_names.list_stages(net):
@@ -78,8 +80,10 @@ def gradients_of(net, variables, mix_CxT, names):
     return {name: found[name] for name in names}
 
 
-@pytest.mark.parametrize("kind", golden.KINDS)
-def test_small_networks_of_each_kind_give_what_tensorflow_gives(kind, tiny):
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "2stems" else pytest.param(kind, marks=pytest.mark.slow) for kind in golden.KINDS]
+)
+def test_estimates_and_gradients_of_small_networks_equal_those_of_tensorflow(kind, tiny):
     net, mix_CxT = tiny_net(kind), golden.mixture(9000, 3)
     naming = spleeter_names.name_in_tensorflow(net.depth)
     expected = [spleeter_names.list_shapes(net, naming, s) for s in range(net.S)]
@@ -89,15 +93,18 @@ def test_small_networks_of_each_kind_give_what_tensorflow_gives(kind, tiny):
     assert chunks.count_chunks(net, 9000, SeparateConfig()) == 3  # pieces that overlap are among what is compared
     np.testing.assert_allclose(est_SxCxT.reshape(-1)[:: golden.TINY_STEP], stems, atol=1e-5 * np.abs(stems).max())
     names = [str(name) for name in tiny[f"{kind}/names"]]
-    found = gradients_of(net, variables, mix_CxT, names)
+    found = compute_gradients(net, variables, mix_CxT, names)
     norms = np.array([np.linalg.norm(found[name]) for name in names])
     np.testing.assert_allclose(norms, tiny[f"{kind}/norms"], rtol=2e-3, atol=1e-6 * norms.max())
     every = np.concatenate([found[name].reshape(-1) for name in names])[:: golden.TINY_STEP]
     np.testing.assert_allclose(every, tiny[f"{kind}/gradient"], atol=1e-4 * np.abs(every).max())
 
 
-@pytest.mark.parametrize(("name", "n_samples", "seed"), [("short", 3 * 44100, 0), ("long", 13 * 44100 + 17, 1)])
-def test_published_weights_separate_as_spleeter_does(name, n_samples, seed, whole):
+@pytest.mark.parametrize(
+    ("name", "n_samples", "seed"),
+    [("short", 3 * 44100, 0), pytest.param("long", 13 * 44100 + 17, 1, marks=pytest.mark.slow)],
+)
+def test_estimates_of_the_published_network_equal_those_of_spleeter(name, n_samples, seed, whole):
     net = published.spleeter()
     est_SxCxT = chunks.separate(net.architecture, net.params, golden.mixture(n_samples, seed), SeparateConfig())
     stems = whole[f"{name}/stems"]
@@ -105,18 +112,19 @@ def test_published_weights_separate_as_spleeter_does(name, n_samples, seed, whol
     assert difference.max() < 2e-6 * np.abs(stems).max()  # found: 3e-7
 
 
+SOURCES = ["vocals", pytest.param("accompaniment", marks=pytest.mark.slow)]
 MAGNITUDE = 3 * np.random.default_rng(2).random((1, 2, 64, 1024)).astype(np.float32).astype(np.float64) ** 4
 """What PyTorch was given: (P, C, K, F)."""
 
 
-def in_double_precision(net, source):
+def cast_to_double(net, source):
     """The published U-Net of a source, float64; within `jax.enable_x64`."""
     stages = net.architecture.stages
     return {stage: jax.tree.map(lambda x: np.asarray(x, np.float64), net.params[stage][source]) for stage in stages}
 
 
-@pytest.mark.parametrize("source", ["vocals", "accompaniment"])
-def test_each_stage_of_the_published_networks_is_the_ports_in_double_precision(source, whole):
+@pytest.mark.parametrize("source", SOURCES)
+def test_each_stage_of_the_published_networks_equals_that_of_the_port_in_double_precision(source, whole):
     net = published.spleeter()
     settings = net.architecture
     with jax.enable_x64(True):
@@ -129,7 +137,7 @@ def test_each_stage_of_the_published_networks_is_the_ports_in_double_precision(s
                 found[i], _ = unet(x, {}, "encoder1", until)
             return found
 
-        outs = stages(in_double_precision(net, source))
+        outs = stages(cast_to_double(net, source))
     names = [f"down{i}_act" for i in range(1, 6)] + ["down6_conv"] + [f"up{i}" for i in range(1, 8)]
     for i, name in enumerate(names):
         expected, found = whole[f"{source}/stages/{name}"], np.asarray(outs[i])
@@ -138,9 +146,9 @@ def test_each_stage_of_the_published_networks_is_the_ports_in_double_precision(s
         np.testing.assert_allclose(thinned, expected, atol=2e-7 * np.abs(expected).max(), err_msg=name)
 
 
-@pytest.mark.parametrize("source", ["vocals", "accompaniment"])
-def test_gradients_of_the_published_networks_are_the_ports_in_double_precision(source, whole):
-    """Of kernels, biases and β. That of γ needs the running statistics, which conversion has put into the weights."""
+@pytest.mark.parametrize("source", SOURCES)
+def test_gradients_of_the_published_networks_equal_those_of_the_port_in_double_precision(source, whole):
+    """Gradients of kernels, biases and β; that of γ needs the running statistics, which the conversion folds in."""
     net = published.spleeter()
     settings = net.architecture
     with jax.enable_x64(True):
@@ -150,7 +158,7 @@ def test_gradients_of_the_published_networks_are_the_ports_in_double_precision(s
             logits, _ = module.bind(UNet, settings, params)(x, {}, "encoder1", None)
             return ((jax.nn.sigmoid(logits) * x) ** 2).mean()
 
-        gradient = tree.flat(jax.device_get(jax.jit(jax.grad(mean_square))(in_double_precision(net, source))))
+        gradient = tree.flatten(jax.device_get(jax.jit(jax.grad(mean_square))(cast_to_double(net, source))))
     naming = spleeter_names.name_in_torch(settings.depth)
     kernel, bias = naming.conv_leaves
     found = {}

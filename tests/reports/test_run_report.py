@@ -172,7 +172,7 @@ def test_a_page_is_never_too_large():
 
 def result(losses_ExIx3=None, stopped_at=None):
     if losses_ExIx3 is None:
-        return engine.unadapted()
+        return engine.make_unadapted_result()
     return AdaptationResult({}, losses_ExIx3, stopped_at, Timing(), "device")
 
 

@@ -56,7 +56,7 @@ def test_the_arguments_in_a_case_are_those_of_the_torch_class(case, tmp_path):
 
 def test_forward_and_the_first_step_find_the_loss_of_the_first_segment(case):
     est_SxCxT = peer_jax.run_network(SMALL, case.params, case.mix_CxT[:, :500])
-    terms = loss.loss_terms(est_SxCxT, case.mix_CxT[:, :500], case.active_SxT[:, :500])
+    terms = loss.compute_loss_terms(est_SxCxT, case.mix_CxT[:, :500], case.active_SxT[:, :500])
     expected = [terms.reconstruction + 0.5 * terms.activation, *terms]
     # Single precision: the step takes its prefix from another program than forward.
     np.testing.assert_allclose(peer_jax.forward(case, REQUEST)["losses"], expected, rtol=1e-5)
@@ -65,11 +65,11 @@ def test_forward_and_the_first_step_find_the_loss_of_the_first_segment(case):
 
 def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
     answer = peer_jax.step(case, STEP)
-    song = segments.cut(case.mix_CxT, case.active_SxT, AdaptConfig(segment_s=0.5), SMALL)
+    song = segments.cut_song(case.mix_CxT, case.active_SxT, AdaptConfig(segment_s=0.5), SMALL)
     assert song.n == 4
     assert answer["n_tuned"] == sum(
         np.prod(shape, dtype=int)
-        for path, shape in tree.shapes(SMALL).items()
+        for path, shape in tree.infer_shapes(SMALL).items()
         if path.split(".")[0] in ("repeat2", "mask")
     )
 

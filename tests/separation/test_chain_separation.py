@@ -6,7 +6,7 @@ import pytest
 from tests.helpers.chains import make_chain
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data.standard import Standard, standardise_by
-from ugosa_jax.separation import chains, chunks, members
+from ugosa_jax.separation import bag_separation, chain_separation, chunks
 
 RATE_HZ = 8000
 SETTINGS = SeparateConfig(chunk_s=0.4)
@@ -21,8 +21,10 @@ def mix_CxT():
 def separate(chain, mix_CxT, block, settings=SETTINGS, on_chunk=None, standards=None):
     blocks = (mix_CxT[:, i : i + block] for i in range(0, mix_CxT.shape[1], block))
     standards = standards or dict.fromkeys(chain.members, STANDARD)
-    parts = chains.stretches(chain, chain.params, blocks, mix_CxT.shape[1], standards, settings, on_chunk)
-    return chunks.joined(parts, (len(chain.sources), *mix_CxT.shape))
+    parts = chain_separation.separate_blocks(
+        chain, chain.params, blocks, mix_CxT.shape[1], standards, settings, on_chunk
+    )
+    return chunks.join_blocks(parts, (len(chain.sources), *mix_CxT.shape))
 
 
 def assert_close(found_SxCxT, expected_SxCxT):
@@ -34,33 +36,33 @@ def by_hand(chain, mix_CxT, standards):
     """Each network whole, one after the other."""
     duo, trio = chain.members["duo"], chain.members["trio"]
     own = standards["duo"]
-    voice_CxT = members.separate(duo, duo.params, standardise_by(mix_CxT, own), SETTINGS)[0] * own.std
+    voice_CxT = bag_separation.separate(duo, duo.params, standardise_by(mix_CxT, own), SETTINGS)[0] * own.std
     left_CxT = mix_CxT - voice_CxT
     own = standards["trio"]
-    est_SxCxT = members.separate(trio, trio.params, standardise_by(left_CxT, own), SETTINGS) * own.std + own.mean
+    est_SxCxT = bag_separation.separate(trio, trio.params, standardise_by(left_CxT, own), SETTINGS) * own.std + own.mean
     return np.stack([est_SxCxT[0], voice_CxT + standards["duo"].mean, est_SxCxT[2]])
 
 
 @pytest.mark.parametrize("block", [1000, 4096, 100_000])
-def test_the_second_network_hears_what_the_first_leaves(mix_CxT, block):
+def test_the_second_network_separates_the_rest_of_the_first(mix_CxT, block):
     chain = make_chain()
     expected = by_hand(chain, mix_CxT, dict.fromkeys(chain.members, STANDARD))
     assert_close(separate(chain, mix_CxT, block), expected)
 
 
-def test_each_network_hears_its_own_level(mix_CxT):
+def test_the_input_of_each_network_has_its_own_level(mix_CxT):
     chain, standards = make_chain(), {"duo": Standard(0.0, 1.0), "trio": STANDARD}
     expected = by_hand(chain, mix_CxT, standards)
     assert_close(separate(chain, mix_CxT, 5000, standards=standards), expected)
 
 
-def test_chunks_of_all_networks_are_counted(mix_CxT):
+def test_on_chunk_counts_the_chunks_of_all_networks(mix_CxT):
     seen = []
     separate(make_chain(), mix_CxT, 4000, on_chunk=lambda *so_far: seen.append(so_far))
     assert seen == [(i, 14) for i in range(1, 15)]
 
 
-def test_little_of_a_song_is_held_at_a_time(mix_CxT):
+def test_separate_blocks_reads_the_song_as_needed(mix_CxT):
     """The mixture is read as far as the second network needs it, and no further."""
     read = []
 
@@ -71,6 +73,6 @@ def test_little_of_a_song_is_held_at_a_time(mix_CxT):
 
     chain = make_chain()
     standards = dict.fromkeys(chain.members, STANDARD)
-    parts = chains.stretches(chain, chain.params, blocks(), mix_CxT.shape[1], standards, SETTINGS)
+    parts = chain_separation.separate_blocks(chain, chain.params, blocks(), mix_CxT.shape[1], standards, SETTINGS)
     next(parts)
     assert len(read) <= 10  # a chunk of each network, of 20 blocks

@@ -8,7 +8,7 @@ import scipy.signal
 
 import ugosa_jax as uj
 from tests.helpers.networks import made
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import AdaptConfig, SeparateConfig
@@ -16,7 +16,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 from ugosa_jax.separation import refine
-from ugosa_jax.separation import song as separation
+from ugosa_jax.separation import song_separation as separation
 
 WIENER = SeparateConfig(refine="wiener", wiener_window=256)
 WAYS = [
@@ -40,7 +40,7 @@ def sounds():
 
 
 @pytest.mark.parametrize("settings", WAYS, ids=str)
-def test_stems_add_up_to_the_mixture_and_silent_ones_have_no_part(sounds, settings):
+def test_refine_makes_stems_add_up_to_the_mixture_and_silences_silent_ones(sounds, settings):
     est_SxCxT, mix_CxT, gain_SxT = sounds
     out_SxCxT = refine.refine(est_SxCxT, mix_CxT, gain_SxT, settings)
     assert out_SxCxT.dtype == np.float32
@@ -49,7 +49,7 @@ def test_stems_add_up_to_the_mixture_and_silent_ones_have_no_part(sounds, settin
 
 
 @pytest.mark.parametrize("settings", WAYS, ids=str)
-def test_the_only_one_that_plays_is_the_mixture(sounds, settings):
+def test_refine_gives_the_mixture_to_the_only_source_that_plays(sounds, settings):
     est_SxCxT, mix_CxT, gain_SxT = sounds
     gain_SxT[1:, 2000:2500] = 0
     gain_SxT[0, 2000:2500] = 1
@@ -57,13 +57,13 @@ def test_the_only_one_that_plays_is_the_mixture(sounds, settings):
     np.testing.assert_allclose(out_SxCxT[0, :, 2000:2500], mix_CxT[:, 2000:2500], atol=1e-6)
 
 
-def test_where_nobody_plays_nothing_is_heard(sounds):
+def test_refine_is_silent_where_all_sources_are(sounds):
     est_SxCxT, mix_CxT, gain_SxT = sounds
     gain_SxT[:, :700] = 0
     assert not refine.refine(est_SxCxT, mix_CxT, gain_SxT, WIENER)[..., :700].any()
 
 
-def test_the_residual_is_dealt_by_gain(sounds):
+def test_deal_residual_divides_by_gain(sounds):
     est_SxCxT, mix_CxT, _ = sounds
     gain_SxT = np.stack([np.full(5000, g, np.float32) for g in (1, 0.5, 0.5)])
     out_SxCxT = refine.deal_residual(est_SxCxT, mix_CxT, gain_SxT)
@@ -72,7 +72,7 @@ def test_the_residual_is_dealt_by_gain(sounds):
     np.testing.assert_allclose(out_SxCxT[1] - est_SxCxT[1], lacking_CxT / 4, atol=1e-6)
 
 
-def test_the_transform_is_scipys_and_inverts():
+def test_stft_equals_that_of_scipy_and_istft_inverts_it():
     random = np.random.default_rng(1)
     x_CxT = random.normal(size=(2, 3333))
     found = refine.stft(x_CxT, 512)
@@ -82,41 +82,41 @@ def test_the_transform_is_scipys_and_inverts():
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0])
-def test_masks_are_the_shares_of_the_magnitudes(sounds, p):
+def test_masks_equal_the_shares_of_the_magnitudes(sounds, p):
     est_SxCxT, mix_CxT, _ = sounds
     settings = dataclasses.replace(WIENER, wiener_exponent=p)
     powers = [np.abs(refine.stft(est_CxT, 256)) ** p for est_CxT in est_SxCxT]
     expected = refine.istft(refine.stft(mix_CxT, 256) * powers[1] / (sum(powers) + 1e-10), 256, 5000)
-    np.testing.assert_allclose(refine.wiener(est_SxCxT, mix_CxT, settings)[1], expected, atol=1e-5)
+    np.testing.assert_allclose(refine.apply_wiener_masks(est_SxCxT, mix_CxT, settings)[1], expected, atol=1e-5)
 
 
-def test_one_channel_needs_no_covariance(sounds):
+def test_em_on_one_channel_equals_masks_of_powers(sounds):
     """v R (Σ v R)⁻¹ of a single channel is a mask of powers: R is 1."""
     est_SxCxT, mix_CxT, _ = (x[..., :1, :] if x.ndim > 1 and x.shape[-2] == 2 else x for x in sounds)
     powers = dataclasses.replace(WIENER, wiener_exponent=2.0)
     steps = dataclasses.replace(WIENER, wiener_em_steps=1)
-    by_steps, by_masks = (refine.wiener(est_SxCxT, mix_CxT, how) for how in (steps, powers))
+    by_steps, by_masks = (refine.apply_wiener_masks(est_SxCxT, mix_CxT, how) for how in (steps, powers))
     np.testing.assert_allclose(by_steps, by_masks, atol=1e-4)
 
 
-def test_two_sources_that_stand_apart_are_told_by_their_places():
+def test_em_separates_two_sources_by_their_panning():
     """One source left, one right: whatever the estimates' spectra, the spatial covariances separate them."""
     random = np.random.default_rng(2)
     left, right = random.normal(size=(2, 4000))
     true_SxCxT = np.array([[left, 0 * left], [0 * right, right]])
     est_SxCxT = true_SxCxT * [[[0.5]], [[2.0]]]
-    out_SxCxT = refine.wiener(est_SxCxT, true_SxCxT.sum(0), dataclasses.replace(WIENER, wiener_em_steps=1))
+    out_SxCxT = refine.apply_wiener_masks(est_SxCxT, true_SxCxT.sum(0), dataclasses.replace(WIENER, wiener_em_steps=1))
     np.testing.assert_allclose(out_SxCxT, true_SxCxT, atol=1e-3)
 
 
 def in_pieces(sounds, settings):
     est_SxCxT, mix_CxT, gain_SxT = sounds
     reads = [lambda start, stop, x=x: x[..., start:stop] for x in (est_SxCxT, mix_CxT, gain_SxT)]
-    return [*refine.in_pieces(*reads, est_SxCxT.shape[-1], settings)]
+    return [*refine.refine_in_pieces(*reads, est_SxCxT.shape[-1], settings)]
 
 
 @pytest.mark.parametrize("settings", WAYS[:3], ids=str)
-def test_pieces_are_what_the_whole_is(sounds, settings, monkeypatch):
+def test_refine_in_pieces_equals_refining_the_whole(sounds, settings, monkeypatch):
     """Pieces of 1024 samples with 192 in common: sixteen windows of 64."""
     monkeypatch.setattr(refine, "PIECE", 1)
     settings = dataclasses.replace(settings, wiener_window=64)
@@ -126,7 +126,7 @@ def test_pieces_are_what_the_whole_is(sounds, settings, monkeypatch):
 
 
 @pytest.mark.parametrize("n_samples", [1, 1023, 1024, 1025, 1856, 1857])
-def test_pieces_of_any_length_add_up(sounds, monkeypatch, n_samples):
+def test_refine_in_pieces_adds_up_to_the_mixture_for_any_length(sounds, monkeypatch, n_samples):
     """Covariances differ from piece to piece; the sum, and who is silent, do not."""
     monkeypatch.setattr(refine, "PIECE", 1)
     cut = est_SxCxT, mix_CxT, gain_SxT = [x[..., 500 : 500 + n_samples] for x in sounds]
@@ -137,12 +137,12 @@ def test_pieces_of_any_length_add_up(sounds, monkeypatch, n_samples):
 
 
 @pytest.mark.parametrize("field", ["wiener_window", "wiener_exponent", "wiener_em_steps"])
-def test_settings_out_of_range_are_refused_by_name(field):
+def test_wiener_settings_out_of_range_are_refused_by_name(field):
     with pytest.raises(InputError, match=field):
         SeparateConfig(**{field: -1})
 
 
-def test_separate_refines_by_the_songs_annotation(tmp_path):
+def test_separate_refines_with_the_annotation_of_the_song(tmp_path):
     """Through the whole chain: what is silent by annotation is empty, and the sum is the mixture."""
     net = made()
     random = np.random.default_rng(3)
@@ -155,18 +155,18 @@ def test_separate_refines_by_the_songs_annotation(tmp_path):
     np.testing.assert_allclose(out["rest"][:, 1700:4700], mix_CxT[:, 1700:4700], atol=1e-6)
 
 
-def test_a_long_song_is_refined_as_it_comes(monkeypatch):
+def test_refine_blocks_reads_a_long_song_as_needed(monkeypatch):
     """No stretch is longer than a piece, and together they are what one piece would be."""
     net, settings = made(), dataclasses.replace(WIENER, chunk_s=0.5, wiener_window=64)
     song = Song(Audio(np.random.default_rng(4).normal(size=(2, 8000)).astype(np.float32), 8000, "noise"))
-    (whole_SxCxT,) = separation.stretches(net, song, settings)
+    (whole_SxCxT,) = separation.separate_song(net, song, settings)
     monkeypatch.setattr(refine, "PIECE", 1)
-    parts = [*separation.stretches(net, song, settings)]
+    parts = [*separation.separate_song(net, song, settings)]
     assert max(part.shape[-1] for part in parts) == 896 and len(parts) == 10
     np.testing.assert_allclose(np.concatenate(parts, -1), whole_SxCxT, atol=2e-6)
 
 
-def test_remixes_are_of_what_is_refined_by_the_annotation():
+def test_remixes_use_stems_refined_with_the_annotation():
     """Cut as the mixture is: stems that add up to it, and are empty where their source is annotated silent."""
     net = made()
     random = np.random.default_rng(3)

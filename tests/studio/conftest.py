@@ -3,10 +3,10 @@
 import pytest
 from starlette.testclient import TestClient
 
-from tests.helpers.browser import chromium, opened, serving
+from tests.helpers.browser import chromium, open_page, run_server
 from tests.helpers.networks import made
-from tests.helpers.page import TINY, brush, mark, ready
-from tests.helpers.studio import HERE, TOKEN, song_file
+from tests.helpers.page import TINY, choose_brush, mark, wait_until_ready
+from tests.helpers.studio import HERE, TOKEN, write_song
 from ugosa_jax import files
 from ugosa_jax.studio import server as web_server
 from ugosa_jax.studio.workspace import Workspace
@@ -28,7 +28,7 @@ def client(studio):
 @pytest.fixture
 def song(client, tmp_path):
     """Return the address of a song of four seconds."""
-    content = song_file(tmp_path / "song.wav", 4.0).read_bytes()
+    content = write_song(tmp_path / "song.wav", 4.0).read_bytes()
     answer = client.post(f"/{TOKEN}/api/songs", content=content, headers={"x-name": "my%20song.wav"})
     return f"/{TOKEN}/api/songs/{answer.json()['id']}"
 
@@ -37,7 +37,7 @@ def song(client, tmp_path):
 def server(tmp_path_factory):
     """Return a running studio with the demo song and a tiny network."""
     checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
-    with serving(tmp_path_factory.mktemp("browser") / "work") as server:
+    with run_server(tmp_path_factory.mktemp("browser") / "work") as server:
         yield server
 
 
@@ -50,10 +50,10 @@ def browser():
 @pytest.fixture
 def page(server, browser):
     """Return the demo song's page without marks; an exception or a violation of the policy on it fails the test."""
-    page, troubles = opened(browser, server.address)
-    ready(page)
+    page, troubles = open_page(browser, server.address)
+    wait_until_ready(page)
     mark(page)
-    brush(page, "silent")
+    choose_brush(page, "silent")
     yield page
     page.close()
     assert not troubles

@@ -1,4 +1,4 @@
-"""The studio in a real browser: marking, importing, adapting, listening, and going on after a crash."""
+"""The song page in a real browser: marking, importing, adapting, listening, and recovery from a crash."""
 
 import itertools
 
@@ -6,30 +6,30 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.browser import opened, serving, wait
+from tests.helpers.browser import open_page, run_server, wait
 from tests.helpers.page import (
     ADAPTED,
     adapt,
-    adapted_once,
-    brush,
+    adapt_once,
+    choose_brush,
     choose_tiny,
     drag,
+    import_labels,
     marks,
     on,
-    ready,
-    saved,
-    take_file,
+    wait_until_ready,
+    wait_until_saved,
 )
 
 
-def test_marking_by_dragging_and_undoing_it(page):
-    brush(page, "silent")
+def test_drag_marks_a_stretch_and_undo_removes_it(page):
+    choose_brush(page, "silent")
     drag(page, "bass", 4, 10)
     ((start, end, state),) = marks(page, "bass")
     assert (start, end, state) == (pytest.approx(4, abs=0.15), pytest.approx(10, abs=0.15), "silent")
     assert page.locator('[data-source="bass"] .silent-s').inner_text() == f"{end - start:.1f} s silent"
-    brush(page, "active")
-    drag(page, "bass", 6, 8)  # over what is there
+    choose_brush(page, "active")
+    drag(page, "bass", 6, 8)  # over an older mark
     assert [state for *_, state in marks(page, "bass")] == ["silent", "active", "silent"]
     page.keyboard.press("Control+z")
     assert len(marks(page, "bass")) == 1
@@ -65,7 +65,7 @@ def test_a_mark_is_chosen_and_changed_by_keys(page):
 
 @pytest.mark.slow
 def test_tapping_while_the_mixture_plays(page):
-    """The audio element really plays: it decodes, and its time moves on."""
+    """The audio element decodes and plays."""
     page.keyboard.press("q")
     page.keyboard.press("Space")
     wait(page, "document.querySelector('audio').currentTime > 0.3")
@@ -82,20 +82,20 @@ def test_tapping_while_the_mixture_plays(page):
 
 
 @pytest.mark.slow
-def test_what_was_marked_is_there_after_a_reload(page):
+def test_marks_survive_a_reload(page):
     drag(page, "vocals", 8, 12)
     page.get_by_role("button", name="drums: unmarked is unknown").click()
     before = marks(page, "vocals")
-    page.reload()  # at once: what is being saved is sent along
-    ready(page)
+    page.reload()  # at once: the page sends pending edits when it unloads
+    wait_until_ready(page)
     assert marks(page, "vocals") == before != []
     assert page.evaluate("studio.store.get('elsewhere').drums") == "silent"
 
 
 @pytest.mark.slow
-def test_another_window_follows(page, server, browser):
-    other, troubles = opened(browser, server.address)
-    ready(other)
+def test_a_second_window_follows_edits(page, server, browser):
+    other, troubles = open_page(browser, server.address)
+    wait_until_ready(other)
     drag(page, "drums", 3, 5)
     wait(other, "studio.store.get('marks').length === 1")
     other.close()
@@ -104,52 +104,52 @@ def test_another_window_follows(page, server, browser):
 
 @pytest.mark.slow
 def test_two_windows_do_not_overwrite_each_other(page, server, browser):
-    """One window cannot save, meanwhile the other one does: nothing is lost without a question."""
-    other, troubles = opened(browser, server.address)
-    ready(other)
+    """One window saves while the other one is offline; the conflict is resolved by a question."""
+    other, troubles = open_page(browser, server.address)
+    wait_until_ready(other)
     page.route("**/marks", lambda route: route.abort())
     drag(page, "drums", 3, 5)
     wait(page, "studio.store.get('saved') === 'away'")
     drag(other, "bass", 6, 9)
-    saved(other)
+    wait_until_saved(other)
     page.unroute("**/marks")
     page.get_by_text("another window changed them meanwhile").wait_for()
     page.get_by_role("button", name="Keep mine").click()
-    saved(page)
+    wait_until_saved(page)
     wait(other, "studio.store.get('marks').every((mark) => mark.source === 'drums')")
     assert len(marks(page, "drums")) == len(marks(other, "drums")) == 1
     other.close()
     assert not troubles
 
 
-def test_files_of_other_programs_are_imported_and_exported(page, tmp_path):
+def test_import_and_export_of_label_files(page, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("2.0\t6.0\tvox\n8.0\t9.5\tno drums\n")
-    take_file(page, labels)
+    import_labels(page, labels)
     page.get_by_text("2 marks from labels.txt.").wait_for()
     assert marks(page, "vocals") == [[2, 6, "active"]] and marks(page, "drums") == [[8, 9.5, "silent"]]
-    saved(page)
+    wait_until_saved(page)
     page.get_by_role("button", name="Export marks").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     text = download.value.path().read_text()
     assert text.splitlines() == ["start,end,source,state", "2.0,6.0,vocals,active", "8.0,9.5,drums,silent"]
     labels.write_text("2.0\t1.0\tvocals\n")
-    take_file(page, labels)
+    import_labels(page, labels)
     page.get_by_text("labels.txt:1: ").wait_for()
     assert len(marks(page, "vocals")) == 1
 
 
 @pytest.mark.slow
-def test_an_import_asks_what_it_does_not_know(page, tmp_path):
+def test_import_asks_for_unknown_names_and_units(page, tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("2000\t6000\tSängerkrieg\n90000000\t91000000\tping\n")
-    take_file(page, labels)
+    import_labels(page, labels)
     page.get_by_label("unit").select_option("us")
     page.get_by_role("button", name="Cancel").last.click()
     assert page.locator("dialog").count() == 0 and marks(page, "vocals") == []
     labels.write_text("2.0\t6.0\tSängerkrieg\n6.0\t7.0\tping\n")
-    take_file(page, labels)
+    import_labels(page, labels)
     page.get_by_label("Sängerkrieg").select_option("vocals")
     page.locator("dialog").get_by_role("button", name="Import").click()
     page.get_by_text("1 mark from labels.txt.").wait_for()
@@ -157,7 +157,7 @@ def test_an_import_asks_what_it_does_not_know(page, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_is_wrong_or_missing_is_said_before_work_begins(page):
+def test_adapt_without_marked_silence_is_refused_at_once(page):
     choose_tiny(page)
     page.get_by_role("button", name="Adapt", exact=True).click()
     page.get_by_text("Nothing is marked silent yet.").first.wait_for()
@@ -170,8 +170,8 @@ PAINT = """async ([root, strokes]) => {
 
 
 @pytest.mark.slow
-def test_painting_is_what_a_brush_does(page):
-    """Whatever is painted in whatever order: each instant has the state that it was given last; marks are disjoint."""
+def test_painted_marks_are_disjoint_and_the_last_stroke_wins(page):
+    """After random strokes, every instant has the state of its last stroke, and marks do not overlap."""
     random = np.random.default_rng(0)
     strokes = []
     for _ in range(200):
@@ -194,7 +194,7 @@ def test_painting_is_what_a_brush_does(page):
 
 
 @pytest.mark.slow
-def test_each_network_starts_with_the_settings_that_are_best_known(page):
+def test_each_network_starts_with_its_best_settings(page):
     def chosen():
         labels = ("learn from", "layers", "learning rate", "random order (seed)", "make stems add up to the mixture")
         return [page.get_by_label(label, exact=True).input_value() for label in labels]
@@ -212,12 +212,12 @@ def test_each_network_starts_with_the_settings_that_are_best_known(page):
 
 @pytest.fixture
 def adapted(page):
-    """Return a page on which an adaptation has been made, by this test or an earlier one."""
-    adapted_once(page)
+    """Return a page of a song with an adapted run, made by this test or an earlier one."""
+    adapt_once(page)
     return page
 
 
-def test_adapting_shows_progress_and_leaves_a_run(adapted):
+def test_adaptation_shows_progress_and_adds_a_run(adapted):
     page = adapted
     runs = page.evaluate("studio.store.get('runs').map((run) => run.strategy)")
     assert runs == ["B0", "P-L3:M"]
@@ -232,7 +232,7 @@ def test_adapting_shows_progress_and_leaves_a_run(adapted):
 
 
 @pytest.mark.slow
-def test_cancelling_ends_an_adaptation_in_the_midst(page):
+def test_cancel_stops_a_running_adaptation(page):
     adapt(page, 500)
     wait(page, "studio.store.get('jobs').some((job) => job.state === 'running' && job.losses.length > 1)")
     page.locator(".job").get_by_role("button", name="Cancel").click()
@@ -258,7 +258,7 @@ HEARD = """async ([name, seconds]) => {
 
 
 def place_of(samples, stem):
-    """Return where a piece of a stem is found, in samples, and how much of it differs."""
+    """Return the best-matching place of a piece in a stem, in samples, and the relative error there."""
     size = 1 << (len(stem) + len(samples)).bit_length()
     product = np.fft.irfft(np.fft.rfft(stem, size) * np.conj(np.fft.rfft(samples, size)))
     energy = np.convolve(stem**2, np.ones(len(samples)), "valid")
@@ -268,7 +268,7 @@ def place_of(samples, stem):
 
 
 def test_switching_between_runs_keeps_the_place(adapted, server):
-    """What is heard before and after a switch is found in the stems of A and of B, where the page says that it is."""
+    """The output before and after a switch matches the stems of A and B at the time that the page shows."""
     page = adapted
     page.evaluate("studio.store.set({ desk: { ...studio.store.get('desk'), matched: false } })")
     page.get_by_role("button", name="Solo drums").click()
@@ -281,7 +281,7 @@ def test_switching_between_runs_keeps_the_place(adapted, server):
     page.keyboard.press("Space")
     wait(page, "studio.transport.playing && !studio.transport.deck.stalled && studio.transport.time > 6.3")
     pieces = []
-    for which in ("b", "a", "b"):  # looked at when all are there: the song does not wait
+    for which in ("b", "a", "b"):  # compared afterwards: the song keeps playing
         if page.evaluate("studio.store.get('mix').version.drums ?? 'b'") != which:
             page.keyboard.press("x")
         pieces.append((which, page.evaluate(HEARD, [which, 0.4])))
@@ -289,12 +289,12 @@ def test_switching_between_runs_keeps_the_place(adapted, server):
     page.get_by_role("button", name="Solo drums").click()
     for which, heard in pieces:
         place, differs = place_of(np.array(heard["samples"]), stems[which])
-        assert differs < 1e-6, which  # it is that stem, and no other
+        assert differs < 1e-6, which  # the right stem
         assert (place + len(heard["samples"])) / 44100 == pytest.approx(heard["end"], abs=0.02)
 
 
 def read(page, address):
-    """Return the first channels' mean of a sound on the server: what a mono analyser hears."""
+    """Return a sound on the server, mixed to mono as the analyser does."""
     content = page.request.get(address).body()
     import io
 
@@ -325,6 +325,8 @@ def test_a_blind_comparison_is_recorded(adapted):
     panel.get_by_role("button", name="Begin").click()
     vote = panel.get_by_role("button", name="2 is better")
     assert vote.is_disabled()  # nothing has been heard yet
+    box = vote.bounding_box()
+    assert box["y"] + box["height"] <= 900  # within the window
     panel.get_by_text("Listen to sound 2 first.").wait_for()
     assert vote.is_disabled()
     panel.get_by_role("button", name="Sound 2").click()
@@ -355,7 +357,7 @@ def test_suggestions_are_added_and_override_nothing(adapted):
 def test_lanes_show_spectra(adapted):
     page = adapted
     page.get_by_role("button", name="spectra").click()
-    wait(page, "studio.timeline.rows.filter((row) => row.spectrum?.width >= 500).length === 5")
+    wait(page, "studio.timeline.rows.filter((row) => row.spectrum?.width >= 1300).length === 5")
     page.get_by_role("button", name="waves").click()
     wait(page, "studio.timeline.rows.filter((row) => row.sound).length === 6")
 
@@ -363,10 +365,10 @@ def test_lanes_show_spectra(adapted):
 def test_a_song_is_opened_by_choosing_a_file(server, browser, tmp_path):
     path = tmp_path / "tone <b>.wav"
     soundfile.write(path, 0.2 * np.sin(np.arange(3 * 22050) / 9), 22050)
-    page, troubles = opened(browser, server.address.rpartition("song/")[0])
+    page, troubles = open_page(browser, server.address.rpartition("song/")[0])
     page.locator("input[type=file]").set_input_files(path)
     page.get_by_role("heading", name="tone <b>.wav").wait_for()
-    ready(page)
+    wait_until_ready(page)
     assert page.evaluate("studio.store.get('marks')") == []
     page.goto(server.address.rpartition("song/")[0])
     assert page.locator(".songs li").count() == 2
@@ -377,25 +379,26 @@ def test_a_song_is_opened_by_choosing_a_file(server, browser, tmp_path):
     assert not troubles
 
 
-def test_a_killed_server_goes_on_where_it_was(browser, tmp_path):
-    """The open page waits, saves what was marked meanwhile, and finds the interrupted job."""
-    with serving(tmp_path / "work") as first:
-        page, troubles = opened(browser, first.address)
-        ready(page)
+@pytest.mark.slow
+def test_page_and_queue_survive_a_killed_server(browser, tmp_path):
+    """The open page waits for the new server, saves later edits, and shows the interrupted job."""
+    with run_server(tmp_path / "work") as first:
+        page, troubles = open_page(browser, first.address)
+        wait_until_ready(page)
         adapt(page, 500)
         wait(page, "studio.store.get('jobs').some((job) => job.stage?.startsWith('separating'))")
         drag(page, "bass", 4, 6)
-        saved(page)
+        wait_until_saved(page)
         first.kill()
-        drag(page, "other", 20, 22)  # nobody is there to save it
+        drag(page, "other", 20, 22)  # cannot be saved yet
         wait(page, "studio.store.get('saved') === 'away'")
         unsaved = marks(page, "other")
-        with serving(tmp_path / "work", port=first.port, arguments=()) as second:
+        with run_server(tmp_path / "work", port=first.port, arguments=()) as second:
             assert first.address.startswith(second.address)
             wait(page, "studio.store.get('saved') === 'saved'")
             page.locator(".job[data-state=interrupted]").wait_for()
             page.reload()
-            ready(page)
+            wait_until_ready(page)
             assert marks(page, "other") == unsaved != []
             assert len(marks(page, "bass")) == 1
             page.locator(".job").get_by_role("button", name="Try again").click()
@@ -408,9 +411,9 @@ def test_a_killed_server_goes_on_where_it_was(browser, tmp_path):
 
 @pytest.mark.slow
 def test_the_bundled_network_adapts_the_demo_song(browser, tmp_path):
-    with serving(tmp_path / "work") as server:
-        page, troubles = opened(browser, server.address)
-        ready(page)
+    with run_server(tmp_path / "work") as server:
+        page, troubles = open_page(browser, server.address)
+        wait_until_ready(page)
         wait(page, "studio.store.get('worker').ready")
         page.get_by_label("network", exact=True).select_option("mini")
         page.get_by_label("epochs", exact=True).fill("3")

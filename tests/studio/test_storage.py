@@ -1,4 +1,4 @@
-"""What the studio keeps: songs, marks, jobs, votes; and what is left when it is killed at any moment."""
+"""Storage of songs, marks, jobs and votes, also after a killed server."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.studio import TOKEN, made_run, mark
+from tests.helpers.studio import TOKEN, mark, write_run
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.unknown_names import read_overrides
 from ugosa_jax.config import AdaptConfig, SeparateConfig
@@ -25,7 +25,7 @@ from ugosa_jax.studio.workspace import remove_leftovers
 SOURCES = ("drums", "bass", "other", "vocals")
 
 
-def test_a_song_opened_again_has_its_work(client, song, tmp_path):
+def test_reopened_song_keeps_its_work(client, song, tmp_path):
     client.put(f"{song}/marks", json={"marks": [mark(0, 1)]})
     content = (tmp_path / "song.wav").read_bytes()
     again = client.post(f"/{TOKEN}/api/songs", content=content, headers={"x-name": "other name.wav"}).json()
@@ -54,7 +54,7 @@ def test_outlines_hold_the_extremes_of_every_bin(client, song, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["flac", "ogg", "mp3", "aiff"])
 def test_songs_of_all_kinds_are_opened(client, tmp_path, suffix):
-    """Their suffix is not kept: content decides."""
+    """The format is recognised by content, not by suffix."""
     path = tmp_path / f"tone.{suffix}"
     soundfile.write(path, 0.3 * np.sin(np.arange(44100 * 2) / 20), 44100)
     added = client.post(f"/{TOKEN}/api/songs", content=path.read_bytes(), headers={"x-name": path.name})
@@ -62,7 +62,7 @@ def test_songs_of_all_kinds_are_opened(client, tmp_path, suffix):
     assert added.json()["duration_s"] == pytest.approx(2, abs=0.1)
 
 
-def test_marks_are_saved_and_a_save_that_builds_on_others_is_refused(client, song):
+def test_save_with_a_stale_revision_is_refused(client, song):
     first = client.put(f"{song}/marks", json={"marks": [mark(0, 1)], "revision": 0})
     assert first.json() == {"revision": 1}
     late = client.put(f"{song}/marks", json={"marks": [], "revision": 0})
@@ -71,7 +71,7 @@ def test_marks_are_saved_and_a_save_that_builds_on_others_is_refused(client, son
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("sent", "expected"),
     [
         ({"marks": [mark(0, 9)]}, "mark must be a stretch of the song"),
         ({"marks": [mark(-1, 2)]}, "mark must be a stretch of the song"),
@@ -84,39 +84,39 @@ def test_marks_are_saved_and_a_save_that_builds_on_others_is_refused(client, son
         ({"elsewhere": {"vocals": "active"}}, "Invalid enum value"),
     ],
 )
-def test_marks_that_cannot_be_are_refused(client, song, said, expected):
-    answer = client.put(f"{song}/marks", json=said)
+def test_invalid_marks_are_refused(client, song, sent, expected):
+    answer = client.put(f"{song}/marks", json=sent)
     assert answer.status_code == 422 and expected in answer.json()["error"]
     assert client.put(f"{song}/marks", content=b"{").status_code == 422
     assert client.get(song).json()["marks"]["revision"] == 0
 
 
 def test_marks_become_an_annotation():
-    said = Marks(
+    edited = Marks(
         [Mark(1, 2, "vocals", "active"), Mark(3, 4, "drums", "silent")], {"vocals": "silent", "bass": "silent"}
     )
-    labels = marks.to_annotation(said, SOURCES, 4.0)
+    labels = marks.to_annotation(edited, SOURCES, 4.0)
     assert annotation.count_silent_seconds(labels, 4.0) == {"drums": 1, "bass": 4, "other": 0, "vocals": 3}
     assert annotation.count_state_seconds(labels, 4.0)["vocals"]["active"] == 1
-    assert {i.source for i in marks.to_annotation(said, ("drums",), 4.0).intervals} == {"drums"}
+    assert {i.source for i in marks.to_annotation(edited, ("drums",), 4.0).intervals} == {"drums"}
 
 
 @pytest.mark.parametrize("format", ["csv", "txt"])
-def test_what_is_exported_is_imported_again(client, song, format):
-    said = {
+def test_export_and_import_round_trip(client, song, format):
+    sent = {
         "marks": [mark(0.5, 1.25), mark(1.25, 3, state="active"), mark(0, 2, "drums", "active")],
         "elsewhere": {"drums": "silent"},
     }
-    client.put(f"{song}/marks", json=said)
+    client.put(f"{song}/marks", json=sent)
     exported = client.get(f"{song}/export.{format}")
     assert exported.headers["content-disposition"] == f'attachment; filename="annotation.{format}"'
     back = client.post(f"{song}/import", content=exported.content, headers={"x-name": f"annotation.{format}"}).json()
-    before = marks.to_annotation(msgspec.convert(said, Marks), SOURCES, 4.0)
+    before = marks.to_annotation(msgspec.convert(sent, Marks), SOURCES, 4.0)
     found = msgspec.convert({"marks": back["marks"], "elsewhere": back["elsewhere"]}, Marks)
     assert marks.to_annotation(found, SOURCES, 4.0) == before
 
 
-def test_other_programs_files_are_imported_with_what_is_to_be_known(client, song):
+def test_import_returns_notes_on_names_and_points(client, song):
     labels = b"0.0\t2.0\tvox\n2.0\t4.0\tno drums\n1.0\t1.0\tsolo\n"
     found = client.post(f"{song}/import", content=labels, headers={"x-name": "my%20labels.txt"}).json()
     assert mark(0, 2, state="active") in found["marks"] and mark(2, 4, "drums") in found["marks"]
@@ -124,18 +124,18 @@ def test_other_programs_files_are_imported_with_what_is_to_be_known(client, song
     assert "my labels.txt:3: left out: point label 'solo'" in found["notes"]
 
 
-def test_what_an_import_must_be_told_is_asked_and_remembered(client, song, studio):
+def test_import_asks_for_names_and_remembers_them(client, song, studio):
     labels = "0.0\t2.0\tGrölende Menge\n2.0\t4.0\tPing\n".encode()
     asked = client.post(f"{song}/import", content=labels, headers={"x-name": "two.txt"})
     assert asked.status_code == 422
     names = {one["name"]: one for one in asked.json()["ask"]["names"]}
     assert names.keys() == {"Grölende Menge", "Ping"} and names["Ping"]["where"] == "2 to 4 s, line 2"
     assert asked.json()["ask"]["sources"] == [*SOURCES]
-    told = {"names": json.dumps({"Grölende Menge": "vocals", "Ping": ""})}
-    found = client.post(f"{song}/import", params=told, content=labels, headers={"x-name": "two.txt"}).json()
+    answers = {"names": json.dumps({"Grölende Menge": "vocals", "Ping": ""})}
+    found = client.post(f"{song}/import", params=answers, content=labels, headers={"x-name": "two.txt"}).json()
     assert found["marks"] == [mark(0, 2, state="active")]
-    assert not (studio.root / "names.toml").exists()  # nobody asked for it
-    client.post(f"{song}/import", params=told | {"remember": "yes"}, content=labels, headers={"x-name": "two.txt"})
+    assert not (studio.root / "names.toml").exists()  # not asked to remember
+    client.post(f"{song}/import", params=answers | {"remember": "yes"}, content=labels, headers={"x-name": "two.txt"})
     again = client.post(f"{song}/import", content=labels, headers={"x-name": "other.txt"}).json()
     assert again["marks"] == found["marks"]
     assert read_overrides(studio.root / "names.toml") == {"Grölende Menge": "vocals", "Ping": ""}
@@ -144,7 +144,7 @@ def test_what_an_import_must_be_told_is_asked_and_remembered(client, song, studi
     assert client.post(f"{song}/import", params={"names": "[1]"}, content=labels).status_code == 422
 
 
-def test_remembered_names_are_kept_in_bounds_and_per_network(tmp_path):
+def test_remembered_names_are_bounded_and_fit_the_network(tmp_path):
     known = RememberedNames(tmp_path)
     known.remember({'a "b" \\ \x7f': "one of vocals", "Stimme": "voice"})
     known.remember({"STIMME": "vocals"})
@@ -156,7 +156,7 @@ def test_remembered_names_are_kept_in_bounds_and_per_network(tmp_path):
         known.remember({"x" * 501: "vocals"})
 
 
-def test_times_that_are_no_seconds_are_asked_for(client, song):
+def test_import_asks_for_the_unit_of_impossible_seconds(client, song):
     labels = b"0\t44100\tvocals\n88200\t176400\tvocals\n"
     asked = client.post(f"{song}/import", content=labels, headers={"x-name": "samples.txt"})
     assert asked.status_code == 422 and "ms" in asked.json()["ask"]["unit"]
@@ -167,12 +167,12 @@ def test_times_that_are_no_seconds_are_asked_for(client, song):
     assert bad.status_code == 422 and "unit must be" in bad.json()["error"]
 
 
-def test_a_file_is_understood_by_its_name_which_is_no_path(client, song):
+def test_file_name_gives_the_source_but_no_path(client, song):
     found = client.post(f"{song}/import", content=b"0\t2\tla la\n", headers={"x-name": "..%2F..%2Fvocals.txt"})
     assert found.json()["marks"] == [mark(0, 2, state="active")]
 
 
-def test_a_file_that_cannot_be_understood_is_refused_with_its_line(client, song):
+def test_malformed_label_file_is_refused_with_its_line(client, song):
     bad = client.post(f"{song}/import", content=b"0,1,vocals\n2,1,vocals\n", headers={"x-name": "bad.csv"})
     assert bad.status_code == 422 and bad.json()["error"].startswith("bad.csv:2: ")
     past = client.post(f"{song}/import", content=b"0,100,vocals\n", headers={"x-name": "past.csv"})
@@ -181,7 +181,7 @@ def test_a_file_that_cannot_be_understood_is_refused_with_its_line(client, song)
     assert client.get(f"{song}/export.exe").status_code == 404
 
 
-def test_the_demo_song_brings_its_annotation_once(studio):
+def test_demo_song_gets_its_annotation_once(studio):
     song = demo_song.add_demo_song(studio.library)
     folder = studio.library.find_folder(song.id)
     labels = marks.to_annotation(marks.load(folder), SOURCES, song.duration_s)
@@ -191,7 +191,7 @@ def test_the_demo_song_brings_its_annotation_once(studio):
     assert marks.load(folder).marks == []
 
 
-def test_jobs_are_checked_before_they_wait(client, song):
+def test_invalid_jobs_are_refused_before_the_queue(client, song):
     wrong = [
         ({"kind": "dance", "network": "mini"}, "kind must be"),
         ({"kind": "adapt", "network": "mini", "adapt": {"epochs": 0}}, "epochs must be at least 1"),
@@ -222,7 +222,7 @@ def test_a_waiting_job_is_cancelled_and_removed(client, song):
     assert client.get(song).json()["jobs"] == []
 
 
-def test_a_killed_server_finds_its_queue_again(client, studio, song):
+def test_queue_survives_a_killed_server(client, studio, song):
     asked = [{"kind": "separate", "network": f"mini{i}"} for i in range(3)]
     ids = [client.post(f"{song}/jobs", json=one).json()["id"] for one in asked]
     running = studio.queue.jobs[ids[0]]
@@ -237,7 +237,7 @@ async def _change(queue, job, state):
     queue.change(job, state=state)
 
 
-def test_what_was_half_written_is_cleared_away(studio, client, song):
+def test_half_written_folders_are_removed_at_start(studio, client, song):
     id = song.rpartition("/")[2]
     left = [
         studio.library.songs / ".arriving-x",
@@ -254,7 +254,7 @@ def test_what_was_half_written_is_cleared_away(studio, client, song):
     assert client.get(song).status_code == 200
 
 
-def test_damaged_files_are_said_or_left_out(studio, client, song):
+def test_damaged_files_are_reported_or_skipped(studio, client, song):
     id = song.rpartition("/")[2]
     (studio.library.find_folder(id) / "marks.json").write_text("{")
     assert "marks.json: cannot be read" in client.get(song).json()["error"]
@@ -262,18 +262,18 @@ def test_damaged_files_are_said_or_left_out(studio, client, song):
     assert client.get(f"/{TOKEN}/api/songs").json() == {"songs": []}
 
 
-def test_stale_marks_carry_what_is_there(tmp_path):
+def test_stale_error_carries_the_present_marks(tmp_path):
     marks.save(tmp_path, Marks([Mark(0, 1, "bass", "silent")]))
     with pytest.raises(Stale) as caught:
         marks.save(tmp_path, Marks())
     assert caught.value.now.revision == 1
 
 
-def test_blind_trials_hide_and_record(studio, client, song):
+def test_blind_trials_hide_the_runs_until_the_vote(studio, client, song):
     id = song.rpartition("/")[2]
     folder = studio.library.find_folder(id)
-    made_run(folder, "a" * 16, loud=-10.0, value=0.25)
-    made_run(folder, "b" * 16, "P-L3:M", loud=-16.0, value=0.125)
+    write_run(folder, "a" * 16, loud=-10.0, value=0.25)
+    write_run(folder, "b" * 16, "P-L3:M", loud=-16.0, value=0.125)
     seen = set()
     for _ in range(24):
         trial = client.post(f"{song}/trials", json={"source": "drums", "first": "a" * 16, "second": "b" * 16}).json()
@@ -288,7 +288,7 @@ def test_blind_trials_hide_and_record(studio, client, song):
         assert trial["gains"]["a"] == pytest.approx(quiet[was])  # both are as loud as the quieter one
         seen.add(was)
         assert client.post(f"{song}/trials/{trial['id']}/vote", json={"choice": "a"}).status_code == 404
-    assert seen == {"a" * 16, "b" * 16}  # once in 2**23 chance says otherwise
+    assert seen == {"a" * 16, "b" * 16}  # fails by chance once in 2**23 runs
     (tally,) = client.get(song).json()["votes"]
     assert sum(tally["won"]) == 24 and tally["same"] == 0
     assert (
@@ -301,7 +301,7 @@ def test_blind_trials_hide_and_record(studio, client, song):
     )
 
 
-def test_votes_survive_a_line_cut_short(tmp_path):
+def test_votes_survive_a_truncated_line(tmp_path):
     lines = [{"source": "drums", "a": "x", "b": "y", "choice": choice} for choice in ("a", "a", "same", "b")]
     text = "\n".join(map(json.dumps, lines))
     (tmp_path / "votes.jsonl").write_text(text[:-9])
@@ -309,16 +309,16 @@ def test_votes_survive_a_line_cut_short(tmp_path):
     assert trials.count_votes(votes) == [{"source": "drums", "runs": ["x", "y"], "won": [2, 0], "same": 1, "p": 0.5}]
 
 
-def test_the_sign_test_by_hand():
+def test_sign_test_matches_hand_computed_values():
     assert trials.compute_sign_test(5, 0) == 2 / 32
     assert trials.compute_sign_test(3, 1) == pytest.approx(2 * 5 / 16)
     assert trials.compute_sign_test(2, 2) == trials.compute_sign_test(0, 0) == 1.0
 
 
 @pytest.mark.parametrize(("encoding", "subtype"), [("float", "FLOAT"), ("24", "PCM_24")])
-def test_stems_are_taken_home_as_a_zip(studio, client, song, encoding, subtype, tmp_path):
+def test_stems_are_sent_as_a_zip(studio, client, song, encoding, subtype, tmp_path):
     folder = studio.library.find_folder(song.rpartition("/")[2])
-    made_run(folder, "a" * 16)
+    write_run(folder, "a" * 16)
     answer = client.get(f"{song}/runs/{'a' * 16}/stems.zip?encoding={encoding}")
     assert answer.headers["content-type"] == "application/zip"
     (tmp_path / "out.zip").write_bytes(answer.content)
@@ -335,7 +335,7 @@ def test_stems_are_taken_home_as_a_zip(studio, client, song, encoding, subtype, 
 
 def test_a_run_is_deleted(studio, client, song):
     folder = studio.library.find_folder(song.rpartition("/")[2])
-    made_run(folder, "a" * 16)
+    write_run(folder, "a" * 16)
     assert len(client.get(song).json()["runs"]) == 1
     assert client.delete(f"{song}/runs/{'a' * 16}").status_code == 200
     assert client.get(song).json()["runs"] == [] and not (folder / "runs" / ("a" * 16)).exists()
@@ -343,14 +343,14 @@ def test_a_run_is_deleted(studio, client, song):
 
 def test_reports_are_shown_without_scripts(studio, client, song):
     folder = studio.library.find_folder(song.rpartition("/")[2])
-    made_run(folder, "a" * 16)
+    write_run(folder, "a" * 16)
     (folder / "runs" / ("a" * 16) / "report.html").write_text("<html></html>")
     policy = client.get(f"{song}/runs/{'a' * 16}/report.html").headers["content-security-policy"]
     assert "script-src" not in policy and "default-src 'none'" in policy and policy.endswith("sandbox")
 
 
-def test_steps_are_those_of_the_segments():
-    from ugosa_jax.adaptation.segments import starts_of
+def test_step_count_matches_the_segments():
+    from ugosa_jax.adaptation.segments import list_starts
 
     for duration_s, settings in [
         (32.0, AdaptConfig()), (33.1, AdaptConfig()), (4.0, AdaptConfig(epochs=3)),
@@ -358,13 +358,13 @@ def test_steps_are_those_of_the_segments():
     ]:  # fmt: skip
         segment_s = settings.segment_s or 4.0
         hop_s = settings.hop_s or segment_s
-        n = len(starts_of(round(duration_s * 100), round(segment_s * 100), round(hop_s * 100)))
+        n = len(list_starts(round(duration_s * 100), round(segment_s * 100), round(hop_s * 100)))
         assert (
             estimate.count_steps(settings, segment_s, duration_s) == n * (1 + settings.pitch_shifts) * settings.epochs
         )
 
 
-def test_times_are_measured_where_they_can_be(tmp_path):
+def test_estimate_prefers_measured_times(tmp_path):
     timings = estimate.Timings(tmp_path)
     network = {"shares": {"L3:M": 1 / 3}, "members": 1, "segment_s": 4.0, "default_strategy": "P-L3:M"}
     assert (
@@ -380,18 +380,18 @@ def test_times_are_measured_where_they_can_be(tmp_path):
     }
     assert estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, None, None) is None
     timings.remember("mini", "P-L3:M", estimate.MeasuredSpeed(2.0, 0.05, 0.1))
-    assert estimate.Timings(tmp_path).find("mini", "R-L3:M") is None  # its steps are longer
+    assert estimate.Timings(tmp_path).find("mini", "R-L3:M") is None  # R takes longer steps
     again = estimate.Timings(tmp_path).find("mini", "B-L3:M")
     known = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(shifts=2), 32.0, again, network, 100e9)
     assert known == {"seconds": pytest.approx(2 + 80 * 4 * 0.05 + 2 * 32 * 0.1), "guessed": False}
-    bag = network | {"members": 4}  # each is adapted by itself; what was measured of separating is of all
+    bag = network | {"members": 4}  # each member is adapted; the measured separation already covers all
     known = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, again, bag, 100e9)
     assert known["seconds"] == pytest.approx(2 + 4 * 80 * 4 * 0.05 + 32 * 0.1)
     rough = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, bag, 100e9)
     assert rough["seconds"] == pytest.approx(estimate.FIRST_S + 4 * (80 * 4 * 1.0 + 32 * 4 / 3))
 
 
-def test_events_reach_the_song_they_speak_of():
+def test_events_reach_the_pages_of_their_song_only():
     async def scenario():
         events = Events()
         first, second = events.stream("one"), events.stream("two")
@@ -409,13 +409,13 @@ def test_events_reach_the_song_they_speak_of():
     assert rest == []
 
 
-def test_names_are_made_short_and_plain():
+def test_clean_name_removes_paths_and_control_characters():
     assert clean_name("C:\\Music\\a\tb.wav") == "a b.wav"
     assert clean_name("/etc/") == clean_name("") == "untitled"
     assert len(clean_name("x" * 500)) == 120
 
 
-def test_a_library_of_nothing_is_empty(tmp_path):
+def test_empty_library_has_no_songs(tmp_path):
     assert Library(tmp_path).list_songs() == []
     assert Runs(tmp_path).list_runs() == []
     with pytest.raises(KeyError):
@@ -425,8 +425,8 @@ def test_a_library_of_nothing_is_empty(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["song.m4a", "song"])
-def test_what_was_opened_can_be_worked_on_whatever_it_is_called(client, studio, tmp_path, name):
-    """The library's copy has no suffix: its content says that it is AAC."""
+def test_uploaded_file_can_be_separated_under_any_name(client, studio, tmp_path, name):
+    """The library's copy has no suffix, so AAC is recognised by content."""
     av = pytest.importorskip("av")
     path = tmp_path / "song.m4a"
     with av.open(str(path), "w") as file:

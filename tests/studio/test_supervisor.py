@@ -1,4 +1,4 @@
-"""The studio's side of its worker: orders, progress, cancelling, and workers that die. The worker is a small script."""
+"""The supervisor with a small script as worker: jobs, progress, cancelling, and dying workers."""
 
 import asyncio
 import sys
@@ -84,7 +84,7 @@ def add(queue, network="net"):
     return queue.add(song="s", kind="adapt", network=network, marks={}, adapt={}, separate={}, start="anew")
 
 
-def test_jobs_are_done_one_after_the_other(worked, tmp_path):
+def test_jobs_run_one_after_the_other(worked, tmp_path):
     async def scenario(queue, supervisor, until):
         first, second = add(queue), add(queue)
         assert (first.state, second.state, queue.count_ahead(second)) == ("running", "waiting", 1)
@@ -98,7 +98,7 @@ def test_jobs_are_done_one_after_the_other(worked, tmp_path):
     assert Timings(tmp_path).find("net", "B-L3:M").step_per_s == 2.0
 
 
-def test_what_fails_is_said_and_the_next_job_is_done(worked):
+def test_a_failed_job_keeps_its_error_and_the_next_one_runs(worked):
     async def scenario(queue, supervisor, until):
         first, second = add(queue, "fails"), add(queue)
         await until(lambda: second.state == "done")
@@ -108,7 +108,7 @@ def test_what_fails_is_said_and_the_next_job_is_done(worked):
     assert (job.state, job.error) == ("failed", "it cannot be done")
 
 
-def test_operations_are_counted_when_somebody_asks(worked):
+def test_operations_are_counted_on_request(worked):
     async def scenario(queue, supervisor, until):
         assert "forward_flops" not in supervisor.find_network("net")
         supervisor.count_operations("net")
@@ -119,7 +119,7 @@ def test_operations_are_counted_when_somebody_asks(worked):
     assert worked(scenario)["forward_flops"] == 7.0
 
 
-def test_a_job_is_cancelled_where_the_worker_looks(worked):
+def test_running_and_waiting_jobs_are_cancelled(worked):
     async def scenario(queue, supervisor, until):
         job, waiting = add(queue, "endless"), add(queue)
         await until(lambda: job.done == 1)
@@ -133,8 +133,8 @@ def test_a_job_is_cancelled_where_the_worker_looks(worked):
     assert worked(scenario)
 
 
-def test_a_step_that_takes_for_ever_is_stopped_at_once(worked):
-    """The worker is ended, another one is started, and goes on with the queue."""
+def test_stop_at_once_restarts_a_hanging_worker(worked):
+    """The worker is killed; its successor continues with the queue."""
 
     async def scenario(queue, supervisor, until):
         job, waiting = add(queue, "deaf"), add(queue)
@@ -151,7 +151,7 @@ def test_a_step_that_takes_for_ever_is_stopped_at_once(worked):
     assert worked(scenario)
 
 
-def test_a_worker_that_dies_fails_its_job_alone(worked):
+def test_a_dying_worker_fails_its_job_alone(worked):
     async def scenario(queue, supervisor, until):
         job, waiting = add(queue, "dies"), add(queue)
         await until(lambda: waiting.state == "done")
@@ -161,7 +161,7 @@ def test_a_worker_that_dies_fails_its_job_alone(worked):
     assert job.state == "failed" and "the worker process ended" in job.error
 
 
-def test_a_worker_that_does_not_start_is_said(tmp_path):
+def test_a_worker_that_never_starts_is_reported(tmp_path):
     async def scenario():
         supervisor = Supervisor(
             tmp_path, Queue(tmp_path, lambda job: None), Events(), Timings(tmp_path), [sys.executable, "-c", "1"]

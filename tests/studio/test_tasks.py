@@ -1,4 +1,4 @@
-"""What the studio's worker does, with a tiny network and a few seconds of noise; and that it ends with its server."""
+"""The jobs of the worker, with a tiny network and a few seconds of noise; and its end with the server."""
 
 import json
 import os
@@ -43,12 +43,12 @@ def root(tmp_path_factory):
 
 
 def order(root, kind="adapt", **fields):
-    """Return an order as the server gives it."""
+    """Return an order as the server sends it."""
     (song,) = Library(root).list_songs()
     settings = AdaptConfig(epochs=2, learning_rate=1e-3, segment_s=2.0)
-    said = {"id": "1" * 16, "kind": kind, "song": song.id, "root": str(root), "network": "tiny", "start": "anew"}
-    said |= {"marks": {"marks": SILENT}, "adapt": vars(settings), "separate": vars(SeparateConfig())}
-    return said | fields
+    fields_ = {"id": "1" * 16, "kind": kind, "song": song.id, "root": str(root), "network": "tiny", "start": "anew"}
+    fields_ |= {"marks": {"marks": SILENT}, "adapt": vars(settings), "separate": vars(SeparateConfig())}
+    return fields_ | fields
 
 
 def runs(root):
@@ -60,16 +60,23 @@ def read_layers(root, id):
     return adapted_layers.load(runs(root).find_folder(id) / ADAPTED_LAYERS, tasks.load_network("tiny"))
 
 
+@pytest.fixture
+def without_report(monkeypatch):
+    """Leave out the report, whose figures take longer than the adaptation; the first run has one."""
+    run = tasks.song_job.run
+    monkeypatch.setattr(tasks.song_job, "run", lambda *args, **options: run(*args, **options | {"report": False}))
+
+
 @pytest.fixture(scope="module")
-def told(root):
-    """Adapt once; return what was told on the way, and what came out."""
-    told = []
-    result = tasks.run_job(order(root), told.append)
-    return told, result
+def adapted(root):
+    """Adapt once; return the progress messages and the result."""
+    messages = []
+    result = tasks.run_job(order(root), messages.append)
+    return messages, result
 
 
-def test_progress_is_told_step_by_step(told):
-    progress, result = told
+def test_adaptation_reports_each_epoch(adapted):
+    progress, result = adapted
     stages = list(dict.fromkeys(one["stage"] for one in progress if "stage" in one))
     assert stages == ["reading", "separating, not adapted", "writing", "adapting", "separating"]
     epochs = [one for one in progress if "loss" in one]
@@ -79,12 +86,12 @@ def test_progress_is_told_step_by_step(told):
     assert all(value > 0 for value in result["measured"].values())
 
 
-def test_a_run_holds_stems_that_add_up_to_the_mixture(root, told):
+def test_stems_and_residual_add_up_to_the_mixture(root, adapted):
     found = runs(root)
-    plain, adapted = found.list_runs()
-    assert (plain.strategy, adapted.strategy, adapted.id) == ("B0", "P-L3:M", "1" * 16)
+    plain, tuned = found.list_runs()
+    assert (plain.strategy, tuned.strategy, tuned.id) == ("B0", "P-L3:M", "1" * 16)
     mixture = soundfile.read(root / "noise.wav", dtype="float32")[0]
-    for run in (plain, adapted):
+    for run in (plain, tuned):
         parts = [
             soundfile.read(found.find_file(run.id, name, "wav"), dtype="float32")[0] for name in [*SOURCES, "residual"]
         ]
@@ -93,44 +100,45 @@ def test_a_run_holds_stems_that_add_up_to_the_mixture(root, told):
         for name in [*SOURCES, "residual"]:
             assert found.find_file(run.id, name, "spectrum").stat().st_size % 128 == 0
             assert found.find_file(run.id, name, "peaks").stat().st_size == 2 * 2 * 900
-    report = found.find_folder(adapted.id) / "report.html"
+    report = found.find_folder(tuned.id) / "report.html"
     assert report.read_text("utf-8").startswith("<!DOCTYPE html>")
 
 
-def test_a_run_says_what_it_learnt_from_and_what_changed(root, told):
-    adapted = runs(root).load_run("1" * 16)
-    assert adapted.silent_s == {"drums": 2.0, "bass": 0.0, "other": 0.0, "vocals": 2.5}
-    assert len(adapted.losses) == 2 and adapted.stopped_at is None
+def test_run_has_silence_losses_and_levels(root, adapted):
+    run = runs(root).load_run("1" * 16)
+    assert run.silent_s == {"drums": 2.0, "bass": 0.0, "other": 0.0, "vocals": 2.5}
+    assert len(run.losses) == 2 and run.stopped_at is None
     vocals = soundfile.read(runs(root).find_file("1" * 16, "vocals", "wav"))[0][2 * 44100 :]
-    assert adapted.levels["vocals"].silent == pytest.approx(10 * np.log10(np.mean(vocals**2)), abs=1e-3)
-    level = adapted.levels["vocals"]
+    assert run.levels["vocals"].silent == pytest.approx(10 * np.log10(np.mean(vocals**2)), abs=1e-3)
+    level = run.levels["vocals"]
     assert level.leakage == pytest.approx(level.silent, abs=1e-3)  # nothing was muted
     assert level.unadapted is not None and level.unadapted.leakage is not None
-    assert adapted.levels["bass"].silent is adapted.levels["bass"].leakage is None
+    assert run.levels["bass"].silent is run.levels["bass"].leakage is None
     record = json.loads((runs(root).find_folder("1" * 16) / "record.json").read_text())
     assert record["settings"]["adapt"]["learning_rate"] == 1e-3
     assert record["annotation"]["intervals"] == [[0.0, 2.0, "drums", "silent"], [2.0, 4.5, "vocals", "silent"]]
 
 
-def test_adapting_on_begins_where_the_weights_are(root, told):
-    """Two runs of two epochs, the second from the first, go further than the first alone."""
+def test_adapting_from_a_run_starts_at_its_weights(root, adapted, without_report):
+    """A second run that starts from the first moves the weights further than the first alone."""
     tasks.run_job(order(root, id="2" * 16, start="1" * 16), lambda _: None)
     net = tasks.load_network("tiny")
     first, second = (read_layers(root, id) for id in ("1" * 16, "2" * 16))
-    flat_first, flat_second, flat_net = (tree.flat(params) for params in (first, second, net.params))
+    flat_first, flat_second, flat_net = (tree.flatten(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
     assert moved > 1.2 * sum(np.abs(flat_first[path] - flat_net[path]).sum() for path in flat_first)
     assert runs(root).load_run("2" * 16).start == "1" * 16
 
 
-def test_what_was_tuned_before_stays_tuned(root, told):
-    """A later run that tunes fewer stages keeps what the earlier one found for the others."""
+def test_later_run_keeps_layers_tuned_earlier(root, adapted, without_report):
+    """A run that tunes fewer layers keeps the other layers as the earlier run left them."""
     settings = vars(AdaptConfig(strategy="P-L4:M", epochs=1, segment_s=2.0))
     tasks.run_job(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = tasks.load_network("tiny")
     first, third = (
-        tree.flat(adapted_layers.load(runs(root).find_folder(id) / ADAPTED_LAYERS, net)) for id in ("1" * 16, "3" * 16)
+        tree.flatten(adapted_layers.load(runs(root).find_folder(id) / ADAPTED_LAYERS, net))
+        for id in ("1" * 16, "3" * 16)
     )
     assert first.keys() == third.keys()
     kept = [path for path in first if path.startswith("repeat4")]
@@ -138,7 +146,7 @@ def test_what_was_tuned_before_stays_tuned(root, told):
     assert not all(np.array_equal(first[path], third[path]) for path in first)
 
 
-def test_cancelling_ends_after_the_epoch_in_flight_and_leaves_nothing(root, told):
+def test_cancel_ends_after_the_epoch_and_leaves_no_run(root, adapted):
     epochs = []
 
     def tell(progress):
@@ -152,13 +160,13 @@ def test_cancelling_ends_after_the_epoch_in_flight_and_leaves_nothing(root, told
     assert not (runs(root).root / ("4" * 16)).exists()
 
 
-def test_suggestions_are_silences_of_the_song(root, told):
+def test_suggestions_are_silences_of_the_song(root, adapted):
     found = tasks.run_job(order(root, "suggest", id="5" * 16), lambda _: None)
     assert runs(root).load_run(found["run"]).strategy == "B0"
     assert all(mark["state"] == "silent" and 0 <= mark["start"] < mark["end"] <= 4.5 for mark in found["marks"])
 
 
-def test_what_cannot_be_done_is_said(root):
+def test_impossible_jobs_raise_input_errors(root):
     with pytest.raises(InputError, match="less than one segment"):
         tasks.run_job(order(root, id="6" * 16, adapt=vars(AdaptConfig(segment_s=60.0))), lambda _: None)
     with pytest.raises(InputError, match="nothere"):
@@ -167,18 +175,18 @@ def test_what_cannot_be_done_is_said(root):
         tasks.run_job(order(root, "dance"), lambda _: None)
 
 
-def test_networks_are_described_with_what_they_can():
+def test_network_descriptions_list_sources_and_strategies():
     tiny = next(one for one in network_info.describe_networks()["networks"] if one["name"] == "tiny")
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
     assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0
     assert (tiny["default_strategy"], tiny["segment_s"], tiny["members"]) == ("P-L3:M", 4.0, 1)
-    assert network_info.count_forward_flops("tiny") == flops.forward(TINY, TINY.sample_rate_hz)
+    assert network_info.count_forward_flops("tiny") == flops.count_forward(TINY, TINY.sample_rate_hz)
     assert network_info.count_forward_flops("nothere") is None
     assert network_info.measure_flops_per_s() > 1e8
 
 
 def test_the_worker_ends_with_its_server(root):
-    """When the pipe closes, as when the server is killed, nobody is left who works on."""
+    """The worker exits when its input closes, as it does when the server is killed."""
     command = [sys.executable, "-m", "ugosa_jax.studio.worker_process"]
     worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}, text=True)
     assert worker.stdin is not None and worker.stdout is not None
@@ -195,8 +203,8 @@ def test_the_worker_ends_with_its_server(root):
     assert not (runs(root).root / ("7" * 16)).exists()
 
 
-def test_before_and_after_differ_in_the_adaptation_alone(root, told):
-    """With the same output stage, a run that learns nothing is the unadapted one; leakage is taken before muting."""
+def test_baseline_differs_by_the_adaptation_alone(root, adapted, without_report):
+    """A run with a learning rate of almost 0 equals its baseline; leakage is measured before muting."""
     refine = vars(SeparateConfig(refine="wiener"))
     still = vars(AdaptConfig(epochs=1, learning_rate=1e-12, segment_s=2.0))
     tasks.run_job(order(root, id="8" * 16, adapt=still, separate=refine), lambda _: None)
@@ -212,9 +220,9 @@ def test_before_and_after_differ_in_the_adaptation_alone(root, told):
         level = run.levels[source]
         assert level.unadapted is not None and level.leakage is not None and level.silent is not None
         assert level.leakage == pytest.approx(level.unadapted.leakage, abs=1e-3)
-        assert level.silent < level.leakage - 20  # muted, which says nothing about the network
+        assert level.silent < level.leakage - 20  # muted by the marks
     own = next(one for one in found.list_runs() if one.strategy == "B0" and not one.settings)
     (drums,) = (soundfile.read(found.find_file(own.id, "drums", "wav"))[0][: 2 * 44100],)
     assert run.levels["drums"].leakage == pytest.approx(10 * np.log10(np.mean(drums**2)), abs=1e-3)
     tasks.run_job(order(root, id="9" * 16, adapt=still, separate=refine), lambda _: None)
-    assert found.load_run("9" * 16).baseline == baseline.id  # made once
+    assert found.load_run("9" * 16).baseline == baseline.id  # reused

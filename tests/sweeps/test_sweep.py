@@ -22,7 +22,7 @@ import soundfile
 from tests.helpers.networks import DUO
 from ugosa_jax import api
 from ugosa_jax.adaptation import engine, strategy
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import loading
@@ -558,7 +558,7 @@ def test_lanes_that_fit_by_hand(songs, network):
     lane = batch.Lane(its, one, adaptation.prepare(base, one, None, settings))
     plan = strategy.parse(settings.strategy, base.architecture)
     kept, recomputed = (
-        sum(engine.needs_of(base.architecture, plan, dataclasses.replace(settings, features=how), shape)[1])
+        sum(engine.compile_epoch(base.architecture, plan, dataclasses.replace(settings, features=how), shape)[1])
         for how, shape in (("float32", lane.material.mix_GxVxCxT.shape), ("recompute", lane.material.mix_GxVxCxT.shape))
     )
     assert recomputed < kept

@@ -6,7 +6,7 @@ import pytest
 import ugosa_jax as uj
 from tests.helpers.adapting import adapt
 from tests.helpers.networks import DUO, assert_same, made
-from ugosa_jax.adaptation import bags, engine, segments
+from ugosa_jax.adaptation import bag_adaptation, engine, segments
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import SeparateConfig
@@ -88,10 +88,10 @@ def test_lanes_of_a_bag_are_its_members_lanes(members, song):
 
 
 def test_a_member_that_stops_early(members, song):
-    cut = segments.cut(song.mixture.samples_CxT, np.ones((2, RATE_HZ), bool), FAST, DUO)
-    good, bad = adapt(DUO, made().params, cut, FAST), engine.unadapted()
+    cut = segments.cut_song(song.mixture.samples_CxT, np.ones((2, RATE_HZ), bool), FAST, DUO)
+    good, bad = adapt(DUO, made().params, cut, FAST), engine.make_unadapted_result()
     stopped = engine.AdaptationResult({}, np.full((1, 3, 3), np.nan), (0, 1), bad.timing, bad.device)
-    both = bags.joined({"good": good, "bad": stopped})
+    both = bag_adaptation.join_results({"good": good, "bad": stopped})
     assert both.stopped_at == (0, 3 + 1)
     assert both.losses_ExIx3.shape == (3, 6, 3) and np.isnan(both.losses_ExIx3[:, 3:]).all()
     assert both.tuned.keys() == {"good"}

@@ -25,7 +25,7 @@ from tests.helpers.torch_bytes import (
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import convert, convtasnet_torch
-from ugosa_jax.weights.checkpoint import flat, shapes
+from ugosa_jax.weights.checkpoint import flatten, infer_shapes
 from ugosa_jax.weights.convert import read_package
 
 CONTAINERS = {
@@ -65,7 +65,7 @@ def test_layouts_against_torch_by_index():
 
 
 def test_the_published_architecture_has_the_published_size():
-    assert sum(int(np.prod(shape)) for shape in shapes(ConvTasNet()).values()) == 10_977_872
+    assert sum(int(np.prod(shape)) for shape in infer_shapes(ConvTasNet()).values()) == 10_977_872
 
 
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
@@ -77,9 +77,9 @@ def test_names_are_a_bijection(norm, causal, C):
     )
     params = random_params(config)
     state = convtasnet_torch.to_torch(params, config)
-    assert len(state) == len(shapes(config)) + (2 * 2 * 2 if norm == "BN" else 0)
-    assert sorted(convtasnet_torch.build_table(config)) == sorted(shapes(config))
-    assert_same(flat(convtasnet_torch.from_torch(state, config)), flat(params))
+    assert len(state) == len(infer_shapes(config)) + (2 * 2 * 2 if norm == "BN" else 0)
+    assert sorted(convtasnet_torch.build_table(config)) == sorted(infer_shapes(config))
+    assert_same(flatten(convtasnet_torch.from_torch(state, config)), flatten(params))
     kwargs = {"norm_type": norm, "causal": causal, "sources": ["a", "b"]}
     assert convtasnet_torch.read_architecture(state, kwargs) == config
 
@@ -89,7 +89,7 @@ def test_a_written_package_is_read_back(tmp_path):
     kwargs = {"sources": ["voice", "rest"], "samplerate": 8000, "segment_length": 99, "audio_channels": 1, "N": 6}
     checkpoint = convert.convert(written(tmp_path / "m.th", package(small_state(config), kwargs)))
     assert checkpoint.architecture == config
-    assert_same(flat(checkpoint.params), flat(random_params(config)))
+    assert_same(flatten(checkpoint.params), flatten(random_params(config)))
 
 
 def test_positional_arguments_have_the_order_of_their_version(tmp_path):
@@ -106,7 +106,7 @@ def test_doubles_and_halves_become_float32(tmp_path):
     state = {name: array.astype(np.float64) for name, array in small_state().items()}
     state["separator.network.3.weight"] = state["separator.network.3.weight"].astype(np.float16)
     params = convert.convert(written(tmp_path / "m", package(state))).params
-    assert all(leaf.dtype == np.float32 for leaf in flat(params).values())
+    assert all(leaf.dtype == np.float32 for leaf in flatten(params).values())
     np.testing.assert_array_equal(params["norm"]["beta"], random_params(SMALL)["norm"]["beta"])
 
 

@@ -167,7 +167,7 @@ def test_a_damaged_index_gives_one_sentence(variables):
 
 
 def test_names_lead_to_each_parameter_once(variables):
-    params = tree.flat(spleeter_names.from_tensorflow(variables, TINY))
+    params = tree.flatten(spleeter_names.from_tensorflow(variables, TINY))
     second = variables["conv2d_transpose_4/kernel"]
     np.testing.assert_array_equal(params["decoder2.accompaniment.conv.kernel"], second.transpose(0, 1, 3, 2))
     np.testing.assert_array_equal(params["mask.accompaniment.conv.bias"], variables["conv2d_7/bias"])
@@ -191,8 +191,8 @@ def test_the_port_and_tensorflow_lead_to_the_same(variables):
             for of, to in zip(theirs.norm_leaves, ported.norm_leaves, strict=True) if kind != "mask" else ():
                 state[ported.norm(s, kind, i) + to] = variables[theirs.norm(s, kind, i) + of]
         states.append(state)
-    found = tree.flat(spleeter_names.from_torch(states, TINY))
-    for path, array in tree.flat(spleeter_names.from_tensorflow(variables, TINY)).items():
+    found = tree.flatten(spleeter_names.from_torch(states, TINY))
+    for path, array in tree.flatten(spleeter_names.from_tensorflow(variables, TINY)).items():
         np.testing.assert_array_equal(found[path], array, err_msg=path)
 
 

@@ -58,16 +58,16 @@ def test_the_fingerprint_is_that_of_the_network_alone():
 
 
 def test_paths_and_trees_are_each_others_inverse():
-    leaves = tree.flat(made().params)
-    assert list(tree.flat(tree.nested(leaves))) == list(leaves)
-    assert sorted(leaves) == sorted(tree.shapes(DUO))
+    leaves = tree.flatten(made().params)
+    assert list(tree.flatten(tree.unflatten(leaves))) == list(leaves)
+    assert sorted(leaves) == sorted(tree.infer_shapes(DUO))
 
 
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
 def test_files_and_network_have_the_same_leaves(norm):
     config = dataclasses.replace(DUO, norm=norm)
-    leaves = tree.flat(config.init())
-    assert tree.shapes(config) == {path: leaf.shape for path, leaf in leaves.items()}
+    leaves = tree.flatten(config.init())
+    assert tree.infer_shapes(config) == {path: leaf.shape for path, leaf in leaves.items()}
 
 
 def test_a_checkpoint_must_fit_its_architecture():
@@ -77,9 +77,9 @@ def test_a_checkpoint_must_fit_its_architecture():
         ("norm.delta", np.zeros(6, np.float32), r"unexpected tensors: norm\.delta"),
         ("mask.kernel", None, r"missing: mask\.kernel"),
     ]:
-        leaves = tree.flat(made().params) | {path: leaf}
+        leaves = tree.flatten(made().params) | {path: leaf}
         with pytest.raises(InputError, match=complaint):
-            checkpoint.Checkpoint(DUO, tree.nested({k: v for k, v in leaves.items() if v is not None}))
+            checkpoint.Checkpoint(DUO, tree.unflatten({k: v for k, v in leaves.items() if v is not None}))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_checkpoint_must_fit_its_architecture():
     ],
 )
 def test_foreign_and_inconsistent_files_are_refused_by_name(tmp_path, metadata, complaint):
-    path = write_raw(tmp_path / "odd.safetensors", tree.flat(made().params), **metadata)
+    path = write_raw(tmp_path / "odd.safetensors", tree.flatten(made().params), **metadata)
     with pytest.raises(InputError, match=rf"odd\.safetensors: .*{complaint}") as caught:
         checkpoint.load(path)
     assert "\n" not in str(caught.value)
@@ -113,7 +113,7 @@ def test_foreign_and_inconsistent_files_are_refused_by_name(tmp_path, metadata, 
 
 def test_wrong_tensors_are_refused_by_name(tmp_path):
     for leaf, complaint in [(np.zeros(6), "float32"), (np.full(6, np.nan, np.float32), "finite")]:
-        leaves = tree.flat(made().params) | {"norm.gamma": leaf}
+        leaves = tree.flatten(made().params) | {"norm.gamma": leaf}
         with pytest.raises(InputError, match=rf"net\.safetensors: norm\.gamma must be {complaint}"):
             checkpoint.load(write_raw(tmp_path / "net.safetensors", leaves, **header()))
 
@@ -158,7 +158,7 @@ def test_a_delta_restores_the_adapted_network(tmp_path):
     path = tmp_path / "song.safetensors"
     adapted_layers.save(kept, base, path, {"song": "été", "strategy": "P-L3:M"})
     assert_same(adapted_layers.load(path, base), kept)
-    assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in tree.flat(base.params).values()) + 4000
+    assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in tree.flatten(base.params).values()) + 4000
 
 
 def test_nothing_tuned_is_a_delta_too(tmp_path):
@@ -193,6 +193,6 @@ def test_impossible_deltas_are_neither_written_nor_read(tmp_path, tuned, complai
     with pytest.raises(InputError, match=complaint):
         adapted_layers.save(tuned, base, path, {})
     assert not path.exists()
-    write_raw(path, tree.flat(tuned), format=adapted_layers.FORMAT, base=base.fingerprint, metadata="{}")
+    write_raw(path, tree.flatten(tuned), format=adapted_layers.FORMAT, base=base.fingerprint, metadata="{}")
     with pytest.raises(InputError, match=rf"song\.safetensors: .*{complaint}"):
         adapted_layers.load(path, base)

@@ -1,7 +1,7 @@
 """Adaptation of a network to songs: many lanes side by side in one compiled program.
 
-A lane is one song with its λ and learning rate; `adaptation.lane` holds the algorithm, written for one, and
-`adaptation.programs` compiles it for many. Here it is given its arrays, run epoch by epoch and timed.
+A lane is one song with its λ and learning rate. `adaptation.lane` holds the algorithm for one lane,
+`adaptation.programs` compiles it for many; this module builds their arrays and runs and times the epochs.
 """
 
 import dataclasses
@@ -13,14 +13,15 @@ import jax
 import numpy as np
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import lane, memory, programs, schedule, strategy
+from ugosa_jax.adaptation import lane, memory, programs, schedule
+from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.lane import Hyper, Program, State
-from ugosa_jax.adaptation.memory import Needs
-from ugosa_jax.adaptation.programs import Inputs, Placement
+from ugosa_jax.adaptation.memory import MemoryNeeds
+from ugosa_jax.adaptation.programs import LaneInputs, Placement
 from ugosa_jax.adaptation.schedule import Remixes, Schedule
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
-from ugosa_jax.config import AdaptConfig, Features
+from ugosa_jax.config import AdaptConfig, FeatureStorage
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture, Params
@@ -30,7 +31,7 @@ OnEpoch = Callable[[int, np.ndarray], None]
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds spent compiling, computing what the frozen stages give, and taking steps."""
+    """Seconds spent compiling, computing the output of the frozen stages, and training."""
 
     compile_s: float = 0.0
     prefix_s: float = 0.0
@@ -43,14 +44,14 @@ class AdaptationResult:
 
     Attributes:
       tuned: the tuned leaves of the parameters, as numpy arrays; `networks.tree.merge` puts them into a network,
-        `ugosa_jax.save_delta` into a file.
-      losses_ExIx3: total, reconstruction and activation loss of each epoch and step; NaN after a stop.
-      stopped_at: (epoch, step), from 0, where loss, gradient or new weights were not finite; `tuned` are then the last
-        weights that gave finite ones. None if all went well.
+        `weights.adapted_layers.save` into a file.
+      losses_ExIx3: total, reconstruction and activation loss of each epoch E and step I; NaN after a stop.
+      stopped_at: (epoch, step), from 0, at which loss, gradient or new weights were not finite; `tuned` are then the
+        last weights with a finite loss. None if all were finite.
       timing: of the batch of lanes that this one ran in.
-      device: what it ran on.
+      device: description of the device.
       features: how the output of the frozen stages was kept.
-      needs: what the batch of lanes took of each device's memory, as its program says.
+      needs: memory of the batch of lanes on each device, according to the compiled program.
     """
 
     tuned: Params
@@ -58,15 +59,15 @@ class AdaptationResult:
     stopped_at: tuple[int, int] | None
     timing: Timing
     device: str
-    features: Features = dataclasses.field(default="recompute", kw_only=True)
-    needs: Needs | None = dataclasses.field(default=None, kw_only=True)
+    features: FeatureStorage = dataclasses.field(default="recompute", kw_only=True)
+    needs: MemoryNeeds | None = dataclasses.field(default=None, kw_only=True)
 
 
 def adapt_lanes(
     net: Architecture,
     params: Params,
     songs: Sequence[Segments],
-    plan: Strategy,
+    strategy: Strategy,
     hyper: Hyper,
     settings: AdaptConfig,
     on_epoch: OnEpoch | None = None,
@@ -75,41 +76,42 @@ def adapt_lanes(
 
     Args:
       net: the network.
-      params: the weights that all lanes start from.
-      songs: the song of each lane, all of the same bucket. If all are the same object, its frozen stages are computed
-        once.
-      plan: the loss, and the stages that are tuned.
-      hyper: λ and learning rate of each lane; see `hyper_of`.
-      settings: epochs, seeds, precision … that the lanes have in common.
+      params: the initial weights of all lanes.
+      songs: the song of each lane, all of the same bucket. If all are the same object, its frozen stages run once.
+      strategy: the loss, and the stages that are tuned.
+      hyper: λ and learning rate of each lane; see `make_hyper`.
+      settings: epochs, seeds, precision …, shared by all lanes.
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (lanes, steps, 3).
 
     Returns:
       One result a lane.
 
     Raises:
-      InputError: songs and hyperparameters are not equally many, the songs are of different buckets, or the network
-        cannot compute in this precision.
+      InputError: the numbers of songs and hyperparameters differ, the songs are of different buckets, or the network
+        does not support the precision.
     """
     n_lanes = len(hyper.lam)
-    if not plan.tuned:
-        return [unadapted()] * n_lanes
-    inputs = inputs_of(params, songs, plan, hyper, settings)
-    place = programs.placement(n_lanes)
+    if not strategy.tuned:
+        return [make_unadapted_result()] * n_lanes
+    inputs = make_inputs(params, songs, strategy, hyper, settings)
+    place = programs.place_lanes(n_lanes)
 
     started = time.perf_counter()
-    program = lane.program_of(net, plan, settings, jax.default_backend())
-    program, needs = memory.plan(program, inputs.shapes(place), programs.shapes(params, place.shared), place)
-    song, inputs, params = inputs.song, inputs.placed(place), jax.device_put(params, place.shared)
-    state = jax.device_put(programs.start_lanes(program, n_lanes, inputs.tuned), place.by_lane)
-    programs.features_of_lanes.lower(program, params, inputs.song).compile()
+    program = lane.make_program(net, strategy, settings, jax.default_backend())
+    program, needs = memory.choose_program(
+        program, inputs.to_shapes(place), programs.to_shapes(params, place.shared), place
+    )
+    song, inputs, params = inputs.song, inputs.to_devices(place), jax.device_put(params, place.shared)
+    state = jax.device_put(programs.init_states(program, n_lanes, inputs.tuned), place.by_lane)
+    programs.compute_features.lower(program, params, inputs.song).compile()
     compiled = time.perf_counter()
-    features = jax.block_until_ready(programs.features_of_lanes(program, params, inputs.song))
-    features = jax.device_put(features, place.of_song(inputs.song))
+    features = jax.block_until_ready(programs.compute_features(program, params, inputs.song))
+    features = jax.device_put(features, place.choose_song_sharding(inputs.song))
     computed = time.perf_counter()
     losses = []
     for epoch in range(settings.epochs):
-        now = jax.device_put(schedule_of(song, plan, settings, epoch), place.shared)
-        state, epoch_losses = programs.epoch_lanes(
+        now = jax.device_put(make_schedule(song, strategy, settings, epoch), place.shared)
+        state, epoch_losses = programs.run_epoch(
             program, inputs.frozen, features, inputs.song, inputs.hyper, now, state
         )
         losses.append(np.asarray(epoch_losses))
@@ -121,84 +123,94 @@ def adapt_lanes(
     shared = AdaptationResult(
         {}, np.zeros((0, 0, 3)), None, timing, device.describe(), features=program.features, needs=needs
     )
-    return _results(shared, state, np.stack(losses, 1), song)
+    return _split_lanes(shared, state, np.stack(losses, 1), song)
 
 
-def needs_of(net: Architecture, plan: Strategy, settings: AdaptConfig, shape: tuple[int, ...]) -> tuple[Program, Needs]:
-    """Compile an epoch of one lane for segments of a shape (G, V, C, T); return its program and what it needs."""
-    place = programs.placement(1)
-    program = lane.program_of(net, plan, settings, jax.default_backend())
-    inputs, params = input_shapes(net, plan, shape, place)
-    return memory.plan(program, inputs, params, place)
+def compile_epoch(
+    net: Architecture, strategy: Strategy, settings: AdaptConfig, shape: tuple[int, ...]
+) -> tuple[Program, MemoryNeeds]:
+    """Compile an epoch of one lane for segments of a shape (G, V, C, T); return its program and memory needs."""
+    place = programs.place_lanes(1)
+    program = lane.make_program(net, strategy, settings, jax.default_backend())
+    inputs, params = describe_inputs(net, strategy, shape, place)
+    return memory.choose_program(program, inputs, params, place)
 
 
-def input_shapes(
-    net: Architecture, plan: Strategy, shape: tuple[int, ...], place: Placement, n_lanes: int = 1
-) -> tuple[Inputs, Params]:
-    """Return the shapes of what lanes are given, with songs of their own, and of all parameters."""
+def describe_inputs(
+    net: Architecture, strategy: Strategy, shape: tuple[int, ...], place: Placement, n_lanes: int = 1
+) -> tuple[LaneInputs, Params]:
+    """Return the shapes of the inputs of lanes, each with its own song, and of all parameters."""
     G, _, C, T = shape
     S, outer, of = len(net.sources), () if n_lanes == 1 else (n_lanes,), jax.ShapeDtypeStruct
     stems, remixes = None, None
-    if plan.loss == "R":
+    if strategy.loss == "R":
         stems = of((*outer, G, S, C, T), np.float32)
         remixes = Remixes(of((G,), np.bool_), of((G, S), np.int32), of((G, S), np.float32))
     mix, active = of((*outer, *shape), np.float32), of((*outer, G, S, T), np.bool_)
     song = Segments(mix, active, of(outer, np.int32), stems)
     hyper, schedule = Hyper(*[of((n_lanes,), np.float32)] * 2), Schedule(of((G,), np.int32), remixes)
     params = jax.eval_shape(net.init)
-    inputs = Inputs(*tree.split(params, strategy.labels(plan, params)), song, hyper, schedule)
-    return inputs.shapes(place), programs.shapes(params, place.shared)
+    inputs = LaneInputs(*tree.split(params, strategies.label_params(strategy, params)), song, hyper, schedule)
+    return inputs.to_shapes(place), programs.to_shapes(params, place.shared)
 
 
-def inputs_of(params: Params, songs: Sequence[Segments], plan: Strategy, hyper: Hyper, settings: AdaptConfig) -> Inputs:
-    """Return what lanes are given, with the schedule of the first epoch.
+def make_inputs(
+    params: Params, songs: Sequence[Segments], strategy: Strategy, hyper: Hyper, settings: AdaptConfig
+) -> LaneInputs:
+    """Return the inputs of lanes, with the schedule of the first epoch.
 
     Raises:
       InputError: as `adapt_lanes`.
     """
-    song = stack(songs, len(hyper.lam))
+    song = stack_songs(songs, len(hyper.lam))
     dtype = song.mix_GxVxCxT.dtype
     hyper = jax.tree.map(lambda x: np.asarray(x, dtype), hyper)
-    if plan.loss != "P":  # λ and the annotation are none of its business: that of B is eq. (1) with λ = 0 and h = 1
+    if strategy.loss != "P":  # B is eq. (1) with λ = 0 and h = 1, so that P and B share one program
         song = dataclasses.replace(song, active_GxSxT=np.ones_like(song.active_GxSxT))
         hyper = hyper._replace(lam=np.zeros_like(hyper.lam))
     check_shapes(song, hyper)
-    return Inputs(*tree.split(params, strategy.labels(plan, params)), song, hyper, schedule_of(song, plan, settings, 0))
+    return LaneInputs(
+        *tree.split(params, strategies.label_params(strategy, params)),
+        song,
+        hyper,
+        make_schedule(song, strategy, settings, 0),
+    )
 
 
-def hyper_of(
+def make_hyper(
     settings: AdaptConfig,
     n_lanes: int | None = None,
     lam: Sequence[float] | np.ndarray | None = None,
     learning_rate: Sequence[float] | np.ndarray | None = None,
 ) -> Hyper:
-    """Return the hyperparameters of lanes: those of `settings` where nothing else is given.
+    """Return the hyperparameters of lanes: those of `settings` in place of None.
 
     Args:
       settings: λ and learning rate of all lanes.
-      n_lanes: how many lanes there are; as many as the values if not given.
+      n_lanes: number of lanes; if None, the number of values.
       lam: λ of each lane.
       learning_rate: of each lane.
 
     Raises:
-      InputError: the arguments speak of different numbers of lanes, or of none.
+      InputError: the arguments have different numbers of lanes, or none.
     """
     numbers = {n_lanes, *(len(x) for x in (lam, learning_rate) if x is not None)} - {None}
     if len(numbers) != 1 or 0 in numbers:
-        raise InputError(f"lanes: songs, lam and learning_rate must be equally many, not {sorted(map(str, numbers))}")
+        counts = " and ".join(sorted(map(str, numbers)))
+        raise InputError(f"lanes: songs, lam and learning_rate must be equal in number, not {counts}")
     n = numbers.pop()
     values = ((lam, settings.lam), (learning_rate, settings.learning_rate))
     return Hyper(*(np.full(n, default) if x is None else np.asarray(x, float) for x, default in values))
 
 
-def stack(songs: Sequence[Segments], n_lanes: int) -> Segments:
-    """Return the song that all lanes share if they name the same object, else the songs of the lanes stacked.
+def stack_songs(songs: Sequence[Segments], n_lanes: int) -> Segments:
+    """Return the song itself if all lanes name the same object, else the songs of the lanes stacked.
 
     Raises:
-      InputError: they are not as many as there are lanes, or of different buckets.
+      InputError: their number is not that of the lanes, or they are of different buckets.
     """
     if len(songs) != n_lanes:
-        raise InputError(f"lanes: songs, lam and learning_rate must be equally many, not {len(songs)} and {n_lanes}")
+        raise InputError(f"lanes: songs, lam and learning_rate must be equal in number, not {len(songs)} and {n_lanes}")
     if all(song is songs[0] for song in songs):
         return dataclasses.replace(songs[0], n=np.int32(songs[0].n))
     if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
@@ -208,12 +220,12 @@ def stack(songs: Sequence[Segments], n_lanes: int) -> Segments:
 
 
 def check_shapes(song: Segments, hyper: Hyper) -> None:
-    """Check that the arrays of a song fit each other, and that they are as many as the lanes.
+    """Check the shapes of the arrays of a song, or of the stacked songs of lanes, against each other.
 
     Raises:
-      AssertionError: they do not.
+      AssertionError: they do not fit; this is a bug in the caller, not bad input.
     """
-    outer = () if programs.song_axis(song) is None else hyper.lam.shape
+    outer = () if programs.find_song_axis(song) is None else hyper.lam.shape
     chex.assert_rank(song.mix_GxVxCxT, len(outer) + 4)
     *_, G, _, C, T = song.mix_GxVxCxT.shape
     chex.assert_shape(song.active_GxSxT, (*outer, G, None, T))
@@ -223,25 +235,25 @@ def check_shapes(song: Segments, hyper: Hyper) -> None:
     chex.assert_equal_shape(hyper)
 
 
-def schedule_of(song: Segments, plan: Strategy, settings: AdaptConfig, epoch: int) -> Schedule:
-    """Return the schedule of an epoch, with remixes if the strategy has them."""
+def make_schedule(song: Segments, strategy: Strategy, settings: AdaptConfig, epoch: int) -> Schedule:
+    """Return the schedule of an epoch, with remixes for strategies R."""
     G, seed = song.mix_GxVxCxT.shape[-4], settings.shuffle_seed
-    of_epoch = schedule.of_epoch(seed, epoch, int(song.n.max()), G)
-    if plan.loss != "R":
+    of_epoch = schedule.draw_order(seed, epoch, int(song.n.max()), G)
+    if strategy.loss != "R":
         return of_epoch
     n_sources, dtype = song.active_GxSxT.shape[-2], song.mix_GxVxCxT.dtype
-    return of_epoch._replace(remixes=schedule.remixes_of_epoch(seed, epoch, G, n_sources, dtype))
+    return of_epoch._replace(remixes=schedule.draw_remixes(seed, epoch, G, n_sources, dtype))
 
 
-def unadapted(tuned: Params | None = None) -> AdaptationResult:
-    """Return the result of adapting nothing: that of strategy B0, or of weights that were tuned before."""
+def make_unadapted_result(tuned: Params | None = None) -> AdaptationResult:
+    """Return the result of an adaptation without steps, such as strategy B0, with leaves that were tuned before."""
     return AdaptationResult(tuned or {}, np.zeros((0, 0, 3)), None, Timing(), device.describe())
 
 
-def _results(
+def _split_lanes(
     shared: AdaptationResult, state: State, losses_WxExIx3: np.ndarray, song: Segments
 ) -> list[AdaptationResult]:
-    """Take lanes apart; a lane that stopped took `state.steps` steps, and ends with the weights that were good."""
+    """Return one result a lane; a lane that stopped took `state.steps` steps and ends with its last good weights."""
     n_lanes, n_variants = len(losses_WxExIx3), song.mix_GxVxCxT.shape[-3]
     n_steps = np.broadcast_to(song.n, n_lanes) * n_variants
     state = jax.device_get(state)

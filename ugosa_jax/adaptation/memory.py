@@ -1,4 +1,4 @@
-"""What an adaptation takes of a device's memory, as the compiled program of an epoch says."""
+"""The device memory that an adaptation needs, according to the compiled program of an epoch."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,21 +8,21 @@ import jax
 from ugosa_jax import device
 from ugosa_jax.adaptation import programs
 from ugosa_jax.adaptation.lane import Program
-from ugosa_jax.adaptation.programs import Inputs, Placement
-from ugosa_jax.config import Features
+from ugosa_jax.adaptation.programs import LaneInputs, Placement
+from ugosa_jax.config import FeatureStorage
 from ugosa_jax.networks.protocol import Params
 
 SHARE = 0.75
-"""Of the free memory that is planned with."""
+"""Share of the free memory that an adaptation may use."""
 
 
-class Needs(NamedTuple):
+class MemoryNeeds(NamedTuple):
     """Bytes on each device.
 
     Attributes:
-      features: what is kept of the frozen stages.
+      features: the kept output of the frozen stages.
       inputs: songs, weights, the optimizer's state.
-      step: XLA's temporary arrays, at their peak; most of them are what the backward pass needs.
+      step: XLA's temporary arrays at their peak, mostly activations for the backward pass.
     """
 
     features: int
@@ -30,49 +30,51 @@ class Needs(NamedTuple):
     step: int
 
 
-def plan(program: Program, inputs: Inputs, params: Params, place: Placement) -> tuple[Program, Needs]:
-    """Compile an epoch; return its program, in which it is decided how features are kept, and what it needs.
+def choose_program(
+    program: Program, inputs: LaneInputs, params: Params, place: Placement
+) -> tuple[Program, MemoryNeeds]:
+    """Compile an epoch; return its program, with a storage of features other than "auto", and its memory needs.
 
-    Features that are to be kept "auto" are kept, whole or lean, if all that is needed fits into three quarters of the
-    free memory, and recomputed in every step otherwise. bfloat16, which changes the numbers, has to be asked for.
+    "auto" keeps features, whole or lean, if the adaptation then fits into three quarters of the free memory, and
+    recomputes them in every step otherwise. It never chooses bfloat16, which changes the numbers.
 
     Args:
-      program: what is to be run.
-      inputs: shapes of what it is given.
+      program: the program to run.
+      inputs: shapes of its inputs.
       params: shapes of all parameters.
-      place: where they will be.
+      place: their shardings.
     """
-    free_bytes = SHARE * device.free_bytes()
-    *first, last = candidates(program.features)
-    for kept in first:
-        candidate = program._replace(features=kept)
-        features = programs.feature_shapes(candidate, params, inputs.song, place)
-        # What does not fit even without a step need not be compiled.
-        if size(features) + size(inputs) <= free_bytes and sum(found := needs(candidate, inputs, features, place)) <= (
-            free_bytes
-        ):
-            return candidate, found
+    free_bytes = SHARE * device.get_free_bytes()
+    *first, last = list_candidates(program.features)
+    for storage in first:
+        candidate = program._replace(features=storage)
+        features = programs.infer_feature_shapes(candidate, params, inputs.song, place)
+        if count_bytes(features) + count_bytes(inputs) > free_bytes:
+            continue  # does not fit even without a step, so that it need not be compiled
+        needs = measure_needs(candidate, inputs, features, place)
+        if sum(needs) <= free_bytes:
+            return candidate, needs
     program = program._replace(features=last)
-    features = programs.feature_shapes(program, params, inputs.song, place)
-    return program, needs(program, inputs, features, place)
+    features = programs.infer_feature_shapes(program, params, inputs.song, place)
+    return program, measure_needs(program, inputs, features, place)
 
 
-def candidates(features: Features) -> tuple[Features, ...]:
-    """Return the ways of keeping features that are tried, in order."""
+def list_candidates(features: FeatureStorage) -> tuple[FeatureStorage, ...]:
+    """Return the storages of features to try, in order."""
     return ("float32", "lean", "recompute") if features == "auto" else (features,)
 
 
-def needs(program: Program, inputs: Inputs, features: Any, place: Placement) -> Needs:
-    """Compile an epoch and return what it needs; the new state takes the place of the old one."""
-    analysis = programs.lowered_epoch(program, inputs, features, place).compile().memory_analysis()
-    kept = size(features)
-    if analysis is None:  # a backend that does not tell
-        return Needs(kept, size(inputs), 0)
+def measure_needs(program: Program, inputs: LaneInputs, features: Any, place: Placement) -> MemoryNeeds:
+    """Compile an epoch and return its memory needs; the new state replaces the old one in place."""
+    analysis = programs.lower_epoch(program, inputs, features, place).compile().memory_analysis()
+    kept = count_bytes(features)
+    if analysis is None:  # not every backend supports the analysis
+        return MemoryNeeds(kept, count_bytes(inputs), 0)
     results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
-    return Needs(kept, analysis.argument_size_in_bytes - kept + results, analysis.temp_size_in_bytes)
+    return MemoryNeeds(kept, analysis.argument_size_in_bytes - kept + results, analysis.temp_size_in_bytes)
 
 
-def size(tree: Any) -> int:
-    """Return the bytes of placed arrays, or of their shapes, on each device."""
+def count_bytes(tree: Any) -> int:
+    """Return the number of bytes of arrays with shardings, or of their shapes, on each device."""
     leaves = jax.tree.leaves(tree)
     return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)

@@ -1,7 +1,7 @@
 """Ranger as the paper's code runs it: gradient centralisation → RAdam → Lookahead.
 
-RAdam: Liu et al. 2020; Lookahead: Zhang et al. 2019; centralisation: Yong et al. 2020. The reference is the 20.4.11
-release of Ranger, which differs from optax's `lookahead(radam)` where the functions below say so.
+RAdam: Liu et al. 2020; Lookahead: Zhang et al. 2019; centralisation: Yong et al. 2020. The reference is release 20.4.11
+of Ranger; the functions below document where it differs from optax's `lookahead(radam)`.
 """
 
 from typing import NamedTuple
@@ -22,21 +22,23 @@ def ranger(
     slow_step_size: float = 0.5,
     centralise: bool = True,
 ) -> optax.GradientTransformation:
-    """Return Ranger; it updates `optax.LookaheadParams`, and the weights to use are the fast ones.
+    """Return Ranger, which updates `optax.LookaheadParams`; the fast weights are the result, as in the reference.
 
     Args:
-      learning_rate: a number, or a traced array, so that lanes may have their own.
+      learning_rate: a number or a traced array.
       b1, b2: decay rates of the running mean and of the running mean of squares.
       eps: added to the root of the running mean of squares.
-      threshold: length of the approximated average from which on the step is rectified and divided by that root.
+      threshold: length of the approximated average above which the step is rectified and divided by that root.
       sync_period: steps between two synchronisations of fast and slow weights.
-      slow_step_size: how far the slow weights go towards the fast ones.
-      centralise: subtract its mean from every gradient first.
+      slow_step_size: step of the slow weights towards the fast ones, relative to their distance.
+      centralise: subtract the mean of every gradient first.
     """
-    return optax.lookahead(fast(learning_rate, b1, b2, eps, threshold, centralise), sync_period, slow_step_size)
+    return optax.lookahead(
+        ranger_without_lookahead(learning_rate, b1, b2, eps, threshold, centralise), sync_period, slow_step_size
+    )
 
 
-def fast(
+def ranger_without_lookahead(
     learning_rate: jax.Array | float,
     b1: float = 0.95,
     b2: float = 0.999,
@@ -44,7 +46,7 @@ def fast(
     threshold: float = 5.0,
     centralise: bool = True,
 ) -> optax.GradientTransformation:
-    """Return Ranger without its Lookahead, as needed inside `strategy.partition`."""
+    """Return Ranger without Lookahead, for use inside `strategy.partition`."""
     return optax.chain(
         centralise_gradients() if centralise else optax.identity(),
         scale_by_radam(b1, b2, eps, threshold),
@@ -55,8 +57,8 @@ def fast(
 def centralise_gradients() -> optax.GradientTransformation:
     """Subtract from each gradient its mean over all axes but the output axis.
 
-    Our kernels keep the output axis last. The reference's norm parameters have shape (1, C, 1), so that it takes
-    their mean over C; ours have shape (C,) and the same is done. Scalars stay as they are.
+    The output axis of our kernels is the last. Norm parameters have shape (1, C, 1) in the reference, which averages
+    them over C; ours have shape (C,) and are averaged over C too. Scalars are unchanged.
     """
 
     def centralise(gradient):
@@ -69,7 +71,7 @@ def centralise_gradients() -> optax.GradientTransformation:
 
 
 class RAdamState(NamedTuple):
-    """Steps taken, running mean of gradients, running mean of their squares."""
+    """Number of steps, running mean of gradients, running mean of their squares."""
 
     count: jax.Array
     mean: optax.Updates
@@ -85,7 +87,7 @@ def scale_by_radam(b1: float, b2: float, eps: float, threshold: float) -> optax.
         ρ_t > threshold:  r_t √(1 − b2^t) / (1 − b1^t) · m / (√v + eps)
         otherwise:                      1 / (1 − b1^t) · m
     """
-    sizes, rectified = step_sizes(b1, b2, threshold)
+    sizes, rectified = compute_step_sizes(b1, b2, threshold)
 
     def init(params):
         zeros = optax.tree.zeros_like(params)
@@ -106,11 +108,11 @@ def scale_by_radam(b1: float, b2: float, eps: float, threshold: float) -> optax.
     return optax.GradientTransformation(init, update)
 
 
-def step_sizes(b1: float, b2: float, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def compute_step_sizes(b1: float, b2: float, threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the factor of the update, and whether it is rectified, for the steps 1, 2, 3 …
 
-    Computed here in double precision: ρ_t is a small difference of large numbers, of which single precision leaves
-    two or three digits. The table ends where b2^t < 1e-9, from where on its last row holds to single precision.
+    The table is computed in double precision: ρ_t is a small difference of large numbers, and single precision leaves
+    two or three digits of it. It ends where b2^t < 1e-9; beyond, its last row is exact to single precision.
     """
     t = np.arange(1, int(np.log(1e-9) / np.log(max(b1, b2))) + 2, dtype=np.float64)
     b2_t = b2**t

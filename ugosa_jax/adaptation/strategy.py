@@ -1,17 +1,17 @@
-"""Fine-tuning strategies: "P-L3:M" ⇄ the loss that is used and the stages that are tuned.
+"""Fine-tuning strategies: "P-L3:M" names a loss and the stages that are tuned.
 
-A name says the loss, where tuning begins and where it ends. P is the proposed loss, eq. (1), B the baseline that only
-reconstructs the mixture; R takes steps of B and on remixes of the song's own stems by turns; B0 tunes nothing. The
-places have names of the network's own: L1 … L5 and D, M, 3 are those of the paper's ConvTasNet (its Figure 1 and Table
-1).
+A name holds the loss, the place where tuning starts and the place where it ends. P is the proposed loss, eq. (1); B is
+the baseline, which only reconstructs the mixture; R alternates between steps of B and steps on remixes of the song's
+own estimated stems; B0 tunes nothing. Each network names its own places: L1 … L5 and D, M, 3 are those of the paper's
+ConvTasNet (its Figure 1 and Table 1).
 """
 
 import dataclasses
 import re
 from typing import Literal
 
-import jax
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, require
@@ -28,7 +28,7 @@ class Strategy:
 
     Attributes:
       name: as the paper writes it, "P-L3:M".
-      loss: "P" for eq. (1), "B" for its reconstruction term with h ≡ 1, "R" for B and remixes by turns.
+      loss: "P" for eq. (1), "B" for its reconstruction term with h ≡ 1, "R" for B and remixes in alternation.
       tuned: names of the tuned stages; empty for B0.
     """
 
@@ -36,20 +36,20 @@ class Strategy:
     loss: Loss
     tuned: tuple[str, ...]
 
-    def since(self, net: Architecture) -> str:
-        """Return the cut behind which the network runs in every step: the last one before the first tuned stage.
+    def find_cut(self, net: Architecture) -> str:
+        """Return the last cut before the first tuned stage: the stages after it run in every step.
 
-        Everything before is frozen and need not be computed twice.
+        The stages before it are frozen, so that their output is computed once.
         """
         first = net.stages.index(self.tuned[0]) if self.tuned else len(net.stages)
         return [cut for cut in net.cuts if net.stages.index(cut) <= first][-1]
 
 
 def parse(name: str | None, net: Architecture) -> Strategy:
-    """Return the strategy of a name such as "P-L3:M" or "B0"; the network's own default if there is no name.
+    """Return the strategy named, for example, "P-L3:M" or "B0"; the network's default if `name` is None.
 
     Raises:
-      InputError: no such strategy, or one that would tune nothing.
+      InputError: the network has no such strategy, or it tunes nothing.
     """
     name = net.default_strategy if name is None else name
     if name == "B0":
@@ -62,18 +62,18 @@ def parse(name: str | None, net: Architecture) -> Strategy:
     since = net.stages.index(net.starts[match[2]])
     tuned = tuple(stage for stage in net.stages[since:] if stage not in net.ends[match[3]])
     if not tuned:
-        raise InputError(f"strategy {name!r} tunes nothing: {match[2]} begins after what :{match[3]} ends with")
+        raise InputError(f"strategy {name!r} tunes nothing: {match[2]} starts behind the end, :{match[3]}")
     if match[1] == "B" and net.sums_to_mixture:
-        said = "estimates of this network add up to the mixture as they are, so that B cannot change anything"
-        raise InputError(f"strategy {name!r}: {said}; take R or P, or B0")
+        reason = "the estimates of this network always add up to the mixture, so B cannot change them"
+        raise InputError(f"strategy {name!r}: {reason}; use R or P, or B0")
     return Strategy(name, LOSSES[match[1]], tuned)
 
 
-def resolved(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
-    """Return settings in which the network's own defaults stand where nothing was said.
+def fill_defaults(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
+    """Return settings with the network's defaults in place of None.
 
     Raises:
-      InputError: the strategy does not exist for this network, or it cannot compute in this precision.
+      InputError: the network has no such strategy, or does not support the precision.
     """
     require_precision(settings, net)
     segment_s = net.segment_s if settings.segment_s is None else settings.segment_s
@@ -81,33 +81,23 @@ def resolved(settings: AdaptConfig, net: Architecture) -> AdaptConfig:
 
 
 def require_precision(settings: AdaptConfig, net: Architecture) -> None:
-    """Refuse a precision that the network cannot compute in."""
+    """Raise InputError unless the network supports the precision."""
     can_round = any(field.name == "precision" for field in dataclasses.fields(net))
-    is_possible = can_round or settings.precision == "float32"
-    require(is_possible, "precision", "float32 with this network", settings.precision)
+    is_supported = can_round or settings.precision == "float32"
+    require(is_supported, "precision", "float32 with this network", settings.precision)
 
 
-def labels(strategy: Strategy, params: Params) -> Params:
-    """Return the tree of `params` with "tuned" or "frozen" for every leaf; what moves is decided here alone."""
-
-    def label(path, _):
-        keys = [key.key for key in path]
-        return TUNED if keys[0] in strategy.tuned and keys[-1] not in STATISTICS else FROZEN
-
-    return jax.tree_util.tree_map_with_path(label, params)
+def label_params(strategy: Strategy, params: Params) -> Params:
+    """Return the tree of `params` with the label "tuned" or "frozen" in place of each leaf."""
+    is_tuned = {path: path[0] in strategy.tuned and path[-1] not in STATISTICS for path in flatten_dict(params)}
+    return unflatten_dict({path: TUNED if tuned else FROZEN for path, tuned in is_tuned.items()})
 
 
 def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.GradientTransformation:
-    """Return an optimizer for the whole tree that moves only what is labelled tuned.
+    """Return an optimizer over the whole tree that updates only the leaves labelled tuned.
 
-    For loops that differentiate all parameters. The masking of `adaptation.lane` is tested against it: that
-    differentiates the tuned half alone, which gives the same numbers and leaves the frozen stages out of the loop.
-    Wrap the result in `optax.lookahead`, not the other way round: Lookahead needs the pair of fast and slow weights at
-    the top.
+    For loops that differentiate all parameters. `adaptation.lane` differentiates the tuned half alone, which gives the
+    same numbers and keeps the frozen stages out of the loop; the tests compare it with this optimizer. Wrap the result
+    in `optax.lookahead`, not the reverse: Lookahead expects the pair of fast and slow weights at the top of the tree.
     """
     return optax.partition({TUNED: optimizer, FROZEN: optax.set_to_zero()}, labels)
-
-
-def n_parameters(params: Params) -> int:
-    """Return how many numbers a tree holds: the paper's #TP for the tuned half."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))

@@ -6,8 +6,6 @@ annotation-intensive MIR research", ISMIR 2014.
 """
 
 import numpy as np
-import scipy.signal
-import scipy.special
 import soxr
 
 from ugosa_jax.config import Preset
@@ -63,6 +61,9 @@ def compute_confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) 
     Raises:
       InputError: the stems are shorter than the filter's padding.
     """
+    import scipy.signal  # here, because it takes a second, a quarter of the program's start
+    import scipy.special
+
     n_sources, n_samples = stems_SxT.shape
     require(n_samples >= MIN_SAMPLES, "length of the stems", f"at least {MIN_SAMPLES} samples", n_samples)
     a_SxT = _at_audio_rate(compute_envelope(stems_SxT), n_samples, rate_hz)

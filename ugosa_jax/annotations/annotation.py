@@ -23,7 +23,7 @@ from ugosa_jax.annotations.interval import STATES, Interval, Outside, State, lis
 from ugosa_jax.annotations.silences import Silences, find_gaps, find_runs, join_runs
 from ugosa_jax.annotations.statements import is_named_after_source
 from ugosa_jax.annotations.vocabulary import Meaning, NameRules
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.notebook import html_table
 
 PAST_END_S = 0.5
@@ -68,6 +68,7 @@ class Annotation:
           InputError: a source or state does not exist, an interval does not end after its start, or two contradict
             each other.
         """
+        require(not isinstance(sources, str), "sources", "a list of names, such as net.sources", sources)
         found = [parse_interval(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
         is_listing = all(interval.state == "active" for interval in found)
         return cls(merge_overlaps(found), tuple(sources), elsewhere or ("silent" if is_listing else "unknown"))
@@ -116,6 +117,7 @@ def read(
       InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another;
         the message is `path:line: field …`.
     """
+    require(not isinstance(sources, str), "sources", "a list of names, such as net.sources", sources)
     if Path(path).is_dir():
         reading = formats.read_folder(
             Path(path), lambda file: is_named_after_source(file, sources, names), format, unit

@@ -1,7 +1,6 @@
-"""One song, end to end: a song and its annotation go in, adapted layers, stems and scores come out.
+"""The functions of the public API, from a song and its annotation to adapted layers, stems and scores.
 
-These functions join the modules that do the work; each is a few lines of what a user would write. `ugosa_jax` itself
-offers them, as `ugosa_jax.adapt` and so on.
+`ugosa_jax` exports them, as `ugosa_jax.adapt` and so on.
 """
 
 from ugosa_jax.api.adapted import AdaptedNetwork, Losses, load_adapted_layers

@@ -1,4 +1,4 @@
-"""What comes of an adaptation: a network with adapted layers, and the losses on the way."""
+"""The result of an adaptation: a network with adapted layers, and its losses."""
 
 import dataclasses
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.arguments import as_network, preset_of
+from ugosa_jax.api.arguments import as_network, get_preset
 from ugosa_jax.api.separating import separate
 from ugosa_jax.config import AdaptConfig, Preset, SeparateConfig
 from ugosa_jax.data.song import Song
@@ -20,12 +20,12 @@ from ugosa_jax.weights.weights import Weights
 
 
 class Losses(NamedTuple):
-    """Losses of every epoch and step, (epochs, steps) each; NaN after a stop.
+    """Losses of every epoch and step, each of shape (epochs, steps); NaN after a stop.
 
     Attributes:
-      total: what is minimised, eq. (1): reconstruction + λ · activation.
-      reconstruction: of the mixture.
-      activation: sound where a source is annotated silent.
+      total: the loss, eq. (1): reconstruction + λ · activation.
+      reconstruction: error of the sum of the estimates.
+      activation: sound of sources that are annotated silent.
     """
 
     total: np.ndarray
@@ -33,7 +33,7 @@ class Losses(NamedTuple):
     activation: np.ndarray
 
     def epoch_means(self) -> dict[str, np.ndarray]:
-        """Return the mean of each epoch by name; NaN where a step was not taken."""
+        """Return the mean over each epoch, by name; NaN if a step was not taken."""
         return {name: values.mean(1) if values.size else values[:, 0] for name, values in self._asdict().items()}
 
     def __repr__(self) -> str:
@@ -54,9 +54,9 @@ class AdaptedNetwork(AdaptationResult):
     """A network whose layers were adapted to a song.
 
     Attributes:
-      net: the network before.
-      preset: how it was adapted, and how it separates if nothing else is said.
-      song: what it was adapted to; None if its layers were read from a file.
+      net: the network before adaptation.
+      preset: the settings of the adaptation, and the default settings of `separate`.
+      song: the song of the adaptation; None for layers that were read from a file.
       annotation: of that song.
     """
 
@@ -67,7 +67,7 @@ class AdaptedNetwork(AdaptationResult):
 
     @property
     def settings(self) -> AdaptConfig:
-        """How it was adapted."""
+        """Settings of the adaptation."""
         return self.preset.adapt
 
     @property
@@ -86,14 +86,15 @@ class AdaptedNetwork(AdaptationResult):
         """Separate a song with the adapted layers; see `ugosa_jax.separate`.
 
         Args:
-          song: the one that the network was adapted to, or any other.
-          annotation: that of the adaptation if not given and the song is the same, else the song's own.
-          settings: those of the preset that the network was adapted with if not given.
+          song: any song, not only that of the adaptation.
+          annotation: if None, that of the adaptation for its song, else the song's own.
+          settings: if None, those of `preset`.
           on_chunk: as in `ugosa_jax.separate`.
         """
-        said = self.annotation if annotation is None and song is self.song else annotation
+        if annotation is None and song is self.song:
+            annotation = self.annotation
         chosen = self.preset.separate if settings is None else settings
-        return separate(self.net, song, said, settings=chosen, tuned=self.tuned, on_chunk=on_chunk)
+        return separate(self.net, song, annotation, settings=chosen, tuned=self.tuned, on_chunk=on_chunk)
 
     def save(self, path: str | Path) -> None:
         """Write the adapted layers as safetensors; `ugosa_jax.load_adapted_layers` reads them.
@@ -105,34 +106,38 @@ class AdaptedNetwork(AdaptationResult):
 
     def __repr__(self) -> str:
         settings, losses = self.settings, self.losses
-        how = [f"{settings.strategy}"]
+        parts = [f"{settings.strategy}"]
         if losses.total.size:
-            how += [f"learning rate {settings.learning_rate:g}", repr(losses)]
+            parts += [f"learning rate {settings.learning_rate:g}", repr(losses)]
         if self.stopped_at is not None:
-            how += ["stopped in epoch {}, step {}".format(*(number + 1 for number in self.stopped_at))]
-        return f"AdaptedNetwork({self.net!r}, {', '.join(how)})"
+            parts += ["stopped in epoch {}, step {}".format(*(number + 1 for number in self.stopped_at))]
+        return f"AdaptedNetwork({self.net!r}, {', '.join(parts)})"
 
 
-def of_result(
-    result: AdaptationResult, net: Weights, preset: Preset, song: Song | None = None, said: Annotation | None = None
+def make_adapted_network(
+    result: AdaptationResult,
+    net: Weights,
+    preset: Preset,
+    song: Song | None = None,
+    annotation: Annotation | None = None,
 ) -> AdaptedNetwork:
-    """Return what came of an adaptation with what it came from."""
+    """Return the result of an adaptation together with its inputs."""
     fields = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-    return AdaptedNetwork(**fields, net=net, preset=preset, song=song, annotation=said)
+    return AdaptedNetwork(**fields, net=net, preset=preset, song=song, annotation=annotation)
 
 
 def load_adapted_layers(net: Weights | str | Path, path: str | Path) -> AdaptedNetwork:
     """Read adapted layers that `AdaptedNetwork.save` or `ugosa-jax separate` wrote.
 
     Args:
-      net: what they were adapted from, its name or its file.
+      net: the network before adaptation, its name or its file.
       path: the file.
 
     Raises:
-      InputError: the file is damaged or something else, or the layers were adapted from another network.
+      InputError: the file is damaged or of another kind, or the layers belong to another network.
     """
     net = as_network(net)
-    layers, about = adapted_layers.load(path, net), adapted_layers.read_metadata(path)
-    settings = AdaptConfig(strategy=about.get("strategy"))
-    preset = dataclasses.replace(preset_of(net), adapt=settings)
-    return of_result(engine.unadapted(layers), net, preset)
+    layers, metadata = adapted_layers.load(path, net), adapted_layers.read_metadata(path)
+    settings = AdaptConfig(strategy=metadata.get("strategy"))
+    preset = dataclasses.replace(get_preset(net), adapt=settings)
+    return make_adapted_network(engine.make_unadapted_result(layers), net, preset)

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax.adaptation import engine, plan
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
-from ugosa_jax.adaptation.song import Material
+from ugosa_jax.adaptation.song_adaptation import AdaptationInput
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.adapted import AdaptedNetwork, of_result
+from ugosa_jax.api.adapted import AdaptedNetwork, make_adapted_network
 from ugosa_jax.api.arguments import as_annotation, as_network, as_song, choose_preset
 from ugosa_jax.config import AdaptConfig, Preset
 from ugosa_jax.data.song import Song
@@ -42,14 +42,14 @@ def adapt(
       >>> stems = run.separate(song)
 
     Args:
-      net: what to start from: a network, its name or its file.
-      song: the mixture, at any rate, with any usual number of channels.
-      annotation: when each source is active or silent; the song's own if not given.
-      settings: strategy, λ, learning rate, epochs …, or a preset; what suits the network if not given.
+      net: the pretrained network, its name or its file.
+      song: the mixture, at any sample rate, mono, stereo or surround.
+      annotation: when each source is active or silent; the song's own if None.
+      settings: strategy, λ, learning rate, epochs …, or a preset; if None, the defaults for this network.
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (1, steps, 3).
 
     Returns:
-      The network with its adapted layers, the losses, and how long it took.
+      The network with its adapted layers, the losses and the time taken.
 
     Raises:
       InputError: song and annotation do not fit each other, the settings or the network.
@@ -57,11 +57,11 @@ def adapt(
     net, song, annotation = as_network(net), as_song(song), as_annotation(annotation)
     preset = choose_preset(settings, net)
     if not plan.parse(preset.adapt.strategy, net).tuned:
-        result = engine.unadapted()
+        result = engine.make_unadapted_result()
     else:
-        material = adaptation.prepare(net, song, annotation, preset.adapt)
-        result = adaptation.adapt(net, material, preset.adapt, on_epoch)
-    return of_result(result, net, preset, song, annotation or song.annotation)
+        prepared = adaptation.prepare(net, song, annotation, preset.adapt)
+        result = adaptation.adapt(net, prepared, preset.adapt, on_epoch)
+    return make_adapted_network(result, net, preset, song, annotation or song.annotation)
 
 
 def adapt_lanes(
@@ -77,27 +77,27 @@ def adapt_lanes(
     """Adapt a pretrained network to many songs, or with many values of λ or the learning rate, side by side.
 
     Args:
-      net: what all lanes start from: a network, its name or its file.
+      net: the pretrained network of all lanes, its name or its file.
       songs: one song that all lanes share, whose frozen stages are then computed once; or one song a lane. Songs of
-        about the same length run side by side, others one group after the other.
-      annotations: of the song, or one a song; the songs' own if not given.
-      settings: what the lanes have in common; what suits the network if not given.
-      lam: λ of each lane; that of `settings` if not given.
-      learning_rate: of each lane; that of `settings` if not given.
+        about the same length run side by side, others group after group.
+      annotations: of the song, or one a song; the songs' own if None.
+      settings: shared by all lanes; if None, the defaults for this network.
+      lam: λ of each lane; that of `settings` if None.
+      learning_rate: of each lane; that of `settings` if None.
       on_epoch: called after each epoch of a group with its number, from 0, and its losses of shape (lanes, steps, 3).
 
     Returns:
       One result a lane.
 
     Raises:
-      InputError: as `adapt`, or the arguments speak of different numbers of lanes.
+      InputError: as `adapt`, or the arguments have different numbers of lanes.
     """
     net = as_network(net)
     preset = choose_preset(settings, net)
-    lanes = _lanes(songs, annotations, preset.adapt, lam, learning_rate)
-    results = _adapt_lanes(net, lanes, on_epoch)
+    lanes = _list_lanes(songs, annotations, preset.adapt, lam, learning_rate)
+    results = _adapt_in_groups(net, lanes, on_epoch)
     return [
-        of_result(result, net, dataclasses.replace(preset, adapt=lane.settings), lane.song, lane.annotation)
+        make_adapted_network(result, net, dataclasses.replace(preset, adapt=lane.settings), lane.song, lane.annotation)
         for lane, result in zip(lanes, results, strict=True)
     ]
 
@@ -108,47 +108,47 @@ class _Lane(NamedTuple):
     settings: AdaptConfig
 
 
-def _lanes(
+def _list_lanes(
     songs: Song | Sequence[Song],
     annotations: Annotation | Sequence[Annotation | None] | None,
     settings: AdaptConfig,
     lam: Sequence[float] | np.ndarray | None,
     learning_rate: Sequence[float] | np.ndarray | None,
 ) -> list[_Lane]:
-    """Return what each lane adapts to, and how."""
+    """Return song, annotation and settings of each lane."""
     for name, values in {"lam": lam, "learning_rate": learning_rate}.items():
         require(values is None or np.ndim(values) == 1, name, "a list of numbers, one a lane", values)
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
-            raise InputError("annotations: one song has one annotation; name the song as often as its annotations")
+            raise InputError("annotations: one song takes one annotation; repeat the song for several annotations")
         lengths = [len(values) for values in (lam, learning_rate) if values is not None]
         n_lanes = max(lengths, default=1)
         every, own = [songs] * n_lanes, [annotations or songs.annotation] * n_lanes
     else:
         every = [as_song(song) for song in songs]
         given = [annotations] if isinstance(annotations, Annotation) else annotations
-        own = [song.annotation for song in every] if given is None else [as_annotation(said) for said in given]
+        own = [song.annotation for song in every] if given is None else [*map(as_annotation, given)]
     lams = [settings.lam] * len(every) if lam is None else [*lam]
     rates = [settings.learning_rate] * len(every) if learning_rate is None else [*learning_rate]
     if len({len(every), len(own), len(lams), len(rates)}) > 1 or not every:
         numbers = f"{len(every)}, {len(own)}, {len(lams)} and {len(rates)}"
-        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equally many, not {numbers}")
+        raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equal in number, not {numbers}")
     return [
-        _Lane(song, said, dataclasses.replace(settings, lam=own_lam, learning_rate=own_rate))
-        for song, said, own_lam, own_rate in zip(every, own, lams, rates, strict=True)
+        _Lane(song, annotation, dataclasses.replace(settings, lam=own_lam, learning_rate=own_rate))
+        for song, annotation, own_lam, own_rate in zip(every, own, lams, rates, strict=True)
     ]
 
 
-def _adapt_lanes(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
-    """Adapt lanes that differ in λ and learning rate alone; those of one shape run side by side."""
-    shared: dict[tuple[int, int], Material] = {}  # lanes of one song share what is made of it
-    for song, said, settings in lanes:
-        if (id(song), id(said)) not in shared:
-            shared[id(song), id(said)] = adaptation.prepare(net, song, said, settings)
+def _adapt_in_groups(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
+    """Adapt lanes that differ only in λ and learning rate; those of one shape run side by side."""
+    shared: dict[tuple[int, int], AdaptationInput] = {}  # lanes of one song share the prepared input
+    for song, annotation, settings in lanes:
+        if (id(song), id(annotation)) not in shared:
+            shared[id(song), id(annotation)] = adaptation.prepare(net, song, annotation, settings)
     prepared = [shared[id(lane.song), id(lane.annotation)] for lane in lanes]
     results: dict[int, AdaptationResult] = {}
-    for shape in dict.fromkeys(map(adaptation.shape_of, prepared)):
-        alike = [i for i, one in enumerate(prepared) if adaptation.shape_of(one) == shape]
+    for shape in dict.fromkeys(map(adaptation.get_shape, prepared)):
+        alike = [i for i, one in enumerate(prepared) if adaptation.get_shape(one) == shape]
         each = [lanes[i].settings for i in alike]
         lam, rates = [one.lam for one in each], [one.learning_rate for one in each]
         done = adaptation.adapt_lanes(net, [prepared[i] for i in alike], each[0], lam, rates, on_epoch)

@@ -1,7 +1,7 @@
-"""What users hand to the functions of the face, brought into the form that the package works with."""
+"""Checks and conversions of the arguments of the public API."""
 
 import dataclasses
-from collections.abc import Mapping
+import types
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,23 +23,32 @@ _PARTS = {AdaptConfig: "adapt", SeparateConfig: "separate", EvaluateConfig: "eva
 
 
 def as_network(net: Weights | str | Path) -> Weights:
-    """Return a network that may be given by its name or file.
+    """Return a network; load it if its name or file is given.
 
     Raises:
-      InputError: there is no such network, or it is something else.
+      InputError: there is no such network, or `net` is of another type.
     """
     if isinstance(net, str | Path):
         return hub.load_network(net)
-    if not isinstance(net, Weights):
-        raise InputError(f"net must be a network, its name or its file, not {_describe(net)}: see load_network")
+    check_type("net", net, Weights, "a network, its name or its file")
     return net
 
 
-def as_song(song: Song) -> Song:
-    """Refuse what is no song.
+def check_type(name: str, value: object, kinds: type | types.UnionType, expected: str) -> None:
+    """Check that the argument called `name` is of one of these types.
 
     Raises:
-      InputError: it is something else; the message says how a song is made of it.
+      InputError: it is of another type.
+    """
+    if not isinstance(value, kinds):
+        raise InputError(f"{name} must be {expected}, not {_describe(value)}")
+
+
+def as_song(song: Song) -> Song:
+    """Return the song.
+
+    Raises:
+      InputError: it is not a `Song`; the message explains how to make one.
     """
     if not isinstance(song, Song):
         how = "read_audio(path)" if isinstance(song, str | Path) else "Song.from_array(samples, rate_hz)"
@@ -48,66 +57,63 @@ def as_song(song: Song) -> Song:
 
 
 def as_annotation(annotation: Annotation | None) -> Annotation | None:
-    """Refuse what is no annotation.
+    """Return the annotation.
 
     Raises:
-      InputError: it is something else; the message says how an annotation is made.
+      InputError: it is not an `Annotation` or None; the message explains how to make one.
     """
     if annotation is not None and not isinstance(annotation, Annotation):
-        how = (
-            "read_annotation(path, net.sources)" if isinstance(annotation, str | Path) else "Annotation.from_intervals"
-        )
+        is_path = isinstance(annotation, str | Path)
+        how = "read_annotation(path, net.sources)" if is_path else "Annotation.from_intervals"
         raise InputError(f"annotation must be an Annotation, not {_describe(annotation)}: write {how}")
     return annotation
 
 
 def as_tuned(tuned: Params | None, net: Weights) -> Params:
-    """Refuse what are no adapted layers of a network, which would be left out in silence.
+    """Return adapted layers, {} if None, all of which belong to the network.
 
     Raises:
-      InputError: one of them is not in the network, or of another shape there.
+      InputError: a layer is not in the network, or of another shape there.
     """
     if tuned is None:
         return {}
-    if not isinstance(tuned, Mapping):
-        raise InputError(f"tuned must be adapted layers, as AdaptedNetwork.tuned, not {_describe(tuned)}")
-    found, known = {path: leaf.shape for path, leaf in tree.flat(tuned).items()}, net.shapes
-    if strange := [path for path, shape in found.items() if known.get(path) != shape]:
-        raise InputError(f"tuned: {strange[0]} is not in this network, or of another shape there")
+    check_type("tuned", tuned, dict, "adapted layers, such as AdaptedNetwork.tuned")
+    found, known = {path: leaf.shape for path, leaf in tree.flatten(tuned).items()}, net.shapes
+    if unknown := [path for path, shape in found.items() if known.get(path) != shape]:
+        raise InputError(f"tuned: {unknown[0]} is not in this network, or of another shape there")
     return tuned
 
 
-def preset_of(net: Weights) -> Preset:
-    """Return the settings that suit a network."""
-    return config.PRESETS[config.usual_preset(net.name)]()
+def get_preset(net: Weights) -> Preset:
+    """Return the default preset of a network."""
+    return config.PRESETS[config.find_usual_preset(net.name)]()
 
 
 def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset:
-    """Return the preset that is meant by settings of an adaptation, with the network's own defaults filled in.
+    """Return the preset with these settings of an adaptation, and the network's defaults in place of None.
 
     Raises:
-      InputError: they are of another kind, or the network has no such strategy.
+      InputError: the settings are of another type, or the network has no such strategy.
     """
-    preset = settings if isinstance(settings, Preset) else preset_of(net)
+    preset = settings if isinstance(settings, Preset) else get_preset(net)
     chosen = choose_settings(settings, AdaptConfig, preset)
-    return dataclasses.replace(preset, adapt=plan.resolve(chosen, net))
+    return dataclasses.replace(preset, adapt=plan.fill_defaults(chosen, net))
 
 
 def choose_settings(given: Settings | Preset | None, kind: type[Settings], preset: Preset) -> Settings:
-    """Return the settings that are meant.
+    """Return settings of one kind.
 
     Args:
-      given: settings, a preset that holds them, or None for those of `preset`.
-      kind: what is needed.
-      preset: what suits the network.
+      given: the settings, a preset that holds them, or None for those of `preset`.
+      kind: their class.
+      preset: the default preset of the network.
 
     Raises:
-      InputError: they are of another kind.
+      InputError: they are of another type.
     """
     if given is None or isinstance(given, Preset):
         return getattr(given or preset, _PARTS[kind])
-    if not isinstance(given, kind):
-        raise InputError(f"settings must be of {kind.__name__}, or a preset, not {_describe(given)}")
+    check_type("settings", given, kind, f"of {kind.__name__}, or a preset")
     return given
 
 

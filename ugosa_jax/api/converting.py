@@ -9,17 +9,17 @@ from ugosa_jax.weights.checkpoint import Checkpoint
 
 
 def convert_checkpoint(path: str | Path, out: str | Path) -> Checkpoint:
-    """Convert a checkpoint of the Demucs repository to safetensors, without torch; nothing in it is executed.
+    """Convert a checkpoint of the Demucs repository to safetensors, without torch and without running its code.
 
     Args:
       path: the checkpoint.
-      out: the file to write, for `load_network`.
+      out: the file to write; `load_network` reads it.
 
     Returns:
-      What was written.
+      The converted network.
 
     Raises:
-      InputError: the checkpoint cannot be read, or the file not be written.
+      InputError: the checkpoint cannot be read, or the file cannot be written.
     """
     if Path(path).resolve() == Path(out).resolve():
         raise InputError(f"{out}: is the checkpoint itself; name another file to write")

@@ -1,4 +1,4 @@
-"""Scores of stems."""
+"""Evaluation of stems."""
 
 import dataclasses
 import warnings
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.arguments import choose_settings
+from ugosa_jax.api.arguments import as_annotation, check_type, choose_settings
 from ugosa_jax.config import EvaluateConfig, Preset
 from ugosa_jax.data import loading, stems
 from ugosa_jax.data.datasets import Track
@@ -38,22 +38,24 @@ def evaluate(
       20
 
     Args:
-      references: the true stems: a folder with a sound file for each source, {source: (C, T)}, or a song that has them.
-      estimates: the same sources in a folder or as {source: (C, T)}; those of another length are cut or filled up with
-        silence.
-      annotation: when each source plays; the song's own if not given. With one, estimates are also scored muted where
-        annotated silent.
-      rate_hz: sample rate; needed if all stems are arrays.
-      settings: frames, engine, and what is scored.
+      references: the true stems: a folder with a sound file for each source, {source: (C, T)}, or a song with stems.
+      estimates: the same sources in a folder or as {source: (C, T)}; they are cut or padded with silence to the length
+        of the references.
+      annotation: when each source plays; the song's own if None. With an annotation, estimates are also scored muted
+        where their source is annotated silent.
+      rate_hz: sample rate; required if all stems are arrays.
+      settings: frames, engine, and which estimates are scored.
 
     Returns:
-      The scores; printed, they are a table, and `db("vocals", "SDR")` is one of them.
+      The scores; they print as a table, and `db("vocals", "SDR")` returns one of them.
 
     Raises:
       InputError: stems are missing, cannot be read, or do not fit each other.
     """
+    check_type("references", references, Song | str | Path | Mapping, "a folder, {source: array} or a Song with stems")
+    check_type("estimates", estimates, str | Path | Mapping, "a folder or {source: array}")
     song = _read_references(references, rate_hz)
-    if annotation is not None:
+    if as_annotation(annotation) is not None:
         song = dataclasses.replace(song, annotation=annotation)
     shape = song.require_stems().shape[1:]
     if isinstance(estimates, Mapping):

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.arguments import as_annotation, as_network, as_song, as_tuned, choose_settings, preset_of
+from ugosa_jax.api.arguments import as_annotation, as_network, as_song, as_tuned, choose_settings, get_preset
 from ugosa_jax.config import Preset, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
-from ugosa_jax.separation import song as separation
+from ugosa_jax.separation import song_separation as separation
 from ugosa_jax.separation.chunks import OnChunk
 from ugosa_jax.weights.weights import Weights
 
@@ -36,20 +36,20 @@ def separate(
     Args:
       net: the network, its name or its file.
       song: the mixture.
-      annotation: when each source plays, for muting and refining; the song's own if not given.
-      settings: chunks, shifts, muting, refining; those that suit the network if not given.
-      tuned: adapted layers, as `AdaptedNetwork.tuned` holds them; `AdaptedNetwork.separate` passes them by itself.
-      on_chunk: called after each chunk with how many are done and how many there are.
+      annotation: when each source plays, for muting and refining; the song's own if None.
+      settings: chunks, shifts, muting, refining; if None, the defaults for this network.
+      tuned: adapted layers, such as `AdaptedNetwork.tuned`; `AdaptedNetwork.separate` passes its own.
+      on_chunk: called after each chunk with the number of chunks done and the number of all.
 
     Returns:
       {source: (C, T)} at the song's own rate and length; mono for a mono song, else stereo.
 
     Raises:
-      InputError: the song is silent or shorter than a filter of the network, muting lacks an annotation, or what is
-        given does not fit the network or the song.
+      InputError: the song is silent or shorter than the network needs, muting lacks an annotation, or the annotation or
+        the layers do not fit the network or the song.
     """
     net, song = as_network(net), as_song(song)
-    chosen = choose_settings(settings, SeparateConfig, preset_of(net))
-    parts = separation.stretches(net, song, chosen, as_tuned(tuned, net), as_annotation(annotation), on_chunk)
+    chosen = choose_settings(settings, SeparateConfig, get_preset(net))
+    parts = separation.separate_song(net, song, chosen, as_tuned(tuned, net), as_annotation(annotation), on_chunk)
     shape = len(net.sources), min(song.mixture.n_channels, 2), song.mixture.n_samples
-    return dict(zip(net.sources, chunks.joined(parts, shape), strict=True))
+    return dict(zip(net.sources, chunks.join_blocks(parts, shape), strict=True))

@@ -46,19 +46,19 @@ _BUILDS = {
 """What a compiler must know of a GPU: its number of multiprocessors and what each has; bytes."""
 
 
-def chip(device_kind: str) -> Chip:
+def get_chip(device_kind: str) -> Chip:
     """Return the chip of a kind of device.
 
     Raises:
       InputError: nothing is known of it.
     """
     if device_kind not in CHIPS:
-        known = ", ".join(chip.name for chip in CHIPS.values())
+        known = ", ".join(get_chip.name for chip in CHIPS.values())
         raise InputError(f"{device_kind}: its peaks are not known; known are {known}")
     return CHIPS[device_kind]
 
 
-def gpu_description(name: str) -> str:
+def describe_gpu(name: str) -> str:
     """Return one of GPUS as XLA's GpuTargetConfigProto, in text."""
     build, peaks = _BUILDS[name], CHIPS[GPUS[name]]
     return f"""

@@ -17,9 +17,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from ugosa_jax.adaptation import engine, lane, memory, programs, segments, strategy
+from ugosa_jax.adaptation import engine, lane, memory, programs, segments
+from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.bench import flops
-from ugosa_jax.bench.chips import GPUS, Chip, gpu_description
+from ugosa_jax.bench.chips import GPUS, Chip, describe_gpu
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError, require, require_extra
 from ugosa_jax.networks.protocol import Architecture
@@ -36,7 +37,7 @@ _ENVIRONMENT = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Compiled:
+class CompiledProgram:
     """One program.
 
     Attributes:
@@ -61,21 +62,21 @@ class Compiled:
     temporary_bytes: int
     collectives: dict[str, int]
 
-    def compute_s(self, chip: Chip) -> float:
+    def estimate_compute_s(self, chip: Chip) -> float:
         """Return the least time that a chip's arithmetic needs."""
         return self.flops / chip.flops_per_s
 
-    def memory_s(self, chip: Chip) -> float | None:
+    def estimate_memory_s(self, chip: Chip) -> float | None:
         """Return the time that a chip's memory needs if all bytes pass it."""
         return None if self.bytes_accessed is None else self.bytes_accessed / chip.bytes_per_s
 
-    def lanes_that_fit(self, chip: Chip) -> int:
+    def count_lanes_that_fit(self, chip: Chip) -> int:
         """Return how many lanes a device's memory holds if each takes what these take."""
         per_lane = self.memory_bytes / math.ceil(self.lanes / self.devices)
         return int(chip.memory_bytes // per_lane)
 
 
-def topology(name: str) -> Sequence[Any]:
+def describe_topology(name: str) -> Sequence[Any]:
     """Return the devices of a topology such as "v5e:2x2" or "h100:4", which need not exist.
 
     Programs of this process run on the CPU from then on: libtpu and the CUDA plugin are there to compile.
@@ -91,7 +92,7 @@ def topology(name: str) -> Sequence[Any]:
         require(re.fullmatch("[1-9][0-9]?", number) is not None, "--compile-only", f"as {kind}:4", name[:40])
         with require_extra("cuda"):
             import jax_plugins.xla_cuda12  # noqa: F401  # pyright: ignore[reportMissingImports]
-        asked = {"topology": f"1x1x{number}", "target_config": gpu_description(kind)}
+        asked = {"topology": f"1x1x{number}", "target_config": describe_gpu(kind)}
         return topologies.get_topology_desc("", "cuda", **asked).devices
     with require_extra("tpu"):
         import libtpu  # noqa: F401  # pyright: ignore[reportMissingImports]
@@ -105,48 +106,48 @@ def topology(name: str) -> Sequence[Any]:
         raise InputError(f"{said}; try v5e:2x2, or GPUs as {next(iter(GPUS))}:4") from error
 
 
-def compile_for(
+def compile_programs(
     devices: Sequence[Any], net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float
-) -> Iterator[Compiled]:
+) -> Iterator[CompiledProgram]:
     """Compile prefix, epoch and separation for `n_lanes` songs of a length; one lane has no lane axis.
 
     Lanes are dealt over all devices if they can be dealt evenly, as an adaptation does. Features that are to be kept
     "auto" are kept in float32.
     """
     jax.config.update("jax_enable_compilation_cache", False)  # it would keep programs that no device can read back
-    place = programs.placement(n_lanes, devices)
-    plan = strategy.parse(settings.strategy, net)
-    if plan.loss == "R":
-        raise InputError(f"strategy {plan.name!r}: only programs of P and B are compiled without being run")
-    program = lane.program_of(net, plan, settings, devices[0].platform)
-    program = program._replace(features=memory.candidates(program.features)[0])
-    inputs, params = engine.input_shapes(net, plan, segments_shape(net, settings, seconds), place, n_lanes)
-    features = programs.feature_shapes(program, params, inputs.song, place)
+    place = programs.place_lanes(n_lanes, devices)
+    strategy = strategies.parse(settings.strategy, net)
+    if strategy.loss == "R":
+        raise InputError(f"strategy {strategy.name!r}: only programs of P and B are compiled without being run")
+    program = lane.make_program(net, strategy, settings, devices[0].platform)
+    program = program._replace(features=memory.list_candidates(program.features)[0])
+    inputs, params = engine.describe_inputs(net, strategy, infer_segments_shape(net, settings, seconds), place, n_lanes)
+    features = programs.infer_feature_shapes(program, params, inputs.song, place)
     n_devices, T = len(place.by_lane.device_set), inputs.song.mix_GxVxCxT.shape[-1]
     on_each = n_lanes // n_devices
     if features is not None:
-        lowered = programs.features_of_lanes.lower(program, params, inputs.song)
-        yield _compiled("prefix", n_lanes, n_devices, on_each * flops.prefix(net, program.since, T), lowered)
-    counted = on_each * flops.step(net, plan, T, features is not None)
-    yield _compiled("epoch", n_lanes, n_devices, counted, programs.lowered_epoch(program, inputs, features, place))
+        lowered = programs.compute_features.lower(program, params, inputs.song)
+        yield _compile("prefix", n_lanes, n_devices, on_each * flops.count_prefix(net, program.since, T), lowered)
+    counted = on_each * flops.count_step(net, strategy, T, features is not None)
+    yield _compile("epoch", n_lanes, n_devices, counted, programs.lower_epoch(program, inputs, features, place))
     if n_lanes == 1:
         mix_CxT = jax.ShapeDtypeStruct(
-            (net.channels, chunks.chunk_samples(net, SeparateConfig())), jnp.float32, sharding=place.shared
+            (net.channels, chunks.choose_chunk_samples(net, SeparateConfig())), jnp.float32, sharding=place.shared
         )
         separation = chunks.estimate_tile if net.tiling else chunks.estimate
-        counted = flops.separation(net, SeparateConfig(), 1)
-        yield _compiled("separation", 1, n_devices, counted, separation.lower(net, params, mix_CxT))
+        counted = flops.count_separation(net, SeparateConfig(), 1)
+        yield _compile("separation", 1, n_devices, counted, separation.lower(net, params, mix_CxT))
 
 
-def segments_shape(net: Architecture, settings: AdaptConfig, seconds: float) -> tuple[int, ...]:
+def infer_segments_shape(net: Architecture, settings: AdaptConfig, seconds: float) -> tuple[int, ...]:
     """Return the shape (G, V, C, T) of the segments of a song; one that is shorter than a segment is filled up."""
     length = net.segment_samples or round((settings.segment_s or net.segment_s) * net.sample_rate_hz)
     hop = length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz)
-    starts = segments.starts_of(max(length, round(seconds * net.sample_rate_hz)), length, hop)
-    return segments.bucket(len(starts)), 1 + settings.pitch_shifts, net.channels, length
+    starts = segments.list_starts(max(length, round(seconds * net.sample_rate_hz)), length, hop)
+    return segments.find_bucket(len(starts)), 1 + settings.pitch_shifts, net.channels, length
 
 
-def _compiled(name: str, n_lanes: int, n_devices: int, counted: float, lowered: jax.stages.Lowered) -> Compiled:
+def _compile(name: str, n_lanes: int, n_devices: int, counted: float, lowered: jax.stages.Lowered) -> CompiledProgram:
     started = time.perf_counter()
     program = lowered.compile()
     compile_s = time.perf_counter() - started
@@ -156,7 +157,7 @@ def _compiled(name: str, n_lanes: int, n_devices: int, counted: float, lowered: 
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
     # Neither of XLA's analyses tells what devices exchange.
     found = {kind: len(re.findall(rf"= [^=\n]*\b{kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
-    return Compiled(
+    return CompiledProgram(
         name,
         n_lanes,
         n_devices,

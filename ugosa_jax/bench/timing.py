@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import engine, programs, segments, strategy
+from ugosa_jax.adaptation import engine, programs, segments
+from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.bench import flops
 from ugosa_jax.config import AdaptConfig
@@ -42,7 +43,7 @@ class MatmulRates:
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Measurement:
     """What was measured with a number of lanes. Times are medians of the repeats, without compiling.
 
     Attributes:
@@ -94,7 +95,7 @@ class Row:
 
 def measure(
     net: Architecture, params: Params, settings: AdaptConfig, n_lanes: int, seconds: float, repeats: int
-) -> Row:
+) -> Measurement:
     """Adapt `n_lanes` lanes with songs of their own, once to compile and `repeats` times to measure.
 
     Args:
@@ -108,17 +109,17 @@ def measure(
     Raises:
       InputError: the strategy tunes nothing, a song is shorter than a segment, or the loss is not finite.
     """
-    plan = strategy.parse(settings.strategy, net)
-    if not plan.tuned:
-        raise InputError(f"strategy {plan.name!r} takes no steps that could be measured")
-    before = device.peak_bytes()
-    songs = [noise(net, settings, seconds, seed) for seed in range(n_lanes)]
-    hyper = engine.hyper_of(settings, n_lanes)
-    first, *runs = [engine.adapt_lanes(net, params, songs, plan, hyper, settings)[0] for _ in range(1 + repeats)]
+    strategy = strategies.parse(settings.strategy, net)
+    if not strategy.tuned:
+        raise InputError(f"strategy {strategy.name!r} takes no steps that could be measured")
+    before = device.get_peak_bytes()
+    songs = [make_noise(net, settings, seconds, seed) for seed in range(n_lanes)]
+    hyper = engine.make_hyper(settings, n_lanes)
+    first, *runs = [engine.adapt_lanes(net, params, songs, strategy, hyper, settings)[0] for _ in range(1 + repeats)]
     if first.stopped_at is not None:
         raise InputError("the loss of noise is not finite with these weights and this learning_rate")
-    peak, n_samples = device.peak_bytes(), songs[0].mix_GxVxCxT.shape[-1]
-    return Row(
+    peak, n_samples = device.get_peak_bytes(), songs[0].mix_GxVxCxT.shape[-1]
+    return Measurement(
         lanes=n_lanes,
         steps=settings.epochs * len(first.losses_ExIx3[0]),
         song_s=seconds,
@@ -126,14 +127,14 @@ def measure(
         compile_s=first.timing.compile_s,
         prefix_s=statistics.median(result.timing.prefix_s for result in runs),
         steps_s=tuple(result.timing.steps_s for result in runs),
-        flops_a_step=flops.step(net, plan, n_samples, first.features != "recompute"),
+        flops_a_step=flops.count_step(net, strategy, n_samples, first.features != "recompute"),
         peak_bytes=peak,
         grown_bytes=peak - before,
-        matmul=best_rates([matmul_rates(net, n_samples, n, repeats) for n in sorted({1, n_lanes})]),
+        matmul=choose_best_rates([measure_matmul_rates(net, n_samples, n, repeats) for n in sorted({1, n_lanes})]),
     )
 
 
-def noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
+def make_noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
     """Return a song of noise, whose numbers cost what music's cost, with each source silent for a part of it.
 
     Raises:
@@ -147,20 +148,20 @@ def noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 
         active_SxT[source, part_T] = False
     is_remixed = (settings.strategy or "").startswith("R-")
     stems_SxCxT = np.stack([mix_CxT / len(net.sources)] * len(net.sources)) if is_remixed else None
-    return segments.cut(mix_CxT, active_SxT, settings, net, stems_SxCxT)
+    return segments.cut_song(mix_CxT, active_SxT, settings, net, stems_SxCxT)
 
 
-def matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: int = 3) -> MatmulRates:
+def measure_matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: int = 3) -> MatmulRates:
     """Measure the products that a network spends its time in, on a segment; those of many lanes are batched."""
-    K, B, H = flops.main_product(net, n_samples)
+    K, B, H = flops.find_main_product(net, n_samples)
     random = np.random.default_rng(0)
     lanes = () if n_lanes == 1 else (n_lanes,)
     numbers = [random.standard_normal((*lanes, *shape), np.float32) for shape in ((K, B), (K, H), (B, H), (H, B))]
-    h_KxB, a_KxH, kernel_BxH, kernel_HxB = jax.device_put(numbers, programs.placement(n_lanes).by_lane)
+    h_KxB, a_KxH, kernel_BxH, kernel_HxB = jax.device_put(numbers, programs.place_lanes(n_lanes).by_lane)
     operations = n_lanes * 2 * K * B * H
 
     def rate(product: Callable, *arrays: jax.Array) -> float:
-        return operations / median_s(product, *arrays, repeats=repeats)
+        return operations / measure_median_s(product, *arrays, repeats=repeats)
 
     return MatmulRates(
         expand=rate(jnp.matmul, h_KxB, kernel_BxH),
@@ -169,12 +170,12 @@ def matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: i
     )
 
 
-def best_rates(found: Sequence[MatmulRates]) -> MatmulRates:
+def choose_best_rates(found: Sequence[MatmulRates]) -> MatmulRates:
     """Return the highest rate of each product: batched ones are the faster ones on GPUs, but not on every CPU."""
     return MatmulRates(*(max(column) for column in zip(*map(dataclasses.astuple, found), strict=True)))
 
 
-def median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: float = 0.1) -> float:
+def measure_median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: float = 0.1) -> float:
     """Return the seconds that a function takes inside a program that runs it over and over.
 
     So it runs in an adaptation: results go to memory that is in use already, and nothing is dispatched in between.
@@ -189,7 +190,7 @@ def median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: flo
 
     def seconds(n: int) -> float:
         started = time.perf_counter()
-        jax.block_until_ready(rounds(function, jnp.int32(n), arguments))
+        jax.block_until_ready(run_repeatedly(function, jnp.int32(n), arguments))
         return (time.perf_counter() - started) / n
 
     seconds(1)  # compiles
@@ -198,7 +199,7 @@ def median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: flo
 
 
 @functools.partial(jax.jit, static_argnames="function")
-def rounds(function: Callable, n: jax.Array, arguments: tuple) -> Any:
+def run_repeatedly(function: Callable, n: jax.Array, arguments: tuple) -> Any:
     """Call a function n times and return its last result, none of the calls left out."""
     results = jax.eval_shape(function, *arguments)
 

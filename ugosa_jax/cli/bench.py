@@ -10,7 +10,7 @@ import jax
 from ugosa_jax import device, files
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
-from ugosa_jax.bench.timing import Row
+from ugosa_jax.bench.timing import Measurement
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import say
 from ugosa_jax.config import MAX_PIECE_S
@@ -37,7 +37,7 @@ def bench(args: options.Bench) -> int:
     if args.json is not None and args.json.is_dir():
         raise InputError(f"{args.json}: is a folder, where a file is to be written")
     config, params, network = network_of(args)
-    args = dataclasses.replace(args, adapt=strategy.resolved(args.adapt, config))
+    args = dataclasses.replace(args, adapt=strategy.fill_defaults(args.adapt, config))
     if args.compile_only is not None:
         return estimate(args, config, network, lanes)
     print_head(args, network)
@@ -62,8 +62,8 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     Raises:
       InputError: the topology cannot be had, or nothing is known of its chips.
     """
-    devices = compiled.topology(str(args.compile_only))
-    chip = chips.chip(devices[0].device_kind)
+    devices = compiled.describe_topology(str(args.compile_only))
+    chip = chips.get_chip(devices[0].device_kind)
     print(heading(args, network))
     say(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
     print("Nothing ran: estimates from the compiled programs and published peaks; memory ms are an upper bound.\n")
@@ -73,15 +73,15 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     print("|" + "---|" * len(columns), flush=True)
     rows = []
     for n_lanes in lanes:
-        for row in compiled.compile_for(devices, net, args.adapt, n_lanes, args.seconds):
+        for row in compiled.compile_programs(devices, net, args.adapt, n_lanes, args.seconds):
             rows.append(row)
             exchanged = ", ".join(f"{count} {kind}" for kind, count in row.collectives.items()) or "none"
-            memory_s = row.memory_s(chip)
+            memory_s = row.estimate_memory_s(chip)
             accessed = "–" if row.bytes_accessed is None else f"{row.bytes_accessed / 1e9:.3g}"
             memory_ms = "–" if memory_s is None else f"{1e3 * memory_s:.3g}"
             values = (row.name, f"{row.lanes}", f"{row.devices}", f"{row.compile_s:.0f}", f"{row.flops / 1e9:.3g}",
                       accessed, f"{row.memory_bytes / 1e9:.3g}", f"{row.temporary_bytes / 1e9:.3g}",
-                      f"{1e3 * row.compute_s(chip):.3g}", memory_ms, f"{row.lanes_that_fit(chip)}",
+                      f"{1e3 * row.estimate_compute_s(chip):.3g}", memory_ms, f"{row.count_lanes_that_fit(chip)}",
                       exchanged)  # fmt: skip
             print("| " + " | ".join(values) + " |", flush=True)
     if args.json is not None:
@@ -132,7 +132,7 @@ def print_head(args: options.Bench, network: dict[str, Any]) -> None:
     print("|" + "---|" * len(columns), flush=True)
 
 
-def print_row(row: Row) -> None:
+def print_row(row: Measurement) -> None:
     """Print what was measured with a number of lanes."""
     spread = f"{min(row.steps_s):.3g}–{max(row.steps_s):.3g}"
     values = (f"{row.lanes}", f"{row.steps_per_second:.3g}", f"{row.times_real_time:.3g}", f"{row.compile_s:.1f}",
@@ -141,7 +141,9 @@ def print_row(row: Row) -> None:
     print("| " + " | ".join(values) + " |", flush=True)
 
 
-def describe(args: options.Bench, network: dict[str, Any], config: Architecture, rows: list[Row]) -> dict[str, Any]:
+def describe(
+    args: options.Bench, network: dict[str, Any], config: Architecture, rows: list[Measurement]
+) -> dict[str, Any]:
     """Return the record: device, versions, settings and rows."""
     return {
         "device": {
@@ -149,7 +151,7 @@ def describe(args: options.Bench, network: dict[str, Any], config: Architecture,
             "platform": jax.default_backend(),
             "kind": jax.devices()[0].device_kind,
             "devices": len(jax.local_devices()),
-            "matmul_precision": device.matmul_precision(),
+            "matmul_precision": device.get_matmul_precision(),
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
         },
         "environment": record.environment(),
@@ -161,7 +163,7 @@ def describe(args: options.Bench, network: dict[str, Any], config: Architecture,
     }
 
 
-def describe_row(row: Row) -> dict[str, Any]:
+def describe_row(row: Measurement) -> dict[str, Any]:
     """Return what was measured and what follows from it; times in seconds, rates in FLOP/s."""
     return dataclasses.asdict(row) | {
         "steps_per_second": row.steps_per_second,

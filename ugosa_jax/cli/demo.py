@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from ugosa_jax import api, device, files
-from ugosa_jax.adaptation.plan import resolve
+from ugosa_jax.adaptation.plan import fill_defaults
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import keep_compiled_programs
@@ -20,7 +20,7 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import require_extra
 from ugosa_jax.evaluation.leakage import LeakageMeter
-from ugosa_jax.separation import song as separation
+from ugosa_jax.separation import song_separation as separation
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job.names import REPORT
 from ugosa_jax.weights import hub
@@ -99,9 +99,9 @@ def separated(weights: Weights, true: Song, excerpt_s: tuple[float, float], name
     row, said, mixture = ROWS[name], true.require_annotation(), true.mixture
     result = api.adapt(weights, true, settings=settings_of(row.strategy))
     meter = LeakageMeter(said, mixture.n_samples, mixture.rate_hz)
-    stems = meter.measure(separation.stretches(weights, true, SeparateConfig(), result.tuned))
+    stems = meter.measure(separation.separate_song(weights, true, SeparateConfig(), result.tuned))
     if row.separate.refine != "none":
-        stems = separation.refined(stems, true, said, row.separate)
+        stems = separation.refine_blocks(stems, true, said, row.separate)
     est_SxCxT = np.concatenate([*stems], axis=-1)
     for source, est_CxT in zip(said.sources, est_SxCxT, strict=True):
         sound.write(out / name.replace(" ", "-") / f"{source}.wav", est_CxT, mixture.rate_hz)
@@ -130,7 +130,7 @@ def describe(
     weights: Weights, network: str, mixture: Sound, took_s: Mapping[str, float]
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the facts that the report begins with, and the record of the run that it ends with."""
-    adapting = dataclasses.asdict(resolve(settings_of(STRATEGY), weights))
+    adapting = dataclasses.asdict(fill_defaults(settings_of(STRATEGY), weights))
     separating = dataclasses.asdict(ROWS["adapted"].separate)
     environment = record.environment()
     said = {

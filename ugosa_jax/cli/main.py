@@ -122,8 +122,8 @@ def preset(arguments: Sequence[str]) -> str:
     if not said.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
         from ugosa_jax.weights.hub import choose_best  # starts JAX, which --help does without
 
-        return config.usual_preset(choose_best().name)
-    return config.usual_preset(said.weights)
+        return config.find_usual_preset(choose_best().name)
+    return config.find_usual_preset(said.weights)
 
 
 def command(of: type) -> Callable[[Any], int]:

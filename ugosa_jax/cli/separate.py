@@ -80,7 +80,7 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
             weights.fetched(part)
     net = hub.load_network(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
-    adapt = plan.resolve(adapt, net)
+    adapt = plan.fill_defaults(adapt, net)
     planned = plan.parse(adapt.strategy, net)
     mixture = recording.open_sound(args.song, may_be_cut=args.truncated == "ok")
     keep_inputs(args, net, out, tunes=bool(planned.tuned))
@@ -228,7 +228,7 @@ def print_footprint(footprint: Footprint) -> None:
     """Say what the device, or the process on a CPU, will hold."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
     kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    held, programs = device.held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    held, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
     parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
     in_all = held + programs + own + step + features
     say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")

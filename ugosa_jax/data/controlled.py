@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.signal
 
 from ugosa_jax.errors import require
 
@@ -100,7 +99,8 @@ def draw_order(n_sources: int, seed: int, song: str) -> tuple[int, ...]:
 def _sum_windows(weight_K: np.ndarray) -> np.ndarray:
     """Return Σ_k weight_k w²_{n−k·HOP} for the samples n that lie within the song."""
     n_frames = len(weight_K)
-    window_JxN = np.square(scipy.signal.get_window("hann", FRAME)).astype(np.float32).reshape(_OVERLAP, HOP)
+    window_N = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)
+    window_JxN = np.square(window_N).astype(np.float32).reshape(_OVERLAP, HOP)
     sum_BxN = np.zeros((n_frames + _OVERLAP - 1, HOP), np.float32)
     for j, part_N in enumerate(window_JxN):
         sum_BxN[j : j + n_frames] += weight_K[:, None] * part_N

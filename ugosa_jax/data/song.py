@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.config import MAX_RATE_HZ, Level
+from ugosa_jax.config import MAX_RATE_HZ, InputLevel
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
@@ -53,7 +53,7 @@ class Song:
     sources: tuple[str, ...] = ()
     annotation: Annotation | None = None
     notes: tuple[str, ...] = ()
-    _standardised: dict[tuple[int, int, Level], tuple[np.ndarray, Standard]] = dataclasses.field(
+    _standardised: dict[tuple[int, int, InputLevel], tuple[np.ndarray, Standard]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -113,7 +113,7 @@ class Song:
             raise InputError(f"{self.mixture.name}: has no annotation, which is needed to know when each source plays")
         return self.annotation
 
-    def standardise(self, rate_hz: int, channels: int, level: Level = "standard") -> tuple[np.ndarray, Standard]:
+    def standardise(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> tuple[np.ndarray, Standard]:
         """Return the mixture as a network sees it, and what was removed from it.
 
         The result is cached, except that of a `Recording`, which may be long.
@@ -141,7 +141,7 @@ class Song:
             self._standardised[key][0].flags.writeable = False
         return self._standardised[key]
 
-    def build_model_input(self, rate_hz: int, channels: int, level: Level = "standard") -> ModelInput:
+    def build_model_input(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> ModelInput:
         """Return the mixture as a network sees it, block by block; see `standardise`."""
         if not isinstance(self.mixture, Recording):
             mix_CxT, standard = self.standardise(rate_hz, channels, level)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ugosa_jax.config import Level
+from ugosa_jax.config import InputLevel
 from ugosa_jax.errors import InputError
 
 _ROUNDING = 2.0**-24
@@ -30,7 +30,7 @@ AS_IT_IS = Standard(0.0, 1.0)
 """Leaves a mixture unchanged."""
 
 
-def choose_standard(level: Level, standard: Standard) -> Standard:
+def choose_standard(level: InputLevel, standard: Standard) -> Standard:
     """Return the standard to remove for a network that takes mixtures at a level, given the mixture's own."""
     return standard if level == "standard" else AS_IT_IS
 
@@ -69,7 +69,7 @@ def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
     return standard, n
 
 
-def standardise(mix_CxT: np.ndarray, level: Level = "standard") -> tuple[np.ndarray, Standard]:
+def standardise(mix_CxT: np.ndarray, level: InputLevel = "standard") -> tuple[np.ndarray, Standard]:
     """Return (mix − mean) / std, and both numbers, measured on the mean of the channels; or `mix` unchanged, by level.
 
     Raises:

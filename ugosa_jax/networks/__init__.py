@@ -1,1 +1,1 @@
-"""Networks: the protocol that they fulfil, their files, and whole songs run through them."""
+"""Network architectures, and the protocol that they fulfil."""

@@ -1,4 +1,4 @@
-"""ConvTasNet of the Demucs repository, for one song at a time: its sizes, its stages and the network itself.
+"""The ConvTasNet of the Demucs repository, for one song at a time.
 
 The alphabet of shapes, used as suffixes of names here and in every module that does maths:
 
@@ -17,23 +17,22 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.config import MAX_RATE_HZ, SOURCES, Level, Precision
+from ugosa_jax.config import MAX_RATE_HZ, SOURCES, InputLevel, Precision
 from ugosa_jax.errors import require
 from ugosa_jax.networks import module, tcn
 from ugosa_jax.networks.protocol import NOT_STORED, Params
-from ugosa_jax.networks.tcn import Linear, Norm, Repeat, only_frames
+from ugosa_jax.networks.tcn import Linear, Norm, Repeat, mask_padding
 
 MAX_BLOCKS = 1000
-"""Bounds what a made-up file can make us count; published networks have forty blocks."""
+"""Limit for damaged or hostile files; published networks have forty blocks."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ConvTasNet:
-    """Architecture of a Demucs-repository ConvTasNet. The defaults are those of its published weights.
+    """Architecture of a ConvTasNet of the Demucs repository. The defaults are those of its published weights.
 
     Raises:
-      InputError: a size is not positive, there are absurdly many blocks, or the taps cannot be centred (P even in a
-        non-causal network).
+      InputError: a size is not positive, there are more than `MAX_BLOCKS` blocks, or P is even in a non-causal network.
     """
 
     tag: ClassVar[str] = "convtasnet"
@@ -52,7 +51,7 @@ class ConvTasNet:
     mask: Literal["relu", "softmax"] = "relu"
     causal: bool = False
     precision: Precision = dataclasses.field(default="float32", metadata=NOT_STORED)
-    """bfloat16: both factors of every matrix product are rounded to it."""
+    """Precision of the factors of matrix products."""
 
     def __post_init__(self):
         for name in ("N", "B", "H", "P", "X", "R", "C", "sample_rate_hz"):
@@ -74,7 +73,7 @@ class ConvTasNet:
 
     @property
     def hop(self) -> int:
-        """Samples between two frames of the encoder."""
+        """Hop of the encoder in samples."""
         return self.L // 2
 
     @property
@@ -84,32 +83,32 @@ class ConvTasNet:
 
     @property
     def sums_to_mixture(self) -> bool:
-        """Each source has a mask of its own."""
+        """False: the masks of the sources are independent."""
         return False
 
     @property
-    def level(self) -> Level:
-        """As the Demucs repository standardises songs."""
+    def level(self) -> InputLevel:
+        """Songs are standardised, as in the Demucs repository."""
         return "standard"
 
     @property
     def tiling(self) -> None:
-        """A song is separated in chunks that are cross-faded."""
+        """None: songs are separated in cross-faded chunks."""
         return None
 
     @property
     def min_samples(self) -> int:
-        """One filter."""
+        """Shortest input in samples: one filter."""
         return self.L
 
     @property
     def default_strategy(self) -> str:
-        """What the paper found best."""
+        """The paper's best strategy."""
         return "P-L3:M"
 
     @property
     def segment_samples(self) -> None:
-        """Any length will do."""
+        """None: segments may have any length."""
         return None
 
     @property
@@ -129,26 +128,26 @@ class ConvTasNet:
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """Before a repeat or the mask, at the latest: the mask's output is S·N / B times larger than its input."""
+        """The repeats and the mask; not the decoder: the mask's output is S·N / B times larger than its input."""
         return (*self.repeats, "mask")
 
     @property
     def starts(self) -> dict[str, str]:
-        """L1 is repeat2, L2 repeat3, … then the mask and the decoder: the places of the paper's Figure 1."""
+        """L1 is repeat2, L2 repeat3, …, followed by the mask and the decoder, as in the paper's Figure 1."""
         return {f"L{i}": stage for i, stage in enumerate((*self.repeats[1:], "mask", "decoder"), 1)}
 
     @property
     def ends(self) -> dict[str, tuple[str, ...]]:
-        """D tunes on to the decoder, M to the mask, 3 to the last repeat."""
+        """D tunes up to the decoder, M up to the mask, 3 up to the last repeat."""
         return {"D": (), "M": ("decoder",), "3": ("mask", "decoder")}
 
-    def frames_in(self, n_samples: Any) -> Any:
-        """Return how many frames the encoder makes of a signal, whose length may be traced; 0 of less than a filter."""
+    def count_frames(self, n_samples: Any) -> Any:
+        """Return the number of the encoder's frames for a signal length, which may be traced; 0 below one filter."""
         n_frames = (n_samples - self.L) // self.hop + 1
         return max(0, n_frames) if isinstance(n_samples, int) else jnp.maximum(0, n_frames)
 
     def init(self, seed: int = 0) -> Params:
-        """Return random parameters: Glorot-normal kernels, norms that do nothing yet, PReLU slopes of 1/4."""
+        """Return random parameters: Glorot-normal kernels, identity norms, PReLU slopes of 1/4."""
         return module.init(Network, self, seed)
 
     def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> jax.Array:
@@ -156,7 +155,7 @@ class ConvTasNet:
         return bind(self, params).prefix(mix_CxT, until)
 
     def lean(self, features: jax.Array) -> jax.Array:
-        """Return hidden_KxB as it is: nothing in it can be computed again at little cost."""
+        """Return hidden_KxB unchanged: no part of it is cheap to recompute."""
         return features
 
     def suffix(self, params: Params, mix_CxT: jax.Array, features: jax.Array, since: str) -> jax.Array:
@@ -165,11 +164,11 @@ class ConvTasNet:
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
         """Separate a mixture of at least L samples: mix_CxT → est_SxCxT."""
-        return bind(self, params)(mix_CxT, None if n_samples is None else self.frames_in(n_samples))
+        return bind(self, params)(mix_CxT, None if n_samples is None else self.count_frames(n_samples))
 
 
 class Encoder(nnx.Module):
-    """ReLU of N filters of L samples over all channels, one frame every L // 2 samples."""
+    """N filters of L samples over all channels, one frame every L // 2 samples, and ReLU."""
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.hop = config.hop
@@ -177,7 +176,7 @@ class Encoder(nnx.Module):
         self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.L, config.C, config.N)))
 
     def __call__(self, mix_CxT: jax.Array) -> jax.Array:
-        """Return w_KxN. A frame is a few hop-sized pieces of the signal, and each piece is one matmul."""
+        """Return w_KxN, the sum of one matmul for each hop-sized piece of a frame."""
         L, C, N = self.kernel.shape
         pieces = -(-L // self.hop)
         n_frames = (mix_CxT.shape[1] - L) // self.hop + 1
@@ -186,15 +185,15 @@ class Encoder(nnx.Module):
         hops_QxF = mix_CxT.reshape(C, -1, self.hop).transpose(1, 2, 0).reshape(-1, self.hop * C)
         kernel = jnp.pad(self.kernel[...], ((0, pieces * self.hop - L), (0, 0), (0, 0)))
         kernel_PxFxN = kernel.reshape(pieces, self.hop * C, N)
-        dtype = tcn.wide(mix_CxT).dtype
+        dtype = tcn.widen(mix_CxT).dtype
         products = [
-            tcn.product(hops_QxF[p : p + n_frames], kernel_PxFxN[p], self.precision, dtype) for p in range(pieces)
+            tcn.multiply(hops_QxF[p : p + n_frames], kernel_PxFxN[p], self.precision, dtype) for p in range(pieces)
         ]
         return jax.nn.relu(sum(products)).astype(mix_CxT.dtype)
 
 
 class Decoder(nnx.Module):
-    """Each frame of each source becomes L samples a channel; frames are added up, L // 2 samples apart."""
+    """A frame of a source becomes L samples of each channel; overlap-add with a hop of L // 2 samples."""
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.C, self.L, self.hop = config.C, config.L, config.hop
@@ -202,11 +201,11 @@ class Decoder(nnx.Module):
         self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.N, config.C * config.L)))
 
     def __call__(self, w_SxKxN: jax.Array, n_samples: int) -> jax.Array:
-        """Return est_SxCxT, zero-padded at its end to T = n_samples, of at least float32."""
+        """Return est_SxCxT of at least float32 precision, zero-padded at its end to T = n_samples."""
         S, K, _ = w_SxKxN.shape
         pieces = -(-self.L // self.hop)
-        dtype = tcn.wide(w_SxKxN).dtype
-        frames = jnp.stack([tcn.product(w_KxN, self.kernel[...], self.precision, dtype) for w_KxN in w_SxKxN])
+        dtype = tcn.widen(w_SxKxN).dtype
+        frames = jnp.stack([tcn.multiply(w_KxN, self.kernel[...], self.precision, dtype) for w_KxN in w_SxKxN])
         frames = frames.reshape(S, K, self.C, self.L)
         frames = jnp.pad(frames, ((0, 0), (0, 0), (0, 0), (0, pieces * self.hop - self.L)))
         frames_SxCxKxL = frames.transpose(0, 2, 1, 3)
@@ -217,10 +216,10 @@ class Decoder(nnx.Module):
 
 
 class Network(nnx.Module):
-    """The whole network. Its attributes are the stages, and the top level of its parameters.
+    """The whole network. Its attributes are the stages, the top level of its parameters.
 
-    `n_frames` may say, as a number or a traced one, that only the first frames of a padded signal are real; what
-    comes out for them is what the unpadded signal would have given. Songs of any length thus share one program.
+    `n_frames`, which may be traced, is the number of real frames of a padded signal; the output for them is that for
+    the unpadded signal. Songs of any length thus share one program.
     """
 
     def __init__(self, config: ConvTasNet, rngs: nnx.Rngs):
@@ -242,38 +241,38 @@ class Network(nnx.Module):
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
         x_KxN, scale_N, shift_N = self.norm(w_KxN, n_frames)
         normed_KxN = (x_KxN * scale_N + shift_N).astype(w_KxN.dtype)
-        h_KxB = only_frames(self.bottleneck(normed_KxN), n_frames)
+        h_KxB = mask_padding(self.bottleneck(normed_KxN), n_frames)
         c = self.config
-        return self._through(c.repeats[: c.cuts.index(until)], h_KxB, n_frames)
+        return self._run_repeats(c.repeats[: c.cuts.index(until)], h_KxB, n_frames)
 
     def suffix(
         self, mix_CxT: jax.Array, h_KxB: jax.Array, since: str, n_frames: jax.Array | int | None = None
     ) -> jax.Array:
         """Return est_SxCxT from the mixture and the input of stage `since`.
 
-        The decoder needs the encoder's output once more. It is computed again from the mixture: one small matmul,
-        where keeping it beside `h_KxB` would double the memory.
+        The decoder also needs the encoder's output, which is recomputed from the mixture: this is a small matmul (0.4
+        of the 304 GFLOP of a full-size L3:M step), while storing it would double the memory of the features.
         """
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
         c = self.config
-        h_KxB = self._through(c.repeats[c.cuts.index(since) :], h_KxB, n_frames)
-        score_SxKxN = self.scores(h_KxB)
+        h_KxB = self._run_repeats(c.repeats[c.cuts.index(since) :], h_KxB, n_frames)
+        score_SxKxN = self.compute_scores(h_KxB)
         mask_SxKxN = jax.nn.softmax(score_SxKxN, 0) if c.mask == "softmax" else jax.nn.relu(score_SxKxN)
         return self.decoder(mask_SxKxN * w_KxN, mix_CxT.shape[1])
 
-    def scores(self, h_KxB: jax.Array) -> jax.Array:
+    def compute_scores(self, h_KxB: jax.Array) -> jax.Array:
         """Return score_SxKxN, which becomes the mask."""
-        # Sources come first: they are fewer than the rows of a TPU's tile, so [K, S, N] would be copied to and fro.
-        # Each has a product of its own: one batched product takes nearly twice as long on a CPU.
+        # Sources are the first axis: S is smaller than the rows of a TPU's tile, so that XLA would copy [K, S, N].
+        # Each source has its own product: one batched product takes nearly twice as long on a CPU.
         kernels_BxN = jnp.split(self.mask.kernel[...], self.config.S, axis=1)
-        return jnp.stack([tcn.product(h_KxB, kernel_BxN, self.config.precision) for kernel_BxN in kernels_BxN])
+        return jnp.stack([tcn.multiply(h_KxB, kernel_BxN, self.config.precision) for kernel_BxN in kernels_BxN])
 
     def _encode(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None):
         w_KxN = self.encoder(mix_CxT)
         n_frames = w_KxN.shape[0] if n_frames is None else n_frames
-        return only_frames(w_KxN, n_frames), n_frames
+        return mask_padding(w_KxN, n_frames), n_frames
 
-    def _through(self, stages: tuple[str, ...], h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+    def _run_repeats(self, stages: tuple[str, ...], h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
         for stage in stages:
             h_KxB = getattr(self, stage)(h_KxB, n_frames)
         return h_KxB

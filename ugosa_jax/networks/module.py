@@ -1,6 +1,6 @@
-"""Flax modules and nested dicts of their parameters: the one place where they are taken apart and put together.
+"""Conversion between Flax modules and nested dicts of their parameters.
 
-A module is built from settings and random number generators, `Module(settings, rngs)`; settings are hashable.
+A module is built from hashable settings and random number generators, `Module(settings, rngs)`.
 """
 
 import functools
@@ -17,18 +17,18 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 def init(build: Callable[..., nnx.Module], settings: Hashable, seed: int = 0) -> Params:
     """Return the parameters of a new module."""
-    return arrays(build(settings, nnx.Rngs(seed)))
+    return get_arrays(build(settings, nnx.Rngs(seed)))
 
 
-def arrays(module: nnx.Module) -> Params:
+def get_arrays(module: nnx.Module) -> Params:
     """Return the parameters of a module as a nested dict of arrays."""
     return nnx.to_pure_dict(nnx.state(module))
 
 
 def bind(build: Callable[..., Module], settings: Hashable, params: Params) -> Module:
-    """Return a module with these parameters; cheap, and meant to be called inside jitted functions."""
+    """Return a module with these parameters; call it inside jitted functions."""
     graphdef, state = _structure(build, settings)
-    state = jax.tree.map(lambda x: x, state)  # a copy: the cached one stays abstract
+    state = jax.tree.map(lambda x: x, state)  # a copy, so that the cached state stays abstract
     nnx.replace_by_pure_dict(state, params)
     return nnx.merge(graphdef, state)
 

@@ -1,7 +1,7 @@
-"""What adaptation and separation ask of a network, and nothing more.
+"""The interface of a network that adaptation and separation use.
 
-S sources, C channels, T samples. Parameters are a nested dict of arrays. Its top level are the network's stages, in
-running order: what a strategy tunes and freezes. Functions are written for one song; `jax.vmap` adds lanes.
+S sources, C channels, T samples. Parameters are a nested dict of arrays. The keys of its top level are the network's
+stages, in running order, which a strategy tunes or freezes. Functions are written for one song; `jax.vmap` adds lanes.
 """
 
 import dataclasses
@@ -10,29 +10,29 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 
-from ugosa_jax.config import Level
+from ugosa_jax.config import InputLevel
 
 Array = Any
 """A numpy array on the host, a `jax.Array` on a device and in programs."""
 Params = dict[str, Any]
 """Nested dict of arrays: stage → … → leaf."""
 STATISTICS = ("mean", "var")
-"""Names of leaves that are running statistics of batch normalisation: no gradient moves them."""
+"""Names of leaves with running statistics of batch normalisation, which are never tuned."""
 Features = Any
-"""A tree of arrays: what the stages before a cut make of a mixture, as far as the stages behind it need it."""
+"""A tree of arrays: the output of the stages before a cut that the stages after it need."""
 NOT_STORED = {"is_stored": False}
-"""Metadata of a field of an architecture that says how to compute, not what the parameters are."""
+"""Metadata of a field of an architecture that does not determine the parameters."""
 
 
 class Tiling(NamedTuple):
-    """How a song is separated by a network that sees it in tiles, each a little longer than the step to the next.
+    """Separation of a song in overlapping tiles, whose outputs add up to the estimates.
 
     Attributes:
       step: samples from the start of a tile to that of the next one.
       length: samples of a tile.
       lead: samples by which the first tile begins before the song.
-      separate: takes parameters and a tile, tile_CxN, with silence beyond the song's ends, and returns est_SxCxN.
-        Where tiles overlap, these are parts that add up to the song's estimates.
+      separate: takes parameters and a tile, tile_CxN, padded with silence beyond the song, and returns est_SxCxN, the
+        tile's contribution to the song's estimates.
     """
 
     step: int
@@ -42,19 +42,19 @@ class Tiling(NamedTuple):
 
 
 class Architecture(Protocol):
-    """A network without its parameters: a frozen dataclass, hashable, and so a static argument of jitted programs.
+    """A network without its parameters: a frozen, hashable dataclass, and so a static argument of jitted programs.
 
-    Its fields are values of JSON and determine the parameters' paths and shapes. A network that can round its matrix
-    products has a field `precision` beside them, with the metadata `NOT_STORED`.
+    Its fields are JSON values that determine the paths and shapes of the parameters. A network that can round its
+    matrix products also has a field `precision`, with the metadata `NOT_STORED`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     tag: ClassVar[str]
-    """What files of weights call this kind of network."""
+    """Name of this kind of network in weight files."""
 
     @property
     def default_strategy(self) -> str:
-        """What is tuned unless somebody says otherwise."""
+        """Default strategy."""
         ...
 
     @property
@@ -73,13 +73,13 @@ class Architecture(Protocol):
         ...
 
     @property
-    def level(self) -> Level:
-        """How loud it wants its mixtures; its estimates are as loud."""
+    def level(self) -> InputLevel:
+        """Level of the mixtures that the network expects; its estimates have the same level."""
         ...
 
     @property
     def sums_to_mixture(self) -> bool:
-        """Whether its estimates add up to the mixture whatever its parameters, so that loss B cannot change them."""
+        """Whether the estimates add up to the mixture for any parameters, so that loss B cannot change them."""
         ...
 
     @property
@@ -89,17 +89,17 @@ class Architecture(Protocol):
 
     @property
     def segment_samples(self) -> int | None:
-        """The one length that the network takes: it was trained on it; None if it takes any."""
+        """The only length that the network takes, as it was trained on it; None if it takes any length."""
         ...
 
     @property
     def segment_s(self) -> float:
-        """Length of training segments in seconds unless somebody says otherwise."""
+        """Default length of training segments in seconds."""
         ...
 
     @property
     def tiling(self) -> Tiling | None:
-        """How it separates a song if neither chunks nor overlap are asked for; None: in cross-faded chunks."""
+        """Default tiling of a song; None for cross-faded chunks."""
         ...
 
     @property
@@ -109,17 +109,17 @@ class Architecture(Protocol):
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """Stages before which the network can be cut in two, in running order; the first is before all starts."""
+        """Stages before which the network can be cut, in running order; the first cut is before all starts."""
         ...
 
     @property
     def starts(self) -> Mapping[str, str]:
-        """Where tuning may begin: the name of the place, "L1", and the first stage that is tuned."""
+        """Places where tuning may start: name, such as "L1", and first tuned stage."""
         ...
 
     @property
     def ends(self) -> Mapping[str, tuple[str, ...]]:
-        """Where tuning may end: the name of the place, "M", and the stages behind it, which stay frozen."""
+        """Places where tuning may end: name, such as "M", and the stages after it, which stay frozen."""
         ...
 
     def init(self, seed: int = 0) -> Params:
@@ -131,26 +131,26 @@ class Architecture(Protocol):
         ...
 
     def lean(self, features: Features) -> Features:
-        """Leave out what `suffix` can compute again from the mixture at little cost; features without such stay."""
+        """Return the features without those that `suffix` recomputes from the mixture at little cost."""
         ...
 
     def suffix(self, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
-        """Return est_SxCxT from the mixture and what `prefix` made of it until the cut `since`, lean or not.
+        """Run the stages from the cut `since` on: return est_SxCxT from the mixture and the features, lean or not.
 
-        Estimates are of at least float32.
+        Estimates have at least float32 precision.
         """
         ...
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
-        """Separate a mixture: mix_CxT → est_SxCxT, of which the first `n_samples` are real if that is given."""
+        """Separate a mixture: mix_CxT → est_SxCxT; if `n_samples` is given, samples from it on are padding."""
         ...
 
 
-def stored_fields(kind: Architecture | type[Architecture]) -> tuple[str, ...]:
-    """Return the names of the fields that files of weights hold."""
+def list_stored_fields(kind: Architecture | type[Architecture]) -> tuple[str, ...]:
+    """Return the names of the fields that weight files store."""
     return tuple(f.name for f in dataclasses.fields(kind) if f.metadata.get("is_stored", True))
 
 
 def describe(net: Architecture) -> dict[str, Any]:
-    """Return the values of these fields."""
-    return {name: getattr(net, name) for name in stored_fields(net)}
+    """Return the stored fields by name."""
+    return {name: getattr(net, name) for name in list_stored_fields(net)}

@@ -1,10 +1,10 @@
 """The temporal convolutional part of ConvTasNet: norms, depthwise convolutions, blocks, repeats.
 
-Modules hold the parameters; what is computed with them are functions of nested dicts of arrays. Letters are those of
-`networks.convtasnet`. The code is written for XLA; the comments say where that shows.
+Modules hold the parameters; the computation is in functions of nested dicts of arrays. Letters are those of
+`networks.convtasnet`. Comments explain where the code is written for XLA.
 
-Arrays keep the precision of the input, as flax modules with ``dtype=None`` do. Where they are bfloat16, weights stay
-float32, and so do sums: those in products, in norms and over taps are rounded once, where they are stored.
+Arrays keep the precision of the input, as flax modules with ``dtype=None`` do. With bfloat16 input, weights and sums
+stay float32: sums in products, in norms and over taps are rounded once, when they are stored.
 """
 
 import functools
@@ -26,8 +26,8 @@ kernel_init = nnx.initializers.glorot_normal()
 class Linear(nnx.Module):
     """A 1×1 convolution without bias: x_KxI @ kernel_IxO.
 
-    Channels come last, so that it is one matmul over [K, channels] and stays one (batched) matmul when `jax.vmap` adds
-    lanes with weights of their own; a convolution would become a grouped one, several times slower on a CPU.
+    Channels are the last axis, so that this is a matmul over [K, channels], and a batched matmul when `jax.vmap` adds
+    lanes with their own weights; a convolution would become a grouped one, several times slower on a CPU.
     """
 
     def __init__(self, n_in: int, n_out: int, rngs: nnx.Rngs, precision: Precision = "float32"):
@@ -35,10 +35,10 @@ class Linear(nnx.Module):
         self.precision: Precision = precision
 
     def __call__(self, x_KxI: jax.Array) -> jax.Array:
-        return product(x_KxI, self.kernel[...], self.precision)
+        return multiply(x_KxI, self.kernel[...], self.precision)
 
 
-def product(
+def multiply(
     x_KxI: jax.Array,
     kernel_IxO: jax.Array,
     precision: Precision = "float32",
@@ -46,8 +46,8 @@ def product(
 ) -> jax.Array:
     """Return x @ kernel in `dtype`, by default that of x.
 
-    Both factors are rounded to bfloat16 if that is the precision asked for or that of x; sums are float32 then, and so
-    is the kernel's gradient. XLA ignores its own `precision` argument on CPUs.
+    Both factors are rounded to bfloat16 if `precision` or x is bfloat16; sums and the kernel's gradient are float32
+    then. XLA ignores its own `precision` argument on CPUs.
     """
     is_rounded = precision == "bfloat16" or x_KxI.dtype == jnp.bfloat16
     if not is_rounded or x_KxI.dtype == jnp.float64:
@@ -61,34 +61,34 @@ def _rounded_product(dtype, x_KxI, kernel_IxO):
 
 
 def _forward_of_product(dtype, x_KxI, kernel_IxO):
-    # An empty array says what the gradient's precision will be: that of x, of which only the rounded values are kept.
+    # The gradient has the precision of x, of which only rounded values are kept: an empty array carries its dtype.
     return _rounded_product(dtype, x_KxI, kernel_IxO), (x_KxI.astype(jnp.bfloat16), kernel_IxO, x_KxI[:0])
 
 
 def _backward_of_product(_, kept, cotangent_KxO):
     x_KxI, kernel_IxO, like_x = kept
     of_x_KxI = _dot(cotangent_KxO, kernel_IxO, 1).astype(like_x.dtype)
-    return of_x_KxI, _dot(in_rows(x_KxI.T), cotangent_KxO, 0).astype(kernel_IxO.dtype)
+    return of_x_KxI, _dot(store_by_rows(x_KxI.T), cotangent_KxO, 0).astype(kernel_IxO.dtype)
 
 
 _rounded_product.defvjp(_forward_of_product, _backward_of_product)
 
 
 def _dot(a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
-    """Return the product of bfloat16 matrices over the last axis of a and an axis of b, summed in float32."""
+    """Return the bfloat16 product over the last axis of a and one axis of b, summed in float32."""
     a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
     return jax.lax.dot_general(a, b, (((1,), (axis,)), ((), ())), preferred_element_type=jnp.float32)
 
 
-def in_rows(x: jax.Array) -> jax.Array:
-    """Return a matrix that is stored row by row, also where it is a transposed one."""
-    # XLA's fast bfloat16 product on a CPU takes no other layout as its first factor.
+def store_by_rows(x: jax.Array) -> jax.Array:
+    """Return a matrix in row-major layout, also if it is a transpose."""
+    # On a CPU, XLA's fast bfloat16 product takes only this layout as its first factor.
     rows = Layout(major_to_minor=(0, 1))
     return jax.lax.platform_dependent(x, cpu=lambda x: with_layout_constraint(x, rows), default=lambda x: x)
 
 
-def wide(x: jax.Array) -> jax.Array:
-    """Return x in the precision that its sums are computed in, at least float32."""
+def widen(x: jax.Array) -> jax.Array:
+    """Return x in the precision of its sums, at least float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
@@ -107,8 +107,8 @@ def prelu(params: Params, x: jax.Array) -> jax.Array:
 class Norm(nnx.Module):
     """The parameters of one of `NORMS`.
 
-    A norm returns `(x, scale, shift)`, meaning x · scale + shift. The linear map that follows takes scale and shift
-    into its weights, so that normalised arrays, the largest of the network, are never written to memory.
+    A norm returns `(x, scale, shift)`, for x · scale + shift. The next linear map folds scale and shift into its
+    weights, so that normalised arrays, the largest of the network, are never written to memory.
     """
 
     def __init__(self, kind: str, n: int):
@@ -121,14 +121,14 @@ class Norm(nnx.Module):
             self.var = nnx.BatchStat(jnp.ones(n))
 
     def __call__(self, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        return NORMS[self.kind](module.arrays(self), x_KxH, n_frames)
+        return NORMS[self.kind](module.get_arrays(self), x_KxH, n_frames)
 
 
 def global_norm(params: Params, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """gLN: mean and variance over all frames and channels together."""
-    # One pass for both moments. Frames beyond n_frames are zero, so sums need no mask.
+    """gLN: mean and variance over all frames and channels."""
+    # Both moments in one pass. Frames beyond n_frames are zero, so that sums need no mask.
     n = jnp.maximum(n_frames, 1) * x_KxH.shape[1]
-    wide_KxH = wide(x_KxH)
+    wide_KxH = widen(x_KxH)
     mean = wide_KxH.sum(0).sum() / n
     variance = jnp.maximum((wide_KxH * wide_KxH).sum(0).sum() / n - mean**2, 0)
     scale_H = params["gamma"] * jax.lax.rsqrt(variance + _LAYER_NORM_EPS)
@@ -137,7 +137,7 @@ def global_norm(params: Params, x_KxH: jax.Array, n_frames: jax.Array | int) -> 
 
 def channel_norm(params: Params, x_KxH: jax.Array, _: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """cLN: mean and variance over the channels of each frame."""
-    wide_KxH = wide(x_KxH)
+    wide_KxH = widen(x_KxH)
     centred_KxH = wide_KxH - wide_KxH.mean(1, keepdims=True)
     variance_Kx1 = (centred_KxH**2).mean(1, keepdims=True)
     normed_KxH = centred_KxH * jax.lax.rsqrt(variance_Kx1 + _LAYER_NORM_EPS)
@@ -145,14 +145,14 @@ def channel_norm(params: Params, x_KxH: jax.Array, _: jax.Array | int) -> tuple[
 
 
 def batch_norm(params: Params, x_KxH: jax.Array, _: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """BN with the running statistics of training: a song is never a batch."""
+    """BN with the running statistics of training, as a song is not a batch."""
     scale_H = params["gamma"] * jax.lax.rsqrt(params["var"] + _BATCH_NORM_EPS)
     return x_KxH, scale_H, params["beta"] - params["mean"] * scale_H
 
 
 def no_norm(_: Params, x_KxH: jax.Array, __: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """id: no normalisation, no parameters."""
-    n, dtype = x_KxH.shape[1], wide(x_KxH).dtype
+    n, dtype = x_KxH.shape[1], widen(x_KxH).dtype
     return x_KxH, jnp.ones(n, dtype), jnp.zeros(n, dtype)
 
 
@@ -160,13 +160,13 @@ NORMS = {"gLN": global_norm, "cLN": channel_norm, "BN": batch_norm, "id": no_nor
 
 
 class Depthwise(nnx.Module):
-    """The taps of a dilated convolution of each channel by itself: kernel_PxH."""
+    """The taps of a dilated depthwise convolution: kernel_PxH."""
 
     def __init__(self, n: int, P: int, rngs: nnx.Rngs):
         self.kernel = nnx.Param(kernel_init(rngs.params(), (P, n)))
 
 
-def depthwise(
+def convolve_depthwise(
     params: Params,
     offsets: tuple[int, ...],
     x_KxH: jax.Array,
@@ -174,44 +174,44 @@ def depthwise(
     shift_H: jax.Array,
     n_frames: jax.Array | int,
 ) -> jax.Array:
-    """Return the convolution of x · scale + shift, whose zero padding begins at frame n_frames.
+    """Return the depthwise convolution of x · scale + shift, zero-padded before frame 0 and from frame n_frames on.
 
-    Σ_p taps_p · (scale · x[k + offset_p] + shift), where k + offset_p is a frame: the shift counts only for taps that
-    do not lie on the padding.
+    Σ_p taps_p · (scale · x[k + offset_p] + shift) over the taps for which k + offset_p is a frame: the shift applies
+    only to taps that are not on the padding.
     """
-    # Shifted multiply-adds: XLA's grouped convolutions are several times slower on a CPU.
+    # Shifted multiply-adds, because XLA's grouped convolutions are several times slower on a CPU.
     frame_Kx1 = jnp.arange(x_KxH.shape[0])[:, None]
     taps_PxH = params["kernel"]
-    out_KxH = dilated(x_KxH, taps_PxH * scale_H, offsets)
+    out_KxH = convolve_dilated(x_KxH, taps_PxH * scale_H, offsets)
     for offset, taps_H in zip(offsets, taps_PxH, strict=True):
         is_frame_Kx1 = (frame_Kx1 + offset >= 0) & (frame_Kx1 + offset < n_frames)
         out_KxH += jnp.where(is_frame_Kx1, taps_H * shift_H, 0)
     return out_KxH.astype(x_KxH.dtype)
 
 
-def dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
+def convolve_dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
     """Return Σ_p taps_p · x[k + offset_p], with zeros before and after x."""
-    # The gradient of x is another such sum. JAX's own pads each term of it by itself, and XLA stores them one by one.
-    apply = jax.custom_vjp(lambda x_KxH, taps_PxH: _dilated(x_KxH, taps_PxH, offsets))
+    # The gradient of x is another such sum. JAX's own gradient pads each term, and XLA stores every padded term.
+    apply = jax.custom_vjp(lambda x_KxH, taps_PxH: _convolve_dilated(x_KxH, taps_PxH, offsets))
 
     def forward(x_KxH, taps_PxH):
-        return _dilated(x_KxH, taps_PxH, offsets), (x_KxH, taps_PxH)
+        return _convolve_dilated(x_KxH, taps_PxH, offsets), (x_KxH, taps_PxH)
 
     def backward(kept, cotangent_KxH):
         x_KxH, taps_PxH = kept
-        of_taps = [(wide(cotangent_KxH) * wide(read_KxH)).sum(0) for read_KxH in shifted(x_KxH, offsets)]
-        return _dilated(cotangent_KxH, taps_PxH, tuple(-offset for offset in offsets)), jnp.stack(of_taps)
+        of_taps = [(widen(cotangent_KxH) * widen(read_KxH)).sum(0) for read_KxH in shift(x_KxH, offsets)]
+        return _convolve_dilated(cotangent_KxH, taps_PxH, tuple(-offset for offset in offsets)), jnp.stack(of_taps)
 
     apply.defvjp(forward, backward)
     return apply(x_KxH, taps_PxH)  # pyright: ignore[reportReturnType]
 
 
-def _dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
-    terms = [read_KxH * taps_H for read_KxH, taps_H in zip(shifted(x_KxH, offsets), taps_PxH, strict=True)]
+def _convolve_dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
+    terms = [read_KxH * taps_H for read_KxH, taps_H in zip(shift(x_KxH, offsets), taps_PxH, strict=True)]
     return functools.reduce(jnp.add, terms).astype(x_KxH.dtype)
 
 
-def shifted(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
+def shift(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
     """Return x[k + offset] for each offset, with zeros before and after x."""
     K = x_KxH.shape[0]
     before, after = max(0, -min(offsets)), max(0, *offsets)
@@ -238,32 +238,32 @@ class Block(nnx.Module):
         self.project = Linear(H, B, rngs)
 
     def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        params = module.arrays(self)
-        a_KxH = product(h_KxB, params.pop("expand")["kernel"], self.precision)
-        rest = recomputed(lambda params, a_KxH: self.after_expand(params, a_KxH, n_frames))
-        return only_frames(h_KxB + rest(params, a_KxH), n_frames)
+        params = module.get_arrays(self)
+        a_KxH = multiply(h_KxB, params.pop("expand")["kernel"], self.precision)
+        rest = recompute_in_backward(lambda params, a_KxH: self.after_expand(params, a_KxH, n_frames))
+        return mask_padding(h_KxB + rest(params, a_KxH), n_frames)
 
     def after_expand(self, params: Params, a_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
         """Return project(norm(PReLU(depthwise(norm(PReLU(a)))))), a function of the arrays in `params` and of a."""
         norm = NORMS[self.norm]
         a_KxH, scale_H, shift_H = norm(params.get("norm1", {}), prelu(params["prelu1"], a_KxH), n_frames)
-        a_KxH = depthwise(params["depthwise"], self.offsets, a_KxH, scale_H, shift_H, n_frames)
-        a_KxH = only_frames(prelu(params["prelu2"], a_KxH), n_frames)
+        a_KxH = convolve_depthwise(params["depthwise"], self.offsets, a_KxH, scale_H, shift_H, n_frames)
+        a_KxH = mask_padding(prelu(params["prelu2"], a_KxH), n_frames)
         a_KxH, scale_H, shift_H = norm(params.get("norm2", {}), a_KxH, n_frames)
         project_HxB = params["project"]["kernel"]
         # (a · scale + shift) @ project, without storing the bracket.
         shared_B = shift_H @ project_HxB
-        return (product(a_KxH, scale_H[:, None] * project_HxB, self.precision) + shared_B).astype(a_KxH.dtype)
+        return (multiply(a_KxH, scale_H[:, None] * project_HxB, self.precision) + shared_B).astype(a_KxH.dtype)
 
 
-def recomputed(f):
-    """Return f(params, x), whose backward pass keeps params and x alone, and computes f's inner values again.
+def recompute_in_backward(f):
+    """Return f, which stores only params and x for its backward pass and recomputes its inner values there.
 
-    Of a block that is one array of [K, H] in place of six.
+    For a block, this stores one array of [K, H] instead of six.
     """
-    # As `jax.checkpoint`, but so that XLA keeps to it: on a CPU it finds that the inner values depend on the forward
-    # pass alone, computes them there, early, and keeps them. Here the parameters also depend on the cotangent, if only
-    # by 0 times it. x does not: an array that depends on the cotangent would be stored once more.
+    # As `jax.checkpoint`, but XLA cannot undo it: on a CPU, XLA finds that the inner values depend on the forward pass
+    # alone, computes them there and stores them. Here the parameters formally depend on the cotangent (0 times it). x
+    # does not, because an array that depends on the cotangent would be stored once more.
     g = jax.custom_vjp(f)
 
     def forward(params, x):
@@ -271,7 +271,7 @@ def recomputed(f):
 
     def backward(kept, cotangent):
         params, x = kept
-        nothing = 0 * wide(cotangent[0, 0])
+        nothing = 0 * widen(cotangent[0, 0])
         _, pull_back = jax.vjp(f, jax.tree.map(lambda leaf: leaf + nothing, params), x)
         return pull_back(cotangent)
 
@@ -287,12 +287,12 @@ class Repeat(nnx.Dict[Block]):
         super().__init__({f"block{x}": block for x, block in enumerate(blocks, 1)})
 
     def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        for x in range(len(self)):  # not in the order of the mapping: flax sorts names, and block10 precedes block2
+        for x in range(len(self)):  # flax sorts names, and block10 precedes block2
             h_KxB = self[f"block{x + 1}"](h_KxB, n_frames)
         return h_KxB
 
 
-def only_frames(x_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
+def mask_padding(x_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
     """Set all frames from `n_frames` on to zero."""
     if isinstance(n_frames, int) and n_frames == x_KxH.shape[0]:
         return x_KxH

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks.protocol import Architecture, Params
@@ -15,46 +16,40 @@ TUNED, FROZEN = "tuned", "frozen"
 
 
 @functools.lru_cache
-def shapes(net: Architecture) -> Mapping[str, tuple[int, ...]]:
-    """Return the dotted path and shape of every parameter of a network. Nothing is computed."""
-    return {path: leaf.shape for path, leaf in _leaves(jax.eval_shape(net.init)).items()}
+def infer_shapes(net: Architecture) -> Mapping[str, tuple[int, ...]]:
+    """Return the dotted path and shape of every parameter of a network, without computing any."""
+    leaves: dict[Any, Any] = flatten_dict(jax.eval_shape(net.init))
+    return {".".join(path): leaf.shape for path, leaf in leaves.items()}
 
 
-def flat(tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def flatten(tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Return the leaves of a nested dict by dotted path, as float32 arrays."""
-    return {path: np.asarray(leaf, np.float32) for path, leaf in _leaves(tree).items()}
+    leaves: dict[Any, Any] = flatten_dict(dict(tree))
+    return {".".join(map(str, path)): np.asarray(leaf, np.float32) for path, leaf in leaves.items()}
 
 
-def nested(leaves: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return the nested dict whose leaves have the given dotted paths; the inverse of `flat`."""
-    tree: dict[str, Any] = {}
-    for path, leaf in leaves.items():
-        *above, name = path.split(".")
-        branch = tree
-        for step in above:
-            branch = branch.setdefault(step, {})
-        branch[name] = leaf
-    return tree
+def unflatten(leaves: dict[str, np.ndarray]) -> Params:
+    """Return the nested dict whose leaves have the given dotted paths; the inverse of `flatten`."""
+    return unflatten_dict(leaves, sep=".")
 
 
 def split(params: Params, labels: Params) -> tuple[Params, Params]:
     """Return (tuned, frozen): the two halves of `params`, each without the other's leaves."""
-    return _keep(params, labels, TUNED), _keep(params, labels, FROZEN)
+    leaves, label_of = flatten_dict(params), flatten_dict(labels)
+    tuned, frozen = ({path: leaves[path] for path in leaves if label_of[path] == label} for label in (TUNED, FROZEN))
+    return unflatten_dict(tuned), unflatten_dict(frozen)
 
 
 def merge(tuned: Params, frozen: Params) -> Params:
-    """Undo `split`."""
-    merged = dict(frozen)
-    for key, value in tuned.items():
-        merged[key] = merge(value, merged.get(key, {})) if isinstance(value, dict) else value
-    return merged
+    """Return `frozen` with the leaves of `tuned` added or replaced; undo `split`."""
+    return unflatten_dict(flatten_dict(frozen) | flatten_dict(tuned))
 
 
 def verify(leaves: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]) -> None:
     """Check that the leaves have exactly the expected paths and shapes, and finite values.
 
     Raises:
-      InputError: they have not; the message names the leaves.
+      InputError: a leaf is missing, unexpected, of another shape or not finite; the message names it.
     """
     compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, expected)
     for path, leaf in leaves.items():
@@ -62,41 +57,21 @@ def verify(leaves: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, .
 
 
 def compare_shapes(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
-    """Check that two tables of shapes are the same.
+    """Check that two tables of shapes are equal.
 
     Raises:
-      InputError: they are not; the message names what is missing, unexpected or of another shape.
+      InputError: they differ; the message names what is missing, unexpected or of another shape.
     """
     wrong = [name for name in found.keys() & expected.keys() if found[name] != expected[name]]
-    complaints = {
+    differences = {
         "tensors missing": expected.keys() - found.keys(),
         "unexpected tensors": found.keys() - expected.keys(),
         "wrong shapes": [f"{name} {found[name]} instead of {expected[name]}" for name in wrong],
     }
-    said = [f"{what}: {_some(sorted(names))}" for what, names in complaints.items() if names]
-    if said:
-        raise InputError("; ".join(said))
+    if complaints := [f"{kind}: {_list_some(sorted(names))}" for kind, names in differences.items() if names]:
+        raise InputError("; ".join(complaints))
 
 
-def _some(names: list[str], most: int = 5) -> str:
+def _list_some(names: list[str], most: int = 5) -> str:
     more = len(names) - most
     return ", ".join(name[:120] for name in names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def _leaves(tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    leaves: dict[str, Any] = {}
-    for name, value in tree.items():
-        path = f"{above}{name}"
-        leaves |= _leaves(value, f"{path}.") if isinstance(value, Mapping) else {path: value}
-    return leaves
-
-
-def _keep(params: Params, labels: Params, wanted: str) -> Params:
-    kept: dict[str, Any] = {}
-    for key, value in params.items():
-        if isinstance(value, dict):
-            if inner := _keep(value, labels[key], wanted):
-                kept[key] = inner
-        elif labels[key] == wanted:
-            kept[key] = value
-    return kept

@@ -1,6 +1,6 @@
-"""A signal that comes in blocks, of which a moving stretch is kept.
+"""A buffer over a signal that arrives in blocks.
 
-C channels, n and T samples.
+C channels, T samples of the signal, n samples of a block.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,56 +9,56 @@ import numpy as np
 
 
 class BlockBuffer:
-    """A signal of T samples that can be read anywhere behind what was let go; silence lies before it and behind it.
+    """A signal of T samples, surrounded by silence, that can be read from the discarded part on.
 
-    It is taken from `blocks_Cxn` as far as it is asked for, and only once.
+    Blocks are taken from `blocks_Cxn` once, when a read needs them.
     """
 
     def __init__(self, blocks_Cxn: Iterable[np.ndarray], n_channels: int, n_samples: int):
-        self._coming = iter(blocks_Cxn)
+        self._blocks = iter(blocks_Cxn)
         self._n_samples = n_samples
         self._kept = [np.zeros((n_channels, 0), np.float32)]
         self._start = self._stop = 0
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return the stretch (C, stop − start), not to be written to.
+        """Return the samples from `start` to `stop`, (C, stop − start); do not modify them.
 
         Raises:
-          ValueError: part of it was let go already, or the signal ends before its T samples.
+          ValueError: some of them were discarded, or the blocks end before T samples.
         """
         first = max(0, start)
         last = max(first, min(stop, self._n_samples))
         if self._start > first < last:
-            raise ValueError(f"sample {first} is asked for, those before {self._start} were let go")
+            raise ValueError(f"sample {first} was discarded, as all before {self._start}")
         while self._stop < last and first < last:
-            block = next(self._coming, None)
+            block = next(self._blocks, None)
             if block is None:
                 raise ValueError(f"the signal ends after {self._stop} samples, not {self._n_samples}")
             self._kept.append(block)
             self._stop += block.shape[1]
         if len(self._kept) > 1:
             self._kept = [np.concatenate(self._kept, axis=1)]
-        there = self._kept[0][:, first - self._start : last - self._start] if first < last else self._kept[0][:, :0]
-        if there.shape[1] == stop - start:
-            return there
-        read = np.zeros((len(there), stop - start), there.dtype)
-        read[:, first - start : last - start] = there
-        return read
+        inside = self._kept[0][:, first - self._start : last - self._start] if first < last else self._kept[0][:, :0]
+        if inside.shape[1] == stop - start:
+            return inside
+        padded = np.zeros((len(inside), stop - start), inside.dtype)
+        padded[:, first - start : last - start] = inside
+        return padded
 
     def read_and_discard(self, start: int, stop: int) -> np.ndarray:
-        """Return a stretch as `read` does; what lies before it is forgotten."""
+        """Return samples as `read` does, and discard those before `start`."""
         self.discard_before(start)
         return self.read(start, stop)
 
     def discard_before(self, before: int) -> None:
-        """Forget the samples before a place, or as many of them as there are by now."""
+        """Discard the samples before position `before` that have arrived."""
         whole = np.concatenate(self._kept, axis=1) if len(self._kept) > 1 else self._kept[0]
         n = min(max(0, before - self._start), whole.shape[1])
         self._kept = [whole[:, n:]]
         self._start += n
 
 
-def blocks_of(samples_CxT: np.ndarray, length: int) -> Iterator[np.ndarray]:
+def split_into_blocks(samples_CxT: np.ndarray, length: int) -> Iterator[np.ndarray]:
     """Yield a signal block by block."""
     for start in range(0, samples_CxT.shape[1], length):
         yield samples_CxT[:, start : start + length]

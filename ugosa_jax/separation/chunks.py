@@ -1,9 +1,11 @@
-"""Whole songs through the network in bounded memory: chunks, cross-fades, shifts.
+"""Separation of whole songs in bounded memory: chunks, cross-fades, shifts.
 
-A song comes in blocks and its estimates go out in stretches, as soon as no later chunk adds to them.
+A song arrives in blocks; its estimates are yielded in blocks as soon as no later chunk contributes to them.
 
-One compiled program serves all whole chunks. `n_samples` of the network lets another one serve the shorter ones at a
-song's end, whatever their lengths; it takes a third longer, so whole chunks do without.
+One compiled program serves all full chunks. The argument `n_samples` of the network lets a second one serve shorter
+chunks of any length at the end of a song; it takes a third longer, so that full chunks do without it.
+
+S sources, C channels, T samples of the song, n samples of a block.
 """
 
 import functools
@@ -20,7 +22,7 @@ from ugosa_jax.separation.block_buffer import BlockBuffer
 
 OnChunk = Callable[[int, int], None]
 MAX_CHUNKS = 100_000
-"""Of one song: ten days of chunks as long as usual. More is a slip of the pen."""
+"""Most chunks of a song: more are almost certainly a typo; 100,000 default chunks last ten days."""
 
 
 def separate(
@@ -30,26 +32,26 @@ def separate(
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
 ) -> np.ndarray:
-    """Separate a song that is in memory; see `stretches`.
+    """Separate a song in memory; see `separate_blocks`.
 
     Returns:
       est_SxCxT, standardised as the mixture.
     """
-    parts = stretches(net, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
-    return joined(parts, (len(net.sources), *mix_CxT.shape))
+    parts = separate_blocks(net, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return join_blocks(parts, (len(net.sources), *mix_CxT.shape))
 
 
-def joined(stretches_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Return the stretches of a song, of this shape as a whole, as one array."""
+def join_blocks(blocks_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the blocks of a song as one array of shape (S, C, T)."""
     est_SxCxT = np.empty(shape, np.float32)
-    done = 0
-    for stretch_SxCxn in stretches_SxCxn:
-        est_SxCxT[..., done : done + stretch_SxCxn.shape[-1]] = stretch_SxCxn
-        done += stretch_SxCxn.shape[-1]
+    start = 0
+    for est_SxCxn in blocks_SxCxn:
+        est_SxCxT[..., start : start + est_SxCxn.shape[-1]] = est_SxCxn
+        start += est_SxCxn.shape[-1]
     return est_SxCxT
 
 
-def stretches(
+def separate_blocks(
     net: Architecture,
     params: Params,
     blocks_Cxn: Iterable[np.ndarray],
@@ -57,77 +59,77 @@ def stretches(
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separate a song of any length chunk by chunk and cross-fade, as Demucs does, or in the tiles of the network.
+    """Separate a song of any length in cross-faded chunks, as Demucs does, or in the tiles of the network.
 
-    Each chunk counts with triangular weights and the sum is divided by the summed weights. Chunks at the end of the
-    song are shorter; they count with the beginning of the triangle. With shifts, the song is separated several times,
-    each time delayed by a random part of `max_shift_s` (so that chunks and frames fall elsewhere), and the results are
-    averaged.
+    The chunks are summed with triangular weights, and the sum is divided by the sum of weights. Shorter chunks at the
+    end of the song use the beginning of the triangle. With shifts, the song is separated several times, each time
+    delayed by a random part of `max_shift_s`, so that chunks and frames begin elsewhere, and the results are averaged.
 
     Args:
       net: the network.
       params: its weights.
-      blocks_Cxn: the mixture as the network wants it, at the network's rate, in blocks of any lengths.
-      n_samples: its length, T.
+      blocks_Cxn: the mixture, standardised for the network and at its rate, in blocks of any length.
+      n_samples: length of the mixture, T.
       settings: chunk length, overlap, shifts.
-      on_chunk: called after each chunk with how many are done and how many there are.
+      on_chunk: called after each chunk with the number of chunks done and the number of all.
 
     Returns:
-      Estimates est_SxCxn, at the level of the mixture, stretch by stretch from the beginning to the end.
+      Blocks of estimates est_SxCxn in time order, standardised as the mixture.
 
     Raises:
       InputError: the song or a chunk is shorter than the network needs, or there are too many chunks.
     """
     if n_samples < net.min_samples:
         raise InputError(f"the song has {n_samples} samples, fewer than the network needs ({net.min_samples})")
-    chunk, each = chunk_samples(net, settings), starts(net, n_samples, settings)
+    chunk, each = choose_chunk_samples(net, settings), list_starts(net, n_samples, settings)
     n_chunks = sum(map(len, each))
     if n_chunks > MAX_CHUNKS:
-        said = f"one every {each[0].step} samples, {len(each)} times"
-        raise InputError(f"chunks: {n_chunks} of {chunk} samples ({said}) exceed {MAX_CHUNKS}; overlap them less")
-    weights_T = None if tiles(net, settings) else triangle(chunk).astype(np.float32)
-    takes = [_Take(net, begin, n_samples, chunk, weights_T) for begin in each]
+        spacing = f"one every {each[0].step} samples, {len(each)} times"
+        raise InputError(f"chunks: {n_chunks} of {chunk} samples ({spacing}) exceed {MAX_CHUNKS}; use less overlap")
+    weights_T = None if choose_tiling(net, settings) else make_triangle(chunk).astype(np.float32)
+    passes = [_Pass(net, begin, n_samples, chunk, weights_T) for begin in each]
     buffer = BlockBuffer(blocks_Cxn, net.channels, n_samples)
     report = on_chunk and (lambda done: on_chunk(done, n_chunks))
-    return _stretches(net, jax.device_put(params), buffer, takes, report)
+    return _average_passes(net, jax.device_put(params), buffer, passes, report)
 
 
-def _stretches(
+def _average_passes(
     net: Architecture,
     params: Params,
     buffer: BlockBuffer,
-    takes: Sequence["_Take"],
+    passes: Sequence["_Pass"],
     on_chunk: Callable[[int], None] | None,
 ) -> Iterator[np.ndarray]:
-    """Run the chunks of all takes in time order; yield the mean of the takes as far as all of them are final."""
+    """Run the chunks of all passes in time order; yield the mean of the passes as far as all of them are final."""
     done = 0
-    in_order = heapq.merge(*([(start, t) for start in take.starts] for t, take in enumerate(takes)))
-    for i, (start, t) in enumerate(in_order):
-        run = separate_chunk if takes[t].weights_T is not None else separate_tile
-        takes[t].add(start, functools.partial(run, net, params, buffer))
+    in_order = heapq.merge(*([(start, p) for start in each.starts] for p, each in enumerate(passes)))
+    for i, (start, p) in enumerate(in_order):
+        run = separate_chunk if passes[p].weights_T is not None else separate_tile
+        passes[p].add(start, functools.partial(run, net, params, buffer))
         if on_chunk:
             on_chunk(i + 1)
-        buffer.discard_before(start - takes[t].chunk)  # a network that takes one length looks back so far
-        final = min(take.final for take in takes)
+        # separate_chunk reads up to a chunk before `start` for networks that take a single length.
+        buffer.discard_before(start - passes[p].chunk)
+        final = min(each.final for each in passes)
         if final > done:
-            mean_SxCxn = takes[0].pop(done, final)
-            for before, take in enumerate(takes[1:], 1):
-                mean_SxCxn = mean_SxCxn + (take.pop(done, final) - mean_SxCxn) / (before + 1)
+            mean_SxCxn = passes[0].pop(done, final)
+            for before, each in enumerate(passes[1:], 1):
+                mean_SxCxn = mean_SxCxn + (each.pop(done, final) - mean_SxCxn) / (before + 1)
             yield mean_SxCxn
             done = final
 
 
-class _Take:
-    """One separation of a song: chunks that begin at `starts`, added up, from the first that is not final on.
+class _Pass:
+    """One pass over a song, with one delay: the sum of its chunks, from the first sample that is not final.
 
-    Chunks count with `weights_T`; tiles have none.
+    Chunks begin at `starts` and are weighted with `weights_T`; tiles are not weighted.
     """
 
     def __init__(self, net: Architecture, starts: range, n_samples: int, chunk: int, weights_T: np.ndarray | None):
         self.chunk, self.n_samples, self.starts, self.weights_T = chunk, n_samples, starts, weights_T
         start = starts[0]
         self.final = start
-        """Where the next chunk begins: what lies before it will not change."""
+        """Start of the next chunk: the sum before it will not change."""
         self._origin = start
         self._sum_SxCxn = np.zeros((len(net.sources), net.channels, 0), np.float32)
         self._total_n = np.zeros(0, np.float32)
@@ -147,7 +149,7 @@ class _Take:
         self.final = min(start + self.starts.step, self.n_samples)
 
     def pop(self, start: int, stop: int) -> np.ndarray:
-        """Return the estimates of a final stretch, and forget what lies before its end."""
+        """Return the final estimates from `start` to `stop`, and discard the sum before `stop`."""
         here, rest = slice(start - self._origin, stop - self._origin), slice(stop - self._origin, None)
         popped_SxCxn, total_n = self._sum_SxCxn[..., here], self._total_n[here]
         self._sum_SxCxn, self._total_n = self._sum_SxCxn[..., rest], self._total_n[rest]
@@ -155,28 +157,28 @@ class _Take:
         return popped_SxCxn.copy() if self.weights_T is None else popped_SxCxn / total_n
 
 
-def tiles(net: Architecture, settings: SeparateConfig) -> Tiling | None:
-    """Return how the network separates a song by itself, if it does and neither chunks nor overlap are asked for."""
+def choose_tiling(net: Architecture, settings: SeparateConfig) -> Tiling | None:
+    """Return the network's own tiling, unless it has none or the settings define chunks or overlap."""
     return net.tiling if settings.chunk_s is None and settings.overlap is None else None
 
 
-def starts(net: Architecture, n_samples: int, settings: SeparateConfig) -> list[range]:
-    """Return the first sample of each chunk of a song, for each of its delays."""
+def list_starts(net: Architecture, n_samples: int, settings: SeparateConfig) -> list[range]:
+    """Return the first samples of the chunks of a song, for each delay."""
     delays = draw_delays(settings, net.sample_rate_hz)
-    if tiling := tiles(net, settings):
+    if tiling := choose_tiling(net, settings):
         return [range(-delay - tiling.lead, n_samples, tiling.step) for delay in delays]
     overlap = OVERLAP if settings.overlap is None else settings.overlap
-    step = max(1, int((1 - overlap) * chunk_samples(net, settings)))
+    step = max(1, int((1 - overlap) * choose_chunk_samples(net, settings)))
     return [range(-delay, n_samples, step) for delay in delays]
 
 
-def chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
+def choose_chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
     """Return the length of a chunk, or of a tile, in samples.
 
     Raises:
-      InputError: it is shorter than the network needs, or longer than it takes.
+      InputError: it is shorter or longer than the network takes.
     """
-    if tiling := tiles(net, settings):
+    if tiling := choose_tiling(net, settings):
         return tiling.length
     if settings.chunk_s is None:
         return net.segment_samples or max(net.min_samples, round(CHUNK_S * net.sample_rate_hz))
@@ -189,39 +191,39 @@ def chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
 
 
 def separate_chunk(net: Architecture, params: Params, buffer: BlockBuffer, here: slice, chunk: int) -> np.ndarray:
-    """Return the estimates of one stretch of a song, no longer than a chunk.
+    """Return the estimates of a part of a song, `here`, which is no longer than a chunk.
 
-    A network that takes any length is told how much of a padded chunk is real. One that takes a single length sees the
-    stretch in the middle of its neighbours, as in Demucs v4; there are zeros only where the song has ended.
+    A network that takes any length gets the number of real samples in a padded chunk. One that takes a single length
+    gets the part between its neighbours, as in Demucs v4, and zeros only beyond the ends of the song.
     """
     n = here.stop - here.start
     if net.segment_samples is None:
         padded = np.pad(buffer.read(here.start, here.stop), ((0, 0), (0, chunk - n)))
         return np.asarray(estimate(net, params, padded, n if n < chunk else None))[..., :n]
     before = (chunk - n) // 2
-    seen_CxT = buffer.read(here.start - before, here.start - before + chunk)
-    return np.asarray(estimate(net, params, seen_CxT, None))[..., before : before + n]
+    chunk_CxT = buffer.read(here.start - before, here.start - before + chunk)
+    return np.asarray(estimate(net, params, chunk_CxT, None))[..., before : before + n]
 
 
 def separate_tile(net: Architecture, params: Params, buffer: BlockBuffer, here: slice, length: int) -> np.ndarray:
-    """Return what a tile of the network's adds to the estimates of a stretch, which ends where the song does."""
+    """Return the contribution of a tile of the network to the estimates of `here`, which ends with the song."""
     tile_CxN = buffer.read(here.start, here.start + length)
     return np.asarray(estimate_tile(net, params, tile_CxN))[..., : here.stop - here.start]
 
 
 def count_chunks(net: Architecture, n_samples: int, settings: SeparateConfig) -> int:
-    """Return how many chunks a song of `n_samples` is separated in, with all its delays."""
-    return sum(map(len, starts(net, n_samples, settings)))
+    """Return the number of chunks of a song of `n_samples`, over all delays."""
+    return sum(map(len, list_starts(net, n_samples, settings)))
 
 
-def triangle(n: int) -> np.ndarray:
+def make_triangle(n: int) -> np.ndarray:
     """Return the weights of a chunk: 1 … ⌊n/2⌋ up, ⌈n/2⌉ … 1 down, divided by their maximum."""
     weights = np.concatenate([np.arange(1, n // 2 + 1), np.arange(n - n // 2, 0, -1)])
     return weights / weights.max()
 
 
 def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
-    """Return the delays in samples that the result is averaged over; no shifts is one delay of 0."""
+    """Return the delays in samples over which the result is averaged; without shifts, a single delay of 0."""
     if not settings.shifts:
         return [0]
     longest = int(settings.max_shift_s * rate_hz)
@@ -230,13 +232,13 @@ def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
 
 @functools.partial(jax.jit, static_argnames="net")
 def estimate(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None = None) -> jax.Array:
-    """Return est_SxCxT of a chunk: the compiled program that all separation runs in."""
+    """Return est_SxCxT of a chunk; the compiled program of all separation in chunks."""
     return net(params, mix_CxT, n_samples)
 
 
 @functools.partial(jax.jit, static_argnames="net")
 def estimate_tile(net: Architecture, params: Params, tile_CxN: jax.Array) -> jax.Array:
-    """Return what a tile adds to the estimates, est_SxCxN."""
+    """Return the contribution of a tile to the estimates, est_SxCxN."""
     if net.tiling is None:
         raise ValueError("the network has no tiles")
     return net.tiling.separate(params, tile_CxN)

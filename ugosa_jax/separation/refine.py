@@ -1,11 +1,11 @@
-"""What is known of the sum of the estimates, used on them: it is the mixture, and silent sources have no part in it.
+"""Refinement of estimates, whose sum must be the mixture and to which silent sources do not contribute.
 
-Three ways, each after the other: estimates are muted where their source is annotated silent; the mixture's spectrogram
-is shared out among them (Wiener masks); what is left between their sum and the mixture is dealt to the sources that
-play. `annotations.annotation.compute_gains` says who plays: 0 where a source is annotated silent, 1 where it is
-active or unknown, and a fade between.
+Three steps: mute estimates where their source is annotated silent; apply Wiener masks to the mixture's spectrogram; add
+the residual between the mixture and the sum of the estimates to the sources that play. The gains of
+`annotations.annotation.compute_gains` define who plays: 0 where a source is annotated silent, 1 where it is active or
+unknown, and a fade in between.
 
-A long song is refined in pieces that overlap, so that memory does not grow with its length.
+A long song is refined in overlapping pieces, so that memory does not grow with its length.
 
 S sources, C channels, T and n samples; F frequencies and K frames of the short-time Fourier transform.
 """
@@ -18,28 +18,28 @@ import scipy.fft
 from ugosa_jax.config import SeparateConfig
 
 Read = Callable[[int, int], np.ndarray]
-"""Gives the samples of a signal from the first one up to, not including, the second one."""
+"""Returns the samples of a signal from the first argument up to, not including, the second."""
 PIECE = 2**20
-"""Samples that are refined at once if windows are no longer than a sixteenth of them: 24 s at 44.1 kHz."""
+"""Samples of a piece, 24 s at 44.1 kHz; a piece is at least 16 windows long."""
 _EPS = 1e-10
-"""Far below the power of 16-bit rounding noise; it decides what an empty bin is shared into, which is nothing."""
+"""A power far below that of 16-bit rounding noise; it makes the masks of empty bins zero."""
 
 
-def in_pieces(
+def refine_in_pieces(
     est_SxCxT: Read, mix_CxT: Read, gain_SxT: Read, n_samples: int, settings: SeparateConfig
 ) -> Iterator[np.ndarray]:
     """Refine a song of any length; see `refine`. Signals are read forwards.
 
-    A frame of the spectrogram is W samples long, so what is W or more samples away from the ends of a piece is as it
-    would be in the whole song, but for the covariances of EM, which are those of the piece. Pieces have 3 W samples in
-    common: the middle W of them are faded from one to the next.
+    A frame of the spectrogram is W samples long, so that samples W or more from the ends of a piece are those of the
+    whole song, except for the covariances of EM, which are estimated for each piece. Pieces overlap by 3 W samples, of
+    which the middle W are cross-faded.
 
     Yields:
-      (S, C, n), stretch by stretch.
+      Blocks (S, C, n) in time order.
     """
     W = settings.wiener_window
     length = max(PIECE, 16 * W)
-    step = (length - 3 * W) // (W // 4) * (W // 4)  # frames of all pieces lie on one grid
+    step = (length - 3 * W) // (W // 4) * (W // 4)  # keeps the frames of all pieces on one grid
     fade_W = np.linspace(0, 1, W, endpoint=False, dtype=np.float32)
     start, before_SxCxW = 0, None
     while True:
@@ -64,38 +64,38 @@ def refine(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray, set
       est_SxCxT: estimates at the mixture's level.
       mix_CxT: the mixture.
       gain_SxT: 1 where a source may play, 0 where it is annotated silent.
-      settings: `refine` says how, and the `wiener_…` fields how masks are made.
+      settings: the method, `refine`, and the `wiener_…` fields for masks.
 
     Returns:
-      (S, C, T). A source is zero where its gain is, and equal to the mixture where it is the only one whose gain is
-      not zero. Where all gains are zero, so are all estimates.
+      (S, C, T). A source is zero where its gain is zero, and equal to the mixture where all other gains are zero. Where
+      all gains are zero, so are all estimates.
     """
     gated_SxCxT = est_SxCxT * gain_SxT[:, None]
     if settings.refine == "wiener":
-        masked_SxCxT = wiener(gated_SxCxT, mix_CxT, settings)
-        gated_SxCxT = masked_SxCxT * gain_SxT[:, None]  # frames reach over the ends of a silence
+        masked_SxCxT = apply_wiener_masks(gated_SxCxT, mix_CxT, settings)
+        gated_SxCxT = masked_SxCxT * gain_SxT[:, None]  # frames extend beyond the ends of a silence
     return deal_residual(gated_SxCxT, mix_CxT, gain_SxT)
 
 
 def deal_residual(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray) -> np.ndarray:
-    """Add to each estimate its share of what the sum lacks: est_s + (gain_s / Σ gain) · (mix − Σ est).
+    """Add to each estimate its share of the residual: est_s + (gain_s / Σ gain) · (mix − Σ est).
 
     Args:
       est_SxCxT: estimates.
-      mix_CxT: what they are to add up to.
-      gain_SxT: who plays.
+      mix_CxT: the mixture.
+      gain_SxT: 1 where a source may play, 0 where it is silent.
     """
     total_T = gain_SxT.sum(0)
     share_SxT = np.divide(gain_SxT, total_T, out=np.zeros_like(gain_SxT), where=total_T > 0)
     return est_SxCxT + share_SxT[:, None] * (mix_CxT - est_SxCxT.sum(0))
 
 
-def wiener(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:
-    """Share out the mixture's spectrogram in proportion to the estimates' magnitudes.
+def apply_wiener_masks(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:
+    """Divide the mixture's spectrogram among the sources in proportion to the estimates' magnitudes.
 
-    Without EM steps each channel has masks of its own, |est|^p / Σ |est|^p. With them, a source is a power spectrogram
-    v(f, k) and a spatial covariance R(f), estimated in turns (Duong, Vincent & Gribonval 2010; the formulation of
-    Liutkus & Stöter's norbert), and the estimate is v R (Σ v R)⁻¹ mix.
+    Without EM steps, each channel has its own masks |est|^p / Σ |est|^p. With EM steps, a source has a power
+    spectrogram v(f, k) and a spatial covariance R(f), estimated alternately (Duong, Vincent & Gribonval 2010, in the
+    formulation of Liutkus & Stöter's norbert), and its estimate is v R (Σ v R)⁻¹ mix.
 
     Args:
       est_SxCxT: estimates.
@@ -103,20 +103,22 @@ def wiener(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig)
       settings: window, exponent p, EM steps.
 
     Returns:
-      (S, C, T); their sum is the mixture but for rounding and bins in which all estimates are empty.
+      (S, C, T); their sum is the mixture, except for rounding and for bins in which all estimates are zero.
     """
     window, steps = settings.wiener_window, settings.wiener_em_steps
     mix_CxFxK = stft(mix_CxT, window)
     if not steps:
-        return np.stack([istft(part, window, mix_CxT.shape[1]) for part in _masked(est_SxCxT, mix_CxFxK, settings)])
+        return np.stack(
+            [istft(part, window, mix_CxT.shape[1]) for part in _mask_mixture(est_SxCxT, mix_CxFxK, settings)]
+        )
     est_SxCxFxK = np.stack([stft(est_CxT, window) for est_CxT in est_SxCxT])
     for _ in range(steps):
-        est_SxCxFxK = expectation_maximisation(est_SxCxFxK, mix_CxFxK)
+        est_SxCxFxK = run_em_step(est_SxCxFxK, mix_CxFxK)
     return np.stack([istft(part_CxFxK, window, mix_CxT.shape[1]) for part_CxFxK in est_SxCxFxK])
 
 
-def _masked(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> Iterator[np.ndarray]:
-    """Yield each source's part of the mixture's spectrogram; the sum of the magnitudes is made first."""
+def _mask_mixture(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> Iterator[np.ndarray]:
+    """Yield each source's part of the mixture's spectrogram."""
     window, p = settings.wiener_window, settings.wiener_exponent
     magnitude_SxCxFxK = np.stack([np.abs(stft(est_CxT, window)) ** p for est_CxT in est_SxCxT])
     scaled_CxFxK = mix_CxFxK / (magnitude_SxCxFxK.sum(0) + _EPS)
@@ -124,12 +126,12 @@ def _masked(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConf
         yield magnitude_CxFxK * scaled_CxFxK
 
 
-def expectation_maximisation(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:
-    """Return the estimates v R (Σ v R)⁻¹ mix, with v and R those of the estimates that come in.
+def run_em_step(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:
+    """Return the estimates v R (Σ v R)⁻¹ mix, with v and R of the given estimates.
 
     Args:
       est_SxCxFxK: complex spectrograms of the estimates.
-      mix_CxFxK: that of the mixture.
+      mix_CxFxK: complex spectrogram of the mixture.
     """
     n_channels = len(mix_CxFxK)
     power_SxFxK = (np.abs(est_SxCxFxK) ** 2).mean(1)
@@ -143,23 +145,25 @@ def expectation_maximisation(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> 
 
 
 def stft(x_CxT: np.ndarray, window: int) -> np.ndarray:
-    """Return the short-time Fourier transform (C, F, K) with a periodic Hann window and a hop of a quarter of it.
+    """Return the short-time Fourier transform (C, F, K) with a periodic Hann window and a hop of a quarter window.
 
-    The signal has a window of silence around it, so that each sample is in as many frames as any other.
+    The signal is padded with a window of silence on both sides, so that all samples are in equally many frames.
     """
-    n_frames = frames_in(x_CxT.shape[1], window)
+    n_frames = count_frames(x_CxT.shape[1], window)
     hop = window // 4
     padded = np.pad(x_CxT, ((0, 0), (window, (n_frames - 1) * hop - x_CxT.shape[1])))
     frames_CxKxN = np.lib.stride_tricks.sliding_window_view(padded, window, axis=1)[:, ::hop]
-    windowed_CxKxN = frames_CxKxN * hann(window).astype(x_CxT.dtype)
+    windowed_CxKxN = frames_CxKxN * make_hann_window(window).astype(x_CxT.dtype)
     return np.asarray(scipy.fft.rfft(windowed_CxKxN, axis=-1)).transpose(0, 2, 1)
 
 
 def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
-    """Return the signal of T = n_samples whose transform is nearest to the given one; the inverse of `stft`."""
+    """Return the signal of T = n_samples with the transform nearest to the given one; the inverse of `stft`."""
     hop = window // 4
     frames_CxKxN = np.asarray(scipy.fft.irfft(x_CxFxK.transpose(0, 2, 1), window, axis=-1))
-    frames_CxKxN *= hann(window).astype(frames_CxKxN.dtype) / 1.5  # the squares of four windows add up to 3/2
+    frames_CxKxN *= (
+        make_hann_window(window).astype(frames_CxKxN.dtype) / 1.5
+    )  # the squares of four windows add up to 3/2
     C, K, _ = frames_CxKxN.shape
     out_CxH = np.zeros((C, K + 3, hop), frames_CxKxN.dtype)
     for quarter in range(4):
@@ -167,11 +171,11 @@ def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
     return out_CxH.reshape(C, -1)[:, window : window + n_samples]
 
 
-def frames_in(n_samples: int, window: int) -> int:
-    """Return K: frames until the last one holds nothing of the signal but silence."""
+def count_frames(n_samples: int, window: int) -> int:
+    """Return K, the number of frames including the first that holds only silence after the signal."""
     return -(-(window + n_samples) // (window // 4)) + 1
 
 
-def hann(window: int) -> np.ndarray:
+def make_hann_window(window: int) -> np.ndarray:
     """Return the periodic Hann window."""
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)

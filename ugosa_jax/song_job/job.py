@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ugosa_jax.adaptation import engine, plan
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.adaptation.plan import Plan
-from ugosa_jax.adaptation.song import Footprint
+from ugosa_jax.adaptation.song_adaptation import Footprint
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import stems
 from ugosa_jax.data.song import Song
@@ -31,7 +31,7 @@ from ugosa_jax.evaluation.scoring import Evaluation
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
-from ugosa_jax.separation import song as separation
+from ugosa_jax.separation import song_separation as separation
 from ugosa_jax.song_job.output_stage import OutputStage
 from ugosa_jax.weights.weights import Weights, with_params
 
@@ -119,7 +119,7 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
       InputError: as `ugosa_jax.adapt`.
     """
     if not job.plan.tuned:
-        return Adapted(engine.unadapted(job.start), None, 0.0)
+        return Adapted(engine.make_unadapted_result(job.start), None, 0.0)
     started = time.perf_counter()
     net = with_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
     material = adaptation.prepare(net, job.song, None, job.adapt)
@@ -153,10 +153,12 @@ class Separation:
         self._on_progress = on_progress
         self.leakage: LeakageMeter | None = None
         if job.song.annotation is None:
-            self._stems = separation.stretches(job.net, job.song, job.separate, result.tuned, on_chunk=self._on_chunk)
+            self._stems = separation.separate_song(
+                job.net, job.song, job.separate, result.tuned, on_chunk=self._on_chunk
+            )
             return
         as_is = dataclasses.replace(job.separate, gate=False, refine="none")
-        own = separation.stretches(job.net, job.song, as_is, result.tuned, on_chunk=self._on_chunk)
+        own = separation.separate_song(job.net, job.song, as_is, result.tuned, on_chunk=self._on_chunk)
         finished = OutputStage(own, job.song, job.separate)
         self._stems, self.leakage = iter(finished), finished.leakage
 
@@ -192,7 +194,7 @@ def score(job: Job, result: AdaptationResult, settings: EvaluateConfig) -> Score
     """
     separated, mixture = Separation(job, result, "separating"), job.song.mixture
     shape = len(job.net.sources), min(mixture.n_channels, 2), mixture.n_samples
-    found = dict(zip(job.net.sources, chunks.joined(separated, shape), strict=True))
+    found = dict(zip(job.net.sources, chunks.join_blocks(separated, shape), strict=True))
     started = time.perf_counter()
     scores = scoring.evaluate(job.song, found, settings)
     return Scored(found, scores, separated.seconds, time.perf_counter() - started)

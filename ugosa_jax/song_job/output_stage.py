@@ -10,7 +10,7 @@ import numpy as np
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.evaluation.leakage import LeakageMeter
-from ugosa_jax.separation import song as separation
+from ugosa_jax.separation import song_separation as separation
 
 
 class OutputStage:
@@ -32,7 +32,7 @@ class OutputStage:
         self.leakage = LeakageMeter(said, mixture.n_samples, mixture.rate_hz)
         self._stems = self.leakage.measure(own_SxCxn)
         if settings.gate or settings.refine != "none":
-            self._stems = separation.refined(self._stems, song, said, settings)
+            self._stems = separation.refine_blocks(self._stems, song, said, settings)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the stretches."""

@@ -84,7 +84,9 @@ def run(
         said = _record(job, inputs, adapted, separated.seconds, stems, shown)
         files.write_json(msgspec.to_builtins(said), folder / RECORD)
         if shown is not None:
-            before = unadapted or (lambda: Separation(job, engine.unadapted(), "separating, not adapted", on_progress))
+            before = unadapted or (
+                lambda: Separation(job, engine.make_unadapted_result(), "separating, not adapted", on_progress)
+            )
             _write_report(folder, job, said, shown, before)
         spectra_db = {source: stem.spectrum_db_FxN for source, stem in shown.stems.items()} if shown else {}
         outcome = Outcome(adapted, said, spectra_db, leakage.compute_db() if leakage else None)
@@ -145,7 +147,7 @@ def _record(
 
 def _members(job: Job) -> dict[str, dict[str, Any]]:
     """Return the settings of each network of a chain."""
-    return {name: dataclasses.asdict(own) for name, own in plan.settings_of(job.net, job.adapt).items()}
+    return {name: dataclasses.asdict(own) for name, own in plan.split_settings(job.net, job.adapt).items()}
 
 
 def _look(
@@ -175,7 +177,7 @@ def _write_report(
 
     runs, excerpt_s = [shown], _excerpt_s(job)
     if job.plan.tuned:
-        song, nothing, stems = with_true_stems(job), engine.unadapted(), unadapted()
+        song, nothing, stems = with_true_stems(job), engine.make_unadapted_result(), unadapted()
         runs.insert(0, report.run_of(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage))
     read = msgspec.to_builtins(said)
     report.write(folder / REPORT, job.song, excerpt_s, runs, facts.describe(read), read)

@@ -47,7 +47,7 @@ class Timings:
 
 
 def count_steps(adapt: AdaptConfig, segment_s: float, duration_s: float) -> int:
-    """Return the number of steps of an adaptation, counting segments as `segments.starts_of` does."""
+    """Return the number of steps of an adaptation, counting segments as `segments.list_starts` does."""
     hop_s = adapt.hop_s or segment_s
     rest_s = max(0.0, duration_s - segment_s)
     n_segments = 1 + int(rest_s // hop_s) + (rest_s % hop_s > 1e-3)

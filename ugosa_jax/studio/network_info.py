@@ -60,7 +60,7 @@ def count_forward_flops(name: str) -> float | None:
         every = [one.architecture for one in list_networks(hub.load_network(name)).values()]
     except InputError:
         return None
-    flops_per_s = {it: flops.forward(it, n) * it.sample_rate_hz / n for it in every for n in [_input_samples(it)]}
+    flops_per_s = {it: flops.count_forward(it, n) * it.sample_rate_hz / n for it in every for n in [_input_samples(it)]}
     return sum(flops_per_s[it] for it in every) / len(every)
 
 
@@ -70,14 +70,14 @@ def _input_samples(net: Architecture) -> int:
 
 def _list_shares(net: Architecture) -> dict[str, float]:
     """Return the share of stages that each step runs, for all layers that can be tuned, such as "L3:M"."""
-    found = {}
+    shares = {}
     for start, end in itertools.product(net.starts, net.ends):
         try:
-            since = strategy.parse(f"P-{start}:{end}", net).since(net)
+            cut = strategy.parse(f"P-{start}:{end}", net).find_cut(net)
         except InputError:
             continue
-        found[f"{start}:{end}"] = 1 - net.stages.index(since) / len(net.stages)
-    return found
+        shares[f"{start}:{end}"] = 1 - net.stages.index(cut) / len(net.stages)
+    return shares
 
 
 def measure_flops_per_s() -> float:

@@ -35,9 +35,19 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 class StudioServer(uvicorn.Server):
     """A server that disconnects listening pages when it stops, instead of waiting for them."""
 
-    def __init__(self, settings: uvicorn.Config, workspace: Workspace):
-        """Prepare to serve a work folder."""
-        super().__init__(settings)
+    def __init__(self, workspace: Workspace, token: str, host: str):
+        """Prepare to serve a work folder to requests for `host`."""
+        app = build_guarded_app(workspace, token, host)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=GRACE_S,
+                server_header=False,
+                ws="none",  # otherwise a websocket probe makes uvicorn ask for more packages
+            )
+        )
         self.workspace = workspace
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -173,16 +183,8 @@ def run_server(song: Path | None, work: Path, host: str, port: int | None, with_
         print(f"studio   {address}\nwork     {work}\nCtrl+C stops the studio; all work is saved", flush=True)
         if open_browser:
             webbrowser.open(address)
-        settings = uvicorn.Config(
-            build_guarded_app(workspace, token, host),
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=GRACE_S,
-            server_header=False,
-            ws="none",
-        )
         with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again after a clean stop
-            StudioServer(settings, workspace).run(sockets=[listening])
+            StudioServer(workspace, token, host).run(sockets=[listening])
     return 0
 
 

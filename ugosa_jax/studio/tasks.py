@@ -84,7 +84,7 @@ def read_task(order: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
     job = Job(
         net,
         Song(mixture, annotation=labels),
-        plan.resolve(AdaptConfig(**order["adapt"]), net),
+        plan.fill_defaults(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
         adapted_layers.load(runs.find_folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import PRESETS, SOURCES, AdaptConfig, SeparateConfig, require, usual_preset
+from ugosa_jax.config import PRESETS, SOURCES, AdaptConfig, SeparateConfig, find_usual_preset, require
 from ugosa_jax.errors import InputError
 from ugosa_jax.song_job.names import ADAPTED_LAYERS
 from ugosa_jax.studio import job_request, marks, trials
@@ -25,7 +25,9 @@ from ugosa_jax.studio.titles import Titles
 from ugosa_jax.studio.trials import Trials
 
 SUGGESTED = {
-    name: {part: dataclasses.asdict(getattr(PRESETS[usual_preset(name)](), part)) for part in ("adapt", "separate")}
+    name: {
+        part: dataclasses.asdict(getattr(PRESETS[find_usual_preset(name)](), part)) for part in ("adapt", "separate")
+    }
     for name in ("mini", "spleeter", "spleeter_4stems", "spleeter_5stems", "spleeter+mini")
 }
 """Measured settings that the page starts with; for other networks it starts with the paper's."""

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import jax
 
 from ugosa_jax.adaptation import engine, memory, strategy
-from ugosa_jax.adaptation import song as adaptation
-from ugosa_jax.adaptation.song import Material, Part
+from ugosa_jax.adaptation import song_adaptation as adaptation
+from ugosa_jax.adaptation.song_adaptation import AdaptationInput, AdaptationTask
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
@@ -29,7 +29,7 @@ class Lane:
 
     cell: Cell
     song: Song
-    material: Material | None
+    material: AdaptationInput | None
     """None for B0, which looks at no segments."""
 
 
@@ -72,7 +72,7 @@ def batches(
         return load(name)
 
     @functools.lru_cache(maxsize=max(2, n_lanes or 8))
-    def prepare(name: str, settings: AdaptConfig) -> Material | None:
+    def prepare(name: str, settings: AdaptConfig) -> AdaptationInput | None:
         if settings.strategy == "B0":
             return None
         return adaptation.prepare(base, loaded(name), None, settings)
@@ -87,7 +87,7 @@ def batches(
             except (InputError, MemoryError) as error:
                 fail(one, error)
                 continue
-            shape = lane.material and adaptation.shape_of(lane.material)
+            shape = lane.material and adaptation.get_shape(lane.material)
             batch = waiting.setdefault((shape, one.song if n_alike[one.song, alike] > 1 else None), [])
             batch.append(lane)
             if (alike, shape) not in room:
@@ -102,17 +102,17 @@ def lanes_that_fit(base: Weights, lane: Lane, free_bytes: int) -> int:
     """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
     if lane.material is None:
         return 1
-    parts = adaptation.list_parts(base, lane.material, lane.cell.adapt)
+    parts = adaptation.list_tasks(base, lane.material, lane.cell.adapt)
     n_lanes = min(_lanes_of(part, free_bytes) for part in parts)
     return min(MAX_LANES, max(1, n_lanes)) * len(jax.local_devices())
 
 
-def _lanes_of(part: Part, free_bytes: int) -> int:
+def _lanes_of(part: AdaptationTask, free_bytes: int) -> int:
     """Return how many lanes of one network fit."""
     settings = part.settings
     n_lanes = 0
     for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):
         own = dataclasses.replace(settings, features=features)
-        _, needs = engine.needs_of(part.net, strategy.parse(own.strategy, part.net), own, part.shape)
+        _, needs = engine.compile_epoch(part.net, strategy.parse(own.strategy, part.net), own, part.shape)
         n_lanes = n_lanes or int(memory.SHARE * free_bytes // sum(needs))
     return n_lanes

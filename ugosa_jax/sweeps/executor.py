@@ -66,7 +66,7 @@ class Local:
             def on_epoch(_: int, __: np.ndarray) -> None:
                 check()
 
-            packed = batch.batches(sweep.base, load, cells, sweep.lanes, device.free_bytes(), fail)
+            packed = batch.batches(sweep.base, load, cells, sweep.lanes, device.get_free_bytes(), fail)
             with contextlib.closing(batch.ahead(packed)) as coming:
                 for lanes in coming:
                     check()

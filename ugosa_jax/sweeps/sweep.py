@@ -75,7 +75,7 @@ def cells_with(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[st
       InputError: a strategy does not exist for the network.
     """
     grid, fingerprint = sweep.grid, sweep.base.fingerprint
-    every = dict.fromkeys(plan.resolve(one, sweep.base) for one in settings)
+    every = dict.fromkeys(plan.fill_defaults(one, sweep.base) for one in settings)
     return [
         cell(name, sha256[name], fingerprint, one, grid.separate, grid.evaluate)
         for name in sweep.tracks

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import msgspec
 import numpy as np
+import optax
 
 from ugosa_jax import device
-from ugosa_jax.adaptation import engine, strategy
-from ugosa_jax.adaptation import song as adaptation
+from ugosa_jax.adaptation import engine
+from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Params
@@ -69,7 +70,7 @@ def adapted(
             return []
         half = len(lanes) // 2
         return adapted(base, lanes[:half], fail, on_epoch) + adapted(base, lanes[half:], fail, on_epoch)
-    measured = {"lanes": len(lanes), "process_peak_bytes": device.peak_bytes()}
+    measured = {"lanes": len(lanes), "process_peak_bytes": device.get_peak_bytes()}
     return [Adapted(lane, result, measured) for lane, result in zip(lanes, adaptations, strict=True)]
 
 
@@ -78,7 +79,7 @@ def run_lanes(base: Weights, lanes: Sequence[Lane], on_epoch: OnEpoch | None = N
     songs = [lane.material for lane in lanes if lane.material is not None]
     settings = lanes[0].cell.adapt
     if not songs:
-        return [engine.unadapted() for _ in lanes]
+        return [engine.make_unadapted_result() for _ in lanes]
     if len(lanes) == 1:
         return [adaptation.adapt(base, songs[0], settings, on_epoch)]
     # Lanes are dealt out evenly over devices: where they do not go round, the last one runs more than once.
@@ -111,7 +112,7 @@ def scored(sweep: Sweep, one: Adapted) -> Settled:
     outcome = {
         "status": "done",
         "error": None,
-        "n_tuned": strategy.n_parameters(result.tuned),
+        "n_tuned": optax.tree.size(result.tuned),
         "adaptation": msgspec.to_builtins(said) | one.measured,
         "scores": done.scores.rows(),
         "notes": song.notes,

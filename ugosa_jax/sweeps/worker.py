@@ -30,7 +30,7 @@ class Worker:
             os.environ["PJRT_NPROC"] = str(threads)  # XLA would use all cores of the machine
         device.keep_compiled_programs()
         self.sweep = sweep
-        self.free_bytes = device.free_bytes()
+        self.free_bytes = device.get_free_bytes()
         self.loading, self.adapting, self.scoring = threading.Lock(), threading.Lock(), threading.Lock()
         self.has_file = functools.cache(lambda name, sha256: hash_of(sweep.tracks[name], sweep.base) == sha256)
         self.load = functools.lru_cache(maxsize=4)(lambda name: song_of(sweep.tracks[name], sweep.base))

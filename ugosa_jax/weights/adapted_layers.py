@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ugosa_jax.errors import require
-from ugosa_jax.networks.tree import compare_shapes, flat, nested, verify
+from ugosa_jax.networks.tree import compare_shapes, flatten, unflatten, verify
 from ugosa_jax.weights import safetensors_file
 from ugosa_jax.weights.weights import Weights
 
@@ -25,7 +25,7 @@ def save(layers: dict[str, Any], weights: Weights, path: str | Path, metadata: d
     Raises:
       InputError: `weights` has no such parameter, or one of another shape; or the file cannot be written.
     """
-    leaves = flat(layers)
+    leaves = flatten(layers)
     verify(leaves, _select_shapes(leaves, weights))
     about = json.dumps(metadata, sort_keys=True)
     safetensors_file.write(leaves, {"format": FORMAT, "base": weights.fingerprint, "metadata": about}, path)
@@ -45,7 +45,7 @@ def load(path: str | Path, weights: Weights) -> dict[str, Any]:
         compare_shapes(stored, _select_shapes(stored, weights))
         leaves = safetensors_file.read_tensors(file)
         verify(leaves, _select_shapes(leaves, weights))
-        return nested(leaves)
+        return unflatten(leaves)
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:

@@ -14,9 +14,9 @@ import msgspec
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs.architecture import HTDemucs
-from ugosa_jax.networks.protocol import Architecture, Params, describe, stored_fields
+from ugosa_jax.networks.protocol import Architecture, Params, describe, list_stored_fields
 from ugosa_jax.networks.spleeter import Spleeter
-from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes, verify
+from ugosa_jax.networks.tree import compare_shapes, flatten, infer_shapes, unflatten, verify
 from ugosa_jax.weights import safetensors_file
 
 FORMAT = "ugosa_jax weights 1"
@@ -42,7 +42,7 @@ class Checkpoint:
         return f"Checkpoint({describe_network(self, type(self.architecture).__name__)})"
 
     def __post_init__(self):
-        verify(flat(self.params), shapes(self.architecture))
+        verify(flatten(self.params), infer_shapes(self.architecture))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -62,13 +62,13 @@ class Checkpoint:
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Dotted path and shape of every parameter."""
-        return shapes(self.architecture)
+        return infer_shapes(self.architecture)
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of architecture and parameters, in hexadecimal; the provenance does not count."""
         digest = hashlib.sha256(_to_json(self.architecture).encode())
-        for path, leaf in sorted(flat(self.params).items()):
+        for path, leaf in sorted(flatten(self.params).items()):
             digest.update(f"{path}{leaf.shape}".encode())
             digest.update(leaf.astype("<f4").tobytes())
         return digest.hexdigest()
@@ -86,7 +86,7 @@ def save(checkpoint: Checkpoint, path: str | Path) -> None:
         "config": _to_json(checkpoint.architecture),
         "provenance": json.dumps(checkpoint.provenance, sort_keys=True),
     }
-    safetensors_file.write(flat(checkpoint.params), metadata, path)
+    safetensors_file.write(flatten(checkpoint.params), metadata, path)
 
 
 def load(path: str | Path) -> Checkpoint:
@@ -99,9 +99,9 @@ def load(path: str | Path) -> Checkpoint:
         safetensors_file.check_format(file, FORMAT)
         tag = file.metadata().get("architecture", "convtasnet")
         net = _build_architecture(tag, safetensors_file.read_metadata(file, "config", dict[str, Any]))
-        compare_shapes(safetensors_file.read_shapes(file), shapes(net))
+        compare_shapes(safetensors_file.read_shapes(file), infer_shapes(net))
         provenance = safetensors_file.read_metadata(file, "provenance", dict[str, str])
-        return Checkpoint(net, nested(safetensors_file.read_tensors(file)), provenance)
+        return Checkpoint(net, unflatten(safetensors_file.read_tensors(file)), provenance)
 
 
 def describe_network(net: Any, kind: str) -> str:
@@ -133,7 +133,7 @@ def _build_architecture(tag: str, values: dict[str, Any]) -> Architecture:
     known = ARCHITECTURES.get(tag)
     if known is None:
         raise InputError(f"metadata architecture must be one of {', '.join(ARCHITECTURES)}, not {tag[:40]!r}")
-    fields = stored_fields(known)
+    fields = list_stored_fields(known)
     require(values.keys() == set(fields), "metadata config", f"the fields {', '.join(fields)}", sorted(values))
     check_source_names(values["sources"])
     try:

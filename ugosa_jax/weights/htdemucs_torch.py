@@ -8,7 +8,7 @@ import numpy as np
 
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.networks.tree import shapes
+from ugosa_jax.networks.tree import infer_shapes
 from ugosa_jax.weights import htdemucs_arguments as arguments
 from ugosa_jax.weights import torch_tensors
 from ugosa_jax.weights.checkpoint import check_source_names
@@ -50,7 +50,7 @@ LEAVES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
 
 def build_table(config: HTDemucs) -> dict[str, TorchTensor]:
     """Return the torch tensor of each parameter, in running order."""
-    stages, ours = list(config.stages), shapes(config)
+    stages, ours = list(config.stages), infer_shapes(config)
     paths = sorted(ours, key=lambda path: stages.index(path.split(".")[0]))
     return {path: TorchTensor(_find_name(path, config), _find_shape(path, ours[path], config)) for path in paths}
 

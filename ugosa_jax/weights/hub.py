@@ -49,6 +49,8 @@ def load_network(name_or_path: str | Path) -> Weights:
       InputError: there is no such file or name, or the file is damaged, of another kind, or does not fit its own
         architecture.
     """
+    if not isinstance(name_or_path, str | Path):
+        raise InputError(f"a network must be a name or a path, not of {type(name_or_path).__name__}")
     parts = split_chain(name_or_path)
     if len(parts) > 1:
         with error_context(name_or_path):

@@ -14,7 +14,7 @@ import numpy as np
 from ugosa_jax.errors import require
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.networks.spleeter import Spleeter
-from ugosa_jax.networks.tree import compare_shapes, nested, shapes
+from ugosa_jax.networks.tree import compare_shapes, infer_shapes, unflatten
 
 _NORM_EPS = 1e-3
 STEM_SETS = {
@@ -155,5 +155,5 @@ def _join_sources(net: Spleeter, sources: Sequence[Mapping[str, Mapping[str, np.
         for stage, stage_leaves in stages.items()
         for leaf, array in stage_leaves.items()
     }
-    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, shapes(net))
-    return nested(leaves)
+    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, infer_shapes(net))
+    return unflatten(leaves)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ugosa_jax.errors import require
 from ugosa_jax.networks.protocol import Architecture, Params
-from ugosa_jax.networks.tree import compare_shapes, flat, nested, shapes
+from ugosa_jax.networks.tree import compare_shapes, flatten, infer_shapes, unflatten
 
 
 class TorchTensor(NamedTuple):
@@ -31,13 +31,13 @@ def from_torch(state: Mapping[str, np.ndarray], table: Table, architecture: Arch
     Raises:
       InputError: a tensor is missing, unexpected, of the wrong shape, or not of floating point.
     """
-    ours = shapes(architecture)
+    ours = infer_shapes(architecture)
     compare_shapes({name: tensor.shape for name, tensor in state.items()}, dict(table.values()))
     for name, tensor in state.items():
         require(tensor.dtype.kind == "f", name, "floating point", tensor.dtype)
     with np.errstate(over="ignore"):  # Checkpoint refuses a double that becomes infinite
         leaves = {path: state[row.name].T.reshape(ours[path]) for path, row in table.items()}
-        return nested({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()})
+        return unflatten({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()})
 
 
 def to_torch(params: Params, table: Table, architecture: Architecture) -> dict[str, np.ndarray]:
@@ -46,7 +46,7 @@ def to_torch(params: Params, table: Table, architecture: Architecture) -> dict[s
     Raises:
       InputError: the parameters are not those of the architecture.
     """
-    leaves = flat(params)
-    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, shapes(architecture))
+    leaves = flatten(params)
+    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, infer_shapes(architecture))
     tensors = {row.name: leaves[path].reshape(row.shape[::-1]).T for path, row in table.items()}
     return {name: np.array(tensor, np.float32, order="C") for name, tensor in tensors.items()}

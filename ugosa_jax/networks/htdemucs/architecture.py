@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import jax
 
-from ugosa_jax.config import Level
+from ugosa_jax.config import InputLevel
 from ugosa_jax.networks.htdemucs import network
 from ugosa_jax.networks.htdemucs.network import Features, Params
 from ugosa_jax.networks.htdemucs.settings import Settings
@@ -32,7 +32,7 @@ class HTDemucs(Settings):
         return False
 
     @property
-    def level(self) -> Level:
+    def level(self) -> InputLevel:
         """As the Demucs repository standardises songs."""
         return "standard"
 

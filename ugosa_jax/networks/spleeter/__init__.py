@@ -1,4 +1,4 @@
-"""Spleeter (Hennequin, Khlif, Voituret & Moussallam 2020): a U-Net a source masks the mixture's spectrogram."""
+"""Spleeter (Hennequin, Khlif, Voituret & Moussallam 2020): the U-Net of each source masks the mixture's spectrogram."""
 
 from ugosa_jax.networks.spleeter.architecture import Spleeter
 

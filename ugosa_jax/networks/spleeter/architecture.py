@@ -1,4 +1,4 @@
-"""Spleeter as an architecture: what its parts are called, where it can be cut, and what it can do."""
+"""The architecture of Spleeter: its stages, its cuts, and the protocol of networks."""
 
 import dataclasses
 import types
@@ -7,18 +7,18 @@ from typing import ClassVar
 
 import jax
 
-from ugosa_jax.config import Level
+from ugosa_jax.config import InputLevel
 from ugosa_jax.networks.protocol import Params, Tiling
 from ugosa_jax.networks.spleeter import network, unet
 from ugosa_jax.networks.spleeter.network import Features
-from ugosa_jax.networks.spleeter.settings import Settings
+from ugosa_jax.networks.spleeter.settings import SpleeterSettings
 
 LEAST_SEGMENT_S = 4.0
-"""The paper's; default segments fill up the frames that are computed for it."""
+"""The paper's segment length; default segments fill the frames that are computed for it."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Spleeter(Settings):
+class Spleeter(SpleeterSettings):
     """Spleeter (Hennequin et al. 2020). The defaults are those of the published network for two stems.
 
     Raises:
@@ -29,35 +29,35 @@ class Spleeter(Settings):
 
     @property
     def sums_to_mixture(self) -> bool:
-        """Masks are shares of one sum."""
+        """True: the masks add up to one."""
         return True
 
     @property
-    def level(self) -> Level:
-        """As it is: its biases know how loud songs are."""
+    def level(self) -> InputLevel:
+        """Songs keep their level, as the biases depend on it."""
         return "natural"
 
     @property
     def min_samples(self) -> int:
-        """What is shorter than a window is seen with silence around it."""
+        """Any: mixtures shorter than a window are padded with silence."""
         return 1
 
     @property
     def segment_samples(self) -> None:
-        """Any length will do."""
+        """None: segments may have any length."""
         return None
 
     @property
     def segment_s(self) -> float:
-        """Length of training segments in seconds: no frame that is computed for it holds nothing but silence."""
-        _, frames = self.pieces(round(LEAST_SEGMENT_S * self.sample_rate_hz))
+        """Default length of training segments in seconds; it fills all frames that are computed for it."""
+        _, frames = self.count_pieces(round(LEAST_SEGMENT_S * self.sample_rate_hz))
         return (frames * self.hop - self.nfft) / self.sample_rate_hz
 
     @property
     def tiling(self) -> Tiling:
-        """The published network's: pieces that follow each other, the first of which begins a window before the song.
+        """The pieces of the published network, side by side; the first begins a window before the song.
 
-        Each hears three hops of the next one, with which its last frames overlap.
+        Each piece includes three hops of the next one, with which its last frames overlap.
         """
         step = self.piece_frames * self.hop
         return Tiling(step, step + self.nfft - self.hop, self.nfft, self._separate_tile)
@@ -65,16 +65,16 @@ class Spleeter(Settings):
     @property
     def stages(self) -> tuple[str, ...]:
         """Names of the stages in running order."""
-        return unet.stages(self)
+        return unet.list_stages(self)
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """Stages before which it can be cut: all of them."""
+        """All stages."""
         return self.stages
 
     @property
     def starts(self) -> Mapping[str, str]:
-        """Where tuning may begin: E1 … encoders, U1 … decoders, which scale up, the deepest first, and the mask."""
+        """E1 … are the encoders, U1 … the upsampling decoders, the deepest first, and M the mask."""
         numbers = range(1, self.depth + 1)
         return types.MappingProxyType(
             {f"E{n}": f"encoder{n}" for n in numbers} | {f"U{n}": f"decoder{n}" for n in numbers} | {"M": "mask"}
@@ -82,15 +82,12 @@ class Spleeter(Settings):
 
     @property
     def ends(self) -> Mapping[str, tuple[str, ...]]:
-        """Which stages stay frozen at the end: none (D), or the mask (U)."""
+        """D tunes all later stages, U all but the mask."""
         return types.MappingProxyType({"D": (), "U": ("mask",)})
 
     @property
     def default_strategy(self) -> str:
-        """The outer half of the decoders, the middle one first: a small part of the parameters, and near the mask.
-
-        Chosen by that, until it has been measured what it brings.
-        """
+        """The outer half of the decoders: few parameters, close to the mask. Its effect has not been measured."""
         return f"P-U{self.depth // 2 + 1}:D"
 
     def init(self, seed: int = 0) -> Params:
@@ -98,20 +95,20 @@ class Spleeter(Settings):
         return network.init(self, seed)
 
     def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> Features:
-        """Return what runs into stage `until`, one of `cuts`, and the skips that are needed from there on."""
+        """Return the input of stage `until`, one of `cuts`, and the skips that later stages need."""
         return network.prefix(self, params, mix_CxT, until)
 
     def lean(self, features: Features) -> Features:
-        """Return the features without their skips, which `suffix` computes again from the mixture."""
+        """Return the features without their skips, which `suffix` recomputes from the mixture."""
         return {name: value for name, value in features.items() if name != "skips"}
 
     def suffix(self, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
-        """Return est_SxCxT from the mixture and what runs into stage `since`, with skips or without."""
+        """Return est_SxCxT from the mixture and the input of stage `since`, with skips or without."""
         return network.suffix(self, params, mix_CxT, features, since)
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
-        """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored: the network hears padding as silence."""
+        """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored, as padding is silence."""
         return self.suffix(params, mix_CxT, {}, self.stages[0])
 
     def _separate_tile(self, params: Params, tile_CxN: jax.Array) -> jax.Array:
-        return network.of_tile(self, params, tile_CxN)
+        return network.separate_tile(self, params, tile_CxN)

@@ -1,7 +1,7 @@
-"""Convolutions of stride 2, forwards and transposed, as 3×3 convolutions of stride 1, and those as matrix products.
+"""Strided and transposed convolutions as 3×3 convolutions of stride 1, and these as matrix products.
 
-XLA has fast gradients of neither strided nor transposed convolutions on a CPU, and `jax.vmap` over their kernels, for
-lanes, makes grouped ones of them. Here forward pass and both gradients are matrix products.
+On a CPU, XLA's gradients of strided and transposed convolutions are slow, and `jax.vmap` over their kernels, for lanes,
+makes them grouped. Here forward pass and both gradients are matrix products, also under `jax.vmap`.
 
 Planes are (P, K, F, channels): pieces, frames, frequencies. Kernels are (taps along K, taps along F, I, O).
 """
@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 Shifts = tuple[tuple[int, int], ...]
-"""Places along K and F each."""
+"""Offsets along K and F."""
 
 
-def halved(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
+def downsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
     """Return y[q, r] = Σ_tu kernel[t, u] · x[2q + t − 1, 2r + u − 1], x being zero outside: stride 2, "same".
 
-    Four neighbours become channels of one place, of which there are half as many each way; 5 taps span 3 of these.
+    Four neighbours become the channels of one position of a plane of half the size, in which 5 taps span 3 positions.
     """
     P, K, F, C = x_PxKxFxI.shape
     n_out = kernel_5x5xIxO.shape[-1]
@@ -25,27 +25,27 @@ def halved(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
     x = padded.reshape(P, K // 2 + 2, 2, F // 2 + 2, 2, C).transpose(0, 1, 3, 2, 4, 5)
     kernel = jnp.pad(kernel_5x5xIxO, ((0, 1), (0, 1), (0, 0), (0, 0))).reshape(3, 2, 3, 2, C, n_out)
     kernel = kernel.transpose(0, 2, 1, 3, 4, 5).reshape(3, 3, 4 * C, n_out)
-    return convolution(x.reshape(P, K // 2 + 2, F // 2 + 2, 4 * C), kernel)
+    return convolve(x.reshape(P, K // 2 + 2, F // 2 + 2, 4 * C), kernel)
 
 
-def doubled(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
-    """Return y[k, f] = Σ_qr kernel[k − 2q + 1, f − 2r + 1] · x[q, r], twice as large each way: stride 2, transposed.
+def upsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
+    """Return y[k, f] = Σ_qr kernel[k − 2q + 1, f − 2r + 1] · x[q, r], of twice the size: stride 2, transposed.
 
-    The four places of y that belong to one of x are its channels first. Of even places the taps 3 and 1 meet x[q − 1]
-    and x[q]; of odd ones 4, 2 and 0 meet x[q − 1], x[q] and x[q + 1].
+    The four positions of y that belong to one of x are computed as its channels. At even positions, taps 3 and 1 meet
+    x[q − 1] and x[q]; at odd ones, taps 4, 2 and 0 meet x[q − 1], x[q] and x[q + 1].
     """
     P, K, F, C = x_PxKxFxI.shape
     n_out = kernel_5x5xIxO.shape[-1]
     taps_2x3 = np.array([[3, 1, 5], [4, 2, 0]])  # 5: none
     kernel = jnp.pad(kernel_5x5xIxO, ((0, 1), (0, 1), (0, 0), (0, 0)))[taps_2x3][:, :, taps_2x3]
     kernel = kernel.transpose(1, 3, 4, 0, 2, 5).reshape(3, 3, C, 4 * n_out)
-    y = convolution(jnp.pad(x_PxKxFxI, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel)
+    y = convolve(jnp.pad(x_PxKxFxI, ((0, 0), (1, 1), (1, 1), (0, 0))), kernel)
     y = y.reshape(P, K, F, 2, 2, n_out).transpose(0, 1, 3, 2, 4, 5)
     return y.reshape(P, 2 * K, 2 * F, n_out)
 
 
-def dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
-    """Return y[k, f, o] = Σ_tu kernel[t, u, o] · x[k + 2t − 3, f + 2u − 3]: dilation 2, "same", one channel in."""
+def convolve_dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
+    """Return y[k, f, o] = Σ_tu kernel[t, u, o] · x[k + 2t − 3, f + 2u − 3]: dilation 2, "same", one input channel."""
     _, K, F, _ = x_PxKxFx1.shape
     x = jnp.pad(x_PxKxFx1, ((0, 0), (3, 3), (3, 3), (0, 0)))
     taps = [(t, u) for t in range(4) for u in range(4)]
@@ -53,36 +53,36 @@ def dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
 
 
 @jax.custom_vjp
-def convolution(x_PxKxFxI: jax.Array, kernel_3x3xIxO: jax.Array) -> jax.Array:
-    """Return y[k, f] = Σ_ij kernel[i, j] · x[k + i, f + j], two places smaller each way.
+def convolve(x_PxKxFxI: jax.Array, kernel_3x3xIxO: jax.Array) -> jax.Array:
+    """Return y[k, f] = Σ_ij kernel[i, j] · x[k + i, f + j], two positions smaller along K and F.
 
-    Its nine shifts are dealt out to both sides of one matrix product: those along K widen the rows that go in, those
-    along F the results z, which are then added up where they belong:
+    The nine shifts are split between both sides of one matrix product: those along K concatenate its input rows, those
+    along F its results z, which are then shifted and summed:
 
         z[k, f, j] = Σ_i kernel[i, j] · x[k + i, f],  y[k, f] = Σ_j z[k, f + j, j].
 
-    So no array is copied more than three times, and the product is wide even where there are few channels. A layer
-    that gives much less than it is given has all nine on the side of the results.
+    No array is copied more than three times, and the product is wide even for few channels. A layer with far fewer
+    output than input channels has all nine shifts on the side of the results.
     """
-    into, out = _dealt(kernel_3x3xIxO)
+    into, out = _split_shifts(kernel_3x3xIxO)
     K, F = x_PxKxFxI.shape[1] - 2, x_PxKxFxI.shape[2] - 2
-    z = _beside(x_PxKxFxI, into) @ _matrix(kernel_3x3xIxO, into, out)
+    z = _stack_shifted(x_PxKxFxI, into) @ _to_matrix(kernel_3x3xIxO, into, out)
     parts = zip(jnp.split(z, len(out), -1), out, strict=True)
     return sum(part[:, i : i + K, j : j + F] for part, (i, j) in parts)  # pyright: ignore[reportReturnType]
 
 
 def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return convolution(x, kernel), (x, kernel)
+    return convolve(x, kernel), (x, kernel)
 
 
 def _backward(kept: tuple[jax.Array, jax.Array], dy_PxKxFxO: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the gradients of x and of the kernel. What the product was given is made again: kept is x alone."""
+    """Return the gradients of x and of the kernel; the input of the product is recomputed from x."""
     x, kernel = kept
-    into, out = _dealt(kernel)
-    rows = _beside(x, into)
+    into, out = _split_shifts(kernel)
+    rows = _stack_shifted(x, into)
     K, F = rows.shape[1] - dy_PxKxFxO.shape[1], rows.shape[2] - dy_PxKxFxO.shape[2]
     dz = jnp.concatenate([jnp.pad(dy_PxKxFxO, ((0, 0), (i, K - i), (j, F - j), (0, 0))) for i, j in out], -1)
-    drows = dz @ _matrix(kernel, into, out).T
+    drows = dz @ _to_matrix(kernel, into, out).T
     last = x.shape[1] - rows.shape[1]
     parts = zip(jnp.split(drows, len(into), -1), into, strict=True)
     dx = sum(jnp.pad(part, ((0, 0), (i, last - i), (0, 0), (0, 0))) for part, (i, _) in parts)
@@ -91,25 +91,25 @@ def _backward(kept: tuple[jax.Array, jax.Array], dy_PxKxFxO: jax.Array) -> tuple
     return dx, dkernel.swapaxes(1, 2).reshape(kernel.shape)  # pyright: ignore[reportReturnType]
 
 
-convolution.defvjp(_forward, _backward)
+convolve.defvjp(_forward, _backward)
 
 
-def _dealt(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
-    """Return the shifts of what goes into the product and of what comes out; their sums are the nine, row by row."""
+def _split_shifts(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
+    """Return the shifts of the product's input and of its output; their sums are the nine shifts, row by row."""
     n_in, n_out = kernel_3x3xIxO.shape[2:]
     if 3 * n_out < n_in:
         return ((0, 0),), tuple((i, j) for i in range(3) for j in range(3))
     return ((0, 0), (1, 0), (2, 0)), ((0, 0), (0, 1), (0, 2))
 
 
-def _beside(x_PxKxFxI: jax.Array, shifts: Shifts) -> jax.Array:
-    """Return x, moved by each of the shifts along K, side by side: as many rows as all of them have."""
+def _stack_shifted(x_PxKxFxI: jax.Array, shifts: Shifts) -> jax.Array:
+    """Return x shifted along K by each of the shifts, concatenated along the channels."""
     rows = x_PxKxFxI.shape[1] - max(i for i, _ in shifts)
     return jnp.concatenate([x_PxKxFxI[:, i : i + rows] for i, _ in shifts], -1)
 
 
-def _matrix(kernel_3x3xIxO: jax.Array, into: Shifts, out: Shifts) -> jax.Array:
-    """Return the kernel as the matrix that takes what is beside each other to what is."""
+def _to_matrix(kernel_3x3xIxO: jax.Array, into: Shifts, out: Shifts) -> jax.Array:
+    """Return the kernel as a matrix from concatenated input shifts to concatenated output shifts."""
     n_in, n_out = kernel_3x3xIxO.shape[2:]
     blocks = kernel_3x3xIxO.reshape(len(into), len(out), n_in, n_out)
     return blocks.swapaxes(1, 2).reshape(len(into) * n_in, len(out) * n_out)

@@ -1,4 +1,4 @@
-"""Spleeter from mixture to estimates: a U-Net a source, and masks on the mixture's spectrogram."""
+"""Spleeter from mixture to estimates: the U-Net of each source, and masks on the mixture's spectrogram."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,70 +8,70 @@ import jax.numpy as jnp
 
 from ugosa_jax.networks import module
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.networks.spleeter.settings import Settings
-from ugosa_jax.networks.spleeter.spectrogram import overlapped, spectrogram
-from ugosa_jax.networks.spleeter.unet import UNet, skips_needed, stages
+from ugosa_jax.networks.spleeter.settings import SpleeterSettings
+from ugosa_jax.networks.spleeter.spectrogram import compute_spectrogram, overlap_add
+from ugosa_jax.networks.spleeter.unet import UNet, list_needed_skips, list_stages
 
 Features = dict[str, Any]
-"""What runs into a stage, for each source: `x` (source → array), and `skips` (source → encoder → array)."""
+"""The input of a stage: `x` (source → array) and `skips` (source → encoder → array)."""
 
 _EPS = 1e-10
 
 
-def init(settings: Settings, seed: int) -> Params:
+def init(settings: SpleeterSettings, seed: int) -> Params:
     """Return random parameters: stage → source → …."""
     nets = {source: module.init(UNet, settings, settings.S * seed + s) for s, source in enumerate(settings.sources)}
-    return {stage: {source: net[stage] for source, net in nets.items()} for stage in stages(settings)}
+    return {stage: {source: net[stage] for source, net in nets.items()} for stage in list_stages(settings)}
 
 
-def prefix(settings: Settings, params: Params, mix_CxT: jax.Array, until: str) -> Features:
-    """Return what runs into stage `until`, and the skips that are needed from there on; nothing for the first stage."""
-    first = stages(settings)[0]
+def prefix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, until: str) -> Features:
+    """Return the input of stage `until` and the skips that later stages need; {} for the first stage."""
+    first = list_stages(settings)[0]
     if until == first:
         return {}
-    magnitude = magnitudes(settings, _spectrogram(settings, mix_CxT), mix_CxT.shape[1])
-    needed, x, skips = skips_needed(settings, until), {}, {}
+    magnitude = compute_magnitudes(settings, _compute_spectrogram(settings, mix_CxT), mix_CxT.shape[1])
+    needed, x, skips = list_needed_skips(settings, until), {}, {}
     for source in settings.sources:
-        x[source], every = _net(settings, params, source)(magnitude, {}, first, until)
+        x[source], every = _bind_unet(settings, params, source)(magnitude, {}, first, until)
         skips[source] = {name: every[name] for name in needed}
     return {"x": x, "skips": skips}
 
 
-def suffix(settings: Settings, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
-    """Return est_SxCxT from the mixture and what runs into stage `since`, with skips or without.
+def suffix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
+    """Return est_SxCxT from the mixture and the input of stage `since`, with skips or without.
 
-    Without, the encoders run again, and no further than the skips are needed.
+    Without skips, the encoders run again, up to the last one whose skip is needed.
     """
-    z_CxKxF = _spectrogram(settings, mix_CxT)
-    magnitude = magnitudes(settings, z_CxKxF, mix_CxT.shape[1])
-    first, needed = stages(settings)[0], skips_needed(settings, since)
+    z_CxKxF = _compute_spectrogram(settings, mix_CxT)
+    magnitude = compute_magnitudes(settings, z_CxKxF, mix_CxT.shape[1])
+    first, needed = list_stages(settings)[0], list_needed_skips(settings, since)
 
     def logits(source: str) -> jax.Array:
-        net = _net(settings, params, source)
+        net = _bind_unet(settings, params, source)
         x = features["x"][source] if features else magnitude
         skips = features["skips"][source] if "skips" in features else {}
         if needed and not skips:
-            after = stages(settings)[stages(settings).index(needed[-1]) + 1]
+            after = list_stages(settings)[list_stages(settings).index(needed[-1]) + 1]
             _, skips = net(magnitude, {}, first, after)
         return net(x, skips, since, None)[0]
 
-    est_SxCxN = estimates(settings, z_CxKxF, magnitude, logits)
+    est_SxCxN = estimate_sources(settings, z_CxKxF, magnitude, logits)
     return est_SxCxN[..., settings.nfft : settings.nfft + mix_CxT.shape[1]]
 
 
-def of_tile(settings: Settings, params: Params, tile_CxN: jax.Array) -> jax.Array:
-    """Return est_SxCxN, the overlapped frames of one whole piece of a song; those of all pieces add up to its stems."""
-    z_CxKxF = spectrogram(tile_CxN, settings.nfft)
+def separate_tile(settings: SpleeterSettings, params: Params, tile_CxN: jax.Array) -> jax.Array:
+    """Return est_SxCxN, the overlap-added frames of one piece of a song; those of all pieces add up to the stems."""
+    z_CxKxF = compute_spectrogram(tile_CxN, settings.nfft)
     magnitude = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)[None]
-    first = stages(settings)[0]
-    logits = lambda source: _net(settings, params, source)(magnitude, {}, first, None)[0]  # noqa: E731
-    return estimates(settings, z_CxKxF, magnitude, logits)
+    first = list_stages(settings)[0]
+    logits = lambda source: _bind_unet(settings, params, source)(magnitude, {}, first, None)[0]  # noqa: E731
+    return estimate_sources(settings, z_CxKxF, magnitude, logits)
 
 
-def estimates(
-    settings: Settings, z_CxKxF: jax.Array, magnitude: jax.Array, logits: Callable[[str], jax.Array]
+def estimate_sources(
+    settings: SpleeterSettings, z_CxKxF: jax.Array, magnitude: jax.Array, logits: Callable[[str], jax.Array]
 ) -> jax.Array:
-    """Return est_SxCxN: the mixture's spectrogram z, K frames in all, shared out and transformed back.
+    """Return est_SxCxN: the masked spectrogram z of the mixture, K frames in all, transformed back.
 
     A source's magnitude is a sigmoid of its logits, or a softmax over the sources, times the mixture's. Of these, v:
 
@@ -80,8 +80,8 @@ def estimates(
     Args:
       settings: sizes.
       z_CxKxF: complex spectrogram.
-      magnitude: what the network sees of it, (P, K / P, bins, C), in which frames beyond K are silence.
-      logits: gives those of a source, of the same shape.
+      magnitude: input of the network, (P, K / P, bins, C), in which frames beyond K are silence.
+      logits: returns the logits of a source, of the same shape.
     """
     logit_SxPxKxFxC = jnp.stack([logits(source) for source in settings.sources])
     softmax = settings.mask == "softmax"
@@ -90,22 +90,22 @@ def estimates(
     mask_SxPxKxFxC = (power + _EPS / settings.S) / (power.sum(0) + _EPS)
     S, P, K, F, C = mask_SxPxKxFxC.shape
     mask_SxCxKxF = jnp.moveaxis(mask_SxPxKxFxC.reshape(S, P * K, F, C), -1, 1)[:, :, : z_CxKxF.shape[1]]
-    return jnp.stack([overlapped(mask_CxKxF * z_CxKxF[..., :F], settings.nfft) for mask_CxKxF in mask_SxCxKxF])
+    return jnp.stack([overlap_add(mask_CxKxF * z_CxKxF[..., :F], settings.nfft) for mask_CxKxF in mask_SxCxKxF])
 
 
-def magnitudes(settings: Settings, z_CxKxF: jax.Array, n_samples: int) -> jax.Array:
-    """Return what the network sees of a spectrogram, (P, K, bins, C)."""
-    P, K = settings.pieces(n_samples)
-    seen_KxFxC = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)
-    return seen_KxFxC.reshape(P, K, *seen_KxFxC.shape[1:])
+def compute_magnitudes(settings: SpleeterSettings, z_CxKxF: jax.Array, n_samples: int) -> jax.Array:
+    """Return the network's input for a spectrogram, (P, K, bins, C)."""
+    P, K = settings.count_pieces(n_samples)
+    magnitude_KxFxC = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)
+    return magnitude_KxFxC.reshape(P, K, *magnitude_KxFxC.shape[1:])
 
 
-def _spectrogram(settings: Settings, mix_CxT: jax.Array) -> jax.Array:
-    """Return the frames of all pieces, with a window of silence before the mixture and as much as needed behind it."""
-    P, K = settings.pieces(mix_CxT.shape[1])
-    behind = (P * K + 3) * settings.hop - settings.nfft - mix_CxT.shape[1]
-    return spectrogram(jnp.pad(mix_CxT, ((0, 0), (settings.nfft, behind))), settings.nfft)
+def _compute_spectrogram(settings: SpleeterSettings, mix_CxT: jax.Array) -> jax.Array:
+    """Return the frames of all pieces, with a window of silence before the mixture and padding after it."""
+    P, K = settings.count_pieces(mix_CxT.shape[1])
+    after = (P * K + 3) * settings.hop - settings.nfft - mix_CxT.shape[1]
+    return compute_spectrogram(jnp.pad(mix_CxT, ((0, 0), (settings.nfft, after))), settings.nfft)
 
 
-def _net(settings: Settings, params: Params, source: str) -> UNet:
-    return module.bind(UNet, settings, {stage: params[stage][source] for stage in stages(settings)})
+def _bind_unet(settings: SpleeterSettings, params: Params, source: str) -> UNet:
+    return module.bind(UNet, settings, {stage: params[stage][source] for stage in list_stages(settings)})

@@ -1,4 +1,4 @@
-"""The sizes of a Spleeter network, and how many frames of its spectrogram a sound has.
+"""The sizes of a Spleeter network, and the number of frames of a mixture.
 
 The alphabet of shapes, used as suffixes of names in this package:
 
@@ -16,12 +16,12 @@ from ugosa_jax.errors import require
 _MAX = 2**16
 _MAX_DEPTH = 12
 _MAX_SOURCES = 100
-"""What a made-up file can make us build is bounded; published networks are far below."""
+"""Limits for damaged or hostile files; published networks are far below."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
-    """Sizes and kinds. The defaults are those of the published network for two stems.
+class SpleeterSettings:
+    """Sizes of a Spleeter network. The defaults are those of the published network for two stems.
 
     Raises:
       InputError: a setting is out of its range, or does not fit the others.
@@ -32,17 +32,17 @@ class Settings:
     channels: int = 2
     """Audio channels."""
     nfft: int = 4096
-    """Samples under a window of the spectrogram; a frame starts every quarter of it."""
+    """Window of the spectrogram in samples; the hop is a quarter of it."""
     bins: int = 1024
-    """Frequencies that the network sees, from 0 Hz on; estimates have none above."""
+    """Number of frequencies that the network processes, from 0 Hz on; estimates are zero above."""
     piece_frames: int = 512
-    """Frames that the network sees at once: a song is taken apart into so long pieces."""
+    """Frames of a piece, which the network processes at once."""
     filters: tuple[int, ...] = (16, 32, 64, 128, 256, 512)
     """Channels of each level's encoder, the outermost first."""
     activation: Literal["leaky", "elu"] = "leaky"
     """leaky: LeakyReLU in encoders and ReLU in decoders; elu: ELU in both."""
     mask: Literal["sigmoid", "softmax"] = "sigmoid"
-    """What makes each source's own magnitude of the mixture's: softmax is taken over the sources."""
+    """Function from logits to each source's share of the mixture's magnitude; softmax is over the sources."""
 
     def __post_init__(self):
         for name in ("channels", "bins", "piece_frames", "sample_rate_hz"):
@@ -74,12 +74,12 @@ class Settings:
 
     @property
     def hop(self) -> int:
-        """Samples between two frames of the spectrogram."""
+        """Hop of the spectrogram in samples."""
         return self.nfft // 4
 
     @property
     def grain(self) -> int:
-        """What the number of frames is a multiple of: each level halves it."""
+        """Divisor of the numbers of frames and bins: each level halves them."""
         return 2**self.depth
 
     @property
@@ -89,15 +89,15 @@ class Settings:
 
     @property
     def decoder_widths(self) -> tuple[tuple[int, int], ...]:
-        """Channels (I, O) of each decoder, the deepest first; all but that one are given a skip as well."""
+        """Channels (I, O) of each decoder, the deepest first; all but the deepest also take a skip."""
         given = (*self.filters[-2::-1], 1)
         return ((self.filters[-1], given[0]), *((2 * before, after) for before, after in itertools.pairwise(given)))
 
-    def pieces(self, n_samples: int) -> tuple[int, int]:
-        """Return (P, K): in how many pieces of how many frames a mixture is seen.
+    def count_pieces(self, n_samples: int) -> tuple[int, int]:
+        """Return (P, K): the number of pieces of a mixture, and the frames of a piece.
 
-        A window of silence stands before it, as in the original. A long mixture fills whole pieces; what is shorter
-        than a piece is seen in as many frames as it has, rounded up to what the levels can halve.
+        A window of silence precedes the mixture, as in the original. A long mixture is padded to full pieces; one
+        shorter than a piece has as many frames as it needs, rounded up to a multiple of `grain`.
         """
         n_frames = -(-(self.nfft + n_samples) // self.hop)
         if n_frames > self.piece_frames:

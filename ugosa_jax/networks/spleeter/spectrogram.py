@@ -1,7 +1,7 @@
-"""The spectrogram of Spleeter and its inverse: plain frames, nfft samples long and nfft / 4 apart, under a Hann window.
+"""The spectrogram of Spleeter and its inverse, with a Hann window of nfft samples and a hop of nfft / 4.
 
-Nothing is padded here: N samples have N / hop − 3 frames, whose overlapped sum has N samples again. It is the signal
-where four frames overlap, and fades out over the last three hops at both ends.
+Nothing is padded: N samples have N / hop − 3 frames, whose overlap-add has N samples again. It is the signal where four
+frames overlap, and fades out over the three hops at both ends.
 """
 
 import jax
@@ -12,22 +12,22 @@ _ENVELOPE = 1.5
 """Sum of the squares of four periodic Hann windows, a quarter of their length apart: the same for every sample."""
 
 
-def spectrogram(x_CxN: jax.Array, nfft: int) -> jax.Array:
+def compute_spectrogram(x_CxN: jax.Array, nfft: int) -> jax.Array:
     """Return z_CxKxF = Σ_t window[t] · x[hop · k + t] · exp(−2πi · f · t / nfft), complex, F = nfft / 2 + 1."""
     hops_CxQxh = x_CxN.reshape(x_CxN.shape[0], -1, nfft // 4)
     K = hops_CxQxh.shape[1] - 3
     frames_CxKxn = jnp.concatenate([hops_CxQxh[:, i : i + K] for i in range(4)], 2)
-    return jnp.fft.rfft(frames_CxKxn * _window(nfft, x_CxN.dtype))
+    return jnp.fft.rfft(frames_CxKxn * _make_window(nfft, x_CxN.dtype))
 
 
-def overlapped(z_CxKxF: jax.Array, nfft: int) -> jax.Array:
-    """Return x_CxN, the sum of the frames where they lie; frequencies that are not there are zero."""
+def overlap_add(z_CxKxF: jax.Array, nfft: int) -> jax.Array:
+    """Return x_CxN, the overlap-add of the frames; missing frequencies are zero."""
     C, K, _ = z_CxKxF.shape
     frames_CxKxn = jnp.fft.irfft(z_CxKxF, nfft)
-    frames_CxKx4xh = (frames_CxKxn * (_window(nfft, frames_CxKxn.dtype) / _ENVELOPE)).reshape(C, K, 4, nfft // 4)
+    frames_CxKx4xh = (frames_CxKxn * (_make_window(nfft, frames_CxKxn.dtype) / _ENVELOPE)).reshape(C, K, 4, nfft // 4)
     hops_CxQxh = sum(jnp.pad(frames_CxKx4xh[:, :, i], ((0, 0), (i, 3 - i), (0, 0))) for i in range(4))
     return jnp.reshape(hops_CxQxh, (C, -1))
 
 
-def _window(nfft: int, dtype: jnp.dtype) -> jax.Array:
+def _make_window(nfft: int, dtype: jnp.dtype) -> jax.Array:
     return jnp.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(nfft) / nfft), dtype)

@@ -1,12 +1,12 @@
-// What controls and keys do.
+// The actions of controls and keys.
 
 import { ask, root, upload } from "./api.js";
-import { announce, counted, toast } from "./dom.js";
+import { announce, plural, toast } from "./dom.js";
 import { askName, askTitle, saveSound } from "./dialogs.js";
-import { imported } from "./importing.js";
+import { importMarks } from "./importing.js";
 import { showKeys } from "./keys.js";
 import { runName } from "./listen.js";
-import { pending } from "./notices.js";
+import { listSuggestions } from "./notices.js";
 
 /** Return all actions; `parts` are those of the page: store, id, transport, editing, history, saver, desk, and functions settings() and timeline(). */
 export function actions(parts) {
@@ -20,7 +20,7 @@ function marking({ store, id, transport, editing, history, saver, timeline }) {
   const announced = (act) => (...given) => {
     const done = act(...given);
     const { selected } = store.values;
-    announce(selected ? `${selected.source}, ${selected.state}, ${selected.start.toFixed(2)} to ${selected.end.toFixed(2)} seconds` : `no mark is chosen, lane of ${store.get("lane")}`);
+    announce(selected ? `${selected.source}, ${selected.state}, ${selected.start.toFixed(2)} to ${selected.end.toFixed(2)} seconds` : `no mark chosen, lane ${store.get("lane")}`);
     return done;
   };
   return {
@@ -76,14 +76,14 @@ function working({ store, id, settings }) {
   };
 }
 
-/** Suggestions stay until they are decided on, also when the page is loaded anew. */
+/** Suggestions stay until they are accepted or dismissed, also after a reload. */
 function suggesting({ store, editing }, does) {
-  const decided = () => { for (const { job } of pending(store.get("jobs"))) does.dismiss(job); };
+  const decided = () => { for (const { job } of listSuggestions(store.get("jobs"))) does.dismiss(job); };
   return {
     acceptAll: () => {
-      const added = editing.add(pending(store.get("jobs")).flatMap((one) => one.marks));
+      const added = editing.add(listSuggestions(store.get("jobs")).flatMap((one) => one.marks));
       decided();
-      if (added) toast(`${counted(added, "silence")} marked. They are the network’s guess: listen to each, and correct it.`);
+      if (added) toast(`${plural(added, "silence")} marked. These are guesses of the network: listen to each and correct it.`);
     },
     accept: (mark) => editing.add([mark]),
     dismissSuggestions: decided,
@@ -99,13 +99,13 @@ function importing({ store, id, editing }) {
     },
     importFile: async (file) => {
       try {
-        const found = await imported(id, file, store.get("network") ?? "");
+        const found = await importMarks(id, file, store.get("network") ?? "");
         if (!found) return;
         const { undo, replaced } = editing.takeOver(found.marks, found.elsewhere);
         const lanes = [...new Set(replaced.map((mark) => mark.source))].join(", ");
-        const lost = replaced.length ? ` They replace ${counted(replaced.length, "mark")} of ${lanes}.` : "";
-        const notes = found.notes.length ? ` Understood as: ${found.notes.join("; ")}.` : "";
-        toast(`${counted(found.marks.length, "mark")} from ${file.name}.${lost}${notes}`, "info", { label: "Undo", do: undo });
+        const lost = replaced.length ? ` They replace ${plural(replaced.length, "mark")} of ${lanes}.` : "";
+        const notes = found.notes.length ? ` Notes: ${found.notes.join("; ")}.` : "";
+        toast(`${plural(found.marks.length, "mark")} from ${file.name}.${lost}${notes}`, "info", { label: "Undo", do: undo });
       } catch (error) { toast(error.message, "error"); }
     },
   };
@@ -123,9 +123,9 @@ function naming({ store, id }) {
     },
     titleRun: async (run) => {
       const title = store.get("titles")[run];
-      const said = await askTitle(runName(store, run), title);
-      if (!said) return;
-      try { store.set({ titles: { ...store.get("titles"), [run]: await ask("PATCH", `songs/${id}/runs/${run}`, said) } }); } catch (error) { toast(error.message, "error"); }
+      const answer = await askTitle(runName(store, run), title);
+      if (!answer) return;
+      try { store.set({ titles: { ...store.get("titles"), [run]: await ask("PATCH", `songs/${id}/runs/${run}`, answer) } }); } catch (error) { toast(error.message, "error"); }
     },
   };
 }

@@ -14,7 +14,7 @@ export class Refused extends Error {
 /** Send a request; return what is answered. Throws Refused, or TypeError where the server is away. */
 export async function ask(method, path, body, options = {}) {
   const isFile = body instanceof Blob;
-  const response = await reached(`${root}/api/${path}`, {
+  const response = await fetchOrExplain(`${root}/api/${path}`, {
     method,
     body: body === undefined || isFile ? body : JSON.stringify(body),
     headers: isFile ? { "x-name": encodeURIComponent(body.name ?? "") } : {},
@@ -27,7 +27,7 @@ export async function ask(method, path, body, options = {}) {
 }
 
 /** Fetch; where nobody answers, say so in words that people understand. */
-async function reached(address, options) {
+async function fetchOrExplain(address, options) {
   try {
     return await fetch(address, options);
   } catch (error) {
@@ -50,7 +50,7 @@ export function upload(path, file, onprogress) {
 }
 
 /** Return bytes of a file. */
-export async function bytes(path) {
+export async function fetchBytes(path) {
   const response = await fetch(`${root}/api/${path}`);
   if (!response.ok) throw new Refused(response.status, {});
   return response.arrayBuffer();

@@ -1,8 +1,8 @@
-// A blind comparison: the same source of the runs A and B, called by chance 1 and 2; the server alone knows which.
+// A blind comparison of one source of runs A and B, randomly called 1 and 2; only the server knows which is which.
 
 import { ask, root } from "./api.js";
 import { Deck } from "./deck.js";
-import { choice, counted, h, toast } from "./dom.js";
+import { choice, plural, h, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 const LEAST_MS = 1000; // of each sound, before there is anything to vote on
@@ -17,7 +17,7 @@ export function blindPanel(store, transport) {
   const votes = h("div", { class: "line votes" }, vote("a", "1 is better"), vote("same", "no difference"), vote("b", "2 is better"));
   const wait = h("p", { class: "small soft", "aria-live": "polite" });
   const back = h("button", { type: "button", class: "link", hidden: true, onclick: () => takeBack() }, "take the vote back");
-  const stage = h("div", { class: "trial", hidden: true }, h("p", { class: "small soft" }, "Both play at once, at the same level; switch as often as you like."), which, wait, votes);
+  const stage = h("div", { class: "trial", hidden: true }, h("p", { class: "small soft" }, "Both play in sync at the same loudness. Switch as often as you like."), which, wait, votes);
   const answer = h("p", { class: "answer", "aria-live": "polite" });
   const results = h("table", { class: "tally" });
   let deck = null;
@@ -59,7 +59,7 @@ export function blindPanel(store, transport) {
 
   let listened = "a";
   let counted_ms = Date.now();
-  /** Votes are taken when both sounds have been heard. */
+  /** Enable the vote buttons when both sounds have been heard. */
   function count() {
     const now = Date.now();
     if (deck?.playing && !deck.stalled) heard[listened] += now - counted_ms;
@@ -108,9 +108,9 @@ export function blindPanel(store, transport) {
     const heads = h("tr", {}, ["source", "votes", "sign test"].map((text) => h("th", { scope: "col" }, text)));
     results.replaceChildren(heads, ...all.map((row) => h("tr", { style: { "--accent": colours[row.source] ?? "" } },
       h("td", {}, h("i"), row.source), h("td", {}, row.runs.map((id, i) => h("div", {}, `${runName(store, id)}: ${row.won[i]}`)), row.same ? h("div", {}, `no difference: ${row.same}`) : null),
-      h("td", { class: "soft", title: "two-sided sign test: how probable it is that chance divides the votes so unevenly" }, row.won[0] + row.won[1] < LEAST_VOTES ? `from ${counted(LEAST_VOTES, "vote")} on` : `p ${row.p.toFixed(2)}`))));
+      h("td", { class: "soft", title: "two-sided sign test: probability of a split at least this uneven by chance" }, row.won[0] + row.won[1] < LEAST_VOTES ? `from ${plural(LEAST_VOTES, "vote")} on` : `p ${row.p.toFixed(2)}`))));
   });
-  const panel = h("section", { class: "panel", "aria-label": "Blind comparison" }, h("h2", {}, "Blind comparison", h("span", { class: "legend" }, "of the runs A and B")),
+  const panel = h("section", { class: "panel", "aria-label": "Blind comparison" }, h("h2", {}, "Blind comparison", h("span", { class: "legend" }, "of runs A and B")),
     h("div", { class: "line" }, source, begin), stage, answer, back, results);
   store.watch(["runs"], ({ runs }) => { panel.hidden = runs.length < 2; });
   return panel;

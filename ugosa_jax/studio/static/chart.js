@@ -1,6 +1,6 @@
 // Loss curves: every step thin, the mean of each epoch thick.
 
-import { ink } from "./palette.js";
+import { readColour } from "./palette.js";
 
 /** Draw onto a canvas of the page's size; `epochs` are [total, reconstruction, activation], `steps` totals, of `total` epochs. */
 export function drawLosses(canvas, epochs, steps, total) {
@@ -11,13 +11,13 @@ export function drawLosses(canvas, epochs, steps, total) {
   canvas.height = height * scale;
   const context = canvas.getContext("2d");
   context.scale(scale, scale);
-  const most = Math.max(1e-9, ...epochs.flat().filter((v) => v !== null), ...quantile(steps));
+  const most = Math.max(1e-9, ...epochs.flat().filter((v) => v !== null), ...findHighest(steps));
   const [left, bottom] = [34, 16];
   const x = (epoch) => left + ((width - left - 6) * epoch) / Math.max(1, total);
   const y = (loss) => 6 + (height - bottom - 6) * (1 - Math.min(1, loss / most));
   context.font = "10px system-ui, sans-serif";
-  context.fillStyle = ink("soft");
-  context.strokeStyle = ink("line");
+  context.fillStyle = readColour("soft");
+  context.strokeStyle = readColour("line");
   context.lineWidth = 1;
   for (const part of [0, 0.5, 1]) {
     context.beginPath();
@@ -25,39 +25,39 @@ export function drawLosses(canvas, epochs, steps, total) {
     context.lineTo(width - 6, y(most * part));
     context.stroke();
     context.textAlign = "right";
-    if (epochs.length) context.fillText(part === 0 ? "0" : short(most * part), left - 5, y(most * part) + 3);
+    if (epochs.length) context.fillText(part === 0 ? "0" : formatLoss(most * part), left - 5, y(most * part) + 3);
   }
   context.textAlign = "center";
   for (let epoch = 0; epoch <= total; epoch += Math.max(1, Math.ceil(total / 5))) context.fillText(String(epoch), x(epoch), height - 3);
   const perEpoch = epochs.length ? steps.length / epochs.length : 1;
   if (!epochs.length) context.fillText("no epoch is done yet", (left + width) / 2, y(most / 2) - 5);
-  line(context, steps.map((loss, i) => [x((i + 1) / perEpoch), loss === null ? null : y(loss)]), ink("line-strong"), 1);
-  const styles = [[ink("focus"), []], [ink("ink"), [4, 3]], [ink("soft"), [1.5, 3]]];
+  drawLine(context, steps.map((loss, i) => [x((i + 1) / perEpoch), loss === null ? null : y(loss)]), readColour("line-strong"), 1);
+  const styles = [[readColour("focus"), []], [readColour("ink"), [4, 3]], [readColour("soft"), [1.5, 3]]];
   styles.forEach(([colour, dash], i) => {
-    if (!acts(epochs, i)) return;
+    if (!isMinimised(epochs, i)) return;
     context.setLineDash(dash);
     const points = epochs.map((losses, epoch) => [x(epoch + 1), losses[i] === null ? null : y(losses[i])]);
-    line(context, points, colour, i === 0 ? 2 : 1.5);
+    drawLine(context, points, colour, i === 0 ? 2 : 1.5);
     context.setLineDash([]);
     if (i === 0) for (const [px, py] of points) if (py !== null) { context.fillStyle = colour; context.beginPath(); context.arc(px, py, 2.5, 0, 7); context.fill(); }
   });
 }
 
 /** Tell whether a loss is part of what was minimised; R has its marks in the remixes, not in the loss. */
-export function acts(epochs, which) {
+export function isMinimised(epochs, which) {
   return epochs.some((losses) => losses[which]);
 }
 
-function short(value) {
+function formatLoss(value) {
   return value >= 0.01 && value < 1000 ? String(Number(value.toPrecision(2))) : value.toExponential(0);
 }
 
-function quantile(steps) {
+function findHighest(steps) {
   const known = steps.filter((loss) => loss !== null).sort((a, b) => a - b);
   return known.length ? [known[Math.floor(0.98 * (known.length - 1))]] : [];
 }
 
-function line(context, points, colour, width) {
+function drawLine(context, points, colour, width) {
   context.strokeStyle = colour;
   context.lineWidth = width;
   context.lineJoin = "round";

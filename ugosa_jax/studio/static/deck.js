@@ -2,7 +2,7 @@
 // tracks cannot drift apart, and changing what is heard is a matter of gains. Nothing is decoded; pieces of a second are
 // fetched while they are needed, and the clock stands still where the network is too slow.
 
-import { HOP, places, stretched } from "./stretch.js";
+import { HOP, findPlaces, overlapAdd } from "./stretch.js";
 import { Wav } from "./wav.js";
 
 const PIECE_S = 1;
@@ -166,7 +166,7 @@ export class Deck extends EventTarget {
     const first = aligned.hops;
     aligned.hops += n;
     aligned.done = aligned.done.then(async () => {
-      const found = await places((from, count) => this.mixture.readAround(from, count), aligned.origin, first, n, speed, aligned.last);
+      const found = await findPlaces((from, count) => this.mixture.readAround(from, count), aligned.origin, first, n, speed, aligned.last);
       aligned.last = found.at(-1);
       return found;
     });
@@ -235,7 +235,7 @@ export class Deck extends EventTarget {
   async #fill(track, piece) {
     try {
       const samples = piece.places
-        ? await stretched((from, count) => track.wav.readAround(from, count), await piece.places, piece.length)
+        ? await overlapAdd((from, count) => track.wav.readAround(from, count), await piece.places, piece.length)
         : await track.wav.read(piece.first, piece.count);
       if (samples[0]?.length && this.pieces.includes(piece) && this.tracks.get(track.name) === track) this.#schedule(track, piece, samples);
       piece.missing.delete(track.name);

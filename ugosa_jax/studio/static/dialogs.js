@@ -1,11 +1,11 @@
-// What is asked in a dialog: names and notes, and what sound is to be saved.
+// Dialogs: names and notes, and saving sound.
 
 import { root } from "./api.js";
-import { exact, h, typed } from "./dom.js";
+import { formatExact, h, parseTime } from "./dom.js";
 import { RESIDUAL, runName } from "./listen.js";
 
 /** Show a dialog; return what `read` finds when it is confirmed, null when it is closed. */
-export function answered(title, content, read, confirm = "OK") {
+export function askDialog(title, content, read, confirm = "OK") {
   return new Promise((resolve) => {
     let answer = null;
     const form = h("form", { method: "dialog", onsubmit: () => { answer = read(); } }, h("h2", {}, title), content,
@@ -22,14 +22,14 @@ function field(label, input) {
 
 export function askName(title, name) {
   const input = h("input", { type: "text", maxlength: 120, required: true, value: name, "aria-label": "name" });
-  return answered(title, [field("name", input)], () => input.value);
+  return askDialog(title, [field("name", input)], () => input.value);
 }
 
 /** Ask for a name and a note: {name, note}. */
 export function askTitle(title, { name, note }) {
   const input = h("input", { type: "text", maxlength: 120, value: name, placeholder: title, "aria-label": "name" });
   const text = h("textarea", { rows: 3, maxlength: 2000, value: note, "aria-label": "note" });
-  return answered(title, [field("name", input), field("note", text)], () => ({ name: input.value, note: text.value }));
+  return askDialog(title, [field("name", input), field("note", text)], () => ({ name: input.value, note: text.value }));
 }
 
 /** Ask what sound is to be saved, and as what; then let the browser save it. */
@@ -37,16 +37,16 @@ export async function saveSound(store, desk, transport, run = null) {
   const { sources, song, desk: now, runs, heard } = store.values;
   const id = run ?? now.b;
   const stems = id ? [...(runs.find((one) => one.id === id)?.sources ?? sources), RESIDUAL].map((source) => [`${id}/${source}`, `${source} of ${runName(store, id)}`]) : [];
-  const what = h("select", { "aria-label": "sound" }, [["heard", heard === "mixture" ? "the mixture" : "the mix as it is heard"], ...stems].map(([value, text]) => h("option", { value }, text)));
+  const what = h("select", { "aria-label": "sound" }, [["heard", heard === "mixture" ? "the mixture" : "the mix as you hear it"], ...stems].map(([value, text]) => h("option", { value }, text)));
   if (run && stems.length) what.value = stems[0][0];
   const kind = h("select", { "aria-label": "file" }, [["flac", "FLAC, 24 bit"], ["wav 24", "WAV, 24 bit"], ["wav float", "WAV, 32-bit float"]].map(([value, text]) => h("option", { value }, text)));
   const { loop } = transport;
-  const start = h("input", { type: "text", value: exact(loop?.start ?? 0), "aria-label": "from" });
-  const end = h("input", { type: "text", value: exact(loop?.end ?? song.duration_s), "aria-label": "to" });
-  const asked = await answered("Save sound", [
+  const start = h("input", { type: "text", value: formatExact(loop?.start ?? 0), "aria-label": "from" });
+  const end = h("input", { type: "text", value: formatExact(loop?.end ?? song.duration_s), "aria-label": "to" });
+  const asked = await askDialog("Save sound", [
     field("sound", what), field("file", kind), field("from", start), field("to", end),
-    h("p", { class: "small soft" }, loop ? "The stretch is that of the loop." : "All of the song; a loop would set the stretch.", " 24-bit files are lowered as a whole where they would clip."),
-  ], () => ({ start: typed(start.value), end: typed(end.value) }), "Save");
+    h("p", { class: "small soft" }, loop ? "Saves the loop." : "Saves the whole song; set a loop to save a part.", " A 24-bit file that would clip is attenuated as a whole."),
+  ], () => ({ start: parseTime(start.value), end: parseTime(end.value) }), "Save");
   if (!asked) return;
   const parts = what.value === "heard" ? desk.parts() : [`${what.value}/1`];
   const [suffix, encoding = "24"] = kind.value.split(" ");

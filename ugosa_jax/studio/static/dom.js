@@ -47,7 +47,7 @@ const FADER_DB = { least: -40, most: 6 };
 export function fader(label, gain, most, onmove) {
   const range = h("input", { type: "range", class: "fader", min: FADER_DB.least, max: most ?? FADER_DB.most, step: 0.5, "aria-label": label, oninput: () => moved(), ondblclick: () => { range.value = 0; moved(); } });
   const say = () => {
-    const words = Number(range.value) <= FADER_DB.least ? "off" : `${decibels(Number(range.value))} dB`;
+    const words = Number(range.value) <= FADER_DB.least ? "off" : `${formatDecibels(Number(range.value))} dB`;
     range.setAttribute("aria-valuetext", words);
     range.title = `${label}: ${words}; a double click sets 0 dB`;
   };
@@ -58,18 +58,18 @@ export function fader(label, gain, most, onmove) {
 }
 
 /** Return a number with its noun: 1 epoch, 2 epochs. */
-export function counted(n, noun) {
+export function plural(n, noun) {
   return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** Return minutes, seconds and tenths: 1:05.3 */
-export function clock(seconds) {
+export function formatClock(seconds) {
   const tenths = Math.max(0, Math.round(seconds * 10));
   return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
 }
 
 /** Return a length in words: 40 s, 3 min, 1 h 20 min. */
-export function span(seconds) {
+export function formatSpan(seconds) {
   if (seconds < 10) return `${seconds.toFixed(seconds < 1 ? 1 : 0)} s`;
   if (seconds < 90) return `${Math.round(seconds / 5) * 5} s`;
   const minutes = Math.round(seconds / 60);
@@ -77,20 +77,20 @@ export function span(seconds) {
 }
 
 /** Return a level with a true minus sign; a dash where there is none. */
-export function decibels(value) {
+export function formatDecibels(value) {
   if (value === null || value === undefined) return "–";
   const text = value.toFixed(1);
   return text === "-0.0" ? "0.0" : text.replace("-", "−");
 }
 
 /** Return minutes, seconds and milliseconds, for reading and typing: 1:05.300 */
-export function exact(seconds) {
+export function formatExact(seconds) {
   const ms = Math.round(seconds * 1000);
   return `${Math.floor(ms / 60000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}.${String(ms % 1000).padStart(3, "0")}`;
 }
 
 /** Return the seconds that a person typed, as 65.3 or 1:05.3; NaN if it is neither. */
-export function typed(text) {
+export function parseTime(text) {
   const found = /^\s*(?:(\d+):)?(\d+(?:[.,]\d*)?)\s*$/.exec(text);
   return found ? 60 * Number(found[1] ?? 0) + Number(found[2].replace(",", ".")) : NaN;
 }
@@ -100,7 +100,7 @@ export function announce(text) {
   document.getElementById("spoken").textContent = text;
 }
 
-/** Say something in the corner for a while; until it is answered, if there is something to be done: {label, do}. */
+/** Show a message in the corner for a while, with buttons for actions {label, do}. */
 export function toast(text, kind = "info", ...actions) {
   const close = () => note.remove();
   const note = h("div", { class: `toast ${kind}` }, h("span", {}, text),
@@ -109,6 +109,6 @@ export function toast(text, kind = "info", ...actions) {
   const place = document.getElementById("toasts");
   place.append(note);
   while (place.children.length > 4) place.firstChild.remove();
-  if (!actions.length) setTimeout(close, kind === "error" ? 12000 : 6000);
+  setTimeout(close, actions.length ? 30000 : kind === "error" ? 12000 : 6000);
   return close;
 }

@@ -1,6 +1,7 @@
 // What a person does to the marks: painting, tapping, choosing, changing. Every edit can be taken back and is saved.
 
 import * as model from "./marks.js";
+import { snapToGrid } from "./snapping.js";
 
 const NEW_S = 2; // length of a mark that is made by a key
 
@@ -23,7 +24,7 @@ export class Editing {
   }
 
   cycle(mark = this.#selected) {
-    if (mark) this.restate(model.next(mark.state), mark);
+    if (mark) this.restate(model.nextState(mark.state), mark);
   }
 
   /** Set what is painted next. */
@@ -46,20 +47,20 @@ export class Editing {
     const start = loop?.start ?? Math.min(time, this.duration - NEW_S / 4);
     const end = loop?.end ?? Math.min(start + NEW_S, this.duration);
     this.paint(source, start, end);
-    this.choose(model.at(this.#marks, source, (start + end) / 2) ?? null);
+    this.choose(model.findMark(this.#marks, source, (start + end) / 2) ?? null);
   }
 
   /** Set a border of the chosen mark to where the song is. */
   border(side) {
     const selected = this.#selected;
     if (!selected) return;
-    const borders = { start: selected.start, end: selected.end, [side]: this.transport.time };
+    const borders = { start: selected.start, end: selected.end, [side]: this.#now };
     if (borders.end - borders.start >= model.SHORTEST_S) this.move(selected, borders.start, borders.end);
   }
 
   /** Move marks as they are, by some seconds; the chosen one if none are named. */
   shift(by, marks = this.#selected ? [this.#selected] : []) {
-    if (marks.length) this.#exchange(marks, marks.map((mark) => model.shifted(mark, mark.start + by, this.duration)));
+    if (marks.length) this.#exchange(marks, marks.map((mark) => model.shift(mark, mark.start + by, this.duration)));
   }
 
   /** Copy marks to another lane. */
@@ -97,10 +98,10 @@ export class Editing {
     if (!source || this.holds.has(source)) return;
     this.store.set({ lane: source });
     if (!this.transport.playing) {
-      this.choose(model.at(this.#marks, source, this.transport.time) ?? null);
+      this.choose(model.findMark(this.#marks, source, this.transport.time) ?? null);
       return;
     }
-    this.holds.set(source, { from: this.transport.time });
+    this.holds.set(source, { from: this.#now });
     this.follow();
   }
 
@@ -109,14 +110,14 @@ export class Editing {
     if (!hold) return;
     this.holds.delete(source);
     this.store.set({ held: this.#held() });
-    this.paint(source, hold.from, this.transport.time);
+    this.paint(source, hold.from, this.#now);
   }
 
   /** Show what is being held; called while the song plays. */
   follow() {
     if (!this.holds.size) return;
     for (const [source, hold] of this.holds) {
-      if (this.transport.time >= hold.from - 0.05 && this.transport.playing) continue;
+      if (this.transport.time >= hold.from - 0.2 && this.transport.playing) continue; // a mark may begin at the next beat
       this.holds.delete(source); // the song has jumped back or ended: what was held so far counts
       this.paint(source, hold.from, hold.until ?? hold.from);
     }
@@ -129,27 +130,32 @@ export class Editing {
     const sources = new Set([...found.map((mark) => mark.source), ...Object.keys(elsewhere)]);
     const kept = this.#marks.filter((mark) => !sources.has(mark.source));
     const replaced = this.#marks.filter((mark) => sources.has(mark.source));
-    const { undo } = this.history.edit({ marks: model.sorted([...kept, ...found]), elsewhere: { ...this.store.get("elsewhere"), ...elsewhere } });
+    const { undo } = this.history.edit({ marks: model.sortMarks([...kept, ...found]), elsewhere: { ...this.store.get("elsewhere"), ...elsewhere } });
     return { undo, replaced };
   }
 
   /** Add marks where nothing is said yet: a suggestion overrides nobody. Return how many parts were added. */
   add(found) {
-    const free = model.unsaid(found, this.#marks);
-    this.history.edit({ marks: free.length ? model.replaced(this.#marks, [], free, this.duration) : this.#marks });
+    const free = model.findUnmarked(found, this.#marks);
+    this.history.edit({ marks: free.length ? model.replace(this.#marks, [], free, this.duration) : this.#marks });
     return free.length;
   }
 
   #exchange(old, fresh) {
-    this.history.edit({ marks: model.replaced(this.#marks, old, fresh, this.duration) });
+    this.history.edit({ marks: model.replace(this.#marks, old, fresh, this.duration) });
     const [first] = fresh;
-    this.choose(model.at(this.#marks, first.source, (first.start + first.end) / 2) ?? null);
+    this.choose(model.findMark(this.#marks, first.source, (first.start + first.end) / 2) ?? null);
   }
 
   #held() {
     const { brush } = this.store.values;
     const now = this.transport.time;
     return Object.fromEntries([...this.holds].map(([source, hold]) => [source, { start: hold.from, end: Math.max(now, hold.from), source, state: brush }]));
+  }
+
+  /** The place in the song, or the beat or onset that is near. */
+  get #now() {
+    return snapToGrid(this.store, this.transport.time);
   }
 
   get #marks() {

@@ -20,9 +20,9 @@ export function follow({ store, id, history, saver }) {
   const ended = (job, known) => {
     if (job.kind === "adapt" && job.state === "done") {
       take(known, job.result.run);
-      tell(store, "Adapted", `Adapted. B is ${runName(store, job.result.run)}: press X to switch between before and after.`);
-    } else if (job.kind === "suggest" && job.state === "done") tell(store, "Silences suggested", null);
-    else if (job.state === "failed") tell(store, "Failed", null);
+      notify(store, "Adapted", `Adapted. B is ${runName(store, job.result.run)}: press X to switch between before and after.`);
+    } else if (job.kind === "suggest" && job.state === "done") notify(store, "Silences suggested", null);
+    else if (job.state === "failed") notify(store, "Failed", null);
   };
   let opened = false;
   const heard = {
@@ -52,11 +52,11 @@ export function follow({ store, id, history, saver }) {
     },
   };
   const look = listen(id, (kind, value) => Promise.resolve(heard[kind](value)).catch((error) => console.error(error)), awaited);
-  titles(store);
+  showInTitle(store);
 }
 
 /** Say that something is done: on the page, or to somebody who does not see it. */
-function tell(store, title, text) {
+function notify(store, title, text) {
   if (text) toast(text);
   if (!document.hidden) return;
   store.set({ news: title });
@@ -64,7 +64,7 @@ function tell(store, title, text) {
 }
 
 /** Keep the title of the tab: how far the work is, or what has happened since it was last seen. */
-function titles(store) {
+function showInTitle(store) {
   store.watch(["jobs", "news", "song"], ({ jobs, news, song }) => {
     const running = jobs.find((job) => job.state === "running");
     const part = running?.total ? `${Math.round((100 * running.done) / running.total)} %` : "…";

@@ -1,10 +1,10 @@
-// The first page: what this is, a place to drop a song, and the songs that were opened.
+// The first page: an introduction, a drop zone, and the songs opened so far.
 
 import { ask, root, upload } from "./api.js";
 import { askName } from "./dialogs.js";
-import { button, clock, h, icon, toast } from "./dom.js";
-import { theme } from "./palette.js";
-import { place } from "./runs.js";
+import { button, formatClock, h, icon, toast } from "./dom.js";
+import { switchTheme } from "./palette.js";
+import { showPopup } from "./runs.js";
 
 const HINT = "WAV, FLAC, MP3, Ogg, AIFF, M4A; it stays on this machine";
 const SOUNDS = "audio/*,.wav,.flac,.mp3,.ogg,.oga,.opus,.aiff,.aif,.m4a,.aac,.mp4,.caf,.wma,.webm,.w64,.au";
@@ -17,10 +17,10 @@ export async function showHome(app) {
   const drop = h("div", { class: "drop" }, h("h2", {}, "Drop a song here"), word, progress,
     h("div", { class: "line" }, h("button", { type: "button", class: "primary", onclick: () => file.click() }, "Choose a file"), h("button", { type: "button", onclick: demo }, "Open the example song")), file);
   const steps = h("ol", { class: "steps" }, [
-    ["Mark", "where an instrument is silent in your song"], ["Adapt", "the network learns this one song from it"], ["Listen", "before and after, switched without a gap"], ["Take home", "better stems, as WAV or FLAC"],
+    ["Mark", "where an instrument is silent in your song"], ["Adapt", "the network to this one song"], ["Listen", "to before and after, switching without a gap"], ["Save", "better stems as WAV or FLAC"],
   ].map(([name, text]) => h("li", {}, h("b", {}, name), h("span", { class: "soft" }, text))));
-  app.replaceChildren(h("header", {}, h("span", { class: "brand" }, h("img", { src: `${root}/static/icon.svg`, alt: "" }), "studio"), h("span", { class: "grow" }), button("Light or dark", () => theme(), { class: "bare" }, icon("theme"))),
-    h("main", { class: "home" }, h("h1", { class: "lead" }, "You know when each instrument is silent. The network learns it, and separates your song better."), steps, drop, h("section", {}, h("h2", {}, "Your songs"), list)));
+  app.replaceChildren(h("header", {}, h("span", { class: "brand" }, h("img", { src: `${root}/static/icon.svg`, alt: "" }), "studio"), h("span", { class: "grow" }), button("Light or dark", () => switchTheme(), { class: "bare" }, icon("theme"))),
+    h("main", { class: "home" }, h("h1", { class: "lead" }, "You know when each instrument is silent. The network learns from it and separates your song better."), steps, drop, h("section", {}, h("h2", {}, "Your songs"), list)));
   acceptDrops(take);
   await show();
 
@@ -61,8 +61,8 @@ function row(song, show) {
   };
   const remove = () => toast(`Delete ${song.name} with its marks, runs and stems?`, "info", { label: "Delete", do: () => ask("DELETE", `songs/${song.id}`).then(show, (error) => toast(error.message, "error")) });
   const popup = h("div", { class: "popup", popover: "auto", onclick: () => popup.hidePopover() }, h("button", { type: "button", onclick: rename }, "Rename …"), h("button", { type: "button", class: "danger", onclick: remove }, "Delete …"));
-  const more = button(`More about ${song.name}`, () => place(more, popup), { class: "bare", "aria-haspopup": "true" }, icon("more"));
-  return h("li", {}, h("a", { href: `${root}/song/${song.id}`, title: song.name }, h("b", {}, song.name), h("span", { class: "soft" }, clock(song.duration_s).slice(0, -2)), h("time", { class: "soft", datetime: song.opened }, new Date(song.opened).toLocaleString())), more, popup);
+  const more = button(`More about ${song.name}`, () => showPopup(more, popup), { class: "bare", "aria-haspopup": "true" }, icon("more"));
+  return h("li", {}, h("a", { href: `${root}/song/${song.id}`, title: song.name }, h("b", {}, song.name), h("span", { class: "soft" }, formatClock(song.duration_s).slice(0, -2)), h("time", { class: "soft", datetime: song.opened }, new Date(song.opened).toLocaleString())), more, popup);
 }
 
 /** Call `take` with a file that is dropped anywhere on the page. */

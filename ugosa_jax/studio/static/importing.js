@@ -1,13 +1,13 @@
-// Importing a file of marks; where the server must be told what names stand for, or what times count, the person is asked.
+// Importing a file of marks. The server may ask for the meaning of names or for the unit of times.
 
 import { upload } from "./api.js";
-import { answered } from "./dialogs.js";
+import { askDialog } from "./dialogs.js";
 import { h } from "./dom.js";
 
 const UNITS = { s: "seconds", ms: "milliseconds", us: "microseconds", "100ns": "units of 100 ns (HTK)", 44100: "samples at 44.1 kHz", 48000: "samples at 48 kHz" };
 
-/** Return what a file says, {marks, elsewhere, notes}; null if the person would rather not say what it means. */
-export async function imported(song, file, network) {
+/** Return the marks of a file, {marks, elsewhere, notes}; null if the dialog was cancelled. */
+export async function importMarks(song, file, network) {
   const told = { names: {}, unit: null, remember: false };
   for (;;) {
     const query = new URLSearchParams({ network, names: JSON.stringify(told.names), ...(told.unit && { unit: told.unit }), ...(told.remember && { remember: "yes" }) });
@@ -35,8 +35,8 @@ function askNames(file, { names, sources }) {
   });
   const remember = h("input", { type: "checkbox", checked: true });
   const one = names.length === 1;
-  return answered(`${file}: ${one ? "a name is" : `${names.length} names are`} not known`, [
-    h("p", { class: "soft" }, one ? "What does it stand for?" : "What do they stand for?", " One instrument of a source is silent only where all the others are."),
+  return askDialog(`${file}: ${one ? "unknown name" : `${names.length} unknown names`}`, [
+    h("p", { class: "soft" }, one ? "Which source does it mean?" : "Which sources do they mean?", " A source is silent only where all of its instruments are."),
     h("div", { class: "asked" }, fields.map(({ row }) => row)),
     h("label", { class: "check" }, remember, "remember for other files"),
   ], () => ({ names: Object.fromEntries(fields.map(({ name, field }) => [name, field.value])), remember: remember.checked }), "Import");
@@ -45,8 +45,8 @@ function askNames(file, { names, sources }) {
 function askUnit(file) {
   const field = h("select", { "aria-label": "unit" }, Object.entries(UNITS).map(([value, text]) => h("option", { value }, text)));
   field.value = "ms";
-  return answered(`${file}: what do its times count?`, [
-    h("p", { class: "soft" }, "The file does not say it, and as seconds they would be longer than any song."),
+  return askDialog(`${file}: unit of times`, [
+    h("p", { class: "soft" }, "The file does not name a unit, and as seconds its times would be longer than any song."),
     h("label", { class: "field" }, h("span", {}, "times are"), field),
   ], () => ({ unit: field.value }), "Import");
 }

@@ -1,11 +1,11 @@
-// What is being done and what waits: progress, loss curves, time left, cancelling.
+// Running and waiting jobs: progress, loss curves, time left, cancelling.
 
 import { ask } from "./api.js";
-import { acts, drawLosses } from "./chart.js";
-import { button, counted, h, icon, span, toast } from "./dom.js";
+import { isMinimised, drawLosses } from "./chart.js";
+import { button, plural, h, icon, formatSpan, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
-const KINDS = { separate: "Separating", suggest: "Looking for silence" };
+const KINDS = { separate: "Separating", suggest: "Suggesting silences", rhythm: "Finding beats and onsets" };
 export const OPEN = ["waiting", "running", "stopping"];
 
 export function jobsPanel(store, does) {
@@ -39,7 +39,7 @@ export function jobsPanel(store, does) {
   addEventListener("themechange", redraw);
   new ResizeObserver(redraw).observe(list);
   store.watch(["worker"], ({ worker }) => {
-    state.textContent = worker.ready ? "" : worker.failed ? "the engine does not start; see the terminal" : "the engine is starting …";
+    state.textContent = worker.ready ? "" : worker.failed ? "the worker does not start; see the terminal" : "JAX is starting …";
     state.classList.toggle("warn", Boolean(worker.failed));
   });
   return panel;
@@ -54,7 +54,7 @@ function pastView(store) {
   const draw = () => {
     const run = store.get("runs").find((one) => one.id === store.get("desk").b && one.losses.length);
     if (!run) return;
-    words.textContent = `How ${runName(store, run.id)} went: its loss in ${counted(run.losses.length, "epoch")}.`;
+    words.textContent = `Loss of ${runName(store, run.id)} over ${plural(run.losses.length, "epoch")}.`;
     legend.show(run.losses);
     drawLosses(chart, run.losses, [], run.losses.length);
   };
@@ -66,7 +66,7 @@ function pastView(store) {
 function curves() {
   const names = [["total", "total"], ["reconstruction", "reconstruction"], ["where-silent", "where silent"]].map(([kind, text]) => h("span", { class: kind }, text));
   const element = h("div", { class: "curves" }, names);
-  element.show = (epochs) => names.forEach((name, i) => { name.hidden = !acts(epochs, i); });
+  element.show = (epochs) => names.forEach((name, i) => { name.hidden = !isMinimised(epochs, i); });
   return element;
 }
 
@@ -104,9 +104,9 @@ function makeCard(song, id, does) {
     const where = job.total ? `${job.done} of ${job.total}` : "";
     const unit = job.stage === "adapting" ? (job.total === 1 ? " epoch" : " epochs") : "";
     stage.textContent = {
-      waiting: worker.ready || job.ahead ? `waiting; ${job.ahead} before it` : "waiting for the engine",
+      waiting: worker.ready || job.ahead ? `waiting behind ${plural(job.ahead, "job")}` : "waiting for JAX to start",
       running: `${job.stage} ${where}${where && unit}`,
-      stopping: `stopping after the ${job.stage === "adapting" ? "epoch" : "part"} in flight`,
+      stopping: `stopping after the ${job.stage === "adapting" ? "epoch" : "chunk"} in progress`,
       interrupted: "interrupted: the studio was closed",
       failed: "failed",
     }[job.state];
@@ -119,7 +119,7 @@ function makeCard(song, id, does) {
     error.textContent = job.error ?? "";
     error.hidden = !job.error;
     cancel.textContent = job.state === "stopping" ? "Stop at once" : "Cancel";
-    cancel.title = job.state === "stopping" ? "ends the engine, which then starts anew" : "ends after the epoch in flight; nothing of it is kept";
+    cancel.title = job.state === "stopping" ? "kills the worker process, which then restarts" : "stops after the epoch in progress; no run is kept";
     cancel.hidden = over;
     again.hidden = dismiss.hidden = !over;
     chart.hidden = legend.hidden = job.kind !== "adapt" || job.state === "waiting" || (over && !job.losses.length);
@@ -136,10 +136,10 @@ function makeCard(song, id, does) {
   function tick() {
     left.textContent = "";
     if (job?.state !== "running" || !job.total || !job.began_s || !job.done) return;
-    // The first part compiles as well: it counts only as long as there is no other one.
+    // The first epoch or chunk includes compilation: it is used only while it is the only one.
     const each = job.done > 1 ? (job.heard_s - job.first_s) / (job.done - 1) : job.heard_s - job.began_s;
     const rest = each * (job.total - job.done) - (Date.now() / 1000 - job.received_s);
-    left.textContent = rest > 0 ? `${span(rest)} left` : "";
+    left.textContent = rest > 0 ? `${formatSpan(rest)} left` : "";
   }
   return { element, show, tick, draw };
 }

@@ -1,4 +1,4 @@
-// Everything by keyboard, with keys that every layout has. A number held while the song plays marks its source.
+// Keyboard control, with keys of every layout. A number held while the song plays marks its source.
 
 import { h } from "./dom.js";
 
@@ -27,7 +27,7 @@ export function listenToKeys(does) {
       return;
     }
     if (control && !["z", "Z", "y", "Y", "ArrowLeft", "ArrowRight"].includes(event.key)) return;
-    const action = actionOf(event, control, does);
+    const action = findAction(event, control, does);
     if (!action) return;
     event.preventDefault();
     action();
@@ -53,7 +53,7 @@ function isForField({ target, key }) {
   return false;
 }
 
-function actionOf(event, control, does) {
+function findAction(event, control, does) {
   const step = event.shiftKey ? STEPS_S.shift : event.altKey ? STEPS_S.alt : STEPS_S.plain;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const side = { ArrowLeft: -1, ArrowRight: 1 }[key];
@@ -72,26 +72,26 @@ function actionOf(event, control, does) {
 }
 
 const KEYS = [
-  ["1 … 9, held", "mark the source for as long, while the song plays"],
-  ["1 … 9", "while it stands still: choose the lane, and the mark that is there"],
-  ["N", "new mark in the chosen lane, where the song is or where the loop is"],
-  ["drag on a lane", "mark a stretch; over other marks too"],
+  ["1 … 9, held", "mark the source while the song plays"],
+  ["1 … 9", "while paused: choose the lane and the mark at the playhead"],
+  ["N", "new mark in the chosen lane, at the playhead or over the loop"],
+  ["drag on a lane", "mark a stretch, also over other marks"],
   ["drag a border, or the bar above the chosen mark", "move the border, or the whole mark"],
-  ["Q, W, E", "what is marked next: active, silent, unknown"],
-  ["Shift and Q, W, E", "change the chosen mark; so do C, Enter and a double click, in turn"],
-  ["J, K", "choose the mark before, after"],
-  ["I, O", "begin or end the chosen mark here; [ and ] too"],
+  ["Q, W, E", "mark as active, silent, unknown"],
+  ["Shift and Q, W, E", "change the chosen mark; C, Enter or a double click cycle through the states"],
+  ["J, K", "choose the previous, next mark"],
+  ["I, O", "start or end the chosen mark at the playhead; also [ and ]"],
   ["Ctrl and ← →", "move the chosen mark by 0.1 s; with Shift by 1 s"],
   ["Delete", "remove the chosen mark"],
   ["Ctrl+Z, Ctrl+Shift+Z", "undo, redo"],
   ["Space", "play, pause"],
-  ["← →", "2 s back, on; with Shift 10 s, with Alt 0.1 s"],
+  ["← →", "2 s back or forward; with Shift 10 s, with Alt 0.1 s"],
   ["Home, End", "to the start, to the end"],
-  ["L, drag on the mixture", "loop the chosen mark or what is in sight; loop what is dragged over"],
-  ["+ − 0", "zoom; 0 shows all. Ctrl and wheel zooms too"],
+  ["L, drag on the mixture", "loop the chosen mark or the visible part; loop the dragged stretch"],
+  ["+ − 0", "zoom; 0 shows all; also Ctrl and wheel"],
   ["X", "switch all sources between A and B"],
   ["M", "hear the mixture, or the stems"],
-  ["Esc", "choose nothing, loop nothing"],
+  ["Esc", "clear choice and loop"],
 ];
 
 /** Show the list of keys. */

@@ -5,9 +5,10 @@ import * as model from "./marks.js";
 
 const LEAST_PX = 4; // a drag; what is less is a click
 const BORDER_PX = 6;
+const GRID_PX = 10;
 
 export class Lane {
-  /** `does` has paint(source, start, end), move(mark, start, end), choose(mark), cycle(mark), accept(mark), seek(time), brush(). */
+  /** `does` has paint(source, start, end), move(mark, start, end), choose(mark), cycle(mark), accept(mark), seek(time), snap(time, within), brush(). */
   constructor(place, source, timeline, does) {
     Object.assign(this, { place, source, timeline, does, shown: [], elements: new Map(), drag: null });
     this.rest = h("div", { class: "rests" });
@@ -18,20 +19,20 @@ export class Lane {
     place.addEventListener("pointerdown", (event) => this.#down(event));
     place.addEventListener("pointermove", (event) => (this.drag ? this.#drag(event) : this.#hover(event)));
     place.addEventListener("pointerup", (event) => this.#up(event));
-    place.addEventListener("pointercancel", () => this.#end());
-    place.addEventListener("dblclick", (event) => { const mark = this.#markAt(event); if (mark) does.cycle(mark); });
-    addEventListener("keydown", (event) => { if (event.key === "Escape") this.#end(); });
+    place.addEventListener("pointercancel", () => this.#cancel());
+    place.addEventListener("dblclick", (event) => { const mark = this.#findMark(event); if (mark) does.cycle(mark); });
+    addEventListener("keydown", (event) => { if (event.key === "Escape") this.#cancel(); });
   }
 
   /** Show marks; where there are none, the source is silent or nothing is known. Suggestions are shown beside them. */
   show(marks, restIsSilent, selected, suggested) {
     this.shown = marks.filter((mark) => mark.source === this.source);
     this.selected = selected;
-    const gaps = restIsSilent ? model.gaps(this.shown, this.timeline.duration) : [];
-    this.rest.replaceChildren(...gaps.map((gap) => this.#placed(h("div", { class: "mark rest" }), gap)));
-    const offered = model.unsaid(suggested.filter((mark) => mark.source === this.source), this.shown).map((mark) => ({ ...mark, state: "suggested" }));
+    const gaps = restIsSilent ? model.findGaps(this.shown, this.timeline.duration) : [];
+    this.rest.replaceChildren(...gaps.map((gap) => this.#place(h("div", { class: "mark rest" }), gap)));
+    const offered = model.findUnmarked(suggested.filter((mark) => mark.source === this.source), this.shown).map((mark) => ({ ...mark, state: "suggested" }));
     const kept = new Map();
-    for (const mark of [...this.shown, ...offered]) kept.set(mark, this.elements.get(mark) ?? this.#made(mark));
+    for (const mark of [...this.shown, ...offered]) kept.set(mark, this.elements.get(mark) ?? this.#make(mark));
     for (const [mark, element] of this.elements) if (!kept.has(mark)) element.remove();
     for (const element of kept.values()) if (element.parentNode !== this.list) this.list.append(element);
     this.elements = kept;
@@ -48,7 +49,7 @@ export class Lane {
     this.growing.hidden = !mark;
     if (!mark) return;
     this.growing.className = `mark growing ${mark.state}`;
-    this.#placed(this.growing, mark);
+    this.#place(this.growing, mark);
   }
 
   draw(timeline) {
@@ -56,24 +57,24 @@ export class Lane {
     this.layer.style.transform = `translateX(${-timeline.bar.scrollLeft}px)`;
   }
 
-  #made(mark) {
-    const words = mark.state === "suggested" ? "suggested silence; click to take it over" : mark.state;
-    return this.#placed(h("div", { class: `mark ${mark.state}`, role: "listitem", "aria-label": `${words}, ${mark.start.toFixed(2)} to ${mark.end.toFixed(2)} s`, title: mark.state === "suggested" ? words : null }), mark);
+  #make(mark) {
+    const words = mark.state === "suggested" ? "suggested silence; click to accept it" : mark.state;
+    return this.#place(h("div", { class: `mark ${mark.state}`, role: "listitem", "aria-label": `${words}, ${mark.start.toFixed(2)} to ${mark.end.toFixed(2)} s`, title: mark.state === "suggested" ? words : null }), mark);
   }
 
-  #placed(element, { start, end }) {
+  #place(element, { start, end }) {
     const { duration } = this.timeline;
     element.style.left = `${(100 * start) / duration}%`;
     element.style.width = `${(100 * Math.max(0, end - start)) / duration}%`;
     return element;
   }
 
-  #markAt(event) {
-    return model.at(this.shown, this.source, this.timeline.timeAt(event.clientX));
+  #findMark(event) {
+    return model.findMark(this.shown, this.source, this.timeline.timeAt(event.clientX));
   }
 
   /** Return the border that is under the pointer: {mark, side}. */
-  #border(event) {
+  #findBorder(event) {
     const time = this.timeline.timeAt(event.clientX);
     const near = (border) => Math.abs(border - time) * this.timeline.pixels <= BORDER_PX;
     const [inside, ...others] = [...this.shown].sort((a) => (a.start <= time && time < a.end ? -1 : 1));
@@ -85,14 +86,14 @@ export class Lane {
   }
 
   #hover(event) {
-    const cursor = event.target.classList.contains("grip") ? "grab" : this.#border(event) ? "ew-resize" : "";
+    const cursor = event.target.classList.contains("grip") ? "grab" : this.#findBorder(event) ? "ew-resize" : "";
     if (this.place.style.cursor !== cursor) this.place.style.cursor = cursor;
   }
 
   #down(event) {
     if (event.button !== 0) return;
     const from = this.timeline.timeAt(event.clientX);
-    const border = this.#border(event);
+    const border = this.#findBorder(event);
     this.place.setPointerCapture(event.pointerId);
     if (event.target.classList.contains("grip")) this.drag = { kind: "move", mark: this.selected, from };
     else if (border) this.drag = { kind: "border", from, ...border };
@@ -106,15 +107,15 @@ export class Lane {
     drag.moved = true;
     const time = this.timeline.timeAt(event.clientX);
     if (drag.kind === "paint") {
-      const [start, end] = [this.#snapped(drag.from), this.#snapped(time)].sort((a, b) => a - b);
+      const [start, end] = [this.#snap(drag.from), this.#snap(time)].sort((a, b) => a - b);
       drag.result = { start, end };
       this.grow({ start, end, state: this.does.brush() });
       return;
     }
-    if (drag.kind === "border") drag.result = { ...drag.mark, [drag.side]: model.clamped(drag.mark, drag.side, this.#snapped(time, drag.mark), this.timeline.duration) };
-    else drag.result = model.shifted(drag.mark, drag.mark.start + time - drag.from, this.timeline.duration);
+    if (drag.kind === "border") drag.result = { ...drag.mark, [drag.side]: model.clampBorder(drag.mark, drag.side, this.#snap(time, drag.mark), this.timeline.duration) };
+    else drag.result = model.shift(drag.mark, this.does.snap(drag.mark.start + time - drag.from, GRID_PX / this.timeline.pixels), this.timeline.duration);
     const element = this.elements.get(drag.mark);
-    if (element) this.#placed(element, drag.result);
+    if (element) this.#place(element, drag.result);
   }
 
   #up(event) {
@@ -132,22 +133,22 @@ export class Lane {
     this.does.seek(time);
     const offered = drag.suggested && [...this.elements.keys()].find((mark) => mark.state === "suggested" && mark.start <= time && time < mark.end);
     if (offered) this.does.accept({ ...offered, state: "silent" });
-    else this.does.choose(this.#markAt(event) ?? null, this.source);
+    else this.does.choose(this.#findMark(event) ?? null, this.source);
   }
 
   /** End a drag without a result. */
-  #end() {
+  #cancel() {
     const { drag } = this;
     this.drag = null;
     this.grow(null);
     const element = drag?.mark && this.elements.get(drag.mark);
-    if (element) this.#placed(element, drag.mark);
+    if (element) this.#place(element, drag.mark);
   }
 
-  /** Return a time, or the border of another mark or the song's end if that is a few pixels away. */
-  #snapped(time, except = null) {
+  /** Return a time, or what is a few pixels away: the border of another mark, the song's end, a beat or an onset. */
+  #snap(time, except = null) {
     const borders = [0, this.timeline.duration, ...this.shown.filter((mark) => mark !== except).flatMap((mark) => [mark.start, mark.end])];
     const near = borders.reduce((best, border) => (Math.abs(border - time) < Math.abs(best - time) ? border : best));
-    return Math.abs(near - time) * this.timeline.pixels <= BORDER_PX ? near : time;
+    return Math.abs(near - time) * this.timeline.pixels <= BORDER_PX ? near : this.does.snap(time, GRID_PX / this.timeline.pixels);
   }
 }

@@ -1,23 +1,23 @@
-// The listening desk: the mixture or stems, run A or run B, all at once or source by source, with a fader each.
+// The mixer: mixture or stems, run A or run B for each source, with faders.
 
 import { root } from "./api.js";
 import { button, choice, fader, h } from "./dom.js";
-import { audible, gainOf } from "./heads.js";
+import { isAudible, getGain } from "./heads.js";
 
 export const RESIDUAL = "residual";
-const BESIDE_DB = 12; // matching goes no further
+const MOST_DB = 12; // of loudness matching
 
-/** Return what a run is called, also of one that was deleted. */
+/** Return the name of a run, also of a deleted one. */
 export function runName(store, id) {
   const title = store.get("titles")[id];
   if (!title) return "–";
   const isFinished = store.get("runs").find((run) => run.id === id)?.settings.separate; // as the runs that it is compared with
-  const plain = isFinished ? `Not adapted, same output · ${title.network}` : `Network as it is · ${title.network}`;
+  const plain = isFinished ? `Not adapted · ${title.network}` : `Not adapted, raw output · ${title.network}`;
   const name = title.name || (title.number ? `Run ${title.number} · ${title.strategy}` : plain);
   return title.deleted ? `${name} (deleted)` : name;
 }
 
-/** Keep A and B on runs that exist: B the latest adaptation, A what it is to be compared with, unless somebody chose otherwise. */
+/** Set A and B to existing runs: B to the latest adaptation and A to its baseline, unless others were chosen. */
 export function refreshDesk(store, newest = null) {
   const { runs, desk } = store.values;
   const find = (id) => runs.find((run) => run.id === id);
@@ -58,7 +58,7 @@ export class Desk {
     if (this.store.get("heard") !== "stems") this.hear("stems");
   }
 
-  /** Return what all sources are switched to; "mixed" if they differ. */
+  /** Return the version that all sources have; "mixed" if they differ. */
   which() {
     const { mix, sources } = this.store.values;
     const found = new Set(sources.map((source) => mix.version[source] ?? "b"));
@@ -100,18 +100,18 @@ export class Desk {
     const [a, b] = ["a", "b"].map((which) => runs.find((run) => run.id === desk[which]));
     const gains = {};
     for (const source of [...sources, RESIDUAL]) {
-      if (!audible(mix, source)) continue;
+      if (!isAudible(mix, source)) continue;
       const which = mix.version[source] ?? "b";
-      gains[`${which}/${source}`] = gainOf(mix, source) * (which === "b" && desk.matched ? matching(a, b, source) : 1);
+      gains[`${which}/${source}`] = getGain(mix, source) * (which === "b" && desk.matched ? matchLoudness(a, b, source) : 1);
     }
     return gains;
   }
 }
 
 /** Return the gain that brings B's loud passages to the level of A's. */
-export function matching(a, b, source) {
+export function matchLoudness(a, b, source) {
   const difference = (a?.levels[source]?.loud ?? 0) - (b?.levels[source]?.loud ?? 0);
-  return 10 ** (Math.max(-BESIDE_DB, Math.min(BESIDE_DB, difference)) / 20);
+  return 10 ** (Math.max(-MOST_DB, Math.min(MOST_DB, difference)) / 20);
 }
 
 /** Return the desk's bar. */
@@ -125,7 +125,7 @@ export function deskBar(store, desk, does) {
   const clip = button("No clipping so far", () => clip.show(false), { class: "clip", "aria-live": "off" }, "CLIP");
   clip.show = (on) => {
     clip.setAttribute("aria-pressed", String(on));
-    clip.title = on ? "What is heard went above full scale: lower the master. Click to reset." : "lights where what is heard goes above full scale";
+    clip.title = on ? "The output clipped: lower the volume. Click to reset." : "lights when the output exceeds full scale";
     clip.setAttribute("aria-label", on ? "clipped; press to reset" : "no clipping so far");
   };
   clip.show(false);
@@ -143,10 +143,9 @@ export function deskBar(store, desk, does) {
   store.watch(["heard"], (now) => heard.set(now.heard));
   store.watch(["mix"], ({ mix }) => { all.set(desk.which()); master.set(mix.master); });
   const bar = h("div", { class: "deskbar", role: "group", "aria-label": "Listening" },
-    h("span", { class: "label" }, "Hear"), heard, h("span", { class: "label volume" }, "Volume"), master, clip,
+    h("span", { class: "label" }, "Hear"), heard, h("span", { class: "label volume" }, "Volume"), master, clip, take,
     h("span", { class: "compare" }, h("span", { class: "label" }, "Compare"), h("span", { class: "pair" }, h("b", {}, "A"), a), h("span", { class: "pair" }, h("b", {}, "B"), b),
-      h("span", { class: "label" }, "listen to"), all, swap, h("label", { class: "check", title: "B is played as loud as A, so that louder does not pass for better" }, matched, "match loudness (B to A)")),
-    take);
+      h("span", { class: "label" }, "listen to"), all, swap, h("label", { class: "check", title: "plays B as loud as A, so that louder is not mistaken for better" }, matched, "match loudness (B to A)")));
   bar.tick = () => { if (store.get("heard") === "stems" && desk.transport.deck.peak > 1) clip.show(true); };
   store.watch(["runs"], ({ runs }) => bar.classList.toggle("none", !runs.length));
   return bar;

@@ -1,6 +1,6 @@
-// All marks as a table with exact times: to be typed, moved, copied to another lane, removed; one by one or several at once.
+// All marks as a table with exact times, to type, move, copy to another lane and remove, also several at once.
 
-import { counted, exact, h, toast, typed } from "./dom.js";
+import { plural, formatExact, h, toast, parseTime } from "./dom.js";
 import { STATES } from "./marks.js";
 
 const MOST = 400; // rows; of more marks, those around the chosen one
@@ -14,7 +14,7 @@ export function markList(store, editing, transport) {
   const target = h("select", { "aria-label": "lane to copy to" }, sources.map((source) => h("option", { value: source }, source)));
   const chosen = () => store.get("marks").filter((mark) => picked.has(mark));
   const several = (label, act) => h("button", { type: "button", onclick: () => { const marks = chosen(); if (marks.length) act(marks); else toast("Tick some marks first."); } }, label);
-  const make = h("button", { type: "button", title: "in the chosen lane, where the song is or where the loop is (N)", onclick: () => editing.make() }, "New mark");
+  const make = h("button", { type: "button", title: "in the chosen lane, at the playhead or over the loop (N)", onclick: () => editing.make() }, "New mark");
   const tools = h("div", { class: "line tools" }, make, h("span", { class: "label" }, "ticked:"),
     several("move by", (marks) => { const step = Number(by.value.replace(",", ".").replace("−", "-")); if (step) editing.shift(step, marks); }), by, h("span", { class: "label" }, "s"),
     several("copy to", (marks) => editing.copy(marks, target.value)), target, several("remove", (marks) => editing.remove(marks)));
@@ -24,7 +24,7 @@ export function markList(store, editing, transport) {
 
   function show() {
     const { marks, selected } = store.values;
-    count.textContent = counted(marks.length, "mark");
+    count.textContent = plural(marks.length, "mark");
     for (const mark of picked) if (!marks.includes(mark)) picked.delete(mark);
     if (!details.open) return;
     const focus = focused();
@@ -43,7 +43,7 @@ export function markList(store, editing, transport) {
   }
 
   function row(mark, selected) {
-    const tick = h("input", { type: "checkbox", "aria-label": `tick ${mark.source} ${exact(mark.start)}`, onchange: () => (tick.checked ? picked.add(mark) : picked.delete(mark)) });
+    const tick = h("input", { type: "checkbox", "aria-label": `tick ${mark.source} ${formatExact(mark.start)}`, onchange: () => (tick.checked ? picked.add(mark) : picked.delete(mark)) });
     tick.checked = picked.has(mark);
     const option = (names, value, label, change) => {
       const select = h("select", { "aria-label": label, onchange: () => change(select.value) }, names.map((name) => h("option", { value: name }, name)));
@@ -51,12 +51,12 @@ export function markList(store, editing, transport) {
       return select;
     };
     const time = (side, label) => {
-      const field = h("input", { type: "text", class: "time", inputmode: "decimal", value: exact(mark[side]), "aria-label": label, onchange: () => {
-        const value = typed(field.value);
+      const field = h("input", { type: "text", class: "time", inputmode: "decimal", value: formatExact(mark[side]), "aria-label": label, onchange: () => {
+        const value = parseTime(field.value);
         const fresh = { ...mark, [side]: Math.min(value, song.duration_s) };
         if (!(fresh.end - fresh.start >= 0.05)) {
-          toast(`${field.value}: a mark ends at least 0.05 s after it begins; times are such as 12.5 or 1:02.250.`, "error");
-          field.value = exact(mark[side]);
+          toast(`${field.value}: a mark lasts at least 0.05 s; write times as 12.5 or 1:02.250.`, "error");
+          field.value = formatExact(mark[side]);
         } else editing.exchange(mark, fresh);
       } });
       return field;
@@ -65,7 +65,7 @@ export function markList(store, editing, transport) {
       h("td", {}, tick), h("td", {}, option(sources.includes(mark.source) ? sources : [mark.source, ...sources], mark.source, "source", (source) => editing.exchange(mark, { ...mark, source }))),
       h("td", {}, option(STATES, mark.state, "state", (state) => editing.restate(state, mark))),
       h("td", {}, time("start", "from")), h("td", {}, time("end", "to")), h("td", { class: "soft number" }, `${(mark.end - mark.start).toFixed(2)} s`),
-      h("td", { class: "line" }, h("button", { type: "button", class: "small", "aria-label": `go to ${mark.source} ${exact(mark.start)}`, onclick: () => { editing.choose(mark); transport.seek(mark.start); } }, "go"), h("button", { type: "button", class: "small", "aria-label": `remove ${mark.source} ${exact(mark.start)}`, onclick: () => editing.remove([mark]) }, "remove")));
+      h("td", { class: "line" }, h("button", { type: "button", class: "small", "aria-label": `go to ${mark.source} ${formatExact(mark.start)}`, onclick: () => { editing.choose(mark); transport.seek(mark.start); } }, "go"), h("button", { type: "button", class: "small", "aria-label": `remove ${mark.source} ${formatExact(mark.start)}`, onclick: () => editing.remove([mark]) }, "remove")));
   }
 
   store.watch(["marks", "selected"], show);

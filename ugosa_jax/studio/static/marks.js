@@ -28,31 +28,21 @@ export function paint(marks, source, from, to, state, duration) {
     start = Math.min(start, mark.start);
     end = Math.max(end, mark.end);
   }
-  return sorted([...rest.filter((mark) => !touching.includes(mark)), { start, end, source, state }]);
-}
-
-/** Return marks in which one has other borders. */
-export function moved(marks, mark, start, end, duration) {
-  return paint(marks.filter((other) => other !== mark), mark.source, start, end, mark.state, duration);
-}
-
-/** Return marks in which one has another state. */
-export function restated(marks, mark, state, duration) {
-  return paint(marks.filter((other) => other !== mark), mark.source, mark.start, mark.end, state, duration);
+  return sortMarks([...rest.filter((mark) => !touching.includes(mark)), { start, end, source, state }]);
 }
 
 /** Return the state that follows in the cycle. */
-export function next(state) {
+export function nextState(state) {
   return STATES[(STATES.indexOf(state) + 1) % STATES.length];
 }
 
 /** Return the mark of a source at a time, if there is one. */
-export function at(marks, source, time) {
+export function findMark(marks, source, time) {
   return marks.find((mark) => mark.source === source && mark.start <= time && time < mark.end);
 }
 
 /** Return how many seconds a source is active, silent and unknown. */
-export function seconds(marks, elsewhere, source, duration) {
+export function countSeconds(marks, elsewhere, source, duration) {
   const found = { active: 0, silent: 0, unknown: 0 };
   for (const mark of marks) if (mark.source === source) found[mark.state] += mark.end - mark.start;
   const rest = Math.max(0, duration - found.active - found.silent - found.unknown);
@@ -61,7 +51,7 @@ export function seconds(marks, elsewhere, source, duration) {
 }
 
 /** Return the stretches that no mark covers; the marks are of one source and in order. */
-export function gaps(marks, duration) {
+export function findGaps(marks, duration) {
   const edges = [0, ...marks.flatMap((mark) => [mark.start, mark.end]), duration];
   const found = [];
   for (let i = 0; i < edges.length; i += 2) if (edges[i + 1] - edges[i] > 1e-3) found.push({ start: edges[i], end: edges[i + 1] });
@@ -69,25 +59,25 @@ export function gaps(marks, duration) {
 }
 
 /** Return the time that a mark's border is dragged to: never past its other border, never out of the song. */
-export function clamped(mark, side, time, duration) {
+export function clampBorder(mark, side, time, duration) {
   if (side === "start") return Math.max(0, Math.min(time, mark.end - SHORTEST_S));
   return Math.min(duration, Math.max(time, mark.start + SHORTEST_S));
 }
 
 /** Return a mark that begins at another time, as near to it as the song's ends allow. */
-export function shifted(mark, start, duration) {
+export function shift(mark, start, duration) {
   const length = mark.end - mark.start;
   const begin = Math.max(0, Math.min(start, duration - length));
   return { ...mark, start: round(begin), end: round(begin + length) };
 }
 
 /** Return marks in which some are replaced by others, which cover what is there. */
-export function replaced(marks, old, fresh, duration) {
+export function replace(marks, old, fresh, duration) {
   return fresh.reduce((all, mark) => paint(all, mark.source, mark.start, mark.end, mark.state, duration), marks.filter((mark) => !old.includes(mark)));
 }
 
 /** Return the parts of marks on which nothing is said yet. */
-export function unsaid(found, marks) {
+export function findUnmarked(found, marks) {
   return found.flatMap((mark) => marks.filter((other) => other.source === mark.source)
     .reduce((free, other) => free.flatMap((part) => erase([part], part.source, other.start, other.end)), [mark]))
     .filter((part) => part.end - part.start >= SHORTEST_S);
@@ -95,14 +85,14 @@ export function unsaid(found, marks) {
 
 /** Return the state of a source at a time; null where nothing is marked. */
 function stateAt(marks, source, time) {
-  return at(marks, source, time)?.state ?? null;
+  return findMark(marks, source, time)?.state ?? null;
 }
 
 /**
  * Take one edit back that others have followed: where a source is still as the edit left it, it becomes what it was
  * before; what was changed since stays. Arguments and result are {marks, elsewhere}.
  */
-export function without(now, before, after) {
+export function revert(now, before, after) {
   const sources = new Set([...now.marks, ...before.marks, ...after.marks].map((mark) => mark.source));
   const marks = [...sources].flatMap((source) => {
     const lanes = [now, before, after].map((one) => one.marks.filter((mark) => mark.source === source));
@@ -121,9 +111,21 @@ export function without(now, before, after) {
   });
   const names = Object.keys({ ...now.elsewhere, ...before.elsewhere });
   const elsewhere = Object.fromEntries(names.map((name) => [name, (now.elsewhere[name] === after.elsewhere[name] ? before : now).elsewhere[name] ?? "unknown"]));
-  return { marks: sorted(marks), elsewhere };
+  return { marks: sortMarks(marks), elsewhere };
 }
 
-export function sorted(marks) {
+/** Return the time of a sorted list that is nearest to a time; infinity if the list is empty. */
+export function findNearest(times, time) {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle] < time) low = middle + 1;
+    else high = middle;
+  }
+  const [before, after] = [times[low - 1] ?? -Infinity, times[low] ?? Infinity];
+  return time - before < after - time ? before : after;
+}
+
+export function sortMarks(marks) {
   return [...marks].sort((a, b) => a.start - b.start || a.source.localeCompare(b.source));
 }

@@ -4,7 +4,7 @@ const KNOWN = { drums: "#e69f00", bass: "#56b4e9", other: "#1db487", vocals: "#d
 const SPARE = ["#e69f00", "#56b4e9", "#1db487", "#d583b0", "#f0e442", "#e2703a", "#7d8ce0", "#b0b7c0"];
 
 /** Return the accent of a source; `sources` are all of the network. */
-export function accent(source, sources) {
+export function pickAccent(source, sources) {
   if (KNOWN[source]) return KNOWN[source];
   const taken = new Set(sources.map((name) => KNOWN[name]));
   const free = SPARE.filter((colour) => !taken.has(colour));
@@ -12,18 +12,13 @@ export function accent(source, sources) {
   return free[Math.max(0, place) % free.length];
 }
 
-/** Return a colour with an opacity. */
-export function fade(colour, opacity) {
-  return colour + Math.round(opacity * 255).toString(16).padStart(2, "0");
-}
-
 /** Return a colour of the style sheet. */
-export function ink(name) {
+export function readColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
 /** Set light or dark; without an argument the other one. */
-export function theme(wanted) {
+export function switchTheme(wanted) {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   const now = root.dataset.theme ?? system;
@@ -41,6 +36,6 @@ export function restoreTheme() {
 }
 
 /** Return red, green and blue of a colour such as #e69f00. */
-export function accentRgb(colour) {
+export function toRgb(colour) {
   return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
 }

@@ -1,7 +1,7 @@
 // What a row shows of a sound: its waveform, or its spectrogram. Drawn for the stretch that is in sight.
 
-import { bytes } from "./api.js";
-import { accentRgb } from "./palette.js";
+import { fetchBytes } from "./api.js";
+import { toRgb } from "./palette.js";
 
 const SPECTRUM_ROWS = 128;
 const LOWEST_HZ = 40;
@@ -9,14 +9,14 @@ const HIGHEST_HZ = 16000;
 const MARKED_HZ = [100, 1000, 10000];
 
 /** Return the outline of a sound: {high, low}, values of 16 bit, at equal distances over the song. */
-export async function outline(path) {
-  const raw = new Int16Array(await bytes(path));
+export async function loadOutline(path) {
+  const raw = new Int16Array(await fetchBytes(path));
   return { high: raw.subarray(0, raw.length / 2), low: raw.subarray(raw.length / 2) };
 }
 
 /** Return the spectrogram of a sound as a picture, in the accent of its source. */
-export async function spectrum(path, colour) {
-  return painted(new Uint8Array(await bytes(path)), accentRgb(colour));
+export async function loadSpectrum(path, colour) {
+  return paintSpectrum(new Uint8Array(await fetchBytes(path)), toRgb(colour));
 }
 
 /** A canvas that fills its row. */
@@ -80,7 +80,7 @@ export class Picture {
 }
 
 /** Return a canvas of bytes, rows from low to high: black, the accent, white. */
-function painted(values, accent) {
+function paintSpectrum(values, accent) {
   const canvas = document.createElement("canvas");
   canvas.width = values.length / SPECTRUM_ROWS;
   canvas.height = SPECTRUM_ROWS;

@@ -2,21 +2,21 @@
 
 import { ask } from "./api.js";
 
-const NAMES = ["brush", "speed", "picture", "guide", "wasHeard", "lane", "form"];
+const NAMES = ["brush", "snap", "speed", "picture", "guide", "wasHeard", "lane", "form"];
 const LATER_MS = 400;
 
 /** Return what of a kept page is set at first, where it still means something. */
-export function restored(page, sources) {
+export function restorePage(page, sources) {
   const known = (value, values, otherwise) => (values.includes(value) ? value : otherwise);
   return {
-    brush: known(page.brush, ["active", "silent", "unknown"], "silent"), speed: known(page.speed, [1, 0.75, 0.5], 1), picture: known(page.picture, ["wave", "spectrum"], "wave"),
+    brush: known(page.brush, ["active", "silent", "unknown"], "silent"), snap: known(page.snap, ["off", "beats", "onsets"], "off"), speed: known(page.speed, [1, 0.75, 0.5], 1), picture: known(page.picture, ["wave", "spectrum"], "wave"),
     guide: page.guide !== false, wasHeard: page.wasHeard === true, lane: known(page.lane, sources, sources[0]),
     desk: { a: null, b: null, matched: true, chosen: false, ...page.desk }, mix: { mute: {}, solo: {}, version: {}, volume: {}, master: 1, ...page.mix },
   };
 }
 
 /** Keep the page as it is left; return a function that does so at once. */
-export function remember({ store, id, timeline, history }) {
+export function savePage({ store, id, timeline, history }) {
   let timer = null;
   let last = null;
   const kept = () => ({ ...Object.fromEntries(NAMES.map((name) => [name, store.get(name)])), desk: store.get("desk"), mix: store.get("mix"), zoom: timeline.scale, left: timeline.start });

@@ -1,7 +1,7 @@
-// Runs of the song: what each changed, which are compared, and what can be taken home.
+// The runs of the song: settings, leakage, comparison and downloads.
 
 import { ask, root } from "./api.js";
-import { button, counted, decibels, h, icon, span, toast } from "./dom.js";
+import { button, plural, formatDecibels, h, icon, formatSpan, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 export function runsPanel(store, does) {
@@ -12,7 +12,7 @@ export function runsPanel(store, does) {
     list.classList.toggle("none", shown.length === 0);
   });
   return h("section", { class: "panel", "aria-label": "Runs" }, h("h2", {}, "Runs"),
-    h("p", { class: "empty" }, "Nothing has been separated yet. Adapt, or hear what the network does as it is: ",
+    h("p", { class: "empty" }, "No runs yet. Adapt, or listen to the original network first: ",
       h("button", { type: "button", class: "link", onclick: does.separate }, "separate without adapting"), "."), list);
 }
 
@@ -23,33 +23,33 @@ function runCard(store, run, desk, does) {
   const set = (which) => h("button", { type: "button", class: "small", "aria-pressed": String(desk[which] === run.id), "aria-label": `compare ${name} as ${which.toUpperCase()}`, title: `compare it as ${which.toUpperCase()}`, onclick: () => store.set({ desk: { ...store.get("desk"), [which]: run.id, chosen: true } }) }, which.toUpperCase());
   const adapted = run.strategy !== "B0";
   const note = store.get("titles")[run.id]?.note;
-  const facts = adapted ? `${run.network}, ${run.strategy}, rate ${run.settings.adapt.learning_rate}, ${counted(run.settings.adapt.epochs, "epoch")}, ${span(run.took_s)}${run.start === "anew" ? "" : `, from ${runName(store, run.start)}`}` : `as published, ${span(run.took_s)}`;
+  const facts = adapted ? `${run.network}, ${run.strategy}, rate ${run.settings.adapt.learning_rate}, ${plural(run.settings.adapt.epochs, "epoch")}, ${formatSpan(run.took_s)}${run.start === "anew" ? "" : `, from ${runName(store, run.start)}`}` : `not adapted, ${formatSpan(run.took_s)}`;
   return h("div", { class: "run", "data-run": run.id },
     h("div", { class: "line" }, h("b", { title: name }, name), set("a"), set("b"), menu(store, run, address, does)),
     h("div", { class: "small soft" }, facts),
     note && h("p", { class: "note small" }, note),
-    run.stopped_at && h("p", { class: "error" }, `not finite from epoch ${run.stopped_at[0] + 1} on; these are the last good weights. Try a lower learning rate.`),
-    adapted && leakage(store, run));
+    run.stopped_at && h("p", { class: "error" }, `The loss became infinite or NaN in epoch ${run.stopped_at[0] + 1}; this run has the last good weights. Try a lower learning rate.`),
+    adapted && leakageTable(store, run));
 }
 
-/** Return a table of how loud each source is where it is marked silent: of the network itself, and of what is heard. */
-function leakage(store, run) {
+/** Return a table of the level of each source in its marked silence: of the network's own output, and after muting. */
+function leakageTable(store, run) {
   const marked = run.sources.filter((source) => run.levels[source].leakage !== null && run.levels[source].leakage !== undefined);
   if (!marked.length) return null;
   const mutes = run.settings.separate.refine !== "none" || run.settings.separate.gate;
   const cells = (level) => [
-    h("td", {}, decibels(level.unadapted?.leakage)), h("td", {}, decibels(level.leakage)),
-    h("td", { class: "change" }, level.unadapted ? signed(level.leakage - level.unadapted.leakage) : "–"),
-    mutes && h("td", { class: "soft" }, decibels(level.silent)),
+    h("td", {}, formatDecibels(level.unadapted?.leakage)), h("td", {}, formatDecibels(level.leakage)),
+    h("td", { class: "change" }, level.unadapted ? formatChange(level.leakage - level.unadapted.leakage) : "–"),
+    mutes && h("td", { class: "soft" }, formatDecibels(level.silent)),
   ];
   return h("table", { class: "leakage" },
-    h("caption", {}, "leakage in marked silence, dB: what the network gives, before stems are muted or made to add up"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "source"), h("th", { scope: "col", title: "the network as it was" }, "not adapted"), h("th", { scope: "col", title: "after adapting" }, "adapted"), h("th", { scope: "col" }, "change"), mutes && h("th", { scope: "col", title: "what is heard: your marks mute it, whatever was learnt" }, "muted"))),
+    h("caption", {}, "leakage in marked silence (dB), of the network's own output before muting"),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "source"), h("th", { scope: "col", title: "the original network" }, "not adapted"), h("th", { scope: "col", title: "the adapted network" }, "adapted"), h("th", { scope: "col" }, "change"), mutes && h("th", { scope: "col", title: "the stem that you hear, which your marks mute there" }, "muted"))),
     h("tbody", {}, marked.map((source) => h("tr", { style: { "--accent": store.get("colours")[source] } }, h("th", { scope: "row" }, h("i"), source), cells(run.levels[source])))));
 }
 
-function signed(value) {
-  return `${Number(value.toFixed(1)) > 0 ? "+" : ""}${decibels(value)}`;
+function formatChange(value) {
+  return `${Number(value.toFixed(1)) > 0 ? "+" : ""}${formatDecibels(value)}`;
 }
 
 function menu(store, run, address, does) {
@@ -63,13 +63,13 @@ function menu(store, run, address, does) {
     h("button", { type: "button", class: "danger", onclick: () => remove(store, run) }, "Delete"),
   ];
   const popup = h("div", { class: "popup", popover: "auto" }, items.filter(Boolean));
-  const open = button(`More about ${runName(store, run.id)}`, () => place(open, popup), { class: "bare", "aria-haspopup": "true" }, icon("more"));
+  const open = button(`More about ${runName(store, run.id)}`, () => showPopup(open, popup), { class: "bare", "aria-haspopup": "true" }, icon("more"));
   popup.addEventListener("click", () => popup.hidePopover());
   return h("span", { class: "menu" }, open, popup);
 }
 
 /** Show a popup below its button, within the window. */
-export function place(anchor, popup) {
+export function showPopup(anchor, popup) {
   popup.showPopover();
   const [at, size] = [anchor.getBoundingClientRect(), popup.getBoundingClientRect()];
   popup.style.left = `${Math.max(8, Math.min(at.right - size.width, innerWidth - size.width - 8))}px`;

@@ -1,19 +1,19 @@
-// The form of an adaptation: what matters in sight, the rest folded away, and how long it will take here.
+// The form of an adaptation, with less important settings folded, and the estimated time.
 
 import { ask } from "./api.js";
-import { counted, h, span, toast } from "./dom.js";
+import { plural, h, formatSpan, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 const WAYS = { R: "Marks and remixes", P: "Marks in the loss", B: "Without the marks" };
-const HINTS = { R: "learns from remixes of stems that the marks have cleaned", P: "is told to keep quiet where a source is marked silent, as in the paper", B: "only learns to reconstruct this mixture" };
-const REFINE = [["none", "as they are"], ["residual", "deal out what is left (mutes marked silence)"], ["wiener", "share out the mixture (mutes marked silence)"]];
+const HINTS = { R: "trains on remixes of the stems, cleaned with the marks", P: "penalises sound where a source is marked silent, as in the paper", B: "trains to reconstruct this mixture only" };
+const REFINE = [["none", "no"], ["residual", "distribute the residual (mutes marked silence)"], ["wiener", "Wiener filter (mutes marked silence)"]];
 const FOLDED = [
-  ["lam", "adapt", "weight of silence (λ)", "how much the sound counts that is heard where a source is marked silent", { min: 0, max: 1e6, step: "any" }],
-  ["segment_s", "adapt", "training segment (s)", "its length; empty: the network's own", { min: 0.1, max: 600, step: "any" }],
-  ["hop_s", "adapt", "hop (s)", "from one segment's start to the next; empty: one segment", { min: 0.1, max: 600, step: "any" }],
-  ["shuffle_seed", "adapt", "random order (seed)", "of the segments; 0: as they are in the song", { min: 0, step: 1 }],
-  ["pitch_shifts", "adapt", "pitch-shifted copies", "of every segment (needs librosa)", { min: 0, max: 1000, step: 1 }],
-  ["shifts", "separate", "random shifts", "the separation is averaged over so many delays", { min: 0, max: 1000, step: 1 }],
+  ["lam", "adapt", "weight of silence (λ)", "weight of the penalty on sound where a source is marked silent", { min: 0, max: 1e6, step: "any" }],
+  ["segment_s", "adapt", "training segment (s)", "length of a training segment; empty: the network's default", { min: 0.1, max: 600, step: "any" }],
+  ["hop_s", "adapt", "hop (s)", "distance between the starts of segments; empty: one segment", { min: 0.1, max: 600, step: "any" }],
+  ["shuffle_seed", "adapt", "random order (seed)", "seed of the order of segments; 0: in song order", { min: 0, step: 1 }],
+  ["pitch_shifts", "adapt", "pitch-shifted copies", "number of pitch-shifted copies of each segment (needs librosa)", { min: 0, max: 1000, step: 1 }],
+  ["shifts", "separate", "random shifts", "number of random delays that the separation is averaged over", { min: 0, max: 1000, step: 1 }],
 ];
 const RATES = ["0.00001", "0.00003", "0.0001", "0.0003", "0.001", "0.003"];
 
@@ -37,12 +37,12 @@ export function settingsPanel(store) {
   const go = h("button", { type: "submit", class: "primary" }, "Adapt");
   const lam = row("weight of silence (λ)", fields.lam, FOLDED[0][3]);
   const gate = h("label", { class: "check" }, fields.gate, "mute stems where their source is marked silent");
-  const folded = h("details", {}, h("summary", {}, "More settings"), row("layers", fields.layers, "which are tuned, from the first to the last, as the paper numbers them"),
-    FOLDED.map(([name, , label, hint]) => (name === "lam" ? lam : row(label, fields[name], hint))), row("make stems add up to the mixture", fields.refine, "whether, and how"), gate);
+  const folded = h("details", {}, h("summary", {}, "More settings"), row("layers", fields.layers, "first and last tuned layer, numbered as in the paper"),
+    FOLDED.map(([name, , label, hint]) => (name === "lam" ? lam : row(label, fields[name], hint))), row("make stems add up to the mixture", fields.refine, "how the output is corrected so that the stems add up to the mixture"), gate);
   const form = h("form", { class: "form", novalidate: true, onsubmit: (event) => { event.preventDefault(); adapt(); } },
-    row("network", fields.network), row("learn from", fields.way, "what the network learns from in this song"),
-    row("learning rate", fields.learning_rate, "larger steps change more, for better or worse"), row("epochs", fields.epochs, "passes over the song"),
-    row("start from", fields.start, "the network as published, or the weights of an earlier run"), folded, h("div", { class: "go" }, go, time));
+    row("network", fields.network), row("learn from", fields.way, "training objective"),
+    row("learning rate", fields.learning_rate, "step size of the optimizer"), row("epochs", fields.epochs, "passes over the song"),
+    row("start from", fields.start, "the original weights or those of an earlier run"), folded, h("div", { class: "go" }, go, time));
 
   const strategy = () => `${fields.way.value}-${fields.layers.value}`;
   const asked = () => {
@@ -55,7 +55,7 @@ export function settingsPanel(store) {
     return { kind: "adapt", network: fields.network.value, adapt: adaptSettings, separate: separateSettings, start: fields.start.value || "anew" };
   };
 
-  /** Tell whether all fields hold what they may; open what is folded where one does not, and say what is wrong. */
+  /** Return whether all fields are valid; otherwise unfold and report the first invalid one. */
   function isValid() {
     if (form.checkValidity()) return true;
     if (folded.querySelector(":invalid")) folded.open = true;
@@ -73,7 +73,7 @@ export function settingsPanel(store) {
       const job = await ask("POST", `songs/${song.id}/jobs`, asked());
       store.set({ ordered: job.id });
       go.textContent = "Added";
-      await new Promise((resolve) => setTimeout(resolve, 900)); // a double click is one wish
+      await new Promise((resolve) => setTimeout(resolve, 900)); // a double click adds one job
     } catch (error) {
       toast(error.message, "error");
     }
@@ -91,21 +91,21 @@ export function settingsPanel(store) {
     lam.hidden = fields.way.value !== "P";
     const mutes = fields.refine.value !== "none";
     fields.gate.disabled = mutes;
-    gate.title = mutes ? "Sharing out the mixture mutes them anyway." : "";
+    gate.title = mutes ? "The correction above mutes them anyway." : "";
     gate.classList.toggle("implied", mutes);
-    store.set({ form: kept() });
+    store.set({ form: readForm() });
     asking = setTimeout(async () => {
       const say = (text, title = "", refused = "") => { Object.assign(time, { textContent: text, title }); time.dataset.refused = refused; time.classList.toggle("warn", Boolean(refused)); enable(); };
       if (!fields.network.value || !form.checkValidity()) { say(""); return; }
       try {
         const { estimate } = await ask("POST", `songs/${song.id}/estimate`, asked());
-        say(estimate ? `${estimate.guessed ? "roughly" : "about"} ${span(estimate.seconds)} here` : "", !estimate ? "" : estimate.guessed ? "a guess from the number of operations; measured once you have adapted" : "as measured on this machine");
+        say(estimate ? `${estimate.guessed ? "roughly" : "about"} ${formatSpan(estimate.seconds)} here` : "", !estimate ? "" : estimate.guessed ? "estimated from operation counts; measured after the first adaptation" : "as measured on this machine");
       } catch (error) { say(error.status === 422 ? error.message : "", "", error.status === 422 ? "yes" : ""); }
     }, 150);
   }
 
-  /** Return what the form holds, to be found again; by the names of its fields. */
-  function kept() {
+  /** Return the values of the form by field name. */
+  function readForm() {
     return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.type === "checkbox" ? field.checked : field.value]));
   }
 
@@ -142,7 +142,7 @@ export function settingsPanel(store) {
     const rate = RATES.find((one) => Number(one) === values.learning_rate);
     fill({ ...values, way, layers, learning_rate: rate ?? values.learning_rate });
     starts();
-    if (isFirst && page.form?.network === network.name) fill(page.form); // as the page was left
+    if (isFirst && page.form?.network === network.name) fill(page.form); // the saved state of the page
   }
 
   function starts() {
@@ -155,14 +155,22 @@ export function settingsPanel(store) {
   store.watch(["worker"], ({ worker }) => {
     const networks = worker.networks ?? [];
     const before = fields.network.value || page.form?.network;
-    if (networks.length) fields.network.replaceChildren(...networks.map((one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? one.sources.join(", ") }, one.error ? one.name : described(one))));
+    if (networks.length) fields.network.replaceChildren(...networks.map((one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? one.sources.join(", ") }, one.name)));
     else fields.network.replaceChildren(h("option", { value: "" }, worker.failed ? "not available" : "starting …"));
     if (networks.some((one) => one.name === before && !one.error)) fields.network.value = before;
-    else if (networks.some((one) => one.name === "mini")) fields.network.value = "mini";
+    else if (networks.some((one) => one.name === worker.best)) fields.network.value = worker.best;
     enable();
     if (networks.length) networkChosen();
   });
   store.watch(["runs", "titles"], () => { starts(); if (fields.network.value) changed(); });
+  store.watch(["worker", "runs"], async ({ worker }) => {
+    if (!worker.networks) return;
+    const costs = await ask("GET", `songs/${song.id}/costs`).catch(() => ({}));
+    for (const option of fields.network.options) {
+      const network = worker.networks.find((one) => one.name === option.value);
+      if (network && !network.error) option.textContent = describeNetwork(network, costs[network.name], network.name === worker.best);
+    }
+  });
   form.begin = (id) => { fields.start.value = id; changed(); form.scrollIntoView({ block: "nearest" }); };
   form.adapt = adapt;
   const device = h("span", { class: "legend" });
@@ -172,9 +180,10 @@ export function settingsPanel(store) {
   return panel;
 }
 
-/** Return a network in words: what it separates into, and how many are adapted one after the other. */
-function described({ name, sources, members }) {
-  return `${name} (${counted(sources.length, "source")}${members > 1 ? `, ${members} networks` : ""})`;
+/** Return a network in words: its sources, its size as a bag, and how long it takes here with its own settings. */
+function describeNetwork({ name, sources, members }, cost, isBest) {
+  const facts = [isBest && "recommended", cost && `about ${formatSpan(cost.seconds)}`, plural(sources.length, "source"), members > 1 && `${members} networks`];
+  return [name, ...facts.filter(Boolean)].join(" · ");
 }
 
 function row(label, field, hint) {

@@ -15,15 +15,16 @@ import { Lane } from "./lanes.js";
 import { learnPanel } from "./learn.js";
 import { Desk, deskBar, refreshDesk, RESIDUAL } from "./listen.js";
 import { markList } from "./marklist.js";
-import { elsewhereQuestion, notices, pending } from "./notices.js";
-import { accent, ink } from "./palette.js";
-import { outline, Picture, spectrum } from "./pictures.js";
-import { remember, restored } from "./remembering.js";
+import { elsewhereQuestion, notices, listSuggestions } from "./notices.js";
+import { pickAccent, readColour } from "./palette.js";
+import { loadOutline, Picture, loadSpectrum } from "./pictures.js";
+import { savePage, restorePage } from "./remembering.js";
 import { runsPanel } from "./runs.js";
 import { settingsPanel } from "./settings.js";
+import { Grid, loadGrid, snapToGrid } from "./snapping.js";
 import { History, Saver, Store } from "./store.js";
 import { Timeline } from "./timeline.js";
-import { chosenMark, pageHead, toolbar, viewHead } from "./toolbar.js";
+import { chosenMark, pageHead, snapChoice, toolbar, viewHead } from "./toolbar.js";
 import { Transport } from "./transport.js";
 
 const SOUND = /^(audio|video)\//;
@@ -36,19 +37,19 @@ export async function showSong(app, id) {
   const chosen = known.worker.networks?.find((one) => one.name === known.page.form?.network);
   const sources = chosen?.sources ?? known.sources;
   document.title = `${song.name} – ugosa studio`;
-  const colours = Object.fromEntries(sources.map((source) => [source, accent(source, sources)]));
+  const colours = Object.fromEntries(sources.map((source) => [source, pickAccent(source, sources)]));
   const store = new Store({
     ...known, sources, marks: marks.marks, elsewhere: marks.elsewhere, colours, selected: null, held: {}, undoable: false, redoable: false,
-    saved: "saved", heard: "mixture", network: null, question: null, news: null, form: known.page.form ?? null, ...restored(known.page, sources),
+    saved: "saved", heard: "mixture", network: null, question: null, news: null, rhythm: null, grid: [], form: known.page.form ?? null, ...restorePage(known.page, sources),
   });
   refreshDesk(store);
-  const saver = new Saver(store, id, () => {});
+  const saver = new Saver(store, id);
   saver.revision = marks.revision;
   const history = new History(store, () => saver.save());
   const mixture = `${root}/api/songs/${id}/mixture.wav`;
   const audio = h("audio", { src: mixture, preload: "metadata" });
   const transport = new Transport(audio, new Deck(song.rate_hz, song.duration_s, mixture));
-  tellTroubles(transport);
+  reportTroubles(transport);
   let timeline = null;
   let settings = null;
   let question = null;
@@ -65,12 +66,15 @@ export async function showSong(app, id) {
   timeline = new Timeline(song.duration_s, place);
   const bar = toolbar(store, transport, history, does);
   const listening = deskBar(store, desk, does);
-  const body = h("div", { class: "stage" }, notices(store, does), bar, listening, place, h("div", { class: "below" }, chosenMark(store, does), question.notice), markList(store, editing, transport));
+  const body = h("div", { class: "stage" }, notices(store, does), bar, listening, place, h("div", { class: "below" }, chosenMark(store, does), question.notice, snapChoice(store)), markList(store, editing, transport));
   const side = h("aside", {}, learnPanel(store), settings, jobsPanel(store, does), runsPanel(store, does), blindPanel(store, transport));
   app.replaceChildren(pageHead(store, does), h("main", { class: "song" }, body, side), audio);
 
   drawRows({ store, id, timeline, rows, colours });
-  lanesOf({ store, rows, timeline, editing, transport, does });
+  makeLanes({ store, rows, timeline, editing, transport, does });
+  timeline.add(new Grid(store, place.querySelector(".over")));
+  store.watch(["grid"], () => timeline.redraw());
+  loadGrid(store, id);
   showLoop(timeline, transport);
   for (const one of [rows[0], rows.at(-1)]) seekOrLoop(one.wave, timeline, transport);
   seekOrLoop(timeline.ruler, timeline, transport);
@@ -81,7 +85,7 @@ export async function showSong(app, id) {
   listenToKeys(does.keys);
   acceptDrops((file) => (SOUND.test(file.type) || SOUND_NAMES.test(file.name) ? does.openSong(file) : does.importFile(file)));
   follow({ store, id, history, saver });
-  const keep = remember({ store, id, timeline, history });
+  const keep = savePage({ store, id, timeline, history });
   store.watch(["sources", "form"], async ({ sources: now, form }) => {
     if (now.join() === sources.join() || form?.network !== store.get("network")) return;
     await keep(); // another network has other lanes: the page is made anew for it
@@ -105,7 +109,7 @@ function row(name, head, colour) {
   return { name, colour, wave, element: h("div", { class: `row ${kind}`, "data-source": name, role: "group", "aria-label": name, style: { "--accent": colour } }, head, wave) };
 }
 
-function tellTroubles(transport) {
+function reportTroubles(transport) {
   let told = 0;
   transport.addEventListener("trouble", (event) => {
     if (Date.now() - told > 5000) toast(event.detail.message, "error"); // ten tracks have the same trouble
@@ -116,10 +120,10 @@ function tellTroubles(transport) {
 /** Draw what each row shows: the mixture in grey until there is a stem, then the stem that is heard. */
 function drawRows({ store, id, timeline, rows, colours }) {
   const { song } = store.values;
-  const mixture = outline(`songs/${id}/mixture.peaks`);
+  const mixture = loadOutline(`songs/${id}/mixture.peaks`);
   for (const one of rows) {
     const picture = new Picture(one.wave, song.duration_s, song.rate_hz);
-    const repaint = () => { picture.colour = one.isStem && one.name !== RESIDUAL ? colours[one.name] : ink("wave"); timeline.redraw(); };
+    const repaint = () => { picture.colour = one.isStem && one.name !== RESIDUAL ? colours[one.name] : readColour("wave"); timeline.redraw(); };
     timeline.add(picture);
     addEventListener("themechange", repaint);
     store.watch(["desk", "mix", "picture"], async ({ desk, mix, picture: kind }) => {
@@ -130,7 +134,7 @@ function drawRows({ store, id, timeline, rows, colours }) {
       one.isStem = run !== null;
       one.element.classList.toggle("ghost", run === null && one.name !== "mixture");
       const path = `songs/${id}/runs/${run}/${one.name}`;
-      const loaded = run === null ? { sound: one.name === RESIDUAL ? null : await mixture } : kind === "spectrum" ? { spectrum: await spectrum(`${path}.spectrum`, colours[one.name] ?? "#9aa2ad") } : { sound: await outline(`${path}.peaks`) };
+      const loaded = run === null ? { sound: one.name === RESIDUAL ? null : await mixture } : kind === "spectrum" ? { spectrum: await loadSpectrum(`${path}.spectrum`, colours[one.name] ?? "#9aa2ad") } : { sound: await loadOutline(`${path}.peaks`) };
       if (one.shown !== wanted) return;
       Object.assign(picture, { sound: null, spectrum: null, ...loaded });
       repaint();
@@ -139,16 +143,16 @@ function drawRows({ store, id, timeline, rows, colours }) {
   addEventListener("themechange", () => timeline.redraw());
 }
 
-function lanesOf({ store, rows, timeline, editing, transport, does }) {
+function makeLanes({ store, rows, timeline, editing, transport, does }) {
   const lanes = rows.filter((one) => store.get("sources").includes(one.name)).map((one) => new Lane(one.wave, one.name, timeline, {
     paint: (source, start, end) => { store.set({ lane: source }); editing.paint(source, start, end); },
     move: (mark, start, end) => editing.move(mark, start, end),
     choose: (mark, source) => { store.set({ lane: source }); editing.choose(mark); },
-    cycle: (mark) => editing.cycle(mark), accept: does.accept, seek: (time) => transport.seek(time), brush: () => store.get("brush"),
+    cycle: (mark) => editing.cycle(mark), accept: does.accept, seek: (time) => transport.seek(time), snap: (time, within) => snapToGrid(store, time, within), brush: () => store.get("brush"),
   }));
   for (const lane of lanes) timeline.add(lane);
   store.watch(["marks", "elsewhere", "selected", "jobs"], ({ marks, elsewhere, selected, jobs }) => {
-    const suggested = pending(jobs).flatMap((one) => one.marks);
+    const suggested = listSuggestions(jobs).flatMap((one) => one.marks);
     for (const lane of lanes) lane.show(marks, elsewhere[lane.source] === "silent", selected, suggested);
   });
   store.watch(["held"], ({ held }) => { for (const lane of lanes) if (!lane.drag) lane.grow(held[lane.source] ?? null); });

@@ -1,7 +1,7 @@
 // What the page knows, and who wants to hear of changes; undo and redo; saving as one goes.
 
 import { ask, Refused } from "./api.js";
-import { without } from "./marks.js";
+import { revert } from "./marks.js";
 
 /** Values by name, with listeners. */
 export class Store {
@@ -47,7 +47,7 @@ export class History {
     this.past = [...this.past.slice(-MOST_STEPS), before];
     this.future = [];
     this.#show(after);
-    return { undo: () => this.edit(without(this.now(), before, after)) };
+    return { undo: () => this.edit(revert(this.now(), before, after)) };
   }
 
   /** Return the last steps, to be found again after a reload; `remember` takes them. */
@@ -90,8 +90,8 @@ export class History {
 
 /** Sends the marks to the server: at once, one request at a time, again where the server was away. */
 export class Saver {
-  constructor(store, song, onconflict) {
-    Object.assign(this, { store, song, onconflict, dirty: false, busy: false, revision: 0, sent: null });
+  constructor(store, song) {
+    Object.assign(this, { store, song, dirty: false, busy: false, revision: 0, sent: null });
     addEventListener("pagehide", () => this.dirty && this.#send({ keepalive: true }).catch(() => {}));
     addEventListener("beforeunload", (event) => ["away", "conflict", "slow"].includes(this.store.get("saved")) && event.preventDefault());
   }
@@ -123,7 +123,6 @@ export class Saver {
         if (error instanceof Refused && error.status === 409) {
           if (await this.#isOwn()) continue;
           this.store.set({ saved: "conflict" });
-          this.onconflict(error.body.revision);
           break;
         }
         this.store.set({ saved: "away", whyUnsaved: error.message });

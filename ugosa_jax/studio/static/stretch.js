@@ -15,21 +15,21 @@ const hann = Float32Array.from({ length: 2 * HOP }, (_, i) => 0.5 - 0.5 * Math.c
  * `read(from, count)` gives the mixture, `before` is the last place that was found, null at a fresh start; `origin` is the sample that
  * output begins with.
  */
-export async function places(read, origin, first, n, speed, before = null) {
+export async function findPlaces(read, origin, first, n, speed, before = null) {
   const ideal = (k) => Math.round(origin + k * HOP * speed);
   const found = [before ?? ideal(first - 1)];
   const from = ideal(first - 1) - 2 * SEEK - HOP;
   const count = Math.ceil(n * HOP * speed) + 6 * HOP + 4 * SEEK;
-  const samples = mono(await read(from, count), count);
+  const samples = mixToMono(await read(from, count), count);
   for (let k = first; k < first + n; k += 1) {
     if (before === null && k === first) found.push(ideal(k));
-    else found.push(from + best(samples, found.at(-1) + HOP - from, ideal(k) - from));
+    else found.push(from + findBest(samples, found.at(-1) + HOP - from, ideal(k) - from));
   }
   return found;
 }
 
 /** Return `count` samples of output of every channel: windows of the song, added up. */
-export async function stretched(read, starts, count) {
+export async function overlapAdd(read, starts, count) {
   const low = Math.min(...starts);
   const length = Math.max(...starts) + 2 * HOP - low;
   const channels = await read(low, length);
@@ -43,7 +43,7 @@ export async function stretched(read, starts, count) {
 }
 
 /** Return the place near `wanted` where the song is most like it is at `natural`, where the last window goes on. */
-function best(samples, natural, wanted) {
+function findBest(samples, natural, wanted) {
   let [place, most] = [wanted, -Infinity];
   const consider = (at, step) => {
     let [product, energy] = [0, 1e-9];
@@ -62,7 +62,7 @@ function best(samples, natural, wanted) {
   return place;
 }
 
-function mono(channels, count) {
+function mixToMono(channels, count) {
   const out = new Float32Array(count);
   for (const samples of channels) for (let i = 0; i < samples.length; i += 1) out[i] += samples[i];
   return out;

@@ -101,7 +101,7 @@ export class Timeline extends EventTarget {
     for (let n = Math.max(0, Math.floor(this.start / step)); ; n += 1) {
       const x = this.xOf(n * step);
       if (x > this.width || n * step > this.duration) break;
-      labels.push(h("span", { style: { left: `${x}px` } }, ruled(n * step, digits)));
+      labels.push(h("span", { style: { left: `${x}px` } }, formatRuler(n * step, digits)));
     }
     this.ruler.replaceChildren(...labels);
   }
@@ -117,7 +117,7 @@ export class Timeline extends EventTarget {
   }
 }
 
-function ruled(seconds, digits) {
+function formatRuler(seconds, digits) {
   const minutes = Math.floor(seconds / 60 + 1e-9);
   return `${minutes}:${(seconds - 60 * minutes).toFixed(digits).padStart(digits ? digits + 3 : 2, "0")}`;
 }

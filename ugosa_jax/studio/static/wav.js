@@ -1,7 +1,7 @@
 // WAV files read piece by piece: no file is ever loaded or decoded as a whole.
 
 /** Return what the header says: rate, channels, format, and where the samples begin. */
-export function header(buffer) {
+export function parseHeader(buffer) {
   const view = new DataView(buffer);
   const name = (at) => String.fromCharCode(...new Uint8Array(buffer, at, 4));
   if (buffer.byteLength < 44 || name(0) !== "RIFF" || name(8) !== "WAVE") throw new Error("not a WAV file");
@@ -26,7 +26,7 @@ export function header(buffer) {
 }
 
 /** Return samples of one channel each, from interleaved bytes: 32-bit float, or 16-bit integers. */
-export function channels(buffer, info) {
+export function decodeChannels(buffer, info) {
   const raw = info.format === 3 ? new Float32Array(buffer) : new Int16Array(buffer);
   const scale = info.format === 3 ? 1 : 1 / 32768;
   const frames = Math.floor(raw.length / info.channels);
@@ -45,7 +45,7 @@ export class Wav {
   }
 
   async info() {
-    this.head ??= this.#range(0, 4095).then(header);
+    this.head ??= this.#range(0, 4095).then(parseHeader);
     return this.head;
   }
 
@@ -77,7 +77,7 @@ export class Wav {
     const info = await this.info();
     const from = info.begin + first * info.frameBytes;
     const until = info.begin + Math.min(info.frames, first + count) * info.frameBytes;
-    return until > from ? channels(await this.#range(from, until - 1), info) : Array.from({ length: info.channels }, () => new Float32Array(0));
+    return until > from ? decodeChannels(await this.#range(from, until - 1), info) : Array.from({ length: info.channels }, () => new Float32Array(0));
   }
 
   async #range(from, to) {

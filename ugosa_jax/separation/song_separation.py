@@ -1,6 +1,6 @@
-"""Separation of a whole song, which need not fit into memory: from its mixture to refined stems at its own rate.
+"""Separation of a whole song, in blocks: from its mixture to refined stems at its own rate.
 
-S sources, C channels, n samples.
+S sources, C channels, n samples of a block.
 """
 
 import functools
@@ -17,14 +17,14 @@ from ugosa_jax.data.standard import restore_level
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.separation import chains, members, refine
+from ugosa_jax.separation import bag_separation, chain_separation, refine
 from ugosa_jax.separation.block_buffer import BlockBuffer
 from ugosa_jax.separation.chunks import OnChunk
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
 
 
-def stretches(
+def separate_song(
     net: Weights,
     song: Song,
     settings: SeparateConfig,
@@ -32,75 +32,79 @@ def stretches(
     annotation: Annotation | None = None,
     on_chunk: OnChunk | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separate a song whose stems need not fit into memory: yield them stretch by stretch, in time order.
+    """Separate a song and yield its stems in blocks, so that they need not fit into memory.
 
     Args and Raises are those of `ugosa_jax.separate`.
 
     Returns:
-      Stems (S, C, n) at the song's own rate.
+      Blocks of stems (S, C, n) in time order, at the song's own rate.
     """
-    said = annotation or song.annotation
-    if settings.gate and said is None:
+    annotation = annotation or song.annotation
+    if settings.gate and annotation is None:
         raise InputError("gate: muting silent sources needs an annotation")
     mixture, params = song.mixture, tree.merge(tuned or {}, net.params)
     with error_context(mixture.name):
-        estimates = estimate(net, params, song, settings, on_chunk)
+        estimates = estimate_sources(net, params, song, settings, on_chunk)
     stems = sound.from_model(_check_finite(estimates, mixture.name), mixture, net.sample_rate_hz)
     if settings.gate or settings.refine != "none":
-        said = said or Annotation((), net.sources, "unknown")
-        check_annotation(said, net, song)
-        return refined(stems, song, said, settings)
+        annotation = annotation or Annotation((), net.sources, "unknown")
+        check_annotation(annotation, net, song)
+        return refine_blocks(stems, song, annotation, settings)
     return stems
 
 
-def check_annotation(said: Annotation, net: Weights, song: Song) -> None:
-    """Refuse an annotation of other sources than a network's, in its order, or of a longer song.
+def check_annotation(annotation: Annotation, net: Weights, song: Song) -> None:
+    """Check that an annotation has a network's sources, in its order, and ends with the song.
 
     Raises:
-      InputError: it is one.
+      InputError: the sources differ, or the annotation is longer than the song.
     """
-    if said.sources != net.sources:
-        of_network = ", ".join(net.sources)
-        raise InputError(f"{said.path}: speaks of {', '.join(said.sources)}, the network of {of_network}")
-    annotations.check_against(said, song.mixture.duration_s)
+    if annotation.sources != net.sources:
+        annotated, separated = ", ".join(annotation.sources), ", ".join(net.sources)
+        raise InputError(f"{annotation.path}: annotates {annotated}, but the network separates {separated}")
+    annotations.check_against(annotation, song.mixture.duration_s)
 
 
-def estimate(
+def estimate_sources(
     net: Weights, params: Params, song: Song, settings: SeparateConfig, on_chunk: OnChunk | None = None
 ) -> Iterator[np.ndarray]:
-    """Return estimates est_SxCxn at the level of the mixture and the network's rate, stretch by stretch."""
+    """Return blocks of estimates est_SxCxn at the level of the mixture and the network's rate."""
     if isinstance(net, Chain):
-        model_input = song.build_model_input(net.sample_rate_hz, net.channels, "natural")
-        standards = chains.standards_of(net, song.build_model_input(net.sample_rate_hz, net.channels).standard)
-        return chains.stretches(
-            net, params, model_input.iterate_blocks(), model_input.n_samples, standards, settings, on_chunk
+        mixture = song.build_model_input(net.sample_rate_hz, net.channels, "natural")
+        standards = chain_separation.choose_standards(
+            net, song.build_model_input(net.sample_rate_hz, net.channels).standard
         )
-    model_input = song.build_model_input(net.sample_rate_hz, net.channels, net.architecture.level)
-    estimates = members.stretches(net, params, model_input.iterate_blocks(), model_input.n_samples, settings, on_chunk)
-    return (restore_level(est_SxCxn, model_input.standard) for est_SxCxn in estimates)
+        return chain_separation.separate_blocks(
+            net, params, mixture.iterate_blocks(), mixture.n_samples, standards, settings, on_chunk
+        )
+    mixture = song.build_model_input(net.sample_rate_hz, net.channels, net.architecture.level)
+    estimates = bag_separation.separate_blocks(
+        net, params, mixture.iterate_blocks(), mixture.n_samples, settings, on_chunk
+    )
+    return (restore_level(est_SxCxn, mixture.standard) for est_SxCxn in estimates)
 
 
 def _check_finite(estimates: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
-    """Pass on estimates of the mixture called `name`.
+    """Yield the estimates of the mixture called `name`.
 
     Raises:
       InputError: they are not finite.
     """
     for est_SxCxn in estimates:
         if not np.isfinite(est_SxCxn).all():
-            raise InputError(f"{name}: what the network gives is not finite: its weights are absurd")
+            raise InputError(f"{name}: the network produced NaN or infinity; its weights are invalid")
         yield est_SxCxn
 
 
-def refined(
+def refine_blocks(
     stems: Iterable[np.ndarray], song: Song, annotation: Annotation, settings: SeparateConfig
 ) -> Iterator[np.ndarray]:
-    """Yield stems, muted where their source is annotated silent, that add up to the mixture if that is asked for.
+    """Mute stems where their source is annotated silent, and refine them as `settings` define.
 
     Args:
-      stems: (S, C, n) at the song's rate, stretch by stretch, in the annotation's order.
-      song: whose mixture they are of.
-      annotation: when each source plays; what is unknown may play.
+      stems: blocks (S, C, n) at the song's rate, in time order, with the sources of the annotation.
+      song: the mixture.
+      annotation: when each source plays; unknown counts as playing.
       settings: how stems are refined.
     """
     mixture = song.mixture
@@ -109,14 +113,14 @@ def refined(
     fade = annotations.count_fade_samples(settings.fade_s, mixture.rate_hz)
     buffer = BlockBuffer(sound.blocks_to_model(mixture, mixture.rate_hz, channels), channels, n_samples)
     gain = functools.partial(silences.compute_gains, fade)
-    if settings.refine == "wiener":  # looks around in the song
+    if settings.refine == "wiener":  # windows reach beyond a block
         S = len(annotation.sources)
         flat = BlockBuffer((stems_SxCxn.reshape(S * channels, -1) for stems_SxCxn in stems), S * channels, n_samples)
 
         def estimates(start: int, stop: int) -> np.ndarray:
             return flat.read_and_discard(start, stop).reshape(S, channels, -1)
 
-        yield from refine.in_pieces(estimates, buffer.read_and_discard, gain, n_samples, settings)
+        yield from refine.refine_in_pieces(estimates, buffer.read_and_discard, gain, n_samples, settings)
         return
     start = 0
     for stems_SxCxn in stems:

@@ -1,6 +1,6 @@
-"""Separation with one network, or with several whose estimates are averaged.
+"""Separation with one network, or with a bag, the weighted mean of several.
 
-S sources, C channels, T and n samples, M members of a bag.
+S sources, C channels, T samples of the song, n samples of a block, M networks of a bag.
 """
 
 import functools
@@ -21,16 +21,16 @@ from ugosa_jax.weights.checkpoint import Checkpoint
 def separate(
     weights: Member, params: Params, mix_CxT: np.ndarray, settings: SeparateConfig, on_chunk: OnChunk | None = None
 ) -> np.ndarray:
-    """Separate a song that is in memory; see `stretches`.
+    """Separate a song in memory; see `separate_blocks`.
 
     Returns:
       est_SxCxT, standardised as the mixture.
     """
-    parts = stretches(weights, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
-    return chunks.joined(parts, (len(weights.sources), *mix_CxT.shape))
+    parts = separate_blocks(weights, params, [mix_CxT], mix_CxT.shape[1], settings, on_chunk)
+    return chunks.join_blocks(parts, (len(weights.sources), *mix_CxT.shape))
 
 
-def stretches(
+def separate_blocks(
     weights: Member,
     params: Params,
     blocks_Cxn: Iterable[np.ndarray],
@@ -38,36 +38,36 @@ def stretches(
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separate a song of any length: Σ_m w[m, s] est_m[s] / Σ_m w[m, s] over the members of a bag.
+    """Separate a song of any length; for a bag, return Σ_m w[m, s] est_m[s] / Σ_m w[m, s] over its networks m.
 
-    Args, Returns and Raises are those of `chunks.stretches`; `params` are those of `weights`, perhaps adapted.
+    Args, Returns and Raises are those of `chunks.separate_blocks`; `params` are those of `weights`, adapted or not.
     """
     if isinstance(weights, Checkpoint):
-        return chunks.stretches(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
-    blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members go on together, so that few are held
-    count = on_chunk and Count(on_chunk, count_chunks(weights, n_samples, settings))
-    every = [
-        chunks.stretches(weights.architecture, params[name], own, n_samples, settings, count)
+        return chunks.separate_blocks(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
+    blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members run in step, so that few blocks are held
+    count = on_chunk and ChunkCounter(on_chunk, count_chunks(weights, n_samples, settings))
+    estimates = [
+        chunks.separate_blocks(weights.architecture, params[name], own, n_samples, settings, count)
         for name, own in zip(weights.members, blocks, strict=True)
     ]
-    return _averaged(weights, every)
+    return _average_members(weights, estimates)
 
 
-def _averaged(weights: Bag, every: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
+def _average_members(weights: Bag, estimates: list[Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
     weights_MxS = np.asarray(weights.weights_MxS, np.float32)
     shares_MxSx1x1 = (weights_MxS / weights_MxS.sum(0))[:, :, None, None]
-    for stretches_MxSxCxn in zip(*every, strict=True):
-        yield functools.reduce(np.add, map(np.multiply, shares_MxSx1x1, stretches_MxSxCxn))
+    for est_MxSxCxn in zip(*estimates, strict=True):
+        yield functools.reduce(np.add, map(np.multiply, shares_MxSx1x1, est_MxSxCxn))
 
 
 def count_chunks(weights: Member, n_samples: int, settings: SeparateConfig) -> int:
-    """Return how many chunks all members separate of a song of `n_samples`."""
+    """Return the number of chunks of a song of `n_samples`, over all networks of a bag."""
     n_members = len(weights.members) if isinstance(weights, Bag) else 1
     return n_members * chunks.count_chunks(weights.architecture, n_samples, settings)
 
 
-class Count:
-    """Counts the chunks of several networks as those of one separation."""
+class ChunkCounter:
+    """A callback that counts the chunks of several networks as those of one separation."""
 
     def __init__(self, on_chunk: OnChunk, n_chunks: int):
         self.on_chunk, self.n_chunks, self.done = on_chunk, n_chunks, 0
