@@ -26,10 +26,10 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import exit_status
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.sweeps import grid, results
-from ugosa_jax.sweeps.cell import cell
-from ugosa_jax.sweeps.cluster import Cluster, imported
+from ugosa_jax.sweeps.cell import make_cell
+from ugosa_jax.sweeps.cluster import RayExecutor, import_ray
+from ugosa_jax.sweeps.processing import CellOutcome
 from ugosa_jax.sweeps.sweep import Sweep
-from ugosa_jax.sweeps.work import Settled
 from ugosa_jax.weights.checkpoint import Checkpoint
 
 N_CELLS, CELL_S = 1000, 0.01
@@ -61,15 +61,15 @@ class Sleeper:
     def __init__(self, *_):
         pass
 
-    def work(self, cells, *_):
+    def run_unit(self, cells, *_):
         time.sleep(CELL_S * len(cells))
-        return [Settled(one, {"status": "failed", "error": "slept", "environment": {}}) for one in cells]
+        return [CellOutcome(one, {"status": "failed", "error": "slept", "environment": {}}) for one in cells]
 
 
 @contextlib.contextmanager
 def cluster_of(n_workers: int) -> Iterator[Any]:
     """Yield a cluster of a head without cores and so many node processes with one core each."""
-    imported("local")
+    import_ray("local")
     from ray.cluster_utils import Cluster as Nodes
 
     nodes = Nodes(initialize_head=True, head_node_args=HERE | {"num_cpus": 0})
@@ -84,18 +84,18 @@ def cluster_of(n_workers: int) -> Iterator[Any]:
 def driver(n_workers: int) -> None:
     """Print how many short cells a second a driver deals out and stores."""
     settings = AdaptConfig(), SeparateConfig(), EvaluateConfig()
-    cells = [cell(f"song {n}", "", "", *settings) for n in range(N_CELLS)]
+    cells = [make_cell(f"song {n}", "", "", *settings) for n in range(N_CELLS)]
     net = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3)
     arrived = []
     with cluster_of(n_workers) as nodes, tempfile.TemporaryDirectory() as folder:
         sweep = Sweep(grid.parse("", "short"), Checkpoint(net, net.init()), {}, Path(folder), lanes=1)
 
-        def settle(one: Settled) -> None:
-            results.write_cell(sweep.folder, one.cell, one.outcome)
+        def on_outcome(one: CellOutcome) -> None:
+            results.write_cell(sweep.folder, one.cell, one.record)
             arrived.append(time.perf_counter())
 
-        with contextlib.closing(Cluster(nodes.address, worker=Sleeper)) as ray:
-            ray.run(sweep, cells, settle)
+        with contextlib.closing(RayExecutor(nodes.address, worker=Sleeper)) as ray:
+            ray.run(sweep, cells, on_outcome)
     per_s = (len(arrived) - 1) / (arrived[-1] - arrived[0])
     print(f"{per_s:.0f} cells a second of {n_workers} workers")
 
@@ -148,7 +148,7 @@ def kills(args: argparse.Namespace) -> int:
             running.communicate()
             if victim == "driver":
                 subprocess.run(command(args, folder, "--ray", nodes.address), check=True, capture_output=True)
-        planned = {one["id"] for one in results.plan(folder)["cells"]}
+        planned = {one["id"] for one in results.read_plan(folder)["cells"]}
         found = results.read_cells(folder)
         half_written = [path for path in folder.rglob("*.part*")]
         right = planned == found.keys() and {one["status"] for one in found.values()} == {"done"} and not half_written

@@ -1,4 +1,4 @@
-"""Debian's Chromium, as scripts and tests start it: nothing is downloaded, and it asks nobody for anything."""
+"""Program and flags of Chromium for scripts and tests; the flags keep it from using the network by itself."""
 
 import shutil
 

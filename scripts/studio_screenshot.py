@@ -1,4 +1,4 @@
-"""Take pictures of the studio on the demo song: docs/studio.png, or every state of the page into a folder.
+"""Take pictures of the studio with the demo song: docs/studio.png, or every state of the page into a folder.
 
     python scripts/studio_screenshot.py
     python scripts/studio_screenshot.py --states shots
@@ -26,7 +26,7 @@ RUN = "Adapted. B is Run"
 def main() -> int:
     """Start a studio, adapt the demo song, take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--states", type=Path, help="folder for a picture of every state, instead of docs/studio.png")
+    parser.add_argument("--states", type=Path, help="folder for pictures of every state, instead of docs/studio.png")
     args = parser.parse_args()
     if chromium.PROGRAM is None:
         raise InputError("chromium: not found (apt-get install chromium)")
@@ -38,11 +38,11 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=chromium.PROGRAM, args=chromium.FLAGS)
         try:
             if args.states:
-                states(browser, address, args.states, server)
+                take_states(browser, address, args.states, server)
             else:
-                page = opened(browser, address, "dark", (1440, 900))
+                page = open_page(browser, address, "dark", (1440, 900))
                 adapt(page, 10)
-                pose(page)
+                prepare_picture(page)
                 page.screenshot(path=PICTURE)
                 print(f"written {PICTURE}")
         finally:
@@ -52,8 +52,8 @@ def main() -> int:
     return 0
 
 
-def states(browser, address: str, folder: Path, server: subprocess.Popen) -> None:
-    """Take a picture of every state that a person meets."""
+def take_states(browser, address: str, folder: Path, server: subprocess.Popen) -> None:
+    """Take a picture of every state of the page."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def take(page: Page, name: str, whole: bool = True) -> None:
@@ -62,17 +62,17 @@ def states(browser, address: str, folder: Path, server: subprocess.Popen) -> Non
         print(f"written {folder / name}.png", flush=True)
 
     home = address.rpartition("song/")[0]
-    take(opened(browser, home, "light", song=False), "home")
-    page = opened(browser, address, "light")
+    take(open_page(browser, home, "light", song=False), "home")
+    page = open_page(browser, address, "light")
     take(page, "fresh-light")
-    order(page, 30)
-    until(page, "studio.store.get('jobs').some((job) => job.losses.length > 3)")
+    start_adaptation(page, 30)
+    wait_until(page, "studio.store.get('jobs').some((job) => job.losses.length > 3)")
     page.evaluate("studio.history.edit({ marks: [], elsewhere: {} })")
     take(page, "busy-nothing-marked")
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Cancel").click()
     take(page, "stopping")
-    until(page, "studio.store.get('jobs').at(-1).state === 'cancelled'")
+    wait_until(page, "studio.store.get('jobs').at(-1).state === 'cancelled'")
     page.get_by_text("More settings").click()
     page.get_by_label("training segment (s)").fill("60")
     page.get_by_text("less than one training segment").wait_for()
@@ -80,15 +80,15 @@ def states(browser, address: str, folder: Path, server: subprocess.Popen) -> Non
     page.get_by_label("training segment (s)").fill("")
     page.get_by_text("More settings").click()
     adapt(page, 10)
-    pose(page)
+    prepare_picture(page)
     take(page, "adapted-light")
     for scheme, size in (("dark", (1280, 900)), ("light", (1024, 768)), ("dark", (820, 1180))):
-        other = opened(browser, address, scheme, size, has_touch=size[0] < 1200)
-        pose(other)
+        other = open_page(browser, address, scheme, size, has_touch=size[0] < 1200)
+        prepare_picture(other)
         take(other, f"adapted-{scheme}-{size[0]}")
         other.close()
     page.get_by_role("button", name="spectra").click()
-    until(page, "studio.timeline.rows.filter((row) => row.spectrum).length === 5")
+    wait_until(page, "studio.timeline.rows.filter((row) => row.spectrum).length === 5")
     page.get_by_role("button", name="Begin").click()
     page.get_by_text("Listen to sound 2 first.").wait_for()
     page.get_by_role("button", name="More about Run 1").click()
@@ -104,23 +104,25 @@ def states(browser, address: str, folder: Path, server: subprocess.Popen) -> Non
     server.kill()
     page.locator("body.away").wait_for()
     page.evaluate("studio.history.edit({ elsewhere: { drums: 'silent', vocals: 'silent' } })")
-    until(page, "studio.store.get('saved') === 'away'")
+    wait_until(page, "studio.store.get('saved') === 'away'")
     take(page, "away-zoomed")
 
 
-def opened(browser, address: str, scheme: str, size: tuple[int, int] = (1280, 900), song: bool = True, **how) -> Page:
-    """Return a page that has been drawn."""
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **how)
+def open_page(
+    browser, address: str, scheme: str, size: tuple[int, int] = (1280, 900), song: bool = True, **options
+) -> Page:
+    """Open a page and wait until it is drawn."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, **options)
     page.on("pageerror", lambda error: print(f"error on the page: {error}"))
     page.goto(address)
     if song:
-        until(page, "window.studio && studio.store.get('worker').ready")
+        wait_until(page, "window.studio && studio.store.get('worker').ready")
     page.wait_for_timeout(1500)
     return page
 
 
-def order(page: Page, epochs: int) -> None:
-    """Ask for an adaptation with the bundled network."""
+def start_adaptation(page: Page, epochs: int) -> None:
+    """Start an adaptation with the bundled network."""
     page.get_by_label("network", exact=True).select_option("mini")
     page.get_by_label("epochs", exact=True).fill(str(epochs))
     page.get_by_role("button", name="Adapt", exact=True).click()
@@ -128,25 +130,25 @@ def order(page: Page, epochs: int) -> None:
 
 def adapt(page: Page, epochs: int) -> None:
     """Adapt, and wait until it is done."""
-    order(page, epochs)
+    start_adaptation(page, epochs)
     page.get_by_text(RUN).wait_for(timeout=1000 * PATIENCE_S)
     page.get_by_role("button", name="Close").last.click()
 
 
-def pose(page: Page) -> None:
-    """Put the page where one sees what it is for: in the midst of comparing stems."""
+def prepare_picture(page: Page) -> None:
+    """Show the stems, in the middle of the song."""
     page.get_by_role("button", name="Stems", exact=True).click()
     page.evaluate("studio.transport.seek(14.2)")
     page.evaluate("studio.store.set({ selected: null })")
     page.wait_for_timeout(500)
 
 
-def until(page: Page, expression: str) -> None:
-    """Wait until an expression holds on the page."""
+def wait_until(page: Page, expression: str) -> None:
+    """Wait until an expression is true on the page."""
     end = time.monotonic() + PATIENCE_S
     while not page.evaluate(expression):
         if time.monotonic() > end:
-            raise InputError(f"the page did not get there: {expression}")
+            raise InputError(f"timed out: {expression}")
         page.wait_for_timeout(100)
 
 

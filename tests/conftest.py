@@ -7,12 +7,26 @@ import signal
 import tempfile
 from pathlib import Path
 
-import jax
-import numpy as np
-import pytest
 
-from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.weights import convtasnet_torch
+def pin_cores() -> None:
+    """Give each of several workers cores of its own, as their threads would fight."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        number, n_workers = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        with contextlib.suppress(AttributeError):  # not on macOS
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, cores[number::n_workers] or cores)
+
+
+# Before NumPy is imported, and JAX starts: LAPACK and XLA have a thread for each core that they see then, and round
+# otherwise with another number. So a worker and the programs that it starts compute the same to the last bit.
+pin_cores()
+
+import jax  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+from ugosa_jax.networks.convtasnet import ConvTasNet  # noqa: E402
+from ugosa_jax.weights import convtasnet_torch  # noqa: E402
 
 DATA = Path(__file__).parent / "data"
 
@@ -27,20 +41,13 @@ PROGRAMS = "JAX_COMPILATION_CACHE_DIR"
 
 
 def pytest_configure(config):
-    """Give each of several workers cores of its own, as their threads would fight; all share compiled programs."""
-    worker = getattr(config, "workerinput", None)
-    if worker is None:  # this process starts the workers, or is alone: what it sets, they and their programs inherit
-        if os.environ.get(PROGRAMS):
-            return
-        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        config.add_cleanup(folder.cleanup)
-        os.environ[PROGRAMS] = folder.name
-        jax.config.update(PROGRAMS.lower(), folder.name)
+    """Share compiled programs: between workers, and with the programs that tests start."""
+    if os.environ.get(PROGRAMS):  # also in a worker, which inherits it
         return
-    n_workers, number = worker["workercount"], int(worker["workerid"].removeprefix("gw"))
-    with contextlib.suppress(AttributeError):  # not on macOS
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[number::n_workers] or cores)
+    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ[PROGRAMS] = folder.name
+    jax.config.update(PROGRAMS.lower(), folder.name)
 
 
 @pytest.fixture(scope="session", autouse=True)

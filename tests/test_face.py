@@ -1,4 +1,4 @@
-"""The face of the package: what `import ugosa_jax` offers, and that it costs nothing until it is asked for."""
+"""The public API, `import ugosa_jax`."""
 
 import ast
 import dataclasses
@@ -13,13 +13,13 @@ import pytest
 import soundfile
 
 import ugosa_jax as uj
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax import config
 from ugosa_jax.api import arguments
 from ugosa_jax.cli.main import preset
 from ugosa_jax.networks import tree
 
-SAID = uj.Annotation((uj.Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
+ANNOTATION = uj.Annotation((uj.Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
 FAST = uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3)
 
 
@@ -28,13 +28,13 @@ def song(seconds=1.0, seed=0):
     return uj.Song(uj.Audio(samples_CxT, 8000, f"{seed}.wav"))
 
 
-def test_importing_it_starts_nothing():
+def test_importing_ugosa_jax_imports_no_other_package():
     code = "import sys, ugosa_jax; print(sorted({'jax', 'numpy', 'soundfile', 'matplotlib'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
-def test_every_name_is_there_and_documented():
+def test_every_public_name_exists_and_has_a_docstring():
     for name in uj.__all__:
         assert getattr(uj, name).__doc__, name
     assert set(uj.__all__) <= set(dir(uj))
@@ -42,7 +42,7 @@ def test_every_name_is_there_and_documented():
         uj.seperate  # noqa: B018
 
 
-def test_type_checkers_see_the_same_names():
+def test_imports_for_type_checkers_match_the_lazy_ones():
     tree = ast.parse(Path(uj.__file__).read_text("utf-8"))
     (shown,) = (node for node in tree.body if isinstance(node, ast.If))
     seen = {alias.asname or alias.name: (node.module, alias.name) for node in shown.body for alias in node.names}
@@ -52,48 +52,52 @@ def test_type_checkers_see_the_same_names():
     assert (Path(uj.__file__).parent / "py.typed").is_file()
 
 
-def test_lanes_of_one_song_are_those_of_many():
-    """Whether a song is shared or named once a lane; and each is what it is by itself."""
-    net, one = made(), song()
-    shared = uj.adapt_lanes(net, one, SAID, settings=FAST, lam=np.array([0.5, 2.0]))
-    named = uj.adapt_lanes(net, [one, one], [SAID, SAID], settings=FAST, lam=[0.5, 2.0])
-    alone = uj.adapt(net, one, SAID, settings=uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3, lam=2.0))
+def test_lanes_of_one_song_equal_lanes_of_a_repeated_song():
+    """And single runs."""
+    net, one = make_checkpoint(), song()
+    shared = uj.adapt_lanes(net, one, ANNOTATION, settings=FAST, lam=np.array([0.5, 2.0]))
+    named = uj.adapt_lanes(net, [one, one], [ANNOTATION, ANNOTATION], settings=FAST, lam=[0.5, 2.0])
+    alone = uj.adapt(
+        net, one, ANNOTATION, settings=uj.AdaptConfig(epochs=2, segment_s=0.5, learning_rate=1e-3, lam=2.0)
+    )
     for left, right in zip(shared, named, strict=True):
         np.testing.assert_allclose(left.losses_ExIx3, right.losses_ExIx3, rtol=1e-5)
     np.testing.assert_allclose(shared[1].losses_ExIx3, alone.losses_ExIx3, rtol=1e-5)
 
 
-def test_songs_of_any_length_are_lanes():
-    """They run in groups of one number of segments; results come in the order of the songs."""
-    net, songs = made(), [song(1.0, 0), song(3.0, 1), song(1.0, 2)]
-    runs = uj.adapt_lanes(net, songs, [SAID] * 3, settings=FAST)
+def test_adapt_lanes_groups_songs_by_length():
+    """Results are in the order of the songs."""
+    net, songs = make_checkpoint(), [song(1.0, 0), song(3.0, 1), song(1.0, 2)]
+    runs = uj.adapt_lanes(net, songs, [ANNOTATION] * 3, settings=FAST)
     assert [run.losses_ExIx3.shape[1] for run in runs] == [2, 6, 2]
     for one, run in zip(songs, runs, strict=True):
-        np.testing.assert_allclose(run.losses_ExIx3, uj.adapt(net, one, SAID, settings=FAST).losses_ExIx3, rtol=1e-5)
+        np.testing.assert_allclose(
+            run.losses_ExIx3, uj.adapt(net, one, ANNOTATION, settings=FAST).losses_ExIx3, rtol=1e-5
+        )
 
 
-def test_lanes_that_do_not_fit_each_other_are_refused():
-    net, one = made(), song()
+def test_adapt_lanes_refuses_different_numbers_of_songs_and_annotations():
+    net, one = make_checkpoint(), song()
     with pytest.raises(uj.InputError, match="equal in number, not 2, 1, 2 and 2"):
-        uj.adapt_lanes(net, [one, one], SAID, settings=FAST)
+        uj.adapt_lanes(net, [one, one], ANNOTATION, settings=FAST)
     with pytest.raises(uj.InputError, match="one song takes one annotation"):
-        uj.adapt_lanes(net, one, [SAID, SAID], settings=FAST)
+        uj.adapt_lanes(net, one, [ANNOTATION, ANNOTATION], settings=FAST)
     with pytest.raises(uj.InputError, match=r"0\.wav: strategy P-L3:M needs an annotation"):
         uj.adapt(net, one, settings=FAST)
 
 
-def test_reconstruction_alone_needs_no_annotation():
+def test_loss_b_needs_no_annotation():
     plain = uj.AdaptConfig(strategy="B-L3:M", epochs=1, segment_s=0.5)
-    assert uj.adapt(made(), song(), settings=plain).losses_ExIx3.shape == (1, 2, 3)
+    assert uj.adapt(make_checkpoint(), song(), settings=plain).losses_ExIx3.shape == (1, 2, 3)
 
 
 def stems(sources=("drums", "bass", "other", "vocals", "guitar", "piano")):
-    """Stems of six sources: no code may count on four."""
+    """Return stems of six sources, as no code may assume four."""
     samples_SxCxT = np.random.default_rng(3).normal(0, 0.1, (len(sources), 1, 24000)).astype(np.float32)
     return dict(zip(sources, samples_SxCxT, strict=True))
 
 
-def test_stems_are_scored_from_folders_arrays_and_songs(tmp_path):
+def test_evaluate_takes_folders_arrays_and_songs(tmp_path):
     true = stems()
     noisy = {source: stem + 0.01 * np.roll(stem, 100) for source, stem in true.items()}
     for folder, sounds in {"true": true, "noisy": noisy}.items():
@@ -113,7 +117,7 @@ def test_stems_are_scored_from_folders_arrays_and_songs(tmp_path):
         of_arrays.db("flute", "SDR")
 
 
-def test_scores_print_as_a_table():
+def test_an_evaluation_prints_as_a_table():
     true = stems()
     true["piano"][:] = 0
     lines = str(uj.evaluate(true, stems(), rate_hz=8000)).splitlines()
@@ -124,7 +128,7 @@ def test_scores_print_as_a_table():
     assert lines[-1].split()[1:5] == ["–"] * 4  # a stem that is silent has no scores but PES
 
 
-def test_stems_that_cannot_be_compared_are_refused(tmp_path):
+def test_evaluate_refuses_stems_that_do_not_fit(tmp_path):
     true = stems()
     with pytest.raises(uj.InputError, match="no estimate of bass, piano"):
         uj.evaluate(true, {name: stem for name, stem in true.items() if name not in ("bass", "piano")}, rate_hz=8000)
@@ -142,7 +146,7 @@ def test_stems_that_cannot_be_compared_are_refused(tmp_path):
         uj.evaluate(true, true, rate_hz=8000, settings=uj.EvaluateConfig(outputs="gated"))
 
 
-def test_what_is_converted_is_loaded(tmp_path):
+def test_load_network_reads_a_converted_checkpoint(tmp_path):
     source = Path(__file__).parent / "data" / "checkpoint_v1_legacy.th"
     found = uj.convert_checkpoint(source, tmp_path / "small.safetensors")
     assert uj.load_network(tmp_path / "small.safetensors").fingerprint == found.fingerprint
@@ -150,9 +154,9 @@ def test_what_is_converted_is_loaded(tmp_path):
         uj.convert_checkpoint(source, source)
 
 
-def test_adapted_layers_come_back(tmp_path):
-    net, one = made(), song()
-    run = uj.adapt(net, one, SAID, settings=FAST)
+def test_load_adapted_layers_reads_saved_layers(tmp_path):
+    net, one = make_checkpoint(), song()
+    run = uj.adapt(net, one, ANNOTATION, settings=FAST)
     run.save(tmp_path / "song.safetensors")
     back = uj.load_adapted_layers(net, tmp_path / "song.safetensors")
     found, tuned = map(tree.flatten, (back.tuned, run.tuned))
@@ -164,43 +168,43 @@ def test_adapted_layers_come_back(tmp_path):
     assert any((stems[source] != uj.separate(net, one)[source]).any() for source in net.sources)
 
 
-def test_a_network_in_a_notebook_is_a_line():
+def test_repr_of_a_network_is_one_line():
     mini = uj.load_network("mini")
     assert repr(mini) == "Checkpoint(ConvTasNet, 2.1 M parameters, drums bass other vocals, 44.1 kHz, 'mini')"
-    bag = uj.Bag({"a": made(seed=1), "b": made(seed=2)}, ((1.0, 1.0), (1.0, 1.0)))
+    bag = uj.Bag({"a": make_checkpoint(seed=1), "b": make_checkpoint(seed=2)}, ((1.0, 1.0), (1.0, 1.0)))
     assert repr(bag) == "Bag(2 networks, ConvTasNet, 1848 parameters, voice rest, 8 kHz)"
     assert repr(song()) == "Song('0.wav', 1.0 s, 8 kHz, stereo)"
-    assert repr(SAID) == "Annotation('annotation', intervals: voice 1; elsewhere unknown)"
+    assert repr(ANNOTATION) == "Annotation('annotation', intervals: voice 1; elsewhere unknown)"
 
 
-def test_no_settings_are_what_suits_the_network():
-    named = dataclasses.replace(made(), name="mini")
+def test_settings_default_to_the_preset_of_the_network():
+    named = dataclasses.replace(make_checkpoint(), name="mini")
     assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
-    assert arguments.get_preset(made()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
+    assert arguments.get_preset(make_checkpoint()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
     suited = arguments.choose_preset(None, named)
     assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
 
 
-def test_a_preset_is_taken_where_settings_are():
-    net, one = made(), song()
+def test_functions_accept_a_preset_as_settings():
+    net, one = make_checkpoint(), song()
     mine = dataclasses.replace(uj.recommended(), adapt=FAST)
-    run = uj.adapt(net, one, SAID, settings=mine)
+    run = uj.adapt(net, one, ANNOTATION, settings=mine)
     assert run.settings.learning_rate == FAST.learning_rate and run.preset.separate == mine.separate
-    refined = uj.separate(net, one, SAID, settings=mine, tuned=run.tuned)
+    refined = uj.separate(net, one, ANNOTATION, settings=mine, tuned=run.tuned)
     assert all(np.array_equal(run.separate(one)[source], refined[source]) for source in net.sources)
     np.testing.assert_allclose(sum(refined.values()), one.mixture.samples_CxT, atol=1e-5)
     with pytest.raises(uj.InputError, match="settings must be of SeparateConfig, or a preset, not of AdaptConfig"):
         uj.separate(net, one, settings=FAST)
 
 
-def test_what_is_no_song_and_no_network_is_refused_in_one_sentence():
-    net, one = made(), song()
+def test_arguments_of_a_wrong_type_are_refused_in_one_sentence():
+    net, one = make_checkpoint(), song()
     with pytest.raises(uj.InputError, match=r"not an array: write Song\.from_array\(samples, rate_hz\)"):
-        uj.adapt(net, one.mixture.samples_CxT, SAID)
+        uj.adapt(net, one.mixture.samples_CxT, ANNOTATION)
     with pytest.raises(uj.InputError, match=r"song must be a Song, not of str: write read_audio\(path\)"):
         uj.separate(net, "song.wav")
     with pytest.raises(uj.InputError, match="no-such-network"):
-        uj.adapt("no-such-network", one, SAID)
+        uj.adapt("no-such-network", one, ANNOTATION)
     with pytest.raises(uj.InputError, match="net must be a network, its name or its file, not of dict"):
         uj.separate(net.params, one)
     with pytest.raises(uj.InputError, match="a network must be a name or a path, not of int"):
@@ -211,9 +215,9 @@ def test_what_is_no_song_and_no_network_is_refused_in_one_sentence():
         uj.evaluate("stems", np.zeros(3))
 
 
-def test_what_does_not_fit_the_network_or_the_song_mutes_nothing():
-    net, one, muting = made(), song(), uj.SeparateConfig(gate=True)
-    reversed_order = uj.Annotation(SAID.intervals, DUO.sources[::-1], "unknown")
+def test_annotations_and_layers_that_do_not_fit_are_refused():
+    net, one, muting = make_checkpoint(), song(), uj.SeparateConfig(gate=True)
+    reversed_order = uj.Annotation(ANNOTATION.intervals, DUO.sources[::-1], "unknown")
     with pytest.raises(uj.InputError, match="annotates rest, voice, but the network separates voice, rest"):
         uj.separate(net, one, reversed_order, settings=muting)
     with pytest.raises(uj.InputError, match=r"annotates voice, but the network"):
@@ -229,12 +233,12 @@ def test_what_does_not_fit_the_network_or_the_song_mutes_nothing():
     with pytest.raises(uj.InputError, match="tuned must be adapted layers"):
         uj.separate(net, one, tuned="song.safetensors")
     with pytest.raises(uj.InputError, match=r"lam must be a list of numbers, one a lane, not 0\.5"):
-        uj.adapt_lanes(net, one, SAID, settings=FAST, lam=0.5)
+        uj.adapt_lanes(net, one, ANNOTATION, settings=FAST, lam=0.5)
     with pytest.raises(uj.InputError, match="preset: adapt must be of AdaptConfig"):
         uj.Preset(adapt=muting)
 
 
-def test_songs_come_from_arrays():
+def test_song_from_array_checks_shape_type_and_rate():
     mono_T = np.random.default_rng(0).normal(0, 0.1, 8000)
     assert uj.Song.from_array(mono_T, 8000).mixture.samples_CxT.shape == (1, 8000)
     assert uj.Song.from_array(np.stack([mono_T, mono_T]), 8000).mixture.samples_CxT.dtype == np.float32
@@ -246,7 +250,7 @@ def test_songs_come_from_arrays():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "expected"),
     [
         ({"strategy": "nonsense"}, "strategy must be B0, or a loss P, B or R, a start and an end"),
         ({"strategy": 3}, "strategy must be a text"),
@@ -259,16 +263,16 @@ def test_songs_come_from_arrays():
         ({"centralise_gradients": "no"}, "centralise_gradients must be True or False"),
     ],
 )
-def test_settings_are_refused_when_they_are_made(wrong, said):
-    with pytest.raises(uj.InputError, match=said):
+def test_settings_refuse_wrong_types_and_ranges(wrong, expected):
+    with pytest.raises(uj.InputError, match=expected):
         uj.AdaptConfig(**wrong)
 
 
-def test_numbers_of_numpy_are_numbers():
+def test_settings_accept_numpy_numbers():
     assert uj.AdaptConfig(lam=np.float32(2), epochs=np.int64(3)) == uj.AdaptConfig(lam=2.0, epochs=3)
 
 
-def test_other_frames_do_not_ask_for_an_annotation():
+def test_other_frames_need_no_annotation():
     true = stems()
     noisy = {source: stem + 0.01 * np.roll(stem, 100) for source, stem in true.items()}
     found = uj.evaluate(true, noisy, rate_hz=8000, settings=uj.EvaluateConfig(window_s=1.0, hop_s=1.0))
@@ -276,7 +280,7 @@ def test_other_frames_do_not_ask_for_an_annotation():
     assert found.score("drums", "SDR").n_frames == 3
 
 
-def test_sound_is_written_as_it_comes(tmp_path):
+def test_write_audio_takes_mono_arrays_and_refuses_transposed_ones(tmp_path):
     mono_T = np.linspace(-0.5, 0.5, 800, dtype=np.float32)
     uj.write_audio(tmp_path / "mono.wav", mono_T, 8000)
     np.testing.assert_array_equal(soundfile.read(tmp_path / "mono.wav", dtype="float32")[0], mono_T)
@@ -285,34 +289,34 @@ def test_sound_is_written_as_it_comes(tmp_path):
     assert not (tmp_path / "wrong.wav").exists()
 
 
-def test_annotations_are_made_of_intervals():
-    made_of = uj.Annotation.from_intervals([("voice", 0, 0.5, "silent")], DUO.sources)
-    assert made_of == SAID
+def test_annotation_from_intervals_checks_each_interval():
+    annotation = uj.Annotation.from_intervals([("voice", 0, 0.5, "silent")], DUO.sources)
+    assert annotation == ANNOTATION
     assert uj.Annotation.from_intervals([("voice", 0.2, 1)], DUO.sources).outside == "silent"
-    assert made_of._repr_html_().count("<tr>") == 2
-    for wrong, said in {
+    assert annotation._repr_html_().count("<tr>") == 2
+    for wrong, expected in {
         ("voice", 1, 0.5): r"intervals\[0\]: times",
         ("voice", "0", 1): r"intervals\[0\]: times",
         ("voks", 0, 1): r"intervals\[0\]: source must be one of voice, rest",
         ("voice", 0, 1, "loud"): r"intervals\[0\]: state must be one of active, silent, unknown",
         ("voice",): r"intervals\[0\] must be \(source, start_s, end_s\)",
     }.items():
-        with pytest.raises(uj.InputError, match=said):
+        with pytest.raises(uj.InputError, match=expected):
             uj.Annotation.from_intervals([wrong], DUO.sources)
     with pytest.raises(uj.InputError, match=r"sources must be a list of names, such as net\.sources, not 'voice'"):
         uj.Annotation.from_intervals([("voice", 0, 1)], "voice")
 
 
-def test_results_show_themselves():
-    run = uj.adapt(made(), song(), SAID, settings=FAST)
+def test_results_have_short_reprs_tables_and_plots():
+    run = uj.adapt(make_checkpoint(), song(), ANNOTATION, settings=FAST)
     assert run.losses.total.shape == run.losses.activation.shape == (2, 2)
     np.testing.assert_allclose(run.losses.total, run.losses.reconstruction + run.losses.activation, rtol=1e-5)
     assert repr(run).startswith("AdaptedNetwork(Checkpoint(ConvTasNet") and len(repr(run)) < 250
     assert run.losses._repr_html_().count("<tr>") == 3
     scores = uj.evaluate(stems(), stems(), rate_hz=8000)
     assert scores._repr_html_().count("<tr>") == 1 + 2 * 6 and repr(scores).startswith("Evaluation(SDR in dB: drums ")
-    assert uj.plot_losses(run).axes and uj.plot_annotation(SAID, song()).axes
-    nothing = uj.adapt(made(), song(), settings=uj.AdaptConfig(strategy="B0"))
+    assert uj.plot_losses(run).axes and uj.plot_annotation(ANNOTATION, song()).axes
+    nothing = uj.adapt(make_checkpoint(), song(), settings=uj.AdaptConfig(strategy="B0"))
     assert "nothing was adapted" in repr(nothing.losses)
     with pytest.raises(uj.InputError, match="none of the runs adapted anything"):
         uj.plot_losses(nothing)
@@ -320,7 +324,7 @@ def test_results_show_themselves():
         uj.plot_losses([run])
 
 
-def test_arguments_come_in_one_order():
+def test_functions_share_the_order_of_arguments():
     for name in ("adapt", "separate", "adapt_lanes"):
         parameters = [*inspect.signature(getattr(uj, name)).parameters.values()]
         assert [p.name.rstrip("s") for p in parameters[:3]] == ["net", "song", "annotation"]
@@ -328,7 +332,7 @@ def test_arguments_come_in_one_order():
 
 
 @pytest.mark.parametrize("name", sorted(uj.__all__))
-def test_examples_of_the_face_run(name):
+def test_examples_in_docstrings_run(name):
     """Docstring examples, of functions and of the methods of classes."""
     found = [*doctest.DocTestFinder(exclude_empty=True).find(getattr(uj, name), name, globs={})]
     results = [doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test) for test in found if test.examples]

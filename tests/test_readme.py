@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax.weights import checkpoint, hub
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
     assert len(blocks) == 2
     monkeypatch.setattr(hub, "find_bundled_folder", lambda: tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
-    small = made(dataclasses.replace(DUO, sources=("drums", "bass", "other", "vocals")))
+    small = make_checkpoint(dataclasses.replace(DUO, sources=("drums", "bass", "other", "vocals")))
     checkpoint.save(small, tmp_path / "weights" / "mini.safetensors")
     stems_SxTxC = np.random.default_rng(0).uniform(-0.2, 0.2, (4, 4 * 8000, 2))
     soundfile.write("song.wav", stems_SxTxC.sum(0), 8000)

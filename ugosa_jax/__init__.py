@@ -4,14 +4,14 @@
 
     net = uj.load_network("mini")
     song = uj.read_audio("song.wav")
-    notes = uj.read_annotation("song.csv", net.sources)
-    run = uj.adapt(net, song, notes)
+    annotation = uj.read_annotation("song.csv", net.sources)
+    run = uj.adapt(net, song, annotation)
     stems = run.separate(song)
 
-Arguments come in one order everywhere: network, song, annotation; what is optional is named. `settings=None` means
-what suits the network.
+All functions take network, song and annotation in this order; other arguments are keywords. `settings=None` means the
+defaults for the network.
 
-What is listed in `__all__` is loaded when it is first asked for: importing this module starts no JAX.
+Names in `__all__` are imported on first use, so that importing this module does not import JAX.
 """
 
 from typing import TYPE_CHECKING
@@ -89,7 +89,7 @@ _HOME = {
     "write_annotation": "annotations.annotation:write",
     "write_audio": "data.sound:write",
 }
-"""The module of each name, and what it is called there if otherwise."""
+"""The module of each name, and its name there if it differs."""
 
 if TYPE_CHECKING:
     from ugosa_jax.annotations.annotation import Annotation
@@ -123,18 +123,18 @@ if TYPE_CHECKING:
     from ugosa_jax.weights.checkpoint import Checkpoint
     from ugosa_jax.weights.download import download_weights
     from ugosa_jax.weights.hub import list_weights, load_network
-else:  # out of the sight of type checkers, for which it would make any name right
+else:  # hidden from type checkers, which would accept any name
 
     def __getattr__(name: str):
-        """Import what is asked for (PEP 562)."""
+        """Import a public name (PEP 562)."""
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
         module, _, inside = _HOME[name].partition(":")
-        found = getattr(importlib.import_module(f"{__name__}.{module}"), inside or name)
-        globals()[name] = found
-        return found
+        value = getattr(importlib.import_module(f"{__name__}.{module}"), inside or name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

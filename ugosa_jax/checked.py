@@ -1,4 +1,4 @@
-"""Dataclasses that check their fields when they are made: types, and ranges that stand in the types."""
+"""Dataclasses that check the types and ranges of their fields."""
 
 import functools
 import typing
@@ -12,9 +12,9 @@ _NOUNS = {float: "a number", int: "an integer", bool: "True or False", str: "a t
 
 
 class Checked:
-    """A dataclass whose fields are checked against their types when it is made.
+    """A base of dataclasses whose fields are checked against their types at construction.
 
-    A range is a `msgspec.Meta` in the type, with its `description` for messages. Scalars of numpy are taken as numbers.
+    A range is a `msgspec.Meta` in the type, with its `description` for messages. NumPy scalars are accepted as numbers.
 
     Raises:
       InputError: a field is of another type, or outside its range.
@@ -26,11 +26,11 @@ class Checked:
             if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0:
                 value = value.item()  # pyright: ignore[reportAttributeAccessIssue]
             try:
-                found = msgspec.convert(value, kind)
+                checked = msgspec.convert(value, kind)
             except (msgspec.ValidationError, OverflowError) as error:
                 is_of_another_type = ", got " in str(error)
                 raise InputError(f"{name} must be {_describe(kind, is_of_another_type)}, not {value!r:.80}") from error
-            object.__setattr__(self, name, found)
+            object.__setattr__(self, name, checked)
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def _get_field_types(of: type) -> dict[str, Any]:
 
 
 def _describe(kind: Any, by_type: bool) -> str:
-    """Return what a field takes, in words: its type, or its range."""
+    """Return a description of the values of a field: their type, or their range."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         ranges = (str(meta.description) for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta))

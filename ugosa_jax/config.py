@@ -1,4 +1,4 @@
-"""Settings: frozen dataclasses, the only place where defaults stand."""
+"""Settings: frozen dataclasses, the only place of defaults."""
 
 import dataclasses
 import sys
@@ -11,7 +11,7 @@ from ugosa_jax.errors import require
 
 Precision = Literal["float32", "bfloat16"]
 InputLevel = Literal["standard", "natural"]
-"""How loud a network wants its mixtures: with mean 0 and standard deviation 1 over the song, or as they are."""
+"""Level of the mixtures that a network expects: mean 0 and standard deviation 1 over the song, or unchanged."""
 FeatureStorage = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
 ScoringEngine = Literal["bsseval", "museval"]
 Refine = Literal["none", "residual", "wiener"]
@@ -21,25 +21,25 @@ Metric = Literal["SDR", "SIR", "SAR", "ISR"]
 
 
 MAX_PIECE_S = 600.0
-"""Ten minutes: no piece of a song that is processed at once is longer, so that counts of numbers fit into 32 bits."""
+"""Ten minutes: longest piece of a song that is processed at once, so that sizes of arrays fit into 32 bits."""
 MAX_REPEATS = 1000
-"""Shifts of a song, or of the pitch of every segment: each costs as much as the first; more is a slip of the pen."""
+"""Most shifts of a song, or pitch shifts of a segment; larger values are almost certainly typos."""
 MAX_OVERLAP = 0.99
-"""A hundred chunks over every sample."""
+"""At this overlap, a hundred chunks cover every sample."""
 MAX_EPOCHS = 1_000_000
-"""More than any run takes."""
+"""Larger values are almost certainly typos."""
 ACTIVATION_THRESHOLD = 0.15
 """θ of eq. (2) in the paper's text."""
 
 
 CHUNK_S = 10.0
-"""Length of the pieces that a network sees if it takes any length and nothing else was said, as in the paper's code."""
+"""Default length of a chunk for networks that take any length, as in the paper's code."""
 OVERLAP = 0.25
-"""Share of such a piece that it has in common with the next one, as in the Demucs repository."""
+"""Default overlap of chunks, as in the Demucs repository."""
 MAX_RATE_HZ = 768_000
-"""Highest sample rate of sound and of networks; anything else in a header is damage."""
+"""Highest sample rate of sound and of networks; a higher one in a header means damage."""
 SOURCES = ("drums", "bass", "other", "vocals")
-"""What networks for music usually separate, in the order of MUSDB18 and of the Demucs repository."""
+"""Default sources, in the order of MUSDB18 and of the Demucs repository."""
 
 _LARGEST = sys.float_info.max
 _STRATEGY = r"(B0|[PBR]-\w{1,8}:\w{1,8})"
@@ -70,94 +70,94 @@ class AdaptConfig(Checked):
 
     strategy: StrategyName | None = None
     """A loss P, B or R, a start and an end: P-L3:M; the paper's Table 1 has L1 to L5 and D, M or 3. B0 adapts nothing.
-    The network's own default if not given: P-L3:M for ConvTasNet."""
+    The default depends on the network: P-L3:M for ConvTasNet."""
     lam: NotNegative = 1.0
     """λ of eq. (1): weight of the sound predicted where a source is annotated silent."""
     learning_rate: Positive = 1e-5
     """Step size of Ranger."""
     epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description=f"at least 1, at most {MAX_EPOCHS}")] = 10
-    """Passes over the song."""
+    """Number of passes over the song."""
     segment_s: Seconds | None = None
-    """Length of a training segment in seconds; if not given, the paper's 4 s, or what the network was trained on."""
+    """Length of a training segment in seconds; by default the paper's 4 s, or the length the network was trained on."""
     hop_s: Seconds | None = None
-    """Time from one segment's start to the next one's in seconds; one segment if not given."""
+    """Time from the start of a segment to that of the next in seconds; by default the length of a segment."""
     pitch_shifts: Repeats = 0
-    """Randomly pitch-shifted copies of every segment that are trained on beside it (needs librosa)."""
+    """Number of randomly pitch-shifted copies of every segment to train on as well (needs librosa)."""
     pitch_range_semitones: Annotated[float, Meta(ge=0, le=48, description="between 0 and 48")] = 12.0
-    """Pitch shifts are drawn uniformly from ± this many semitones."""
+    """Largest pitch shift; shifts are uniform in ± this many semitones."""
     centralise_gradients: bool = True
-    """Subtract each gradient's mean before RAdam, as the reference's optimizer does."""
+    """Subtract the mean of each gradient before RAdam, as the reference does."""
     features: FeatureStorage = "auto"
-    """How the output of the frozen stages is kept between epochs; lean: without what is cheap to compute again.
+    """How the output of the frozen stages is stored between epochs; lean: without parts that are cheap to recompute;
     auto: the first of float32, lean and recompute that fits into memory."""
     pitch_seed: Seed = 0
     """Seed of the pitch shifts."""
     shuffle_seed: Seed = 0
-    """Seed of the order of the segments, another one in every epoch; 0: they come in time order."""
+    """Seed of the random order of the segments, which differs between epochs; 0: time order."""
     precision: Precision = "float32"
-    """bfloat16: products of matrices are rounded to it, and on a GPU or TPU what lies between them too, which halves
-    what their memory moves; weights and sums stay float32. Separation is float32 in any case."""
+    """bfloat16: run matrix products in bfloat16, and on a GPU or TPU also store the arrays between them in it, which
+    halves memory traffic; weights and sums stay float32. Separation is always float32."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SeparateConfig(Checked):
-    """How a whole song is separated.
+    """How a song is separated.
 
     Raises:
       InputError: a value outside its range.
     """
 
     chunk_s: Seconds | None = None
-    """Length of the pieces that the network sees in seconds; memory grows with it, not with the song.
-    If not given, 10 s, or the one length that the network takes."""
+    """Length of a chunk in seconds; memory grows with it, not with the song.
+    By default 10 s, or the only length that the network takes."""
     overlap: Share | None = None
-    """Share of a chunk that it has in common with the next one, cross-faded with triangular weights.
-    If not given, a quarter; Spleeter's pieces follow each other without, as published, unless chunk_s is given."""
+    """Overlap of chunks, relative to their length, cross-faded with triangular weights. By default a quarter; Spleeter
+    separates pieces side by side, as published, unless chunk_s or overlap is given."""
     shifts: Repeats = 0
-    """Random delays that the result is averaged over; 0: the song is separated once, not delayed."""
+    """Number of random delays over which the result is averaged; 0: separate once, without delay."""
     max_shift_s: Seconds = 0.5
     """Longest of these delays in seconds."""
     gate: bool = False
     """Mute every source where it is annotated silent."""
     fade_s: Fade = 0.01
-    """Fade at the ends of a muted stretch, inside it, in seconds."""
+    """Length of the fades inside both ends of a muted interval in seconds."""
     shift_seed: Seed = 0
     """Seed of the delays."""
     refine: Refine = "none"
-    """How stems are made to add up to the mixture; both ways mute sources where they are annotated silent.
-    residual: what their sum lacks is dealt to the sources that play; wiener: masks on the spectrogram first."""
+    """How stems are made to add up to the mixture; both methods mute sources where they are annotated silent.
+    residual: divide the residual among the sources that play; wiener: apply masks to the spectrogram first."""
     wiener_window: Annotated[
         int, Meta(ge=64, le=65536, multiple_of=4, description="a multiple of 4 from 64 to 65536")
     ] = 4096
-    """Samples of a window of the spectrogram."""
+    """Window of the spectrogram in samples."""
     wiener_exponent: Annotated[float, Meta(gt=0, le=4, description="above 0, at most 4")] = 1.0
-    """Of the magnitudes that share out the mixture: 1 amplitudes, 2 powers."""
+    """Exponent of the magnitudes in the masks: 1 amplitudes, 2 powers."""
     wiener_em_steps: Annotated[int, Meta(ge=0, le=10, description="between 0 and 10")] = 0
-    """Steps of expectation maximisation over channels, in pieces of half a minute; 0: each channel by itself."""
+    """Steps of expectation maximisation over channels, in pieces of half a minute; 0: separate masks per channel."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig(Checked):
-    """How estimates are compared with the true stems. The defaults are those of the paper's code.
+    """How estimates are scored. The defaults are those of the paper's code.
 
     Raises:
       InputError: a value outside its range.
     """
 
     window_s: Seconds = 2.0
-    """Length of the frames that are scored one by one in seconds."""
+    """Length of a scored frame in seconds."""
     hop_s: Seconds = 1.5
-    """Time from one frame's start to the next one's in seconds."""
+    """Time from the start of a frame to that of the next in seconds."""
     engine: ScoringEngine = "bsseval"
-    """What computes SDR, ISR, SIR and SAR: ugosa_jax.evaluation.bsseval, or the museval package, which is slower."""
+    """Implementation of SDR, ISR, SIR and SAR: ugosa_jax.evaluation.bsseval, or the slower museval package."""
     outputs: Outputs = "both"
-    """Whether estimates are scored as they are (plain), muted where their source is annotated silent (gated), or both
-    ways where there is an annotation."""
+    """Score estimates unchanged (plain), muted where their source is annotated silent (gated), or both; without an
+    annotation, both means plain."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SongsConfig(Checked):
-    """Which songs with stems are worked on.
+    """The songs with stems to use.
 
     Raises:
       InputError: a value outside its range.
@@ -166,50 +166,50 @@ class SongsConfig(Checked):
     folder: str | None = None
     """Root of the data set: MUSDB18, MUSDB18-HQ, or a folder of songs as `ugosa-jax prepare` writes it."""
     subset: Subset = "test"
-    """Part of MUSDB18; other folders have no parts."""
+    """Subset of MUSDB18; other folders have none."""
     limit: Annotated[int, Meta(ge=1, description="at least 1")] | None = None
-    """Only the first so many songs, in the order of their names; all if not given."""
+    """Only the first songs in the order of their names, this many; by default all."""
     names: tuple[str, ...] = ()
-    """Only these songs; all if none are given."""
+    """Only these songs; by default all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig(Checked):
-    """How the best settings of a grid are searched for.
+    """How the best settings are searched for.
 
     Raises:
       InputError: a value outside its range.
     """
 
     score: Metric = "SDR"
-    """What is to be as high as possible: its mean over songs and sources, where a source is not silent itself."""
+    """The score to maximise: its mean over songs and sources, where the source itself is not silent."""
     settings: Annotated[int, Meta(ge=1, le=10_000, description="from 1 to 10000")] = 32
-    """Settings that are tried."""
+    """Number of settings to try."""
     together: Annotated[int, Meta(ge=1, le=1000, description="from 1 to 1000")] = 8
-    """Settings that are tried at a time, and random ones to begin with."""
+    """Number of settings to try at a time; the first of these are random."""
     seed: Annotated[int, Meta(ge=0, lt=2**32, description="from 0 to 4294967295")] = 0
-    """Of what is tried: the same search with the same seed tries the same settings."""
+    """Seed of the search; the same search with the same seed tries the same settings."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PrepareConfig(Checked):
-    """How songs with stems are made ready for experiments.
+    """How songs with stems are prepared for experiments.
 
     Raises:
       InputError: a value outside its range.
     """
 
     seed: Seed = 0
-    """Decides, together with a song's name, which source is silent in which stretch."""
+    """Seed that, with a song's name, determines which source is silent when."""
     sources: tuple[str, ...] = SOURCES
-    """Names of the stems; those of MUSDB18 if not given."""
+    """Names of the stems; by default those of MUSDB18."""
     threshold: Positive = ACTIVATION_THRESHOLD
     """θ of eq. (2): the confidence above which a stem counts as active."""
     as_is: bool = False
-    """Silence nothing: only compute the activations, for songs that are to be used as they are."""
+    """Silence nothing: only compute the activations, to use the songs unchanged."""
     encoding: Literal["float", "16"] = "16"
-    """Samples of the sound: 16-bit integers, as the paper's code writes them, or 32-bit float.
-    Stems that were once MP3 or AAC, as MUSDB18's, are empty up high: there BSSEval needs the rounding noise."""
+    """Sample format: 16-bit integers, as in the paper's code, or 32-bit float. Stems decoded from MP3 or AAC, such as
+    MUSDB18's, are empty at high frequencies, where BSSEval needs the rounding noise of 16 bits."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -219,10 +219,10 @@ class PrepareConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """Settings that belong together; it is taken wherever one of its parts is.
+    """Settings of adaptation, separation and evaluation; functions accept it in place of any of its parts.
 
     Raises:
-      InputError: a part is of another kind.
+      InputError: a part is of another type.
     """
 
     adapt: AdaptConfig = AdaptConfig()
@@ -238,7 +238,7 @@ class Preset:
 
 
 def paper() -> Preset:
-    """Return the settings of the paper's text; what the text leaves open is this project's choice."""
+    """Return the settings of the paper's text; this project chooses those that the text leaves open."""
     return Preset()
 
 
@@ -260,18 +260,18 @@ def reference() -> Preset:
 
 
 def masks() -> Preset:
-    """Return settings that adapt nothing: the annotation shapes the masks alone. For Spleeter no better are known."""
+    """Return settings without adaptation: the annotation affects only the masks. None better are known for Spleeter."""
     return Preset(AdaptConfig("B0"), SeparateConfig(refine="wiener"))
 
 
 PRESETS = {"recommended": recommended, "paper": paper, "reference": reference, "masks": masks}
-"""What settings may start from."""
+"""Presets by name."""
 _USUAL = {"mini": "recommended"} | dict.fromkeys(("spleeter", "spleeter_4stems", "spleeter_5stems"), "masks")
 
 
 def find_usual_preset(weights: str) -> str:
-    """Return the preset that weights start from; for a chain, "spleeter+mini", that of its last network.
+    """Return the name of the default preset for weights; for a chain, "spleeter+mini", that of its last network.
 
-    Networks of a chain that do not have the stages of its strategy are not adapted.
+    Networks of a chain that lack the stages of the strategy are not adapted.
     """
     return _USUAL.get(weights.rpartition("+")[2], "paper")

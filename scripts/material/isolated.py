@@ -24,7 +24,7 @@ class Failed(Exception):
     """The work failed; the message is one line that says how."""
 
 
-def isolated(work: Callable[[], Result], limit_s: float) -> Result:
+def run_isolated(work: Callable[[], Result], limit_s: float) -> Result:
     """Return what `work` returns in a child process.
 
     When it ends, however it ends, every program that it started is killed and its temporary files are removed.

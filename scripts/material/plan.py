@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from accompany import compose
-from fetch import unpacked
+from fetch import unpacked_path
 from guitars import draw_guitar
 from recipe import Recipe, draw_recipe
 from rendering import voice_of
@@ -75,7 +75,7 @@ def draw_with_guitar(plan: Plan, name: str, speakers: list[str]) -> tuple[Recipe
 
 def written_songs(split: Split) -> list[Song]:
     """Return the MIDI songs of a split that have all sources, by name."""
-    mine = ((name, data) for name, data in midi_files(unpacked()) if side_of_song(name) == split)
+    mine = ((name, data) for name, data in midi_files(unpacked_path()) if side_of_song(name) == split)
     return [song for name, data in mine if (song := load_song(name, data))]
 
 

@@ -15,7 +15,7 @@ import pyworld
 import soundfile
 from scipy.signal import resample_poly
 
-from fetch import material_folder, unpacked
+from fetch import material_folder, unpacked_path
 
 RATE_HZ = 44100
 FRAME_S = 0.005
@@ -50,7 +50,7 @@ class Voice:
 
 def speaker_folders() -> dict[str, Path]:
     """Return the folder of each speaker: klettres (kl) and ktuberling (kt) have one for each language."""
-    share = unpacked("usr/share")
+    share = unpacked_path("usr/share")
     folders = {f"kl_{p.name}": p for p in (share / "klettres").iterdir() if (p / "alpha").is_dir()}
     folders |= {f"kt_{p.name}": p for p in (share / "ktuberling/sounds").iterdir() if p.is_dir()}
     return dict(sorted(folders.items()))

@@ -35,6 +35,8 @@ RUNS = {  # name in the golden file → settings; the code's γ is 4 λ
     "P-L4-D lr1e-3": AdaptConfig("P-L4:D", lam=0.25, learning_rate=1e-3, epochs=5),
 }
 
+SLOW_RUNS = {"P-L1-D lr1e-3", "P-L4-D lr1e-3"}
+
 
 def noise(n=3, seed=0, bucket=4, length=400, dtype=np.float32):
     random = np.random.default_rng(seed)
@@ -55,7 +57,9 @@ def golden_song(z, dtype):
     return Segments(mix_GxVxCxT, active_GxSxT, 4)
 
 
-@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize(
+    "run", [pytest.param(run, marks=pytest.mark.slow) if run in SLOW_RUNS else run for run in RUNS]
+)
 def test_losses_and_weights_equal_those_of_the_reference(config, params, golden, run):
     z = golden("adaptation")
     result = adapt(config, params, golden_song(z, np.float32), RUNS[run])

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.helpers.chains import TRIO, make_chain
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax.adaptation import plan, strategy
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
@@ -17,7 +17,7 @@ TALL = dataclasses.replace(DUO, R=4)
 
 
 def make_uneven():
-    return chain.build_chain({"tall": made(TALL, seed=1), "trio": made(TRIO, seed=2)})
+    return chain.build_chain({"tall": make_checkpoint(TALL, seed=1), "trio": make_checkpoint(TRIO, seed=2)})
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,8 @@ def test_a_single_name_applies_to_the_networks_with_these_stages():
 def test_a_plan_knows_its_losses_and_whether_it_needs_an_annotation():
     assert plan.parse("B0+B-L3:M", make_chain()).needs_annotation is False
     assert plan.parse("B-L3:M+P-L3:M", make_chain()).losses == {"B", "P"}
-    assert plan.parse("R-L3:M", made()).needs_annotation and plan.parse("R-L3:M", made()).tuned == ("",)
+    alone = plan.parse("R-L3:M", make_checkpoint())
+    assert alone.needs_annotation and alone.tuned == ("",)
 
 
 @pytest.mark.parametrize(

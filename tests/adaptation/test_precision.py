@@ -15,7 +15,7 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tcn
 from ugosa_jax.networks.htdemucs import HTDemucs
-from ugosa_jax.sweeps.cell import cell
+from ugosa_jax.sweeps.cell import make_cell
 
 BFLOAT16 = AdaptConfig(strategy="P-L2:M", epochs=2, learning_rate=1e-2, precision="bfloat16")
 ROUNDING = 2**-8
@@ -109,7 +109,7 @@ def test_a_network_without_precision_refuses_bfloat16():
 
 def test_the_default_precision_does_not_change_names_of_cells():
     def of(adapt):
-        return cell("song", "0" * 64, "1" * 64, adapt, SeparateConfig(), EvaluateConfig())
+        return make_cell("song", "0" * 64, "1" * 64, adapt, SeparateConfig(), EvaluateConfig())
 
     assert "precision" not in of(AdaptConfig()).determines["adapt"]
     assert of(AdaptConfig(precision="bfloat16")).determines["adapt"]["precision"] == "bfloat16"

@@ -18,7 +18,7 @@ def stems_SxCxT():
 
 
 @pytest.mark.parametrize("threshold", [0.15, 0.01])
-def test_golden(stems_SxCxT, threshold):
+def test_activity_equals_the_golden_files(stems_SxCxT, threshold):
     golden = np.load(DATA / "activations.npz")
     n_samples = int(golden[f"theta{threshold}/samples"])
     active_SxT = np.unpackbits(golden[f"theta{threshold}/binary"], axis=1, count=n_samples).astype(bool)
@@ -32,17 +32,17 @@ def test_golden(stems_SxCxT, threshold):
     assert (np.abs(confidence_SxT[differs_SxT] - 0.5) < 3e-6).all()
 
 
-def test_resampling_is_librosas(stems_SxCxT):
+def test_resampling_equals_librosa(stems_SxCxT):
     librosa = pytest.importorskip("librosa")
     frames_SxK = activation.compute_envelope(stems_SxCxT[:, 0])
     n_samples = stems_SxCxT.shape[-1]
     rate_hz = frames_SxK.shape[1] / (n_samples / RATE_HZ)
     expected = librosa.resample(frames_SxK, orig_sr=rate_hz, target_sr=RATE_HZ, res_type="soxr_hq")
     expected = librosa.util.fix_length(expected, size=n_samples)
-    np.testing.assert_array_equal(activation._at_audio_rate(frames_SxK, n_samples, RATE_HZ), expected)
+    np.testing.assert_array_equal(activation._resample_envelope(frames_SxK, n_samples, RATE_HZ), expected)
 
 
-def test_envelope_of_a_constant():
+def test_envelope_of_a_constant_is_its_square_root():
     envelope_SxK = activation.compute_envelope(np.full((1, 10 * activation.HOP), 0.25, np.float32))
     # √0.25 · mean of the window: a Hann window of M points sums to (M − 1) / 2, and its ends are zero.
     inside = 0.5 * (activation.FRAME + 1) / 2 / activation.FRAME
@@ -51,11 +51,11 @@ def test_envelope_of_a_constant():
     np.testing.assert_allclose(envelope_SxK[0, [0, -1]], inside / 2, rtol=1e-3)
 
 
-def test_envelope_sees_the_positive_half_only():
+def test_envelope_ignores_the_negative_half():
     assert not activation.compute_envelope(np.full((1, 9000), -0.5, np.float32)).any()
 
 
-def test_envelope_equals_frame_by_frame():
+def test_envelope_equals_the_sum_over_each_frame():
     wave_T = np.random.default_rng(0).normal(size=30_000).astype(np.float32)
     padded_T = np.concatenate([np.zeros(2048), wave_T, np.zeros(-32_048 % 4096)])
     window = np.hanning(4098)[1:-1]
@@ -75,11 +75,11 @@ def test_a_tone_is_active_where_it_sounds():
         np.testing.assert_array_equal(active_SxT[source, clear_T], sounds_T[clear_T])
 
 
-def test_silence_is_silent():
+def test_digital_silence_is_not_active():
     assert not activation.detect_activity(np.zeros((4, 2, 20_000), np.float32), RATE_HZ).any()
 
 
-def test_barely_audible_sound_is_silent():
+def test_barely_audible_sound_is_not_active():
     hiss = 1e-5 * np.random.default_rng(0).normal(size=(4, 2, 50_000)).astype(np.float32)
     assert not activation.detect_activity(hiss, RATE_HZ).any()  # scaling would have made it loud
 
@@ -92,17 +92,17 @@ def test_channels_in_opposite_phase_do_not_cancel():
     assert not active_SxT[1].any()
 
 
-def test_active_is_any_channels_decision(stems_SxCxT):
+def test_a_source_is_active_where_any_channel_is(stems_SxCxT):
     channels = [activation.compute_confidence(stems_SxCxT[:, c], RATE_HZ, 0.15) >= 0.5 for c in (0, 1)]
     np.testing.assert_array_equal(activation.detect_activity(stems_SxCxT, RATE_HZ), channels[0] | channels[1])
 
 
 @pytest.mark.parametrize("n_samples", [10, 100, 2047, 2048, 2049, 4097])
-def test_short_stems(n_samples):
+def test_the_shortest_stems_are_accepted(n_samples):
     stems_SxCxT = np.random.default_rng(0).normal(size=(2, 1, n_samples)).astype(np.float32)
     assert activation.detect_activity(stems_SxCxT, RATE_HZ).shape == (2, n_samples)
 
 
-def test_too_short_stems():
+def test_stems_shorter_than_the_filter_are_refused():
     with pytest.raises(InputError, match="at least 10 samples, not 9"):
         activation.detect_activity(np.ones((2, 1, 9), np.float32), RATE_HZ)

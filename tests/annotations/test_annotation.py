@@ -19,7 +19,7 @@ def read(tmp_path, content: str | bytes, outside=None) -> Annotation:
     return annotation.read(path, SOURCES, outside)
 
 
-def refusal(tmp_path, content: str | bytes) -> str:
+def read_error(tmp_path, content: str | bytes) -> str:
     """Return the one line with which `content` is refused, without the folder."""
     with pytest.raises(InputError) as caught:
         read(tmp_path, content)
@@ -29,7 +29,7 @@ def refusal(tmp_path, content: str | bytes) -> str:
     return message.removeprefix(f"{tmp_path}/")
 
 
-def says(*intervals: Interval, outside="unknown", sources=SOURCES) -> Annotation:
+def make_annotation(*intervals: Interval, outside="unknown", sources=SOURCES) -> Annotation:
     return Annotation(annotation.merge_overlaps(intervals), sources, outside)
 
 
@@ -56,20 +56,20 @@ def says(*intervals: Interval, outside="unknown", sources=SOURCES) -> Annotation
         "2,3,vocals\n2.5,2.75,vocals\n0.5,1.25,vocals\n0.5,1.25,vocals\n",
     ],
 )
-def test_formats(tmp_path, content):
+def test_read_accepts_tables_of_all_kinds(tmp_path, content):
     read_back = read(tmp_path, content)
     assert read_back == Annotation(VOCALS, SOURCES, "silent")
     assert read_back.path == str(tmp_path / "song.csv")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "cp1252"])
-def test_encodings(tmp_path, encoding):
+def test_read_accepts_all_encodings(tmp_path, encoding):
     mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
     content = f"{mark}start\tend\tsource\r\n# naïve\r\n0,5\t1,25\tvocals\r\n2\t3\tvocals\r\n"
     assert read(tmp_path, content.encode(encoding)).intervals == VOCALS
 
 
-def test_sources_of_several_words(tmp_path):
+def test_sources_may_have_names_of_several_words(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("0\t1\tlead vocals\n1\t2\tlead vocals silent\n2\t3\tLead Vocals: unknown\n3\t4\tsilent\n")
     intervals = annotation.read(path, ("lead vocals", "silent")).intervals
@@ -79,7 +79,7 @@ def test_sources_of_several_words(tmp_path):
     ]
 
 
-def test_lines_are_those_of_the_file(tmp_path):
+def test_intervals_know_their_lines(tmp_path):
     assert [i.line for i in read(tmp_path, "# one\n\n0,1,bass\n\n2,3,drums\n").intervals] == [3, 5]
 
 
@@ -92,7 +92,7 @@ def test_lines_are_those_of_the_file(tmp_path):
         ("0,1,vocals\n1,2,vocals,unknown", "unknown"),
     ],
 )
-def test_outside_if_not_given(tmp_path, content, outside):
+def test_outside_by_default(tmp_path, content, outside):
     assert read(tmp_path, content).outside == outside
     for given_outside in ("silent", "unknown"):
         assert read(tmp_path, content, given_outside).outside == given_outside
@@ -123,14 +123,17 @@ def test_outside_if_not_given(tmp_path, content, outside):
         ),
         (
             "0,1,vox",
-            "song.csv:1: source 'vox' is not one of drums, bass, other, vocals; say what it is, or nothing behind the "
-            "= to leave it out: --map 'vox=vocals'",
+            "song.csv:1: source 'vox' is not one of drums, bass, other, vocals; map it to a source, or to nothing "
+            "to leave it out: --map 'vox=vocals'",
         ),
-        ("0\t1\tvoclas silent", "song.csv:1: source 'voclas' is not one of drums, bass, other, vocals; say what it is"),
+        (
+            "0\t1\tvoclas silent",
+            "song.csv:1: source 'voclas' is not one of drums, bass, other, vocals; map it to a source",
+        ),
         (
             "0,1,\n",
             "song.csv:1: source 'song' is not one of drums, bass, other, vocals (a file of 1 label); its labels are "
-            "empty, so it has to be named after a source, such as vocals.txt, or mapped to one: --map "
+            "empty, so name it after a source, such as vocals.txt, or map it to one: --map "
             "'song='",
         ),
         ("0,1,bass,loud", "song.csv:1: state 'loud' is not one of active, silent, unknown"),
@@ -151,24 +154,24 @@ def test_outside_if_not_given(tmp_path, content, outside):
         ("9" * 50_000 + "x,1,bass", f"song.csv:1: start '{'9' * 40}…' is not a number"),
     ],
 )
-def test_refusals(tmp_path, content, message):
-    assert refusal(tmp_path, content).startswith(message)
+def test_bad_lines_are_refused_by_file_line_and_field(tmp_path, content, message):
+    assert read_error(tmp_path, content).startswith(message)
 
 
-def test_no_far_fetched_suggestion(tmp_path):
-    assert refusal(tmp_path, "0,1,kazoo").endswith("--map 'kazoo='")
+def test_an_unknown_name_gets_no_far_fetched_guess(tmp_path):
+    assert read_error(tmp_path, "0,1,kazoo").endswith("--map 'kazoo='")
 
 
-def test_missing_and_folder(tmp_path):
+def test_missing_files_and_empty_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv: cannot be read \(No such file"):
         annotation.read(tmp_path / "none.csv", SOURCES)
     with pytest.raises(InputError, match="cannot be read"):
         annotation.read(tmp_path, SOURCES)
 
 
-def test_too_large(tmp_path, monkeypatch):
+def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("ugosa_jax.annotations.formats.content.MAX_BYTES", 10)
-    assert refusal(tmp_path, "0,1,vocals\n") == "song.csv: is too large for an annotation"
+    assert read_error(tmp_path, "0,1,vocals\n") == "song.csv: is too large for an annotation"
 
 
 def check_fuzz(path, content: bytes) -> None:
@@ -193,7 +196,7 @@ tokens = st.sampled_from(words + marks)
 
 @fuzz
 @given(content=st.binary(max_size=200))
-def test_any_bytes(tmp_path, content):
+def test_read_survives_any_bytes(tmp_path, content):
     check_fuzz(tmp_path / "a", content)
 
 
@@ -205,7 +208,7 @@ def test_any_text(tmp_path, text, encoding):
 
 @fuzz
 @given(text=st.lists(tokens, max_size=40).map("".join))
-def test_any_tokens(tmp_path, text):
+def test_read_survives_any_tokens(tmp_path, text):
     check_fuzz(tmp_path / "a", text.encode())
 
 
@@ -215,15 +218,15 @@ lines = st.tuples(times, times, st.sampled_from(SOURCES), st.sampled_from(annota
 
 @fuzz
 @given(rows=st.lists(lines, max_size=6), delimiter=st.sampled_from(",;\t"))
-def test_any_lines(tmp_path, rows, delimiter):
+def test_read_survives_any_lines(tmp_path, rows, delimiter):
     check_fuzz(tmp_path / "a", "\n".join(delimiter.join(map(str, row)) for row in rows).encode())
 
 
 # Writing
 
 
-def test_write_and_read(tmp_path):
-    said = says(
+def test_read_returns_what_write_wrote(tmp_path):
+    said = make_annotation(
         Interval(0.1 + 0.2, 1 / 3, "bass"),
         Interval(1e-9, 1e4, "vocals", "unknown"),
         Interval(1 / 3, 2, "bass", "silent"),
@@ -236,24 +239,24 @@ def test_write_and_read(tmp_path):
     ]
 
 
-def test_write_numpy_times_and_odd_names(tmp_path):
+def test_write_accepts_numpy_times_and_odd_names(tmp_path):
     name = 'a, "b"; c'
-    said = says(Interval(np.float64(0.5), np.float64(1.5), name), sources=(name,), outside="silent")  # type: ignore[arg-type]
+    said = make_annotation(Interval(np.float64(0.5), np.float64(1.5), name), sources=(name,), outside="silent")  # type: ignore[arg-type]
     annotation.write(said, tmp_path / "a.csv")
     assert annotation.read(tmp_path / "a.csv", (name,)) == said
 
 
-def test_write_below_a_file(tmp_path):
+def test_write_refuses_a_path_below_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot be written"):
-        annotation.write(says(*VOCALS), tmp_path / "file" / "a.csv")
+        annotation.write(make_annotation(*VOCALS), tmp_path / "file" / "a.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 # Meaning
 
 
-def test_disjoint_merges_what_says_the_same():
+def test_overlapping_intervals_that_agree_are_merged():
     merged = annotation.merge_overlaps(
         [
             Interval(0, 2, "bass", line=1),
@@ -267,24 +270,26 @@ def test_disjoint_merges_what_says_the_same():
     assert [i.line for i in merged] == [2, 5, 4]  # of the line that reaches furthest
 
 
-def test_overlaps_of_a_rounding_are_none():
+def test_intervals_that_overlap_by_a_rounding_only_touch():
     touching = Interval(0, 1 + 1e-9, "bass"), Interval(1, 2, "bass", "silent")
     assert annotation.merge_overlaps(touching) == (Interval(0, 1, "bass"), Interval(1, 2, "bass", "silent"))
     with pytest.raises(InputError, match="contradicts"):
         annotation.merge_overlaps((Interval(0, 1.00001, "bass"), Interval(1, 2, "bass", "silent")))
 
 
-def test_activity_only_is_not_read_as_silence_elsewhere(tmp_path):
-    said = says(Interval(0, 1, "bass"), outside="unknown")
+def test_a_written_file_claims_no_silence_that_the_annotation_does_not(tmp_path):
+    said = make_annotation(Interval(0, 1, "bass"), outside="unknown")
     annotation.write(said, tmp_path / "a.csv")
     copy = annotation.read(tmp_path / "a.csv", SOURCES)
     assert copy.outside == "unknown"
     annotation.check_against(copy, 1.0)  # the unknown past the end of the song claims nothing
 
 
-def test_explicit():
-    said = says(Interval(1, 2, "bass"), Interval(3, 4, "bass", "unknown"), Interval(0, 5, "drums"), outside="silent")
-    assert annotation.make_explicit(said, 5.0) == says(
+def test_make_explicit_writes_out_silence():
+    said = make_annotation(
+        Interval(1, 2, "bass"), Interval(3, 4, "bass", "unknown"), Interval(0, 5, "drums"), outside="silent"
+    )
+    assert annotation.make_explicit(said, 5.0) == make_annotation(
         Interval(0, 1, "bass", "silent"),
         Interval(0, 5, "drums"),
         Interval(1, 2, "bass"),
@@ -295,14 +300,16 @@ def test_explicit():
 
 
 def test_mask_of_activity_only():
-    said = says(Interval(0.2, 0.5, "vocals"), outside="silent")
+    said = make_annotation(Interval(0.2, 0.5, "vocals"), outside="silent")
     mask_SxT = annotation.compute_active_mask(said, 10, 10)
     assert mask_SxT[:3].all()  # nothing is said of sources that are not mentioned
     np.testing.assert_array_equal(np.flatnonzero(mask_SxT[3]), [2, 3, 4])
 
 
 def test_mask_of_states():
-    said = says(Interval(0, 0.2, "bass"), Interval(0.3, 0.5, "bass", "silent"), Interval(0.5, 0.7, "bass", "unknown"))
+    said = make_annotation(
+        Interval(0, 0.2, "bass"), Interval(0.3, 0.5, "bass", "silent"), Interval(0.5, 0.7, "bass", "unknown")
+    )
     np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [3, 4])
     said = Annotation(said.intervals, SOURCES, "silent")
     np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [2, 3, 4, 7, 8, 9])
@@ -323,13 +330,13 @@ def test_mask_of_states():
     ],
 )
 def test_mask_boundaries(start_s, end_s, expected):
-    mask_SxT = annotation.compute_active_mask(says(Interval(start_s, end_s, "bass", "silent")), 10, 10)
+    mask_SxT = annotation.compute_active_mask(make_annotation(Interval(start_s, end_s, "bass", "silent")), 10, 10)
     np.testing.assert_array_equal(np.flatnonzero(~mask_SxT[1]), expected)
     assert mask_SxT[[0, 2, 3]].all()
 
 
-def test_gate_fades_inside_the_silence():
-    gain_SxT = annotation.compute_gains(says(Interval(3, 15, "bass", "silent")), 20, 1, fade_s=4)
+def test_gains_fade_inside_the_silence():
+    gain_SxT = annotation.compute_gains(make_annotation(Interval(3, 15, "bass", "silent")), 20, 1, fade_s=4)
     fade = [0.75, 0.5, 0.25, 0]
     expected = [1, 1, 1, *fade, 0, 0, 0, 0, *fade[::-1], 1, 1, 1, 1, 1]
     np.testing.assert_array_equal(gain_SxT[1], np.float32(expected))
@@ -338,31 +345,33 @@ def test_gate_fades_inside_the_silence():
 
 
 @pytest.mark.parametrize("fade_s", [0, 0.3, 1])
-def test_gate_without_fades(fade_s):
-    said = says(Interval(3, 15, "bass", "silent"))
+def test_gains_without_fades_equal_the_mask(fade_s):
+    said = make_annotation(Interval(3, 15, "bass", "silent"))
     np.testing.assert_array_equal(
         annotation.compute_gains(said, 20, 1, fade_s), annotation.compute_active_mask(said, 20, 1).astype(np.float32)
     )
 
 
-def test_gate_does_not_fade_at_the_songs_ends():
-    said = says(Interval(0, 4, "bass", "silent"), Interval(6, 9, "bass", "silent"), Interval(0, 9, "drums", "silent"))
+def test_gains_do_not_fade_at_the_ends_of_the_song():
+    said = make_annotation(
+        Interval(0, 4, "bass", "silent"), Interval(6, 9, "bass", "silent"), Interval(0, 9, "drums", "silent")
+    )
     gain_SxT = annotation.compute_gains(said, 9, 1, fade_s=2)
     np.testing.assert_array_equal(gain_SxT[1], [0, 0, 0, 0.5, 1, 1, 0.5, 0, 0])
     assert not gain_SxT[0].any()
 
 
 @pytest.mark.parametrize("length", range(1, 12))
-def test_gate_is_the_distance_to_the_nearest_sound(length):
-    gain_T = annotation.compute_gains(says(Interval(3, 3 + length, "bass", "silent")), 20, 1, fade_s=4)[1]
+def test_gains_follow_the_distance_to_the_nearest_sound(length):
+    gain_T = annotation.compute_gains(make_annotation(Interval(3, 3 + length, "bass", "silent")), 20, 1, fade_s=4)[1]
     n = np.arange(20)
     distance = np.clip(np.minimum(n - 2, 3 + length - n), 0, None)
     np.testing.assert_array_equal(gain_T, np.maximum(0, 1 - distance / 4).astype(np.float32))
 
 
 @pytest.mark.parametrize("times_s", [(8, 10), (8, 10.5), (9.99, 10.1)])
-def test_small_overhang_is_forgiven(times_s):
-    annotation.check_against(says(Interval(*times_s, "bass")), 10.0)
+def test_an_interval_may_end_half_a_second_past_the_song(times_s):
+    annotation.check_against(make_annotation(Interval(*times_s, "bass")), 10.0)
 
 
 @pytest.mark.parametrize(
@@ -373,17 +382,22 @@ def test_small_overhang_is_forgiven(times_s):
         ((12, 13), "start 12 s is past the end"),
     ],
 )
-def test_past_the_end(tmp_path, times_s, message):
+def test_an_interval_past_the_end_is_refused(tmp_path, times_s, message):
     said = read(tmp_path, f"# mine\n{times_s[0]},{times_s[1]},bass\n")
     with pytest.raises(InputError, match=rf"song\.csv:2: {message}"):
         annotation.check_against(said, 10.0)
 
 
-def test_silent_seconds():
+def test_silent_seconds_of_each_source():
     bass = Interval(1, 3, "bass"), Interval(4, 5, "bass", "unknown"), Interval(9, 10.5, "bass", "silent")
     drums = Interval(2, 4, "drums", "silent")
-    assert annotation.count_silent_seconds(says(*bass, drums), 10) == {"drums": 2, "bass": 1, "other": 0, "vocals": 0}
-    said = says(*bass, drums, outside="silent")
+    assert annotation.count_silent_seconds(make_annotation(*bass, drums), 10) == {
+        "drums": 2,
+        "bass": 1,
+        "other": 0,
+        "vocals": 0,
+    }
+    said = make_annotation(*bass, drums, outside="silent")
     assert annotation.count_silent_seconds(said, 10) == {"drums": 10, "bass": 7, "other": 0, "vocals": 0}
 
 
@@ -392,9 +406,9 @@ def test_silent_seconds():
     rows=st.lists(lines.filter(lambda row: row[0] < row[1]), max_size=6),
     outside=st.sampled_from(["silent", "unknown"]),
 )
-def test_silent_seconds_are_those_of_the_mask(rows, outside):
+def test_silent_seconds_equal_those_of_the_mask(rows, outside):
     try:
-        said = says(*(Interval(*row) for row in rows), outside=outside)
+        said = make_annotation(*(Interval(*row) for row in rows), outside=outside)
     except InputError:
         return
     silent_s = (~annotation.compute_active_mask(said, 50_000, 1000)).sum(axis=1) / 1000

@@ -15,15 +15,15 @@ from ugosa_jax.errors import InputError
 SOURCES = ("drums", "bass", "other", "vocals")
 
 
-def of(*rows, outside=None, complete=False) -> Annotation:
+def claim(*rows, outside=None, complete=False) -> Annotation:
     """Return what rows of (start, end, text) claim."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
     said = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
     return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open_sources, said.warnings, said.names)
 
 
-def test_an_instrument_claims_nothing_of_the_others():
-    said = of((0, 10, "piano"), outside="silent")
+def test_an_instrument_claims_nothing_about_others_of_its_source():
+    said = claim((0, 10, "piano"), outside="silent")
     assert said.intervals == (Interval(0, 10, "other"),)
     assert said.outside == "unknown"
     assert annotation.count_silent_seconds(said, 100)["other"] == 0
@@ -33,57 +33,57 @@ def test_an_instrument_claims_nothing_of_the_others():
     )
 
 
-def test_nor_beside_a_source_that_is_listed():
-    said = of((0, 10, "piano"), (20, 30, "vocals"))
+def test_an_instrument_leaves_its_source_open_beside_a_listed_source():
+    said = claim((0, 10, "piano"), (20, 30, "vocals"))
     assert (said.outside, said.open_sources) == ("silent", {"other"})
     assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
 
 
-def test_unless_the_user_says_so():
-    said = of((0, 10, "piano"), outside="silent", complete=True)
+def test_complete_instruments_silence_their_source_elsewhere():
+    said = claim((0, 10, "piano"), outside="silent", complete=True)
     assert annotation.count_silent_seconds(said, 100)["other"] == 90
     assert not said.open_sources
     assert not said.warnings
 
 
-def test_silent_only_where_all_instruments_are():
+def test_a_source_is_silent_only_where_all_its_instruments_are():
     rows = (0, 10, "piano silent"), (5, 20, "guitar silent"), (20, 30, "guitar"), (25, 40, "piano silent")
-    assert of(*rows, complete=True).select("other") == [
+    assert claim(*rows, complete=True).select("other") == [
         Interval(0, 5, "other", "unknown"),
         Interval(5, 10, "other", "silent"),
         Interval(10, 20, "other", "unknown"),
         Interval(20, 30, "other"),
         Interval(30, 40, "other", "unknown"),
     ]
-    assert {i.state for i in of(*rows).intervals} == {"active", "unknown"}
+    assert {i.state for i in claim(*rows).intervals} == {"active", "unknown"}
 
 
-def test_all_of_a_source_beside_its_instruments():
-    said = of((0, 10, "drums silent"), (10, 20, "kick"), (15, 30, "drums unknown"))
+def test_labels_of_a_source_and_of_its_instruments_are_combined():
+    said = claim((0, 10, "drums silent"), (10, 20, "kick"), (15, 30, "drums unknown"))
     assert said.select("drums") == [
         Interval(0, 10, "drums", "silent"),
         Interval(10, 20, "drums"),
         Interval(20, 30, "drums", "unknown"),
     ]
     with pytest.raises(InputError) as caught:
-        of((0, 10, "drums silent"), (5, 7, "kick"))
+        claim((0, 10, "drums silent"), (5, 7, "kick"))
     assert str(caught.value) == (
         "song.csv:2: state 'active' of kick contradicts 'silent' of line 1: they overlap from 5 s on"
     )
 
 
-def test_a_listed_source_is_silent_elsewhere_but_where_its_instruments_play():
-    said = of((0, 10, "drums"), (20, 30, "kick"))
+def test_a_listed_source_is_active_where_its_instruments_play():
+    said = claim((0, 10, "drums"), (20, 30, "kick"))
     assert said.outside == "silent"
     assert annotation.count_silent_seconds(said, 100)["drums"] == 80
 
 
 def test_an_instrument_cannot_contradict_itself():
     with pytest.raises(InputError, match=r"song.csv:2: state 'silent' of piano contradicts 'active' of line 1"):
-        of((0, 10, "piano"), (5, 7, "piano silent"))
+        claim((0, 10, "piano"), (5, 7, "piano silent"))
 
 
-def test_labels_that_are_left_out():
+def test_labels_mapped_to_nothing_are_left_out():
     said = claims.resolve(
         LabelFile([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]),
         SOURCES,
@@ -94,10 +94,10 @@ def test_labels_that_are_left_out():
     assert said.intervals == (Interval(0, 1, "bass"),)
 
 
-def test_no_state_beside_a_negation():
-    assert of((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
+def test_a_state_beside_a_negated_name_is_refused():
+    assert claim((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
     with pytest.raises(InputError, match="state 'active' stands beside a name that says silent by itself"):
-        of((0, 1, "no drums active"))
+        claim((0, 1, "no drums active"))
 
 
 NAMES = ("piano", "guitar", "strings")
@@ -110,7 +110,7 @@ rows = st.lists(
 
 @settings(deadline=None)
 @given(rows=rows, complete=st.booleans(), outside=st.sampled_from(["silent", "unknown"]))
-def test_combined_as_second_by_second(rows, complete, outside):
+def test_combined_claims_equal_the_decision_for_each_second(rows, complete, outside):
     """Compare with a table that holds, for each second, what each instrument does."""
     table = np.full((len(NAMES), 21), "", object)
     for start, end, name, state in rows:
@@ -118,7 +118,7 @@ def test_combined_as_second_by_second(rows, complete, outside):
         if (set(row) - {""}) - {state}:
             return  # a contradiction
         row[:] = state
-    said = of(
+    said = claim(
         *((start, end, f"{name} {state}") for start, end, name, state in rows), outside=outside, complete=complete
     )
     annotated = table[[(row != "").any() for row in table]]

@@ -17,7 +17,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 
-def seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
+def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
     """Return {source: seconds active and silent} of those of which anything is said."""
     said = names.read(path, options.ReadingForSources(**how), SOURCES)
     states = annotation.count_state_seconds(said, duration_s)
@@ -25,7 +25,7 @@ def seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, floa
     return {source: (round(a, 6), round(b, 6)) for source, (a, b) in spoken.items()}
 
 
-def told(path: Path, **how) -> str:
+def read_error(path: Path, **how) -> str:
     """Return the one sentence with which a file is answered, without its folder."""
     with pytest.raises(InputError) as caught:
         names.read(path, options.ReadingForSources(**how), SOURCES)
@@ -63,8 +63,8 @@ def told(path: Path, **how) -> str:
         ("31_names_in_brackets.txt", {}, 10, {VOCALS: (3, 0)}),
     ],
 )
-def test_samples_that_are_read(file, how, duration_s, expected):
-    assert seconds(FOLDER / file, duration_s, **how) == expected
+def test_files_that_were_misread_are_read(file, how, duration_s, expected):
+    assert count_seconds(FOLDER / file, duration_s, **how) == expected
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_samples_that_are_read(file, how, duration_s, expected):
         ("16_project.rpp", "16_project.rpp: is a REAPER project: export its regions with View > Region/Marker Manager"),
         (
             "27_unknown_names.txt",
-            "27_unknown_names.txt:4: source 'intro' is not one of drums, bass, other, vocals; say what it is, or "
-            "nothing behind the = to leave it out: --map 'intro='",
+            "27_unknown_names.txt:4: source 'intro' is not one of drums, bass, other, vocals; map it to "
+            "a source, or to nothing to leave it out: --map 'intro='",
         ),
         (
             "29_in_out_markers.txt",
@@ -98,35 +98,35 @@ def test_samples_that_are_read(file, how, duration_s, expected):
         ),
     ],
 )
-def test_samples_that_are_answered(file, message):
-    assert told(FOLDER / file).startswith(message)
+def test_files_that_were_misread_are_refused_with_advice(file, message):
+    assert read_error(FOLDER / file).startswith(message)
 
 
 def test_an_unlabelled_stem_is_left_out_as_unknown():
     path = FOLDER / "22_unlabeled_ACTIVATION_CONF.lab"
-    assert told(path).endswith(
-        "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
+    assert read_error(path).endswith(
+        "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
     said = names.read(path, options.ReadingForSources(**how), SOURCES)
     assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in said.warnings
     # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
-    assert seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
+    assert count_seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 
 
-def test_a_stem_of_two_sources_is_neither(tmp_path):
+def test_a_stem_of_two_sources_is_left_out(tmp_path):
     (tmp_path / "conf.lab").write_text("time,S01,S02\n0,0.1,0.9\n5,0.1,0.1\n10,0.9,0.1\n15,0.9,0.1\n")
     (tmp_path / "meta.yaml").write_text(
         "stems:\n  S01: {instrument: drum set}\n  S02: {instrument: [drum machine, piano]}\n"
     )
     how = {"stems": tmp_path / "meta.yaml", "complete": True}
-    assert seconds(tmp_path / "conf.lab", 20, **how) == {DRUMS: (10, 5)}
+    assert count_seconds(tmp_path / "conf.lab", 20, **how) == {DRUMS: (10, 5)}
 
 
 GRID = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n30\n<exists>\n{n}\n{tiers}'
 
 
-def grid(**tiers: list[tuple[float, float, str]]) -> str:
+def make_grid(**tiers: list[tuple[float, float, str]]) -> str:
     """Return a TextGrid of 30 s in the short format."""
     body = "".join(
         f'"IntervalTier"\n"{name}"\n0\n30\n{len(entries)}\n'
@@ -176,11 +176,11 @@ LAYER = (
         # Words for silence.
         ("vocals.lab", "0 3 sil\n3 6 la\n6 9 sp\n", {}, {VOCALS: (3, 27)}),
         ("x.lab", "0 3 sil\n3 6 vocals\n", {}, {VOCALS: (3, 27)}),
-        ("x.TextGrid", grid(drums=[(0, 10, "silence"), (10, 30, "")]), {}, {DRUMS: (0, 10)}),
-        ("x.TextGrid", grid(bass=[(0, 5, "#"), (5, 9, "-"), (9, 12, "riff"), (12, 30, "")]), {}, {BASS: (3, 27)}),
+        ("x.TextGrid", make_grid(drums=[(0, 10, "silence"), (10, 30, "")]), {}, {DRUMS: (0, 10)}),
+        ("x.TextGrid", make_grid(bass=[(0, 5, "#"), (5, 9, "-"), (9, 12, "riff"), (12, 30, "")]), {}, {BASS: (3, 27)}),
         (
             "x.TextGrid",
-            grid(vocals=[(0, 9, ""), (9, 30, "x")], words=[(9, 10, "la")], phones=[(9, 10, "HH")]),
+            make_grid(vocals=[(0, 9, ""), (9, 30, "x")], words=[(9, 10, "la")], phones=[(9, 10, "HH")]),
             {"map": ("words=", "phones=")},
             {VOCALS: (21, 9)},
         ),
@@ -266,9 +266,9 @@ LAYER = (
         ),
     ],
 )
-def test_more_that_are_read(tmp_path, file, content, how, expected):
+def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected):
     (tmp_path / file).write_text(content)
-    assert seconds(tmp_path / file, 30, **how) == expected
+    assert count_seconds(tmp_path / file, 30, **how) == expected
 
 
 @pytest.mark.parametrize(
@@ -278,20 +278,20 @@ def test_more_that_are_read(tmp_path, file, content, how, expected):
             "x.txt",
             "1\t2\tzyx\n2\t3\tOH\n3\t4\tdrums & bass\n4\t5\tzyx\n",
             "x.txt: 2 names are not one of drums, bass, other, vocals: 'zyx' (2 times, first 1 to 2 s, line 1), "
-            "'drums & bass' (3 to 4 s, line 3); say what they are, or nothing behind the = to leave them out: "
+            "'drums & bass' (3 to 4 s, line 3); map each to a source, or to nothing to leave them out: "
             "--map 'zyx=' --map 'drums & bass='",
         ),
         (
             "x.txt",
             "1\t2\tloud guitar thing\n",
             "x.txt:1: source 'loud guitar thing' is not one of drums, bass, other, vocals; "
-            "say what it is, or nothing behind the = to leave it out: --map 'loud guitar thing=one of other'",
+            "map it to a source, or to nothing to leave it out: --map 'loud guitar thing=one of other'",
         ),
         (
             "x.TextGrid",
-            grid(vocals=[(10, 20, "x")], words=[(10, 12, "la"), (12, 13, "li")]),
+            make_grid(vocals=[(10, 20, "x")], words=[(10, 12, "la"), (12, 13, "li")]),
             "x.TextGrid:23: source 'words' is not one of drums, bass, other, vocals (a tier or layer of 2 labels: "
-            "'la', 'li'); say what it is, or nothing behind the = to leave it out: --map 'words='",
+            "'la', 'li'); map it to a source, or to nothing to leave it out: --map 'words='",
         ),
         (
             "x.txt",
@@ -372,24 +372,24 @@ def test_more_that_are_read(tmp_path, file, content, how, expected):
         ("x.flac", b"fLaC\0\0\0\x22", "x.flac: is a sound or video file: the annotation comes first, then the song"),
     ],
 )
-def test_more_that_are_answered(tmp_path, file, content, message):
+def test_texts_that_were_misread_are_refused_with_advice(tmp_path, file, content, message):
     (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert told(tmp_path / file).startswith(message)
+    assert read_error(tmp_path / file).startswith(message)
 
 
 def test_a_folder_with_words_beside_the_stems(tmp_path):
     (tmp_path / "vocals.txt").write_text("1\t4\t\n")
     (tmp_path / "chords.lab").write_text("0 2 C:maj\n2 4 A\n")
     (tmp_path / "README.txt").write_text("remember to tune\n")
-    assert seconds(tmp_path, 10) == {VOCALS: (3, 7)}
+    assert count_seconds(tmp_path, 10) == {VOCALS: (3, 7)}
     (tmp_path / "Xyz.txt").write_text("5\t6\t\n")
-    assert told(tmp_path).endswith("or mapped to one: --map 'Xyz='")
-    assert seconds(tmp_path, 10, map=("Xyz=bass",)) == {VOCALS: (3, 7), BASS: (1, 9)}
+    assert read_error(tmp_path).endswith("or map it to one: --map 'Xyz='")
+    assert count_seconds(tmp_path, 10, map=("Xyz=bass",)) == {VOCALS: (3, 7), BASS: (1, 9)}
 
 
-def test_a_project_that_is_a_folder(tmp_path):
+def test_a_project_folder_is_refused_with_advice(tmp_path):
     (tmp_path / "Song.logicx").mkdir()
-    assert told(tmp_path / "Song.logicx") == (
+    assert read_error(tmp_path / "Song.logicx") == (
         "Song.logicx: is a Logic Pro project: export its regions or labels as text instead"
     )
 
@@ -397,12 +397,12 @@ def test_a_project_that_is_a_folder(tmp_path):
 def test_a_source_whose_file_cannot_be_read_is_not_left_out(tmp_path):
     (tmp_path / "bass.txt").write_text("1\t4\t\n")
     (tmp_path / "song vocals.txt").write_text("la la\n")
-    assert told(tmp_path).endswith(
+    assert read_error(tmp_path).endswith(
         "song vocals.txt:1: no field is a time; a line is start,end,source or start,end,source,state"
     )
 
 
-def test_what_has_no_end_lasts_as_long_as_the_song(tmp_path):
+def test_a_label_without_an_end_lasts_to_the_end_of_the_song(tmp_path):
     (tmp_path / "a.csv").write_text("5,,vocals\n")
     said = annotation.read(tmp_path / "a.csv", SOURCES)
     assert said.intervals[0].end_s == math.inf
@@ -417,33 +417,33 @@ def test_what_has_no_end_lasts_as_long_as_the_song(tmp_path):
 
 
 @pytest.mark.parametrize("unit", ["", "0", "44.1", "kHz", "-5", "9" * 9])
-def test_units_that_are_none(tmp_path, unit):
+def test_unknown_units_are_refused(tmp_path, unit):
     (tmp_path / "a.csv").write_text("0,1,vocals\n")
-    assert "unit must be s, ms, us, 100ns or a number of samples a second" in told(tmp_path / "a.csv", unit=unit)
+    assert "unit must be s, ms, us, 100ns or a number of samples a second" in read_error(tmp_path / "a.csv", unit=unit)
 
 
-def test_a_unit_for_what_has_its_own(tmp_path):
-    assert told(FOLDER / "12_audition.csv", unit="ms").endswith("leave it out")
+def test_a_unit_is_refused_for_a_format_with_a_known_unit(tmp_path):
+    assert read_error(FOLDER / "12_audition.csv", unit="ms").endswith("leave the option out")
 
 
-def test_elan_as_pympi_reads_it(tmp_path):
+def test_elan_times_equal_those_of_pympi(tmp_path):
     elan = pytest.importorskip("pympi.Elan")
     theirs = elan.Eaf()
     theirs.add_tier("drums")
     theirs.add_annotation("drums", 500, 1750, "fill")
     theirs.add_annotation("drums", 2000, 3000, "sil")
     theirs.to_file(str(tmp_path / "a.eaf"))
-    assert seconds(tmp_path / "a.eaf", 10) == {DRUMS: (1.25, 8.75)}
+    assert count_seconds(tmp_path / "a.eaf", 10) == {DRUMS: (1.25, 8.75)}
 
 
-def test_a_hundred_thousand_intervals(tmp_path):
-    """Reading takes a second or two, and must not grow with the square of their number: this would take hours."""
+def test_twenty_thousand_intervals_are_read_in_linear_time(tmp_path):
+    """Reading takes a fraction of a second; if it grew with the square of the intervals, it would take minutes."""
     spoken = ("kick", "snare", "bass", "piano", "guitar", "lead vox", "vocals", "drums")
-    rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(100_000))
+    rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(20_000))
     (tmp_path / "a.csv").write_text("".join(rows))
     said = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
-    assert len(said.intervals) == 100_000
-    assert annotation.compute_active_mask(said, 600_000, 1000.0).sum(1).tolist() == [112_500, 37_500, 600_000, 75_000]
+    assert len(said.intervals) == 20_000
+    assert annotation.compute_active_mask(said, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
 
 
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
@@ -453,6 +453,6 @@ def test_metadata_with_odd_scalars_are_texts(value):
     assert list(said) == ["S01"]
 
 
-def test_metadata_say_no_and_nothing():
+def test_metadata_may_name_an_instrument_no_or_nothing():
     text = "stems: {S01: {instrument: no}, S02: {instrument: }, S03: {instrument: [piano, ~, null, tuba]}}"
     assert medleydb.parse_stem_names(text, "m.yaml") == {"S01": ("no",), "S02": (), "S03": ("piano", "tuba")}

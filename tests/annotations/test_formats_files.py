@@ -26,7 +26,7 @@ SURE = (
 )
 
 
-def message_of(path: Path, **options) -> str:
+def read_error(path: Path, **options) -> str:
     """Return the message with which a file is refused, without its folder."""
     with pytest.raises(InputError) as caught:
         annotation.read(path, SOURCES, **options)
@@ -51,7 +51,7 @@ def message_of(path: Path, **options) -> str:
         ("praat_short.TextGrid", "textgrid", SAID),
     ],
 )
-def test_every_format(tmp_path, file, format, expected):
+def test_every_format_is_recognised_and_read(tmp_path, file, format, expected):
     said = annotation.read(FOLDER / file, SOURCES)
     assert said.intervals == expected
     assert said.outside == "unknown"
@@ -62,12 +62,12 @@ def test_every_format(tmp_path, file, format, expected):
 @pytest.mark.parametrize(
     "file", sorted(path.name for path in FOLDER.iterdir() if path.is_file() and path.suffix not in (".yaml", ".lab"))
 )
-def test_content_decides_without_a_suffix(tmp_path, file):
+def test_content_decides_the_format_without_a_suffix(tmp_path, file):
     text = (FOLDER / file).read_text()
     assert formats.recognise(text, "file") == formats.recognise(text, FOLDER / file)
 
 
-def test_lab_without_a_suffix():
+def test_lab_is_recognised_without_a_suffix():
     assert formats.recognise("0.5 1.25 vocals\n", "file") == "lab"
     assert formats.recognise("time,S01\n0,1\n", "x.lab") == "activation-conf"
     assert formats.recognise("start_time,end_time,instrument_label\n", "x.lab") == "sourceid"
@@ -82,11 +82,11 @@ def test_lab_without_a_suffix():
         "0.5,1,2.5,vocals,x",
     ],
 )
-def test_what_only_looks_like_a_region_layer(line):
+def test_tables_that_resemble_a_region_layer_are_read_as_tables(line):
     assert formats.recognise(line, "song.csv") == "csv"
 
 
-def test_what_is_left_out_is_told():
+def test_layers_without_durations_are_left_out_with_a_warning():
     warnings = annotation.read(FOLDER / "audacity.txt", SOURCES).warnings
     assert warnings == (
         f"{FOLDER}/audacity.txt:5: left out: point label 'chorus'",
@@ -109,33 +109,33 @@ def test_what_is_left_out_is_told():
     )
 
 
-def test_bars_are_refused_with_what_to_do():
-    assert message_of(FOLDER / "reaper_bars.csv") == (
+def test_bars_and_beats_are_refused_with_advice():
+    assert read_error(FOLDER / "reaper_bars.csv") == (
         "reaper_bars.csv:2: start '1.1.00' is in bars and beats: "
         "set the ruler to Seconds or Minutes:Seconds in REAPER and export again"
     )
 
 
-def test_sessions_are_packed(tmp_path):
+def test_a_packed_session_is_read(tmp_path):
     packed = bz2.compress((FOLDER / "sonic_visualiser.svl").read_bytes())
     (tmp_path / "session.sv").write_bytes(packed)
     assert annotation.read(tmp_path / "session.sv", SOURCES).intervals == SAID
     (tmp_path / "session.sv").write_bytes(packed[:-20])
-    assert message_of(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
+    assert read_error(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
 
 
-def test_a_bomb_is_not_unpacked(tmp_path):
+def test_a_decompression_bomb_is_refused(tmp_path):
     (tmp_path / "bomb.sv").write_bytes(bz2.compress(bytes(100_000_000)))
     assert (tmp_path / "bomb.sv").stat().st_size < 1000
-    assert message_of(tmp_path / "bomb.sv") == "bomb.sv: is too large for an annotation"
+    assert read_error(tmp_path / "bomb.sv") == "bomb.sv: is too large for an annotation"
 
 
-def test_binary_textgrid(tmp_path):
+def test_a_binary_textgrid_is_refused_with_advice(tmp_path):
     (tmp_path / "a.TextGrid").write_bytes(b"ooBinaryFile\x08TextGrid")
-    assert message_of(tmp_path / "a.TextGrid") == "a.TextGrid: is a binary Praat file; save it with Save as text file…"
+    assert read_error(tmp_path / "a.TextGrid") == "a.TextGrid: is a binary Praat file; save it with Save as text file…"
 
 
-def test_one_file_a_source(tmp_path):
+def test_a_folder_with_one_file_a_source_is_read(tmp_path):
     (tmp_path / "song vocals.txt").write_text("0.5\t1.25\t\n2\t3\tactive\n")
     (tmp_path / "drums.txt").write_text("0\t1.5\tsilent\n")
     (tmp_path / "cover.jpg").write_bytes(b"\0")
@@ -147,7 +147,7 @@ def test_one_file_a_source(tmp_path):
         annotation.read(tmp_path, SOURCES)
 
 
-def test_medleydb(tmp_path):
+def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
     names = NameRules(parse_overrides(["S01=one of vocals", "S02=drum set"]))
     said = annotation.read(stems, SOURCES, names=names)
@@ -169,16 +169,16 @@ def test_medleydb(tmp_path):
         Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
         Interval(1.5, 3.0, "drums", "active", confidence=0.8),
     ]
-    message = message_of(stems)
+    message = read_error(stems)
     assert message.startswith(
         "Some_Song_ACTIVATION_CONF.lab: 2 names are not one of drums, bass, other, vocals: 'S01' ("
     )
     assert message.endswith(
-        "--stems METADATA.yaml tells whose stems they are, or say it yourself: --map 'S01=' --map 'S02='"
+        "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
 
 
-def test_sourceid():
+def test_medleydb_source_ids_are_read():
     path = FOLDER / "Some_Song_SOURCEID.lab"
     said = annotation.read(path, SOURCES, names=NameRules())
     assert said.outside == "unknown"

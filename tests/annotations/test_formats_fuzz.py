@@ -42,7 +42,7 @@ readers = pytest.mark.parametrize(("reader", "file"), READERS.items(), ids=READE
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def check(reader, text: str) -> None:
+def check_reader(reader, text: str) -> None:
     """Read; whatever is read must be times of a song, whatever is refused be refused in one line."""
     try:
         reading = reader(text, "song.x")
@@ -60,13 +60,13 @@ def check(reader, text: str) -> None:
 @fuzz
 @given(text=st.text(max_size=100))
 def test_any_text(reader, file, text):
-    check(reader, text)
+    check_reader(reader, text)
 
 
 @readers
 @fuzz
 @given(data=st.data())
-def test_damaged_files(reader, file, data):
+def test_readers_survive_damaged_files(reader, file, data):
     """Cut pieces out of a file, put others in: what a bad copy or a careless editor leaves."""
     text = (FOLDER / file).read_text()
     for _ in range(data.draw(st.integers(1, 3))):
@@ -78,12 +78,12 @@ def test_damaged_files(reader, file, data):
             )
         )
         text = text[:start] + new + text[end:]
-    check(reader, text)
+    check_reader(reader, text)
 
 
 @fuzz
 @given(data=st.data(), file=st.sampled_from(sorted(READERS.values())))
-def test_damaged_bytes_through_the_front_door(tmp_path, data, file):
+def test_read_survives_damaged_bytes(tmp_path, data, file):
     content = (FOLDER / file).read_bytes()
     at = data.draw(st.integers(0, len(content)))
     content = content[:at] + data.draw(st.binary(max_size=4)) + content[at + data.draw(st.integers(0, 4)) :]
@@ -107,38 +107,38 @@ words = st.text(st.sampled_from("abc drums:é&'"), min_size=1, max_size=12).map(
 labels = st.lists(st.tuples(times_ms, words), min_size=1, max_size=8)
 
 
-def as_native(start_s, end_s, text):
+def format_native(start_s, end_s, text):
     return f'{start_s},{end_s},"{text}"\n'
 
 
-def as_audacity(start_s, end_s, text):
+def format_audacity(start_s, end_s, text):
     return f"{start_s:.6f}\t{end_s:.6f}\t{text}\n\\\t-1.000000\t-1.000000\n".replace(".", ",")
 
 
-def as_lab(start_s, end_s, text):
+def format_lab(start_s, end_s, text):
     return f"{start_s:.3f} {end_s:.3f} {text}\n"
 
 
-def as_sonic_table(start_s, end_s, text):
+def format_sonic_table(start_s, end_s, text):
     return f'{start_s:.9f},1,{end_s - start_s:.9f},"{text}"\n'
 
 
-def as_reaper(start_s, end_s, text):
+def format_reaper(start_s, end_s, text):
     clock = [f"{int(t // 3600)}:{int(t // 60) % 60:02}:{t % 60:06.3f}" for t in (start_s, end_s)]
     return f'R1,"{text}",{",".join(clock)},\n'
 
 
-def as_point(start_s, end_s, text):
+def format_point(start_s, end_s, text):
     return (
         f'<point frame="{round(start_s * 1000)}" duration="{round((end_s - start_s) * 1000)}" label={quoteattr(text)}/>'
     )
 
 
-def as_jams(start_s, end_s, text):
+def format_jams(start_s, end_s, text):
     return json.dumps({"time": start_s, "duration": end_s - start_s, "value": text, "confidence": None}) + ","
 
 
-def as_textgrid(start_s, end_s, text):
+def format_textgrid(start_s, end_s, text):
     return f'xmin = {start_s}\nxmax = {end_s}\ntext = "{text}"\n'
 
 
@@ -149,23 +149,23 @@ TIER = '"ooTextFile" "TextGrid" 0 20000 <exists> 1 "IntervalTier" "t" 0 20000 {n
 @pytest.mark.parametrize(
     ("reader", "line", "whole"),
     [
-        (READ["csv"], as_native, lambda body, n: body),
-        (READ["audacity"], as_audacity, lambda body, n: body),
-        (READ["lab"], as_lab, lambda body, n: body),
-        (READ["sonic-table"], as_sonic_table, lambda body, n: body),
-        (READ["reaper"], as_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
-        (READ["sonic-layers"], as_point, lambda body, n: LAYER.format(body)),
-        (READ["textgrid"], as_textgrid, lambda body, n: TIER.format(n=n, body=body)),
+        (READ["csv"], format_native, lambda body, n: body),
+        (READ["audacity"], format_audacity, lambda body, n: body),
+        (READ["lab"], format_lab, lambda body, n: body),
+        (READ["sonic-table"], format_sonic_table, lambda body, n: body),
+        (READ["reaper"], format_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
+        (READ["sonic-layers"], format_point, lambda body, n: LAYER.format(body)),
+        (READ["textgrid"], format_textgrid, lambda body, n: TIER.format(n=n, body=body)),
         (
             READ["jams"],
-            as_jams,
+            format_jams,
             lambda body, n: '{"annotations": [{"namespace": "tag_open", "data": [' + body[:-1] + "]}]}",
         ),
     ],
 )
 @fuzz
 @given(rows=labels)
-def test_what_is_written_is_what_is_read(reader, line, whole, rows):
+def test_readers_return_the_written_labels(reader, line, whole, rows):
     rows = [(start / 1000, end / 1000, " ".join(text.split())) for (start, end), text in rows]
     read = reader(whole("".join(line(*row) for row in rows), len(rows)), "song.x").labels
     assert [label.text for label in read] == [text for _, _, text in rows]

@@ -25,7 +25,7 @@ confidences = st.none() | st.floats(0.5, 1)
 intervals = st.builds(Interval, times, times, st.sampled_from(SOURCES), st.sampled_from(STATES), confidence=confidences)
 
 
-def drawn(said, outside, opened) -> Annotation | None:
+def make_annotation(said, outside, opened) -> Annotation | None:
     """Return an annotation of these intervals; None if they contradict each other."""
     try:
         return Annotation(annotation.merge_overlaps(said), SOURCES, outside, open_sources=opened)
@@ -43,8 +43,8 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 
 @quick
 @anything
-def test_jams_loses_nothing(tmp_path, said, outside, opened):
-    first = drawn(said, outside, opened)
+def test_jams_holds_the_whole_annotation(tmp_path, said, outside, opened):
+    first = make_annotation(said, outside, opened)
     if first is None:
         return
     annotation.write(first, tmp_path / "a.jams", "jams")
@@ -58,8 +58,8 @@ def test_jams_loses_nothing(tmp_path, said, outside, opened):
 @pytest.mark.parametrize("format", ["csv", "audacity"])
 @quick
 @anything
-def test_tables_never_say_more(tmp_path, format, said, outside, opened):
-    first = drawn(said, outside, opened)
+def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, said, outside, opened):
+    first = make_annotation(said, outside, opened)
     if first is None:
         return
     annotation.write(first, tmp_path / "a", format)
@@ -80,8 +80,8 @@ def test_tables_never_say_more(tmp_path, format, said, outside, opened):
 @pytest.mark.parametrize("format", ["csv", "audacity", "jams"])
 @quick
 @anything
-def test_what_is_explicit_is_the_same_in_every_format(tmp_path, format, said, outside, opened):
-    first = drawn(said, outside, opened)
+def test_every_format_holds_an_explicit_annotation(tmp_path, format, said, outside, opened):
+    first = make_annotation(said, outside, opened)
     if first is None:
         return
     silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
@@ -92,7 +92,7 @@ def test_what_is_explicit_is_the_same_in_every_format(tmp_path, format, said, ou
     assert (~annotation.compute_active_mask(copy, 5000, 10) == silent_SxT).all()
 
 
-def test_jams_library_accepts_ours(tmp_path):
+def test_the_jams_package_reads_our_files(tmp_path):
     jams = pytest.importorskip("jams")
     said = Annotation(
         (Interval(0.1, 0.3, "vocals", "silent", confidence=0.75), Interval(1, 2, "drums")), SOURCES, "unknown"
@@ -107,7 +107,7 @@ def test_jams_library_accepts_ours(tmp_path):
     assert [o.time + o.duration for o in tags.data] == [0.3, 2.0]
 
 
-def test_we_read_what_the_jams_library_writes(tmp_path):
+def test_we_read_files_of_the_jams_package(tmp_path):
     jams = pytest.importorskip("jams")
     song = jams.JAMS()
     song.file_metadata.duration = 10
@@ -124,33 +124,33 @@ def test_we_read_what_the_jams_library_writes(tmp_path):
     ]
 
 
-def single(text: str) -> str:
+def make_grid(text: str) -> str:
     """Return a text without doubled quotes, which praatio hands on as they stand in the file."""
     return text.replace('""', '"')
 
 
 @pytest.mark.parametrize("file", ["praat_long.TextGrid", "praat_short.TextGrid"])
 @pytest.mark.parametrize("format", ["long_textgrid", "short_textgrid"])
-def test_praatio_reads_the_same(tmp_path, file, format):
+def test_textgrids_equal_those_of_praatio(tmp_path, file, format):
     textgrid = pytest.importorskip("praatio.textgrid")
     theirs = textgrid.openTextgrid(str(FOLDER / file), includeEmptyIntervals=False)
-    entries = [(*entry[:-1], single(entry[-1]), tier.name) for tier in theirs.tiers for entry in tier.entries]
+    entries = [(*entry[:-1], make_grid(entry[-1]), tier.name) for tier in theirs.tiers for entry in tier.entries]
     theirs.save(str(tmp_path / "a.TextGrid"), format=format, includeBlankSpaces=True)
     for path in (FOLDER / file, tmp_path / "a.TextGrid"):
         ours = read_textgrid(path.read_text(), "a").labels
-        points = [(i.start_s, single(i.text), i.container) for i in ours if i.start_s == i.end_s]
-        stretches = [(i.start_s, i.end_s, single(i.text), i.container) for i in ours if i.start_s < i.end_s]
+        points = [(i.start_s, make_grid(i.text), i.container) for i in ours if i.start_s == i.end_s]
+        stretches = [(i.start_s, i.end_s, make_grid(i.text), i.container) for i in ours if i.start_s < i.end_s]
         assert sorted([*points, *stretches], key=str) == sorted(entries, key=str)
 
 
 @pytest.mark.parametrize(("start_s", "end_s", "is_exact"), [(0.5, 1.25, True), (0.1, 0.3, True), (0.2, 0.9, False)])
-def test_durations_do_not_pass_the_end(start_s, end_s, is_exact):
+def test_jams_durations_do_not_pass_the_end(start_s, end_s, is_exact):
     sum_s = start_s + our_jams._find_duration(start_s, end_s)
     assert sum_s == (end_s if is_exact else np.nextafter(end_s, 0))
 
 
 @pytest.mark.slow
-def test_medleydb_package():
+def test_activation_conf_equals_that_of_the_medleydb_package():
     """Read all activation confidences of the medleydb-instruments package with the stems that its metadata name."""
     package = importlib.util.find_spec("medleydb_instruments")
     if package is None or not package.submodule_search_locations:

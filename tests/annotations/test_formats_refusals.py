@@ -15,7 +15,7 @@ def read(tmp_path, content, name, **options):
     return annotation.read(tmp_path / name, SOURCES, **options)
 
 
-def grid(tiers: str, xmax=6, size=1) -> str:
+def make_grid(tiers: str, xmax=6, size=1) -> str:
     """Return a TextGrid in the short format."""
     return f'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n{xmax}\n<exists>\n{size}\n{tiers}\n'
 
@@ -124,47 +124,47 @@ POINT = (
         ("a.TextGrid", '"nonsense"', "a.TextGrid: is no text file of Praat's"),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n2\n0\n1\n"active"'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n2\n0\n1\n"active"'),
             "a.TextGrid: ends where xmin of an interval",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n1\n0\n1\n"active'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n1\n0\n1\n"active'),
             "a.TextGrid:15: a text begins that does not",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n1\n2\n1\n"active"'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n1\n2\n1\n"active"'),
             "a.TextGrid: an interval of 'bass': from 2 to 1",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n0\n6\n1.5'),
+            make_grid('"IntervalTier"\n"bass"\n0\n6\n1.5'),
             "a.TextGrid:12: the number of labels '1.5' is no count",
         ),
-        ("a.TextGrid", grid('"SoundTier"'), "a.TextGrid:8: class 'SoundTier' is not IntervalTier or TextTier"),
+        ("a.TextGrid", make_grid('"SoundTier"'), "a.TextGrid:8: class 'SoundTier' is not IntervalTier or TextTier"),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"bass"\n"x"'),
+            make_grid('"IntervalTier"\n"bass"\n"x"'),
             "a.TextGrid:10: xmin of tier 'bass' should be a number, not 'x'",
         ),
         (
             "a.TextGrid",
-            grid('"IntervalTier"\n"words"\n0\n6\n1\n0\n1\n"la la"'),
+            make_grid('"IntervalTier"\n"words"\n0\n6\n1\n0\n1\n"la la"'),
             "a.TextGrid:15: source 'words' is not one of drums, bass, other, vocals (a tier or layer",
         ),
     ],
 )
-def test_refusals(tmp_path, name, content, message):
+def test_bad_lines_are_refused_by_file_line_and_field(tmp_path, name, content, message):
     with pytest.raises(InputError) as caught:
         read(tmp_path, content, name)
     assert str(caught.value).removeprefix(f"{tmp_path}/").startswith(message)
     assert "\n" not in str(caught.value)
 
 
-def test_a_tier_named_after_a_source_holds_own_words(tmp_path):
+def test_a_tier_named_after_a_source_may_hold_any_words(tmp_path):
     words = '"IntervalTier"\n"Vocals"\n0\n6\n3\n1\n2\n"no bass"\n2\n3\n"unknown"\n4\n5\n"vocals silent"'
-    said = read(tmp_path, grid(words), "a.TextGrid")
+    said = read(tmp_path, make_grid(words), "a.TextGrid")
     assert said.intervals == (
         Interval(1, 2, "vocals"),
         Interval(2, 3, "vocals", "unknown"),
@@ -172,11 +172,11 @@ def test_a_tier_named_after_a_source_holds_own_words(tmp_path):
     )
 
 
-def test_lyrics_that_look_like_names(tmp_path):
+def test_lyrics_that_resemble_names_stay_lyrics(tmp_path):
     words = (
         '"IntervalTier"\n"vox"\n0\n6\n4\n0\n1\n"voice inside"\n1\n2\n"no vocals"\n2\n3\n"no drums"\n3\n4\n"bass silent"'
     )
-    said = read(tmp_path, grid(words), "a.TextGrid", names=NameRules())
+    said = read(tmp_path, make_grid(words), "a.TextGrid", names=NameRules())
     assert said.intervals == (
         Interval(0, 1, "vocals"),
         Interval(1, 2, "vocals", "silent"),
@@ -185,13 +185,13 @@ def test_lyrics_that_look_like_names(tmp_path):
     )
 
 
-def test_a_label_of_many_words_takes_no_time(tmp_path):
+def test_a_label_of_a_million_words_is_refused(tmp_path):
     with pytest.raises(InputError, match="source 'lead lead"):
         read(tmp_path, f"0 1 {'lead ' * 1_000_000}x\n", "a.lab", names=NameRules())
 
 
-def test_a_tier_was_looked_at_from_end_to_end(tmp_path):
-    said = read(tmp_path, grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
+def test_a_tier_is_silent_between_words_within_its_span(tmp_path):
+    said = read(tmp_path, make_grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
     assert said.intervals == (
         Interval(1, 2, "vocals", "silent"),
         Interval(2, 3, "vocals"),
@@ -200,7 +200,7 @@ def test_a_tier_was_looked_at_from_end_to_end(tmp_path):
     assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 4}
 
 
-def test_a_jams_annotation_is_valid_over_its_span(tmp_path):
+def test_a_jams_annotation_is_silent_within_its_span_only(tmp_path):
     entry = '{"time": 2, "duration": 1, "value": "vocals", "confidence": null}'
     everywhere = read(tmp_path, JAMS % entry, "a.jams")
     assert annotation.count_silent_seconds(everywhere, 100)["vocals"] == 99
@@ -208,7 +208,7 @@ def test_a_jams_annotation_is_valid_over_its_span(tmp_path):
     assert annotation.count_silent_seconds(read(tmp_path, valid, "a.jams"), 100)["vocals"] == 4
 
 
-def test_jams_in_columns(tmp_path):
+def test_jams_with_dense_data_is_read(tmp_path):
     columns = '{"time": [0, 1], "duration": [1, 1], "value": ["bass", "drums"], "confidence": [null, 0.5]}'
     content = '{"annotations": [{"namespace": "segment_open", "data": %s}]}'
     said = read(tmp_path, content % columns, "a.jams")
@@ -217,7 +217,7 @@ def test_jams_in_columns(tmp_path):
         read(tmp_path, content % columns.replace("[0, 1]", "[0]"), "a.jams")
 
 
-def test_less_than_even_odds_say_nothing(tmp_path):
+def test_labels_below_even_odds_count_as_unknown(tmp_path):
     table = "start,end,source,state,confidence\n0,1,bass,silent,0.49\n1,2,bass,silent,0.5\n"
     said = read(tmp_path, table, "a.csv")
     assert said.intervals == (
@@ -227,13 +227,13 @@ def test_less_than_even_odds_say_nothing(tmp_path):
     assert said.warnings == (f"{tmp_path}/a.csv:2: labels less sure than 0.5, which count as unknown: 1",)
 
 
-def test_a_layer_named_after_a_source(tmp_path):
+def test_a_layer_named_after_a_source_needs_no_labels(tmp_path):
     layer = (POINT % ("10", 'frame="5" duration="10" label=""')).replace(
         "</sv>", '<layer id="2" type="regions" name="Regions" presentationName="Vox" model="1"/></sv>'
     )
     assert read(tmp_path, layer, "a.svl", names=NameRules()).intervals == (Interval(0.5, 1.5, "vocals"),)
 
 
-def test_singing_voice_detection(tmp_path):
+def test_labels_sing_and_nosing_are_states_of_the_vocals(tmp_path):
     said = read(tmp_path, "0 1.5 nosing\n1.5 3 sing\n", "song.lab", names=NameRules())
     assert said.intervals == (Interval(0, 1.5, "vocals", "silent"), Interval(1.5, 3, "vocals"))

@@ -14,7 +14,7 @@ BAND = ("drums", "bass", "vocals")
 PARTS = {"vocals": ("vocals",), "accompaniment": ("drums", "bass")}
 
 
-def states_of(said, source):
+def list_states(said, source):
     return [(i.start_s, i.end_s, i.state) for i in said.select(source)]
 
 
@@ -32,21 +32,21 @@ def test_a_sum_is_active_where_any_part_is_and_silent_where_all_are():
     )
     regrouped = regroup(said, PARTS)
     assert regrouped.sources == ("vocals", "accompaniment") and regrouped.outside == "unknown"
-    assert states_of(regrouped, "accompaniment") == [(0, 2, "active"), (2, 4, "silent"), (5, 7, "active")]
-    assert states_of(regrouped, "vocals") == [(1, 3, "silent")]
+    assert list_states(regrouped, "accompaniment") == [(0, 2, "active"), (2, 4, "silent"), (5, 7, "active")]
+    assert list_states(regrouped, "vocals") == [(1, 3, "silent")]
 
 
 def test_silence_outside_of_intervals_is_written_out():
     said = Annotation((Interval(1, 2, "drums"), Interval(3, 4, "bass")), BAND, "silent")
     regrouped = regroup(said, PARTS)
     expected = [(0, 1, "silent"), (1, 2, "active"), (2, 3, "silent"), (3, 4, "active"), (4, math.inf, "silent")]
-    assert states_of(regrouped, "accompaniment") == expected
-    assert states_of(regrouped, "vocals") == []  # it has no interval: unknown throughout
+    assert list_states(regrouped, "accompaniment") == expected
+    assert list_states(regrouped, "vocals") == []  # it has no interval: unknown throughout
 
 
-def test_a_sum_of_which_one_part_is_unknown_is_never_silent():
+def test_a_sum_with_an_unknown_part_is_never_silent():
     said = Annotation((Interval(1, 2, "drums"),), BAND, "silent")
-    assert states_of(regroup(said, PARTS), "accompaniment") == [(1, 2, "active")]
+    assert list_states(regroup(said, PARTS), "accompaniment") == [(1, 2, "active")]
 
 
 def test_a_source_without_parts_is_silent_throughout():

@@ -13,7 +13,7 @@ from ugosa_jax.annotations.silences import Silences, find_gaps, join_runs
 SOURCES = ("a", "b", "c")
 
 
-def naive_gain(active_T, fade):
+def compute_gain_naively(active_T, fade):
     """1 − d / fade, at least 0, with d counted sample by sample to the nearest one that is not silent."""
     heard = np.flatnonzero(active_T)
     if not len(heard):
@@ -22,7 +22,7 @@ def naive_gain(active_T, fade):
     return np.maximum(0, 1 - distance / fade)
 
 
-def test_runs_that_touch_or_overlap_are_one_and_empty_ones_none():
+def test_join_runs_joins_touching_runs_and_drops_empty_ones():
     found = join_runs(np.array([[5, 9], [0, 2], [2, 3], [4, 4], [6, 7], [12, 13]]))
     np.testing.assert_array_equal(found, [[0, 3], [5, 9], [12, 13]])
     np.testing.assert_array_equal(find_gaps(found, 13), [[3, 5], [9, 12]])
@@ -33,18 +33,18 @@ edges = st.lists(st.integers(0, 40), max_size=8, unique=True).map(sorted)
 
 
 @given(edges, st.integers(1, 9), st.integers(0, 40), st.integers(0, 40))
-def test_any_stretch_is_that_of_the_whole_song(times, fade, start, stop):
+def test_any_part_equals_that_of_the_whole_song(times, fade, start, stop):
     runs = np.array(times[: len(times) // 2 * 2], int).reshape(-1, 2)
     found = Silences((join_runs(runs),), 40)
     start, stop = sorted((start, stop))
     whole = found.compute_active()
-    np.testing.assert_allclose(found.compute_gains(fade)[0], naive_gain(whole[0], fade), atol=1e-6)  # float32
+    np.testing.assert_allclose(found.compute_gains(fade)[0], compute_gain_naively(whole[0], fade), atol=1e-6)  # float32
     np.testing.assert_array_equal(found.compute_active(start, stop), whole[:, start:stop])
     np.testing.assert_array_equal(found.compute_gains(fade, start, stop), found.compute_gains(fade)[:, start:stop])
 
 
 @pytest.mark.parametrize("outside", ["silent", "unknown"])
-def test_many_intervals_are_those_set_one_by_one(outside):
+def test_the_mask_equals_intervals_set_one_by_one(outside):
     random = np.random.default_rng(3)
     times_s = np.sort(random.uniform(0, 50, 2 * 999)).reshape(-1, 2)
     states = random.choice(STATES, 999)

@@ -20,13 +20,13 @@ RATE_HZ = 8000
 LABELS = "0\t12\tpiano\n12\t14\tlead vox\n3\t9\tno drums\n10.5\t10.5\tchorus\n"
 
 
-def tone(level: float, seconds: float) -> np.ndarray:
+def make_tone(level: float, seconds: float) -> np.ndarray:
     return level * np.sin(0.3 * np.arange(int(seconds * RATE_HZ)), dtype=np.float32)[None]
 
 
 @pytest.fixture
 def song(tmp_path):
-    sound.write(tmp_path / "song.wav", tone(0.5, 20), RATE_HZ)
+    sound.write(tmp_path / "song.wav", make_tone(0.5, 20), RATE_HZ)
     return tmp_path / "song.wav"
 
 
@@ -43,7 +43,7 @@ def run(*arguments) -> int:
 # check
 
 
-def test_check(labels, song, capsys):
+def test_check_prints_what_it_read(labels, song, capsys):
     assert run("check", labels, song) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{labels}: audacity, 3 intervals in 20.0 s (all of song.wav)"
@@ -59,7 +59,7 @@ def test_check(labels, song, capsys):
     assert lines[-1] == f"warning: {labels}:4: left out: point label 'chorus'"
 
 
-def test_check_with_what_the_user_decides(labels, song, capsys):
+def test_check_follows_the_users_options(labels, song, capsys):
     how = "--complete", "--outside", "silent", "--map", "piano=one of bass", "--map", "lead vox=one of other"
     assert run("check", labels, song, *how) == 0
     out = capsys.readouterr().out
@@ -77,14 +77,14 @@ def test_check_with_what_the_user_decides(labels, song, capsys):
         ("0,3,drums,silent\n0,1,bass,silent\n", None),
     ],
 )
-def test_too_little_silence(tmp_path, song, capsys, content, statement):
+def test_check_warns_of_too_little_silence(tmp_path, song, capsys, content, statement):
     (tmp_path / "a.csv").write_text(content)
     assert run("check", tmp_path / "a.csv", song) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
     assert warnings == ([f"warning: {statement}"] if statement else [])
 
 
-def test_bad_input_ends_with_one_line(tmp_path, labels, song, capsys):
+def test_bad_input_ends_in_one_line_and_status_2(tmp_path, labels, song, capsys):
     (tmp_path / "late.csv").write_text("0,30,bass\n")
     assert run("check", tmp_path / "late.csv", song) == 2
     assert "late.csv:1: end 30 s is past the end of the song" in capsys.readouterr().err
@@ -107,17 +107,17 @@ def test_check_writes_a_picture(tmp_path, labels, song, suffix, with_song):
     assert content.startswith(b"\x89PNG" if suffix == "png" else b"<?xml")
 
 
-def test_a_picture_of_another_kind(tmp_path, labels, capsys):
+def test_check_refuses_a_picture_of_another_kind(tmp_path, labels, capsys):
     assert run("check", labels, "--picture", tmp_path / "lanes.gif") == 2
     captured = capsys.readouterr()
     assert captured.err.endswith("lanes.gif: a picture is written as .png or .svg\n")
     assert not captured.out
 
 
-def test_outline():
-    low_N, high_N = timeline.outline(np.arange(12.0), 3)
+def test_outline_of_the_mixture():
+    low_N, high_N = timeline.find_outline(np.arange(12.0), 3)
     assert (low_N.tolist(), high_N.tolist()) == ([0, 4, 8], [3, 7, 11])
-    low_N, high_N = timeline.outline(np.arange(2.0), 5)  # fewer samples than columns
+    low_N, high_N = timeline.find_outline(np.arange(2.0), 5)  # fewer samples than columns
     assert (low_N.tolist(), high_N.tolist()) == ([0, 1], [0, 1])
 
 
@@ -125,14 +125,14 @@ def test_outline():
 
 
 @pytest.mark.parametrize("suffix", ["csv", "txt", "jams"])
-def test_convert(tmp_path, labels, song, suffix):
+def test_convert_writes_what_it_read(tmp_path, labels, song, suffix):
     out = tmp_path / f"out.{suffix}"
     assert run("convert", labels, out, "--song", song, "--complete", "--outside", "silent") == 0
     said = annotation.read(out, SOURCES)
     assert annotation.count_silent_seconds(said, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
 
 
-def test_convert_without_a_song_says_what_is_lost(tmp_path, labels, capsys):
+def test_convert_without_a_song_warns_of_losses(tmp_path, labels, capsys):
     assert run("convert", labels, tmp_path / "out.csv", "--outside", "silent") == 0
     out = capsys.readouterr().out
     assert "warning: other, vocals: left out, or they would be read as silent elsewhere; give --song" in out
@@ -150,7 +150,7 @@ def test_convert_a_folder(tmp_path):
     assert said.intervals == (Interval(0, 2, "vocals"), Interval(1, 3, "bass", "silent"))
 
 
-def test_convert_does_not_overwrite_what_it_reads(tmp_path, labels, capsys):
+def test_convert_refuses_to_overwrite_its_input(tmp_path, labels, capsys):
     assert run("convert", labels, labels) == 2
     assert "is the annotation itself" in capsys.readouterr().err
     assert labels.read_text() == LABELS
@@ -161,9 +161,9 @@ def test_convert_does_not_overwrite_what_it_reads(tmp_path, labels, capsys):
 # from-stems
 
 
-def test_from_stems(tmp_path, capsys):
+def test_from_stems_writes_activity(tmp_path, capsys):
     for source, level in {"drums": 0.5, "bass": 0, "other": 0.5, "vocals": 0.5}.items():
-        wave_CxT = tone(level, 8)
+        wave_CxT = make_tone(level, 8)
         wave_CxT[:, 4 * RATE_HZ :] *= source != "vocals"
         sound.write(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
@@ -175,7 +175,7 @@ def test_from_stems(tmp_path, capsys):
     (tmp_path / "drums.wav").unlink()
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "no drums.wav (nor .flac, .ogg …)" in capsys.readouterr().err
-    sound.write(tmp_path / "drums.wav", tone(0.5, 7), RATE_HZ)
+    sound.write(tmp_path / "drums.wav", make_tone(0.5, 7), RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "do not fit those of drums.wav" in capsys.readouterr().err
 
@@ -183,8 +183,8 @@ def test_from_stems(tmp_path, capsys):
 # suggest
 
 
-def test_a_draft_claims_only_what_stands_out():
-    loud, quiet, rest = tone(0.5, 4), tone(0.5 / 30, 4), tone(0.5 / 5, 4)  # 30 dB and 14 dB below
+def test_a_draft_claims_only_clear_silence():
+    loud, quiet, rest = make_tone(0.5, 4), make_tone(0.5 / 30, 4), make_tone(0.5 / 5, 4)  # 30 dB and 14 dB below
     est_SxCxT = np.stack(
         [
             np.concatenate([loud, quiet, loud], 1),  # silent in the middle
@@ -201,7 +201,7 @@ def test_a_draft_claims_only_what_stands_out():
 
 
 def test_a_draft_leaves_short_rests_and_quiet_songs_alone():
-    loud, rest = tone(0.5, 4), np.zeros((1, int(0.9 * RATE_HZ)), np.float32)
+    loud, rest = make_tone(0.5, 4), np.zeros((1, int(0.9 * RATE_HZ)), np.float32)
     est_SxCxT = np.concatenate([loud, rest, loud], 1)[None]
     assert not draft.draft_annotation(est_SxCxT, np.abs(est_SxCxT[0]) + 0.1, RATE_HZ, ("drums",)).intervals
     silent_everywhere = np.concatenate([loud, 0 * loud, loud], 1)
@@ -210,14 +210,14 @@ def test_a_draft_leaves_short_rests_and_quiet_songs_alone():
         draft.draft_annotation(rest[None, :, :100], rest[:, :100], RATE_HZ, ("drums",))
 
 
-def test_levels():
+def test_levels_of_tones_and_silence():
     wave_CxT = np.concatenate([np.full((2, 6), 0.1), np.full((2, 6), 1.0)], 1)
     np.testing.assert_allclose(
         draft.compute_levels_db(wave_CxT, 4, 4), [-20, 10 * np.log10((0.02 + 2) / 4), 0], atol=1e-9
     )
 
 
-def test_suggest(tmp_path, monkeypatch, song, capsys):
+def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
     from ugosa_jax import api as songs
 
     wave_CxT = sound.read(song).samples_CxT
@@ -225,7 +225,7 @@ def test_suggest(tmp_path, monkeypatch, song, capsys):
     estimates = {"drums": wave_CxT, "bass": wave_CxT, "other": wave_CxT, "vocals": silent_CxT}
     monkeypatch.setattr(songs, "separate", lambda base, song, **_: estimates)
     assert run("suggest", song, tmp_path / "draft.csv", "--weights", "mini") == 0
-    assert "a draft that the network made of its own estimates: listen to each silence" in capsys.readouterr().out
+    assert "a draft from the network's own estimates: listen to each silence" in capsys.readouterr().out
     said = annotation.read(tmp_path / "draft.csv", SOURCES)
     assert [(i.source, i.state) for i in said.intervals] == [("vocals", "silent")]
     assert said.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
@@ -238,30 +238,30 @@ def test_suggest(tmp_path, monkeypatch, song, capsys):
 # the rest
 
 
-def test_text_picture_rounds_to_what_holds_for_most_of_a_column():
+def test_a_column_of_the_lanes_shows_its_longest_state():
     said = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
-    assert timeline.text(said, 4.0, 4) == ["bass       |. # |"]
+    assert timeline.render_text(said, 4.0, 4) == ["bass       |. # |"]
 
 
-def test_the_command_answers_without_jax_or_matplotlib():
+def test_annotation_commands_import_neither_jax_nor_matplotlib():
     code = (
-        "import sys, ugosa_jax.cli.main, ugosa_jax.cli.annotation\n"
+        "import sys, ugosa_jax.cli.main, ugosa_jax.cli.annotate\n"
         "sys.exit(not {'jax', 'matplotlib'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_mono_song_of_any_rate_can_be_drawn(tmp_path):
+def test_a_mono_song_of_any_rate_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
     said = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
-    timeline.write(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
+    timeline.write_picture(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
 # names
 
 
-def test_names_of_ones_own(tmp_path, capsys):
+def test_names_are_read_from_the_users_file(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n2\t3\tintro\n")
     (tmp_path / "names.toml").write_text('krach = "vocals"\nintro = ""\n')
     assert run("check", tmp_path / "a.txt", "--names", tmp_path / "names.toml") == 0
@@ -270,7 +270,7 @@ def test_names_of_ones_own(tmp_path, capsys):
     assert "name    Krach = one instrument of other\n" in capsys.readouterr().out
 
 
-def asked(monkeypatch, answers: list[str]) -> list[str]:
+def record_questions(monkeypatch, answers: list[str]) -> list[str]:
     """Let somebody sit at a terminal and answer; return the list that the questions are put into."""
     questions: list[str] = []
 
@@ -286,9 +286,9 @@ def asked(monkeypatch, answers: list[str]) -> list[str]:
     return questions
 
 
-def test_names_are_asked_for_on_a_terminal(tmp_path, capsys, monkeypatch):
+def test_unknown_names_are_asked_about_on_a_terminal(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n2\t3\tintro\n4\t5\tmy guitar thing\n")
-    questions = asked(monkeypatch, ["kazoo", "vocals", "", ""])
+    questions = record_questions(monkeypatch, ["kazoo", "vocals", "", ""])
     assert run("check", tmp_path / "a.txt") == 0
     assert questions == [
         "  Krach (0 to 2 s, line 1): ",
@@ -297,19 +297,19 @@ def test_names_are_asked_for_on_a_terminal(tmp_path, capsys, monkeypatch):
         "  my guitar thing (4 to 5 s, line 3) [one of other, - for nothing]: ",
     ]
     out = capsys.readouterr().out
-    assert "nor a name that is known" in out
+    assert "nor a known name" in out
     assert "the next time: --map 'Krach=vocals' --map 'intro=' --map 'my guitar thing=one of other'\n" in out
     assert "name    Krach = vocals\n" in out
 
 
-def test_an_end_of_the_answers_is_one_line(tmp_path, capsys, monkeypatch):
+def test_the_end_of_the_input_is_one_error_line(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
-    asked(monkeypatch, [])
+    record_questions(monkeypatch, [])
     assert run("check", tmp_path / "a.txt") == 2
     assert capsys.readouterr().err == "error: the names were not told: the input ended\n"
 
 
-def test_nobody_is_asked_who_is_not_there(tmp_path, capsys):
+def test_unknown_names_are_refused_without_a_terminal(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
     assert run("check", tmp_path / "a.txt") == 2
-    assert capsys.readouterr().err.endswith("nothing behind the = to leave it out: --map 'Krach='\n")
+    assert capsys.readouterr().err.endswith("or to nothing to leave it out: --map 'Krach='\n")

@@ -8,7 +8,7 @@ import optax
 import pytest
 import soundfile
 
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from tests.reports.test_report import Page
 from ugosa_jax import files
 from ugosa_jax.annotations import annotation
@@ -41,7 +41,7 @@ def shown(tmp_path_factory):
     """Run the demo once; return its folder and what it printed."""
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        patch.setattr(demo.hub, "load_network", lambda _: made(TINY))
+        patch.setattr(demo.hub, "load_network", lambda _: make_checkpoint(TINY))
         patch.setattr(demo.loading, "load_demo", noise)
         assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from ugosa_jax.cli.main import main
 from ugosa_jax.weights import adapted_layers, checkpoint
 
@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-m", "ugosa_jax"]
 
 @pytest.fixture
 def net(tmp_path):
-    checkpoint.save(made(), tmp_path / "net.safetensors")
+    checkpoint.save(make_checkpoint(), tmp_path / "net.safetensors")
     return tmp_path / "net.safetensors"
 
 
@@ -82,7 +82,7 @@ def test_no_input_is_overwritten(song, net, tmp_path, capsys, what):
     at = {"song": "voice.wav", "annotation": "record.json", "weights": "report.html", "delta": "rest.wav"}
     files = {"song": song, "annotation": annotation, "weights": net}
     if what == "delta":
-        base = made()
+        base = make_checkpoint()
         adapted_layers.save({"mask": base.params["mask"]}, base, tmp_path / "delta", {})
         files["delta"] = tmp_path / "delta"
     inside = out / at[what]
@@ -162,7 +162,7 @@ def test_caches_that_cannot_be_written_are_done_without(song, net, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0 and lines_of(done) == [], done.stderr
     (line,) = [line for line in done.stdout.splitlines() if "programs" in line]
-    assert line.startswith(f"warning: compiled programs are not kept: {tmp_path / 'file' / 'programs'}: ")
+    assert line.startswith(f"warning: compiled programs are not cached: {tmp_path / 'file' / 'programs'}: ")
     assert (tmp_path / "out" / "report.html").is_file()
 
 

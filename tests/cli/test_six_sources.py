@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli.main import main
 from ugosa_jax.data import sound
@@ -20,7 +20,7 @@ RATE_HZ = DUO.sample_rate_hz
 @pytest.fixture
 def weights(tmp_path):
     path = tmp_path / "six.safetensors"
-    checkpoint.save(made(dataclasses.replace(DUO, sources=SIX)), path)
+    checkpoint.save(make_checkpoint(dataclasses.replace(DUO, sources=SIX)), path)
     return str(path)
 
 

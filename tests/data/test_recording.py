@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax import api
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -104,7 +104,7 @@ def test_a_constant_has_no_level_however_it_is_cut(level):
 @pytest.mark.parametrize(("rate_hz", "n_channels"), [(8000, 2), (11025, 1), (44100, 6)])
 @pytest.mark.parametrize("refine", ["none", "residual", "wiener"])
 def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz, n_channels, refine):
-    path, net = written(tmp_path / "a.wav", noise(n_channels), rate_hz, subtype="FLOAT"), made()
+    path, net = written(tmp_path / "a.wav", noise(n_channels), rate_hz, subtype="FLOAT"), make_checkpoint()
     settings = SeparateConfig(chunk_s=0.3, gate=True, refine=refine, shifts=2, max_shift_s=0.1)
     said = annotation_of(24_700 / rate_hz)
     whole = api.separate(net, Song(sound.read(path), annotation=said), settings=settings)
@@ -120,7 +120,7 @@ def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz,
 def test_songs_that_silence_each_other_are_named(tmp_path):
     path = written(tmp_path / "a.wav", noise(1) * [[1], [-1]], subtype="FLOAT")
     with pytest.raises(InputError, match=r"a\.wav: the song is silent"):
-        separation.separate_song(made(), Song(recording.open_sound(path)), SeparateConfig())
+        separation.separate_song(make_checkpoint(), Song(recording.open_sound(path)), SeparateConfig())
 
 
 # Writing

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax import api
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -43,7 +43,7 @@ def test_it_is_made_once_a_run(monkeypatch):
         return standardise(mix_CxT, level)
 
     monkeypatch.setattr(song_module, "standardise", counted)
-    net, song = made(), noise()
+    net, song = make_checkpoint(), noise()
     settings = AdaptConfig(strategy="P-L3:M", epochs=1, segment_s=0.5)
     run = api.adapt(net, song, settings=settings)
     api.separate(net, song, tuned=run.tuned)

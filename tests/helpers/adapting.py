@@ -1,4 +1,4 @@
-"""Adapt a network to segments in one call, as `api.adapt_lanes` does it for songs."""
+"""Adaptation of a network to segments in one call."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from ugosa_jax.adaptation.segments import Segments
 
 
 def adapt_lanes(net, params, songs, settings, lam=None, learning_rate=None, on_epoch=None):
-    """A song alone is shared by all lanes."""
+    """Adapt lanes to songs, or to a single song that all share."""
     n_lanes = len(songs) if isinstance(songs, Sequence) else None
     hyper = engine.make_hyper(settings, n_lanes, lam, learning_rate)
     songs = [songs] * len(hyper.lam) if isinstance(songs, Segments) else songs

@@ -39,7 +39,7 @@ def thinned(x, golden, name):
     return np.asarray(x).reshape(-1)[::step], golden[key].reshape(-1)
 
 
-def random_params(config, seed=0, dtype=np.float32):
+def make_random_params(config, seed=0, dtype=np.float32):
     """Parameters that are all different, scales of order 1: fresh ones would hide attention and residual branches."""
     random = np.random.default_rng(seed)
 

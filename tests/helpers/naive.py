@@ -1,6 +1,6 @@
-"""The network as the reference writes it: one convolution a layer, torch's layouts, nothing folded.
+"""ConvTasNet in numpy as in the reference: one convolution a layer, torch's layouts, nothing folded.
 
-An oracle for `networks.convtasnet` in numpy, slow and plain, which takes tensors by the names that they have in Demucs.
+The oracle for `networks.convtasnet`; it takes tensors by their names in Demucs.
 """
 
 import numpy as np

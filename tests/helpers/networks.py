@@ -1,4 +1,4 @@
-"""Small random networks, and whether two of them are the same."""
+"""Small random networks, and comparison of their parameters."""
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ DATA = Path(__file__).parents[1] / "data"
 DUO = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=8000)
 
 
-def random_params(config, seed=0):
+def make_random_params(config, seed=0):
     rng = np.random.default_rng(seed)
     leaves = {path: rng.normal(size=shape).astype(np.float32) for path, shape in tree.infer_shapes(config).items()}
     return tree.unflatten(leaves)
 
 
-def made(config=DUO, seed=0, provenance=None):
-    return checkpoint.Checkpoint(config, random_params(config, seed), provenance or {})
+def make_checkpoint(config=DUO, seed=0, provenance=None):
+    return checkpoint.Checkpoint(config, make_random_params(config, seed), provenance or {})
 
 
 def assert_same(found, expected):
-    """Compare parameter trees or state dicts: the same names, and the same numbers of the same type."""
+    """Check that parameter trees or state dicts have equal names, types and numbers."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         if isinstance(value, dict):

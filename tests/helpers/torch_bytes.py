@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.helpers.networks import random_params
+from tests.helpers.networks import make_random_params
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import convtasnet_torch, torchfile
 
@@ -112,4 +112,4 @@ def written(path: Path, data: bytes) -> Path:
 
 
 def small_state(config=SMALL, seed=0):
-    return convtasnet_torch.to_torch(random_params(config, seed), config)
+    return convtasnet_torch.to_torch(make_random_params(config, seed), config)

@@ -1,4 +1,4 @@
-"""The smallest network that fulfils the protocol: gains of two bands of a mixture, one set a source."""
+"""A minimal network of the protocol: two bands of a mixture, and gains for each source."""
 
 import dataclasses
 from typing import ClassVar
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 @dataclasses.dataclass(frozen=True)
 class Toy:
-    """Band k is a moving sum of the mixture; a source is a sum of the bands with gains of its own."""
+    """A band is a moving sum of the mixture; a source is a weighted sum of the bands."""
 
     tag: ClassVar[str] = "toy"
     level: ClassVar[str] = "standard"

@@ -178,7 +178,7 @@ PUBLISHED = ("default", "six sources")
 def tiny(request):
     config = dataclasses.replace(TINY, **CONFIGS[request.param])
     mix_CxT = np.random.default_rng(1).standard_normal((config.channels, 1000)).astype(np.float32)
-    return config, goldens.random_params(config), mix_CxT
+    return config, goldens.make_random_params(config), mix_CxT
 
 
 def test_suffix_of_prefix_is_the_whole(tiny):
@@ -199,7 +199,7 @@ def test_suffix_of_prefix_is_the_whole(tiny):
 @pytest.mark.slow
 def test_it_can_be_cut_before_every_stage():
     """Not compiled as a whole, so that all cuts share the small programs."""
-    config, params = TINY, goldens.random_params(TINY)
+    config, params = TINY, goldens.make_random_params(TINY)
     mix_CxT = np.random.default_rng(1).standard_normal((2, 1000)).astype(np.float32)
     whole = config(params, mix_CxT)
     for cut in config.cuts:
@@ -210,7 +210,7 @@ def test_it_can_be_cut_before_every_stage():
 
 
 def test_features_hold_no_skip_that_is_not_needed():
-    params, mix_CxT = goldens.random_params(TINY), np.ones((2, 1000), np.float32)
+    params, mix_CxT = goldens.make_random_params(TINY), np.ones((2, 1000), np.float32)
     features = jax.eval_shape(lambda: TINY.prefix(params, mix_CxT, "decoder2"))
     assert features["skips"].keys() == {"encoder1"}
     assert TINY.lean(features).keys() == {"freq", "time"}
@@ -220,7 +220,7 @@ def test_features_hold_no_skip_that_is_not_needed():
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["T2", "D2"])
 def test_gradients_of_tuned_stages_are_those_of_the_whole(start):
-    config, params = TINY, goldens.random_params(TINY)
+    config, params = TINY, goldens.make_random_params(TINY)
     mix_CxT = np.random.default_rng(1).standard_normal((2, 1100)).astype(np.float32)
     since = config.starts[start]
     tuned = config.stages[config.stages.index(since) :]
@@ -239,7 +239,7 @@ def test_gradients_of_tuned_stages_are_those_of_the_whole(start):
 
 
 def test_short_input_is_padded_and_long_input_refused():
-    params = goldens.random_params(TINY)
+    params = goldens.make_random_params(TINY)
     mix_CxT = np.random.default_rng(1).standard_normal((2, 700)).astype(np.float32)
     padded = np.pad(mix_CxT, ((0, 0), (0, 400)))
     run = jax.jit(TINY, compiler_options=QUICK)

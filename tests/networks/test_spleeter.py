@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ugosa_jax as uj
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -167,7 +167,7 @@ def test_shifts_delay_the_tiles_and_chunk_s_replaces_them():
 
 def test_separate_keeps_the_level_of_the_song():
     song = Song(Audio(noise(900) + 0.01, 8000, "noise"))
-    net = made(TINY)
+    net = make_checkpoint(TINY)
     found = uj.separate(net, song)
     expected = chunks.separate(TINY, net.params, song.mixture.samples_CxT, SeparateConfig())
     for source, est_CxT in zip(TINY.sources, expected, strict=True):
@@ -177,7 +177,7 @@ def test_separate_keeps_the_level_of_the_song():
 @pytest.mark.slow
 def test_spleeter_adapts_alone_and_in_lanes():
     said = Annotation((Interval(0, 0.1, "vocals", "silent"),), TINY.sources, "unknown")
-    net = dataclasses.replace(made(TINY), params=make_params(TINY))
+    net = dataclasses.replace(make_checkpoint(TINY), params=make_params(TINY))
     song = Song(Audio(noise(2000), 8000, "noise"))
     settings = AdaptConfig(learning_rate=1e-2, epochs=2, segment_s=0.1)
     alone = uj.adapt(net, song, said, settings=settings)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.helpers.score_rows import scores, sweep
 from ugosa_jax.errors import InputError
-from ugosa_jax.reports.sweep import report, rows
+from ugosa_jax.reports.sweep import rows, sweep_report
 
 VOID = {"meta", "br", "hr", "img", "link"}
 
@@ -57,7 +57,7 @@ def folder(tmp_path_factory):
     table = pd.concat([sweep(sources=["drums"]), study], ignore_index=True)
     table = table[~((table.song == "g") & (table.strategy == "P-L1:D"))]
     folder = tmp_path_factory.mktemp("report")
-    assert report.write(table, folder / "out") == folder / "out" / "report.html"
+    assert sweep_report.write(table, folder / "out") == folder / "out" / "report.html"
     return folder / "out"
 
 
@@ -127,7 +127,7 @@ def test_svgs_parse(folder):
 def test_same_scores_same_bytes(tmp_path):
     table = sweep(songs=["a", "b"], sources=["drums"])
     for name in ("one", "two"):
-        report.write(table, tmp_path / name)
+        sweep_report.write(table, tmp_path / name)
     assert names(tmp_path / "one") == names(tmp_path / "two")
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
@@ -136,7 +136,7 @@ def test_same_scores_same_bytes(tmp_path):
 def test_names_are_escaped(tmp_path):
     table = sweep(songs=["<script>alert(1)</script>", "a_b & c $x$", "日本語"], sources=["<i>&", "vö|cals"])
     table["sweep"] = "../<b>“日本”_&"
-    report.write(table, tmp_path)
+    sweep_report.write(table, tmp_path)
     page = Page((tmp_path / "report.html").read_text("utf-8"))
     assert not {"script", "b>"} & set(page.tags)
     assert "Sweep “../<b>“日本”_&”" in page.text
@@ -154,13 +154,13 @@ def test_names_are_escaped(tmp_path):
 
 def test_sweeps_whose_names_look_alike_have_their_own_files(tmp_path):
     parts = [scores(song=["a", "b"], sweep=[name]) for name in ("x!", "x?", "歌")]
-    report.write(pd.concat(parts), tmp_path)
+    sweep_report.write(pd.concat(parts), tmp_path)
     assert {"x-medians.csv", "x-2-medians.csv", "sweep-medians.csv"} <= names(tmp_path)
 
 
 def test_both_gatings_have_a_section_each(tmp_path):
     parts = [sweep(songs=["a", "b"], sources=["drums"], gated=gated) for gated in (True, False)]
-    report.write(pd.concat(parts), tmp_path)
+    sweep_report.write(pd.concat(parts), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "## Sweep “table1”, activations applied to the outputs" in text
     assert "## Sweep “table1”, outputs not gated" in text
@@ -169,28 +169,28 @@ def test_both_gatings_have_a_section_each(tmp_path):
 
 def test_the_paper_rule_is_preferred_and_museval_used_without_it(tmp_path):
     table = sweep(songs=["a", "b"], sources=["drums"])
-    report.write(table[table.rule != "target"], tmp_path)
+    sweep_report.write(table[table.rule != "target"], tmp_path)
     assert "rule “museval”" in (tmp_path / "report.md").read_text("utf-8")
     assert "table1-rules.csv" not in names(tmp_path)
 
 
 def test_one_song(tmp_path):
-    report.write(sweep(songs=["a"]), tmp_path)
+    sweep_report.write(sweep(songs=["a"]), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "There is one song: no test and no interval can be computed" in text
     assert "| P-L3:M | B0 | drums | 1 | 1.00 | – | – | 1.00 | – | – |" in text
 
 
 def test_few_songs_are_called_too_few(tmp_path):
-    report.write(sweep(songs=list("abcde")), tmp_path / "five")
+    sweep_report.write(sweep(songs=list("abcde")), tmp_path / "five")
     assert "no Wilcoxon test can give p below 0.0625" in (tmp_path / "five" / "report.md").read_text("utf-8")
-    report.write(sweep(songs=list("abcdef")), tmp_path / "six")
+    sweep_report.write(sweep(songs=list("abcdef")), tmp_path / "six")
     assert "no Wilcoxon test" not in (tmp_path / "six" / "report.md").read_text("utf-8")
 
 
 def test_settings_that_only_vary_together_are_no_study(tmp_path):
     paper, code = scores(song=["a", "b"], lam=[1.0]), scores(song=["a", "b"], lam=[0.25], segment_s=[10.0])
-    report.write(pd.concat([paper, code]), tmp_path)
+    sweep_report.write(pd.concat([paper, code]), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "No study of λ, segment length (s): no cells with scores differ in it alone." in text
     assert "table1-medians.csv" in names(tmp_path)
@@ -198,7 +198,7 @@ def test_settings_that_only_vary_together_are_no_study(tmp_path):
 
 def test_a_setting_with_scores_for_one_value_is_no_study(tmp_path):
     failed = scores(song=["a", "b"], lam=[0.1], value_db=[np.nan, np.nan])
-    report.write(pd.concat([scores(song=["a", "b"], lam=[1.0]), failed]), tmp_path)
+    sweep_report.write(pd.concat([scores(song=["a", "b"], lam=[1.0]), failed]), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "No study of λ: no cells with scores differ in it alone." in text
     assert "2 of 4 cells missing or failed" in text
@@ -206,7 +206,7 @@ def test_a_setting_with_scores_for_one_value_is_no_study(tmp_path):
 
 
 def test_a_grid_of_two_settings_is_two_studies_at_the_base(tmp_path):
-    report.write(scores(song=["a", "b"], lam=[0.1, 1.0, 10.0], segment_s=[2.0, 4.0]), tmp_path)
+    sweep_report.write(scores(song=["a", "b"], lam=[0.1, 1.0, 10.0], segment_s=[2.0, 4.0]), tmp_path)
     by_lam = pd.read_csv(tmp_path / "table1-p-l3-m-lam-medians.csv")
     by_segment = pd.read_csv(tmp_path / "table1-p-l3-m-segment-s-medians.csv")
     assert by_lam.lam.tolist() == [0.1, 1.0, 10.0]
@@ -216,7 +216,7 @@ def test_a_grid_of_two_settings_is_two_studies_at_the_base(tmp_path):
 
 def test_scores_without_values(tmp_path):
     table = sweep(songs=["a", "b"])
-    report.write(table.assign(value_db=np.nan, n_frames=0), tmp_path)
+    sweep_report.write(table.assign(value_db=np.nan, n_frames=0), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
     assert "There is no score of SDR, SIR, SAR or ISR with a value" in text
     assert "8 of 8 cells missing or failed" in text
@@ -229,7 +229,7 @@ def test_stars_and_best_values(tmp_path):
     mixed = scores(song=songs, lam=[0.1], value_db=[0.5, 2.5, 2.5, 4.5, 4.5, 6.5, 6.5])
     silence = scores(song=songs, lam=[1.0], strategy=["P-L3:M"], rule=["silent"], metric=["PES"], value_db=[-50.0] * 7)
     loud = scores(song=songs, strategy=["B0"], rule=["silent"], metric=["PES"], value_db=[-30.0] * 7)
-    report.write(pd.concat([base, better, mixed, silence, loud]), tmp_path)
+    sweep_report.write(pd.concat([base, better, mixed, silence, loud]), tmp_path)
     lines = (tmp_path / "report.md").read_text("utf-8").splitlines()
     assert "| 1 | 4.00 |" in lines
     assert "| 0.1 | **4.50** |" in lines  # as high as the best, but not in every song
@@ -238,7 +238,7 @@ def test_stars_and_best_values(tmp_path):
 
 
 def test_only_b0(tmp_path):
-    report.write(scores(song=["a", "b"], strategy=["B0"], n_tuned=[0]), tmp_path)
+    sweep_report.write(scores(song=["a", "b"], strategy=["B0"], n_tuned=[0]), tmp_path)
     assert "| B0 | – | 5.00 | 2 | 40 |" in (tmp_path / "report.md").read_text("utf-8")
 
 
@@ -253,22 +253,22 @@ def test_only_b0(tmp_path):
 )
 def test_tables_that_cannot_be_reported(tmp_path, table, message):
     with pytest.raises(InputError, match=message):
-        report.write(table, tmp_path / "out")
+        sweep_report.write(table, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_written_if_a_file_is_in_the_way(tmp_path):
     (tmp_path / "report.html").mkdir()
     with pytest.raises(InputError, match=r"report\.html: is a folder"):
-        report.write(sweep(songs=["a", "b"], sources=["drums"]), tmp_path)
+        sweep_report.write(sweep(songs=["a", "b"], sources=["drums"]), tmp_path)
     assert names(tmp_path) == {"report.html"}
 
 
 def test_read_rows_is_what_write_takes(tmp_path):
     sweep(songs=["a", "b"], sources=["drums"]).to_csv(tmp_path / "scores.csv", index=False)
-    table = report.read_rows(tmp_path / "scores.csv")
+    table = sweep_report.read_rows(tmp_path / "scores.csv")
     assert list(table) == list(rows.COLUMNS)
-    assert report.write(table, tmp_path / "out").is_file()
+    assert sweep_report.write(table, tmp_path / "out").is_file()
 
 
 @pytest.mark.parametrize("songs", [("a",), tuple("abcdefg")], ids=["one song", "all songs"])
@@ -277,13 +277,13 @@ def test_perfect_scores_are_infinite_and_drawn_nowhere(tmp_path, songs):
     table = sweep()
     table.loc[table.song.isin(songs) & (table.strategy == "P-L3:M") & (table.metric == "SDR"), "value_db"] = np.inf
     table.to_csv(tmp_path / "scores.csv", index=False)
-    read = rows.read(tmp_path / "scores.csv")
+    read = rows.read_rows(tmp_path / "scores.csv")
     assert np.isinf(read.value_db).sum() == len(songs) * 4
-    text = report.write(read, tmp_path / "out").read_text("utf-8")
+    text = sweep_report.write(read, tmp_path / "out").read_text("utf-8")
     assert ("inf" in text) == (len(songs) == 7)
 
 
 def test_only_perfect_scores(tmp_path):
     table = sweep()
     table.loc[table.metric == "SDR", "value_db"] = np.inf
-    assert "inf" in report.write(rows.check(table), tmp_path / "out").read_text("utf-8")
+    assert "inf" in sweep_report.write(rows.check_rows(table), tmp_path / "out").read_text("utf-8")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from tests.reports.test_report import Page
 from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult, Timing
@@ -20,8 +20,8 @@ from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation.scoring import Evaluation, Score
-from ugosa_jax.reports.song import facts, figures, glimpse, report, spectrum
-from ugosa_jax.reports.song.glimpse import Glimpse
+from ugosa_jax.reports.song import facts, song_figures, song_report, spectrum, summary
+from ugosa_jax.reports.song.summary import SoundSummary
 from ugosa_jax.weights import checkpoint
 
 SOURCES = ("voice", "rest")
@@ -88,7 +88,7 @@ def test_levels_are_taken_where_a_source_is_annotated_silent():
     voice_CxT[:, 2000:4000] = 0.1
     stems_SxCxT = np.stack([voice_CxT, voice_CxT])
     song = Audio(voice_CxT, RATE_HZ, "x")
-    seen = glimpse.stems(np.array_split(stems_SxCxT, 3, -1), song, silent((0.25, 0.5)), (0.0, 1.0))
+    seen = summary.summarise_stems(np.array_split(stems_SxCxT, 3, -1), song, silent((0.25, 0.5)), (0.0, 1.0))
     assert list(seen) == list(SOURCES)
     assert seen["voice"].silent_db == pytest.approx(-20, abs=1e-4)  # float32 of 0.1
     assert np.isnan(seen["rest"].silent_db)
@@ -98,7 +98,8 @@ def test_levels_are_taken_where_a_source_is_annotated_silent():
 def test_channels_in_opposite_phase_do_not_vanish():
     wave_T = sine(1000)
     seen, alone = (
-        glimpse.mixture(Audio(np.stack(waves), RATE_HZ, "x"), (0.0, 1.0)) for waves in ([wave_T, -wave_T], [wave_T])
+        summary.summarise_mixture(Audio(np.stack(waves), RATE_HZ, "x"), (0.0, 1.0))
+        for waves in ([wave_T, -wave_T], [wave_T])
     )
     np.testing.assert_array_equal(seen.peak_N, alone.peak_N)
     np.testing.assert_allclose(seen.spectrum_db_FxN, alone.spectrum_db_FxN, atol=1e-3)  # float32
@@ -108,9 +109,9 @@ def test_a_sound_looks_the_same_whatever_blocks_it_comes_in():
     random = np.random.default_rng(0)
     stems_SxCxT = random.normal(size=(2, 2, 3 * RATE_HZ + 77)).astype(np.float32)
     song, said = Audio(stems_SxCxT.sum(0), RATE_HZ, "x"), silent((0.5, 1.7), (2.9, 9))
-    whole = glimpse.stems([stems_SxCxT], song, said, (0.7, 2.3))
+    whole = summary.summarise_stems([stems_SxCxT], song, said, (0.7, 2.3))
     for edges in ([1, 2, 3], [100, 368, 400, 8000, 8001, 24000], [*range(5, 24000, 1000)]):
-        found = glimpse.stems(np.split(stems_SxCxT, edges, -1), song, said, (0.7, 2.3))
+        found = summary.summarise_stems(np.split(stems_SxCxT, edges, -1), song, said, (0.7, 2.3))
         for source in SOURCES:
             np.testing.assert_array_equal(found[source].peak_N, whole[source].peak_N)
             np.testing.assert_allclose(found[source].spectrum_db_FxN, whole[source].spectrum_db_FxN, atol=1e-6)
@@ -118,7 +119,7 @@ def test_a_sound_looks_the_same_whatever_blocks_it_comes_in():
             assert found[source].mp3 == whole[source].mp3
 
 
-LENGTH_S = glimpse.MAX_BYTES / glimpse.BYTES_PER_S / 10  # 45 s for ten players
+LENGTH_S = summary.MAX_BYTES / summary.BYTES_PER_S / 10  # 45 s for ten players
 
 
 @pytest.mark.parametrize(
@@ -131,17 +132,17 @@ LENGTH_S = glimpse.MAX_BYTES / glimpse.BYTES_PER_S / 10  # 45 s for ten players
     ],
 )
 def test_what_is_heard_of_a_long_song_has_most_annotated_silence(labels, expected_s):
-    assert glimpse.excerpt(labels, 300.0, 10) == pytest.approx((expected_s, expected_s + LENGTH_S))
+    assert summary.choose_excerpt(labels, 300.0, 10) == pytest.approx((expected_s, expected_s + LENGTH_S))
 
 
 def test_silence_of_all_sources_is_not_what_is_heard():
     both = silent((200, 300)).intervals + silent((200, 300), (10, 20), source="rest").intervals
-    start_s, _ = glimpse.excerpt(Annotation(both, SOURCES, "unknown"), 300.0, 10)
+    start_s, _ = summary.choose_excerpt(Annotation(both, SOURCES, "unknown"), 300.0, 10)
     assert start_s <= 10
 
 
 def test_a_short_song_is_heard_whole():
-    assert glimpse.excerpt(silent((1, 2)), 44.5, 10) == (0.0, 44.5)
+    assert summary.choose_excerpt(silent((1, 2)), 44.5, 10) == (0.0, 44.5)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_players_hold_the_excerpt(tmp_path, rate_hz, channels, played):
     wave_T = 0.2 * sine(440, 2 * rate_hz, rate_hz)
     wave_T[: rate_hz // 2] = wave_T[rate_hz * 3 // 2 :] = 0
     sound = Audio(np.tile(wave_T, (channels, 1)), rate_hz, "x")
-    (tmp_path / "x.mp3").write_bytes(glimpse.mixture(sound, (0.5, 1.5)).mp3)
+    (tmp_path / "x.mp3").write_bytes(summary.summarise_mixture(sound, (0.5, 1.5)).mp3)
     decoded_TxC, found_hz = soundfile.read(tmp_path / "x.mp3", always_2d=True)
     assert found_hz == played
     assert decoded_TxC.shape == (played, min(channels, 2))
@@ -163,8 +164,8 @@ def test_players_hold_the_excerpt(tmp_path, rate_hz, channels, played):
 def test_a_page_is_never_too_large():
     """Noise is what compresses worst; the pictures of a long song are about 2 MB."""
     noise_CxT = np.random.default_rng(0).normal(size=(2, 2 * 48000)).astype(np.float32)
-    assert len(glimpse.mp3(Audio(noise_CxT, 48000, "x"))) <= 2 * glimpse.BYTES_PER_S
-    assert glimpse.MAX_BYTES * 4 / 3 + 2.5e6 < 15e6
+    assert len(summary.encode_mp3(Audio(noise_CxT, 48000, "x"))) <= 2 * summary.BYTES_PER_S
+    assert summary.MAX_BYTES * 4 / 3 + 2.5e6 < 15e6
 
 
 # The page, of sounds and losses made up here.
@@ -178,7 +179,9 @@ def result(losses_ExIx3=None, stopped_at=None):
 
 def look(sources, silent_db):
     peak_N, spectrum_db = np.linspace(0, 1, 9), np.full((spectrum.N_BANDS, 4), -30.0)
-    return {source: Glimpse(peak_N, spectrum_db, db, b"ID3") for source, db in zip(sources, silent_db, strict=True)}
+    return {
+        source: SoundSummary(peak_N, spectrum_db, db, b"ID3") for source, db in zip(sources, silent_db, strict=True)
+    }
 
 
 EXCERPT_S = (0.0, 2.0)
@@ -199,13 +202,13 @@ def evaluation_of(values):
 
 def test_the_table_of_levels():
     runs = [
-        report.Run("B0", "", result(), look(SOURCES, [-20.0, np.nan]), None),
-        report.Run("P", "", result(), look(SOURCES, [-32.5, np.nan]), None),
+        song_report.ReportRun("B0", "", result(), look(SOURCES, [-20.0, np.nan]), None),
+        song_report.ReportRun("P", "", result(), look(SOURCES, [-32.5, np.nan]), None),
     ]
-    sheet = report.levels(silent((0.5, 2)), 2.0, runs)
+    sheet = song_report.tabulate_levels(silent((0.5, 2)), 2.0, runs)
     assert sheet.heads == ["source", "annotated silent (s)", "B0", "P", "change"]
     assert sheet.cells == [["voice", "1.5", "−20.00", "−32.50", "−12.50"], ["rest", "0.0", "–", "–", "–"]]
-    assert report.levels(silent(), 2.0, runs) is None
+    assert song_report.tabulate_levels(silent(), 2.0, runs) is None
 
 
 def test_the_table_of_scores_marks_the_better_run():
@@ -213,10 +216,10 @@ def test_the_table_of_scores_marks_the_better_run():
     before = {("voice", metric): 1.0 for metric in metrics} | {("voice", "SAR"): None}
     after = {("voice", metric): 2.0 for metric in metrics} | {("voice", "ISR"): 0.5}
     runs = [
-        report.Run(name, "", result(), look(SOURCES, [0, 0]), evaluation_of(scores))
+        song_report.ReportRun(name, "", result(), look(SOURCES, [0, 0]), evaluation_of(scores))
         for name, scores in (("B0", before), ("P", after))
     ]
-    sheet = report.scores(["voice"], runs)
+    sheet = song_report.tabulate_scores(["voice"], runs)
     assert sheet.groups == [("", 1), *((metric, 2) for metric in metrics), ("", 1)]
     assert sheet.heads == ["source", *["B0", "P"] * 5, "frames"]
     numbers = ["1.00", "2.00", "1.00", "0.50", "1.00", "2.00", "–", "2.00", "1.00", "2.00"]
@@ -232,12 +235,14 @@ def test_everything_is_escaped(tmp_path):
         {(source, metric): 1.0 for source in names for metric in ("SDR", "ISR", "SIR", "SAR", "PES")}
     )
     runs = [
-        report.Run("B0", "<u>", result(), look(names, [-1, -1]), scores),
-        report.Run("P<i>", "a & b", result(losses_ExIx3, (1, 2)), look(names, [-1, -1]), scores),
+        song_report.ReportRun("B0", "<u>", result(), look(names, [-1, -1]), scores),
+        song_report.ReportRun("P<i>", "a & b", result(losses_ExIx3, (1, 2)), look(names, [-1, -1]), scores),
     ]
     said = {"<i>fact": "</dd><i>"}
     path = tmp_path / "report.html"
-    report.write(path, song_with(labels, "<b>&.wav"), EXCERPT_S, runs, said, {"record": "</pre><script>1</script>"})
+    song_report.write(
+        path, song_with(labels, "<b>&.wav"), EXCERPT_S, runs, said, {"record": "</pre><script>1</script>"}
+    )
     page = page_of(tmp_path)
     assert not {"b", "i", "u"} & set(page.tags)
     assert "<b>&.wav" in page.text
@@ -250,8 +255,8 @@ def test_everything_is_escaped(tmp_path):
 
 
 def test_the_same_run_gives_the_same_page():
-    runs = [report.Run("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), None)]
-    pages = [report.html(song_with(silent((0, 1))), EXCERPT_S, runs, {}, {}) for _ in range(2)]
+    runs = [song_report.ReportRun("P", "", result(np.ones((2, 3, 3))), look(SOURCES, [-1, -1]), None)]
+    pages = [song_report.render_html(song_with(silent((0, 1))), EXCERPT_S, runs, {}, {}) for _ in range(2)]
     assert pages[0] == pages[1]
 
 
@@ -259,7 +264,7 @@ def test_lanes_show_the_annotation():
     """What nothing is said of is unknown, and what reaches past the song's end is cut."""
     said = (Interval(0.5, 1, "voice", "active"), Interval(1.5, 2.3, "voice", "silent"))
     labels = Annotation(said, SOURCES, "unknown")
-    drawn = figures.waves(labels, 2.0, look(["mixture"], [0.0])["mixture"], {"B0": look(SOURCES, [0, 0])})
+    drawn = song_figures.draw_waves(labels, 2.0, look(["mixture"], [0.0])["mixture"], {"B0": look(SOURCES, [0, 0])})
     _, voice, rest = drawn.axes
     lanes = [[path.get_extents().intervalx.tolist() for path in bars.get_paths()] for bars in voice.collections[2:]]
     assert lanes == [[[0, 2]], [[1.5, 2]], [[0.5, 1]]]  # unknown, silent, active
@@ -270,35 +275,41 @@ def test_losses_are_drawn_as_they_are():
     losses_ExIx3 = np.full((3, 4, 3), np.nan)
     losses_ExIx3[0] = [5, 4, 1]
     losses_ExIx3[1, :2] = [3, 2.5, 0.5]
-    drawn = figures.losses({"B0": result(), "P": result(losses_ExIx3, (1, 2))})
+    drawn = song_figures.draw_losses({"B0": result(), "P": result(losses_ExIx3, (1, 2))})
     assert [axis.get_title() for axis in drawn.axes] == ["total", "reconstruction", "sound where silent"]
     steps, epochs, stop = drawn.axes[0].lines
     np.testing.assert_array_equal(steps.get_ydata()[:6], [5, 5, 5, 5, 3, 3])
     np.testing.assert_array_equal(epochs.get_xydata(), [[0.5, 5]])  # the epoch that stopped has no mean
     assert set(stop.get_xdata()) == {1.5}
     losses_ExIx3[..., 2] = 0
-    drawn = figures.losses({"B0": result(), "B": result(losses_ExIx3)})
+    drawn = song_figures.draw_losses({"B0": result(), "B": result(losses_ExIx3)})
     assert [axis.get_title() for axis in drawn.axes] == ["reconstruction"]
 
 
 def test_each_run_has_its_colour():
-    assert figures.colours(["B0"]) == {"B0": figures.LAST}
-    assert figures.colours(["B0", "P"]) == {"B0": figures.FIRST, "P": figures.LAST}
-    assert figures.colours(["B0", "B", "P"]) == {"B0": figures.FIRST, "B": figures.BETWEEN, "P": figures.LAST}
+    assert song_figures.assign_colours(["B0"]) == {"B0": song_figures.LAST}
+    assert song_figures.assign_colours(["B0", "P"]) == {"B0": song_figures.FIRST, "P": song_figures.LAST}
+    assert song_figures.assign_colours(["B0", "B", "P"]) == {
+        "B0": song_figures.FIRST,
+        "B": song_figures.BETWEEN,
+        "P": song_figures.LAST,
+    }
 
 
 def test_facts_leave_out_what_does_not_apply():
     settings = {"strategy": "B-L5:D", "lam": 3.0, "learning_rate": 3e-5, "epochs": 2}
     settings |= {"segment_s": 4.0, "hop_s": None, "pitch_shifts": 0, "shuffle_seed": 0, "precision": "float32"}
-    assert facts.adapting(settings) == "B-L5:D, learning rate 3×10⁻⁵, 2 epochs, segments of 4 s"
+    assert facts.describe_adaptation(settings) == "B-L5:D, learning rate 3×10⁻⁵, 2 epochs, segments of 4 s"
     settings |= {"strategy": "P-L5:D", "hop_s": 0.5, "pitch_shifts": 2}
-    assert facts.adapting(settings).startswith("P-L5:D, λ 3, ")
-    assert facts.adapting(settings).endswith("every 0.5 s, 2 pitch-shifted copies of each")
-    assert facts.adapting(settings | {"shuffle_seed": 1}).endswith("copies of each, in random order")
-    assert facts.adapting(settings | {"precision": "bfloat16"}).endswith(", in bfloat16")
-    assert facts.separating(dataclasses.asdict(SeparateConfig())) == "chunks as the network's authors have them"
+    assert facts.describe_adaptation(settings).startswith("P-L5:D, λ 3, ")
+    assert facts.describe_adaptation(settings).endswith("every 0.5 s, 2 pitch-shifted copies of each")
+    assert facts.describe_adaptation(settings | {"shuffle_seed": 1}).endswith("copies of each, in random order")
+    assert facts.describe_adaptation(settings | {"precision": "bfloat16"}).endswith(", in bfloat16")
+    assert (
+        facts.describe_separation(dataclasses.asdict(SeparateConfig())) == "chunks as the network's authors have them"
+    )
     refined = dataclasses.asdict(SeparateConfig(overlap=0.25, refine="wiener"))
-    assert facts.separating(refined) == "overlap 0.25, Wiener masks of those that play"
+    assert facts.describe_separation(refined) == "overlap 0.25, Wiener masks of the active sources"
 
 
 # The command.
@@ -308,7 +319,7 @@ def test_facts_leave_out_what_does_not_apply():
 def duo(tmp_path_factory):
     """A network of two sources at 8 kHz, in stereo."""
     path = tmp_path_factory.mktemp("weights") / "duo.safetensors"
-    checkpoint.save(made(DUO), path)
+    checkpoint.save(make_checkpoint(DUO), path)
     return path
 
 

@@ -78,25 +78,25 @@ def test_interval_is_the_same_again():
 
 
 def test_paired_leaves_out_songs_without_a_score():
-    found = significance.paired(np.array([1.0, 2.0, 3.5, np.nan, 9.0]), np.array([0.5, 1.0, 2.0, 1.0, np.nan]))
+    found = significance.compare_pairs(np.array([1.0, 2.0, 3.5, np.nan, 9.0]), np.array([0.5, 1.0, 2.0, 1.0, np.nan]))
     assert (found.n, found.median, found.effect) == (3, 1.0, 1.0)
     assert found.p == pytest.approx(0.25, abs=EXACT)
     assert (found.low, found.high) == (0.5, 1.5)
 
 
 def test_rounding_errors_are_no_difference():
-    found = significance.paired(np.array([0.1 + 0.2, 1.0]), np.array([0.3, 1.0]))
+    found = significance.compare_pairs(np.array([0.1 + 0.2, 1.0]), np.array([0.3, 1.0]))
     assert (found.median, found.p, found.effect) == (0, 1, 0)
 
 
 def test_one_song():
-    found = significance.paired(np.array([2.0]), np.array([1.0]))
+    found = significance.compare_pairs(np.array([2.0]), np.array([1.0]))
     assert (found.n, found.median, found.effect) == (1, 1, 1)
     assert all(map(math.isnan, (found.p, found.low, found.high)))
 
 
 def test_no_song():
-    found = significance.paired(np.array([2.0, np.nan]), np.array([np.nan, 1.0]))
+    found = significance.compare_pairs(np.array([2.0, np.nan]), np.array([np.nan, 1.0]))
     assert found.n == 0
     assert all(map(math.isnan, (found.median, found.p, found.low, found.high, found.effect)))
 
@@ -124,6 +124,6 @@ def test_friedman_of_too_little(shape):
 def test_infinite_scores_are_equal_or_left_out():
     """Perfect under both settings: no difference. Perfect under one: a difference that no median can hold."""
     first, second = np.array([np.inf, np.inf, 3.0, 4.0]), np.array([np.inf, 2.0, 1.0, 2.0])
-    found = significance.paired(first, second)
+    found = significance.compare_pairs(first, second)
     assert (found.n, found.median) == (3, 2.0)
-    assert significance.paired(np.array([np.inf]), np.array([1.0])).n == 0
+    assert significance.compare_pairs(np.array([np.inf]), np.array([1.0])).n == 0

@@ -17,7 +17,7 @@ SONGS = ["a", "b", "c"]
 
 
 def checked(*frames):
-    return rows.check(pd.concat(frames, ignore_index=True))
+    return rows.check_rows(pd.concat(frames, ignore_index=True))
 
 
 # Reading and checking
@@ -26,15 +26,15 @@ def checked(*frames):
 def test_what_is_written_is_read(tmp_path):
     table = sweep(songs=["NA", "007", "null", "Þórr – <b>&", 'a "b", c'])
     table.to_csv(tmp_path / "scores.csv", index=False)
-    again = rows.read(tmp_path / "scores.csv")
-    pd.testing.assert_frame_equal(again, rows.check(table))
+    again = rows.read_rows(tmp_path / "scores.csv")
+    pd.testing.assert_frame_equal(again, rows.check_rows(table))
     assert set(again.song) == {"NA", "007", "null", "Þórr – <b>&", 'a "b", c'}
     assert again.gated.dtype == bool
     assert again.hop_s.isna().all()
 
 
 def test_other_columns_are_dropped():
-    assert list(rows.check(sweep().assign(host="x"))) == list(rows.check(sweep()))
+    assert list(rows.check_rows(sweep().assign(host="x"))) == list(rows.check_rows(sweep()))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_bad_values(tmp_path, column, value, message):
     table.loc[1, column] = value
     table.to_csv(tmp_path / "scores.csv", index=False)
     with pytest.raises(InputError) as error:
-        rows.read(tmp_path / "scores.csv")
+        rows.read_rows(tmp_path / "scores.csv")
     assert str(error.value).startswith(f"{tmp_path}/scores.csv: {message}")
 
 
@@ -76,25 +76,25 @@ def test_bad_values(tmp_path, column, value, message):
 def test_files_that_are_no_such_table(tmp_path, content, message):
     (tmp_path / "scores.csv").write_bytes(content)
     with pytest.raises(InputError, match=message) as error:
-        rows.read(tmp_path / "scores.csv")
+        rows.read_rows(tmp_path / "scores.csv")
     assert str(error.value).startswith(f"{tmp_path}/scores.csv: ")
     assert "\n" not in str(error.value)
 
 
 def test_no_file(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        rows.read(tmp_path / "none.csv")
+        rows.read_rows(tmp_path / "none.csv")
 
 
 def test_a_score_that_is_there_twice():
     with pytest.raises(InputError, match=r"row 3: SDR of drums in 'b' with P-L3:M .* is there twice"):
-        rows.check(pd.concat([scores(song=["a", "b"]), scores(song=["b"])]))
+        rows.check_rows(pd.concat([scores(song=["a", "b"]), scores(song=["b"])]))
 
 
 def test_what_cannot_be_printed_is_replaced():
     table = scores()
     odd = pd.Series(["a\x00\x1b[1m\ud800"], dtype=object)  # texts that pyarrow holds have no lone surrogates
-    assert list(rows.check(table.assign(song=odd)).song) == ["a��[1m�"]
+    assert list(rows.check_rows(table.assign(song=odd)).song) == ["a��[1m�"]
 
 
 @given(st.binary(max_size=300))
@@ -102,7 +102,7 @@ def test_any_bytes_are_refused_in_one_line(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("bytes") / "scores.csv"
     path.write_bytes(content)
     with pytest.raises(InputError) as error:
-        rows.read(path)
+        rows.read_rows(path)
     assert "\n" not in str(error.value)
 
 
@@ -112,7 +112,7 @@ def test_any_bytes_are_refused_in_one_line(tmp_path_factory, content):
 def test_strategies_in_the_papers_order():
     names = ["B0", "B-L1:D", "P-L1:3", "P-L2:M", "R-L1:D", "P-L10:D", "P-L2:D", "B-L1:M", "P-L1:D"]
     table = checked(*(scores(strategy=[name]) for name in names))
-    assert rows.strategies(table) == [
+    assert rows.list_strategies(table) == [
         *("R-L1:D", "P-L1:D", "P-L2:D", "P-L10:D", "P-L2:M", "P-L1:3"),
         *("B-L1:D", "B-L1:M", "B0"),
     ]
@@ -121,14 +121,14 @@ def test_strategies_in_the_papers_order():
 def test_strategies_of_other_networks_are_sorted_by_place():
     names = ["B0", "P-D4:D", "P-T5:M", "P-G:end", "B-E1:D", "P-T5:D", "P-T1:D", "P-D1:D"]
     table = checked(*(scores(strategy=[name]) for name in names))
-    assert rows.strategies(table) == [
+    assert rows.list_strategies(table) == [
         *("P-T1:D", "P-T5:D", "P-D1:D", "P-D4:D", "P-T5:M", "P-G:end"),
         *("B-E1:D", "B0"),
     ]
 
 
 def test_sources_of_the_published_networks_come_first():
-    assert rows.sources(checked(scores(source=["piano", "vocals", "drums"]))) == ["drums", "vocals", "piano"]
+    assert rows.list_sources(checked(scores(source=["piano", "vocals", "drums"]))) == ["drums", "vocals", "piano"]
 
 
 def test_what_varies_is_what_varies_within_a_strategy_that_uses_it():
@@ -138,12 +138,12 @@ def test_what_varies_is_what_varies_within_a_strategy_that_uses_it():
         scores(strategy=["B0"], learning_rate=[1e-5, 1e-4]),  # nothing means anything to B0
         scores(strategy=["P-L1:D"], segment_s=[8.0]),  # differs from P-L3:M, but does not vary
     )
-    assert rows.varied(table) == ["epochs"]
+    assert rows.list_varied(table) == ["epochs"]
 
 
 def test_base_is_the_default_or_the_middle_one():
     def base(field, values):
-        return rows.base_of(pd.Series(values, name=field, dtype=float))
+        return rows.choose_base(pd.Series(values, name=field, dtype=float))
 
     assert base("lam", [100, 0.01, 1]) == 1
     assert base("segment_s", [2, 4, 6, 8]) == 4
@@ -158,29 +158,29 @@ def test_rows_at_the_base_keep_strategies_that_have_one_value():
         scores(strategy=["B-L3:M"], lam=[0.1], segment_s=[2.0, 4.0]),
         scores(strategy=["B0"], lam=[7.0]),
     )
-    chosen = rows.at_base(table)
+    chosen = rows.select_base(table)
     assert sorted(zip(chosen.strategy, chosen.lam, chosen.segment_s, strict=True)) == [
         ("B-L3:M", 0.1, 4.0),
         ("B0", 7.0, 4.0),
         ("P-L3:M", 1.0, 4.0),
     ]
-    along = rows.at_base(table[table.strategy == "P-L3:M"], "lam")
+    along = rows.select_base(table[table.strategy == "P-L3:M"], "lam")
     assert sorted(along.lam) == [0.1, 1.0, 10.0]
     assert set(along.segment_s) == {4.0}
 
 
 def test_missing_cells():
     table = checked(scores(song=SONGS, strategy=["P-L3:M", "B0"]), scores(song=["a"], strategy=["P-L1:D"]))
-    assert rows.missing_cells(table) == (2, 9)
+    assert rows.count_missing(table) == (2, 9)
     table.loc[0, "value_db"] = np.nan  # a cell without any score is as good as none
-    assert rows.missing_cells(table) == (3, 9)
+    assert rows.count_missing(table) == (3, 9)
 
 
 # Table 1, rules, silence
 
 
 def test_table1_by_hand():
-    table = tables.table1(
+    table = tables.make_table1(
         checked(
             scores(song=SONGS, strategy=["P-L3:M"], value_db=[1.0, 2.0, 9.0]),
             scores(song=SONGS, strategy=["P-L3:M"], metric=["SIR"], value_db=[4.0, np.nan, 6.0]),
@@ -200,15 +200,15 @@ def test_table1_by_hand():
 
 
 def test_two_scores_of_a_kind_are_refused():
-    table = rows.check(sweep())
+    table = rows.check_rows(sweep())
     with pytest.raises(InputError, match="choose one sweep, setting, gating and rule"):
-        tables.table1(table)  # both rules
+        tables.make_table1(table)  # both rules
     with pytest.raises(InputError, match="no scores"):
-        tables.table1(table[table.metric == "PES"])
+        tables.make_table1(table[table.metric == "PES"])
 
 
 def test_rules_side_by_side():
-    table = tables.rules(rows.check(sweep(songs=SONGS)))
+    table = tables.compare_rules(rows.check_rows(sweep(songs=SONGS)))
     assert list(table.columns) == [
         (name, rule) for name in ("frames", "songs", "SDR", "SIR", "SAR", "ISR") for rule in ("target", "museval")
     ]
@@ -222,7 +222,7 @@ def test_rules_side_by_side():
 def test_rules_where_one_has_less():
     target = scores(song=SONGS, strategy=["P-L3:M", "B0"], metric=["SDR", "SIR"], source=["drums", "bass"])
     museval = scores(song=["a"], strategy=["B0"], rule=["museval"], n_frames=[2])
-    table = tables.rules(checked(target, museval))
+    table = tables.compare_rules(checked(target, museval))
     assert table["SDR", "museval"].dropna().to_dict() == {("B0", "drums"): 5.0}
     assert table["SIR", "museval"].isna().all()
     assert table["songs", "museval"].tolist() == [0, 0, 1, 0]
@@ -230,9 +230,9 @@ def test_rules_where_one_has_less():
 
 
 def test_silence_table_keeps_what_has_no_value():
-    table = rows.check(sweep(songs=SONGS))
+    table = rows.check_rows(sweep(songs=SONGS))
     table.loc[(table.metric == "EPS") & (table.source == "bass"), ["value_db", "n_frames"]] = [np.nan, 0]
-    found = tables.silence(table)
+    found = tables.tabulate_silence(table)
     assert found["drums", "PES"].tolist() == [-41.1, -41.1, -40.4, -40.0]
     assert found["bass", "EPS"].isna().all()
     assert found["", "songs"].tolist() == ["0–3"] * 4
@@ -242,8 +242,8 @@ def test_silence_table_keeps_what_has_no_value():
 
 
 def test_comparisons_by_hand():
-    table = rows.check(sweep())
-    found = tables.comparisons(table[table.rule == "target"])
+    table = rows.check_rows(sweep())
+    found = tables.compare_strategies(table[table.rule == "target"])
     assert list(zip(found.strategy, found.against, found.source, strict=True)) == [
         ("P-L1:D", "B0", "drums"),
         ("P-L3:M", "B0", "drums"),
@@ -266,13 +266,13 @@ def test_comparisons_use_the_songs_that_have_both():
         scores(song=SONGS, strategy=["P-L3:M"], value_db=[2.0, 3.0, np.nan]),
         scores(song=["b", "c"], strategy=["B0"], value_db=[1.0, 1.0]),
     )
-    found = tables.comparisons(table)
+    found = tables.compare_strategies(table)
     assert found[["songs", "difference_db"]].values.tolist() == [[1, 2.0]]
     assert found.p.isna().all()
 
 
 def test_nothing_to_compare():
-    assert tables.comparisons(checked(scores(song=SONGS, strategy=["P-L1:D", "P-L2:D"]))).empty
+    assert tables.compare_strategies(checked(scores(song=SONGS, strategy=["P-L1:D", "P-L2:D"]))).empty
 
 
 def test_study_by_hand():
@@ -284,7 +284,7 @@ def test_study_by_hand():
         scores(song=songs, lam=[10.0], value_db=base + up),
         scores(song=songs, lam=[0.1], value_db=base + mixed),
     )
-    found = tables.study(table, "lam")
+    found = tables.study_setting(table, "lam")
     assert found.base == 1.0
     assert found.medians.index.tolist() == [0.1, 1.0, 10.0]
     np.testing.assert_allclose(found.medians["drums", "SDR"], [3.45, 3.5, 3.85], atol=1e-12)  # middle: 3.3, 3.6
@@ -300,16 +300,16 @@ def test_study_by_hand():
 
 
 def test_study_with_a_base_of_the_callers():
-    found = tables.study(checked(scores(song=SONGS, epochs=[5, 10, 20])), "epochs", base=5)
+    found = tables.study_setting(checked(scores(song=SONGS, epochs=[5, 10, 20])), "epochs", base=5)
     assert found.comparisons.epochs.tolist() == [10, 20]
     with pytest.raises(InputError, match="epochs: the base 7 is not among the values 5, 10, 20"):
-        tables.study(checked(scores(song=SONGS, epochs=[5, 10, 20])), "epochs", base=7)
+        tables.study_setting(checked(scores(song=SONGS, epochs=[5, 10, 20])), "epochs", base=7)
     with pytest.raises(InputError, match="epochs: has 1"):
-        tables.study(checked(scores(song=SONGS)), "epochs")
+        tables.study_setting(checked(scores(song=SONGS)), "epochs")
 
 
 def test_study_of_the_hop_counts_a_missing_one_as_a_segment():
-    found = tables.study(checked(scores(song=SONGS, hop_s=[math.nan, 1.0, 2.0])), "hop_s")
+    found = tables.study_setting(checked(scores(song=SONGS, hop_s=[math.nan, 1.0, 2.0])), "hop_s")
     assert found.medians.index.tolist() == [1.0, 2.0, 4.0]
     assert found.base == 4.0
     assert found.comparisons.hop_s.tolist() == [1.0, 2.0]
@@ -321,7 +321,7 @@ def test_study_of_sources_that_not_all_values_have():
         scores(song=SONGS, lam=[0.1], source=["bass"]),
         scores(song=SONGS, lam=[0.1, 1.0], source=["vocals"], value_db=[np.nan] * 3),
     )
-    found = tables.study(table, "lam")
+    found = tables.study_setting(table, "lam")
     assert found.comparisons.source.tolist() == ["drums"]  # bass has no base, vocals no score
 
 
@@ -346,20 +346,20 @@ def test_study_of_sources_that_not_all_values_have():
     ],
 )
 def test_settings_are_written_as_the_field_does(field, value, text):
-    assert render.setting(field, value) == text
+    assert render.format_setting(field, value) == text
 
 
 def test_numbers():
-    assert [render.decibels(x) for x in (1.005e1, -0.5, -0.001, math.nan)] == ["10.05", "−0.50", "0.00", "–"]
-    assert [render.probability(x) for x in (1.0, 0.0312, 0.0004, math.nan)] == ["1.000", "0.031", "<0.001", "–"]
-    parameters = [render.parameters(n) for n in (8_244_284, 272_384, 10_240, 999, 0)]
+    assert [render.format_decibels(x) for x in (1.005e1, -0.5, -0.001, math.nan)] == ["10.05", "−0.50", "0.00", "–"]
+    assert [render.format_probability(x) for x in (1.0, 0.0312, 0.0004, math.nan)] == ["1.000", "0.031", "<0.001", "–"]
+    parameters = [render.format_count(n) for n in (8_244_284, 272_384, 10_240, 999, 0)]
     assert parameters == ["8.2M", "0.3M", "10.2k", "999", "–"]
 
 
 def table1_sheet():
-    table = rows.check(sweep(songs=SONGS, sources=["drums"]))
-    frame = tables.table1(table[table.rule == "target"])
-    return frame, render.sheet(frame, "max")
+    table = rows.check_rows(sweep(songs=SONGS, sources=["drums"]))
+    frame = tables.make_table1(table[table.rule == "target"])
+    return frame, render.make_sheet(frame, "max")
 
 
 def test_the_best_of_each_column_is_marked():
@@ -371,7 +371,7 @@ def test_the_best_of_each_column_is_marked():
 
 def test_markdown():
     _, sheet = table1_sheet()
-    lines = render.markdown(sheet).splitlines()
+    lines = render.to_markdown(sheet).splitlines()
     assert lines[0] == "| strategy | \\#TP | drums SDR | drums SIR | drums SAR | drums ISR | songs | frames |"
     assert lines[1] == "| :-- | --: | --: | --: | --: | --: | --: | --: |"
     assert lines[2].startswith("| P-L1:D | 1.0k | **5.10** |")
@@ -380,7 +380,7 @@ def test_markdown():
 
 def test_latex():
     _, sheet = table1_sheet()
-    text = render.latex(sheet, "Songs & 50 % of_them, λ = 10⁻⁴", "tab:x")
+    text = render.to_latex(sheet, "Songs & 50 % of_them, λ = 10⁻⁴", "tab:x")
     assert r"\caption{Songs \& 50 \% of\_them, $\lambda$ = 10$^{-4}$}" in text
     assert r"\begin{tabular}{@{}lrrrrrrr@{}}" in text
     assert r"\multicolumn{2}{c}{} & \multicolumn{4}{c}{drums} & \multicolumn{2}{c}{} \\" in text
@@ -394,18 +394,18 @@ def test_latex():
 def test_names_cannot_break_out_of_a_table():
     evil = r"a|b_c & 50%$x$ \emph{}~^#<b>"
     table = checked(scores(source=[evil], song=SONGS, strategy=["P-L3:M", "B0"]))
-    sheet = render.sheet(tables.comparisons(table))
+    sheet = render.make_sheet(tables.compare_strategies(table))
     assert (
         r"a$|$b\_c \& 50\%\$x\$ \textbackslash{}emph\{\}\textasciitilde{}\textasciicircum{}\#$<$b$>$"
-        in render.latex(sheet, "", "x")
+        in render.to_latex(sheet, "", "x")
     )
-    line = render.markdown(sheet).splitlines()[2]
+    line = render.to_markdown(sheet).splitlines()[2]
     assert r"a\|b\_c &amp; 50%\$x\$ \\emph{}\~^\#&lt;b&gt;" in line
 
 
 def test_csv_keeps_full_precision():
     frame, _ = table1_sheet()
-    again = pd.read_csv(io.StringIO(render.csv(frame)))
+    again = pd.read_csv(io.StringIO(render.to_csv(frame)))
     assert list(again) == [
         *("strategy", "#TP", "drums SDR", "drums SIR", "drums SAR", "drums ISR", "songs", "frames"),
     ]
@@ -416,7 +416,7 @@ def test_stars_stand_behind_their_number():
     frame = pd.DataFrame([[1.0], [2.0]], index=pd.Index([0.1, 1.0], name="lam"), columns=[("drums", "SDR")])
     frame.columns = pd.MultiIndex.from_tuples(frame.columns)
     stars = pd.DataFrame([[True], [False]], index=frame.index, columns=frame.columns)
-    sheet = render.sheet(frame, "max", stars)
+    sheet = render.make_sheet(frame, "max", stars)
     assert sheet.cells == [["0.1", "1.00*"], ["1", "2.00"]]
     assert sheet.bold == {(1, 1)}
 

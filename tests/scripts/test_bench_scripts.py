@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.helpers.networks import assert_same, random_params
+from tests.helpers.networks import assert_same, make_random_params
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import bench_peer
@@ -34,7 +34,7 @@ STEP = {**REQUEST, "strategy": "P-L1:M", "epochs": 2, "segments": 2}
 def case():
     rng = np.random.default_rng(0)
     song = rng.normal(size=(2, 1800)).astype(np.float32), rng.random((2, 1800)) > 0.3
-    return peer_jax.Case(SMALL, random_params(SMALL), *song)
+    return peer_jax.Case(SMALL, make_random_params(SMALL), *song)
 
 
 def test_a_case_is_read_as_it_was_written(case, tmp_path):

@@ -45,7 +45,7 @@ def part(pitches, seconds=1.0, program=0, is_drum=False, gap_s=0.0):
 # --- split ---------------------------------------------------------------------------------------------------
 
 
-def test_songs_of_the_splits_are_disjoint_and_enough():
+def test_splits_share_no_song_and_are_complete():
     split = load("split")
     named = [split.TEST_SONGS, split.VALID_SONGS, split.WITHHELD_SONGS]
     assert sum(map(len, named)) == len(frozenset().union(*named))
@@ -57,21 +57,21 @@ def test_songs_of_the_splits_are_disjoint_and_enough():
     assert split.side_of_song("freedm-ampie") is None
 
 
-def test_a_language_is_on_one_side_in_both_collections_of_voices():
+def test_language_belongs_to_one_split_in_both_voice_packages():
     split = load("split")
     assert not split.TEST_LANGUAGES & split.VALID_LANGUAGES
     for language in split.TEST_LANGUAGES | split.VALID_LANGUAGES:
         assert split.side_of_speaker(f"kl_{language}") == split.side_of_speaker(f"kt_{language}") != "train"
 
 
-def test_banks_are_disjoint_and_the_demo_keeps_its_own():
+def test_splits_and_demo_share_no_soundfont():
     split = load("split")
     banks = [bank for side in split.SPLITS for bank in split.BANKS[side]]
     assert len(banks) == len(set(banks))
     assert split.DEMO_BANK not in banks
 
 
-def test_seeds_do_not_depend_on_the_process():
+def test_seed_does_not_depend_on_the_process():
     assert load("split").seed_of(0, "mma-0000") == 10535305166346117993
 
 
@@ -87,12 +87,12 @@ def wad(**lumps: bytes) -> bytes:
     return struct.pack("<4sii", b"IWAD", len(lumps), 12 + len(body)) + body + entries
 
 
-def test_midi_lumps_are_found_in_a_wad():
+def test_wad_reader_finds_midi_lumps():
     found = load("songs").wad_midis(wad(D_E1M1=b"MThd-music", PLAYPAL=b"colours"))
     assert list(found) == [("D_E1M1", b"MThd-music")]
 
 
-def test_a_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
+def test_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
     doom = tmp_path / "usr/share/games/doom"
     doom.mkdir(parents=True)
     (doom / "freedoom1.wad").write_bytes(wad(D_E1M1=b"MThd-a", D_E1M2=b"MThd-b", D_E1M3=b"MThd-a"))
@@ -103,11 +103,11 @@ def test_a_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"MThd", b"no midi at all", b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\xff\0"])
-def test_a_broken_midi_file_is_no_song(data):
+def test_broken_midi_file_is_no_song(data):
     assert load("songs").load_song("broken", data) is None
 
 
-def test_an_excerpt_is_bounded_stretched_and_transposed():
+def test_excerpt_is_clipped_stretched_and_transposed():
     songs = load("songs")
     hung = part([60])
     hung.notes[0].end = 1e9
@@ -120,7 +120,7 @@ def test_an_excerpt_is_bounded_stretched_and_transposed():
     np.testing.assert_allclose(cut.beats_s, np.arange(10.0))
 
 
-def test_controllers_set_before_an_excerpt_hold_in_it():
+def test_excerpt_keeps_controllers_that_were_set_before():
     songs, midi = load("songs"), pytest.importorskip("pretty_midi")
     played = part([60] * 10)
     played.control_changes = [midi.ControlChange(7, 40, 1.0), midi.ControlChange(7, 90, 8.5)]
@@ -128,13 +128,13 @@ def test_controllers_set_before_an_excerpt_hold_in_it():
     assert [(c.number, c.value, c.time) for c in cut.control_changes] == [(7, 40, 0.0)]
 
 
-def test_a_rest_silences_only_its_time():
+def test_rest_silences_only_its_time():
     songs = load("songs")
     rested = songs.silence([part([60] * 10)], 2.5, 5.5)
     assert [(n.start, n.end) for n in rested[0].notes][2:4] == [(2.0, 2.5), (6.0, 7.0)]
 
 
-def test_parts_are_sorted_by_channel_and_programme():
+def test_parts_are_sorted_by_channel_and_program():
     songs, midi = load("songs"), pytest.importorskip("pretty_midi")
     file = midi.PrettyMIDI()
     file.instruments = [part([36] * 40, is_drum=True), part([40] * 40, program=33), part([60] * 40, program=52)]
@@ -147,7 +147,7 @@ def test_parts_are_sorted_by_channel_and_programme():
 # --- melody --------------------------------------------------------------------------------------------------
 
 
-def test_a_walk_stays_on_the_scale_in_range_and_in_time():
+def test_walk_stays_on_the_scale_in_range_and_in_time():
     melody = load("melody")
     scale = [60, 62, 64, 65, 67, 69, 71]
     notes = melody.walk_melody([part(scale, 5.0)], np.arange(0, 35, 0.5), 35.0, np.random.default_rng(0))
@@ -159,7 +159,7 @@ def test_a_walk_stays_on_the_scale_in_range_and_in_time():
     assert len(melody.phrases(notes)) > 1  # there are rests
 
 
-def test_the_same_seed_walks_the_same_way():
+def test_same_seed_gives_the_same_walk():
     melody = load("melody")
 
     def walk(seed):
@@ -168,19 +168,19 @@ def test_the_same_seed_walks_the_same_way():
     assert walk(1) == walk(1) != walk(2)
 
 
-def test_a_song_without_harmony_or_beats_still_gets_a_melody():
+def test_song_without_harmony_or_beats_gets_a_melody():
     melody = load("melody")
     assert melody.walk_melody([], np.zeros(0), 20.0, np.random.default_rng(0))
 
 
-def test_a_lead_becomes_one_line():
+def test_lead_becomes_one_line():
     melody = load("melody")
     chord = part([60, 64], seconds=1.0)
     chord.notes[1].start, chord.notes[1].end = 0.0, 1.0
     assert [note.pitch for note in melody.lead_melody(chord)] == [64]
 
 
-def test_long_phrases_take_breath_and_thinning_keeps_one():
+def test_long_phrases_pause_and_thinning_keeps_one():
     melody = load("melody")
     notes = melody.lead_melody(part([60] * 30, seconds=1.0))
     parts = melody.phrases(notes)
@@ -199,7 +199,7 @@ def tone(dbfs, seconds=4.0):
     return np.tile(np.sqrt(2) * 10 ** (dbfs / 20) * np.sin(2 * np.pi * 441 * time_T), (2, 1)).astype(np.float32)
 
 
-def test_rests_do_not_count_for_the_level():
+def test_level_ignores_rests():
     effects = load("effects")
     sparse = tone(-20.0, 6.0)
     sparse[:, 2 * RATE_HZ :] = 0
@@ -207,7 +207,7 @@ def test_rests_do_not_count_for_the_level():
     assert effects.active_rms(np.zeros((2, RATE_HZ))) == 0.0
 
 
-def test_stems_keep_their_offsets_and_the_mix_gets_its_level():
+def test_mix_reaches_its_level_and_stems_keep_their_offsets():
     effects = load("effects")
     levels_db = {"drums": -24.0, "bass": -22.0, "other": -28.0, "vocals": -25.0}
     stems = np.stack([tone(level) for level in (-3.0, -50.0, -12.0, -30.0)])
@@ -218,7 +218,7 @@ def test_stems_keep_their_offsets_and_the_mix_gets_its_level():
     assert 20 * np.log10(effects.active_rms(balanced.sum(axis=0))) == pytest.approx(effects.MIX_DBFS, abs=0.01)
 
 
-def test_the_limiter_catches_a_peak_and_leaves_the_rest():
+def test_limiter_reduces_peaks_alone():
     effects = load("effects")
     audio = tone(-20.0)
     audio[:, 2 * RATE_HZ] = 3.0
@@ -228,7 +228,7 @@ def test_the_limiter_catches_a_peak_and_leaves_the_rest():
     np.testing.assert_allclose(limited[:, far], audio[:, far], rtol=1e-6)
 
 
-def test_the_mix_does_not_clip_and_silence_stays_silent():
+def test_mix_does_not_clip_and_silence_stays_silent():
     effects = load("effects")
     stems = np.stack([tone(-5.0), tone(-5.0), tone(-5.0), np.zeros_like(tone(0.0))])
     balanced = effects.balance(stems, dict.fromkeys(effects.SOURCES, -6.0))
@@ -239,7 +239,7 @@ def test_the_mix_does_not_clip_and_silence_stays_silent():
 # --- voices and guitars --------------------------------------------------------------------------------------
 
 
-def test_syllables_are_the_voiced_runs_with_their_consonants():
+def test_syllables_are_voiced_runs_with_their_consonants():
     voices = load("voices")
     voiced_K = np.zeros(300, bool)
     voiced_K[40:80] = True  # a syllable
@@ -251,14 +251,14 @@ def test_syllables_are_the_voiced_runs_with_their_consonants():
     assert voices.syllable_spans(np.zeros(50, bool)) == []
 
 
-def test_a_melody_moves_by_octaves_into_the_range_of_the_voice():
+def test_melody_moves_by_octaves_into_the_range_of_the_voice():
     singing, melody = load("singing"), load("melody")
     notes = [melody.SungNote(0.0, 1.0, 69)]
     assert singing.fit_octave(notes, 440.0) == 0
     assert singing.fit_octave(notes, 110.0) == -24
 
 
-def test_a_stretched_syllable_covers_its_note_exactly():
+def test_stretched_syllable_covers_its_note_exactly():
     singing, voices, melody = load("singing"), load("voices"), load("melody")
     syllable = voices.Syllable(np.zeros((60, 3), np.float16), np.zeros((60, 1)), np.ones(60, bool), 20, 50)
     frames_k, first = singing.place(syllable, melody.SungNote(1.0, 2.0, 60), melisma=False)
@@ -267,13 +267,13 @@ def test_a_stretched_syllable_covers_its_note_exactly():
     assert frames_k.min() >= 0 and frames_k.max() <= 59
 
 
-def test_a_guitar_survives_its_text_form():
+def test_guitar_survives_its_text_form():
     guitars = load("guitars")
     assert guitars.Guitar.parse(str(guitars.Guitar("War of freedom", 12.5))) == guitars.Guitar("War of freedom", 12.5)
     assert guitars.Guitar.parse("TimGM6mb") is None
 
 
-def test_a_recipe_can_be_drawn_again_and_written_down():
+def test_recipe_is_reproducible_and_serialisable():
     recipe, songs = load("recipe"), load("songs")
     drums, bass, other = part([36] * 90, is_drum=True), part([40] * 90, program=33), part([60, 64, 67] * 30)
     song = songs.Song("s", 90.0, np.arange(0, 90, 0.5), [drums], [bass], [other])
@@ -287,7 +287,7 @@ def test_a_recipe_can_be_drawn_again_and_written_down():
 # --- record of the test songs --------------------------------------------------------------------------------
 
 
-def test_the_record_holds_the_test_songs_and_what_they_are_made_of():
+def test_record_holds_the_test_songs_and_their_recipes():
     split = load("split")
     record = json.loads((MATERIAL / "minimus_test.json").read_text())
     assert {song["song"] for song in record["songs"]} == split.TEST_SONGS
@@ -298,7 +298,7 @@ def test_the_record_holds_the_test_songs_and_what_they_are_made_of():
     assert all(package["licence"] and package["version"] for package in record["packages"])
 
 
-def test_a_song_is_compared_by_recipe_hash_and_level():
+def test_verify_compares_recipe_hash_and_level():
     verify = load("verify")
     recorded = {"name": "a", "seed": 1, "sha256": "x", "dbfs": {"mix": -15.6, "peak": 0.9}}
     elsewhere = recorded | {"sha256": "y"}
@@ -313,7 +313,7 @@ def test_a_song_is_compared_by_recipe_hash_and_level():
 # --- what is missing -----------------------------------------------------------------------------------------
 
 
-def test_everything_that_is_missing_is_said_in_one_line_before_anything_is_written(tmp_path):
+def test_build_lists_all_requirements_that_are_missing_in_one_line(tmp_path):
     hide = "import sys, runpy; sys.modules['pretty_midi'] = sys.modules['pyworld'] = None; "
     command = hide + f"sys.argv[0] = {str(MATERIAL / 'build.py')!r}; sys.path.insert(0, {str(MATERIAL)!r}); "
     command += "runpy.run_path(sys.argv[0], run_name='__main__')"
@@ -333,7 +333,7 @@ def test_everything_that_is_missing_is_said_in_one_line_before_anything_is_writt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_program_is_missed_by_the_name_of_its_package(monkeypatch):
+def test_missing_program_is_named_by_its_package(monkeypatch):
     needs = load("needs")
     monkeypatch.setattr(needs, "has_fluidsynth", lambda: False)
     assert needs.missing_programs(("python3", "no-such-program")) == ["fluidsynth", "no-such-program"]
@@ -421,7 +421,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the material is buil
 
 
 @linux
-def test_a_song_that_hangs_fails_or_crashes_is_named_and_the_others_are_made(tmp_path):
+def test_build_names_songs_that_hang_fail_or_crash_and_makes_the_others(tmp_path):
     status, printed, _ = built(tmp_path, 1.0, "hangs", "raises", "a", "crashes", "silent", "b")
     lines = [line.split(maxsplit=2)[1:] for line in printed.splitlines()]
     said = dict(lines)
@@ -441,7 +441,7 @@ def test_a_song_that_hangs_fails_or_crashes_is_named_and_the_others_are_made(tmp
 
 
 @linux
-def test_a_song_that_is_left_out_now_is_gone(tmp_path):
+def test_build_removes_a_song_that_is_left_out(tmp_path):
     built(tmp_path, 30.0, "a", "b")
     manifest = (tmp_path / "manifest.json").read_text().replace('"name": "b"', '"name": "silent"')
     (tmp_path / "manifest.json").write_text(manifest)
@@ -455,7 +455,7 @@ def test_a_song_that_is_left_out_now_is_gone(tmp_path):
 
 @linux
 @pytest.mark.parametrize("sign, status", [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_an_interrupted_build_leaves_no_half_song_and_goes_on(tmp_path, sign, status):
+def test_interrupted_build_leaves_no_half_song_and_resumes(tmp_path, sign, status):
     process = start(tmp_path, 100.0, "a", "hangs", "b")
     pid = int(text_of(tmp_path / "pid", process))
     group = os.getpgid(pid)  # the song's own process, and what it started
@@ -477,7 +477,7 @@ def test_an_interrupted_build_leaves_no_half_song_and_goes_on(tmp_path, sign, st
 
 
 @linux
-def test_a_full_disk_ends_the_build_at_once(tmp_path):
+def test_full_disk_ends_the_build(tmp_path):
     status, printed, complained = built(tmp_path, 30.0, "a", "full", "b")
     assert status == 2
     assert complained.startswith("error: the disk is full (") and "full.unfinished" in complained
@@ -486,7 +486,7 @@ def test_a_full_disk_ends_the_build_at_once(tmp_path):
 
 
 @linux
-def test_a_song_that_changed_since_is_made_again_and_a_damaged_manifest_is_named(tmp_path):
+def test_build_remakes_changed_songs_and_names_a_damaged_manifest(tmp_path):
     built(tmp_path, 30.0, "a", "b")
     (tmp_path / "a.npy").write_text("")
     status, printed, _ = built(tmp_path, 30.0, "a", "b")
@@ -524,9 +524,9 @@ def package(tmp_path, monkeypatch):
     return load("fetch").Package("songs", "MIT", "songs")
 
 
-def test_a_missing_or_foreign_file_is_unpacked_again(package, capfd):
+def test_fetch_unpacks_missing_or_changed_files_again(package, capfd):
     fetch = load("fetch")
-    song = fetch.unpacked("usr/share/song.mid")
+    song = fetch.unpacked_path("usr/share/song.mid")
     fetch.provide(package)
     assert song.read_bytes() == b"MThd"
     assert fetch.version(package) == "2:1.0-1"
@@ -539,7 +539,7 @@ def test_a_missing_or_foreign_file_is_unpacked_again(package, capfd):
     assert "usr/share/song.mid is missing or changed" in capfd.readouterr().out
 
 
-def test_a_damaged_archive_is_fetched_again_or_named(package):
+def test_fetch_downloads_a_damaged_archive_again_or_names_it(package):
     fetch, problems = load("fetch"), load("problems")
     archive = fetch.deb_file(package)
     archive.write_bytes(archive.read_bytes()[:200])
@@ -548,7 +548,7 @@ def test_a_damaged_archive_is_fetched_again_or_named(package):
     assert list(archive.parent.iterdir()) == []  # no half archive is taken for one
 
 
-def test_a_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
+def test_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
     voices = load("voices")
     monkeypatch.setenv("UGOSA_MATERIAL", str(tmp_path))
     syllable = voices.Syllable(np.zeros((9, 3), np.float16), np.zeros((9, 1)), np.ones(9, bool), 2, 7)
@@ -563,7 +563,7 @@ def test_a_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
         assert "kl_xx.npz: damaged" in capfd.readouterr().out
 
 
-def test_a_file_that_is_no_soundfont_is_named(tmp_path):
+def test_file_that_is_no_soundfont_is_named(tmp_path):
     pytest.importorskip("fluidsynth", exc_type=ImportError)
     (tmp_path / "no.sf2").write_bytes(b"RIFF\0\0\0\0sfbk")
     with pytest.raises(load("problems").Problem, match=r"no\.sf2: not a soundfont"):
@@ -571,7 +571,7 @@ def test_a_file_that_is_no_soundfont_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("script, said", [("exec sleep 1000", "not done after"), ("exit 3", "no usable song")])
-def test_an_mma_that_hangs_or_refuses_is_said_to(tmp_path, monkeypatch, script, said):
+def test_mma_that_hangs_or_fails_is_reported(tmp_path, monkeypatch, script, said):
     accompany = load("accompany")
     (tmp_path / "mma").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "mma").chmod(0o755)
@@ -582,7 +582,7 @@ def test_an_mma_that_hangs_or_refuses_is_said_to(tmp_path, monkeypatch, script, 
         accompany.compose("mma-0000", 1)
 
 
-def test_a_timidity_that_fails_is_quoted(tmp_path, monkeypatch):
+def test_timidity_failure_is_quoted(tmp_path, monkeypatch):
     instruments = load("instruments")
     (tmp_path / "timidity").write_text("#!/bin/sh\necho 'no patches' >&2\nexit 1\n")
     (tmp_path / "timidity").chmod(0o755)

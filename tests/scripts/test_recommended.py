@@ -19,7 +19,7 @@ def sweep(strategy, values):
     return pd.DataFrame(columns, index=pd.Index(list("abcdefgh")[: len(next(iter(values.values())))], name="song"))
 
 
-def test_differences_are_paired_and_corrected_over_the_whole_table():
+def test_table_pairs_songs_and_corrects_over_all_rows():
     """Eight songs that all gain have p = 2 / 2⁸; of two tests Holm doubles the smaller one."""
     before = sweep("B0", {"drums": np.arange(8.0), "bass": np.arange(8.0)})
     rises = 1 + np.arange(8.0) / 10

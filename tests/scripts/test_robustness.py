@@ -53,26 +53,26 @@ def silent(rests) -> list[tuple[float, float, str]]:
 
 
 def changed(song="song", **how) -> list[tuple[float, float, str]]:
-    return silent(imprecision.changed(TRUTH, DURATION_S, Condition("", "", **how), song).intervals)
+    return silent(imprecision.worsen(TRUTH, DURATION_S, Condition("", "", **how), song).intervals)
 
 
-def test_exact_keeps_every_rest_and_nothing_else():
-    said = imprecision.changed(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
+def test_exact_condition_keeps_every_rest():
+    said = imprecision.worsen(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
     assert silent(said.intervals) == RESTS == silent(imprecision.rests_of(TRUTH, DURATION_S))
     masks = [annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH)]
     np.testing.assert_array_equal(*masks)
 
 
-def test_rests_outside_of_what_is_marked_active_count_too():
+def test_rests_include_time_outside_active_intervals():
     marked = Annotation((Interval(3, 7, "voice"),), ("voice", "rest"), "silent")
     assert silent(imprecision.rests_of(marked, DURATION_S)) == [(0, 3, "voice"), (7, 20, "voice")]
 
 
-def test_short_rests_are_not_written_down():
+def test_conditions_drop_short_rests():
     assert changed() == [rest for rest in RESTS if rest[0] != 9]
 
 
-def test_jitter_moves_each_boundary_by_its_own_draw_in_proportion():
+def test_jitter_scales_one_draw_per_boundary():
     exact = changed()
     small, large = (np.array([rest[:2] for rest in changed(jitter_s=jitter_s)]) for jitter_s in (0.25, 0.5))
     moved = small - np.array([rest[:2] for rest in exact])
@@ -85,7 +85,7 @@ def test_jitter_moves_each_boundary_by_its_own_draw_in_proportion():
 
 def test_jitter_is_uniform():
     rests = [Interval(3 * k + 1, 3 * k + 2, "voice", "silent") for k in range(1000)]
-    moved = imprecision.jittered(rests, 3001.0, 0.4, "song")
+    moved = imprecision.move_boundaries(rests, 3001.0, 0.4, "song")
     offsets = np.array([[m.start_s - r.start_s, m.end_s - r.end_s] for m, r in zip(moved, rests, strict=True)])
     # 2000 draws: the mean is off by 0.4/√3/√2000 = 0.005 (one sigma), a quartile of ±0.2 by 0.008.
     np.testing.assert_allclose(np.quantile(offsets, [0.25, 0.5, 0.75]), [-0.2, 0, 0.2], atol=0.04)
@@ -93,15 +93,15 @@ def test_jitter_is_uniform():
     assert abs(np.corrcoef(offsets.T)[0, 1]) < 0.12
 
 
-def test_rests_that_jitter_turns_round_are_gone_and_those_that_it_joins_are_one():
+def test_jitter_drops_inverted_rests_and_joins_overlapping_ones():
     rests = [Interval(5 + 0.02 * k, 5 + 0.02 * k + 0.01, "voice", "silent") for k in range(50)]
-    moved = imprecision.jittered(rests, DURATION_S, 0.5, "song")
+    moved = imprecision.move_boundaries(rests, DURATION_S, 0.5, "song")
     assert 1 <= len(moved) < 50
     assert all(i.start_s < i.end_s for i in moved)
     assert all(one.end_s < next_one.start_s for one, next_one in itertools.pairwise(moved))
 
 
-def test_few_rests_are_some_of_those_that_more_are():
+def test_few_rests_are_a_subset_of_more_rests():
     one, two, all_of_them = (set(changed(most=most)) for most in (1, 2, 4))
     assert one < two < all_of_them == set(changed())
     assert len(one) == 1 and len(two) == 2
@@ -109,32 +109,32 @@ def test_few_rests_are_some_of_those_that_more_are():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
-def test_a_share_of_the_silence_is_wrong_source_by_source(share):
+def test_false_rests_make_up_the_share_of_each_source(share):
     for song in ("a", "b", "c"):
-        said = imprecision.changed(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
+        said = imprecision.worsen(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
         assert set(changed()) <= set(silent(said.intervals))  # what is right stays
         claimed, truly = (~annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH))
         wrong = (claimed & ~truly).sum(1) / claimed.sum(1)
         np.testing.assert_allclose(wrong, share, atol=1e-3)  # ends are rounded to samples: 4 of 40,000 at most
 
 
-def test_what_is_wrong_goes_on_after_a_rest_in_its_way():
+def test_false_rests_continue_after_a_true_rest():
     rests = [Interval(4, 6, "voice", "silent")]
     # 10 s play and 90 % of 20 s are to be wrong: all that plays is claimed, on both sides of the rest.
     assert silent(imprecision.false_rests(rests, rests, 12.0, 0.9, "song")) == [(0, 4, "voice"), (6, 12, "voice")]
 
 
-def test_claims_are_counted():
+def test_claims_count_intervals_and_seconds():
     said = Annotation((Interval(3, 5, "voice", "silent"), Interval(6, 8, "rest", "silent")), TRUTH.sources, "unknown")
     assert imprecision.claims(said, TRUTH, DURATION_S) == (2, 4.0, 1.0)
 
 
-def test_nothing_silent_is_still_an_annotation(tmp_path):
-    annotation.write(imprecision.written([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
+def test_annotation_without_rests_can_be_written(tmp_path):
+    annotation.write(imprecision.to_annotation([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
     assert annotation.compute_active_mask(annotation.read(tmp_path / "a.csv", ("voice", "rest")), 10, 1).all()
 
 
-def test_conditions_have_names_of_their_own():
+def test_conditions_have_unique_names():
     assert len(CONDITIONS) == len({condition.name for condition in CONDITIONS})
 
 
@@ -184,7 +184,7 @@ def work(prepared, settings, tmp_path_factory):
     return folder
 
 
-def test_songs_are_links_with_annotations_of_their_own(prepared, work):
+def test_prepare_links_sound_and_writes_annotations(prepared, work):
     for name in ("exact", "jitter-0.5"):
         assert (work / "songs" / name / "a" / "voice.wav").samefile(prepared / "a" / "voice.wav")
     texts = [(work / "songs" / name / "a" / "annotation.csv").read_text() for name in ("exact", "long", "jitter-0.5")]
@@ -196,14 +196,14 @@ def test_songs_are_links_with_annotations_of_their_own(prepared, work):
     assert claims.loc["jitter-0.5", "a"].wrong_s > 0
 
 
-def test_the_same_command_again_does_nothing(work):
+def test_run_computes_nothing_twice(work):
     before = {path: path.stat().st_mtime_ns for path in work.glob("results/*/cells/*")}
     assert len(before) == 2 * 5  # two songs, four conditions, and B0 once
     assert robustness.main(["run", str(work)]) == 0
     assert {path: path.stat().st_mtime_ns for path in work.glob("results/*/cells/*")} == before
 
 
-def test_scores_do_not_look_at_the_annotation(prepared, work):
+def test_plain_scores_ignore_the_annotation(prepared, work):
     songs = [
         loading.load_annotated(robustness.datasets.list_tracks(work / "songs" / name, names=["a"])[0], DUO.sources)
         for name in ("exact", "jitter-0.5")
@@ -216,7 +216,7 @@ def test_scores_do_not_look_at_the_annotation(prepared, work):
     assert both[0] != both[1]  # gated ones would
 
 
-def test_the_report_adds_up(work, tmp_path):
+def test_report_matches_a_computation_by_hand(work, tmp_path):
     assert robustness.main(["report", str(work), "--out", str(tmp_path / "out")]) == 0
     gains = robustness_report.gains_of(work)
     table = robustness_report.table_of(gains, robustness_report.claims_of(work), robustness.CONDITIONS)
@@ -241,7 +241,7 @@ def test_the_report_adds_up(work, tmp_path):
     assert (tmp_path / "out" / "robustness.svg").read_text().count("<svg") == 1
 
 
-def test_what_cannot_be_used_is_said_in_a_line(work, prepared, settings, tmp_path, capsys):
+def test_commands_refuse_unusable_folders_in_one_line(work, prepared, settings, tmp_path, capsys):
     assert robustness.main(["report", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.startswith("error: ")
     bare = tmp_path / "bare" / "a"
@@ -253,7 +253,7 @@ def test_what_cannot_be_used_is_said_in_a_line(work, prepared, settings, tmp_pat
     assert not (tmp_path / "work").exists()
 
 
-def test_thresholds_against_the_truth(prepared, settings, tmp_path, monkeypatch, capsys):
+def test_thresholds_of_perfect_estimates_find_all_silence(prepared, settings, tmp_path, monkeypatch, capsys):
     """Estimates that are the stems find all silence, less what a window at its edge hears; none of it is wrong."""
 
     def stems(base, mixture):

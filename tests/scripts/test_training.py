@@ -77,7 +77,7 @@ def test_examples_depend_on_seed_and_number_alone(songs):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_cut_off_ends_with_the_same_weights(songs, monkeypatch):
+def test_interrupted_run_ends_with_the_same_weights(songs, monkeypatch):
     """Evaluate after each step; cut the second run off in the middle of its fifth evaluation, then go on."""
     whole = run(songs, monkeypatch, "--steps", "9", "--every", "1")
     first = np.load(songs / "run" / "checkpoint.npz")
@@ -102,7 +102,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(songs, monkeypatch):
         np.testing.assert_array_equal(again[name], first[name])
 
 
-def test_a_damaged_or_foreign_checkpoint_is_named(songs, monkeypatch):
+def test_resume_names_a_damaged_or_foreign_checkpoint(songs, monkeypatch):
     run(songs, monkeypatch, "--steps", "1")
     path = songs / "run" / "checkpoint.npz"
     for damaged in (path.read_bytes()[:-200], b"x", b""):
@@ -114,7 +114,7 @@ def test_a_damaged_or_foreign_checkpoint_is_named(songs, monkeypatch):
         run(songs, monkeypatch, "--steps", "2")
 
 
-def test_songs_that_are_damaged_or_of_another_shape_are_named(tmp_path):
+def test_pool_names_damaged_songs_and_wrong_shapes(tmp_path):
     with pytest.raises(InputError, match=r"no SONG\.npy files"):
         pool.open_pool(tmp_path, 2, 2)
     path = tmp_path / "a.npy"
@@ -132,12 +132,12 @@ def test_songs_that_are_damaged_or_of_another_shape_are_named(tmp_path):
             pool.open_pool(tmp_path, 2, 2)
 
 
-def test_what_fails_in_the_thread_is_raised():
+def test_loader_raises_errors_of_its_thread():
     with pytest.raises(IndexError):
         next(pool.batches([np.zeros((2, 2, 9)), np.zeros((1, 2, 9))], 8, 5, seed=0, start=0))
 
 
-def test_the_command_says_one_line_of_wrong_input(songs, monkeypatch, capsys):
+def test_train_reports_wrong_input_in_one_line(songs, monkeypatch, capsys):
     def program(more):
         pools = f"train.py --train {songs} --valid {songs} --run {songs}/run --seconds 0.2 {more}"
         monkeypatch.setattr(sys, "argv", pools.split())
@@ -153,7 +153,7 @@ def test_the_command_says_one_line_of_wrong_input(songs, monkeypatch, capsys):
         assert f"{wrong.split()[0]} must be" in capsys.readouterr().err
 
 
-def test_validation_needs_every_source_in_some_song(songs, monkeypatch):
+def test_validation_refuses_songs_that_lack_a_source(songs, monkeypatch):
     """A song without a source counts for the others; one that is silent, short or not finite is named."""
     half = np.load(songs / "a.npy")
     half[1] = 0
@@ -171,7 +171,7 @@ def test_validation_needs_every_source_in_some_song(songs, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_network_that_collapses_replaces_no_checkpoint(songs, monkeypatch, capsys):
+def test_collapsed_network_replaces_no_checkpoint(songs, monkeypatch, capsys):
     run(songs, monkeypatch, "--steps", "1")
     good = (songs / "run" / "checkpoint.npz").read_bytes()
     for sdr, said in (((np.nan, 3.0), "not finite at step 2"), ((0.0, 0.01), "silent at step 2")):
@@ -187,7 +187,7 @@ def test_a_network_that_collapses_replaces_no_checkpoint(songs, monkeypatch, cap
 
 
 @pytest.mark.slow
-def test_a_batch_gives_the_mean_of_its_examples(songs):
+def test_batch_gives_the_mean_of_its_examples(songs):
     """One after the other or side by side, loss and gradient are the same."""
     params = train.MINI.init()
     stems_WxSxCxT = next(pool.batches(pool.open_pool(songs, 2, 2), 3, 2000, seed=0, start=0))
@@ -203,7 +203,7 @@ def test_a_batch_gives_the_mean_of_its_examples(songs):
 
 
 @pytest.mark.slow
-def test_muon_steps_along_singular_vectors_of_matrices_alone(songs):
+def test_muon_orthogonalises_matrices_alone(songs):
     """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
     params = train.MINI.init()
     gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)

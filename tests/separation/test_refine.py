@@ -7,7 +7,7 @@ import pytest
 import scipy.signal
 
 import ugosa_jax as uj
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from ugosa_jax.adaptation import song_adaptation as adaptation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
@@ -144,7 +144,7 @@ def test_wiener_settings_out_of_range_are_refused_by_name(field):
 
 def test_separate_refines_with_the_annotation_of_the_song(tmp_path):
     """Through the whole chain: what is silent by annotation is empty, and the sum is the mixture."""
-    net = made()
+    net = make_checkpoint()
     random = np.random.default_rng(3)
     mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
     said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")
@@ -157,7 +157,7 @@ def test_separate_refines_with_the_annotation_of_the_song(tmp_path):
 
 def test_refine_blocks_reads_a_long_song_as_needed(monkeypatch):
     """No stretch is longer than a piece, and together they are what one piece would be."""
-    net, settings = made(), dataclasses.replace(WIENER, chunk_s=0.5, wiener_window=64)
+    net, settings = make_checkpoint(), dataclasses.replace(WIENER, chunk_s=0.5, wiener_window=64)
     song = Song(Audio(np.random.default_rng(4).normal(size=(2, 8000)).astype(np.float32), 8000, "noise"))
     (whole_SxCxT,) = separation.separate_song(net, song, settings)
     monkeypatch.setattr(refine, "PIECE", 1)
@@ -168,7 +168,7 @@ def test_refine_blocks_reads_a_long_song_as_needed(monkeypatch):
 
 def test_remixes_use_stems_refined_with_the_annotation():
     """Cut as the mixture is: stems that add up to it, and are empty where their source is annotated silent."""
-    net = made()
+    net = make_checkpoint()
     random = np.random.default_rng(3)
     mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
     said = Annotation((Interval(0.2, 0.6, "voice", "silent"),), net.sources, "unknown")

@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.helpers.browser import chromium, open_page, run_server
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from tests.helpers.page import TINY, choose_brush, mark, wait_until_ready
 from tests.helpers.studio import HERE, TOKEN, write_song
 from ugosa_jax import files
@@ -36,7 +36,7 @@ def song(client, tmp_path):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """Return a running studio with the demo song and a tiny network."""
-    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
     with run_server(tmp_path_factory.mktemp("browser") / "work") as server:
         yield server
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tests.helpers.browser import open_page, run_server, wait
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from tests.helpers.page import (
     TINY,
     adapt_once,
@@ -455,7 +455,7 @@ def test_slowed_stems_keep_their_pitch_and_their_sum(page, speed):
 
 def test_keyboard_alone_leads_from_an_empty_page_to_a_stem(browser, tmp_path):
     """Open the example, mark a silence while paused, adapt and save a stem, without a pointer."""
-    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
     with run_server(tmp_path / "work", arguments=()) as server:
         page, troubles = open_page(browser, server.address)
 
@@ -574,7 +574,7 @@ def test_faders_and_clip_light(page):
 
 def test_lanes_follow_the_sources_of_the_network(browser, tmp_path):
     """A network with six sources has six lanes, also after a reload; a network with four has four again."""
-    six = made(ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4, sources=SIX))
+    six = make_checkpoint(ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4, sources=SIX))
     checkpoint.save(six, files.cache_folder() / "weights" / "six.safetensors")
     with run_server(tmp_path / "work") as server:
         page, troubles = open_page(browser, server.address)

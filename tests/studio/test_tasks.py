@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import made
+from tests.helpers.networks import make_checkpoint
 from ugosa_jax import files
 from ugosa_jax.bench import flops
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.song_job.names import ADAPTED_LAYERS
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import network_info, tasks
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Runs
@@ -34,7 +34,7 @@ SILENT = [
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """Return a work folder with one song of noise; a network called `tiny` is in the cache."""
-    checkpoint.save(made(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
     root = tmp_path_factory.mktemp("studio")
     noise = np.random.default_rng(0).normal(0, 0.1, (int(4.5 * 44100), 2))
     soundfile.write(root / "noise.wav", noise, 44100)
@@ -175,7 +175,7 @@ def test_impossible_jobs_raise_input_errors(root):
         tasks.run_job(order(root, "dance"), lambda _: None)
 
 
-def test_network_descriptions_list_sources_and_strategies():
+def test_network_descriptions_list_sources_and_strategies(root):
     tiny = next(one for one in network_info.describe_networks()["networks"] if one["name"] == "tiny")
     assert tiny["sources"] == SOURCES and "L3:M" in tiny["strategies"] and "L5:M" not in tiny["strategies"]
     assert 1 > tiny["shares"]["L1:D"] > tiny["shares"]["L4:D"] > 0

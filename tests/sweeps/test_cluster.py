@@ -17,9 +17,8 @@ import soundfile
 from tests.helpers.networks import DUO
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.sweeps import cluster as on_ray
-from ugosa_jax.sweeps import results
-from ugosa_jax.sweeps.cell import cell as cell_of
+from ugosa_jax.sweeps import cluster, results
+from ugosa_jax.sweeps.cell import make_cell
 from ugosa_jax.weights import checkpoint
 
 GRID = """
@@ -63,11 +62,11 @@ def nodes():
         patch.setenv("JAX_PLATFORMS", "cpu")
         cluster_utils = pytest.importorskip("ray.cluster_utils")
         here = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
-        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=here | {"num_cpus": 0})
+        started = cluster_utils.Cluster(initialize_head=True, head_node_args=here | {"num_cpus": 0})
         for _ in range(2):
-            cluster.add_node(num_cpus=1, **here)
-        yield cluster
-        cluster.shutdown()
+            started.add_node(num_cpus=1, **here)
+        yield started
+        started.shutdown()
 
 
 def start(ground: Path, folder: Path, *more: str) -> subprocess.Popen:
@@ -118,30 +117,33 @@ def wait_for_cells(process: subprocess.Popen, folder: Path, cells: int) -> None:
 def test_units_keep_cells_of_one_song_together():
     def cell(song, lam, strategy="P-L1:M"):
         settings = AdaptConfig(strategy=strategy, lam=lam)
-        return cell_of(song, "", "", settings, SeparateConfig(), EvaluateConfig())
+        return make_cell(song, "", "", settings, SeparateConfig(), EvaluateConfig())
 
     cells = [cell(song, lam) for song in "ab" for lam in (1, 2, 3)] + [cell(song, 1, "B-L1:M") for song in "ab"]
-    found = [[(one.song, one.adapt.strategy[0], one.adapt.lam) for one in unit] for unit in on_ray.units(cells, 2)]
+    found = [
+        [(one.song, one.adapt.strategy[0], one.adapt.lam) for one in unit]
+        for unit in cluster.group_into_units(cells, 2)
+    ]
     of_song = [[(song, "P", 1), (song, "P", 2)] for song in "ab"]
     assert found == [of_song[0], [("a", "P", 3)], of_song[1], [("b", "P", 3)], [("a", "B", 1), ("b", "B", 1)]]
 
 
 def test_devices_of_machines():
     def of(**resources):
-        return on_ray.devices({"Alive": True, "Resources": {"node:ip": 1.0, **resources}})
+        return cluster.list_devices({"Alive": True, "Resources": {"node:ip": 1.0, **resources}})
 
     assert of() == []
     assert of(CPU=4.0) == [("CPU", 4, {"num_cpus": 4})]
     assert of(CPU=4.0, GPU=2.0) == [("GPU", 4, {"num_gpus": 1, "num_cpus": 0})] * 2
     assert of(CPU=4.0, TPU=4.0) == [("TPU", 4, {"resources": {"TPU": 4.0}, "num_cpus": 0})]
-    assert on_ray.devices({"Alive": False, "Resources": {"CPU": 4.0}}) == []
+    assert cluster.list_devices({"Alive": False, "Resources": {"CPU": 4.0}}) == []
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:1e9", "nowhere.invalid:6379", "localhost"])
 def test_a_cluster_that_is_not_there_is_said(address):
     pytest.importorskip("ray")
     with pytest.raises(InputError, match=f"^--ray: {re.escape(address)}: there is no Ray cluster that can be used"):
-        on_ray.Cluster(address)
+        cluster.RayExecutor(address)
 
 
 def test_a_cluster_gives_what_one_process_gives(nodes, ground, whole, tmp_path):
@@ -213,12 +215,12 @@ def test_a_cluster_without_a_device_is_said(nodes, ground, tmp_path):
 
 def test_what_a_cluster_without_devices_waits_for():
     """No machine has a core, as the head of a cluster has that grows when it is asked to."""
-    found = object.__new__(on_ray.Cluster)
-    found.address, found.places = "auto", []
+    found = object.__new__(cluster.RayExecutor)
+    found.address, found.slots = "auto", []
     assert "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine" in found._why_idle()
-    found.places = [on_ray.Place("node", 0, None, is_queued=True)]
+    found.slots = [cluster.WorkerSlot("node", 0, None, is_queued=True)]
     assert "others use all that the Ray cluster has" in found._why_idle()
-    found.places.append(on_ray.Place("node", 1, None))
+    found.slots.append(cluster.WorkerSlot("node", 1, None))
     assert "waiting for 2 worker(s) to start" in found._why_idle()
-    assert on_ray.required({"num_gpus": 1, "num_cpus": 0}) == {"GPU": 1}
-    assert on_ray.required({"resources": {"TPU": 4.0}, "num_cpus": 0}) == {"TPU": 4.0}
+    assert cluster.list_resources({"num_gpus": 1, "num_cpus": 0}) == {"GPU": 1}
+    assert cluster.list_resources({"resources": {"TPU": 4.0}, "num_cpus": 0}) == {"TPU": 4.0}

@@ -1,10 +1,13 @@
 """Grids: what they expand to, and what is refused."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.helpers.networks import DATA
+from ugosa_jax import config
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError
@@ -29,8 +32,22 @@ def test_lists_mean_each_of_and_single_values_hold_for_all():
 def test_an_empty_grid_is_one_cell_with_the_defaults():
     parsed = grid.parse("", "g")
     assert parsed.adapt == (AdaptConfig(),)
-    assert parsed.weights == "tasnet"
+    assert parsed.weights is None
     assert parsed.songs.folder is None
+
+
+def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
+    """As in `ugosa-jax separate`: of a chain that of its last network, and any preset by name."""
+    for weights in ("mini", "spleeter+mini"):
+        parsed = grid.parse(f'weights = "{weights}"\n[adapt]\nepochs = 3', "g")
+        assert parsed.adapt == (dataclasses.replace(config.recommended().adapt, epochs=3),)
+        assert parsed.separate == config.recommended().separate
+    assert grid.parse('weights = "mini"\npreset = "paper"', "g").adapt == (AdaptConfig(),)
+    assert grid.parse("", "g", weights="mini").adapt == grid.parse('weights = "mini"', "g").adapt
+    assert grid.parse("", "g", weights="mini").weights == "mini"
+    assert grid.parse('weights = "spleeter"', "g").adapt == (AdaptConfig(strategy="B0"),)
+    ranges = "[adapt]\nlam = {low = 1, high = 2}\n[search]"
+    assert grid.parse(ranges, "g", weights="mini").space.start == config.recommended().adapt
 
 
 def test_what_a_strategy_does_not_look_at_makes_no_cells():
@@ -61,6 +78,7 @@ def test_what_a_strategy_does_not_look_at_makes_no_cells():
         ("[songs]\nlimit = 0", "[songs]: limit must be at least 1"),
         ("[adapt\n", "not TOML"),
         ("weights = 3", "weights: Expected `str`"),
+        ("preset = 'papr'", "preset: must be one of recommended, paper, reference, masks, not 'papr'"),
         (f"[adapt]\nlam = {list(range(1100))}\nepochs = {list(range(1, 1001))}", "1100000 combinations are more than"),
     ],
 )
@@ -71,7 +89,7 @@ def test_bad_grids_name_the_key(text, said):
 
 
 def changed(text: str, *changes: str) -> grid.Grid:
-    return grid.parse(text, "g", [grid.change_of(change) for change in changes])
+    return grid.parse(text, "g", [grid.parse_change(change) for change in changes])
 
 
 def test_changes_count_in_place_of_what_the_grid_says():
@@ -116,7 +134,7 @@ def test_a_grid_with_changes_has_their_names():
 )
 def test_bad_changes_name_the_key(change, said):
     with pytest.raises(InputError) as error:
-        grid.change_of(change)
+        grid.parse_change(change)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -126,7 +144,7 @@ def test_bad_changes_name_the_key(change, said):
 def test_any_text_is_a_change_or_an_input_error(text):
     for change in (text, f"adapt.strategy={text}"):
         try:
-            grid.change_of(change)
+            grid.parse_change(change)
         except InputError:
             continue
 
@@ -156,6 +174,16 @@ def test_a_file_says_its_name_in_errors(tmp_path):
 def test_grids_that_ship_fit_the_published_network(name):
     for adapt in grid.read(name).adapt:
         strategy.parse(adapt.strategy, ConvTasNet())
+
+
+def test_grids_that_ship_have_the_settings_of_the_paper_with_any_network():
+    for name in grid.names():
+        asked = grid.read(name)
+        start = config.reference() if name == "reference" else config.paper()
+        assert asked == dataclasses.replace(grid.read(name, weights="mini"), weights="tasnet")
+        assert asked.separate == start.separate
+        assert {adapt.learning_rate for adapt in asked.adapt} == {start.adapt.learning_rate}
+    assert grid.read("reference").adapt[1] == dataclasses.replace(config.reference().adapt, strategy="P-L3:M")
 
 
 def test_grids_of_the_paper():
@@ -198,5 +226,5 @@ def test_a_number_beyond_a_float_is_refused_by_its_key():
 
 def test_a_change_of_thousands_of_digits_is_one_short_line():
     with pytest.raises(InputError, match=r"adapt\.epochs: Expected `int`, got `str`") as caught:
-        grid.change_of("adapt.epochs=" + "9" * 5000)
+        grid.parse_change("adapt.epochs=" + "9" * 5000)
     assert len(str(caught.value)) < 200

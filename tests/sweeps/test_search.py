@@ -6,8 +6,8 @@ import pytest
 
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SearchConfig, SeparateConfig
 from ugosa_jax.errors import InputError
-from ugosa_jax.sweeps import grid, results, search, space
-from ugosa_jax.sweeps.cell import cell as cell_of
+from ugosa_jax.sweeps import grid, results, search, search_space
+from ugosa_jax.sweeps.cell import make_cell
 
 GRID = """
 [adapt]
@@ -28,11 +28,13 @@ class Bench:
     def __init__(self, folder):
         self.folder, self.ran = folder, []
 
-    def score_of(self, settings):
-        cells = [[cell_of(song, "", "", one, SeparateConfig(), EvaluateConfig()) for song in "ab"] for one in settings]
+    def run_settings(self, settings):
+        cells = [
+            [make_cell(song, "", "", one, SeparateConfig(), EvaluateConfig()) for song in "ab"] for one in settings
+        ]
         for its in cells:
             for one in its:
-                if results.has(self.folder, one):
+                if results.is_done(self.folder, one):
                     continue
                 self.ran.append(one)
                 results.write_cell(self.folder, one, self.outcome(one))
@@ -54,15 +56,17 @@ class Bench:
 
 def searched(bench, **more):
     asked = grid.parse(GRID, "g")
-    return search.run(asked.space, SearchConfig(settings=12, together=4, **more), bench.folder, bench.score_of)
+    return search.find_best(
+        asked.space, SearchConfig(settings=12, together=4, **more), bench.folder, bench.run_settings
+    )
 
 
 def test_a_grid_with_ranges_is_a_space():
     asked = grid.parse(GRID, "g")
     assert asked.adapt == ()
     assert asked.search == SearchConfig(settings=12, together=4)
-    assert asked.space == space.Space(
-        {}, {"strategy": ("P-L3:M", "B-L3:M")}, {"lam": space.Range(0.01, 100.0, True)}, (1, 2, 4)
+    assert asked.space == search_space.SearchSpace(
+        AdaptConfig(), {"strategy": ("P-L3:M", "B-L3:M")}, {"lam": search_space.Range(0.01, 100.0, True)}, (1, 2, 4)
     )
 
 
@@ -86,9 +90,9 @@ def test_bad_searches_say_what_is_wrong(change, said):
 
 
 def test_a_change_may_be_of_the_search():
-    changes = [grid.change_of("search.settings=5"), grid.change_of("adapt.lam={low = 1, high = 2}")]
+    changes = [grid.parse_change("search.settings=5"), grid.parse_change("adapt.lam={low = 1, high = 2}")]
     asked = grid.parse(GRID, "g", changes)
-    assert (asked.search.settings, asked.space.ranges["lam"]) == (5, space.Range(1.0, 2.0))
+    assert (asked.search.settings, asked.space.ranges["lam"]) == (5, search_space.Range(1.0, 2.0))
 
 
 def test_it_finds_what_is_best_and_gives_up_what_is_not(tmp_path):
@@ -98,7 +102,7 @@ def test_it_finds_what_is_best_and_gives_up_what_is_not(tmp_path):
     assert best.adapt.epochs == 2
     assert best.score_db == pytest.approx(-abs(math.log10(best.adapt.lam)))
     assert best.n_tried == 12
-    assert 0 < best.n_given_up < 12
+    assert 0 < best.n_dropped < 12
     assert {one.adapt.epochs for one in bench.ran} == {1, 2, 4}
 
 

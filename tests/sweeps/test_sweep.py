@@ -28,8 +28,8 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data import loading
 from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
-from ugosa_jax.sweeps import batch, grid, lock, results, sweep, tidy, work
-from ugosa_jax.sweeps.cell import cell as cell_of
+from ugosa_jax.sweeps import batch, grid, lock, processing, results, score_table, sweep
+from ugosa_jax.sweeps.cell import make_cell
 from ugosa_jax.weights import adapted_layers, checkpoint, hub
 
 GRID = """
@@ -113,7 +113,7 @@ def test_every_cell_of_the_grid_is_done_once(whole):
     """B0 and B do not look at λ: 1 + 2 + 1 settings, three songs."""
     cells = results.read_cells(whole)
     assert len(cells) == 12
-    assert sorted(cells) == sorted(cell["id"] for cell in results.plan(whole)["cells"])
+    assert sorted(cells) == sorted(cell["id"] for cell in results.read_plan(whole)["cells"])
     assert {cell["status"] for cell in cells.values()} == {"done"}
     assert (whole / "grid.toml").read_text() == GRID
 
@@ -140,7 +140,7 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
     base = hub.load_network(network)
     asked = grid.parse(GRID, "g")
     wanted = next(settings for settings in asked.adapt if settings.strategy == "P-L1:M")
-    tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
+    tracks = sweep.find_tracks(grid.SongsConfig(folder=str(songs)))
     one = loading.load_annotated(tracks["b"], base.architecture.sources)
     result = api.adapt(base, one, settings=wanted)
     estimates = api.separate(base, one, settings=asked.separate, tuned=result.tuned)
@@ -152,7 +152,7 @@ def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
 
 
 def test_gated_estimates_are_silent_where_annotated_silent(whole):
-    rows = tidy.table(whole)
+    rows = score_table.read_table(whole)
     pes = rows[(rows.metric == "PES") & (rows.source == "voice")]
     assert (pes[pes.gated].value_db == -120).all()
     assert (pes[~pes.gated].value_db > -60).all()
@@ -215,7 +215,7 @@ def test_tables_of_several_directories_are_collected(whole, tmp_path):
     (other / "plan.json").write_text(json.dumps(planned | {"grid": "other"}))
     assert main(["sweep", "collect", str(whole), str(other), "--out", str(tmp_path / "t.csv")]) == 0
     table = pd.read_csv(tmp_path / "t.csv")
-    assert tuple(table.columns) == tidy.COLUMNS
+    assert tuple(table.columns) == score_table.COLUMNS
     assert len(table) == 2 * 12 * 40
     assert set(table.sweep) == {"mine", "other"}
     b0, b = table[table.strategy == "B0"], table[table.strategy == "B-L2:D"]
@@ -227,7 +227,7 @@ def test_cells_that_are_missing_have_rows_without_a_value(whole, tmp_path, capsy
     shutil.copytree(whole, tmp_path / "store")
     lost = next(cell for cell in results.read_cells(whole).values() if cell["adapt"]["strategy"] == "P-L1:M")
     (tmp_path / "store" / "cells" / f"{lost['id']}.json").unlink()
-    table, everything = tidy.table(tmp_path / "store"), tidy.table(whole)
+    table, everything = score_table.read_table(tmp_path / "store"), score_table.read_table(whole)
     rows = (table.song == lost["song"]) & (table.strategy == "P-L1:M") & (table.lam == lost["adapt"]["lam"])
     assert rows.sum() == 40 and table[rows].value_db.isna().all()
     pd.testing.assert_frame_equal(table[~rows], everything[~rows])
@@ -301,7 +301,7 @@ def test_what_is_done_stays_done(written, network, songs, tmp_path, monkeypatch,
     def without_memory(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    monkeypatch.setattr(work, "run_lanes", without_memory)
+    monkeypatch.setattr(processing, "run_lanes", without_memory)
     assert run(written, network, songs, tmp_path / "store", "--keep-stems") == 1
     assert "failed: a, B0: RESOURCE_EXHAUSTED" in capsys.readouterr().out
     assert {record["status"] for record in results.read_cells(tmp_path / "store").values()} == {"done"}
@@ -362,9 +362,9 @@ def test_only_a_change_of_numbers_names_cells_anew(whole, written, network, song
     assert {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()} == before
     monkeypatch.setattr("ugosa_jax.sweeps.cell.RESULTS_VERSION", 3)
     wanted = sweep.Sweep(
-        grid.read(str(written)), hub.load_network(network), sweep.tracks(grid.SongsConfig(str(songs))), tmp_path
+        grid.read(str(written)), hub.load_network(network), sweep.find_tracks(grid.SongsConfig(str(songs))), tmp_path
     )
-    assert not cells.keys() & {cell.id for cell in sweep.cells_of(wanted)}
+    assert not cells.keys() & {cell.id for cell in sweep.list_cells(wanted)}
 
 
 def test_a_grid_with_a_change_is_a_sweep_of_its_own(network, songs, tmp_path, monkeypatch, capsys):
@@ -374,7 +374,7 @@ def test_a_grid_with_a_change_is_a_sweep_of_its_own(network, songs, tmp_path, mo
     assert main([str(part) for part in [*arguments, "--set", "songs.limit=1"]]) == 0
     (store,) = Path("sweeps").iterdir()
     assert store.name == "mine,adapt.strategy=B0,songs.limit=1"
-    (cell,) = results.plan(store)["cells"]
+    (cell,) = results.read_plan(store)["cells"]
     assert cell["adapt"]["strategy"] == "B0"
     assert (store / "grid.toml").read_text() == f"# changed: adapt.strategy=B0\n# changed: songs.limit=1\n{GRID}"
     assert main([str(part) for part in [*arguments, "--set", "adapt.epoch=3"]]) == 2
@@ -435,12 +435,12 @@ def test_as_many_lanes_as_fit_run_on_an_accelerator(whole, written, network, son
 def test_a_damaged_plan_is_an_input_error(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(InputError):
-        tidy.table(tmp_path)
+        score_table.read_table(tmp_path)
 
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):
     base = hub.load_network(network)
-    one = loading.load_annotated(sweep.tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
+    one = loading.load_annotated(sweep.find_tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
     noisy = np.random.default_rng(0).normal(size=one.stems_SxCxT.shape).astype(np.float32) * 0.02 + one.stems_SxCxT
     estimates = dict(zip(base.architecture.sources, noisy, strict=True))
     settings = EvaluateConfig(window_s=0.5, hop_s=0.25)
@@ -454,7 +454,7 @@ def test_museval_and_ours_fill_the_same_rows(songs, network):
 
 def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_path, monkeypatch):
     sizes = []
-    run_lanes = work.run_lanes
+    run_lanes = processing.run_lanes
 
     def with_memory_for_one(base, lanes, on_epoch=None):
         sizes.append(len(lanes))
@@ -462,21 +462,21 @@ def test_batches_that_do_not_fit_are_halved(whole, written, network, songs, tmp_
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
         return run_lanes(base, lanes, on_epoch)
 
-    monkeypatch.setattr(work, "run_lanes", with_memory_for_one)
+    monkeypatch.setattr(processing, "run_lanes", with_memory_for_one)
     assert run(written, network, songs, tmp_path / "store", "--lanes", "2") == 0
     assert sizes.count(1) == 12 and sizes.count(2) == 5
     assert comparable(tmp_path / "store").keys() == comparable(whole).keys()
 
 
 def test_a_cell_that_does_not_fit_alone_fails_alone(written, network, songs, tmp_path, monkeypatch, capsys):
-    run_lanes = work.run_lanes
+    run_lanes = processing.run_lanes
 
     def without_memory(base, lanes, on_epoch=None):
         if lanes[0].cell.song == "b":
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
         return run_lanes(base, lanes, on_epoch)
 
-    monkeypatch.setattr(work, "run_lanes", without_memory)
+    monkeypatch.setattr(processing, "run_lanes", without_memory)
     assert run(written, network, songs, tmp_path / "store") == 1
     assert "failed 4 times: RESOURCE_EXHAUSTED" in capsys.readouterr().out
 
@@ -513,7 +513,7 @@ def test_tensorboard_gets_what_was_done_before_without_running_it(written, netwo
 def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, tmp_path, monkeypatch):
     """Each song but the last waits, where it is to be adapted, for the next one to be loaded: one ahead, not more."""
     written.write_text(UNADAPTED)
-    load, run_lanes = loading.load_annotated, work.run_lanes
+    load, run_lanes = loading.load_annotated, processing.run_lanes
     loaded, arrived = [], threading.Condition()
 
     def noted(track, sources):
@@ -530,7 +530,7 @@ def test_the_next_song_is_loaded_while_one_is_adapted(written, network, songs, t
         return run_lanes(base, lanes, on_epoch)
 
     monkeypatch.setattr(loading, "load_annotated", noted)
-    monkeypatch.setattr(work, "run_lanes", waiting_for_the_next)
+    monkeypatch.setattr(processing, "run_lanes", waiting_for_the_next)
     assert run(written, network, songs, tmp_path / "store") == 0
     assert loaded == [("a", False), ("b", False), ("c", False)]
 
@@ -540,22 +540,22 @@ def test_what_is_made_ahead_comes_in_order_and_errors_come_through():
         yield from (1, 2)
         raise InputError("there is no third")
 
-    coming = batch.ahead(items())
+    coming = batch.prefetch(items())
     assert [next(coming), next(coming)] == [1, 2]
     with pytest.raises(InputError, match="no third"):
         next(coming)
-    assert list(batch.ahead(iter([]))) == []
+    assert list(batch.prefetch(iter([]))) == []
 
 
 def test_lanes_that_fit_by_hand(songs, network):
     """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
     base = hub.load_network(network)
-    tracks = sweep.tracks(grid.SongsConfig(folder=str(songs)))
+    tracks = sweep.find_tracks(grid.SongsConfig(folder=str(songs)))
     one = loading.load_annotated(tracks["a"], base.architecture.sources)
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
     wanted = sweep.Sweep(grid.parse(GRID, "g"), base, tracks, Path("store"))
-    its = cell_of("a", "", "", settings, SeparateConfig(), EvaluateConfig())
-    lane = batch.Lane(its, one, adaptation.prepare(base, one, None, settings))
+    its = make_cell("a", "", "", settings, SeparateConfig(), EvaluateConfig())
+    lane = batch.LoadedCell(its, one, adaptation.prepare(base, one, None, settings))
     plan = strategy.parse(settings.strategy, base.architecture)
     kept, recomputed = (
         sum(engine.compile_epoch(base.architecture, plan, dataclasses.replace(settings, features=how), shape)[1])
@@ -563,7 +563,7 @@ def test_lanes_that_fit_by_hand(songs, network):
     )
     assert recomputed < kept
     expected = {4 * kept: 3, 4 * kept / 3: 1, 4 * recomputed / 3: 1, 0: 1, 1e15: batch.MAX_LANES}
-    found = {free: batch.lanes_that_fit(wanted.base, lane, free) for free in expected}
+    found = {free: batch.count_lanes_that_fit(wanted.base, lane, free) for free in expected}
     assert found == {free: n * jax.local_device_count() for free, n in expected.items()}
 
 
@@ -653,13 +653,16 @@ def test_what_is_killed_goes_on_and_ends_the_same(whole, written, network, songs
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"host": 1}', '{"host": "h", "pid": 1, "since_s": 1e999}'])
 def test_a_damaged_note_of_the_driver_does_not_count(tmp_path, text):
-    with lock.held(tmp_path):
-        assert lock.holder(tmp_path).pid == os.getpid()
+    with lock.lock_folder(tmp_path):
+        assert lock.find_driver(tmp_path).pid == os.getpid()
         (tmp_path / "driver.json").write_text(text)
-        assert lock.holder(tmp_path) is None
-        with pytest.raises(InputError, match="another process, works on it; one at a time can"), lock.held(tmp_path):
+        assert lock.find_driver(tmp_path) is None
+        with (
+            pytest.raises(InputError, match="another process, works on it; one at a time can"),
+            lock.lock_folder(tmp_path),
+        ):
             pass
-    assert lock.holder(tmp_path) is None
+    assert lock.find_driver(tmp_path) is None
 
 
 def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
@@ -677,14 +680,14 @@ def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
 def test_what_is_adapted_when_ctrl_c_comes_is_stored(written, network, songs, tmp_path, monkeypatch):
     """It comes at once where the third song is to be adapted; the second may not be scored yet."""
     written.write_text(UNADAPTED)
-    run_lanes = work.run_lanes
+    run_lanes = processing.run_lanes
 
     def interrupted(base, lanes, on_epoch=None):
         if lanes[0].cell.song == "c":
             raise KeyboardInterrupt
         return run_lanes(base, lanes, on_epoch)
 
-    monkeypatch.setattr(work, "run_lanes", interrupted)
+    monkeypatch.setattr(processing, "run_lanes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(written, network, songs, tmp_path / "store")
     assert {record["song"] for record in results.read_cells(tmp_path / "store").values()} == {"a", "b"}

@@ -5,7 +5,7 @@ import pytest
 
 import ugosa_jax as uj
 from tests.helpers.adapting import adapt
-from tests.helpers.networks import DUO, assert_same, made
+from tests.helpers.networks import DUO, assert_same, make_checkpoint
 from ugosa_jax.adaptation import bag_adaptation, engine, segments
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.cli.main import main
@@ -25,7 +25,7 @@ SAID = uj.Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unkno
 
 @pytest.fixture(scope="module")
 def members():
-    return {"first": made(seed=1), "second": made(seed=2)}
+    return {"first": make_checkpoint(seed=1), "second": make_checkpoint(seed=2)}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_each_member_is_adapted_by_itself(members, song):
 
 def test_what_was_tuned_can_be_tuned_further(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
-    tuned = {"second": {"mask": made(seed=3).params["mask"]}}
+    tuned = {"second": {"mask": make_checkpoint(seed=3).params["mask"]}}
     other = with_params(net, tree.merge(tuned, net.params))
     assert other.fingerprint != net.fingerprint and other.weights_MxS == net.weights_MxS
     assert_same(other.params["first"], net.params["first"])
@@ -89,7 +89,7 @@ def test_lanes_of_a_bag_are_its_members_lanes(members, song):
 
 def test_a_member_that_stops_early(members, song):
     cut = segments.cut_song(song.mixture.samples_CxT, np.ones((2, RATE_HZ), bool), FAST, DUO)
-    good, bad = adapt(DUO, made().params, cut, FAST), engine.make_unadapted_result()
+    good, bad = adapt(DUO, make_checkpoint().params, cut, FAST), engine.make_unadapted_result()
     stopped = engine.AdaptationResult({}, np.full((1, 3, 3), np.nan), (0, 1), bad.timing, bad.device)
     both = bag_adaptation.join_results({"good": good, "bad": stopped})
     assert both.stopped_at == (0, 3 + 1)
@@ -107,7 +107,7 @@ def test_files_and_deltas(members, tmp_path):
     assert net.weights_MxS == ((1.0, 0.0), (0.0, 1.0)) and net.sources == DUO.sources
     for name, member in net.members.items():
         assert_same(member.params, members[name].params)
-    tuned = {"second": {"mask": made(seed=3).params["mask"]}}
+    tuned = {"second": {"mask": make_checkpoint(seed=3).params["mask"]}}
     adapted_layers.save(tuned, net, tmp_path / "delta.safetensors", {})
     assert_same(adapted_layers.load(tmp_path / "delta.safetensors", net), tuned)
     other = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
@@ -159,7 +159,7 @@ def test_descriptions_that_are_none(members, tmp_path, text, complaint):
 
 
 def test_members_are_of_one_architecture(members):
-    other = made(uj.load_network("mini").architecture)
+    other = make_checkpoint(uj.load_network("mini").architecture)
     with pytest.raises(InputError, match="model other must be of the architecture of first"):
         Bag(members | {"other": other}, ((1.0, 1.0),) * 3)
 

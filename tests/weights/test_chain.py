@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.helpers.chains import TRIO, make_chain
-from tests.helpers.networks import DUO, made
+from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax.errors import InputError
 from ugosa_jax.weights import chain
 from ugosa_jax.weights.bag import Bag
@@ -15,7 +15,7 @@ BAND = ("drums", "bass", "other", "vocals")
 
 
 def network(*sources, **changes):
-    return made(dataclasses.replace(DUO, sources=sources, **changes))
+    return make_checkpoint(dataclasses.replace(DUO, sources=sources, **changes))
 
 
 def test_the_first_network_takes_its_sources_and_the_second_divides_the_rest():
@@ -61,8 +61,8 @@ def test_what_is_left_can_have_any_name_if_it_is_told():
 
 
 def test_a_bag_can_be_a_member():
-    bag = Bag({"one": made(DUO, seed=1), "two": made(DUO, seed=2)}, ((1.0, 0.0), (0.0, 1.0)))
-    joined = chain.build_chain({"bag": bag, "trio": made(TRIO)})
+    bag = Bag({"one": make_checkpoint(DUO, seed=1), "two": make_checkpoint(DUO, seed=2)}, ((1.0, 0.0), (0.0, 1.0)))
+    joined = chain.build_chain({"bag": bag, "trio": make_checkpoint(TRIO)})
     assert joined.sources == ("drums", "voice", "bass")
     assert joined.params["bag"].keys() == {"one", "two"}
     assert {path.split(".")[0] for path in joined.shapes} == {"bag", "trio"}
@@ -75,7 +75,7 @@ def test_a_fingerprint_tells_networks_their_order_and_what_they_leave():
         Chain({"x": one, "y": two}, ("rest",)),
         Chain({"x": two, "y": one}, ("rest",)),
         Chain({"x": one, "y": two}, ("a",)),
-        Chain({"x": made(one.architecture, seed=5), "y": two}, ("rest",)),
+        Chain({"x": make_checkpoint(one.architecture, seed=5), "y": two}, ("rest",)),
     ]
     assert len({each.fingerprint for each in chains}) == len(chains)
     assert Chain({"n": one, "m": two}, ("rest",)).fingerprint == chains[0].fingerprint

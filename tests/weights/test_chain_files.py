@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tests.helpers.chains import make_chain
-from tests.helpers.networks import DUO, assert_same, made
+from tests.helpers.networks import DUO, assert_same, make_checkpoint
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.weights import adapted_layers, checkpoint, hub, weights
@@ -36,8 +36,8 @@ def test_files_can_be_in_a_chain_and_go_by_their_stems(cache, tmp_path):
 
 
 def test_a_file_whose_name_has_a_plus_is_a_file(cache, tmp_path):
-    checkpoint.save(made(), tmp_path / "a+b.safetensors")
-    assert hub.load_network("a+b.safetensors").fingerprint == made().fingerprint
+    checkpoint.save(make_checkpoint(), tmp_path / "a+b.safetensors")
+    assert hub.load_network("a+b.safetensors").fingerprint == make_checkpoint().fingerprint
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_names_that_are_no_chain(cache, name, complaint):
 
 
 def test_a_description_names_networks_beside_it_or_known_ones(cache, tmp_path):
-    checkpoint.save(made(seed=7), tmp_path / "duo.safetensors")  # beside the description: comes before the cache's
+    checkpoint.save(make_checkpoint(seed=7), tmp_path / "duo.safetensors")  # precedes that of the cache
     (tmp_path / "mine.yaml").write_text("chain: [duo, trio]\n")
     found = hub.load_network(tmp_path / "mine.yaml")
     assert isinstance(found, Chain)
-    assert found.members["duo"].fingerprint == made(seed=7).fingerprint
+    assert found.members["duo"].fingerprint == make_checkpoint(seed=7).fingerprint
     assert found.members["trio"].fingerprint == make_chain().members["trio"].fingerprint
     (tmp_path / "mine.yaml").write_text("chain: [duo, trio]\nleaves: [voice]\n")
     assert hub.load_network(tmp_path / "mine.yaml").sources == ("rest", "drums", "voice", "bass")
@@ -95,7 +95,7 @@ def test_descriptions_that_are_no_chain(cache, tmp_path, text, complaint):
 
 def test_layers_of_a_chain_are_stored_under_its_networks(cache, tmp_path):
     chain = make_chain()
-    tuned = {"trio": {"mask": made(chain.members["trio"].architecture, seed=9).params["mask"]}}
+    tuned = {"trio": {"mask": make_checkpoint(chain.members["trio"].architecture, seed=9).params["mask"]}}
     adapted_layers.save(tuned, chain, tmp_path / "delta.safetensors", {})
     assert_same(adapted_layers.load(tmp_path / "delta.safetensors", chain), tuned)
     other = Chain(chain.members, ("voice",))
@@ -107,22 +107,22 @@ def test_layers_of_a_chain_are_stored_under_its_networks(cache, tmp_path):
 
 
 def test_networks_are_listed_with_those_of_bags_in_chains():
-    bag = Bag({"one": made(seed=1), "two": made(seed=2)}, ((1.0, 0.0), (0.0, 1.0)))
+    bag = Bag({"one": make_checkpoint(seed=1), "two": make_checkpoint(seed=2)}, ((1.0, 0.0), (0.0, 1.0)))
     trio = make_chain().members["trio"]
     assert [*weights.list_networks(Chain({"bag": bag, "trio": trio}, ("rest",)))] == ["bag.one", "bag.two", "trio"]
-    assert [*weights.list_networks(bag)] == ["one", "two"] and [*weights.list_networks(made())] == [""]
+    assert [*weights.list_networks(bag)] == ["one", "two"] and [*weights.list_networks(make_checkpoint())] == [""]
 
 
 def test_the_best_that_is_there_is_taken(cache):
     assert hub.choose_best() == ("mini", "spleeter") and hub.list_available_chains() == []
     assert "better: ugosa-jax weights download spleeter" in str(hub.choose_best())
     duo = dataclasses.replace(DUO, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
-    checkpoint.save(made(duo), cache / "spleeter.safetensors")
+    checkpoint.save(make_checkpoint(duo), cache / "spleeter.safetensors")
     assert hub.choose_best() == ("spleeter+mini", "spleeter_4stems") and hub.list_available_chains() == [
         "spleeter+mini"
     ]
     assert hub.load_network(hub.choose_best().name).sources == ("drums", "bass", "other", "vocals")
-    checkpoint.save(made(), cache / "tasnet.safetensors")
+    checkpoint.save(make_checkpoint(), cache / "tasnet.safetensors")
     assert hub.choose_best() == ("tasnet", "htdemucs")
-    checkpoint.save(made(), cache / "htdemucs_ft.safetensors")
+    checkpoint.save(make_checkpoint(), cache / "htdemucs_ft.safetensors")
     assert hub.choose_best() == ("htdemucs_ft", None) and "download" not in str(hub.choose_best())

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.helpers.networks import DATA, assert_same, random_params
+from tests.helpers.networks import DATA, assert_same, make_random_params
 from tests.helpers.torch_bytes import (
     CONV_TASNET,
     ORDERED_DICT,
@@ -75,7 +75,7 @@ def test_names_are_a_bijection(norm, causal, C):
     config = ConvTasNet(
         N=6, L=4, B=5, H=7, P=4 if causal else 3, X=2, R=2, C=C, norm=norm, causal=causal, sources=("a", "b")
     )
-    params = random_params(config)
+    params = make_random_params(config)
     state = convtasnet_torch.to_torch(params, config)
     assert len(state) == len(infer_shapes(config)) + (2 * 2 * 2 if norm == "BN" else 0)
     assert sorted(convtasnet_torch.build_table(config)) == sorted(infer_shapes(config))
@@ -89,7 +89,7 @@ def test_a_written_package_is_read_back(tmp_path):
     kwargs = {"sources": ["voice", "rest"], "samplerate": 8000, "segment_length": 99, "audio_channels": 1, "N": 6}
     checkpoint = convert.convert(written(tmp_path / "m.th", package(small_state(config), kwargs)))
     assert checkpoint.architecture == config
-    assert_same(flatten(checkpoint.params), flatten(random_params(config)))
+    assert_same(flatten(checkpoint.params), flatten(make_random_params(config)))
 
 
 def test_positional_arguments_have_the_order_of_their_version(tmp_path):
@@ -107,7 +107,7 @@ def test_doubles_and_halves_become_float32(tmp_path):
     state["separator.network.3.weight"] = state["separator.network.3.weight"].astype(np.float16)
     params = convert.convert(written(tmp_path / "m", package(state))).params
     assert all(leaf.dtype == np.float32 for leaf in flatten(params).values())
-    np.testing.assert_array_equal(params["norm"]["beta"], random_params(SMALL)["norm"]["beta"])
+    np.testing.assert_array_equal(params["norm"]["beta"], make_random_params(SMALL)["norm"]["beta"])
 
 
 def test_what_training_scripts_keep_is_passed_over(tmp_path):

@@ -131,7 +131,7 @@ def test_unknown_arguments_are_refused():
 @pytest.mark.parametrize("kwargs", VARIANTS.values(), ids=VARIANTS)
 def test_names_are_a_bijection(kwargs):
     config = arguments.read_architecture(SMALL | kwargs)
-    params = goldens.random_params(config)
+    params = goldens.make_random_params(config)
     state = htdemucs_torch.to_torch(params, config)
     assert len(state) == len(htdemucs_torch.build_table(config)) == len(jax.tree.leaves(params))
     back = htdemucs_torch.from_torch(state, config)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from tests.helpers.networks import DATA, assert_same, made
+from tests.helpers.networks import DATA, assert_same, make_checkpoint
 from tests.helpers.torch_bytes import package, small_state, written
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
@@ -99,7 +99,7 @@ def test_a_demucs_file_is_loaded_by_its_content(tmp_path):
 
 def test_truncated_files_are_refused(tmp_path):
     path = tmp_path / "cut.safetensors"
-    checkpoint.save(made(), path)
+    checkpoint.save(make_checkpoint(), path)
     data = path.read_bytes()
     for length in {*range(20), len(data) - 1}:
         path.write_bytes(data[:length])
@@ -280,8 +280,8 @@ def test_unknown_names(cache):
 
 
 def test_listing_and_names(cache, tmp_path):
-    checkpoint.save(made(), tmp_path / "bundled" / "demo.safetensors")
-    checkpoint.save(made(seed=1), cache / "tasnet.safetensors")
+    checkpoint.save(make_checkpoint(), tmp_path / "bundled" / "demo.safetensors")
+    checkpoint.save(make_checkpoint(seed=1), cache / "tasnet.safetensors")
     listed = [(item.name, item.where, item.path) for item in hub.list_weights()]
     assert listed == [
         ("demo", "bundled", tmp_path / "bundled" / "demo.safetensors"),
@@ -289,8 +289,8 @@ def test_listing_and_names(cache, tmp_path):
         *((name, "downloadable", None) for name in PRETRAINED if name != "tasnet"),
     ]
     assert hub.list_weights()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
-    assert_same(hub.load_network("demo").params, made().params)
-    assert_same(hub.load_network("tasnet").params, made(seed=1).params)
+    assert_same(hub.load_network("demo").params, make_checkpoint().params)
+    assert_same(hub.load_network("tasnet").params, make_checkpoint(seed=1).params)
 
 
 def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helpers.networks import DATA, DUO, assert_same, made
+from tests.helpers.networks import DATA, DUO, assert_same, make_checkpoint
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import protocol, tree
 from ugosa_jax.weights import adapted_layers, checkpoint
@@ -33,7 +33,7 @@ def header(**changes):
 @pytest.mark.parametrize("norm", ["gLN", "cLN", "BN", "id"])
 @pytest.mark.parametrize("causal", [False, True])
 def test_a_saved_network_is_the_same_network(tmp_path, norm, causal):
-    net = made(dataclasses.replace(DUO, norm=norm, causal=causal, C=1), provenance={"origin": "été"})
+    net = make_checkpoint(dataclasses.replace(DUO, norm=norm, causal=causal, C=1), provenance={"origin": "été"})
     checkpoint.save(net, tmp_path / "new" / "net.safetensors")
     back = checkpoint.load(tmp_path / "new" / "net.safetensors")
     assert back.architecture == net.architecture and back.provenance == {"origin": "été"}
@@ -42,23 +42,23 @@ def test_a_saved_network_is_the_same_network(tmp_path, norm, causal):
 
 
 def test_views_are_saved_as_what_they_show(tmp_path):
-    params = made().params
+    params = make_checkpoint().params
     params["mask"]["kernel"] = np.asfortranarray(params["mask"]["kernel"])
     checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "net.safetensors")
-    assert_same(checkpoint.load(tmp_path / "net.safetensors").params, made().params)
+    assert_same(checkpoint.load(tmp_path / "net.safetensors").params, make_checkpoint().params)
 
 
 def test_the_fingerprint_is_that_of_the_network_alone():
-    base = made()
-    assert base.fingerprint == made(provenance={"origin": "elsewhere"}).fingerprint
-    assert base.fingerprint != made(dataclasses.replace(DUO, causal=True)).fingerprint
-    other = made()
+    base = make_checkpoint()
+    assert base.fingerprint == make_checkpoint(provenance={"origin": "elsewhere"}).fingerprint
+    assert base.fingerprint != make_checkpoint(dataclasses.replace(DUO, causal=True)).fingerprint
+    other = make_checkpoint()
     other.params["repeat1"]["block1"]["prelu1"]["slope"] += np.float32(1e-6)
     assert base.fingerprint != other.fingerprint
 
 
 def test_paths_and_trees_are_each_others_inverse():
-    leaves = tree.flatten(made().params)
+    leaves = tree.flatten(make_checkpoint().params)
     assert list(tree.flatten(tree.unflatten(leaves))) == list(leaves)
     assert sorted(leaves) == sorted(tree.infer_shapes(DUO))
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_must_fit_its_architecture():
         ("norm.delta", np.zeros(6, np.float32), r"unexpected tensors: norm\.delta"),
         ("mask.kernel", None, r"missing: mask\.kernel"),
     ]:
-        leaves = tree.flatten(made().params) | {path: leaf}
+        leaves = tree.flatten(make_checkpoint().params) | {path: leaf}
         with pytest.raises(InputError, match=complaint):
             checkpoint.Checkpoint(DUO, tree.unflatten({k: v for k, v in leaves.items() if v is not None}))
 
@@ -105,7 +105,7 @@ def test_a_checkpoint_must_fit_its_architecture():
     ],
 )
 def test_foreign_and_inconsistent_files_are_refused_by_name(tmp_path, metadata, complaint):
-    path = write_raw(tmp_path / "odd.safetensors", tree.flatten(made().params), **metadata)
+    path = write_raw(tmp_path / "odd.safetensors", tree.flatten(make_checkpoint().params), **metadata)
     with pytest.raises(InputError, match=rf"odd\.safetensors: .*{complaint}") as caught:
         checkpoint.load(path)
     assert "\n" not in str(caught.value)
@@ -113,7 +113,7 @@ def test_foreign_and_inconsistent_files_are_refused_by_name(tmp_path, metadata, 
 
 def test_wrong_tensors_are_refused_by_name(tmp_path):
     for leaf, complaint in [(np.zeros(6), "float32"), (np.full(6, np.nan, np.float32), "finite")]:
-        leaves = tree.flatten(made().params) | {"norm.gamma": leaf}
+        leaves = tree.flatten(make_checkpoint().params) | {"norm.gamma": leaf}
         with pytest.raises(InputError, match=rf"net\.safetensors: norm\.gamma must be {complaint}"):
             checkpoint.load(write_raw(tmp_path / "net.safetensors", leaves, **header()))
 
@@ -127,7 +127,7 @@ def test_files_that_are_not_native_are_refused_by_name(tmp_path):
 
 def test_truncated_files_are_refused(tmp_path):
     path = tmp_path / "cut.safetensors"
-    checkpoint.save(made(), path)
+    checkpoint.save(make_checkpoint(), path)
     data = path.read_bytes()
     for length in {*range(20), *range(20, len(data), 499), len(data) - 1}:
         path.write_bytes(data[:length])
@@ -139,7 +139,7 @@ def test_truncated_files_are_refused(tmp_path):
 @given(at=st.integers(0, 9000), value=st.integers(0, 255))
 def test_flipped_bytes_never_cause_another_exception(tmp_path_factory, at, value):
     path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
-    checkpoint.save(made(), path)
+    checkpoint.save(make_checkpoint(), path)
     data = bytearray(path.read_bytes())
     data[at % len(data)] = value
     path.write_bytes(data)
@@ -153,7 +153,7 @@ def test_flipped_bytes_never_cause_another_exception(tmp_path_factory, at, value
 
 
 def test_a_delta_restores_the_adapted_network(tmp_path):
-    base, tuned = made(), made(seed=1).params
+    base, tuned = make_checkpoint(), make_checkpoint(seed=1).params
     kept = {"repeat3": tuned["repeat3"], "mask": tuned["mask"]}
     path = tmp_path / "song.safetensors"
     adapted_layers.save(kept, base, path, {"song": "été", "strategy": "P-L3:M"})
@@ -162,15 +162,15 @@ def test_a_delta_restores_the_adapted_network(tmp_path):
 
 
 def test_nothing_tuned_is_a_delta_too(tmp_path):
-    adapted_layers.save({}, made(), tmp_path / "b0.safetensors", {})
-    assert adapted_layers.load(tmp_path / "b0.safetensors", made()) == {}
+    adapted_layers.save({}, make_checkpoint(), tmp_path / "b0.safetensors", {})
+    assert adapted_layers.load(tmp_path / "b0.safetensors", make_checkpoint()) == {}
 
 
 def test_a_delta_belongs_to_its_base(tmp_path):
-    base, path = made(), tmp_path / "song.safetensors"
+    base, path = make_checkpoint(), tmp_path / "song.safetensors"
     adapted_layers.save({"mask": base.params["mask"]}, base, path, {})
     with pytest.raises(InputError, match=r"song\.safetensors: base weights"):
-        adapted_layers.load(path, made(seed=2))
+        adapted_layers.load(path, make_checkpoint(seed=2))
     with pytest.raises(InputError, match=r"song\.safetensors: metadata format"):
         checkpoint.load(path)
     checkpoint.save(base, path)
@@ -189,7 +189,7 @@ def test_a_delta_belongs_to_its_base(tmp_path):
     ],
 )
 def test_impossible_deltas_are_neither_written_nor_read(tmp_path, tuned, complaint):
-    base, path = made(), tmp_path / "song.safetensors"
+    base, path = make_checkpoint(), tmp_path / "song.safetensors"
     with pytest.raises(InputError, match=complaint):
         adapted_layers.save(tuned, base, path, {})
     assert not path.exists()

@@ -7,7 +7,6 @@ from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan,
 from ugosa_jax.adaptation.chain_adaptation import ChainInput
 from ugosa_jax.adaptation.engine import AdaptationResult, OnEpoch
 from ugosa_jax.adaptation.memory import MemoryNeeds
-from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig
@@ -66,7 +65,8 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
       InputError: song and annotation do not fit each other, the settings or the network.
     """
     name, form = song.mixture.name, (weights.sample_rate_hz, weights.channels)
-    annotation = _choose_annotation(weights, song, annotation, plan.parse(settings.strategy, weights))
+    annotation = _choose_annotation(annotation or song.annotation, weights, settings, name)
+    check_annotation(annotation, weights.sources, song.mixture.duration_s)
     if isinstance(weights, Chain):
         standards = choose_standards(weights, song.standardise(*form)[1])
         return ChainInput(song.standardise(*form, "natural")[0], standards, annotation, name)
@@ -75,20 +75,18 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
         return bag_adaptation.cut_song(weights, mix_CxT, annotation, settings)
 
 
-def _choose_annotation(weights: Weights, song: Song, annotation: Annotation | None, chosen: Plan) -> Annotation:
-    """Return the given annotation, that of the song, or an empty one if none is needed.
+def _choose_annotation(annotation: Annotation | None, weights: Weights, settings: AdaptConfig, name: str) -> Annotation:
+    """Return the annotation, or an empty one if there is none and the strategy needs none.
 
     Raises:
-      InputError: one is needed, or it does not fit the song or the network.
+      InputError: the strategy needs one.
     """
-    annotation = annotation or song.annotation
-    if annotation is None:
-        if chosen.needs_annotation:
-            needed = f"strategy {chosen.name} needs an annotation that says when each source plays"
-            raise InputError(f"{song.mixture.name}: {needed}")
-        annotation = Annotation((), weights.sources, "unknown")
-    check_annotation(annotation, weights, song)
-    return annotation
+    if annotation is not None:
+        return annotation
+    chosen = plan.parse(settings.strategy, weights)
+    if chosen.needs_annotation:
+        raise InputError(f"{name}: strategy {chosen.name} needs an annotation that says when each source plays")
+    return Annotation((), weights.sources, "unknown")
 
 
 def adapt(

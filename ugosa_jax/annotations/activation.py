@@ -1,4 +1,4 @@
-"""What stems tell: when each source plays, by the envelope procedure of the MedleyDB data set.
+"""Activity of sources computed from their stems, by the envelope procedure of the MedleyDB data set.
 
 S sources, C channels, T samples of sound, K frames of the envelope. Section 4.1 and eq. (2) of the paper; the
 constants are those of its code, which follows Bittner et al., "MedleyDB: a multitrack dataset for
@@ -15,7 +15,7 @@ FRAME = 4096
 """Samples that one value of the envelope is averaged over; two neighbours share half of them."""
 HOP = FRAME // 2
 QUIET = 0.01
-"""Summed envelope under which nobody is said to play, however much silence is amplified by the scaling."""
+"""Summed envelope below which no source is active, however much the scaling amplifies."""
 SLOPE = 20.0
 """γ of eq. (2) (not the loss weight that the paper's code also calls gamma)."""
 CUTOFF = 0.075
@@ -25,7 +25,7 @@ MIN_SAMPLES = 10
 
 
 def compute_envelope(stems_SxT: np.ndarray) -> np.ndarray:
-    """Follow the amplitude of each stem: half-wave rectify, compress, smooth, downsample.
+    """Compute the amplitude envelope of each stem: half-wave rectify, compress, smooth, downsample.
 
     a_k = 1/FRAME Σ_n w_n √max(x_{k·HOP+n−HOP}, 0); w: the inner FRAME points of a Hann window of FRAME + 2.
 
@@ -33,7 +33,7 @@ def compute_envelope(stems_SxT: np.ndarray) -> np.ndarray:
       stems_SxT: one channel of every stem.
 
     Returns:
-      Float32 (S, K). HOP zeros are put in front and as many behind as fill up to a whole number of frames.
+      Float32 (S, K). The stems are padded with HOP zeros in front, and with zeros behind to a whole number of frames.
     """
     n_sources, n_samples = stems_SxT.shape
     behind = -(n_samples + HOP) % FRAME
@@ -45,7 +45,7 @@ def compute_envelope(stems_SxT: np.ndarray) -> np.ndarray:
 
 
 def compute_confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) -> np.ndarray:
-    """Return how surely each source plays, eq. (2): c = 1 − 1 / (1 + exp(γ (H − θ))).
+    """Compute the confidence that each source plays, eq. (2): c = 1 − 1 / (1 + exp(γ (H − θ))).
 
     H is the envelope at the audio rate, scaled so that its sum over the sources peaks at S, zero wherever
     that sum was below QUIET before, then smoothed by a zero-phase 2nd-order Butterworth low-pass.
@@ -59,14 +59,14 @@ def compute_confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) 
       Float32 (S, T), between 0 and 1; a source is active where it is at least 0.5.
 
     Raises:
-      InputError: the stems are shorter than the filter's padding.
+      InputError: the stems are shorter than the padding of the filter.
     """
     import scipy.signal  # here, because it takes a second, a quarter of the program's start
     import scipy.special
 
     n_sources, n_samples = stems_SxT.shape
     require(n_samples >= MIN_SAMPLES, "length of the stems", f"at least {MIN_SAMPLES} samples", n_samples)
-    a_SxT = _at_audio_rate(compute_envelope(stems_SxT), n_samples, rate_hz)
+    a_SxT = _resample_envelope(compute_envelope(stems_SxT), n_samples, rate_hz)
     total_T = a_SxT.sum(axis=0)
     scale_T = np.where(total_T < QUIET, 0.0, n_sources / max(total_T.max(), QUIET))
     low_pass = scipy.signal.butter(2, CUTOFF, output="sos")
@@ -79,11 +79,11 @@ def compute_confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) 
 def detect_activity(
     stems_SxCxT: np.ndarray, rate_hz: float, threshold: float = Preset.activation_threshold
 ) -> np.ndarray:
-    """Decide when each source plays: active where any of its channels is.
+    """Decide when each source plays; a source is active where any of its channels is.
 
     An annotation has one decision a source; the paper's code makes one for each of its channels too, which
     for channel c is `confidence(stems_SxCxT[:, c], rate_hz, threshold) >= 0.5`. Averaging the channels first
-    would lose a source whose channels are in opposite phase, and call it silent where it sounds.
+    would lose a source whose channels are in opposite phase.
 
     Args:
       stems_SxCxT: the stems of a song; together they are the mixture.
@@ -103,17 +103,17 @@ def detect_activity(
     return active_SxT
 
 
-def _at_audio_rate(envelope_SxK: np.ndarray, n_samples: int, rate_hz: float) -> np.ndarray:
+def _resample_envelope(envelope_SxK: np.ndarray, n_samples: int, rate_hz: float) -> np.ndarray:
     """Resample (S, K) frames to (S, T) samples with the filter of librosa's `soxr_hq`.
 
-    As in the paper's code, all K frames, those over the padding included, are laid over the song. So times come
-    out early, by up to FRAME samples (93 ms at 44.1 kHz) at the song's end and in proportion before it.
+    As in the paper's code, all K frames, including those of the padding, are stretched over the song. So times are
+    early: by up to FRAME samples (93 ms at 44.1 kHz) at the end of the song, and in proportion before.
     """
     frame_rate_hz = envelope_SxK.shape[1] / (n_samples / rate_hz)
     rows = [soxr.resample(row_K, frame_rate_hz, rate_hz, quality="HQ") for row_K in envelope_SxK]
-    return np.stack([_of_length(row_T, n_samples) for row_T in rows])
+    return np.stack([_fit_length(row_T, n_samples) for row_T in rows])
 
 
-def _of_length(row_T: np.ndarray, n_samples: int) -> np.ndarray:
-    """Cut, or fill with zeros at the end: the resampler rounds the length of its own accord."""
+def _fit_length(row_T: np.ndarray, n_samples: int) -> np.ndarray:
+    """Return a row cut or padded with zeros to a length; the resampler rounds the length by itself."""
     return np.pad(row_T[:n_samples], (0, max(0, n_samples - len(row_T))))

@@ -1,10 +1,10 @@
-"""What people write down: when each source plays, when it is silent.
+"""Annotations: when each source of a song plays and when it is silent.
 
-An annotation is a list of intervals, each with a source and a state: active, silent, or unknown (no claim).
-Time that no interval of a source covers is `outside`: silent, or unknown. A source without any interval is
-unknown throughout under both: a list of where the vocals sing says nothing about the drums.
+An annotation is a list of intervals, each with a source and a state: active, silent or unknown. `outside` is the state
+of a source where it has no interval: silent or unknown. A source without any interval is unknown throughout in both
+cases: a list of where the vocals sing says nothing about the drums.
 
-`formats` reads and writes the files, `claims` makes intervals of what stands in them.
+`formats` reads and writes files; `claims` turns the labels in them into intervals.
 """
 
 import dataclasses
@@ -33,20 +33,20 @@ NOTHING = "has no intervals (a line is start,end,source or start,end,source,stat
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Annotation:
-    """What is said of a song. Intervals of one source do not overlap: `merge_overlaps` makes it so."""
+    """Intervals of one song. Those of one source do not overlap; `merge_overlaps` ensures it."""
 
     intervals: tuple[Interval, ...]
     sources: tuple[str, ...]
-    """All sources of the model, in its order."""
+    """All sources of the network, in its order."""
     outside: Outside
     path: str = dataclasses.field(default="annotation", compare=False)
-    """Where it was read from, for messages."""
+    """File that the annotation was read from, for messages."""
     open_sources: frozenset[str] = frozenset()
-    """Sources of which nothing is claimed outside, even if that is silent: only some instruments are annotated."""
+    """Sources that are unknown outside even if `outside` is silent: only some of their instruments are annotated."""
     warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
-    """What was left out or is worth a look, one line each, beginning with file and line."""
+    """What was left out or deserves a look: one line each, which begins with file and line."""
     names: Mapping[str, Meaning] = dataclasses.field(default_factory=dict, compare=False)
-    """What each name in the file was taken for."""
+    """Meaning of each name in the file."""
 
     @classmethod
     def from_intervals(
@@ -55,18 +55,18 @@ class Annotation:
         sources: Sequence[str],
         elsewhere: Outside | None = None,
     ) -> "Annotation":
-        """Return the annotation that a list of intervals makes.
+        """Return an annotation with the given intervals.
 
         Args:
-          intervals: (source, start in seconds, end in seconds, state) each; the state is "active", "silent" or
-            "unknown", and "active" if it is left out.
-          sources: of the network, `net.sources`.
-          elsewhere: what holds where nothing is said of a source that is named; "silent" if not given and all
+          intervals: tuples (source, start in seconds, end in seconds, state); the state is "active", "silent" or
+            "unknown", and "active" by default.
+          sources: sources of the network, `net.sources`.
+          elsewhere: state of a source, if it has any interval, outside of its intervals; by default "silent" if all
             intervals are active, else "unknown".
 
         Raises:
-          InputError: a source or state does not exist, an interval does not end after its start, or two contradict
-            each other.
+          InputError: a source or state does not exist, an interval does not end after its start, or two intervals
+            contradict each other.
         """
         require(not isinstance(sources, str), "sources", "a list of names, such as net.sources", sources)
         found = [parse_interval(item, sources, f"intervals[{n}]") for n, item in enumerate(intervals)]
@@ -75,8 +75,8 @@ class Annotation:
 
     def __repr__(self) -> str:
         counts = [f"{source} {n}" for source in self.sources if (n := len(self.select(source)))]
-        said = ", ".join(counts) or "none"
-        return f"Annotation({self.path!r}, intervals: {said}; elsewhere {self.outside})"
+        intervals = ", ".join(counts) or "none"
+        return f"Annotation({self.path!r}, intervals: {intervals}; elsewhere {self.outside})"
 
     def _repr_html_(self) -> str:
         rows = [[i.source, f"{i.start_s:.3f}", f"{i.end_s:.3f}", i.state] for i in self.intervals]
@@ -87,7 +87,7 @@ class Annotation:
         return [interval for interval in self.intervals if interval.source == source]
 
     def is_silent_outside(self, source: str) -> bool:
-        """Return whether a source is silent wherever none of its intervals is."""
+        """Return whether a source is silent outside of its intervals."""
         return self.outside == "silent" and source not in self.open_sources and bool(self.select(source))
 
 
@@ -103,19 +103,19 @@ def read(
 
     Args:
       path: a file in any format of `ugosa_jax.annotations.formats`, or a folder of such files.
-      sources: names of the model's sources; capitals do not matter in the file.
-      outside: what holds for a source where none of its intervals is. If not given: what the file tells, or else
-        silent if it marks activity only, unknown if it marks silence or the unknown itself.
-      names: how other names than the sources' own are understood; if not given, they are refused.
-      format: of the file; recognised by content and suffix if not given.
-      unit: what times count, see `formats.unit`; seconds if not given, but numbers that cannot be are refused.
+      sources: names of the network's sources; case does not matter.
+      outside: state of a source outside of its intervals. By default: what the file says, or else silent if the file
+        marks activity only, unknown otherwise.
+      names: how to interpret names other than the sources' own; by default such names are refused.
+      format: format of the file; by default recognised by content and suffix.
+      unit: unit of the times, see `formats.label.parse_unit`; by default seconds, if the numbers can be seconds.
 
     Returns:
-      The annotation; overlapping intervals that say the same are one.
+      The annotation, in which overlapping intervals that agree are merged.
 
     Raises:
-      InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another;
-        the message is `path:line: field …`.
+      InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another one;
+        the message begins with `path:line: field`.
     """
     require(not isinstance(sources, str), "sources", "a list of names, such as net.sources", sources)
     if Path(path).is_dir():
@@ -134,7 +134,7 @@ def read(
 
 
 def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
-    """Return the same, with the song's end, and with the silence outside of intervals written out up to it."""
+    """Return an equal annotation, in which silence outside of the intervals is written out as intervals too."""
     intervals = [i if math.isfinite(i.end_s) else _end_at(duration_s, i) for i in annotation.intervals]
     for source in filter(annotation.is_silent_outside, annotation.sources):
         gaps = list_gaps(annotation.select(source), 0.0, duration_s)
@@ -145,22 +145,22 @@ def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
 
 
 def _end_at(duration_s: float, interval: Interval) -> Interval:
-    """Return what is said up to the end of the song, with that end."""
+    """Return an interval that reaches to the end of the song with a finite end."""
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
 
 def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
-    """Write an annotation from which `read` gives the same intervals; the file is complete or absent.
+    """Write an annotation to a file, complete or not at all; `read` returns the same intervals.
 
-    JAMS holds all of it. The other formats do not hold `outside`; read without being told, a file never says more than
-    the annotation did. So sources that are open while others are silent outside are left out, and where nothing
-    but activity is marked and nothing is silent outside, a second of the unknown is added. Write what `make_explicit`
-    returns to lose nothing. Audacity's labels have no confidence.
+    JAMS holds the whole annotation. The other formats do not hold `outside`, and a file that is read without options
+    must not claim more than the annotation does. So sources in `open_sources` are left out if others are silent
+    outside, and an unknown second is added if only activity is marked and nothing is silent outside. Write the result
+    of `make_explicit` to lose nothing. Audacity's labels have no confidences.
 
     Args:
-      annotation: what to write.
+      annotation: the annotation.
       path: the file.
-      format: csv, audacity or jams.
+      format: "csv", "audacity" or "jams".
 
     Raises:
       InputError: the file cannot be written, or not in this format.
@@ -188,12 +188,12 @@ def _format(annotation: Annotation, format: Format) -> str:
 
 
 def check_against(annotation: Annotation, duration_s: float) -> None:
-    """Refuse intervals that lie past the end of the song; up to PAST_END_S is forgiven, and cut by the mask.
+    """Check that no interval lies past the end of the song.
 
-    What is unknown there claims nothing, and is forgiven.
+    Up to PAST_END_S are tolerated and cut off by the mask. Unknown intervals may lie anywhere.
 
     Raises:
-      InputError: naming the line, the time and the song's duration.
+      InputError: an interval does; the message names its line, its time and the song's duration.
     """
     for i in annotation.intervals:
         ends_within = i.end_s <= duration_s + PAST_END_S or math.isinf(i.end_s)
@@ -205,40 +205,40 @@ def check_against(annotation: Annotation, duration_s: float) -> None:
 
 
 def find_silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences:
-    """Return where each source is annotated silent, in the order of `annotation.sources`.
+    """Return the annotated silence of each source, in the order of `annotation.sources`.
 
-    Times are rounded to the nearest sample, halves upwards; then sample n is in an interval if
+    Times are rounded to the nearest sample, halves upwards; then sample n lies in an interval if
     start ≤ n / rate_hz < end.
 
     Args:
-      annotation: what is said of the song.
-      n_samples: the song's length, T.
-      rate_hz: its sample rate.
+      annotation: annotation of the song.
+      n_samples: length of the song, T.
+      rate_hz: sample rate of the song.
     """
-    said: dict[str, tuple[list[Interval], list[Interval]]] = {source: ([], []) for source in annotation.sources}
+    by_source: dict[str, tuple[list[Interval], list[Interval]]] = {source: ([], []) for source in annotation.sources}
     for i in annotation.intervals:
-        if i.source in said:
-            said[i.source][i.state == "silent"].append(i)
+        if i.source in by_source:
+            by_source[i.source][i.state == "silent"].append(i)
 
-    def in_samples(intervals: list[Interval]) -> np.ndarray:
+    def to_samples(intervals: list[Interval]) -> np.ndarray:
         times_s = np.array([(i.start_s, i.end_s) for i in intervals], np.float64).reshape(-1, 2)
-        with np.errstate(over="ignore"):  # a time that is beyond all numbers is beyond the song
+        with np.errstate(over="ignore"):  # a time that overflows is past the end of the song
             return (np.minimum(times_s * rate_hz, n_samples) + 0.5).astype(np.int64)
 
-    find_runs = []
-    for source, (heard, silent) in said.items():
+    runs = []
+    for source, (not_silent, silent) in by_source.items():
         outside = annotation.is_silent_outside(source)
-        find_runs.append(find_gaps(in_samples(heard), n_samples) if outside else join_runs(in_samples(silent)))
-    return Silences(tuple(find_runs), n_samples)
+        runs.append(find_gaps(to_samples(not_silent), n_samples) if outside else join_runs(to_samples(silent)))
+    return Silences(tuple(runs), n_samples)
 
 
 def compute_active_mask(annotation: Annotation, n_samples: int, rate_hz: float) -> np.ndarray:
-    """Return h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
+    """Compute h of eq. (1): False where a source is annotated silent, True where it is active or unknown.
 
     Args:
-      annotation: what is said of the song.
-      n_samples: the song's length, T.
-      rate_hz: its sample rate.
+      annotation: annotation of the song.
+      n_samples: length of the song, T.
+      rate_hz: sample rate of the song.
 
     Returns:
       Boolean (S, T), in the order of `annotation.sources`.
@@ -247,12 +247,12 @@ def compute_active_mask(annotation: Annotation, n_samples: int, rate_hz: float) 
 
 
 def compute_gains(annotation: Annotation, n_samples: int, rate_hz: float, fade_s: float) -> np.ndarray:
-    """Return gains that mute each source where it is annotated silent: 0 there, 1 elsewhere; see `Silences.gain`.
+    """Compute gains that mute each source where it is annotated silent; see `Silences.compute_gains`.
 
     Args:
-      annotation: what is said of the song.
-      n_samples: the song's length, T.
-      rate_hz: its sample rate.
+      annotation: annotation of the song.
+      n_samples: length of the song, T.
+      rate_hz: sample rate of the song.
       fade_s: length of a fade in seconds.
 
     Returns:
@@ -262,29 +262,29 @@ def compute_gains(annotation: Annotation, n_samples: int, rate_hz: float, fade_s
 
 
 def count_fade_samples(fade_s: float, rate_hz: float) -> int:
-    """Return the length of a fade, at least one sample."""
+    """Return the length of a fade in samples, at least one."""
     return max(1, round(fade_s * rate_hz))
 
 
 def count_silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
-    """Return how many seconds each source is annotated silent: what an adaptation can learn from."""
-    return {source: of_it["silent"] for source, of_it in count_state_seconds(annotation, duration_s).items()}
+    """Return for how many seconds each source is annotated silent; adaptation learns from these."""
+    return {source: seconds["silent"] for source, seconds in count_state_seconds(annotation, duration_s).items()}
 
 
 def count_state_seconds(annotation: Annotation, duration_s: float) -> dict[str, dict[State, float]]:
-    """Return for each source how many seconds of the song it is active, silent and unknown."""
-    said = make_explicit(annotation, duration_s)
+    """Return for how many seconds of the song each source is active, silent and unknown."""
+    annotation = make_explicit(annotation, duration_s)
     seconds: dict[str, dict[State, float]] = {}
     for source in annotation.sources:
-        of_it = seconds[source] = dict.fromkeys(STATES, 0.0)
-        for i in said.select(source):
-            of_it[i.state] += max(0.0, min(i.end_s, duration_s) - i.start_s)
-        of_it["unknown"] = max(0.0, duration_s - of_it["active"] - of_it["silent"])
+        its_seconds = seconds[source] = dict.fromkeys(STATES, 0.0)
+        for i in annotation.select(source):
+            its_seconds[i.state] += max(0.0, min(i.end_s, duration_s) - i.start_s)
+        its_seconds["unknown"] = max(0.0, duration_s - its_seconds["active"] - its_seconds["silent"])
     return seconds
 
 
 def from_mask(active_SxT: np.ndarray, rate_hz: float, sources: Sequence[str]) -> Annotation:
-    """Return active and silent intervals that cover the song; `compute_active_mask` makes the same mask of them.
+    """Return the annotation whose `compute_active_mask` is the given mask, without unknown intervals.
 
     Args:
       active_SxT: Boolean.

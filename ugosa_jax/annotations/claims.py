@@ -1,26 +1,25 @@
-"""What labels claim of a network's sources.
+"""What the labels of a file say about the sources of a network, once instruments are taken together.
 
-A label is of a source as a whole, or of one instrument (a part) of it. What follows for the source, at one moment:
+A label is about a source as a whole, or about one instrument (a part) of it. At any moment this follows for the source:
 
-| the whole is said to be | parts are said to be | the source is |
+| the whole is | its parts are | so the source is |
 |---|---|---|
 | active | anything | active |
-| silent | one is active | a contradiction, which is refused |
-| silent | silent, unknown, or nothing is said | silent |
-| unknown, or nothing is said | one is active | active |
-| unknown | none is active | unknown |
-| nothing is said | all are silent | silent if they are complete, or the whole is silent outside; else unknown |
-| nothing is said | some are silent, nothing is said of others | the same if outside is silent; else unknown |
-| nothing is said | one is unknown, none active | unknown |
-| nothing is said | nothing is said | outside |
+| silent | one active | refused: a contradiction |
+| silent | silent, unknown or not labelled | silent |
+| unknown or not labelled | one active | active |
+| unknown | none active | unknown |
+| not labelled | all silent | silent if the parts are complete, or the whole is silent outside; else unknown |
+| not labelled | some silent, others not labelled | the same if outside is silent; else unknown |
+| not labelled | one unknown, none active | unknown |
+| not labelled | not labelled | outside |
 
-Outside, where nothing is said, is silent or unknown. It is unknown for a source of which only parts are named, unless
-they are complete, and for one that is never said to be active: there, only silence is marked. Whatever is less than
-even odds is unknown.
+Outside, where there is no label, a source is silent or unknown. It is unknown if only parts of it are named and these
+are not complete, and if it is never labelled active: then the file marks silence only. Labels with a confidence below
+0.5 count as unknown.
 """
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,20 +28,22 @@ from ugosa_jax.annotations.interval import (
     Interval,
     Outside,
     State,
+    append_merged,
     combine_confidences,
     list_gaps,
     make_contradiction_error,
     merge_overlaps,
+    split_at_changes,
 )
 from ugosa_jax.annotations.statements import Statement, interpret
 from ugosa_jax.annotations.vocabulary import Meaning, NameRules
 
 EVEN = 0.5
-"""Labels that are less sure than this say nothing."""
+"""Labels with a lower confidence count as unknown."""
 
 
 class Claims(NamedTuple):
-    """What labels say of sources; see `ugosa_jax.annotations.annotation.Annotation`."""
+    """What labels say about sources; see `ugosa_jax.annotations.annotation.Annotation`."""
 
     intervals: tuple[Interval, ...]
     outside: Outside
@@ -50,57 +51,64 @@ class Claims(NamedTuple):
     warnings: tuple[str, ...]
     names: dict[str, Meaning]
     left_out: tuple[str, ...]
-    """What says nothing, and why, in a few words each."""
+    """Labels that say nothing, and why, in a few words."""
 
 
 def resolve(
-    reading: LabelFile, sources: Sequence[str], outside: Outside | None, names: NameRules | None, path: str
+    file: LabelFile, sources: Sequence[str], outside: Outside | None, names: NameRules | None, path: str
 ) -> Claims:
-    """Return what the labels of a file claim.
+    """Return what the labels of a file say about the sources of a network.
 
     Args:
-      reading: what stands in the file.
-      sources: the network's.
-      outside: what holds for a source where nothing is said of it; if not given, what the file tells, or else silent
-        if it marks activity only.
-      names: how names are understood; if None, only the sources' own are.
+      file: labels as read from the file.
+      sources: sources of the network.
+      outside: state of a source where it has no label; if None, what the file says, or else silent if it marks activity
+        only, unknown otherwise.
+      names: how to interpret names; if None, only the sources' own names are known.
       path: the file, for messages.
+
+    Raises:
+      InputError: labels contradict each other, or name something unknown.
     """
-    statements = interpret(reading.labels, sources, names, path)
+    statements = interpret(file.labels, sources, names, path)
     complete = names is not None and names.complete
     stated = _share_stems(statements.stated) if complete else [s for s in statements.stated if s.name.source]
-    warnings = [*reading.warnings, *statements.warnings]
+    warnings = [*file.warnings, *statements.warnings]
     default = "silent" if all(s.state == "active" or s.by_word for s in stated) else "unknown"
-    given, outside = outside, outside or reading.outside or default
+    is_default = outside is None and file.outside is None
+    outside = outside or file.outside or default
     by_source: dict[str, list[Statement]] = {}
     for s in stated:
         by_source.setdefault(s.name.source, []).append(s)
     intervals: list[Interval] = []
-    opened = set(reading.open_sources)
+    open_sources = set(file.open_sources)
     for source in filter(by_source.__contains__, sources):
-        of_it = by_source[source]
-        of_source = _combine(source, of_it, complete, outside, path)
-        if not complete and all(s.name.instrument for s in of_it):
-            opened.add(source)
-            warnings += _warn_one_instrument(source, of_it, outside)
-        of_its_own_accord = outside == "silent" and given is None and reading.outside is None
-        if of_its_own_accord and not any(s.state == "active" for s in of_it):
-            opened.add(source)  # only silence is marked
-        if outside == "silent" and source not in opened and (span_s := _find_span(of_it)):
-            of_source = _fill_silence(of_source, source, span_s, of_it[0].label)
-            opened.add(source)
-        intervals += of_source
-    if opened >= {interval.source for interval in intervals}:
-        outside, opened = "unknown", set()
+        own = by_source[source]
+        own_intervals = _combine(source, own, complete, outside, path)
+        if not complete and all(s.name.instrument for s in own):
+            open_sources.add(source)
+            warnings += _warn_one_instrument(source, own, outside)
+        if outside == "silent" and is_default and not any(s.state == "active" for s in own):
+            open_sources.add(source)  # only silence is marked
+        if outside == "silent" and source not in open_sources and (span_s := _find_span(own)):
+            own_intervals += _list_silence(own_intervals, source, span_s, own[0].label)
+            open_sources.add(source)
+        intervals += own_intervals
+    if open_sources >= {interval.source for interval in intervals}:
+        outside, open_sources = "unknown", set()
     warnings += _warn_unsure(stated)
-    left_out = (*reading.left_out, *statements.left_out)
     return Claims(
-        merge_overlaps(intervals, path), outside, frozenset(opened), tuple(warnings), statements.names, left_out
+        merge_overlaps(intervals, path),
+        outside,
+        frozenset(open_sources),
+        tuple(warnings),
+        statements.names,
+        (*file.left_out, *statements.left_out),
     )
 
 
 def _share_stems(stated: list[Statement]) -> list[Statement]:
-    """Return the same with, for a stem that may be of several sources, one label of each: unknown where it plays."""
+    """Replace the statement about a stem that may be of several sources by one for each: unknown where it plays."""
     known = [s for s in stated if not s.name.perhaps]
     named = {s.name.source for s in known}
     shared = [
@@ -113,7 +121,7 @@ def _share_stems(stated: list[Statement]) -> list[Statement]:
 
 
 def _combine(source: str, stated: list[Statement], complete: bool, outside: Outside, path: str) -> list[Interval]:
-    """Return what is said of one source, by labels of all of it and of its instruments."""
+    """Return the intervals of one source that follow from labels for the whole of it and for its instruments."""
     tracks: dict[str, list[Interval]] = {"": []}
     for i, name, state, _ in stated:
         state = "unknown" if _is_unsure(i) else state
@@ -122,30 +130,14 @@ def _combine(source: str, stated: list[Statement], complete: bool, outside: Outs
     whole, *parts = (merge_overlaps(track, path) for track in tracks.values())
     if not parts:
         return list(whole)
-    edges = sorted({time_s for track in (whole, *parts) for i in track for time_s in (i.start_s, i.end_s)})
     may_be_silent = complete or (bool(whole) and outside == "silent")
-    pieces: list[Interval] = []
-    cursors = [_Cursor(track) for track in (whole, *parts)]
-    for start_s, end_s in itertools.pairwise(edges):
-        here, *here_parts = (cursor.at(start_s) for cursor in cursors)
-        piece = _decide(here, here_parts, may_be_silent, outside, start_s, path)
-        if piece is not None:
-            _append(pieces, dataclasses.replace(piece, start_s=start_s, end_s=end_s, source=source))
-    return pieces
-
-
-class _Cursor:
-    """Walks along disjoint intervals in order."""
-
-    def __init__(self, track: Sequence[Interval]):
-        self.track, self.n = track, 0
-
-    def at(self, time_s: float) -> Interval | None:
-        """Return the interval in which a time is that is not before the last one that was asked for."""
-        while self.n < len(self.track) and self.track[self.n].end_s <= time_s:
-            self.n += 1
-        here = self.track[self.n] if self.n < len(self.track) else None
-        return here if here is not None and here.start_s <= time_s else None
+    combined: list[Interval] = []
+    for start_s, end_s, (of_whole, *of_parts) in split_at_changes((whole, *parts)):
+        decided = _decide(of_whole, of_parts, may_be_silent, outside, start_s, path)
+        if decided is not None:
+            piece = dataclasses.replace(decided, start_s=start_s, end_s=end_s, source=source)
+            append_merged(combined, piece)
+    return combined
 
 
 def _decide(
@@ -153,50 +145,40 @@ def _decide(
     parts: list[Interval | None],
     may_be_silent: bool,
     outside: Outside,
-    at_s: float,
+    start_s: float,
     path: str,
 ) -> Interval | None:
-    """Return what is said where nothing changes, as one of the intervals that say it; None if nothing is."""
-    said = [i for i in parts if i is not None]
-    playing = [i for i in said if i.state == "active"]
+    """Return the interval that decides the state of a source where nothing changes; None if there is no label."""
+    labelled = [i for i in parts if i is not None]
+    playing = [i for i in labelled if i.state == "active"]
     if whole is not None and whole.state == "silent" and playing:
-        raise make_contradiction_error(whole, dataclasses.replace(playing[0], start_s=at_s), path)
+        raise make_contradiction_error(whole, dataclasses.replace(playing[0], start_s=start_s), path)
     if whole is not None and (whole.state != "unknown" or not playing):
         return whole
     if playing:
         return dataclasses.replace(playing[0], confidence=combine_confidences(*(i.confidence for i in playing)))
-    if not said:
+    if not labelled:
         return None
-    silent = all(i.state == "silent" for i in said) and (outside == "silent" or len(said) == len(parts))
+    silent = all(i.state == "silent" for i in labelled) and (outside == "silent" or len(labelled) == len(parts))
     state: State = "silent" if silent and may_be_silent else "unknown"
-    return dataclasses.replace(said[0], state=state, confidence=combine_confidences(*(i.confidence for i in said)))
-
-
-def _append(pieces: list[Interval], piece: Interval) -> None:
-    """Append a piece, or lengthen the last one if it touches it and says the same."""
-    last = pieces[-1] if pieces else None
-    if last is not None and last.end_s == piece.start_s and last.state == piece.state:
-        pieces[-1] = dataclasses.replace(
-            last, end_s=piece.end_s, confidence=combine_confidences(last.confidence, piece.confidence)
-        )
-    else:
-        pieces.append(piece)
+    sure = combine_confidences(*(i.confidence for i in labelled))
+    return dataclasses.replace(labelled[0], state=state, confidence=sure)
 
 
 def _find_span(stated: list[Statement]) -> tuple[float, float] | None:
-    """Return the time span that all annotators covered, or None if no file states one."""
+    """Return the time span that all annotators listened to; None if no file states one."""
     spans_s = [s.label.span_s for s in stated if s.label.span_s is not None]
     return (max(start for start, _ in spans_s), min(end for _, end in spans_s)) if spans_s else None
 
 
-def _fill_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
-    """Return the intervals of a source and, between them, silence as far as somebody looked."""
+def _list_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
+    """Return silence between the intervals of a source, within the span that was listened to."""
     gaps_s = list_gaps(intervals, *span_s)
-    return [*intervals, *(Interval(a, b, source, "silent", label.line, path=label.path) for a, b in gaps_s)]
+    return [Interval(start, end, source, "silent", label.line, path=label.path) for start, end in gaps_s]
 
 
 def _warn_one_instrument(source: str, stated: list[Statement], outside: Outside) -> list[str]:
-    """Return a warning where silence of instruments would have been silence of the source, had it been complete."""
+    """Return a warning if rests of instruments would have silenced the source, had the instruments been complete."""
     if outside != "silent" and all(s.state == "active" for s in stated):
         return []
     named = ", ".join(dict.fromkeys(s.name.instrument for s in stated))

@@ -1,7 +1,7 @@
-"""A first draft of an annotation: where a network's own estimate of a source is as good as silent.
+"""A first draft of an annotation: silence where a network's estimate of a source is very quiet.
 
-It is a guess to be corrected by somebody who listens. Only silence that stands out is claimed: the estimate is far
-below its own loud passages, and far below the mixture. Everything else is unknown.
+A draft is a guess that a listener has to correct. It claims silence only where the estimate is far below its own loud
+passages and far below the mixture; everything else is unknown.
 """
 
 import numpy as np
@@ -12,17 +12,17 @@ from ugosa_jax.annotations.silences import find_runs
 from ugosa_jax.errors import require
 
 WINDOW_S = 0.5
-"""Levels are those of windows of this length …"""
+"""Length of the windows whose levels are compared …"""
 HOP_S = 0.1
-"""… one of which begins every so often."""
+"""… and time from the start of one to the start of the next."""
 LOUD = 95
 """Percentile of a source's levels that counts as loud."""
 BELOW_DB = 25.0
 """How far a silent source is below its own loud passages, and below the mixture …"""
 MIN_SILENCE_S = 2.0
-"""… and for how long at least: shorter silences are the least sure, and little is learnt from them.
+"""… and for how long at least: shorter silences are least certain, and a network learns little from them.
 
-Both were chosen on validation songs (docs/annotations.md): of what is claimed, 95 % is to be true."""
+Both were chosen on validation songs (docs/annotations.md), so that 95 % of the claimed silence is true."""
 
 
 def draft_annotation(
@@ -33,7 +33,7 @@ def draft_annotation(
     below_db: float = BELOW_DB,
     shortest_s: float = MIN_SILENCE_S,
 ) -> Annotation:
-    """Return where estimates stand out as silent, as an annotation that claims nothing else.
+    """Return an annotation of the silence in estimates of the sources; everything else is unknown.
 
     Args:
       est_SxCxT: estimates of a network that was not adapted.
@@ -61,15 +61,15 @@ def draft_annotation(
 
 
 def compute_levels_db(samples_CxT: np.ndarray, window: int, hop: int) -> np.ndarray:
-    """Return the level of each window, 10 log10 of its mean square; at least −120 dB.
+    """Compute the level of each window, 10 log10 of its mean square; at least −120 dB.
 
     Args:
       samples_CxT: sound.
-      window: its length in samples.
-      hop: samples from one window to the next.
+      window: length of a window in samples.
+      hop: samples from the start of one window to the start of the next.
 
     Returns:
-      (K,), of the windows that end within the sound.
+      (K,), one level for each window that ends within the sound.
     """
     energy_T = np.cumsum(np.square(samples_CxT, dtype=np.float64).mean(0))
     ends = np.arange(window - 1, samples_CxT.shape[1], hop)

@@ -1,9 +1,10 @@
-"""What is said of one source during one stretch of time."""
+"""The state of one source during one stretch of time."""
 
 import dataclasses
+import itertools
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 from ugosa_jax.errors import InputError, require
@@ -13,30 +14,30 @@ Outside = Literal["silent", "unknown"]
 
 STATES: tuple[State, ...] = ("active", "silent", "unknown")
 TOUCH_S = 1e-6
-"""Intervals that overlap by no more only touch: ends that are sums of a start and a duration are off by roundings."""
+"""Intervals that overlap by no more only touch: an end that is the sum of a start and a duration is rounded."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """What is said of one source from `start_s` up to, not including, `end_s`."""
+    """The state of one source from `start_s` up to, not including, `end_s`."""
 
     start_s: float
     end_s: float
     source: str
     state: State = "active"
     line: int | str = dataclasses.field(default=0, compare=False)
-    """Line of the file that says so, or the place in it where lines mean nothing; 0 if no file does."""
+    """Line of the file, or the entry of a file whose lines mean nothing, such as JSON; 0 if there is no file."""
     confidence: float | None = None
-    """How sure whoever said so is, in [0, 1]; None if that is not told."""
+    """How sure the annotator is, in [0, 1]; None if the file does not say."""
     path: str = dataclasses.field(default="", compare=False)
-    """The file that says so; empty if it is the annotation's own."""
+    """The file; empty if it is the annotation's own."""
 
 
 def parse_interval(item: Sequence[Any], sources: Sequence[str], where: str) -> Interval:
-    """Return the interval that a tuple (source, start_s, end_s, state) stands for; the state may be missing.
+    """Return the interval for a tuple (source, start_s, end_s) or (source, start_s, end_s, state).
 
     Raises:
-      InputError: it stands for none; the message begins with `where`.
+      InputError: the tuple is not an interval of one of the sources; the message begins with `where`.
     """
     require(len(item) in (3, 4), where, "(source, start_s, end_s) or (source, start_s, end_s, state)", item)
     source, start_s, end_s, *state = item
@@ -49,12 +50,12 @@ def parse_interval(item: Sequence[Any], sources: Sequence[str], where: str) -> I
 
 
 def merge_overlaps(intervals: Iterable[Interval], path: str = "annotation") -> tuple[Interval, ...]:
-    """Return intervals in order of time, in which those that overlap and say the same have become one.
+    """Return intervals in order of time, with those of one source that overlap and agree merged into one.
 
-    The confidence of two that have become one is that of the less sure.
+    A merged interval has the lower confidence of the two.
 
     Raises:
-      InputError: two intervals of a source overlap and say different things.
+      InputError: two intervals of a source overlap and have different states.
     """
     merged: list[Interval] = []
     for interval in sorted(intervals, key=lambda i: (i.source, i.start_s, i.end_s)):
@@ -79,20 +80,51 @@ def _touch(before: Interval, interval: Interval) -> bool:
     return in_order and before.end_s - interval.start_s <= TOUCH_S
 
 
+def split_at_changes(
+    tracks: Sequence[Sequence[Interval]], *bounds_s: float
+) -> Iterator[tuple[float, float, list[Interval | None]]]:
+    """Yield (start, end, the interval of each track, or None) for each stretch of time within which nothing changes.
+
+    Args:
+      tracks: intervals in order of time; those of one track do not overlap.
+      bounds_s: times to cover even if no interval reaches them.
+    """
+    edges_s = sorted({*bounds_s, *(time_s for track in tracks for i in track for time_s in (i.start_s, i.end_s))})
+    positions = [0] * len(tracks)
+    for start_s, end_s in itertools.pairwise(edges_s):
+        here: list[Interval | None] = []
+        for k, track in enumerate(tracks):
+            while positions[k] < len(track) and track[positions[k]].end_s <= start_s:
+                positions[k] += 1
+            interval = track[positions[k]] if positions[k] < len(track) else None
+            here.append(interval if interval is not None and interval.start_s <= start_s else None)
+        yield start_s, end_s, here
+
+
+def append_merged(intervals: list[Interval], interval: Interval) -> None:
+    """Append an interval, or lengthen the last one if the two touch and agree."""
+    last = intervals[-1] if intervals else None
+    if last is not None and last.end_s == interval.start_s and last.state == interval.state:
+        sure = combine_confidences(last.confidence, interval.confidence)
+        intervals[-1] = dataclasses.replace(last, end_s=interval.end_s, confidence=sure)
+    else:
+        intervals.append(interval)
+
+
 def list_gaps(intervals: Iterable[Interval], first_s: float, last_s: float) -> list[tuple[float, float]]:
-    """Return (start, end) of each gap between intervals that do not overlap, from one time to another."""
+    """Return (start, end) of each gap, between two times, in intervals that do not overlap."""
     times_s = [time_s for i in sorted(intervals, key=lambda i: i.start_s) for time_s in (i.start_s, i.end_s)]
     edges_s = [min(max(time_s, first_s), last_s) for time_s in (first_s, *times_s, last_s)]
     return [(start, end) for start, end in zip(edges_s[::2], edges_s[1::2], strict=True) if start < end]
 
 
 def combine_confidences(*confidences: float | None) -> float | None:
-    """Return the smallest of those that are told; None if none is."""
+    """Return the lowest of the confidences that are known; None if none is."""
     return min((c for c in confidences if c is not None), default=None)
 
 
 def make_contradiction_error(before: Interval, interval: Interval, path: str) -> InputError:
-    """Return the error that says that two overlapping intervals say different things."""
+    """Return the error for two overlapping intervals with different states."""
     place = f"line {before.line}" if isinstance(before.line, int) else before.line
     if before.path != interval.path:
         place += f" of {before.path or path}"

@@ -1,4 +1,4 @@
-"""Where sources are annotated silent, in samples: what masks and gains are made of, for any stretch of a song.
+"""Annotated silence in samples, and masks and gains computed from it for any part of a song.
 
 S sources, T samples.
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 Runs = np.ndarray
-"""(R, 2): first sample of each run and the first one behind it, in time order; runs do not touch."""
+"""(R, 2): first sample of each run and the first one after it, in time order; runs do not touch."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Silences:
     n_samples: int
 
     def compute_active(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Return, Boolean (S, stop − start), where sources are active or unknown; the whole song if not told else."""
+        """Return where sources are active or unknown, Boolean (S, stop − start); by default of the whole song."""
         stop = self.n_samples if stop is None else stop
         active_SxT = np.ones((len(self.runs), stop - start), bool)
         for active_T, runs in zip(active_SxT, self.runs, strict=True):
@@ -29,10 +29,10 @@ class Silences:
         return active_SxT
 
     def compute_gains(self, fade: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Return float32 (S, stop − start): 0 in silence, 1 elsewhere; ends of silence fade inside it.
+        """Return gains, float32 (S, stop − start): 0 in silence, 1 elsewhere, with fades at the ends of each silence.
 
-        The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. So nothing
-        fades at the song's own ends, and a run shorter than two fades is a dip that does not reach 0.
+        The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. So there is
+        no fade at the ends of the song, and a run shorter than two fades is a dip that does not reach 0.
         """
         stop = self.n_samples if stop is None else stop
         gain_SxT = np.ones((len(self.runs), stop - start), np.float32)
@@ -47,7 +47,7 @@ class Silences:
 
 
 def select_runs(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Yield the runs that reach into a stretch."""
+    """Yield the runs that overlap the samples from `start` to `stop`."""
     begin = int(np.searchsorted(runs[:, 1], start, "right"))
     end = int(np.searchsorted(runs[:, 0], stop, "left"))
     for first, last in runs[begin:end] if start < stop else ():
@@ -55,7 +55,7 @@ def select_runs(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def join_runs(runs: Runs) -> Runs:
-    """Return runs in time order, without empty ones, those that touch as one."""
+    """Return runs in time order, without empty ones, with touching and overlapping ones joined."""
     runs = runs[runs[:, 0] < runs[:, 1]]
     runs = runs[np.argsort(runs[:, 0], kind="stable")]
     if not len(runs):
@@ -67,7 +67,7 @@ def join_runs(runs: Runs) -> Runs:
 
 
 def find_gaps(runs: Runs, n_samples: int) -> Runs:
-    """Return what lies between runs in a song of `n_samples`."""
+    """Return the runs between the given ones in a song of `n_samples`."""
     edges = np.concatenate([[0], join_runs(runs).ravel(), [n_samples]])
     return join_runs(edges.reshape(-1, 2))
 

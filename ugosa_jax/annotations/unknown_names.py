@@ -1,8 +1,7 @@
-"""Names that users have to explain: names that are not known, what they probably are, and what users decide they are.
+"""Unknown names: the error that lists them, guesses at their meaning, and the overrides with which users explain them.
 
-A decision is an option of the command line or a line of a TOML file, such as `"Klavier" = "one of other"`. A name may
-stand for a source (all of it), a name that is known, `one of` a source, `no` source, or nothing, which leaves its
-labels out.
+An override is an option of the command line or a line of a TOML file, such as `"Klavier" = "one of other"`. It maps a
+name to a source, to a known name, to `one of` a source, to `no` source, or to nothing, which leaves its labels out.
 """
 
 import dataclasses
@@ -28,24 +27,24 @@ from ugosa_jax.annotations.vocabulary import (
 from ugosa_jax.errors import InputError
 
 LISTED = 12
-"""Names that a message holds; of more, it holds the first ones."""
+"""Names that a message lists at most."""
 MANY = 40
-"""More names than instruments have are words: lyrics, notes, chords."""
+"""A file with more unknown names holds words: lyrics, notes, chords."""
 
 
 @dataclasses.dataclass
 class UnknownName:
-    """One name, and where it stands."""
+    """One unknown name, and its labels."""
 
     name: str
     labels: list[Label]
     kind: str = "name"
-    """name, tier or file: what is called so; of the last two, no label is known."""
+    """"name", "tier" or "file": what has the name; no label in such a tier or file is known."""
     hint: str = ""
-    """What it most probably is, as an override is written; empty if that is not sure."""
+    """Most probable meaning, as an override; empty if there is none."""
 
     def describe_place(self) -> str:
-        """Return when it is said, and where."""
+        """Return times and place of the labels, for messages."""
         first = self.labels[0]
         if self.kind != "name":
             texts = quote_first(label.text for label in self.labels)
@@ -60,12 +59,12 @@ class UnknownName:
         return f"{more}{times}, {line}{tier}"
 
     def format_option(self) -> str:
-        """Return the option to copy: with the hint, or as it leaves the name out."""
+        """Return the option to copy: with the hint, or else one that leaves the name out."""
         return "--map '" + " ".join(f"{self.name}={self.hint}".split()).replace("'", "'\\''") + "'"
 
 
 class UnknownNames(InputError):
-    """Names of an annotation that stand for nothing."""
+    """An annotation holds names without a known meaning."""
 
     def __init__(self, message: str, names: Sequence[UnknownName]):
         super().__init__(message)
@@ -73,7 +72,7 @@ class UnknownNames(InputError):
 
 
 def make_unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[str], path: str) -> UnknownNames:
-    """Return an error that names all of them, each with its times and its tier, and the options to copy."""
+    """Return the error that lists unknown names, each with its times and its tier, and the options to copy."""
     of = f"one of {', '.join(sources)}"
     first = unknown[0]
     label = first.labels[0]
@@ -90,29 +89,30 @@ def make_unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[s
 
 def _next_step(unknown: Sequence[UnknownName]) -> str:
     first = unknown[0]
-    if len(unknown) > MANY:
+    if len(unknown) > MANY or any(len(name.name) > MAX_LENGTH for name in unknown):
         return "if they are the words or notes of one source, name the file after it, such as vocals.txt"
     if not first.name:
-        return "write into the label who plays, or name the file after the source, such as vocals.txt"
-    what, them = ("it is", "it") if len(unknown) == 1 else ("they are", "them")
-    ways = f"say what {what}, or nothing behind the = to leave {them} out"
+        return "write the source into the label, or name the file after it, such as vocals.txt"
+    each, them = ("it", "it") if len(unknown) == 1 else ("each", "them")
+    ways = f"map {each} to a source, or to nothing to leave {them} out"
     if first.kind == "file" and not any(label.text for label in first.labels):
         beside = first.labels[0].beside
         why = f" ({beside}; call the one with the labels label)" if beside else ""
-        ways = f"its labels are empty{why}, so it has to be named after a source, such as vocals.txt, or mapped to one"
+        ways = f"its labels are empty{why}, so name it after a source, such as vocals.txt, or map it to one"
     if any(re.fullmatch("[sS][0-9]+", u.name) for u in unknown) and first.labels[0].state is not None:
-        ways = "--stems METADATA.yaml tells whose stems they are, or say it yourself"
+        ways = "give the stems' sources with --stems METADATA.yaml, or map them yourself"
     return f"{ways}: {' '.join(u.format_option() for u in unknown[:MANY])}"
 
 
 CLEAR = 4
-"""Letters of a word that is not taken for an abbreviation by chance."""
+"""Fewest letters of a word that is not an abbreviation by chance."""
 
 
 def guess_name(text: str, sources: Sequence[str]) -> str:
-    """Return what a name that is not known most probably is, as an override is written; empty if nothing is sure.
+    """Return the most probable meaning of an unknown name, as an override; empty if there is none.
 
-    It is what the table says of it, of the name with one slip of the keyboard mended, or of the only name within it.
+    It is the meaning of the name in the vocabulary, of the name with one typing error mended, or of the only known name
+    within it.
     """
     if len(text) > MAX_LENGTH:
         return ""
@@ -132,12 +132,12 @@ def guess_name(text: str, sources: Sequence[str]) -> str:
 
 
 def format_override(name: Meaning) -> str:
-    """Return how an override says what a name stands for."""
+    """Return a meaning as an override."""
     return ("no " if name.negated else "") + (f"one of {name.source}" if name.instrument else name.source)
 
 
 def _mend_typo(name: str) -> list[str]:
-    """Return what is called almost so: two letters swapped, one too many, or one missing."""
+    """Return the known names that differ by two swapped letters, one letter too many, or one missing."""
     if not 5 <= len(name) <= 20 or " " in name:
         return []
     letters = Counter(name)
@@ -146,10 +146,10 @@ def _mend_typo(name: str) -> list[str]:
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
-    """Return what NAME=SOURCE says, for each such text.
+    """Parse texts NAME=SOURCE into {name: source}.
 
     Raises:
-      InputError: one of them has no equals sign or no name, or two are for the same name.
+      InputError: a text has no equals sign or no name, or two texts have the same name.
     """
     decided: dict[str, str] = {}
     for pair in pairs:
@@ -161,10 +161,10 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
 
 
 def read_overrides(path: Path) -> dict[str, str]:
-    """Return what a file of names says.
+    """Read {name: source} from a TOML file.
 
     Raises:
-      InputError: the file cannot be read, is no TOML, or holds something else than texts.
+      InputError: the file cannot be read, is no TOML, or holds a value that is no text.
     """
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
@@ -182,10 +182,10 @@ def read_overrides(path: Path) -> dict[str, str]:
 
 
 def check_override(target: str, sources: Sequence[str]) -> None:
-    """Refuse what a name cannot stand for.
+    """Check that a name can be mapped to `target`.
 
     Raises:
-      InputError: saying what it could.
+      InputError: it cannot; the message lists the sources.
     """
     find_meaning("x", sources, NameRules({"x": target}))
 

@@ -1,8 +1,8 @@
-"""Names of instruments ⇄ sources of a network.
+"""Which source of a network a name stands for.
 
-A network knows a few sources, people know instruments. A name is the source itself (vox is vocals), or one
-instrument of it (piano is one of other, unless the network has a piano): what is said of an instrument is said of no
-other, so a source is not silent only because one of its instruments is.
+A network has a few sources; people name instruments. A name means a source itself (vox is vocals) or one instrument of
+a source (piano is one instrument of other, unless the network has a source piano). A label about an instrument says
+nothing about the other instruments, so a source is not silent only because one of its instruments is.
 """
 
 import dataclasses
@@ -19,59 +19,59 @@ from ugosa_jax.errors import InputError
 VOCABULARY: dict[str, dict[str, Any]] = tomllib.loads(
     resources.files("ugosa_jax.annotations").joinpath("vocabulary.toml").read_text("utf-8")
 )
-"""The words of annotations; the file says what they are."""
+"""Names of instruments, and other words of annotations; comments in the file explain them."""
 ALL_BUT_VOCALS = "accompaniment"
-"""What other and everything else but the vocals is part of, where a network has no more than that."""
+"""Kind that contains everything but the vocals, for networks with two sources."""
 MAX_LENGTH = 80
-"""Characters of a name; what is longer is none."""
+"""Longest name, in characters."""
 MAX_WORDS = 8
 
 
 class Meaning(NamedTuple):
-    """What a name stands for."""
+    """The meaning of a name: a source, or one instrument of it."""
 
     source: str
-    """A source of the network; empty if the label is to be left out."""
+    """A source of the network; empty if labels with the name are to be left out."""
     instrument: str = ""
-    """One instrument of the source, or empty: all of it."""
+    """One instrument of the source; empty for the whole source."""
     negated: bool = False
     """Whether the name says that the source is silent: nosing, no drums."""
     perhaps: tuple[str, ...] = ()
-    """The sources it may be part of, where nobody knows which: unlabelled stems, and stems of several instruments."""
+    """Sources that an unlabelled stem, or a stem of several instruments, may belong to."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NameRules:
-    """How names are understood."""
+    """How to interpret names."""
 
     overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Name → a source, a name that is known, or `one of` a source; empty to leave its labels out."""
+    """Name → a source, a known name, or `one of` a source; empty to leave labels with the name out."""
     complete: bool = False
-    """Whether all instruments of each source that is named are annotated, so that together they are the source."""
+    """Whether all instruments of each named source are annotated, so that together they are the source."""
     stems: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """Stem → its instruments, as the metadata of a data set say."""
+    """Stem → its instruments, from the metadata of a data set."""
 
 
 def fold(text: str) -> str:
-    """Return a text in which letters that look the same are the same: composed, and small."""
+    """Return a text in lower case, with accented letters as single characters."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def normalise(text: str) -> str:
-    """Return a name folded, with single blanks for brackets, hyphens, underscores, stops and the like.
+    """Return a folded name with single blanks instead of brackets, hyphens, underscores, stops and the like.
 
-    What joins several names, such as a slash, stays as a word of its own.
+    A sign that joins names, such as a slash, becomes a word of its own.
     """
     return " ".join(re.sub(r"([/&+])", r" \1 ", re.sub(r"[^\w/&+']|_", " ", fold(text))).split())
 
 
 def find_meaning(text: str, sources: Sequence[str], names: NameRules | None) -> Meaning | None:
-    """Return what a name stands for; None if that is not known.
+    """Return the meaning of a name; None if it is unknown.
 
     Args:
       text: the name as written.
-      sources: the network's.
-      names: how names are understood; if None, only the sources' own are, whose capitals do not matter.
+      sources: sources of the network.
+      names: how to interpret names; if None, only the sources' own names are known, in any case.
     """
     if names is not None:
         overridden = _find_override(text, sources, names.overrides)
@@ -87,29 +87,29 @@ def find_meaning(text: str, sources: Sequence[str], names: NameRules | None) -> 
 
 @functools.lru_cache(10_000)
 def look_up_name(text: str, sources: tuple[str, ...]) -> Meaning | None:
-    """Return what the table of instruments says of a name."""
+    """Return the meaning of a name in the vocabulary; None if it is unknown."""
     if len(text) > MAX_LENGTH:
         return None
-    if sign := re.match(r"[!¬−–+-](?=\w)", text):  # but "- bass" is an entry of a list
+    if sign := re.match(r"[!¬−–+-](?=\w)", text):  # "- bass" is an item of a list
         name = look_up_name(text[1:], sources)
         return name and (None if name.negated else name._replace(negated=sign[0] != "+"))
-    text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # of a track, not of its sound
+    text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # a track named after its file
     names = (_find_in_form(form, normalise(text), sources) for form in _list_forms(text))
     return next((name for name in names if name is not None), None)
 
 
 def is_silence(text: str) -> bool:
-    """Return whether a text says, where it is known who is meant, that nothing sounds."""
+    """Return whether a text is a word for silence."""
     return fold(" ".join(text.split())) in _SILENCE
 
 
 def holds_words(container: str) -> bool:
-    """Return whether the labels of a tier or file of this name are no names of sources."""
+    """Return whether a tier or file of this name holds words, chords or the like, not names of sources."""
     return normalise(container) in WORDS["no_names"]
 
 
 def _find_override(text: str, sources: Sequence[str], overrides: Mapping[str, str]) -> Meaning | None:
-    """Return what the user said that a name stands for; of one that ends in a number, what he said without it."""
+    """Return the user's meaning of a name, or else of the name without a number at its end."""
     if not overrides:
         return None
     decided = {fold(name): target for name, target in overrides.items()}
@@ -124,18 +124,18 @@ def _find_override(text: str, sources: Sequence[str], overrides: Mapping[str, st
 
 
 def _parse_override(text: str, target: str, sources: Sequence[str]) -> Meaning:
-    """Return what an override means: the source itself, or one instrument, which is called as it is written."""
+    """Return the meaning of an override; an instrument gets the name as written."""
     if not target:
         return Meaning("")
     one = re.fullmatch(r"(?:one|part|instrument)(?: instrument)? of (.+)", target, re.IGNORECASE)
     name = find_meaning(one[1] if one else target, sources, NameRules())
     if name is None:
-        raise InputError(f"map: {text!r} = {target} is not one of {', '.join(sources)}, nor a name that is known")
+        raise InputError(f"map: {text!r} = {target} is not one of {', '.join(sources)}, nor a known name")
     return name._replace(instrument=normalise(text) if one or name.instrument else "")
 
 
 def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) -> Meaning:
-    """Return what a stem stands for: one instrument, or nobody knows which, of a stem that several share."""
+    """Return the meaning of a stem; its source is open if its instruments are unknown or of several sources."""
     names = [look_up_name(instrument, tuple(sources)) for instrument in instruments]
     meant = dict.fromkeys(name.source for name in names if name is not None)
     if None not in names and len(meant) == 1:
@@ -144,7 +144,7 @@ def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) 
 
 
 def _list_forms(text: str) -> list[str]:
-    """Return a name as it may stand in the table: as it is, cut at capitals and numbers, and without accents."""
+    """Return forms of a name to look up: as it is, cut at capitals and numbers, and without accents."""
     humps = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     cut = re.sub(r"(?<=[^\W\d_])(?=[0-9])|(?<=[0-9])(?=[^\W\d_])", " ", humps)
     forms = [normalise(form) for form in (text, humps, cut)]
@@ -158,12 +158,12 @@ def _remove_accents(text: str) -> str:
 
 
 def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Meaning | None:
-    """Return what a name stands for: the longest one in the table between words that change nothing.
+    """Return the meaning of the longest known name in a text whose other words are qualifiers.
 
     Args:
-      form: one form of the name.
-      instrument: what to call it if it is one instrument of a source.
-      sources: the network's.
+      form: one form of the text.
+      instrument: name to use if the meaning is one instrument of a source.
+      sources: sources of the network.
     """
     for negation in WORDS["negations"]:
         rest = form.removeprefix(negation + " ")
@@ -171,7 +171,7 @@ def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Meani
             name = _find_in_form(rest, rest, sources)
             return name and (None if name.negated else name._replace(negated=True))
     rest, _, last = form.rpartition(" ")
-    is_kick = "kick" in list_ancestors(KINDS.get(rest, rest))  # whose microphones are in and out
+    is_kick = "kick" in list_ancestors(KINDS.get(rest, rest))  # a kick has microphones called in and out
     if last in ("in", "out") and not is_kick and (name := _find_kind(rest, rest, [], sources)) is not None:
         return name._replace(negated=last == "out")
     words = form.split()
@@ -195,8 +195,8 @@ def _are_qualifiers(words: list[str]) -> bool:
 
 
 def _find_kind(name: str, instrument: str, around: list[str], sources: tuple[str, ...]) -> Meaning | None:
-    """Return which of a network's sources a name in the table stands for, with the words around it."""
-    kinds = _kinds_of(sources)
+    """Return the meaning of a name in the vocabulary with other words around it; None if it is unknown."""
+    kinds = _list_kinds(sources)
     if _may_be_silent(KINDS.get(name, name), around):
         return None
     if name in kinds.direct:
@@ -216,25 +216,25 @@ def _find_kind(name: str, instrument: str, around: list[str], sources: tuple[str
 
 
 def _may_be_silent(kind: str, around: list[str]) -> bool:
-    """Return whether words beside a kind may say that it rests, as they do not beside a kick or a trumpet."""
+    """Return whether words beside a kind may mean that it rests; beside a kick or a trumpet they do not."""
     if "out" in around:
         return "kick" not in list_ancestors(kind)
     return kind in _WHOLLY_SPLIT and not {"mute", "muted"}.isdisjoint(around)
 
 
 class _Kinds(NamedTuple):
-    """What kinds of instruments a network's sources are."""
+    """The kinds of instruments that the sources of a network are."""
 
     direct: dict[str, str]
     """Name of a source, normalised → the source."""
     sources: dict[str, str]
     """Kind → source."""
     split: frozenset[str]
-    """Kinds of which only parts are sources: whoever names them may mean any of the parts."""
+    """Kinds of which only parts are sources: their names may mean any of the parts."""
 
 
 @functools.lru_cache(100)
-def _kinds_of(sources: tuple[str, ...]) -> _Kinds:
+def _list_kinds(sources: tuple[str, ...]) -> _Kinds:
     direct = {normalise(source): source for source in sources}
     kind_of = {source: VOCABULARY["sources"].get(name) or KINDS.get(name, name) for name, source in direct.items()}
     kinds = {kind: source for source, kind in reversed(kind_of.items())}
@@ -244,7 +244,7 @@ def _kinds_of(sources: tuple[str, ...]) -> _Kinds:
 
 @functools.cache
 def list_ancestors(kind: str) -> tuple[str, ...]:
-    """Return what a kind of instrument may be a source of, from the most specific to the most general."""
+    """Return a kind of instrument and the kinds that contain it, from the most specific to the most general."""
     chain = [kind]
     while chain[-1] in _PARENTS:
         chain.append(_PARENTS[chain[-1]])
@@ -254,12 +254,12 @@ def list_ancestors(kind: str) -> tuple[str, ...]:
 
 
 def split_names(names: str) -> list[str]:
-    """Return the names of one entry of the vocabulary."""
+    """Return the names in one entry of the vocabulary."""
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
 WORDS = {use: split_names(words) for use, words in VOCABULARY["words"].items()}
-"""What words are used for → the words."""
+"""Use of words → the words."""
 _PARENTS = {
     kind.strip(): parent.strip() for kind, mark, parent in (k.partition("<") for k in VOCABULARY["instruments"]) if mark
 }
@@ -272,8 +272,8 @@ KINDS = {
 }
 """Name, normalised, with and without accents → kind."""
 _WHOLLY_SPLIT = ("vocals", "drums", "bass")
-"""Kinds of which everything is in one of the parts where a network has parts: a choir is lead or backing vocals, while
-an organ is no piano, and part of other."""
+"""Kinds that their parts cover completely: a choir is either lead or backing vocals, but an organ is neither piano nor
+another part of keys, and so belongs to other."""
 _WHOLE = frozenset(WORDS["whole"])
 _QUALIFIERS = _WHOLE | {form for word in WORDS["qualifiers"] for form in (fold(word), _remove_accents(fold(word)))}
 _SILENCE = frozenset(fold(word) for word in ("", *WORDS["silence"]))

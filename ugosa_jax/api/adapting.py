@@ -34,9 +34,9 @@ def adapt(
       >>> import numpy as np, ugosa_jax as uj
       >>> song = uj.Song.from_array(np.random.default_rng(0).normal(0, 0.1, (2, 44100)), rate_hz=44100)
       >>> net = uj.load_network("mini")
-      >>> notes = uj.Annotation.from_intervals([("vocals", 0.2, 0.6, "silent")], net.sources)
+      >>> annotation = uj.Annotation.from_intervals([("vocals", 0.2, 0.6, "silent")], net.sources)
       >>> settings = uj.AdaptConfig(strategy="P-L4:M", epochs=2, segment_s=0.5)
-      >>> run = uj.adapt(net, song, notes, settings=settings)
+      >>> run = uj.adapt(net, song, annotation, settings=settings)
       >>> run.losses.total.shape
       (2, 2)
       >>> stems = run.separate(song)

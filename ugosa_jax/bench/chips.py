@@ -1,7 +1,7 @@
-"""What accelerators can do at best, as their makers publish it.
+"""Published peak rates of accelerators.
 
-Sources: Google Cloud's documentation of TPU system architectures, a page each for v4, v5e, v5p and v6e; NVIDIA's data
-sheets and white papers of A100 and H100, both SXM with 80 GB.
+Sources: Google Cloud's documentation of the TPU system architectures v4, v5e, v5p and v6e; NVIDIA's data sheets and
+white papers of A100 and H100, both SXM with 80 GB.
 """
 
 import dataclasses
@@ -11,13 +11,13 @@ from ugosa_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """Peaks of one device.
+    """Peak rates of one device.
 
     Attributes:
-      name: as its maker calls it.
-      flops_per_s: of products of float32 matrices if no precision is asked for: made of bfloat16 on TPUs, TF32 on GPUs.
-      bytes_per_s: between its memory and its cores.
-      memory_bytes: of its own.
+      name: name by its vendor.
+      flops_per_s: of matrix products at JAX's default precision for float32: bfloat16 on TPUs, TF32 on GPUs.
+      bytes_per_s: bandwidth of its memory.
+      memory_bytes: size of its memory.
     """
 
     name: str
@@ -34,7 +34,7 @@ CHIPS = {
     "NVIDIA A100-SXM4-80GB": Chip("A100", 156e12, 2039e9, 80 * 10**9),
     "NVIDIA H100 80GB HBM3": Chip("H100", 494.7e12, 3350e9, 80 * 10**9),
 }
-"""By what JAX calls the kind of device."""
+"""By JAX's `device_kind`."""
 
 GPUS = {"a100": "NVIDIA A100-SXM4-80GB", "h100": "NVIDIA H100 80GB HBM3"}
 _BUILDS = {
@@ -43,23 +43,23 @@ _BUILDS = {
     "h100": {"major": 9, "cores": 132, "shared": 233472, "shared_optin": 232448, "cache": 52428800, "ghz": 1.98,
              "lanes": 128},
 }  # fmt: skip
-"""What a compiler must know of a GPU: its number of multiprocessors and what each has; bytes."""
+"""The parameters of a GPU that XLA needs: multiprocessors and their resources; memory in bytes."""
 
 
 def get_chip(device_kind: str) -> Chip:
-    """Return the chip of a kind of device.
+    """Return the chip of a `device_kind`.
 
     Raises:
-      InputError: nothing is known of it.
+      InputError: its peak rates are unknown.
     """
     if device_kind not in CHIPS:
-        known = ", ".join(get_chip.name for chip in CHIPS.values())
-        raise InputError(f"{device_kind}: its peaks are not known; known are {known}")
+        known = ", ".join(chip.name for chip in CHIPS.values())
+        raise InputError(f"{device_kind}: its peak rates are unknown; known chips are {known}")
     return CHIPS[device_kind]
 
 
 def describe_gpu(name: str) -> str:
-    """Return one of GPUS as XLA's GpuTargetConfigProto, in text."""
+    """Return XLA's GpuTargetConfigProto of one of GPUS, in text format."""
     build, peaks = _BUILDS[name], CHIPS[GPUS[name]]
     return f"""
         platform_name: "CUDA"

@@ -1,9 +1,8 @@
-"""The real programs, compiled for accelerators that are not there, and what can be told from them.
+"""The programs of an adaptation, compiled for accelerators that need not be present, and estimates from them.
 
-libtpu compiles for TPUs that are only described, and JAX's CUDA plugin for GPUs. Operations are counted in the traced
-program; bytes and memory are XLA's own counts. The times that follow from them and from a chip's published peaks are
-estimates: elementwise arithmetic takes no time in them, and what stays in the chip's inner memory counts as if it were
-read from its outer one.
+libtpu compiles for described TPUs, JAX's CUDA plugin for GPUs. Operations are counted in the traced program; bytes and
+memory are XLA's own counts. Times are estimates from these counts and the chip's published peak rates: they neglect
+elementwise arithmetic, and count accesses to on-chip memory as accesses to the main memory.
 """
 
 import dataclasses
@@ -33,23 +32,23 @@ _ENVIRONMENT = {
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_WORKER_ID": "0",
 }
-"""Keeps libtpu from asking a cloud's servers what machine this is."""
+"""Keeps libtpu from querying the metadata server of a cloud."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CompiledProgram:
-    """One program.
+    """A compiled program and its counts.
 
     Attributes:
-      name: prefix (what the frozen stages give, a segment), epoch (a step), separation (a chunk).
-      lanes: how many run side by side, on all devices together.
-      devices: how many they are dealt over.
-      compile_s: seconds that compiling took here.
-      flops: operations in matrix products, of one device.
-      bytes_accessed: read and written on one device, a loop's body once; None where XLA does not tell.
-      memory_bytes: arguments, results and temporary arrays of one device at their peak.
-      temporary_bytes: the last of them.
-      collectives: kind of exchange between devices → how many stand in the program; none are left out.
+      name: prefix (the frozen stages, for a segment), epoch (for a step), separation (for a chunk).
+      lanes: number of lanes on all devices together.
+      devices: number of devices.
+      compile_s: seconds of the compilation here.
+      flops: operations in matrix products on one device.
+      bytes_accessed: bytes read and written on one device, with a loop's body counted once; None if XLA does not know.
+      memory_bytes: arguments, results and temporary arrays on one device at their peak.
+      temporary_bytes: the temporary arrays among them.
+      collectives: number of operations between devices in the program, by kind.
     """
 
     name: str
@@ -63,26 +62,26 @@ class CompiledProgram:
     collectives: dict[str, int]
 
     def estimate_compute_s(self, chip: Chip) -> float:
-        """Return the least time that a chip's arithmetic needs."""
+        """Return the time of the operations at a chip's peak rate."""
         return self.flops / chip.flops_per_s
 
     def estimate_memory_s(self, chip: Chip) -> float | None:
-        """Return the time that a chip's memory needs if all bytes pass it."""
+        """Return the time to access all bytes in a chip's main memory."""
         return None if self.bytes_accessed is None else self.bytes_accessed / chip.bytes_per_s
 
     def count_lanes_that_fit(self, chip: Chip) -> int:
-        """Return how many lanes a device's memory holds if each takes what these take."""
+        """Return the number of such lanes that fit into a chip's memory."""
         per_lane = self.memory_bytes / math.ceil(self.lanes / self.devices)
         return int(chip.memory_bytes // per_lane)
 
 
 def describe_topology(name: str) -> Sequence[Any]:
-    """Return the devices of a topology such as "v5e:2x2" or "h100:4", which need not exist.
+    """Return the devices of a topology such as "v5e:2x2" or "h100:4", which need not be present.
 
-    Programs of this process run on the CPU from then on: libtpu and the CUDA plugin are there to compile.
+    From then on, programs of this process run on the CPU; libtpu and the CUDA plugin only compile.
 
     Raises:
-      InputError: what compiles is not installed or is in use, or does not know the topology.
+      InputError: the compiler is not installed or is in use, or does not know the topology.
     """
     from jax.experimental import topologies
 
@@ -102,23 +101,22 @@ def describe_topology(name: str) -> Sequence[Any]:
         return topologies.get_topology_desc(platform="tpu", topology_name=name).devices
     except (jax.errors.JaxRuntimeError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
-        said = f"topology {name[:40]!r}: libtpu cannot describe it ({reason})"
-        raise InputError(f"{said}; try v5e:2x2, or GPUs as {next(iter(GPUS))}:4") from error
+        problem = f"topology {name[:40]!r}: libtpu cannot describe it ({reason})"
+        raise InputError(f"{problem}; try v5e:2x2, or GPUs as {next(iter(GPUS))}:4") from error
 
 
 def compile_programs(
     devices: Sequence[Any], net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float
 ) -> Iterator[CompiledProgram]:
-    """Compile prefix, epoch and separation for `n_lanes` songs of a length; one lane has no lane axis.
+    """Compile prefix and epoch for `n_lanes` songs of a length, and for one lane also separation.
 
-    Lanes are dealt over all devices if they can be dealt evenly, as an adaptation does. Features that are to be kept
-    "auto" are kept in float32.
+    Lanes are divided among the devices as in an adaptation. Features of storage "auto" are stored in float32.
     """
-    jax.config.update("jax_enable_compilation_cache", False)  # it would keep programs that no device can read back
+    jax.config.update("jax_enable_compilation_cache", False)  # no device here can load the programs
     place = programs.place_lanes(n_lanes, devices)
     strategy = strategies.parse(settings.strategy, net)
     if strategy.loss == "R":
-        raise InputError(f"strategy {strategy.name!r}: only programs of P and B are compiled without being run")
+        raise InputError(f"strategy {strategy.name!r}: only programs of P and B can be compiled without running them")
     program = lane.make_program(net, strategy, settings, devices[0].platform)
     program = program._replace(features=memory.list_candidates(program.features)[0])
     inputs, params = engine.describe_inputs(net, strategy, infer_segments_shape(net, settings, seconds), place, n_lanes)
@@ -140,7 +138,7 @@ def compile_programs(
 
 
 def infer_segments_shape(net: Architecture, settings: AdaptConfig, seconds: float) -> tuple[int, ...]:
-    """Return the shape (G, V, C, T) of the segments of a song; one that is shorter than a segment is filled up."""
+    """Return the shape (G, V, C, T) of the segments of a song; a song shorter than a segment is padded."""
     length = net.segment_samples or round((settings.segment_s or net.segment_s) * net.sample_rate_hz)
     hop = length if settings.hop_s is None else round(settings.hop_s * net.sample_rate_hz)
     starts = segments.list_starts(max(length, round(seconds * net.sample_rate_hz)), length, hop)
@@ -153,10 +151,10 @@ def _compile(name: str, n_lanes: int, n_devices: int, counted: float, lowered: j
     compile_s = time.perf_counter() - started
     memory, text = program.memory_analysis(), program.as_text() or ""
     if memory is None:
-        raise InputError(f"{name}: this backend does not tell what memory its programs take")
+        raise InputError(f"{name}: this backend does not report the memory of its programs")
     held = memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
-    # Neither of XLA's analyses tells what devices exchange.
-    found = {kind: len(re.findall(rf"= [^=\n]*\b{kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
+    # XLA's analyses do not include communication between devices.
+    counts = {kind: len(re.findall(rf"= [^=\n]*\b{kind}(?:-start)?\(", text)) for kind in COLLECTIVES}
     return CompiledProgram(
         name,
         n_lanes,
@@ -166,5 +164,5 @@ def _compile(name: str, n_lanes: int, n_devices: int, counted: float, lowered: j
         (program.cost_analysis() or {}).get("bytes accessed"),
         held + memory.temp_size_in_bytes,
         memory.temp_size_in_bytes,
-        {kind: count for kind, count in found.items() if count},
+        {kind: count for kind, count in counts.items() if count},
     )

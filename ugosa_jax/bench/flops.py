@@ -1,9 +1,9 @@
 """Floating-point operations of a network and of its adaptation, counted in the programs that JAX traces.
 
-Counted are matrix products and convolutions, 2·m·k·n for each product, as many as the result needs: a gradient that
-nothing asks for is not counted. Elementwise work (norms, activations, masks, loss, optimizer) has few operations; it
-costs passes over memory. Products of one vector, or of a few, with a matrix are small beside the others and left out.
-To trace a large network takes seconds, so counts are remembered.
+The counts include the matrix products (2·m·k·n each) and convolutions that the result depends on; gradients that
+nothing uses are excluded. Elementwise operations (norms, activations, masks, loss, optimizer) are few; their cost is
+memory traffic. Products of one or a few vectors with a matrix are excluded as small. Counts are cached, because tracing
+a large network takes seconds.
 """
 
 import functools
@@ -25,23 +25,23 @@ from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.separation import chunks
 
 FEW = 3
-"""Products in which m, k or n is no larger than this are left out."""
+"""Products with m, k or n up to this are excluded."""
 
 
 def count_flops(function: Callable, *arguments: Any) -> int:
-    """Return the operations that a function of arrays needs; the arguments may be shapes (`jax.ShapeDtypeStruct`)."""
+    """Return the operations of a function of arrays; the arguments may be shapes (`jax.ShapeDtypeStruct`)."""
     return sum(count_by_shape(function, *arguments).values())
 
 
 def count_by_shape(function: Callable, *arguments: Any) -> Counter[tuple[int, ...]]:
-    """Return the operations of `count` by the shapes (m, k, n) of the products; those of convolutions under ()."""
+    """Return the operations of `count_flops` by shape (m, k, n) of the product, or () for convolutions."""
     traced = jax.make_jaxpr(function)(*arguments).jaxpr
     return _count_needed(traced, _drop_constants(traced.outvars))
 
 
 @functools.lru_cache
 def find_main_product(net: Architecture, n_samples: int) -> tuple[int, int, int]:
-    """Return (m, k, n) of the matrix products that most operations of a forward pass are in."""
+    """Return the shape (m, k, n) of the products with most operations in a forward pass."""
     counted = count_by_shape(net.__call__, *_get_input_shapes(net, n_samples))
     shapes = {shape: number for shape, number in counted.items() if len(shape) == 3}
     m, k, n = max(shapes, key=lambda shape: shapes[shape])
@@ -66,9 +66,9 @@ def count_step(net: Architecture, strategy: Strategy, n_samples: int, kept: bool
 
     Args:
       net: the network.
-      strategy: what is tuned; not B0, which takes no step.
+      strategy: the tuned stages; not B0, which takes no step.
       n_samples: length of the segment.
-      kept: the output of the frozen stages is kept; else they run in every step.
+      kept: whether the output of the frozen stages is stored; else they run in every step.
     """
     params, mix_CxT = _get_input_shapes(net, n_samples)
     since = strategy.find_cut(net)
@@ -101,7 +101,7 @@ def _get_input_shapes(net: Architecture, n_samples: int) -> tuple[Any, jax.Shape
 
 
 def _count_needed(traced: Jaxpr, needed: set) -> Counter[tuple[int, ...]]:
-    """Walk a program backwards from what is needed, and into what it calls."""
+    """Return the operations that the variables `needed` depend on, walking a program backwards."""
     counted: Counter[tuple[int, ...]] = Counter()
     for equation in reversed(traced.eqns):
         if needed.isdisjoint(equation.outvars):
@@ -142,5 +142,5 @@ def _list_programs(params: dict[str, Any]) -> list[Jaxpr]:
 
 
 def _drop_constants(atoms) -> set:
-    """Return what is not a constant."""
+    """Return the variables among atoms, without constants."""
     return {atom for atom in atoms if not isinstance(atom, Literal)}

@@ -1,4 +1,4 @@
-"""How fast a device adapts, and how near that is to what its matrix products allow."""
+"""Speed of adaptation on a device, also relative to the speed of its matrix products."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ from ugosa_jax.networks.protocol import Architecture, Params
 
 @dataclasses.dataclass(frozen=True)
 class MatmulRates:
-    """FLOP/s of the products of a block, in float32 at the precision that JAX is set to.
+    """FLOP/s of the products of a block, in float32 at JAX's default precision.
 
     Attributes:
       expand: [K, B] @ [B, H].
@@ -44,20 +44,20 @@ class MatmulRates:
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What was measured with a number of lanes. Times are medians of the repeats, without compiling.
+    """Speed and memory of a number of lanes. Times exclude compilation.
 
     Attributes:
-      lanes: songs that were adapted side by side.
+      lanes: number of songs adapted side by side.
       steps: steps of one lane in a run.
       song_s: length of a lane's song.
-      features: how the frozen stages' output was kept.
-      compile_s: tracing and compiling, once.
-      prefix_s: what the frozen stages took in a run, all lanes together.
-      steps_s: what all steps of a run took, all lanes together; one for each repeat.
+      features: how the frozen stages' output was stored.
+      compile_s: time of tracing and compiling.
+      prefix_s: time of the frozen stages of all lanes in a run, the median over runs.
+      steps_s: time of all steps of all lanes, for each run.
       flops_a_step: operations of one step of one lane.
-      peak_bytes: the most memory that the device, or on a CPU the process, had held until then.
-      grown_bytes: by how much it had grown beyond what it was before these lanes.
-      matmul: rates of the block's products, one lane's or batched over all lanes, whichever are higher.
+      peak_bytes: peak memory of the device so far, or on a CPU of the process.
+      grown_bytes: growth of the peak due to these lanes.
+      matmul: rates of the block's products, of one lane or batched over all lanes, whichever are higher.
     """
 
     lanes: int
@@ -74,50 +74,50 @@ class Measurement:
 
     @property
     def steps_per_second(self) -> float:
-        """Steps of all lanes together in a second."""
+        """Steps of all lanes together per second."""
         return self.lanes * self.steps / statistics.median(self.steps_s)
 
     @property
     def times_real_time(self) -> float:
-        """Seconds of songs that are adapted to in a second, prefix and all epochs included."""
+        """Seconds of songs adapted to per second, including prefix and all epochs."""
         return self.lanes * self.song_s / (self.prefix_s + statistics.median(self.steps_s))
 
     @property
     def flops_per_second(self) -> float:
-        """FLOP/s while steps are taken."""
+        """FLOP/s during the steps."""
         return self.flops_a_step * self.steps_per_second
 
     @property
     def share(self) -> float:
-        """Part of the measured rate of matrix products that the steps reach."""
+        """FLOP/s of the steps relative to that of the matrix products."""
         return self.flops_per_second / self.matmul.together
 
 
 def measure(
     net: Architecture, params: Params, settings: AdaptConfig, n_lanes: int, seconds: float, repeats: int
 ) -> Measurement:
-    """Adapt `n_lanes` lanes with songs of their own, once to compile and `repeats` times to measure.
+    """Adapt `n_lanes` lanes, each with its own song, once to compile and `repeats` times to measure.
 
     Args:
       net: the network.
       params: its weights.
       settings: strategy, epochs, segments, features …
-      n_lanes: how many songs of noise are adapted to side by side.
-      seconds: their length.
-      repeats: runs that are timed.
+      n_lanes: number of songs of noise to adapt to side by side.
+      seconds: length of a song.
+      repeats: number of timed runs.
 
     Raises:
       InputError: the strategy tunes nothing, a song is shorter than a segment, or the loss is not finite.
     """
     strategy = strategies.parse(settings.strategy, net)
     if not strategy.tuned:
-        raise InputError(f"strategy {strategy.name!r} takes no steps that could be measured")
+        raise InputError(f"strategy {strategy.name!r} takes no steps to measure")
     before = device.get_peak_bytes()
     songs = [make_noise(net, settings, seconds, seed) for seed in range(n_lanes)]
     hyper = engine.make_hyper(settings, n_lanes)
     first, *runs = [engine.adapt_lanes(net, params, songs, strategy, hyper, settings)[0] for _ in range(1 + repeats)]
     if first.stopped_at is not None:
-        raise InputError("the loss of noise is not finite with these weights and this learning_rate")
+        raise InputError("the loss on noise is not finite with these weights and this learning_rate")
     peak, n_samples = device.get_peak_bytes(), songs[0].mix_GxVxCxT.shape[-1]
     return Measurement(
         lanes=n_lanes,
@@ -135,10 +135,10 @@ def measure(
 
 
 def make_noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
-    """Return a song of noise, whose numbers cost what music's cost, with each source silent for a part of it.
+    """Return a song of noise in which each source is silent for a part.
 
     Raises:
-      InputError: it is shorter than a segment.
+      InputError: the song is shorter than a segment.
     """
     random = np.random.default_rng(seed)
     n_samples = round(seconds * net.sample_rate_hz)
@@ -152,7 +152,7 @@ def make_noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: i
 
 
 def measure_matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, repeats: int = 3) -> MatmulRates:
-    """Measure the products that a network spends its time in, on a segment; those of many lanes are batched."""
+    """Measure the main products of a network on a segment, batched over lanes."""
     K, B, H = flops.find_main_product(net, n_samples)
     random = np.random.default_rng(0)
     lanes = () if n_lanes == 1 else (n_lanes,)
@@ -171,21 +171,21 @@ def measure_matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, re
 
 
 def choose_best_rates(found: Sequence[MatmulRates]) -> MatmulRates:
-    """Return the highest rate of each product: batched ones are the faster ones on GPUs, but not on every CPU."""
+    """Return the highest rate of each product: batched ones are faster on GPUs, but not on every CPU."""
     return MatmulRates(*(max(column) for column in zip(*map(dataclasses.astuple, found), strict=True)))
 
 
 def measure_median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: float = 0.1) -> float:
-    """Return the seconds that a function takes inside a program that runs it over and over.
+    """Return the median seconds of a function inside a program that runs it repeatedly.
 
-    So it runs in an adaptation: results go to memory that is in use already, and nothing is dispatched in between.
-    Called on its own a function may take a third longer, because the system has to find the memory for what it returns.
+    This resembles an adaptation: results go to allocated memory, and nothing is dispatched between calls. A single call
+    may take a third longer, because the system has to allocate memory for its results.
 
     Args:
       function: arrays → arrays.
-      arguments: what it is given in every round.
-      repeats: timed calls, of which the median is returned.
-      least_s: rounds a call are as many as take this long, so that clock and dispatch do not count.
+      arguments: its arguments in every round.
+      repeats: number of timed programs, whose median is returned.
+      least_s: least duration of a program, which determines its number of rounds, so that dispatch is negligible.
     """
 
     def seconds(n: int) -> float:
@@ -200,11 +200,11 @@ def measure_median_s(function: Callable, *arguments: Any, repeats: int = 3, leas
 
 @functools.partial(jax.jit, static_argnames="function")
 def run_repeatedly(function: Callable, n: jax.Array, arguments: tuple) -> Any:
-    """Call a function n times and return its last result, none of the calls left out."""
+    """Call a function n times and return its last result; XLA cannot remove any call."""
     results = jax.eval_shape(function, *arguments)
 
     def once(_, carry):
-        # The barrier ties what the next round is given to this round's result: none can be moved out of the loop.
+        # The barrier makes the arguments of the next round depend on this result, so that no call leaves the loop.
         return jax.lax.optimization_barrier((carry[0], function(*carry[0])))
 
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results)

@@ -85,7 +85,11 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
                       exchanged)  # fmt: skip
             print("| " + " | ".join(values) + " |", flush=True)
     if args.json is not None:
-        said = {"topology": args.compile_only, "chip": dataclasses.asdict(chip), "environment": record.environment()}
+        said = {
+            "topology": args.compile_only,
+            "chip": dataclasses.asdict(chip),
+            "environment": record.describe_environment(),
+        }
         said |= {"network": network, "adapt": dataclasses.asdict(args.adapt), "seconds": args.seconds}
         files.write_json(said | {"rows": [dataclasses.asdict(row) for row in rows]}, args.json)
     return 0
@@ -154,7 +158,7 @@ def describe(
             "matmul_precision": device.get_matmul_precision(),
             "xla_flags": os.environ.get("XLA_FLAGS", ""),
         },
-        "environment": record.environment(),
+        "environment": record.describe_environment(),
         "network": network | {"architecture": protocol.describe(config)},
         "adapt": dataclasses.asdict(args.adapt),
         "seconds": args.seconds,

@@ -7,8 +7,8 @@ from ugosa_jax.errors import InputError, require_extra
 with require_extra("reports"):
     import pandas as pd
 
-    from ugosa_jax.reports.sweep import report as page
-    from ugosa_jax.sweeps import tidy
+    from ugosa_jax.reports.sweep import rows, sweep_report
+    from ugosa_jax.sweeps import score_table
 
 
 def report(args: options.Report) -> int:
@@ -19,6 +19,6 @@ def report(args: options.Report) -> int:
     """
     if not args.scores:
         raise InputError("RESULTS: name at least one results directory, or table")
-    tables = [page.read_rows(path) if path.suffix == ".csv" else tidy.finished(path) for path in args.scores]
-    say(f"written    {page.write(pd.concat(tables, ignore_index=True), args.out)}")
+    tables = [rows.read_rows(path) if path.suffix == ".csv" else score_table.read_scores(path) for path in args.scores]
+    say(f"written    {sweep_report.write(pd.concat(tables, ignore_index=True), args.out)}")
     return 0

@@ -19,9 +19,9 @@ from ugosa_jax.data import recording
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, require_extra
 from ugosa_jax.song_job import record
-from ugosa_jax.song_job.job import Footprint, Job, Progress, with_true_stems
-from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
-from ugosa_jax.song_job.record import Inputs
+from ugosa_jax.song_job.job import Footprint, Progress, SongJob, load_true_stems
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS, RECORD, REPORT
+from ugosa_jax.song_job.record import InputsRecord
 from ugosa_jax.song_job.run import Outcome, run
 from ugosa_jax.weights import adapted_layers, hub
 from ugosa_jax.weights.weights import Weights
@@ -45,7 +45,9 @@ def separate(args: options.Separate) -> int:
     print_inputs(args, job, inputs)
     keep_other_song(out, inputs.song, may_replace=args.out is not None)
     with Bars() as bars:
-        outcome = run(job, inputs, out, report=not missing, on_progress=bars.show, on_footprint=print_footprint)
+        outcome = run(
+            job, inputs, out, report="none" if missing else "page", on_progress=bars.show, on_footprint=print_footprint
+        )
     if not job.plan.tuned:
         forget_adapted_layers(out, args.delta)
     print_outcome(out, outcome)
@@ -68,7 +70,7 @@ def choose_weights(args: options.Separate) -> options.Separate:
     return dataclasses.replace(args, weights=choice.name)
 
 
-def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
+def read(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     """Read and check all inputs.
 
     Raises:
@@ -88,19 +90,20 @@ def read(args: options.Separate, out: Path) -> tuple[Job, Inputs]:
     annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
     start = adapted_layers.load(args.delta, net) if args.delta else {}
     song = Song(mixture, annotation=labels)
-    job = Job(net, song, adapt, args.separate, start, args.references, args.encoding)
-    with_true_stems(job)  # now too: what cannot be used shows before the work, which needs their memory
+    job = SongJob(net, song, adapt, args.separate, start, args.references, args.encoding)
+    load_true_stems(job)  # now too: what cannot be used shows before the work, which needs their memory
     return job, describe(args, job)
 
 
-def describe(args: options.Separate, job: Job) -> Inputs:
+def describe(args: options.Separate, job: SongJob) -> InputsRecord:
     """Return what the record says of the inputs."""
     mixture, labels = job.song.mixture, job.song.require_annotation()
-    return Inputs(
-        song=record.song(mixture, job.net, files.sha256_of(args.song), args.song.name),
-        weights=record.network(job.net, str(args.weights)),
-        annotation=args.annotation and record.labels(record.file(args.annotation), labels, mixture.duration_s),
-        delta=args.delta and record.file(args.delta),
+    return InputsRecord(
+        song=record.describe_song(mixture, job.net, files.sha256_of(args.song), args.song.name),
+        weights=record.describe_network(job.net, str(args.weights)),
+        annotation=args.annotation
+        and record.describe_annotation(record.describe_file(args.annotation), labels, mixture.duration_s),
+        delta=args.delta and record.describe_file(args.delta),
         preset=args.preset,
         reading={
             "format": args.reading.format,
@@ -131,13 +134,13 @@ def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) ->
         raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
 
 
-def keep_other_song(out: Path, song: record.Song, may_replace: bool) -> None:
+def keep_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> None:
     """Refuse to replace the stems of another song of the same name, or say so if the user named their folder.
 
     Raises:
       InputError: the folder was not named, and holds them.
     """
-    held = record.song_in(out)
+    held = record.read_song(out)
     if held is None or held.sha256 == song.sha256:
         return
     if not may_replace:
@@ -160,7 +163,7 @@ def why_no_report(args: options.Separate) -> str:
     """
     try:
         with require_extra("reports"):
-            import ugosa_jax.reports.song.report  # noqa: F401
+            import ugosa_jax.reports.song.song_report  # noqa: F401
     except InputError as error:
         if args.references is not None:
             raise InputError(f"--references: are scored in the report; {error}") from error
@@ -202,7 +205,7 @@ class Bars:
         self._bar.update(progress.done - self._bar.n)
 
 
-def print_inputs(args: options.Separate, job: Job, inputs: Inputs) -> None:
+def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> None:
     """Say what was understood, before the work begins."""
     mixture, labels = job.song.mixture, job.song.require_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ugosa_jax import api
-from ugosa_jax.annotations import annotation, formats
+from ugosa_jax.annotations import annotation as annotations
+from ugosa_jax.annotations import formats
 from ugosa_jax.annotations.draft import draft_annotation
 from ugosa_jax.cli import options
 from ugosa_jax.cli.annotate import print_seconds
@@ -16,10 +17,10 @@ from ugosa_jax.weights import hub
 
 
 def suggest(args: options.SuggestAnnotation) -> int:
-    """Write where the network, not adapted, hears nothing of a source; return 0, or 1 if that is nowhere.
+    """Write a draft of silence from the estimates of a network that was not adapted; return 0, or 1 for no silence.
 
     Raises:
-      InputError: the song or the weights cannot be used, or the file not be written.
+      InputError: the song or the weights cannot be used, or the file cannot be written.
     """
     format = formats.choose_format(args.out)
     keep_compiled_programs()
@@ -28,13 +29,13 @@ def suggest(args: options.SuggestAnnotation) -> int:
     estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources
     est_SxCxT = np.stack([estimates[source] for source in sources])
-    said = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
-    if not said.intervals:
-        print("nowhere does the network hear so little of a source that it is worth a claim: nothing was written")
+    annotation = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
+    if not annotation.intervals:
+        print("no estimate is quiet enough for long enough to suggest silence: nothing was written")
         return 1
-    annotation.write(said, args.out, format)
-    print_seconds(said, mixture.duration_s)
-    print("\n".join(("", *timeline.text(said, mixture.duration_s))))
-    advice = "a draft that the network made of its own estimates: listen to each silence, and correct it"
+    annotations.write(annotation, args.out, format)
+    print_seconds(annotation, mixture.duration_s)
+    print("\n".join(("", *timeline.render_text(annotation, mixture.duration_s))))
+    advice = "a draft from the network's own estimates: listen to each silence, and correct it"
     say(f"written {args.out}: {advice}")
     return 0

@@ -14,9 +14,10 @@ from ugosa_jax.cli import options
 from ugosa_jax.cli.output import keep_compiled_programs, say, say_above_bars
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, error_context, one_line, require_extra
-from ugosa_jax.sweeps import cluster, engine, grid, lock, results, search, sweep, tensorboard
+from ugosa_jax.sweeps import cluster, executor, grid, lock, results, search, sweep, tensorboard
 from ugosa_jax.sweeps.cell import Cell
-from ugosa_jax.sweeps.executor import Executor, Local
+from ugosa_jax.sweeps.executor import Executor, LocalExecutor
+from ugosa_jax.sweeps.grid import Grid
 from ugosa_jax.sweeps.sweep import Sweep
 from ugosa_jax.weights import hub
 
@@ -30,60 +31,61 @@ def run(args: options.RunSweep) -> int:
     if args.lanes is not None and args.lanes < 1:
         raise InputError(f"--lanes: must be at least 1, not {args.lanes}")
     if args.ray is not None:
-        cluster.imported(address_of(args.ray))
+        cluster.import_ray(parse_address(args.ray))
     if args.tensorboard:
-        tensorboard.check()
+        tensorboard.check_installed()
     keep_compiled_programs()
-    wanted = sweep_of(args)
-    if wanted.grid.search is not None:
-        search.check()
-    cells = sweep.cells_of(wanted)
-    results.check(wanted.folder)
-    with lock.held(wanted.folder):
-        results.begin(wanted.folder, wanted.grid, cells, wanted.base.fingerprint)
-        with contextlib.closing(executor(args.ray)) as runs:
-            if wanted.grid.search is None:
-                size = f"{len(wanted.tracks)} songs × {len(wanted.grid.adapt)} settings = {len(cells)} cells"
-                say(f"{wanted.grid.name}: {size} in {wanted.folder}")
-                n_failed = run_cells(args, wanted, cells, runs)
+    asked = load_sweep(args)
+    if asked.grid.search is not None:
+        search.check_installed()
+    cells = sweep.list_cells(asked)
+    results.check_folder(asked.folder)
+    with lock.lock_folder(asked.folder):
+        results.write_plan(asked.folder, asked.grid, cells, asked.base.fingerprint)
+        with contextlib.closing(make_executor(args.ray)) as runs:
+            if asked.grid.search is None:
+                size = f"{len(asked.tracks)} songs × {len(asked.grid.adapt)} settings = {len(cells)} cells"
+                say(f"{asked.grid.name}: {size} in {asked.folder}")
+                n_failed = run_cells(args, asked, cells, runs)
             else:
-                n_failed = run_search(args, wanted, runs)
-    return max(summary(wanted.folder), int(n_failed > 0))  # what was done before stays done, and yet lacks files
+                n_failed = run_search(args, asked, runs)
+    # A cell that was done keeps its record when it fails again, but the files that it was run for are missing.
+    return max(print_summary(asked.folder), int(n_failed > 0))
 
 
-def executor(ray: tuple[str, ...] | None) -> Executor:
-    """Return what runs cells: this process, or the workers of a Ray cluster.
+def make_executor(ray: tuple[str, ...] | None) -> Executor:
+    """Return an executor in this process, or on a Ray cluster.
 
     Raises:
       InputError: Ray is not installed, or there is no such cluster.
     """
-    return Local() if ray is None else cluster.Cluster(address_of(ray), say_above_bars)
+    return LocalExecutor() if ray is None else cluster.RayExecutor(parse_address(ray), say_above_bars)
 
 
-def address_of(ray: tuple[str, ...]) -> str:
-    """Return the address that stands behind --ray; without one, a cluster is started here."""
+def parse_address(ray: tuple[str, ...]) -> str:
+    """Return the address given with --ray; without one, "local", which starts a cluster."""
     if len(ray) > 1:
         raise InputError(f"--ray: takes one address, not {' '.join(ray)!r}")
     return ray[0] if ray else "local"
 
 
-def run_cells(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell], executor: Executor) -> int:
-    """Run those of the cells that are to be run, and show how far they are; return how many failed."""
-    todo = unfinished(args, wanted, cells)
+def run_cells(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell], runs: Executor) -> int:
+    """Run the cells that need to be run, with a progress bar; return the number of those that failed."""
+    todo = select_unfinished(args, asked, cells)
     failed = []
     with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="cell", smoothing=0.1) as bar:
 
-        def on_cell(cell: Cell, outcome: dict[str, Any]) -> None:
-            if outcome["status"] == "failed":
+        def on_cell(cell: Cell, record: dict[str, Any]) -> None:
+            if record["status"] == "failed":
                 failed.append(cell)
-                bar.write(one_line(f"failed: {cell.song}, {cell.adapt.strategy}: {outcome['error']}"))
+                bar.write(one_line(f"failed: {cell.song}, {cell.adapt.strategy}: {record['error']}"))
             if args.tensorboard:
-                tensorboard.write(wanted.folder / "tensorboard", cell, outcome)
+                tensorboard.write_run(asked.folder / "tensorboard", cell, record)
             bar.set_postfix_str(one_line(f"{cell.song[:20]} {cell.adapt.strategy}"))
             bar.update()
 
         try:
-            engine.run(wanted, todo, executor, on_cell)
+            executor.run_cells(asked, todo, runs, on_cell)
         except KeyboardInterrupt:
             bar.close()
             print("interrupted; the same command goes on from here")
@@ -91,60 +93,52 @@ def run_cells(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell], exec
     return len(failed)
 
 
-def run_search(args: options.RunSweep, wanted: Sweep, executor: Executor) -> int:
-    """Search the best settings of a grid, and say which they are; return how many cells failed."""
-    space, asked = wanted.grid.space, wanted.grid.search
-    assert space and asked
-    say(f"{wanted.grid.name}: {asked.settings} settings, {len(wanted.tracks)} songs, in {wanted.folder}")
-    sha256, planned, failed = sweep.hashes(wanted), {}, []
+def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
+    """Search the best settings of a grid and print them; return the number of cells that failed."""
+    space, wanted = asked.grid.space, asked.grid.search
+    assert space and wanted
+    say(f"{asked.grid.name}: {wanted.settings} settings, {len(asked.tracks)} songs, in {asked.folder}")
+    sha256, planned, failed = sweep.hash_songs(asked), {}, []
 
-    def score_of(settings: Sequence[AdaptConfig]) -> list[list[Cell]]:
-        cells = [sweep.cells_with(wanted, [one], sha256) for one in settings]
-        planned.update((cell.id, cell) for its in cells for cell in its)
-        results.begin(wanted.folder, wanted.grid, [*planned.values()], wanted.base.fingerprint)
-        among = {cell.id: cell for its in cells for cell in its}
-        failed.append(run_cells(args, wanted, [*among.values()], executor))
+    def run_settings(settings: Sequence[AdaptConfig]) -> list[list[Cell]]:
+        cells = [sweep.make_cells(asked, [one], sha256) for one in settings]
+        new = {cell.id: cell for group in cells for cell in group}
+        planned.update(new)
+        results.write_plan(asked.folder, asked.grid, [*planned.values()], asked.base.fingerprint)
+        failed.append(run_cells(args, asked, [*new.values()], runs))
         return cells
 
-    best = search.run(space, asked, wanted.folder, score_of)
+    best = search.find_best(space, wanted, asked.folder, run_settings)
+    values = {key: getattr(best.adapt, key) for key in (*space.choices, *space.ranges, "epochs")}
     found = ", ".join(
-        f"{key} = {getattr(best.adapt, key):.4g}"
-        if isinstance(getattr(best.adapt, key), float)
-        else f"{key} = {getattr(best.adapt, key)}"
-        for key in (*space.choices, *space.ranges, "epochs")
+        f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}" for key, value in values.items()
     )
-    say(f"best of {best.n_tried} settings, {best.n_given_up} given up early: {found}")
-    say(f"its {asked.score}: {best.score_db:.2f} dB, mean over songs and sources")
+    say(f"best of {best.n_tried} settings, {best.n_dropped} given up early: {found}")
+    say(f"its {wanted.score}: {best.score_db:.2f} dB, mean over songs and sources")
     return sum(failed)
 
 
-def unfinished(args: options.RunSweep, wanted: Sweep, cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells that are to be run; what TensorBoard lacks of the others is written."""
-    known = results.read_cells(wanted.folder)
+def select_unfinished(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells to run; write the TensorBoard runs that the others lack."""
+    known = results.read_cells(asked.folder)
     done = [cell for cell in cells if cell.id in known and known[cell.id]["status"] == "done"]
     if args.tensorboard:
         for cell in done:
-            tensorboard.write(wanted.folder / "tensorboard", cell, known[cell.id])
-    again = {cell.id for cell in done if not engine.has_kept(wanted, cell)}
+            tensorboard.write_run(asked.folder / "tensorboard", cell, known[cell.id])
+    again = {cell.id for cell in done if not all(path.exists() for path in results.list_kept_files(asked, cell))}
     if again:
         say(f"{len(again)} cells are done, but lack files that are to be kept; they are run again")
-    settled = {cell.id for cell in done} if args.retry else known.keys()
-    return [cell for cell in cells if cell.id in again or cell.id not in settled]
+    finished = {cell.id for cell in done} if args.retry else known.keys()
+    return [cell for cell in cells if cell.id in again or cell.id not in finished]
 
 
-def sweep_of(args: options.RunSweep) -> Sweep:
-    """Return what a command line and its grid ask for."""
-    with error_context("--set"):
-        changes = [grid.change_of(change) for change in args.set]
-    asked = grid.read(args.grid, changes)
-    if args.songs is not None:
-        asked = dataclasses.replace(asked, songs=dataclasses.replace(asked.songs, folder=str(args.songs)))
-    if args.weights is not None:
-        asked = dataclasses.replace(asked, weights=args.weights)
+def load_sweep(args: options.RunSweep) -> Sweep:
+    """Read the grid and load the network; find the songs."""
+    asked = read_grid(args)
     return Sweep(
         asked,
-        hub.load_network(asked.weights),
-        sweep.tracks(asked.songs),
+        hub.load_network(str(asked.weights)),
+        sweep.find_tracks(asked.songs),
         args.results or Path("sweeps") / asked.name,
         args.lanes,
         args.keep_deltas,
@@ -152,16 +146,30 @@ def sweep_of(args: options.RunSweep) -> Sweep:
     )
 
 
+def read_grid(args: options.RunSweep) -> Grid:
+    """Read the grid with the changes of the command line; where no weights are named, print and use the best."""
+    with error_context("--set"):
+        changes = [grid.parse_change(change) for change in args.set]
+    asked = grid.read(args.grid, changes, args.weights)
+    if asked.weights is None:
+        choice = hub.choose_best()
+        say(f"weights    {choice}")
+        asked = grid.read(args.grid, changes, choice.name)
+    if args.songs is not None:
+        asked = dataclasses.replace(asked, songs=dataclasses.replace(asked.songs, folder=str(args.songs)))
+    return asked
+
+
 def status(args: options.Status) -> int:
-    """Print how far a sweep has come; return 1 if cells failed, else 0."""
-    return summary(args.results)
+    """Print the progress of a sweep; return 1 if cells failed, else 0."""
+    return print_summary(args.results)
 
 
-def summary(folder: Path) -> int:
-    """Print what became of the cells, what they took and still take, and what failed; return 1 if any failed."""
-    driver = lock.holder(folder)
-    planned, cells = results.plan(folder)["cells"], results.read_cells(folder)
-    records = [cells.get(wanted["id"], {"status": "missing"}) for wanted in planned]
+def print_summary(folder: Path) -> int:
+    """Print counts of cells, the time they took, the work that remains and errors; return 1 if any cell failed."""
+    driver = lock.find_driver(folder)
+    planned, cells = results.read_plan(folder)["cells"], results.read_cells(folder)
+    records = [cells.get(one["id"], {"status": "missing"}) for one in planned]
     count = collections.Counter(record["status"] for record in records)
     done = [record["adaptation"] for record in records if record["status"] == "done"]
     not_done = f"{count['failed']} failed, {count['missing']} missing"
@@ -183,7 +191,7 @@ def summary(folder: Path) -> int:
 
 
 def collect(args: options.Collect) -> int:
-    """Write the scores of one or more results directories as one tidy table; return 0.
+    """Write the scores of results directories as one tidy table; return 0.
 
     Raises:
       InputError: a directory has no cell that is done, or the table cannot be written.
@@ -195,11 +203,11 @@ def collect(args: options.Collect) -> int:
     with require_extra("reports"):
         import pandas as pd
 
-        from ugosa_jax.sweeps import tidy
+        from ugosa_jax.sweeps import score_table
     if args.out.suffix == ".parquet":
         with require_extra("parquet"):
             import pyarrow  # noqa: F401
-    whole = pd.concat([tidy.finished(folder) for folder in args.results], ignore_index=True)
+    whole = pd.concat([score_table.read_scores(folder) for folder in args.results], ignore_index=True)
     if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
         raise InputError("the results directories hold the same cells of the same sweep; name each of them once")
     with files.replaced_when_done(args.out) as temporary:

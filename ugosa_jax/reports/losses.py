@@ -1,4 +1,4 @@
-"""The losses of runs, drawn; what is here needs matplotlib only when it is called."""
+"""The plot of losses; matplotlib is imported when it is called."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,13 +14,13 @@ def plot(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> "Figure":
     """Draw the losses of every step, thin, and their mean in each epoch, thick; a dotted line where a run stopped.
 
     Args:
-      runs: one, or several by name; only those that adapted something are drawn.
+      runs: one adaptation, or several by name; those that adapted nothing are left out.
 
     Raises:
-      InputError: none of them has, they have no names, or matplotlib is missing.
+      InputError: no run adapted anything, several runs have no names, or matplotlib is missing.
     """
     if not isinstance(runs, AdaptationResult | Mapping):
         raise InputError(f"runs must be one run, or several by name, not of {type(runs).__name__}")
     with require_extra("reports"):
-        from ugosa_jax.reports.song import figures
-    return figures.losses(runs)
+        from ugosa_jax.reports.song import song_figures
+    return song_figures.draw_losses(runs)

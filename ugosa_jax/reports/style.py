@@ -1,7 +1,7 @@
-"""The look of all reports: pages share a frame (page.html) and tables (grid.html), figures a style and their colours.
+"""The style of all reports: the frame of pages (page.html), tables (grid.html), and the style and colours of figures.
 
-Colours are those of Okabe and Ito, which colour-blind readers can tell apart. Figures need no display, and leave the
-user's own style as it is.
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart. Figures need no display and do not change
+the user's own matplotlib style.
 """
 
 import io
@@ -17,7 +17,7 @@ GRID = "#e3e3e3"
 
 _STYLE = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # the first comes with matplotlib, which measures with it
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],  # matplotlib ships the first and measures text with it
     "font.size": 8,
     "axes.titlesize": 9,
     "axes.titleweight": "bold",
@@ -30,7 +30,7 @@ _STYLE = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "legend.frameon": False,
-    "svg.fonttype": "none",  # text stays text: it can be searched, and a browser has letters for every name
+    "svg.fonttype": "none",  # text remains searchable, and browsers have glyphs for all names
     "svg.hashsalt": "ugosa_jax",
 }
 _PAGES = jinja2.Environment(
@@ -42,27 +42,27 @@ _PAGES = jinja2.Environment(
 )
 
 
-def page(template: str, **values) -> str:
-    """Return a page: one of the templates with its values, which are escaped unless they are marked safe."""
+def render_page(template: str, **values) -> str:
+    """Return a template with its values, which are escaped unless they are marked safe."""
     return _PAGES.get_template(template).render(**values)
 
 
-def context(more: dict[str, Any] | None = None):
-    """Set the style of figures for a while, and `more` of it, whatever the user's own is."""
+def use_style(more: dict[str, Any] | None = None):
+    """Return a context manager that sets the style of figures, with `more` settings, independent of the user's."""
     return matplotlib.style.context(_STYLE | (more or {}), after_reset=True)
 
 
-def svg(figure: Figure) -> str:
+def to_svg(figure: Figure) -> str:
     """Return a new figure as SVG; the same data give the same characters.
 
-    Drawing settles its layout: drawn once more, a figure differs by fractions of a point.
+    The figure must not have been drawn before: drawing changes the layout by fractions of a point.
     """
     out = io.StringIO()
     _save(figure, out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
 
 
-def png(figure: Figure) -> bytes:
+def to_png(figure: Figure) -> bytes:
     """Return a new figure as PNG; the same data give the same bytes."""
     out = io.BytesIO()
     _save(figure, out, format="png", dpi=150, metadata={"Software": None})
@@ -70,7 +70,7 @@ def png(figure: Figure) -> bytes:
 
 
 def _save(figure: Figure, out: io.StringIO | io.BytesIO, **how: Any) -> None:
-    with context(), warnings.catch_warnings():
-        # Names may have letters that the font does not; they are only measured with it, the reader's fonts draw them.
+    with use_style(), warnings.catch_warnings():
+        # The font may lack letters of a name: it only measures text here, and the reader's fonts draw it.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(out, **how)

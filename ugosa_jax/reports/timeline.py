@@ -1,4 +1,4 @@
-"""An annotation drawn: a lane for each source, in a terminal or below the song's waveform."""
+"""A picture of an annotation with a row for each source, in a terminal or below the song's waveform."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,42 +11,42 @@ from ugosa_jax.annotations.interval import STATES, State
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import InputError, error_context, require_extra
-from ugosa_jax.reports import lanes
+from ugosa_jax.reports import state_spans
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKS: dict[State, str] = {"active": "#", "silent": ".", "unknown": " "}
-"""What stands for a state in a terminal, whatever characters it can show."""
+"""ASCII character of each state in a terminal."""
 COLOURS: dict[State, str] = {"active": "#2a6fbb", "silent": "#d9d9d9", "unknown": "none"}
 SUFFIXES = (".png", ".svg")
 
 
-def text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list[str]:
-    """Return a line for each source: a column is marked with the state that holds for most of it."""
-    said = make_explicit(annotation, duration_s)
+def render_text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list[str]:
+    """Return a line for each source; each column shows the state that holds for most of it."""
+    stated = make_explicit(annotation, duration_s)
     edges_s = np.linspace(0, duration_s, n_columns + 1)
     lines = []
     for source in annotation.sources:
-        share_3xN = lanes.shares(said.select(source), edges_s)
+        share_3xN = state_spans.measure_shares(stated.select(source), edges_s)
         lines.append(f"{source:10} |{''.join(MARKS[STATES[k]] for k in share_3xN.argmax(0))}|")
     return lines
 
 
-def write(
+def write_picture(
     path: Path, annotation: Annotation, duration_s: float, song: Sound | None = None, n_columns: int = 1200
 ) -> None:
-    """Write a picture: the waveform if there is a song, and below it a lane for each source.
+    """Write a picture with a row for each source, below the waveform of the song if it is given.
 
     Args:
-      path: ends in .png or .svg.
-      annotation: what is drawn.
-      duration_s: how much of it.
+      path: file with the suffix .png or .svg.
+      annotation: the annotation.
+      duration_s: length of the picture.
       song: the mixture.
-      n_columns: stretches that the waveform is drawn in, each from its lowest to its highest sample.
+      n_columns: columns of the waveform, each drawn from its lowest to its highest sample.
 
     Raises:
-      InputError: the suffix is another, or the file cannot be written.
+      InputError: the suffix is another one, or the file cannot be written.
     """
     check_picture(path)
     figure = _draw(annotation, duration_s, song, n_columns)
@@ -58,8 +58,8 @@ def plot(annotation: Annotation, song: Song) -> "Figure":
     """Draw an annotation below its song's waveform, a row for each source; needs matplotlib.
 
     Args:
-      annotation: what is drawn.
-      song: whose it is.
+      annotation: the annotation.
+      song: its song.
 
     Raises:
       InputError: matplotlib is missing.
@@ -69,19 +69,19 @@ def plot(annotation: Annotation, song: Song) -> "Figure":
 
 
 def _draw(annotation: Annotation, duration_s: float, song: Sound | None, n_columns: int = 1200) -> "Figure":
-    from matplotlib.figure import Figure  # takes its time, and text needs no picture
+    from matplotlib.figure import Figure  # slow to import, and not needed for text
 
     figure = Figure(figsize=(12, 1.2 + 0.4 * len(annotation.sources) + 1.6 * (song is not None)), layout="constrained")
     ratios = [1.6, 0.4 * len(annotation.sources)] if song is not None else [1]
     *above, below = np.ravel(figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios))
     if song is not None:
-        low_N, high_N = outline(song.samples_CxT.mean(0), n_columns)
+        low_N, high_N = find_outline(song.samples_CxT.mean(0), n_columns)
         times_s = np.linspace(0, song.duration_s, len(low_N))
         above[0].fill_between(times_s, low_N, high_N, color="#555555", linewidth=0)
         above[0].set_ylabel("mixture")
-    said = make_explicit(annotation, duration_s)
+    stated = make_explicit(annotation, duration_s)
     for row, source in enumerate(annotation.sources):
-        for state, spans in lanes.spans(said.select(source), duration_s, n_columns).items():
+        for state, spans in state_spans.find_spans(stated.select(source), duration_s, n_columns).items():
             below.broken_barh(spans, (row - 0.4, 0.8), facecolor=COLOURS[state], edgecolor="#888888", linewidth=0.3)
     below.set(xlim=(0, duration_s), ylim=(len(annotation.sources) - 0.5, -0.5), xlabel="seconds")
     below.set_yticks(range(len(annotation.sources)), annotation.sources)
@@ -90,18 +90,14 @@ def _draw(annotation: Annotation, duration_s: float, song: Sound | None, n_colum
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a picture that cannot be written.
-
-    Raises:
-      InputError: its suffix stands for another format, or matplotlib is missing.
-    """
+    """Raise InputError if a picture cannot be written: its suffix names no known format, or matplotlib is missing."""
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: a picture is written as {' or '.join(SUFFIXES)}")
     with error_context(path), require_extra("reports"):
         import matplotlib.figure  # noqa: F401
 
 
-def outline(wave_T: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+def find_outline(wave_T: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and the highest sample of each of (at most) `n_columns` equal stretches of a wave."""
     starts = np.unique(np.linspace(0, len(wave_T), n_columns, endpoint=False).astype(int))
     return np.minimum.reduceat(wave_T, starts), np.maximum.reduceat(wave_T, starts)

@@ -48,21 +48,21 @@ def separate_song(
     stems = sound.from_model(_check_finite(estimates, mixture.name), mixture, net.sample_rate_hz)
     if settings.gate or settings.refine != "none":
         annotation = annotation or Annotation((), net.sources, "unknown")
-        check_annotation(annotation, net, song)
+        check_annotation(annotation, net.sources, mixture.duration_s)
         return refine_blocks(stems, song, annotation, settings)
     return stems
 
 
-def check_annotation(annotation: Annotation, net: Weights, song: Song) -> None:
+def check_annotation(annotation: Annotation, sources: tuple[str, ...], duration_s: float) -> None:
     """Check that an annotation has a network's sources, in its order, and ends with the song.
 
     Raises:
       InputError: the sources differ, or the annotation is longer than the song.
     """
-    if annotation.sources != net.sources:
-        annotated, separated = ", ".join(annotation.sources), ", ".join(net.sources)
+    if annotation.sources != sources:
+        annotated, separated = ", ".join(annotation.sources), ", ".join(sources)
         raise InputError(f"{annotation.path}: annotates {annotated}, but the network separates {separated}")
-    annotations.check_against(annotation, song.mixture.duration_s)
+    annotations.check_against(annotation, duration_s)
 
 
 def estimate_sources(

@@ -1,9 +1,9 @@
-"""One song's job: adapt, then separate; written once for the command line, the studio and sweeps.
+"""The job of adapting a network to one song and separating it, for the command line, the studio and sweeps.
 
-    Job ── adapt ──> Adapted ── run.write ──> SOURCE.wav, adapted layers, record.json, report.html
-                             └─ score ──────> stems and scores in memory
+    SongJob ── adapt ──> Adapted ── run ────> SOURCE.wav, adapted layers, record.json, report.html
+                                 └─ score ──> stems and scores in memory
 
-`ugosa_jax.song_job.run` takes the upper way. A sweep adapts many songs side by side and goes on with `score`.
+`ugosa_jax.song_job.run` takes the upper path. A sweep adapts many songs side by side and continues with `score`.
 """
 
 import dataclasses
@@ -39,17 +39,17 @@ Stage = Literal["adapting", "separating", "separating, not adapted"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
-    """What is done to a song.
+class SongJob:
+    """A song, and how to adapt and separate it.
 
     Attributes:
       net: the network to start from.
-      song: with its annotation.
-      adapt: how to adapt; strategy B0 adapts nothing.
-      separate: how to separate.
-      start: layers that were adapted before, from which the adaptation goes on.
+      song: the song with its annotation.
+      adapt: settings of the adaptation; strategy B0 adapts nothing.
+      separate: settings of the separation.
+      start: layers of an earlier adaptation, from which this one continues.
       references: folder of the true stems, which are read when they are needed.
-      encoding: of the stems.
+      encoding: sample format of the stems.
     """
 
     net: Weights
@@ -67,12 +67,12 @@ class Job:
 
 
 class Progress(NamedTuple):
-    """How far a stage is.
+    """The progress of a stage.
 
     Attributes:
-      stage: what goes on.
-      done: epochs or chunks that are done.
-      total: how many there are, if that is known.
+      stage: the stage.
+      done: number of epochs or chunks that are done.
+      total: their total number, if it is known.
       losses_Ix3: total, reconstruction and activation loss of each step of the last epoch.
     """
 
@@ -89,21 +89,21 @@ class Progress(NamedTuple):
 
 
 OnProgress = Callable[[Progress], None]
-"""Called when a stage begins and after each epoch or chunk; what it raises ends the job, which leaves nothing then."""
+"""Called when a stage begins and after each epoch or chunk. An exception ends the job, which then leaves no files."""
 OnFootprint = Callable[[Footprint], None]
 """Called before an adaptation begins."""
 
 
-def unheard(_: Progress | Footprint) -> None:
-    """Tell nobody."""
+def ignore_progress(_: Progress | Footprint) -> None:
+    """Do nothing."""
 
 
 class Adapted(NamedTuple):
-    """What came of an adaptation.
+    """The outcome of an adaptation.
 
     Attributes:
-      result: losses and adapted layers, with those of `Job.start`.
-      footprint: None where nothing was adapted.
+      result: losses and adapted layers, including those of `SongJob.start`.
+      footprint: memory that the adaptation takes; None if nothing was adapted.
       seconds: wall time.
     """
 
@@ -112,8 +112,10 @@ class Adapted(NamedTuple):
     seconds: float
 
 
-def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint = unheard) -> Adapted:
-    """Adapt the network to the song, from the layers that were adapted before, if there are any.
+def adapt(
+    job: SongJob, on_progress: OnProgress = ignore_progress, on_footprint: OnFootprint = ignore_progress
+) -> Adapted:
+    """Adapt the network to the song, starting from the layers of an earlier adaptation if there are any.
 
     Raises:
       InputError: as `ugosa_jax.adapt`.
@@ -125,7 +127,7 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
     material = adaptation.prepare(net, job.song, None, job.adapt)
     asked = time.perf_counter()
     footprint = adaptation.find_footprint(net, material, job.adapt)
-    planned_s = time.perf_counter() - asked  # what is compiled to find it is what runs
+    planned_s = time.perf_counter() - asked  # the footprint is that of the compiled program that runs
     on_footprint(footprint)
     total = adaptation.count_epochs(net, job.adapt)
     on_progress(Progress("adapting", 0, total))
@@ -140,14 +142,15 @@ def adapt(job: Job, on_progress: OnProgress = unheard, on_footprint: OnFootprint
 
 
 class Separation:
-    """The stems of a song, stretch by stretch, (S, C, n) at its own rate; `seconds` counts what making them takes.
+    """An iterator over the stems of a song, (S, C, n) stretches at the song's rate.
 
     Attributes:
-      leakage: of the network's own output, complete at the end; None without an annotation.
+      leakage: leakage of the network's own output, complete at the end; None without an annotation.
+      seconds: wall time of the separation so far.
     """
 
-    def __init__(self, job: Job, result: AdaptationResult, stage: Stage, on_progress: OnProgress = unheard):
-        """Begin nothing yet."""
+    def __init__(self, job: SongJob, result: AdaptationResult, stage: Stage, on_progress: OnProgress = ignore_progress):
+        """Prepare; the separation starts with the iteration."""
         self.seconds = 0.0
         self._stage: Stage = stage
         self._on_progress = on_progress
@@ -178,7 +181,7 @@ class Separation:
 
 
 class Scored(NamedTuple):
-    """Stems in memory, (C, T) by source, and how they compare with the true ones."""
+    """Stems in memory, (C, T) by source, and their scores."""
 
     stems: dict[str, np.ndarray]
     scores: Evaluation
@@ -186,25 +189,25 @@ class Scored(NamedTuple):
     evaluation_s: float
 
 
-def score(job: Job, result: AdaptationResult, settings: EvaluateConfig) -> Scored:
-    """Separate with adapted layers and score the stems; nothing is written.
+def score(job: SongJob, result: AdaptationResult, settings: EvaluateConfig) -> Scored:
+    """Separate with adapted layers and score the stems; write nothing.
 
     Raises:
-      InputError: the stems are not finite, or the true ones not known.
+      InputError: the stems are not finite, or the song lacks true stems.
     """
     separated, mixture = Separation(job, result, "separating"), job.song.mixture
     shape = len(job.net.sources), min(mixture.n_channels, 2), mixture.n_samples
-    found = dict(zip(job.net.sources, chunks.join_blocks(separated, shape), strict=True))
+    estimates = dict(zip(job.net.sources, chunks.join_blocks(separated, shape), strict=True))
     started = time.perf_counter()
-    scores = scoring.evaluate(job.song, found, settings)
-    return Scored(found, scores, separated.seconds, time.perf_counter() - started)
+    scores = scoring.evaluate(job.song, estimates, settings)
+    return Scored(estimates, scores, separated.seconds, time.perf_counter() - started)
 
 
-def with_true_stems(job: Job) -> Song:
-    """Return the song with its true stems, if there are any.
+def load_true_stems(job: SongJob) -> Song:
+    """Return the song with its true stems, if they are known.
 
     Raises:
-      InputError: they cannot be read, or do not fit the song.
+      InputError: the stems cannot be read, or do not fit the song.
     """
     folder, mixture, sources = job.references, job.song.mixture, job.net.sources
     if folder is None:
@@ -212,6 +215,6 @@ def with_true_stems(job: Job) -> Song:
     stems_SxCxT, rate_hz = stems.read(stems.find(folder, sources))
     formats = (rate_hz, *stems_SxCxT.shape[1:]), (mixture.rate_hz, min(mixture.n_channels, 2), mixture.n_samples)
     if formats[0] != formats[1]:
-        said = ["{} Hz, {} channels, {} samples".format(*numbers) for numbers in formats]
-        raise InputError(f"{folder}: true stems of {said[0]} do not fit the stems of {mixture.name}: {said[1]}")
+        have, need = ("{} Hz, {} channels, {} samples".format(*numbers) for numbers in formats)
+        raise InputError(f"{folder}: true stems of {have} do not fit the stems of {mixture.name}: {need}")
     return dataclasses.replace(job.song, stems_SxCxT=stems_SxCxT, sources=sources)

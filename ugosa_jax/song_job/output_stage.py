@@ -1,6 +1,6 @@
-"""The last stage of a separation: what the network gives is measured, then muted and refined with the annotation.
+"""The output stage of a separation: measure leakage, then mute and refine the stems with the annotation.
 
-All that is compared goes through it alike, so that a difference between two separations is one between networks.
+All separations that are compared share it, so that they differ in the network alone.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,25 +14,25 @@ from ugosa_jax.separation import song_separation as separation
 
 
 class OutputStage:
-    """Stems of a song, (S, C, n), stretch by stretch, once.
+    """An iterator over the refined stems of a song, (S, C, n) stretches.
 
     Attributes:
-      leakage: of the network's own output; complete when all stretches have been taken.
+      leakage: leakage of the network's own output, complete at the end.
     """
 
     def __init__(self, own_SxCxn: Iterable[np.ndarray], song: Song, settings: SeparateConfig):
         """Prepare.
 
         Args:
-          own_SxCxn: what the network gives, neither muted nor refined.
-          song: with its annotation.
-          settings: how stems are muted and refined.
+          own_SxCxn: output of the network, neither muted nor refined.
+          song: the song with its annotation.
+          settings: whether and how to mute and refine.
         """
-        said, mixture = song.require_annotation(), song.mixture
-        self.leakage = LeakageMeter(said, mixture.n_samples, mixture.rate_hz)
+        labels, mixture = song.require_annotation(), song.mixture
+        self.leakage = LeakageMeter(labels, mixture.n_samples, mixture.rate_hz)
         self._stems = self.leakage.measure(own_SxCxn)
         if settings.gate or settings.refine != "none":
-            self._stems = separation.refine_blocks(self._stems, song, said, settings)
+            self._stems = separation.refine_blocks(self._stems, song, labels, settings)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield the stretches."""

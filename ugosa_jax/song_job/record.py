@@ -1,7 +1,7 @@
-"""The record of a job: everything needed to do it again, as JSON. Its structure is that of the classes here.
+"""The record of a job: all that is needed to repeat it, as JSON with the structure of these classes.
 
-`record.json` of the command line and of the studio is a `Record`; the results of a sweep hold an `Adaptation` and the
-environment for every cell.
+`record.json` of the command line and of the studio is a `Record`; the results of a sweep hold an `AdaptationRecord` and
+the environment for every cell.
 """
 
 import dataclasses
@@ -24,22 +24,22 @@ from ugosa_jax.data import sound
 from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import protocol
-from ugosa_jax.song_job.names import RECORD
+from ugosa_jax.song_job.output_names import RECORD
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights, list_networks
 
 _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "soundfile", "soxr", "librosa")
 
 
-class File(msgspec.Struct, frozen=True):
-    """A file that was read, by name and content; what is no file has no SHA-256."""
+class FileRecord(msgspec.Struct, frozen=True):
+    """An input by name and content; one that is no file has no SHA-256."""
 
     file: str
     sha256: str | None = None
 
 
-class Song(File, frozen=True, kw_only=True):
-    """The mixture, and what was done to it for the network."""
+class SongRecord(FileRecord, frozen=True, kw_only=True):
+    """The mixture, and its conversions for the network."""
 
     rate_hz: int
     channels: int
@@ -47,8 +47,8 @@ class Song(File, frozen=True, kw_only=True):
     conversions: list[str]
 
 
-class Labels(File, frozen=True, kw_only=True):
-    """The annotation as it was understood: (start in s, end in s, source, state), and what holds elsewhere."""
+class AnnotationRecord(FileRecord, frozen=True, kw_only=True):
+    """The annotation: intervals (start in s, end in s, source, state), and the state outside of them."""
 
     intervals: list[tuple[float, float, str, str]]
     outside: str
@@ -56,8 +56,8 @@ class Labels(File, frozen=True, kw_only=True):
     """Seconds of annotated silence by source."""
 
 
-class Network(msgspec.Struct, frozen=True):
-    """What identifies the weights that a job began with."""
+class NetworkRecord(msgspec.Struct, frozen=True):
+    """The identity of the weights that a job starts from."""
 
     name: str
     fingerprint: str
@@ -66,27 +66,27 @@ class Network(msgspec.Struct, frozen=True):
     architecture: dict[str, Any]
     provenance: dict[str, str]
     takes: list[str] | None = None
-    """Of a network in a chain: the sources of the chain that are its own."""
-    members: "dict[str, Network] | None" = None
+    """Sources that a network contributes to its chain."""
+    members: "dict[str, NetworkRecord] | None" = None
     """The networks of a chain, by name."""
 
 
-class Inputs(msgspec.Struct, frozen=True):
-    """What a job reads, described while it is what was read."""
+class InputsRecord(msgspec.Struct, frozen=True):
+    """The inputs of a job, described when they are read, as files may change later."""
 
-    song: Song
-    weights: Network
-    annotation: Labels | None = None
-    delta: File | None = None
-    """The adapted layers that the job began with."""
+    song: SongRecord
+    weights: NetworkRecord
+    annotation: AnnotationRecord | None = None
+    delta: FileRecord | None = None
+    """Adapted layers that the job starts from."""
     preset: str | None = None
-    """Where the settings started from."""
+    """Preset that the settings start from."""
     reading: dict[str, Any] | None = None
-    """The options that the annotation was read with."""
+    """Options that the annotation was read with."""
 
 
-class Settings(msgspec.Struct, frozen=True):
-    """What was asked for; `adapt` is None where nothing was adapted."""
+class SettingsRecord(msgspec.Struct, frozen=True):
+    """The settings of a job; `adapt` is None if nothing was adapted."""
 
     preset: str | None
     annotation: dict[str, Any] | None
@@ -94,9 +94,9 @@ class Settings(msgspec.Struct, frozen=True):
     separate: dict[str, Any]
     encoding: str
     features: str | None
-    """How the output of the frozen stages was kept."""
+    """Storage of the frozen stages' output."""
     members: dict[str, dict[str, Any]] | None = None
-    """`adapt` as each network of a chain has it."""
+    """`adapt` of each network of a chain."""
 
 
 class EpochLosses(msgspec.Struct, frozen=True):
@@ -107,8 +107,8 @@ class EpochLosses(msgspec.Struct, frozen=True):
     activation: float | None
 
 
-class Adaptation(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How an adaptation went, and seconds of wall time."""
+class AdaptationRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Losses and wall times of an adaptation."""
 
     losses: list[EpochLosses]
     stopped_at: tuple[int, int] | None
@@ -118,51 +118,51 @@ class Adaptation(msgspec.Struct, frozen=True, omit_defaults=True):
     evaluation_s: float | msgspec.UnsetType = msgspec.UNSET
 
 
-class Stem(msgspec.Struct, frozen=True):
-    """A stem as it was written."""
+class StemRecord(msgspec.Struct, frozen=True):
+    """Levels of a stem's file."""
 
     peak: float
     samples_above_full_scale: int
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What `record.json` holds."""
+    """The content of `record.json`."""
 
-    song: Song
-    annotation: Labels | None
-    weights: Network
-    delta: File | None
-    settings: Settings
+    song: SongRecord
+    annotation: AnnotationRecord | None
+    weights: NetworkRecord
+    delta: FileRecord | None
+    settings: SettingsRecord
     environment: dict[str, str]
-    adaptation: Adaptation
-    outputs: dict[str, Stem]
-    """By name of the file."""
+    adaptation: AdaptationRecord
+    outputs: dict[str, StemRecord]
+    """Stems by name of the file."""
     scores: list[dict[str, Any]] | None = None
-    """Rows as of `Evaluation.rows`, where the true stems are known."""
+    """Rows of `Evaluation.rows`, if the true stems are known."""
 
 
 class _OfSong(msgspec.Struct, frozen=True):
-    """The part of a record that tells what it is of."""
+    """The part of a record that names the song."""
 
-    song: File
+    song: FileRecord
 
 
-def song_in(folder: Path) -> File | None:
-    """Return the song whose stems a folder holds; None if it has no record of one."""
+def read_song(folder: Path) -> FileRecord | None:
+    """Return the song of the record in a folder; None if there is no record."""
     try:
         return files.read_json(folder / RECORD, _OfSong).song
     except InputError:
         return None
 
 
-def file(path: Path) -> File:
+def describe_file(path: Path) -> FileRecord:
     """Describe a file."""
-    return File(path.name, files.sha256_of(path))
+    return FileRecord(path.name, files.sha256_of(path))
 
 
-def song(mixture: Sound, net: Weights, sha256: str, name: str | None = None) -> Song:
-    """Describe a mixture and how it is converted for a network."""
-    return Song(
+def describe_song(mixture: Sound, net: Weights, sha256: str, name: str | None = None) -> SongRecord:
+    """Describe a mixture and its conversions for a network."""
+    return SongRecord(
         file=name or mixture.name,
         sha256=sha256,
         rate_hz=mixture.rate_hz,
@@ -172,21 +172,21 @@ def song(mixture: Sound, net: Weights, sha256: str, name: str | None = None) -> 
     )
 
 
-def labels(read: File, said: Annotation, duration_s: float) -> Labels:
-    """Describe an annotation of a song that lasts `duration_s`."""
-    return Labels(
-        file=read.file,
-        sha256=read.sha256,
-        intervals=[(i.start_s, i.end_s, i.source, i.state) for i in said.intervals],
-        outside=said.outside,
-        silent_s=annotation.count_silent_seconds(said, duration_s),
+def describe_annotation(file: FileRecord, annotated: Annotation, duration_s: float) -> AnnotationRecord:
+    """Describe the annotation of a song of `duration_s`."""
+    return AnnotationRecord(
+        file=file.file,
+        sha256=file.sha256,
+        intervals=[(i.start_s, i.end_s, i.source, i.state) for i in annotated.intervals],
+        outside=annotated.outside,
+        silent_s=annotation.count_silent_seconds(annotated, duration_s),
     )
 
 
-def network(weights: Weights, name: str) -> Network:
-    """Describe weights that the user calls `name`."""
+def describe_network(weights: Weights, name: str) -> NetworkRecord:
+    """Describe weights that were loaded by `name`."""
     is_chain = isinstance(weights, Chain)
-    found = Network(
+    described = NetworkRecord(
         name=name,
         fingerprint=weights.fingerprint,
         kind="chain" if is_chain else weights.architecture.tag,
@@ -195,19 +195,21 @@ def network(weights: Weights, name: str) -> Network:
         provenance=weights.provenance,
     )
     if not is_chain:
-        return found
-    each = {
-        link.name: msgspec.structs.replace(network(link.network, link.name), takes=list(link.takes))
+        return described
+    members = {
+        link.name: msgspec.structs.replace(describe_network(link.network, link.name), takes=list(link.takes))
         for link in weights.links
     }
-    return msgspec.structs.replace(found, members=each)
+    return msgspec.structs.replace(described, members=members)
 
 
-def adaptation(result: AdaptationResult, separation_s: float, evaluation_s: float | None = None) -> Adaptation:
-    """Describe an adaptation and what followed it."""
+def describe_adaptation(
+    result: AdaptationResult, separation_s: float, evaluation_s: float | None = None
+) -> AdaptationRecord:
+    """Describe an adaptation, and the time of what follows it."""
     epochs = result.losses_ExIx3.mean(1) if result.losses_ExIx3.size else result.losses_ExIx3[:, 0:0]
-    return Adaptation(
-        losses=[EpochLosses(*numbers(epoch)) for epoch in epochs],
+    return AdaptationRecord(
+        losses=[EpochLosses(*to_json_numbers(epoch)) for epoch in epochs],
         stopped_at=result.stopped_at,
         timing=dataclasses.asdict(result.timing),
         device=result.device,
@@ -216,7 +218,7 @@ def adaptation(result: AdaptationResult, separation_s: float, evaluation_s: floa
     )
 
 
-def environment() -> dict[str, str]:
+def describe_environment() -> dict[str, str]:
     """Return the versions that a result may depend on, and the time in UTC."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -226,8 +228,8 @@ def environment() -> dict[str, str]:
     }
 
 
-def numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
-    """Return numbers as JSON can hold them, which has no NaN: None stands for a step that was not taken."""
+def to_json_numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    """Return numbers for JSON, which has no NaN: None stands for a step that was not taken."""
     return [float(value) if math.isfinite(value) else None for value in values]
 
 

@@ -1,11 +1,11 @@
-"""A job whose outcome is a folder: stems, adapted layers, record and report; complete or absent."""
+"""Run a job and write its folder: stems, adapted layers, record and report; complete or absent."""
 
 import collections
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,88 +15,114 @@ from ugosa_jax.adaptation import engine, plan
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.data.writing import Writer, open_writer
 from ugosa_jax.evaluation.leakage import LeakageMeter
-from ugosa_jax.song_job import record
-from ugosa_jax.song_job.job import Adapted, Job, OnFootprint, OnProgress, Separation, adapt, unheard, with_true_stems
-from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD, REPORT
+from ugosa_jax.song_job.job import (
+    Adapted,
+    OnFootprint,
+    OnProgress,
+    Separation,
+    SongJob,
+    adapt,
+    ignore_progress,
+    load_true_stems,
+)
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.output_stage import OutputStage
-from ugosa_jax.song_job.record import Inputs, Record, Settings, Stem
+from ugosa_jax.song_job.record import (
+    InputsRecord,
+    Record,
+    SettingsRecord,
+    StemRecord,
+    describe_adaptation,
+    describe_environment,
+)
 from ugosa_jax.weights import adapted_layers
 from ugosa_jax.weights.chain import Chain
 
 if TYPE_CHECKING:
-    from ugosa_jax.reports.song.report import Run
+    from ugosa_jax.reports.song.song_report import ReportRun
 
 
 class Outcome(NamedTuple):
-    """What came of a job.
+    """The outcome of a job.
 
     Attributes:
       adapted: the adaptation.
-      record: what was written about it.
-      spectra_db: of each stem, (F, N), where a report was written.
-      leakage_db: by source, of the network's own output; None without an annotation.
+      record: the record.
+      shown: what a report shows of the stems; None without a report.
+      leakage_db: leakage of the network's own output by source; None without an annotation.
     """
 
     adapted: Adapted
     record: Record
-    spectra_db: dict[str, np.ndarray]
+    shown: "ReportRun | None"
     leakage_db: dict[str, float] | None = None
+
+    @property
+    def spectra_db(self) -> dict[str, np.ndarray]:
+        """Spectrograms (F, N) of the stems, if a report shows them."""
+        return {source: stem.spectrum_db_FxN for source, stem in self.shown.stems.items()} if self.shown else {}
 
 
 def run(
-    job: Job,
-    inputs: Inputs,
+    job: SongJob,
+    inputs: InputsRecord,
     out: Path,
     *,
-    report: bool = True,
+    report: Literal["page", "data", "none"] = "page",
+    excerpt_s: tuple[float, float] | None = None,
     unadapted: Callable[[], OutputStage] | None = None,
     also: Callable[[Path, Outcome], None] | None = None,
-    on_progress: OnProgress = unheard,
-    on_footprint: OnFootprint = unheard,
+    on_progress: OnProgress = ignore_progress,
+    on_footprint: OnFootprint = ignore_progress,
 ) -> Outcome:
     """Adapt, separate, and write stems, adapted layers, record and report.
 
     Args:
-      job: what to do.
-      inputs: what the record says of what was read.
-      out: folder to write to; other files there stay.
-      report: whether to write one; it needs the packages of the extra `reports`.
-      unadapted: returns the stems of the unadapted network, refined as those of the job, which the report compares
-        with; separated anew if not given.
-      also: writes more files into the folder, which is not complete before.
-      on_progress: told how far the job is.
-      on_footprint: told what memory the adaptation takes.
+      job: the job.
+      inputs: the inputs, for the record.
+      out: folder to write to; other files in it stay.
+      report: write a page, or only collect its data for a caller who compares several jobs, or neither. Both need the
+        packages of the extra `reports`.
+      excerpt_s: begin and end of what a listener hears in the report; chosen for this job if not given.
+      unadapted: returns the stems of the unadapted network, refined as those of the job, for the comparison in the
+        report; they are separated again if not given.
+      also: writes more files into the folder before it is complete.
+      on_progress: called with the progress.
+      on_footprint: called with the memory that the adaptation takes.
 
     Raises:
-      InputError: an input cannot be used, or the folder not be written; nothing is left half-written then.
+      InputError: an input cannot be used, or the folder cannot be written; no file is left half-written.
     """
-    files.check_writable(out)  # shows before the work
+    files.check_writable(out)  # before the work
     adapted = adapt(job, on_progress, on_footprint)
     with files.folder_when_done(out, RECORD) as folder:
         separated = Separation(job, adapted.result, "separating", on_progress)
         with _stem_files(folder, job) as writers:
-            stretches = _written(writers, separated)
+            stretches = _write_stretches(writers, separated)
             leakage = separated.leakage
-            shown = _look(job, inputs, adapted.result, stretches, leakage) if report else _exhaust(stretches)
+            if report == "none":
+                shown = _exhaust(stretches)
+            else:
+                excerpt_s = excerpt_s or _choose_excerpt(job)
+                shown = _summarise(job, inputs, adapted.result, stretches, excerpt_s, leakage)
         if job.plan.tuned:
             adapted_layers.save(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
-        stems = {f"{source}.wav": Stem(writer.peak, writer.above) for source, writer in writers.items()}
-        said = _record(job, inputs, adapted, separated.seconds, stems, shown)
-        files.write_json(msgspec.to_builtins(said), folder / RECORD)
-        if shown is not None:
+        stems = {f"{source}.wav": StemRecord(writer.peak, writer.above) for source, writer in writers.items()}
+        record = _make_record(job, inputs, adapted, separated.seconds, stems, shown)
+        files.write_json(msgspec.to_builtins(record), folder / RECORD)
+        if shown is not None and excerpt_s is not None and report == "page":
             before = unadapted or (
                 lambda: Separation(job, engine.make_unadapted_result(), "separating, not adapted", on_progress)
             )
-            _write_report(folder, job, said, shown, before)
-        spectra_db = {source: stem.spectrum_db_FxN for source, stem in shown.stems.items()} if shown else {}
-        outcome = Outcome(adapted, said, spectra_db, leakage.compute_db() if leakage else None)
+            _write_report(folder, job, record, shown, excerpt_s, before)
+        outcome = Outcome(adapted, record, shown, leakage.compute_db() if leakage else None)
         if also is not None:
             also(folder, outcome)
     return outcome
 
 
 @contextlib.contextmanager
-def _stem_files(folder: Path, job: Job) -> Iterator[dict[str, Writer]]:
+def _stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
     """Open a file for each source; they are complete when the block ends well."""
     mixture = job.song.mixture
     shape = min(mixture.n_channels, 2), mixture.n_samples
@@ -107,8 +133,8 @@ def _stem_files(folder: Path, job: Job) -> Iterator[dict[str, Writer]]:
         }
 
 
-def _written(writers: Mapping[str, Writer], stretches_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Write stretches and pass them on."""
+def _write_stretches(writers: Mapping[str, Writer], stretches_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Write stretches of stems, and yield them."""
     for stems_SxCxn in stretches_SxCxn:
         for writer, stem_Cxn in zip(writers.values(), stems_SxCxn, strict=True):
             writer.write(stem_Cxn)
@@ -119,18 +145,23 @@ def _exhaust(stretches: Iterable[np.ndarray]) -> None:
     collections.deque(stretches, maxlen=0)
 
 
-def _record(
-    job: Job, inputs: Inputs, adapted: Adapted, separation_s: float, stems: dict[str, Stem], shown: "Run | None"
+def _make_record(
+    job: SongJob,
+    inputs: InputsRecord,
+    adapted: Adapted,
+    separation_s: float,
+    stems: dict[str, StemRecord],
+    shown: "ReportRun | None",
 ) -> Record:
-    """Return what there is to say of a job that is done."""
-    settings = Settings(
+    """Return the record of a finished job."""
+    settings = SettingsRecord(
         preset=inputs.preset,
         annotation=inputs.reading,
         adapt=dataclasses.asdict(job.adapt) if job.plan.tuned else None,
         separate=dataclasses.asdict(job.separate),
         encoding=job.encoding,
         features=adapted.footprint and adapted.footprint.features,
-        members=_members(job) if job.plan.tuned and isinstance(job.net, Chain) else None,
+        members=_describe_members(job) if job.plan.tuned and isinstance(job.net, Chain) else None,
     )
     return Record(
         song=inputs.song,
@@ -138,27 +169,28 @@ def _record(
         weights=inputs.weights,
         delta=inputs.delta,
         settings=settings,
-        environment=record.environment(),
-        adaptation=record.adaptation(adapted.result, separation_s),
+        environment=describe_environment(),
+        adaptation=describe_adaptation(adapted.result, separation_s),
         outputs=stems,
         scores=shown.scores.rows() if shown and shown.scores else None,
     )
 
 
-def _members(job: Job) -> dict[str, dict[str, Any]]:
+def _describe_members(job: SongJob) -> dict[str, dict[str, Any]]:
     """Return the settings of each network of a chain."""
     return {name: dataclasses.asdict(own) for name, own in plan.split_settings(job.net, job.adapt).items()}
 
 
-def _look(
-    job: Job,
-    inputs: Inputs,
+def _summarise(
+    job: SongJob,
+    inputs: InputsRecord,
     result: AdaptationResult,
     stretches_SxCxn: Iterable[np.ndarray],
+    excerpt_s: tuple[float, float],
     leakage: LeakageMeter | None,
-) -> "Run":
-    """Return what the report shows of stems that go by, and score them if the true ones are known."""
-    from ugosa_jax.reports.song import report
+) -> "ReportRun":
+    """Consume stretches of stems; return what the report shows of them, with scores if the true stems are known."""
+    from ugosa_jax.reports.song import song_report
 
     if job.plan.tuned:
         name, meaning = job.plan.name, "adapted"
@@ -166,25 +198,32 @@ def _look(
         name, meaning = "delta", f"with {inputs.delta.file}"
     else:
         name, meaning = "B0", "not adapted"
-    return report.run_of(with_true_stems(job), name, meaning, result, stretches_SxCxn, _excerpt_s(job), leakage)
+    song = load_true_stems(job)
+    return song_report.summarise_run(song, name, meaning, result, stretches_SxCxn, excerpt_s, leakage)
 
 
 def _write_report(
-    folder: Path, job: Job, said: Record, shown: "Run", unadapted: Callable[[], OutputStage | Separation]
+    folder: Path,
+    job: SongJob,
+    record: Record,
+    shown: "ReportRun",
+    excerpt_s: tuple[float, float],
+    unadapted: Callable[[], OutputStage | Separation],
 ) -> None:
-    """Write the report of what was separated, beside what the network gives before it is adapted."""
-    from ugosa_jax.reports.song import facts, report
+    """Write the report, which compares the stems with those of the unadapted network."""
+    from ugosa_jax.reports.song import facts, song_report
 
-    runs, excerpt_s = [shown], _excerpt_s(job)
+    runs = [shown]
     if job.plan.tuned:
-        song, nothing, stems = with_true_stems(job), engine.make_unadapted_result(), unadapted()
-        runs.insert(0, report.run_of(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage))
-    read = msgspec.to_builtins(said)
-    report.write(folder / REPORT, job.song, excerpt_s, runs, facts.describe(read), read)
+        song, nothing, stems = load_true_stems(job), engine.make_unadapted_result(), unadapted()
+        run = song_report.summarise_run(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage)
+        runs.insert(0, run)
+    content = msgspec.to_builtins(record)
+    song_report.write(folder / REPORT, job.song, excerpt_s, runs, facts.describe_run(content), content)
 
 
-def _excerpt_s(job: Job) -> tuple[float, float]:
-    """Return begin and end of what can be heard in the report."""
-    from ugosa_jax.reports.song import report
+def _choose_excerpt(job: SongJob) -> tuple[float, float]:
+    """Return begin and end of what a listener hears in the report."""
+    from ugosa_jax.reports.song import song_report
 
-    return report.excerpt(job.song, 2 if job.plan.tuned else 1)
+    return song_report.choose_excerpt(job.song, 2 if job.plan.tuned else 1)

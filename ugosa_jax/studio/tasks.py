@@ -27,10 +27,10 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
 from ugosa_jax.song_job import record
 from ugosa_jax.song_job import run as song_job
-from ugosa_jax.song_job.job import Job, Progress
-from ugosa_jax.song_job.names import ADAPTED_LAYERS, RECORD
+from ugosa_jax.song_job.job import Progress, SongJob
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS, RECORD
 from ugosa_jax.song_job.output_stage import OutputStage
-from ugosa_jax.song_job.record import Inputs
+from ugosa_jax.song_job.record import InputsRecord
 from ugosa_jax.song_job.run import Outcome
 from ugosa_jax.studio import marks, rhythm, stem_files
 from ugosa_jax.studio.library import Library
@@ -48,8 +48,8 @@ class Task:
     """A job of the queue with all its inputs loaded."""
 
     id: str
-    job: Job
-    inputs: Inputs
+    job: SongJob
+    inputs: InputsRecord
     runs: Runs
     start: str
     send: Callable[[dict[str, Any]], None]
@@ -66,8 +66,8 @@ class Task:
         if progress.total is not None:
             message["total"] = progress.total
         if progress.losses_Ix3 is not None:
-            message["loss"] = record.numbers(progress.mean_losses())
-            message["steps"] = record.numbers(progress.losses_Ix3[:, 0])
+            message["loss"] = record.to_json_numbers(progress.mean_losses())
+            message["steps"] = record.to_json_numbers(progress.losses_Ix3[:, 0])
         self.send(message)
 
 
@@ -81,18 +81,18 @@ def read_task(order: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
     entry, mixture = library.load_song(order["song"]), library.read_original(order["song"])
     net, runs, start = load_network(order["network"]), Runs(library.find_folder(entry.id)), order["start"]
     labels = marks.to_annotation(marks.parse(order["marks"], entry.duration_s), net.sources, entry.duration_s)
-    job = Job(
+    job = SongJob(
         net,
         Song(mixture, annotation=labels),
         plan.fill_defaults(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
         adapted_layers.load(runs.find_folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )
-    inputs = Inputs(
-        song=record.song(mixture, net, entry.sha256),
-        weights=record.network(net, order["network"]),
-        annotation=record.labels(record.File("marks of the studio"), labels, mixture.duration_s),
-        delta=None if start == "anew" else record.File(f"run {start}"),
+    inputs = InputsRecord(
+        song=record.describe_song(mixture, net, entry.sha256),
+        weights=record.describe_network(net, order["network"]),
+        annotation=record.describe_annotation(record.FileRecord("marks of the studio"), labels, mixture.duration_s),
+        delta=None if start == "anew" else record.FileRecord(f"run {start}"),
     )
     return Task(order["id"], job, inputs, runs, start, send)
 
@@ -159,7 +159,7 @@ def separate_unadapted(task: Task) -> dict[str, Any]:
         task.report_progress(progress._replace(stage="separating, not adapted"))
 
     inputs = msgspec.structs.replace(task.inputs, delta=None)  # the report is of the run that is compared with it
-    song_job.run(job, inputs, task.runs.root / id, report=False, also=write_run_file, on_progress=report_unadapted)
+    song_job.run(job, inputs, task.runs.root / id, report="none", also=write_run_file, on_progress=report_unadapted)
     task.send({"run": id})
     return {"run": id}
 
@@ -197,7 +197,7 @@ def make_baseline(task: Task, own: str) -> tuple[str, dict[str, Levels]]:
     return id, levels
 
 
-def describe_run(task: Task, id: str, job: Job, folder: Path, outcome: Outcome) -> SavedRun:
+def describe_run(task: Task, id: str, job: SongJob, folder: Path, outcome: Outcome) -> SavedRun:
     """Write outlines, spectrograms and the residual beside the stems; return the description of the run."""
     task.send({"stage": "writing"})
     levels = stem_files.write_pictures(folder, job.song, task.labels, outcome.leakage_db)

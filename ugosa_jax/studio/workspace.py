@@ -12,7 +12,7 @@ import msgspec
 
 from ugosa_jax.config import PRESETS, SOURCES, AdaptConfig, SeparateConfig, find_usual_preset, require
 from ugosa_jax.errors import InputError
-from ugosa_jax.song_job.names import ADAPTED_LAYERS
+from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import job_request, marks, trials
 from ugosa_jax.studio.estimate import Timings, estimate_seconds
 from ugosa_jax.studio.events import Events

@@ -1,80 +1,106 @@
-"""What runs the cells of a sweep: this process, or (`ugosa_jax.sweeps.cluster`) workers of a Ray cluster."""
+"""Execution of a sweep's cells: in this process, or (`ugosa_jax.sweeps.cluster`) by workers of a Ray cluster."""
 
 import concurrent.futures
 import contextlib
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ugosa_jax import device, interrupts
 from ugosa_jax.data.song import Song
-from ugosa_jax.sweeps import batch, work
+from ugosa_jax.sweeps import batch, processing, results
 from ugosa_jax.sweeps.cell import Cell
-from ugosa_jax.sweeps.sweep import Sweep, song_of
-from ugosa_jax.sweeps.work import Settled
+from ugosa_jax.sweeps.processing import AdaptedCell, CellOutcome
+from ugosa_jax.sweeps.sweep import Sweep, load_song
 
 PENDING = 1
-"""Batches that are adapted and wait to be scored, at most: a process that is killed loses them."""
+"""Most batches that are adapted and wait to be scored: a process that is killed loses them."""
 
 
 class Executor(Protocol):
-    """Runs cells, wherever; what it has started for that ends with `close`."""
+    """Runs cells; `close` ends the processes that it has started."""
 
-    def run(self, sweep: Sweep, cells: Sequence[Cell], settle: Callable[[Settled], None]) -> None:
-        """Run cells, in any order; one whose song cannot be used fails, and the others go on.
+    def run(self, sweep: Sweep, cells: Sequence[Cell], on_outcome: Callable[[CellOutcome], None]) -> None:
+        """Run cells, in any order; a cell whose song cannot be used fails alone.
 
         Args:
-          sweep: what to work on.
-          cells: those that are to be run.
-          settle: called with what became of each cell, one at a time, perhaps in another thread.
+          sweep: the sweep.
+          cells: the cells to run.
+          on_outcome: called with the outcome of each cell, one at a time, perhaps in another thread.
 
         Raises:
-          InputError: what `settle` raises; nothing more is run then.
+          InputError: raised by `on_outcome`; no further cell is run then.
         """
         ...
 
     def close(self) -> None:
-        """End what runs."""
+        """End all processes that the executor has started."""
         ...
 
 
-class Local:
-    """This process, with its devices.
+def run_cells(
+    sweep: Sweep, cells: Sequence[Cell], executor: Executor, on_cell: Callable[[Cell, dict[str, Any]], None]
+) -> None:
+    """Adapt, score and store cells.
 
-    The main thread adapts. A second one separates and scores what the first has done; a third one loads and cuts the
-    songs of the next batch. When interrupted, it stops after the epoch, and what is adapted is still scored.
+    A cell whose song cannot be used is stored as failed, and the others go on. After an interrupt, the cells that are
+    adapted are still scored and stored.
+
+    Args:
+      sweep: the sweep; this process holds the lock of its results directory.
+      cells: the cells to run.
+      executor: runs them.
+      on_cell: called with each cell and its record once that is stored; perhaps from another thread.
+
+    Raises:
+      InputError: results cannot be written.
     """
 
-    def run(self, sweep: Sweep, cells: Sequence[Cell], settle: Callable[[Settled], None]) -> None:
-        """See `Executor`."""
+    def store(outcome: CellOutcome) -> None:
+        results.store(sweep, outcome)
+        on_cell(outcome.cell, outcome.record)
+
+    executor.run(sweep, cells, store)
+
+
+class LocalExecutor:
+    """Runs cells in this process, on its devices.
+
+    The main thread adapts. A second thread separates and scores the batch before; a third one loads the songs of the
+    next batch. After an interrupt, adaptation stops at the end of the epoch, and adapted cells are still scored.
+    """
+
+    def run(self, sweep: Sweep, cells: Sequence[Cell], on_outcome: Callable[[CellOutcome], None]) -> None:
+        """Run cells; see `Executor`."""
         pending: list[concurrent.futures.Future] = []
 
-        def finish(lanes: Sequence[work.Adapted]) -> None:
-            for one in work.settled(sweep, lanes):
-                settle(one)
+        def score(lanes: Sequence[AdaptedCell]) -> None:
+            for outcome in processing.score_batch(sweep, lanes):
+                on_outcome(outcome)
 
-        def fail(cell: Cell, error: Exception) -> None:
-            pending.append(host.submit(settle, work.failed(cell, error)))
+        def on_failure(cell: Cell, error: Exception) -> None:
+            pending.append(host.submit(on_outcome, processing.record_failure(cell, error)))
 
         def load(name: str) -> Song:
-            return song_of(sweep.tracks[name], sweep.base)
+            return load_song(sweep.tracks[name], sweep.base)
 
-        # This thread shares futures with two others: an interrupt in between would leave their locks closed.
+        # This thread shares futures with two others; an interrupt inside their methods would leave a lock closed.
         with interrupts.deferred() as check, concurrent.futures.ThreadPoolExecutor(1) as host:
 
             def on_epoch(_: int, __: np.ndarray) -> None:
                 check()
 
-            packed = batch.batches(sweep.base, load, cells, sweep.lanes, device.get_free_bytes(), fail)
-            with contextlib.closing(batch.ahead(packed)) as coming:
-                for lanes in coming:
+            loaded = batch.iterate_batches(sweep.base, load, cells, sweep.lanes, device.get_free_bytes(), on_failure)
+            with contextlib.closing(batch.prefetch(loaded)) as batches:
+                for lanes in batches:
                     check()
-                    pending.append(host.submit(finish, work.adapted(sweep.base, lanes, fail, on_epoch)))
+                    adapted = processing.adapt_batch(sweep.base, lanes, on_failure, on_epoch)
+                    pending.append(host.submit(score, adapted))
                     while len(pending) > PENDING or (pending and pending[0].done()):
                         pending.pop(0).result()
             for future in pending:
                 future.result()
 
     def close(self) -> None:
-        """See `Executor`; nothing runs on."""
+        """Do nothing: no process was started."""

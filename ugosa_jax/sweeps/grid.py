@@ -1,6 +1,7 @@
 """A grid of settings, as a user writes it in TOML: a list in ``[adapt]`` means each of its values.
 
     weights = "mini"
+    preset = "recommended"
 
     [songs]
     folder = "prepared"
@@ -10,9 +11,10 @@
     lam = [0.1, 1.0, 10.0]
     learning_rate = 1e-3
 
-Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate], and [search],
-which makes it a search; `ugosa_jax.sweeps.space` has its ranges. A change is one key
-with another value, written as in ``adapt.learning_rate=1e-4``.
+Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate], and [search], which
+turns the grid into a search with ranges (`ugosa_jax.sweeps.search_space`). Keys of [adapt] and [separate] that are not
+given have the values of the preset, by default the one that suits the weights, as in `ugosa-jax separate`. A change is
+one key with another value, written as in ``adapt.learning_rate=1e-4``.
 """
 
 import collections
@@ -28,10 +30,19 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import AdaptConfig, EvaluateConfig, SearchConfig, SeparateConfig, SongsConfig
+from ugosa_jax.config import (
+    PRESETS,
+    AdaptConfig,
+    EvaluateConfig,
+    Preset,
+    SearchConfig,
+    SeparateConfig,
+    SongsConfig,
+    find_usual_preset,
+)
 from ugosa_jax.errors import InputError, error_context
-from ugosa_jax.sweeps import space
-from ugosa_jax.sweeps.space import Space
+from ugosa_jax.sweeps import search_space
+from ugosa_jax.sweeps.search_space import SearchSpace
 
 SHIPPED = Path(__file__).parent / "grids"
 _SECTIONS = {
@@ -43,7 +54,7 @@ _SECTIONS = {
 }
 _TYPES = {section: typing.get_type_hints(kind) for section, kind in _SECTIONS.items()}
 MAX_COMBINATIONS = 10_000
-"""Settings that one grid may expand to; more than this is a slip of the pen."""
+"""Settings that one grid may expand to; a larger number is almost certainly a typo."""
 MAX_CHARACTERS = 1_000_000
 """Of a grid's file."""
 
@@ -53,47 +64,48 @@ class Grid:
     """A grid, expanded.
 
     Attributes:
-      name: of its file, without the suffix, and its changes.
-      text: the file, as it was written, with its changes as comments above it.
-      weights: name or file of the network to start from.
-      songs: which songs.
-      adapt: every combination of settings; those that would give the same result stand here once. None for a search.
-      separate: how songs are separated.
-      evaluate: how estimates are scored.
-      search: how the best settings are searched for, if they are.
-      space: what that may choose from.
+      name: name of its file without the suffix, followed by its changes.
+      text: the file as its user wrote it, with the changes as comments above it.
+      weights: name or file of the network to start from; None if nobody names one.
+      songs: selection of songs.
+      adapt: all combinations of settings, without repetitions of what gives the same result; empty for a search.
+      separate: settings of the separation.
+      evaluate: settings of the scores.
+      search: settings of the search, if this is one.
+      space: settings that the search chooses from.
     """
 
     name: str
     text: str
-    weights: str
+    weights: str | None
     songs: SongsConfig
     adapt: tuple[AdaptConfig, ...]
     separate: SeparateConfig
     evaluate: EvaluateConfig
     search: SearchConfig | None = None
-    space: Space | None = None
+    space: SearchSpace | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A key of a grid with another value, in TOML's own structure, and as it was written."""
+    """Another value for a key of a grid: as the user wrote it, and as a TOML document."""
 
     text: str
     document: dict[str, Any]
 
     @property
     def label(self) -> str:
-        """The text without what does not belong into the name of a folder."""
+        """The text, reduced to characters that suit the name of a folder."""
         return "=".join(re.sub(r"[^\w.+-]+", "-", part).strip("-") for part in self.text.split("=", 1))
 
 
-def read(name: str, changes: Sequence[Change] = ()) -> Grid:
-    """Read a grid from a file, or one that ships with the package by its name.
+def read(name: str, changes: Sequence[Change] = (), weights: str | None = None) -> Grid:
+    """Read a grid from a file, or a grid that ships with the package by its name.
 
     Args:
-      name: a path, or the name of a grid that ships.
-      changes: what holds in place of what the grid says; of one key the last one counts.
+      name: a path, or the name of a grid that ships with the package.
+      changes: values that replace those of the grid; the last one counts if a key has several.
+      weights: name or file of a network that replaces the one of the grid.
 
     Raises:
       InputError: there is no such grid, it is not TOML, a key is unknown, or a value is not what its key takes.
@@ -108,7 +120,7 @@ def read(name: str, changes: Sequence[Change] = ()) -> Grid:
         shipped = ", ".join(names())
         raise InputError(f"{name}: cannot be read ({error}); grids that ship with ugosa_jax: {shipped}") from error
     with error_context(path):
-        return parse(text, path.stem, changes)
+        return parse(text, path.stem, changes, weights)
 
 
 def names() -> list[str]:
@@ -116,8 +128,8 @@ def names() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def parse(text: str, name: str, changes: Sequence[Change] = ()) -> Grid:
-    """Return the grid that a TOML text describes, with some of its keys changed.
+def parse(text: str, name: str, changes: Sequence[Change] = (), weights: str | None = None) -> Grid:
+    """Return the grid that a TOML text describes; arguments are those of `read`.
 
     Raises:
       InputError: as `read`.
@@ -126,25 +138,25 @@ def parse(text: str, name: str, changes: Sequence[Change] = ()) -> Grid:
         raise InputError(f"has more than {MAX_CHARACTERS} characters; a grid has some lines")
     try:
         document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a ValueError that is none of TOML's: a number of too many digits
+    except (ValueError, RecursionError) as error:  # a plain ValueError: a number with too many digits
         raise InputError(f"not TOML: {error}") from error
     for change in changes:
-        for key, said in change.document.items():
+        for key, value in change.document.items():
             before = document.get(key)
-            document[key] = before | said if isinstance(before, dict) and isinstance(said, dict) else said
+            document[key] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
     if changes:
         name = ",".join([name, *(change.label for change in changes)])
         text = "".join(f"# changed: {change.text}\n" for change in changes) + text
-    return _of(document, name, text)
+    return _from_document(document, name, text, weights)
 
 
-def change_of(text: str) -> Change:
-    """Return the change that SECTION.KEY=VALUE stands for, or weights=VALUE.
+def parse_change(text: str) -> Change:
+    """Parse SECTION.KEY=VALUE, weights=VALUE or preset=VALUE.
 
-    A value is written as in TOML; one that is not TOML is a text, which so needs no quotes.
+    A value is written as in TOML. A value that is not TOML is a string, so strings need no quotes.
 
     Raises:
-      InputError: it is no such thing, the key is unknown, or the value is not what its key takes.
+      InputError: the text has another form, the key is unknown, or it does not take the value.
     """
     text = " ".join(text.split())
     name, _, written = (part.strip() for part in text.partition("="))
@@ -158,34 +170,52 @@ def change_of(text: str) -> Change:
     document = {section: {key: value} if dot else value}
     is_searched = section == "search" or (section == "adapt" and isinstance(value, dict))
     with error_context(f"{text:.80}"):
-        _of({"adapt": {"lam": [0.5, 1.0]}, "search": {}} | document if is_searched else document, "", "")
+        _from_document({"adapt": {"lam": [0.5, 1.0]}, "search": {}} | document if is_searched else document)
     return Change(f"{name}={written}", document)
 
 
-def _of(document: dict[str, Any], name: str, text: str) -> Grid:
+def _from_document(document: dict[str, Any], name: str = "", text: str = "", weights: str | None = None) -> Grid:
     """Return the grid that a TOML document describes."""
-    _refuse_unknown("", document, ["weights", *_SECTIONS])
+    _refuse_unknown("", document, ["weights", "preset", *_SECTIONS])
     sections = {section: document.get(section, {}) for section in _SECTIONS}
     for section, keys in sections.items():
         if not isinstance(keys, dict):
             raise InputError(f"{section}: must be a section, written [{section}]")
         _refuse_unknown(f"{section}.", keys, [field.name for field in dataclasses.fields(_SECTIONS[section])])
-    single = {section: _settings(section, sections[section]) for section in ("songs", "separate", "evaluate")}
+    named = {key: _value(key, document[key], str) for key in ("weights", "preset") if key in document}
+    weights = weights or named.get("weights")
+    start = _find_preset(named.get("preset") or find_usual_preset(weights or ""))
+    single = {
+        "songs": _replace_settings(SongsConfig(), "songs", sections["songs"]),
+        "separate": _replace_settings(start.separate, "separate", sections["separate"]),
+        "evaluate": _replace_settings(EvaluateConfig(), "evaluate", sections["evaluate"]),
+    }
     if single["separate"].gate:
         raise InputError('separate.gate: is decided when scoring; write outputs = "gated" under [evaluate]')
-    weights = _value("weights", document.get("weights", "tasnet"), str)
     if "search" not in document:
-        return Grid(name, text, weights, adapt=combinations(sections["adapt"]), **single)
-    asked = _settings("search", sections["search"])
-    chosen = space.of(sections["adapt"], lambda key, value: _value(f"adapt.{key}", value, _TYPES["adapt"][key]))
-    return Grid(name, text, weights, adapt=(), **single, search=asked, space=chosen)
+        return Grid(name, text, weights, adapt=list_combinations(start.adapt, sections["adapt"]), **single)
+    asked = _replace_settings(SearchConfig(), "search", sections["search"])
+    space = search_space.parse(
+        start.adapt, sections["adapt"], lambda key, value: _value(f"adapt.{key}", value, _TYPES["adapt"][key])
+    )
+    return Grid(name, text, weights, adapt=(), **single, search=asked, space=space)
 
 
-def combinations(keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
+def _find_preset(name: str) -> Preset:
+    if name not in PRESETS:
+        raise InputError(f"preset: must be one of {', '.join(PRESETS)}, not {name!r:.60}")
+    return PRESETS[name]()
+
+
+def list_combinations(start: AdaptConfig, keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
     """Return the settings of every combination of the values of an ``[adapt]`` section.
 
+    Args:
+      start: settings of the keys that the section lacks.
+      keys: the section.
+
     Raises:
-      InputError: a list is empty or says something twice, or a value is not what its key takes.
+      InputError: a list is empty or repeats a value, or a key does not take a value.
     """
     for key, value in keys.items():
         if isinstance(value, dict):
@@ -205,11 +235,11 @@ def combinations(keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
         if times > 1:
             raise InputError(f"adapt.{key}: {value!r:.60} stands there twice")
     every = (dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values()))
-    return tuple(dict.fromkeys(canonical(_settings("adapt", combination)) for combination in every))
+    return tuple(dict.fromkeys(canonical(_replace_settings(start, "adapt", values)) for values in every))
 
 
 def canonical(settings: AdaptConfig) -> AdaptConfig:
-    """Return the settings with what their strategy does not look at set to its default."""
+    """Return the settings with those that their strategy ignores set to their defaults."""
     if settings.strategy == "B0":
         return AdaptConfig(strategy="B0")
     if not any(part.startswith("P") for part in (settings.strategy or "P").split("+")):
@@ -221,11 +251,11 @@ def canonical(settings: AdaptConfig) -> AdaptConfig:
     return settings
 
 
-def _settings(section: str, keys: dict[str, Any]) -> Any:
-    """Return one section as its dataclass."""
+def _replace_settings(start: Any, section: str, keys: dict[str, Any]) -> Any:
+    """Return settings with the values of a section."""
     values = {key: _value(f"{section}.{key}", value, _TYPES[section][key]) for key, value in keys.items()}
     with error_context(f"[{section}]"):
-        return _SECTIONS[section](**values)
+        return dataclasses.replace(start, **values)
 
 
 def _value(key: str, value: Any, kind: Any) -> Any:

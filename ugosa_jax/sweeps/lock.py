@@ -1,9 +1,9 @@
-"""The lock of a results directory: one process drives a sweep at a time.
+"""The lock of a results directory: one process, the driver, runs a sweep at a time.
 
-    .lock          held by the operating system for as long as the driver lives
-    driver.json    who holds it
+    .lock          locked by the operating system while the driver lives
+    driver.json    describes the driver
 
-What a killed driver leaves of the second counts for nothing, because the first is free.
+A killed driver leaves driver.json behind; it is ignored, because the lock is free.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ugosa_jax import files
 from ugosa_jax.errors import InputError
 
 WAIT_S = 1.0
-"""How long a driver waits for the lock: `holder` takes it for an instant to see whether it is free."""
+"""How long a driver waits for the lock, which `find_driver` takes for an instant to see whether it is free."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Driver:
     """The process that works on a results directory.
 
     Attributes:
-      host: the machine that it runs on.
+      host: name of its machine.
       pid: its number there.
-      since_s: when it began, in seconds of Unix time.
+      since_s: its start, in seconds of Unix time.
     """
 
     host: str
@@ -44,8 +44,8 @@ class Driver:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold the lock of a results directory, which is made if it is missing, for as long as the block lasts.
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a results directory while the block lasts; make the directory if it is missing.
 
     Raises:
       InputError: another process holds it, or the folder cannot be written.
@@ -55,7 +55,7 @@ def held(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=WAIT_S)
     except filelock.Timeout:
-        who = _read(folder) or "another process"
+        who = _read_driver(folder) or "another process"
         raise InputError(f"{folder}: {who}, works on it; one at a time can") from None
     except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
         said = getattr(error, "strerror", None) or error
@@ -70,19 +70,19 @@ def held(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def holder(folder: Path) -> Driver | None:
-    """Return who works on a results directory; None if nobody does."""
-    driver = _read(folder)
+def find_driver(folder: Path) -> Driver | None:
+    """Return the process that works on a results directory, or None."""
+    driver = _read_driver(folder)
     if driver is None:
         return None
     try:
         with filelock.FileLock(folder / ".lock", timeout=0):
             return None
-    except (filelock.Timeout, OSError, NotImplementedError):  # one that may only read believes what it reads
+    except (filelock.Timeout, OSError, NotImplementedError):  # without the right to write, the note is all there is
         return driver
 
 
-def _read(folder: Path) -> Driver | None:
+def _read_driver(folder: Path) -> Driver | None:
     try:
         return msgspec.json.decode((folder / "driver.json").read_bytes(), type=Driver)
     except (OSError, ValueError):  # what msgspec raises is a ValueError

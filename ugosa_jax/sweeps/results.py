@@ -1,10 +1,10 @@
-"""Where a sweep keeps its results: a folder with one JSON file a cell.
+"""The results directory of a sweep, with one JSON file for each cell.
 
     grid.toml                  the grid as its user wrote it
     plan.json                  the cells that the grid asks for
     cells/ID.json              a cell: settings, losses, timing, scores; or why it failed
     deltas/ID.safetensors, stems/ID/SOURCE.wav   if asked for
-    .lock, driver.json         who works on it; see `ugosa_jax.sweeps.lock`
+    .lock, driver.json         the process at work; see `ugosa_jax.sweeps.lock`
 
 Every file is complete or absent.
 """
@@ -15,21 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from ugosa_jax import files
-from ugosa_jax.data import stems
+from ugosa_jax.data import sound, stems
 from ugosa_jax.errors import InputError
 from ugosa_jax.sweeps.cell import RESULTS_VERSION, Cell
 from ugosa_jax.sweeps.grid import Grid
-from ugosa_jax.sweeps.shapes import CellHead, Done, Plan, PlanHead
+from ugosa_jax.sweeps.processing import CellOutcome
+from ugosa_jax.sweeps.schema import CellHead, DoneCell, PlanHead, SweepPlan
+from ugosa_jax.sweeps.sweep import Sweep
+from ugosa_jax.weights import adapted_layers
 
 FORMAT = 2
 
 
-def check(folder: Path) -> None:
-    """Raise InputError if a folder holds something else than results of a sweep, or results of another version."""
+def check_folder(folder: Path) -> None:
+    """Raise InputError if a folder holds other files than results of a sweep, or results of another version."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is not a folder")
     if (folder / "plan.json").exists():
-        if (version := plan(folder)["results_version"]) != RESULTS_VERSION:
+        if (version := read_plan(folder)["results_version"]) != RESULTS_VERSION:
             compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
             raise InputError(f"{folder}: {compared}; name another folder")
     elif folder.exists() and not {path.name for path in stems.list_visible(folder)} <= {
@@ -40,13 +43,13 @@ def check(folder: Path) -> None:
         raise InputError(f"{folder}: is neither empty nor a results directory of a sweep; name another folder")
 
 
-def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None:
-    """Make a results directory, or take up one again, possibly with a grid that has changed since.
+def write_plan(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None:
+    """Write the grid and the plan of a results directory, in place of earlier ones.
 
     Args:
       folder: the results directory.
-      grid: what was asked for.
-      cells: the grid's cells.
+      grid: the grid.
+      cells: its cells.
       weights: fingerprint of the network.
 
     Raises:
@@ -59,11 +62,11 @@ def begin(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None
     files.write_json(made_by | {"cells": listed}, folder / "plan.json")
 
 
-def plan(folder: Path) -> Plan:
-    """Return what a results directory was asked for.
+def read_plan(folder: Path) -> SweepPlan:
+    """Read the plan of a results directory.
 
     Raises:
-      InputError: it is none, or one of another format.
+      InputError: it has no plan, or one of another format.
     """
     path = folder / "plan.json"
     if not path.is_file():
@@ -73,30 +76,30 @@ def plan(folder: Path) -> Plan:
             f"{folder}: has results of format {found}, of another version of ugosa_jax; this one reads "
             f"format {FORMAT}: run the grid into another folder"
         )
-    return files.read_json(path, Plan)
+    return files.read_json(path, SweepPlan)
 
 
 def write_cell(folder: Path, cell: Cell, result: dict[str, Any]) -> None:
-    """Write what became of a cell.
+    """Write the record of a cell.
 
     Raises:
       InputError: the file cannot be written.
     """
-    files.write_json({"id": cell.id} | cell.determines | result, folder / "cells" / f"{cell.id}.json")
+    files.write_json({"id": cell.id} | cell.determinants | result, folder / "cells" / f"{cell.id}.json")
 
 
 def read_cells(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return {id: record} of the cells that are done or failed, of this grid or of earlier ones.
+    """Return the records, by ID, of the cells that are done or failed, of this grid or of earlier ones.
 
     Raises:
-      InputError: a file is not what this module writes.
+      InputError: a file is damaged.
     """
     paths = sorted(path for path in (folder / "cells").glob("*.json") if not path.name.startswith("."))
     return {path.stem: _read_cell(path) for path in paths}
 
 
-def has(folder: Path, cell: Cell) -> bool:
-    """Tell whether a cell is done."""
+def is_done(folder: Path, cell: Cell) -> bool:
+    """Return whether a cell is done."""
     record = read_cell(folder, cell)
     return record is not None and record["status"] == "done"
 
@@ -105,7 +108,7 @@ def read_cell(folder: Path, cell: Cell) -> Any:
     """Return the record of a cell; None if it has none.
 
     Raises:
-      InputError: its file is not what this module writes.
+      InputError: its file is damaged.
     """
     path = folder / "cells" / f"{cell.id}.json"
     return _read_cell(path) if path.exists() else None
@@ -113,7 +116,38 @@ def read_cell(folder: Path, cell: Cell) -> Any:
 
 def _read_cell(path: Path) -> Any:
     try:
-        found = files.read_json(path, CellHead)
-        return files.read_json(path, Done) if found["status"] == "done" else found
+        record = files.read_json(path, CellHead)
+        return files.read_json(path, DoneCell) if record["status"] == "done" else record
     except InputError as error:
         raise InputError(f"{error}; delete it, and its cell is run again") from error
+
+
+def store(sweep: Sweep, outcome: CellOutcome) -> None:
+    """Write the record of a cell, and its adapted layers and stems where the sweep keeps them.
+
+    A cell that is done keeps its record when it fails in a later run, in which only its stems were missing.
+
+    Raises:
+      InputError: a file cannot be written.
+    """
+    cell, is_new = outcome.cell, outcome.record["status"] == "done"
+    if is_new:
+        write_kept_files(sweep, outcome)
+    if is_new or not is_done(sweep.folder, cell):
+        write_cell(sweep.folder, cell, outcome.record)
+
+
+def list_kept_files(sweep: Sweep, cell: Cell) -> list[Path]:
+    """Return the files of adapted layers and stems that a sweep keeps of a cell; B0 adapts no layers."""
+    delta = sweep.folder / "deltas" / f"{cell.id}.safetensors"
+    stem_files = [sweep.folder / "stems" / cell.id / f"{source}.wav" for source in sweep.base.sources]
+    return [delta] * (sweep.keep_deltas and cell.adapt.strategy != "B0") + stem_files * sweep.keep_stems
+
+
+def write_kept_files(sweep: Sweep, outcome: CellOutcome) -> None:
+    """Write the adapted layers and stems that a sweep keeps of a cell."""
+    for path in list_kept_files(sweep, outcome.cell):
+        if path.suffix == ".wav":
+            sound.write(path, outcome.stems[path.stem], outcome.rate_hz)
+        else:
+            adapted_layers.save(outcome.tuned, sweep.base, path, {"strategy": str(outcome.cell.adapt.strategy)})

@@ -1,12 +1,11 @@
-"""A search for the best settings: Optuna suggests, cells score on every song, and what falls behind is given up.
+"""A search for the best settings: Optuna suggests settings, cells score them on every song, and weak ones are dropped.
 
-Settings are tried a generation at a time, so that those that differ in λ or learning rate alone share a program and the
-frozen stages of a song. Numbers of epochs are the rungs of a ladder, each twice the one before: a setting is scored on
-the lowest one, and climbs as long as its score is not below the median of the earlier ones there. What it is worth is
-its best rung.
+A generation of settings is scored at a time, so that settings which differ in λ or learning rate alone share a compiled
+program and the frozen stages of a song. Numbers of epochs are rungs of a ladder, each twice the one before (successive
+halving with a median rule): a setting is scored on the lowest rung and climbs as long as its score is not below the
+median of earlier ones there. Its score is that of its best rung.
 
-The results directory is all the memory that a search has. With the same seed it asks for the same cells again, and
-finds them there.
+A search keeps no state but the results directory. With the same seed it asks for the same cells and finds them there.
 """
 
 import dataclasses
@@ -22,48 +21,51 @@ from ugosa_jax.evaluation.scoring import read_value
 from ugosa_jax.sweeps import results
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.grid import canonical
-from ugosa_jax.sweeps.space import Space
+from ugosa_jax.sweeps.search_space import SearchSpace
 
 STARTS = 1
-"""Generations before any setting is given up: a median needs some scores."""
+"""Generations before any setting is dropped: a median needs some scores."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Best:
-    """What a search has found.
+class SearchResult:
+    """The best settings that a search found.
 
     Attributes:
       adapt: the settings.
-      score_db: mean over songs and sources.
-      n_tried: settings that were scored.
-      n_given_up: those of them that did not climb to the top.
+      score_db: their score, mean over songs and sources.
+      n_tried: number of settings that were scored.
+      n_dropped: number of those that did not reach the top rung.
     """
 
     adapt: AdaptConfig
     score_db: float
     n_tried: int
-    n_given_up: int
+    n_dropped: int
 
 
-def check() -> None:
+def check_installed() -> None:
     """Raise InputError unless Optuna is installed."""
     with require_extra("search"):
         import optuna  # noqa: F401
 
 
-def run(
-    space: Space, asked: SearchConfig, folder: Path, score_of: Callable[[Sequence[AdaptConfig]], list[list[Cell]]]
-) -> Best:
+def find_best(
+    space: SearchSpace,
+    asked: SearchConfig,
+    folder: Path,
+    run_settings: Callable[[Sequence[AdaptConfig]], list[list[Cell]]],
+) -> SearchResult:
     """Search a space of settings.
 
     Args:
-      space: what may be chosen.
-      asked: how to search.
-      folder: of the results.
-      score_of: runs the cells of settings, where they have no results yet, and returns them, a list a setting.
+      space: the settings to choose from.
+      asked: settings of the search.
+      folder: the results directory.
+      run_settings: runs the cells of settings that have no results yet; returns all cells, one list for each setting.
 
     Raises:
-      InputError: nothing could be scored.
+      InputError: no setting could be scored.
     """
     import optuna
 
@@ -73,12 +75,12 @@ def run(
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     while (left := asked.settings - len(study.trials)) > 0:
         generation = {trial.number: trial for trial in (study.ask() for _ in range(min(left, asked.together)))}
-        suggested = {number: suggest(trial, space) for number, trial in generation.items()}
+        suggested = {number: suggest_settings(trial, space) for number, trial in generation.items()}
         reached: dict[int, dict[int, float]] = {number: {} for number in generation}
         climbing = list(generation)
         for epochs in space.rungs:
-            settings = [canonical(AdaptConfig(**suggested[number], epochs=epochs)) for number in climbing]
-            scores = [score(folder, cells, asked) for cells in score_of(settings)]
+            settings = [settings_at(space, suggested[number], epochs) for number in climbing]
+            scores = [mean_score(folder, cells, asked) for cells in run_settings(settings)]
             for number, value in zip(climbing, scores, strict=True):
                 if value is not None:
                     reached[number][epochs] = value
@@ -93,20 +95,25 @@ def run(
                 continue
             epochs, value = max(reached[number].items(), key=lambda rung: rung[1])
             trial.set_user_attr("epochs", epochs)
-            trial.set_user_attr("given_up", number not in climbing)
+            trial.set_user_attr("dropped", number not in climbing)
             study.tell(trial, value)
     scored = [trial for trial in study.trials if trial.value is not None]
     if not scored:
         raise InputError("search: no setting could be scored; ugosa-jax sweep status says why")
     best = max(scored, key=lambda trial: trial.value or 0.0)
-    found = canonical(AdaptConfig(**best.user_attrs["suggested"], epochs=best.user_attrs["epochs"]))
-    n_given_up = sum(trial.user_attrs["given_up"] for trial in scored)
-    return Best(found, float(best.value or 0.0), len(scored), n_given_up)
+    adapt = settings_at(space, best.user_attrs["suggested"], best.user_attrs["epochs"])
+    n_dropped = sum(trial.user_attrs["dropped"] for trial in scored)
+    return SearchResult(adapt, float(best.value or 0.0), len(scored), n_dropped)
 
 
-def suggest(trial: Any, space: Space) -> dict[str, Any]:
-    """Return the settings that Optuna suggests, but for the epochs."""
-    chosen = dict(space.fixed)
+def settings_at(space: SearchSpace, suggested: dict[str, Any], epochs: int) -> AdaptConfig:
+    """Return suggested settings at a rung."""
+    return canonical(dataclasses.replace(space.start, **suggested, epochs=epochs))
+
+
+def suggest_settings(trial: Any, space: SearchSpace) -> dict[str, Any]:
+    """Return the settings that Optuna suggests, without the epochs."""
+    chosen = {}
     for key, values in space.choices.items():
         chosen[key] = trial.suggest_categorical(key, values)
     for key, of in space.ranges.items():
@@ -117,13 +124,13 @@ def suggest(trial: Any, space: Space) -> dict[str, Any]:
     return chosen
 
 
-def score(folder: Path, cells: Sequence[Cell], asked: SearchConfig) -> float | None:
-    """Return the mean over songs and sources of the score that is searched for; None if a cell of a song failed.
+def mean_score(folder: Path, cells: Sequence[Cell], asked: SearchConfig) -> float | None:
+    """Return the score that the search maximises, mean over songs and sources; None if a song's cell failed.
 
-    A source counts where it is not silent itself, as the paper scores; gated estimates count before plain ones.
+    Scores are those by the rule "target", of gated estimates if there are any, else of plain ones.
     """
     known = [results.read_cell(folder, cell) for cell in cells]
-    of_songs = []
+    by_song = []
     for record in known:
         if record is None or record["status"] != "done":
             return None
@@ -131,5 +138,5 @@ def score(folder: Path, cells: Sequence[Cell], asked: SearchConfig) -> float | N
         is_gated = any(row["gated"] for row in rows)
         values = [value for row in rows if row["gated"] == is_gated and (value := read_value(row)) is not None]
         if values:
-            of_songs.append(np.mean(values))
-    return float(np.mean(of_songs)) if of_songs and not np.isnan(of_songs).any() else None
+            by_song.append(np.mean(values))
+    return float(np.mean(by_song)) if by_song and not np.isnan(by_song).any() else None

@@ -12,24 +12,24 @@ from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError
-from ugosa_jax.sweeps.cell import Cell, cell
+from ugosa_jax.sweeps.cell import Cell, make_cell
 from ugosa_jax.sweeps.grid import Grid
 from ugosa_jax.weights.weights import Weights
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """What a sweep works on.
+    """A grid with its network and its songs.
 
     Attributes:
-      grid: what to do.
+      grid: the settings.
       base: the network to start from.
       tracks: the songs by name.
-      folder: of the results.
-      lanes: cells that run side by side; None: as many as fit into the memory of a GPU or TPU, one on a CPU, whose
-        cores one lane keeps busy.
-      keep_deltas: store tuned layers too.
-      keep_stems: store estimates too.
+      folder: the results directory.
+      lanes: number of cells that run side by side; None: as many as fit into the memory of a GPU or TPU, one on a CPU,
+        whose cores one lane keeps busy.
+      keep_deltas: whether adapted layers are stored too.
+      keep_stems: whether stems are stored too.
     """
 
     grid: Grid
@@ -41,11 +41,11 @@ class Sweep:
     keep_stems: bool = False
 
 
-def tracks(songs: SongsConfig) -> dict[str, Track]:
-    """Return the songs that a grid speaks of, by name.
+def find_tracks(songs: SongsConfig) -> dict[str, Track]:
+    """Find the songs of a grid; return them by name.
 
     Raises:
-      InputError: no folder is named, or it does not hold them.
+      InputError: no folder is named, or it lacks the songs.
     """
     if songs.folder is None:
         raise InputError("songs: no folder is named; write folder = … under [songs], or say --songs FOLDER")
@@ -54,22 +54,22 @@ def tracks(songs: SongsConfig) -> dict[str, Track]:
     return {track.name: track for track in datasets.list_tracks(root, subset, songs.limit, songs.names or None)}
 
 
-def cells_of(sweep: Sweep) -> list[Cell]:
+def list_cells(sweep: Sweep) -> list[Cell]:
     """Return all cells of a sweep, song by song.
 
     Raises:
       InputError: a strategy does not exist for the network.
     """
-    return cells_with(sweep, sweep.grid.adapt, hashes(sweep))
+    return make_cells(sweep, sweep.grid.adapt, hash_songs(sweep))
 
 
-def cells_with(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[str, str]) -> list[Cell]:
-    """Return the cells of settings and all songs, song by song.
+def make_cells(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[str, str]) -> list[Cell]:
+    """Return the cells of some settings and all songs, song by song.
 
     Args:
-      sweep: whose songs they are.
-      settings: of the adaptation.
-      sha256: what `hashes` returns.
+      sweep: the sweep.
+      settings: settings of the adaptation.
+      sha256: hashes of the songs, as `hash_songs` returns them.
 
     Raises:
       InputError: a strategy does not exist for the network.
@@ -77,28 +77,28 @@ def cells_with(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[st
     grid, fingerprint = sweep.grid, sweep.base.fingerprint
     every = dict.fromkeys(plan.fill_defaults(one, sweep.base) for one in settings)
     return [
-        cell(name, sha256[name], fingerprint, one, grid.separate, grid.evaluate)
+        make_cell(name, sha256[name], fingerprint, one, grid.separate, grid.evaluate)
         for name in sweep.tracks
         for one in every
     ]
 
 
-def song_of(track: Track, base: Weights) -> Song:
-    """Return a song with the stems that a network has, and its annotation.
+def load_song(track: Track, base: Weights) -> Song:
+    """Load a song with the stems that a network has, and its annotation.
 
     Raises:
-      InputError: it cannot be used.
+      InputError: the song cannot be used.
     """
     return loading.load_annotated(track, base.sources)
 
 
-def hashes(sweep: Sweep) -> dict[str, str]:
+def hash_songs(sweep: Sweep) -> dict[str, str]:
     """Return the hash of each song's files, by its name."""
-    return {name: hash_of(track, sweep.base) for name, track in sweep.tracks.items()}
+    return {name: hash_song(track, sweep.base) for name, track in sweep.tracks.items()}
 
 
-def hash_of(track: Track, base: Weights) -> str:
-    """Return the hashes of a song's files, its annotation among them; "unreadable" if they cannot be read."""
+def hash_song(track: Track, base: Weights) -> str:
+    """Return the hashes of a song's files, including its annotation; "unreadable" if they cannot be read."""
     with contextlib.suppress(InputError):
         paths = [*datasets.list_inputs(track, base.sources).values(), *filter(None, [track.annotation])]
         return " ".join(files.sha256_of(path) for path in paths)

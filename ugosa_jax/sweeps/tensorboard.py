@@ -1,4 +1,4 @@
-"""Losses and scores of a sweep's cells for TensorBoard, a run a cell."""
+"""Losses and scores of a sweep for TensorBoard, with one run for each cell."""
 
 from pathlib import Path
 from typing import Any
@@ -8,19 +8,19 @@ from ugosa_jax.errors import require_extra
 from ugosa_jax.sweeps.cell import Cell
 
 
-def check() -> None:
+def check_installed() -> None:
     """Raise InputError unless the package that writes the format is installed."""
     with require_extra("tensorboard"):
         import tensorboardX  # noqa: F401
 
 
-def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
-    """Write the mean losses of each epoch, and the scores under the rule `target`, unless they are there already.
+def write_run(folder: Path, cell: Cell, record: dict[str, Any]) -> None:
+    """Write the mean losses of each epoch and the scores under the rule `target`, unless the run exists.
 
     Args:
-      folder: of all runs; the cell's own is named after its song, strategy and id.
-      cell: what was run.
-      outcome: its record; one that failed is left out.
+      folder: folder of all runs; that of the cell is named after its song, strategy and ID.
+      cell: the cell.
+      record: its record; nothing is written for a cell that failed.
 
     Raises:
       InputError: the run cannot be written.
@@ -28,14 +28,14 @@ def write(folder: Path, cell: Cell, outcome: dict[str, Any]) -> None:
     from tensorboardX import SummaryWriter
 
     run = folder / f"{cell.song} {cell.adapt.strategy} {cell.id}".replace("/", "-").replace(":", "-")
-    if outcome["status"] != "done" or any(run.glob("events.*")):
+    if record["status"] != "done" or any(run.glob("events.*")):
         return
     with files.folder_when_done(run) as scratch, SummaryWriter(str(scratch)) as writer:
-        for epoch, losses in enumerate(outcome["adaptation"]["losses"]):
+        for epoch, losses in enumerate(record["adaptation"]["losses"]):
             for name, value in losses.items():
                 if value is not None:
                     writer.add_scalar(f"loss/{name}", value, epoch)
-        for score in outcome["scores"]:
+        for score in record["scores"]:
             if score["rule"] == "target" and score["value_db"] is not None:
                 gated = "gated" if score["gated"] else "plain"
                 writer.add_scalar(f"{score['metric']} {gated}/{score['source']}", score["value_db"], 0)

@@ -1,4 +1,4 @@
-"""Annotations as people write them: each module reads one tool's files, and `registry` knows which is whose."""
+"""Readers and writers of annotation files; `registry` recognises the format of a file."""
 
 from ugosa_jax.annotations.formats.registry import (
     FORMATS,

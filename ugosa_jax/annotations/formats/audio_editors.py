@@ -1,8 +1,9 @@
 """Regions and markers that audio editors export as tables: REAPER, Adobe Audition, iZotope RX.
 
-REAPER's Region/Marker Manager writes #,Name,Start,End,Length in the ruler's units. Bars and samples cannot be read: a
-file does not tell the tempo or the rate. Audition writes a header and tabs: Name, Start, Duration, Time Format. RX
-writes two lines, `Marker file version: 1` and `Time format: Time`, then name, start and, of a region, end.
+REAPER's Region/Marker Manager writes #,Name,Start,End,Length in the units of the ruler. Bars and samples cannot be
+read, because the file holds neither tempo nor sample rate. Audition writes a header and tabs: Name, Start, Duration,
+Time Format. RX writes the lines `Marker file version: 1` and `Time format: Time`, then lines of name, start and, for a
+region, end.
 """
 
 import math
@@ -13,12 +14,12 @@ from ugosa_jax.annotations.formats.table import TableRow, drop_empty, number_lin
 from ugosa_jax.errors import InputError
 
 FRAMES_HZ = 30
-"""REAPER's frame rate unless a project sets another."""
+"""Default frame rate of REAPER's projects."""
 _FIX = "set the ruler to Seconds or Minutes:Seconds in REAPER and export again"
 
 
 def is_reaper(fields: list[str]) -> bool:
-    """Return whether a file that begins with these fields is an export of REAPER's."""
+    """Return whether the first fields of a file are those of an export of REAPER."""
     return [field.casefold() for field in fields[:4]] == ["#", "name", "start", "end"]
 
 
@@ -37,7 +38,7 @@ def read_reaper(text: str, path: str) -> LabelFile:
 
 
 def _join_name(row: TableRow, n_columns: int) -> TableRow:
-    """Return a line whose name holds commas, which REAPER writes without quotes, with the name in one field."""
+    """Return a line with the name in one field; REAPER writes names that hold commas without quotes."""
     fields, more = row.fields, len(row.fields) - n_columns
     if more > 0:
         fields = [fields[0], ", ".join(fields[1 : 2 + more]), *fields[2 + more :]]
@@ -57,8 +58,8 @@ def _parse_reaper(row: TableRow) -> Label:
 
 
 def _parse_ruler_time(row: TableRow, field: str, value: str) -> float:
-    """Return a time in seconds, whichever unit the ruler had."""
-    value = value.replace(",", ".")  # of a spreadsheet that saved it
+    """Return a time in seconds for any unit of the ruler that allows it."""
+    value = value.replace(",", ".")  # a spreadsheet may have saved the file
     if re.fullmatch(r"-?[0-9]+\.[0-9]+\.[0-9]+", value):
         raise row.make_error(field, value, f"is in bars and beats: {_FIX}")
     if re.fullmatch(r"[0-9]+", value):
@@ -76,12 +77,12 @@ AUDITION_HEADER = ["name", "start", "duration", "time format"]
 
 
 def is_audition(fields: list[str]) -> bool:
-    """Return whether a table that begins with these fields is an export of Audition's."""
+    """Return whether the first fields of a table are those of an export of Audition."""
     return [field.casefold() for field in fields[:4]] == AUDITION_HEADER
 
 
 def is_rx(line: str) -> bool:
-    """Return whether a file that begins with this line is an export of RX's."""
+    """Return whether the first line of a file is that of an export of RX."""
     return line.casefold().startswith("marker file version")
 
 

@@ -1,28 +1,29 @@
-"""Reads a file's content: bytes as text, text as JSON or XML. Files that cannot say when a source plays are refused."""
+"""The content of a file: bytes as text, text as JSON or XML. Files that cannot hold an annotation are refused."""
 
 import bz2
+import dataclasses
 import json
 import math
 import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from xml.parsers import expat
 
 from ugosa_jax.annotations.formats.label import quote
 from ugosa_jax.errors import InputError
 
 MAX_BYTES = 16_000_000
-"""No annotation is larger, unpacked; a song given in its place is."""
+"""Largest annotation, unpacked; a song given by mistake is larger."""
 FOREIGN: dict[str, dict[str, str]] = tomllib.loads(
     resources.files("ugosa_jax.annotations.formats").joinpath("foreign.toml").read_text("utf-8")
 )
-"""How files begin that are no annotations, and what they are."""
+"""Patterns for files that are no annotations, and what they are; comments in the file explain them."""
 
 
 def read_text(path: str | Path) -> str:
-    """Return a file's text: UTF-8, UTF-16, or else Windows' western code page; bzip2 is unpacked."""
+    """Return the text of a file in UTF-8, UTF-16, or else Windows' western code page; unpack bzip2."""
     try:
         with Path(path).open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
@@ -34,7 +35,8 @@ def read_text(path: str | Path) -> str:
         content = _unpack(content, path)
     if len(content) > MAX_BYTES:
         raise InputError(f"{path}: is too large for an annotation")
-    refuse_binary(content, path)
+    refuse_suffix(path)
+    _refuse(path, "binary", content[:64].decode("latin-1"), re.DOTALL)
     for encoding in _guess_encodings(content):
         try:
             text = content.decode(encoding)
@@ -42,13 +44,13 @@ def read_text(path: str | Path) -> str:
             continue
         text = text.replace("\ufeff", "").rstrip("\x1a")  # marks of joined files; how DOS ended a text
         if not re.search(r"[\0-\x08\x0e-\x1f]", text):
-            refuse_text(text, path)
+            _refuse(path, "text", text.lstrip().replace("\r\n", "\n")[:2000], re.IGNORECASE)
             return text
     raise InputError(f"{path}: is not a text file")
 
 
 def _guess_encodings(content: bytes) -> list[str]:
-    """Return the encodings to try; text of the West without a mark has zeros at every other byte in UTF-16."""
+    """Return the encodings to try; in UTF-16 without a mark, every other byte of western text is 0."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ["utf-16"]
     zeros = [content[first:2000:2].count(0) for first in (0, 1)]
@@ -58,7 +60,7 @@ def _guess_encodings(content: bytes) -> list[str]:
 
 
 def _unpack(content: bytes, path: str | Path) -> bytes:
-    """Return what was packed; a file that is small packed can be of any size unpacked, so there is a bound."""
+    """Unpack bzip2 up to MAX_BYTES; a small file can be of any size unpacked."""
     unpacker = bz2.BZ2Decompressor()
     try:
         unpacked = unpacker.decompress(content, MAX_BYTES + 1)
@@ -70,7 +72,7 @@ def _unpack(content: bytes, path: str | Path) -> bytes:
 
 
 def parse_json(text: str, path: str) -> Any:
-    """Return what a JSON file holds; NaN and infinities, which programs write though JSON has none, are numbers."""
+    """Parse JSON or JSON Lines; accept NaN and infinities, which programs write although JSON has none."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -82,7 +84,7 @@ def parse_json(text: str, path: str) -> Any:
 
 
 def _parse_lines(text: str) -> list[Any]:
-    """Return what each line holds, as in JSON Lines; nothing if one is no JSON."""
+    """Parse JSON Lines; return an empty list if a line is no JSON."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError):
@@ -90,7 +92,7 @@ def _parse_lines(text: str) -> list[Any]:
 
 
 def to_number(value: Any, path: str, where: str) -> float:
-    """Return a finite number."""
+    """Return a value as a number; raise InputError if it is not a finite one."""
     try:
         result = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     except OverflowError:
@@ -100,64 +102,52 @@ def to_number(value: Any, path: str, where: str) -> float:
     return result
 
 
-class XmlEvent(NamedTuple):
-    """The start or the end of an element."""
+@dataclasses.dataclass
+class XmlElement:
+    """One element of an XML file."""
 
     line: int
     name: str
-    attributes: dict[str, str] | None
-    """None at the end of an element."""
+    attributes: dict[str, str]
     text: str = ""
-    """What stands directly before the end, within the innermost element."""
+    """Text of the element itself, without that of the elements in it."""
 
 
-def parse_xml(text: str, path: str) -> list[XmlEvent]:
-    """Return starts and ends of elements in order; entities, which could blow up a small file, are refused."""
+def parse_xml(text: str, path: str) -> list[XmlElement]:
+    """Return all elements in order of their starts; entities, which could blow up a small file, are refused."""
     parser = expat.ParserCreate("utf-8")
-    events: list[XmlEvent] = []
-    pieces: list[str] = []
+    parser.buffer_text = True
+    elements: list[XmlElement] = []
+    unclosed: list[XmlElement] = []
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        events.append(XmlEvent(parser.CurrentLineNumber, name, attributes))
-        pieces.clear()
+        elements.append(XmlElement(parser.CurrentLineNumber, name, attributes))
+        unclosed.append(elements[-1])
 
-    def end(name: str) -> None:
-        events.append(XmlEvent(parser.CurrentLineNumber, name, None, "".join(pieces)))
-        pieces.clear()
+    def add_text(text: str) -> None:
+        unclosed[-1].text += text
 
     def refuse(name: str, *_: object) -> None:
         raise InputError(f"{path}:{parser.CurrentLineNumber}: entity {quote(name)} is not expected in such a file")
 
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler, parser.EntityDeclHandler = pieces.append, refuse
+    parser.StartElementHandler, parser.EndElementHandler = start, lambda _: unclosed.pop()
+    parser.CharacterDataHandler, parser.EntityDeclHandler = add_text, refuse
     body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text  # it may name another encoding
     declaration_lines = text[: len(text) - len(body)].count("\n")
     try:
         parser.Parse("\n" * declaration_lines + body.lstrip(" \t"), True)
     except expat.ExpatError as error:
         raise InputError(f"{path}:{error.lineno}: is not well-formed XML ({expat.ErrorString(error.code)})") from error
-    return events
-
-
-def refuse_binary(content: bytes, path: object) -> None:
-    """Refuse what is known by its suffix or its first bytes, saying what to do instead."""
-    refuse_suffix(path)
-    start = content[:64].decode("latin-1")
-    for pattern, what in FOREIGN["binary"].items():
-        if re.match(pattern, start, re.DOTALL):
-            raise InputError(f"{path}: is {what}")
-
-
-def refuse_text(text: str, path: object) -> None:
-    """Refuse what is known by its first lines, saying what to do instead."""
-    start = text.lstrip().replace("\r\n", "\n")[:2000]
-    for pattern, what in FOREIGN["text"].items():
-        if re.match(pattern, start, re.IGNORECASE):
-            raise InputError(f"{path}: is {what}")
+    return elements
 
 
 def refuse_suffix(path: object) -> None:
-    """Refuse projects, which are known by their suffix, saying what to do instead."""
-    what = next((what for suffix, what in FOREIGN["suffixes"].items() if str(path).lower().endswith(suffix)), None)
-    if what is not None:
-        raise InputError(f"{path}: is {what}")
+    """Refuse projects of other programs, which have known suffixes; the message says what to do instead."""
+    _refuse(path, "suffixes", Path(str(path)).suffix, re.IGNORECASE)
+
+
+def _refuse(path: object, kind: str, start: str, flags: re.RegexFlag) -> None:
+    """Refuse a file if a pattern of `foreign.toml` matches its start; the message says what to do instead."""
+    for pattern, what in FOREIGN[kind].items():
+        if re.match(pattern, start, flags):
+            raise InputError(f"{path}: is {what}")

@@ -1,9 +1,9 @@
-"""JAMS: JSON with annotations, each of a namespace, over a stretch of the song.
+"""JAMS: JSON files with annotations in namespaces.
 
 Format: Humphrey et al., "JAMS: a JSON annotated music specification for reproducible MIR research", ISMIR 2014, and
-the documentation of the jams package. Read are the namespaces in which a value names who plays: tag_open,
-segment_open, tag_medleydb_instruments. What is written says all that an annotation says: the values are `source
-state`, and outside and sources stand in the sandbox; ends, which are durations here, may be one rounding early.
+the documentation of the jams package. Only namespaces whose values name sources are read: tag_open, segment_open,
+tag_medleydb_instruments. Written files hold the whole annotation: values are `source state`; `outside` and the sources
+stand in the sandbox. Ends may be early by one rounding, because JAMS has durations instead.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ from ugosa_jax.errors import InputError
 
 NAMESPACES = ("tag_open", "segment_open", "tag_medleydb_instruments")
 SECTIONS = "segment_open"
-"""The namespace that holds a song's sections as well as who plays."""
+"""The namespace for sections of a song, which some files use for sources."""
 COLUMNS = ("time", "duration", "value", "confidence")
 VERSION = "0.3.4"
 
 
 def read_jams(text: str, path: str) -> LabelFile:
-    """Read all annotations of the namespaces that name who plays."""
+    """Read all annotations in NAMESPACES."""
     content = parse_json(text, path)
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
@@ -66,7 +66,7 @@ def _read_annotation(annotation: dict[str, Any], path: str, where: str) -> list[
 
 
 def _read_span(annotation: dict[str, Any], path: str, where: str) -> tuple[float, float] | None:
-    """Return from where to where an annotation is valid; None, which is everywhere, if it does not say."""
+    """Return start and end of the time for which an annotation is valid; None if it is valid throughout."""
     if annotation.get("duration") is None:
         return None
     return _read_stretch({"time": annotation.get("time") or 0, "duration": annotation["duration"]}, path, where)
@@ -83,14 +83,14 @@ def _read_entry(entry: Any, path: str, where: str, span_s: tuple[float, float] |
         raise InputError(f"{path}:{where}: value: is not a text that names who plays")
     times_s, sure = _read_stretch(entry, path, where), entry.get("confidence")
     if isinstance(sure, float) and math.isnan(sure):
-        sure = None  # as pandas writes what is not told
+        sure = None  # pandas writes NaN for missing values
     if sure is not None and not is_confidence(to_number(sure, path, f"{where}.confidence")):
         raise InputError(f"{path}:{where}.confidence: {sure:g} is not between 0 and 1")
     return Label(*times_s, " ".join(entry["value"].split()), path, where, None, sure, span_s=span_s)
 
 
 def _read_sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[str, ...]]:
-    """Return what this project's own files tell beyond the format: outside, and the sources it does not hold for."""
+    """Return `outside` and `open_sources` from the sandbox of a file that ugosa_jax wrote."""
     sandbox = content.get("sandbox")
     ours = sandbox.get("ugosa_jax") if isinstance(sandbox, dict) else None
     if ours is None:
@@ -106,7 +106,7 @@ def _read_sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, t
 def format_jams(
     intervals: Sequence[Interval], sources: Sequence[str], outside: Outside, opened: Sequence[str] = ()
 ) -> str:
-    """Return the text of a JAMS file in namespace tag_open, from which `read` gives the same again."""
+    """Format intervals as a JAMS file in namespace tag_open, which `read_jams` reads without loss."""
     if unbounded := [i for i in intervals if not math.isfinite(i.end_s)]:
         source = unbounded[0].source
         raise InputError(f"source {source!r}: plays to the end of the song, which JAMS cannot say: give --song")
@@ -130,10 +130,9 @@ def format_jams(
 
 
 def _find_duration(start_s: float, end_s: float) -> float:
-    """Return the longest duration that, added to the start, does not pass the end.
+    """Return the longest duration for which start + duration does not exceed the end.
 
-    For some pairs no duration gives the end itself, only the numbers next to it. With the later one, an interval would
-    overlap with the one that begins at its end.
+    For some pairs, no duration gives exactly the end. A sum above it would overlap the interval that begins there.
     """
     duration_s = end_s - start_s
     while start_s + duration_s < end_s:

@@ -1,7 +1,7 @@
-"""JSON lists of stretches: Label Studio's exports, and objects with a start, an end and a name.
+"""JSON lists of labels: Label Studio's exports, and objects with a start, an end and a name.
 
-Format: Label Studio documentation, "Label Studio JSON format of annotated tasks" and its JSON_MIN export. Of other
-programs (diarisation, transcription, players of waveforms), objects whose keys are called as columns of tables are.
+Format: Label Studio documentation, "Label Studio JSON format of annotated tasks", and its JSON_MIN export. Files of
+other programs (diarisation, transcription, waveform players) are read if their keys are known column names.
 """
 
 from collections.abc import Iterator
@@ -22,12 +22,12 @@ from ugosa_jax.annotations.vocabulary import WORDS
 from ugosa_jax.errors import InputError
 
 Entry = tuple[str, dict[str, Any]]
-"""Where an object stands in the file, and the object."""
+"""Place of an object in the file, and the object."""
 TYPES = ("labels", "timeserieslabels", "choices")
 
 
 def read_json_lists(text: str, path: str) -> LabelFile:
-    """Read all labelled stretches of one song."""
+    """Read all labels of one song."""
     content = parse_json(text, path)
     tasks = content if isinstance(content, list) else [content]
     if any(isinstance(task, dict) and _is_task(task) for task in tasks):
@@ -49,7 +49,7 @@ def read_json_lists(text: str, path: str) -> LabelFile:
 
 
 def _drop_unfinished(entries: list[Entry], path: str) -> tuple[list[Entry], list[str]]:
-    """Return the regions of a task that have times and, if any has, labels; and warnings of the others."""
+    """Return the regions with times and, if any region has labels, with labels; and warnings about the others."""
     any_named = any(map(_find_labels, (entry for _, entry in entries)))
     finished, warnings = [], []
     for where, entry in entries:
@@ -69,9 +69,9 @@ def _is_task(task: dict[str, Any]) -> bool:
 
 
 def _list_results(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield where each stretch of a task stands, and the stretch: of a full export, or of JSON_MIN.
+    """Yield the regions of a task in a full export or in JSON_MIN.
 
-    Of a region that has several results, such as labels and a transcript, those without labels say nothing more.
+    If a region has several results, such as labels and a transcript, those without labels are skipped.
     """
     full = task.get("annotations") or task.get("completions") or []
     for n, annotation in enumerate(full if isinstance(full, list) else []):
@@ -93,12 +93,12 @@ def _list_results(task: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _find_labels(entry: dict[str, Any]) -> Any:
-    """Return what an entry is labelled with; something empty if it is not."""
+    """Return the labels of an entry; None if it has none."""
     return next((entry[key] for key in (*TYPES, "label") if entry.get(key)), None)
 
 
 def _list_objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield objects that have a start and an end, of a list or below a key that may hold one."""
+    """Yield the objects with a start and an end in a list, or in a list below a known key."""
     if isinstance(content, list):
         for n, entry in enumerate(content):
             if isinstance(entry, dict) and find_columns([str(key) for key in entry]):
@@ -114,12 +114,12 @@ def _list_objects(content: Any, where: str) -> Iterator[tuple[str, dict[str, Any
 
 
 def _are_pairs(value: Any) -> bool:
-    """Return whether a value is a list of starts and ends."""
+    """Return whether a value is a list of pairs."""
     return isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
 
 
 def _read_entry(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]:
-    """Yield a label for each name of a stretch."""
+    """Yield a label for each name of an entry."""
     keys = list(entry)
     found = {role: entry[keys[position]] for role, position in find_columns([str(key) for key in keys]).items()}
     start_s = _to_seconds(found.get("start"), path, f"{where}.start")
@@ -140,7 +140,7 @@ def _read_entry(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]
 
 
 def _find_inner_name(entry: dict[str, Any]) -> Any:
-    """Return what an object within an entry names, as players of waveforms keep the labels of their regions."""
+    """Return the name in an object within an entry, where waveform players store labels of regions."""
     inner = (item for key in ("data", "attributes") if isinstance(entry.get(key), dict) for item in entry[key].items())
     return next((value for key, value in inner if value and is_known_column(str(key), "source")), "")
 

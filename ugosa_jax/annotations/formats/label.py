@@ -1,4 +1,4 @@
-"""Labels as they stand in a file: times, and what is written there. `annotations.statements` says what they claim.
+"""Labels as written in a file: times and texts. `annotations.statements` interprets the texts.
 
 Times are seconds, or hours, minutes and seconds between colons. What plain numbers count is asked for where seconds
 would give no song.
@@ -16,53 +16,53 @@ from ugosa_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """One label; a point if it ends where it starts, valid to the end of the song if its end is infinite."""
+    """One label: a point if it ends where it starts; up to the end of the song if its end is infinite."""
 
     start_s: float
     end_s: float
     text: str
-    """What is written: the name of a source or an instrument, a state, or a name and then a state."""
+    """Text of the label: the name of a source or an instrument, a state, or a name followed by a state."""
     path: str
     line: int | str
-    """Line of the file; in JSON, whose lines mean nothing, the entry, such as annotations[0].data[3]."""
+    """Line of the file; in JSON the entry, such as annotations[0].data[3]."""
     state: str | None = None
-    """What a column of its own says the state is, as written; None if there is none."""
+    """State as written in a column of its own; None if there is no such column."""
     confidence: float | None = None
-    """How sure the label is, in [0, 1]; None if that is not told."""
+    """How sure the annotator is, in [0, 1]; None if the file does not say."""
     container: str = ""
-    """Name of the tier or layer that the label stands in; empty if there is none, or it has none."""
+    """Name of the tier or layer that holds the label; empty if there is none."""
     own_words: bool = False
-    """Whether labels of a tier that is named after a source are the annotator's own words, such as lyrics."""
+    """Whether labels in a tier that is named after a source may be any words, such as lyrics."""
     span_s: tuple[float, float] | None = None
-    """From where to where whoever wrote the label looked; None if that is not told."""
+    """Start and end of the time that the annotator listened to; None if the file does not say."""
     perhaps_sections: bool = False
-    """Whether its container holds a song's sections, if none of its labels names who plays."""
+    """Whether the container holds a song's sections if none of its labels names a source."""
     beside: str = ""
-    """What stands beside an empty text that was not read, for when nothing else says whose the label is."""
+    """Columns beside an empty text that were not read, for the error if the source remains unknown."""
     whole: bool = False
-    """Whether its times are written as whole numbers, as samples and milliseconds are."""
+    """Whether the times are whole numbers, as samples and milliseconds are."""
 
     def make_error(self, field: str, value: str, problem: str) -> InputError:
-        """Return an error that points at this label."""
+        """Return the error for a field of this label."""
         return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
 
 
 class LabelFile(NamedTuple):
-    """What stands in a file."""
+    """Labels of a file, or of all files of a folder."""
 
     labels: list[Label]
     warnings: tuple[str, ...] = ()
-    """What was left out, one line each, beginning with file and line."""
+    """What was left out: one line each, which begins with file and line."""
     outside: Outside | None = None
-    """What holds where nothing is said, if the file tells."""
+    """State of sources outside of their labels; None if the file does not say."""
     open_sources: tuple[str, ...] = ()
-    """Sources of which nothing is known there all the same."""
+    """Sources that are unknown outside even if `outside` is silent."""
     left_out: tuple[str, ...] = ()
-    """What holds no labels, in a few words each, for when nothing else is left."""
+    """Parts of the file without usable labels, for the error if nothing else is left."""
 
 
 def quote(value: str) -> str:
-    """Return what was written, quoted and not too long for a message."""
+    """Return a text in quotes, cut to a length that suits a message."""
     return repr(value if len(value) <= 40 else value[:40] + "…")
 
 
@@ -80,19 +80,19 @@ def refuse_several(path: str, recordings: Iterable[str]) -> None:
 
 
 def is_confidence(value: float) -> bool:
-    """Return whether a number is a confidence."""
+    """Return whether a number lies in [0, 1]."""
     return 0 <= value <= 1
 
 
 def check_stretch(where: str, start_s: float, end_s: float) -> tuple[float, float]:
-    """Return two times that bound a stretch of a song; refuse others."""
+    """Return the start and the end of a label; raise InputError if they cannot be."""
     if not is_stretch(start_s, end_s):
         raise InputError(f"{where}: from {start_s:g} to {end_s:g} s is no stretch of a song")
     return start_s, end_s
 
 
 def is_stretch(start_s: float, end_s: float) -> bool:
-    """Return whether two times bound a stretch of a song, or are one point of it."""
+    """Return whether two times can be the start and the end of a label."""
     return 0 <= start_s <= end_s < math.inf
 
 
@@ -101,17 +101,17 @@ _CLOCK = re.compile(r"(?:([0-9]{1,6}):)?([0-9]{1,6}):([0-9]{1,2}(?:\.[0-9]*)?)")
 
 
 def is_number(value: str) -> bool:
-    """Return whether a field is a decimal number, with a point or a comma; finite or not."""
+    """Return whether a field is a decimal number, with a point or a comma."""
     return _NUMBER.fullmatch(value.replace(",", ".")) is not None
 
 
 def is_time(value: str) -> bool:
-    """Return whether a field is a number of seconds, or minutes or hours before them."""
+    """Return whether a field is a time; see `parse_time`."""
     return parse_time(value) is not None
 
 
 def parse_time(value: str) -> float | None:
-    """Return a time in seconds, None if it is none: 62.5, 62,5 s, 1:02.5, 0:01:02.5; decimal signs may be commas."""
+    """Parse a time such as 62.5, 62,5 s, 1:02.5 or 0:01:02.5 into seconds; return None if it is none."""
     plain = value.replace(",", ".")
     if _NUMBER.fullmatch(plain):
         return float(plain)
@@ -126,22 +126,25 @@ def parse_time(value: str) -> float | None:
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "100ns": 1e-7}
 HOURS = 2
-"""Whole numbers that are more seconds than that count something else, by all likelihood."""
+"""Whole numbers that would be more hours than this are most likely not seconds."""
 DAY_S = 86_400.0
 """No song lasts longer."""
 
 
 class UnknownUnit(InputError):
-    """Numbers of an annotation that can be no seconds."""
+    """The times of an annotation cannot be seconds."""
 
 
 def to_seconds(labels: Sequence[Label], unit: str | None, path: str) -> list[Label]:
-    """Return labels whose times are in seconds.
+    """Convert the times of labels to seconds.
 
     Args:
-      labels: of a format that does not say what its numbers count.
-      unit: s, ms, us, 100ns, or a number of samples a second; None if it was not said.
+      labels: labels of a format that does not define a unit.
+      unit: see `parse_unit`; None for seconds, if the numbers can be seconds.
       path: the file, for messages.
+
+    Raises:
+      UnknownUnit: no unit is given, and the numbers cannot be seconds.
     """
     if unit is not None:
         length_s = parse_unit(unit)
@@ -161,7 +164,7 @@ def to_seconds(labels: Sequence[Label], unit: str | None, path: str) -> list[Lab
 
 
 def parse_unit(unit: str) -> float:
-    """Return how many seconds a unit has."""
+    """Return the length in seconds of a unit: s, ms, us, 100ns, or a number of samples a second."""
     if unit in UNITS:
         return UNITS[unit]
     if unit.isascii() and unit.isdigit() and len(unit) < 8 and int(unit) > 1:

@@ -1,10 +1,11 @@
-"""MedleyDB's annotations: ACTIVATION_CONF.lab, SOURCEID.lab, and the stems of METADATA.yaml.
+"""Annotations of the MedleyDB data set: ACTIVATION_CONF.lab, SOURCEID.lab, and the stems in METADATA.yaml.
 
 Format: Bittner et al., "MedleyDB: a multitrack dataset for annotation-intensive MIR research", ISMIR 2014, and the
-data set's own files. ACTIVATION_CONF has a column of times and one a stem (S01, S02 …) of the confidence that the
-stem is active; SOURCEID has start_time,end_time,instrument_label.
+data set's own files. ACTIVATION_CONF has a column of times and, for each stem (S01, S02 …), a column of
+the confidence that the stem is active; SOURCEID has start_time,end_time,instrument_label.
 """
 
+import itertools
 import re
 
 import yaml
@@ -14,12 +15,12 @@ from ugosa_jax.annotations.formats.table import TableRow, fold_header, is_known_
 from ugosa_jax.errors import InputError
 
 _NOTHING = ("", "~", "null")
-"""What YAML writes for no value."""
+"""Forms of a missing value in YAML."""
 SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
 
 
 def read_sourceid(text: str, path: str) -> LabelFile:
-    """Read which instrument is heard when."""
+    """Read the times of instruments."""
     table = read_table(text, path)
     if not table or [field.lower() for field in table[0].fields] != SOURCEID_HEADER:
         raise InputError(f"{path}: does not begin with {','.join(SOURCEID_HEADER)}")
@@ -29,21 +30,21 @@ def read_sourceid(text: str, path: str) -> LabelFile:
 
 
 def is_wide(fields: list[str]) -> bool:
-    """Return whether a file that begins with these fields has a column of times and one of confidences a source."""
+    """Return whether a header stands for a column of times and a column of confidences for each source."""
     times = len(fields) > 1 and fold_header(fields[0]) in ("time", "time s", "times", "seconds")
     return times and not any(is_known_column(field) or is_time(field) for field in fields[1:])
 
 
 def is_activation_conf(fields: list[str]) -> bool:
-    """Return whether a file that begins with these fields is one of the data set's activation confidences."""
+    """Return whether a header is that of the data set's activation confidences."""
     return len(fields) > 1 and fields[0].lower() == "time" and all(re.fullmatch("[sS][0-9]+", f) for f in fields[1:])
 
 
 def read_activation_conf(text: str, path: str) -> LabelFile:
     """Read activation confidences: a stem is active where its confidence is at least 0.5, as in the data set.
 
-    A line holds from its time up to the next one's, the last one as long as the one before it. Lines that say the same
-    of a stem become one label, as sure as the least sure of them.
+    A line is valid from its time to that of the next line, the last line as long as the one before it. Lines that agree
+    about a stem become one label with the lowest of their confidences.
     """
     table = read_table(text, path)
     if not table or not (is_activation_conf(table[0].fields) or is_wide(table[0].fields)):
@@ -60,9 +61,9 @@ def read_activation_conf(text: str, path: str) -> LabelFile:
 
 
 def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
-    """Return {stem: its instruments} of a METADATA.yaml; a stem whose instrument is not told has none."""
+    """Return {stem: its instruments} of a METADATA.yaml; a stem without a known instrument has none."""
     try:
-        content = yaml.load(text, yaml.BaseLoader)  # all scalars are texts: "no" and "1 of 2" are names too
+        content = yaml.load(text, yaml.BaseLoader)  # keeps all scalars as texts: "no" is a name too
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
     stems = content.get("stems") if isinstance(content, dict) else None
@@ -77,7 +78,7 @@ def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
 
 
 def _read_times(body: list[TableRow]) -> list[float]:
-    """Return the lines' times, and when the last one ends."""
+    """Return the times of the lines, and the end of the last one."""
     times_s = [row.parse_seconds("time", 0) for row in body]
     for before_s, time_s, row in zip(times_s, times_s[1:], body[1:], strict=False):
         if time_s <= before_s:
@@ -86,19 +87,16 @@ def _read_times(body: list[TableRow]) -> list[float]:
 
 
 def _join_runs(stem: str, column: int, body: list[TableRow], times_s: list[float]) -> list[Label]:
-    """Return the labels of one stem: active and silent by turns."""
-    runs: list[tuple[int, bool, float]] = []
-    for k, row in enumerate(body):
-        active = row.parse_confidence(column)
-        if active is None:
+    """Return the labels of one stem, in turns active and silent."""
+    confidences = []
+    for row in body:
+        confidences.append(row.parse_confidence(column))
+        if confidences[-1] is None:
             raise row.make_error("confidence", row.fields[column], "is not a number between 0 and 1")
-        sure = max(active, 1 - active)
-        if runs and runs[-1][1] == (active >= 0.5):
-            runs[-1] = (runs[-1][0], runs[-1][1], min(runs[-1][2], sure))
-        else:
-            runs.append((k, active >= 0.5, sure))
-    ends = [*(k for k, _, _ in runs[1:]), len(body)]
-    return [
-        Label(times_s[k], times_s[end], stem, body[k].path, body[k].line, "active" if active else "silent", sure)
-        for (k, active, sure), end in zip(runs, ends, strict=True)
-    ]
+    labels = []
+    for is_active, run in itertools.groupby(range(len(body)), key=lambda k: confidences[k] >= 0.5):
+        lines = list(run)
+        sure = min(max(confidences[k], 1 - confidences[k]) for k in lines)
+        first, state = body[lines[0]], "active" if is_active else "silent"
+        labels.append(Label(times_s[lines[0]], times_s[lines[-1] + 1], stem, first.path, first.line, state, sure))
+    return labels

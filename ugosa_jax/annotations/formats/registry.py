@@ -1,9 +1,10 @@
-"""Which format a file of an annotation has, and who reads it.
+"""The formats of annotation files: their readers, and how a format is recognised.
 
-Content decides; the suffix does where content could be either. `content` alone touches the disk. Readers take a file's
-text and its path, and raise InputError with `path:line: field …` at what they cannot read.
+The content of a file decides; the suffix decides between formats that the content may be. Only `content` reads from the
+disk. A reader takes the text and the path of a file; its InputErrors begin with `path:line: field`.
 """
 
+import contextlib
 import json
 import math
 import re
@@ -28,12 +29,12 @@ from ugosa_jax.annotations.formats.table import (
     find_delimiter,
     number_lines,
     read_table,
-    split_lines,
+    split_table,
 )
 from ugosa_jax.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".json", ".svl", ".sv", ".textgrid", ".eaf", ".rttm")
-"""What files of annotations end in; only where a whole folder is read does it matter."""
+"""Suffixes of annotation files; they matter only when a folder is read."""
 _COPIES = re.compile(
     r"(?:[\s_-]*(?:\([0-9]+\)|copy|kopie|copie|v[0-9]+|final|edit(?:ed)?|labels?|annotations?))+$", re.IGNORECASE
 )
@@ -64,28 +65,28 @@ READERS: dict[Format, Callable[[str, str], LabelFile]] = {
     "elan": speech_tools.read_elan,
 }
 KNOWN_UNIT = ("sonic-table", "sonic-layers", "activation-conf", "reaper", "audition", "rx", "elan")
-"""Formats whose numbers are what they are; those of others could be samples or milliseconds as well as seconds."""
+"""Formats that define the unit of their times; those of others may be seconds, samples or milliseconds."""
 
 
-def read(path: str | Path, format: Format | None = None, counted: str | None = None) -> LabelFile:
-    """Read what stands in a file.
+def read(path: str | Path, format: Format | None = None, unit: str | None = None) -> LabelFile:
+    """Read the labels of a file.
 
     Args:
       path: the file.
-      format: its format; recognised by content, then by suffix, if not given.
-      counted: what its numbers count, see `unit`; seconds, if that is possible, if not given.
+      format: format of the file; by default recognised by content, then by suffix.
+      unit: unit of the times, see `label.parse_unit`; by default seconds, if the numbers can be seconds.
 
     Raises:
-      InputError: the file cannot be read, a line of it not be understood, or its numbers not be seconds.
+      InputError: the file or one of its lines cannot be read, or its numbers cannot be seconds.
     """
     text = content.read_text(path)
     format = format or recognise(text, path)
     reading = READERS[format](text, str(path))
     if format not in KNOWN_UNIT:
-        reading = reading._replace(labels=to_seconds(reading.labels, counted, str(path)))
-    elif counted not in (None, "s"):
-        what = f"the times of its format ({format}) are what they are; leave it out"
-        raise InputError(f"{path}: --unit {counted}: {what}")
+        reading = reading._replace(labels=to_seconds(reading.labels, unit, str(path)))
+    elif unit not in (None, "s"):
+        what = f"the format {format} defines the unit of its times; leave the option out"
+        raise InputError(f"{path}: --unit {unit}: {what}")
     open_ended = [label for label in reading.labels if not math.isfinite(label.end_s)]
     if open_ended:
         last = open_ended[-1]
@@ -95,15 +96,21 @@ def read(path: str | Path, format: Format | None = None, counted: str | None = N
 
 
 def read_folder(
-    folder: Path, is_wanted: Callable[[Path], bool], format: Format | None = None, counted: str | None = None
+    folder: Path, is_wanted: Callable[[Path], bool], format: Format | None = None, unit: str | None = None
 ) -> LabelFile:
-    """Return what stands in all files of a folder.
+    """Read the labels of all files in a folder.
 
-    A file that cannot be read is left out with a warning if it is not named after a source: lyrics, notes to oneself.
-    Hidden files, and those with which an office program locks others, are no one's annotations.
+    A file that cannot be read is left out with a warning unless it is named after a source. Hidden files and lock files
+    of office programs are ignored.
+
+    Args:
+      folder: the folder.
+      is_wanted: returns whether a file is named after a source.
+      format: format of all files; by default recognised for each file.
+      unit: unit of the times; see `read`.
 
     Raises:
-      InputError: there are no files, none can be read, or one of a source cannot.
+      InputError: there are no files, no file can be read, or a file named after a source cannot be read.
     """
     content.refuse_suffix(folder)
     visible = (path for path in folder.iterdir() if not path.name.startswith((".", "~")))
@@ -113,7 +120,7 @@ def read_folder(
     readings, warnings = [], []
     for path in paths:
         try:
-            reading = read(path, format, counted)
+            reading = read(path, format, unit)
         except InputError as error:
             if is_wanted(path) or (path == paths[-1] and not readings):
                 raise
@@ -140,25 +147,25 @@ def recognise(text: str, path: str | Path) -> Format:
     suffix, start = Path(path).suffix.lower(), text.lstrip()[:64]
     if suffix == ".jams":
         return "jams"
-    if start.startswith(("{", "[")) and not _is_lrc_or_section(text):
-        return _json(text)
+    if start.startswith(("{", "[")) and not _begins_with_heading(text):
+        return _recognise_json(text)
     if suffix == ".textgrid" or "ooTextFile" in start:
         return "textgrid"
     if suffix == ".eaf" or "<ANNOTATION_DOCUMENT" in text[:1000]:
         return "elan"
     if suffix in (".sv", ".svl") or start.startswith("<"):
         return "sonic-layers"
-    return _table(text, str(path), suffix)
+    return _recognise_table(text, str(path), suffix)
 
 
-def _is_lrc_or_section(text: str) -> bool:
-    """Return whether brackets at the beginning of a text are a heading's, not JSON's."""
+def _begins_with_heading(text: str) -> bool:
+    """Return whether a bracket at the beginning of a text belongs to a heading, not to JSON."""
     first = text.lstrip().partition("\n")[0]
     return first.startswith("[") and first.rstrip().endswith("]") and not first.startswith(("[{", "[[", '["', "[]"))
 
 
-def _json(text: str) -> Format:
-    """Return which of the formats it is that are JSON; JAMS if it is none, whose reader says what is wrong with it."""
+def _recognise_json(text: str) -> Format:
+    """Return the format of a JSON file; "jams" for invalid JSON, whose reader reports what is wrong."""
     try:
         parsed = json.loads(text)
     except json.JSONDecodeError as error:
@@ -174,19 +181,19 @@ def _json(text: str) -> Format:
     return "jams" if is_jams or "file_metadata" in parsed else "json"
 
 
-def _table(text: str, path: str, suffix: str) -> Format:
-    """Return which of the formats it is that are tables."""
+def _recognise_table(text: str, path: str, suffix: str) -> Format:
+    """Return the format of a table."""
     raw = number_lines(text)
     if raw and audio_editors.is_rx(raw[0][1]):
         return "rx"
-    first = _first(text, path, comments=False)
+    first = _split_first(text, path, comments=False)
     if audio_editors.is_reaper(first):
         return "reaper"
     if audio_editors.is_audition(first):
         return "audition"
     lines = content_lines(text)
     line = lines[0][1] if lines else ""
-    fields = _first(text, path, comments=True)
+    fields = _split_first(text, path)
     if any(speech_tools.is_rttm_line(line) for _, line in raw[:100]):
         return "rttm"
     if medleydb.is_activation_conf(fields) or medleydb.is_wide(fields):
@@ -196,7 +203,7 @@ def _table(text: str, path: str, suffix: str) -> Format:
     if sonic_visualiser.is_sonic_header(fields) or sonic_visualiser.is_sonic_region(fields):
         return "sonic-table"
     if sonic_visualiser.is_sonic_values([TableRow(path, 0, fields)]) and sonic_visualiser.is_sonic_values(
-        _all(text, path)
+        _split_all(text, path)
     ):
         return "sonic-table"
     if text_lists.find_pairs(text, path):
@@ -213,25 +220,19 @@ def _table(text: str, path: str, suffix: str) -> Format:
     return "csv"
 
 
-def _all(text: str, path: str) -> list[TableRow]:
-    """Return all lines cut into fields; none if one cannot be cut."""
+def _split_all(text: str, path: str) -> list[TableRow]:
+    """Return all lines split into fields; an empty list if a line cannot be split."""
     try:
         return read_table(text, path)
     except InputError:
         return []
 
 
-def _first(text: str, path: str, comments: bool) -> list[str]:
-    """Return the fields of the first line; the whole line where it cannot be cut."""
-    lines = content_lines(text) if comments else number_lines(text)
-    if lines and lines[0][1].strip().strip('"').startswith("sep=") and len(lines) > 1:
-        declared, lines = lines[0][1].strip().strip('"')[4:5] or ",", lines[1:]
-    else:
-        declared = find_delimiter(lines)
-    try:
-        return next(split_lines(path, lines[:1], declared)).fields if lines else [""]
-    except InputError:
-        return [lines[0][1]]
+def _split_first(text: str, path: str, comments: bool = True) -> list[str]:
+    """Return the fields of the first line; one empty field if it cannot be split."""
+    with contextlib.suppress(InputError):
+        return next((row.fields for row in split_table(text, path, comments)), [""])
+    return [""]
 
 
 def read_stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
@@ -240,7 +241,7 @@ def read_stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
 
 
 def choose_format(path: str | Path) -> Format:
-    """Return the format that is written to a file of this name; an InputError says which names there are."""
+    """Return the format to write for the suffix of a file; raise InputError for other suffixes."""
     suffix = Path(path).suffix.lower()
     known: dict[str, Format] = {".csv": "csv", ".txt": "audacity", ".jams": "jams"}
     if suffix not in known:

@@ -1,11 +1,11 @@
-"""Sonic Visualiser's layers of regions, notes and boxes: exported as tables, saved as .svl, or in an unpacked .sv.
+"""Sonic Visualiser's layers of regions, notes and boxes: exported tables, .svl files and .sv sessions.
 
 Tables (reference manual, "Annotation Layer Export") are time,value,duration,label; notes have a level before the label,
-boxes begin with start and end. A header is optional since version 4; without one, the file is told from other tables
-by its times, which always have a decimal point.
+boxes begin with start and end. A header is optional since version 4; without one, the times, which always have a
+decimal point, distinguish the file from other tables.
 
 In XML, as versions 2 to 5 write it, a `layer` names a `model`, whose `dataset` holds points with frame, duration and
-label; frames are samples at the model's sampleRate. Layers without durations are left out.
+label; frames are samples at the sampleRate of the model. Layers without durations are left out.
 """
 
 import re
@@ -25,20 +25,20 @@ _NINE = re.compile(r"[0-9]+\.[0-9]{9}")
 
 
 def is_sonic_header(fields: list[str]) -> bool:
-    """Return whether a table that begins with these fields is an export of a layer, in seconds or in frames."""
+    """Return whether the first fields of a table are those of an exported layer, in seconds or in frames."""
     names = [field.lower().replace("frame", "") for field in fields]
     seconds = [[name.replace("time", "") for name in header] for header in (HEADER, NOTES, BOXES, *NO_DURATIONS)]
     return len(fields) > 1 and [name.replace("time", "") for name in names] in seconds
 
 
 def is_sonic_region(fields: list[str]) -> bool:
-    """Return whether a line without header can only be a region or a note: start and duration have decimal points."""
+    """Return whether a line can only be a region or a note: start and duration have decimal points."""
     points = len(fields) in (4, 5) and all(_DECIMAL.fullmatch(field) for field in (fields[0], fields[2]))
     return points and is_number(fields[1]) and (len(fields) == 4 or is_number(fields[3]))
 
 
 def is_sonic_values(table: list[TableRow]) -> bool:
-    """Return whether lines without header are times and values: only the first number has nine decimals."""
+    """Return whether lines are times and values: only the first number has nine decimals."""
     rows = [row.fields for row in table]
     if any(len(fields) not in (2, 3) or not is_number(fields[1]) for fields in rows):
         return False
@@ -81,25 +81,25 @@ STRETCHES = ("region", "note", "flexinote", "box")
 
 
 def read_sonic_layers(text: str, path: str) -> LabelFile:
-    """Read all layers whose points have durations; what other layers hold is left out with a warning."""
-    models: dict[str, dict[str, str]] = {}  # by the dataset that holds their points
-    names: dict[str, str] = {}  # of layers, by the model that they show
+    """Read all layers whose points have durations; leave other layers out with a warning."""
+    models: dict[str, dict[str, str]] = {}  # dataset with the points → attributes of the model
+    names: dict[str, str] = {}  # model → name of the layer that shows it
     points: list[tuple[int, str, dict[str, str]]] = []
     dataset = ""
-    events = [event for event in parse_xml(text, path) if event.attributes is not None]
-    for line, name, attributes, _ in events:
-        attributes = attributes or {}
+    elements = parse_xml(text, path)
+    for element in elements:
+        name, attributes = element.name, element.attributes
         if name == "model" and "dataset" in attributes:
             models[attributes["dataset"]] = attributes
         elif name == "dataset":
             dataset = attributes.get("id", "")
         elif name in ("point", "event"):
-            points.append((line, dataset, attributes))
+            points.append((element.line, dataset, attributes))
         elif name == "layer" and "model" in attributes:
-            # A session mentions a layer again in each pane, without its names.
+            # A session lists a layer again in each pane, without its names.
             names.setdefault(attributes["model"], attributes.get("presentationName") or attributes.get("name") or "")
-    if not models and events[0].name != "sv":
-        what = f"is XML of {quote(events[0].name)}: neither layers of Sonic Visualiser nor a document of ELAN's"
+    if not models and elements[0].name != "sv":
+        what = f"is XML of {quote(elements[0].name)}: neither layers of Sonic Visualiser nor a document of ELAN's"
         raise InputError(f"{path}: {what}")
     if not models:
         raise InputError(f"{path}: holds no layers of Sonic Visualiser")
@@ -118,7 +118,7 @@ def read_sonic_layers(text: str, path: str) -> LabelFile:
 
 
 def _describe_kind(model: dict[str, str] | None) -> str:
-    """Return what a layer without durations holds."""
+    """Return a name for the content of a layer without durations."""
     if model is None:
         return "something unknown"
     if model.get("subtype") == "text":

@@ -1,15 +1,15 @@
-"""Tiers and turns of speech tools: Praat's TextGrids, ELAN's documents, RTTM.
+"""Files of speech tools: Praat's TextGrids, ELAN's documents, and RTTM.
 
-TextGrid (Praat manual, "TextGrid file formats"): the long and the short text format are the same series of numbers,
-texts and flags; whatever else stands in the file is a comment. A number or a flag stands free, between blanks; a text
-stands in double quotes, which are doubled inside it; from an exclamation mark on, a line is a comment.
+TextGrid (Praat manual, "TextGrid file formats"): the long and the short text format hold the same series of numbers,
+texts and flags; everything else in the file is a comment. Numbers and flags stand between blanks; texts stand in double
+quotes, which are doubled inside a text; an exclamation mark begins a comment up to the end of the line.
 
-ELAN Annotation Format 2.7 to 3.0: an ALIGNABLE_ANNOTATION refers to two time slots in milliseconds, a REF_ANNOTATION
-has no times of its own. Time 0 is the medium's time TIME_ORIGIN of a MEDIA_DESCRIPTOR.
+ELAN Annotation Format 2.7 to 3.0: an ALIGNABLE_ANNOTATION refers to two time slots in milliseconds; a REF_ANNOTATION
+has no times of its own. Time 0 of the document is the time TIME_ORIGIN of the medium in a MEDIA_DESCRIPTOR.
 
 RTTM (NIST, RT-09 evaluation plan, appendix A): type, file, channel, start, duration, two fields, name, confidence,
-lookahead. Blanks separate the fields, and programs write names that hold blanks all the same: the two fields behind
-the times are <NA> for speakers, and tell where the times are.
+lookahead. Blanks separate the fields, but some programs write names that hold blanks: then the two fields after the
+times, which are <NA> for speakers, show where the times are.
 """
 
 import dataclasses
@@ -41,18 +41,18 @@ _PIECE = re.compile(r'"(?:[^"]|"")*"|"|![^\n]*|[^\s"]+')
 class _Token(NamedTuple):
     line: int
     kind: str
-    """number, text or flag."""
+    """"number", "text" or "flag"."""
     value: str
 
 
 class _Stream(NamedTuple):
-    """Tokens of a file, taken one by one."""
+    """Remaining tokens of a file."""
 
     path: str
     tokens: Iterator[_Token]
 
     def take(self, kind: str, what: str) -> _Token:
-        """Return the next token, which must be of a kind."""
+        """Return the next token; raise InputError if it is of another kind."""
         token = next(self.tokens, None)
         if token is None:
             raise InputError(f"{self.path}: ends where {what} should be")
@@ -60,49 +60,49 @@ class _Stream(NamedTuple):
             raise InputError(f"{self.path}:{token.line}: {what} should be a {kind}, not {quote(token.value)}")
         return token
 
-    def seconds(self, what: str) -> float:
+    def take_seconds(self, what: str) -> float:
         token = self.take("number", what)
         if not math.isfinite(float(token.value)):
             raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is not finite")
         return float(token.value)
 
-    def count(self, what: str) -> int:
+    def take_count(self, what: str) -> int:
         token = self.take("number", what)
         if not (token.value.isdigit() and len(token.value) <= 9):
             raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is no count")
         return int(token.value)
 
-    def stretch(self, what: str) -> tuple[float, float]:
-        start_s, end_s = self.seconds(f"xmin of {what}"), self.seconds(f"xmax of {what}")
+    def take_stretch(self, what: str) -> tuple[float, float]:
+        start_s, end_s = self.take_seconds(f"xmin of {what}"), self.take_seconds(f"xmax of {what}")
         return check_stretch(f"{self.path}: {what}", start_s, end_s)
 
 
 def read_textgrid(text: str, path: str) -> LabelFile:
-    """Read all tiers. Where a tier is empty, nothing is said; it was looked at from its xmin to its xmax."""
+    """Read the labels with a text in all tiers; the annotator listened to a tier from its xmin to its xmax."""
     stream = _Stream(path, _split_tokens(text, path))
     if stream.take("text", "the file type").value not in ("ooTextFile", "ooTextFile short"):
         raise InputError(f"{path}: is no text file of Praat's")
     if (kind := stream.take("text", "the object class").value) != "TextGrid":
         raise InputError(f"{path}: holds {quote(kind)}, not a TextGrid")
-    stream.stretch("the TextGrid")
+    stream.take_stretch("the TextGrid")
     if stream.take("flag", "whether there are tiers").value != "<exists>":
         return LabelFile([])
-    return LabelFile([label for _ in range(stream.count("the number of tiers")) for label in _take_tier(stream)])
+    return LabelFile([label for _ in range(stream.take_count("the number of tiers")) for label in _take_tier(stream)])
 
 
 def _take_tier(stream: _Stream) -> list[Label]:
-    """Take one tier and return its labels that have a text."""
+    """Return the labels with a text in the next tier of a stream."""
     kind = stream.take("text", "the class of a tier")
     if kind.value not in ("IntervalTier", "TextTier"):
         raise InputError(f"{stream.path}:{kind.line}: class {quote(kind.value)} is not IntervalTier or TextTier")
     name = stream.take("text", "the name of a tier").value.strip()
-    span_s = stream.stretch(f"tier {quote(name)}")
+    span_s = stream.take_stretch(f"tier {quote(name)}")
     labels = []
-    for _ in range(stream.count("the number of labels")):
+    for _ in range(stream.take_count("the number of labels")):
         if kind.value == "IntervalTier":
-            start_s, end_s = stream.stretch(f"an interval of {quote(name)}")
+            start_s, end_s = stream.take_stretch(f"an interval of {quote(name)}")
         else:
-            start_s = end_s = stream.seconds(f"a point of {quote(name)}")
+            start_s = end_s = stream.take_seconds(f"a point of {quote(name)}")
         text = stream.take("text", "the text of a label")
         if text.value.strip() and is_stretch(start_s, end_s):
             words = " ".join(text.value.split())
@@ -129,21 +129,22 @@ def _split_tokens(text: str, path: str) -> Iterator[_Token]:
 
 MAX_MS = 1e12
 UNITS_MS = {"milliseconds": 1.0, "pal-frames": 40.0}
-"""Milliseconds per unit of TIME_UNITS; the documentation gives NTSC frames no exact length."""
+"""Milliseconds per unit of TIME_UNITS; the documentation does not define the length of NTSC frames."""
 
 
 def read_elan(text: str, path: str) -> LabelFile:
-    """Read all tiers; annotations without times are left out with a warning."""
-    events = parse_xml(text, path)
-    if all(event.name != "ANNOTATION_DOCUMENT" for event in events):
+    """Read all tiers; leave annotations without times out with a warning."""
+    elements = parse_xml(text, path)
+    if all(element.name != "ANNOTATION_DOCUMENT" for element in elements):
         raise InputError(f"{path}: is no annotation document of ELAN's")
     slots: dict[str, float | None] = {}
     media: list[_Medium] = []
     labels: list[Label] = []
     untimed: Counter[str] = Counter()
     tier, times, unit_ms = "", (), 1.0
-    for line, name, attributes, words in events:
-        if name == "ANNOTATION_VALUE" and attributes is None and times:
+    for element in elements:
+        line, name, attributes = element.line, element.name, element.attributes
+        if name == "ANNOTATION_VALUE" and times:
             first, last = times
             if first is None or last is None:
                 untimed[tier] += 1
@@ -152,9 +153,8 @@ def read_elan(text: str, path: str) -> LabelFile:
                 what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is no stretch of a song"
                 raise InputError(f"{path}:{line}: {what}")
             start_s, end_s = first * unit_ms / 1000, last * unit_ms / 1000
-            labels.append(Label(start_s, end_s, " ".join(words.split()), path, line, container=tier, own_words=True))
-        elif attributes is None:
-            continue
+            words = " ".join(element.text.split())
+            labels.append(Label(start_s, end_s, words, path, line, container=tier, own_words=True))
         elif name == "HEADER":
             unit = attributes.get("TIME_UNITS") or "milliseconds"
             if unit.casefold() not in UNITS_MS:
@@ -195,7 +195,7 @@ class _Medium(NamedTuple):
 
 
 def _find_origin(media: list[_Medium], path: str) -> tuple[float, str]:
-    """Return at which second of the song the annotation begins, and a warning that says so."""
+    """Return the time in the song at which the annotation begins, and a warning about it."""
     sounds = [medium for medium in media if medium.mime_type.startswith("audio/")] or media
     first, where = sounds[0], f"{path}:{sounds[0].line}: TIME_ORIGIN"
     if len({medium.origin_ms for medium in sounds}) > 1:
@@ -208,7 +208,7 @@ def _find_origin(media: list[_Medium], path: str) -> tuple[float, str]:
 
 
 def _parse_milliseconds(field: str, attributes: dict[str, str], path: str, line: int) -> float | None:
-    """Return a time; None if it is not given, as that of a slot between aligned ones."""
+    """Return a time in milliseconds; None if it is missing, as in a slot between aligned ones."""
     value = attributes.get(field, "").strip().replace(",", ".")
     if not value:
         return None
@@ -223,13 +223,13 @@ _NONE = "<NA>"
 
 
 def is_rttm_line(line: str) -> bool:
-    """Return whether a file that has this line is one."""
+    """Return whether a line is one of RTTM."""
     fields = line.split()
     return len(fields) >= 8 and fields[0] in TYPES and all(map(is_number, _join_names(fields)[3:5]))
 
 
 def read_rttm(text: str, path: str) -> LabelFile:
-    """Read the stretches of all speakers of one recording."""
+    """Read the turns of all speakers in one recording."""
     lines = [(n, line) for n, line in number_lines(text) if line.split()[0] in TYPES]
     table = [TableRow(path, n, _join_names(line.split())) for n, line in lines]
     for row in table:
@@ -243,7 +243,7 @@ def read_rttm(text: str, path: str) -> LabelFile:
 
 
 def _join_names(fields: list[str]) -> list[str]:
-    """Return the fields with those that are one name joined, as far as <NA> tells where names end."""
+    """Join the fields of a name that holds blanks, if <NA> shows where the name ends."""
     n = next((n for n in range(5, len(fields) - 2) if fields[n] == fields[n + 1] == _NONE), 0)
     if not n or not all(map(is_number, fields[n - 2 : n])):
         return fields

@@ -1,4 +1,4 @@
-"""Tables: lines cut into fields, and what a header says that its columns hold."""
+"""Tables: lines split into fields, and the meaning of column headers."""
 
 import csv
 import math
@@ -12,29 +12,29 @@ from ugosa_jax.annotations.vocabulary import VOCABULARY, split_names
 from ugosa_jax.errors import InputError
 
 BEFORE_S = 0.5
-"""How far a stretch may begin before the song: it is cut there. Editors let labels begin a little early."""
+"""How far a label may begin before the song; the excess is cut off. Editors let labels begin a little early."""
 SLIP_S = 0.05
-"""How far an end may be before the start: it is a slip, such as of a last label by rounding, and makes a point."""
+"""How far an end may lie before its start, as by rounding in a last label; such a label is a point."""
 
 
 class TableRow(NamedTuple):
-    """One line of a file, cut into fields; it makes the errors that point at them."""
+    """One line of a file, split into fields."""
 
     path: str
     line: int
     fields: list[str]
 
     def make_error(self, field: str, value: str, problem: str) -> InputError:
-        """Return an error that points at a field of this line."""
+        """Return the error for a field of this line."""
         return InputError(f"{self.path}:{self.line}: {field} {quote(value)} {problem}")
 
     def check_width(self, allowed: Container[int], columns: str) -> None:
-        """Refuse a line that has another number of fields."""
+        """Raise InputError if the line has another number of fields."""
         if len(self.fields) not in allowed:
             raise InputError(f"{self.path}:{self.line}: fields: {len(self.fields)} instead of {columns}")
 
     def parse_seconds(self, field: str, position: int) -> float:
-        """Return a time; its decimal sign may be a comma, and minutes and hours may stand before it."""
+        """Return a time in seconds; see `parse_time` for its forms."""
         value = self.fields[position]
         number = parse_time(value)
         if number is None:
@@ -44,7 +44,7 @@ class TableRow(NamedTuple):
         return number
 
     def parse_stretch(self, start: int = 0, end: int = 1) -> tuple[float, float]:
-        """Return the two times of a stretch, which may be a point, or reach from or to an end of the song."""
+        """Return start and end; an empty field stands for the start or the end of the song."""
         open_start, open_end = not self.fields[start], not self.fields[end]
         first_s = parse_time(self.fields[start]) or 0.0
         is_cut = -BEFORE_S <= first_s < 0
@@ -55,21 +55,21 @@ class TableRow(NamedTuple):
         return start_s, max(start_s, end_s)
 
     def make_label(self, text: str, start: int = 0, end: int = 1, state: str | None = None) -> Label:
-        """Return a label of the two times of a stretch."""
+        """Return a label with a start and an end."""
         whole = self.is_whole(start) and self.is_whole(end)
         return Label(*self.parse_stretch(start, end), text, self.path, self.line, state, whole=whole)
 
     def make_point(self, text: str, position: int) -> Label:
-        """Return a label of one time."""
+        """Return a label without length."""
         time_s = self.parse_seconds("start", position)
         return Label(time_s, time_s, text, self.path, self.line)
 
     def is_whole(self, position: int) -> bool:
-        """Return whether a field is a whole number, or nothing."""
+        """Return whether a field is a whole number or empty."""
         return re.fullmatch("[0-9]*", self.fields[position]) is not None
 
     def parse_confidence(self, position: int) -> float | None:
-        """Return a confidence; None if there is none, or not a number."""
+        """Return a confidence; None if the field is empty, NaN or the like."""
         value = self.fields[position]
         if value.casefold() in ("", "nan", "none", "null", "n/a", "<na>"):
             return None
@@ -79,18 +79,18 @@ class TableRow(NamedTuple):
 
 
 def number_lines(text: str) -> list[tuple[int, str]]:
-    """Return the lines that are not empty, with their numbers; lines end as on any system."""
+    """Return the numbered lines of a text that are not empty, with line ends of any system."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [(n, line) for n, line in enumerate(lines, 1) if not re.match(r"[\s,;]*$", line)]
 
 
 def content_lines(text: str) -> list[tuple[int, str]]:
-    """Return the lines that are neither empty nor comments, with their numbers."""
+    """Return the numbered lines of a text that are neither empty nor comments."""
     return [(n, line) for n, line in number_lines(text) if not line.lstrip().startswith("#")]
 
 
 def split_lines(path: str, lines: list[tuple[int, str]], delimiter: str, trim: bool = True) -> Iterator[TableRow]:
-    """Yield lines cut into fields, each stripped."""
+    """Yield lines split into stripped fields."""
     for number, line in lines:
         try:
             fields = next(csv.reader([line], delimiter=delimiter))
@@ -101,70 +101,75 @@ def split_lines(path: str, lines: list[tuple[int, str]], delimiter: str, trim: b
 
 
 def read_table(text: str, path: str, comments: bool = True, trim: bool = True) -> list[TableRow]:
-    """Return all lines of a table cut into fields, whatever stands between them.
+    """Return all lines of a table, split at its delimiter.
 
     Args:
-      text: the file's.
+      text: content of the file.
       path: the file, for messages.
       comments: whether lines that begin with # are comments.
-      trim: whether empty fields at the end count for nothing.
+      trim: whether to drop empty fields at the end.
     """
+    return list(split_table(text, path, comments, trim))
+
+
+def split_table(text: str, path: str, comments: bool = True, trim: bool = True) -> Iterator[TableRow]:
+    """Yield the lines of a table one by one; see `read_table`."""
     lines = content_lines(text) if comments else number_lines(text)
     declared = re.fullmatch(r"\"?sep=(.)\"?", lines[0][1].strip()) if lines else None
     if declared:
-        return list(split_lines(path, lines[1:], declared[1], trim))
-    return list(split_lines(path, lines, find_delimiter(lines), trim))
+        return split_lines(path, lines[1:], declared[1], trim)
+    return split_lines(path, lines, find_delimiter(lines), trim)
 
 
 def drop_empty(fields: list[str]) -> list[str]:
-    """Return fields without the empty ones behind the third, with which a spreadsheet pads lines."""
+    """Return fields without empty ones after the third, with which spreadsheets pad lines."""
     while len(fields) > 3 and not fields[-1]:
         fields = fields[:-1]
     return fields
 
 
 def find_delimiter(lines: list[tuple[int, str]]) -> str:
-    """Return what cuts a table's lines into fields: the tab or semicolon of its first line, or else the comma."""
+    """Return the delimiter of a table: the tab or the semicolon in its first line, or else the comma."""
     first = lines[0][1] if lines else ""
     return next((d for d in "\t;" if first.count(d) >= 2 or (d in first and "," not in first)), ",")
 
 
 def fold_header(field: str) -> str:
-    """Return a header as it is compared: small letters, blanks for marks, no accents."""
+    """Return a header in lower case, without accents, with blanks instead of punctuation."""
     plain = unicodedata.normalize("NFD", field.casefold())
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(re.sub(r"[^\w]+|_", " ", plain).split())
 
 
 COLUMNS = {role: [fold_header(name) for name in split_names(called)] for role, called in VOCABULARY["columns"].items()}
-"""What a column holds → what it is called; of several, the earlier name counts."""
+"""Role of a column → its names; earlier names take precedence."""
 _MS = " (?:ms|msec|millis|milliseconds|millisekunden)"
 _CLOCK = " (?:hh mm )?ss(?: ms| msec| f+)?"
-"""How ELAN says that a column counts hours, minutes and seconds, or seconds."""
+"""Units in ELAN's headers of columns with hours, minutes and seconds, or with seconds."""
 
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
-    """Return {what it holds: position} of known columns; none if there is no start, or neither end nor duration."""
-    names = [_drop_unit(field) for field in header]
-    found = {}
-    for role, called in COLUMNS.items():
-        position = next((names.index(name) for name in called if name in names), None)
-        if position is not None:
-            found[role] = position
+    """Return {role: position} of known columns; empty without a start, or with neither an end nor a duration."""
+    positions = {_drop_unit(field): n for n, field in reversed(list(enumerate(header)))}  # of two, the first counts
+    found = {
+        role: next(positions[name] for name in called if name in positions)
+        for role, called in COLUMNS.items()
+        if not positions.keys().isdisjoint(called)
+    }
     return found if "start" in found and ("end" in found or "duration" in found) else {}
 
 
 def is_known_column(field: str, *roles: str) -> bool:
-    """Return whether a header is that of a column of these roles; of any role if none is given."""
+    """Return whether a header names a column with one of these roles; with any role if none is given."""
     return any(_drop_unit(field) in COLUMNS[role] for role in roles or COLUMNS)
 
 
 def find_unit_s(field: str) -> float:
-    """Return how many seconds the numbers below a header count: thousandths if it says so."""
+    """Return the length in seconds of the unit in a header: 0.001 for milliseconds, else 1."""
     name = fold_header(field)
     return 1e-3 if re.search(f"{_MS}$", name) and not re.search(f"{_CLOCK}$", name) else 1.0
 
 
 def _drop_unit(field: str) -> str:
-    """Return a header, folded, without the unit behind it."""
+    """Return a folded header without the unit at its end."""
     return re.sub(rf"(?<=\w)(?:{_CLOCK}| (?:s|sec|secs|seconds|sekunden)|{_MS})$", "", fold_header(field))

@@ -1,17 +1,17 @@
-r"""Lists of labels, one in each line: tables, Audacity's label tracks, MIREX's .lab, starts and texts.
+r"""Text files with one label a line: tables, Audacity's label tracks, MIREX's .lab, and lists of starts.
 
-`csv` is start,end,source[,state[,confidence]] in seconds, or the columns that a header names. A missing end means up to
-the end of the song, a missing start its beginning, as LosslessCut exports segments.
+`csv` is start,end,source[,state[,confidence]] in seconds, or the columns that a header names. A missing start or end is
+that of the song, as in exports of LosslessCut.
 
 `audacity` has tabs (Audacity manual, "Importing and Exporting Labels"). In the extended style a line `\`, low, high may
 follow a label. A point label has its start as its end; versions before 1.3.3 wrote start and text only. An export of
 several tracks is one list, without the tracks' names.
 
-`lab` has start, end and label between blanks, as `mir_eval.io.load_labeled_intervals` reads it. HTK's files of that
-suffix count in 100 ns.
+`lab` has start, end and label between blanks, as in `mir_eval.io.load_labeled_intervals`. HTK's files with that suffix
+count units of 100 ns.
 
-`starts` has a start and a text, valid until the next, as the AIST annotations of the RWC data set (Goto 2006). Of
-markers that say `in` and `out`, nobody can tell that; they are points.
+`starts` has a start and a text, which is valid until the next start, as in the AIST annotations of the RWC data set
+(Goto 2006). Markers such as `in` and `out` are read as points instead.
 """
 
 import csv
@@ -81,12 +81,12 @@ def read_csv(text: str, path: str) -> LabelFile:
 
 
 def _or_empty(field: str) -> str:
-    """Return a field; nothing for n/a, which BIDS has where nothing is known."""
+    """Return a field; an empty text for n/a, which marks missing values in BIDS."""
     return "" if field.casefold() == "n/a" else field
 
 
 def _read_wide(header: TableRow, body: list[TableRow], found: dict[str, int], columns: list[int]) -> list[Label]:
-    """Return labels of columns that are called after sources and say 1 or 0."""
+    """Read a table that has a column of 1 and 0 for each source."""
     return [
         dataclasses.replace(label, text=header.fields[n], state="active" if float(row.fields[n]) else "silent")
         for row in body
@@ -96,7 +96,7 @@ def _read_wide(header: TableRow, body: list[TableRow], found: dict[str, int], co
 
 
 def _read_columns(row: TableRow, header: TableRow, found: dict[str, int]) -> Label:
-    """Return what a line says, whose columns a header names."""
+    """Return the label in a line with a header."""
     fields = {role: row.fields[n] for role, n in found.items()}
     unit_s = {role: find_unit_s(header.fields[n]) for role, n in found.items()}
     if "end" in found:
@@ -127,7 +127,7 @@ def _read_columns(row: TableRow, header: TableRow, found: dict[str, int]) -> Lab
 
 
 def _read_without_header(table: list[TableRow], path: str) -> list[Label]:
-    """Return what lines say of which the first fields are start, end and source, perhaps in another order."""
+    """Return the labels in lines of start, end and source, possibly in another order."""
     if table and all(len(row.fields) == 2 and all(map(is_time, row.fields)) for row in table):
         return [_parse_pair(row) for row in table]
     if table and all(map(_is_of_a_recording, table)):
@@ -139,7 +139,7 @@ def _read_without_header(table: list[TableRow], path: str) -> list[Label]:
 
 
 def _parse_pair(row: TableRow) -> Label:
-    """Return what a line of two times says: a stretch without a name."""
+    """Return the label without a text in a line of two times."""
     if row.parse_seconds("end", 1) < row.parse_seconds("start", 0):
         what = "the second of two numbers is no end: times and values, as of pitch or beats, have none"
         raise InputError(f"{row.path}:{row.line}: {what}; write start, end and source into each line")
@@ -147,13 +147,13 @@ def _parse_pair(row: TableRow) -> Label:
 
 
 def _is_of_a_recording(row: TableRow) -> bool:
-    """Return whether a line begins with the name of a sound file, as in the lists of DCASE."""
+    """Return whether a line begins with the name of a sound file, as in lists of DCASE."""
     is_file = re.search(r"\.(?:wav|flac|mp3|ogg|aiff?|m4a)$", row.fields[0], re.IGNORECASE) is not None
     return is_file and len(row.fields) > 3 and all(map(is_time, row.fields[1:3]))
 
 
 def _is_numbered(table: list[TableRow]) -> bool:
-    """Return whether lines begin with their number, as pandas writes them."""
+    """Return whether lines begin with their numbers, as pandas writes them."""
     first = [row.fields[0] for row in table]
     counts = any(first == [str(n + begin) for n in range(len(table))] for begin in (0, 1))
     return counts and all(
@@ -162,7 +162,7 @@ def _is_numbered(table: list[TableRow]) -> bool:
 
 
 def _reorder(row: TableRow) -> TableRow:
-    """Return a line with its name behind its times, where it stands before them."""
+    """Return a line with the name after the times, if it stands before them."""
     first = row.fields[0] if row.fields else ""
     if len(row.fields) < 3 or not first or is_time(first) or not all(map(is_time, row.fields[1:3])):
         return row
@@ -172,14 +172,14 @@ def _reorder(row: TableRow) -> TableRow:
 
 
 def parse_line(row: TableRow) -> Label:
-    """Return what a line of start, end, source and perhaps state says."""
+    """Return the label in a line of start, end, source and an optional state."""
     decimals = "decimal commas need semicolons between fields"
     row.check_width((3, 4), f"start,end,source or start,end,source,state ({decimals})")
     return row.make_label(row.fields[2], state=(*row.fields, "")[3] or None)
 
 
 def format_csv(intervals: Sequence[Interval]) -> str:
-    """Return the text of a native table; a column of confidences only where there are any."""
+    """Format intervals as a table, with a column of confidences if there are any."""
     n_columns = 5 if any(i.confidence is not None for i in intervals) else 4
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
@@ -193,7 +193,7 @@ def format_csv(intervals: Sequence[Interval]) -> str:
 
 
 def read_audacity(text: str, path: str) -> LabelFile:
-    """Read a label track, or several in one file."""
+    """Read one or several label tracks in one file."""
     lines = [(n, line) for n, line in content_lines(text) if not line.startswith("\\")]
     table = list(split_lines(path, lines, "\t"))
     if all(len(row.fields) == 4 and not row.fields[2] for row in table):  # two tabs before each label
@@ -209,7 +209,7 @@ def _parse_audacity(row: TableRow) -> Label:
 
 
 def format_audacity(intervals: Sequence[Interval]) -> str:
-    """Return the text of a label track, whose labels are `source`, or `source state` if not active."""
+    """Format intervals as a label track; labels are `source`, or `source state` if it is not active."""
     for i in intervals:
         if any(mark in i.source for mark in '\t\n\r"') or i.source != i.source.strip():
             raise InputError(f"source {i.source!r}: its name cannot stand in a label track")
@@ -223,7 +223,7 @@ def format_audacity(intervals: Sequence[Interval]) -> str:
 def read_lab(text: str, path: str) -> LabelFile:
     """Read labelled intervals."""
     lines = content_lines(text)
-    if lines and find_columns(lines[0][1].split()):
+    if lines and find_columns(lines[0][1][:1000].split()):
         lines = lines[1:]
     return LabelFile([_parse_lab(TableRow(path, n, line.split(maxsplit=2))) for n, line in lines])
 
@@ -242,7 +242,7 @@ _MARKS = re.compile(
 
 
 def find_pairs(text: str, path: str) -> list[TableRow]:
-    """Return the lines, cut in two; none if one of them cannot be, or their times do not grow."""
+    """Return the lines split into a start and a text; an empty list if a line is no such pair or starts do not grow."""
     lines = content_lines(text)
     if not any(map(_is_pair, (TableRow(path, n, _cut(line)) for n, line in lines[:3]))):
         return []
@@ -262,12 +262,12 @@ def find_pairs(text: str, path: str) -> list[TableRow]:
 
 
 def _cut(line: str) -> list[str]:
-    """Return a line cut after its first field, as far as that can be told from the line alone."""
+    """Return a line split after its first field, whatever its delimiter."""
     return [field.strip() for field in re.split(r"[\t;]|,(?![0-9])|\s", line.strip(), maxsplit=1)]
 
 
 def _is_pair(row: TableRow) -> bool:
-    """Return whether a line is a time and a text; the text of a stretch would begin with its end."""
+    """Return whether a line is a start and a text; if the text begins with a time, it is the end of a label."""
     if len(row.fields) != 2 or not is_time(row.fields[0]):
         return False
     words = [word.strip("-–—]") for word in row.fields[1].split()[:2]]
@@ -275,7 +275,7 @@ def _is_pair(row: TableRow) -> bool:
 
 
 def read_starts(text: str, path: str) -> LabelFile:
-    """Read states; the last one is valid up to the end of the song."""
+    """Read labels that are valid until the next one, the last one up to the end of the song."""
     table = find_pairs(text, path)
     if not table:
         what = "is no list of a start and a text in each line, with at least two lines in order of time"

@@ -1,4 +1,4 @@
-"""Options of `ugosa-jax annotation …`, and how any command reads an annotation."""
+"""Options of `ugosa-jax annotation …`, and options of all commands that read an annotation."""
 
 import dataclasses
 from pathlib import Path
@@ -12,27 +12,27 @@ from ugosa_jax.annotations.formats import Format
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How an annotation is read."""
+    """How to read an annotation."""
 
     outside: Literal["silent", "unknown"] | None = None
-    """What holds where the annotation says nothing of a source it names; silent if it only lists active times."""
+    """State of a named source outside of its labels. Default: silent if the file marks activity only."""
     format: Format | None = None
-    """Of the annotation; recognised by its content and its suffix if not given."""
+    """Format of the annotation. Default: recognised by content and suffix."""
     map: UseAppendAction[tuple[str, ...]] = ()
-    """What a name stands for: Gesang=vocals, 'Klavier=one of other' for one instrument; NAME= leaves its labels out."""
+    """Meaning of a name: Gesang=vocals, or 'Klavier=one of other' for one instrument; NAME= leaves its labels out."""
     names: Path | None = None
-    """TOML file of your own names, with lines such as "Gesang" = "vocals"; --map comes first."""
+    """TOML file with lines such as "Gesang" = "vocals"; --map takes precedence."""
     unit: str | None = None
-    """What times count: s, ms, us, 100ns, or samples a second such as 44100. Told by the file, or seconds."""
+    """Unit of the times: s, ms, us, 100ns, or samples a second such as 44100. Default: that of the format, or s."""
     stems: Path | None = None
-    """METADATA.yaml of a MedleyDB song: which instrument each stem of its activations is."""
+    """METADATA.yaml of a MedleyDB song, which names the instruments of its stems."""
     complete: bool = False
-    """All instruments of each named source are annotated: where they all rest, the source is silent."""
+    """All instruments of each named source are annotated: the source is silent where they all are."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ReadingForSources(Reading):
-    """How an annotation is read that no network is named for."""
+    """How to read an annotation if no network is given."""
 
     sources: tuple[str, ...] = config.SOURCES
     """Sources of the network."""
@@ -40,13 +40,13 @@ class ReadingForSources(Reading):
 
 @dataclasses.dataclass(frozen=True)
 class CheckAnnotation:
-    """Show what is understood of an annotation, and whether there is enough silence in it to learn from."""
+    """Show how an annotation is understood, and whether it has enough silence to learn from."""
 
     file: Annotated[Positional[Path], arg(metavar="FILE")]
-    """CSV, Audacity, .lab, JAMS, Sonic Visualiser, REAPER, Praat, ELAN, MedleyDB …; or a folder with one a source."""
+    """CSV, Audacity, .lab, JAMS, Sonic Visualiser, REAPER, Praat, ELAN, MedleyDB …; or a folder, one file a source."""
     reading: Annotated[ReadingForSources, arg(name="")]
     song: Annotated[Positional[Path | None], arg(metavar="[SONG]")] = None
-    """The mixture, whose length and waveform are compared with it."""
+    """The mixture, to compare its length and waveform with the annotation."""
     picture: Path | None = None
     """A picture to write, .png or .svg (needs matplotlib)."""
 
@@ -56,31 +56,31 @@ class ConvertAnnotation:
     """Write an annotation in another format: .csv, .txt (Audacity) or .jams."""
 
     file: Annotated[Positional[Path], arg(metavar="FILE")]
-    """The annotation, or a folder with one a source."""
+    """The annotation, or a folder with one file for each source."""
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write."""
     reading: Annotated[ReadingForSources, arg(name="")]
     song: Path | None = None
-    """The mixture: silence outside of intervals is written out up to its end, and nothing is lost."""
+    """The mixture: silence is written as intervals up to its end, and nothing is lost."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AnnotateStems:
-    """Write when each stem sounds, by the procedure of the MedleyDB data set."""
+    """Write when each stem is active, by the procedure of the MedleyDB data set."""
 
     folder: Annotated[Positional[Path], arg(metavar="FOLDER")]
     """A folder with a sound file for each source, named after it: drums.wav …"""
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write: .csv, .txt (Audacity) or .jams."""
     threshold: float = config.Preset.activation_threshold
-    """θ of eq. (2): the confidence above which a stem counts as active."""
+    """θ of eq. (2): the scaled envelope above which a stem is active."""
     sources: tuple[str, ...] = config.SOURCES
     """Names of the stems."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SuggestAnnotation:
-    """Write a first draft to listen to and correct: where a network, not adapted, hears nothing of a source."""
+    """Write a first draft to listen to and correct: silence in the estimates of a network that was not adapted."""
 
     song: Annotated[Positional[Path], arg(metavar="SONG")]
     """The mixture."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ugosa_jax.reports import style
-from ugosa_jax.reports.sweep import figures, render, tables
+from ugosa_jax.reports.sweep import render, sweep_figures, tables
 from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.page import Exhibit
 
@@ -25,17 +25,17 @@ RULES = {
 }
 
 
-def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
+def show_strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
     """Yield Table 1 and, where there are several strategies, Figure 2, the comparisons and the gains."""
-    basis = _basis(rows)
-    table = tables.table1(rows)
+    basis = _describe_basis(rows)
+    table = tables.make_table1(rows)
     yield Exhibit(
         f"{stem}-medians",
         "SDR, SIR, SAR and ISR in dB by tuned stages",
         f"Median over songs of the median over frames; #TP: number of tuned parameters. The best value of each column "
         f"is bold. Songs and frames (summed over songs) are ranges over the columns. {basis}",
         table,
-        render.sheet(table, "max"),
+        render.make_sheet(table, "max"),
     )
     has_sdr = (rows.metric.eq("SDR") & np.isfinite(rows.value_db)).any()
     if rows.strategy.nunique() < 2 or not has_sdr:
@@ -45,9 +45,9 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
         "SDR by tuned stages and source",
         "Bars: median over songs; dots: single songs, in the same order in every bar. "
         "Stands on the same scores as the table before it.",
-        svg=style.svg(figures.strategies(rows)),
+        svg=style.to_svg(sweep_figures.draw_strategies(rows)),
     )
-    compared = tables.comparisons(rows)
+    compared = tables.compare_strategies(rows)
     if len(compared):
         yield Exhibit(
             f"{stem}-comparisons",
@@ -56,20 +56,20 @@ def strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
             "biserial correlation; p: Wilcoxon test; Holm: corrected over the strategies compared with the same thing "
             f"for the same source. {basis}",
             compared,
-            render.sheet(compared),
+            render.make_sheet(compared),
         )
-    stages = _stages_of_gains(compared)
+    stages = _choose_stages(compared)
     if stages:
         yield Exhibit(
             f"{stem}-gains",
             f"SDR gain of every song over B0, tuning {stages}",
             "Each song's SDR minus its SDR without adaptation, in the order of the median gain over the sources. "
             "Stands on the same scores as the table before it.",
-            svg=style.svg(figures.gains(rows, stages)),
+            svg=style.to_svg(sweep_figures.draw_gains(rows, stages)),
         )
 
 
-def _stages_of_gains(compared: pd.DataFrame) -> str:
+def _choose_stages(compared: pd.DataFrame) -> str:
     """Return the stages that single songs are shown for: the default's, or else the middle ones; "" if none."""
     usable = (compared.against == "B0") & (compared.songs > 0) & ~compared.strategy.str.contains("+", regex=False)
     with_b0 = list(dict.fromkeys(compared.strategy[usable]))
@@ -79,37 +79,37 @@ def _stages_of_gains(compared: pd.DataFrame) -> str:
     return usual[2:]
 
 
-def studies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
+def show_studies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
     """Yield the exhibits of every setting that varies, for every strategy that it varies in."""
-    for field in scores.varied(rows):
-        for strategy in alone(rows, field):
-            chosen = scores.at_base(rows[rows.strategy == strategy], field)
+    for field in scores.list_varied(rows):
+        for strategy in list_studied_strategies(rows, field):
+            chosen = scores.select_base(rows[rows.strategy == strategy], field)
             name = f"{strategy}-{field}".lower().replace(":", "-").replace("_", "-")
-            yield from _study(chosen, field, strategy, f"{stem}-{name}")
+            yield from _show_study(chosen, field, strategy, f"{stem}-{name}")
 
 
-def alone(rows: pd.DataFrame, field: str) -> list[str]:
+def list_studied_strategies(rows: pd.DataFrame, field: str) -> list[str]:
     """Return the strategies with scores for several values of a setting while the others keep their base values."""
-    used = scores.using(rows, field)
+    used = scores.select_users(rows, field)
     found = []
-    for strategy in scores.strategies(used):
-        along = scores.at_base(used[used.strategy == strategy], field)
+    for strategy in scores.list_strategies(used):
+        along = scores.select_base(used[used.strategy == strategy], field)
         if along.loc[np.isfinite(along.value_db), field].nunique(dropna=False) > 1:
             found.append(strategy)
     return found
 
 
-def _study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Iterator[Exhibit]:
-    found = tables.study(rows, field)
-    name, base = figures.AXES[field], render.setting(field, found.base)
-    basis = _basis(rows, field)
+def _show_study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Iterator[Exhibit]:
+    found = tables.study_setting(rows, field)
+    name, base = sweep_figures.AXES[field], render.format_setting(field, found.base)
+    basis = _describe_basis(rows, field)
     yield Exhibit(
         f"{stem}-medians",
         f"Scores in dB of {strategy} by {name}",
         f"Median over songs of the median over frames; the best value of each column is bold. {render.STAR}: differs "
         f"from {base} with p below {LEVEL} (Wilcoxon, Holm). {basis}",
         found.medians,
-        render.sheet(found.medians, "max", _stars(found)),
+        render.make_sheet(found.medians, "max", _find_stars(found)),
     )
     yield Exhibit(
         f"{stem}-curves",
@@ -117,7 +117,7 @@ def _study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Iterator
         f"Line: median over songs; band: middle half of the songs; dotted: {base}. Scales differ from panel to panel, "
         "and the band is the spread between songs, not the uncertainty of the line. Stands on the same scores as the "
         "table before it.",
-        svg=style.svg(figures.study(rows, field, found.base)),
+        svg=style.to_svg(sweep_figures.draw_study(rows, field, found.base)),
     )
     yield Exhibit(
         f"{stem}-comparisons",
@@ -126,70 +126,71 @@ def _study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Iterator
         "rank-biserial correlation; p: Wilcoxon test; Holm: corrected over the values compared for the same source "
         f"and metric. {basis}",
         found.comparisons,
-        render.sheet(found.comparisons),
+        render.make_sheet(found.comparisons),
     )
     yield Exhibit(
         f"{stem}-friedman",
         f"{strategy}: does {name} matter at all",
         f"Friedman's test over all values, songs that have all of them; its p is approximate for few songs. {basis}",
         found.friedman,
-        render.sheet(found.friedman),
+        render.make_sheet(found.friedman),
     )
 
 
-def _stars(found: tables.Study) -> pd.DataFrame:
+def _find_stars(found: tables.Study) -> pd.DataFrame:
     """Return where a median stands for a significant difference from the base."""
     p = found.comparisons.pivot(index=found.field, columns=["source", "metric"], values="p_holm")
     return p.reindex(index=found.medians.index, columns=found.medians.columns) < LEVEL
 
 
-def others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
+def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
     """Yield the table of rules if there are both, and that of silence if there is one."""
-    base = scores.at_base(rows)
+    base = scores.select_base(rows)
     both = base[base.rule.isin(("target", "museval"))]
     if both.rule.nunique() == 2:
-        table = tables.rules(both)
+        table = tables.compare_rules(both)
         yield Exhibit(
             f"{stem}-rules",
             "What the choice of frames does",
             "The same medians in dB over the frames in which the target itself is not silent (target) and over those "
-            "in which no reference and no estimate is silent (museval). Frames are summed over songs. " + _basis(both),
+            "in which no reference and no estimate is silent (museval). Frames are summed over songs. "
+            + _describe_basis(both),
             table,
-            render.sheet(table),
+            render.make_sheet(table),
         )
     silent = base[base.rule == "silent"]
     if silent.value_db.notna().any():
-        table = tables.silence(silent)
+        table = tables.tabulate_silence(silent)
         yield Exhibit(
             f"{stem}-silence",
             "Leakage (PES) and lost sound (EPS) in dB",
             "PES: level of the estimate where the reference is silent; EPS: level of the reference where the "
             "estimate is. Median over songs of the mean over frames; lower is better, the best value of each column is "
-            "bold; a dash: no frame. " + _basis(silent),
+            "bold; a dash: no frame. " + _describe_basis(silent),
             table,
-            render.sheet(table, "min"),
+            render.make_sheet(table, "min"),
         )
 
 
-def _basis(rows: pd.DataFrame, varying: str = "") -> str:
+def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
     """Return what a table stands on: songs, frames, rule, gating, settings, missing cells."""
     n_frames = rows.n_frames[rows.value_db.notna()]
-    frames = f"{tables.between(n_frames.to_numpy())} frames a song and source" if len(n_frames) else "no frames"
+    frames = f"{tables.format_range(n_frames.to_numpy())} frames a song and source" if len(n_frames) else "no frames"
     rule = " or ".join(RULES[rule] for rule in rows.rule.unique()) if rows.rule.nunique() == 1 else "both rules"
-    outputs = "; ".join(gating(gated) for gated in rows.gated.unique())
+    outputs = "; ".join(describe_gating(gated) for gated in rows.gated.unique())
     outputs += "".join(f", refined ({way})" for way in rows.refine.unique() if way != "none")
-    settings = [text for field in scores.SETTINGS if field != varying if (text := _settings(rows, field))]
-    absent = missing(*scores.missing_cells(rows)).capitalize()
+    settings = [text for field in scores.SETTINGS if field != varying if (text := _describe_setting(rows, field))]
+    absent = describe_missing(*scores.count_missing(rows)).capitalize()
     told = f" Settings: {', '.join(settings)}." if settings else ""
-    return f"Basis: {count(rows.song.nunique(), 'song')}, {frames}, {rule}, {outputs}.{told} {absent}."
+    return f"Basis: {format_count(rows.song.nunique(), 'song')}, {frames}, {rule}, {outputs}.{told} {absent}."
 
 
-def _settings(rows: pd.DataFrame, field: str) -> str:
+def _describe_setting(rows: pd.DataFrame, field: str) -> str:
     """Return the value of a setting in words, or its range where strategies were not run with the same."""
     if field == "pitch_seed" and not rows.pitch_shifts.any():
         return ""
-    values = scores.using(rows, field)[field].drop_duplicates().sort_values()
-    texts = [render.setting(field, value) for value in values]
+    values = scores.select_users(rows, field)[field].drop_duplicates().sort_values()
+    texts = [render.format_setting(field, value) for value in values]
     words = {
         "lam": "λ = {}",
         "learning_rate": "learning rate {}",
@@ -204,16 +205,16 @@ def _settings(rows: pd.DataFrame, field: str) -> str:
     return words[field].format(" or ".join(texts)) + differ if texts else ""
 
 
-def gating(gated: bool) -> str:
+def describe_gating(gated: bool) -> str:
     """Return what was done to the outputs where a source is annotated silent."""
     return "activations applied to the outputs" if gated else "outputs not gated"
 
 
-def missing(n: int, expected: int) -> str:
+def describe_missing(n: int, expected: int) -> str:
     """Return "2 of 110 cells missing or failed"."""
-    return f"{n} of {count(expected, 'cell')} missing or failed" if n else "no cell missing or failed"
+    return f"{n} of {format_count(expected, 'cell')} missing or failed" if n else "no cell missing or failed"
 
 
-def count(n: int, noun: str) -> str:
+def format_count(n: int, noun: str) -> str:
     """Return "1 song" or "2 songs"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

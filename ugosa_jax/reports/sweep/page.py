@@ -44,23 +44,23 @@ class Section:
     exhibits: Sequence[Exhibit] = ()
 
 
-def files(sections: Sequence[Section]) -> dict[str, str]:
+def render_files(sections: Sequence[Section]) -> dict[str, str]:
     """Return the text of every exhibit's own files by name: CSV and LaTeX of tables, SVG of figures."""
     texts = {}
     for exhibit in itertools.chain.from_iterable(section.exhibits for section in sections):
         if exhibit.table is not None and exhibit.sheet is not None:
-            texts[f"{exhibit.name}.csv"] = render.csv(exhibit.table)
+            texts[f"{exhibit.name}.csv"] = render.to_csv(exhibit.table)
             caption = f"{exhibit.title}. {exhibit.caption}"
-            texts[f"{exhibit.name}.tex"] = render.latex(exhibit.sheet, caption, f"tab:{exhibit.name}")
+            texts[f"{exhibit.name}.tex"] = render.to_latex(exhibit.sheet, caption, f"tab:{exhibit.name}")
         else:
             texts[f"{exhibit.name}.svg"] = exhibit.svg
     return texts
 
 
-def markdown(title: str, sections: Sequence[Section]) -> str:
-    """Return the page in GitHub's Markdown; figures are the files of `files`, beside it."""
-    text, blocks = render.markdown_text, [f"# {render.markdown_text(title)}"]
-    numbers = _numbers(sections)
+def render_markdown(title: str, sections: Sequence[Section]) -> str:
+    """Return the page in GitHub's Markdown; figures are the files of `render_files`, beside it."""
+    text, blocks = render.escape_markdown, [f"# {render.escape_markdown(title)}"]
+    numbers = _number_exhibits(sections)
     for section in sections:
         blocks += [f"## {text(section.title)}", *map(text, section.paragraphs)]
         for exhibit in section.exhibits:
@@ -68,7 +68,7 @@ def markdown(title: str, sections: Sequence[Section]) -> str:
             if exhibit.sheet is None:
                 blocks += [f"![{text(exhibit.title)}]({exhibit.name}.svg)", caption]
                 continue
-            table = render.markdown(exhibit.sheet).rstrip()
+            table = render.to_markdown(exhibit.sheet).rstrip()
             if len(exhibit.sheet.cells) > LONG:
                 summary = f"<summary>{len(exhibit.sheet.cells)} rows</summary>"
                 table = f"<details>{summary}\n\n{table}\n\n</details>"
@@ -76,21 +76,21 @@ def markdown(title: str, sections: Sequence[Section]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def html(title: str, sections: Sequence[Section]) -> str:
+def render_html(title: str, sections: Sequence[Section]) -> str:
     """Return the page as HTML, its figures and style inside it."""
-    return style.page(
-        "sweep.html", title=title, sections=sections, numbers=_numbers(sections), inline=_inline, long=LONG
+    return style.render_page(
+        "sweep.html", title=title, sections=sections, numbers=_number_exhibits(sections), inline=_inline_svg, long=LONG
     )
 
 
-def _numbers(sections: Sequence[Section]) -> dict[str, str]:
+def _number_exhibits(sections: Sequence[Section]) -> dict[str, str]:
     """Return "Table 2" or "Figure 1" for the name of every exhibit."""
     counts = {"Table": itertools.count(1), "Figure": itertools.count(1)}
     kinds = {e.name: "Figure" if e.sheet is None else "Table" for section in sections for e in section.exhibits}
     return {name: f"{kind} {next(counts[kind])}" for name, kind in kinds.items()}
 
 
-def _inline(exhibit: Exhibit) -> str:
+def _inline_svg(exhibit: Exhibit) -> str:
     """Return a figure's SVG element; its identifiers get the exhibit's name, so that figures do not share any."""
     element = exhibit.svg[exhibit.svg.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)

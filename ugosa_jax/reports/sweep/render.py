@@ -1,6 +1,6 @@
 """A table as text: Markdown, CSV, LaTeX.
 
-`sheet` turns numbers into the characters that readers see, once for all forms; the forms only escape and frame them.
+`make_sheet` formats the numbers once for all forms; `to_markdown` and `to_latex` only escape and frame the text.
 """
 
 import dataclasses
@@ -45,7 +45,9 @@ class Sheet:
     labels: int
 
 
-def sheet(table: pd.DataFrame, best: Literal["max", "min"] | None = None, stars: pd.DataFrame | None = None) -> Sheet:
+def make_sheet(
+    table: pd.DataFrame, best: Literal["max", "min"] | None = None, stars: pd.DataFrame | None = None
+) -> Sheet:
     """Write the numbers of a table as text.
 
     Args:
@@ -59,9 +61,9 @@ def sheet(table: pd.DataFrame, best: Literal["max", "min"] | None = None, stars:
     names = [(*c[:-1], c[-1]) if isinstance(c, tuple) else (c,) for c in frame.columns]
     names = [("", name[0]) if len(name) > 1 and not name[1] else name for name in names]  # the index, reset
     last = [str(name[-1]) for name in names]
-    form = [_form(name) for name in names]
+    form = [_choose_format(name) for name in names]
     cells = [[write(value) for write, value in zip(form, row, strict=True)] for row in frame.itertuples(index=False)]
-    bold = frozenset(_best(frame, last, best) if best else ())
+    bold = frozenset(_find_best(frame, last, best) if best else ())
     if stars is not None:
         for r, c in itertools.product(range(len(stars)), range(stars.shape[1])):
             cells[r][c + n_index] += STAR if stars.iat[r, c] else ""
@@ -71,17 +73,20 @@ def sheet(table: pd.DataFrame, best: Literal["max", "min"] | None = None, stars:
     return Sheet(groups, heads, cells, bold, n_index or numeric.index(True))
 
 
-def markdown(sheet: Sheet) -> str:
+def to_markdown(sheet: Sheet) -> str:
     """Return a table in GitHub's Markdown; what groups columns is put into their titles."""
     heads = [" ".join(filter(None, pair)) for pair in zip(_group_of_each(sheet), sheet.heads, strict=True)]
-    lines = [[markdown_text(head) for head in heads], [":--" if c < sheet.labels else "--:" for c in range(len(heads))]]
+    lines = [
+        [escape_markdown(head) for head in heads],
+        [":--" if c < sheet.labels else "--:" for c in range(len(heads))],
+    ]
     for r, row in enumerate(sheet.cells):
-        texts = [markdown_text(cell) for cell in row]
+        texts = [escape_markdown(cell) for cell in row]
         lines.append([f"**{text}**" if (r, c) in sheet.bold else text for c, text in enumerate(texts)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def latex(sheet: Sheet, caption: str, label: str) -> str:
+def to_latex(sheet: Sheet, caption: str, label: str) -> str:
     """Return a table environment for LaTeX with the package booktabs."""
     lines = []
     if sheet.groups:
@@ -90,25 +95,25 @@ def latex(sheet: Sheet, caption: str, label: str) -> str:
         starts = [end - span + 1 for end, (_, span) in zip(ends, sheet.groups, strict=True)]
         rules = zip(sheet.groups, starts, ends, strict=True)
         lines.append(" ".join(rf"\cmidrule(lr){{{start}-{end}}}" for (text, _), start, end in rules if text))
-    lines += [" & ".join(_latex(head) for head in sheet.heads) + r" \\", r"\midrule"]
+    lines += [" & ".join(_escape_latex(head) for head in sheet.heads) + r" \\", r"\midrule"]
     for r, row in enumerate(sheet.cells):
-        texts = [_latex(cell) for cell in row]
+        texts = [_escape_latex(cell) for cell in row]
         bold = [rf"\textbf{{{text}}}" if (r, c) in sheet.bold else text for c, text in enumerate(texts)]
         lines.append(" & ".join(bold) + r" \\")
     columns = "l" * sheet.labels + "r" * (len(sheet.heads) - sheet.labels)
-    top = [r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}", rf"\caption{{{_latex(caption)}}}"]
+    top = [r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}", rf"\caption{{{_escape_latex(caption)}}}"]
     top += [rf"\label{{{label}}}", rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}", r"\toprule"]
     return "\n".join([*top, *lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}", ""])
 
 
-def csv(table: pd.DataFrame) -> str:
+def to_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV, in full precision, its titles in one line."""
     has_labels = table.index.names[0] is not None
-    flat = table.set_axis([_flat(column) for column in table.columns], axis=1)
+    flat = table.set_axis([_join_levels(column) for column in table.columns], axis=1)
     return flat.to_csv(index=has_labels, lineterminator="\n")
 
 
-def setting(field: str, value: float) -> str:
+def format_setting(field: str, value: float) -> str:
     """Return the value of a setting as the field writes it: λ = 10⁻², a learning rate of 3×10⁻⁵, segments of 4 s."""
     if math.isnan(value):
         return "one segment" if field == "hop_s" else "–"
@@ -121,17 +126,17 @@ def setting(field: str, value: float) -> str:
     return power if digits == "1" else f"{digits}×{power}"
 
 
-def decibels(value: float) -> str:
+def format_decibels(value: float) -> str:
     """Return a number with two decimals and a real minus sign; a dash if there is none."""
     return "–" if math.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
-def probability(value: float) -> str:
+def format_probability(value: float) -> str:
     """Return p with three decimals; below them, that it is below them."""
     return "–" if math.isnan(value) else "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
-def parameters(count: int) -> str:
+def format_count(count: int) -> str:
     """Return a number of parameters as the paper does: 2.9M, 10.2k."""
     if count == 0:
         return "–"
@@ -154,25 +159,25 @@ TITLES = {
 }
 _LABELS = ("strategy", "against", "source", "metric")
 _FORMS: dict[str, Callable[[Any], str]] = {
-    **dict.fromkeys((*scores.QUALITY, *scores.SILENCE, "target", "museval"), decibels),
-    **dict.fromkeys(("difference_db", "low_db", "high_db", "effect", "chi2"), decibels),
-    **dict.fromkeys(("p", "p_holm"), probability),
-    "#TP": parameters,
+    **dict.fromkeys((*scores.QUALITY, *scores.SILENCE, "target", "museval"), format_decibels),
+    **dict.fromkeys(("difference_db", "low_db", "high_db", "effect", "chi2"), format_decibels),
+    **dict.fromkeys(("p", "p_holm"), format_probability),
+    "#TP": format_count,
 }
 
 
-def _form(name: tuple) -> Callable[[Any], str]:
+def _choose_format(name: tuple) -> Callable[[Any], str]:
     """Return what writes the values of a column."""
     if name[0] in ("frames", "songs") and name[-1] in scores.RULES:
         return str
     if name[-1] in scores.SETTINGS:
-        return lambda value: setting(name[-1], value)
+        return lambda value: format_setting(name[-1], value)
     if name[-1] == "base":
-        return lambda value: setting("", value)
+        return lambda value: format_setting("", value)
     return _FORMS.get(name[-1], str)
 
 
-def _best(frame: pd.DataFrame, last: list[str], best: str) -> list[tuple[int, int]]:
+def _find_best(frame: pd.DataFrame, last: list[str], best: str) -> list[tuple[int, int]]:
     found = []
     for c, name in enumerate(last):
         if name in (*scores.QUALITY, *scores.SILENCE) and len(frame) > 1:
@@ -189,12 +194,12 @@ def _group_of_each(sheet: Sheet) -> list[str]:
     return [text for text, span in sheet.groups for _ in range(span)]
 
 
-def markdown_text(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return text with what Markdown would read as markup escaped."""
     return text.translate(_MARKDOWN)
 
 
-def _latex(text: str) -> str:
+def _escape_latex(text: str) -> str:
     """Escape text; exponents become math."""
     pieces = []
     for raised, run in itertools.groupby(text, key=lambda c: ord(c) in _PLAIN):
@@ -204,8 +209,8 @@ def _latex(text: str) -> str:
 
 
 def _latex_group(text: str, span: int) -> str:
-    return rf"\multicolumn{{{span}}}{{c}}{{{_latex(text)}}}"
+    return rf"\multicolumn{{{span}}}{{c}}{{{_escape_latex(text)}}}"
 
 
-def _flat(column: Any) -> str:
+def _join_levels(column: Any) -> str:
     return " ".join(filter(None, column)) if isinstance(column, tuple) else str(column)

@@ -48,7 +48,7 @@ _ENDS = ("D", "M", "3")
 _UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
-def read(path: str | Path) -> pd.DataFrame:
+def read_rows(path: str | Path) -> pd.DataFrame:
     """Read a table of scores from CSV.
 
     Raises:
@@ -62,10 +62,10 @@ def read(path: str | Path) -> pd.DataFrame:
     except (UnicodeDecodeError, ValueError) as error:  # a ParserError and an EmptyDataError are ValueErrors
         raise InputError(f"{path}: is not a CSV table in UTF-8 ({' '.join(str(error).split())})") from error
     with error_context(path):
-        return check(cells)
+        return check_rows(cells)
 
 
-def check(cells: pd.DataFrame) -> pd.DataFrame:
+def check_rows(cells: pd.DataFrame) -> pd.DataFrame:
     """Return a table of scores with the types of its columns; others than COLUMNS are dropped.
 
     Args:
@@ -97,7 +97,7 @@ def check(cells: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-def order(strategy: str) -> tuple:
+def sort_key(strategy: str) -> tuple:
     """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0; R-… before all.
 
     Those of a chain are sorted by the last network that is adapted.
@@ -120,33 +120,33 @@ def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:
     return known.index(name) if name in known else len(known), name
 
 
-def strategies(rows: pd.DataFrame) -> list[str]:
+def list_strategies(rows: pd.DataFrame) -> list[str]:
     """Return the strategies in the paper's order."""
-    return sorted(rows.strategy.unique(), key=order)
+    return sorted(rows.strategy.unique(), key=sort_key)
 
 
-def sources(rows: pd.DataFrame) -> list[str]:
+def list_sources(rows: pd.DataFrame) -> list[str]:
     """Return the sources, those of the published networks in their order first."""
     known = [name for name in SOURCES if (rows.source == name).any()]
     return known + [name for name in rows.source.unique() if name not in known]
 
 
-def using(rows: pd.DataFrame, field: str) -> pd.DataFrame:
+def select_users(rows: pd.DataFrame, field: str) -> pd.DataFrame:
     """Return the rows of strategies that a setting matters to: B0 is not adapted, and λ weighs a term of P alone."""
     losses = "P" if field == "lam" else "".join(LOSSES)
     return rows[rows.strategy.str.contains(rf"(?:^|\+)[{losses}]-")]
 
 
-def varied(rows: pd.DataFrame) -> list[str]:
+def list_varied(rows: pd.DataFrame) -> list[str]:
     """Return the settings that have more than one value within a strategy which uses them."""
     return [
         field
         for field in SETTINGS
-        if any(group[field].nunique(dropna=False) > 1 for _, group in using(rows, field).groupby("strategy"))
+        if any(group[field].nunique(dropna=False) > 1 for _, group in select_users(rows, field).groupby("strategy"))
     ]
 
 
-def at_base(rows: pd.DataFrame, varying: str | None = None) -> pd.DataFrame:
+def select_base(rows: pd.DataFrame, varying: str | None = None) -> pd.DataFrame:
     """Return the rows whose settings, but for `varying`, are the base ones.
 
     A strategy that has only one value of a setting keeps it, so that it is not lost where a sweep leaves out what does
@@ -156,13 +156,13 @@ def at_base(rows: pd.DataFrame, varying: str | None = None) -> pd.DataFrame:
     for _, group in rows.groupby("strategy", sort=False):
         for field in SETTINGS:
             if field != varying and group[field].nunique(dropna=False) > 1:
-                base = base_of(group[field])
+                base = choose_base(group[field])
                 group = group[group[field].isna() if np.isnan(base) else group[field] == base]
         kept.append(group)
     return pd.concat(kept).sort_index()
 
 
-def base_of(values: pd.Series) -> float:
+def choose_base(values: pd.Series) -> float:
     """Return the value that others are compared with: the default of `AdaptConfig`, or else the middle one.
 
     The default length of segments depends on the network; here it is the paper's.
@@ -176,7 +176,7 @@ def base_of(values: pd.Series) -> float:
     return float(default if default in present else present[(len(present) - 1) // 2])
 
 
-def missing_cells(rows: pd.DataFrame) -> tuple[int, int]:
+def count_missing(rows: pd.DataFrame) -> tuple[int, int]:
     """Return how many cells have no score at all, and how many there should be: every song under all settings."""
     cell = ["strategy", *SETTINGS]
     n_expected = rows.song.nunique() * len(rows[cell].drop_duplicates())

@@ -22,7 +22,7 @@ DECIMALS = 9
 
 
 @dataclasses.dataclass(frozen=True)
-class Paired:
+class PairedComparison:
     """Comparison of two settings over songs.
 
     Attributes:
@@ -52,7 +52,7 @@ class Friedman:
     p: float
 
 
-def paired(first_N: np.ndarray, second_N: np.ndarray) -> Paired:
+def compare_pairs(first_N: np.ndarray, second_N: np.ndarray) -> PairedComparison:
     """Compare two settings, song by song.
 
     Args:
@@ -66,10 +66,10 @@ def paired(first_N: np.ndarray, second_N: np.ndarray) -> Paired:
     difference_N = np.round(difference_N[np.isfinite(difference_N)], DECIMALS)
     n = len(difference_N)
     if n == 0:
-        return Paired(0, math.nan, math.nan, math.nan, math.nan, math.nan)
+        return PairedComparison(0, math.nan, math.nan, math.nan, math.nan, math.nan)
     low, high = median_interval(difference_N)
     median = float(np.median(difference_N))
-    return Paired(n, median, low, high, rank_biserial(difference_N), wilcoxon(difference_N))
+    return PairedComparison(n, median, low, high, rank_biserial(difference_N), wilcoxon(difference_N))
 
 
 def wilcoxon(difference_N: np.ndarray) -> float:

@@ -1,8 +1,8 @@
-"""What a table of scores says: medians, comparisons, studies. DataFrames in, DataFrames out.
+"""Tables of scores: medians, comparisons, studies. DataFrames in, DataFrames out.
 
-The rows that come in are of one sweep, one gating and, but for `rules`, of one rule; every song has one score per
-strategy, source and metric (`rows` chooses them). Each score stands for a song: a median over its
-frames. Tables hold the median over songs, as the paper's do.
+The rows must be of one sweep, one gating and, except for `compare_rules`, one rule; every song has one score for each
+strategy, source and metric (`rows` selects them). A score is a median over the frames of a song. Tables hold medians
+over songs, as the paper's do.
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
@@ -39,7 +39,7 @@ class Study:
     friedman: pd.DataFrame
 
 
-def table1(rows: pd.DataFrame) -> pd.DataFrame:
+def make_table1(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the paper's Table 1: medians over songs of SDR, SIR, SAR and ISR for each strategy and source.
 
     Returns:
@@ -52,8 +52,8 @@ def table1(rows: pd.DataFrame) -> pd.DataFrame:
     return _strategy_table(rows[rows.metric.isin(scores.QUALITY)], scores.QUALITY)
 
 
-def silence(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return medians over songs of PES and EPS in dB, shaped like `table1`; lower is better.
+def tabulate_silence(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return medians over songs of PES and EPS in dB, shaped like `make_table1`; lower is better.
 
     Raises:
       InputError: there is no score, or a song has two of a kind.
@@ -61,7 +61,7 @@ def silence(rows: pd.DataFrame) -> pd.DataFrame:
     return _strategy_table(rows[rows.metric.isin(scores.SILENCE)], scores.SILENCE)
 
 
-def rules(rows: pd.DataFrame) -> pd.DataFrame:
+def compare_rules(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the same medians under the rules target and museval, side by side, with the frames they stand on.
 
     Returns:
@@ -73,13 +73,13 @@ def rules(rows: pd.DataFrame) -> pd.DataFrame:
     """
     columns = {}
     for rule in ("target", "museval"):
-        chosen = _one_each(rows[rows.rule == rule], "metric")
-        columns["frames", rule] = _frames(chosen).groupby(["strategy", "source"]).sum()
+        chosen = _check_unique(rows[rows.rule == rule], "metric")
+        columns["frames", rule] = _count_frames(chosen).groupby(["strategy", "source"]).sum()
         columns["songs", rule] = chosen[chosen.value_db.notna()].groupby(["strategy", "source"]).song.nunique()
-        for metric in _metrics(chosen, scores.QUALITY):
+        for metric in _list_metrics(chosen, scores.QUALITY):
             columns[metric, rule] = chosen[chosen.metric == metric].groupby(["strategy", "source"]).value_db.median()
-    groups = pd.MultiIndex.from_product([scores.strategies(rows), scores.sources(rows)])
-    names = ["frames", "songs", *_metrics(rows, scores.QUALITY)]
+    groups = pd.MultiIndex.from_product([scores.list_strategies(rows), scores.list_sources(rows)])
+    names = ["frames", "songs", *_list_metrics(rows, scores.QUALITY)]
     in_order = pd.MultiIndex.from_product([names, ("target", "museval")])
     table = pd.DataFrame(columns).reindex(index=groups, columns=in_order).dropna(how="all")
     counts = [column for column in table if column[0] in ("frames", "songs")]
@@ -87,7 +87,7 @@ def rules(rows: pd.DataFrame) -> pd.DataFrame:
     return table.rename_axis(index=["strategy", "source"])
 
 
-def comparisons(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
+def compare_strategies(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
     """Compare each R and P strategy with B0 and with the B strategy that tunes the same stages, song by song.
 
     Holm's correction is over the strategies that are compared with the same thing for the same source.
@@ -103,20 +103,22 @@ def comparisons(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
     by_song = _pivot(rows[rows.metric == metric], ["source", "strategy"])
     found = []
     for kind in ("B0", "B"):
-        for source in scores.sources(rows):
+        for source in scores.list_sources(rows):
             family = [
                 (name, other)
-                for name in scores.strategies(rows)
+                for name in scores.list_strategies(rows)
                 if name.startswith(("R-", "P-")) and (other := "B0" if kind == "B0" else f"B{name[1:]}")
                 if (source, name) in by_song and (source, other) in by_song
             ]
-            pairs = [significance.paired(by_song[source, name], by_song[source, other]) for name, other in family]
+            pairs = [
+                significance.compare_pairs(by_song[source, name], by_song[source, other]) for name, other in family
+            ]
             labels = [{"strategy": name, "against": other, "source": source} for name, other in family]
-            found += _family(labels, pairs)
+            found += _correct_family(labels, pairs)
     return pd.DataFrame(found, columns=["strategy", "against", "source", *_PAIRED])
 
 
-def study(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
+def study_setting(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
     """Show how the scores of one strategy depend on one setting.
 
     Holm's correction is over the values that are compared with the base for the same source and metric.
@@ -133,7 +135,7 @@ def study(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
     rows = rows[rows.metric.isin(scores.QUALITY)]
     if rows.empty:
         raise InputError("no scores of the kind that this table shows")
-    base = scores.base_of(rows[field]) if base is None else base
+    base = scores.choose_base(rows[field]) if base is None else base
     if field == "hop_s":  # not given: as long as a segment
         base = rows.segment_s.iloc[0] if np.isnan(base) else base
         rows = rows.assign(hop_s=rows.hop_s.fillna(rows.segment_s))
@@ -143,15 +145,15 @@ def study(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
     if base not in values:
         raise InputError(f"{field}: the base {base:g} is not among the values {', '.join(f'{v:g}' for v in values)}")
     by_song = _pivot(rows, ["source", "metric", field])
-    medians = by_song.median().unstack(field).T.reindex(columns=_pairs(rows, scores.QUALITY))
+    medians = by_song.median().unstack(field).T.reindex(columns=_list_pairs(rows, scores.QUALITY))
     compared, tests = [], []
     for source, metric in medians.columns[medians.notna().any()]:
         others = [value for value in values if value != base and (source, metric, value) in by_song]
         if (source, metric, base) in by_song:
             origin_N = by_song[source, metric, base]
-            pairs = [significance.paired(by_song[source, metric, value], origin_N) for value in others]
+            pairs = [significance.compare_pairs(by_song[source, metric, value], origin_N) for value in others]
             labels = [{"source": source, "metric": metric, field: value, "base": base} for value in others]
-            compared += _family(labels, pairs)
+            compared += _correct_family(labels, pairs)
         test = significance.friedman(by_song[source, metric].to_numpy())
         tests.append((source, metric, test.n, test.n_values, test.chi2, test.p))
     columns = ["source", "metric", field, "base", *_PAIRED]
@@ -162,7 +164,7 @@ def study(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
 _PAIRED = ("songs", "difference_db", "low_db", "high_db", "effect", "p", "p_holm")
 
 
-def _family(labels: list[dict], pairs: list[significance.Paired]) -> Iterator[dict]:
+def _correct_family(labels: list[dict], pairs: list[significance.PairedComparison]) -> Iterator[dict]:
     """Yield the rows of tests that are corrected together."""
     adjusted = significance.holm(np.array([pair.p for pair in pairs]))
     for label, pair, p_holm in zip(labels, pairs, adjusted, strict=True):
@@ -171,35 +173,35 @@ def _family(labels: list[dict], pairs: list[significance.Paired]) -> Iterator[di
 
 
 def _strategy_table(rows: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
-    chosen = _one_each(rows, "metric")
+    chosen = _check_unique(rows, "metric")
     medians = chosen.groupby(["strategy", "source", "metric"]).value_db.median().unstack(["source", "metric"])
-    table = medians.reindex(index=scores.strategies(chosen), columns=_pairs(chosen, metrics))
+    table = medians.reindex(index=scores.list_strategies(chosen), columns=_list_pairs(chosen, metrics))
     scored = chosen[chosen.value_db.notna()].groupby(["strategy", "source", "metric"]).size()
     scored = scored.unstack(["source", "metric"]).reindex(table.index, columns=table.columns, fill_value=0)
-    frames = _frames(chosen).groupby(["strategy", "source"]).sum().unstack("source").reindex(table.index)
+    frames = _count_frames(chosen).groupby(["strategy", "source"]).sum().unstack("source").reindex(table.index)
     table.insert(0, ("", "#TP"), chosen.groupby("strategy").n_tuned.max())
-    table["", "songs"] = [between(row) for row in scored.fillna(0).to_numpy()]
-    table["", "frames"] = [between(row) for row in frames.fillna(0).to_numpy()]
+    table["", "songs"] = [format_range(row) for row in scored.fillna(0).to_numpy()]
+    table["", "frames"] = [format_range(row) for row in frames.fillna(0).to_numpy()]
     return table
 
 
-def between(counts: np.ndarray) -> str:
+def format_range(counts: np.ndarray) -> str:
     """Return "9" or "9–10": the smallest and the largest of some counts."""
     low, high = int(np.min(counts)), int(np.max(counts))
     return f"{low}" if low == high else f"{low}–{high}"
 
 
-def _frames(rows: pd.DataFrame) -> pd.Series:
+def _count_frames(rows: pd.DataFrame) -> pd.Series:
     """Return the frames of each (strategy, source, song): the most that any of its metrics has."""
     return rows.groupby(["strategy", "source", "song"]).n_frames.max()
 
 
 def _pivot(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
     """Return a row per song and a column for each combination of `columns`."""
-    return _one_each(rows, *columns).pivot(index="song", columns=columns, values="value_db").sort_index(axis=1)
+    return _check_unique(rows, *columns).pivot(index="song", columns=columns, values="value_db").sort_index(axis=1)
 
 
-def _one_each(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+def _check_unique(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """Return the rows, refusing a song that has two scores of a kind: one of them would have to be chosen."""
     if rows.empty:
         raise InputError("no scores of the kind that this table shows")
@@ -213,9 +215,11 @@ def _one_each(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return rows
 
 
-def _metrics(rows: pd.DataFrame, metrics: tuple[str, ...]) -> list[str]:
+def _list_metrics(rows: pd.DataFrame, metrics: tuple[str, ...]) -> list[str]:
     return [metric for metric in metrics if (rows.metric == metric).any()]
 
 
-def _pairs(rows: pd.DataFrame, metrics: tuple[str, ...]) -> pd.MultiIndex:
-    return pd.MultiIndex.from_product([scores.sources(rows), _metrics(rows, metrics)], names=["source", "metric"])
+def _list_pairs(rows: pd.DataFrame, metrics: tuple[str, ...]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_product(
+        [scores.list_sources(rows), _list_metrics(rows, metrics)], names=["source", "metric"]
+    )

@@ -2,7 +2,7 @@
 
 import { ask, root, upload } from "./api.js";
 import { announce, plural, toast } from "./dom.js";
-import { askName, askTitle, saveSound } from "./dialogs.js";
+import { askName, askTitle, download, saveSound } from "./dialogs.js";
 import { importMarks } from "./importing.js";
 import { showKeys } from "./keys.js";
 import { runName } from "./listen.js";
@@ -28,7 +28,7 @@ function marking({ store, id, transport, editing, history, saver, timeline }) {
     restate: announced((state) => editing.restate(state)), border: announced((side) => editing.border(side)), remove: announced(() => editing.remove()),
     make: announced(() => editing.make()), shift: announced((by) => editing.shift(by)), cycle: announced(() => editing.cycle()), choose: announced((step) => editing.chooseNext(step)),
     pick: announced((source) => { store.set({ lane: source, selected: null }); }),
-    elsewhere: (source, state) => editing.elsewhere(source, state), hold: announced((source) => editing.hold(source)), let: (source) => editing.let(source),
+    elsewhere: (source, state) => editing.elsewhere(source, state), hold: announced((source) => editing.hold(source)), release: (source) => editing.release(source),
     loop: () => {
       const { selected } = store.values;
       const edge = timeline().bar.getBoundingClientRect();
@@ -53,7 +53,8 @@ function listening({ store, desk, transport }) {
   return {
     mute: (name) => desk.flip("mute", name), solo: (name) => desk.flip("solo", name), version: (name, which) => desk.set("version", name, which), volume: (name, gain) => desk.set("volume", name, gain),
     hearStems: () => { desk.hear("stems"); if (!transport.playing) transport.play(); },
-    takeHome: (run) => { store.set({ wasHeard: true }); return saveSound(store, desk, transport, run ?? null); },
+    saveSound: (run = null) => { store.set({ wasHeard: true }); return saveSound(store, desk, transport, run); },
+    saveStems: () => download(`songs/${store.get("song").id}/runs/${store.get("desk").b}/stems.zip?encoding=float`),
   };
 }
 
@@ -133,7 +134,7 @@ function naming({ store, id }) {
 function keys({ store, transport, editing, history, desk, timeline }, does) {
   const source = (number) => store.get("sources")[number - 1];
   return {
-    ...does, hold: (number) => does.hold(source(number)), let: (number) => does.let(source(number)),
+    ...does, hold: (number) => does.hold(source(number)), release: (number) => does.release(source(number)),
     play: () => transport.toggle(), seek: (by) => transport.seek(by === -Infinity ? 0 : by === Infinity ? transport.duration : transport.time + by),
     undo: () => history.undo(), redo: () => history.redo(), zoom: (factor) => timeline().zoom(factor),
     nothing: () => { editing.choose(null); transport.setLoop(null); }, switch: () => store.get("desk").b && desk.all(),

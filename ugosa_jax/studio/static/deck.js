@@ -1,6 +1,5 @@
-// Plays any number of tracks as one: every piece of every track is scheduled for the same instant of the same clock, so
-// tracks cannot drift apart, and changing what is heard is a matter of gains. Nothing is decoded; pieces of a second are
-// fetched while they are needed, and the clock stands still where the network is too slow.
+// Plays any number of tracks in sync: pieces of one second are scheduled on one clock, so tracks cannot drift apart, and a
+// switch only changes gains. Pieces are fetched when needed; the clock stops while one is missing.
 
 import { HOP, findPlaces, overlapAdd } from "./stretch.js";
 import { Wav } from "./wav.js";
@@ -11,7 +10,7 @@ const LEAD_S = 0.04; // from a decision to the first sample
 const FADE_S = 0.012; // gains move so fast that no gap is heard and so slowly that nothing clicks
 
 export class Deck extends EventTarget {
-  /** `mixture` is the address of what the tracks add up to: speed follows its waveform. */
+  /** `mixture` is the address of the mixture, whose waveform determines the windows at other speeds. */
   constructor(rate, duration, mixture) {
     super();
     Object.assign(this, { rate, duration, mixture: new Wav(mixture), tracks: new Map(), pieces: [], playing: false, stalled: false, resting: 0, loop: null, speed: 1, volume: 1, meters: [] });
@@ -24,13 +23,13 @@ export class Deck extends EventTarget {
     if (this.playing) this.#begin(time);
   }
 
-  /** Set how loud everything is: a factor. */
+  /** Set the master gain. */
   setVolume(volume) {
     this.volume = volume;
     this.out?.gain.setTargetAtTime(volume, this.context.currentTime, FADE_S / 3);
   }
 
-  /** Return the highest sample of what was heard in the last moments; 1 is full scale. */
+  /** Return the peak of the most recent output; 1 is full scale. */
   get peak() {
     let most = 0;
     for (const meter of this.playing ? this.meters : []) {
@@ -40,7 +39,7 @@ export class Deck extends EventTarget {
     return most;
   }
 
-  /** Say which tracks there are: {name: url}. Those that stay are not interrupted. */
+  /** Set the tracks, {name: url}. Tracks that stay are not interrupted. */
   setTracks(urls) {
     for (const [name, track] of this.tracks) {
       if (urls[name] === track.wav.url) continue;
@@ -57,7 +56,7 @@ export class Deck extends EventTarget {
     }
   }
 
-  /** Set how loud tracks are: {name: gain}; those that are not named are not heard. All change at the same instant. */
+  /** Set the gains of all tracks at once, {name: gain}; others are muted. */
   setLevels(levels) {
     const at = this.context ? this.context.currentTime + 0.005 : 0;
     for (const track of this.tracks.values()) {
@@ -99,7 +98,7 @@ export class Deck extends EventTarget {
     if (this.playing) this.#begin(this.resting);
   }
 
-  /** Play a stretch again and again: {start, end}, or null. */
+  /** Loop a stretch {start, end}, or null. */
   setLoop(loop) {
     this.loop = loop;
     if (this.playing) this.#begin(this.time);
@@ -154,13 +153,13 @@ export class Deck extends EventTarget {
     if (this.stalled) this.#stall(false);
   }
 
-  /** Begin to set windows anew, from the cursor on. */
+  /** Restart the windows at the cursor. */
   #align() {
     const aligned = { origin: this.cursor, hops: 0, last: null, done: Promise.resolve() };
     this.aligned = aligned;
   }
 
-  /** Return where the windows of a piece begin, which follows from those of the piece before. */
+  /** Return the starts of a piece's windows, which depend on those of the piece before. */
   #placesOf(n) {
     const { aligned, speed } = this;
     const first = aligned.hops;
@@ -179,7 +178,7 @@ export class Deck extends EventTarget {
     track.sources.clear();
   }
 
-  /** Schedule pieces up to some seconds ahead, forget those that are over, and hold the clock where one is missing. */
+  /** Schedule the next seconds, drop finished pieces, and stop the clock while a piece is missing. */
   #plan() {
     const now = this.context.currentTime;
     while (this.cursorAt < now + AHEAD_S && this.cursor < this.#end()) {
@@ -221,7 +220,7 @@ export class Deck extends EventTarget {
     this.dispatchEvent(new Event("stall"));
   }
 
-  /** Return the frame that playing leads to: the end of the loop, or else of the song. */
+  /** Return the frame where playing turns or ends: the end of the loop or of the song. */
   #end() {
     const last = Math.round(this.duration * this.rate);
     const turn = this.loop ? Math.min(last, Math.round(this.loop.end * this.rate)) : last;

@@ -52,7 +52,12 @@ export async function saveSound(store, desk, transport, run = null) {
   const [suffix, encoding = "24"] = kind.value.split(" ");
   const label = what.value === "heard" ? (heard === "mixture" ? "mixture" : "mix") : what.value.split("/")[1];
   const query = new URLSearchParams([...parts.map((part) => ["part", part]), ["start", asked.start], ["end", asked.end], ["encoding", encoding], ["name", `${song.name.replace(/\.\w{2,5}$/, "")} ${label}`]]);
-  const link = h("a", { href: `${root}/api/songs/${song.id}/sound.${suffix}?${query}`, download: "" });
+  download(`songs/${song.id}/sound.${suffix}?${query}`);
+}
+
+/** Let the browser save a file of the server. */
+export function download(path) {
+  const link = h("a", { href: `${root}/api/${path}`, download: "" });
   document.body.append(link);
   link.click();
   link.remove();

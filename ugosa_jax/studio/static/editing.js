@@ -1,4 +1,4 @@
-// What a person does to the marks: painting, tapping, choosing, changing. Every edit can be taken back and is saved.
+// Edits of marks: painting, tapping, choosing, changing. Every edit is saved and can be undone.
 
 import * as model from "./marks.js";
 import { snapToGrid } from "./snapping.js";
@@ -18,7 +18,7 @@ export class Editing {
     if (state === "active") this.onActive(source);
   }
 
-  /** Give a mark other borders; it stays chosen. */
+  /** Change the borders of a mark; it stays chosen. */
   move(mark, start, end) {
     this.#exchange([mark], [{ ...mark, start, end }]);
   }
@@ -27,12 +27,12 @@ export class Editing {
     if (mark) this.restate(model.nextState(mark.state), mark);
   }
 
-  /** Set what is painted next. */
+  /** Set the state of the next mark. */
   brush(state) {
     this.store.set({ brush: state });
   }
 
-  /** Give a mark another state; the chosen one if none is named. */
+  /** Change the state of a mark, by default the chosen one. */
   restate(state, mark = this.#selected) {
     if (mark && mark.state !== state) this.#exchange([mark], [{ ...mark, state }]);
   }
@@ -41,7 +41,7 @@ export class Editing {
     if (marks.length) this.history.edit({ marks: this.#marks.filter((mark) => !marks.includes(mark)) });
   }
 
-  /** Make a mark where the song is, or where the loop is; choose it. */
+  /** Make a mark at the playhead or over the loop, and choose it. */
   make(source = this.store.get("lane")) {
     const { loop, time } = this.transport;
     const start = loop?.start ?? Math.min(time, this.duration - NEW_S / 4);
@@ -50,7 +50,7 @@ export class Editing {
     this.choose(model.findMark(this.#marks, source, (start + end) / 2) ?? null);
   }
 
-  /** Set a border of the chosen mark to where the song is. */
+  /** Move a border of the chosen mark to the playhead. */
   border(side) {
     const selected = this.#selected;
     if (!selected) return;
@@ -58,7 +58,7 @@ export class Editing {
     if (borders.end - borders.start >= model.SHORTEST_S) this.move(selected, borders.start, borders.end);
   }
 
-  /** Move marks as they are, by some seconds; the chosen one if none are named. */
+  /** Move marks by some seconds, by default the chosen one. */
   shift(by, marks = this.#selected ? [this.#selected] : []) {
     if (marks.length) this.#exchange(marks, marks.map((mark) => model.shift(mark, mark.start + by, this.duration)));
   }
@@ -68,7 +68,7 @@ export class Editing {
     this.#exchange([], marks.map((mark) => ({ ...mark, source })));
   }
 
-  /** Put other marks in the place of one, as typed. */
+  /** Replace a mark by another one. */
   exchange(mark, fresh) {
     this.#exchange([mark], [fresh]);
   }
@@ -77,7 +77,7 @@ export class Editing {
     this.store.set({ selected: mark, ...(mark && { lane: mark.source }) });
   }
 
-  /** Choose the mark before or after the chosen one, in its lane, and go to where it begins. */
+  /** Choose the previous or next mark and go to its start. */
   chooseNext(step) {
     const { selected, marks, sources } = this.store.values;
     const ordered = [...marks].sort((a, b) => sources.indexOf(a.source) - sources.indexOf(b.source) || a.start - b.start);
@@ -87,13 +87,13 @@ export class Editing {
     if (!this.transport.playing) this.transport.seek(next.start);
   }
 
-  /** Say what holds where nothing is marked; the other thing if it is not said. */
+  /** Set the state outside marks; toggle it if none is given. */
   elsewhere(source, state) {
     const { elsewhere } = this.store.values;
     return this.history.edit({ elsewhere: { ...elsewhere, [source]: state ?? (elsewhere[source] === "silent" ? "unknown" : "silent") } });
   }
 
-  /** Begin to mark a source at what is heard now, until `let` is called. While the song stands still, choose its lane. */
+  /** Start a mark at the playhead, until `release` is called. While paused, choose the lane instead. */
   hold(source) {
     if (!source || this.holds.has(source)) return;
     this.store.set({ lane: source });
@@ -105,7 +105,7 @@ export class Editing {
     this.follow();
   }
 
-  let(source) {
+  release(source) {
     const hold = this.holds.get(source);
     if (!hold) return;
     this.holds.delete(source);
@@ -113,19 +113,19 @@ export class Editing {
     this.paint(source, hold.from, this.#now);
   }
 
-  /** Show what is being held; called while the song plays. */
+  /** Show the held marks; called in every frame. */
   follow() {
     if (!this.holds.size) return;
     for (const [source, hold] of this.holds) {
       if (this.transport.time >= hold.from - 0.2 && this.transport.playing) continue; // a mark may begin at the next beat
-      this.holds.delete(source); // the song has jumped back or ended: what was held so far counts
+      this.holds.delete(source); // the song has jumped back or ended: the mark ends there
       this.paint(source, hold.from, hold.until ?? hold.from);
     }
     for (const hold of this.holds.values()) hold.until = this.transport.time;
     this.store.set({ held: this.#held() });
   }
 
-  /** Take over what a file says of sources; what is said of others stays. Return {undo, replaced}. */
+  /** Replace the marks of the imported sources; return {undo, replaced}. */
   takeOver(found, elsewhere) {
     const sources = new Set([...found.map((mark) => mark.source), ...Object.keys(elsewhere)]);
     const kept = this.#marks.filter((mark) => !sources.has(mark.source));
@@ -134,7 +134,7 @@ export class Editing {
     return { undo, replaced };
   }
 
-  /** Add marks where nothing is said yet: a suggestion overrides nobody. Return how many parts were added. */
+  /** Add marks where there are none yet; return the number of parts added. */
   add(found) {
     const free = model.findUnmarked(found, this.#marks);
     this.history.edit({ marks: free.length ? model.replace(this.#marks, [], free, this.duration) : this.#marks });
@@ -153,7 +153,7 @@ export class Editing {
     return Object.fromEntries([...this.holds].map(([source, hold]) => [source, { start: hold.from, end: Math.max(now, hold.from), source, state: brush }]));
   }
 
-  /** The place in the song, or the beat or onset that is near. */
+  /** The time of the playhead, snapped to a beat or onset. */
   get #now() {
     return snapToGrid(this.store, this.transport.time);
   }

@@ -1,4 +1,4 @@
-// Keeps up with the server: jobs, runs and marks, also with what happened while nobody listened; tells a person who is away.
+// Follows jobs, runs and marks on the server, also after a broken connection, and notifies a person who is away.
 
 import { ask, listen } from "./api.js";
 import { toast } from "./dom.js";
@@ -16,7 +16,7 @@ export function follow({ store, id, history, saver }) {
     saver.revision = marks.revision;
     history.replace({ marks: marks.marks, elsewhere: marks.elsewhere });
   };
-  /** Tell what has become of a job that was open when it was last heard of. */
+  /** Report the end of a job. */
   const ended = (job, known) => {
     if (job.kind === "adapt" && job.state === "done") {
       take(known, job.result.run);
@@ -55,7 +55,7 @@ export function follow({ store, id, history, saver }) {
   showInTitle(store);
 }
 
-/** Say that something is done: on the page, or to somebody who does not see it. */
+/** Report a finished job on the page, or in title and notification if the page is hidden. */
 function notify(store, title, text) {
   if (text) toast(text);
   if (!document.hidden) return;
@@ -63,7 +63,7 @@ function notify(store, title, text) {
   if ("Notification" in window && Notification.permission === "granted") new Notification(`${title}: ${store.get("song").name}`, { tag: store.get("song").id });
 }
 
-/** Keep the title of the tab: how far the work is, or what has happened since it was last seen. */
+/** Show progress and news in the title of the tab. */
 function showInTitle(store) {
   store.watch(["jobs", "news", "song"], ({ jobs, news, song }) => {
     const running = jobs.find((job) => job.state === "running");

@@ -3,11 +3,11 @@
 import { button, choice, fader, h } from "./dom.js";
 import { countSeconds } from "./marks.js";
 
-/** Return the head of a source's lane. `does` has mute, solo, version, volume, elsewhere, hold, let and pick. */
+/** Return the head of a source's lane. `does` has mute, solo, version, volume, elsewhere, hold, release and pick. */
 export function laneHead(store, source, number, does) {
   const duration = store.get("song").duration_s;
   const held = (event) => { event.preventDefault(); event.target.setPointerCapture(event.pointerId); does.hold(source); };
-  const key = h("button", { type: "button", class: "cap", title: `hold while the song plays to mark ${source} (key ${number})`, "aria-label": `hold to mark ${source}`, onpointerdown: held, onpointerup: () => does.let(source), onpointercancel: () => does.let(source) }, String(number));
+  const key = h("button", { type: "button", class: "cap", title: `hold while the song plays to mark ${source} (key ${number})`, "aria-label": `hold to mark ${source}`, onpointerdown: held, onpointerup: () => does.release(source), onpointercancel: () => does.release(source) }, String(number));
   const rest = h("button", { type: "button", class: "rest", onclick: () => does.elsewhere(source) });
   const silent = h("span", { class: "silent-s" });
   const head = h("div", { class: "head" },

@@ -34,10 +34,10 @@ export function listenToKeys(does) {
   });
   addEventListener("keyup", (event) => {
     const digit = /([1-9])$/.exec(event.code);
-    if (digit && held.delete(digit[1])) does.let(Number(digit[1]));
+    if (digit && held.delete(digit[1])) does.release(Number(digit[1]));
   });
   addEventListener("blur", () => {
-    for (const digit of held) does.let(Number(digit));
+    for (const digit of held) does.release(Number(digit));
     held.clear();
   });
 }

@@ -1,4 +1,4 @@
-// A lane holds the marks of one source, which are painted, stretched, moved and chosen by pointer.
+// A lane: the marks of one source, painted, resized, moved and chosen with the pointer.
 
 import { h } from "./dom.js";
 import * as model from "./marks.js";
@@ -24,7 +24,7 @@ export class Lane {
     addEventListener("keydown", (event) => { if (event.key === "Escape") this.#cancel(); });
   }
 
-  /** Show marks; where there are none, the source is silent or nothing is known. Suggestions are shown beside them. */
+  /** Show marks and suggestions, and silence outside of marks if `restIsSilent`. */
   show(marks, restIsSilent, selected, suggested) {
     this.shown = marks.filter((mark) => mark.source === this.source);
     this.selected = selected;
@@ -44,7 +44,7 @@ export class Lane {
     }
   }
 
-  /** Show a mark that is being held; null hides it. */
+  /** Show the mark that is being held or drawn; null hides it. */
   grow(mark) {
     this.growing.hidden = !mark;
     if (!mark) return;
@@ -73,7 +73,7 @@ export class Lane {
     return model.findMark(this.shown, this.source, this.timeline.timeAt(event.clientX));
   }
 
-  /** Return the border that is under the pointer: {mark, side}. */
+  /** Return the border under the pointer, {mark, side}, or null. */
   #findBorder(event) {
     const time = this.timeline.timeAt(event.clientX);
     const near = (border) => Math.abs(border - time) * this.timeline.pixels <= BORDER_PX;
@@ -136,7 +136,7 @@ export class Lane {
     else this.does.choose(this.#findMark(event) ?? null, this.source);
   }
 
-  /** End a drag without a result. */
+  /** Cancel a drag. */
   #cancel() {
     const { drag } = this;
     this.drag = null;
@@ -145,7 +145,7 @@ export class Lane {
     if (element) this.#place(element, drag.mark);
   }
 
-  /** Return a time, or what is a few pixels away: the border of another mark, the song's end, a beat or an onset. */
+  /** Snap a time to the border of another mark, the song's ends, a beat or an onset within a few pixels. */
   #snap(time, except = null) {
     const borders = [0, this.timeline.duration, ...this.shown.filter((mark) => mark !== except).flatMap((mark) => [mark.start, mark.end])];
     const near = borders.reduce((best, border) => (Math.abs(border - time) < Math.abs(best - time) ? border : best));

@@ -130,7 +130,7 @@ export function deskBar(store, desk, does) {
   };
   clip.show(false);
   const master = fader("master volume", store.get("mix").master, 0, (gain) => store.set({ mix: { ...store.get("mix"), master: gain } }));
-  const take = h("button", { type: "button", title: "one stem, the mix as it is heard, or a stretch of it, as WAV or FLAC", onclick: () => does.takeHome() }, "Save sound …");
+  const take = h("button", { type: "button", title: "save one stem, the mix as you hear it, or a stretch of it, as WAV or FLAC", onclick: () => does.saveSound() }, "Save sound …");
   store.watch(["runs", "desk", "titles"], ({ runs, desk: now }) => {
     for (const [select, value] of [[a, now.a], [b, now.b]]) {
       select.replaceChildren(...(runs.length ? runs.map((run) => h("option", { value: run.id }, runName(store, run.id))) : [h("option", {}, "none yet")]));

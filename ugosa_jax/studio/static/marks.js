@@ -1,12 +1,12 @@
-// What is marked, as plain lists of {start, end, source, state}, which are never changed but replaced: undo is the list
-// before. Marks of a source do not overlap; what is painted covers what was there.
+// Marks as immutable lists of {start, end, source, state}, so undo is the list before. Marks of a source do not overlap;
+// a painted mark covers older ones.
 
 export const STATES = ["active", "silent", "unknown"];
 export const SHORTEST_S = 0.05;
 
 const round = (seconds) => Math.round(seconds * 1000) / 1000;
 
-/** Return marks with a stretch of a source taken out. */
+/** Return marks without a stretch of a source. */
 export function erase(marks, source, start, end) {
   return marks.flatMap((mark) => {
     if (mark.source !== source || mark.end <= start || mark.start >= end) return [mark];
@@ -16,7 +16,7 @@ export function erase(marks, source, start, end) {
   });
 }
 
-/** Return marks in which a stretch of a source has a state; marks that touch and say the same become one. */
+/** Return marks with a state painted over a stretch of a source; touching marks of one state are merged. */
 export function paint(marks, source, from, to, state, duration) {
   let start = round(Math.max(0, Math.min(from, to)));
   let end = round(Math.min(duration, Math.max(from, to)));
@@ -31,7 +31,7 @@ export function paint(marks, source, from, to, state, duration) {
   return sortMarks([...rest.filter((mark) => !touching.includes(mark)), { start, end, source, state }]);
 }
 
-/** Return the state that follows in the cycle. */
+/** Return the next state in the cycle. */
 export function nextState(state) {
   return STATES[(STATES.indexOf(state) + 1) % STATES.length];
 }
@@ -50,7 +50,7 @@ export function countSeconds(marks, elsewhere, source, duration) {
   return found;
 }
 
-/** Return the stretches that no mark covers; the marks are of one source and in order. */
+/** Return the unmarked stretches, given the ordered marks of one source. */
 export function findGaps(marks, duration) {
   const edges = [0, ...marks.flatMap((mark) => [mark.start, mark.end]), duration];
   const found = [];
@@ -58,25 +58,25 @@ export function findGaps(marks, duration) {
   return found;
 }
 
-/** Return the time that a mark's border is dragged to: never past its other border, never out of the song. */
+/** Return the time of a dragged border, limited by the other border and the song. */
 export function clampBorder(mark, side, time, duration) {
   if (side === "start") return Math.max(0, Math.min(time, mark.end - SHORTEST_S));
   return Math.min(duration, Math.max(time, mark.start + SHORTEST_S));
 }
 
-/** Return a mark that begins at another time, as near to it as the song's ends allow. */
+/** Return a mark moved to another start, limited by the song. */
 export function shift(mark, start, duration) {
   const length = mark.end - mark.start;
   const begin = Math.max(0, Math.min(start, duration - length));
   return { ...mark, start: round(begin), end: round(begin + length) };
 }
 
-/** Return marks in which some are replaced by others, which cover what is there. */
+/** Return marks with some replaced by others, which cover older ones. */
 export function replace(marks, old, fresh, duration) {
   return fresh.reduce((all, mark) => paint(all, mark.source, mark.start, mark.end, mark.state, duration), marks.filter((mark) => !old.includes(mark)));
 }
 
-/** Return the parts of marks on which nothing is said yet. */
+/** Return the parts of marks that no other mark covers. */
 export function findUnmarked(found, marks) {
   return found.flatMap((mark) => marks.filter((other) => other.source === mark.source)
     .reduce((free, other) => free.flatMap((part) => erase([part], part.source, other.start, other.end)), [mark]))
@@ -89,8 +89,8 @@ function stateAt(marks, source, time) {
 }
 
 /**
- * Take one edit back that others have followed: where a source is still as the edit left it, it becomes what it was
- * before; what was changed since stays. Arguments and result are {marks, elsewhere}.
+ * Undo an edit and keep later ones: where a source is still as the edit left it, it becomes what it was before.
+ * Arguments and result are {marks, elsewhere}.
  */
 export function revert(now, before, after) {
   const sources = new Set([...now.marks, ...before.marks, ...after.marks].map((mark) => mark.source));

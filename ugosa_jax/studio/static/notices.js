@@ -43,7 +43,7 @@ const STEPS = [
   ["Mark silence", "Where is a source silent? Listen, then drag over that stretch in its lane, or hold its number key while the song plays.", (does) => [["Suggest silences", does.suggest], ["Import marks …", does.chooseFile]]],
   ["Adapt", "Adapt the network to your marked silences. The estimated time stands beside the button.", (does) => [["Adapt now", does.adapt]]],
   ["Listen", "A is the original network, B the adapted one, with the same output settings. Switch with X, or try the blind comparison.", (does) => [["Hear the stems", does.hearStems]]],
-  ["Save stems", "Save sound saves one stem, the mix as you hear it, or a stretch of it. The menu of a run (⋯) has all stems as a zip.", (does) => [["Save sound …", does.takeHome]]],
+  ["Save stems", "Save all stems of run B as WAV files in a zip, or one stem, the mix as you hear it, or a stretch.", (does) => [["All stems (zip)", does.saveStems], ["Save sound …", does.saveSound]]],
 ];
 
 /** Return the index of the next step. */
@@ -64,7 +64,7 @@ function pathNotice(store, does) {
     list.replaceChildren(...STEPS.map(([name], i) => h("li", { class: i < now ? "done" : i === now ? "now" : "", "aria-current": i === now ? "step" : null }, name)));
     const [, text, offers] = STEPS[now];
     words.textContent = text;
-    ways.replaceChildren(...offers(does).map(([label, act]) => h("button", { type: "button", onclick: act }, label)));
+    ways.replaceChildren(...offers(does).map(([label, act]) => h("button", { type: "button", onclick: () => act() }, label))); // without the event as argument
   });
   return notice;
 }

@@ -1,9 +1,9 @@
-// One accent a source, everywhere: after Okabe and Ito, whose colours the colour-blind can tell apart.
+// One colour per source, after Okabe and Ito, whose palette suits colour-blind people.
 
 const KNOWN = { drums: "#e69f00", bass: "#56b4e9", other: "#1db487", vocals: "#d583b0", guitar: "#f0e442", piano: "#e2703a" };
 const SPARE = ["#e69f00", "#56b4e9", "#1db487", "#d583b0", "#f0e442", "#e2703a", "#7d8ce0", "#b0b7c0"];
 
-/** Return the accent of a source; `sources` are all of the network. */
+/** Return the colour of a source; `sources` are all sources of the network. */
 export function pickAccent(source, sources) {
   if (KNOWN[source]) return KNOWN[source];
   const taken = new Set(sources.map((name) => KNOWN[name]));
@@ -17,7 +17,7 @@ export function readColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
-/** Set light or dark; without an argument the other one. */
+/** Switch to light or dark, by default to the other one. */
 export function switchTheme(wanted) {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";

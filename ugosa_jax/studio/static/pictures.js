@@ -1,4 +1,4 @@
-// What a row shows of a sound: its waveform, or its spectrogram. Drawn for the stretch that is in sight.
+// The picture of a row: the visible part of a waveform or a spectrogram.
 
 import { fetchBytes } from "./api.js";
 import { toRgb } from "./palette.js";
@@ -8,13 +8,13 @@ const LOWEST_HZ = 40;
 const HIGHEST_HZ = 16000;
 const MARKED_HZ = [100, 1000, 10000];
 
-/** Return the outline of a sound: {high, low}, values of 16 bit, at equal distances over the song. */
+/** Load the outline of a sound: {high, low}, 16-bit values at equal distances over the song. */
 export async function loadOutline(path) {
   const raw = new Int16Array(await fetchBytes(path));
   return { high: raw.subarray(0, raw.length / 2), low: raw.subarray(raw.length / 2) };
 }
 
-/** Return the spectrogram of a sound as a picture, in the accent of its source. */
+/** Load the spectrogram of a sound as a picture in the colour of its source. */
 export async function loadSpectrum(path, colour) {
   return paintSpectrum(new Uint8Array(await fetchBytes(path)), toRgb(colour));
 }
@@ -39,7 +39,7 @@ export class Picture {
     else if (this.sound) this.#drawWave(context, timeline, scale);
   }
 
-  /** A column a pixel, from the lowest to the highest value in it; roots of amplitudes, so that quiet sounds show. */
+  /** Draw one column per pixel from minimum to maximum, on a square-root scale that shows quiet sounds. */
   #drawWave(context, timeline, scale) {
     const { high, low } = this.sound;
     const { width, height } = this.canvas;
@@ -79,7 +79,7 @@ export class Picture {
   }
 }
 
-/** Return a canvas of bytes, rows from low to high: black, the accent, white. */
+/** Return a canvas of bytes, rows from low to high pitch, colours from black over the accent to white. */
 function paintSpectrum(values, accent) {
   const canvas = document.createElement("canvas");
   canvas.width = values.length / SPECTRUM_ROWS;

@@ -1,11 +1,11 @@
-// A song's page is found again as it was left: the server keeps the settings, this tab the steps that can be undone.
+// Saving the state of a page: settings and view on the server, undo steps in this tab.
 
 import { ask } from "./api.js";
 
 const NAMES = ["brush", "snap", "speed", "picture", "guide", "wasHeard", "lane", "form"];
 const LATER_MS = 400;
 
-/** Return what of a kept page is set at first, where it still means something. */
+/** Return the initial values from the saved state of a page, with defaults for invalid ones. */
 export function restorePage(page, sources) {
   const known = (value, values, otherwise) => (values.includes(value) ? value : otherwise);
   return {
@@ -15,7 +15,7 @@ export function restorePage(page, sources) {
   };
 }
 
-/** Keep the page as it is left; return a function that does so at once. */
+/** Save the state of the page whenever it changes; return a function that saves at once. */
 export function savePage({ store, id, timeline, history }) {
   let timer = null;
   let last = null;

@@ -57,9 +57,9 @@ function menu(store, run, address, does) {
     run.strategy !== "B0" && h("a", { href: `${address}/report.html`, target: "_blank", rel: "noopener" }, "Open the report"),
     h("a", { href: `${address}/stems.zip?encoding=float`, download: "" }, "Stems, 32-bit float (zip)"),
     h("a", { href: `${address}/stems.zip?encoding=24`, download: "" }, "Stems, 24 bit (zip)"),
-    h("button", { type: "button", onclick: () => does.takeHome(run.id) }, "One stem, WAV or FLAC …"),
+    h("button", { type: "button", onclick: () => does.saveSound(run.id) }, "One stem, WAV or FLAC …"),
     h("button", { type: "button", onclick: () => does.titleRun(run.id) }, "Name and note …"),
-    run.strategy !== "B0" && h("button", { type: "button", onclick: () => does.continueFrom(run.id) }, "Adapt on from here"),
+    run.strategy !== "B0" && h("button", { type: "button", onclick: () => does.continueFrom(run.id) }, "Continue adapting from here"),
     h("button", { type: "button", class: "danger", onclick: () => remove(store, run) }, "Delete"),
   ];
   const popup = h("div", { class: "popup", popover: "auto" }, items.filter(Boolean));

@@ -1,9 +1,9 @@
-// What the page knows, and who wants to hear of changes; undo and redo; saving as one goes.
+// The state of the page and its listeners; undo and redo; saving.
 
 import { ask, Refused } from "./api.js";
 import { revert } from "./marks.js";
 
-/** Values by name, with listeners. */
+/** Named values with listeners. */
 export class Store {
   constructor(values) {
     this.values = values;
@@ -14,14 +14,14 @@ export class Store {
     return this.values[name];
   }
 
-  /** Set values, then call everybody who listens to one of them, each once. */
+  /** Set values, then call each listener of any of them once. */
   set(changes) {
     Object.assign(this.values, changes);
     const called = new Set(Object.keys(changes).flatMap((name) => this.listeners.get(name) ?? []));
     for (const listener of called) listener(this.values);
   }
 
-  /** Call a listener now, and whenever one of the names is set. */
+  /** Call a listener now and whenever one of the values is set. */
   watch(names, listener) {
     for (const name of names) this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener]);
     listener(this.values);
@@ -30,16 +30,16 @@ export class Store {
 
 const MOST_STEPS = 500;
 const KEPT_STEPS = 50;
-const SLOW_MS = 2000; // after which a save is said to wait
-const AWAY_MS = 15000; // after which it is tried again
+const SLOW_MS = 2000; // before a save is shown as slow
+const AWAY_MS = 15000; // before a save is retried
 
-/** Edits of the marks, which can be taken back. An edit is {marks, elsewhere}. */
+/** Undo and redo of edits {marks, elsewhere}. */
 export class History {
   constructor(store, onedit) {
     Object.assign(this, { store, onedit, past: [], future: [] });
   }
 
-  /** Make an edit; return {undo}, which takes back this one alone, whatever has been edited since. */
+  /** Make an edit; return {undo}, which undoes this edit alone and keeps later ones. */
   edit(change) {
     const before = this.now();
     const after = { ...before, ...change };
@@ -50,7 +50,7 @@ export class History {
     return { undo: () => this.edit(revert(this.now(), before, after)) };
   }
 
-  /** Return the last steps, to be found again after a reload; `remember` takes them. */
+  /** Return the last steps, which `remember` restores after a reload. */
   steps() {
     return { past: this.past.slice(-KEPT_STEPS), future: this.future.slice(-KEPT_STEPS) };
   }
@@ -72,7 +72,7 @@ export class History {
     this.#show(this.future.pop());
   }
 
-  /** Show what was changed elsewhere; it is not an edit of this page. */
+  /** Show marks that were changed in another window. */
   replace(state) {
     Object.assign(this, { past: [], future: [] });
     this.store.set({ ...state, undoable: false, redoable: false, selected: null });
@@ -88,7 +88,7 @@ export class History {
   }
 }
 
-/** Sends the marks to the server: at once, one request at a time, again where the server was away. */
+/** Saves the marks on the server: at once, one request at a time, and again after a failure. */
 export class Saver {
   constructor(store, song) {
     Object.assign(this, { store, song, dirty: false, busy: false, revision: 0, sent: null });
@@ -98,12 +98,12 @@ export class Saver {
 
   save() {
     this.dirty = true;
-    if (this.store.get("saved") === "conflict") return; // it is to be decided first whose marks stay
+    if (this.store.get("saved") === "conflict") return; // the conflict must be resolved first
     this.store.set({ saved: "saving" });
     if (!this.busy) this.#loop();
   }
 
-  /** End a conflict: what is here is saved over what is there. */
+  /** Resolve a conflict by overwriting the marks on the server. */
   overwrite(revision) {
     this.revision = revision;
     this.store.set({ saved: "saving" });
@@ -135,7 +135,7 @@ export class Saver {
     if (!this.dirty) this.store.set({ saved: "saved" });
   }
 
-  /** Tell whether what is there is what this page sent before, and whose answer was lost. */
+  /** Return whether the marks on the server are those that this page sent last, whose answer was lost. */
   async #isOwn() {
     if (!this.sent) return false;
     const { marks } = await ask("GET", `songs/${this.song}`).catch(() => ({}));

@@ -1,5 +1,5 @@
-// The mixture and the lanes below it: one time axis, zoomed and scrolled together, with a ruler. Each row draws what is
-// in sight from what the server has computed; nothing is loaded or decoded here.
+// The time axis that mixture and lanes share, with ruler, zoom and scrolling. Each row draws its visible part from data
+// that the server has computed.
 
 import { h } from "./dom.js";
 
@@ -20,7 +20,7 @@ export class Timeline extends EventTarget {
     new ResizeObserver(() => this.#moved("zoom")).observe(this.bar);
   }
 
-  /** Add something that has `draw(timeline)`, called whenever another part of the song is in sight. */
+  /** Add an object with `draw(timeline)`, called whenever the visible part changes. */
   add(row) {
     this.rows.push(row);
     this.redraw();
@@ -39,7 +39,7 @@ export class Timeline extends EventTarget {
     return this.bar.clientWidth;
   }
 
-  /** Pixels a second. */
+  /** Pixels per second. */
   get pixels() {
     return Math.max(this.scale, this.width / this.duration);
   }
@@ -49,7 +49,7 @@ export class Timeline extends EventTarget {
     return this.bar.scrollLeft / this.pixels;
   }
 
-  /** Return where a time is, in pixels from the left edge. */
+  /** Return the position of a time in pixels from the left edge. */
   xOf(time) {
     return time * this.pixels - this.bar.scrollLeft;
   }
@@ -60,7 +60,7 @@ export class Timeline extends EventTarget {
     return Math.max(0, Math.min(this.duration, (clientX - left + this.bar.scrollLeft) / this.pixels));
   }
 
-  /** Zoom by a factor, keeping a time where it is on the screen; 0 shows all. */
+  /** Zoom by a factor around a fixed time; 0 shows the whole song. */
   zoom(factor, around = this.time) {
     const place = this.xOf(around);
     this.zoomTo(this.pixels * factor);
@@ -68,14 +68,14 @@ export class Timeline extends EventTarget {
     this.#moved("zoom");
   }
 
-  /** Set the pixels a second. */
+  /** Set the pixels per second. */
   zoomTo(pixels) {
     const least = this.width / this.duration;
     this.scale = pixels <= least * 1.001 ? 0 : Math.min(Math.max(MAX_PIXELS, least), pixels);
     this.#moved("zoom");
   }
 
-  /** Show where one is; follow the playing song page by page. */
+  /** Move the playhead; `follow` scrolls page by page to keep it visible. */
   show(time, follow) {
     this.time = time;
     const x = this.xOf(time);

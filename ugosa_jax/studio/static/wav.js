@@ -1,6 +1,6 @@
-// WAV files read piece by piece: no file is ever loaded or decoded as a whole.
+// Reads WAV files piece by piece.
 
-/** Return what the header says: rate, channels, format, and where the samples begin. */
+/** Return rate, channels, format and the offset of the samples. */
 export function parseHeader(buffer) {
   const view = new DataView(buffer);
   const name = (at) => String.fromCharCode(...new Uint8Array(buffer, at, 4));
@@ -25,7 +25,7 @@ export function parseHeader(buffer) {
   throw new Error("the WAV file's header is too long");
 }
 
-/** Return samples of one channel each, from interleaved bytes: 32-bit float, or 16-bit integers. */
+/** Return an array of samples per channel from interleaved 32-bit floats or 16-bit integers. */
 export function decodeChannels(buffer, info) {
   const raw = info.format === 3 ? new Float32Array(buffer) : new Int16Array(buffer);
   const scale = info.format === 3 ? 1 : 1 / 32768;
@@ -49,7 +49,7 @@ export class Wav {
     return this.head;
   }
 
-  /** Return frames [first, first + count) of each channel, silence where the song has none. */
+  /** Return frames [first, first + count) of each channel, zeros outside the song. */
   async readAround(first, count) {
     const from = Math.max(0, first);
     const found = first + count > from ? await this.read(from, first + count - from) : [];
@@ -61,7 +61,7 @@ export class Wav {
     });
   }
 
-  /** Return frames [first, first + count) of each channel; pieces that were read last are kept. */
+  /** Return frames [first, first + count) of each channel; recent pieces are cached. */
   read(first, count) {
     const key = `${first}+${count}`;
     if (!this.kept.has(key)) {

@@ -1,5 +1,6 @@
-"""What a report keeps of a sound once the sound itself is gone: outline, spectrogram, level, and an excerpt to hear.
+"""The summary of a sound in a report: outline, spectrogram, level, and an excerpt as MP3.
 
+Sounds are summarised block by block, so that the stems of several runs need not fit into memory together.
 C channels, T and n samples, N columns of a picture, F bands of a spectrogram.
 """
 
@@ -17,26 +18,26 @@ from ugosa_jax.data.sound import Audio, Sound, blocks_to_model, to_model
 from ugosa_jax.reports.song.spectrum import Spectrogram
 
 N_COLUMNS = 1000
-"""Columns of outlines."""
+"""Columns of an outline."""
 MAX_EXCERPT_S = 60.0
-"""Longest excerpt that is embedded."""
+"""Longest excerpt in seconds."""
 MAX_BYTES = 9_000_000
-"""Compressed sound that a page holds at most, before base64 makes it a third larger."""
+"""Most bytes of compressed sound in a page, before base64 makes it a third larger."""
 BYTES_PER_S = 20_000
-"""What a second of stereo takes at most: measured, white noise at full scale takes 18,600."""
+"""Upper bound for a second of stereo; white noise at full scale takes 18,600 (measured)."""
 
 _MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _TINY = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
-class Glimpse:
-    """What is shown of a sound.
+class SoundSummary:
+    """The summary of a sound.
 
     Attributes:
-      peak_N: its largest amplitude in each column.
-      spectrum_db_FxN: mean power in each band, between two of `bands_hz`, and column.
-      silent_db: its level where its source is annotated silent, NaN if it is so nowhere.
+      peak_N: largest amplitude in each column.
+      spectrum_db_FxN: mean power in each band, between two limits of `bands_hz`, and column.
+      silent_db: level where the source is annotated silent; NaN if it is silent nowhere.
       mp3: the excerpt.
     """
 
@@ -46,14 +47,14 @@ class Glimpse:
     mp3: bytes
 
 
-class Look:
-    """A glimpse of a sound of known length that goes by block by block.
+class SummaryBuilder:
+    """Builds the summary of a sound of known length from consecutive blocks.
 
     Args:
-      name: of the sound.
-      shape: channels and samples.
+      name: name of the sound.
+      shape: number of channels and samples.
       rate_hz: sample rate.
-      excerpt_s: begin and end of what is to be heard.
+      excerpt_s: begin and end of the excerpt.
     """
 
     def __init__(self, name: str, shape: tuple[int, int], rate_hz: int, excerpt_s: tuple[float, float]):
@@ -64,11 +65,11 @@ class Look:
         self._spectrogram = Spectrogram(n_channels, n_samples, rate_hz)
         self._silent_squares, self._n_silent = 0.0, 0
         self._excerpt = [round(time_s * rate_hz) for time_s in excerpt_s]
-        self._heard: list[np.ndarray] = []
+        self._excerpt_blocks: list[np.ndarray] = []
         self._done = 0
 
     def add(self, samples_Cxn: np.ndarray, active_n: np.ndarray) -> None:
-        """Take in the next block (C, n), and where its source is active or unknown, Boolean (n,)."""
+        """Add the next block (C, n), with a Boolean mask (n,) of where its source is active or unknown."""
         start, stop = self._done, self._done + samples_Cxn.shape[1]
         if start == stop:
             return
@@ -81,64 +82,65 @@ class Look:
         self._silent_squares += float(np.square(silent_Cxn, dtype=np.float64).sum())
         self._n_silent += silent_Cxn.size
         begin, end = (min(max(edge, start), stop) - start for edge in self._excerpt)
-        self._heard.append(samples_Cxn[:, begin:end].copy())
+        self._excerpt_blocks.append(samples_Cxn[:, begin:end].copy())
         self._done = stop
 
-    def compressed(self) -> bytes:
+    def encode_excerpt(self) -> bytes:
         """Return the excerpt as MP3."""
-        return mp3(Audio(np.concatenate(self._heard, axis=1), self._rate_hz, self._name))
+        return encode_mp3(Audio(np.concatenate(self._excerpt_blocks, axis=1), self._rate_hz, self._name))
 
-    def glimpse(self, compressed: bytes) -> Glimpse:
-        """Return the glimpse, with what `compressed` gave."""
+    def build(self, mp3: bytes) -> SoundSummary:
+        """Return the summary with an excerpt that `encode_excerpt` returned."""
         silent_db = 10 * np.log10(self._silent_squares / self._n_silent + _TINY) if self._n_silent else np.nan
         spectrum_db_FxN = 10 * np.log10(self._spectrogram.power() + _TINY)
-        return Glimpse(self._peak_N, spectrum_db_FxN, float(silent_db), compressed)
+        return SoundSummary(self._peak_N, spectrum_db_FxN, float(silent_db), mp3)
 
 
-def mixture(sound: Sound, excerpt_s: tuple[float, float]) -> Glimpse:
-    """Return what a report shows of a mixture, of more than two channels its mix-down to stereo."""
+def summarise_mixture(sound: Sound, excerpt_s: tuple[float, float]) -> SoundSummary:
+    """Summarise a mixture; one of more than two channels is mixed down to stereo."""
     channels = min(sound.n_channels, 2)
-    look = Look(sound.name, (channels, sound.n_samples), sound.rate_hz, excerpt_s)
+    builder = SummaryBuilder(sound.name, (channels, sound.n_samples), sound.rate_hz, excerpt_s)
     for block_Cxn in blocks_to_model(sound, sound.rate_hz, channels):
-        look.add(block_Cxn, np.ones(block_Cxn.shape[1], bool))
-    return look.glimpse(look.compressed())
+        builder.add(block_Cxn, np.ones(block_Cxn.shape[1], bool))
+    return builder.build(builder.encode_excerpt())
 
 
-def stems(
+def summarise_stems(
     stretches_SxCxn: Iterable[np.ndarray], song: Sound, labels: Annotation, excerpt_s: tuple[float, float]
-) -> dict[str, Glimpse]:
-    """Return a glimpse of every stem.
+) -> dict[str, SoundSummary]:
+    """Return a summary of every stem by source.
 
     Args:
-      stretches_SxCxn: stems in the annotation's order, stretch by stretch.
-      song: what they are of.
-      labels: when each source plays.
-      excerpt_s: begin and end of what can be heard.
+      stretches_SxCxn: consecutive stretches of the stems, in the annotation's order.
+      song: the mixture.
+      labels: the annotation.
+      excerpt_s: begin and end of the excerpt.
     """
     shape = min(song.n_channels, 2), song.n_samples
-    looks = [Look(source, shape, song.rate_hz, excerpt_s) for source in labels.sources]
+    builders = [SummaryBuilder(source, shape, song.rate_hz, excerpt_s) for source in labels.sources]
     silent = find_silences(labels, song.n_samples, song.rate_hz)
     done = 0
     for stems_SxCxn in stretches_SxCxn:
         active_Sxn = silent.compute_active(done, done + stems_SxCxn.shape[-1])
-        for look, stem_Cxn, active_n in zip(looks, stems_SxCxn, active_Sxn, strict=True):
-            look.add(stem_Cxn, active_n)
+        for builder, stem_Cxn, active_n in zip(builders, stems_SxCxn, active_Sxn, strict=True):
+            builder.add(stem_Cxn, active_n)
         done += stems_SxCxn.shape[-1]
     with interrupts.deferred(), ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
-        encoded = pool.map(Look.compressed, looks)
-        return {name: look.glimpse(mp3) for name, look, mp3 in zip(labels.sources, looks, encoded, strict=True)}
+        encoded = pool.map(SummaryBuilder.encode_excerpt, builders)
+        each = zip(labels.sources, builders, encoded, strict=True)
+        return {source: builder.build(mp3) for source, builder, mp3 in each}
 
 
-def excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float, float]:
-    """Choose what is to be heard: all of a short song, else where the annotation promises most to hear.
+def choose_excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float, float]:
+    """Choose the excerpt that a report plays: all of a short song, else the stretch where leakage can be heard best.
 
-    That is the stretch with most annotated silence, summed over sources, while another one may play; the middle of the
-    song if nothing is annotated silent.
+    That is the stretch with most annotated silence, summed over sources, while another source may play; the middle of
+    the song if no source is annotated silent.
 
     Args:
-      labels: when each source plays.
-      duration_s: the song's length.
-      n_sounds: how many excerpts are embedded in one page; many are shorter.
+      labels: the annotation.
+      duration_s: length of the song.
+      n_sounds: number of excerpts in the page; the more there are, the shorter they are.
 
     Returns:
       Begin and end in seconds.
@@ -155,16 +157,16 @@ def excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float
     return start_s, min(start_s + length_s, duration_s)
 
 
-def mp3(sound: Audio) -> bytes:
-    """Return sound as MP3 of variable bit rate, which all browsers play: mono or stereo, clipped at full scale."""
+def encode_mp3(sound: Audio) -> bytes:
+    """Return a sound as MP3 with a variable bit rate, for all browsers: mono or stereo, clipped at full scale."""
     rate_hz = min((rate for rate in _MP3_RATES_HZ if rate >= sound.rate_hz), default=_MP3_RATES_HZ[-1])
     samples_CxT, _ = to_model(sound, rate_hz, min(sound.n_channels, 2))
     out = io.BytesIO()
-    # Absurdly loud samples, as weights that are all but lost give them, would make the encoder abort the process.
+    # Extremely loud samples, which diverged weights can produce, would make the encoder abort the process.
     soundfile.write(out, np.clip(samples_CxT, -1, 1).T, rate_hz, format="MP3")
     return out.getvalue()
 
 
-def duration_text(excerpt_s: Sequence[float]) -> str:
+def format_times(excerpt_s: Sequence[float]) -> str:
     """Return times as minutes and seconds: 1:05–1:50."""
     return "–".join(f"{int(time_s) // 60}:{int(time_s) % 60:02}" for time_s in excerpt_s)

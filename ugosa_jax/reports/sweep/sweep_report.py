@@ -17,7 +17,7 @@ import pandas as pd
 
 from ugosa_jax import files
 from ugosa_jax.errors import error_context
-from ugosa_jax.reports.sweep import exhibits, figures, page
+from ugosa_jax.reports.sweep import exhibits, page, sweep_figures
 from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.page import Exhibit, Section
 
@@ -31,7 +31,7 @@ def read_rows(path: str | Path) -> pd.DataFrame:
     Raises:
       InputError: the file cannot be read or is no such table; the message names the file, the column and the row.
     """
-    return scores.read(path)
+    return scores.read_rows(path)
 
 
 def write(rows: pd.DataFrame, folder: str | Path) -> Path:
@@ -48,12 +48,12 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
       InputError: the table is empty, lacks a column or holds what it should not, or the folder cannot be written.
     """
     with error_context("table of scores"):
-        rows = scores.check(rows)
-        content = sections(rows)
+        rows = scores.check_rows(rows)
+        content = make_sections(rows)
     texts = {
-        "report.md": page.markdown(TITLE, content),
-        "report.html": page.html(TITLE, content),
-        **page.files(content),
+        "report.md": page.render_markdown(TITLE, content),
+        "report.html": page.render_html(TITLE, content),
+        **page.render_files(content),
     }
     with files.folder_when_done(folder) as scratch:
         for name, text in texts.items():
@@ -61,55 +61,55 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
     return Path(folder) / "report.html"
 
 
-def sections(rows: pd.DataFrame) -> list[Section]:
+def make_sections(rows: pd.DataFrame) -> list[Section]:
     """Return what the report says of a checked table: an overview, each sweep and gating, how to read it."""
     parts = [(sweep, gated, part) for (sweep, gated), part in rows.groupby(["sweep", "gated"], sort=False)]
     both = {sweep for sweep in rows.sweep.unique() if rows[rows.sweep == sweep].gated.nunique() > 1}
-    found = [_overview(rows)]
+    found = [_make_overview(rows)]
     stems: set[str] = set()
     for sweep, gated, part in parts:
-        title = f"Sweep “{sweep}”" + (f", {exhibits.gating(gated)}" if sweep in both else "")
-        stem = _stem(f"{sweep}{'-gated' if gated else '-ungated'}" if sweep in both else sweep, stems)
+        title = f"Sweep “{sweep}”" + (f", {exhibits.describe_gating(gated)}" if sweep in both else "")
+        stem = _choose_stem(f"{sweep}{'-gated' if gated else '-ungated'}" if sweep in both else sweep, stems)
         stems.add(stem)
-        found.append(_sweep(part, title, stem))
-    return [*found, _methods()]
+        found.append(_make_section(part, title, stem))
+    return [*found, _explain_methods()]
 
 
-def _overview(rows: pd.DataFrame) -> Section:
-    cells = [scores.missing_cells(part) for _, part in rows.groupby("sweep")]
+def _make_overview(rows: pd.DataFrame) -> Section:
+    cells = [scores.count_missing(part) for _, part in rows.groupby("sweep")]
     missing, expected = (sum(counts) for counts in zip(*cells, strict=True))
     n_without = int(rows.value_db.isna().sum())
+    count = exhibits.format_count
     text = (
-        f"{exhibits.count(rows.song.nunique(), 'song')}, {exhibits.count(rows.sweep.nunique(), 'sweep')}, "
-        f"{exhibits.count(expected, 'cell')} (a song adapted with some settings), "
-        f"{exhibits.missing(missing, expected)}; "
-        f"{exhibits.count(len(rows), 'score')}, {n_without} of them without a value: no frame qualifies, or the cell "
-        "is missing."
+        f"{count(rows.song.nunique(), 'song')}, {count(rows.sweep.nunique(), 'sweep')}, "
+        f"{count(expected, 'cell')} (a song adapted with some settings), "
+        f"{exhibits.describe_missing(missing, expected)}; "
+        f"{count(len(rows), 'score')}, {n_without} of them without a value: no frame qualifies, or the cell is missing."
     )
     return Section("Overview", [text])
 
 
-def _sweep(rows: pd.DataFrame, title: str, stem: str) -> Section:
+def _make_section(rows: pd.DataFrame, title: str, stem: str) -> Section:
     """Return the section of one sweep and gating."""
     quality = rows[rows.metric.isin(scores.QUALITY)]
     rule = "target" if (quality.rule == "target").any() else "museval"
     chosen = quality[quality.rule == rule]
     shown: list[Exhibit] = []
     if chosen.value_db.notna().any():
-        studies = list(exhibits.studies(chosen, stem))
+        studies = list(exhibits.show_studies(chosen, stem))
         if chosen.strategy.nunique() > 1 or not studies:
-            shown += exhibits.strategies(scores.at_base(chosen), stem)
+            shown += exhibits.show_strategies(scores.select_base(chosen), stem)
         shown += studies
-    return Section(title, _notes(rows, chosen), [*shown, *exhibits.others(rows, stem)])
+    return Section(title, _write_notes(rows, chosen), [*shown, *exhibits.show_others(rows, stem)])
 
 
-def _notes(rows: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
+def _write_notes(rows: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
     """Return what the reader has to know of a section as a whole, most of all what cannot be computed."""
-    names = scores.strategies(rows)
+    names = scores.list_strategies(rows)
     shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
-    missing, expected = scores.missing_cells(rows)
+    missing, expected = scores.count_missing(rows)
     kinds = "1 strategy" if len(names) == 1 else f"{len(names)} strategies"
-    notes = [f"{kinds} ({shown}); {exhibits.missing(missing, expected)}."]
+    notes = [f"{kinds} ({shown}); {exhibits.describe_missing(missing, expected)}."]
     if not chosen.value_db.notna().any():
         notes.append("There is no score of SDR, SIR, SAR or ISR with a value: nothing to tabulate or compare.")
         return notes
@@ -118,14 +118,14 @@ def _notes(rows: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
         notes.append("There is one song: no test and no interval can be computed, which takes two songs at least.")
     elif 2 ** (1 - n) >= exhibits.LEVEL:
         notes.append(f"With {n} songs no Wilcoxon test can give p below {2 ** (1 - n):g}: too few for any finding.")
-    together = [field for field in scores.varied(chosen) if not exhibits.alone(chosen, field)]
+    together = [field for field in scores.list_varied(chosen) if not exhibits.list_studied_strategies(chosen, field)]
     if together:
-        names = ", ".join(figures.AXES[field] for field in together)
+        names = ", ".join(sweep_figures.AXES[field] for field in together)
         notes.append(f"No study of {names}: no cells with scores differ in it alone.")
     return notes
 
 
-def _methods() -> Section:
+def _explain_methods() -> Section:
     return Section(
         "How to read the numbers",
         [
@@ -142,7 +142,7 @@ def _methods() -> Section:
     )
 
 
-def _stem(name: str, taken: Collection[str]) -> str:
+def _choose_stem(name: str, taken: Collection[str]) -> str:
     """Return a name for files, of plain letters, digits and hyphens, that is not taken."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "sweep"
     candidates = itertools.chain([plain], (f"{plain}-{i}" for i in itertools.count(2)))

@@ -12,13 +12,13 @@ from ugosa_jax.errors import InputError
 SOURCES = ("drums", "bass", "other", "vocals")
 
 
-def found(text, sources=SOURCES, overrides=()):
+def find(text, sources=SOURCES, overrides=()):
     return vocabulary.find_meaning(text, sources, NameRules(parse_overrides(overrides)))
 
 
 @pytest.mark.parametrize("name", ["vox", "Voice", "VOCALS", "vocal", "singing"])
-def test_all_of_the_vocals(name):
-    assert found(name) == Meaning("vocals")
+def test_names_of_the_vocals(name):
+    assert find(name) == Meaning("vocals")
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_all_of_the_vocals(name):
         ("fx/processed sound", "other"),
     ],
 )
-def test_one_instrument(name, source):
-    assert found(name) == Meaning(source, vocabulary.normalise(name))
+def test_names_of_one_instrument(name, source):
+    assert find(name) == Meaning(source, vocabulary.normalise(name))
 
 
 @pytest.mark.parametrize(
     "name", ["", "kazoo", "verse", "drums and vocals", "lead", "section", "voclas", "s01", "alto", "no", "none", "12"]
 )
-def test_what_is_not_known_is_not_guessed(name):
-    assert found(name) is None
+def test_unknown_names_are_not_guessed(name):
+    assert find(name) is None
 
 
 @pytest.mark.parametrize(
@@ -76,39 +76,39 @@ def test_what_is_not_known_is_not_guessed(name):
         ("no piano", Meaning("other", "piano", negated=True)),
     ],
 )
-def test_negation(name, expected):
-    assert found(name) == expected
+def test_negated_names_are_silent(name, expected):
+    assert find(name) == expected
 
 
-def test_only_the_sources_own_names_if_nothing_else_is_asked_for():
+def test_only_the_sources_own_names_are_known_by_default():
     assert vocabulary.find_meaning("Vocals", SOURCES, None) == Meaning("vocals")
     assert vocabulary.find_meaning("vox", SOURCES, None) is None
 
 
-def test_a_networks_own_names_come_first():
+def test_a_sources_own_name_comes_before_the_vocabulary():
     sources = ("piano", "vocals", "drums")
-    assert found("Piano", sources) == Meaning("piano")
-    assert found("guitar", sources) is None  # this network has no other
-    assert found("vox", sources) == Meaning("vocals")
+    assert find("Piano", sources) == Meaning("piano")
+    assert find("guitar", sources) is None  # this network has no other
+    assert find("vox", sources) == Meaning("vocals")
 
 
-def test_overrides():
-    assert found("Klavier", overrides=["klavier=one of other"]) == Meaning("other", "klavier")
-    assert found("piano", overrides=["piano = vocals"]) == Meaning("vocals")
-    assert found("S01", overrides=["S01=male singer"]) == Meaning("vocals", "s01")
-    assert found("verse", overrides=["verse="]) == Meaning("")
-    assert found("break", overrides=["break=no drums"]) == Meaning("drums", negated=True)
-    with pytest.raises(InputError, match="map: 'x' = kazoo is not one of drums, bass, other, vocals, nor a name"):
-        found("x", overrides=["x=kazoo"])
+def test_overrides_come_before_the_vocabulary():
+    assert find("Klavier", overrides=["klavier=one of other"]) == Meaning("other", "klavier")
+    assert find("piano", overrides=["piano = vocals"]) == Meaning("vocals")
+    assert find("S01", overrides=["S01=male singer"]) == Meaning("vocals", "s01")
+    assert find("verse", overrides=["verse="]) == Meaning("")
+    assert find("break", overrides=["break=no drums"]) == Meaning("drums", negated=True)
+    with pytest.raises(InputError, match="map: 'x' = kazoo is not one of drums, bass, other, vocals, nor a known name"):
+        find("x", overrides=["x=kazoo"])
 
 
 def test_overrides_hold_for_numbered_names_too():
-    assert found("Gesang 2", overrides=["Gesang=vocals"]) == Meaning("vocals", "gesang 2")
-    assert found("Strophe_12", overrides=["strophe="]) == Meaning("")
-    assert found("Gesang", overrides=["Gesang=vocals"]) == Meaning("vocals")
+    assert find("Gesang 2", overrides=["Gesang=vocals"]) == Meaning("vocals", "gesang 2")
+    assert find("Strophe_12", overrides=["strophe="]) == Meaning("")
+    assert find("Gesang", overrides=["Gesang=vocals"]) == Meaning("vocals")
 
 
-def test_stems_of_several_instruments():
+def test_a_stem_of_several_instruments_may_belong_to_several_sources():
     names = NameRules(
         stems={"S01": ("male singer", "vocalists"), "S02": ("piano", "male singer"), "S03": ("Unlabeled",)}
     )
@@ -118,12 +118,12 @@ def test_stems_of_several_instruments():
 
 
 @pytest.mark.parametrize("pairs", [["piano"], ["=other"], ["a=other", "A=bass"]])
-def test_overrides_that_are_none(pairs):
+def test_malformed_overrides_are_refused(pairs):
     with pytest.raises(InputError, match="map: "):
         parse_overrides(pairs)
 
 
-def test_no_name_is_of_two_kinds():
+def test_no_name_belongs_to_two_kinds():
     kinds: dict[str, str] = {}
     for line, listed in VOCABULARY["instruments"].items():
         kind = line.partition("<")[0].strip()
@@ -133,7 +133,7 @@ def test_no_name_is_of_two_kinds():
                 assert kinds.setdefault(form, kind) == kind, form
 
 
-def test_chains_end_in_what_every_network_has():
+def test_every_kind_ends_in_other_or_accompaniment():
     for kind in VOCABULARY["instruments"]:
         chain = vocabulary.list_ancestors(kind.partition("<")[0].strip())
         assert "other" in chain or chain == ("accompaniment",)
@@ -142,7 +142,7 @@ def test_chains_end_in_what_every_network_has():
 
 @given(text=st.text(max_size=30))
 def test_any_text(text):
-    name = found(text)
+    name = find(text)
     assert name is None or name.source in SOURCES
 
 
@@ -174,8 +174,8 @@ SIX = ("drums", "bass", "other", "vocals", "guitar", "piano")
         ("no vocals", ("vocals", "other"), Meaning("vocals", negated=True)),
     ],
 )
-def test_any_networks_sources(name, sources, expected):
-    assert found(name, sources) == expected
+def test_any_sources_have_their_own_names(name, sources, expected):
+    assert find(name, sources) == expected
 
 
 @pytest.mark.parametrize(
@@ -191,9 +191,9 @@ def test_any_networks_sources(name, sources, expected):
         ("guitare électrique, guitarra acústica, chitarra, violão, clavier, teclado, tastiera, flûte, flauta", "other"),
     ],
 )
-def test_abbreviations_takes_and_languages(names, source):
+def test_abbreviations_takes_and_languages_are_known(names, source):
     for name in names.split(", "):
-        of = found(name)
+        of = find(name)
         assert of is not None, name
         assert (of.source, bool(of.instrument)) == (source, True), name
 
@@ -206,15 +206,15 @@ def test_abbreviations_takes_and_languages(names, source):
         ("basse, bajo, basso, baixo, Bass Stem", "bass"),
     ],
 )
-def test_the_whole_of_a_source_in_other_words(names, source):
-    assert {found(name) for name in names.split(", ")} == {Meaning(source)}
+def test_words_for_a_whole_source(names, source):
+    assert {find(name) for name in names.split(", ")} == {Meaning(source)}
 
 
 @pytest.mark.parametrize(
     "name", ["coro", "outro", "drums & bass", "Gtr/Keys", "bass/drum", "acoustic", "in", "DI", "L", "FX1x"]
 )
-def test_what_could_be_several_things_is_asked(name):
-    assert found(name) is None
+def test_ambiguous_names_are_unknown(name):
+    assert find(name) is None
 
 
 @pytest.mark.parametrize(
@@ -234,11 +234,11 @@ def test_what_could_be_several_things_is_asked(name):
         ("x" * 1000, ""),
     ],
 )
-def test_hints_come_from_the_table_or_not_at_all(name, hint):
+def test_guesses_come_from_the_vocabulary(name, hint):
     assert guess_name(name, SOURCES) == hint
 
 
-def test_a_file_of_names(tmp_path):
+def test_overrides_are_read_from_toml(tmp_path):
     path = tmp_path / "names.toml"
     path.write_text('Krach = "one of other"\n"intro" = ""\n"Mein Chor" = "vocals"\n')
     assert read_overrides(path) == {"Krach": "one of other", "intro": "", "Mein Chor": "vocals"}

@@ -1,10 +1,10 @@
-"""What the JSON files of a results directory hold."""
+"""The structure of the JSON files in a results directory."""
 
 from typing import Any, Literal, NotRequired, TypedDict
 
 
-class Adapt(TypedDict):
-    """Settings of an adaptation, as `config.AdaptConfig`; no older record lacks what is required here."""
+class AdaptSettings(TypedDict):
+    """Settings of an adaptation, as `config.AdaptConfig`; records of all versions have the required keys."""
 
     strategy: str
     lam: float
@@ -18,36 +18,36 @@ class Adapt(TypedDict):
     features: str
     pitch_seed: int
     shuffle_seed: NotRequired[int]
-    """Records from before there was a choice have none: time order."""
+    """Missing in records from before segments could be shuffled: time order."""
     precision: NotRequired[str]
-    """None is float32."""
+    """Missing stands for float32."""
 
 
-class Wanted(TypedDict):
+class PlannedCell(TypedDict):
     """A cell that a plan asks for."""
 
     id: str
     song: str
-    adapt: Adapt
+    adapt: AdaptSettings
 
 
 class PlanHead(TypedDict):
-    """What plans of every format have."""
+    """The keys that plans of every format have."""
 
     format: int
 
 
-class Plan(PlanHead):
-    """plan.json: what a sweep was asked for."""
+class SweepPlan(PlanHead):
+    """plan.json: the cells of a sweep."""
 
     results_version: int
     grid: str
     weights: str
-    cells: list[Wanted]
+    cells: list[PlannedCell]
 
 
-class Score(TypedDict):
-    """As `evaluation.scoring.Score.row`."""
+class ScoreRow(TypedDict):
+    """A score, as `evaluation.scoring.Score.row` returns it."""
 
     gated: bool
     rule: str
@@ -58,28 +58,12 @@ class Score(TypedDict):
     reason: NotRequired[str | None]
 
 
-class Losses(TypedDict):
-    """Means of one epoch; None stands for a step that was not taken."""
+class CellAdaptation(TypedDict):
+    """An adaptation, as `song_job.record.AdaptationRecord`, and measurements of its batch."""
 
-    total: float | None
-    reconstruction: float | None
-    activation: float | None
-
-
-class Timing(TypedDict):
-    """As `adaptation.engine.Timing`."""
-
-    compile_s: float
-    prefix_s: float
-    steps_s: float
-
-
-class Adaptation(TypedDict):
-    """How a cell's adaptation went, and what it took."""
-
-    losses: list[Losses]
+    losses: list[dict[str, float | None]]
     stopped_at: tuple[int, int] | None
-    timing: Timing
+    timing: dict[str, float]
     device: str
     separation_s: float
     evaluation_s: float
@@ -88,7 +72,7 @@ class Adaptation(TypedDict):
 
 
 class CellHead(TypedDict):
-    """What determines a cell's result, and what became of it."""
+    """cells/ID.json: what determines the result of a cell, and its status."""
 
     id: str
     status: Literal["done", "failed"]
@@ -97,16 +81,16 @@ class CellHead(TypedDict):
     song: str
     song_sha256: str
     weights: str
-    adapt: Adapt
+    adapt: AdaptSettings
     separate: dict[str, Any]
     evaluate: dict[str, Any]
     environment: dict[str, str]
 
 
-class Done(CellHead):
+class DoneCell(CellHead):
     """cells/ID.json of a cell that is done."""
 
     n_tuned: int
-    adaptation: Adaptation
-    scores: list[Score]
+    adaptation: CellAdaptation
+    scores: list[ScoreRow]
     notes: list[str]

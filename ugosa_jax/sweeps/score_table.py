@@ -1,4 +1,4 @@
-"""The scores of a sweep as one tidy table."""
+"""The scores of a sweep as one tidy table, one score in each row."""
 
 from pathlib import Path
 
@@ -12,22 +12,22 @@ COLUMNS = (
     *("sweep", "song", "weights", "strategy", "lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts"),
     *("pitch_seed", "shuffle_seed", "n_tuned", "refine", "gated", "rule", "source", "metric", "value_db", "n_frames"),
 )
-"""Of a tidy table: a row is one score of one cell."""
+"""Columns of the table; a row is one score of one cell."""
 
 
-def table(folder: Path) -> pd.DataFrame:
-    """Return the scores that a store's plan asks for, one a row; see `COLUMNS`.
+def read_table(folder: Path) -> pd.DataFrame:
+    """Return the scores that the plan of a results directory asks for; see `COLUMNS`.
 
-    Settings that a strategy does not look at (λ of B, all of B0) have their defaults. Cells that failed or are missing
-    have rows without a value, so that nobody takes the table for complete; it is empty while no cell is done.
+    Settings that a strategy ignores (λ of B, all of B0) have their defaults. Cells that failed or are missing have rows
+    without a value, so that the table does not look complete; it is empty while no cell is done.
 
     Raises:
-      InputError: it is no store.
+      InputError: the folder is no results directory.
     """
-    planned, cells = results.plan(folder), results.read_cells(folder)
+    planned, cells = results.read_plan(folder), results.read_cells(folder)
     done = {id: cell for id, cell in cells.items() if cell["status"] == "done"}
     here = [done[wanted["id"]] for wanted in planned["cells"] if wanted["id"] in done]
-    refine = here[0]["separate"]["refine"] if here else "none"  # a grid has one way
+    refine = here[0]["separate"]["refine"] if here else "none"  # a grid has one value
     n_tuned = {cell["adapt"]["strategy"]: cell["n_tuned"] for cell in done.values()}
     some = next((cell["scores"] for cell in done.values()), [])
     without = [score | {"value_db": None, "reason": None, "n_frames": 0} for score in some]
@@ -43,13 +43,13 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def finished(folder: Path) -> pd.DataFrame:
-    """Return the `table` of a store that has some scores.
+def read_scores(folder: Path) -> pd.DataFrame:
+    """Return the table of a results directory in which some cell is done.
 
     Raises:
-      InputError: it has none, or is no store.
+      InputError: no cell is done, or the folder is no results directory.
     """
-    scores = table(folder)
+    scores = read_table(folder)
     if scores.empty:
         raise InputError(f"{folder}: no cell is done yet")
     return scores

@@ -1,0 +1,213 @@
+"""Compare ways to adapt the second network of the chain spleeter+mini, and measure what each second of computing buys.
+
+    python scripts/experiments/chain_recipes.py run prepared/test --out chain.jsonl
+    python scripts/experiments/chain_recipes.py table chain.jsonl
+
+`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from what Spleeter leaves.
+All rows share out the mixture with Wiener masks, with the annotation or without. The score is SDR with the rule
+"target", as `ugosa-jax sweep run` computes it. OUT holds one line per recipe and song; the same command continues an
+interrupted run. `table` compares each recipe with "masks", song by song: Wilcoxon's test, with Holm's correction over
+the table.
+
+S sources, C channels, T samples.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ugosa_jax import device
+from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, song_adaptation, strategy
+from ugosa_jax.adaptation.chain_adaptation import ChainInput
+from ugosa_jax.annotations import annotation as annotations
+from ugosa_jax.annotations.annotation import Annotation
+from ugosa_jax.annotations.interval import Interval
+from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.data import datasets, loading
+from ugosa_jax.data.song import Song
+from ugosa_jax.data.standard import restore_level, standardise_by
+from ugosa_jax.errors import exit_status
+from ugosa_jax.networks import tree
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.reports.sweep import render, significance
+from ugosa_jax.separation import bag_separation, refine
+from ugosa_jax.weights import hub
+from ugosa_jax.weights.chain import Chain
+
+BASE = "masks"
+"""The recipe that all others are compared with."""
+FRAME_S, HOP_S = 2.0, 1.5
+"""Length and distance of the frames that are scored, as in `EvaluateConfig`."""
+
+
+class Recipe(NamedTuple):
+    """How `mini` is adapted, and how much of each source's annotated silence is known."""
+
+    adapt: AdaptConfig = AdaptConfig("B0")
+    known_share: float = 1.0
+
+
+def remixes(**settings) -> Recipe:
+    """Return a recipe that adapts `mini` to remixes of the song, by default as the preset `recommended` does."""
+    return Recipe(AdaptConfig(**({"strategy": "R-L3:M", "learning_rate": 1e-3, "shuffle_seed": 1} | settings)))
+
+
+RECIPES = {
+    "no annotation": Recipe(known_share=0.0),
+    "a quarter of the silence": Recipe(known_share=0.25),
+    "half of the silence": Recipe(known_share=0.5),
+    BASE: Recipe(),
+    "R, 10 epochs at 1e-3": remixes(),
+    "R, 5 epochs at 3e-3": remixes(epochs=5, learning_rate=3e-3),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("run")
+    command.add_argument("songs", type=Path, help="folder of songs with stems and annotations")
+    command.add_argument("--names", nargs="+", help="only these songs")
+    command.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), metavar="RECIPE")
+    command.add_argument("--out", type=Path, required=True, help="file that holds the scores")
+    command = commands.add_parser("table")
+    command.add_argument("scores", type=Path, nargs="+", help="files that `run` has written")
+    args = parser.parse_args(arguments)
+    if args.command == "run":
+        run(args.songs, args.names, args.recipes, args.out)
+    else:
+        print("\n".join(write_table([row for path in args.scores for row in read_rows(path)])))
+
+
+def run(folder: Path, names: Sequence[str] | None, recipes: Sequence[str], out: Path) -> None:
+    """Score the recipes on each song, and append a line for each to `out`."""
+    device.keep_compiled_programs()
+    chain = hub.load_network("spleeter+mini")
+    assert isinstance(chain, Chain)
+    done = {(row["recipe"], row["song"]) for row in read_rows(out)}
+    for track in datasets.list_tracks(folder, names=names):
+        missing = [name for name in recipes if (name, track.name) not in done]
+        if not missing:
+            continue
+        known = loading.load_annotated(track, chain.sources)
+        song = song_adaptation.prepare(chain, known, None, AdaptConfig("B0"))
+        assert isinstance(song, ChainInput)
+        left = chain_adaptation.remove_sources(chain.links[0], song, {})
+        for name in missing:
+            began_s = time.process_time()
+            tuned = adapt(chain, left, RECIPES[name].adapt)
+            seconds = time.process_time() - began_s
+            said = shorten_silence(known.require_annotation(), known.mixture.duration_s, RECIPES[name].known_share)
+            est_SxCxT = estimate(chain, song, left, tuned, said)
+            row = {"recipe": name, "song": track.name, "seconds": round(seconds, 1)}
+            row["sdr_db"] = dict(zip(chain.sources, score(known, est_SxCxT), strict=True))
+            with out.open("a") as stream:
+                stream.write(json.dumps(row) + "\n")
+            print(f"{track.name}: {name}", flush=True)
+
+
+def adapt(chain: Chain, left: ChainInput, settings: AdaptConfig) -> Params:
+    """Return the tuned weights of the last network, adapted to what the first one leaves."""
+    link = chain.links[-1]
+    own = plan.split_settings(chain, settings)[link.name]
+    chosen = strategy.parse(own.strategy, link.network.architecture)
+    if not chosen.tuned:
+        return {}
+    cut = chain_adaptation.cut_song(link, left, own)
+    (result,) = bag_adaptation.adapt_lanes(link.network, [cut], chosen, engine.make_hyper(own, 1), own)
+    return result.tuned
+
+
+def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params, said: Annotation) -> np.ndarray:
+    """Return est_SxCxT of a chain of two networks, whose last one is adapted, refined with an annotation.
+
+    Args:
+      chain: the networks; the first takes one source.
+      song: input of the first network.
+      left: input of the last network.
+      tuned: tuned weights of the last network.
+      said: the annotation.
+    """
+    first, last = chain.links
+    (taken,) = first.takes
+    standard, network = left.standards[last.name], last.network
+    params = tree.merge(tuned, network.params)
+    est_SxCxT = bag_separation.separate(network, params, standardise_by(left.mix_CxT, standard), SeparateConfig())
+    estimates = dict(zip(network.sources, restore_level(est_SxCxT, standard), strict=True))
+    estimates[taken] = song.mix_CxT - left.mix_CxT
+    settings = SeparateConfig(refine="wiener")
+    gain_SxT = annotations.compute_gains(said, song.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
+    every_SxCxT = np.stack([estimates[source] for source in chain.sources])
+    return refine.refine(every_SxCxT, song.mix_CxT, gain_SxT.astype(np.float32), settings)
+
+
+def shorten_silence(said: Annotation, duration_s: float, share: float) -> Annotation:
+    """Return an annotation that knows the first `share` of each silent interval, and nothing else."""
+    silent = [each for each in annotations.make_explicit(said, duration_s).intervals if each.state == "silent"]
+    ends_s = [each.start_s + share * (min(each.end_s, duration_s) - each.start_s) for each in silent]
+    kept = [dataclasses.replace(each, end_s=end_s) for each, end_s in zip(silent, ends_s, strict=True)]
+    kept = tuple(each for each in kept if each.start_s < each.end_s)
+    return Annotation(kept or (Interval(0.0, duration_s, said.sources[0], "unknown"),), said.sources, "unknown")
+
+
+def score(known: Song, est_SxCxT: np.ndarray) -> list[float | None]:
+    """Return the SDR of each source in dB: median over the frames in which its stem sounds; None without any."""
+    stems_SxCxT, rate_hz = known.require_stems(), known.mixture.rate_hz
+    n, hop = round(FRAME_S * rate_hz), round(HOP_S * rate_hz)
+    starts = range(0, stems_SxCxT.shape[-1] - n + 1, hop)
+    frames = [np.s_[..., start : start + n] for start in starts]
+    signal_KxS = np.array([np.square(stems_SxCxT[frame], dtype=float).sum((1, 2)) for frame in frames])
+    error_SxCxT = est_SxCxT - stems_SxCxT
+    error_KxS = np.array([np.square(error_SxCxT[frame], dtype=float).sum((1, 2)) for frame in frames])
+    counts_KxS = (signal_KxS > 0) & (error_KxS > 0)
+    columns = zip(signal_KxS.T, error_KxS.T, counts_KxS.T, strict=True)
+    sdr_db = [10 * np.log10(signal[counts] / error[counts]) for signal, error, counts in columns]
+    return [round(float(np.median(each)), 4) if len(each) else None for each in sdr_db]
+
+
+def read_rows(path: Path) -> list[dict]:
+    """Return the lines of a file of scores; none if there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def write_table(rows: list[dict]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: the scores of each recipe, and its differences to `BASE`."""
+    sources = list(rows[0]["sdr_db"])
+    heads = [*sources, "mean"]
+    scores = {(row["recipe"], row["song"]): scores_of(row) for row in rows}
+    found = {}
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        songs = [song for recipe, song in scores if recipe == name and (BASE, song) in scores]
+        own, base = (np.array([scores[recipe, song] for song in songs]) for recipe in (name, BASE))
+        seconds = np.median([row["seconds"] for row in rows if row["recipe"] == name])
+        found[name] = len(songs), seconds, own, [significance.paired(*pair) for pair in zip(own.T, base.T, strict=True)]
+    p_values = [paired.p for name, (*_, every) in found.items() if name != BASE for paired in every]
+    corrected = iter(significance.holm(np.array(p_values)))
+    yield "| recipe | songs | s | | " + " | ".join(heads) + " |"
+    yield "| :-- | --: | --: | :-- |" + " --: |" * len(heads)
+    for name, (n_songs, seconds, own, every) in found.items():
+        mean = [render.decibels(value) for value in np.nanmean(own, 0)]
+        yield f"| {name} | {n_songs} | {seconds:.0f} | mean SDR | " + " | ".join(mean) + " |"
+        if name == BASE:
+            continue
+        intervals = [f"{render.decibels(one.low)} … {render.decibels(one.high)}" for one in every]
+        yield "| | | | median difference | " + " | ".join(render.decibels(one.median) for one in every) + " |"
+        yield "| | | | 95 % interval | " + " | ".join(intervals) + " |"
+        yield "| | | | p, Holm | " + " | ".join(render.probability(next(corrected)) for _ in every) + " |"
+
+
+def scores_of(row: dict) -> list[float]:
+    """Return the scores of a line, and their mean; NaN where there is none."""
+    sdr_db = [np.nan if value is None else value for value in row["sdr_db"].values()]
+    return [*sdr_db, float(np.nanmean(sdr_db))]
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))
