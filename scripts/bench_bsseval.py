@@ -35,11 +35,11 @@ def main() -> None:
     peaks_gb = [peak_gb()]
     scores = expected = None
     for _ in range(args.repeats):
-        prepared = timed(times["prepare"], lambda: bsseval.prepare(stems_SxCxT, RATE_HZ, settings))
-        scores = timed(times["score"], lambda prepared=prepared: bsseval.score(prepared, est_SxCxT))
+        prepared = call_timed(times["prepare"], lambda: bsseval.prepare(stems_SxCxT, RATE_HZ, settings))
+        scores = call_timed(times["score"], lambda prepared=prepared: bsseval.score(prepared, est_SxCxT))
         if len(peaks_gb) == 1:
             peaks_gb.append(peak_gb())  # a peak never falls again, so only the first round tells
-        expected = timed(
+        expected = call_timed(
             times["museval"], lambda: museval.score_with_museval(stems_SxCxT, est_SxCxT, RATE_HZ, settings)
         )
     peaks_gb.append(peak_gb())
@@ -60,7 +60,7 @@ def sounds(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
     return stems_SxCxT, 0.8 * stems_SxCxT + 0.1 * stems_SxCxT.sum(0) + 0.005 * noise_SxCxT
 
 
-def timed(times_s: list[float], function: Callable[[], Result]) -> Result:
+def call_timed(times_s: list[float], function: Callable[[], Result]) -> Result:
     """Call a function and note how long it took."""
     started = time.perf_counter()
     result = function()

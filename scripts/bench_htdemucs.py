@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench_peer import Commands, Sizes, alternate, compared, request_for, serving, spread, written_case
+from bench_peer import Commands, Sizes, alternate, compare_answers, request_for, serving, spread, written_case
 
 from ugosa_jax.errors import exit_status, require
 
@@ -54,7 +54,7 @@ def report(commands: Commands, names: Sequence[str], repeats: int) -> Iterator[s
 
 def row_line(name: str, peer: list[dict], ours: list[dict]) -> str:
     """Return a row of the table: medians, and in brackets the least and the most."""
-    row = compared(name, peer, ours)
+    row = compare_answers(name, peer, ours)
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
     label = name if name == "forward" else f"one step of P-{name}"
     gigabytes = " | ".join(f"{max(answer['peak_bytes'] for answer in side) / 1e9:.2f}" for side in (peer, ours))

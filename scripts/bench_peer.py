@@ -101,7 +101,7 @@ def report(
         for name in (name for name in ROWS if name in names and name != "song"):
             for kind in kinds if name in STEPS else ("plain",):
                 request = request_for(name, config, sizes) | {"kind": kind, "precision": precision}
-                row = compared(name, *alternate(peer, ours, request, sizes.repeats), f"{kind} {precision}")
+                row = compare_answers(name, *alternate(peer, ours, request, sizes.repeats), f"{kind} {precision}")
                 rows.setdefault(name, row)
                 yield row_line(name if kind == "plain" else f"{name}, {kind}", row)
     if "song" in names:
@@ -185,7 +185,7 @@ def request_for(name: str, config: Architecture, sizes: Sizes) -> dict:
     return request | step | {"segments": sizes.segments, "epochs": 1}
 
 
-def compared(name: str, peer: list[dict], ours: list[dict], kind: str = "plain") -> dict:
+def compare_answers(name: str, peer: list[dict], ours: list[dict], kind: str = "plain") -> dict:
     """Return a row of two lists of answers.
 
     Raises:

@@ -109,7 +109,7 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     active_SxT = jnp.asarray(random.random((config.S, n_samples)) > 0.3)
     time = functools.partial(timing.measure_median_s, repeats=repeats)
 
-    encoder = functools.partial(encoded, config)
+    encoder = functools.partial(encode, config)
     yield Phase("encoder", flops.count_flops(encoder, params, mix_CxT), time(encoder, params, mix_CxT))
     ahead = functools.partial(hidden, config, since)
     prefix_s = time(ahead, params, mix_CxT)
@@ -134,7 +134,7 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     yield separation(config, params, repeats)
 
 
-def encoded(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
+def encode(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
     """Return w_KxN."""
     return convtasnet.bind(config, params).encoder(mix_CxT)
 

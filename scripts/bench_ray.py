@@ -104,17 +104,17 @@ def compare(args: argparse.Namespace) -> None:
     """Print the time of the same sweep in one process with one core, and on one and two workers."""
     core = ["taskset", "-c", "0"]
     for number in range(args.rounds):
-        local_s = timed(args, args.work / "local", core)
+        local_s = time_sweep(args, args.work / "local", core)
         with cluster_of(1) as nodes:
-            one_s = timed(args, args.work / "one", [], "--ray", nodes.address)
+            one_s = time_sweep(args, args.work / "one", [], "--ray", nodes.address)
         with cluster_of(2) as nodes:
-            two_s = timed(args, args.work / "two", [], "--ray", nodes.address)
+            two_s = time_sweep(args, args.work / "two", [], "--ray", nodes.address)
         print(
             f"{number}: local {local_s:.1f} s, Ray {one_s / local_s:.3f} of it, two workers {one_s / two_s:.2f} as fast"
         )
 
 
-def timed(args: argparse.Namespace, folder: Path, first: list[str], *more: str) -> float:
+def time_sweep(args: argparse.Namespace, folder: Path, first: list[str], *more: str) -> float:
     """Run a sweep from its beginning; return the seconds between its first record and its last."""
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(

@@ -56,7 +56,7 @@ LENGTH = 1450
 ESTIMATES_STEP, GRADIENT_STEP = 23, 17
 
 
-def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
+def draw_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return the tensor that a name and a shape stand for: kernels that keep the scale, norms and scales of order 1."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     centre = 0.5 if name.endswith(".scale") else 1.0 if name.endswith(".weight") and len(shape) == 1 else 0.0
@@ -79,7 +79,7 @@ def main() -> None:
         kwargs = SHARED | changed
         model = HTDemucs(**kwargs).eval()
         model.load_state_dict(
-            {name: torch.from_numpy(drawn(name, tuple(t.shape))) for name, t in model.state_dict().items()}
+            {name: torch.from_numpy(draw_tensor(name, tuple(t.shape))) for name, t in model.state_dict().items()}
         )
         est_SxCxT = model(torch.from_numpy(mixture(model.audio_channels))[None])[0]
         (est_SxCxT**2).mean().backward()

@@ -50,7 +50,7 @@ def mixture(n_samples: int, seed: int) -> np.ndarray:
     return mix_CxT.astype(np.float32)
 
 
-def drawn(name: str, shape: tuple[int, ...]) -> np.ndarray:
+def draw_variable(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Return the variable that a name and a shape stand for."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     if name.endswith(("gamma", "moving_variance")):
@@ -71,7 +71,7 @@ def load_spleeter():
 
     counts, built = {}, {}
 
-    def wrapped(kind, name, leaves):
+    def wrap_layer(kind, name, leaves):
         class Layer(kind):
             def build(self, shape):
                 super().build(shape)
@@ -83,10 +83,10 @@ def load_spleeter():
 
         return Layer
 
-    unet.Conv2D = wrapped(unet.Conv2D, "conv2d", ["kernel", "bias"])
-    unet.Conv2DTranspose = wrapped(unet.Conv2DTranspose, "conv2d_transpose", ["kernel", "bias"])
+    unet.Conv2D = wrap_layer(unet.Conv2D, "conv2d", ["kernel", "bias"])
+    unet.Conv2DTranspose = wrap_layer(unet.Conv2DTranspose, "conv2d_transpose", ["kernel", "bias"])
     norms = ["gamma", "beta", "moving_mean", "moving_variance"]
-    unet.BatchNormalization = wrapped(unet.BatchNormalization, "batch_normalization", norms)
+    unet.BatchNormalization = wrap_layer(unet.BatchNormalization, "batch_normalization", norms)
     return EstimatorSpecBuilder, counts, built
 
 
@@ -166,7 +166,7 @@ def main() -> None:
         print(name, "peak", np.abs(est_SxCxT).max(), "difference from the mixture", np.abs(est_SxCxT.sum(0)).max())
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / "published.npz", **published)  # pyright: ignore[reportArgumentType]
-    spleeter[0].variable = staticmethod(drawn)
+    spleeter[0].variable = staticmethod(draw_variable)
     tiny = {}
     for kind in KINDS:
         est_SxCxT, gradients = by_tensorflow(spleeter, kind, mixture(9000, 3), TINY, FILTERS)

@@ -68,7 +68,7 @@ def step(case, request) -> dict:
     """Time one step of adaptation on the first segment; `tuned` of the request names the tensors that are tuned."""
     kinds = frozenset(request.get("kind", "plain").split())
     mix_CxT, active_SxT = segment(case, request)
-    model, run = prepared(case, kinds, request["strategy"])
+    model, run = prepare(case, kinds, request["strategy"])
     for name, tensor in model.named_parameters():
         tensor.requires_grad_(name in request["tuned"])
     tuned = [tensor for tensor in model.parameters() if tensor.requires_grad]
@@ -86,7 +86,7 @@ def step(case, request) -> dict:
     return {"seconds": seconds, "losses": numbers(terms), "n_tuned": n_tuned, "peak_bytes": peak_bytes()}
 
 
-def prepared(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (it is what is kept)
+def prepare(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (it is what is kept)
     """Return a network with the case's weights, and what a step runs; both are kept, or each step would compile."""
     if (kinds, strategy) not in made:
         model = network(case)

@@ -95,7 +95,7 @@ import numpy as np, ugosa_jax as uj
 from ugosa_jax.adaptation import engine
 said = uj.Annotation((), ("voice",), "unknown")
 song = uj.Song.from_array(np.ones(800), 8000)
-for plot in (lambda: uj.plot_losses(engine.unadapted()), lambda: uj.plot_annotation(said, song)):
+for plot in (lambda: uj.plot_losses(engine.make_unadapted_result()), lambda: uj.plot_annotation(said, song)):
     try:
         plot()
     except uj.InputError as error:
@@ -150,7 +150,7 @@ for module in pkgutil.walk_packages(ugosa_jax.__path__, "ugosa_jax."):
     except Exception as error:
         print(module.name.removeprefix("ugosa_jax."), error)
 """
-NEED_EXTRAS = ("reports.", "studio.", "cli.report ", "cli.demo ", "sweeps.tidy ")
+NEED_EXTRAS = ("reports.", "studio.", "cli.demo ", "sweeps.score_table ")
 """Modules that nothing of the core imports unless an extra is there."""
 
 

@@ -16,7 +16,7 @@ import ugosa_jax as uj
 from tests.helpers.networks import DUO, make_checkpoint
 from ugosa_jax import config
 from ugosa_jax.api import arguments
-from ugosa_jax.cli.main import preset
+from ugosa_jax.cli.main import choose_preset
 from ugosa_jax.networks import tree
 
 ANNOTATION = uj.Annotation((uj.Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
@@ -179,8 +179,10 @@ def test_repr_of_a_network_is_one_line():
 
 def test_settings_default_to_the_preset_of_the_network():
     named = dataclasses.replace(make_checkpoint(), name="mini")
-    assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[preset(["--weights", "mini"])]()
-    assert arguments.get_preset(make_checkpoint()) == uj.paper() == config.PRESETS[preset(["--weights", "other"])]()
+    assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[choose_preset(["--weights", "mini"])]()
+    assert (
+        arguments.get_preset(make_checkpoint()) == uj.paper() == config.PRESETS[choose_preset(["--weights", "other"])]()
+    )
     suited = arguments.choose_preset(None, named)
     assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
 

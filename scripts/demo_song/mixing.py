@@ -41,7 +41,7 @@ def effects(part: str) -> pb.Pedalboard:
     return pb.Pedalboard(chains[part])
 
 
-def mixed(stems_SxCxT: np.ndarray) -> np.ndarray:
+def mix_stems(stems_SxCxT: np.ndarray) -> np.ndarray:
     """Let the stems rest, balance them, and keep the peaks of their sum away from full scale.
 
     The limiter's gain is the same for all stems: they still add up to the mixture.

@@ -12,8 +12,8 @@ from pretty_midi import Note as MidiNote
 
 import river
 from effects import RATE_HZ, SOURCES, to_level
-from instruments import Soundfont, with_pan
-from mixing import WORKING_DBFS, effects, mixed
+from instruments import Soundfont, set_pan
+from mixing import WORKING_DBFS, effects, mix_stems
 from notes import Note
 from singer import sing, speak
 from singing import Style
@@ -33,18 +33,18 @@ def render(soundfont: Path) -> np.ndarray:
     """Return the mixed stems of the song, float32 [4, 2, T] in the order drums, bass, other, vocals."""
     font = Soundfont(soundfont)
     rng = np.random.default_rng(SEED)
-    drums = performed(river.drums(), rng, 0, is_drum=True)
-    bass = performed(river.bass(), rng, PROGRAMS["bass"])
+    drums = perform(river.drums(), rng, 0, is_drum=True)
+    bass = perform(river.bass(), rng, PROGRAMS["bass"])
     stems = {
-        "drums": played(font, "drums", drums, WORKING_DBFS),
-        "bass": played(font, "bass", bass, WORKING_DBFS),
+        "drums": play_part(font, "drums", drums, WORKING_DBFS),
+        "bass": play_part(font, "bass", bass, WORKING_DBFS),
         "other": accompaniment(font, rng),
         "vocals": sung(),
     }
-    return mixed(np.stack([stems[source] for source in SOURCES]))
+    return mix_stems(np.stack([stems[source] for source in SOURCES]))
 
 
-def performed(notes: list[Note], rng: np.random.Generator, program: int, is_drum: bool = False) -> Instrument:
+def perform(notes: list[Note], rng: np.random.Generator, program: int, is_drum: bool = False) -> Instrument:
     """Return the notes in seconds, as a musician plays them, for an instrument of the soundfont."""
     part = Instrument(program, is_drum)
     for note in sorted(notes, key=lambda n: (n.beat, n.pitch)):
@@ -55,7 +55,7 @@ def performed(notes: list[Note], rng: np.random.Generator, program: int, is_drum
     return part
 
 
-def played(font: Soundfont, name: str, part: Instrument, level_dbfs: float) -> np.ndarray:
+def play_part(font: Soundfont, name: str, part: Instrument, level_dbfs: float) -> np.ndarray:
     """Play one part, at a level before and after its effects; float32 [2, T]."""
     dry_2xT = font.play([part], river.SECONDS, kit=0, detune=0.0)
     return to_level(effects(name)(to_level(dry_2xT, WORKING_DBFS), RATE_HZ), level_dbfs)
@@ -73,8 +73,8 @@ def accompaniment(font: Soundfont, rng: np.random.Generator) -> np.ndarray:
     }
     total_2xT = np.zeros((2, round(river.SECONDS * RATE_HZ)), np.float32)
     for name, notes in parts.items():
-        part = with_pan(performed(notes, rng, PROGRAMS[name]), PAN[name])
-        total_2xT += played(font, name, part, PART_DB[name])
+        part = set_pan(perform(notes, rng, PROGRAMS[name]), PAN[name])
+        total_2xT += play_part(font, name, part, PART_DB[name])
     return total_2xT
 
 

@@ -12,7 +12,7 @@ from scipy.signal import resample_poly
 
 from melody import SungNote
 from notes import Note
-from singing import SILENT, Style, fade, interpolate, pitch_curve, warp_formants
+from singing import SILENT, Style, fade, interpolate, make_pitch_curve, warp_formants
 from voices import FFT_SIZE, FRAME_S, RATE_HZ, Syllable, analyse_file
 
 SPOKEN_SPEED = 0.75
@@ -42,11 +42,15 @@ def analyse(spoken_T: np.ndarray) -> Syllable:
     syllable = max(syllables, key=lambda s: s.coda_k - s.vowel_k)
     syllable.aperiodicity_KxA[:, NOISY_BAND:] = 0
     return Syllable(
-        extended(syllable.envelope_KxF), syllable.aperiodicity_KxA, syllable.voiced_K, syllable.vowel_k, syllable.coda_k
+        extend_envelope(syllable.envelope_KxF),
+        syllable.aperiodicity_KxA,
+        syllable.voiced_K,
+        syllable.vowel_k,
+        syllable.coda_k,
     )
 
 
-def extended(envelope_KxF: np.ndarray) -> np.ndarray:
+def extend_envelope(envelope_KxF: np.ndarray) -> np.ndarray:
     """Return log envelopes that fall evenly from `BAND_HZ` on, instead of ending at the voice's 12 kHz."""
     hz_F = np.arange(envelope_KxF.shape[1]) * RATE_HZ / FFT_SIZE
     first = int(np.searchsorted(hz_F, BAND_HZ))
@@ -63,7 +67,7 @@ def sing(
     frames = round(seconds / FRAME_S)
     melody = [SungNote(n.beat * beat_s, (n.beat + n.beats) * beat_s, n.pitch) for n in notes]
     envelope_KxF, aperiodicity_KxA, voiced_K = laid_out(notes, melody, spoken, frames)
-    f0_K = np.where(voiced_K, 440 * 2 ** ((pitch_curve(melody, frames, style, rng) - 69) / 12), 0.0)
+    f0_K = np.where(voiced_K, 440 * 2 ** ((make_pitch_curve(melody, frames, style, rng) - 69) / 12), 0.0)
     power_KxF = np.ascontiguousarray(np.exp(warp_formants(envelope_KxF, style.formant).astype(float)))
     aperiodicity_KxF = pyworld.decode_aperiodicity(aperiodicity_KxA.astype(float), RATE_HZ, FFT_SIZE)
     aperiodicity_KxF = np.clip(aperiodicity_KxF ** (1 - 0.5 * style.breath), 1e-4, 1 - 1e-4)
@@ -84,7 +88,7 @@ def laid_out(
         syllable = spoken[note.syllable]
         lead_s = LEAD_S if note.syllable.startswith(tuple(VOICED_CONSONANTS)) else 0.0
         begin = round((sung.start_s - lead_s) / FRAME_S)
-        source_k = stretched(syllable, round(sung.end_s / FRAME_S) - begin)
+        source_k = stretch_frames(syllable, round(sung.end_s / FRAME_S) - begin)
         at_k = begin - syllable.vowel_k + np.arange(len(source_k))
         gain = fade(len(source_k), melisma=False) + (note.velocity - 90) * 0.2 / NEPER_DB
         envelope_KxF[at_k] = interpolate(syllable.envelope_KxF, source_k) + gain[:, None]
@@ -93,7 +97,7 @@ def laid_out(
     return envelope_KxF, aperiodicity_KxA, voiced_K
 
 
-def stretched(syllable: Syllable, length: int) -> np.ndarray:
+def stretch_frames(syllable: Syllable, length: int) -> np.ndarray:
     """Return the source frame of each output frame: the consonant, then the voiced part made `length` frames long.
 
     Only the held part of the vowel is stretched; a note too short for the rest compresses the voiced part evenly.

@@ -20,12 +20,12 @@ def write_song(folder: Path, soundfont: Path) -> str:
     """Render the song and write its stems and annotation; return title, length and size."""
     for source, stem_2xT in zip(SOURCES, render(soundfont), strict=True):
         write_stem(folder / f"{source}.ogg", stem_2xT)
-    annotation.write(annotated(), folder / "annotation.csv")
+    annotation.write(annotate(), folder / "annotation.csv")
     size = sum(path.stat().st_size for path in folder.glob("*.ogg"))
     return f"{river.TITLE}: {river.SECONDS:g} s, {size / 1e6:.2f} MB"
 
 
-def annotated() -> annotation.Annotation:
+def annotate() -> annotation.Annotation:
     """Return when each source rests and plays, by the score."""
     active_SxT = np.ones((len(SOURCES), round(river.SECONDS * ANNOTATION_HZ)), bool)
     for active_T, source in zip(active_SxT, SOURCES, strict=True):

@@ -187,20 +187,25 @@ def write_table(rows: list[dict]) -> Iterator[str]:
         songs = [song for recipe, song in scores if recipe == name and (BASE, song) in scores]
         own, base = (np.array([scores[recipe, song] for song in songs]) for recipe in (name, BASE))
         seconds = np.median([row["seconds"] for row in rows if row["recipe"] == name])
-        found[name] = len(songs), seconds, own, [significance.paired(*pair) for pair in zip(own.T, base.T, strict=True)]
+        found[name] = (
+            len(songs),
+            seconds,
+            own,
+            [significance.compare_pairs(*pair) for pair in zip(own.T, base.T, strict=True)],
+        )
     p_values = [paired.p for name, (*_, every) in found.items() if name != BASE for paired in every]
     corrected = iter(significance.holm(np.array(p_values)))
     yield "| recipe | songs | s | | " + " | ".join(heads) + " |"
     yield "| :-- | --: | --: | :-- |" + " --: |" * len(heads)
     for name, (n_songs, seconds, own, every) in found.items():
-        mean = [render.decibels(value) for value in np.nanmean(own, 0)]
+        mean = [render.format_decibels(value) for value in np.nanmean(own, 0)]
         yield f"| {name} | {n_songs} | {seconds:.0f} | mean SDR | " + " | ".join(mean) + " |"
         if name == BASE:
             continue
-        intervals = [f"{render.decibels(one.low)} … {render.decibels(one.high)}" for one in every]
-        yield "| | | | median difference | " + " | ".join(render.decibels(one.median) for one in every) + " |"
+        intervals = [f"{render.format_decibels(one.low)} … {render.format_decibels(one.high)}" for one in every]
+        yield "| | | | median difference | " + " | ".join(render.format_decibels(one.median) for one in every) + " |"
         yield "| | | | 95 % interval | " + " | ".join(intervals) + " |"
-        yield "| | | | p, Holm | " + " | ".join(render.probability(next(corrected)) for _ in every) + " |"
+        yield "| | | | p, Holm | " + " | ".join(render.format_probability(next(corrected)) for _ in every) + " |"
 
 
 def scores_of(row: dict) -> list[float]:

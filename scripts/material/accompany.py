@@ -70,7 +70,7 @@ def draw_bars(rng: np.random.Generator, bars: int) -> list[str]:
     return [KEYS[(key + root) % 12] + quality for root, quality in (form[k % len(form)] for k in range(bars))]
 
 
-def song_text(rng: np.random.Generator) -> str:
+def draw_song_text(rng: np.random.Generator) -> str:
     """Draw an MMA song of about `SONG_S` seconds that changes between two grooves of one file."""
     styles = grooves()[int(rng.integers(len(grooves())))]
     pair = [str(rng.choice(styles)) for _ in range(2)]
@@ -108,7 +108,7 @@ def compose(name: str, seed: int) -> Song:
     """
     rng = np.random.default_rng(seed)
     for _ in range(TRIES):
-        data = run_mma(song_text(rng))
+        data = run_mma(draw_song_text(rng))
         if data is None:
             continue
         midi = pretty_midi.PrettyMIDI(io.BytesIO(data))

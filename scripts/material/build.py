@@ -32,13 +32,13 @@ now, or a reason to do without this song."""
 
 
 def main() -> int:
-    """Render the songs asked for; report a line for each."""
+    """Render the requested songs; print a line for each."""
     args = arguments()
     needs.check(needs.REQUIREMENTS)
     fetch()
     folder = args.out or POOL / args.split
     folder.mkdir(parents=True, exist_ok=True)
-    songs = islice(songs_of(args), args.limit)
+    songs = islice(list_songs(args), args.limit)
     failed = build(folder, songs, MIN_S + PER_SECOND * args.seconds)
     if failed:
         print(f"{len(failed)} failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
@@ -66,8 +66,8 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def songs_of(args: argparse.Namespace) -> Iterable[tuple[str, Make]]:
-    """Return name and maker of each song asked for."""
+def list_songs(args: argparse.Namespace) -> Iterable[tuple[str, Make]]:
+    """Return the name and maker of each requested song."""
     from instruments import load_banks  # imported here: these need packages that may be missing, which check() tells
     from plan import Plan, draws
 
@@ -120,7 +120,7 @@ def build(folder: Path, songs: Iterable[tuple[str, Make]], limit_s: float) -> li
 
 
 def is_whole(path: Path, entry: dict | None) -> bool:
-    """Tell whether a song is there and is what its entry in the manifest says."""
+    """Return whether a song's file exists and has the hash of its entry in the manifest."""
     return entry is not None and sha256(path) == entry["sha256"]
 
 

@@ -1,4 +1,4 @@
-"""The Debian packages that the material is made of, and where they are unpacked."""
+"""Download and unpack the Debian packages that the material is made of."""
 
 import hashlib
 import os
@@ -56,14 +56,14 @@ def unpacked_path(relative: str = "") -> Path:
     return material_folder() / "root" / relative
 
 
-def deb_file(package: Package) -> Path | None:
+def find_archive(package: Package) -> Path | None:
     """Return the downloaded archive of `package`, or None."""
     return max((material_folder() / "debs").glob(f"{package.name}_*.deb"), default=None)
 
 
 def version(package: Package) -> str | None:
     """Return the version of the downloaded archive; apt writes the colon of an epoch as %3a."""
-    archive = deb_file(package)
+    archive = find_archive(package)
     return archive and archive.name.split("_")[1].replace("%3a", ":")
 
 
@@ -101,22 +101,22 @@ def provide(package: Package) -> None:
     """
     said = ""
     for _ in range(2):
-        archive = deb_file(package) or download(package)
-        lacking = first_lacking(archive)
+        archive = find_archive(package) or download(package)
+        lacking = find_changed_file(archive)
         if lacking is None:
             return
         print(f"unpacking {package.name} ({lacking} is missing or changed)", flush=True)
         unpacked_path().mkdir(parents=True, exist_ok=True)
         command = ["dpkg-deb", "-x", str(archive), str(unpacked_path())]
         said = " ".join(subprocess.run(command, capture_output=True, text=True).stderr.split())
-        if first_lacking(archive) is None:
+        if find_changed_file(archive) is None:
             return
         archive.unlink()  # it may be damaged: once more from the archive's server
     raise Problem(f"{package.name} cannot be unpacked into {unpacked_path()}: {said or 'its files come out changed'}")
 
 
-def first_lacking(archive: Path) -> str | None:
-    """Return the first file of an archive that is not unpacked as its list of checksums says; None if all are."""
+def find_changed_file(archive: Path) -> str | None:
+    """Return the first file whose unpacked copy is missing or differs from its checksum; None if all match."""
     listed = subprocess.run(["dpkg-deb", "--info", str(archive), "md5sums"], capture_output=True, text=True)
     if listed.returncode or not listed.stdout:
         return "its list of files"
@@ -132,7 +132,7 @@ def download(package: Package) -> Path:
     """Let apt download one package within ten minutes; return the archive.
 
     Raises:
-        Problem: it does not come.
+        Problem: the download fails or takes longer.
     """
     print(f"downloading {package.name}", flush=True)
     debs = material_folder() / "debs"

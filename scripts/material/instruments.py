@@ -65,8 +65,8 @@ class Soundfont:
         Raises:
             Problem: it is not one.
         """
-        self.library = fluidsynth_library()
-        loader = new_synth(16)
+        self.library = load_fluidsynth()
+        loader = make_synth(16)
         number = loader.sfload(str(path))
         if number < 0:
             raise Problem(f"{path}: not a soundfont that libfluidsynth can load")
@@ -79,7 +79,7 @@ class Soundfont:
 
         Exactly T samples are written, so a note that is never released cannot make it longer.
         """
-        synth = new_synth(16 * (1 + len(parts) // 16))
+        synth = make_synth(16 * (1 + len(parts) // 16))
         number = self.library.fluid_synth_add_sfont(synth.synth, self.font)
         for channel, part in enumerate(parts):
             bank, program = (DRUM_BANK, kit) if part.is_drum else (0, part.program)
@@ -106,7 +106,7 @@ class Soundfont:
         return max(at, to)
 
 
-def new_synth(channels: int) -> "fluidsynth.Synth":
+def make_synth(channels: int) -> "fluidsynth.Synth":
     """Return a synthesiser without a soundfont; effects are added later, to each stem."""
     import fluidsynth  # imported here: it needs libfluidsynth, which the rest of this module does not
 
@@ -115,7 +115,7 @@ def new_synth(channels: int) -> "fluidsynth.Synth":
 
 
 @cache
-def fluidsynth_library() -> ctypes.CDLL:
+def load_fluidsynth() -> ctypes.CDLL:
     """Return libfluidsynth with the types of the functions that pyfluidsynth does not offer."""
     library = ctypes.CDLL(ctypes.util.find_library("fluidsynth") or "libfluidsynth.so.3")
     pointer, number = ctypes.c_void_p, ctypes.c_int
@@ -152,10 +152,10 @@ def soundfont(name: str) -> Soundfont:
 
 
 def load_banks(split: Split) -> None:
-    """Load every soundfont that a split is played on, which takes seconds.
+    """Load every soundfont of a split, which takes seconds.
 
     Raises:
-        Problem: one of them is none.
+        Problem: a file is not a soundfont.
     """
     for bank in (*BANKS[split], *(ACOUSTIC_KITS if split == "train" else ())):
         if bank in SOUNDFONTS:
@@ -169,12 +169,12 @@ def play(bank: str, parts: list[Instrument], seconds: float, kit: int = 0, detun
     if bank == "freepats":
         return play_freepats(parts, seconds)
     if bank in ACOUSTIC_KITS:
-        parts = [acoustic_part(part) for part in parts]
+        parts = [map_to_acoustic_kit(part) for part in parts]
     return soundfont(bank).play(parts, seconds, kit, detune)
 
 
-def acoustic_part(part: Instrument) -> Instrument:
-    """Map General MIDI drum keys to those of the recorded kits, which are bank 0, programme 0."""
+def map_to_acoustic_kit(part: Instrument) -> Instrument:
+    """Map General MIDI drum keys to those of the recorded kits, which are bank 0, program 0."""
     mapped = Instrument(0, False, part.name)
     mapped.notes = [
         Note(n.velocity, ACOUSTIC_KEYS[n.pitch], n.start, n.end) for n in part.notes if n.pitch in ACOUSTIC_KEYS
@@ -182,7 +182,7 @@ def acoustic_part(part: Instrument) -> Instrument:
     return mapped
 
 
-def with_pan(part: Instrument, pan: int) -> Instrument:
+def set_pan(part: Instrument, pan: int) -> Instrument:
     """Place a part in the stereo field (0 left, 64 centre, 127 right) unless its song already does."""
     if not any(change.number == PAN and change.value != 64 for change in part.control_changes):
         part.control_changes.append(ControlChange(PAN, pan, 0.0))
@@ -190,35 +190,35 @@ def with_pan(part: Instrument, pan: int) -> Instrument:
 
 
 @cache
-def freepats_programs() -> tuple[int, ...]:
-    """Return the programmes that Freepats has; its General MIDI set is incomplete."""
+def list_freepats_programs() -> tuple[int, ...]:
+    """Return the programs that Freepats has; its General MIDI set is incomplete."""
     text = unpacked_path("etc/timidity/freepats.cfg").read_text()
     return tuple(int(m) for m in re.findall(r"^\s*(\d+)\s+Tone_000/", text, flags=re.MULTILINE))
 
 
 @cache
-def freepats_config() -> str:
+def make_freepats_config() -> str:
     """Return a TiMidity++ configuration that finds the unpacked patches."""
     text = unpacked_path("etc/timidity/freepats.cfg").read_text()
     return text.replace("dir /usr/share/midi/freepats", f"dir {unpacked_path('usr/share/midi/freepats')}")
 
 
 def play_freepats(parts: list[Instrument], seconds: float) -> np.ndarray:
-    """Play parts with TiMidity++; a missing programme is replaced by the nearest one of the bank.
+    """Play parts with TiMidity++; a missing program is replaced by the nearest one of the bank.
 
     Raises:
         RuntimeError: TiMidity++ failed.
     """
     midi = pretty_midi.PrettyMIDI(resolution=960)
     for part in parts:
-        program = min(freepats_programs(), key=lambda p: (abs(p - part.program), p))
+        program = min(list_freepats_programs(), key=lambda p: (abs(p - part.program), p))
         copied = Instrument(0 if part.is_drum else program, part.is_drum)
         copied.notes, copied.control_changes, copied.pitch_bends = part.notes, part.control_changes, part.pitch_bends
         midi.instruments.append(copied)
     out_2xT = np.zeros((2, round(seconds * RATE_HZ)), np.float32)
     with tempfile.TemporaryDirectory() as folder:
         paths = {suffix: Path(folder) / f"part.{suffix}" for suffix in ("cfg", "mid", "wav")}
-        paths["cfg"].write_text(freepats_config())
+        paths["cfg"].write_text(make_freepats_config())
         midi.write(str(paths["mid"]))
         command = ["timidity", "-c", str(paths["cfg"]), "-s", str(RATE_HZ), "-Ow", "-EFreverb=0", "-EFchorus=0", "-A50"]
         command += ["-o", str(paths["wav"]), str(paths["mid"])]

@@ -1,4 +1,4 @@
-"""Work in a child process that may fail, crash or hang without harm to the rest."""
+"""Run work in a child process that may fail, crash or hang without harm to the parent."""
 
 import ctypes
 import errno
@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
-    """The work failed; the message is one line that says how."""
+    """The work failed; the message gives the reason in one line."""
 
 
 def run_isolated(work: Callable[[], Result], limit_s: float) -> Result:
@@ -67,11 +67,11 @@ def report(work: Callable[[], Result], scratch: str, sender: Connection) -> None
         sender.send(problem)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        sender.send(Problem(f"the disk is full ({error.filename or error})") if full else Failed(in_words(error)))
+        sender.send(Problem(f"the disk is full ({error.filename or error})") if full else Failed(describe_error(error)))
     except Exception as error:
-        sender.send(Failed(in_words(error)))
+        sender.send(Failed(describe_error(error)))
 
 
-def in_words(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return an exception as one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

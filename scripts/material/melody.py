@@ -23,7 +23,7 @@ class SungNote:
     pitch: int
 
 
-def lead_melody(lead: Instrument) -> list[SungNote]:
+def extract_lead_melody(lead: Instrument) -> list[SungNote]:
     """Return the highest line of a part: one note at a time, small gaps closed, ornaments dropped."""
     notes = sorted(lead.notes, key=lambda note: (note.start, -note.pitch))
     melody: list[SungNote] = []
@@ -74,7 +74,7 @@ def pitch_classes(parts: list[Instrument], from_s: float = 0.0, to_s: float = np
     return weights
 
 
-def walk_melody(
+def compose_walk(
     parts: list[Instrument], beats_s: np.ndarray, seconds: float, rng: np.random.Generator
 ) -> list[SungNote]:
     """Compose a melody: phrases of 4–8 beats with rests, mostly steps, chord tones on long notes.
@@ -82,7 +82,7 @@ def walk_melody(
     The scale is the seven pitch classes that sound longest in `parts`; a chord tone is one that sounds while the
     note is sung.
     """
-    grid_s = beat_grid(beats_s, seconds)
+    grid_s = make_beat_grid(beats_s, seconds)
     scale = np.sort(np.argsort(pitch_classes(parts))[-7:])
     ladder = np.array([p for p in range(LOWEST, HIGHEST + 1) if p % 12 in scale])
     position = int(np.argmin(np.abs(ladder - CENTRE - rng.integers(-4, 5))))
@@ -95,14 +95,14 @@ def walk_melody(
             length = float(rng.choice([0.5, 1.0, 1.5, 2.0, 3.0], p=[0.42, 0.33, 0.1, 0.11, 0.04]))
             start_s, end_s = np.interp([at, min(at + length, end)], np.arange(len(grid_s)), grid_s)
             chord = pitch_classes(parts, start_s, end_s)
-            position = next_position(ladder, position, chord, rng)
+            position = draw_next_position(ladder, position, chord, rng)
             melody.append(SungNote(float(start_s), float(end_s), int(ladder[position])))
             at += length
         beat = end + int(rng.integers(1, 5))
     return [note for note in melody if note.end_s - note.start_s >= MIN_NOTE_S]
 
 
-def beat_grid(beats_s: np.ndarray, seconds: float) -> np.ndarray:
+def make_beat_grid(beats_s: np.ndarray, seconds: float) -> np.ndarray:
     """Return beats of 0.35–0.9 s (halved or doubled where the song's are not); 0.5 s where there are none."""
     if len(beats_s) < 8:
         return np.arange(0, seconds, 0.5)
@@ -114,7 +114,7 @@ def beat_grid(beats_s: np.ndarray, seconds: float) -> np.ndarray:
     return beats_s
 
 
-def next_position(ladder: np.ndarray, position: int, chord: np.ndarray, rng: np.random.Generator) -> int:
+def draw_next_position(ladder: np.ndarray, position: int, chord: np.ndarray, rng: np.random.Generator) -> int:
     """Draw the next place on the scale: small steps are likely, as are chord tones and the middle range."""
     steps = np.abs(np.arange(len(ladder)) - position)
     weight = np.exp(-0.75 * steps) * np.where(steps == 0, 0.5, 1.0)

@@ -1,4 +1,4 @@
-"""Programs and Python packages that must be there, looked for before any work begins."""
+"""Check for the programs and Python packages that the material needs, before any work begins."""
 
 import ctypes
 import ctypes.util
@@ -17,10 +17,10 @@ MODULES = {"pyfluidsynth": "fluidsynth", "hibari-tts": "hibari"}  # where the pa
 
 
 def check(requirements: Path | None = None, programs: tuple[str, ...] = PROGRAMS) -> None:
-    """Check that programs, libfluidsynth and the packages of a requirements file are there.
+    """Check that programs, libfluidsynth and the packages of a requirements file are installed.
 
     Raises:
-        Problem: all that is missing, and how to get it.
+        Problem: something is missing; the message lists all of it and the commands that install it.
     """
     missing = missing_programs(programs)
     packages = missing_packages(requirements) if requirements else []
@@ -38,13 +38,13 @@ def check(requirements: Path | None = None, programs: tuple[str, ...] = PROGRAMS
 
 
 def missing_programs(programs: tuple[str, ...]) -> list[str]:
-    """Return the Debian packages that give what is missing; of fluidsynth only the library is used."""
+    """Return the Debian packages of the missing programs; of fluidsynth, only the library is needed."""
     library = [] if has_fluidsynth() else ["fluidsynth"]
     return library + [program for program in programs if not shutil.which(program)]
 
 
 def has_fluidsynth() -> bool:
-    """Tell whether libfluidsynth can be loaded."""
+    """Return whether libfluidsynth can be loaded."""
     try:
         ctypes.CDLL(ctypes.util.find_library("fluidsynth") or "libfluidsynth.so.3")
     except OSError:
@@ -53,7 +53,7 @@ def has_fluidsynth() -> bool:
 
 
 def missing_packages(requirements: Path) -> list[str]:
-    """Return the packages of a requirements file, and of those that it includes, that cannot be imported."""
+    """Return the packages that cannot be imported, of a requirements file and of the files that it includes."""
     missing = []
     for line in requirements.read_text().splitlines():
         if included := re.match(r"-r\s+(\S+)", line):

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Which songs a pool is made of, in which order, and from which recipe."""
+"""The songs of a pool: their order and their recipes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ from accompany import compose
 from fetch import unpacked_path
 from guitars import draw_guitar
 from recipe import Recipe, draw_recipe
-from rendering import voice_of
-from songs import Song, load_song, midi_files
-from split import Split, seed_of, side_of_song, side_of_speaker
-from voices import speaker_folders
+from rendering import load_analysed_voice
+from songs import Song, iterate_midi_files, load_song
+from split import Split, find_split_of_song, find_split_of_speaker, make_seed
+from voices import list_speaker_folders
 
 Draw = Callable[[], tuple[Recipe, Song]]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How many songs of each kind to render, and how."""
+    """The numbers of songs of each kind, and their length."""
 
     split: Split
     seconds: float
@@ -33,15 +33,16 @@ class Plan:
 
 
 def draws(plan: Plan) -> Iterator[tuple[str, Draw]]:
-    """Yield names and how to draw their recipes: one take of every written song, composed ones, guitars, more takes.
+    """Yield each song's name and a function that draws its recipe.
 
-    A recipe depends on its name and the seed alone, so that the numbers may grow later.
+    First one take of every written song, then composed songs, guitars, and more takes. A recipe depends on its name
+    and the seed alone, so that more songs can be added later.
     """
-    speakers = speakers_of(plan.split)
-    songs = written_songs(plan.split)
+    speakers = list_speakers(plan.split)
+    songs = list_written_songs(plan.split)
 
     def take(number: int) -> Iterator[tuple[str, Draw]]:
-        for k in np.random.default_rng(seed_of(plan.seed, plan.split, number)).permutation(len(songs)):
+        for k in np.random.default_rng(make_seed(plan.seed, plan.split, number)).permutation(len(songs)):
             name = f"{songs[k].name}-{number}"
             yield name, partial(draw_written, plan, name, songs[k], speakers)
 
@@ -58,33 +59,33 @@ def draws(plan: Plan) -> Iterator[tuple[str, Draw]]:
 
 def draw_written(plan: Plan, name: str, song: Song, speakers: list[str]) -> tuple[Recipe, Song]:
     """Draw the recipe of a song."""
-    return draw_recipe(name, song, plan.split, speakers, plan.seconds, seed_of(plan.seed, name)), song
+    return draw_recipe(name, song, plan.split, speakers, plan.seconds, make_seed(plan.seed, name)), song
 
 
 def draw_composed(plan: Plan, name: str, speakers: list[str]) -> tuple[Recipe, Song]:
     """Draw a song and its recipe."""
-    return draw_written(plan, name, compose(name, seed_of(plan.seed, name, "song")), speakers)
+    return draw_written(plan, name, compose(name, make_seed(plan.seed, name, "song")), speakers)
 
 
 def draw_with_guitar(plan: Plan, name: str, speakers: list[str]) -> tuple[Recipe, Song]:
     """Draw a song, its recipe, and the recorded guitar that is its "other"."""
     recipe, song = draw_composed(plan, name, speakers)
-    guitar = draw_guitar(plan.seconds, np.random.default_rng(seed_of(plan.seed, name, "guitar")))
+    guitar = draw_guitar(plan.seconds, np.random.default_rng(make_seed(plan.seed, name, "guitar")))
     return replace(recipe, other_bank=str(guitar)), song
 
 
-def written_songs(split: Split) -> list[Song]:
+def list_written_songs(split: Split) -> list[Song]:
     """Return the MIDI songs of a split that have all sources, by name."""
-    mine = ((name, data) for name, data in midi_files(unpacked_path()) if side_of_song(name) == split)
+    mine = ((name, data) for name, data in iterate_midi_files(unpacked_path()) if find_split_of_song(name) == split)
     return [song for name, data in mine if (song := load_song(name, data))]
 
 
-def speakers_of(split: Split) -> list[str]:
-    """Return the speakers of a split whose recordings can be used; say which are analysed, for it takes seconds."""
+def list_speakers(split: Split) -> list[str]:
+    """Return the speakers of a split with usable recordings; report each analysis, because it takes seconds."""
     usable = []
-    for speaker in (s for s in speaker_folders() if side_of_speaker(s) == split):
+    for speaker in (s for s in list_speaker_folders() if find_split_of_speaker(s) == split):
         began_s = time.perf_counter()
-        if voice_of(speaker) is not None:
+        if load_analysed_voice(speaker) is not None:
             usable.append(speaker)
         if (took_s := time.perf_counter() - began_s) > 1:
             print(f"     voice {speaker:38s} {took_s:5.1f} s", flush=True)

@@ -1,4 +1,4 @@
-"""What stops a command of this folder: one line on the terminal, and an exit status that scripts can tell apart."""
+"""Errors of the commands in this folder: one line on the terminal, and an exit status for scripts."""
 
 import sys
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""What is drawn for a song before anything is rendered: excerpt, key, tempo, instruments, singer, rests."""
+"""The random choices for a song, made before rendering: excerpt, key, tempo, instruments, singer, rests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from pretty_midi import Instrument
 
-from instruments import ACOUSTIC_KITS, DRUM_KITS, with_pan
-from melody import SungNote, lead_melody, thin, walk_melody
+from instruments import ACOUSTIC_KITS, DRUM_KITS, set_pan
+from melody import SungNote, compose_walk, extract_lead_melody, thin
 from songs import BASS_PROGRAMS, Song, excerpt, find_lead, silence, sounding
 from split import BANKS, Split
 
@@ -84,7 +84,7 @@ def draw_bank(banks: list[str], rng: np.random.Generator) -> str:
 
 
 def draw_start(song: Song, seconds: float, stretch: float, rng: np.random.Generator) -> float:
-    """Draw where the excerpt starts: the best of some places by how much its scarcest source plays."""
+    """Draw the start of the excerpt: of twelve places, one where every source plays enough, else the best one."""
     latest_s = max(0.0, song.seconds - seconds / stretch)
     starts_s = rng.uniform(0, latest_s, 12)
 
@@ -108,9 +108,9 @@ def write_score(recipe: Recipe, song: Song) -> Score:
     if lead is not None:
         alone = Song(song.name, song.seconds, song.beats_s, other=[lead])
         led = excerpt(alone, recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose).other
-        melody = lead_melody(led[0]) if led else []
+        melody = extract_lead_melody(led[0]) if led else []
     if sum(note.end_s - note.start_s for note in melody) < 0.2 * recipe.seconds:
-        melody = walk_melody([*cut.bass, *cut.other], cut.beats_s, recipe.seconds, rng)
+        melody = compose_walk([*cut.bass, *cut.other], cut.beats_s, recipe.seconds, rng)
     elif lead is not None:
         remaining = excerpt(without(song, lead), recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose)
         stems["other"] = remaining.other or stems["other"]
@@ -122,9 +122,9 @@ def write_score(recipe: Recipe, song: Song) -> Score:
             stems[source] = silence(stems[source], from_s, from_s + length_s) or stems[source]
     if recipe.split == "train":
         change_programs(stems["bass"], rng, lambda p: int(rng.choice(BASS_PROGRAMS)))
-        change_programs(stems["other"], rng, lambda p: relative_of(p, rng))
+        change_programs(stems["other"], rng, lambda p: draw_related_program(p, rng))
     for part in stems["other"]:
-        with_pan(part, int(np.clip(rng.normal(64, 26), 8, 119)))
+        set_pan(part, int(np.clip(rng.normal(64, 26), 8, 119)))
     return Score(stems["drums"], stems["bass"], stems["other"], melody)
 
 
@@ -135,14 +135,14 @@ def without(song: Song, lead: Instrument) -> Song:
 
 
 def change_programs(parts: list[Instrument], rng: np.random.Generator, draw: Callable[[int], int]) -> None:
-    """Give half of the parts another programme."""
+    """Give half of the parts another program."""
     for part in parts:
         if rng.random() < 0.5:
             part.program = draw(part.program)
 
 
-def relative_of(program: int, rng: np.random.Generator) -> int:
-    """Draw a programme of the same General MIDI family (eight each), now and then of a common other one."""
+def draw_related_program(program: int, rng: np.random.Generator) -> int:
+    """Draw a program of the same General MIDI family (eight each), now and then of a common other one."""
     if rng.random() < 0.25:
         return int(rng.choice(FAMILIES[str(rng.choice(list(FAMILIES)))]))
     family = [p for p in range(program // 8 * 8, program // 8 * 8 + 8) if p not in (47, 52, 53, 54, 55)]

@@ -21,7 +21,7 @@ SILENT_PEAK = 1e-3
 
 
 @cache
-def voice_of(speaker: str) -> Voice | None:
+def load_analysed_voice(speaker: str) -> Voice | None:
     """Return the analysed voice of a speaker."""
     return load_voice(speaker)
 
@@ -30,7 +30,7 @@ def render(recipe: Recipe, song: Song) -> np.ndarray:
     """Render a recipe; float32 [4, 2, T]."""
     rng = np.random.default_rng([recipe.seed, 2])
     score = write_score(recipe, song)
-    voice = voice_of(recipe.speaker)
+    voice = load_analysed_voice(recipe.speaker)
     assert voice is not None, recipe.speaker
     drums = play(recipe.drum_bank, score.drums, recipe.seconds, recipe.drum_kit, recipe.drum_detune)
     bass = play(recipe.bass_bank, score.bass, recipe.seconds)

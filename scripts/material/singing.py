@@ -40,7 +40,7 @@ class Style:
         )
 
 
-def fit_octave(melody: list[SungNote], median_hz: float) -> int:
+def find_octave_shift(melody: list[SungNote], median_hz: float) -> int:
     """Return the shift in semitones, whole octaves, that brings a melody nearest to a speaker's singing range."""
     comfortable = 69 + 12 * np.log2(median_hz / 440) + SPEECH_TO_SONG
     middle = np.median([note.pitch for note in melody])
@@ -58,8 +58,8 @@ def sing(voice: Voice, melody: list[SungNote], seconds: float, rng: np.random.Ge
     if not melody:
         return silent
     style = Style.draw(rng)
-    semitones_K = pitch_curve(melody, frames, style, rng) + fit_octave(melody, voice.median_hz)
-    envelope_KxF, aperiodicity_KxA, voiced_K = syllable_track(voice, melody, frames, rng)
+    semitones_K = make_pitch_curve(melody, frames, style, rng) + find_octave_shift(melody, voice.median_hz)
+    envelope_KxF, aperiodicity_KxA, voiced_K = lay_syllables(voice, melody, frames, rng)
     envelope_KxF = warp_formants(envelope_KxF, style.formant)
     loudness_db = gaussian_filter1d(rng.normal(0, 1, frames), 60) * np.sqrt(60 * 2 * np.sqrt(np.pi))
     gain_db_K = style.dynamics_db * loudness_db + np.where(voiced_K, 0.0, CONSONANT_DB)
@@ -74,7 +74,7 @@ def sing(voice: Voice, melody: list[SungNote], seconds: float, rng: np.random.Ge
     return silent
 
 
-def pitch_curve(melody: list[SungNote], frames: int, style: Style, rng: np.random.Generator) -> np.ndarray:
+def make_pitch_curve(melody: list[SungNote], frames: int, style: Style, rng: np.random.Generator) -> np.ndarray:
     """Return the pitch in semitones for each frame: steps smoothed to glides, scoops, late vibrato, jitter."""
     time_K = np.arange(frames) * FRAME_S
     target_K = np.full(frames, melody[0].pitch, float)
@@ -95,7 +95,7 @@ def pitch_curve(melody: list[SungNote], frames: int, style: Style, rng: np.rando
     return curve_K + vibrato_K + jitter_K
 
 
-def syllable_track(
+def lay_syllables(
     voice: Voice, melody: list[SungNote], frames: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lay one syllable under each note: its consonant before the beat, its vowel over the length of the note.

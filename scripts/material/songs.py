@@ -23,7 +23,7 @@ KEPT_CONTROLS = (1, 6, 7, 10, 11, 38, 64, 98, 99, 100, 101)
 
 @dataclass(frozen=True)
 class Song:
-    """A song or an excerpt: lists of one-programme instruments, and the times of the beats in seconds."""
+    """A song or an excerpt: lists of one-program instruments, and the times of the beats in seconds."""
 
     name: str
     seconds: float
@@ -37,12 +37,12 @@ class Song:
         return {"drums": self.drums, "bass": self.bass, "other": self.other}
 
     def complete(self) -> bool:
-        """Tell whether there is enough of each source, for longer than half a minute."""
+        """Return whether there is enough of each source, for longer than half a minute."""
         notes = {stem: sum(len(p.notes) for p in parts) for stem, parts in self.stems().items()}
         return self.seconds > 30 and notes["drums"] >= 20 and notes["bass"] >= 15 and notes["other"] > 0
 
 
-def midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
+def iterate_midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of every distinct MIDI song of the unpacked packages, sorted by name.
 
     A song that occurs more than once goes by the first of its names, which is FreeDM's only if no other game has it.
@@ -50,7 +50,7 @@ def midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
     share = unpacked_root / "usr/share"
     found: dict[str, bytes] = {}
     for episode in (1, 2):
-        for lump, data in wad_midis((share / f"games/doom/freedoom{episode}.wad").read_bytes()):
+        for lump, data in iterate_wad_midis((share / f"games/doom/freedoom{episode}.wad").read_bytes()):
             found[f"freedoom{episode}-{lump.removeprefix('D_').lower()}"] = data
     for prefix, folder in (
         ("simutrans", share / "games/simutrans/music"),
@@ -60,7 +60,7 @@ def midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
         for path in folder.glob("*.mid"):
             found[f"{prefix}-{path.stem}"] = path.read_bytes()
     elsewhere = set(found.values())
-    for lump, data in wad_midis((share / "games/doom/freedm.wad").read_bytes()):
+    for lump, data in iterate_wad_midis((share / "games/doom/freedm.wad").read_bytes()):
         if data not in elsewhere:
             found[f"freedm-{lump.removeprefix('D_').lower()}"] = data
     distinct: set[bytes] = set()
@@ -70,7 +70,7 @@ def midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
             yield name, data
 
 
-def wad_midis(wad: bytes) -> Iterator[tuple[str, bytes]]:
+def iterate_wad_midis(wad: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield (lump name, bytes) of the MIDI files inside a Doom WAD.
 
     A WAD is: 4 bytes magic, int32 number of lumps, int32 offset of the directory; a directory entry is int32
@@ -100,9 +100,9 @@ def load_song(name: str, data: bytes) -> Song | None:
 
 
 def sort_parts(name: str, midi: pretty_midi.PrettyMIDI) -> Song:
-    """Sort parts by channel 10 (drums), GM programme (bass) and the rest (other).
+    """Sort parts by channel 10 (drums), GM program (bass) and the rest (other).
 
-    Where no part has a bass programme, the lowest part takes the role if its mean pitch is below C3 (48).
+    Where no part has a bass program, the lowest part takes the role if its mean pitch is below C3 (48).
     """
     parts = [part for part in midi.instruments if part.notes]
     drums = [part for part in parts if part.is_drum]
@@ -131,7 +131,7 @@ def find_lead(song: Song) -> Instrument | None:
 
 
 def singable(part: Instrument) -> bool:
-    """Tell whether a part is > 90 % monophonic, of mean pitch 55–84, and not faster than a singer."""
+    """Return whether a part is > 90 % monophonic, of mean pitch 55–84, and not faster than a singer."""
     notes = sorted(part.notes, key=lambda note: note.start)
     if len(notes) < 12 or not 55 <= mean_pitch(part) <= 84:
         return False

@@ -1,4 +1,4 @@
-"""Who may be heard where: songs, speakers and instruments of train, valid, test, fixed before rendering.
+"""The songs, speakers and instruments of train, valid and test, fixed before rendering.
 
 The demo song (made elsewhere) uses FluidR3 and a voice of its own; neither occurs here.
 
@@ -46,8 +46,8 @@ BANKS: dict[Split, tuple[str, ...]] = {
 DEMO_BANK = "FluidR3_GM"
 
 
-def side_of_song(name: str) -> Split | None:
-    """Return the side a song belongs to; None for songs that are withheld, FreeDM's others among them."""
+def find_split_of_song(name: str) -> Split | None:
+    """Return the split of a song; None for withheld songs, such as the rest of FreeDM's."""
     if name in TEST_SONGS:
         return "test"
     if name in VALID_SONGS:
@@ -55,15 +55,15 @@ def side_of_song(name: str) -> Split | None:
     return None if name in WITHHELD_SONGS or name.startswith("freedm-") else "train"
 
 
-def side_of_speaker(speaker: str) -> Split | None:
-    """Return the side of a speaker named like "kl_it"; None for unusable recordings."""
+def find_split_of_speaker(speaker: str) -> Split | None:
+    """Return the split of a speaker such as "kl_it"; None for unusable recordings."""
     if speaker in NOISY_SPEAKERS:
         return None
     language = speaker.split("_", 1)[1]
     return "test" if language in TEST_LANGUAGES else "valid" if language in VALID_LANGUAGES else "train"
 
 
-def seed_of(*what: object) -> int:
-    """Return a seed that depends on nothing but the words given, on every machine."""
+def make_seed(*what: object) -> int:
+    """Return a seed that depends on the arguments alone, on every machine."""
     text = "/".join(map(str, what))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")

@@ -1,4 +1,4 @@
-"""Compare the rendered test songs with the record in the repository: same recipes, same audio?
+"""Compare the recipes and the audio of the rendered test songs with the record in the repository.
 
 python scripts/material/verify.py            # exit status 1 if a song is missing or was drawn otherwise
 python scripts/material/verify.py --record   # after a deliberate change: write the record anew

@@ -48,7 +48,7 @@ class Voice:
     syllables: tuple[Syllable, ...]
 
 
-def speaker_folders() -> dict[str, Path]:
+def list_speaker_folders() -> dict[str, Path]:
     """Return the folder of each speaker: klettres (kl) and ktuberling (kt) have one for each language."""
     share = unpacked_path("usr/share")
     folders = {f"kl_{p.name}": p for p in (share / "klettres").iterdir() if (p / "alpha").is_dir()}
@@ -105,7 +105,7 @@ def save_voice(path: Path, voice: Voice) -> None:
 
 def analyse_speaker(speaker: str) -> Voice:
     """Analyse up to `FILES_PER_SPEAKER` recordings, evenly spread over the sorted list of files."""
-    paths = sorted(p for p in speaker_folders()[speaker].rglob("*") if p.suffix in FORMATS)
+    paths = sorted(p for p in list_speaker_folders()[speaker].rglob("*") if p.suffix in FORMATS)
     usable = [p for p in paths if is_usable(p)]
     chosen = usable[:: max(1, len(usable) // FILES_PER_SPEAKER)][:FILES_PER_SPEAKER]
     syllables: list[Syllable] = []
@@ -120,7 +120,7 @@ def analyse_speaker(speaker: str) -> Voice:
 
 
 def is_usable(path: Path) -> bool:
-    """Tell whether a recording has the full band and a sensible length."""
+    """Return whether a recording has the full band and a sensible length."""
     try:
         info = soundfile.info(path)
     except soundfile.LibsndfileError:
@@ -145,7 +145,7 @@ def analyse_file(path: Path) -> tuple[np.ndarray, list[Syllable]]:
         return np.zeros(0), []
     f0_K, time_K = pyworld.dio(audio_T, RATE_HZ, frame_period=1000 * FRAME_S)
     f0_K = pyworld.stonemask(audio_T, f0_K, time_K, RATE_HZ)
-    spans = syllable_spans(f0_K > 0)
+    spans = find_syllable_spans(f0_K > 0)
     if not spans:
         return f0_K, []
     envelope_KxF = pyworld.cheaptrick(audio_T, f0_K, time_K, RATE_HZ, fft_size=FFT_SIZE)
@@ -162,7 +162,7 @@ def analyse_file(path: Path) -> tuple[np.ndarray, list[Syllable]]:
     return f0_K, syllables
 
 
-def syllable_spans(voiced_K: np.ndarray) -> list[tuple[int, int, int, int]]:
+def find_syllable_spans(voiced_K: np.ndarray) -> list[tuple[int, int, int, int]]:
     """Return (first, vowel, ending, last) frame numbers of the syllables around each voiced run.
 
     A run shorter than `MIN_VOWEL_K` is skipped; of a longer run than `VOWEL_K` its beginning is used.

@@ -1,4 +1,4 @@
-"""What two choices of the trainer are worth: Muon beside Adam, and the examples of a batch one after the other.
+"""Measure two choices of the trainer: Muon against Adam, and examples of a batch one after the other or side by side.
 
     python scripts/training/compare.py --train POOL/train
 
@@ -38,13 +38,13 @@ def main() -> None:
     songs = open_pool(args.train, train.MINI.S, train.MINI.C)
     n_samples = round(args.seconds * train.MINI.sample_rate_hz)
     data = partial(batches, songs, args.batch, n_samples, seed=2, start=0)
-    params = jax.device_get(train.first_weights(args, songs, n_samples))  # both runs donate what they start from
+    params = jax.device_get(train.make_first_weights(args, songs, n_samples))  # both runs donate what they start from
     print_orders(params, next(data()))
     print_optimizers(params, data, args.steps, args.learning_rate)
 
 
 def print_orders(params: convtasnet.Params, stems_WxSxCxT: np.ndarray) -> None:
-    """Print how long loss and gradient of a batch take, one example after the other and side by side."""
+    """Print the time of loss and gradient of a batch, with its examples one after the other and side by side."""
 
     def loss(params, stems_WxSxCxT):
         return jax.vmap(partial(train.rms_error, params))(stems_WxSxCxT).mean()
@@ -56,7 +56,7 @@ def print_orders(params: convtasnet.Params, stems_WxSxCxT: np.ndarray) -> None:
 
 
 def seconds(f, *arguments) -> float:
-    """Return how long a call takes."""
+    """Return the time of a call in seconds."""
     began = time.perf_counter()
     jax.block_until_ready(f(*arguments))
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""How the trainer steps: Muon on clipped gradients, with a warm-up and a cosine."""
+"""The optimizer of the trainer: Muon on clipped gradients, with warm-up and cosine decay."""
 
 import jax
 import optax
@@ -25,7 +25,7 @@ def schedule(learning_rate: float, steps: int) -> optax.Schedule:
 
 
 def matrices(params: optax.Params) -> optax.Params:
-    """Return a tree that tells Muon which leaves are matrices: the kernels of linear maps. (Those of taps are not.)"""
+    """Return a tree of booleans, true for leaves that are matrices: the kernels of linear maps, not those of taps."""
 
     def shape(path: tuple, leaf: jax.Array) -> contrib.MuonDimensionNumbers | None:
         is_matrix = leaf.ndim == 2 and "depthwise" not in [key.key for key in path]

@@ -90,7 +90,7 @@ def excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Generat
     return np.pad(stretch, [(0, 0)] * (stretch.ndim - 1) + [(0, missing)]) if missing else stretch
 
 
-def standard_example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
+def draw_standard_example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
     """Return an example at the level that the network sees: its mixture has standard deviation 1, give or take 2 dB.
 
     A song is standardised as a whole, so that its loud and quiet parts reach the network at different levels.
@@ -112,7 +112,7 @@ def batches(songs: Sequence[np.ndarray], batch: int, n_samples: int, seed: int, 
         try:
             for i in itertools.count(start):
                 random = np.random.default_rng((seed, i))
-                ready.put(np.stack([standard_example(songs, n_samples, random) for _ in range(batch)]))
+                ready.put(np.stack([draw_standard_example(songs, n_samples, random) for _ in range(batch)]))
         except Exception as error:
             ready.put(error)
 

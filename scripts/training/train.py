@@ -47,7 +47,7 @@ SECONDS = (0.1, 60.0)
 
 
 def program() -> int:
-    """Train; return 0, 1 if training failed, 2 after input that cannot be used, 130 after Ctrl-C."""
+    """Train; return 0, 1 if training fails, 2 after invalid input, 130 after Ctrl-C."""
     try:
         return exit_status(main)
     except OSError as error:  # a folder that cannot be written, a full disk
@@ -66,10 +66,10 @@ def main() -> None:
     require_scorable(args.valid, valid_songs, n_samples)
     args.run.mkdir(parents=True, exist_ok=True)
     optimizer = make_optimizer(args.learning_rate, args.steps)
-    carry = load(args.run) or begin(first_weights(args, train_songs, n_samples), optimizer)
+    carry = load(args.run) or begin(make_first_weights(args, train_songs, n_samples), optimizer)
     data = batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
     step = jax.jit(partial(train_step, optimizer), donate_argnums=0)
-    best = best_so_far(args.run)
+    best = read_best_score(args.run)
     started = time.monotonic()
     losses = []
     for done in range(int(carry["step"]) + 1, args.steps + 1):
@@ -150,7 +150,7 @@ def begin(params: convtasnet.Params, optimizer: optax.GradientTransformation) ->
     return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
 
 
-def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int) -> convtasnet.Params:
+def make_first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int) -> convtasnet.Params:
     """Return the weights of --start, or new ones that pass a quarter of the mixture on to each source.
 
     From random weights, ReLU masks soon find that silence is the best guess, and never leave it again. So encoder and
@@ -161,7 +161,7 @@ def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_sampl
         if not isinstance(start, Checkpoint) or start.architecture != MINI:
             raise InputError(f"--start {args.start}: another architecture than {MINI}")
         return start.params
-    params = masks_of(jax.tree.map(np.asarray, MINI.init()), 1 / MINI.S)
+    params = set_masks(jax.tree.map(np.asarray, MINI.init()), 1 / MINI.S)
     ends = {stage: params[stage] for stage in ("encoder", "decoder")}
     adam = optax.adam(1e-3)
     state = adam.init(ends)
@@ -185,7 +185,7 @@ def first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_sampl
     return {**params, **ends}
 
 
-def masks_of(params: convtasnet.Params, value: float) -> convtasnet.Params:
+def set_masks(params: convtasnet.Params, value: float) -> convtasnet.Params:
     """Return parameters whose masks are about `value` everywhere.
 
     The network has no biases. A beta of ones in the first norm gives every hidden vector a constant part c; a part of
@@ -211,13 +211,13 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
 
 
 def require_finite(loss: float, step: int) -> None:
-    """Stop when the loss is not a number any more."""
+    """Raise an error if the loss is not finite."""
     if not np.isfinite(loss):
         raise SystemExit(f"error: the loss is {loss} at step {step}; {LOWER}")
 
 
 def require_sound(sdr_S: np.ndarray, step: int) -> None:
-    """Stop, before anything is saved, when the network has collapsed; say which sources it does not give."""
+    """Raise an error, before anything is saved, if the network has collapsed; warn of sources that are silent."""
     if not np.isfinite(sdr_S).all():
         raise SystemExit(f"error: the weights are not finite at step {step}; {LOWER}")
     silent = [source for source, sdr in zip(MINI.sources, sdr_S, strict=True) if abs(sdr) < SILENT_DB]
@@ -243,23 +243,23 @@ def keep(carry: dict, sdr: float, args: argparse.Namespace) -> None:
     checkpoint.save(best, args.run / "best.safetensors")
 
 
-def best_so_far(run: Path) -> float:
-    """Return the validation SDR of the weights that were kept."""
+def read_best_score(run: Path) -> float:
+    """Return the validation SDR of the best weights so far."""
     path = run / "best.safetensors"
     return float(checkpoint.load(path).provenance["valid_sdr_db"]) if path.exists() else -np.inf
 
 
 def save(carry: dict, run: Path) -> None:
-    """Write everything that training needs to go on."""
+    """Write everything that training needs to resume."""
     with files.replaced_when_done(run / "checkpoint.npz") as temporary:
         np.savez(temporary, *map(np.asarray, jax.tree.leaves(carry)))
 
 
 def load(run: Path) -> dict | None:
-    """Return the state that was saved last, if there is one.
+    """Return the last saved state, if there is one.
 
     Raises:
-      InputError: it is damaged, or of another network or optimizer.
+      InputError: it is damaged, or belongs to another network or optimizer.
     """
     path = run / "checkpoint.npz"
     if not path.exists():

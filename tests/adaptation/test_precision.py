@@ -51,7 +51,7 @@ def test_multiply_does_not_round_float32_and_float64():
 
 @pytest.mark.parametrize("norm", ["gLN", *(pytest.param(norm, marks=pytest.mark.slow) for norm in ("cLN", "BN", "id"))])
 def test_estimates_in_bfloat16_are_float32_and_close_to_the_exact_ones(norm):
-    """Eight bits through six blocks: two percent are left of them at worst."""
+    """After six blocks, eight bits leave an error of two percent at worst."""
     net = dataclasses.replace(TINY, norm=norm)
     params, mix_CxT = net.init(seed=1), noise(1).mix_GxVxCxT[0, 0]
     exact, found = net(params, mix_CxT), net(params, jnp.asarray(mix_CxT, jnp.bfloat16))
@@ -62,7 +62,7 @@ def test_estimates_in_bfloat16_are_float32_and_close_to_the_exact_ones(norm):
 
 @pytest.mark.parametrize("platform", ["cpu", pytest.param("tpu", marks=pytest.mark.slow)])
 def test_adaptation_in_bfloat16_takes_nearly_the_same_steps(monkeypatch, platform):
-    """As a CPU does it, and as other devices do; weights stay float32."""
+    """On a CPU and on other devices; weights stay float32."""
     params = TINY.init(seed=1)
     exact = adapt(TINY, params, noise(), SETTINGS)
     program_of = lane.make_program
@@ -82,13 +82,13 @@ def test_lanes_in_bfloat16_equal_single_runs():
 
 
 def test_make_program_rounds_arrays_on_accelerators_only():
-    def found(settings, platform):
+    def get_precisions(settings, platform):
         program = lane.make_program(DUO, strategy.parse(settings.strategy, DUO), settings, platform)
         return program.net.precision, program.dtype
 
-    assert found(AdaptConfig(precision="bfloat16"), "cpu") == ("bfloat16", "float32")
-    assert found(AdaptConfig(precision="bfloat16"), "tpu") == ("bfloat16", "bfloat16")
-    assert found(AdaptConfig(), "tpu") == ("float32", "float32")
+    assert get_precisions(AdaptConfig(precision="bfloat16"), "cpu") == ("bfloat16", "float32")
+    assert get_precisions(AdaptConfig(precision="bfloat16"), "tpu") == ("bfloat16", "bfloat16")
+    assert get_precisions(AdaptConfig(), "tpu") == ("float32", "float32")
 
 
 def test_features_in_bfloat16_need_half_the_memory(monkeypatch):

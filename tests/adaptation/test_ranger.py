@@ -1,4 +1,4 @@
-"""Ranger against the reference's trajectories, and against optax where both mean the same."""
+"""Ranger: parity with trajectories of the reference, and with optax where both agree."""
 
 import jax
 import jax.numpy as jnp
@@ -51,7 +51,7 @@ def test_the_table_of_step_sizes_ends_at_its_limit():
 
 
 def test_ranger_equals_optax_for_large_gradients():
-    """With eps negligible, only centralisation tells the two apart (in single precision optax's rectification, a
+    """With negligible eps, the two differ only in centralisation (in single precision, optax's rectification, a
     small difference of large numbers, is 1 % off in the first steps)."""
     with jax.enable_x64(True):
         gradient = {"w": jnp.asarray([[3.0, -20.0], [5.0, 7.0]])}

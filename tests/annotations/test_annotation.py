@@ -119,7 +119,7 @@ def test_outside_by_default(tmp_path, content, outside):
         ("2,1,bass", "song.csv:1: end '1' is before the start, 2"),
         (
             "1.5\t1.5\tbass",
-            "song.csv: nothing in it says when a source plays: 1 point label ('bass') without length: mark regions",
+            "song.csv: no label says when a source plays: 1 point label ('bass') without length: mark regions",
         ),
         (
             "0,1,vox",
@@ -149,7 +149,7 @@ def test_outside_by_default(tmp_path, content, outside):
         (b"RIFF\x24\0\0\0WAVEfmt ", "song.csv: is a sound or video file: the annotation comes first, then the song"),
         (b"\x81\x8d\x8f", "song.csv: is not a text file"),
         (b"\xff\xfe0", "song.csv: is not a text file"),
-        ("0,1," + "x" * 200_000, "song.csv:1: line cannot be cut into fields"),
+        ("0,1," + "x" * 200_000, "song.csv:1: line cannot be split into fields"),
         ("0,1," + "x" * 5_000, f"song.csv:1: source '{'x' * 40}…' is not one of"),
         ("9" * 50_000 + "x,1,bass", f"song.csv:1: start '{'9' * 40}…' is not a number"),
     ],
@@ -178,14 +178,14 @@ def check_fuzz(path, content: bytes) -> None:
     """Whatever the bytes are: an annotation that survives writing, or an InputError of one line."""
     path.write_bytes(content)
     try:
-        said = annotation.read(path, SOURCES)
+        result = annotation.read(path, SOURCES)
     except InputError as error:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
         return
-    assert annotation.compute_active_mask(said, 1000, 100.0).shape == (4, 1000)
-    annotation.write(said, path)
-    assert annotation.read(path, SOURCES, said.outside) == said
+    assert annotation.compute_active_mask(result, 1000, 100.0).shape == (4, 1000)
+    annotation.write(result, path)
+    assert annotation.read(path, SOURCES, result.outside) == result
 
 
 fuzz = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -226,13 +226,13 @@ def test_read_survives_any_lines(tmp_path, rows, delimiter):
 
 
 def test_read_returns_what_write_wrote(tmp_path):
-    said = make_annotation(
+    result = make_annotation(
         Interval(0.1 + 0.2, 1 / 3, "bass"),
         Interval(1e-9, 1e4, "vocals", "unknown"),
         Interval(1 / 3, 2, "bass", "silent"),
     )
-    annotation.write(said, tmp_path / "new" / "a.csv")
-    assert annotation.read(tmp_path / "new" / "a.csv", SOURCES) == said
+    annotation.write(result, tmp_path / "new" / "a.csv")
+    assert annotation.read(tmp_path / "new" / "a.csv", SOURCES) == result
     assert (tmp_path / "new" / "a.csv").read_text().splitlines()[:2] == [
         "start,end,source,state",
         "1e-09,10000.0,vocals,unknown",
@@ -241,9 +241,9 @@ def test_read_returns_what_write_wrote(tmp_path):
 
 def test_write_accepts_numpy_times_and_odd_names(tmp_path):
     name = 'a, "b"; c'
-    said = make_annotation(Interval(np.float64(0.5), np.float64(1.5), name), sources=(name,), outside="silent")  # type: ignore[arg-type]
-    annotation.write(said, tmp_path / "a.csv")
-    assert annotation.read(tmp_path / "a.csv", (name,)) == said
+    result = make_annotation(Interval(np.float64(0.5), np.float64(1.5), name), sources=(name,), outside="silent")  # type: ignore[arg-type]
+    annotation.write(result, tmp_path / "a.csv")
+    assert annotation.read(tmp_path / "a.csv", (name,)) == result
 
 
 def test_write_refuses_a_path_below_a_file(tmp_path):
@@ -278,18 +278,18 @@ def test_intervals_that_overlap_by_a_rounding_only_touch():
 
 
 def test_a_written_file_claims_no_silence_that_the_annotation_does_not(tmp_path):
-    said = make_annotation(Interval(0, 1, "bass"), outside="unknown")
-    annotation.write(said, tmp_path / "a.csv")
+    result = make_annotation(Interval(0, 1, "bass"), outside="unknown")
+    annotation.write(result, tmp_path / "a.csv")
     copy = annotation.read(tmp_path / "a.csv", SOURCES)
     assert copy.outside == "unknown"
     annotation.check_against(copy, 1.0)  # the unknown past the end of the song claims nothing
 
 
 def test_make_explicit_writes_out_silence():
-    said = make_annotation(
+    result = make_annotation(
         Interval(1, 2, "bass"), Interval(3, 4, "bass", "unknown"), Interval(0, 5, "drums"), outside="silent"
     )
-    assert annotation.make_explicit(said, 5.0) == make_annotation(
+    assert annotation.make_explicit(result, 5.0) == make_annotation(
         Interval(0, 1, "bass", "silent"),
         Interval(0, 5, "drums"),
         Interval(1, 2, "bass"),
@@ -300,19 +300,21 @@ def test_make_explicit_writes_out_silence():
 
 
 def test_mask_of_activity_only():
-    said = make_annotation(Interval(0.2, 0.5, "vocals"), outside="silent")
-    mask_SxT = annotation.compute_active_mask(said, 10, 10)
+    result = make_annotation(Interval(0.2, 0.5, "vocals"), outside="silent")
+    mask_SxT = annotation.compute_active_mask(result, 10, 10)
     assert mask_SxT[:3].all()  # nothing is said of sources that are not mentioned
     np.testing.assert_array_equal(np.flatnonzero(mask_SxT[3]), [2, 3, 4])
 
 
 def test_mask_of_states():
-    said = make_annotation(
+    result = make_annotation(
         Interval(0, 0.2, "bass"), Interval(0.3, 0.5, "bass", "silent"), Interval(0.5, 0.7, "bass", "unknown")
     )
-    np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [3, 4])
-    said = Annotation(said.intervals, SOURCES, "silent")
-    np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(said, 10, 10)[1]), [2, 3, 4, 7, 8, 9])
+    np.testing.assert_array_equal(np.flatnonzero(~annotation.compute_active_mask(result, 10, 10)[1]), [3, 4])
+    result = Annotation(result.intervals, SOURCES, "silent")
+    np.testing.assert_array_equal(
+        np.flatnonzero(~annotation.compute_active_mask(result, 10, 10)[1]), [2, 3, 4, 7, 8, 9]
+    )
 
 
 @pytest.mark.parametrize(
@@ -346,17 +348,18 @@ def test_gains_fade_inside_the_silence():
 
 @pytest.mark.parametrize("fade_s", [0, 0.3, 1])
 def test_gains_without_fades_equal_the_mask(fade_s):
-    said = make_annotation(Interval(3, 15, "bass", "silent"))
+    result = make_annotation(Interval(3, 15, "bass", "silent"))
     np.testing.assert_array_equal(
-        annotation.compute_gains(said, 20, 1, fade_s), annotation.compute_active_mask(said, 20, 1).astype(np.float32)
+        annotation.compute_gains(result, 20, 1, fade_s),
+        annotation.compute_active_mask(result, 20, 1).astype(np.float32),
     )
 
 
 def test_gains_do_not_fade_at_the_ends_of_the_song():
-    said = make_annotation(
+    result = make_annotation(
         Interval(0, 4, "bass", "silent"), Interval(6, 9, "bass", "silent"), Interval(0, 9, "drums", "silent")
     )
-    gain_SxT = annotation.compute_gains(said, 9, 1, fade_s=2)
+    gain_SxT = annotation.compute_gains(result, 9, 1, fade_s=2)
     np.testing.assert_array_equal(gain_SxT[1], [0, 0, 0, 0.5, 1, 1, 0.5, 0, 0])
     assert not gain_SxT[0].any()
 
@@ -383,9 +386,9 @@ def test_an_interval_may_end_half_a_second_past_the_song(times_s):
     ],
 )
 def test_an_interval_past_the_end_is_refused(tmp_path, times_s, message):
-    said = read(tmp_path, f"# mine\n{times_s[0]},{times_s[1]},bass\n")
+    result = read(tmp_path, f"# mine\n{times_s[0]},{times_s[1]},bass\n")
     with pytest.raises(InputError, match=rf"song\.csv:2: {message}"):
-        annotation.check_against(said, 10.0)
+        annotation.check_against(result, 10.0)
 
 
 def test_silent_seconds_of_each_source():
@@ -397,8 +400,8 @@ def test_silent_seconds_of_each_source():
         "other": 0,
         "vocals": 0,
     }
-    said = make_annotation(*bass, drums, outside="silent")
-    assert annotation.count_silent_seconds(said, 10) == {"drums": 10, "bass": 7, "other": 0, "vocals": 0}
+    result = make_annotation(*bass, drums, outside="silent")
+    assert annotation.count_silent_seconds(result, 10) == {"drums": 10, "bass": 7, "other": 0, "vocals": 0}
 
 
 @settings(deadline=None)
@@ -408,11 +411,11 @@ def test_silent_seconds_of_each_source():
 )
 def test_silent_seconds_equal_those_of_the_mask(rows, outside):
     try:
-        said = make_annotation(*(Interval(*row) for row in rows), outside=outside)
+        result = make_annotation(*(Interval(*row) for row in rows), outside=outside)
     except InputError:
         return
-    silent_s = (~annotation.compute_active_mask(said, 50_000, 1000)).sum(axis=1) / 1000
-    counted_s = list(annotation.count_silent_seconds(said, 50.0).values())
+    silent_s = (~annotation.compute_active_mask(result, 50_000, 1000)).sum(axis=1) / 1000
+    counted_s = list(annotation.count_silent_seconds(result, 50.0).values())
     np.testing.assert_allclose(counted_s, silent_s, atol=0.001 * (len(rows) + 1))  # a boundary: half a sample
 
 
@@ -423,14 +426,14 @@ def test_silent_seconds_equal_those_of_the_mask(rows, outside):
 )
 def test_mask_to_intervals_and_back(seed, n_samples, rate_hz):
     mask_SxT = np.random.default_rng(seed).random((4, n_samples)) < 0.8
-    said = annotation.from_mask(mask_SxT, rate_hz, SOURCES)
-    np.testing.assert_array_equal(annotation.compute_active_mask(said, n_samples, rate_hz), mask_SxT)
-    covered = annotation.compute_active_mask(Annotation(said.intervals, SOURCES, "silent"), n_samples, rate_hz)
+    result = annotation.from_mask(mask_SxT, rate_hz, SOURCES)
+    np.testing.assert_array_equal(annotation.compute_active_mask(result, n_samples, rate_hz), mask_SxT)
+    covered = annotation.compute_active_mask(Annotation(result.intervals, SOURCES, "silent"), n_samples, rate_hz)
     np.testing.assert_array_equal(covered, mask_SxT)  # nothing is left outside
 
 
 def test_mask_of_a_long_song_survives_the_file(tmp_path):
     mask_SxT = np.repeat(np.random.default_rng(0).random((4, 180)) < 0.5, 44_111, axis=1)[:, 7:]
     annotation.write(annotation.from_mask(mask_SxT, 44100, SOURCES), tmp_path / "a.csv")
-    said = annotation.read(tmp_path / "a.csv", SOURCES)
-    np.testing.assert_array_equal(annotation.compute_active_mask(said, mask_SxT.shape[1], 44100), mask_SxT)
+    result = annotation.read(tmp_path / "a.csv", SOURCES)
+    np.testing.assert_array_equal(annotation.compute_active_mask(result, mask_SxT.shape[1], 44100), mask_SxT)

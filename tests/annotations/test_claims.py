@@ -18,32 +18,34 @@ SOURCES = ("drums", "bass", "other", "vocals")
 def claim(*rows, outside=None, complete=False) -> Annotation:
     """Return what rows of (start, end, text) claim."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
-    said = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
-    return Annotation(said.intervals, SOURCES, said.outside, "song.csv", said.open_sources, said.warnings, said.names)
+    result = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
+    return Annotation(
+        result.intervals, SOURCES, result.outside, "song.csv", result.open_sources, result.warnings, result.names
+    )
 
 
 def test_an_instrument_claims_nothing_about_others_of_its_source():
-    said = claim((0, 10, "piano"), outside="silent")
-    assert said.intervals == (Interval(0, 10, "other"),)
-    assert said.outside == "unknown"
-    assert annotation.count_silent_seconds(said, 100)["other"] == 0
-    assert said.warnings == (
+    result = claim((0, 10, "piano"), outside="silent")
+    assert result.intervals == (Interval(0, 10, "other"),)
+    assert result.outside == "unknown"
+    assert annotation.count_silent_seconds(result, 100)["other"] == 0
+    assert result.warnings == (
         "song.csv:1: piano: one of the instruments of other; where it rests, other counts as unknown "
         "(--complete if all its instruments are annotated)",
     )
 
 
 def test_an_instrument_leaves_its_source_open_beside_a_listed_source():
-    said = claim((0, 10, "piano"), (20, 30, "vocals"))
-    assert (said.outside, said.open_sources) == ("silent", {"other"})
-    assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
+    result = claim((0, 10, "piano"), (20, 30, "vocals"))
+    assert (result.outside, result.open_sources) == ("silent", {"other"})
+    assert annotation.count_silent_seconds(result, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 90}
 
 
 def test_complete_instruments_silence_their_source_elsewhere():
-    said = claim((0, 10, "piano"), outside="silent", complete=True)
-    assert annotation.count_silent_seconds(said, 100)["other"] == 90
-    assert not said.open_sources
-    assert not said.warnings
+    result = claim((0, 10, "piano"), outside="silent", complete=True)
+    assert annotation.count_silent_seconds(result, 100)["other"] == 90
+    assert not result.open_sources
+    assert not result.warnings
 
 
 def test_a_source_is_silent_only_where_all_its_instruments_are():
@@ -59,8 +61,8 @@ def test_a_source_is_silent_only_where_all_its_instruments_are():
 
 
 def test_labels_of_a_source_and_of_its_instruments_are_combined():
-    said = claim((0, 10, "drums silent"), (10, 20, "kick"), (15, 30, "drums unknown"))
-    assert said.select("drums") == [
+    result = claim((0, 10, "drums silent"), (10, 20, "kick"), (15, 30, "drums unknown"))
+    assert result.select("drums") == [
         Interval(0, 10, "drums", "silent"),
         Interval(10, 20, "drums"),
         Interval(20, 30, "drums", "unknown"),
@@ -73,9 +75,9 @@ def test_labels_of_a_source_and_of_its_instruments_are_combined():
 
 
 def test_a_listed_source_is_active_where_its_instruments_play():
-    said = claim((0, 10, "drums"), (20, 30, "kick"))
-    assert said.outside == "silent"
-    assert annotation.count_silent_seconds(said, 100)["drums"] == 80
+    result = claim((0, 10, "drums"), (20, 30, "kick"))
+    assert result.outside == "silent"
+    assert annotation.count_silent_seconds(result, 100)["drums"] == 80
 
 
 def test_an_instrument_cannot_contradict_itself():
@@ -84,19 +86,19 @@ def test_an_instrument_cannot_contradict_itself():
 
 
 def test_labels_mapped_to_nothing_are_left_out():
-    said = claims.resolve(
+    result = claims.resolve(
         LabelFile([Label(0, 1, "verse", "a", 1), Label(0, 1, "bass", "a", 2)]),
         SOURCES,
         None,
         NameRules({"verse": ""}),
         "a",
     )
-    assert said.intervals == (Interval(0, 1, "bass"),)
+    assert result.intervals == (Interval(0, 1, "bass"),)
 
 
 def test_a_state_beside_a_negated_name_is_refused():
     assert claim((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
-    with pytest.raises(InputError, match="state 'active' stands beside a name that says silent by itself"):
+    with pytest.raises(InputError, match="state 'active' stands beside a name that already says silent"):
         claim((0, 1, "no drums active"))
 
 
@@ -118,7 +120,7 @@ def test_combined_claims_equal_the_decision_for_each_second(rows, complete, outs
         if (set(row) - {""}) - {state}:
             return  # a contradiction
         row[:] = state
-    said = claim(
+    result = claim(
         *((start, end, f"{name} {state}") for start, end, name, state in rows), outside=outside, complete=complete
     )
     annotated = table[[(row != "").any() for row in table]]
@@ -126,9 +128,9 @@ def test_combined_claims_equal_the_decision_for_each_second(rows, complete, outs
     if complete and len(annotated):
         filled = np.where(annotated == "", "silent" if outside == "silent" else "unknown", annotated)
         silent_T = (filled == "silent").all(axis=0)
-    np.testing.assert_array_equal(~annotation.compute_active_mask(said, 21, 1)[2], silent_T)
+    np.testing.assert_array_equal(~annotation.compute_active_mask(result, 21, 1)[2], silent_T)
     active_T = (table == "active").any(axis=0)
     shown_T = np.zeros(21, bool)
-    for i in said.select("other"):
+    for i in result.select("other"):
         shown_T[int(i.start_s) : int(i.end_s)] = i.state == "active"
     np.testing.assert_array_equal(shown_T, active_T)

@@ -9,7 +9,8 @@ import pytest
 
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.formats import medleydb
-from ugosa_jax.cli import names, options
+from ugosa_jax.cli import annotation_options as options
+from ugosa_jax.cli import names
 from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations" / "faults"
@@ -19,8 +20,8 @@ DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
     """Return {source: seconds active and silent} of those of which anything is said."""
-    said = names.read(path, options.ReadingForSources(**how), SOURCES)
-    states = annotation.count_state_seconds(said, duration_s)
+    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    states = annotation.count_state_seconds(result, duration_s)
     spoken = {source: (s["active"], s["silent"]) for source, s in states.items() if s["active"] or s["silent"]}
     return {source: (round(a, 6), round(b, 6)) for source, (a, b) in spoken.items()}
 
@@ -72,19 +73,19 @@ def test_files_that_were_misread_are_read(file, how, duration_s, expected):
     [
         (
             "02_sv_time_values.csv",
-            "02_sv_time_values.csv: is a layer of times and values of Sonic Visualiser's, which does",
+            "02_sv_time_values.csv: is a time-value layer of Sonic Visualiser, which has no durations",
         ),
         (
             "03_milliseconds.csv",
-            "03_milliseconds.csv:2: end 45000: whole numbers up to 12.5 hours, if seconds; say what they",
+            "03_milliseconds.csv:2: end 45000: whole numbers up to 12.5 hours, if seconds; give their unit",
         ),
         (
             "03_samples.txt",
-            "03_samples.txt:2: end 1323000: whole numbers up to 368 hours, if seconds; say what they count",
+            "03_samples.txt:2: end 1323000: whole numbers up to 368 hours, if seconds; give their unit",
         ),
         (
             "04_only_points.txt",
-            "04_only_points.txt: nothing in it says when a source plays: 2 point labels ('verse', 'chorus')",
+            "04_only_points.txt: no label says when a source plays: 2 point labels ('verse', 'chorus')",
         ),
         ("16_project.rpp", "16_project.rpp: is a REAPER project: export its regions with View > Region/Marker Manager"),
         (
@@ -94,7 +95,7 @@ def test_files_that_were_misread_are_read(file, how, duration_s, expected):
         ),
         (
             "29_in_out_markers.txt",
-            "29_in_out_markers.txt: nothing in it says when a source plays: 2 point labels ('vocals in', 'vocals out')",
+            "29_in_out_markers.txt: no label says when a source plays: 2 point labels ('vocals in', 'vocals out')",
         ),
     ],
 )
@@ -108,8 +109,8 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
         "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
-    said = names.read(path, options.ReadingForSources(**how), SOURCES)
-    assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in said.warnings
+    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in result.warnings
     # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
     assert count_seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 
@@ -298,11 +299,11 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
             "".join(f"{n}\t{n + 1}\tw{n}w\n" for n in range(50)),
             "x.txt: 50 names are not one of drums, bass, other, vocals: 'w0w' (0 to 1 s, line 1), ",
         ),
-        ("x.txt", "1.0\tvocals in\n4.0\tvocals out\n", "x.txt: nothing in it says when a source plays: 2 point labels"),
+        ("x.txt", "1.0\tvocals in\n4.0\tvocals out\n", "x.txt: no label says when a source plays: 2 point labels"),
         (
             "x.csv",
             "15000.5,200000.0,vocals\n",
-            "x.csv:1: end 200000: numbers up to 55.6 hours, if seconds; say what they",
+            "x.csv:1: end 200000: numbers up to 55.6 hours, if seconds; give their unit",
         ),
         (
             "x.csv",
@@ -319,23 +320,23 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
         (
             "x.csv",
             "0.00,220.5\n0.01,221.0\n0.02,0\n",
-            "x.csv:3: the second of two numbers is no end: times and values",
+            "x.csv:3: the second number is not an end: times and values",
         ),
         (
             "x.csv",
             "TIME,VALUE,LABEL\n1.500000000,20,vocals\n",
-            "x.csv: is a layer of times and values of Sonic Visualiser's",
+            "x.csv: is a time-value layer of Sonic Visualiser",
         ),
         (
             "x.svl",
             '<sv><model sampleRate="9" dimensions="2" dataset="0"/><dataset id="0"><point frame="0"/></dataset></sv>',
-            "x.svl: nothing in it says when a source plays: 1 layer of time values, not of regions",
+            "x.svl: no label says when a source plays: 1 layer of time values, not of regions",
         ),
-        ("x.json", "{}", "x.json: holds no stretches: neither JAMS nor Label Studio nor a list of objects"),
+        ("x.json", "{}", "x.json: holds no labels: neither JAMS nor Label Studio nor a list of objects"),
         (
             "x.json",
             json.dumps([{"audio": a, "label": [{"start": 1, "end": 4, "labels": ["vocals"]}]} for a in "ab"]),
-            "x.json: holds the labels of 2 songs: export the task of one alone",
+            "x.json: holds the labels of 2 songs: export the task of one song",
         ),
         (
             "x.rttm",
@@ -352,7 +353,7 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
             "Marker file version: 1\nTime format: Samples\na\t1\t2\n",
             "x.txt:2: time format 'Samples' is not Time",
         ),
-        ("x.eaf", "<a/>", "x.eaf: is no annotation document of ELAN's"),
+        ("x.eaf", "<a/>", "x.eaf: is not an ELAN annotation document"),
         ("x.lrc", "[ar:X]\n[00:12.00]la la\n", "x.lrc: is lyrics with times (LRC)"),
         ("x.srt", "1\n00:00:01,500 --> 00:00:04,000\nla\n", "x.srt: is subtitles"),
         ("x.edl", "TITLE: x\nFCM: NON-DROP FRAME\n", "x.edl: is an edit decision list (EDL)"),
@@ -404,15 +405,15 @@ def test_a_source_whose_file_cannot_be_read_is_not_left_out(tmp_path):
 
 def test_a_label_without_an_end_lasts_to_the_end_of_the_song(tmp_path):
     (tmp_path / "a.csv").write_text("5,,vocals\n")
-    said = annotation.read(tmp_path / "a.csv", SOURCES)
-    assert said.intervals[0].end_s == math.inf
-    annotation.check_against(said, 20)
-    assert annotation.compute_active_mask(said, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
-    annotation.write(said, tmp_path / "b.csv")
-    assert annotation.read(tmp_path / "b.csv", SOURCES) == said
-    with pytest.raises(InputError, match="plays to the end of the song, which JAMS cannot say: give --song"):
-        annotation.write(said, tmp_path / "b.jams", "jams")
-    annotation.write(annotation.make_explicit(said, 20), tmp_path / "b.jams", "jams")
+    result = annotation.read(tmp_path / "a.csv", SOURCES)
+    assert result.intervals[0].end_s == math.inf
+    annotation.check_against(result, 20)
+    assert annotation.compute_active_mask(result, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
+    annotation.write(result, tmp_path / "b.csv")
+    assert annotation.read(tmp_path / "b.csv", SOURCES) == result
+    with pytest.raises(InputError, match="lasts to the end of the song, which JAMS cannot express: give --song"):
+        annotation.write(result, tmp_path / "b.jams", "jams")
+    annotation.write(annotation.make_explicit(result, 20), tmp_path / "b.jams", "jams")
     assert annotation.count_silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
 
 
@@ -441,16 +442,16 @@ def test_twenty_thousand_intervals_are_read_in_linear_time(tmp_path):
     spoken = ("kick", "snare", "bass", "piano", "guitar", "lead vox", "vocals", "drums")
     rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(20_000))
     (tmp_path / "a.csv").write_text("".join(rows))
-    said = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
-    assert len(said.intervals) == 20_000
-    assert annotation.compute_active_mask(said, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
+    result = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
+    assert len(result.intervals) == 20_000
+    assert annotation.compute_active_mask(result, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
 
 
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
 def test_metadata_with_odd_scalars_are_texts(value):
     """YAML's constructors of such scalars fail in ways of their own; no scalar is constructed."""
-    said = medleydb.parse_stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
-    assert list(said) == ["S01"]
+    result = medleydb.parse_stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
+    assert list(result) == ["S01"]
 
 
 def test_metadata_may_name_an_instrument_no_or_nothing():

@@ -52,9 +52,9 @@ def read_error(path: Path, **options) -> str:
     ],
 )
 def test_every_format_is_recognised_and_read(tmp_path, file, format, expected):
-    said = annotation.read(FOLDER / file, SOURCES)
-    assert said.intervals == expected
-    assert said.outside == "unknown"
+    result = annotation.read(FOLDER / file, SOURCES)
+    assert result.intervals == expected
+    assert result.outside == "unknown"
     shutil.copy(FOLDER / file, tmp_path / "file")
     assert annotation.read(tmp_path / "file", SOURCES, format=format).intervals == expected
 
@@ -96,7 +96,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
         f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer of time instants, not of regions",
     )
     assert annotation.read(FOLDER / "song.jams", SOURCES).warnings == (
-        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name who plays",
+        f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name sources",
     )
     assert annotation.read(FOLDER / "reaper.csv", SOURCES).warnings == (
         f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
@@ -139,9 +139,9 @@ def test_a_folder_with_one_file_a_source_is_read(tmp_path):
     (tmp_path / "song vocals.txt").write_text("0.5\t1.25\t\n2\t3\tactive\n")
     (tmp_path / "drums.txt").write_text("0\t1.5\tsilent\n")
     (tmp_path / "cover.jpg").write_bytes(b"\0")
-    said = annotation.read(tmp_path, SOURCES)
-    assert said.intervals == SAID
-    assert [Path(i.path).name for i in said.intervals] == ["drums.txt", "song vocals.txt", "song vocals.txt"]
+    result = annotation.read(tmp_path, SOURCES)
+    assert result.intervals == SAID
+    assert [Path(i.path).name for i in result.intervals] == ["drums.txt", "song vocals.txt", "song vocals.txt"]
     (tmp_path / "more drums.txt").write_text("1\t2\tactive\n")
     with pytest.raises(InputError, match=r"more drums\.txt:1: .* contradicts 'silent' of line 1 of .*/drums\.txt"):
         annotation.read(tmp_path, SOURCES)
@@ -150,22 +150,22 @@ def test_a_folder_with_one_file_a_source_is_read(tmp_path):
 def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
     names = NameRules(parse_overrides(["S01=one of vocals", "S02=drum set"]))
-    said = annotation.read(stems, SOURCES, names=names)
-    assert [(i.start_s, i.end_s, i.state) for i in said.select("vocals")] == [
+    result = annotation.read(stems, SOURCES, names=names)
+    assert [(i.start_s, i.end_s, i.state) for i in result.select("vocals")] == [
         (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
         (0.5, 1.25, "active"),
         (1.25, 2.0, "unknown"),
         (2.0, 3.0, "active"),
     ]
     complete = NameRules(stems=formats.read_stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
-    said = annotation.read(stems, SOURCES, names=complete)
-    assert said.select("vocals") == [
+    result = annotation.read(stems, SOURCES, names=complete)
+    assert result.select("vocals") == [
         Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),
         Interval(0.5, 1.25, "vocals", "active", confidence=0.9),
         Interval(1.25, 2.0, "vocals", "silent", confidence=0.9),
         Interval(2.0, 3.0, "vocals", "active", confidence=0.9),
     ]
-    assert said.select("drums") == [
+    assert result.select("drums") == [
         Interval(0.0, 1.5, "drums", "silent", confidence=0.75),
         Interval(1.5, 3.0, "drums", "active", confidence=0.8),
     ]
@@ -180,8 +180,8 @@ def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
 
 def test_medleydb_source_ids_are_read():
     path = FOLDER / "Some_Song_SOURCEID.lab"
-    said = annotation.read(path, SOURCES, names=NameRules())
-    assert said.outside == "unknown"
-    assert annotation.count_silent_seconds(said, 4) == dict.fromkeys(SOURCES, 0)
-    said = annotation.read(path, SOURCES, names=NameRules(complete=True))
-    assert annotation.count_silent_seconds(said, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}
+    result = annotation.read(path, SOURCES, names=NameRules())
+    assert result.outside == "unknown"
+    assert annotation.count_silent_seconds(result, 4) == dict.fromkeys(SOURCES, 0)
+    result = annotation.read(path, SOURCES, names=NameRules(complete=True))
+    assert annotation.count_silent_seconds(result, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}

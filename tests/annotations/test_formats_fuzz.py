@@ -90,16 +90,16 @@ def test_read_survives_damaged_bytes(tmp_path, data, file):
     path = tmp_path / Path(file).name
     path.write_bytes(content)
     try:
-        said = annotation.read(path, SOURCES, names=NameRules(complete=True))
+        result = annotation.read(path, SOURCES, names=NameRules(complete=True))
     except InputError as error:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
         return
-    assert annotation.compute_active_mask(said, 100, 10.0).shape == (4, 100)
-    said = annotation.make_explicit(said, 1e4) if any(i.end_s == float("inf") for i in said.intervals) else said
-    annotation.write(said, tmp_path / "copy.jams", "jams")
+    assert annotation.compute_active_mask(result, 100, 10.0).shape == (4, 100)
+    result = annotation.make_explicit(result, 1e4) if any(i.end_s == float("inf") for i in result.intervals) else result
+    annotation.write(result, tmp_path / "copy.jams", "jams")
     copy = annotation.read(tmp_path / "copy.jams", SOURCES, unit="s")  # a damaged number may be hours upon hours
-    assert (copy.intervals, copy.outside, copy.open_sources) == (said.intervals, said.outside, said.open_sources)
+    assert (copy.intervals, copy.outside, copy.open_sources) == (result.intervals, result.outside, result.open_sources)
 
 
 times_ms = st.lists(st.integers(0, 10_000_000), min_size=2, max_size=2, unique=True).map(sorted)

@@ -25,16 +25,16 @@ confidences = st.none() | st.floats(0.5, 1)
 intervals = st.builds(Interval, times, times, st.sampled_from(SOURCES), st.sampled_from(STATES), confidence=confidences)
 
 
-def make_annotation(said, outside, opened) -> Annotation | None:
+def make_annotation(result, outside, opened) -> Annotation | None:
     """Return an annotation of these intervals; None if they contradict each other."""
     try:
-        return Annotation(annotation.merge_overlaps(said), SOURCES, outside, open_sources=opened)
+        return Annotation(annotation.merge_overlaps(result), SOURCES, outside, open_sources=opened)
     except InputError:
         return None
 
 
 anything = given(
-    said=st.lists(intervals.filter(lambda i: i.start_s < i.end_s), min_size=1, max_size=6),
+    result=st.lists(intervals.filter(lambda i: i.start_s < i.end_s), min_size=1, max_size=6),
     outside=st.sampled_from(["silent", "unknown"]),
     opened=st.frozensets(st.sampled_from(SOURCES)),
 )
@@ -43,8 +43,8 @@ quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 
 @quick
 @anything
-def test_jams_holds_the_whole_annotation(tmp_path, said, outside, opened):
-    first = make_annotation(said, outside, opened)
+def test_jams_holds_the_whole_annotation(tmp_path, result, outside, opened):
+    first = make_annotation(result, outside, opened)
     if first is None:
         return
     annotation.write(first, tmp_path / "a.jams", "jams")
@@ -58,8 +58,8 @@ def test_jams_holds_the_whole_annotation(tmp_path, said, outside, opened):
 @pytest.mark.parametrize("format", ["csv", "audacity"])
 @quick
 @anything
-def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, said, outside, opened):
-    first = make_annotation(said, outside, opened)
+def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, result, outside, opened):
+    first = make_annotation(result, outside, opened)
     if first is None:
         return
     annotation.write(first, tmp_path / "a", format)
@@ -80,8 +80,8 @@ def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, s
 @pytest.mark.parametrize("format", ["csv", "audacity", "jams"])
 @quick
 @anything
-def test_every_format_holds_an_explicit_annotation(tmp_path, format, said, outside, opened):
-    first = make_annotation(said, outside, opened)
+def test_every_format_holds_an_explicit_annotation(tmp_path, format, result, outside, opened):
+    first = make_annotation(result, outside, opened)
     if first is None:
         return
     silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
@@ -94,10 +94,10 @@ def test_every_format_holds_an_explicit_annotation(tmp_path, format, said, outsi
 
 def test_the_jams_package_reads_our_files(tmp_path):
     jams = pytest.importorskip("jams")
-    said = Annotation(
+    result = Annotation(
         (Interval(0.1, 0.3, "vocals", "silent", confidence=0.75), Interval(1, 2, "drums")), SOURCES, "unknown"
     )
-    annotation.write(said, tmp_path / "a.jams", "jams")
+    annotation.write(result, tmp_path / "a.jams", "jams")
     loaded = jams.load(str(tmp_path / "a.jams"), validate=True, strict=True)
     (tags,) = loaded.search(namespace="tag_open")
     assert [(o.time, o.value, o.confidence) for o in tags.data] == [
@@ -116,8 +116,8 @@ def test_we_read_files_of_the_jams_package(tmp_path):
     tags.append(time=4, duration=1, value="drum set", confidence=None)
     song.annotations.append(tags)
     song.save(str(tmp_path / "a.jams"))
-    said = annotation.read(tmp_path / "a.jams", SOURCES, names=NameRules(complete=True))
-    assert said.select("vocals") == [
+    result = annotation.read(tmp_path / "a.jams", SOURCES, names=NameRules(complete=True))
+    assert result.select("vocals") == [
         Interval(0, 1.5, "vocals", "silent"),
         Interval(1.5, 3.75, "vocals", confidence=0.9),
         Interval(3.75, 10, "vocals", "silent"),
@@ -163,11 +163,11 @@ def test_activation_conf_equals_that_of_the_medleydb_package():
         metadata = resources / "metadata" / path.name.replace("ACTIVATION_CONF.lab", "METADATA.yaml")
         names = NameRules(stems=formats.read_stem_names(metadata), complete=True)
         try:
-            said = annotation.read(path, SOURCES, names=names)
+            result = annotation.read(path, SOURCES, names=names)
         except InputError as error:
             misfits.append(str(error))
             continue
-        assert all(i.confidence is not None and i.confidence >= 0.5 for i in said.intervals)
+        assert all(i.confidence is not None and i.confidence >= 0.5 for i in result.intervals)
     # One file has a stem that its metadata do not know.
     assert [message.partition(": ")[2].partition(" (")[0] for message in misfits] == [
         "source 'S07' is not one of drums, bass, other, vocals"

@@ -37,7 +37,7 @@ POINT = (
         ),
         ("a.csv", "start,end,source,state,confidence\n0,1,bass,active,x", "a.csv:2: confidence 'x' is not a number"),
         ("a.csv", "0,1,bass,active,0.5", "a.csv:1: fields: 5 instead of"),
-        ("a.txt", "1.5\tbass", "a.txt: nothing in it says when a source plays: 1 point label ('bass') without length"),
+        ("a.txt", "1.5\tbass", "a.txt: no label says when a source plays: 1 point label ('bass') without length"),
         ("a.txt", "1.5\tverse\n3\tchorus", "a.txt: 2 names are not one of"),
         (
             "a.txt",
@@ -54,22 +54,22 @@ POINT = (
         (
             "a.lab",
             "0 36000000 bass",
-            "a.lab:1: end 36000000: whole numbers up to 1e+04 hours, if seconds; say what they count: --unit ms",
+            "a.lab:1: end 36000000: whole numbers up to 1e+04 hours, if seconds; give their unit: --unit ms",
         ),
         ("a.lab", "1 2 lead bassoon", "a.lab:1: source 'lead bassoon' is not one of"),
         ("a.csv", "FRAME,VALUE,DURATION,LABEL\n0,1,44100,bass", "a.csv:1: column 'FRAME' counts sample frames"),
         ("a.csv", "TIME,VALUE,DURATION,LABEL\n0.5,x,1.0,bass", "a.csv:2: is not time,value,duration,label"),
         ("a.csv", "TIME,VALUE,DURATION,LABEL\n0.5,1,-1.0,bass", "a.csv:2: duration '-1.0' is negative"),
         ("a.csv", "#,Name,Start,End,Length\nR1,bass,44100,88200,44100", "a.csv:2: start '44100' is a whole number"),
-        ("a.csv", "#,Name,Start,End,Length\nR1,bass,0:61.0,1:02.0,", "a.csv:2: start '0:61.0' is no time such as"),
-        ("a.csv", "#,Name,Start,End,Length\nR1,bass,-0:01.0,1:02.0,", "a.csv:2: start '-0:01.0' is no time such as"),
+        ("a.csv", "#,Name,Start,End,Length\nR1,bass,0:61.0,1:02.0,", "a.csv:2: start '0:61.0' is not a time such as"),
+        ("a.csv", "#,Name,Start,End,Length\nR1,bass,-0:01.0,1:02.0,", "a.csv:2: start '-0:01.0' is not a time such as"),
         ("a.csv", "#,Name,Start,End,Length\nR1,bass,0:00:00:00,0:00:01:31,", "a.csv:2: end '0:00:01:31' counts more"),
         ("a.csv", "#,Name,Start,End,Length\nR1,bass,1.0,,", "a.csv:2: end '' is missing"),
         ("a.csv", "#,Name,Start,End,Length\nR1,bass,2.0,1.0,", "a.csv:2: end '1.0' is before the start, 2.0"),
         ("a.csv", "#,Name,Start,End,Length\nR1", "a.csv:2: fields: 1 instead of #,Name,Start,End"),
-        ("a.csv", "#,Name,Start,End,Length\nM1,bass,1.0,,", "a.csv: nothing in it says when a source plays: 1 point"),
+        ("a.csv", "#,Name,Start,End,Length\nM1,bass,1.0,,", "a.csv: no label says when a source plays: 1 point"),
         ("a.lab", "time,S01,S02\n0,0.1,0.2", "a.lab: has fewer than two lines"),
-        ("a.lab", "time,S01,S01\n0,0.1,0.2\n1,0,0", "a.lab:1: the same stem stands there twice"),
+        ("a.lab", "time,S01,S01\n0,0.1,0.2\n1,0,0", "a.lab:1: a stem is listed twice"),
         ("a.lab", "time,S01,S02\n0,0.1\n1,0,0", "a.lab:2: fields: 2 instead of 3"),
         ("a.lab", "time,S01\n1,0.1\n1,0.2", "a.lab:3: time '1' is not after 1, that of the line before"),
         ("a.lab", "time,S01\n0,0.1\n1,1.2", "a.lab:3: confidence '1.2' is not a number between 0 and 1"),
@@ -116,12 +116,12 @@ POINT = (
         ("a.svl", "<sv/>", "a.svl: holds no layers of Sonic Visualiser"),
         ("a.svl", "<?xml version='1.0'?>\n<sv>\n<data></sv>", "a.svl:3: is not well-formed XML (mismatched tag)"),
         ("a.svl", '<!DOCTYPE x [<!ENTITY a "aaa">]><sv>&a;</sv>', "a.svl:1: entity 'a' is not expected"),
-        ("a.svl", POINT % ("0", 'frame="0" duration="1" label="bass"'), "a.svl:1: sampleRate '0' is none"),
+        ("a.svl", POINT % ("0", 'frame="0" duration="1" label="bass"'), "a.svl:1: sampleRate '0' is not positive"),
         ("a.svl", POINT % ("44100", 'frame="1.5" duration="1" label="bass"'), "a.svl:1: frame '1.5' is not a whole"),
         ("a.svl", POINT % ("44100", 'frame="0" duration="-1" label="bass"'), "a.svl:1: duration '-1' is not a whole"),
         ("a.TextGrid", "", "a.TextGrid: ends where the file type should be"),
         ("a.TextGrid", '"ooTextFile" "Pitch"', "a.TextGrid: holds 'Pitch', not a TextGrid"),
-        ("a.TextGrid", '"nonsense"', "a.TextGrid: is no text file of Praat's"),
+        ("a.TextGrid", '"nonsense"', "a.TextGrid: is not a Praat text file"),
         (
             "a.TextGrid",
             make_grid('"IntervalTier"\n"bass"\n0\n6\n2\n0\n1\n"active"'),
@@ -130,7 +130,7 @@ POINT = (
         (
             "a.TextGrid",
             make_grid('"IntervalTier"\n"bass"\n0\n6\n1\n0\n1\n"active'),
-            "a.TextGrid:15: a text begins that does not",
+            "a.TextGrid:15: a text has no closing quote",
         ),
         (
             "a.TextGrid",
@@ -140,7 +140,7 @@ POINT = (
         (
             "a.TextGrid",
             make_grid('"IntervalTier"\n"bass"\n0\n6\n1.5'),
-            "a.TextGrid:12: the number of labels '1.5' is no count",
+            "a.TextGrid:12: the number of labels '1.5' is not a count",
         ),
         ("a.TextGrid", make_grid('"SoundTier"'), "a.TextGrid:8: class 'SoundTier' is not IntervalTier or TextTier"),
         (
@@ -164,8 +164,8 @@ def test_bad_lines_are_refused_by_file_line_and_field(tmp_path, name, content, m
 
 def test_a_tier_named_after_a_source_may_hold_any_words(tmp_path):
     words = '"IntervalTier"\n"Vocals"\n0\n6\n3\n1\n2\n"no bass"\n2\n3\n"unknown"\n4\n5\n"vocals silent"'
-    said = read(tmp_path, make_grid(words), "a.TextGrid")
-    assert said.intervals == (
+    result = read(tmp_path, make_grid(words), "a.TextGrid")
+    assert result.intervals == (
         Interval(1, 2, "vocals"),
         Interval(2, 3, "vocals", "unknown"),
         Interval(4, 5, "vocals", "silent"),
@@ -176,8 +176,8 @@ def test_lyrics_that_resemble_names_stay_lyrics(tmp_path):
     words = (
         '"IntervalTier"\n"vox"\n0\n6\n4\n0\n1\n"voice inside"\n1\n2\n"no vocals"\n2\n3\n"no drums"\n3\n4\n"bass silent"'
     )
-    said = read(tmp_path, make_grid(words), "a.TextGrid", names=NameRules())
-    assert said.intervals == (
+    result = read(tmp_path, make_grid(words), "a.TextGrid", names=NameRules())
+    assert result.intervals == (
         Interval(0, 1, "vocals"),
         Interval(1, 2, "vocals", "silent"),
         Interval(2, 3, "vocals"),
@@ -191,13 +191,13 @@ def test_a_label_of_a_million_words_is_refused(tmp_path):
 
 
 def test_a_tier_is_silent_between_words_within_its_span(tmp_path):
-    said = read(tmp_path, make_grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
-    assert said.intervals == (
+    result = read(tmp_path, make_grid('"IntervalTier"\n"vocals"\n1\n6\n1\n2\n3\n"la"'), "a.TextGrid")
+    assert result.intervals == (
         Interval(1, 2, "vocals", "silent"),
         Interval(2, 3, "vocals"),
         Interval(3, 6, "vocals", "silent"),
     )
-    assert annotation.count_silent_seconds(said, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 4}
+    assert annotation.count_silent_seconds(result, 100) == {"drums": 0, "bass": 0, "other": 0, "vocals": 4}
 
 
 def test_a_jams_annotation_is_silent_within_its_span_only(tmp_path):
@@ -211,20 +211,20 @@ def test_a_jams_annotation_is_silent_within_its_span_only(tmp_path):
 def test_jams_with_dense_data_is_read(tmp_path):
     columns = '{"time": [0, 1], "duration": [1, 1], "value": ["bass", "drums"], "confidence": [null, 0.5]}'
     content = '{"annotations": [{"namespace": "segment_open", "data": %s}]}'
-    said = read(tmp_path, content % columns, "a.jams")
-    assert said.intervals == (Interval(0, 1, "bass"), Interval(1, 2, "drums", confidence=0.5))
+    result = read(tmp_path, content % columns, "a.jams")
+    assert result.intervals == (Interval(0, 1, "bass"), Interval(1, 2, "drums", confidence=0.5))
     with pytest.raises(InputError, match="is not lists of one length"):
         read(tmp_path, content % columns.replace("[0, 1]", "[0]"), "a.jams")
 
 
 def test_labels_below_even_odds_count_as_unknown(tmp_path):
     table = "start,end,source,state,confidence\n0,1,bass,silent,0.49\n1,2,bass,silent,0.5\n"
-    said = read(tmp_path, table, "a.csv")
-    assert said.intervals == (
+    result = read(tmp_path, table, "a.csv")
+    assert result.intervals == (
         Interval(0, 1, "bass", "unknown", confidence=0.49),
         Interval(1, 2, "bass", "silent", confidence=0.5),
     )
-    assert said.warnings == (f"{tmp_path}/a.csv:2: labels less sure than 0.5, which count as unknown: 1",)
+    assert result.warnings == (f"{tmp_path}/a.csv:2: labels with a confidence below 0.5, which count as unknown: 1",)
 
 
 def test_a_layer_named_after_a_source_needs_no_labels(tmp_path):
@@ -235,5 +235,5 @@ def test_a_layer_named_after_a_source_needs_no_labels(tmp_path):
 
 
 def test_labels_sing_and_nosing_are_states_of_the_vocals(tmp_path):
-    said = read(tmp_path, "0 1.5 nosing\n1.5 3 sing\n", "song.lab", names=NameRules())
-    assert said.intervals == (Interval(0, 1.5, "vocals", "silent"), Interval(1.5, 3, "vocals"))
+    result = read(tmp_path, "0 1.5 nosing\n1.5 3 sing\n", "song.lab", names=NameRules())
+    assert result.intervals == (Interval(0, 1.5, "vocals", "silent"), Interval(1.5, 3, "vocals"))

@@ -24,8 +24,8 @@ def read_text(tmp_path: Path, name: str, text: str | bytes, **how) -> Annotation
     return read(path, **how)
 
 
-def list_spans(said: Annotation) -> list[tuple[str, str, float, float]]:
-    return [(i.source, i.state, i.start_s, i.end_s) for i in said.intervals]
+def list_spans(result: Annotation) -> list[tuple[str, str, float, float]]:
+    return [(i.source, i.state, i.start_s, i.end_s) for i in result.intervals]
 
 
 def read_error(tmp_path: Path, name: str, text: str | bytes, **how) -> str:
@@ -56,9 +56,9 @@ def make_medium(name: str, origin: str | None, kind: str = "audio/x-wav") -> str
 
 
 def test_elan_times_begin_at_the_time_origin():
-    said = read(FOLDER / "time_origin.eaf")
-    assert list_spans(said) == [("vocals", "active", 5, 9)]
-    (warning,) = said.warnings
+    result = read(FOLDER / "time_origin.eaf")
+    assert list_spans(result) == [("vocals", "active", 5, 9)]
+    (warning,) = result.warnings
     assert warning.startswith(f"{FOLDER / 'time_origin.eaf'}:3: TIME_ORIGIN 5000: ")
     assert "'song.wav'" in warning
 
@@ -94,8 +94,8 @@ def test_elan_times_with_a_decimal_point(tmp_path, start, end):
 
 
 def test_elan_counts_frames_only_where_their_length_is_known(tmp_path):
-    said = read_text(tmp_path, "a.eaf", make_elan("25", "50", units="PAL-frames"))
-    assert list_spans(said) == [("vocals", "active", 1, 2)]
+    result = read_text(tmp_path, "a.eaf", make_elan("25", "50", units="PAL-frames"))
+    assert list_spans(result) == [("vocals", "active", 1, 2)]
     assert read_error(tmp_path, "a.eaf", make_elan(units="NTSC-frames")).startswith(
         "a.eaf:2: TIME_UNITS 'NTSC-frames' "
     )
@@ -151,17 +151,17 @@ def test_bids_events_are_labelled_by_trial_type():
 
 
 def test_bids_n_a_counts_as_empty(tmp_path):
-    said = read_text(
+    result = read_text(
         tmp_path, "events.tsv", "onset\tduration\ttrial_type\tvalue\n1\t2\tvocals\t7\n5\tn/a\tvocals\tn/a\n"
     )
-    assert list_spans(said) == [("vocals", "active", 1, 3)]
+    assert list_spans(result) == [("vocals", "active", 1, 3)]
 
 
 def test_the_only_column_of_texts_is_taken_for_the_labels(tmp_path):
-    said = read_text(tmp_path, "a.csv", "onset,offset,what_plays,loudness\n1,2,vocals,3\n4,6,drums,5\n")
-    assert list_spans(said) == [("vocals", "active", 1, 2), ("drums", "active", 4, 6)]
-    assert said.warnings[0].startswith(f"{tmp_path}/a.csv:1: column 'what_plays' ")
-    assert said.warnings[1] == f"{tmp_path}/a.csv:1: columns left out: 'loudness'"
+    result = read_text(tmp_path, "a.csv", "onset,offset,what_plays,loudness\n1,2,vocals,3\n4,6,drums,5\n")
+    assert list_spans(result) == [("vocals", "active", 1, 2), ("drums", "active", 4, 6)]
+    assert result.warnings[0].startswith(f"{tmp_path}/a.csv:1: column 'what_plays' ")
+    assert result.warnings[1] == f"{tmp_path}/a.csv:1: columns left out: 'loudness'"
 
 
 def test_several_columns_of_texts_are_not_guessed_from(tmp_path):
@@ -189,11 +189,11 @@ def test_a_table_of_several_recordings_is_refused(tmp_path, name, text):
 
 
 def test_a_table_of_one_recording_is_read(tmp_path):
-    said = read_text(
+    result = read_text(
         tmp_path, "a.tsv", "filename\tonset\toffset\tevent_label\na.wav\t1\t2\tvocals\na.wav\t3\t4\tdrums\n"
     )
-    assert list_spans(said) == [("vocals", "active", 1, 2), ("drums", "active", 3, 4)]
-    assert list_spans(read_text(tmp_path, "b.txt", "a.wav\t1\t2\tvocals\na.wav\t3\t4\tdrums\n")) == list_spans(said)
+    assert list_spans(result) == [("vocals", "active", 1, 2), ("drums", "active", 3, 4)]
+    assert list_spans(read_text(tmp_path, "b.txt", "a.wav\t1\t2\tvocals\na.wav\t3\t4\tdrums\n")) == list_spans(result)
 
 
 # Files of folders
@@ -240,10 +240,10 @@ def test_control_z_elsewhere_is_refused(tmp_path):
 def test_reaper_names_may_hold_commas(tmp_path, row, text, colour):
     for value in ("",) if not colour else (",", ",FF00FF", ",808080"):
         table = f"#,Name,Start,End,Length{colour}\nM1,a, b,0.500,,{value}\n{row}{value}\n"
-        said = read_text(tmp_path, "a.csv", table, format="reaper")
-        assert list_spans(said) == [("vocals", "active", 1, 2.5)]
-        assert "point label 'a, b'" in said.warnings[0]
-        assert list(said.names) == [text]
+        result = read_text(tmp_path, "a.csv", table, format="reaper")
+        assert list_spans(result) == [("vocals", "active", 1, 2.5)]
+        assert "point label 'a, b'" in result.warnings[0]
+        assert list(result.names) == [text]
 
 
 # Label Studio
@@ -269,15 +269,15 @@ def make_tasks(*results) -> str:
     ],
 )
 def test_an_unfinished_region_is_left_out(tmp_path, unfinished, missing):
-    said = read_text(tmp_path, "a.json", make_tasks(make_region(), unfinished))
-    assert list_spans(said) == [("vocals", "active", 1, 2.5)]
-    assert said.warnings == (f"{tmp_path}/a.json:[0].annotations[0].result[1]: left out: a region without {missing}",)
+    result = read_text(tmp_path, "a.json", make_tasks(make_region(), unfinished))
+    assert list_spans(result) == [("vocals", "active", 1, 2.5)]
+    assert result.warnings == (f"{tmp_path}/a.json:[0].annotations[0].result[1]: left out: a region without {missing}",)
 
 
 def test_a_transcript_of_a_labelled_region_adds_no_region(tmp_path):
-    said = read_text(tmp_path, "a.json", make_tasks(make_region(), make_region(labels=(), text=["la la"])))
-    assert list_spans(said) == [("vocals", "active", 1, 2.5)]
-    assert not said.warnings
+    result = read_text(tmp_path, "a.json", make_tasks(make_region(), make_region(labels=(), text=["la la"])))
+    assert list_spans(result) == [("vocals", "active", 1, 2.5)]
+    assert not result.warnings
 
 
 def test_regions_without_labels_belong_to_the_source_of_the_file(tmp_path):
@@ -289,9 +289,9 @@ def test_regions_without_labels_belong_to_the_source_of_the_file(tmp_path):
 def test_an_unfinished_region_of_json_min_is_left_out(tmp_path):
     regions = [{"start": 1, "end": 2.5, "labels": ["vocals"]}, {"start": 3, "end": 4, "channel": 0}]
     task = [{"audio": "a.wav", "id": 1, "label": regions}]
-    said = read_text(tmp_path, "a.json", json.dumps(task))
-    assert list_spans(said) == [("vocals", "active", 1, 2.5)]
-    assert len(said.warnings) == 1
+    result = read_text(tmp_path, "a.json", json.dumps(task))
+    assert list_spans(result) == [("vocals", "active", 1, 2.5)]
+    assert len(result.warnings) == 1
 
 
 # Labels
@@ -306,8 +306,8 @@ def test_an_unfinished_region_of_json_min_is_left_out(tmp_path):
     ],
 )
 def test_labels_for_a_resting_source_are_silent(tmp_path, label):
-    said = read_text(tmp_path, "a.txt", f"0\t1\t{label}\n2\t3\tbass\n")
-    assert list_spans(said) == [("bass", "silent", 0, 1), ("bass", "active", 2, 3)]
+    result = read_text(tmp_path, "a.txt", f"0\t1\t{label}\n2\t3\tbass\n")
+    assert list_spans(result) == [("bass", "silent", 0, 1), ("bass", "active", 2, 3)]
 
 
 @pytest.mark.parametrize("label", ["+bass", "bass in", "- bass", "Bass"])
@@ -339,13 +339,13 @@ GRID = HEAD + '"IntervalTier"\n"vocals"\n0\n30\n1\n1\n2\n"la"\n'
 
 @pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le", "utf-16", "utf-8-sig", "utf-8"])
 def test_a_textgrid_is_read_in_any_encoding(tmp_path, encoding):
-    said = read_text(tmp_path, "a.TextGrid", GRID.encode(encoding))
-    assert [(i.start_s, i.end_s) for i in said.intervals if i.state == "active"] == [(1, 2)]
+    result = read_text(tmp_path, "a.TextGrid", GRID.encode(encoding))
+    assert [(i.start_s, i.end_s) for i in result.intervals if i.state == "active"] == [(1, 2)]
 
 
 def test_joined_files_with_byte_order_marks_are_read(tmp_path):
-    said = read_text(tmp_path, "a.txt", "\ufeff0\t1\tvocals\n\ufeff2\t3\tdrums\n")
-    assert list_spans(said) == [("vocals", "active", 0, 1), ("drums", "active", 2, 3)]
+    result = read_text(tmp_path, "a.txt", "\ufeff0\t1\tvocals\n\ufeff2\t3\tdrums\n")
+    assert list_spans(result) == [("vocals", "active", 0, 1), ("drums", "active", 2, 3)]
 
 
 def test_a_chronological_textgrid_is_refused_with_advice(tmp_path):
@@ -355,16 +355,16 @@ def test_a_chronological_textgrid_is_refused_with_advice(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.txt", "a.lab", "a"])
 def test_two_tabs_before_a_label_are_read(tmp_path, name):
-    said = read_text(tmp_path, name, "0.000\t0.980\t\tdrums\n0.980\t22.291\t\tvocals\n")
-    assert list_spans(said) == [("drums", "active", 0, 0.98), ("vocals", "active", 0.98, 22.291)]
+    result = read_text(tmp_path, name, "0.000\t0.980\t\tdrums\n0.980\t22.291\t\tvocals\n")
+    assert list_spans(result) == [("drums", "active", 0, 0.98), ("vocals", "active", 0.98, 22.291)]
 
 
 @pytest.mark.parametrize(("name", "mark"), [("a.lab", "\t\t"), ("a.txt", "\t"), ("a.csv", ",")])
 def test_a_last_label_that_ends_a_rounding_before_it_starts_is_left_out(tmp_path, name, mark):
     rows = [("0.5", "162.922", "vocals"), ("162.922", "162.907", "silence")]
-    said = read_text(tmp_path, name, "".join(mark.join(row) + "\n" for row in rows))
-    assert list_spans(said) == [("vocals", "active", 0.5, 162.922)]
-    assert said.warnings == (f"{tmp_path}/{name}:2: left out: point label 'silence'",)
+    result = read_text(tmp_path, name, "".join(mark.join(row) + "\n" for row in rows))
+    assert list_spans(result) == [("vocals", "active", 0.5, 162.922)]
+    assert result.warnings == (f"{tmp_path}/{name}:2: left out: point label 'silence'",)
     message = read_error(tmp_path, name, f"5{mark}4.9{mark}vocals\n")
     assert message.startswith(f"{name}:1: end '4.9' is before the start, 5")
 
@@ -390,9 +390,9 @@ def test_a_label_that_begins_long_before_the_song_is_refused(tmp_path, name, tex
 
 
 def test_an_event_without_an_onset_is_left_out(tmp_path):
-    said = read_text(tmp_path, "a.tsv", "onset\tduration\ttrial_type\nn/a\t1\tvocals\n1\t2\tvocals\n")
-    assert list_spans(said) == [("vocals", "active", 1, 3)]
-    assert said.warnings == (f"{tmp_path}/a.tsv:2: left out: no start",)
+    result = read_text(tmp_path, "a.tsv", "onset\tduration\ttrial_type\nn/a\t1\tvocals\n1\t2\tvocals\n")
+    assert list_spans(result) == [("vocals", "active", 1, 3)]
+    assert result.warnings == (f"{tmp_path}/a.tsv:2: left out: no start",)
 
 
 @pytest.mark.parametrize(
@@ -411,8 +411,8 @@ def test_each_column_has_its_own_unit(tmp_path, header, row):
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_line_numbers_of_pandas_are_ignored(tmp_path, first):
-    said = read_text(tmp_path, "a.csv", f"{first},1.0,2.0,vocals\n{first + 1},3.0,4.0,drums\n")
-    assert list_spans(said) == [("vocals", "active", 1, 2), ("drums", "active", 3, 4)]
+    result = read_text(tmp_path, "a.csv", f"{first},1.0,2.0,vocals\n{first + 1},3.0,4.0,drums\n")
+    assert list_spans(result) == [("vocals", "active", 1, 2), ("drums", "active", 3, 4)]
 
 
 def test_a_header_between_blanks_is_read(tmp_path):
@@ -445,5 +445,5 @@ def test_json_of_players_and_transcripts_is_read(tmp_path, entry):
 
 
 def test_the_speaker_beside_a_transcript_is_the_name(tmp_path):
-    said = read_text(tmp_path, "a.csv", "start,end,text,speaker\n0,1,hello you,vocals\n")
-    assert list_spans(said) == [("vocals", "active", 0, 1)]
+    result = read_text(tmp_path, "a.csv", "start,end,text,speaker\n0,1,hello you,vocals\n")
+    assert list_spans(result) == [("vocals", "active", 0, 1)]

@@ -50,10 +50,10 @@ def test_the_mask_equals_intervals_set_one_by_one(outside):
     states = random.choice(STATES, 999)
     names = random.choice(SOURCES[:2], 999)
     intervals = [Interval(a, b, str(n), str(s)) for (a, b), n, s in zip(times_s, names, states, strict=True)]
-    said = Annotation(tuple(intervals), SOURCES, outside)
+    result = Annotation(tuple(intervals), SOURCES, outside)
     expected = np.full((3, 4600), outside != "silent")
     expected[2] = True  # nothing is said of it
     for i in intervals:
         start, end = int(min(i.start_s * 100, 4600) + 0.5), int(min(i.end_s * 100, 4600) + 0.5)
         expected[SOURCES.index(i.source), start:end] = i.state != "silent"
-    np.testing.assert_array_equal(annotation.compute_active_mask(said, 4600, 100), expected)
+    np.testing.assert_array_equal(annotation.compute_active_mask(result, 4600, 100), expected)

@@ -246,7 +246,7 @@ def test_overrides_are_read_from_toml(tmp_path):
         ("Krach = other", "is not TOML"),
         ("Krach = 1", "'Krach': is not a text such as"),
         ('[x]\na = "b"', "'x': is not a text such as"),
-        ('a = "vocals"\nA = "drums"', "'A' is there twice"),
+        ('a = "vocals"\nA = "drums"', "'A' is listed twice"),
     ]:
         path.write_text(content)
         with pytest.raises(InputError, match=message):

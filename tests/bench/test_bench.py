@@ -1,4 +1,4 @@
-"""The benchmark: what it derives by hand, that it measures what it says, and its command with wrong arguments."""
+"""The benchmark: derived rates by hand, measurements, and the command with wrong arguments."""
 
 import dataclasses
 import json
@@ -58,7 +58,7 @@ def test_matmul_rates_add_up_as_times():
 
 
 def test_run_repeatedly_runs_the_product_in_the_loop():
-    """The product stands in the loop of the compiled program, not before it, and its result is right."""
+    """The compiled program computes the product inside its loop."""
     a, b = jnp.arange(64 * 32.0).reshape(64, 32), jnp.arange(32 * 48.0).reshape(32, 48)
     text = timing.run_repeatedly.lower(jnp.matmul, jnp.int32(3), (a, b)).compile().as_text()
     entry = text[text.index("ENTRY") :]

@@ -41,12 +41,12 @@ ENCODER, BOTTLENECK, MASK, DECODER = 2 * 500 * 8 * 6, 2 * 500 * 6 * 5, 2 * 500 *
 def test_count_prefix_and_forward_by_hand():
     before = [flops.count_prefix(TINY, cut, 1003) for cut in TINY.cuts]
     assert before == [ENCODER + BOTTLENECK + 4 * r * ONE for r in range(4)]
-    # Separating whole computes the encoder for the mask and again for the decoder.
+    # A forward pass computes the encoder for the mask and again for the decoder.
     assert flops.count_forward(TINY, 1003) == before[-1] + MASK + ENCODER + DECODER
 
 
 def test_count_step_by_hand():
-    """P-L2:M tunes repeat3 and the mask: the first product's input needs no gradient, the decoder's weights neither."""
+    """P-L2:M tunes repeat3 and the mask: the first input and the decoder's weights need no gradient."""
     plan = strategy.parse("P-L2:M", TINY)
     forward, backward = ENCODER + 4 * ONE + MASK + DECODER, 7 * ONE + 2 * MASK + DECODER
     assert flops.count_step(TINY, plan, 1003) == forward + backward

@@ -128,8 +128,8 @@ def test_outline_of_the_mixture():
 def test_convert_writes_what_it_read(tmp_path, labels, song, suffix):
     out = tmp_path / f"out.{suffix}"
     assert run("convert", labels, out, "--song", song, "--complete", "--outside", "silent") == 0
-    said = annotation.read(out, SOURCES)
-    assert annotation.count_silent_seconds(said, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
+    result = annotation.read(out, SOURCES)
+    assert annotation.count_silent_seconds(result, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
 
 
 def test_convert_without_a_song_warns_of_losses(tmp_path, labels, capsys):
@@ -137,8 +137,8 @@ def test_convert_without_a_song_warns_of_losses(tmp_path, labels, capsys):
     out = capsys.readouterr().out
     assert "warning: other, vocals: left out, or they would be read as silent elsewhere; give --song" in out
     assert "warning: what is silent outside of all intervals is not in the file: give --song" in out
-    said = annotation.read(tmp_path / "out.csv", SOURCES)
-    assert said.intervals == (Interval(3, 9, "drums", "silent"),)
+    result = annotation.read(tmp_path / "out.csv", SOURCES)
+    assert result.intervals == (Interval(3, 9, "drums", "silent"),)
 
 
 def test_convert_a_folder(tmp_path):
@@ -146,8 +146,8 @@ def test_convert_a_folder(tmp_path):
     (tmp_path / "one a source" / "vox.txt").write_text("0\t2\t\n")
     (tmp_path / "one a source" / "bass.lab").write_text("1 3 silent\n")
     assert run("convert", tmp_path / "one a source", tmp_path / "out.csv") == 0
-    said = annotation.read(tmp_path / "out.csv", SOURCES)
-    assert said.intervals == (Interval(0, 2, "vocals"), Interval(1, 3, "bass", "silent"))
+    result = annotation.read(tmp_path / "out.csv", SOURCES)
+    assert result.intervals == (Interval(0, 2, "vocals"), Interval(1, 3, "bass", "silent"))
 
 
 def test_convert_refuses_to_overwrite_its_input(tmp_path, labels, capsys):
@@ -193,11 +193,11 @@ def test_a_draft_claims_only_clear_silence():
             np.concatenate([quiet, quiet, quiet], 1),  # never loud: nothing to compare with
         ]
     )
-    said = draft.draft_annotation(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
-    assert [(i.source, i.state) for i in said.intervals] == [("drums", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(4, abs=draft.HOP_S)
-    assert said.intervals[0].end_s == pytest.approx(8, abs=draft.HOP_S)
-    assert said.outside == "unknown"
+    result = draft.draft_annotation(est_SxCxT, np.concatenate([loud] * 3, 1), RATE_HZ, SOURCES)
+    assert [(i.source, i.state) for i in result.intervals] == [("drums", "silent")]
+    assert result.intervals[0].start_s == pytest.approx(4, abs=draft.HOP_S)
+    assert result.intervals[0].end_s == pytest.approx(8, abs=draft.HOP_S)
+    assert result.outside == "unknown"
 
 
 def test_a_draft_leaves_short_rests_and_quiet_songs_alone():
@@ -226,9 +226,9 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
     monkeypatch.setattr(songs, "separate", lambda base, song, **_: estimates)
     assert run("suggest", song, tmp_path / "draft.csv", "--weights", "mini") == 0
     assert "a draft from the network's own estimates: listen to each silence" in capsys.readouterr().out
-    said = annotation.read(tmp_path / "draft.csv", SOURCES)
-    assert [(i.source, i.state) for i in said.intervals] == [("vocals", "silent")]
-    assert said.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
+    result = annotation.read(tmp_path / "draft.csv", SOURCES)
+    assert [(i.source, i.state) for i in result.intervals] == [("vocals", "silent")]
+    assert result.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
     estimates["vocals"] = wave_CxT
     assert run("suggest", song, tmp_path / "nothing.csv", "--weights", "mini") == 1
     assert "nothing was written" in capsys.readouterr().out
@@ -239,8 +239,8 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
 
 
 def test_a_column_of_the_lanes_shows_its_longest_state():
-    said = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
-    assert timeline.render_text(said, 4.0, 4) == ["bass       |. # |"]
+    result = Annotation((Interval(0, 0.6, "bass", "silent"), Interval(1.6, 3, "bass")), ("bass",), "unknown")
+    assert timeline.render_text(result, 4.0, 4) == ["bass       |. # |"]
 
 
 def test_annotation_commands_import_neither_jax_nor_matplotlib():
@@ -253,8 +253,8 @@ def test_annotation_commands_import_neither_jax_nor_matplotlib():
 
 def test_a_mono_song_of_any_rate_is_drawn(tmp_path):
     pytest.importorskip("matplotlib")
-    said = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
-    timeline.write_picture(tmp_path / "a.png", said, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
+    result = Annotation((Interval(0, 1, "bass"),), SOURCES, "unknown")
+    timeline.write_picture(tmp_path / "a.png", result, 1.0, Audio(np.zeros((1, 5), np.float32), 5, "x"))
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 

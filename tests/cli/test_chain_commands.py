@@ -102,7 +102,18 @@ def test_a_sweep_runs_a_chain(song, tmp_path):
     assert "B0+P-L3:M" in (tmp_path / "report" / "report.md").read_text()
 
 
-def test_weights_show_says_what_each_network_takes(song, capsys):
+def test_a_sweep_without_weights_takes_the_best_network_and_says_which(song, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "grid.toml").write_text(f'[songs]\nfolder = "{tmp_path / "none"}"\n')
+    assert main(["sweep", "run", str(tmp_path / "grid.toml")]) == 2
+    captured = capsys.readouterr()
+    assert "weights    mini, the best of what is here; better: ugosa-jax weights download spleeter" in captured.out
+    assert "none" in captured.err
+    assert main(["sweep", "run", str(tmp_path / "grid.toml"), "--weights", str(song / "duo.safetensors")]) == 2
+    assert "the best" not in capsys.readouterr().out
+
+
+def test_weights_show_lists_the_sources_of_each_network(song, capsys):
     assert main(["weights", "show", f"{song}/duo.safetensors+{song}/trio.safetensors"]) == 0
     shown = capsys.readouterr().out
     assert "duo              takes voice" in shown and "trio             takes drums, bass" in shown
@@ -110,7 +121,7 @@ def test_weights_show_says_what_each_network_takes(song, capsys):
     assert "is a chain; measure its networks one by one" in capsys.readouterr().err
 
 
-def test_the_studio_offers_chains_of_what_is_there(song, tmp_path, monkeypatch):
+def test_the_studio_offers_chains_of_downloaded_networks(song, tmp_path, monkeypatch):
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path))
     duo = make_chain().members["duo"]
     renamed = dataclasses.replace(duo.architecture, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
@@ -122,7 +133,7 @@ def test_the_studio_offers_chains_of_what_is_there(song, tmp_path, monkeypatch):
     assert network_info.count_forward_flops("spleeter+mini") > 0
 
 
-def test_without_weights_the_best_that_are_here_are_taken_and_without_annotation_nothing_is_adapted(
+def test_separate_without_weights_takes_the_best_and_without_annotation_adapts_nothing(
     song, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))

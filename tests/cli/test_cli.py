@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from ugosa_jax import config, files
-from ugosa_jax.cli.main import COMMANDS, command, main, parsed, preset
+from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import adapted_layers, checkpoint, convert, hub
@@ -70,7 +70,7 @@ def test_help_answers_without_jax():
 
 def test_every_command_has_a_function_that_takes_its_options():
     for options in COMMANDS:
-        (annotated,) = inspect.signature(command(options)).parameters.values()
+        (annotated,) = inspect.signature(find_command(options)).parameters.values()
         assert annotated.annotation is options
 
 
@@ -153,17 +153,17 @@ def test_presets_change_defaults_and_flags_change_presets(song, small):
     assert settings["adapt"]["segment_s"] == 0.5
     assert settings["separate"]["overlap"] == 0
     assert settings["separate"]["shifts"] == 1
-    assert preset(["--preset", "reference", "--preset=paper"]) == "paper"
-    assert preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == "reference"
+    assert choose_preset(["--preset", "reference", "--preset=paper"]) == "paper"
+    assert choose_preset(["--preset", "paper", "--lam", "3", "--preset", "reference"]) == "reference"
 
 
-def test_the_bundled_network_starts_from_what_was_chosen_with_it():
-    assert preset(["separate", "song.wav", "--weights", "mini"]) == "recommended"
-    assert preset(["--weights=mini", "--preset", "paper"]) == "paper"
-    assert preset(["--weights", "mini", "--weights", "tasnet"]) == "paper"
-    assert preset(["--weights", "spleeter"]) == preset(["--weights=spleeter_4stems"]) == "masks"
-    assert preset(["--weights", "spleeter+mini"]) == preset(["separate", "mini"]) == "recommended"
-    args = parsed(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
+def test_weights_choose_their_preset():
+    assert choose_preset(["separate", "song.wav", "--weights", "mini"]) == "recommended"
+    assert choose_preset(["--weights=mini", "--preset", "paper"]) == "paper"
+    assert choose_preset(["--weights", "mini", "--weights", "tasnet"]) == "paper"
+    assert choose_preset(["--weights", "spleeter"]) == choose_preset(["--weights=spleeter_4stems"]) == "masks"
+    assert choose_preset(["--weights", "spleeter+mini"]) == choose_preset(["separate", "mini"]) == "recommended"
+    args = parse_arguments(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
     assert args.preset == "recommended"
     assert args.adapt == dataclasses.replace(config.recommended().adapt, epochs=3)
     assert args.separate == config.recommended().separate
@@ -177,7 +177,7 @@ def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsy
     assert np.isfinite(soundfile.read(song.parent / "out" / "drums.wav")[0]).all()
 
 
-def test_weights_that_end_absurd_are_an_error(song, small, capsys):
+def test_weights_that_diverge_are_an_input_error(song, small, capsys):
     """One step only: its loss is finite, and what it leads to is found when the song is separated."""
     message = refused(capsys, separate(song, small, "--learning-rate", "1e30", "--segment-s", "2"))
     assert "not finite" in message
@@ -197,7 +197,7 @@ BAD_SONGS = {
 
 
 @pytest.mark.parametrize("case", BAD_SONGS)
-def test_bad_songs(song, small, capsys, case):
+def test_separate_refuses_a_bad_song(song, small, capsys, case):
     content, said = BAD_SONGS[case]
     (song.parent / "song.csv").write_text("0,0.1,vocals\n")
     whole = song.read_bytes()
@@ -231,13 +231,13 @@ BAD_ANNOTATIONS = {
 
 
 @pytest.mark.parametrize("case", BAD_ANNOTATIONS)
-def test_bad_annotations(song, small, capsys, case):
+def test_separate_refuses_a_bad_annotation(song, small, capsys, case):
     content, said = BAD_ANNOTATIONS[case]
     (song.parent / "song.csv").write_text(content)
     assert said in refused(capsys, separate(song, small))
 
 
-def test_names_that_people_use(song, small, capsys):
+def test_common_instrument_names_are_mapped_to_sources(song, small, capsys):
     (song.parent / "song.csv").write_text("0,1,vox\n0,1,piano\n1,1.5,no drums\n")
     assert separate(song, small, "--complete", "--map", "piano=one of bass") == 0
     out = capsys.readouterr().out
@@ -248,19 +248,19 @@ def test_names_that_people_use(song, small, capsys):
 @pytest.mark.parametrize(
     "content", ["\ufeff0;1,5;drums\r\n0,25;1;vocals\r\n", "0,5\t1,5\tvocals\n0\t1\tdrums silent\n"]
 )
-def test_what_spreadsheets_and_audacity_write_is_understood(song, small, content):
+def test_annotations_of_spreadsheets_and_audacity_are_read(song, small, content):
     song.with_suffix(".csv").write_text(content, newline="")
     assert separate(song, small, "--strategy", "B0") == 0
 
 
-def test_annotation_is_asked_for_only_where_it_is_needed(song, small, capsys):
+def test_annotation_is_required_only_where_it_is_used(song, small, capsys):
     arguments = ["separate", str(song), "--weights", str(small), "--out", str(song.parent / "out")]
     assert "--annotation" in refused(capsys, main(arguments))
     assert "--gate" in refused(capsys, main([*arguments, "--strategy", "B0", "--gate"]))
     assert main([*arguments, "--strategy", "B-L5:D", "--segment-s", "1", "--epochs", "1"]) == 0
 
 
-def test_other_bad_input(song, small, capsys, tmp_path):
+def test_separate_refuses_bad_weights_and_settings(song, small, capsys, tmp_path):
     assert "weights download tasnet" in refused(capsys, separate(song, "tasnet"))
     (tmp_path / "foreign.safetensors").write_bytes(b"rubbish")
     assert "foreign" in refused(capsys, separate(song, tmp_path / "foreign.safetensors"))
@@ -303,7 +303,7 @@ def test_annotated_as_playing_throughout_warns_that_there_is_nothing_to_learn(so
 
 
 @pytest.mark.slow
-def test_a_terminal_without_greek_letters(song, small):
+def test_separate_prints_on_a_terminal_without_greek_letters(song, small):
     arguments = ["--annotation", song.with_suffix(".csv"), "--weights", small, "--out", song.parent / "out"]
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = run("separate", song, *arguments, "--segment-s", "1", "--epochs", "1", env=ascii_only)
@@ -311,7 +311,7 @@ def test_a_terminal_without_greek_letters(song, small):
     assert "P-L3:M, ? 1" in done.stdout
 
 
-def test_a_mono_network(song, capsys, tmp_path):
+def test_separate_with_a_mono_network_gives_stereo_stems(song, capsys, tmp_path):
     mono = ConvTasNet(N=8, B=5, H=7, X=1, R=2, C=1)
     checkpoint.save(checkpoint.Checkpoint(mono, jax.tree.map(np.asarray, mono.init())), tmp_path / "mono.safetensors")
     assert separate(song, tmp_path / "mono.safetensors", "--strategy", "P-L1:D") == 0

@@ -33,7 +33,7 @@ def song(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
-def test_a_signal_while_it_starts_ends_it_in_one_word(number):
+def test_an_interrupt_during_the_start_prints_one_word(number):
     """The process tells what it imports; the signal comes in the middle of that."""
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "ugosa_jax", "--help"],
@@ -152,7 +152,7 @@ def lines_of(done: subprocess.CompletedProcess) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make one")
-def test_caches_that_cannot_be_written_are_done_without(song, net, tmp_path):
+def test_caches_that_cannot_be_written_are_left_out_with_a_warning(song, net, tmp_path):
     """Ours, and those of matplotlib and fontconfig; of libraries there is no line."""
     (tmp_path / "file").write_text("")
     places = {"UGOSA_JAX_CACHE": str(tmp_path / "file"), "MPLCONFIGDIR": "/proc", "XDG_CACHE_HOME": "/proc"}
@@ -167,7 +167,7 @@ def test_caches_that_cannot_be_written_are_done_without(song, net, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", ["--help", "separate --help", "weights list", "--version"])
-def test_output_that_nobody_reads_ends_the_command_in_silence(arguments):
+def test_a_closed_output_pipe_ends_the_command_silently(arguments):
     command = f"{' '.join(COMMAND)} {arguments} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.stderr, done.returncode) == ("", 141)

@@ -338,7 +338,7 @@ def other_architecture(case):
     config = arguments.read_architecture(json.loads(str(of["kwargs"])))
     rows = htdemucs_torch.build_table(config)
     assert sorted(row.name for row in rows.values()) == list(of["names"])
-    params = htdemucs_torch.from_torch({row.name: golden_htdemucs.drawn(*row) for row in rows.values()}, config)
+    params = htdemucs_torch.from_torch({row.name: golden_htdemucs.draw_tensor(*row) for row in rows.values()}, config)
     return of, config, jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), rows
 
 

@@ -1,4 +1,4 @@
-"""The network against the reference's outputs, per stage and whole, in both precisions."""
+"""ConvTasNet: parity with the reference, by stage and end to end, in both precisions."""
 
 import dataclasses
 
@@ -89,7 +89,7 @@ def test_every_stage_equals_the_naive_network_for_every_option(variant):
 
 
 def torch_state(params, config):
-    """`demucs.to_torch` without its cast to float32."""
+    """Return tensors as `to_torch` does, without its cast to float32."""
     leaves = dict(leaves_by_path(params))
     return {row.name: leaves[path].T.reshape(row.shape) for path, row in convtasnet_torch.build_table(config).items()}
 

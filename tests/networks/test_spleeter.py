@@ -81,14 +81,14 @@ def test_convolutions_and_their_gradients_equal_those_of_xla(n_in, n_out):
     random = np.random.default_rng(0)
     x, k = random.normal(size=(2, 6, 8, n_in)), random.normal(size=(5, 5, n_in, n_out))
 
-    def transposed(x, kernel):
-        """The gradient of the strided one, which is what a transposed convolution is."""
+    def transpose(x, kernel):
+        """Return the transposed convolution, the gradient of the strided one."""
         shape = jax.ShapeDtypeStruct((2, 12, 16, n_out), x.dtype)
         return jax.linear_transpose(lambda y: same(y, kernel.swapaxes(2, 3), 2), shape)(x)[0]
 
     with jax.enable_x64(True):
         x, k = jnp.asarray(x), jnp.asarray(k)
-        pairs = [(convolution.downsample, lambda x, k: same(x, k, 2)), (convolution.upsample, transposed)]
+        pairs = [(convolution.downsample, lambda x, k: same(x, k, 2)), (convolution.upsample, transpose)]
         for ours, theirs in pairs:
             expected = jax.jit(theirs)(x, k)
             weights = jnp.asarray(random.normal(size=expected.shape))

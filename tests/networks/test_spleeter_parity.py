@@ -87,7 +87,7 @@ def test_estimates_and_gradients_of_small_networks_equal_those_of_tensorflow(kin
     net, mix_CxT = tiny_net(kind), golden.mixture(9000, 3)
     naming = spleeter_names.name_in_tensorflow(net.depth)
     expected = [spleeter_names.list_shapes(net, naming, s) for s in range(net.S)]
-    variables = {name: golden.drawn(name, shape) for table in expected for name, shape in table.items()}
+    variables = {name: golden.draw_variable(name, shape) for table in expected for name, shape in table.items()}
     est_SxCxT = chunks.separate(net, spleeter_names.from_tensorflow(variables, net), mix_CxT, SeparateConfig())
     stems = tiny[f"{kind}/stems"]
     assert chunks.count_chunks(net, 9000, SeparateConfig()) == 3  # pieces that overlap are among what is compared

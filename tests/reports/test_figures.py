@@ -97,7 +97,7 @@ def test_gains_of_sources_that_were_not_all_adapted(table):
     assert [axis.get_title() for axis in sweep_figures.draw_gains(part, "L3:M").axes] == ["drums"]
 
 
-def test_what_cannot_be_drawn(table, study_table):
+def test_figures_refuse_rows_without_scores(table, study_table):
     with pytest.raises(InputError, match="no song has a score SDR under B0 and under a strategy that tunes L2:D"):
         sweep_figures.draw_gains(table, "L2:D")
     with pytest.raises(InputError, match="no score SDR"):

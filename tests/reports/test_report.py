@@ -94,7 +94,7 @@ def test_markdown_refers_to_files_that_are_there(folder):
     ]
 
 
-def test_captions_say_what_tables_stand_on(folder):
+def test_captions_state_the_basis_of_tables(folder):
     text = (folder / "report.md").read_text("utf-8")
     caption = next(line for line in text.splitlines() if line.startswith("**Table 1."))
     assert "7 songs, 20 frames a song and source" in caption
@@ -181,7 +181,7 @@ def test_one_song(tmp_path):
     assert "| P-L3:M | B0 | drums | 1 | 1.00 | – | – | 1.00 | – | – |" in text
 
 
-def test_few_songs_are_called_too_few(tmp_path):
+def test_the_report_says_when_songs_are_too_few_for_a_test(tmp_path):
     sweep_report.write(sweep(songs=list("abcde")), tmp_path / "five")
     assert "no Wilcoxon test can give p below 0.0625" in (tmp_path / "five" / "report.md").read_text("utf-8")
     sweep_report.write(sweep(songs=list("abcdef")), tmp_path / "six")
@@ -264,9 +264,9 @@ def test_nothing_is_written_if_a_file_is_in_the_way(tmp_path):
     assert names(tmp_path) == {"report.html"}
 
 
-def test_read_rows_is_what_write_takes(tmp_path):
+def test_write_accepts_the_rows_that_read_rows_returns(tmp_path):
     sweep(songs=["a", "b"], sources=["drums"]).to_csv(tmp_path / "scores.csv", index=False)
-    table = sweep_report.read_rows(tmp_path / "scores.csv")
+    table = rows.read_rows(tmp_path / "scores.csv")
     assert list(table) == list(rows.COLUMNS)
     assert sweep_report.write(table, tmp_path / "out").is_file()
 

@@ -27,7 +27,7 @@ def test_few_intervals_are_exact():
     assert state_spans.find_spans(said, 2.0) == {"active": [(0.125, 0.125)], "silent": [(0.5, 1.5)], "unknown": []}
 
 
-def test_many_intervals_are_what_most_of_a_column_says():
+def test_a_column_of_many_intervals_shows_its_longest_state():
     """Of each millisecond of the first second 0.7 are active, of the second 0.2; the rest is silent."""
     said = []
     for n in range(2000):
@@ -37,7 +37,7 @@ def test_many_intervals_are_what_most_of_a_column_says():
     assert spans == {"active": [(0.0, 1.0)], "silent": [(1.0, 1.0)], "unknown": []}
 
 
-def test_pictures_of_a_crowd_are_small(tmp_path):
+def test_figures_of_many_intervals_are_small(tmp_path):
     """10⁵ intervals of four sources: ten stretches of 50 s in which a source is active 0.6 of the time, or silent."""
     sources = ("drums", "bass", "other", "vocals")
     intervals = [

@@ -105,7 +105,7 @@ def test_channels_in_opposite_phase_do_not_vanish():
     np.testing.assert_allclose(seen.spectrum_db_FxN, alone.spectrum_db_FxN, atol=1e-3)  # float32
 
 
-def test_a_sound_looks_the_same_whatever_blocks_it_comes_in():
+def test_a_summary_does_not_depend_on_the_blocks():
     random = np.random.default_rng(0)
     stems_SxCxT = random.normal(size=(2, 2, 3 * RATE_HZ + 77)).astype(np.float32)
     song, said = Audio(stems_SxCxT.sum(0), RATE_HZ, "x"), silent((0.5, 1.7), (2.9, 9))
@@ -135,7 +135,7 @@ def test_what_is_heard_of_a_long_song_has_most_annotated_silence(labels, expecte
     assert summary.choose_excerpt(labels, 300.0, 10) == pytest.approx((expected_s, expected_s + LENGTH_S))
 
 
-def test_silence_of_all_sources_is_not_what_is_heard():
+def test_the_excerpt_avoids_silence_of_all_sources():
     both = silent((200, 300)).intervals + silent((200, 300), (10, 20), source="rest").intervals
     start_s, _ = summary.choose_excerpt(Annotation(both, SOURCES, "unknown"), 300.0, 10)
     assert start_s <= 10
@@ -424,7 +424,7 @@ def test_mono_and_surround(tmp_path, duo, channels, rate_hz):
     assert (info.channels, info.samplerate, info.frames) == (min(channels, 2), rate_hz, rate_hz)
 
 
-def test_a_delta_is_not_compared_with_what_it_came_from(tmp_path, duo):
+def test_a_report_of_a_delta_has_one_run(tmp_path, duo):
     assert separated(tmp_path, duo)[0] == 0
     (tmp_path / "out" / "adapted.delta.safetensors").rename(tmp_path / "d.safetensors")
     code, page = separated(tmp_path, duo, "--delta", tmp_path / "d.safetensors")

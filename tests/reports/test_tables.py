@@ -23,7 +23,7 @@ def checked(*frames):
 # Reading and checking
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_scores_written_as_csv_are_read_again(tmp_path):
     table = sweep(songs=["NA", "007", "null", "Þórr – <b>&", 'a "b", c'])
     table.to_csv(tmp_path / "scores.csv", index=False)
     again = rows.read_rows(tmp_path / "scores.csv")
@@ -73,7 +73,7 @@ def test_bad_values(tmp_path, column, value, message):
         ((",".join(rows.COLUMNS) + "\n").encode(), "has no rows"),
     ],
 )
-def test_files_that_are_no_such_table(tmp_path, content, message):
+def test_read_rows_refuses_files_that_are_no_table_of_scores(tmp_path, content, message):
     (tmp_path / "scores.csv").write_bytes(content)
     with pytest.raises(InputError, match=message) as error:
         rows.read_rows(tmp_path / "scores.csv")
@@ -91,7 +91,7 @@ def test_a_score_that_is_there_twice():
         rows.check_rows(pd.concat([scores(song=["a", "b"]), scores(song=["b"])]))
 
 
-def test_what_cannot_be_printed_is_replaced():
+def test_unprintable_characters_are_replaced():
     table = scores()
     odd = pd.Series(["a\x00\x1b[1m\ud800"], dtype=object)  # texts that pyarrow holds have no lone surrogates
     assert list(rows.check_rows(table.assign(song=odd)).song) == ["a��[1m�"]
@@ -131,7 +131,7 @@ def test_sources_of_the_published_networks_come_first():
     assert rows.list_sources(checked(scores(source=["piano", "vocals", "drums"]))) == ["drums", "vocals", "piano"]
 
 
-def test_what_varies_is_what_varies_within_a_strategy_that_uses_it():
+def test_varied_settings_vary_within_a_strategy_that_uses_them():
     table = checked(
         scores(strategy=["P-L3:M"], epochs=[5, 10]),
         scores(strategy=["B-L3:M"], lam=[0.1, 1.0]),  # λ means nothing to B

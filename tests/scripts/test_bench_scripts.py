@@ -104,7 +104,7 @@ def answers(*losses, seconds=1.0, **more):
 
 def test_rows_hold_every_turn_and_the_largest_difference():
     peer, ours = answers((2.0, 1.0), (2.0, 1.0), seconds=3.0), answers((2.0, 1.0), (2.0001, 1.0))
-    row = bench_peer.compared("x", peer, ours)
+    row = bench_peer.compare_answers("x", peer, ours)
     assert row == {
         "peer_s": [3.0, 3.0],
         "ours_s": [1.0, 1.0],
@@ -115,12 +115,12 @@ def test_rows_hold_every_turn_and_the_largest_difference():
 @pytest.mark.parametrize("ours", [1.00011, 0.0, float("nan"), float("inf")])
 def test_losses_that_differ_are_refused(ours):
     with pytest.raises(InputError, match="forward: losses differ by"):
-        bench_peer.compared("forward", answers((1.0,)), answers((ours,)))
+        bench_peer.compare_answers("forward", answers((1.0,)), answers((ours,)))
 
 
 def test_tuning_something_else_is_refused():
     with pytest.raises(InputError, match="PyTorch tunes 3 numbers, this package 4"):
-        bench_peer.compared("L3:M", answers((1.0,), n_tuned=3), answers((1.0,), n_tuned=4))
+        bench_peer.compare_answers("L3:M", answers((1.0,), n_tuned=3), answers((1.0,), n_tuned=4))
 
 
 def test_both_take_turns_and_the_first_turn_is_not_counted():

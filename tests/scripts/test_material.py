@@ -50,18 +50,18 @@ def test_splits_share_no_song_and_are_complete():
     named = [split.TEST_SONGS, split.VALID_SONGS, split.WITHHELD_SONGS]
     assert sum(map(len, named)) == len(frozenset().union(*named))
     assert (len(split.TEST_SONGS), len(split.VALID_SONGS)) == (14, 20)
-    assert {split.side_of_song(name) for name in split.TEST_SONGS} == {"test"}
-    assert {split.side_of_song(name) for name in split.WITHHELD_SONGS} == {None}
-    assert {split.side_of_song(name) for name in split.VALID_SONGS} == {"valid"}
-    assert split.side_of_song("mma-0000") == "train"
-    assert split.side_of_song("freedm-ampie") is None
+    assert {split.find_split_of_song(name) for name in split.TEST_SONGS} == {"test"}
+    assert {split.find_split_of_song(name) for name in split.WITHHELD_SONGS} == {None}
+    assert {split.find_split_of_song(name) for name in split.VALID_SONGS} == {"valid"}
+    assert split.find_split_of_song("mma-0000") == "train"
+    assert split.find_split_of_song("freedm-ampie") is None
 
 
 def test_language_belongs_to_one_split_in_both_voice_packages():
     split = load("split")
     assert not split.TEST_LANGUAGES & split.VALID_LANGUAGES
     for language in split.TEST_LANGUAGES | split.VALID_LANGUAGES:
-        assert split.side_of_speaker(f"kl_{language}") == split.side_of_speaker(f"kt_{language}") != "train"
+        assert split.find_split_of_speaker(f"kl_{language}") == split.find_split_of_speaker(f"kt_{language}") != "train"
 
 
 def test_splits_and_demo_share_no_soundfont():
@@ -72,7 +72,7 @@ def test_splits_and_demo_share_no_soundfont():
 
 
 def test_seed_does_not_depend_on_the_process():
-    assert load("split").seed_of(0, "mma-0000") == 10535305166346117993
+    assert load("split").make_seed(0, "mma-0000") == 10535305166346117993
 
 
 # --- songs ---------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def wad(**lumps: bytes) -> bytes:
 
 
 def test_wad_reader_finds_midi_lumps():
-    found = load("songs").wad_midis(wad(D_E1M1=b"MThd-music", PLAYPAL=b"colours"))
+    found = load("songs").iterate_wad_midis(wad(D_E1M1=b"MThd-music", PLAYPAL=b"colours"))
     assert list(found) == [("D_E1M1", b"MThd-music")]
 
 
@@ -98,7 +98,7 @@ def test_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
     (doom / "freedoom1.wad").write_bytes(wad(D_E1M1=b"MThd-a", D_E1M2=b"MThd-b", D_E1M3=b"MThd-a"))
     (doom / "freedoom2.wad").write_bytes(wad(D_DEAD=b"MThd-b"))
     (doom / "freedm.wad").write_bytes(wad(D_DEAD=b"MThd-a", D_EVIL=b"MThd-c", D_OPENIN=b"MThd-c"))
-    names = [name for name, _ in load("songs").midi_files(tmp_path)]
+    names = [name for name, _ in load("songs").iterate_midi_files(tmp_path)]
     assert names == ["freedm-evil", "freedoom1-e1m1", "freedoom1-e1m2"]
 
 
@@ -150,7 +150,7 @@ def test_parts_are_sorted_by_channel_and_program():
 def test_walk_stays_on_the_scale_in_range_and_in_time():
     melody = load("melody")
     scale = [60, 62, 64, 65, 67, 69, 71]
-    notes = melody.walk_melody([part(scale, 5.0)], np.arange(0, 35, 0.5), 35.0, np.random.default_rng(0))
+    notes = melody.compose_walk([part(scale, 5.0)], np.arange(0, 35, 0.5), 35.0, np.random.default_rng(0))
     assert len(notes) > 10
     assert {note.pitch % 12 for note in notes} <= {pitch % 12 for pitch in scale}
     assert all(melody.LOWEST <= note.pitch <= melody.HIGHEST for note in notes)
@@ -163,26 +163,26 @@ def test_same_seed_gives_the_same_walk():
     melody = load("melody")
 
     def walk(seed):
-        return melody.walk_melody([part([60, 64, 67], 9.0)], np.arange(0, 30, 0.6), 30.0, np.random.default_rng(seed))
+        return melody.compose_walk([part([60, 64, 67], 9.0)], np.arange(0, 30, 0.6), 30.0, np.random.default_rng(seed))
 
     assert walk(1) == walk(1) != walk(2)
 
 
 def test_song_without_harmony_or_beats_gets_a_melody():
     melody = load("melody")
-    assert melody.walk_melody([], np.zeros(0), 20.0, np.random.default_rng(0))
+    assert melody.compose_walk([], np.zeros(0), 20.0, np.random.default_rng(0))
 
 
 def test_lead_becomes_one_line():
     melody = load("melody")
     chord = part([60, 64], seconds=1.0)
     chord.notes[1].start, chord.notes[1].end = 0.0, 1.0
-    assert [note.pitch for note in melody.lead_melody(chord)] == [64]
+    assert [note.pitch for note in melody.extract_lead_melody(chord)] == [64]
 
 
 def test_long_phrases_pause_and_thinning_keeps_one():
     melody = load("melody")
-    notes = melody.lead_melody(part([60] * 30, seconds=1.0))
+    notes = melody.extract_lead_melody(part([60] * 30, seconds=1.0))
     parts = melody.phrases(notes)
     assert max(p[-1].end_s - p[0].start_s for p in parts) <= melody.MAX_PHRASE_S
     thinned = melody.thin(notes, 30.0, 0.5, np.random.default_rng(0))
@@ -245,17 +245,17 @@ def test_syllables_are_voiced_runs_with_their_consonants():
     voiced_K[40:80] = True  # a syllable
     voiced_K[100:105] = True  # too short
     voiced_K[150:290] = True  # longer than a syllable: its beginning
-    spans = voices.syllable_spans(voiced_K)
+    spans = voices.find_syllable_spans(voiced_K)
     assert spans[0] == (40 - voices.ONSET_K, 40, 80, 80 + voices.CODA_K)
     assert spans[1][1:] == (150, 150 + voices.VOWEL_K, 150 + voices.VOWEL_K)
-    assert voices.syllable_spans(np.zeros(50, bool)) == []
+    assert voices.find_syllable_spans(np.zeros(50, bool)) == []
 
 
 def test_melody_moves_by_octaves_into_the_range_of_the_voice():
     singing, melody = load("singing"), load("melody")
     notes = [melody.SungNote(0.0, 1.0, 69)]
-    assert singing.fit_octave(notes, 440.0) == 0
-    assert singing.fit_octave(notes, 110.0) == -24
+    assert singing.find_octave_shift(notes, 440.0) == 0
+    assert singing.find_octave_shift(notes, 110.0) == -24
 
 
 def test_stretched_syllable_covers_its_note_exactly():
@@ -293,7 +293,7 @@ def test_record_holds_the_test_songs_and_their_recipes():
     assert {song["song"] for song in record["songs"]} == split.TEST_SONGS
     for song in record["songs"]:
         assert song["seconds"] >= 40
-        assert split.side_of_speaker(song["speaker"]) == "test"
+        assert split.find_split_of_speaker(song["speaker"]) == "test"
         assert {song["drum_bank"], song["bass_bank"], song["other_bank"]} <= set(split.BANKS["test"])
     assert all(package["licence"] and package["version"] for package in record["packages"])
 
@@ -541,7 +541,7 @@ def test_fetch_unpacks_missing_or_changed_files_again(package, capfd):
 
 def test_fetch_downloads_a_damaged_archive_again_or_names_it(package):
     fetch, problems = load("fetch"), load("problems")
-    archive = fetch.deb_file(package)
+    archive = fetch.find_archive(package)
     archive.write_bytes(archive.read_bytes()[:200])
     with pytest.raises(problems.Problem, match=r"could not download songs \(E: no network\); try `apt-get update`"):
         fetch.provide(package)
@@ -587,7 +587,7 @@ def test_timidity_failure_is_quoted(tmp_path, monkeypatch):
     (tmp_path / "timidity").write_text("#!/bin/sh\necho 'no patches' >&2\nexit 1\n")
     (tmp_path / "timidity").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(instruments, "freepats_config", lambda: "")
-    monkeypatch.setattr(instruments, "freepats_programs", lambda: (0,))
+    monkeypatch.setattr(instruments, "make_freepats_config", lambda: "")
+    monkeypatch.setattr(instruments, "list_freepats_programs", lambda: (0,))
     with pytest.raises(RuntimeError, match="timidity failed: status 1, no patches"):
         instruments.play_freepats([part([60])], 1.0)

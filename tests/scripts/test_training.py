@@ -60,7 +60,7 @@ def test_training_learns_resumes_and_starts_from_weights(songs, monkeypatch):
 
 def test_new_masks_pass_a_share_of_the_mixture(songs):
     config = train.MINI
-    params = train.masks_of(train.jax.tree.map(np.asarray, config.init()), 0.5)
+    params = train.set_masks(train.jax.tree.map(np.asarray, config.init()), 0.5)
     net = train.convtasnet.bind(config, params)
     h_KxB = net.prefix(np.random.default_rng(1).standard_normal((2, 2000)).astype(np.float32), "repeat1")
     mask = np.asarray(net.mask(h_KxB))

@@ -1,4 +1,4 @@
-"""Separation with chains: what each network hears, in streams as in memory."""
+"""Separation with chains: the input of each network, in blocks and in memory."""
 
 import numpy as np
 import pytest
@@ -28,12 +28,12 @@ def separate(chain, mix_CxT, block, settings=SETTINGS, on_chunk=None, standards=
 
 
 def assert_close(found_SxCxT, expected_SxCxT):
-    """Compare to some roundings of the largest sample: random networks are loud."""
+    """Compare up to some roundings of the largest sample, as random networks are loud."""
     np.testing.assert_allclose(found_SxCxT, expected_SxCxT, rtol=0, atol=1e-5 * np.abs(expected_SxCxT).max())
 
 
 def by_hand(chain, mix_CxT, standards):
-    """Each network whole, one after the other."""
+    """Return the estimates of the networks on the whole song, one after the other."""
     duo, trio = chain.members["duo"], chain.members["trio"]
     own = standards["duo"]
     voice_CxT = bag_separation.separate(duo, duo.params, standardise_by(mix_CxT, own), SETTINGS)[0] * own.std
@@ -63,7 +63,7 @@ def test_on_chunk_counts_the_chunks_of_all_networks(mix_CxT):
 
 
 def test_separate_blocks_reads_the_song_as_needed(mix_CxT):
-    """The mixture is read as far as the second network needs it, and no further."""
+    """The mixture is read only as far as the second network needs it."""
     read = []
 
     def blocks():

@@ -1,4 +1,4 @@
-"""The output stage: physics of its sums, and masks against their plain formulas."""
+"""Refinement: sums of stems, and masks compared with their formulas."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ WAYS = [
 
 @pytest.fixture
 def sounds():
-    """Three sources of noise and their mixture, with estimates that leak; the first is silent in the middle."""
+    """Three noise sources, their mixture, and estimates that leak; the first source is silent in the middle."""
     random = np.random.default_rng(0)
     est_SxCxT = random.normal(size=(3, 2, 5000)).astype(np.float32)
     gain_SxT = np.ones((3, 5000), np.float32)
@@ -91,7 +91,7 @@ def test_masks_equal_the_shares_of_the_magnitudes(sounds, p):
 
 
 def test_em_on_one_channel_equals_masks_of_powers(sounds):
-    """v R (Σ v R)⁻¹ of a single channel is a mask of powers: R is 1."""
+    """For a single channel, R is 1 and v R (Σ v R)⁻¹ is a mask of powers."""
     est_SxCxT, mix_CxT, _ = (x[..., :1, :] if x.ndim > 1 and x.shape[-2] == 2 else x for x in sounds)
     powers = dataclasses.replace(WIENER, wiener_exponent=2.0)
     steps = dataclasses.replace(WIENER, wiener_em_steps=1)
@@ -100,7 +100,7 @@ def test_em_on_one_channel_equals_masks_of_powers(sounds):
 
 
 def test_em_separates_two_sources_by_their_panning():
-    """One source left, one right: whatever the estimates' spectra, the spatial covariances separate them."""
+    """With one source left and one right, spatial covariances separate even estimates of equal spectra."""
     random = np.random.default_rng(2)
     left, right = random.normal(size=(2, 4000))
     true_SxCxT = np.array([[left, 0 * left], [0 * right, right]])
@@ -117,7 +117,7 @@ def in_pieces(sounds, settings):
 
 @pytest.mark.parametrize("settings", WAYS[:3], ids=str)
 def test_refine_in_pieces_equals_refining_the_whole(sounds, settings, monkeypatch):
-    """Pieces of 1024 samples with 192 in common: sixteen windows of 64."""
+    """Pieces of 1024 samples, sixteen windows of 64, overlap by 192."""
     monkeypatch.setattr(refine, "PIECE", 1)
     settings = dataclasses.replace(settings, wiener_window=64)
     parts = in_pieces(sounds, settings)
@@ -127,7 +127,7 @@ def test_refine_in_pieces_equals_refining_the_whole(sounds, settings, monkeypatc
 
 @pytest.mark.parametrize("n_samples", [1, 1023, 1024, 1025, 1856, 1857])
 def test_refine_in_pieces_adds_up_to_the_mixture_for_any_length(sounds, monkeypatch, n_samples):
-    """Covariances differ from piece to piece; the sum, and who is silent, do not."""
+    """Covariances differ between pieces; the sum and the silences do not."""
     monkeypatch.setattr(refine, "PIECE", 1)
     cut = est_SxCxT, mix_CxT, gain_SxT = [x[..., 500 : 500 + n_samples] for x in sounds]
     out_SxCxT = np.concatenate(in_pieces(cut, dataclasses.replace(WAYS[3], wiener_window=64)), -1)
@@ -143,7 +143,7 @@ def test_wiener_settings_out_of_range_are_refused_by_name(field):
 
 
 def test_separate_refines_with_the_annotation_of_the_song(tmp_path):
-    """Through the whole chain: what is silent by annotation is empty, and the sum is the mixture."""
+    """Stems are empty where annotated silent and add up to the mixture, from `uj.separate` on."""
     net = make_checkpoint()
     random = np.random.default_rng(3)
     mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)
@@ -156,7 +156,7 @@ def test_separate_refines_with_the_annotation_of_the_song(tmp_path):
 
 
 def test_refine_blocks_reads_a_long_song_as_needed(monkeypatch):
-    """No stretch is longer than a piece, and together they are what one piece would be."""
+    """No block is longer than a piece, and all blocks together equal a single piece."""
     net, settings = make_checkpoint(), dataclasses.replace(WIENER, chunk_s=0.5, wiener_window=64)
     song = Song(Audio(np.random.default_rng(4).normal(size=(2, 8000)).astype(np.float32), 8000, "noise"))
     (whole_SxCxT,) = separation.separate_song(net, song, settings)
@@ -167,7 +167,7 @@ def test_refine_blocks_reads_a_long_song_as_needed(monkeypatch):
 
 
 def test_remixes_use_stems_refined_with_the_annotation():
-    """Cut as the mixture is: stems that add up to it, and are empty where their source is annotated silent."""
+    """They are cut like the mixture, add up to it, and are empty where their source is annotated silent."""
     net = make_checkpoint()
     random = np.random.default_rng(3)
     mix_CxT = random.normal(size=(2, 8000)).astype(np.float32)

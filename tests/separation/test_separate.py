@@ -10,7 +10,7 @@ from ugosa_jax.data.standard import standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.separation import chunks
-from ugosa_jax.separation.block_buffer import BlockBuffer, split_into_blocks
+from ugosa_jax.separation.block_buffer import BlockBuffer
 
 TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=2, sources=("a", "b"), sample_rate_hz=1000)
 
@@ -30,6 +30,10 @@ def tiny():
 
 def noise(n_samples, seed=0):
     return np.random.default_rng(seed).standard_normal((2, n_samples)).astype(np.float32)
+
+
+def split_into_blocks(samples_CxT, length):
+    return (samples_CxT[:, start : start + length] for start in range(0, samples_CxT.shape[1], length))
 
 
 def test_separate_equals_the_chunked_and_whole_output_of_the_reference(config, params, golden):

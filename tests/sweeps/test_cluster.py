@@ -140,13 +140,13 @@ def test_devices_of_machines():
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:1e9", "nowhere.invalid:6379", "localhost"])
-def test_a_cluster_that_is_not_there_is_said(address):
+def test_a_missing_cluster_is_an_input_error(address):
     pytest.importorskip("ray")
     with pytest.raises(InputError, match=f"^--ray: {re.escape(address)}: there is no Ray cluster that can be used"):
         cluster.RayExecutor(address)
 
 
-def test_a_cluster_gives_what_one_process_gives(nodes, ground, whole, tmp_path):
+def test_a_cluster_gives_the_results_of_one_process(nodes, ground, whole, tmp_path):
     run(ground, tmp_path / "store", "--ray", nodes.address)
     assert len(whole) == 27
     assert comparable(tmp_path / "store") == whole
@@ -163,7 +163,7 @@ def test_a_worker_that_is_killed_is_replaced(nodes, ground, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_machine_that_is_gone_is_done_without(nodes, ground, whole, tmp_path):
+def test_a_sweep_continues_when_a_machine_is_gone(nodes, ground, whole, tmp_path):
     more = nodes.add_node(num_cpus=1, node_ip_address="127.0.0.1", include_dashboard=False)
     process = start(ground, tmp_path / "store", "--ray", nodes.address)
     wait_for_cells(process, tmp_path / "store", 4)
@@ -174,7 +174,7 @@ def test_a_machine_that_is_gone_is_done_without(nodes, ground, whole, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_driver_that_is_killed_goes_on(nodes, ground, whole, tmp_path):
+def test_a_killed_driver_continues_where_it_was(nodes, ground, whole, tmp_path):
     process = start(ground, tmp_path / "store", "--ray", nodes.address)
     wait_for_cells(process, tmp_path / "store", 4)
     os.kill(process.pid, signal.SIGKILL)
@@ -184,7 +184,7 @@ def test_a_driver_that_is_killed_goes_on(nodes, ground, whole, tmp_path):
     assert comparable(tmp_path / "store") == whole
 
 
-def test_a_cluster_without_a_device_is_said(nodes, ground, tmp_path):
+def test_a_cluster_without_a_free_device_says_so_and_waits(nodes, ground, tmp_path):
     """All cores of the cluster are another job's: the driver says what it waits for, and goes on when they are free."""
     import ray
 
@@ -213,7 +213,7 @@ def test_a_cluster_without_a_device_is_said(nodes, ground, tmp_path):
     assert n_cells(tmp_path / "store") == 27
 
 
-def test_what_a_cluster_without_devices_waits_for():
+def test_a_cluster_without_devices_names_what_it_waits_for():
     """No machine has a core, as the head of a cluster has that grows when it is asked to."""
     found = object.__new__(cluster.RayExecutor)
     found.address, found.slots = "auto", []

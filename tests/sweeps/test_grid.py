@@ -19,7 +19,7 @@ def adapt_of(text: str) -> list[AdaptConfig]:
     return list(grid.parse(f"[adapt]\n{text}", "g").adapt)
 
 
-def test_lists_mean_each_of_and_single_values_hold_for_all():
+def test_lists_expand_to_all_combinations():
     cells = adapt_of('strategy = ["P-L3:M", "P-L2:D"]\nlam = [0.1, 1]\nepochs = 3')
     assert [(c.strategy, c.lam, c.epochs) for c in cells] == [
         ("P-L3:M", 0.1, 3),
@@ -50,7 +50,7 @@ def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
     assert grid.parse(ranges, "g", weights="mini").space.start == config.recommended().adapt
 
 
-def test_what_a_strategy_does_not_look_at_makes_no_cells():
+def test_settings_that_a_strategy_ignores_make_no_cells():
     """B0 looks at nothing, B not at λ, and without pitch shifts there is no seed."""
     assert len(adapt_of('strategy = "B0"\nlam = [1, 2]\nepochs = [5, 10]')) == 1
     for loss in "BR":

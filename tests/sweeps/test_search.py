@@ -95,7 +95,7 @@ def test_a_change_may_be_of_the_search():
     assert (asked.search.settings, asked.space.ranges["lam"]) == (5, search_space.Range(1.0, 2.0))
 
 
-def test_it_finds_what_is_best_and_gives_up_what_is_not(tmp_path):
+def test_a_search_finds_the_best_settings_and_drops_weak_ones(tmp_path):
     bench = Bench(tmp_path)
     best = searched(bench)
     assert best.adapt.strategy == "P-L3:M"

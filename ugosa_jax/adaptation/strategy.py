@@ -62,7 +62,7 @@ def parse(name: str | None, net: Architecture) -> Strategy:
     since = net.stages.index(net.starts[match[2]])
     tuned = tuple(stage for stage in net.stages[since:] if stage not in net.ends[match[3]])
     if not tuned:
-        raise InputError(f"strategy {name!r} tunes nothing: {match[2]} starts behind the end, :{match[3]}")
+        raise InputError(f"strategy {name!r} tunes nothing: {match[2]} starts after the end :{match[3]}")
     if match[1] == "B" and net.sums_to_mixture:
         reason = "the estimates of this network always add up to the mixture, so B cannot change them"
         raise InputError(f"strategy {name!r}: {reason}; use R or P, or B0")

@@ -128,7 +128,7 @@ def read(
         reading, sources, outside, names, str(path)
     )
     if not intervals:
-        why = f"nothing in it says when a source plays: {'; '.join(left_out)}"
+        why = f"no label says when a source plays: {'; '.join(left_out)}"
         raise InputError(f"{path}: {why if left_out else NOTHING}")
     return Annotation(intervals, tuple(sources), outside, str(path), open_sources, warnings, meanings)
 

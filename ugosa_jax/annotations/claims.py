@@ -195,5 +195,5 @@ def _is_unsure(label: Label) -> bool:
 
 def _warn_unsure(stated: list[Statement]) -> list[str]:
     unsure = [s.label for s in stated if _is_unsure(s.label)]
-    how = f"labels less sure than {EVEN}, which count as unknown: {len(unsure)}"
+    how = f"labels with a confidence below {EVEN}, which count as unknown: {len(unsure)}"
     return [f"{unsure[0].path}:{unsure[0].line}: {how}"] if unsure else []

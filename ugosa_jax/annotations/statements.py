@@ -239,7 +239,7 @@ def _parse_state(label: Label, name: Meaning, state: str | None) -> State:
             raise label.make_error("state", state or "", f"is not one of {', '.join(STATES)}")
         word = "active" if word in WORDS["active"] else "silent"
     if name.negated and word is not None:
-        raise label.make_error("state", state or "", "stands beside a name that says silent by itself")
+        raise label.make_error("state", state or "", "stands beside a name that already says silent")
     return cast(State, word or ("silent" if name.negated else "active"))
 
 
@@ -272,10 +272,10 @@ WARNED = 3
 _LEFT_OUT = {
     "point": ("point label", " without length: mark regions", ""),
     "nobody": ("label", " for silence that name no source", ": it does not say who is silent"),
-    "stem": ("stem", ", whose source nobody knows", ": its instruments are unknown, or of several sources"),
+    "stem": ("stem", ", whose source is unknown", ": its instruments are unknown, or of several sources"),
     "map": ("label", ", which --map leaves out", ""),
-    "sections": ("section", ", which do not name who plays", ": beside labels that name who plays, it does not"),
-    "words": ("label", " of a file of words", ": the file is called after words or sounds, not after a source"),
+    "sections": ("section", ", which do not name sources", ": other labels name sources, this one does not"),
+    "words": ("label", " of a file of words", ": the file is named after words or sounds, not after a source"),
 }
 """Kind → what one such label is called, why all of them are left out, why one is."""
 

@@ -192,5 +192,5 @@ def check_override(target: str, sources: Sequence[str]) -> None:
 
 def _add(decided: dict[str, str], name: str, target: str, where: str) -> None:
     if fold(name) in map(fold, decided):
-        raise InputError(f"{where}: {name!r} is there twice")
+        raise InputError(f"{where}: {name!r} is listed twice")
     decided[name] = target

@@ -8,7 +8,7 @@ from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.formats.content import read_text
 from ugosa_jax.annotations.interval import STATES
-from ugosa_jax.cli import options
+from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.names import print_names, read, read_asking
 from ugosa_jax.cli.output import say
 from ugosa_jax.data import sound, stems
@@ -38,7 +38,7 @@ def check(args: options.CheckAnnotation) -> int:
         annotations.check_against(annotation, mixture.duration_s)
         duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
     extent = f"{duration_s:.1f} s ({extent})"
-    say(f"{args.file}: {describe_format(args.file, args.reading)}, {len(annotation.intervals)} intervals in {extent}")
+    say(f"{args.file}: {describe_format(args.file, args.reading)}, {count_intervals(annotation)} in {extent}")
     print_names(annotation)
     outside = "silent, for the sources it names" if annotation.outside == "silent" else "unknown"
     exceptions = f"; unknown for {', '.join(sorted(annotation.open_sources))}" if annotation.open_sources else ""
@@ -72,7 +72,7 @@ def convert(args: options.ConvertAnnotation) -> int:
     print_names(annotation)
     for warning in (*annotation.warnings, *list_losses(annotation, format)):
         say(f"warning: {warning}")
-    say(f"written {args.out}: {len(annotation.intervals)} intervals")
+    say(f"written {args.out}: {count_intervals(annotation)}")
     return 0
 
 
@@ -88,8 +88,14 @@ def from_stems(args: options.AnnotateStems) -> int:
     annotation = annotations.from_mask(active_SxT, rate_hz, args.sources)
     annotations.write(annotation, args.out, format)
     print_seconds(annotation, stems_SxCxT.shape[-1] / rate_hz)
-    say(f"written {args.out}: {len(annotation.intervals)} intervals")
+    say(f"written {args.out}: {count_intervals(annotation)}")
     return 0
+
+
+def count_intervals(annotation: Annotation) -> str:
+    """Return the number of intervals, with the noun."""
+    n = len(annotation.intervals)
+    return f"{n} interval{'' if n == 1 else 's'}"
 
 
 def find_last_s(annotation: Annotation) -> float:

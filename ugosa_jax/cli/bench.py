@@ -31,12 +31,12 @@ def bench(args: options.Bench) -> int:
     Raises:
       InputError: an argument, the network or the file of the record cannot be used.
     """
-    lanes = numbers_of_lanes(args.lanes)
+    lanes = parse_lanes(args.lanes)
     require(args.repeats >= 1, "--repeats", "at least 1", args.repeats)
     require(0 < args.seconds <= MAX_PIECE_S, "--seconds", f"above 0, at most {MAX_PIECE_S:g}", args.seconds)
     if args.json is not None and args.json.is_dir():
         raise InputError(f"{args.json}: is a folder, where a file is to be written")
-    config, params, network = network_of(args)
+    config, params, network = load_network(args)
     args = dataclasses.replace(args, adapt=strategy.fill_defaults(args.adapt, config))
     if args.compile_only is not None:
         return estimate(args, config, network, lanes)
@@ -52,19 +52,19 @@ def bench(args: options.Bench) -> int:
             break
         print_row(rows[-1])
     if args.json is not None:
-        files.write_json(describe(args, network, config, rows), args.json)
+        files.write_json(make_record(args, network, config, rows), args.json)
     return 0 if len(rows) == len(lanes) else 1
 
 
 def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], lanes: list[int]) -> int:
-    """Compile for a topology, print a row a program and write the record; return 0.
+    """Compile for a topology, print a row for each program and write the record; return 0.
 
     Raises:
       InputError: the topology cannot be had, or nothing is known of its chips.
     """
     devices = compiled.describe_topology(str(args.compile_only))
     chip = chips.get_chip(devices[0].device_kind)
-    print(heading(args, network))
+    print(describe_task(args, network))
     say(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
     print("Nothing ran: estimates from the compiled programs and published peaks; memory ms are an upper bound.\n")
     columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB accessed", "GB held", "of them temporary",
@@ -95,11 +95,11 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     return 0
 
 
-def numbers_of_lanes(text: str) -> list[int]:
+def parse_lanes(text: str) -> list[int]:
     """Return the numbers of "1,2,4".
 
     Raises:
-      InputError: it is no such list, or one of the numbers is 0.
+      InputError: the text is no list of numbers above 0.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch(r"0*[1-9]\d{0,5}", part, re.ASCII) for part in parts):
@@ -107,8 +107,8 @@ def numbers_of_lanes(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
-    """Return architecture, weights, and what the record says of them."""
+def load_network(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
+    """Return architecture, parameters, and their description for the record."""
     if args.size is None:
         found = hub.load_network(args.weights)
         if isinstance(found, Chain):
@@ -119,16 +119,16 @@ def network_of(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any
     return config, config.init(), {"name": f"{args.size}, random weights"}
 
 
-def heading(args: options.Bench, network: dict[str, Any]) -> str:
-    """Return what is adapted, and to what."""
+def describe_task(args: options.Bench, network: dict[str, Any]) -> str:
+    """Return network, settings and songs as text."""
     adapt = args.adapt
     songs = f"songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s"
     return f"{network['name']}, {adapt.strategy}, {adapt.precision}, {songs},"
 
 
 def print_head(args: options.Bench, network: dict[str, Any]) -> None:
-    """Say what is measured, and begin the table."""
-    print(heading(args, network))
+    """Print the task and the head of the table."""
+    print(describe_task(args, network))
     print(f"{args.adapt.epochs} epochs, median of {args.repeats} runs, on {device.describe_all()}\n")
     columns = ("lanes", "steps/s", "× real time", "compile s", "prefix s", "steps s", "peak GB so far",
                "GFLOP/s", "matmul GFLOP/s", "share")  # fmt: skip
@@ -137,7 +137,7 @@ def print_head(args: options.Bench, network: dict[str, Any]) -> None:
 
 
 def print_row(row: Measurement) -> None:
-    """Print what was measured with a number of lanes."""
+    """Print the row of a number of lanes."""
     spread = f"{min(row.steps_s):.3g}–{max(row.steps_s):.3g}"
     values = (f"{row.lanes}", f"{row.steps_per_second:.3g}", f"{row.times_real_time:.3g}", f"{row.compile_s:.1f}",
               f"{row.prefix_s:.3g}", spread, f"{row.peak_bytes / 1e9:.2f}", f"{row.flops_per_second / 1e9:.4g}",
@@ -145,7 +145,7 @@ def print_row(row: Measurement) -> None:
     print("| " + " | ".join(values) + " |", flush=True)
 
 
-def describe(
+def make_record(
     args: options.Bench, network: dict[str, Any], config: Architecture, rows: list[Measurement]
 ) -> dict[str, Any]:
     """Return the record: device, versions, settings and rows."""
@@ -168,7 +168,7 @@ def describe(
 
 
 def describe_row(row: Measurement) -> dict[str, Any]:
-    """Return what was measured and what follows from it; times in seconds, rates in FLOP/s."""
+    """Return measurements and derived rates; times in seconds, rates in FLOP/s."""
     return dataclasses.asdict(row) | {
         "steps_per_second": row.steps_per_second,
         "times_real_time": row.times_real_time,

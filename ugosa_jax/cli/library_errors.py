@@ -1,7 +1,7 @@
-"""What libraries raise, as one line: the net at the edge of the command line.
+"""One-line messages for exceptions of libraries, as the last resort of the command line.
 
-Where a library is called, its errors become an InputError that names the file. What comes past that is caught here. An
-exception of Python's own, such as a TypeError, is a fault of this program, and keeps its traceback.
+Calls of libraries turn expected errors into an InputError that names the file. Other exceptions of libraries end here.
+Python's own exceptions, such as TypeError, are bugs of this program and keep their traceback.
 """
 
 import os
@@ -31,13 +31,13 @@ LIBRARIES = {
     "zipfile": "zip",
     "zlib": "zlib",
 }
-"""Packages whose exceptions become one line, and what they are called there."""
+"""Packages whose exceptions become one line, with their names in it."""
 BACKENDS, FLAGS = "jax._src.xla_bridge", "jax._src.config"
-"""JAX's modules that look for devices, and that read its variables of the environment."""
+"""Modules of JAX that look for devices, and that read environment variables."""
 
 
 def describe(error: Exception) -> str | None:
-    """Return what went wrong in one line, where a library or the operating system says so; else None."""
+    """Return a one-line message for an exception of a library or the operating system, else None."""
     if line := _about_jax_settings(error):
         return line
     if isinstance(error, MemoryError):
@@ -56,7 +56,7 @@ def _library_of(error: Exception) -> str | None:
 
 
 def _gist(error: Exception) -> str:
-    """Return the line of a message that says most: the last one of a traceback from elsewhere, else the first."""
+    """Return the most useful line of a message: the last one of an embedded traceback, else the first."""
     if strerror := getattr(error, "strerror", None):  # the system's own words, and the file that they are about
         return ": ".join(str(part) for part in (getattr(error, "filename", None), strerror) if part)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -66,7 +66,7 @@ def _gist(error: Exception) -> str:
 
 
 def _about_jax_settings(error: Exception) -> str | None:
-    """Return what is wrong with JAX's variables, where JAX fails to start; it then raises whatever it likes."""
+    """Return a message if JAX fails to start because of its environment variables, else None."""
     modules = {frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)}
     said = f" ({_gist(error)})" if str(error) else ""
     if modules & {FLAGS, BACKENDS}:

@@ -1,7 +1,7 @@
-"""The command line: parse, call, print.
+"""The command line: parse arguments, call a command, print errors.
 
 Options are in `ugosa_jax.cli.options`, commands in the modules beside this one. A command's module, and JAX with it, is
-imported when the command is run: `ugosa-jax --help` answers at once.
+imported when the command runs, so that `ugosa-jax --help` answers at once.
 """
 
 import argparse
@@ -16,30 +16,30 @@ import tyro
 from tyro.conf import subcommand
 
 from ugosa_jax import __version__, config
-from ugosa_jax.cli import library_errors, options
+from ugosa_jax.cli import annotation_options, library_errors, options
 from ugosa_jax.errors import InputError, one_line
 
 COMMANDS: dict[type, tuple[str, str]] = {
     options.Separate: ("separate", "separate"),
     options.Convert: ("weights", "convert"),
-    options.ListWeights: ("weights", "listing"),
+    options.ListWeights: ("weights", "list_weights"),
     options.Show: ("weights", "show"),
     options.Download: ("weights", "download"),
-    options.Prepare: ("prepare", "prepare"),
+    options.Prepare: ("commands", "prepare"),
     options.RunSweep: ("sweep", "run"),
     options.Status: ("sweep", "status"),
     options.Collect: ("sweep", "collect"),
-    options.CheckAnnotation: ("annotate", "check"),
-    options.ConvertAnnotation: ("annotate", "convert"),
-    options.AnnotateStems: ("annotate", "from_stems"),
-    options.SuggestAnnotation: ("suggest", "suggest"),
-    options.Evaluate: ("evaluate", "evaluate"),
-    options.Report: ("report", "report"),
+    annotation_options.CheckAnnotation: ("annotate", "check"),
+    annotation_options.ConvertAnnotation: ("annotate", "convert"),
+    annotation_options.AnnotateStems: ("annotate", "from_stems"),
+    annotation_options.SuggestAnnotation: ("suggest", "suggest"),
+    options.Evaluate: ("commands", "evaluate"),
+    options.Report: ("commands", "report"),
     options.Bench: ("bench", "bench"),
     options.Demo: ("demo", "demo"),
-    options.Studio: ("studio", "studio"),
+    options.Studio: ("commands", "studio"),
 }
-"""Options → module of `ugosa_jax.cli`, and the function there that takes them and returns an exit code."""
+"""Module of `ugosa_jax.cli` and function in it for each type of options; the function returns an exit code."""
 UNPRINTABLE = "ugosa_jax_unprintable"
 """Name of `replace_unprintable` as a codec's way to handle errors."""
 DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."
@@ -58,8 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if nul := [argument for argument in arguments if "\0" in argument]:
             raise InputError(f"{nul[0]!r}: holds a zero byte, which no name has")
-        args = parsed(arguments)
-        return command(type(args))(args)
+        args = parse_arguments(arguments)
+        return find_command(type(args))(args)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -78,22 +78,22 @@ def replace_unprintable(error: UnicodeError) -> tuple[str, int]:
     return "".join("?" if character.isprintable() else one_line(character) for character in unprintable), error.end
 
 
-def parsed(arguments: Sequence[str]) -> Any:
-    """Return the options that the arguments say; their type is a key of `COMMANDS`.
+def parse_arguments(arguments: Sequence[str]) -> Any:
+    """Parse arguments and return the options of a command; their type is a key of `COMMANDS`.
 
     Raises:
-      InputError: a value outside its range. What cannot be parsed at all ends the process with code 2.
+      InputError: a value is out of range. Arguments that tyro cannot parse end the process with code 2.
     """
-    name = preset(arguments)
+    name = choose_preset(arguments)
     name = name if name in config.PRESETS else "paper"  # tyro refuses it, unless it is the default
     start = config.PRESETS[name]()
     separate = options.Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate, preset=name)  # pyright: ignore[reportArgumentType]
     commands = (
         Annotated[options.Separate, subcommand("separate", default=separate)]
-        | Annotated[options.Weights, subcommand("weights")]
+        | Annotated[options.WeightsCommands, subcommand("weights")]
         | Annotated[options.Prepare, subcommand("prepare")]
-        | Annotated[options.Sweep, subcommand("sweep")]
-        | Annotated[options.AnnotationCommand, subcommand("annotation")]
+        | Annotated[options.SweepCommands, subcommand("sweep")]
+        | Annotated[annotation_options.AnnotationCommands, subcommand("annotation")]
         | Annotated[options.Evaluate, subcommand("evaluate")]
         | Annotated[options.Report, subcommand("report")]
         | Annotated[options.Bench, subcommand("bench")]
@@ -101,32 +101,34 @@ def parsed(arguments: Sequence[str]) -> Any:
         | Annotated[options.Studio, subcommand("studio")]
     )
     args = tyro.cli(commands, args=arguments, prog="ugosa-jax", description=DESCRIPTION)
-    return args.action if isinstance(args, options.Weights | options.Sweep | options.AnnotationCommand) else args
+    if isinstance(args, options.WeightsCommands | options.SweepCommands | annotation_options.AnnotationCommands):
+        return args.action
+    return args
 
 
-def preset(arguments: Sequence[str]) -> str:
-    """Return the name of the preset whose values are what --help shows and other flags change.
+def choose_preset(arguments: Sequence[str]) -> str:
+    """Return the name of the preset that gives the defaults of all settings.
 
-    It is what the arguments name last, or else that of the weights. If these are not named either, and a song is to be
-    separated, it is that of the best weights that are there.
+    It is the last one that the arguments name, or else the one that suits the weights; without these, `separate` takes
+    the one that suits the best weights that are downloaded.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
     parser.add_argument("--weights", default="")
     try:
-        said, _ = parser.parse_known_args(arguments)
+        known, _ = parser.parse_known_args(arguments)
     except argparse.ArgumentError:  # a flag without its value, which tyro refuses in its own words
         return "paper"
-    if said.preset:
-        return said.preset
-    if not said.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
+    if known.preset:
+        return known.preset
+    if not known.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
         from ugosa_jax.weights.hub import choose_best  # starts JAX, which --help does without
 
         return config.find_usual_preset(choose_best().name)
-    return config.find_usual_preset(said.weights)
+    return config.find_usual_preset(known.weights)
 
 
-def command(of: type) -> Callable[[Any], int]:
-    """Return the function that runs a command, of a module that is imported now."""
+def find_command(of: type) -> Callable[[Any], int]:
+    """Import the module of a command and return its function."""
     module, function = COMMANDS[of]
     return getattr(importlib.import_module(f"ugosa_jax.cli.{module}"), function)

@@ -1,4 +1,4 @@
-"""How a command reads an annotation: what its options say of names, and what is asked on a terminal."""
+"""Reading of an annotation with the options of a command, and questions about unknown names on a terminal."""
 
 import dataclasses
 import sys
@@ -9,16 +9,16 @@ from ugosa_jax.annotations import annotation, formats
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.unknown_names import UnknownNames, check_override, parse_overrides, read_overrides
 from ugosa_jax.annotations.vocabulary import NameRules
-from ugosa_jax.cli import options
+from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.output import say
 from ugosa_jax.errors import InputError
 
 
 def read(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation:
-    """Read an annotation as the options of the command line say.
+    """Read an annotation with the options of a command.
 
     Raises:
-      InputError: it cannot be understood.
+      InputError: the annotation cannot be interpreted.
     """
     own = {} if how.names is None else read_overrides(how.names)
     stems = {} if how.stems is None else formats.read_stem_names(how.stems)
@@ -27,15 +27,15 @@ def read(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation
 
 
 def read_asking(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation:
-    """Read an annotation; on a terminal, ask what names stand for that are not known.
+    """Read an annotation; on a terminal, ask for the meaning of unknown names.
 
     Raises:
-      InputError: it cannot be understood, or nobody is there to ask.
+      InputError: the annotation cannot be interpreted, or the input ends.
     """
     asked: dict[str, str] = {}
     while True:
         try:
-            said = read(file, dataclasses.replace(how, map=(*how.map, *pairs(asked))), sources)
+            said = read(file, dataclasses.replace(how, map=(*how.map, *format_pairs(asked))), sources)
         except UnknownNames as error:
             new = [name for name in error.names if name.name and name.name not in asked]
             if not new or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -45,15 +45,15 @@ def read_asking(file: Path, how: options.Reading, sources: Sequence[str]) -> Ann
             )
             print("a name that is known (piano); or nothing, which leaves its labels out.")
             for name in new:
-                asked[name.name] = answer(f"{name.name} ({name.describe_place()})", name.hint, sources)
+                asked[name.name] = ask_meaning(f"{name.name} ({name.describe_place()})", name.hint, sources)
             continue
         if asked:
-            print("the next time: " + " ".join(f"--map '{pair}'" for pair in pairs(asked)))
+            print("the next time: " + " ".join(f"--map '{pair}'" for pair in format_pairs(asked)))
         return said
 
 
-def answer(question: str, hint: str, sources: Sequence[str]) -> str:
-    """Ask what a name stands for until it can be; the hint is what Return alone means."""
+def ask_meaning(question: str, hint: str, sources: Sequence[str]) -> str:
+    """Ask for the meaning of a name until the answer is valid; Return alone means the hint."""
     while True:
         try:
             said = input(f"  {question}{f' [{hint}, - for nothing]' if hint else ''}: ").strip() or hint
@@ -69,13 +69,13 @@ def answer(question: str, hint: str, sources: Sequence[str]) -> str:
         return said
 
 
-def pairs(asked: dict[str, str]) -> list[str]:
-    """Return what was answered, as options say it."""
+def format_pairs(asked: dict[str, str]) -> list[str]:
+    """Return the answers as values of --map."""
     return [f"{name}={target}" for name, target in asked.items()]
 
 
 def print_names(said: Annotation) -> None:
-    """Print what each name was taken for, where it is not a source's own."""
+    """Print the interpretation of each name that is not the name of a source."""
     for written, name in said.names.items():
         if written.casefold() != name.source.casefold() or name.negated:
             meaning = f"one instrument of {name.source}" if name.instrument else name.source

@@ -1,4 +1,4 @@
-"""What commands print: lines that stay lines, whatever the names in them hold."""
+"""Printing of single lines, with control characters escaped."""
 
 import sys
 
@@ -8,12 +8,12 @@ from ugosa_jax.errors import one_line
 
 
 def say(line: str) -> None:
-    """Print one line; line breaks and other control characters in names are shown escaped."""
+    """Print one line; line breaks and other control characters are escaped."""
     print(one_line(line))
 
 
 def keep_compiled_programs() -> None:
-    """Keep compiled programs for the next run, and say so if that cannot be."""
+    """Store compiled programs for later runs; print a warning if that is impossible."""
     from ugosa_jax import device  # imports JAX, which commands that compile nothing do without
 
     if warning := device.keep_compiled_programs():
@@ -21,6 +21,6 @@ def keep_compiled_programs() -> None:
 
 
 def say_above_bars(line: str) -> None:
-    """Print one line to standard error, at once and above the progress bars that stand there."""
+    """Print one line to standard error, above the progress bars."""
     with tqdm.external_write_mode(sys.stderr):
         print(one_line(line), file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The command `ugosa-jax separate`: its options become a job; what is printed before, on the way and after."""
+"""The command `ugosa-jax separate`: it turns options into a job, runs it, and prints inputs, progress and results."""
 
 import dataclasses
 from pathlib import Path
@@ -27,29 +27,29 @@ from ugosa_jax.weights import adapted_layers, hub
 from ugosa_jax.weights.weights import Weights
 
 PROGRAMS_GB = 0.55
-"""What compiling, and the separation and report that follow, take of a process on a CPU, roughly."""
+"""Rough memory of compilation, separation and report in a process on a CPU."""
 
 
 def separate(args: options.Separate) -> int:
     """Adapt, separate, write stems, adapted layers, record and report; return 1 if it stopped early, else 0.
 
     Raises:
-      InputError: an input cannot be used, or an output not be written; nothing is left half-written then.
+      InputError: an input cannot be used, or an output cannot be written; no file is left half-written.
     """
     keep_compiled_programs()
     out = args.out or Path("separated") / files.folder_name(args.song)
     missing = why_no_report(args)
     if args.weights is None:
         args = choose_weights(args)
-    job, inputs = read(args, out)
+    job, inputs = read_job(args, out)
     print_inputs(args, job, inputs)
-    keep_other_song(out, inputs.song, may_replace=args.out is not None)
+    refuse_other_song(out, inputs.song, may_replace=args.out is not None)
     with Bars() as bars:
         outcome = run(
             job, inputs, out, report="none" if missing else "page", on_progress=bars.show, on_footprint=print_footprint
         )
     if not job.plan.tuned:
-        forget_adapted_layers(out, args.delta)
+        remove_stale_layers(out, args.delta)
     print_outcome(out, outcome)
     if missing:
         say(f"report     left out: {missing}")
@@ -57,9 +57,9 @@ def separate(args: options.Separate) -> int:
 
 
 def choose_weights(args: options.Separate) -> options.Separate:
-    """Return options that name the best weights that are there; say so.
+    """Return options with the best weights that are downloaded, and print which.
 
-    Without an annotation they adapt nothing, unless a strategy is asked for that is not the preset's own.
+    Without an annotation, the options adapt nothing, unless the user names another strategy than the preset's.
     """
     choice = hub.choose_best()
     print(f"weights    {choice}")
@@ -70,33 +70,35 @@ def choose_weights(args: options.Separate) -> options.Separate:
     return dataclasses.replace(args, weights=choice.name)
 
 
-def read(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
+def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     """Read and check all inputs.
 
     Raises:
-      InputError: one of them cannot be used, or would be overwritten.
+      InputError: an input cannot be used, or would be overwritten.
     """
     name = str(args.weights)
     for part in hub.split_chain(name) if args.download else ():
         if not hub.is_available(part):
-            weights.fetched(part)
+            weights.fetch(part)
     net = hub.load_network(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.fill_defaults(adapt, net)
     planned = plan.parse(adapt.strategy, net)
     mixture = recording.open_sound(args.song, may_be_cut=args.truncated == "ok")
-    keep_inputs(args, net, out, tunes=bool(planned.tuned))
+    refuse_overwriting(args, net, out, tunes=bool(planned.tuned))
     labels = read_labels(args, net, planned)
-    annotation.check_against(labels, mixture.duration_s)  # here too: what only gates is not checked by adapting
+    annotation.check_against(
+        labels, mixture.duration_s
+    )  # the adaptation checks it too, but gating alone does not adapt
     start = adapted_layers.load(args.delta, net) if args.delta else {}
     song = Song(mixture, annotation=labels)
     job = SongJob(net, song, adapt, args.separate, start, args.references, args.encoding)
-    load_true_stems(job)  # now too: what cannot be used shows before the work, which needs their memory
-    return job, describe(args, job)
+    load_true_stems(job)  # only to check them before the work; they are loaded again when they are needed
+    return job, describe_inputs(args, job)
 
 
-def describe(args: options.Separate, job: SongJob) -> InputsRecord:
-    """Return what the record says of the inputs."""
+def describe_inputs(args: options.Separate, job: SongJob) -> InputsRecord:
+    """Return the inputs for the record."""
     mixture, labels = job.song.mixture, job.song.require_annotation()
     return InputsRecord(
         song=record.describe_song(mixture, job.net, files.sha256_of(args.song), args.song.name),
@@ -116,14 +118,10 @@ def describe(args: options.Separate, job: SongJob) -> InputsRecord:
     )
 
 
-def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) -> None:
-    """Refuse to write where an input lies: none is ever overwritten or removed.
-
-    Raises:
-      InputError: an input has the name of an output.
-    """
+def refuse_overwriting(args: options.Separate, net: Weights, out: Path, tunes: bool) -> None:
+    """Raise InputError if an input has the path of an output, which would overwrite or remove it."""
     written = {out / f"{source}.wav" for source in net.sources} | {out / RECORD, out / REPORT}
-    # Where nothing is tuned, the layers of an earlier run are removed, but not those that the stems are made with.
+    # Without tuning, the layers of an earlier run are removed, unless the stems are made with them.
     written |= {out / ADAPTED_LAYERS} if tunes or args.delta is None else set()
     taken = {path.resolve() for path in written}
     inputs = [args.song, args.annotation, Path(str(args.weights)), args.delta]
@@ -134,32 +132,30 @@ def keep_inputs(args: options.Separate, net: Weights, out: Path, tunes: bool) ->
         raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
 
 
-def keep_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> None:
-    """Refuse to replace the stems of another song of the same name, or say so if the user named their folder.
-
-    Raises:
-      InputError: the folder was not named, and holds them.
-    """
-    held = record.read_song(out)
-    if held is None or held.sha256 == song.sha256:
+def refuse_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> None:
+    """Raise InputError if a folder holds the stems of another song; only warn if the user named the folder."""
+    earlier = record.read_song(out)
+    if earlier is None or earlier.sha256 == song.sha256:
         return
     if not may_replace:
-        raise InputError(f"{out}: holds the stems of another song, {held.file}; say --out with this folder or another")
-    say(f"warning: {out}: the stems of another song, {held.file}, are replaced")
+        raise InputError(
+            f"{out}: holds the stems of another song, {earlier.file}; say --out with this folder or another"
+        )
+    say(f"warning: {out}: the stems of another song, {earlier.file}, are replaced")
 
 
-def forget_adapted_layers(out: Path, delta: Path | None) -> None:
-    """Remove the layers of an earlier run, which do not belong to these stems, unless they were made with them."""
+def remove_stale_layers(out: Path, delta: Path | None) -> None:
+    """Remove the adapted layers of an earlier run, unless the new stems are made with them."""
     stale = out / ADAPTED_LAYERS
     if stale.is_file() and (delta is None or stale.resolve() != delta.resolve()):
         stale.unlink()
 
 
 def why_no_report(args: options.Separate) -> str:
-    """Return which package the report is missing, if one is; stems are worth having without it.
+    """Return which package the report lacks, or ""; the stems are written without a report.
 
     Raises:
-      InputError: they are not, and scores are asked for, which only the report has.
+      InputError: a package is missing and scores are requested, which only the report has.
     """
     try:
         with require_extra("reports"):
@@ -172,7 +168,7 @@ def why_no_report(args: options.Separate) -> str:
 
 
 def read_labels(args: options.Separate, net: Weights, planned: Plan) -> Annotation:
-    """Return the annotation, or one that says nothing where none is given and none is needed."""
+    """Read the annotation; return an empty one if none is given and none is needed."""
     if args.annotation is not None:
         return read_annotation(args.annotation, args.reading, net.sources)
     if planned.needs_annotation or args.separate.gate:
@@ -182,7 +178,7 @@ def read_labels(args: options.Separate, net: Weights, planned: Plan) -> Annotati
 
 
 class Bars:
-    """A progress bar for each stage, one after the other."""
+    """Progress bars of the stages, one after the other."""
 
     def __enter__(self) -> "Bars":
         self._bar, self._stage = None, ""
@@ -193,7 +189,7 @@ class Bars:
             self._bar.close()
 
     def show(self, progress: Progress) -> None:
-        """Show how far a stage is."""
+        """Show the progress of a stage."""
         if self._bar is None or progress.stage != self._stage:
             self.__exit__()
             unit = "epoch" if progress.stage == "adapting" else "chunk"
@@ -206,11 +202,11 @@ class Bars:
 
 
 def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> None:
-    """Say what was understood, before the work begins."""
+    """Print the inputs and the settings before the work."""
     mixture, labels = job.song.mixture, job.song.require_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
-    said = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
-    say(f"song       {args.song} ({said})")
+    sound = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
+    say(f"song       {args.song} ({sound})")
     silent_s = annotation.count_silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print_names(labels)
@@ -228,7 +224,7 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
 
 
 def print_footprint(footprint: Footprint) -> None:
-    """Say what the device, or the process on a CPU, will hold."""
+    """Print the memory that the device, or the process on a CPU, will take."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
     kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
     held, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
@@ -238,7 +234,7 @@ def print_footprint(footprint: Footprint) -> None:
 
 
 def print_outcome(out: Path, outcome: Outcome) -> None:
-    """Say what was written, how long it took, and what to look at twice."""
+    """Print times, warnings and the folder of the results."""
     result, separation_s = outcome.adapted.result, outcome.record.adaptation.separation_s
     t = result.timing
     adaptation = f"compiling {t.compile_s:.1f} s, prefix {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"

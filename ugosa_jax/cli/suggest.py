@@ -6,7 +6,7 @@ from ugosa_jax import api
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations import formats
 from ugosa_jax.annotations.draft import draft_annotation
-from ugosa_jax.cli import options
+from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.annotate import print_seconds
 from ugosa_jax.cli.output import keep_compiled_programs, say
 from ugosa_jax.config import SeparateConfig
@@ -24,7 +24,12 @@ def suggest(args: options.SuggestAnnotation) -> int:
     """
     format = formats.choose_format(args.out)
     keep_compiled_programs()
-    base = hub.load_network(args.weights)
+    name = args.weights
+    if name is None:
+        choice = hub.choose_best()
+        say(f"weights {choice}")
+        name = choice.name
+    base = hub.load_network(name)
     mixture = sound.read(args.song)
     estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources

@@ -10,7 +10,6 @@ from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.chain import Chain
-from ugosa_jax.weights.download import download_weights
 from ugosa_jax.weights.pretrained import PRETRAINED
 
 
@@ -18,15 +17,15 @@ def convert(args: options.Convert) -> int:
     """Convert a checkpoint of the Demucs repository; return 0.
 
     Raises:
-      InputError: it cannot be converted, or the file not be written.
+      InputError: the checkpoint cannot be converted, or the file cannot be written.
     """
     found = api.convert_checkpoint(args.checkpoint, args.out)
     say(f"{args.out}: {found.fingerprint[:16]}")
     return 0
 
 
-def listing(_: options.ListWeights) -> int:
-    """List the weights that are known by name; return 0."""
+def list_weights(_: options.ListWeights) -> int:
+    """List weights by name; return 0."""
     for entry in hub.list_weights():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
         known = PRETRAINED.get(entry.name)
@@ -38,7 +37,7 @@ def show(args: options.Show) -> int:
     """Show architecture, sources and provenance of weights; return 0.
 
     Raises:
-      InputError: there are no such weights, or they cannot be read.
+      InputError: the weights do not exist, or cannot be read.
     """
     found = hub.load_network(args.name)
     size = sum(math.prod(shape) for shape in found.shapes.values())
@@ -58,14 +57,14 @@ def download(args: options.Download) -> int:
     """Download published weights, check and convert them; return 0.
 
     Raises:
-      InputError: they are not known, cannot be had, or are not what was published.
+      InputError: the name is unknown, the download fails, or the file is not the published one.
     """
-    print(fetched(args.name, args.url))
+    print(fetch(args.name, args.url))
     return 0
 
 
-def fetched(name: str, url: str | None = None) -> Path:
-    """Download published weights, with their licence first: it may be reason not to."""
+def fetch(name: str, url: str | None = None) -> Path:
+    """Print the licence of published weights, then download them."""
     if name in PRETRAINED:
         print(f"licence: {PRETRAINED[name].licence}", flush=True)
     return download_weights(name, url)

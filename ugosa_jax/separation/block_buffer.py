@@ -3,7 +3,7 @@
 C channels, T samples of the signal, n samples of a block.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -56,9 +56,3 @@ class BlockBuffer:
         n = min(max(0, before - self._start), whole.shape[1])
         self._kept = [whole[:, n:]]
         self._start += n
-
-
-def split_into_blocks(samples_CxT: np.ndarray, length: int) -> Iterator[np.ndarray]:
-    """Yield a signal block by block."""
-    for start in range(0, samples_CxT.shape[1], length):
-        yield samples_CxT[:, start : start + length]

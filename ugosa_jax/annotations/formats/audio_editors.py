@@ -69,7 +69,7 @@ def _parse_ruler_time(row: TableRow, field: str, value: str) -> float:
         raise row.make_error(field, value, f"counts more than {FRAMES_HZ} frames a second: {_FIX}")
     time_s = parse_time(frames[1] if frames else value)
     if time_s is None or not 0 <= time_s < math.inf:
-        raise row.make_error(field, value, "is no time such as 62.5, 1:02.500 or 0:01:02:15")
+        raise row.make_error(field, value, "is not a time such as 62.5, 1:02.500 or 0:01:02:15")
     return time_s + (float(frames[2]) / FRAMES_HZ if frames else 0.0)
 
 

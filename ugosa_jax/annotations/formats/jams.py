@@ -40,7 +40,7 @@ def read_jams(text: str, path: str) -> LabelFile:
             known += 1
         else:
             namespace = str(annotation.get("namespace"))
-            warnings.append(f"{path}:{where}: left out: namespace {quote(namespace)} does not name who plays")
+            warnings.append(f"{path}:{where}: left out: namespace {quote(namespace)} does not name sources")
     if not known:
         there = ", ".join(dict.fromkeys(str(annotation.get("namespace")) for annotation in annotations))
         what = f" (it has {there[:200]})" if there else ""
@@ -80,7 +80,7 @@ def _read_stretch(entry: dict[str, Any], path: str, where: str) -> tuple[float, 
 
 def _read_entry(entry: Any, path: str, where: str, span_s: tuple[float, float] | None) -> Label:
     if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
-        raise InputError(f"{path}:{where}: value: is not a text that names who plays")
+        raise InputError(f"{path}:{where}: value: is not a text that names a source")
     times_s, sure = _read_stretch(entry, path, where), entry.get("confidence")
     if isinstance(sure, float) and math.isnan(sure):
         sure = None  # pandas writes NaN for missing values
@@ -109,7 +109,7 @@ def format_jams(
     """Format intervals as a JAMS file in namespace tag_open, which `read_jams` reads without loss."""
     if unbounded := [i for i in intervals if not math.isfinite(i.end_s)]:
         source = unbounded[0].source
-        raise InputError(f"source {source!r}: plays to the end of the song, which JAMS cannot say: give --song")
+        raise InputError(f"source {source!r}: lasts to the end of the song, which JAMS cannot express: give --song")
     data = [
         {
             "time": float(i.start_s),

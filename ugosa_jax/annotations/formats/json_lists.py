@@ -34,7 +34,7 @@ def read_json_lists(text: str, path: str) -> LabelFile:
         found = [(n, list(_list_results(task))) for n, task in enumerate(tasks) if isinstance(task, dict)]
         filled = [(n, results) for n, results in found if results]
         if len(filled) > 1:
-            raise InputError(f"{path}: holds the labels of {len(filled)} songs: export the task of one alone")
+            raise InputError(f"{path}: holds the labels of {len(filled)} songs: export the task of one song")
         regions = [(f"[{n}].{where}", entry) for n, results in filled for where, entry in results]
         entries, warnings = _drop_unfinished(regions, path)
     else:
@@ -43,7 +43,7 @@ def read_json_lists(text: str, path: str) -> LabelFile:
     refuse_several(path, (name for name in named if isinstance(name, str)))
     labels = [label for where, entry in entries for label in _read_entry(entry, path, where)]
     if not labels:
-        nothing = "holds no stretches: neither JAMS nor Label Studio nor a list of objects with start, end and label"
+        nothing = "holds no labels: neither JAMS nor Label Studio nor a list of objects with start, end and label"
         raise InputError(f"{path}: {nothing}{f' ({len(warnings)} unfinished regions)' if warnings else ''}")
     return LabelFile(labels, tuple(warnings))
 
@@ -134,7 +134,7 @@ def _read_entry(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]
     whole = isinstance(found.get("start"), int) and isinstance(found.get("end", 0), int)
     for name in names:
         if not isinstance(name, str | int):
-            raise InputError(f"{path}:{where}: label {quote(str(name))} is not a text that names who plays")
+            raise InputError(f"{path}:{where}: label {quote(str(name))} is not a text that names a source")
         text = " ".join(str(name).split())
         yield Label(start_s, end_s, text, path, where, state, sure if is_sure else None, whole=whole)
 

@@ -87,7 +87,7 @@ def is_confidence(value: float) -> bool:
 def check_stretch(where: str, start_s: float, end_s: float) -> tuple[float, float]:
     """Return the start and the end of a label; raise InputError if they cannot be."""
     if not is_stretch(start_s, end_s):
-        raise InputError(f"{where}: from {start_s:g} to {end_s:g} s is no stretch of a song")
+        raise InputError(f"{where}: from {start_s:g} to {end_s:g} s is not a valid time span")
     return start_s, end_s
 
 
@@ -158,7 +158,7 @@ def to_seconds(labels: Sequence[Label], unit: str | None, path: str) -> list[Lab
         kind = "whole numbers" if whole else "numbers"
         raise UnknownUnit(
             f"{path}:{last.line}: end {last.end_s:.12g}: {kind} up to {last.end_s / 3600:.3g} hours, if seconds;"
-            " say what they count: --unit ms, --unit 44100 (samples a second), --unit 100ns (HTK) or --unit s"
+            " give their unit: --unit ms, --unit 44100 (samples a second), --unit 100ns (HTK) or --unit s"
         )
     return list(labels)
 

@@ -53,7 +53,7 @@ def read_activation_conf(text: str, path: str) -> LabelFile:
     if len(body) < 2:
         raise InputError(f"{path}: has fewer than two lines of confidences")
     if len(set(stems)) < len(stems):
-        raise InputError(f"{path}:{table[0].line}: the same stem stands there twice")
+        raise InputError(f"{path}:{table[0].line}: a stem is listed twice")
     for row in body:
         row.check_width([len(stems) + 1], str(len(stems) + 1))
     times_s = _read_times(body)
@@ -68,7 +68,7 @@ def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
         raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
     stems = content.get("stems") if isinstance(content, dict) else None
     if not isinstance(stems, dict):
-        raise InputError(f"{path}: stems: there are none, as in MedleyDB's METADATA.yaml")
+        raise InputError(f"{path}: stems: missing; MedleyDB's METADATA.yaml lists them")
     names = {}
     for stem, entry in stems.items():
         said_of_it = entry.get("instrument") if isinstance(entry, dict) else None

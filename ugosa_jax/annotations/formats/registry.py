@@ -128,7 +128,7 @@ def read_folder(
         else:
             readings.append(reading)
             if not reading.labels and not reading.left_out:
-                warnings.append(f"{path}: has no labels: it says nothing")
+                warnings.append(f"{path}: has no labels")
     return LabelFile(
         [label for reading in readings for label in reading.labels],
         tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),

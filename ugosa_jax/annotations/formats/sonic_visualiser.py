@@ -55,7 +55,7 @@ def read_sonic_table(text: str, path: str) -> LabelFile:
         header = [field.lower() for field in table[0].fields]
         table = table[1:]
     if header in NO_DURATIONS or (table and header == HEADER and is_sonic_values(table)):
-        what = "is a layer of times and values of Sonic Visualiser's, which does not say until when"
+        what = "is a time-value layer of Sonic Visualiser, which has no durations"
         how = "mark regions in a Regions layer and export that (Layer > Add New Regions Layer)"
         raise InputError(f"{path}: {what}: {how}")
     return LabelFile([_parse_box(row) if header == BOXES else _parse_region(row) for row in table])
@@ -99,7 +99,7 @@ def read_sonic_layers(text: str, path: str) -> LabelFile:
             # A session lists a layer again in each pane, without its names.
             names.setdefault(attributes["model"], attributes.get("presentationName") or attributes.get("name") or "")
     if not models and elements[0].name != "sv":
-        what = f"is XML of {quote(elements[0].name)}: neither layers of Sonic Visualiser nor a document of ELAN's"
+        what = f"is XML of {quote(elements[0].name)}: neither Sonic Visualiser layers nor an ELAN document"
         raise InputError(f"{path}: {what}")
     if not models:
         raise InputError(f"{path}: holds no layers of Sonic Visualiser")
@@ -129,7 +129,7 @@ def _describe_kind(model: dict[str, str] | None) -> str:
 def _point_label(path: str, line: int, point: dict[str, str], model: dict[str, str], layer: str) -> Label:
     rate_hz = _parse_samples(path, line, "sampleRate", model.get("sampleRate", ""))
     if rate_hz == 0:
-        raise InputError(f"{path}:{line}: sampleRate '0' is none")
+        raise InputError(f"{path}:{line}: sampleRate '0' is not positive")
     start = _parse_samples(path, line, "frame", point.get("frame", ""))
     end = start + _parse_samples(path, line, "duration", point.get("duration", ""))
     return Label(start / rate_hz, end / rate_hz, point.get("label", "").strip(), path, line, container=layer)

@@ -69,7 +69,7 @@ class _Stream(NamedTuple):
     def take_count(self, what: str) -> int:
         token = self.take("number", what)
         if not (token.value.isdigit() and len(token.value) <= 9):
-            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is no count")
+            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is not a count")
         return int(token.value)
 
     def take_stretch(self, what: str) -> tuple[float, float]:
@@ -81,7 +81,7 @@ def read_textgrid(text: str, path: str) -> LabelFile:
     """Read the labels with a text in all tiers; the annotator listened to a tier from its xmin to its xmax."""
     stream = _Stream(path, _split_tokens(text, path))
     if stream.take("text", "the file type").value not in ("ooTextFile", "ooTextFile short"):
-        raise InputError(f"{path}: is no text file of Praat's")
+        raise InputError(f"{path}: is not a Praat text file")
     if (kind := stream.take("text", "the object class").value) != "TextGrid":
         raise InputError(f"{path}: holds {quote(kind)}, not a TextGrid")
     stream.take_stretch("the TextGrid")
@@ -118,7 +118,7 @@ def _split_tokens(text: str, path: str) -> Iterator[_Token]:
         at = piece.start()
         word = piece.group()
         if word == '"':
-            raise InputError(f"{path}:{line}: a text begins that does not end")
+            raise InputError(f"{path}:{line}: a text has no closing quote")
         if word.startswith('"'):
             yield _Token(line, "text", word[1:-1].replace('""', '"'))
         elif re.fullmatch(r"<\w+>", word):
@@ -136,7 +136,7 @@ def read_elan(text: str, path: str) -> LabelFile:
     """Read all tiers; leave annotations without times out with a warning."""
     elements = parse_xml(text, path)
     if all(element.name != "ANNOTATION_DOCUMENT" for element in elements):
-        raise InputError(f"{path}: is no annotation document of ELAN's")
+        raise InputError(f"{path}: is not an ELAN annotation document")
     slots: dict[str, float | None] = {}
     media: list[_Medium] = []
     labels: list[Label] = []
@@ -150,7 +150,7 @@ def read_elan(text: str, path: str) -> LabelFile:
                 untimed[tier] += 1
                 continue
             if last < first:
-                what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is no stretch of a song"
+                what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is not a valid time span"
                 raise InputError(f"{path}:{line}: {what}")
             start_s, end_s = first * unit_ms / 1000, last * unit_ms / 1000
             words = " ".join(element.text.split())

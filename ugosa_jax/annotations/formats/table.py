@@ -95,7 +95,7 @@ def split_lines(path: str, lines: list[tuple[int, str]], delimiter: str, trim: b
         try:
             fields = next(csv.reader([line], delimiter=delimiter))
         except csv.Error as error:
-            raise InputError(f"{path}:{number}: line cannot be cut into fields ({error})") from error
+            raise InputError(f"{path}:{number}: line cannot be split into fields ({error})") from error
         fields = [field.strip() for field in fields]
         yield TableRow(path, number, drop_empty(fields) if trim else fields)
 

@@ -141,7 +141,7 @@ def _read_without_header(table: list[TableRow], path: str) -> list[Label]:
 def _parse_pair(row: TableRow) -> Label:
     """Return the label without a text in a line of two times."""
     if row.parse_seconds("end", 1) < row.parse_seconds("start", 0):
-        what = "the second of two numbers is no end: times and values, as of pitch or beats, have none"
+        what = "the second number is not an end: times and values, such as pitch or beats, have none"
         raise InputError(f"{row.path}:{row.line}: {what}; write start, end and source into each line")
     return row.make_label("")
 
@@ -212,9 +212,9 @@ def format_audacity(intervals: Sequence[Interval]) -> str:
     """Format intervals as a label track; labels are `source`, or `source state` if it is not active."""
     for i in intervals:
         if any(mark in i.source for mark in '\t\n\r"') or i.source != i.source.strip():
-            raise InputError(f"source {i.source!r}: its name cannot stand in a label track")
+            raise InputError(f"source {i.source!r}: its name cannot be written to a label track")
         if not math.isfinite(i.end_s):
-            what = "plays to the end of the song, which a label track cannot say: give --song"
+            what = "lasts to the end of the song, which a label track cannot express: give --song"
             raise InputError(f"source {i.source!r}: {what}")
     texts = (i.source if i.state == "active" else f"{i.source} {i.state}" for i in intervals)
     return "".join(f"{float(i.start_s)!r}\t{float(i.end_s)!r}\t{next(texts)}\n" for i in intervals)
@@ -278,7 +278,7 @@ def read_starts(text: str, path: str) -> LabelFile:
     """Read labels that are valid until the next one, the last one up to the end of the song."""
     table = find_pairs(text, path)
     if not table:
-        what = "is no list of a start and a text in each line, with at least two lines in order of time"
+        what = "is not a list of starts and texts, in at least two lines in order of time"
         raise InputError(f"{path}: {what}")
     points = [row.make_point(row.fields[1], 0) for row in table]
     if any(_MARKS.fullmatch(point.text) for point in points):

@@ -1,4 +1,4 @@
-"""What a report shows of one sweep and gating: its tables and figures, each with what it stands on in words."""
+"""The tables and figures of one sweep and gating, each with a caption that states its basis."""
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
@@ -15,9 +15,9 @@ from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.page import Exhibit
 
 USUAL = "P-L3:M"
-"""The strategy that single songs are shown for, where there is a choice: the default of the paper's code."""
+"""Preferred strategy of figures that show single songs: the default of the paper's code."""
 LEVEL = 0.05
-"""Of significance."""
+"""Significance level."""
 RULES = {
     "target": "scored in the frames in which the target itself is not silent (rule “target”)",
     "museval": "scored in the frames in which no reference and no estimate is silent (rule “museval”)",
@@ -70,7 +70,7 @@ def show_strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 
 
 def _choose_stages(compared: pd.DataFrame) -> str:
-    """Return the stages that single songs are shown for: the default's, or else the middle ones; "" if none."""
+    """Return the stages for the figure of single songs: the default's, or else the middle ones; "" if none fits."""
     usable = (compared.against == "B0") & (compared.songs > 0) & ~compared.strategy.str.contains("+", regex=False)
     with_b0 = list(dict.fromkeys(compared.strategy[usable]))
     if not with_b0:
@@ -80,7 +80,7 @@ def _choose_stages(compared: pd.DataFrame) -> str:
 
 
 def show_studies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
-    """Yield the exhibits of every setting that varies, for every strategy that it varies in."""
+    """Yield the exhibits of every setting that varies, for every strategy in which it varies."""
     for field in scores.list_varied(rows):
         for strategy in list_studied_strategies(rows, field):
             chosen = scores.select_base(rows[rows.strategy == strategy], field)
@@ -138,13 +138,13 @@ def _show_study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Ite
 
 
 def _find_stars(found: tables.Study) -> pd.DataFrame:
-    """Return where a median stands for a significant difference from the base."""
+    """Return a mask of the medians that differ significantly from the base."""
     p = found.comparisons.pivot(index=found.field, columns=["source", "metric"], values="p_holm")
     return p.reindex(index=found.medians.index, columns=found.medians.columns) < LEVEL
 
 
 def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
-    """Yield the table of rules if there are both, and that of silence if there is one."""
+    """Yield the comparison of the rules if there are both, and the table of silence if it has scores."""
     base = scores.select_base(rows)
     both = base[base.rule.isin(("target", "museval"))]
     if both.rule.nunique() == 2:
@@ -173,7 +173,7 @@ def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 
 
 def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
-    """Return what a table stands on: songs, frames, rule, gating, settings, missing cells."""
+    """Return the basis of a table as text: songs, frames, rule, gating, settings, missing cells."""
     n_frames = rows.n_frames[rows.value_db.notna()]
     frames = f"{tables.format_range(n_frames.to_numpy())} frames a song and source" if len(n_frames) else "no frames"
     rule = " or ".join(RULES[rule] for rule in rows.rule.unique()) if rows.rule.nunique() == 1 else "both rules"
@@ -186,7 +186,7 @@ def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
 
 
 def _describe_setting(rows: pd.DataFrame, field: str) -> str:
-    """Return the value of a setting in words, or its range where strategies were not run with the same."""
+    """Return the value of a setting as text; all its values if strategies differ in it."""
     if field == "pitch_seed" and not rows.pitch_shifts.any():
         return ""
     values = scores.select_users(rows, field)[field].drop_duplicates().sort_values()
@@ -206,7 +206,7 @@ def _describe_setting(rows: pd.DataFrame, field: str) -> str:
 
 
 def describe_gating(gated: bool) -> str:
-    """Return what was done to the outputs where a source is annotated silent."""
+    """Return whether outputs are gated, as text."""
     return "activations applied to the outputs" if gated else "outputs not gated"
 
 

@@ -1,4 +1,4 @@
-"""Tables, figures and the sentences around them as one document: Markdown, and HTML that needs no other file."""
+"""A document of tables, figures and text, as Markdown and as self-contained HTML."""
 
 import dataclasses
 import itertools
@@ -11,7 +11,7 @@ from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import render
 
 LONG = 24
-"""Rows; a longer table is folded up."""
+"""Most rows of a table that is not folded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Exhibit:
     """A table or a figure.
 
     Attributes:
-      name: what its files are called, without suffix; different for every exhibit of a page.
-      title: a few words.
-      caption: what it stands on, in sentences.
-      table: its numbers, if it is a table.
-      sheet: how they are shown.
-      svg: the picture, if it is a figure.
+      name: name of its files without suffix; different for every exhibit of a page.
+      title: the title.
+      caption: its basis, in sentences.
+      table: the numbers of a table.
+      sheet: the formatted table.
+      svg: the picture of a figure.
     """
 
     name: str

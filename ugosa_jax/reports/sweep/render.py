@@ -31,11 +31,11 @@ class Sheet:
     """A table of characters.
 
     Attributes:
-      groups: what stands above the heads, with how many columns it spans; empty if nothing does.
+      groups: titles above the heads, each with the number of columns that it spans; may be empty.
       heads: title of each column.
       cells: rows of text.
       bold: (row, column) of the best values.
-      labels: how many of the first columns say what a row is; they are set flush left, the others flush right.
+      labels: number of first columns that label a row; they are set flush left, the others flush right.
     """
 
     groups: list[tuple[str, int]]
@@ -48,13 +48,12 @@ class Sheet:
 def make_sheet(
     table: pd.DataFrame, best: Literal["max", "min"] | None = None, stars: pd.DataFrame | None = None
 ) -> Sheet:
-    """Write the numbers of a table as text.
+    """Format the numbers of a table.
 
     Args:
-      table: labels in its index, if the index has names, or in its first text columns.
-      best: whether the largest or the smallest value of each column of scores is marked; values that look the same are
-        marked together.
-      stars: True where a star is put behind a number; of the same shape.
+      table: the table; row labels are in its index, if that has names, or in its first text columns.
+      best: whether the largest or the smallest value of each column of scores is bold, with all that look the same.
+      stars: mask of the same shape: True puts a star behind a number.
     """
     n_index = table.index.nlevels if table.index.names[0] is not None else 0
     frame = table.reset_index() if n_index else table
@@ -74,7 +73,7 @@ def make_sheet(
 
 
 def to_markdown(sheet: Sheet) -> str:
-    """Return a table in GitHub's Markdown; what groups columns is put into their titles."""
+    """Return a table in GitHub's Markdown; the titles of columns include those of their groups."""
     heads = [" ".join(filter(None, pair)) for pair in zip(_group_of_each(sheet), sheet.heads, strict=True)]
     lines = [
         [escape_markdown(head) for head in heads],
@@ -107,14 +106,14 @@ def to_latex(sheet: Sheet, caption: str, label: str) -> str:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV, in full precision, its titles in one line."""
+    """Return a table as CSV in full precision, with one line of titles."""
     has_labels = table.index.names[0] is not None
     flat = table.set_axis([_join_levels(column) for column in table.columns], axis=1)
     return flat.to_csv(index=has_labels, lineterminator="\n")
 
 
 def format_setting(field: str, value: float) -> str:
-    """Return the value of a setting as the field writes it: λ = 10⁻², a learning rate of 3×10⁻⁵, segments of 4 s."""
+    """Return the value of a setting in the notation of the field: 10⁻² for λ, 3×10⁻⁵ for a learning rate."""
     if math.isnan(value):
         return "one segment" if field == "hop_s" else "–"
     digits, _, exponent = f"{value:.5e}".partition("e")
@@ -127,17 +126,17 @@ def format_setting(field: str, value: float) -> str:
 
 
 def format_decibels(value: float) -> str:
-    """Return a number with two decimals and a real minus sign; a dash if there is none."""
+    """Return a number with two decimals and a minus sign (−); a dash for NaN."""
     return "–" if math.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00").replace("-", "−")
 
 
 def format_probability(value: float) -> str:
-    """Return p with three decimals; below them, that it is below them."""
+    """Return p with three decimals, or "<0.001"; a dash for NaN."""
     return "–" if math.isnan(value) else "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
 def format_count(count: int) -> str:
-    """Return a number of parameters as the paper does: 2.9M, 10.2k."""
+    """Return a number of parameters in the paper's notation: 2.9M, 10.2k."""
     if count == 0:
         return "–"
     return f"{count / 1e6:.1f}M" if count >= 99_950 else f"{count / 1e3:.1f}k" if count >= 1000 else str(count)
@@ -167,7 +166,7 @@ _FORMS: dict[str, Callable[[Any], str]] = {
 
 
 def _choose_format(name: tuple) -> Callable[[Any], str]:
-    """Return what writes the values of a column."""
+    """Return the function that formats the values of a column."""
     if name[0] in ("frames", "songs") and name[-1] in scores.RULES:
         return str
     if name[-1] in scores.SETTINGS:
@@ -195,7 +194,7 @@ def _group_of_each(sheet: Sheet) -> list[str]:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text with what Markdown would read as markup escaped."""
+    """Return text with Markdown's special characters escaped."""
     return text.translate(_MARKDOWN)
 
 

@@ -1,4 +1,4 @@
-"""The tidy table of scores, one row a score: its columns, its checks, and what is chosen from it.
+"""The tidy table of scores with one score in each row: its columns, its checks, and selections from it.
 
 A cell of a sweep is a song adapted with some settings. Its scores are SDR, SIR, SAR and ISR of every source, median
 over frames, and PES and EPS, mean over frames, all in dB.
@@ -38,12 +38,12 @@ PAPER_SEGMENT_S = 4.0
 
 _KEY = ["sweep", "song", "strategy", *SETTINGS, "refine", "gated", "rule", "source", "metric"]
 LOSSES = ("R", "P", "B")
-"""What strategies begin with, in the order in which they are shown."""
+"""Losses of strategies, in the order of tables."""
 _ONE = re.compile(r"B0|([RPB])-([A-Za-z]{1,8})([0-9]{0,3}):(\w{1,8})", re.ASCII)
 _STRATEGY = re.compile(rf"(?:{_ONE.pattern})(?:\+(?:{_ONE.pattern})){{0,99}}", re.ASCII)
-"""Of one network, or of each network of a chain."""
+"""A strategy of one network, or those of each network of a chain."""
 _PLACES = ("E", "L", "T", "D")
-"""Where tuning begins, from the network's beginning to its end: encoders, repeats, transformer, decoders."""
+"""First letters of places where tuning starts, from input to output: encoders, repeats, transformer, decoders."""
 _ENDS = ("D", "M", "3")
 _UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
@@ -52,7 +52,7 @@ def read_rows(path: str | Path) -> pd.DataFrame:
     """Read a table of scores from CSV.
 
     Raises:
-      InputError: the file cannot be read or is no such table; the message names the file, the column and the row.
+      InputError: the file cannot be read or is not a table of scores; the message names file, column and row.
     """
     try:
         # As text: a song may be called NA or 007.
@@ -66,13 +66,13 @@ def read_rows(path: str | Path) -> pd.DataFrame:
 
 
 def check_rows(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of scores with the types of its columns; others than COLUMNS are dropped.
+    """Check a table of scores; return its COLUMNS with their types.
 
     Args:
       cells: the table, of text as read from CSV or of numbers as collected from a sweep.
 
     Raises:
-      InputError: a column is missing, there is no row, a value is not what its column holds, or a score is there twice.
+      InputError: a column is missing, there is no row, a value does not fit its column, or a score is repeated.
     """
     missing = [name for name in COLUMNS if name not in cells.columns]
     if missing:
@@ -98,10 +98,10 @@ def check_rows(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def sort_key(strategy: str) -> tuple:
-    """Return the key that sorts strategies as the paper does: P-L1:D … P-…:M, P-…:3, then B-…, then B0; R-… before all.
+    """Return the key that sorts strategies as the paper does: R-…, then P-L1:D … P-…:M, P-…:3, then B-…, then B0.
 
-    Those of a chain are sorted by the last network that is adapted.
-    Those of other networks than the paper's are sorted alike, by their places in the network.
+    Strategies of a chain are sorted by the last network that is adapted. Strategies of other networks than the paper's
+    are sorted likewise, by their places in the network.
     """
     if not _STRATEGY.fullmatch(strategy):
         raise InputError(f"strategy {strategy!r} is not B0 or like P-L3:M")
@@ -116,7 +116,7 @@ def sort_key(strategy: str) -> tuple:
 
 
 def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:
-    """Return the place of a name among known ones, or behind them."""
+    """Return the position of a name among known ones; unknown names come last."""
     return known.index(name) if name in known else len(known), name
 
 
@@ -126,19 +126,19 @@ def list_strategies(rows: pd.DataFrame) -> list[str]:
 
 
 def list_sources(rows: pd.DataFrame) -> list[str]:
-    """Return the sources, those of the published networks in their order first."""
+    """Return the sources; those of the published networks come first, in their order."""
     known = [name for name in SOURCES if (rows.source == name).any()]
     return known + [name for name in rows.source.unique() if name not in known]
 
 
 def select_users(rows: pd.DataFrame, field: str) -> pd.DataFrame:
-    """Return the rows of strategies that a setting matters to: B0 is not adapted, and λ weighs a term of P alone."""
+    """Return the rows of strategies that use a setting: B0 uses none, and only P uses λ."""
     losses = "P" if field == "lam" else "".join(LOSSES)
     return rows[rows.strategy.str.contains(rf"(?:^|\+)[{losses}]-")]
 
 
 def list_varied(rows: pd.DataFrame) -> list[str]:
-    """Return the settings that have more than one value within a strategy which uses them."""
+    """Return the settings with more than one value within a strategy that uses them."""
     return [
         field
         for field in SETTINGS
@@ -147,26 +147,25 @@ def list_varied(rows: pd.DataFrame) -> list[str]:
 
 
 def select_base(rows: pd.DataFrame, varying: str | None = None) -> pd.DataFrame:
-    """Return the rows whose settings, but for `varying`, are the base ones.
+    """Return the rows whose settings, except `varying`, have their base values.
 
-    A strategy that has only one value of a setting keeps it, so that it is not lost where a sweep leaves out what does
-    not matter (λ of a B strategy, anything of B0); the strategy that is then compared says so in its caption.
+    A strategy with a single value of a setting keeps it, as a sweep omits settings without effect (λ of B, all of B0).
+    Captions state such differences between strategies.
     """
-    kept = []
+    selected = []
     for _, group in rows.groupby("strategy", sort=False):
         for field in SETTINGS:
             if field != varying and group[field].nunique(dropna=False) > 1:
                 base = choose_base(group[field])
                 group = group[group[field].isna() if np.isnan(base) else group[field] == base]
-        kept.append(group)
-    return pd.concat(kept).sort_index()
+        selected.append(group)
+    return pd.concat(selected).sort_index()
 
 
 def choose_base(values: pd.Series) -> float:
-    """Return the value that others are compared with: the default of `AdaptConfig`, or else the middle one.
+    """Return the base value of a setting: the default of `AdaptConfig` if it occurs, else the (lower) middle one.
 
-    The default length of segments depends on the network; here it is the paper's.
-    Of an even number of values, the lower of the two middle ones; NaN, the default hop, where there is one.
+    The default length of segments depends on the network; here it is the paper's. NaN stands for the default hop.
     """
     default = next(field.default for field in dataclasses.fields(AdaptConfig) if field.name == values.name)
     default = PAPER_SEGMENT_S if values.name == "segment_s" else default
@@ -177,7 +176,7 @@ def choose_base(values: pd.Series) -> float:
 
 
 def count_missing(rows: pd.DataFrame) -> tuple[int, int]:
-    """Return how many cells have no score at all, and how many there should be: every song under all settings."""
+    """Return the number of cells without any score, and the number of all cells: every song with all settings."""
     cell = ["strategy", *SETTINGS]
     n_expected = rows.song.nunique() * len(rows[cell].drop_duplicates())
     n_scored = len(rows.loc[rows.value_db.notna(), ["song", *cell]].drop_duplicates())
@@ -187,7 +186,7 @@ def count_missing(rows: pd.DataFrame) -> tuple[int, int]:
 def _text(cells: pd.Series) -> pd.Series:
     is_text = cells.astype(object).map(lambda cell: isinstance(cell, str) and bool(cell.strip()))
     _require(cells, str(cells.name), is_text, "text")
-    # What XML and UTF-8 have no place for; pandas' own texts have none for half of it where pyarrow is installed.
+    # Characters that XML or UTF-8 cannot hold; pandas' own strings hold only some of them if pyarrow is installed.
     return cells.astype(object).map(lambda text: _UNPRINTABLE.sub("�", text))
 
 
@@ -195,7 +194,7 @@ def _number(cells: pd.Series) -> pd.Series:
     name = str(cells.name)
     numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
     empty = cells.isna() | cells.astype(object).map(lambda cell: str(cell).strip().lower() in ("", "nan", "none"))
-    if name == "value_db":  # of a perfect estimate it is infinite
+    if name == "value_db":  # infinite for a perfect estimate
         _require(cells, name, numbers.notna() | empty, "a number")
     else:
         _require(cells, name, np.isfinite(numbers) | empty, "a finite number")
@@ -215,7 +214,7 @@ def _flag(cells: pd.Series) -> pd.Series:
 
 
 def _require(cells: pd.DataFrame | pd.Series, column: str, holds: Iterable[bool], expected: str) -> None:
-    """Raise InputError at the first row that does not hold; rows are counted from 1, without the header."""
+    """Raise InputError at the first row where `holds` is false; rows are counted from 1, without the header."""
     holds = np.asarray(holds, bool)
     if not holds.all():
         row = int(np.argmin(holds))

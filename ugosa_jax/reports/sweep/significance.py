@@ -1,9 +1,8 @@
-"""Is a difference between two settings more than chance? Paired tests over songs.
+"""Paired significance tests over songs.
 
-N songs, V values of a setting, M tests of a family. Every song is scored under both settings, so that what is
-tested are the N differences. NaN is a score that could not be computed: its song is left out of that comparison, and
-so is one that is perfect, and infinite in dB, under one setting alone.
-A result that cannot be computed is NaN too; p is 1 where all songs score alike.
+N songs, V values of a setting, M tests of a family. Every song is scored with both settings; tests use the N
+differences. A song without a score (NaN), or with a perfect and thus infinite score in one setting alone, is left out.
+A result that cannot be computed is NaN; p is 1 if all songs score alike.
 """
 
 import dataclasses
@@ -18,7 +17,7 @@ SEED = 0
 """Seed of the bootstrap: the same scores give the same interval."""
 RESAMPLES = 9999
 DECIMALS = 9
-"""Differences are rounded to 10⁻⁹ dB, so that rounding errors do not break ties or make zeros differ from zero."""
+"""Decimals of differences in dB: rounding keeps ties and zeros exact."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +25,7 @@ class PairedComparison:
     """Comparison of two settings over songs.
 
     Attributes:
-      n: songs that have both scores.
+      n: number of songs with both scores.
       median: median over them of the difference, first minus second.
       low: lower end of its bootstrap interval.
       high: upper end.
@@ -90,7 +89,7 @@ def rank_biserial(difference_N: np.ndarray) -> float:
     """Return the matched-pairs rank-biserial correlation r = (W₊ − W₋) / (W₊ + W₋).
 
     W₊, W₋: sums of the ranks of |difference| over the positive and the negative ones; zeros are left out. 1: the first
-    setting is better in every song; 0: neither, which is also said where no song differs.
+    setting is better in every song; 0: neither is, also if no song differs.
 
     Source: Kerby, "The simple difference formula", Comprehensive Psychology 2014.
     """
@@ -136,7 +135,7 @@ def holm(p_M: np.ndarray) -> np.ndarray:
 
 
 def friedman(score_NxV: np.ndarray) -> Friedman:
-    """Ask by Friedman's test whether any of several settings differs; NaN for fewer than two songs or three settings.
+    """Test with Friedman's test whether any of several settings differs; NaN below two songs or three settings.
 
     Args:
       score_NxV: a score of every song under every setting; songs that miss one are left out.

@@ -1,7 +1,7 @@
 """Figures of a table of scores: strategies, studies, gains.
 
-As in `tables`, the rows that come in are of one sweep, one gating and one rule, and every song has one
-score per strategy, source and metric.
+As in `tables`, the rows must be of one sweep, one gating and one rule, and every song has one score for each strategy,
+source and metric.
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
@@ -31,7 +31,7 @@ MARKERS = {"R": "D", "P": "o", "B": "s"}
 LOSSES = {"R": "R: mixture and remixes", "P": "P: proposed loss", "B": "B: reconstruction only"}
 UNADAPTED = "B0: not adapted"
 MAX_NAME_LENGTH = 32
-"""Characters of a song's name that are shown."""
+"""Longest name of a song in characters."""
 
 _GRID = {"axes.grid": True, "axes.grid.axis": "y"}
 
@@ -116,7 +116,7 @@ def draw_study(rows: pd.DataFrame, field: str, base: float) -> Figure:
 
 
 def draw_gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
-    """Draw what adaptation brings to each song: its score minus that of B0, for P and B, a panel per source.
+    """Draw the gain of each song over B0, with a panel for each source.
 
     Songs are in order of their median gain with P.
 
@@ -181,7 +181,7 @@ _DOT = {"markerfacecolor": "#ffffff", "markeredgecolor": "#555555", "markeredgew
 
 
 def _draw_bar(axis: Axes, middle: float, width: float, score_N: pd.Series, loss: str) -> None:
-    """Draw a median and the songs that it is of."""
+    """Draw a median and the scores of single songs."""
     axis.bar(middle, score_N.median(), width, color=COLOURS[loss])
     places = middle + width * np.linspace(-0.36, 0.36, len(score_N)) if len(score_N) > 1 else [middle]
     axis.plot(places, score_N, "o", markersize=2.2, linestyle="", alpha=0.8, **_DOT)
@@ -196,7 +196,7 @@ def _draw_curve(axis: Axes, by_value: pd.DataFrame, colour: str) -> None:
 
 
 def _set_ticks(axis: Axes, field: str, values: pd.Series) -> None:
-    """Put a tick at every value, and a label at as many as there is room for."""
+    """Put a tick at every value, and labels where there is room."""
     present = np.sort(values.dropna().unique())
     if field in _LOGARITHMIC:
         positive = present[present > 0]
@@ -256,5 +256,5 @@ def _shorten(name: str) -> str:
 
 
 def _escape_math(text: str) -> str:
-    """Keep matplotlib from reading dollars in a name as mathematics."""
+    """Escape dollar signs, which matplotlib would read as mathematics."""
     return text.replace("$", r"\$")

@@ -1,7 +1,7 @@
-"""The report of a table of scores: what was run is seen from the data, then tabulated, drawn, tested and written.
+"""The report of a table of scores.
 
-A section stands for a sweep, once for each gating if it has both. Its exhibits follow from what varies in it: several
-strategies make the paper's Table 1, Figure 2 and the comparisons; each numeric setting that varies makes a study.
+There is a section for each sweep and gating. Its exhibits depend on the settings that vary: several strategies give the
+paper's Table 1, Figure 2 and comparisons; each numeric setting that varies gives a study.
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
@@ -25,15 +25,6 @@ TITLE = "Scores of adapted source separation"
 MIN_SONGS_FOR_A_TEST = 2
 
 
-def read_rows(path: str | Path) -> pd.DataFrame:
-    """Read a table of scores from CSV.
-
-    Raises:
-      InputError: the file cannot be read or is no such table; the message names the file, the column and the row.
-    """
-    return scores.read_rows(path)
-
-
 def write(rows: pd.DataFrame, folder: str | Path) -> Path:
     """Write report.md, report.html and, beside them, every table as CSV and LaTeX and every figure as SVG.
 
@@ -45,7 +36,7 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
       The path of report.html.
 
     Raises:
-      InputError: the table is empty, lacks a column or holds what it should not, or the folder cannot be written.
+      InputError: the table is empty, lacks a column or has an invalid value, or the folder cannot be written.
     """
     with error_context("table of scores"):
         rows = scores.check_rows(rows)
@@ -62,7 +53,7 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
 
 
 def make_sections(rows: pd.DataFrame) -> list[Section]:
-    """Return what the report says of a checked table: an overview, each sweep and gating, how to read it."""
+    """Return the sections for a checked table: overview, each sweep and gating, explanation of the methods."""
     parts = [(sweep, gated, part) for (sweep, gated), part in rows.groupby(["sweep", "gated"], sort=False)]
     both = {sweep for sweep in rows.sweep.unique() if rows[rows.sweep == sweep].gated.nunique() > 1}
     found = [_make_overview(rows)]
@@ -104,7 +95,7 @@ def _make_section(rows: pd.DataFrame, title: str, stem: str) -> Section:
 
 
 def _write_notes(rows: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
-    """Return what the reader has to know of a section as a whole, most of all what cannot be computed."""
+    """Return the notes of a section, in particular on tests that cannot be computed."""
     names = scores.list_strategies(rows)
     shown = ", ".join(names[:12]) + (" …" if len(names) > 12 else "")
     missing, expected = scores.count_missing(rows)
@@ -143,7 +134,7 @@ def _explain_methods() -> Section:
 
 
 def _choose_stem(name: str, taken: Collection[str]) -> str:
-    """Return a name for files, of plain letters, digits and hyphens, that is not taken."""
+    """Return an unused name for files, of ASCII letters, digits and hyphens."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "sweep"
     candidates = itertools.chain([plain], (f"{plain}-{i}" for i in itertools.count(2)))
     return next(stem for stem in candidates if stem not in taken)

@@ -22,14 +22,14 @@ from ugosa_jax.reports.sweep import significance
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """How scores depend on one numeric setting.
+    """The dependence of scores on one numeric setting.
 
     Attributes:
       field: the setting's column.
-      base: the value that the others are compared with.
-      medians: a row per value, a column per (source, metric).
-      comparisons: a row per source, metric and other value: that value minus the base.
-      friedman: a row per source and metric: does any value differ from the others?
+      base: the value with which others are compared.
+      medians: a row for each value, a column for each (source, metric).
+      comparisons: differences from the base, with a row for each source, metric and other value.
+      friedman: Friedman's test over all values, with a row for each source and metric.
     """
 
     field: str
@@ -62,7 +62,7 @@ def tabulate_silence(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_rules(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the same medians under the rules target and museval, side by side, with the frames they stand on.
+    """Return medians by the rules target and museval side by side, with numbers of frames and songs.
 
     Returns:
       A row per strategy and source. Columns ("frames", rule), summed over songs; ("songs", rule), those with a score;
@@ -90,7 +90,7 @@ def compare_rules(rows: pd.DataFrame) -> pd.DataFrame:
 def compare_strategies(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
     """Compare each R and P strategy with B0 and with the B strategy that tunes the same stages, song by song.
 
-    Holm's correction is over the strategies that are compared with the same thing for the same source.
+    Holm's correction covers the strategies that are compared with the same strategy for the same source.
 
     Returns:
       Columns strategy, against ("B0" or a B strategy), source, songs, difference_db, low_db, high_db (median over songs
@@ -119,15 +119,14 @@ def compare_strategies(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
 
 
 def study_setting(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
-    """Show how the scores of one strategy depend on one setting.
+    """Compute the dependence of one strategy's scores on one setting.
 
-    Holm's correction is over the values that are compared with the base for the same source and metric.
+    Holm's correction covers the values that are compared with the base for the same source and metric.
 
     Args:
       rows: of one strategy, in which no other setting varies.
       field: one of `rows.SETTINGS`.
-      base: the value that the others are compared with; the default of `AdaptConfig` if it is there, or else the
-        middle one.
+      base: the value with which others are compared; that of `rows.choose_base` if not given.
 
     Raises:
       InputError: the field has fewer than two values or not the base, or a song has two scores of a kind.
@@ -136,7 +135,7 @@ def study_setting(rows: pd.DataFrame, field: str, base: float | None = None) -> 
     if rows.empty:
         raise InputError("no scores of the kind that this table shows")
     base = scores.choose_base(rows[field]) if base is None else base
-    if field == "hop_s":  # not given: as long as a segment
+    if field == "hop_s":  # the default is the length of a segment
         base = rows.segment_s.iloc[0] if np.isnan(base) else base
         rows = rows.assign(hop_s=rows.hop_s.fillna(rows.segment_s))
     values = sorted(rows[field].dropna().unique())
@@ -165,7 +164,7 @@ _PAIRED = ("songs", "difference_db", "low_db", "high_db", "effect", "p", "p_holm
 
 
 def _correct_family(labels: list[dict], pairs: list[significance.PairedComparison]) -> Iterator[dict]:
-    """Yield the rows of tests that are corrected together."""
+    """Yield the rows of tests that Holm's correction covers together."""
     adjusted = significance.holm(np.array([pair.p for pair in pairs]))
     for label, pair, p_holm in zip(labels, pairs, adjusted, strict=True):
         numbers = (pair.n, pair.median, pair.low, pair.high, pair.effect, pair.p, float(p_holm))
@@ -192,7 +191,7 @@ def format_range(counts: np.ndarray) -> str:
 
 
 def _count_frames(rows: pd.DataFrame) -> pd.Series:
-    """Return the frames of each (strategy, source, song): the most that any of its metrics has."""
+    """Return the number of frames of each (strategy, source, song), the maximum over its metrics."""
     return rows.groupby(["strategy", "source", "song"]).n_frames.max()
 
 
@@ -202,7 +201,7 @@ def _pivot(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
 
 
 def _check_unique(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """Return the rows, refusing a song that has two scores of a kind: one of them would have to be chosen."""
+    """Return the rows; raise InputError if a song has two scores of the same kind."""
     if rows.empty:
         raise InputError("no scores of the kind that this table shows")
     twice = rows.duplicated(["song", "strategy", "source", "metric", *columns])

@@ -86,12 +86,12 @@ class SuggestAnnotation:
     """The mixture."""
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write: .csv, .txt (Audacity) or .jams."""
-    weights: str = "tasnet"
-    """Name (see `ugosa-jax weights list`) or file of the network."""
+    weights: str | None = None
+    """Name (see `ugosa-jax weights list`) or file of the network; by default, the best network that is downloaded."""
 
 
 @dataclasses.dataclass(frozen=True)
-class AnnotationCommand:
+class AnnotationCommands:
     """Check, convert, compute and draft annotations."""
 
     action: Annotated[
