@@ -64,7 +64,7 @@ def adapt_once(page):
     if not page.evaluate("studio.store.get('runs').some((run) => run.strategy !== 'B0')"):
         adapt(page, 2)
         page.locator(".job[data-state=running] canvas").wait_for()
-        page.get_by_text(ADAPTED).wait_for(timeout=240_000)
+        page.get_by_text(ADAPTED).wait_for(timeout=600_000)
 
 
 def import_labels(page, path):

@@ -33,10 +33,15 @@ def song(client, tmp_path):
     return f"/{TOKEN}/api/songs/{answer.json()['id']}"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Return a running studio with the demo song and a tiny network."""
+@pytest.fixture(scope="session")
+def tiny():
+    """Save a network called `tiny` among the downloaded ones."""
     checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, tiny):
+    """Return a running studio with the demo song and a tiny network."""
     with run_server(tmp_path_factory.mktemp("browser") / "work") as server:
         yield server
 

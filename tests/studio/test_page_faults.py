@@ -10,7 +10,6 @@ import soundfile
 from tests.helpers.browser import open_page, run_server, wait
 from tests.helpers.networks import make_checkpoint
 from tests.helpers.page import (
-    TINY,
     adapt_once,
     choose_brush,
     choose_tiny,
@@ -155,7 +154,7 @@ def test_hidden_page_shows_in_its_title_that_a_job_is_done(page):
     page.get_by_role("button", name="Adapt", exact=True).click()
     wait(page, "studio.store.get('jobs').some((job) => ['waiting', 'running'].includes(job.state))")
     page.evaluate(HIDE % "true")
-    wait(page, f"studio.store.get('runs').length > {runs} && document.title.startsWith('✓ Adapted')", 240)
+    wait(page, f"studio.store.get('runs').length > {runs} && document.title.startsWith('✓ Adapted')", 600)
     newest = page.evaluate("studio.store.get('runs').filter((run) => run.strategy !== 'B0').at(-1).id")
     assert page.evaluate("studio.store.get('desk').b") == newest
     page.evaluate(HIDE % "false")
@@ -356,9 +355,9 @@ def test_marks_snap_to_the_grid(page):
     """Drags and keys set borders to a near beat or onset, and only to a near one."""
     page.evaluate("studio.store.set({ snap: 'beats', rhythm: { beats_s: [2, 4, 6, 8], onsets_s: [2.5, 9] } })")
     near = 6 / page.evaluate("studio.timeline.pixels")
-    drag(page, "bass", 2 + near, 5 - 4 * near)
+    drag(page, "bass", 2 + near, 5)
     ((start, end, _),) = marks(page, "bass")
-    assert start == 2 and 4 < end < 5
+    assert start == 2 and end == pytest.approx(5, abs=0.15)
     page.evaluate("studio.transport.seek(8.1)")
     page.evaluate("studio.store.set({ selected: studio.store.get('marks')[0] })")
     page.keyboard.press("o")
@@ -453,9 +452,8 @@ def test_slowed_stems_keep_their_pitch_and_their_sum(page, speed):
     assert np.abs(np.diff(mixture[600:])).max() < 1.05 * slope  # no seams
 
 
-def test_keyboard_alone_leads_from_an_empty_page_to_a_stem(browser, tmp_path):
+def test_keyboard_alone_leads_from_an_empty_page_to_a_stem(browser, tiny, tmp_path):
     """Open the example, mark a silence while paused, adapt and save a stem, without a pointer."""
-    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
     with run_server(tmp_path / "work", arguments=()) as server:
         page, troubles = open_page(browser, server.address)
 
@@ -491,7 +489,7 @@ def test_keyboard_alone_leads_from_an_empty_page_to_a_stem(browser, tmp_path):
         page.keyboard.press("Control+a")
         page.keyboard.type("1")
         page.keyboard.press("Enter")
-        page.get_by_text("Adapted. B is Run 1").wait_for(timeout=240_000)
+        page.get_by_text("Adapted. B is Run 1").wait_for(timeout=600_000)
         page.evaluate("document.activeElement.blur()")
         press("button", "Save sound …")
         page.get_by_label("sound", exact=True).select_option(label="vocals of Run 1 · P-L3:M")

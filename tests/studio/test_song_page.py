@@ -380,7 +380,7 @@ def test_a_song_is_opened_by_choosing_a_file(server, browser, tmp_path):
 
 
 @pytest.mark.slow
-def test_page_and_queue_survive_a_killed_server(browser, tmp_path):
+def test_page_and_queue_survive_a_killed_server(browser, tiny, tmp_path):
     """The open page waits for the new server, saves later edits, and shows the interrupted job."""
     with run_server(tmp_path / "work") as first:
         page, troubles = open_page(browser, first.address)
@@ -418,7 +418,7 @@ def test_the_bundled_network_adapts_the_demo_song(browser, tmp_path):
         page.get_by_label("network", exact=True).select_option("mini")
         page.get_by_label("epochs", exact=True).fill("3")
         page.get_by_role("button", name="Adapt", exact=True).click()
-        page.get_by_text(ADAPTED).wait_for(timeout=300_000)
+        page.get_by_text(ADAPTED).wait_for(timeout=600_000)
         run = page.evaluate("studio.store.get('runs').at(-1)")
         assert run["losses"][-1][0] < run["losses"][0][0]
         assert run["levels"]["vocals"]["leakage"] < run["levels"]["vocals"]["unadapted"]["leakage"] + 1

@@ -257,7 +257,7 @@ def test_half_written_folders_are_removed_at_start(studio, client, song):
 def test_damaged_files_are_reported_or_skipped(studio, client, song):
     id = song.rpartition("/")[2]
     (studio.library.find_folder(id) / "marks.json").write_text("{")
-    assert "marks.json: cannot be read" in client.get(song).json()["error"]
+    assert "marks.json: is not JSON" in client.get(song).json()["error"]
     (studio.library.find_folder(id) / "song.json").write_text("[]")
     assert client.get(f"/{TOKEN}/api/songs").json() == {"songs": []}
 

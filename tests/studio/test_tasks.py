@@ -10,20 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.helpers.networks import make_checkpoint
-from ugosa_jax import files
+from tests.helpers.page import TINY
 from ugosa_jax.bench import flops
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
-from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import network_info, tasks
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Runs
-from ugosa_jax.weights import adapted_layers, checkpoint
+from ugosa_jax.weights import adapted_layers
 
-TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
 SOURCES = list(TINY.sources)
 SILENT = [
     {"start": 0.0, "end": 2.0, "source": "drums", "state": "silent"},
@@ -32,9 +29,8 @@ SILENT = [
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(tmp_path_factory, tiny):
     """Return a work folder with one song of noise; a network called `tiny` is in the cache."""
-    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
     root = tmp_path_factory.mktemp("studio")
     noise = np.random.default_rng(0).normal(0, 0.1, (int(4.5 * 44100), 2))
     soundfile.write(root / "noise.wav", noise, 44100)

@@ -7,6 +7,7 @@ import msgspec
 
 from ugosa_jax import files
 from ugosa_jax.config import AdaptConfig, SeparateConfig
+from ugosa_jax.errors import InputError
 
 EFFICIENCY = 0.35
 """Rough speed of the networks, as a fraction of that of a plain matrix product."""
@@ -32,8 +33,8 @@ class Timings:
         """Load the measurements of a work folder."""
         self.path = root / "timings.json"
         try:
-            self.known = msgspec.json.decode(self.path.read_bytes(), type=dict[str, MeasuredSpeed])
-        except (OSError, msgspec.DecodeError):
+            self.known = files.read_json(self.path, dict[str, MeasuredSpeed])
+        except InputError:
             self.known = {}
 
     def remember(self, network: str, strategy: str, measured: MeasuredSpeed) -> None:

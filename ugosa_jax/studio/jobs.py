@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from ugosa_jax import files
+from ugosa_jax.errors import InputError
 
 Kind = Literal["adapt", "separate", "suggest", "rhythm"]
 State = Literal["waiting", "running", "stopping", "done", "failed", "cancelled", "interrupted"]
@@ -63,8 +64,8 @@ class Queue:
         self.jobs: dict[str, QueuedJob] = {}
         for path in songs.glob("*/jobs/*.json"):
             try:
-                job = msgspec.json.decode(path.read_bytes(), type=QueuedJob)
-            except (OSError, msgspec.DecodeError):
+                job = files.read_json(path, QueuedJob)
+            except InputError:
                 continue
             if (job.song, job.id) == (path.parent.parent.name, path.stem):
                 self.jobs[job.id] = job

@@ -84,11 +84,7 @@ class Library:
           KeyError: there is no such song.
           InputError: its file is damaged.
         """
-        path = self.find_folder(id) / "song.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=SongEntry)
-        except (OSError, msgspec.DecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from error
+        return files.read_json(self.find_folder(id) / "song.json", SongEntry)
 
     def list_songs(self) -> list[SongEntry]:
         """Return all songs, the one opened last first, without damaged ones."""
@@ -179,9 +175,10 @@ class Library:
         Raises:
           KeyError: there is no such song.
         """
+        path = self.find_folder(id) / "page.json"
         try:
-            return msgspec.json.decode((self.find_folder(id) / "page.json").read_bytes(), type=dict[str, Any])
-        except (OSError, msgspec.DecodeError):
+            return files.read_json(path, dict[str, Any])
+        except InputError:
             return {}
 
     def save_page(self, id: str, page: dict[str, Any]) -> None:

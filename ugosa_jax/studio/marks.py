@@ -84,12 +84,7 @@ def load(folder: Path) -> Marks:
       InputError: the file is damaged.
     """
     path = folder / "marks.json"
-    if not path.is_file():
-        return Marks()
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Marks)
-    except (OSError, msgspec.DecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+    return files.read_json(path, Marks) if path.is_file() else Marks()
 
 
 def save(folder: Path, marks: Marks) -> Marks:

@@ -9,12 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from ugosa_jax import files
 from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.content import MAX_BYTES
 from ugosa_jax.annotations.formats.label import UNITS, UnknownUnit
 from ugosa_jax.annotations.unknown_names import MANY, UnknownNames
 from ugosa_jax.config import require
-from ugosa_jax.errors import InputError
+from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.studio import marks
 from ugosa_jax.studio.jobs import OPEN
 from ugosa_jax.studio.library import TooLarge, clean_name
@@ -60,12 +61,9 @@ async def read_json(request: Request) -> dict[str, Any]:
     Raises:
       InputError: the body is no JSON object.
     """
-    try:
-        value = msgspec.json.decode(await read_body(request, MAX_JSON_BYTES))
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"request: {error}") from error
-    require(isinstance(value, dict), "request", "an object", type(value).__name__)
-    return value
+    body = await read_body(request, MAX_JSON_BYTES)
+    with error_context("request"):
+        return files.decode(body, dict[str, Any])
 
 
 def read_file_name(request: Request) -> str:
@@ -126,10 +124,8 @@ def parse_names(text: str) -> dict[str, str]:
     Raises:
       InputError: the text is no JSON object of strings.
     """
-    try:
-        return msgspec.json.decode(text, type=dict[str, str])
-    except msgspec.DecodeError as error:
-        raise InputError(f"names: {error}") from error
+    with error_context("names"):
+        return files.decode(text, dict[str, str])
 
 
 async def export_marks(request: Request) -> Response:

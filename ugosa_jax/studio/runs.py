@@ -20,6 +20,7 @@ from typing import Any, Literal
 import msgspec
 import soundfile
 
+from ugosa_jax import files
 from ugosa_jax.data import sound
 from ugosa_jax.errors import InputError
 
@@ -88,11 +89,7 @@ class Runs:
           KeyError: there is no such run.
           InputError: its file is damaged.
         """
-        path = self.find_folder(id) / "run.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=SavedRun)
-        except (OSError, msgspec.DecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from error
+        return files.read_json(self.find_folder(id) / "run.json", SavedRun)
 
     def list_runs(self) -> list[SavedRun]:
         """Return all runs, the oldest first, without damaged ones."""

@@ -13,7 +13,6 @@ import msgspec
 
 from ugosa_jax import files
 from ugosa_jax.config import require
-from ugosa_jax.errors import InputError
 from ugosa_jax.studio.runs import SavedRun
 
 MAX_NAME, MAX_NOTE = 120, 2000
@@ -81,9 +80,4 @@ class Titles:
             return known[id]
 
     def _read(self) -> dict[str, Title]:
-        if not self.path.is_file():
-            return {}
-        try:
-            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, Title])
-        except (OSError, msgspec.DecodeError) as error:
-            raise InputError(f"{self.path}: cannot be read ({error})") from error
+        return files.read_json(self.path, dict[str, Title]) if self.path.is_file() else {}
