@@ -1,36 +1,55 @@
-"""Measure HTDemucs here and in the PyTorch package demucs 4.1 side by side: time and memory.
+"""Measure HTDemucs here and in the PyTorch package demucs 4.1 side by side, and each of its stages by itself.
 
     python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python
     python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python --rows forward D1:D --repeats 5
+    python scripts/bench_htdemucs.py --stages                                # needs no PyTorch
+    python scripts/bench_htdemucs.py --stages encoder1 layer1
 
 scripts/golden_htdemucs.py says how ~/torch-env is made. It goes as in scripts/bench_peer.py: one process each on all
 cores, in turns, the same random weights and the same noise, losses compared. A step is forward, loss, backward and
 optimizer on one segment of 7.8 s. PyTorch runs the whole network in a step; here the output of the frozen stages is
 kept. For each row both are started anew, so that their peak is that row's; another process of ours compiles before.
 Compiled programs are kept where JAX_COMPILATION_CACHE_DIR says, if it says something.
+
+Stages are programs of their own: forward, and forward with the gradients of parameters and inputs. Times are the
+processor's, which other programs disturb less; with `taskset -c 0` and OMP_NUM_THREADS=1 they are those of one core.
+Temporary memory is what XLA's buffer assignment says.
 """
 
 import argparse
+import functools
 import os
 import statistics
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from bench_peer import Commands, Sizes, alternate, compare_answers, request_for, serving, spread, written_case
 
 from ugosa_jax.errors import exit_status, require
+from ugosa_jax.networks.htdemucs import HTDemucs, network
 
 ROWS = ("forward", "E1:D", "T1:D", "T5:D", "D1:D")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--torch-python", type=Path, required=True, help="Python that has torch and demucs 4.1")
+    parser.add_argument("--torch-python", type=Path, help="Python that has torch and demucs 4.1")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
+    parser.add_argument("--stages", nargs="*", help="measure all stages, or those named")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     require(args.repeats >= 1, "--repeats", "at least 1", args.repeats)
+    if args.stages is not None:
+        for line in report_stages(HTDemucs(), args.stages, args.repeats):
+            print(line, flush=True)
+        return
+    require(args.torch_python is not None, "--torch-python", "given, or --stages", args.torch_python)
     with tempfile.TemporaryDirectory() as scratch:
         commands = Commands(Path(scratch), args.torch_python)
         for line in report(commands, args.rows, args.repeats):
@@ -60,6 +79,104 @@ def row_line(name: str, peer: list[dict], ours: list[dict]) -> str:
     gigabytes = " | ".join(f"{max(answer['peak_bytes'] for answer in side) / 1e9:.2f}" for side in (peer, ours))
     times = f"{spread(row['peer_s'])} | {spread(row['ours_s'])} | {ratio:.2f}"
     return f"| {label} | {times} | {gigabytes} | {row['difference']:.0e} |"
+
+
+# Stages
+
+
+def report_stages(config: HTDemucs, names: Sequence[str], repeats: int) -> Iterator[str]:
+    """Measure stages whose names begin like one of `names`, or all, and yield the table line by line."""
+    yield "| stage | forward ms | with gradient ms | temporary MB | with gradient MB | compile s | with gradient s |"
+    yield "|---|---|---|---|---|---|---|"
+    total_ms = np.zeros(2)
+    for name, function, arguments in stage_functions(config):
+        if names and not name.startswith(tuple(names)):
+            continue
+        results = jax.eval_shape(function, *arguments)
+        toward = jax.tree.map(lambda leaf: noise(leaf.shape), results)
+        columns = (
+            measure_program(function, arguments, repeats),
+            measure_program(functools.partial(value_and_gradient, function), (arguments, toward), repeats),
+        )
+        total_ms += [column[0] for column in columns]
+        cells = (
+            f"{value:.{digits}f}"
+            for pair, digits in zip(zip(*columns, strict=True), (0, 0, 1), strict=True)
+            for value in pair
+        )
+        yield f"| {name} | {' | '.join(cells)} |"
+    yield f"| together | {total_ms[0]:.0f} | {total_ms[1]:.0f} | | | | |"
+
+
+def stage_functions(config: HTDemucs) -> Iterator[tuple[str, Callable, tuple]]:
+    """Yield name, function and arguments of each stage, of encoders and decoders for each branch."""
+    n_samples, params = round(config.segment_s * config.sample_rate_hz), noise_params(config)
+    for name, (x, skip) in stage_inputs(config, params, n_samples).items():
+        own = {name: params[name]} if name in params else {}
+        if not name.startswith(("encoder", "decoder")):
+            yield name, functools.partial(run_stage, config, name, n_samples), (own, x)
+            continue
+        level = config.depth + 1 - int(name[7:])
+        for branch, length in zip(("freq", "time"), config.list_lengths(n_samples)[level - 1], strict=True):
+            arguments = (own, x[branch]) if name.startswith("encoder") else (own, x[branch], skip[branch])
+            yield f"{name}, {branch}", functools.partial(run_layer, config, name, branch, length), arguments
+
+
+def stage_inputs(config: HTDemucs, params: Any, n_samples: int) -> dict[str, tuple[Any, Any]]:
+    """Return noise of the shapes that each stage is given: both branches, and the skip of a decoder."""
+    shapes = {}
+
+    def record(params, mix_CxT):
+        net = network.bind(config, params)
+        x, skips = net.prepare_inputs(mix_CxT), {}
+        for name in network.list_steps(config):
+            level = config.depth + 1 - int(name[7:]) if name.startswith("decoder") else 0
+            skip = skips.get(f"encoder{level}")
+            x = {"freq": x["freq"], "time": x["time"]}
+            shapes[name] = jax.tree.map(lambda leaf: leaf.shape, (x, skip))
+            x = net.run_step(name, x, skips, n_samples)
+            if name.startswith("encoder") or name == "frequency_embedding":
+                skips[name if name.startswith("encoder") else "encoder1"] = x
+        return x
+
+    jax.eval_shape(record, params, jax.ShapeDtypeStruct((config.channels, n_samples), jnp.float32))
+    return jax.tree.map(noise, shapes, is_leaf=lambda leaf: isinstance(leaf, tuple) and isinstance(leaf[0], int))
+
+
+def run_stage(config: HTDemucs, name: str, n_samples: int, params: Any, x: Any) -> Any:
+    x = network.bind(config, params).run_step(name, x, {}, n_samples)
+    return {"freq": x["freq"], "time": x["time"]}
+
+
+def run_layer(config: HTDemucs, name: str, branch: str, length: int, params: Any, *inputs: jax.Array) -> jax.Array:
+    layer = getattr(getattr(network.bind(config, params), name), branch)
+    return layer(*inputs) if name.startswith("encoder") else layer(*inputs, length)[0]
+
+
+def value_and_gradient(function: Callable, arguments: tuple, toward: Any) -> tuple[Any, Any]:
+    value, pull = jax.vjp(function, *arguments)
+    return value, pull(toward)
+
+
+def measure_program(function: Callable, arguments: tuple, repeats: int) -> tuple[float, float, float]:
+    """Return the least milliseconds of the processor, megabytes of temporary memory, and seconds of compiling."""
+    started = time.perf_counter()
+    program = jax.jit(function).lower(*arguments).compile()
+    compile_s, times_s = time.perf_counter() - started, []
+    for _ in range(1 + repeats):
+        started = time.process_time()
+        jax.block_until_ready(program(*arguments))
+        times_s.append(time.process_time() - started)
+    return 1e3 * min(times_s[1:]), program.memory_analysis().temp_size_in_bytes / 1e6, compile_s
+
+
+def noise_params(config: HTDemucs) -> Any:
+    """Return parameters that are all different; scales of order 1 would let the numbers grow."""
+    return jax.tree.map(lambda leaf: 0.05 * noise(leaf.shape), jax.eval_shape(config.init))
+
+
+def noise(shape: tuple[int, ...]) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(0).standard_normal(shape, np.float32))
 
 
 if __name__ == "__main__":

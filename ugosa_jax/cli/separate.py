@@ -11,7 +11,7 @@ from ugosa_jax.adaptation import plan
 from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.cli import options, weights
+from ugosa_jax.cli import options, weights_commands
 from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.cli.output import keep_compiled_programs, say
@@ -79,7 +79,7 @@ def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     name = str(args.weights)
     for part in hub.split(name) if args.download else ():
         if not hub.is_here(part):
-            weights.fetch(part)
+            weights_commands.fetch(part)
     net = hub.load(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.fill_defaults(adapt, net)
@@ -226,10 +226,10 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
 def print_footprint(footprint: Footprint) -> None:
     """Print the memory that the device, or the process on a CPU, will take."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
-    kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    held, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
-    parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
-    in_all = held + programs + own + step + features
+    stored = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
+    process, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    parts = f"{process + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {stored}"
+    in_all = process + programs + own + step + features
     say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
 

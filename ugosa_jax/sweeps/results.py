@@ -67,9 +67,9 @@ def read_plan(folder: Path) -> SweepPlan:
     path = folder / "plan.json"
     if not path.is_file():
         raise InputError(f"{folder}: is not a results directory of a sweep (it has no plan.json)")
-    if (found := files.read_json(path, PlanHead)["format"]) != FORMAT:
+    if (format := files.read_json(path, PlanHead)["format"]) != FORMAT:
         raise InputError(
-            f"{folder}: has results of format {found}, of another version of ugosa_jax; this one reads "
+            f"{folder}: has results of format {format}, of another version of ugosa_jax; this one reads "
             f"format {FORMAT}: run the grid into another folder"
         )
     return files.read_json(path, SweepPlan)

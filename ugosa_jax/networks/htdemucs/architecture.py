@@ -55,7 +55,7 @@ class HTDemucs(Settings):
     def stages(self) -> tuple[str, ...]:
         """Names of the stages in running order: the top level of the parameters."""
         bare = {name for name, has in (("tokens_in", self.norm_in), ("downsample", self.bottom)) if not has}
-        return tuple(step for step in network.steps(self) if step not in bare)
+        return tuple(step for step in network.list_steps(self) if step not in bare)
 
     @property
     def cuts(self) -> tuple[str, ...]:

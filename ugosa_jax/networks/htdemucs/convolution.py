@@ -1,79 +1,221 @@
 """Convolutions as matrix products, channels first: what XLA does fastest on a CPU, and no slower elsewhere.
 
 Kernels are (taps …, in, out), those of transposed convolutions (taps, out, in): torch's axes reversed.
+
+Gradients are written out. Those that JAX derives are products too, but come out channels last and are transposed, and
+the gradients of slices are padded arrays that are added up: together they took longer than the products.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
 
 
-def pointwise(x_CxRxT: jax.Array, kernel_CxO: jax.Array) -> jax.Array:
+@jax.custom_vjp
+def mix_channels(x_CxRxT: jax.Array, kernel_CxO: jax.Array) -> jax.Array:
     """Return y[o] = Σ_c kernel[c, o] · x[c], of the shape OxRxT."""
-    return jnp.einsum("co,crt->ort", kernel_CxO, x_CxRxT)
+    return jnp.tensordot(kernel_CxO, x_CxRxT, ((0,), (0,)))
 
 
-def strided(x_CxLxM: jax.Array, kernel_PxCxO: jax.Array, stride: int, pad: int) -> jax.Array:
-    """Return y[o, q, m] = Σ_pc kernel[p, c, o] · x[c, q · stride + p − pad, m], x being zero outside.
+def _mix_channels_backward(kept, dy_OxRxT):
+    x_CxRxT, kernel_CxO = kept
+    return jnp.tensordot(kernel_CxO, dy_OxRxT, 1), _differentiate_kernel(x_CxRxT, dy_OxRxT)
 
-    A window is a few stride-long pieces of x, and each piece is one matrix product over channels and places together.
+
+mix_channels.defvjp(lambda x, kernel: (mix_channels(x, kernel), (x, kernel)), _mix_channels_backward)
+
+
+def _differentiate_kernel(x_CxRxT: jax.Array, dy_OxRxT: jax.Array, copy_x: bool | None = None) -> jax.Array:
+    """Return Σ_rt x[c, r, t] · dy[o, r, t], of the shape CxO.
+
+    On a CPU, XLA transposes the second factor in memory: x if `copy_x` says so, otherwise the smaller one.
+    """
+    if copy_x if copy_x is not None else len(x_CxRxT) <= len(dy_OxRxT):
+        return jnp.tensordot(dy_OxRxT, x_CxRxT, ((1, 2), (1, 2))).T
+    return jnp.tensordot(x_CxRxT, dy_OxRxT, ((1, 2), (1, 2)))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def convolve_strided(x_CxLxM: jax.Array, kernel_PxCxO: jax.Array, stride: int, pad: int) -> jax.Array:
+    """Return y[o, q, m] = Σ_pc kernel[p, c, o] · x[c, q · stride + p − pad, m], x being zero outside."""
+    windows = _take_windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
+    return jnp.tensordot(kernel_PxCxO, windows, ((0, 1), (0, 1)))
+
+
+def _convolve_strided_backward(stride, pad, kept, dy_OxQxM):
+    x_CxLxM, kernel_PxCxO = kept
+    L = x_CxLxM.shape[1]
+    dx_CxlxM = _add_windows(jnp.tensordot(kernel_PxCxO, dy_OxQxM, ((2,), (0,))), stride)
+    dx_CxlxM = jnp.pad(dx_CxlxM, ((0, 0), (0, max(0, pad + L - dx_CxlxM.shape[1])), (0, 0)))
+    windows = _take_windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
+    return dx_CxlxM[:, pad : pad + L], jnp.tensordot(windows, dy_OxQxM, ((2, 3), (1, 2)))
+
+
+convolve_strided.defvjp(
+    lambda x, kernel, stride, pad: (convolve_strided(x, kernel, stride, pad), (x, kernel)), _convolve_strided_backward
+)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve_transposed(x_CxQxM: jax.Array, kernel_PxOxC: jax.Array, stride: int) -> jax.Array:
+    """Return y[o, l, m] = Σ_qc kernel[l − q · stride, o, c] · x[c, q, m], which has (Q − 1) · stride + P places."""
+    return _add_windows(jnp.tensordot(kernel_PxOxC, x_CxQxM, 1), stride)
+
+
+def _convolve_transposed_backward(stride, kept, dy_OxLxM):
+    x_CxQxM, kernel_PxOxC = kept
+    windows = _take_windows(dy_OxLxM, kernel_PxOxC.shape[0], stride, 0)
+    dx_CxQxM = jnp.tensordot(kernel_PxOxC, windows, ((0, 1), (0, 1)))
+    return dx_CxQxM, jnp.tensordot(windows, x_CxQxM, ((2, 3), (1, 2)))
+
+
+convolve_transposed.defvjp(
+    lambda x, kernel, stride: (convolve_transposed(x, kernel, stride), (x, kernel)), _convolve_transposed_backward
+)
+
+
+def _take_windows(x_CxLxM: jax.Array, P: int, stride: int, pad: int) -> jax.Array:
+    """Return w[p, c, q, m] = x[c, q · stride + p − pad, m], x being zero outside.
+
+    A window is a few stride-long pieces of x, which are split once.
     """
     C, L, M = x_CxLxM.shape
-    P, _, n_out = kernel_PxCxO.shape
     pieces = -(-P // stride)
     Q = (L + 2 * pad - P) // stride + 1
     n_pieces = Q + pieces - 1
     x_CxLxM = jnp.pad(x_CxLxM, ((0, 0), (pad, stride * pieces), (0, 0)))[:, : n_pieces * stride]
-    x_CsxQxM = x_CxLxM.reshape(C, n_pieces, stride, M).swapaxes(1, 2).reshape(C * stride, n_pieces, M)
-    kernel = jnp.pad(kernel_PxCxO, ((0, pieces * stride - P), (0, 0), (0, 0)))
-    kernel = kernel.reshape(pieces, stride, C, n_out).swapaxes(1, 2).reshape(pieces, C * stride, n_out)
-    return sum(pointwise(x_CsxQxM[:, i : i + Q], kernel[i]) for i in range(pieces))  # pyright: ignore
+    x_sxCxQxM = x_CxLxM.reshape(C, n_pieces, stride, M).transpose(2, 0, 1, 3)
+    return jnp.concatenate([x_sxCxQxM[:, :, i : i + Q] for i in range(pieces)])[:P]
 
 
-def transposed(x_CxQxM: jax.Array, kernel_PxOxC: jax.Array, stride: int) -> jax.Array:
-    """Return y[o, l, m] = Σ_qc kernel[l − q · stride, o, c] · x[c, q, m], which has (Q − 1) · stride + P places.
-
-    One matrix product makes P places of each of x, as stride-long pieces; these are added up where they meet.
-    """
-    C, Q, M = x_CxQxM.shape
-    P, n_out, _ = kernel_PxOxC.shape
+def _add_windows(w_PxCxQxM: jax.Array, stride: int) -> jax.Array:
+    """Return x[c, l, m] = Σ_q w[l − q · stride, c, q, m], (Q − 1) · stride + P places: adjoint of `_take_windows`."""
+    P, C, Q, M = w_PxCxQxM.shape
     pieces = -(-P // stride)
-    kernel = jnp.pad(kernel_PxOxC, ((0, pieces * stride - P), (0, 0), (0, 0))).reshape(pieces, stride, n_out, C)
-    y_sum = 0
-    for i in range(pieces):
-        y_sxOxQxM = jnp.einsum("soc,cqm->osqm", kernel[i], x_CxQxM)
-        y_sum += jnp.pad(y_sxOxQxM, ((0, 0), (0, 0), (i, pieces - 1 - i), (0, 0)))
-    y_OxLxM = jnp.swapaxes(y_sum, 1, 2).reshape(n_out, (Q + pieces - 1) * stride, M)
-    return y_OxLxM[:, : (Q - 1) * stride + P]
+    w_PxCxQxM = jnp.pad(w_PxCxQxM, ((0, pieces * stride - P), (0, 0), (0, 0), (0, 0)))
+    parts = w_PxCxQxM.reshape(pieces, stride, C, Q, M)
+    x_sxCxQxM = sum(jnp.pad(parts[i], ((0, 0), (0, 0), (i, pieces - 1 - i), (0, 0))) for i in range(pieces))
+    x_CxLxM = jnp.transpose(x_sxCxQxM, (1, 2, 0, 3)).reshape(C, -1, M)  # pyright: ignore[reportArgumentType]
+    return x_CxLxM[:, : (Q - 1) * stride + P]
 
 
-def along_time(x_CxRxT: jax.Array, kernel_PxCxO: jax.Array, dilation: int = 1) -> jax.Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve_along_time(x_CxRxT: jax.Array, kernel_PxCxO: jax.Array, dilation: int = 1) -> jax.Array:
     """Return the convolution along time of each row, zero-padded to its input's length; P is odd.
 
     All taps at once in one matrix product, whose results are moved into place: best where O is much smaller than C.
     """
-    P, T = kernel_PxCxO.shape[0], x_CxRxT.shape[2]
-    y_PxOxRxT = jnp.einsum("pco,crt->port", kernel_PxCxO, x_CxRxT)
-    return sum(_moved(y_PxOxRxT[p], (p - P // 2) * dilation, T) for p in range(P))  # pyright: ignore
+    y_PxOxRxT = jnp.tensordot(kernel_PxCxO, x_CxRxT, ((1,), (0,)))
+    shifts = _list_shifts(kernel_PxCxO, dilation)
+    return sum(_shift(y_OxRxT, by) for y_OxRxT, by in zip(y_PxOxRxT, shifts, strict=True))  # pyright: ignore
 
 
-def _moved(x: jax.Array, by: int, T: int) -> jax.Array:
+def _convolve_along_time_backward(dilation, kept, dy_OxRxT):
+    x_CxRxT, kernel_PxCxO = kept
+    dy_PxOxRxT = jnp.stack([_shift(dy_OxRxT, -by) for by in _list_shifts(kernel_PxCxO, dilation)])
+    dx_CxRxT = jnp.tensordot(kernel_PxCxO, dy_PxOxRxT, ((0, 2), (0, 1)))
+    P, C, n_out = kernel_PxCxO.shape
+    dkernel_CxPO = _differentiate_kernel(x_CxRxT, dy_PxOxRxT.reshape(P * n_out, *dy_OxRxT.shape[1:]))
+    return dx_CxRxT, dkernel_CxPO.reshape(C, P, n_out).swapaxes(0, 1)
+
+
+convolve_along_time.defvjp(
+    lambda x, kernel, dilation: (convolve_along_time(x, kernel, dilation), (x, kernel)), _convolve_along_time_backward
+)
+
+
+def _list_shifts(kernel_PxCxO: jax.Array, dilation: int) -> list[int]:
+    P = kernel_PxCxO.shape[0]
+    return [(p - P // 2) * dilation for p in range(P)]
+
+
+def _shift(x: jax.Array, by: int) -> jax.Array:
     """Return x[..., t + by], zero outside."""
+    T = x.shape[-1]
     before, after = max(0, -by), max(0, by)
     padded = jnp.pad(x, (*((0, 0),) * (x.ndim - 1), (before, after)))
     return jax.lax.slice_in_dim(padded, after, after + T, axis=x.ndim - 1)
 
 
-def from_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Return the convolution with a kernel (P, C, O) along time, or (P, P, C, O) along time and rows.
+def convolve_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Return the convolution with a kernel (C, O), (P, C, O) along time, or (P, P, C, O) along time and rows.
 
     Time is zero-padded, rows are not: P − 1 of them are lost. The moved inputs stand one above the other, so that all
     taps are one matrix product: fast, but P or P² inputs large; give it few rows at a time.
     """
+    return mix_channels(_stack_neighbours(x_CxRxT, kernel), kernel.reshape(-1, kernel.shape[-1]))
+
+
+@jax.custom_vjp
+def convolve_and_gate(x_CxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array) -> jax.Array:
+    """Return GLU of `convolve_neighbours(x, kernel) + bias`: half of the channels times the sigmoid of the others.
+
+    The halves are products of their own, so that no array of both has to be put together for the gradient.
+    """
+    value_OxRxT, gate_OxRxT = _compute_value_and_gate(_stack_neighbours(x_CxRxT, kernel), kernel, bias_2O)
+    return value_OxRxT * jax.nn.sigmoid(gate_OxRxT)
+
+
+def _convolve_and_gate_backward(kept, dy_OxQxT):
+    """With y = v σ(g): dv = dy σ(g), dg = dv v (1 − σ(g))."""
+    x_CxRxT, kernel, bias_2O = kept
+    moved_IxQxT = _stack_neighbours(x_CxRxT, kernel)
+    value_OxQxT, gate_OxQxT = _compute_value_and_gate(moved_IxQxT, kernel, bias_2O)
+    sigmoid_OxQxT = jax.nn.sigmoid(gate_OxQxT)
+    dvalue_OxQxT = dy_OxQxT * sigmoid_OxQxT
+    dgate_OxQxT = dvalue_OxQxT * value_OxQxT * (1 - sigmoid_OxQxT)
+    both = dvalue_OxQxT, dgate_OxQxT
+    dkernel = jnp.concatenate([_differentiate_kernel(moved_IxQxT, d, len(moved_IxQxT) <= 2 * len(d)) for d in both], 1)
+    dbias = jnp.concatenate([d.sum((1, 2)) for d in both])
+    return _differentiate_neighbours(x_CxRxT, kernel, both), dkernel.reshape(kernel.shape), dbias
+
+
+def _convolve_and_gate_forward(x, kernel, bias):
+    return convolve_and_gate(x, kernel, bias), (x, kernel, bias)
+
+
+convolve_and_gate.defvjp(_convolve_and_gate_forward, _convolve_and_gate_backward)
+
+
+def _compute_value_and_gate(
+    moved_IxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    kernels, biases = jnp.split(kernel.reshape(-1, kernel.shape[-1]), 2, 1), jnp.split(bias_2O[:, None, None], 2)
+    value, gate = (jnp.tensordot(k, moved_IxRxT, ((0,), (0,))) + b for k, b in zip(kernels, biases, strict=True))
+    return value, gate
+
+
+def _stack_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Return what each tap of the kernel meets, one above the other."""
     T = x_CxRxT.shape[2]
-    if kernel.ndim == 3:
-        kernel = kernel[:, None]
-    P, P_rows, _, n_out = kernel.shape
+    P, P_rows = _count_taps(kernel)
     Q = x_CxRxT.shape[1] - P_rows + 1
     padded = jnp.pad(x_CxRxT, ((0, 0), (0, 0), (P // 2, P // 2)))
-    moved = [padded[:, q : q + Q, p : p + T] for p in range(P) for q in range(P_rows)]
-    return pointwise(jnp.concatenate(moved), kernel.reshape(-1, n_out))
+    return jnp.concatenate([padded[:, q : q + Q, p : p + T] for p in range(P) for q in range(P_rows)])
+
+
+def _differentiate_neighbours(x_CxRxT: jax.Array, kernel: jax.Array, both: tuple[jax.Array, jax.Array]) -> jax.Array:
+    """Return the gradient of x from those of values and gates.
+
+    Each tap's part is a product. Time is padded before it, so that what is added up are plain slices.
+    """
+    (C, R, T), (P, P_rows) = x_CxRxT.shape, _count_taps(kernel)
+    Q = R - P_rows + 1
+    kernels = jnp.split(kernel.reshape(-1, kernel.shape[-1]), 2, 1)
+    padded = (jnp.pad(d, ((0, 0), (0, 0), (P // 2, P // 2))) for d in both)
+    parts = sum(jnp.tensordot(k, d, 1) for k, d in zip(kernels, padded, strict=True))
+    parts = jnp.reshape(parts, (P, P_rows, C, Q, -1))
+    rows = [sum(parts[p, q, :, :, P - 1 - p : P - 1 - p + T] for p in range(P)) for q in range(P_rows)]
+    if P_rows == 1:
+        return rows[0]  # pyright: ignore[reportReturnType]
+    dx_CxRxT = jnp.zeros_like(x_CxRxT)
+    for q, row_CxQxT in enumerate(rows):
+        dx_CxRxT = jax.lax.dynamic_update_slice_in_dim(dx_CxRxT, dx_CxRxT[:, q : q + Q] + row_CxQxT, q, 1)
+    return dx_CxRxT
+
+
+def _count_taps(kernel: jax.Array) -> tuple[int, int]:
+    """Return the numbers of taps along time and along rows."""
+    P, P_rows = (*kernel.shape[:-2], 1, 1)[:2]
+    return P, P_rows

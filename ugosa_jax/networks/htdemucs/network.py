@@ -11,12 +11,12 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ugosa_jax.networks import module
-from ugosa_jax.networks.htdemucs.convolution import pointwise
+from ugosa_jax.networks.htdemucs.convolution import mix_channels
 from ugosa_jax.networks.htdemucs.layers import Decoder, Encoder
 from ugosa_jax.networks.htdemucs.parts import Linear
 from ugosa_jax.networks.htdemucs.settings import Level, Settings
 from ugosa_jax.networks.htdemucs.spectrogram import spectrogram, waveform
-from ugosa_jax.networks.htdemucs.transformer import Layer, TokensIn, places
+from ugosa_jax.networks.htdemucs.transformer import Layer, TokensIn, to_planes
 from ugosa_jax.networks.protocol import Params
 
 Features = dict[str, Any]
@@ -72,7 +72,7 @@ class Resampler(nnx.Module):
         self.freq, self.time = Linear((n_in, n_out), rngs), Linear((n_in, n_out), rngs)
 
     def __call__(self, x: Features) -> Features:
-        mapped = lambda m, x_CxRxT: pointwise(x_CxRxT, m.kernel[...]) + m.bias[...][:, None, None]  # noqa: E731
+        mapped = lambda m, x_CxRxT: mix_channels(x_CxRxT, m.kernel[...]) + m.bias[...][:, None, None]  # noqa: E731
         return {"freq": mapped(self.freq, x["freq"]), "time": mapped(self.time, x["time"])}
 
 
@@ -107,92 +107,93 @@ class Network(nnx.Module):
         for number in range(1, s.layers + 1):
             setattr(self, f"layer{number}", Layer(s, number, rngs))
         for level in s.levels:
-            setattr(self, decoder_of(s, level.number), DecoderPair(s, level, rngs))
+            setattr(self, decoder_name(s, level.number), DecoderPair(s, level, rngs))
 
     def prefix(self, mix_CxT: jax.Array, until: str) -> Features:
         """Return what runs into stage `until`, with the skips that it and later stages need; nothing for the first."""
-        first = steps(self.settings)[0]
+        first = list_steps(self.settings)[0]
         if until == first:
             return {}
-        return self._run(self._inputs(self._padded(mix_CxT)), mix_CxT.shape[1], first, until)
+        return self._run(self.prepare_inputs(self._pad(mix_CxT)), mix_CxT.shape[1], first, until)
 
     def suffix(self, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
         """Return est_SxCxT from the mixture and what runs into stage `since`.
 
         The encoders run again if features come without the skips, and no further than the skips are needed.
         """
-        padded_CxT = self._padded(mix_CxT)
-        order = steps(self.settings)
-        needed = skips_needed(self.settings, since)
+        padded_CxT = self._pad(mix_CxT)
+        order = list_steps(self.settings)
+        needed = list_needed_skips(self.settings, since)
         if since == order[0]:
-            features = self._inputs(padded_CxT)
+            features = self.prepare_inputs(padded_CxT)
         elif needed and "skips" not in features:
             after = order[order.index(needed[-1]) + 1]
             after = order[order.index(after) + 1] if after == "frequency_embedding" != since else after
-            again = self._run(self._inputs(padded_CxT), mix_CxT.shape[1], order[0], after)
+            again = self._run(self.prepare_inputs(padded_CxT), mix_CxT.shape[1], order[0], after)
             features = features | {"skips": again["skips"]}
         out = self._run(features, mix_CxT.shape[1], since, None)
-        return self._estimates(mix_CxT, padded_CxT, out)
+        return self._estimate(mix_CxT, padded_CxT, out)
 
-    def _padded(self, mix_CxT: jax.Array) -> jax.Array:
-        return jnp.pad(mix_CxT, ((0, 0), (0, padded_samples(self.settings, mix_CxT.shape[1]) - mix_CxT.shape[1])))
+    def _pad(self, mix_CxT: jax.Array) -> jax.Array:
+        return jnp.pad(mix_CxT, ((0, 0), (0, count_padded_samples(self.settings, mix_CxT.shape[1]) - mix_CxT.shape[1])))
 
-    def _inputs(self, padded_CxT: jax.Array) -> Features:
+    def prepare_inputs(self, padded_CxT: jax.Array) -> Features:
         """Return the standardised spectrogram and wave."""
         spec_CxFxK = spectrogram(padded_CxT, self.settings.nfft)
-        freq, time = standardised(spec_CxFxK, moments(spec_CxFxK)), standardised(padded_CxT, moments(padded_CxT))
+        freq = standardise(spec_CxFxK, compute_moments(spec_CxFxK))
+        time = standardise(padded_CxT, compute_moments(padded_CxT))
         return {"freq": freq, "time": time[:, None], "skips": {}}
 
     def _run(self, x: Features, n_samples: int, since: str, until: str | None) -> Features:
         """Return what the stages from `since` on, up to `until` or the end, make of x."""
-        order = steps(self.settings)
+        order = list_steps(self.settings)
         skips = x.get("skips", {})
         end = len(order) if until is None else order.index(until)
         for name in order[order.index(since) : end]:
-            x = self._step(name, x, skips, n_samples)
+            x = self.run_step(name, x, skips, n_samples)
             if name.startswith("encoder"):
                 skips = skips | {name: x}
             elif name == "frequency_embedding":
                 skips = skips | {"encoder1": x}
-        needed = skips_needed(self.settings, until) if until is not None else ()
-        return {"freq": x["freq"], "time": x["time"], "skips": {name: self._skip(name, skips) for name in needed}}
+        needed = list_needed_skips(self.settings, until) if until is not None else ()
+        return {"freq": x["freq"], "time": x["time"], "skips": {name: self._trim_skip(name, skips) for name in needed}}
 
-    def _step(self, name: str, x: Features, skips: Features, n_samples: int) -> Features:
+    def run_step(self, name: str, x: Features, skips: Features, n_samples: int) -> Features:
         s = self.settings
         if name.startswith("decoder"):
             level = s.depth + 1 - int(name.removeprefix("decoder"))
-            lengths = s.lengths(padded_samples(s, n_samples))[level - 1]
+            lengths = s.list_lengths(count_padded_samples(s, n_samples))[level - 1]
             return getattr(self, name)(x, skips[f"encoder{level}"], lengths)
         if name == "tokens_in" or name.startswith("layer"):
             freq, time = getattr(self, name)(x["freq"], x["time"])
             return {"freq": freq, "time": time}
         if name == "downsample":
-            x = {"freq": places(x["freq"], s.levels[-1].freqs), "time": places(x["time"], 1)}
+            x = {"freq": to_planes(x["freq"], s.levels[-1].freqs), "time": to_planes(x["time"], 1)}
             return self.downsample(x) if s.bottom else x
         return getattr(self, name)(x)
 
-    def _skip(self, name: str, skips: Features) -> Features:
+    def _trim_skip(self, name: str, skips: Features) -> Features:
         """Return the skip of an encoder: without the wave branch where it has ended, or ends."""
         level = self.settings.levels[int(name.removeprefix("encoder")) - 1]
         whole = level.time is not None and not level.time.bare
         return {branch: skips[name][branch] for branch in (("freq", "time") if whole else ("freq",))}
 
-    def _estimates(self, mix_CxT: jax.Array, padded_CxT: jax.Array, x: Features) -> jax.Array:
+    def _estimate(self, mix_CxT: jax.Array, padded_CxT: jax.Array, x: Features) -> jax.Array:
         """Return the sum of both branches' estimates, each with the statistics of its own input."""
         s, n_samples = self.settings, padded_CxT.shape[1]
-        mean, deviation = moments(spectrogram(padded_CxT, s.nfft))
+        mean, deviation = compute_moments(spectrogram(padded_CxT, s.nfft))
         wave_SCxT = waveform(x["freq"] * deviation + mean, n_samples)
-        mean, deviation = moments(padded_CxT)
+        mean, deviation = compute_moments(padded_CxT)
         est_SCxT = x["time"][:, 0] * deviation + mean + wave_SCxT
         return est_SCxT.reshape(s.S, s.channels, n_samples)[..., : mix_CxT.shape[1]]
 
 
-def decoder_of(settings: Settings, level: int) -> str:
+def decoder_name(settings: Settings, level: int) -> str:
     """Return the name of the decoder of a level: the deepest is decoder1."""
     return f"decoder{settings.depth + 1 - level}"
 
 
-def steps(settings: Settings) -> tuple[str, ...]:
+def list_steps(settings: Settings) -> tuple[str, ...]:
     """Return all that happens to the features, in order: the stages, and what has no parameters."""
     s = settings
     encoders = [f"encoder{level.number}" for level in s.levels]
@@ -203,16 +204,16 @@ def steps(settings: Settings) -> tuple[str, ...]:
     return (encoders[0], *embedding, *encoders[1:], *bottom, *decoders)
 
 
-def skips_needed(settings: Settings, since: str) -> tuple[str, ...]:
+def list_needed_skips(settings: Settings, since: str) -> tuple[str, ...]:
     """Return the encoders before stage `since` whose outputs it or a later stage needs, in order."""
-    order = steps(settings)
+    order = list_steps(settings)
     at = order.index(since)
-    done = max(0, at - order.index(decoder_of(settings, settings.depth)))
+    done = max(0, at - order.index(decoder_name(settings, settings.depth)))
     names = [f"encoder{level}" for level in range(1, settings.depth + 1 - done)]
     return tuple(name for name in names if order.index(name) < at)
 
 
-def padded_samples(settings: Settings, n_samples: int) -> int:
+def count_padded_samples(settings: Settings, n_samples: int) -> int:
     """Return the length that a mixture of `n_samples` is zero-padded to.
 
     Raises:
@@ -225,12 +226,12 @@ def padded_samples(settings: Settings, n_samples: int) -> int:
     return settings.segment_samples
 
 
-def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+def compute_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return mean and unbiased standard deviation of all of x."""
     return x.mean(), x.std(ddof=1)
 
 
-def standardised(x: jax.Array, statistics: tuple[jax.Array, jax.Array]) -> jax.Array:
+def standardise(x: jax.Array, statistics: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Return x less its mean, over its standard deviation."""
     mean, deviation = statistics
     return (x - mean) / (_INPUT_EPS + deviation)

@@ -33,7 +33,7 @@ class Branch:
     bare: bool = False
     """Only the convolution: no rewriting, no residual branch, no skip."""
 
-    def shrunk(self, n: int) -> int:
+    def strided_length(self, n: int) -> int:
         """Return the length that the encoder layer makes of `n`; along time, n is padded to whole strides before."""
         n = -(-n // self.stride) * self.stride if self.along_time else n
         return (n + 2 * self.pad - self.kernel) // self.stride + 1
@@ -183,7 +183,7 @@ class Settings:
                     )
         if not freq.along_time:
             back = (level.freqs - 1) * freq.stride + freq.kernel - 2 * freq.pad
-            fits = freq.shrunk(level.freqs_in) == level.freqs and back == level.freqs_in
+            fits = freq.strided_length(level.freqs_in) == level.freqs and back == level.freqs_in
             require(fits, "nfft", f"divisible by the strides ({where}: {level.freqs_in} frequencies)", self.nfft)
         if level.time is not None and level.time.bare:
             strides = self.stride**level.number
@@ -234,17 +234,17 @@ class Settings:
             O_freq, O_time = self.growth * O_freq, self.growth * O_time
         return tuple(levels)
 
-    def frames(self, n_samples: int) -> int:
+    def count_frames(self, n_samples: int) -> int:
         """Return the number of frames of the spectrogram of `n_samples`."""
         return math.ceil(n_samples / self.hop)
 
-    def lengths(self, n_samples: int) -> tuple[tuple[int, int], ...]:
+    def list_lengths(self, n_samples: int) -> tuple[tuple[int, int], ...]:
         """Return what each encoder level is given: frames of the spectrogram branch, samples of the wave branch."""
-        K, T, lengths = self.frames(n_samples), n_samples, []
+        K, T, lengths = self.count_frames(n_samples), n_samples, []
         for level in self.levels:
             lengths.append((K, T))
-            K = level.freq.shrunk(K) if level.freq.along_time else K
-            T = level.time.shrunk(T) if level.time is not None else T
+            K = level.freq.strided_length(K) if level.freq.along_time else K
+            T = level.time.strided_length(T) if level.time is not None else T
         return tuple(lengths)
 
 

@@ -20,7 +20,7 @@ def spectrogram(mix_CxT: jax.Array, nfft: int) -> jax.Array:
     C, T = mix_CxT.shape
     hop = nfft // 4
     K = -(-T // hop)
-    padded_CxT = reflected(mix_CxT, 3 * hop // 2, 3 * hop // 2 + K * hop - T)
+    padded_CxT = pad_reflected(mix_CxT, 3 * hop // 2, 3 * hop // 2 + K * hop - T)
     hops_CxQxh = padded_CxT.reshape(C, K + 3, hop)
     frames_CxKxn = jnp.concatenate([hops_CxQxh[:, i : i + K] for i in range(4)], 2)
     z_CxKxF = jnp.fft.rfft(frames_CxKxn * _window(nfft, mix_CxT.dtype))[..., :-1]
@@ -42,7 +42,7 @@ def waveform(spec_CxFxK: jax.Array, n_samples: int) -> jax.Array:
     return jnp.reshape(hops_CxQxh, (C, -1))[:, start : start + n_samples]
 
 
-def reflected(x_CxT: jax.Array, before: int, after: int) -> jax.Array:
+def pad_reflected(x_CxT: jax.Array, before: int, after: int) -> jax.Array:
     """Return x with its ends reflected. What is too short for that is first zero-padded, at its end for preference."""
     missing = max(before, after) - x_CxT.shape[1] + 1
     if missing > 0:

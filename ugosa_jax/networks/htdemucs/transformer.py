@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ugosa_jax.networks.htdemucs.attention import attention, joined_heads, split_heads
+from ugosa_jax.networks.htdemucs.attention import attention, join_heads, split_heads
 from ugosa_jax.networks.htdemucs.parts import Linear, Norm, gelu
 from ugosa_jax.networks.htdemucs.settings import Settings
 
@@ -28,12 +28,12 @@ class TokensIn(nnx.Module):
         """Return the tokens of both branches, NxD."""
         s = self.settings
         D, F, K = x_DxFxK.shape
-        freq_NxD, time_NxD = tokens(x_DxFxK), tokens(x_Dx1xT)
+        freq_NxD, time_NxD = to_tokens(x_DxFxK), to_tokens(x_Dx1xT)
         if s.norm_in:
-            freq_NxD = self.freq.of_tokens(freq_NxD, s.norm_in_groups)
-            time_NxD = self.time.of_tokens(time_NxD, s.norm_in_groups)
-        at_freq_NxD = _plane_positions(K, F, D, s.max_period) * s.position_weight
-        at_time_NxD = _line_positions(time_NxD.shape[0], D, s.max_period) * s.position_weight
+            freq_NxD = self.freq.normalise_tokens(freq_NxD, s.norm_in_groups)
+            time_NxD = self.time.normalise_tokens(time_NxD, s.norm_in_groups)
+        at_freq_NxD = _encode_plane(K, F, D, s.max_period) * s.position_weight
+        at_time_NxD = _encode_line(time_NxD.shape[0], D, s.max_period) * s.position_weight
         return freq_NxD + at_freq_NxD.astype(freq_NxD.dtype), time_NxD + at_time_NxD.astype(time_NxD.dtype)
 
 
@@ -76,20 +76,18 @@ class HalfLayer(nnx.Module):
 
     def __call__(self, x_NxD: jax.Array, other_MxD: jax.Array | None = None) -> jax.Array:
         s = self.settings
-        norm = lambda name, x: getattr(self, name).of_tokens(x, s.layer_norm_groups)  # noqa: E731
+        norm = lambda name, x: getattr(self, name).normalise_tokens(x, s.layer_norm_groups)  # noqa: E731
         if not s.norm_first:
-            x_NxD = norm("norm1", x_NxD + self._scaled("scale1", self._attention(x_NxD, other_MxD)))
-            return norm("norm2", x_NxD + self._scaled("scale2", self._feed_forward(x_NxD)))
+            x_NxD = norm("norm1", x_NxD + self._attention(x_NxD, other_MxD))
+            return norm("norm2", x_NxD + self._feed_forward(x_NxD))
         seen_MxD = None if other_MxD is None else norm("norm2", other_MxD)
-        x_NxD = x_NxD + self._scaled("scale1", self._attention(norm("norm1", x_NxD), seen_MxD))
+        x_NxD = x_NxD + self._attention(norm("norm1", x_NxD), seen_MxD)
         before_NxD = norm("norm3" if self.cross else "norm2", x_NxD)
-        x_NxD = x_NxD + self._scaled("scale2", self._feed_forward(before_NxD))
-        return self.norm_out.of_tokens(x_NxD, s.norm_out_groups) if s.norm_out_groups else x_NxD
-
-    def _scaled(self, name: str, x_NxD: jax.Array) -> jax.Array:
-        return x_NxD * getattr(self, name)[...] if self.settings.layer_scale else x_NxD
+        x_NxD = x_NxD + self._feed_forward(before_NxD)
+        return self.norm_out.normalise_tokens(x_NxD, s.norm_out_groups) if s.norm_out_groups else x_NxD
 
     def _attention(self, x_NxD: jax.Array, other_MxD: jax.Array | None) -> jax.Array:
+        """Return scale1 · attention."""
         D, kernel, bias = x_NxD.shape[1], self.attend.kernel[...], self.attend.bias[...]
         if other_MxD is None:
             q_NxD, k_MxD, v_MxD = jnp.split(x_NxD @ kernel + bias, 3, 1)
@@ -97,24 +95,26 @@ class HalfLayer(nnx.Module):
             q_NxD = x_NxD @ kernel[:, :D] + bias[:D]
             k_MxD, v_MxD = jnp.split(other_MxD @ kernel[:, D:] + bias[D:], 2, 1)
         heads = (split_heads(x, self.settings.heads) for x in (q_NxD, k_MxD, v_MxD))
-        return self.join(joined_heads(attention(*heads)))
+        return self.join(join_heads(attention(*heads)), self.scale1[...] if self.settings.layer_scale else None)
 
     def _feed_forward(self, x_NxD: jax.Array) -> jax.Array:
+        """Return scale2 · feed-forward."""
         activation = gelu if self.settings.gelu else jax.nn.relu
-        return self.contract(activation(self.expand(x_NxD)))
+        scale_D = self.scale2[...] if self.settings.layer_scale else None
+        return self.contract(activation(self.expand(x_NxD)), scale_D)
 
 
-def tokens(x_DxFxK: jax.Array) -> jax.Array:
+def to_tokens(x_DxFxK: jax.Array) -> jax.Array:
     """Return tokens_NxD, N = K · F, frequency inner."""
     return x_DxFxK.transpose(2, 1, 0).reshape(-1, x_DxFxK.shape[0])
 
 
-def places(tokens_NxD: jax.Array, F: int) -> jax.Array:
-    """Return x_DxFxK; the inverse of `tokens`."""
+def to_planes(tokens_NxD: jax.Array, F: int) -> jax.Array:
+    """Return x_DxFxK; the inverse of `to_tokens`."""
     return tokens_NxD.reshape(-1, F, tokens_NxD.shape[1]).transpose(2, 1, 0)
 
 
-def _line_positions(N: int, D: int, max_period: float) -> np.ndarray:
+def _encode_line(N: int, D: int, max_period: float) -> np.ndarray:
     """Return the positions of N tokens in a row: D/2 cosines, then D/2 sines, of rates from 1 to 1 / max_period."""
     half = D // 2
     rates_d = max_period ** (-np.arange(half) / (half - 1))
@@ -122,7 +122,7 @@ def _line_positions(N: int, D: int, max_period: float) -> np.ndarray:
     return np.concatenate([np.cos(phase_Nxd), np.sin(phase_Nxd)], 1)
 
 
-def _plane_positions(K: int, F: int, D: int, max_period: float) -> np.ndarray:
+def _encode_plane(K: int, F: int, D: int, max_period: float) -> np.ndarray:
     """Return the positions of K · F tokens: half the channels tell the frame, half the frequency.
 
     In each half sines and cosines take turns, of rates from 1 to almost 1 / max_period.

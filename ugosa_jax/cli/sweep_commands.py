@@ -110,10 +110,10 @@ def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
 
     best = search.find_best(space, wanted, asked.folder, run_settings)
     values = {key: getattr(best.adapt, key) for key in (*space.choices, *space.ranges, "epochs")}
-    found = ", ".join(
+    settings = ", ".join(
         f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}" for key, value in values.items()
     )
-    say(f"best of {best.n_tried} settings, {best.n_dropped} given up early: {found}")
+    say(f"best of {best.n_tried} settings, {best.n_dropped} given up early: {settings}")
     say(f"its {wanted.score}: {best.score_db:.2f} dB, mean over songs and sources")
     return sum(failed)
 

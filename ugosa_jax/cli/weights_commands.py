@@ -18,8 +18,8 @@ def convert(args: options.Convert) -> int:
     Raises:
       InputError: the checkpoint cannot be converted, or the file cannot be written.
     """
-    found = api.convert_checkpoint(args.checkpoint, args.out)
-    say(f"{args.out}: {found.fingerprint[:16]}")
+    loaded = api.convert_checkpoint(args.checkpoint, args.out)
+    say(f"{args.out}: {loaded.fingerprint[:16]}")
     return 0
 
 
@@ -38,16 +38,16 @@ def show(args: options.Show) -> int:
     Raises:
       InputError: the weights do not exist, or cannot be read.
     """
-    found = hub.load(args.name)
-    size = sum(math.prod(shape) for shape in found.shapes.values())
-    rows = {"parameters": f"{size:,}", "fingerprint": found.fingerprint}
-    if isinstance(found, Bag):
-        rows |= {name: f"counts {row}" for name, row in zip(found.members, found.weights_MxS, strict=True)}
-    if isinstance(found, Chain):
-        rows |= {"sources": found.sources} | {link.name: f"takes {', '.join(link.takes)}" for link in found.links}
+    loaded = hub.load(args.name)
+    size = sum(math.prod(shape) for shape in loaded.shapes.values())
+    rows = {"parameters": f"{size:,}", "fingerprint": loaded.fingerprint}
+    if isinstance(loaded, Bag):
+        rows |= {name: f"counts {row}" for name, row in zip(loaded.members, loaded.weights_MxS, strict=True)}
+    if isinstance(loaded, Chain):
+        rows |= {"sources": loaded.sources} | {link.name: f"takes {', '.join(link.takes)}" for link in loaded.links}
     else:
-        rows |= protocol.describe(found.architecture)
-    for key, value in (rows | found.provenance).items():
+        rows |= protocol.describe(loaded.architecture)
+    for key, value in (rows | loaded.provenance).items():
         say(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 
