@@ -195,7 +195,7 @@ def test_a_cell_with_estimates_that_are_not_finite_fails_alone(written, songs, t
     checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "absurd.safetensors")
     assert run(written, tmp_path / "absurd.safetensors", songs, tmp_path / "store") == 1
     assert {cell["status"] for cell in results.read_cells(tmp_path / "store").values()} == {"failed"}
-    assert "failed 4 times: a: what the network gives is not finite" in capsys.readouterr().out
+    assert "failed 4 times: a: the network produced NaN or infinity" in capsys.readouterr().out
 
 
 def test_a_song_shorter_than_a_segment_fails_alone(written, network, tmp_path):
