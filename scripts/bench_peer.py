@@ -176,10 +176,10 @@ def request_for(name: str, config: Architecture, sizes: Sizes) -> dict:
         return request | {"do": "forward"}
     stages = strategy.parse(f"P-{name}", config).tuned
     if isinstance(config, HTDemucs):
-        table = htdemucs_torch.table(config)
+        table = htdemucs_torch.build_table(config)
     else:
         assert isinstance(config, ConvTasNet)
-        table = convtasnet_torch.table(config)
+        table = convtasnet_torch.build_table(config)
     tuned = [row.name for path, row in table.items() if path.split(".")[0] in stages]
     step = {"do": "step", "strategy": f"P-{name}", "tuned": tuned}
     return request | step | {"segments": sizes.segments, "epochs": 1}

@@ -110,7 +110,7 @@ def parse_lanes(text: str) -> list[int]:
 def load_network(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
     """Return architecture, parameters, and their description for the record."""
     if args.size is None:
-        loaded = hub.load(args.weights)
+        loaded = hub.load_network(args.weights)
         if isinstance(loaded, Chain):
             raise InputError(f"--weights {args.weights}: is a chain; measure its networks one by one")
         first = next(iter(list_networks(loaded).values()))  # of a bag, whose others are alike

@@ -122,9 +122,9 @@ def choose_preset(arguments: Sequence[str]) -> str:
     if known.preset:
         return known.preset
     if not known.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
-        from ugosa_jax.weights.best import best_available  # starts JAX, which --help does without
+        from ugosa_jax.weights.hub import choose_best  # starts JAX, which --help does without
 
-        return config.find_usual_preset(best_available().name)
+        return config.find_usual_preset(choose_best().name)
     return config.find_usual_preset(known.weights)
 
 

@@ -19,7 +19,7 @@ from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor, LocalExecutor
 from ugosa_jax.sweeps.grid import Grid
 from ugosa_jax.sweeps.sweep import Sweep
-from ugosa_jax.weights import best, hub
+from ugosa_jax.weights import hub
 
 
 def run(args: options.RunSweep) -> int:
@@ -137,7 +137,7 @@ def load_sweep(args: options.RunSweep) -> Sweep:
     asked = read_grid(args)
     return Sweep(
         asked,
-        hub.load(str(asked.weights)),
+        hub.load_network(str(asked.weights)),
         sweep.find_tracks(asked.songs),
         args.results or Path("sweeps") / asked.name,
         args.lanes,
@@ -152,7 +152,7 @@ def read_grid(args: options.RunSweep) -> Grid:
         changes = [grid.parse_change(change) for change in args.set]
     asked = grid.read(args.grid, changes, args.weights)
     if asked.weights is None:
-        choice = best.best_available()
+        choice = hub.choose_best()
         say(f"weights    {choice}")
         asked = grid.read(args.grid, changes, choice.name)
     if args.songs is not None:

@@ -10,6 +10,8 @@ from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.chain import Chain
+from ugosa_jax.weights.download import download_weights
+from ugosa_jax.weights.pretrained import PRETRAINED
 
 
 def convert(args: options.Convert) -> int:
@@ -25,9 +27,9 @@ def convert(args: options.Convert) -> int:
 
 def list_weights(_: options.ListWeights) -> int:
     """List weights by name; return 0."""
-    for entry in hub.listing():
+    for entry in hub.list_weights():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
-        known = hub.PRETRAINED.get(entry.name)
+        known = PRETRAINED.get(entry.name)
         say(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
     return 0
 
@@ -38,7 +40,7 @@ def show(args: options.Show) -> int:
     Raises:
       InputError: the weights do not exist, or cannot be read.
     """
-    loaded = hub.load(args.name)
+    loaded = hub.load_network(args.name)
     size = sum(math.prod(shape) for shape in loaded.shapes.values())
     rows = {"parameters": f"{size:,}", "fingerprint": loaded.fingerprint}
     if isinstance(loaded, Bag):
@@ -64,6 +66,6 @@ def download(args: options.Download) -> int:
 
 def fetch(name: str, url: str | None = None) -> Path:
     """Print the licence of published weights, then download them."""
-    if name in hub.PRETRAINED:
-        print(f"licence: {hub.PRETRAINED[name].licence}", flush=True)
-    return hub.download(name, url)
+    if name in PRETRAINED:
+        print(f"licence: {PRETRAINED[name].licence}", flush=True)
+    return download_weights(name, url)

@@ -13,7 +13,7 @@ import numpy as np
 from ugosa_jax import files
 from ugosa_jax.adaptation import engine, plan
 from ugosa_jax.adaptation.engine import AdaptationResult
-from ugosa_jax.data.writing import Writer, writing
+from ugosa_jax.data.writing import Writer, open_writer
 from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.song_job.job import (
     Adapted,
@@ -35,7 +35,7 @@ from ugosa_jax.song_job.record import (
     describe_adaptation,
     describe_environment,
 )
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 from ugosa_jax.weights.chain import Chain
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def run(
                 excerpt_s = excerpt_s or _choose_excerpt(job)
                 shown = _summarise(job, inputs, adapted.result, stretches, excerpt_s, leakage)
         if job.plan.tuned:
-            checkpoint.save_delta(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
+            adapted_layers.save(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
         stems = {f"{source}.wav": StemRecord(writer.peak, writer.above) for source, writer in writers.items()}
         record = _make_record(job, inputs, adapted, separated.seconds, stems, shown)
         files.write_json(msgspec.to_builtins(record), folder / RECORD)
@@ -115,7 +115,7 @@ def run(
                 lambda: Separation(job, engine.make_unadapted_result(), "separating, not adapted", on_progress)
             )
             _write_report(folder, job, record, shown, excerpt_s, before)
-        outcome = Outcome(adapted, record, shown, leakage.db() if leakage else None)
+        outcome = Outcome(adapted, record, shown, leakage.compute_db() if leakage else None)
         if also is not None:
             also(folder, outcome)
     return outcome
@@ -128,7 +128,7 @@ def _stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
     shape = min(mixture.n_channels, 2), mixture.n_samples
     with contextlib.ExitStack() as opened:
         yield {
-            source: opened.enter_context(writing(folder / f"{source}.wav", mixture.rate_hz, *shape, job.encoding))
+            source: opened.enter_context(open_writer(folder / f"{source}.wav", mixture.rate_hz, *shape, job.encoding))
             for source in job.net.sources
         }
 
