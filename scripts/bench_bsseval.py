@@ -45,7 +45,7 @@ def main() -> None:
     peaks_gb.append(peak_gb())
     assert scores is not None and expected is not None
     print_table(times, peaks_gb)
-    pairs = zip(scores.under("museval").values(), expected.under("museval").values(), strict=True)
+    pairs = zip(scores.select_frames("museval").values(), expected.select_frames("museval").values(), strict=True)
     largest_db = max(float(np.nanmax(np.abs(ours - theirs))) for ours, theirs in pairs)
     print(f"\n{args.seconds:g} s, {len(prepared.frames)} frames; largest difference {largest_db:.1e} dB")
 
@@ -61,7 +61,7 @@ def sounds(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def call_timed(times_s: list[float], function: Callable[[], Result]) -> Result:
-    """Call a function and note how long it took."""
+    """Call a function and append its duration to a list."""
     started = time.perf_counter()
     result = function()
     times_s.append(time.perf_counter() - started)
@@ -69,7 +69,7 @@ def call_timed(times_s: list[float], function: Callable[[], Result]) -> Result:
 
 
 def print_table(times_s: dict[str, list[float]], peaks_gb: list[float]) -> None:
-    """Print medians, the spread between the fastest and the slowest, ratios, and growth of the peak memory."""
+    """Print medians, the range from fastest to slowest, ratios, and the growth of peak memory."""
     prepare_s, score_s, museval_s = times_s["prepare"], times_s["score"], times_s["museval"]
     first_s = [a + b for a, b in zip(prepare_s, score_s, strict=True)]
     start_gb, ours_gb, museval_gb = peaks_gb
@@ -88,7 +88,7 @@ def print_table(times_s: dict[str, list[float]], peaks_gb: list[float]) -> None:
 
 
 def peak_gb() -> float:
-    """Return the process's peak memory so far."""
+    """Return the peak memory of the process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 

@@ -50,7 +50,7 @@ Ask = Callable[[dict], dict]
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-    """How often is repeated, and how long things are."""
+    """Numbers of repetitions, and lengths."""
 
     repeats: int
     segment_s: float = 4.0
@@ -88,7 +88,7 @@ def report(
     kinds: Sequence[str] = ("plain",),
     precision: Precision = "float32",
 ) -> Iterator[str]:
-    """Measure, and yield the table line by line."""
+    """Measure, and yield the lines of the table."""
     config, case = written_case(commands, model, sizes.segments * sizes.segment_s)
     rows = {}
     with serving(*commands.peer(case)) as peer, serving(*commands.ours(case)) as ours:
@@ -110,18 +110,18 @@ def report(
 
 @dataclasses.dataclass(frozen=True)
 class Commands:
-    """Where cases and compiled programs are put, and the Python that has torch."""
+    """Folders of cases and compiled programs, and the Python interpreter with torch."""
 
     scratch: Path
     torch_python: Path
 
     def ours(self, case: Path, programs: Path | None = None) -> tuple[list[str], dict[str, str]]:
-        """Return command and environment of our program; compiled programs are kept in a folder of this run."""
+        """Return command and environment of our process; its compiled programs are stored in a folder of this run."""
         command = [sys.executable, str(HERE / "peer_jax.py"), str(case)]
         return command, {"JAX_COMPILATION_CACHE_DIR": str(programs or self.scratch / "programs")}
 
     def peer(self, case: Path) -> tuple[list[str], dict[str, str]]:
-        """Return command and environment of the peer's."""
+        """Return command and environment of the peer's process."""
         return [str(self.torch_python.expanduser()), str(HERE / "peer_torch.py"), str(case)], {}
 
 
@@ -130,7 +130,7 @@ class Commands:
 
 @contextlib.contextmanager
 def serving(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
-    """Start a process that answers a JSON object with a JSON object, line by line, and yield what asks it.
+    """Start a process that answers each line of JSON with a line of JSON, and yield a function that asks it.
 
     Raises:
       InputError: it cannot be started, or ends instead of answering.
@@ -160,7 +160,7 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
 
 
 def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[dict], list[dict]]:
-    """Ask both in turn, once more than is counted, and return the answers that count."""
+    """Ask both processes in turn, and return their answers without those to the first question."""
     rounds = [(peer(request), ours(request)) for _ in range(1 + repeats)][1:]
     first, second = zip(*rounds, strict=True)
     return list(first), list(second)
@@ -170,23 +170,23 @@ def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[d
 
 
 def request_for(name: str, config: Architecture, sizes: Sizes) -> dict:
-    """Return what both are asked for a row; the peer is told torch's names of the tuned tensors."""
+    """Return the question for a row; it names the tuned tensors as in torch."""
     request = {"lam": LAM, "segment_samples": round(sizes.segment_s * config.sample_rate_hz)}
     if name == "forward":
         return request | {"do": "forward"}
     stages = strategy.parse(f"P-{name}", config).tuned
     if isinstance(config, HTDemucs):
-        table = htdemucs_torch.table(config)
+        table = htdemucs_torch.build_table(config)
     else:
         assert isinstance(config, ConvTasNet)
-        table = convtasnet_torch.table(config)
+        table = convtasnet_torch.build_table(config)
     tuned = [row.name for path, row in table.items() if path.split(".")[0] in stages]
     step = {"do": "step", "strategy": f"P-{name}", "tuned": tuned}
     return request | step | {"segments": sizes.segments, "epochs": 1}
 
 
 def compare_answers(name: str, peer: list[dict], ours: list[dict], kind: str = "plain") -> dict:
-    """Return a row of two lists of answers.
+    """Return the row for two lists of answers.
 
     Raises:
       InputError: they do not compute the same.
@@ -202,7 +202,7 @@ def compare_answers(name: str, peer: list[dict], ours: list[dict], kind: str = "
 
 
 def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
-    """Measure a song once, from the start of the process to its stems."""
+    """Measure one song, from the start of the process to its stems."""
     config, path = written_case(commands, model, sizes.song_s)
     request = request_for("L3:M", config, sizes) | {"do": "song", "epochs": sizes.epochs}
     started = time.perf_counter()
@@ -213,14 +213,14 @@ def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
 
 
 def chunked_s(song_s: float, config: Architecture, settings: SeparateConfig) -> float:
-    """Return how many seconds of sound the network sees when a song is separated in overlapping chunks."""
+    """Return the total length in seconds of the overlapping chunks in which a song is separated."""
     n_samples, chunk = round(song_s * config.sample_rate_hz), chunks.choose_chunk_samples(config, settings)
     (starts,) = chunks.list_starts(config, n_samples, settings)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 
 
 def written_case(commands: Commands, model: str, seconds: float) -> tuple[Architecture, Path]:
-    """Write a case with a song so long; return its network's sizes and its path."""
+    """Write a case with a song of a given length; return the sizes of its network and its path."""
     path = commands.scratch / f"{model}-{seconds:g}.npz"
     case = noise_case(model, seconds)
     write_case(case, path)
@@ -231,7 +231,7 @@ def written_case(commands: Commands, model: str, seconds: float) -> tuple[Archit
 
 
 def row_line(name: str, row: dict) -> str:
-    """Return a row of the table: medians, and in brackets the least and the most."""
+    """Return a row of the table: medians, with minimum and maximum in brackets."""
     label = "forward" if name == "forward" else f"one step of P-{name}"
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
     ratios = [a / b for a, b in zip(row["peer_s"], row["ours_s"], strict=True)]
@@ -240,7 +240,7 @@ def row_line(name: str, row: dict) -> str:
 
 
 def song_lines(song: dict, rows: dict, sizes: Sizes) -> Iterator[str]:
-    """Yield the row of the whole song; the peer's time is extrapolated from its medians, if they were measured."""
+    """Yield the row for a whole song; the peer's time is extrapolated from its medians, if they were measured."""
     label, n_steps = f"a song of {sizes.song_s:g} s, {sizes.epochs} epochs", sizes.epochs * song["n_segments"]
     peer, ratio = "–", "–"
     if {"forward", "L3:M"} <= rows.keys():
@@ -254,7 +254,7 @@ def song_lines(song: dict, rows: dict, sizes: Sizes) -> Iterator[str]:
 
 
 def spread(values: list[float]) -> str:
-    """Return the median, and in brackets the least and the most if there are several."""
+    """Return the median, with minimum and maximum in brackets if there are several values."""
     middle = f"{statistics.median(values):.2f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):.2f}–{max(values):.2f})"
 

@@ -57,7 +57,7 @@ def report(args: argparse.Namespace) -> Iterator[str]:
     yield f"{args.strategy}, one segment of {args.segment_s:g} s, median of {args.repeats}. Operations are those of the"
     yield "matrix products alone (`bench/flops.py`); the share is of the rate of the same products by themselves."
     for size in args.size:
-        config = weights.list_networks(hub.load("mini"))[""].architecture if size == "mini" else ConvTasNet()
+        config = weights.list_networks(hub.load_network("mini"))[""].architecture if size == "mini" else ConvTasNet()
         assert isinstance(config, ConvTasNet)
         n_samples = round(args.segment_s * config.sample_rate_hz)
         rates = timing.measure_matmul_rates(config, n_samples, repeats=args.repeats)

@@ -1,4 +1,4 @@
-"""Measure sweeps on Ray clusters of this machine: what they cost, and what kills lose.
+"""Measure sweeps on Ray clusters of this machine: their overhead, and losses when processes are killed.
 
     python scripts/bench_ray.py driver                     # 1,000 cells that sleep 10 ms: cells a second
     python scripts/bench_ray.py compare GRID SONGS WORK    # one process; one worker, and two, with a core each
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int | None:
 
 
 class Sleeper:
-    """A worker whose cells take 10 ms and come to nothing."""
+    """A worker whose cells take 10 ms and compute nothing."""
 
     def __init__(self, *_):
         pass
@@ -68,7 +68,7 @@ class Sleeper:
 
 @contextlib.contextmanager
 def cluster_of(n_workers: int) -> Iterator[Any]:
-    """Yield a cluster of a head without cores and so many node processes with one core each."""
+    """Yield a cluster of a head without cores and a number of nodes with one core each."""
     import_ray("local")
     from ray.cluster_utils import Cluster as Nodes
 
@@ -82,7 +82,7 @@ def cluster_of(n_workers: int) -> Iterator[Any]:
 
 
 def driver(n_workers: int) -> None:
-    """Print how many short cells a second a driver deals out and stores."""
+    """Print how many short cells a second a driver assigns and stores."""
     settings = AdaptConfig(), SeparateConfig(), EvaluateConfig()
     cells = [make_cell(f"song {n}", "", "", *settings) for n in range(N_CELLS)]
     net = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3)
@@ -115,7 +115,7 @@ def compare(args: argparse.Namespace) -> None:
 
 
 def time_sweep(args: argparse.Namespace, folder: Path, first: list[str], *more: str) -> float:
-    """Run a sweep from its beginning; return the seconds between its first record and its last."""
+    """Run a sweep from the start; return the seconds between its first and its last record."""
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(
         [*first, *command(args, folder, *more)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -130,7 +130,7 @@ def command(args: argparse.Namespace, folder: Path, *more: str) -> list[str]:
 
 
 def kills(args: argparse.Namespace) -> int:
-    """Kill a worker, a node or the driver, whichever falls, at a random moment of each round; return 1 on a loss."""
+    """Kill a random worker, node or driver at a random moment of each round; return 1 if a result is lost."""
     moments, n_wrong = random.Random(args.seed), 0
     for number in range(args.rounds):
         folder = args.work / "kills"

@@ -1,4 +1,4 @@
-"""Damage the headers of files of sound, and see what reading them gives.
+"""Damage the headers of sound files, and count how reading them ends.
 
     python scripts/fuzz_sound.py --files 1000 --seed 0
 
@@ -29,11 +29,11 @@ KINDS = ("wav", "rf64", "w64", "aiff", "caf", "flac", "ogg", "opus", "mp3", "m4a
 HEADER_BYTES = 512
 LIMIT_S, LIMIT_BYTES = 60, 3 * 2**30
 LOSS_SAMPLES = 4_800 + 4_096
-"""Shorter by what headers may be off (0.1 s), and by the padding of an encoder's last frame."""
+"""Tolerance for the length: 0.1 s for headers, plus the padding of an encoder's last frame."""
 
 
 def crc_of(byte: int) -> int:
-    """Return what a byte adds to the checksum of an Ogg page."""
+    """Return the contribution of a byte to the checksum of an Ogg page."""
     value = byte << 24
     for _ in range(8):
         value = (value << 1) ^ (0x04C11DB7 if value & 0x80000000 else 0)
@@ -44,7 +44,7 @@ CRC = [crc_of(byte) for byte in range(256)]
 
 
 def main() -> None:
-    """Print one row a container: how many files were read, refused, and what else came of them."""
+    """Print one row for each container: how many files were read, refused, or failed otherwise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=1000, help="damaged files of each container")
     parser.add_argument("--seed", type=int, default=0)
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def fuzz(folder: Path, kind: str, n_files: int, seed: int, keep: Path | None) -> collections.Counter[str]:
-    """Read so many damaged files of one container."""
+    """Read a number of damaged files of one container."""
     counts: collections.Counter[str] = collections.Counter()
     noise_CxT = 0.1 * np.random.default_rng(0).normal(size=(2, 24_000)).clip(-3, 3)
     content = sound_files.write(folder, kind, noise_CxT).read_bytes()
@@ -86,7 +86,7 @@ def fuzz(folder: Path, kind: str, n_files: int, seed: int, keep: Path | None) ->
 
 
 def receive(ours: Connection) -> tuple[str, str]:
-    """Return what came of the next file."""
+    """Return the outcome for the next file."""
     try:
         return tuple(json.loads(ours.recv_bytes())) if ours.poll(LIMIT_S) else ("slow", "")
     except EOFError:
@@ -94,7 +94,7 @@ def receive(ours: Connection) -> tuple[str, str]:
 
 
 def work(theirs: Connection, folder: Path, kind: str, content: bytes, indices: range, seed: int) -> None:
-    """Read damaged files, and send what came of each."""
+    """Read damaged files, and send the outcome of each."""
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT_BYTES, LIMIT_BYTES))
     path = folder / f"damaged.{sound_files.SUFFIX.get(kind, kind)}"
     for i in indices:
@@ -103,7 +103,7 @@ def work(theirs: Connection, folder: Path, kind: str, content: bytes, indices: r
 
 
 def damage(content: bytes, seed: int, i: int) -> bytes:
-    """Change one to four places of the headers at both ends: bytes, or a length of four of them; or cut the file."""
+    """Change one to four places in the headers at both ends (bytes or four-byte lengths), or truncate the file."""
     random = np.random.default_rng((seed, i))
     damaged = bytearray(content)
     ends = (0, HEADER_BYTES), (len(content) - HEADER_BYTES, len(content) - 4)
@@ -119,7 +119,7 @@ def damage(content: bytes, seed: int, i: int) -> bytes:
 
 
 def restore_checksums(ogg: bytearray) -> None:
-    """Give each page the checksum of what it now holds: FFmpeg would drop it unseen."""
+    """Correct the checksum of each page; FFmpeg would silently drop the page otherwise."""
     at = 0
     while (at := ogg.find(b"OggS", at)) >= 0 and at + 27 <= len(ogg):
         end = at + 27 + ogg[at + 26] + sum(ogg[at + 27 : at + 27 + ogg[at + 26]])
@@ -132,7 +132,7 @@ def restore_checksums(ogg: bytearray) -> None:
 
 
 def judge(path: Path) -> tuple[str, str]:
-    """Return what came of a file, and what is said of it."""
+    """Return the outcome for a file, and its message."""
     try:
         n_samples = sound.read(path, may_be_silent=True).n_samples
     except InputError as error:

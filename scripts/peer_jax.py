@@ -100,7 +100,7 @@ def noise_case(name: str, seconds: float) -> Case:
         config = FULL_SIZE[name]
         params = config.init()
     else:
-        checkpoint = hub.load(name)
+        checkpoint = hub.load_network(name)
         assert isinstance(checkpoint, Checkpoint)  # none that is measured is a bag
         config, params = checkpoint.architecture, checkpoint.params
     random = np.random.default_rng(0)

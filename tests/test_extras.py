@@ -150,7 +150,7 @@ for module in pkgutil.walk_packages(ugosa_jax.__path__, "ugosa_jax."):
     except Exception as error:
         print(module.name.removeprefix("ugosa_jax."), error)
 """
-NEED_EXTRAS = ("reports.", "studio.", "cli.demo ", "sweeps.score_table ")
+NEED_EXTRAS = ("reports.", "studio.", "cli.demonstration ", "sweeps.score_table ")
 """Modules that nothing of the core imports unless an extra is there."""
 
 

@@ -17,7 +17,7 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
     """With a small network under the name of the bundled one, and a song just long enough."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 2
-    monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "weights")
+    monkeypatch.setattr(hub, "find_bundled_folder", lambda: tmp_path / "weights")
     monkeypatch.chdir(tmp_path)
     small = make_checkpoint(dataclasses.replace(DUO, sources=("drums", "bass", "other", "vocals")))
     checkpoint.save(small, tmp_path / "weights" / "mini.safetensors")

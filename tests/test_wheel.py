@@ -15,15 +15,15 @@ ROOT = Path(__file__).parents[1]
 ASK = """
 from pathlib import Path
 
-from ugosa_jax.data import demo
+from ugosa_jax.data import loading
 from ugosa_jax.weights import hub
 from ugosa_jax.reports import style
 from ugosa_jax.sweeps import grid
-assert hub.load("mini").architecture.sources == ("drums", "bass", "other", "vocals")
-assert demo.load(("drums", "bass", "other", "vocals")).mixture.duration_s == 32
+assert hub.load_network("mini").architecture.sources == ("drums", "bass", "other", "vocals")
+assert loading.load_demo(("drums", "bass", "other", "vocals")).mixture.duration_s == 32
 assert "table1" in grid.names()
 assert (Path(style.__file__).parent / "templates" / "run.html").is_file()
-print(hub.find("mini"))
+print(hub.find_file("mini"))
 """
 
 

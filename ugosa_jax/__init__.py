@@ -72,11 +72,11 @@ _HOME = {
     "adapt": "api.adapting",
     "adapt_lanes": "api.adapting",
     "convert_checkpoint": "api.converting",
-    "download_weights": "weights.hub:download",
+    "download_weights": "weights.download",
     "evaluate": "api.evaluating",
-    "list_weights": "weights.hub:listing",
+    "list_weights": "weights.hub",
     "load_adapted_layers": "api.adapted",
-    "load_network": "weights.hub:load",
+    "load_network": "weights.hub",
     "masks": "config",
     "paper": "config",
     "plot_annotation": "reports.timeline:plot",
@@ -121,9 +121,8 @@ if TYPE_CHECKING:
     from ugosa_jax.reports.timeline import plot as plot_annotation
     from ugosa_jax.weights.bag import Bag
     from ugosa_jax.weights.checkpoint import Checkpoint
-    from ugosa_jax.weights.hub import download as download_weights
-    from ugosa_jax.weights.hub import listing as list_weights
-    from ugosa_jax.weights.hub import load as load_network
+    from ugosa_jax.weights.download import download_weights
+    from ugosa_jax.weights.hub import list_weights, load_network
 else:  # hidden from type checkers, which would accept any name
 
     def __getattr__(name: str):

@@ -32,7 +32,7 @@ from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import standardise_by, unstandardised
+from ugosa_jax.data.standard import restore_level, standardise_by
 from ugosa_jax.errors import exit_status
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
@@ -89,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(folder: Path, names: Sequence[str] | None, recipes: Sequence[str], out: Path) -> None:
     """Score the recipes on each song, and append a line for each to `out`."""
     device.keep_compiled_programs()
-    chain = hub.load("spleeter+mini")
+    chain = hub.load_network("spleeter+mini")
     assert isinstance(chain, Chain)
     done = {(row["recipe"], row["song"]) for row in read_rows(out)}
-    for track in datasets.tracks(folder, names=names):
+    for track in datasets.list_tracks(folder, names=names):
         missing = [name for name in recipes if (name, track.name) not in done]
         if not missing:
             continue
@@ -104,7 +104,7 @@ def run(folder: Path, names: Sequence[str] | None, recipes: Sequence[str], out: 
             began_s = time.process_time()
             tuned = adapt(chain, left, RECIPES[name].adapt)
             seconds = time.process_time() - began_s
-            said = shorten_silence(known.known_annotation(), known.mixture.duration_s, RECIPES[name].known_share)
+            said = shorten_silence(known.require_annotation(), known.mixture.duration_s, RECIPES[name].known_share)
             est_SxCxT = estimate(chain, song, left, tuned, said)
             row = {"recipe": name, "song": track.name, "seconds": round(seconds, 1)}
             row["sdr_db"] = dict(zip(chain.sources, score(known, est_SxCxT), strict=True))
@@ -140,7 +140,7 @@ def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params, sa
     standard, network = left.standards[last.name], last.network
     params = tree.merge(tuned, network.params)
     est_SxCxT = bag_separation.separate(network, params, standardise_by(left.mix_CxT, standard), SeparateConfig())
-    estimates = dict(zip(network.sources, unstandardised(est_SxCxT, standard), strict=True))
+    estimates = dict(zip(network.sources, restore_level(est_SxCxT, standard), strict=True))
     estimates[taken] = song.mix_CxT - left.mix_CxT
     settings = SeparateConfig(refine="wiener")
     gain_SxT = annotations.compute_gains(said, song.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
@@ -159,7 +159,7 @@ def shorten_silence(said: Annotation, duration_s: float, share: float) -> Annota
 
 def score(known: Song, est_SxCxT: np.ndarray) -> list[float | None]:
     """Return the SDR of each source in dB: median over the frames in which its stem sounds; None without any."""
-    stems_SxCxT, rate_hz = known.known_stems(), known.mixture.rate_hz
+    stems_SxCxT, rate_hz = known.require_stems(), known.mixture.rate_hz
     n, hop = round(FRAME_S * rate_hz), round(HOP_S * rate_hz)
     starts = range(0, stems_SxCxT.shape[-1] - n + 1, hop)
     frames = [np.s_[..., start : start + n] for start in starts]

@@ -73,10 +73,10 @@ def prepare(prepared: Path, work: Path) -> None:
       InputError: a song has no annotation or cannot be read, or WORK cannot be written.
     """
     asked = grid.read(str(ADAPTED))
-    base = hub.load(asked.weights)
+    base = hub.load_network(asked.weights)
     device.keep_compiled_programs()
     claims = []
-    for track in datasets.tracks(prepared, limit=asked.songs.limit):
+    for track in datasets.list_tracks(prepared, limit=asked.songs.limit):
         song = exact(track, base)
         duration_s, sources = song.mixture.duration_s, base.sources
         for condition in CONDITIONS:
@@ -84,9 +84,11 @@ def prepare(prepared: Path, work: Path) -> None:
                 (said,) = drafts(song, base, [(draft.BELOW_DB, draft.MIN_SILENCE_S)])
                 said = imprecision.to_annotation(imprecision.rests_of(said, duration_s), duration_s, sources)
             else:
-                said = imprecision.worsen(song.known_annotation(), duration_s, condition, track.name)
+                said = imprecision.worsen(song.require_annotation(), duration_s, condition, track.name)
             link(track, said, work / "songs" / condition.name / track.name)
-            claims.append((condition.name, track.name, *imprecision.claims(said, song.known_annotation(), duration_s)))
+            claims.append(
+                (condition.name, track.name, *imprecision.claims(said, song.require_annotation(), duration_s))
+            )
         print(f"{track.name}: {len(CONDITIONS)} annotations", flush=True)
     with files.replaced_when_done(work / robustness_report.CLAIMS) as temporary:
         columns = ["condition", "song", "intervals", "silent_s", "wrong_s"]
@@ -115,7 +117,7 @@ def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]])
 def link(track: Track, said: Annotation, folder: Path) -> None:
     """Write a song's folder: links to its sound, and the annotation `said`."""
     with files.folder_when_done(folder) as scratch:
-        for path in datasets.inputs(track, said.sources).values():
+        for path in datasets.list_inputs(track, said.sources).values():
             try:
                 os.link(path, scratch / path.name)
             except OSError:  # another file system, or one without hard links
@@ -146,14 +148,14 @@ def thresholds(prepared: Path) -> pd.DataFrame:
     Raises:
       InputError: a song has no annotation or cannot be read.
     """
-    base = hub.load(str(grid.read(str(ADAPTED)).weights))
+    base = hub.load_network(str(grid.read(str(ADAPTED)).weights))
     device.keep_compiled_programs()
     pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0
-    for track in datasets.tracks(prepared):
+    for track in datasets.list_tracks(prepared):
         song = exact(track, base)
         n_samples, rate_hz = song.mixture.n_samples, song.mixture.rate_hz
-        silent_SxT = ~annotation.compute_active_mask(song.known_annotation(), n_samples, rate_hz)
+        silent_SxT = ~annotation.compute_active_mask(song.require_annotation(), n_samples, rate_hz)
         true_s += silent_SxT.sum() / rate_hz
         for p, said in enumerate(drafts(song, base, [(below_db, shortest_s) for shortest_s, below_db in pairs])):
             claimed_SxT = ~annotation.compute_active_mask(said, n_samples, rate_hz)

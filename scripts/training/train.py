@@ -157,7 +157,7 @@ def make_first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_
     decoder are first fitted to each other, and the masks begin near 1/S.
     """
     if args.start:
-        start = hub.load(args.start)
+        start = hub.load_network(args.start)
         if not isinstance(start, Checkpoint) or start.architecture != MINI:
             raise InputError(f"--start {args.start}: another architecture than {MINI}")
         return start.params
@@ -204,9 +204,9 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = standard.unstandardised(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
+        est_SxCxT = standard.restore_level(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
-        ratios.append([levels.sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
+        ratios.append([levels.compute_sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)
 
 

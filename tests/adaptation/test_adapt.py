@@ -95,7 +95,7 @@ def check_run(result, z, run, config):
         np.testing.assert_array_equal(got[:, 0], got[:, 1])
     prefix = f"{run}/final/"
     final = {name.removeprefix(prefix): z[name] for name in z if name.startswith(prefix)}
-    rows = {path: row for path, row in convtasnet_torch.table(config).items() if row.name in final}
+    rows = {path: row for path, row in convtasnet_torch.build_table(config).items() if row.name in final}
     tuned = {".".join(k.key for k in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(result.tuned)}
     assert set(rows) == set(tuned)
     start = np.load(DATA / "state.npz")

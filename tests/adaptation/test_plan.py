@@ -17,7 +17,7 @@ TALL = dataclasses.replace(DUO, R=4)
 
 
 def make_uneven():
-    return chain.join({"tall": make_checkpoint(TALL, seed=1), "trio": make_checkpoint(TRIO, seed=2)})
+    return chain.build_chain({"tall": make_checkpoint(TALL, seed=1), "trio": make_checkpoint(TRIO, seed=2)})
 
 
 @pytest.mark.parametrize(

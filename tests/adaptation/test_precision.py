@@ -111,6 +111,6 @@ def test_the_default_precision_does_not_change_names_of_cells():
     def of(adapt):
         return make_cell("song", "0" * 64, "1" * 64, adapt, SeparateConfig(), EvaluateConfig())
 
-    assert "precision" not in of(AdaptConfig()).determines["adapt"]
-    assert of(AdaptConfig(precision="bfloat16")).determines["adapt"]["precision"] == "bfloat16"
+    assert "precision" not in of(AdaptConfig()).determinants["adapt"]
+    assert of(AdaptConfig(precision="bfloat16")).determinants["adapt"]["precision"] == "bfloat16"
     assert of(AdaptConfig()).id != of(AdaptConfig(precision="bfloat16")).id

@@ -306,7 +306,7 @@ def test_the_end_of_the_input_is_one_error_line(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
     record_questions(monkeypatch, [])
     assert run("check", tmp_path / "a.txt") == 2
-    assert capsys.readouterr().err == "error: the names were not told: the input ended\n"
+    assert capsys.readouterr().err == "error: names remain unknown: the input ended\n"
 
 
 def test_unknown_names_are_refused_without_a_terminal(tmp_path, capsys):

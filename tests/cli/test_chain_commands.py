@@ -16,7 +16,7 @@ from ugosa_jax.data import sound
 from ugosa_jax.networks import tree
 from ugosa_jax.studio import network_info
 from ugosa_jax.sweeps import results
-from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights import adapted_layers, checkpoint, hub
 
 RATE_HZ, SOURCES = 8000, ("drums", "voice", "bass")
 FAST = ("--epochs", "1", "--segment-s", "0.4", "--learning-rate", "1e-3")
@@ -55,7 +55,7 @@ def test_separate_adapts_a_chain_and_its_record_knows_the_networks(song, tmp_pat
     assert record["settings"]["members"]["duo"]["strategy"] == "B0"
     assert record["settings"]["members"]["trio"]["strategy"] == "R-L3:M"
     assert len(record["adaptation"]["losses"]) == 1
-    assert [*checkpoint.load_delta(out / "adapted.delta.safetensors", make_chain())] == ["trio"]
+    assert [*adapted_layers.load(out / "adapted.delta.safetensors", make_chain())] == ["trio"]
     assert "duo takes voice; trio takes drums, bass" in (out / "report.html").read_text()
     stems = {source: soundfile.read(out / f"{source}.wav")[0] for source in SOURCES}
     mixture, _ = soundfile.read(song / "songs" / "one" / "mixture.wav")
@@ -125,7 +125,7 @@ def test_the_studio_offers_chains_of_downloaded_networks(song, tmp_path, monkeyp
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path))
     duo = make_chain().members["duo"]
     renamed = dataclasses.replace(duo.architecture, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
-    checkpoint.save(uj.Checkpoint(renamed, duo.params), hub.cache_folder() / "spleeter.safetensors")
+    checkpoint.save(uj.Checkpoint(renamed, duo.params), hub.get_cache_folder() / "spleeter.safetensors")
     offered = {one["name"]: one for one in network_info.describe_networks()["networks"]}
     chain = offered["spleeter+mini"]
     assert chain["sources"] == ["drums", "bass", "other", "vocals"] and chain["members"] == 2

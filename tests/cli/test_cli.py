@@ -17,7 +17,7 @@ from ugosa_jax import config, files
 from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.weights import checkpoint, convert, hub
+from ugosa_jax.weights import adapted_layers, checkpoint, convert, hub
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -90,8 +90,8 @@ def test_song_and_annotation_in_stems_out(song, small, tmp_path):
     assert losses[1] < losses[0]
     assert record["annotation"]["silent_s"]["vocals"] == pytest.approx(0.5)
     assert "silent for drums 1.0 s" in done.stdout
-    base = hub.load(small)
-    delta = checkpoint.load_delta(out / "adapted.delta.safetensors", base)
+    base = hub.load_network(small)
+    delta = adapted_layers.load(out / "adapted.delta.safetensors", base)
     assert np.abs(delta["mask"]["kernel"] - base.params["mask"]["kernel"]).max() > 0
     assert not list(out.glob(".*"))
 
@@ -131,7 +131,7 @@ def test_a_delta_gives_the_same_stems_again_and_fits_its_own_weights_only(song, 
     assert separate(song, small, "--delta", song.parent / "out" / "adapted.delta.safetensors") == 0
     (song.parent / "out" / "adapted.delta.safetensors").rename(tmp_path / "delta.safetensors")
 
-    base = hub.load(small)
+    base = hub.load_network(small)
     base.params["mask"]["kernel"][0, 0] += 1
     checkpoint.save(base, tmp_path / "other.safetensors")
     message = refused(capsys, separate(song, tmp_path / "other.safetensors", "--delta", tmp_path / "delta.safetensors"))
@@ -330,6 +330,7 @@ def test_misspelt_flags_end_with_code_2(song):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow  # a process without cached programs; tests/data/test_audio.py and tests/sweeps fill disks too
 def test_a_full_disk_leaves_nothing_behind(song, small):
     """A limit on file size stands for the full disk: stems of 700 kB do not fit below 300 kB."""
     program = Path(sys.executable).parent / "ugosa-jax"
@@ -350,7 +351,7 @@ def test_weights_commands(small, tmp_path, capsys):
     assert main(["weights", "show", str(tmp_path / "w.safetensors")]) == 0
     said = capsys.readouterr().out
     assert "drums, bass, other, vocals" in said
-    assert hub.load(small).fingerprint in said
+    assert hub.load_network(small).fingerprint in said
     assert main(["weights", "list"]) == 0
     assert "tasnet_extra" in capsys.readouterr().out
     assert "nothing.th" in refused(capsys, main(["weights", "convert", "nothing.th", str(tmp_path / "x.safetensors")]))

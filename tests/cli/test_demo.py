@@ -14,7 +14,7 @@ from ugosa_jax import files
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
-from ugosa_jax.cli import demo
+from ugosa_jax.cli import demonstration
 from ugosa_jax.cli.main import main
 from ugosa_jax.config import SOURCES, EvaluateConfig
 from ugosa_jax.data.song import Song
@@ -41,8 +41,8 @@ def shown(tmp_path_factory):
     """Run the demo once; return its folder and what it printed."""
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        patch.setattr(demo.hub, "load", lambda _: make_checkpoint(TINY))
-        patch.setattr(demo.demo_song, "load", noise)
+        patch.setattr(demonstration.hub, "load_network", lambda _: make_checkpoint(TINY))
+        patch.setattr(demonstration.loading, "load_demo", noise)
         assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()
 
@@ -53,10 +53,10 @@ def stems_in(folder):
 
 
 def test_the_bundled_network_is_there_and_described():
-    weights = demo.hub.load("mini")
+    weights = demonstration.hub.load_network("mini")
     assert optax.tree.size(weights.params) == 2_108_208
     assert weights.architecture.sources == SOURCES
-    card = demo.hub.bundled_folder() / "mini.md"
+    card = demonstration.hub.find_bundled_folder() / "mini.md"
     assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
 
 
@@ -103,7 +103,7 @@ def test_leakage_is_of_the_network_and_not_of_the_output_stage(shown):
 
 
 def test_the_song_lasts_half_a_minute():
-    song = demo.demo_song.load(SOURCES)
+    song = demonstration.loading.load_demo(SOURCES)
     assert song.mixture.n_samples == 32 * 44100
     np.testing.assert_array_equal(song.mixture.samples_CxT, song.stems_SxCxT.sum(0))
     assert annotation.count_silent_seconds(song.annotation, 32)["vocals"] == 11

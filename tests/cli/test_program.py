@@ -14,7 +14,7 @@ import soundfile
 
 from tests.helpers.networks import make_checkpoint
 from ugosa_jax.cli.main import main
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers, checkpoint
 
 COMMAND = [sys.executable, "-m", "ugosa_jax"]
 
@@ -83,7 +83,7 @@ def test_no_input_is_overwritten(song, net, tmp_path, capsys, what):
     files = {"song": song, "annotation": annotation, "weights": net}
     if what == "delta":
         base = make_checkpoint()
-        checkpoint.save_delta({"mask": base.params["mask"]}, base, tmp_path / "delta", {})
+        adapted_layers.save({"mask": base.params["mask"]}, base, tmp_path / "delta", {})
         files["delta"] = tmp_path / "delta"
     inside = out / at[what]
     shutil.copy(files[what], inside)

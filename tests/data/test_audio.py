@@ -379,8 +379,8 @@ except errors.InputError as error:
 
 
 def test_level():
-    assert sound.level_db(np.full((2, 5), 0.1)) == pytest.approx(-20)
-    assert sound.level_db(np.zeros((2, 5))) == pytest.approx(-120)
+    assert sound.measure_level_db(np.full((2, 5), 0.1)) == pytest.approx(-20)
+    assert sound.measure_level_db(np.zeros((2, 5))) == pytest.approx(-120)
 
 
 # Containers of libsndfile's and of PyAV's, files that are cut short, names that are not text

@@ -56,7 +56,7 @@ def test_golden():
 def test_gain_is_what_transforms_do(start, end):
     wave_CxT = noise(1, 2, 40 * HOP + 300)[0]
     expected_CxT = transformed(wave_CxT, start, end)
-    gain_T = controlled.gain(41, start, end)
+    gain_T = controlled.compute_gain(41, start, end)
     assert gain_T.shape == (40 * HOP,)
     np.testing.assert_allclose(wave_CxT[:, : 40 * HOP] * gain_T, expected_CxT, rtol=0, atol=1e-7)
 
@@ -75,7 +75,7 @@ def test_gain_is_librosas():
 
 
 def test_gain_by_hand():
-    gain_T = controlled.gain(32, 8, 16)
+    gain_T = controlled.compute_gain(32, 8, 16)
     # Samples that lie in frames 8 … 15 only: from the end of frame 7 to the start of frame 16, which is centred.
     first, behind = 7 * HOP + FRAME // 2, 16 * HOP - FRAME // 2
     silent_T = np.flatnonzero(gain_T == 0)
@@ -126,7 +126,7 @@ def test_the_end_is_cut_to_whole_hops(n_samples):
 
 @pytest.mark.parametrize("n_sources", [2, 4, 5])
 def test_shortest_song(n_sources):
-    least = controlled.shortest(n_sources)
+    least = controlled.compute_min_samples(n_sources)
     order = range(n_sources)
     silenced_SxCxT = controlled.silence(noise(n_sources, 1, least), order)
     assert all((silenced_SxCxT[source, 0] == 0).sum() >= HOP for source in order)

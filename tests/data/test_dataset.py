@@ -24,7 +24,7 @@ def song(name: str, suffix: str = ".wav") -> list[str]:
 def refused(root, *words: str, **options) -> None:
     """Assert that listing fails with one line that names the root and says `words`."""
     with pytest.raises(InputError) as caught:
-        datasets.tracks(root, **options)
+        datasets.list_tracks(root, **options)
     assert str(caught.value).startswith(str(root))
     assert "\n" not in str(caught.value)
     for word in words:
@@ -33,67 +33,67 @@ def refused(root, *words: str, **options) -> None:
 
 def test_folder(tmp_path):
     touch(tmp_path, *song("b"), *song("a", ".flac"), *song(".hidden"), "a/annotation.csv", "notes/x.txt", "readme.md")
-    tracks = datasets.tracks(tmp_path)
+    tracks = datasets.list_tracks(tmp_path)
     assert tracks == [Track("a", "folder", tmp_path / "a"), Track("b", "folder", tmp_path / "b")]
     assert [track.annotation for track in tracks] == [tmp_path / "a" / "annotation.csv", None]
 
 
 def test_musdb18hq(tmp_path):
     touch(tmp_path, *song("train/B - b"), *song("train/A - a"), *song("test/A - c"))
-    tracks = datasets.tracks(str(tmp_path))
+    tracks = datasets.list_tracks(str(tmp_path))
     assert [(track.name, track.kind, track.subset) for track in tracks] == [
         ("A - a", "musdb18hq", "train"),
         ("B - b", "musdb18hq", "train"),
         ("A - c", "musdb18hq", "test"),
     ]
     assert tracks[2].path == tmp_path / "test" / "A - c"
-    assert [track.name for track in datasets.tracks(tmp_path, "test")] == ["A - c"]
+    assert [track.name for track in datasets.list_tracks(tmp_path, "test")] == ["A - c"]
 
 
 def test_half_of_musdb18hq_is_a_folder(tmp_path):
     touch(tmp_path, *song("test/A"), *song("train/B"))
-    assert datasets.tracks(tmp_path / "test") == [Track("A", "folder", tmp_path / "test" / "A")]
+    assert datasets.list_tracks(tmp_path / "test") == [Track("A", "folder", tmp_path / "test" / "A")]
 
 
 def test_musdb18(tmp_path):
     touch(tmp_path, "train/B - b.stem.mp4", "test/Z. - z.stem.mp4", "test/A.stem.mp4", "test/.x.stem.mp4")
-    tracks = datasets.tracks(tmp_path, "test")
+    tracks = datasets.list_tracks(tmp_path, "test")
     assert tracks[0] == Track("A", "musdb18", tmp_path / "test" / "A.stem.mp4", "test")
     assert [track.name for track in tracks] == ["A", "Z. - z"]
     assert tracks[0].annotation is None
-    assert len(datasets.tracks(tmp_path)) == 3
+    assert len(datasets.list_tracks(tmp_path)) == 3
 
 
 def test_pool(tmp_path):
     touch(tmp_path, "b.npy", "a.b.npy", "manifest.json")
-    assert datasets.tracks(tmp_path)[0] == Track("a.b", "pool", tmp_path / "a.b.npy")
-    assert [track.name for track in datasets.tracks(tmp_path)] == ["a.b", "b"]
+    assert datasets.list_tracks(tmp_path)[0] == Track("a.b", "pool", tmp_path / "a.b.npy")
+    assert [track.name for track in datasets.list_tracks(tmp_path)] == ["a.b", "b"]
 
 
 def test_a_folder_may_hold_a_song_called_test(tmp_path):
     touch(tmp_path, *song("test"))
-    assert datasets.tracks(tmp_path) == [Track("test", "folder", tmp_path / "test")]
+    assert datasets.list_tracks(tmp_path) == [Track("test", "folder", tmp_path / "test")]
 
 
 def test_limit_and_names(tmp_path):
     touch(tmp_path, *song("a"), *song("b"), *song("c"))
-    assert [track.name for track in datasets.tracks(tmp_path, limit=2)] == ["a", "b"]
-    assert [track.name for track in datasets.tracks(tmp_path, limit=9)] == ["a", "b", "c"]
-    assert [track.name for track in datasets.tracks(tmp_path, names=["c", "a"])] == ["c", "a"]
-    assert [track.name for track in datasets.tracks(tmp_path, limit=1, names=["c", "a"])] == ["c"]
+    assert [track.name for track in datasets.list_tracks(tmp_path, limit=2)] == ["a", "b"]
+    assert [track.name for track in datasets.list_tracks(tmp_path, limit=9)] == ["a", "b", "c"]
+    assert [track.name for track in datasets.list_tracks(tmp_path, names=["c", "a"])] == ["c", "a"]
+    assert [track.name for track in datasets.list_tracks(tmp_path, limit=1, names=["c", "a"])] == ["c"]
 
 
 def test_no_such_song(tmp_path):
     touch(tmp_path, *song("River song"))
     refused(tmp_path, "no song 'river song'", "did you mean 'River song'?", names=["river song"])
     with pytest.raises(InputError, match=r"no song '17'$"):
-        datasets.tracks(tmp_path, names=["17"])
+        datasets.list_tracks(tmp_path, names=["17"])
 
 
 @pytest.mark.parametrize("limit", [0, -1])
 def test_bad_limit(tmp_path, limit):
     with pytest.raises(InputError, match="limit must be at least 1"):
-        datasets.tracks(touch(tmp_path, *song("a")), limit=limit)
+        datasets.list_tracks(touch(tmp_path, *song("a")), limit=limit)
 
 
 @pytest.mark.parametrize("names", [(), ("train/x.txt", "test/y.txt"), ("a/x.txt",), ("drums.wav", "mixture.wav")])
@@ -120,21 +120,21 @@ def test_subset_of_what_has_none(tmp_path):
 def test_subset_without_songs(tmp_path):
     touch(tmp_path, *song("train/a"))
     with pytest.raises(InputError, match="test: holds no songs"):
-        datasets.tracks(tmp_path, "test")
+        datasets.list_tracks(tmp_path, "test")
 
 
 def test_inputs(tmp_path):
     touch(tmp_path, *song("a"), "a/guitar.wav", "a/.drums.wav")
-    files = datasets.inputs(Track("a", "folder", tmp_path / "a"), ("vocals", "drums"))
+    files = datasets.list_inputs(Track("a", "folder", tmp_path / "a"), ("vocals", "drums"))
     assert list(files) == ["mixture", "vocals", "drums"]
     assert files["drums"] == tmp_path / "a" / "drums.wav"
     pool = Track("a", "pool", tmp_path / "a.npy")
-    assert datasets.inputs(pool, STEMS) == {"song": tmp_path / "a.npy"}
+    assert datasets.list_inputs(pool, STEMS) == {"song": tmp_path / "a.npy"}
 
 
 def test_inputs_whatever_the_capitals_and_the_format(tmp_path):
     touch(tmp_path, "a/Mixture.OGG", "a/DRUMS.wav", "a/bass.flac", "a/other.mp3", "a/Vocals.aiff")
-    files = datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)
+    files = datasets.list_inputs(Track("a", "folder", tmp_path / "a"), STEMS)
     names = ["Mixture.OGG", "DRUMS.wav", "bass.flac", "other.mp3", "Vocals.aiff"]
     assert [path.name for path in files.values()] == names
 
@@ -142,21 +142,21 @@ def test_inputs_whatever_the_capitals_and_the_format(tmp_path):
 def test_inputs_without_a_mixture(tmp_path):
     touch(tmp_path, *song("a"))
     (tmp_path / "a" / "mixture.wav").unlink()
-    assert list(datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)) == list(STEMS)
+    assert list(datasets.list_inputs(Track("a", "folder", tmp_path / "a"), STEMS)) == list(STEMS)
     touch(tmp_path, "a/guitar.wav")  # part of a mixture that nobody has
     with pytest.raises(InputError, match=r"a: no mixture\.wav, .* what is guitar\.wav\?"):
-        datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)
+        datasets.list_inputs(Track("a", "folder", tmp_path / "a"), STEMS)
 
 
 def test_missing_stem(tmp_path):
     touch(tmp_path, *song("a"))
     (tmp_path / "a" / "bass.wav").unlink()
     with pytest.raises(InputError, match=r"a: no bass\.wav"):
-        datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)
+        datasets.list_inputs(Track("a", "folder", tmp_path / "a"), STEMS)
 
 
 @pytest.mark.parametrize("what", ["bass", "mixture"])
 def test_the_same_twice(tmp_path, what):
     touch(tmp_path, *song("a"), f"a/{what}.flac")
     with pytest.raises(InputError, match=rf"a: {what}\.flac and {what}\.wav: which one is the {what}\?"):
-        datasets.inputs(Track("a", "folder", tmp_path / "a"), STEMS)
+        datasets.list_inputs(Track("a", "folder", tmp_path / "a"), STEMS)

@@ -35,7 +35,7 @@ def write(root: Path, stems_SxCxT: np.ndarray, mix_CxT: np.ndarray | None = None
 
 
 def load(root: Path, *sources: str) -> Song:
-    (track,) = datasets.tracks(root)
+    (track,) = datasets.list_tracks(root)
     return loading.load_with_stems(track, sources or STEMS)
 
 
@@ -271,7 +271,7 @@ def musdb18(tmp_path):
 
 def test_musdb18(tmp_path, musdb18, monkeypatch):
     monkeypatch.setenv("PATH", "")  # no program is needed
-    (track,) = datasets.tracks(tmp_path, "test")
+    (track,) = datasets.list_tracks(tmp_path, "test")
     song = loading.load_with_stems(track, ("vocals", "drums"))
     assert (song.mixture.rate_hz, song.mixture.name) == (44100, "A - a")
     for stream, sound_CxT in ((0, song.mixture.samples_CxT), (4, song.stems_SxCxT[0]), (1, song.stems_SxCxT[1])):
@@ -285,7 +285,7 @@ def test_musdb18(tmp_path, musdb18, monkeypatch):
 def test_musdb18_is_what_the_musdb_package_reads(tmp_path, musdb18, ffmpeg):
     from musdb.audio_classes import MultiTrack, Source
 
-    (track,) = datasets.tracks(tmp_path, "test")
+    (track,) = datasets.list_tracks(tmp_path, "test")
     song = loading.load_with_stems(track, ("drums", "bass", "other", "vocals"))
     theirs = MultiTrack(path=str(musdb18), name="A - a", stem_id=0)
     for stream, sound_CxT in enumerate([song.mixture.samples_CxT, *song.stems_SxCxT]):

@@ -172,7 +172,9 @@ def test_16_bits_that_clip_are_said(root, out, capsys):
     write(root / "b", np.full((4, 2, N_SAMPLES), 0.4, np.float32))
     assert prepare(root, out, "--encoding", "16") == 0
     (warning,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
-    mix_CxT = 0.4 * np.sum([controlled.gain(41, 10 * i, 41 if i == 3 else 10 * i + 10) for i in range(4)], axis=0)
+    mix_CxT = 0.4 * np.sum(
+        [controlled.compute_gain(41, 10 * i, 41 if i == 3 else 10 * i + 10) for i in range(4)], axis=0
+    )
     assert warning == f"warning: b: mixture.wav: {2 * (mix_CxT > 1).sum()} samples above full scale"
 
 
@@ -189,7 +191,7 @@ def test_as_is(root, out):
 
 def test_a_prepared_set_is_a_data_set(root, out):
     assert prepare(root, out) == 0
-    tracks = datasets.tracks(out)
+    tracks = datasets.list_tracks(out)
     assert [(track.kind, track.name) for track in tracks] == [("folder", "a song"), ("folder", "b")]
     assert tracks[0].annotation == out / "a song" / "annotation.csv"
     assert loading.load_with_stems(tracks[0], SOURCES).notes == ()
@@ -381,7 +383,7 @@ def test_manifest_that_is_none(root, out, capsys, text, said):
 
 
 def test_song_too_short_to_silence(root, out, capsys):
-    write(root / "c", stems_of(2, controlled.shortest(4) - 1))
+    write(root / "c", stems_of(2, controlled.compute_min_samples(4) - 1))
     refused(capsys, prepare(root, out), f"{root / 'c'}: length of a song", "at least 7680 samples, not 7679")
     assert not (out / "c").exists()
 

@@ -11,7 +11,7 @@ from ugosa_jax import api
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data import media, recording, sound, writing
+from ugosa_jax.data import recording, sound, stream, writing
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.standard import measure, standardise
 from ugosa_jax.errors import InputError
@@ -20,7 +20,7 @@ from ugosa_jax.separation import song_separation as separation
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(media, "BLOCK_SAMPLES", 1000)
+    monkeypatch.setattr(stream, "BLOCK_SAMPLES", 1000)
 
 
 def noise(n_channels, n_samples=24_700):
@@ -44,7 +44,7 @@ def test_blocks_are_the_file(tmp_path, suffix):
     found, whole = recording.open_sound(path), sound.read(path)
     assert (found.name, found.rate_hz, found.n_channels, found.n_samples) == (f"a.{suffix}", 44100, 2, whole.n_samples)
     for _ in range(2):
-        blocks = [*found.blocks()]
+        blocks = [*found.iterate_blocks()]
         assert len(blocks) > 5
         np.testing.assert_array_equal(np.concatenate(blocks, 1), whole.samples_CxT)
     with path.open("rb") as file:
@@ -62,7 +62,7 @@ def test_a_file_that_changes_between_two_readings(tmp_path):
     found = recording.open_sound(path)
     written(path, noise(2, 20_000))
     with pytest.raises(InputError, match=r"a\.wav: was changed"):
-        list(found.blocks())
+        list(found.iterate_blocks())
 
 
 def test_what_is_there_of_a_flac(tmp_path):
@@ -72,7 +72,7 @@ def test_what_is_there_of_a_flac(tmp_path):
         recording.open_sound(path)
     found = recording.open_sound(path, may_be_cut=True)
     assert 10_000 < found.n_samples < 80_000
-    assert sum(block.shape[1] for block in found.blocks()) == found.n_samples
+    assert sum(block.shape[1] for block in found.iterate_blocks()) == found.n_samples
 
 
 @pytest.mark.parametrize(("rate_hz", "n_channels"), [(8000, 2), (11025, 1), (44100, 6)])
@@ -130,7 +130,7 @@ def test_songs_that_silence_each_other_are_named(tmp_path):
 def test_files_written_in_blocks_are_those_written_at_once(tmp_path, encoding):
     samples_CxT = 3 * noise(2)
     above = sound.write(tmp_path / "a.wav", samples_CxT, 44100, encoding)
-    with writing.writing(tmp_path / "b.wav", 44100, 2, 24_700, encoding) as file:
+    with writing.open_writer(tmp_path / "b.wav", 44100, 2, 24_700, encoding) as file:
         for block in np.array_split(samples_CxT, 7, axis=1):
             file.write(block)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
@@ -150,7 +150,7 @@ def test_long_sound_is_written_with_sizes_that_hold_it(tmp_path, monkeypatch):
 def test_a_file_that_breaks_off_is_not_there(tmp_path):
     with (
         pytest.raises(InputError, match=r"a\.wav: not written"),
-        writing.writing(tmp_path / "a.wav", 8000, 1, 5) as file,
+        writing.open_writer(tmp_path / "a.wav", 8000, 1, 5) as file,
     ):
         file.write(np.zeros((1, 3), np.float32))
         file.write(np.full((1, 2), np.inf, np.float32))

@@ -57,9 +57,9 @@ def test_it_is_made_once_a_run(monkeypatch):
 def test_what_is_not_known_is_said():
     song = Song(noise().mixture)
     with pytest.raises(InputError, match=r"noise\.wav: its true stems are not known"):
-        song.known_stems()
+        song.require_stems()
     with pytest.raises(InputError, match=r"noise\.wav: has no annotation"):
-        song.known_annotation()
+        song.require_annotation()
 
 
 def test_stems_have_names():

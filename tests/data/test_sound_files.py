@@ -86,7 +86,7 @@ def test_a_file_is_as_long_as_ffmpeg_decodes_it(tmp_path, kind):
     assert padding == 0 or (kind in ("m4a", "wma") and 0 < padding < 4096)  # an encoder's last frame, filled up
     assert abs(found.n_samples - 2 * RATE_HZ) < 5000
     assert (found.rate_hz, found.n_channels, found.notes) == (RATE_HZ, 2, ())
-    assert sum(block.shape[1] for block in found.blocks()) == found.n_samples
+    assert sum(block.shape[1] for block in found.iterate_blocks()) == found.n_samples
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
@@ -98,12 +98,12 @@ def test_lossless_files_hold_what_was_written(tmp_path, kind):
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("mp3", "wma")])
 def test_the_centre_comes_out_in_the_centre_and_the_lfe_nowhere(tmp_path, kind):
     centre, _ = sound.to_model(sound.read(sound_files.write(tmp_path, kind, placed(2))), RATE_HZ, 2)
-    left_db, right_db = (sound.level_db(channel_T) for channel_T in centre)
-    expected_db = sound.level_db(HALF * tone())
+    left_db, right_db = (sound.measure_level_db(channel_T) for channel_T in centre)
+    expected_db = sound.measure_level_db(HALF * tone())
     assert (left_db, right_db) == pytest.approx((expected_db, expected_db), abs=0.5)
     lfe = sound.read(sound_files.write(tmp_path, kind, placed(3) + placed(0) * 1e-3))
     mixed_CxT, notes = sound.to_model(lfe, RATE_HZ, 2)
-    assert sound.level_db(mixed_CxT) < -55
+    assert sound.measure_level_db(mixed_CxT) < -55
     assert notes == ["5.1 mixed down to stereo (ITU-R BS.775)"]
 
 
@@ -111,7 +111,7 @@ def test_the_centre_comes_out_in_the_centre_and_the_lfe_nowhere(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "m4a", "ac3", "mkv"])
 def test_sides_stay_sides(tmp_path, kind, position, expected):
     mixed_CxT, _ = sound.to_model(sound.read(sound_files.write(tmp_path, kind, placed(position))), RATE_HZ, 2)
-    left_db, right_db = (sound.level_db(channel_T) for channel_T in mixed_CxT)
+    left_db, right_db = (sound.measure_level_db(channel_T) for channel_T in mixed_CxT)
     louder_db, softer_db = (left_db, right_db) if expected == "left" else (right_db, left_db)
     assert louder_db > -20 and softer_db < -50
 
@@ -157,7 +157,7 @@ def test_joined_files_are_read_to_the_end(tmp_path, kind):
     both = sound.read(path)
     assert abs(both.n_samples - 2 * one.n_samples) < 4 * 1152  # what an encoder puts around each of them
     start, end = both.samples_CxT[:, 5000:15_000], both.samples_CxT[:, -15_000:-5000]
-    assert min(sound.level_db(start), sound.level_db(end)) > -25
+    assert min(sound.measure_level_db(start), sound.measure_level_db(end)) > -25
 
 
 def test_flac_of_unknown_length(tmp_path):
@@ -179,7 +179,7 @@ def test_wav_that_goes_on_behind_its_announced_end(tmp_path, told):
     assert found.notes == (
         f"{2 * 2 * RATE_HZ - told} bytes of sound follow the end that its header tells, and are taken too",
     )
-    assert sound.conversions(found, RATE_HZ, 1) == [*found.notes]
+    assert sound.describe_conversion(found, RATE_HZ, 1) == [*found.notes]
 
 
 @pytest.mark.parametrize("told", [0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFFFFF, 0x7FFFF000, 0x80000000])
@@ -220,9 +220,9 @@ def test_a_song_may_be_too_long(tmp_path):
 def test_stored_files_of_another_encoder_have_their_centre_in_the_centre():
     for name in ("centre.ogg", "centre.opus"):
         left_T, right_T = sound.to_model(sound.read(STORED / name), RATE_HZ, 2)[0]
-        assert sound.level_db(left_T) == pytest.approx(sound.level_db(right_T), abs=0.1)
-        assert sound.level_db(left_T) > -30
-    assert sound.level_db(sound.to_model(sound.read(STORED / "lfe.ogg"), RATE_HZ, 2)[0]) < -60
+        assert sound.measure_level_db(left_T) == pytest.approx(sound.measure_level_db(right_T), abs=0.1)
+        assert sound.measure_level_db(left_T) > -30
+    assert sound.measure_level_db(sound.to_model(sound.read(STORED / "lfe.ogg"), RATE_HZ, 2)[0]) < -60
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ugosa_jax.data.standard import standardise, unstandardised
+from ugosa_jax.data.standard import restore_level, standardise
 from ugosa_jax.errors import InputError
 
 
@@ -24,4 +24,4 @@ def test_a_mixture_without_level_is_refused(mix):
 def test_unstandardise_undoes_standardise():
     mix_CxT = np.random.default_rng(0).standard_normal((2, 100)) * 3 + 1
     standard_CxT, standard = standardise(mix_CxT)
-    np.testing.assert_allclose(unstandardised(standard_CxT, standard), mix_CxT)
+    np.testing.assert_allclose(restore_level(standard_CxT, standard), mix_CxT)

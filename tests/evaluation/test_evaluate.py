@@ -89,7 +89,7 @@ def test_rows_say_why_a_value_is_not_there():
     for value, (held, reason) in found.items():
         row = scoring.Score(False, "target", "bass", "SDR", value, 3).row()
         assert (row["value_db"], row["reason"]) == (held, reason)
-        assert scoring.value_of(json.loads(json.dumps(row, allow_nan=False))) == value
+        assert scoring.read_value(json.loads(json.dumps(row, allow_nan=False))) == value
 
 
 def test_museval_json_is_of_one_kind_of_outputs(folders, capsys):

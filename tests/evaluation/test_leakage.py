@@ -18,13 +18,13 @@ def test_leakage_is_the_level_in_annotated_silence():
     stems_SxCxT[0, 1, 250:500] = -0.3
     for pieces in (1, 3, 40):
         meter = LeakageMeter(SAID, RATE_HZ, RATE_HZ)
-        passed = np.concatenate([*meter.through(np.array_split(stems_SxCxT, pieces, -1))], -1)
+        passed = np.concatenate([*meter.measure(np.array_split(stems_SxCxT, pieces, -1))], -1)
         np.testing.assert_array_equal(passed, stems_SxCxT)
-        assert meter.db()["voice"] == pytest.approx(10 * np.log10((0.01 + 0.09) / 2), abs=1e-5)
-        assert np.isnan(meter.db()["rest"])
+        assert meter.compute_db()["voice"] == pytest.approx(10 * np.log10((0.01 + 0.09) / 2), abs=1e-5)
+        assert np.isnan(meter.compute_db()["rest"])
 
 
 def test_silence_has_a_level():
     meter = LeakageMeter(SAID, RATE_HZ, RATE_HZ)
-    assert len([*meter.through([np.zeros((2, 1, RATE_HZ), np.float32)])]) == 1
-    assert meter.db()["voice"] == pytest.approx(-120)
+    assert len([*meter.measure([np.zeros((2, 1, RATE_HZ), np.float32)])]) == 1
+    assert meter.compute_db()["voice"] == pytest.approx(-120)

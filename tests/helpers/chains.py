@@ -10,4 +10,4 @@ TRIO = dataclasses.replace(DUO, sources=("drums", "voice", "bass"))
 
 def make_chain():
     """Return a chain whose first network takes the voice, and the second drums and bass of the rest."""
-    return chain.join({"duo": make_checkpoint(DUO, seed=1), "trio": make_checkpoint(TRIO, seed=2)})
+    return chain.build_chain({"duo": make_checkpoint(DUO, seed=1), "trio": make_checkpoint(TRIO, seed=2)})

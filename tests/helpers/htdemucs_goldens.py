@@ -27,7 +27,7 @@ def load(name):
 
 def network(dtype=np.float32):
     """The golden architecture and its parameters."""
-    config = arguments.config_from(torch_arguments())
+    config = arguments.read_architecture(torch_arguments())
     params = htdemucs_torch.from_torch(load("state"), config)
     return config, jax.tree.map(lambda leaf: np.asarray(leaf, dtype), params)
 

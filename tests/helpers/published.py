@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights import checkpoint, download
 from ugosa_jax.weights.checkpoint import Checkpoint
 
 CACHE = Path(__file__).parents[2] / ".venv" / "weights"
@@ -20,13 +20,13 @@ CACHE = Path(__file__).parents[2] / ".venv" / "weights"
 def spleeter() -> Checkpoint:
     """Return the network for two stems."""
     try:
-        return checkpoint.load(hub.download("spleeter", cache=CACHE, progress=False))
+        return checkpoint.load(download.download_weights("spleeter", cache=CACHE, progress=False))
     except InputError as error:
         pytest.skip(f"published weights are not tried: {error}")
 
 
 if __name__ == "__main__":
     try:
-        hub.download("spleeter", cache=CACHE)
+        download.download_weights("spleeter", cache=CACHE)
     except InputError as error:
         sys.exit(f"tests of published weights are skipped: {error}")

@@ -152,7 +152,7 @@ def test_gradients_are_the_reference_s(computed):
     dtype, losses, (_, gradients) = computed
     golden, config = goldens.load(f"gradients_{dtype}"), goldens.network()[0]
     np.testing.assert_allclose(losses, golden["loss"], rtol=1e-12 if dtype == "float64" else 1e-5)
-    leaves, rows = flatten_dict(gradients, sep="."), htdemucs_torch.table(config)
+    leaves, rows = flatten_dict(gradients, sep="."), htdemucs_torch.build_table(config)
     for path, row in rows.items():
         ours, theirs = goldens.thinned(leaves[path].reshape(row.shape[::-1]).T, golden, row.name)
         assert ours.shape == theirs.shape
@@ -393,8 +393,8 @@ CASES = sorted({name.split("/")[0] for name in OTHERS})
 def other_architecture(case):
     """What the golden file holds of one; its configuration, its parameters, and how torch calls and shapes them."""
     of = {name.split("/")[1]: value for name, value in OTHERS.items() if name.startswith(f"{case}/")}
-    config = arguments.config_from(json.loads(str(of["kwargs"])))
-    rows = htdemucs_torch.table(config)
+    config = arguments.read_architecture(json.loads(str(of["kwargs"])))
+    rows = htdemucs_torch.build_table(config)
     assert sorted(row.name for row in rows.values()) == list(of["names"])
     params = htdemucs_torch.from_torch({row.name: golden_htdemucs.draw_tensor(*row) for row in rows.values()}, config)
     return of, config, jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params), rows

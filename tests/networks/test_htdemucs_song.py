@@ -16,7 +16,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.separation import chunks
 from ugosa_jax.sweeps import results
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 
 FILE = goldens.DATA / "a1b2c3d4-96a9a28a.th"
 RATE_HZ = 4000
@@ -135,7 +135,7 @@ def test_the_commands_from_end_to_end(song, tmp_path, capsys):
     assert "strategy P-T3:D" in capsys.readouterr().out
     names = {"drums.wav", "bass.wav", "other.wav", "vocals.wav", "report.html", "record.json"}
     assert {path.name for path in out.iterdir()} == names | {"adapted.delta.safetensors"}
-    tuned = checkpoint.load_delta(out / "adapted.delta.safetensors", base)
+    tuned = adapted_layers.load(out / "adapted.delta.safetensors", base)
     assert list(tuned) == ["decoder1", "decoder2", "decoder3", "decoder4", "downsample", "layer3"]
 
     (tmp_path / "tiny.toml").write_text(

@@ -91,7 +91,7 @@ def test_every_stage_equals_the_naive_network_for_every_option(variant):
 def torch_state(params, config):
     """Return tensors as `to_torch` does, without its cast to float32."""
     leaves = dict(leaves_by_path(params))
-    return {row.name: leaves[path].T.reshape(row.shape) for path, row in convtasnet_torch.table(config).items()}
+    return {row.name: leaves[path].T.reshape(row.shape) for path, row in convtasnet_torch.build_table(config).items()}
 
 
 def leaves_by_path(params):

@@ -19,7 +19,7 @@ from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.sweeps import results
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers, checkpoint
 
 RATE_HZ = 8000
 ANNOTATION = Annotation((Interval(0, 1, "high", "silent"), Interval(1, 2, "low", "silent")), ("low", "high"), "unknown")
@@ -81,8 +81,8 @@ def test_files_of_weights_and_adapted_layers_come_back(net, song, tmp_path):
     back = uj.load_network(tmp_path / "toy.safetensors")
     assert back.architecture == Toy() and back.fingerprint == net.fingerprint
     tuned = uj.adapt(net, song, ANNOTATION, settings=SETTINGS).tuned
-    checkpoint.save_delta(tuned, net, tmp_path / "delta.safetensors", {})
-    jax.tree.map(np.testing.assert_array_equal, checkpoint.load_delta(tmp_path / "delta.safetensors", back), tuned)
+    adapted_layers.save(tuned, net, tmp_path / "delta.safetensors", {})
+    jax.tree.map(np.testing.assert_array_equal, adapted_layers.load(tmp_path / "delta.safetensors", back), tuned)
 
 
 def test_a_file_of_an_unknown_network_is_refused_by_its_name(net, tmp_path, monkeypatch):

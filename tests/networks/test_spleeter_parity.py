@@ -59,14 +59,14 @@ def separate_in_tiles(net, params, mix_CxT):
 
 def compute_gradients(net, variables, mix_CxT, names):
     """Return the gradients with respect to TensorFlow's variables, by the rules of the conversion."""
-    naming = spleeter_names.tensorflow(net.depth)
+    naming = spleeter_names.name_in_tensorflow(net.depth)
     gradient = jax.jit(jax.grad(lambda p: (separate_in_tiles(net, p, mix_CxT) ** 2).mean()))(
         spleeter_names.from_tensorflow(variables, net)
     )
     leaves = tree.flatten(gradient)
     found = {}
     for s, source in enumerate(net.sources):
-        for kind, i, _, _ in spleeter_names.parts(net):
+        for kind, i, _, _ in spleeter_names.list_stages(net):
             stage, conv = f"{kind}{i or ''}.{source}", naming.conv(s, kind, i)
             back = np.argsort(naming.axes[kind])
             found[f"{conv}/kernel"] = leaves[f"{stage}.conv.kernel"].transpose(back)
@@ -85,8 +85,8 @@ def compute_gradients(net, variables, mix_CxT, names):
 )
 def test_estimates_and_gradients_of_small_networks_equal_those_of_tensorflow(kind, tiny):
     net, mix_CxT = tiny_net(kind), golden.mixture(9000, 3)
-    naming = spleeter_names.tensorflow(net.depth)
-    expected = [spleeter_names.expected_shapes(net, naming, s) for s in range(net.S)]
+    naming = spleeter_names.name_in_tensorflow(net.depth)
+    expected = [spleeter_names.list_shapes(net, naming, s) for s in range(net.S)]
     variables = {name: golden.draw_variable(name, shape) for table in expected for name, shape in table.items()}
     est_SxCxT = chunks.separate(net, spleeter_names.from_tensorflow(variables, net), mix_CxT, SeparateConfig())
     stems = tiny[f"{kind}/stems"]
@@ -159,10 +159,10 @@ def test_gradients_of_the_published_networks_equal_those_of_the_port_in_double_p
             return ((jax.nn.sigmoid(logits) * x) ** 2).mean()
 
         gradient = tree.flatten(jax.device_get(jax.jit(jax.grad(mean_square))(cast_to_double(net, source))))
-    naming = spleeter_names.torch(settings.depth)
+    naming = spleeter_names.name_in_torch(settings.depth)
     kernel, bias = naming.conv_leaves
     found = {}
-    for kind, i, _, _ in spleeter_names.parts(settings):
+    for kind, i, _, _ in spleeter_names.list_stages(settings):
         stage, conv = f"{kind}{i or ''}", naming.conv(0, kind, i)
         found[conv + kernel] = gradient[f"{stage}.conv.kernel"].transpose(np.argsort(naming.axes[kind]))
         found[conv + bias] = gradient[f"{stage}.conv.bias"]
@@ -172,7 +172,7 @@ def test_gradients_of_the_published_networks_equal_those_of_the_port_in_double_p
     assert len(found) == 37 and found.keys() < expected_norms.keys()
     for name, leaf in found.items():
         np.testing.assert_allclose(np.linalg.norm(leaf), expected_norms[name], rtol=3e-5, err_msg=name)  # found: 1e-5
-    shapes = spleeter_names.expected_shapes(settings, naming, 0)
+    shapes = spleeter_names.list_shapes(settings, naming, 0)
     leaves = [found.get(name, np.full(shapes[name], np.nan)).reshape(-1) for name in expected_norms]
     thinned, expected = np.concatenate(leaves)[:: golden.GRADIENT_STEP**2], whole[f"{source}/gradient"]
     known = np.isfinite(thinned)

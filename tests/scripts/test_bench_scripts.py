@@ -86,7 +86,7 @@ def test_a_whole_song_takes_no_less_than_its_parts(case):
 
 def test_both_sides_are_told_to_tune_the_same():
     """The paper's numbers of parameters, counted over torch's names."""
-    sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.table(ConvTasNet()).values()}
+    sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.build_table(ConvTasNet()).values()}
     for strategy, expected in {"L1:D": 8_244_284, "L3:M": 2_919_444, "L5:D": 10_240}.items():
         tuned = bench_peer.request_for(strategy, ConvTasNet(), bench_peer.QUICK)["tuned"]
         assert sum(sizes[name] for name in tuned) == expected

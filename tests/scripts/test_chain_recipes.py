@@ -20,6 +20,8 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation import scoring
 
+pytestmark = pytest.mark.slow  # scripts are no part of the package
+
 RATE_HZ = 8000
 R = AdaptConfig("R-L2:D", segment_s=0.5, epochs=1, learning_rate=1e-3, shuffle_seed=1)
 
@@ -42,7 +44,7 @@ def test_estimate_equals_the_stems_of_separate(song, settings):
     prepared = song_adaptation.prepare(chain, song, None, settings)
     left = chain_adaptation.remove_sources(chain.links[0], prepared, {})
     est_SxCxT = chain_recipes.estimate(
-        chain, prepared, left, chain_recipes.adapt(chain, left, settings), song.known_annotation()
+        chain, prepared, left, chain_recipes.adapt(chain, left, settings), song.require_annotation()
     )
     last_alone = AdaptConfig("B0") if settings.strategy == "B0" else AdaptConfig("B0+R-L2:D", **_without_strategy(R))
     adapted = ugosa_jax.adapt(chain, song, settings=last_alone)
@@ -65,9 +67,9 @@ def test_score_equals_the_sdr_of_evaluate(song):
 
 
 def test_shorten_silence_keeps_the_first_share_of_each_rest(song):
-    half = chain_recipes.shorten_silence(song.known_annotation(), 6.0, 0.5)
+    half = chain_recipes.shorten_silence(song.require_annotation(), 6.0, 0.5)
     assert annotation.count_silent_seconds(half, 6.0) == {"drums": 1.0, "voice": 0.0, "bass": 1.5}
-    nothing = chain_recipes.shorten_silence(song.known_annotation(), 6.0, 0.0)
+    nothing = chain_recipes.shorten_silence(song.require_annotation(), 6.0, 0.0)
     assert annotation.count_silent_seconds(nothing, 6.0) == {"drums": 0.0, "voice": 0.0, "bass": 0.0}
 
 

@@ -205,7 +205,7 @@ def test_run_computes_nothing_twice(work):
 
 def test_plain_scores_ignore_the_annotation(prepared, work):
     songs = [
-        loading.load_annotated(robustness.datasets.tracks(work / "songs" / name, names=["a"])[0], DUO.sources)
+        loading.load_annotated(robustness.datasets.list_tracks(work / "songs" / name, names=["a"])[0], DUO.sources)
         for name in ("exact", "jitter-0.5")
     ]
     noise = np.random.default_rng(5).normal(size=songs[0].stems_SxCxT.shape).astype(np.float32)

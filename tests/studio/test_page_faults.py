@@ -492,7 +492,7 @@ def test_keyboard_alone_leads_from_an_empty_page_to_a_stem(browser, tiny, tmp_pa
         page.get_by_text("Adapted. B is Run 1").wait_for(timeout=600_000)
         page.evaluate("document.activeElement.blur()")
         press("button", "Save sound …")
-        page.get_by_label("sound", exact=True).select_option(label="vocals of Run 1 · P-L3:M")
+        page.locator("dialog").get_by_label("sound", exact=True).select_option(label="vocals of Run 1 · P-L3:M")
         with page.expect_download() as download:
             page.locator("dialog").get_by_role("button", name="Save").focus()
             page.keyboard.press("Enter")

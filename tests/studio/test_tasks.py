@@ -19,7 +19,7 @@ from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import network_info, tasks
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Runs
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 
 SOURCES = list(TINY.sources)
 SILENT = [
@@ -52,8 +52,8 @@ def runs(root):
     return Runs(library.find_folder(library.list_songs()[0].id))
 
 
-def adapted_layers(root, id):
-    return checkpoint.load_delta(runs(root).find_folder(id) / ADAPTED_LAYERS, tasks.load_network("tiny"))
+def read_layers(root, id):
+    return adapted_layers.load(runs(root).find_folder(id) / ADAPTED_LAYERS, tasks.load_network("tiny"))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_adapting_from_a_run_starts_at_its_weights(root, adapted, without_report
     """A second run that starts from the first moves the weights further than the first alone."""
     tasks.run_job(order(root, id="2" * 16, start="1" * 16), lambda _: None)
     net = tasks.load_network("tiny")
-    first, second = (adapted_layers(root, id) for id in ("1" * 16, "2" * 16))
+    first, second = (read_layers(root, id) for id in ("1" * 16, "2" * 16))
     flat_first, flat_second, flat_net = (tree.flatten(params) for params in (first, second, net.params))
     assert flat_first.keys() == flat_second.keys()
     moved = sum(np.abs(flat_second[path] - flat_net[path]).sum() for path in flat_first)
@@ -133,7 +133,7 @@ def test_later_run_keeps_layers_tuned_earlier(root, adapted, without_report):
     tasks.run_job(order(root, id="3" * 16, start="1" * 16, adapt=settings), lambda _: None)
     net = tasks.load_network("tiny")
     first, third = (
-        tree.flatten(checkpoint.load_delta(runs(root).find_folder(id) / ADAPTED_LAYERS, net))
+        tree.flatten(adapted_layers.load(runs(root).find_folder(id) / ADAPTED_LAYERS, net))
         for id in ("1" * 16, "3" * 16)
     )
     assert first.keys() == third.keys()

@@ -30,7 +30,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.sweeps import batch, grid, lock, processing, results, score_table, sweep
 from ugosa_jax.sweeps.cell import make_cell
-from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights import adapted_layers, checkpoint, hub
 
 GRID = """
 [adapt]
@@ -137,7 +137,7 @@ def test_values_that_are_added_later_run_alone(whole, written, network, songs, t
 
 
 def test_scores_are_those_of_the_song_by_itself(whole, network, songs):
-    base = hub.load(network)
+    base = hub.load_network(network)
     asked = grid.parse(GRID, "g")
     wanted = next(settings for settings in asked.adapt if settings.strategy == "P-L1:M")
     tracks = sweep.find_tracks(grid.SongsConfig(folder=str(songs)))
@@ -258,12 +258,12 @@ def test_deltas_and_stems_are_kept_when_asked_for(written, network, songs, tmp_p
     (one / "a").symlink_to(songs / "a")
     keeping = written, network, one, tmp_path / "store", "--keep-deltas", "--keep-stems"
     assert run(*keeping) == 0
-    base = hub.load(network)
+    base = hub.load_network(network)
     for id, cell in results.read_cells(tmp_path / "store").items():
         delta = tmp_path / "store" / "deltas" / f"{id}.safetensors"
         assert delta.exists() == (cell["adapt"]["strategy"] != "B0")
         if delta.exists():
-            assert set(checkpoint.load_delta(delta, base)) == {"repeat2", "repeat3", "mask"}
+            assert set(adapted_layers.load(delta, base)) == {"repeat2", "repeat3", "mask"}
         stems = sorted(path.name for path in (tmp_path / "store" / "stems" / id).iterdir())
         assert stems == ["rest.wav", "voice.wav"]
     made = times_of(tmp_path / "store" / "stems")
@@ -362,7 +362,7 @@ def test_only_another_results_version_renames_cells(whole, written, network, son
     assert {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()} == before
     monkeypatch.setattr("ugosa_jax.sweeps.cell.RESULTS_VERSION", 3)
     wanted = sweep.Sweep(
-        grid.read(str(written)), hub.load(network), sweep.find_tracks(grid.SongsConfig(str(songs))), tmp_path
+        grid.read(str(written)), hub.load_network(network), sweep.find_tracks(grid.SongsConfig(str(songs))), tmp_path
     )
     assert not cells.keys() & {cell.id for cell in sweep.list_cells(wanted)}
 
@@ -439,7 +439,7 @@ def test_a_damaged_plan_is_an_input_error(tmp_path, text):
 
 
 def test_museval_and_ours_fill_the_same_rows(songs, network):
-    base = hub.load(network)
+    base = hub.load_network(network)
     one = loading.load_annotated(sweep.find_tracks(grid.SongsConfig(folder=str(songs)))["a"], base.architecture.sources)
     noisy = np.random.default_rng(0).normal(size=one.stems_SxCxT.shape).astype(np.float32) * 0.02 + one.stems_SxCxT
     estimates = dict(zip(base.architecture.sources, noisy, strict=True))
@@ -549,7 +549,7 @@ def test_prefetch_keeps_the_order_and_raises_errors():
 
 def test_number_of_lanes_that_fit_by_hand(songs, network):
     """Free memory is what it was at first: the batch that runs meanwhile is not in it."""
-    base = hub.load(network)
+    base = hub.load_network(network)
     tracks = sweep.find_tracks(grid.SongsConfig(folder=str(songs)))
     one = loading.load_annotated(tracks["a"], base.architecture.sources)
     settings = AdaptConfig(strategy="P-L1:M", segment_s=0.5)
@@ -590,6 +590,7 @@ def test_a_full_disk_is_an_input_error_and_leaves_no_partial_file(written, netwo
     assert run(written, network, songs, tmp_path / "store") == 0  # and there is no need to clean up
 
 
+@pytest.mark.slow  # the whole process; `test_a_write_that_fails_ends_the_sweep_with_an_error` shows the same inside one
 def test_a_disk_that_fills_up_in_the_middle_ends_the_sweep(written, network, songs, tmp_path):
     """Files may grow to 4000 bytes: the plan of three cells fits, the record of a cell with its scores does not."""
     written.write_text(UNADAPTED)

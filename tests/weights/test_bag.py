@@ -14,7 +14,7 @@ from ugosa_jax.data import sound
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.sweeps import results
-from ugosa_jax.weights import bag, checkpoint, description
+from ugosa_jax.weights import adapted_layers, bag, checkpoint, description
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.weights import with_params
 
@@ -108,11 +108,11 @@ def test_files_and_deltas(members, tmp_path):
     for name, member in net.members.items():
         assert_same(member.params, members[name].params)
     tuned = {"second": {"mask": make_checkpoint(seed=3).params["mask"]}}
-    checkpoint.save_delta(tuned, net, tmp_path / "delta.safetensors", {})
-    assert_same(checkpoint.load_delta(tmp_path / "delta.safetensors", net), tuned)
+    adapted_layers.save(tuned, net, tmp_path / "delta.safetensors", {})
+    assert_same(adapted_layers.load(tmp_path / "delta.safetensors", net), tuned)
     other = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
     with pytest.raises(InputError, match="base weights"):
-        checkpoint.load_delta(tmp_path / "delta.safetensors", other)
+        adapted_layers.load(tmp_path / "delta.safetensors", other)
 
 
 def test_without_weights_all_count_alike(members, tmp_path):
@@ -120,8 +120,11 @@ def test_without_weights_all_count_alike(members, tmp_path):
 
 
 def test_a_written_description_is_read_back(tmp_path):
-    (tmp_path / "two.yaml").write_text(bag.description(["0123", "4e56"], [[0.5, 1], [1, 0]]))
-    assert bag.describe(description.read(tmp_path / "two.yaml")) == (("0123", "4e56"), ((0.5, 1.0), (1.0, 0.0)))
+    (tmp_path / "two.yaml").write_text(bag.format_description(["0123", "4e56"], [[0.5, 1], [1, 0]]))
+    assert bag.parse_description(description.read(tmp_path / "two.yaml")) == (
+        ("0123", "4e56"),
+        ((0.5, 1.0), (1.0, 0.0)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_the_commands(members, song, tmp_path, capsys):
     fast = ("--epochs", "1", "--segment-s", "0.4", "--strategy", "P-L2:D")
     out = tmp_path / "out"
     assert main(["separate", str(folder / "mixture.wav"), *told, *fast, "--out", str(out)]) == 0
-    assert list(checkpoint.load_delta(out / "adapted.delta.safetensors", uj.load_network(path))) == ["first", "second"]
+    assert list(adapted_layers.load(out / "adapted.delta.safetensors", uj.load_network(path))) == ["first", "second"]
     assert (out / "report.html").is_file()
     assert main(["weights", "show", str(path)]) == 0
     assert "second           counts (0.0, 1.0)" in capsys.readouterr().out
@@ -197,5 +200,5 @@ def test_a_description_that_refers_to_itself_over_and_over_is_said_shortly(tmp_p
     levels = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
     (tmp_path / "a.yaml").write_text(f"models:\n- &a0 [x]\n{levels}")
     with pytest.raises(InputError, match="a list of different names") as caught:
-        bag.describe(description.read(tmp_path / "a.yaml"))
+        bag.parse_description(description.read(tmp_path / "a.yaml"))
     assert len(str(caught.value)) < 1000

@@ -27,13 +27,15 @@ def test_the_first_network_takes_its_sources_and_the_second_divides_the_rest():
 
 def test_sources_of_vocals_and_accompaniment_before_a_band_are_those_of_the_band():
     first, second = network("vocals", "accompaniment"), network(*BAND)
-    joined = chain.join({"first": first, "second": second})
+    joined = chain.build_chain({"first": first, "second": second})
     assert joined.sources == BAND and joined.leaves == ("accompaniment",)
     assert joined.links[0].parts["accompaniment"] == ("drums", "bass", "other")
 
 
 def test_sources_that_the_last_network_lacks_stand_before_its_own():
-    joined = chain.join({"first": network("vocals", "choir", "rest"), "second": network("drums", "vocals", "bass")})
+    joined = chain.build_chain(
+        {"first": network("vocals", "choir", "rest"), "second": network("drums", "vocals", "bass")}
+    )
     assert joined.sources == ("choir", "drums", "vocals", "bass")
 
 
@@ -43,7 +45,7 @@ def test_a_chain_of_three():
         "band": network(*BAND),
         "strings": network(*BAND, "guitar", "piano"),
     }
-    joined = chain.join(members)
+    joined = chain.build_chain(members)
     assert joined.leaves == ("accompaniment", "other") and joined.sources == (*BAND, "guitar", "piano")
     assert [link.takes for link in joined.links] == [("vocals",), ("drums", "bass"), ("other", "guitar", "piano")]
     assert joined.links[0].parts["accompaniment"] == ("drums", "bass", "other", "guitar", "piano")
@@ -55,12 +57,12 @@ def test_what_is_left_can_have_any_name_if_it_is_told():
     members = {"first": network("a", "b"), "second": network("c", "d")}
     assert Chain(members, ("b",)).sources == ("a", "c", "d")
     with pytest.raises(InputError, match=r"first: leaves nothing to the next network: none of its sources \(a, b\)"):
-        chain.join(members)
+        chain.build_chain(members)
 
 
 def test_a_bag_can_be_a_member():
     bag = Bag({"one": make_checkpoint(DUO, seed=1), "two": make_checkpoint(DUO, seed=2)}, ((1.0, 0.0), (0.0, 1.0)))
-    joined = chain.join({"bag": bag, "trio": make_checkpoint(TRIO)})
+    joined = chain.build_chain({"bag": bag, "trio": make_checkpoint(TRIO)})
     assert joined.sources == ("drums", "voice", "bass")
     assert joined.params["bag"].keys() == {"one", "two"}
     assert {path.split(".")[0] for path in joined.shapes} == {"bag", "trio"}
@@ -99,4 +101,4 @@ def test_a_fingerprint_tells_networks_their_order_and_what_they_leave():
 )  # fmt: skip
 def test_networks_that_do_not_fit_each_other(members, leaves, complaint):
     with pytest.raises(InputError, match=complaint):
-        chain.join(members, leaves)
+        chain.build_chain(members, leaves)

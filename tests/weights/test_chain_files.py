@@ -8,7 +8,7 @@ from tests.helpers.chains import make_chain
 from tests.helpers.networks import DUO, assert_same, make_checkpoint
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
-from ugosa_jax.weights import best, checkpoint, hub, weights
+from ugosa_jax.weights import adapted_layers, checkpoint, hub, weights
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.chain import Chain
 
@@ -24,20 +24,20 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_names_with_a_plus_between_them_are_a_chain(cache):
-    found = hub.load("duo+trio")
+    found = hub.load_network("duo+trio")
     assert isinstance(found, Chain) and found.fingerprint == make_chain().fingerprint
     assert [*found.members] == ["duo", "trio"]
 
 
 def test_files_can_be_in_a_chain_and_go_by_their_stems(cache, tmp_path):
     checkpoint.save(make_chain().members["duo"], tmp_path / "my net.v2.safetensors")
-    found = hub.load(f"{tmp_path}/my net.v2.safetensors+trio")
+    found = hub.load_network(f"{tmp_path}/my net.v2.safetensors+trio")
     assert isinstance(found, Chain) and [*found.members] == ["my-net-v2", "trio"]
 
 
 def test_a_file_whose_name_has_a_plus_is_a_file(cache, tmp_path):
     checkpoint.save(make_checkpoint(), tmp_path / "a+b.safetensors")
-    assert hub.load("a+b.safetensors").fingerprint == make_checkpoint().fingerprint
+    assert hub.load_network("a+b.safetensors").fingerprint == make_checkpoint().fingerprint
 
 
 @pytest.mark.parametrize(
@@ -51,27 +51,27 @@ def test_a_file_whose_name_has_a_plus_is_a_file(cache, tmp_path):
 )
 def test_names_that_are_no_chain(cache, name, complaint):
     with pytest.raises(InputError, match=complaint):
-        hub.load(name)
+        hub.load_network(name)
 
 
 def test_a_description_names_networks_beside_it_or_known_ones(cache, tmp_path):
     checkpoint.save(make_checkpoint(seed=7), tmp_path / "duo.safetensors")  # precedes that of the cache
     (tmp_path / "mine.yaml").write_text("chain: [duo, trio]\n")
-    found = hub.load(tmp_path / "mine.yaml")
+    found = hub.load_network(tmp_path / "mine.yaml")
     assert isinstance(found, Chain)
     assert found.members["duo"].fingerprint == make_checkpoint(seed=7).fingerprint
     assert found.members["trio"].fingerprint == make_chain().members["trio"].fingerprint
     (tmp_path / "mine.yaml").write_text("chain: [duo, trio]\nleaves: [voice]\n")
-    assert hub.load(tmp_path / "mine.yaml").sources == ("rest", "drums", "voice", "bass")
+    assert hub.load_network(tmp_path / "mine.yaml").sources == ("rest", "drums", "voice", "bass")
 
 
 def test_a_chain_in_the_cache_has_a_name(cache):
     (cache / "both").mkdir()
     (cache / "both" / "both.yaml").write_text("chain: [duo, trio]\n")
-    assert hub.load("both").fingerprint == make_chain().fingerprint
-    assert "both" in [entry.name for entry in hub.listing()]
+    assert hub.load_network("both").fingerprint == make_chain().fingerprint
+    assert "both" in [entry.name for entry in hub.list_weights()]
     with pytest.raises(InputError, match=r"both\+trio: both: is a chain itself; name its networks one by one"):
-        hub.load("both+trio")
+        hub.load_network("both+trio")
 
 
 @pytest.mark.parametrize(
@@ -89,18 +89,18 @@ def test_a_chain_in_the_cache_has_a_name(cache):
 def test_descriptions_that_are_no_chain(cache, tmp_path, text, complaint):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(InputError, match=rf"mine\.yaml: .*{complaint}") as caught:
-        hub.load(tmp_path / "mine.yaml")
+        hub.load_network(tmp_path / "mine.yaml")
     assert "\n" not in str(caught.value)
 
 
 def test_layers_of_a_chain_are_stored_under_its_networks(cache, tmp_path):
     chain = make_chain()
     tuned = {"trio": {"mask": make_checkpoint(chain.members["trio"].architecture, seed=9).params["mask"]}}
-    checkpoint.save_delta(tuned, chain, tmp_path / "delta.safetensors", {})
-    assert_same(checkpoint.load_delta(tmp_path / "delta.safetensors", chain), tuned)
+    adapted_layers.save(tuned, chain, tmp_path / "delta.safetensors", {})
+    assert_same(adapted_layers.load(tmp_path / "delta.safetensors", chain), tuned)
     other = Chain(chain.members, ("voice",))
     with pytest.raises(InputError, match="base weights"):
-        checkpoint.load_delta(tmp_path / "delta.safetensors", other)
+        adapted_layers.load(tmp_path / "delta.safetensors", other)
     adapted = weights.with_params(chain, tree.merge(tuned, chain.params))
     assert isinstance(adapted, Chain) and adapted.fingerprint != chain.fingerprint
     assert_same(adapted.members["duo"].params, chain.members["duo"].params)
@@ -114,13 +114,15 @@ def test_networks_are_listed_with_those_of_bags_in_chains():
 
 
 def test_the_best_that_is_there_is_taken(cache):
-    assert best.best_available() == ("mini", "spleeter") and best.list_chains() == []
-    assert "better: ugosa-jax weights download spleeter" in str(best.best_available())
+    assert hub.choose_best() == ("mini", "spleeter") and hub.list_available_chains() == []
+    assert "better: ugosa-jax weights download spleeter" in str(hub.choose_best())
     duo = dataclasses.replace(DUO, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
     checkpoint.save(make_checkpoint(duo), cache / "spleeter.safetensors")
-    assert best.best_available() == ("spleeter+mini", "spleeter_4stems") and best.list_chains() == ["spleeter+mini"]
-    assert hub.load(best.best_available().name).sources == ("drums", "bass", "other", "vocals")
+    assert hub.choose_best() == ("spleeter+mini", "spleeter_4stems") and hub.list_available_chains() == [
+        "spleeter+mini"
+    ]
+    assert hub.load_network(hub.choose_best().name).sources == ("drums", "bass", "other", "vocals")
     checkpoint.save(make_checkpoint(), cache / "tasnet.safetensors")
-    assert best.best_available() == ("tasnet", "htdemucs")
+    assert hub.choose_best() == ("tasnet", "htdemucs")
     checkpoint.save(make_checkpoint(), cache / "htdemucs_ft.safetensors")
-    assert best.best_available() == ("htdemucs_ft", None) and "download" not in str(best.best_available())
+    assert hub.choose_best() == ("htdemucs_ft", None) and "download" not in str(hub.choose_best())

@@ -26,7 +26,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import convert, convtasnet_torch
 from ugosa_jax.weights.checkpoint import flatten, infer_shapes
-from ugosa_jax.weights.package import read as read_package
+from ugosa_jax.weights.convert import read_package
 
 CONTAINERS = {
     "checkpoint_v1_legacy.th": "Demucs v1 package",
@@ -78,10 +78,10 @@ def test_names_are_a_bijection(norm, causal, C):
     params = make_random_params(config)
     state = convtasnet_torch.to_torch(params, config)
     assert len(state) == len(infer_shapes(config)) + (2 * 2 * 2 if norm == "BN" else 0)
-    assert sorted(convtasnet_torch.table(config)) == sorted(infer_shapes(config))
+    assert sorted(convtasnet_torch.build_table(config)) == sorted(infer_shapes(config))
     assert_same(flatten(convtasnet_torch.from_torch(state, config)), flatten(params))
     kwargs = {"norm_type": norm, "causal": causal, "sources": ["a", "b"]}
-    assert convtasnet_torch.model_config(state, kwargs) == config
+    assert convtasnet_torch.read_architecture(state, kwargs) == config
 
 
 def test_a_written_package_is_read_back(tmp_path):
@@ -176,9 +176,9 @@ def test_made_up_indices_and_sizes_do_not_cost_time_or_memory(tmp_path):
     scalar = np.zeros(1, np.float32)
     grid = {f"separator.network.2.{i}.{i}.net.1.weight": scalar for i in range(2000)}
     with pytest.raises(InputError, match="grid"):
-        convtasnet_torch.model_config(small_state() | grid, {})
+        convtasnet_torch.read_architecture(small_state() | grid, {})
     with pytest.raises(InputError, match="sources"):
-        convtasnet_torch.model_config(small_state() | {"separator.network.3.weight": np.zeros((6000, 5, 1))}, {})
+        convtasnet_torch.read_architecture(small_state() | {"separator.network.3.weight": np.zeros((6000, 5, 1))}, {})
 
 
 def test_other_models_are_refused(tmp_path):

@@ -44,27 +44,27 @@ VARIANTS = {
 
 
 def test_arguments_of_the_published_checkpoint():
-    assert arguments.config_from(PUBLISHED) == HTDemucs()
+    assert arguments.read_architecture(PUBLISHED) == HTDemucs()
 
 
 def test_arguments_of_the_one_with_six_sources():
     six = {"sources": [*PUBLISHED["sources"], "guitar", "piano"], "bottom_channels": 0}
-    config = arguments.config_from(PUBLISHED | six)
+    config = arguments.read_architecture(PUBLISHED | six)
     assert config == HTDemucs(sources=(*HTDemucs().sources, "guitar", "piano"), bottom=0)
 
 
 def test_defaults_are_those_of_the_class_not_of_the_checkpoint():
-    config = arguments.config_from({}, [["a", "b"]])
+    config = arguments.read_architecture({}, [["a", "b"]])
     assert (config.bottom, config.dconv_decoder, config.segment_samples) == (0, False, 441_000)
 
 
 def test_arguments_by_position():
-    by_name = arguments.config_from({"sources": ["a"], "audio_channels": 1, "channels": 16})
-    assert arguments.config_from({}, (["a"], 1, 16)) == by_name
+    by_name = arguments.read_architecture({"sources": ["a"], "audio_channels": 1, "channels": 16})
+    assert arguments.read_architecture({}, (["a"], 1, 16)) == by_name
     with pytest.raises(InputError, match="given once, not 'sources'"):
-        arguments.config_from({"sources": ["a"]}, (["a"],))
+        arguments.read_architecture({"sources": ["a"]}, (["a"],))
     with pytest.raises(InputError, match="arguments must be at most"):
-        arguments.config_from({}, [["a"]] * 100)
+        arguments.read_architecture({}, [["a"]] * 100)
 
 
 @pytest.mark.parametrize(
@@ -72,23 +72,23 @@ def test_arguments_by_position():
     [(Fraction(39, 5), 343_980), ((39, 5), 343_980), ([39, 5], 343_980), (10, 441_000), (7.8, int(7.8 * 44100))],
 )
 def test_segments(segment, expected):
-    assert arguments.config_from(PUBLISHED | {"segment": segment}).segment_samples == expected
+    assert arguments.read_architecture(PUBLISHED | {"segment": segment}).segment_samples == expected
 
 
 def test_without_a_training_segment_any_length_will_do():
-    assert arguments.config_from(PUBLISHED | {"use_train_segment": False}).segment_samples is None
+    assert arguments.read_architecture(PUBLISHED | {"use_train_segment": False}).segment_samples is None
 
 
 def test_what_concerns_training_alone_changes_nothing():
     other = {"t_dropout": 0.5, "rescale": None, "emb_smooth": False, "dconv_init": 1, "t_lr": 1e-4, "t_sparsity": 0.1}
-    assert arguments.config_from(PUBLISHED | other) == HTDemucs()
+    assert arguments.read_architecture(PUBLISHED | other) == HTDemucs()
 
 
 def test_dconv_modes_and_depths():
     for mode, expected in enumerate([(False, False), (True, False), (False, True), (True, True)]):
-        config = arguments.config_from(PUBLISHED | {"dconv_mode": mode})
+        config = arguments.read_architecture(PUBLISHED | {"dconv_mode": mode})
         assert (config.dconv_encoder, config.dconv_decoder) == expected
-    config = arguments.config_from(PUBLISHED | {"dconv_depth": -3})
+    config = arguments.read_architecture(PUBLISHED | {"dconv_depth": -3})
     assert (config.dconv_depth, config.dconv_dilates) == (3, False)
 
 
@@ -120,20 +120,20 @@ def test_dconv_modes_and_depths():
 )
 def test_other_networks_are_refused_by_name(name, value):
     with pytest.raises(InputError, match=f"setting {name} must be"):
-        arguments.config_from(PUBLISHED | {name: value})
+        arguments.read_architecture(PUBLISHED | {name: value})
 
 
 def test_unknown_arguments_are_refused():
     with pytest.raises(InputError, match="those of HTDemucs, not 'dconv_lstm'"):
-        arguments.config_from(PUBLISHED | {"dconv_lstm": 2})
+        arguments.read_architecture(PUBLISHED | {"dconv_lstm": 2})
 
 
 @pytest.mark.parametrize("kwargs", VARIANTS.values(), ids=VARIANTS)
 def test_names_are_a_bijection(kwargs):
-    config = arguments.config_from(SMALL | kwargs)
+    config = arguments.read_architecture(SMALL | kwargs)
     params = goldens.make_random_params(config)
     state = htdemucs_torch.to_torch(params, config)
-    assert len(state) == len(htdemucs_torch.table(config)) == len(jax.tree.leaves(params))
+    assert len(state) == len(htdemucs_torch.build_table(config)) == len(jax.tree.leaves(params))
     back = htdemucs_torch.from_torch(state, config)
     jax.tree.map(np.testing.assert_array_equal, params, back)
     again = htdemucs_torch.to_torch(back, config)
@@ -160,7 +160,7 @@ def test_names_and_layouts_against_torch_by_index():
 
 
 def test_paths_are_in_running_order():
-    table = htdemucs_torch.table(HTDemucs())
+    table = htdemucs_torch.build_table(HTDemucs())
     assert len(table) == 533
     assert list(dict.fromkeys(path.split(".")[0] for path in table)) == list(HTDemucs().stages)
 

@@ -14,7 +14,8 @@ from tests.helpers.torch_bytes import package, small_state, written
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.files import sha256_of
-from ugosa_jax.weights import checkpoint, convert, hub
+from ugosa_jax.weights import checkpoint, convert, download, hub
+from ugosa_jax.weights.pretrained import PRETRAINED, Mirror, Pretrained, PublishedFile
 
 ORIGINAL = DATA / "checkpoint_v1_legacy.th"
 
@@ -24,10 +25,10 @@ def cache(tmp_path, monkeypatch):
     """An empty cache, no bundled weights, and the golden checkpoint in the place of the published one."""
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(hub, "bundled_folder", lambda: tmp_path / "bundled")
-    mirror = hub.Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
-    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), 20_000, "golden", "free")
-    monkeypatch.setitem(hub.PRETRAINED, "tasnet", known)
+    monkeypatch.setattr(hub, "find_bundled_folder", lambda: tmp_path / "bundled")
+    mirror = Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
+    known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "free")
+    monkeypatch.setitem(PRETRAINED, "tasnet", known)
     return tmp_path / "cache" / "weights"
 
 
@@ -41,13 +42,13 @@ def published(tmp_path, cache, monkeypatch):
         first = written(folder / f"{name}.safetensors", demucs_safetensors(seed))
         second = written(folder / f"{name}-x.th", package(small_state(seed=seed)))
         mirrors = (
-            hub.Mirror(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
-            hub.Mirror(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
+            Mirror(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
+            Mirror(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
         )
-        specialists.append(hub.File(name, mirrors))
+        specialists.append(PublishedFile(name, mirrors))
     ones = ((1.0, 0.0, 1.0, 0.0), (0.0, 1.0, 0.0, 1.0))
-    monkeypatch.setitem(hub.PRETRAINED, "pair", hub.Pretrained(tuple(specialists), 20_000, "two", "ask them", ones))
-    monkeypatch.setitem(hub.PRETRAINED, "single", hub.Pretrained(tuple(specialists[:1]), 20_000, "one", "ask them"))
+    monkeypatch.setitem(PRETRAINED, "pair", Pretrained(tuple(specialists), 20_000, "two", "ask them", ones))
+    monkeypatch.setitem(PRETRAINED, "single", Pretrained(tuple(specialists[:1]), 20_000, "one", "ask them"))
     return folder
 
 
@@ -93,7 +94,7 @@ def server():
 def test_a_demucs_file_is_loaded_by_its_content(tmp_path):
     disguised = tmp_path / "net.safetensors"
     shutil.copy(ORIGINAL, disguised)
-    assert_same(hub.load(disguised).params, convert.convert(ORIGINAL).params)
+    assert_same(hub.load_network(disguised).params, convert.convert(ORIGINAL).params)
 
 
 def test_truncated_files_are_refused(tmp_path):
@@ -103,26 +104,26 @@ def test_truncated_files_are_refused(tmp_path):
     for length in {*range(20), len(data) - 1}:
         path.write_bytes(data[:length])
         with pytest.raises(InputError, match=r"cut\.safetensors"):
-            hub.load(path)
+            hub.load_network(path)
 
 
 # Names and downloads
 
 
 def test_a_download_is_verified_converted_and_kept(cache, server, capfd):
-    path = hub.download("tasnet", f"{server}/tasnet.th")
+    path = download.download_weights("tasnet", f"{server}/tasnet.th")
     assert path == cache / "tasnet.safetensors" and list(cache.iterdir()) == [path]
     assert "100%" in capfd.readouterr().err
-    checkpoint = hub.load("tasnet")
+    checkpoint = hub.load_network("tasnet")
     assert_same(checkpoint.params, convert.convert(ORIGINAL).params)
     assert checkpoint.provenance["origin_url"] == f"{server}/tasnet.th"
     assert checkpoint.provenance["origin"] == "tasnet.th"
     assert checkpoint.provenance["origin_sha256"] == sha256_of(ORIGINAL)
-    assert hub.download("tasnet", "http://127.0.0.1:9/never") == path
+    assert download.download_weights("tasnet", "http://127.0.0.1:9/never") == path
 
 
 def test_a_quiet_download_says_nothing(cache, server, capfd):
-    hub.download("tasnet", f"{server}/tasnet.th", progress=False)
+    download.download_weights("tasnet", f"{server}/tasnet.th", progress=False)
     assert capfd.readouterr() == ("", "")
 
 
@@ -138,19 +139,19 @@ def test_a_quiet_download_says_nothing(cache, server, capfd):
 )
 def test_a_failed_download_leaves_nothing_and_can_be_repeated(cache, server, route, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
-        hub.download("tasnet", f"{server}{route}" if route else None, progress=False)
+        download.download_weights("tasnet", f"{server}{route}" if route else None, progress=False)
     assert "\n" not in str(caught.value)
     assert list(cache.iterdir()) == []
-    assert hub.download("tasnet", f"{server}/tasnet.th", progress=False).is_file()
+    assert download.download_weights("tasnet", f"{server}/tasnet.th", progress=False).is_file()
     assert [path.name for path in cache.iterdir()] == ["tasnet.safetensors"]
 
 
 def test_a_server_that_falls_silent_is_given_up(cache, monkeypatch):
-    monkeypatch.setattr(hub, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT_S", 0.2)
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts, and never answers
         url = f"http://127.0.0.1:{silent.server_port}/tasnet.th"
         with pytest.raises(InputError, match="timed out"):
-            hub.download("tasnet", url, progress=False)
+            download.download_weights("tasnet", url, progress=False)
     assert list(cache.iterdir()) == []
 
 
@@ -158,22 +159,22 @@ def test_a_cache_that_cannot_be_written(tmp_path, cache, server):
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be written"):
-            hub.download("tasnet", f"{server}/tasnet.th", folder, progress=False)
-    assert hub.download("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
+            download.download_weights("tasnet", f"{server}/tasnet.th", folder, progress=False)
+    assert download.download_weights("tasnet", f"{server}/tasnet.th", tmp_path / "other", progress=False).is_file()
 
 
 def test_mirrors_are_tried_in_turn(published, monkeypatch):
-    (file,) = hub.PRETRAINED["single"].files
+    (file,) = PRETRAINED["single"].files
     asked = []
 
-    def get(url, path, max_bytes, progress):
+    def fetch_url(url, path, max_bytes, progress):
         asked.append(url)
         if url.endswith(".safetensors"):
             raise InputError(f"{url}: cannot be downloaded")
         shutil.copy(published / url.rpartition("/")[2], path)
 
-    monkeypatch.setattr(hub, "_get", get)
-    net = hub.load(hub.download("single", progress=False))
+    monkeypatch.setattr(download, "_fetch_url", fetch_url)
+    net = hub.load_network(download.download_weights("single", progress=False))
     assert asked == [mirror.url for mirror in file.mirrors]
     assert net.provenance["origin_url"] == file.mirrors[1].url
     assert net.provenance["licence"] == "ask them"
@@ -182,33 +183,33 @@ def test_mirrors_are_tried_in_turn(published, monkeypatch):
 
 def test_all_mirrors_are_named_if_none_has_it(published, cache):
     with pytest.raises(InputError, match=r"aaaa1111\.safetensors: cannot be.*; .*aaaa1111-x\.th: cannot be") as caught:
-        hub.download("single", progress=False)
+        download.download_weights("single", progress=False)
     assert "\n" not in str(caught.value)
     assert list(cache.iterdir()) == []
 
 
 def test_a_bag_is_kept_as_a_folder(published, cache):
-    path = hub.download("pair", str(published), progress=False)
+    path = download.download_weights("pair", str(published), progress=False)
     assert path == cache / "pair" / "pair.yaml"
     assert {file.name for file in path.parent.iterdir()} == {
         "pair.yaml",
         "aaaa1111.safetensors",
         "bbbb2222.safetensors",
     }
-    net = hub.load("pair")
-    assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == hub.PRETRAINED["pair"].weights_MxS
+    net = hub.load_network("pair")
+    assert list(net.members) == ["aaaa1111", "bbbb2222"] and net.weights_MxS == PRETRAINED["pair"].weights_MxS
     for name, member in net.members.items():
         assert_same(member.params, convert.convert(published / f"{name}.safetensors").params)
-    listed = next(item for item in hub.listing() if item.name == "pair")
+    listed = next(item for item in hub.list_weights() if item.name == "pair")
     assert listed.where == "cached" and listed.path == path
-    assert hub.download("pair") == path
+    assert download.download_weights("pair") == path
 
 
 def test_half_a_bag_is_not_kept(published, cache):
     (published / "bbbb2222.safetensors").write_bytes(b"other")
     (published / "bbbb2222-x.th").unlink()
     with pytest.raises(InputError, match=r"bbbb2222\.safetensors: SHA-256 must be .*bbbb2222-x\.th: cannot be read"):
-        hub.download("pair", str(published), progress=False)
+        download.download_weights("pair", str(published), progress=False)
     assert list(cache.iterdir()) == []
 
 
@@ -216,7 +217,7 @@ def test_a_bag_that_something_is_in_the_way_of(published, cache):
     (cache / "pair").mkdir(parents=True)
     (cache / "pair" / "mine").write_text("")
     with pytest.raises(InputError, match="pair: is in the way"):
-        hub.download("pair", str(published), progress=False)
+        download.download_weights("pair", str(published), progress=False)
     assert [path.name for path in cache.iterdir()] == ["pair"]
 
 
@@ -227,9 +228,9 @@ def test_the_licence_is_said_before_the_download(published, capsys):
 
 
 def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch, tmp_path, capsys):
-    mirror = hub.Mirror(ORIGINAL.as_uri(), sha256_of(ORIGINAL))
-    known = hub.Pretrained((hub.File("tasnet", (mirror,)),), 20_000, "golden", "ask them")
-    monkeypatch.setitem(hub.PRETRAINED, "tasnet", known)
+    mirror = Mirror(ORIGINAL.as_uri(), sha256_of(ORIGINAL))
+    known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "ask them")
+    monkeypatch.setitem(PRETRAINED, "tasnet", known)
     arguments = ["separate", str(tmp_path / "absent.wav"), "--out", str(tmp_path / "out"), "--weights", "tasnet"]
     assert main(arguments) == 2
     assert "tasnet: not downloaded yet" in capsys.readouterr().err and not cache.exists()
@@ -241,7 +242,7 @@ def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch
 
 
 def test_published_files_are_what_is_known_of_them():
-    for name, known in hub.PRETRAINED.items():
+    for name, known in PRETRAINED.items():
         assert known.description and known.licence, name
         assert 4 * known.n_parameters < known.max_bytes < 1e9
         for mirror in (mirror for file in known.files for mirror in file.mirrors):
@@ -249,62 +250,62 @@ def test_published_files_are_what_is_known_of_them():
             assert len(mirror.sha256) in (8, 64) and int(mirror.sha256, 16)
             if len(mirror.sha256) == 8:  # the name says it too
                 assert mirror.url.endswith(f"-{mirror.sha256}.th")
-    ft = hub.PRETRAINED["htdemucs_ft"]
+    ft = PRETRAINED["htdemucs_ft"]
     assert np.array_equal(ft.weights_MxS, np.eye(4)) and len(ft.files) == 4
-    first = hub.PRETRAINED["htdemucs"].files[0].mirrors[0].url
+    first = PRETRAINED["htdemucs"].files[0].mirrors[0].url
     assert first == "https://huggingface.co/adefossez/HTDemucs/resolve/main/955717e8.safetensors"
 
 
 @pytest.mark.parametrize("url", [str(ORIGINAL), ORIGINAL.as_uri()])
 def test_a_local_copy_is_as_good_as_a_server(cache, url):
-    assert_same(hub.load(hub.download("tasnet", url)).params, convert.convert(ORIGINAL).params)
+    assert_same(hub.load_network(download.download_weights("tasnet", url)).params, convert.convert(ORIGINAL).params)
 
 
 def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
     for url in (str(DATA / "state_dict_v2.th"), str(tmp_path / "absent.th"), "ftp://127.0.0.1/x", "http://"):
         with pytest.raises(InputError) as caught:
-            hub.download("tasnet", url, progress=False)
+            download.download_weights("tasnet", url, progress=False)
         assert "\n" not in str(caught.value)
         assert list(cache.iterdir()) == []
 
 
 def test_unknown_names(cache):
     with pytest.raises(InputError, match="tasnet, tasnet_extra, htdemucs, htdemucs_ft, htdemucs_6s"):
-        hub.download("demucs")
+        download.download_weights("demucs")
     with pytest.raises(InputError, match=r"weights download tasnet.* --download .* --weights mini needs no download"):
-        hub.load("tasnet")
+        hub.load_network("tasnet")
     for name in ("no_such", "no/such.safetensors", "", ".."):
         with pytest.raises(InputError, match="no such file"):
-            hub.load(name)
+            hub.load_network(name)
 
 
 def test_listing_and_names(cache, tmp_path):
     checkpoint.save(make_checkpoint(), tmp_path / "bundled" / "demo.safetensors")
     checkpoint.save(make_checkpoint(seed=1), cache / "tasnet.safetensors")
-    listed = [(item.name, item.where, item.path) for item in hub.listing()]
+    listed = [(item.name, item.where, item.path) for item in hub.list_weights()]
     assert listed == [
         ("demo", "bundled", tmp_path / "bundled" / "demo.safetensors"),
         ("tasnet", "cached", cache / "tasnet.safetensors"),
-        *((name, "downloadable", None) for name in hub.PRETRAINED if name != "tasnet"),
+        *((name, "downloadable", None) for name in PRETRAINED if name != "tasnet"),
     ]
-    assert hub.listing()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
-    assert_same(hub.load("demo").params, make_checkpoint().params)
-    assert_same(hub.load("tasnet").params, make_checkpoint(seed=1).params)
+    assert hub.list_weights()[0].size_bytes == (tmp_path / "bundled" / "demo.safetensors").stat().st_size
+    assert_same(hub.load_network("demo").params, make_checkpoint().params)
+    assert_same(hub.load_network("tasnet").params, make_checkpoint(seed=1).params)
 
 
 def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
     package = tmp_path / "site" / "ugosa_jax"
     monkeypatch.setattr(hub, "__file__", str(package / "networks" / "hub.py"))
-    assert hub.bundled_folder() == package.parent / "weights"
-    assert all(item.where != "bundled" for item in hub.listing())
+    assert hub.find_bundled_folder() == package.parent / "weights"
+    assert all(item.where != "bundled" for item in hub.list_weights())
     (package / "bundled").mkdir(parents=True)
     (package.parent / "weights").mkdir()  # another package's
-    assert hub.bundled_folder() == package / "bundled"
+    assert hub.find_bundled_folder() == package / "bundled"
 
 
 def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("UGOSA_JAX_CACHE", raising=False)
-    assert hub.cache_folder().name == "weights" and "ugosa_jax" in str(hub.cache_folder())
+    assert hub.get_cache_folder().name == "weights" and "ugosa_jax" in str(hub.get_cache_folder())
 
 
 def test_hidden_and_half_written_files_are_no_networks(tmp_path, monkeypatch):
@@ -318,4 +319,4 @@ def test_hidden_and_half_written_files_are_no_networks(tmp_path, monkeypatch):
         (tmp_path / "weights" / folder).mkdir()
         (tmp_path / "weights" / folder / "bag.yaml").write_text("")
         (tmp_path / "weights" / folder / "._bag.yaml").write_text("")
-    assert [item.name for item in hub.listing() if item.where == "cached"] == ["bag", "good"]
+    assert [item.name for item in hub.list_weights() if item.where == "cached"] == ["bag", "good"]

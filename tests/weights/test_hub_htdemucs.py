@@ -12,7 +12,8 @@ from tests.helpers.networks import assert_same
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.files import sha256_of
-from ugosa_jax.weights import convert, hub
+from ugosa_jax.weights import convert, download, hub
+from ugosa_jax.weights.pretrained import PRETRAINED
 
 SMALL = {suffix: goldens.DATA / f"a1b2c3d4{suffix}" for suffix in (".safetensors", "-96a9a28a.th")}
 SIGNATURES = {
@@ -51,8 +52,8 @@ def server(monkeypatch, tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         for name in SIGNATURES:
-            moved = at(hub.PRETRAINED[name], f"http://127.0.0.1:{httpd.server_port}")
-            monkeypatch.setitem(hub.PRETRAINED, name, moved)
+            moved = at(PRETRAINED[name], f"http://127.0.0.1:{httpd.server_port}")
+            monkeypatch.setitem(PRETRAINED, name, moved)
         yield state
         httpd.shutdown()
 
@@ -73,13 +74,13 @@ def at(pretrained, address):
 
 
 def networks(name):
-    found = hub.load(name)
+    found = hub.load_network(name)
     return list(found.members.values()) if name == "htdemucs_ft" else [found]
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_the_first_mirror_is_asked_once_for_each_network(server, name):
-    hub.download(name, progress=False)
+    download.download_weights(name, progress=False)
     assert len(server.asked) == len(SIGNATURES[name])
     for path, signature in zip(server.asked, SIGNATURES[name], strict=True):
         first = f"/{signature}.safetensors" if name != "htdemucs_6s" else f"/{signature}-34c22ccb.th"
@@ -87,7 +88,7 @@ def test_the_first_mirror_is_asked_once_for_each_network(server, name):
     for net in networks(name):
         assert_same(net.params, convert.convert(small(server.asked[0])).params)
         assert "research only" in net.provenance["licence"]
-    hub.download(name, progress=False)
+    download.download_weights(name, progress=False)
     assert len(server.asked) == len(SIGNATURES[name])
 
 
@@ -95,7 +96,7 @@ def test_the_first_mirror_is_asked_once_for_each_network(server, name):
 @pytest.mark.parametrize("name", ["htdemucs", "htdemucs_ft"])
 def test_the_second_mirror_stands_in_for_the_first(server, name, fault):
     setattr(server, fault, lambda path: path.endswith(".safetensors"))
-    hub.download(name, progress=False)
+    download.download_weights(name, progress=False)
     expected = convert.convert(SMALL["-96a9a28a.th"]).params
     for net in networks(name):
         assert_same(net.params, expected)
@@ -107,7 +108,7 @@ def test_the_second_mirror_stands_in_for_the_first(server, name, fault):
 def test_other_bytes_than_published_are_refused(server, name, tmp_path):
     server.damaged = lambda path: True
     with pytest.raises(InputError, match=r"SHA-256 must be [0-9a-f]+") as caught:
-        hub.download(name, progress=False)
+        download.download_weights(name, progress=False)
     assert SIGNATURES[name][0] in str(caught.value)
     assert list((tmp_path / "cache" / "weights").iterdir()) == []
 
@@ -115,7 +116,7 @@ def test_other_bytes_than_published_are_refused(server, name, tmp_path):
 def test_the_fourth_specialist_that_is_nowhere_leaves_nothing(server, tmp_path):
     server.absent = lambda path: "04573f0d" in path
     with pytest.raises(InputError, match=r"04573f0d\.safetensors: .*404.*; .*04573f0d-f3cf25b2\.th: .*404"):
-        hub.download("htdemucs_ft", progress=False)
+        download.download_weights("htdemucs_ft", progress=False)
     assert list((tmp_path / "cache" / "weights").iterdir()) == []
 
 

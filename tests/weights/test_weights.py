@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.helpers.networks import DATA, DUO, assert_same, make_checkpoint
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import protocol, tree
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers, checkpoint
 
 
 def write_raw(path, leaves, **metadata):
@@ -24,7 +24,7 @@ def write_raw(path, leaves, **metadata):
 def header(**changes):
     values = protocol.describe(DUO) | changes
     config = json.dumps({name: value for name, value in values.items() if value is not None})
-    return {"format": checkpoint.WEIGHTS_FORMAT, "config": config, "provenance": "{}"}
+    return {"format": checkpoint.FORMAT, "config": config, "provenance": "{}"}
 
 
 # Native files
@@ -156,28 +156,28 @@ def test_a_delta_restores_the_adapted_network(tmp_path):
     base, tuned = make_checkpoint(), make_checkpoint(seed=1).params
     kept = {"repeat3": tuned["repeat3"], "mask": tuned["mask"]}
     path = tmp_path / "song.safetensors"
-    checkpoint.save_delta(kept, base, path, {"song": "été", "strategy": "P-L3:M"})
-    assert_same(checkpoint.load_delta(path, base), kept)
+    adapted_layers.save(kept, base, path, {"song": "été", "strategy": "P-L3:M"})
+    assert_same(adapted_layers.load(path, base), kept)
     assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in tree.flatten(base.params).values()) + 4000
 
 
 def test_nothing_tuned_is_a_delta_too(tmp_path):
-    checkpoint.save_delta({}, make_checkpoint(), tmp_path / "b0.safetensors", {})
-    assert checkpoint.load_delta(tmp_path / "b0.safetensors", make_checkpoint()) == {}
+    adapted_layers.save({}, make_checkpoint(), tmp_path / "b0.safetensors", {})
+    assert adapted_layers.load(tmp_path / "b0.safetensors", make_checkpoint()) == {}
 
 
 def test_a_delta_belongs_to_its_base(tmp_path):
     base, path = make_checkpoint(), tmp_path / "song.safetensors"
-    checkpoint.save_delta({"mask": base.params["mask"]}, base, path, {})
+    adapted_layers.save({"mask": base.params["mask"]}, base, path, {})
     with pytest.raises(InputError, match=r"song\.safetensors: base weights"):
-        checkpoint.load_delta(path, make_checkpoint(seed=2))
+        adapted_layers.load(path, make_checkpoint(seed=2))
     with pytest.raises(InputError, match=r"song\.safetensors: metadata format"):
         checkpoint.load(path)
     checkpoint.save(base, path)
     with pytest.raises(InputError, match=r"song\.safetensors: metadata format"):
-        checkpoint.load_delta(path, base)
+        adapted_layers.load(path, base)
     with pytest.raises(InputError, match=r"absent\.safetensors"):
-        checkpoint.load_delta(tmp_path / "absent.safetensors", base)
+        adapted_layers.load(tmp_path / "absent.safetensors", base)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_a_delta_belongs_to_its_base(tmp_path):
 def test_impossible_deltas_are_neither_written_nor_read(tmp_path, tuned, complaint):
     base, path = make_checkpoint(), tmp_path / "song.safetensors"
     with pytest.raises(InputError, match=complaint):
-        checkpoint.save_delta(tuned, base, path, {})
+        adapted_layers.save(tuned, base, path, {})
     assert not path.exists()
-    write_raw(path, tree.flatten(tuned), format=checkpoint.DELTA_FORMAT, base=base.fingerprint, metadata="{}")
+    write_raw(path, tree.flatten(tuned), format=adapted_layers.FORMAT, base=base.fingerprint, metadata="{}")
     with pytest.raises(InputError, match=rf"song\.safetensors: .*{complaint}"):
-        checkpoint.load_delta(path, base)
+        adapted_layers.load(path, base)

@@ -44,7 +44,7 @@ class AdaptationResult:
 
     Attributes:
       tuned: the tuned leaves of the parameters, as numpy arrays; `networks.tree.merge` puts them into a network,
-        `weights.checkpoint.save_delta` into a file.
+        `weights.adapted_layers.save` into a file.
       losses_ExIx3: total, reconstruction and activation loss of each epoch E and step I; NaN after a stop.
       stopped_at: (epoch, step), from 0, at which loss, gradient or new weights were not finite; `tuned` are then the
         last weights with a finite loss. None if all were finite.

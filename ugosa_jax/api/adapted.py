@@ -15,7 +15,7 @@ from ugosa_jax.config import AdaptConfig, Preset, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.notebook import html_table
 from ugosa_jax.separation.chunks import OnChunk
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 from ugosa_jax.weights.weights import Weights
 
 
@@ -102,7 +102,7 @@ class AdaptedNetwork(AdaptationResult):
         Raises:
           InputError: nothing was adapted, or the file cannot be written.
         """
-        checkpoint.save_delta(self.tuned, self.net, path, {"strategy": str(self.settings.strategy)})
+        adapted_layers.save(self.tuned, self.net, path, {"strategy": str(self.settings.strategy)})
 
     def __repr__(self) -> str:
         settings, losses = self.settings, self.losses
@@ -137,7 +137,7 @@ def load_adapted_layers(net: Weights | str | Path, path: str | Path) -> AdaptedN
       InputError: the file is damaged or of another kind, or the layers belong to another network.
     """
     net = as_network(net)
-    layers, metadata = checkpoint.load_delta(path, net), checkpoint.read_delta_metadata(path)
+    layers, metadata = adapted_layers.load(path, net), adapted_layers.read_metadata(path)
     settings = AdaptConfig(strategy=metadata.get("strategy"))
     preset = dataclasses.replace(get_preset(net), adapt=settings)
     return make_adapted_network(engine.make_unadapted_result(layers), net, preset)

@@ -29,7 +29,7 @@ def as_network(net: Weights | str | Path) -> Weights:
       InputError: there is no such network, or `net` is of another type.
     """
     if isinstance(net, str | Path):
-        return hub.load(net)
+        return hub.load_network(net)
     check_type("net", net, Weights, "a network, its name or its file")
     return net
 

@@ -23,7 +23,7 @@ def convert_checkpoint(path: str | Path, out: str | Path) -> Checkpoint:
     """
     if Path(path).resolve() == Path(out).resolve():
         raise InputError(f"{out}: is the checkpoint itself; name another file to write")
-    found = hub.load(path)
+    found = hub.load_network(path)
     if not isinstance(found, Checkpoint):
         kind = "bag" if isinstance(found, Bag) else "chain"
         raise InputError(f"{path}: is a {kind} of {len(found.members)} networks; convert each of them")

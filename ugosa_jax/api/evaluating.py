@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,12 @@ import numpy as np
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.api.arguments import as_annotation, check_type, choose_settings
 from ugosa_jax.config import EvaluateConfig, Preset
-from ugosa_jax.data import stems
+from ugosa_jax.data import loading, stems
+from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
+from ugosa_jax.data.sound import Audio
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.evaluation import scoring
-from ugosa_jax.evaluation.references import iterate_sounds, read_references
 from ugosa_jax.evaluation.scoring import Evaluation
 
 
@@ -52,15 +54,39 @@ def evaluate(
     """
     check_type("references", references, Song | str | Path | Mapping, "a folder, {source: array} or a Song with stems")
     check_type("estimates", estimates, str | Path | Mapping, "a folder or {source: array}")
-    song = read_references(references, rate_hz)
+    song = _read_references(references, rate_hz)
     if as_annotation(annotation) is not None:
         song = dataclasses.replace(song, annotation=annotation)
-    shape = song.known_stems().shape[1:]
+    shape = song.require_stems().shape[1:]
     if isinstance(estimates, Mapping):
-        sounds = iterate_sounds("estimates", estimates)
-        found = {source: stems.of_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
+        sounds = _iterate_sounds("estimates", estimates)
+        found = {source: stems.fit_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
     else:
         found, notes = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
         for note in notes:
             warnings.warn(note, stacklevel=2)
     return scoring.evaluate(song, found, choose_settings(settings, EvaluateConfig, Preset()))
+
+
+def _read_references(references: Song | str | Path | Mapping[str, np.ndarray], rate_hz: int | None = None) -> Song:
+    """Return a song with its true stems; see `evaluate`."""
+    if isinstance(references, Song):
+        return references
+    if not isinstance(references, Mapping):
+        folder = Path(references)
+        return loading.load_with_stems(Track(folder.resolve().name, "folder", folder), stems.list_names(folder))
+    if rate_hz is None or not references:
+        raise InputError("references: arrays need a sample rate (rate_hz), and at least one source")
+    found = dict(_iterate_sounds("references", references))
+    if len(shapes := {stem_CxT.shape for stem_CxT in found.values()}) > 1:
+        raise InputError(f"references: stems must be of one shape (channels, samples), not {sorted(shapes)}")
+    stems_SxCxT = np.stack([*found.values()])
+    return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(found))
+
+
+def _iterate_sounds(what: str, given: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and samples of each sound, float32 (C, T)."""
+    for source, samples_CxT in given.items():
+        found_CxT = np.asarray(samples_CxT, np.float32)
+        require(found_CxT.ndim == 2, f"{what}: {source}", "an array (channels, samples)", found_CxT.shape)
+        yield source, found_CxT

@@ -85,13 +85,13 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
                       exchanged)  # fmt: skip
             print("| " + " | ".join(values) + " |", flush=True)
     if args.json is not None:
-        said = {
+        content = {
             "topology": args.compile_only,
             "chip": dataclasses.asdict(chip),
             "environment": record.describe_environment(),
         }
-        said |= {"network": network, "adapt": dataclasses.asdict(args.adapt), "seconds": args.seconds}
-        files.write_json(said | {"rows": [dataclasses.asdict(row) for row in rows]}, args.json)
+        content |= {"network": network, "adapt": dataclasses.asdict(args.adapt), "seconds": args.seconds}
+        files.write_json(content | {"rows": [dataclasses.asdict(row) for row in rows]}, args.json)
     return 0
 
 
@@ -110,10 +110,10 @@ def parse_lanes(text: str) -> list[int]:
 def load_network(args: options.Bench) -> tuple[Architecture, Params, dict[str, Any]]:
     """Return architecture, parameters, and their description for the record."""
     if args.size is None:
-        found = hub.load(args.weights)
-        if isinstance(found, Chain):
+        loaded = hub.load_network(args.weights)
+        if isinstance(loaded, Chain):
             raise InputError(f"--weights {args.weights}: is a chain; measure its networks one by one")
-        first = next(iter(list_networks(found).values()))  # of a bag, whose others are alike
+        first = next(iter(list_networks(loaded).values()))  # of a bag, whose others are alike
         return first.architecture, first.params, {"name": args.weights, "fingerprint": first.fingerprint}
     config = {"demucs": ConvTasNet, "htdemucs": HTDemucs}[args.size]()
     return config, config.init(), {"name": f"{args.size}, random weights"}

@@ -43,13 +43,13 @@ def evaluate(args: options.Evaluate) -> int:
     if args.rule == "target" and args.evaluate.engine == "museval":
         raise InputError("--engine museval: scores only frames in which no source is silent; say --rule museval")
     track = Track(args.references.resolve().name, "folder", args.references)
-    song = loading.load_annotated(track, stems.names(args.references))
-    shape = song.known_stems().shape[1:]
+    song = loading.load_annotated(track, stems.list_names(args.references))
+    shape = song.require_stems().shape[1:]
     estimates, notes = stems.read_like(stems.find(args.estimates, song.sources), song.mixture.rate_hz, shape)
     for note in notes:
         say(f"warning: {note}")
     for gated, est_SxCxT in scoring.iterate_outputs(song, estimates, args.evaluate):
-        frames = scoring.bss_eval(song, est_SxCxT, args.evaluate)
+        frames = scoring.compute_bss_eval(song, est_SxCxT, args.evaluate)
         evaluation = Evaluation(tuple(scoring.iterate_scores(song, est_SxCxT, gated, frames, args.evaluate)))
         labels = track.annotation or "the annotation computed from the true stems"
         print(f"muted where {labels} says silent" if gated else "as they are")

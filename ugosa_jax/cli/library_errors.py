@@ -68,13 +68,13 @@ def _gist(error: Exception) -> str:
 def _about_jax_settings(error: Exception) -> str | None:
     """Return a message if JAX fails to start because of its environment variables, else None."""
     modules = {frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)}
-    said = f" ({_gist(error)})" if str(error) else ""
+    detail = f" ({_gist(error)})" if str(error) else ""
     if modules & {FLAGS, BACKENDS}:
         for name, value in os.environ.items():
             if name.startswith("JAX_") and name != "JAX_PLATFORMS" and name.lower() in str(error).lower():
-                return f"{name}={value}: is no value that JAX takes{said}"
+                return f"{name}={value}: is no value that JAX takes{detail}"
     if BACKENDS not in modules:
         return None
     if platforms := os.environ.get("JAX_PLATFORMS"):
-        return f"JAX_PLATFORMS={platforms}: JAX has no such device here{said}; unset it, or say JAX_PLATFORMS=cpu"
-    return f"JAX finds no device that it can use{said}; JAX_PLATFORMS=cpu does without a GPU or TPU"
+        return f"JAX_PLATFORMS={platforms}: JAX has no such device here{detail}; unset it, or say JAX_PLATFORMS=cpu"
+    return f"JAX finds no device that it can use{detail}; JAX_PLATFORMS=cpu does without a GPU or TPU"

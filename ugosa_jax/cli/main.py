@@ -21,14 +21,14 @@ from ugosa_jax.errors import InputError, one_line
 
 COMMANDS: dict[type, tuple[str, str]] = {
     options.Separate: ("separate", "separate"),
-    options.Convert: ("weights", "convert"),
-    options.ListWeights: ("weights", "list_weights"),
-    options.Show: ("weights", "show"),
-    options.Download: ("weights", "download"),
+    options.Convert: ("weights_commands", "convert"),
+    options.ListWeights: ("weights_commands", "list_weights"),
+    options.Show: ("weights_commands", "show"),
+    options.Download: ("weights_commands", "download"),
     options.Prepare: ("commands", "prepare"),
-    options.RunSweep: ("sweep", "run"),
-    options.Status: ("sweep", "status"),
-    options.Collect: ("sweep", "collect"),
+    options.RunSweep: ("sweep_commands", "run"),
+    options.Status: ("sweep_commands", "status"),
+    options.Collect: ("sweep_commands", "collect"),
     annotation_options.CheckAnnotation: ("annotate", "check"),
     annotation_options.ConvertAnnotation: ("annotate", "convert"),
     annotation_options.AnnotateStems: ("annotate", "from_stems"),
@@ -36,7 +36,7 @@ COMMANDS: dict[type, tuple[str, str]] = {
     options.Evaluate: ("commands", "evaluate"),
     options.Report: ("commands", "report"),
     options.Bench: ("bench", "bench"),
-    options.Demo: ("demo", "demo"),
+    options.Demo: ("demonstration", "demo"),
     options.Studio: ("commands", "studio"),
 }
 """Module of `ugosa_jax.cli` and function in it for each type of options; the function returns an exit code."""
@@ -122,9 +122,9 @@ def choose_preset(arguments: Sequence[str]) -> str:
     if known.preset:
         return known.preset
     if not known.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
-        from ugosa_jax.weights.best import best_available  # starts JAX, which --help does without
+        from ugosa_jax.weights.hub import choose_best  # starts JAX, which --help does without
 
-        return config.find_usual_preset(best_available().name)
+        return config.find_usual_preset(choose_best().name)
     return config.find_usual_preset(known.weights)
 
 

@@ -35,7 +35,7 @@ def read_asking(file: Path, how: options.Reading, sources: Sequence[str]) -> Ann
     asked: dict[str, str] = {}
     while True:
         try:
-            said = read(file, dataclasses.replace(how, map=(*how.map, *format_pairs(asked))), sources)
+            labels = read(file, dataclasses.replace(how, map=(*how.map, *format_pairs(asked))), sources)
         except UnknownNames as error:
             new = [name for name in error.names if name.name and name.name not in asked]
             if not new or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -49,24 +49,24 @@ def read_asking(file: Path, how: options.Reading, sources: Sequence[str]) -> Ann
             continue
         if asked:
             print("the next time: " + " ".join(f"--map '{pair}'" for pair in format_pairs(asked)))
-        return said
+        return labels
 
 
 def ask_meaning(question: str, hint: str, sources: Sequence[str]) -> str:
     """Ask for the meaning of a name until the answer is valid; Return alone means the hint."""
     while True:
         try:
-            said = input(f"  {question}{f' [{hint}, - for nothing]' if hint else ''}: ").strip() or hint
+            answer = input(f"  {question}{f' [{hint}, - for nothing]' if hint else ''}: ").strip() or hint
         except EOFError as error:
-            raise InputError("the names were not told: the input ended") from error
-        if said in ("", "-"):
+            raise InputError("names remain unknown: the input ended") from error
+        if answer in ("", "-"):
             return ""
         try:
-            check_override(said, sources)
+            check_override(answer, sources)
         except InputError as error:
             say(f"  {error}")
             continue
-        return said
+        return answer
 
 
 def format_pairs(asked: dict[str, str]) -> list[str]:
@@ -74,9 +74,9 @@ def format_pairs(asked: dict[str, str]) -> list[str]:
     return [f"{name}={target}" for name, target in asked.items()]
 
 
-def print_names(said: Annotation) -> None:
+def print_names(labels: Annotation) -> None:
     """Print the interpretation of each name that is not the name of a source."""
-    for written, name in said.names.items():
+    for written, name in labels.names.items():
         if written.casefold() != name.source.casefold() or name.negated:
             meaning = f"one instrument of {name.source}" if name.instrument else name.source
             perhaps = f"perhaps {' or '.join(name.perhaps)}" if name.perhaps else ""

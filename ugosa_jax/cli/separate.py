@@ -11,7 +11,7 @@ from ugosa_jax.adaptation import plan
 from ugosa_jax.adaptation.plan import Plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.cli import options, weights
+from ugosa_jax.cli import options, weights_commands
 from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
 from ugosa_jax.cli.output import keep_compiled_programs, say
@@ -23,7 +23,7 @@ from ugosa_jax.song_job.job import Footprint, Progress, SongJob, load_true_stems
 from ugosa_jax.song_job.output_names import ADAPTED_LAYERS, RECORD, REPORT
 from ugosa_jax.song_job.record import InputsRecord
 from ugosa_jax.song_job.run import Outcome, run
-from ugosa_jax.weights import best, checkpoint, hub
+from ugosa_jax.weights import adapted_layers, hub
 from ugosa_jax.weights.weights import Weights
 
 PROGRAMS_GB = 0.55
@@ -61,7 +61,7 @@ def choose_weights(args: options.Separate) -> options.Separate:
 
     Without an annotation, the options adapt nothing, unless the user names another strategy than the preset's.
     """
-    choice = best.best_available()
+    choice = hub.choose_best()
     print(f"weights    {choice}")
     is_preset = args.adapt.strategy == config.PRESETS[args.preset]().adapt.strategy
     if args.annotation is None and is_preset and not args.delta and not args.separate.gate:
@@ -77,10 +77,10 @@ def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
       InputError: an input cannot be used, or would be overwritten.
     """
     name = str(args.weights)
-    for part in hub.split(name) if args.download else ():
-        if not hub.is_here(part):
-            weights.fetch(part)
-    net = hub.load(name)
+    for part in hub.split_chain(name) if args.download else ():
+        if not hub.is_available(part):
+            weights_commands.fetch(part)
+    net = hub.load_network(name)
     adapt = dataclasses.replace(args.adapt, strategy="B0") if args.delta else args.adapt
     adapt = plan.fill_defaults(adapt, net)
     planned = plan.parse(adapt.strategy, net)
@@ -90,7 +90,7 @@ def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     annotation.check_against(
         labels, mixture.duration_s
     )  # the adaptation checks it too, but gating alone does not adapt
-    start = checkpoint.load_delta(args.delta, net) if args.delta else {}
+    start = adapted_layers.load(args.delta, net) if args.delta else {}
     song = Song(mixture, annotation=labels)
     job = SongJob(net, song, adapt, args.separate, start, args.references, args.encoding)
     load_true_stems(job)  # only to check them before the work; they are loaded again when they are needed
@@ -99,7 +99,7 @@ def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
 
 def describe_inputs(args: options.Separate, job: SongJob) -> InputsRecord:
     """Return the inputs for the record."""
-    mixture, labels = job.song.mixture, job.song.known_annotation()
+    mixture, labels = job.song.mixture, job.song.require_annotation()
     return InputsRecord(
         song=record.describe_song(mixture, job.net, files.sha256_of(args.song), args.song.name),
         weights=record.describe_network(job.net, str(args.weights)),
@@ -203,7 +203,7 @@ class Bars:
 
 def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> None:
     """Print the inputs and the settings before the work."""
-    mixture, labels = job.song.mixture, job.song.known_annotation()
+    mixture, labels = job.song.mixture, job.song.require_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     sound = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
     say(f"song       {args.song} ({sound})")
@@ -226,10 +226,10 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
 def print_footprint(footprint: Footprint) -> None:
     """Print the memory that the device, or the process on a CPU, will take."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
-    kept = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
-    held, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
-    parts = f"{held + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {kept}"
-    in_all = held + programs + own + step + features
+    stored = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
+    process, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    parts = f"{process + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {stored}"
+    in_all = process + programs + own + step + features
     say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
 

@@ -13,7 +13,7 @@ from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.reports import timeline
-from ugosa_jax.weights import best, hub
+from ugosa_jax.weights import hub
 
 
 def suggest(args: options.SuggestAnnotation) -> int:
@@ -26,10 +26,10 @@ def suggest(args: options.SuggestAnnotation) -> int:
     keep_compiled_programs()
     name = args.weights
     if name is None:
-        choice = best.best_available()
+        choice = hub.choose_best()
         say(f"weights {choice}")
         name = choice.name
-    base = hub.load(name)
+    base = hub.load_network(name)
     mixture = sound.read(args.song)
     estimates = api.separate(base, Song(mixture), settings=SeparateConfig())
     sources = base.sources

@@ -1,13 +1,13 @@
-"""The controlled scenario: each source silent for a stretch of the song of its own (section 4 of the paper).
+"""The controlled scenario: each source is silent in a stretch of its own (section 4 of the paper).
 
 S sources, C channels, T samples, K STFT frames, B blocks of HOP samples. The paper cuts the song into S equal
-stretches of STFT frames and sets one source to zero in each. All bins of a frame are set to zero at once, so what the
-inverse transform gives back is the old sound times a gain,
+stretches of STFT frames and sets one source to zero in each. All bins of a frame are set to zero at once, so the
+inverse transform equals the sound times a gain,
 
     x̂_n = x_n · Σ_k m_k w²_{n−k·HOP} / Σ_k w²_{n−k·HOP},    m_k = 0 in the stretch, 1 elsewhere,
 
-and no transform has to be computed: outside of the fades the sound is untouched to the last bit, or exactly zero. The
-frames are those of librosa's defaults, which the paper's code uses: centred, a periodic Hann window w.
+and no transform is computed: outside of the fades the sound is unchanged to the last bit, or exactly zero. The frames
+are librosa's defaults, which the paper's code uses: centred, with a periodic Hann window w.
 """
 
 import hashlib
@@ -28,22 +28,22 @@ _OVERLAP = FRAME // HOP
 def silence(stems_SxCxT: np.ndarray, order: Sequence[int]) -> np.ndarray:
     """Silence each source in one of S equal stretches of the song.
 
-    A stretch has ⌊K / S⌋ frames, the last one those that are left over too. Sound fades out and in over the outer
-    FRAME samples of a stretch, in which other frames have their share.
+    A stretch has ⌊K / S⌋ frames, the last one the remaining ones too. Sound fades out and in over the outer FRAME
+    samples of a stretch, which other frames overlap.
 
     Args:
       stems_SxCxT: the stems of a song.
-      order: which source is silent in the first stretch, which in the second …: each of 0 … S − 1 once.
+      order: the source that is silent in the first stretch, in the second …: each of 0 … S − 1 once.
 
     Returns:
-      The new stems. As inverse transforms do, they end with the last whole HOP: T' = HOP · ⌊T / HOP⌋.
+      The new stems. As with inverse transforms, they end with the last whole HOP: T' = HOP · ⌊T / HOP⌋.
 
     Raises:
-      InputError: `order` is no permutation, or the song is so short that nothing would be silent.
+      InputError: `order` is no permutation, or the song is too short for any silence.
     """
     n_sources, n_channels, n_samples = stems_SxCxT.shape
     require(sorted(order) == list(range(n_sources)), "order", f"each of 0 to {n_sources - 1} once", tuple(order))
-    least = shortest(n_sources)
+    least = compute_min_samples(n_sources)
     require(n_samples >= least, "length of a song to silence stretches of", f"at least {least} samples", n_samples)
     n_frames = n_samples // HOP + 1
     stretch = n_frames // n_sources
@@ -51,18 +51,18 @@ def silence(stems_SxCxT: np.ndarray, order: Sequence[int]) -> np.ndarray:
     for position, source in enumerate(order):
         start = position * stretch
         end = start + stretch if position < n_sources - 1 else n_frames
-        gain_T = gain(n_frames, start, end)
+        gain_T = compute_gain(n_frames, start, end)
         np.multiply(stems_SxCxT[source, :, : len(gain_T)], gain_T, out=silenced_SxCxT[source])
     return silenced_SxCxT
 
 
-def shortest(n_sources: int) -> int:
-    """Return how many samples a song needs to have at least one hop of silence in every stretch."""
+def compute_min_samples(n_sources: int) -> int:
+    """Return the shortest length, in samples, of a song that has a hop of silence in every stretch."""
     return (n_sources * _OVERLAP - 1) * HOP
 
 
-def gain(n_frames: int, start: int, end: int) -> np.ndarray:
-    """Return what sound is multiplied by when the frames from `start` up to, not including, `end` are set to zero.
+def compute_gain(n_frames: int, start: int, end: int) -> np.ndarray:
+    """Return the gain that sets the frames from `start` up to, not including, `end` to zero.
 
     Args:
       n_frames: K.
@@ -73,17 +73,17 @@ def gain(n_frames: int, start: int, end: int) -> np.ndarray:
       Float32 ((K − 1) · HOP,) between 0 and 1.
     """
     kept_K = np.ones(n_frames, np.float32)
-    everything_T = _share_of(kept_K)
+    everything_T = _sum_windows(kept_K)
     kept_K[start:end] = 0
     # Where all frames are kept, both sums are the same to the last bit and the gain is exactly 1.
-    return _share_of(kept_K) / everything_T
+    return _sum_windows(kept_K) / everything_T
 
 
 def draw_order(n_sources: int, seed: int, song: str) -> tuple[int, ...]:
-    """Draw at random which source is silent in which stretch.
+    """Draw at random the order in which sources are silent.
 
-    The order depends on the seed and the song's name alone, not on which songs are prepared with it, nor on the
-    version of a random number generator: sources are sorted by a hash.
+    It depends on the seed and the song's name alone, not on other songs or the version of a random number generator:
+    sources are sorted by a hash.
 
     Returns:
       `order` of `silence`.
@@ -96,7 +96,7 @@ def draw_order(n_sources: int, seed: int, song: str) -> tuple[int, ...]:
     return tuple(sorted(range(n_sources), key=rank))
 
 
-def _share_of(weight_K: np.ndarray) -> np.ndarray:
+def _sum_windows(weight_K: np.ndarray) -> np.ndarray:
     """Return Σ_k weight_k w²_{n−k·HOP} for the samples n that lie within the song."""
     n_frames = len(weight_K)
     window_N = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)

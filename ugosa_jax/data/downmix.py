@@ -1,4 +1,4 @@
-"""Channels by their positions, mixed down to stereo or mono as ITU-R BS.775 says, without the LFE.
+"""Mixing of multichannel sound down to stereo or mono by ITU-R BS.775, without the LFE.
 
 C channels, n samples. Positions have FFmpeg's names; FFmpeg sorts the channels of all codecs into one order.
 """
@@ -16,7 +16,7 @@ USUAL = {
     6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
 }
-"""Positions of channels in a file that does not tell them: the order of WAV."""
+"""Positions of channels where a file does not tell them: the order of WAV."""
 _HALF = math.sqrt(0.5)  # −3 dB
 _SHARES = {
     "FL": (1.0, 0.0),
@@ -32,21 +32,21 @@ _SHARES = {
     "FLC": (1.0, 0.0),
     "FRC": (0.0, 1.0),
 }
-"""Position → its share of left and right. A single surround channel goes to both sides, 3 dB below a pair's."""
+"""Each position's share of left and right. A single surround channel goes to both sides, 3 dB below a pair's."""
 
 
 def describe(given: int, positions: tuple[str, ...], channels: int) -> list[str]:
-    """Say how so many channels at these positions become one or two; nothing if they are left as they are.
+    """Return a remark on how `mix` converts channels; none if it leaves them unchanged.
 
     Raises:
-      InputError: they cannot: there are more than two, and a position is not known.
+      InputError: there are more than two channels, and a position is unknown.
     """
     if given == channels:
         return []
     positions = positions or USUAL.get(given, ())
     if channels not in (1, 2) or (given > 2 and not (positions and _SHARES.keys() >= {*positions})):
-        told = f" ({' '.join(positions)})" if positions else ""
-        raise InputError(f"{given} channels{told} cannot be made {channels}")
+        listed = f" ({' '.join(positions)})" if positions else ""
+        raise InputError(f"{given} channels{listed} cannot be made {channels}")
     if given == 1:
         return ["mono: copied to both channels"]
     if given == 2:
@@ -56,7 +56,7 @@ def describe(given: int, positions: tuple[str, ...], channels: int) -> list[str]
 
 
 def mix(samples_Cxn: np.ndarray, positions: tuple[str, ...], channels: int) -> np.ndarray:
-    """Return sound with one or two channels as asked; `describe` says what is possible."""
+    """Return sound with one or two channels; `describe` refuses what is impossible."""
     given = len(samples_Cxn)
     if given == channels:
         return samples_Cxn

@@ -1,4 +1,4 @@
-"""What FFmpeg makes of a file of sound, through PyAV: containers, streams, frames.
+"""Containers, streams and frames of sound files, decoded by FFmpeg through PyAV.
 
 C channels, n samples.
 """
@@ -20,22 +20,22 @@ FORMATS = (
     *("wav", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "mov", "matroska"),
     *("avi", "asf", "amr", "mpeg", "mpegts", "flv", "wv", "ape", "tta", "mpc", "mpc8", "tak", "dsf", "iff", "voc"),
 )
-"""Containers that are read, by FFmpeg's names. Playlists are left out: they would open other files."""
+"""Containers that may be read, by FFmpeg's names; no playlists, which would open other files."""
 MAX_PADDING_SAMPLES = 4096
-"""Length of the longest frame of usual encoders: so much may follow the end that a container tells."""
+"""Length of the longest frame of usual encoders: the most that may follow the end that a container declares."""
 _COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac", "mov", "asf", "wv", "ape", "tta")
-"""Containers whose headers tell a length that was counted; FFmpeg estimates that of others from their bit rate."""
+"""Containers whose headers hold an exact length; FFmpeg estimates that of others from their bit rate."""
 _JOINABLE = ("mp3", "aac", "loas", "ac3", "eac3", "dts", "mpeg", "mpegts")
-"""Those whose frames can be found anywhere, so that files can be joined, with their tags in between."""
+"""Containers that may be concatenated, with tags in between, for their frames can be found anywhere."""
 _WHOLE_FRAMES = ("aac", "loas", "ac3", "eac3", "dts")
-"""Those of which nothing but half a frame tells that the end is missing."""
+"""Containers where only an incomplete last frame shows that the end is missing."""
 _FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
 class _Nameless:
-    """A file without its name and tags.
+    """A file without its name and its leading tags.
 
-    FFmpeg would judge by the suffix, take what stands before a colon for a protocol, and read no WAV behind a tag.
+    Given a path, FFmpeg judges by the suffix and takes text before a colon for a protocol; it reads no WAV after a tag.
     """
 
     def __init__(self, file: BinaryIO, start: int):
@@ -46,7 +46,7 @@ class _Nameless:
         return self._file.tell() - self._start
 
     def seek(self, offset: int, whence: int) -> int:
-        """Return the new position, or -1 where a damaged header asks for one that no file has."""
+        """Return the new position, or -1 where a damaged header asks for an impossible one."""
         try:
             return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
         except (OSError, OverflowError, ValueError):
@@ -67,7 +67,7 @@ def choose_stream(path: Path, container: Any, index: int) -> Any:
     """Return a stream of sound.
 
     Raises:
-      InputError: there are not so many, or FFmpeg cannot decode it.
+      InputError: there is none of that index, or FFmpeg cannot decode it.
     """
     streams = container.streams.audio
     if index >= len(streams):
@@ -79,16 +79,16 @@ def choose_stream(path: Path, container: Any, index: int) -> Any:
     return streams[index]
 
 
-def announced_samples(
+def read_announced_length(
     container: Any, stream: Any, first: Any, file: BinaryIO, structure: containers.Structure
 ) -> tuple[int, int]:
-    """Return how many samples there are at least and at most by the header; 0 and 0 where it does not tell."""
+    """Return the least and the most samples that the header allows; (0, 0) if it does not tell."""
     name = container.format.name.split(",")[0]
     if structure.unannounced:
         return 0, 0
     if name == "mp3":
         position = file.tell()
-        n_samples = containers.mp3_frames(file, structure.start) * (1152 if first.rate >= 32_000 else 576)
+        n_samples = containers.count_mp3_frames(file, structure.start) * (1152 if first.rate >= 32_000 else 576)
         file.seek(position)
         return max(0, n_samples - MAX_PADDING_SAMPLES), n_samples
     is_counted = name in _COUNTED and stream.duration
@@ -100,7 +100,7 @@ def decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterato
     """Yield the frames of a stream; if it may be cut, those before the first that cannot be decoded.
 
     Raises:
-      InputError: a frame cannot be decoded, or the last one is not there as a whole.
+      InputError: a frame cannot be decoded, or the last one is incomplete.
     """
     name, codec = container.format.name, stream.codec.name
     n_samples, size, is_whole = 0, 0, True
@@ -116,11 +116,11 @@ def decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterato
                     frames = packet.decode()
             except InputError as error:
                 if name not in _JOINABLE or not isinstance(error.__cause__, InvalidDataError):
-                    said = f"cut short or damaged after {n_samples / (stream.rate or 1):.1f} s"
-                    raise InputError(f"{path}: {said}; --truncated ok takes what is before") from error
+                    place = f"cut short or damaged after {n_samples / (stream.rate or 1):.1f} s"
+                    raise InputError(f"{path}: {place}; --truncated ok takes what is before") from error
                 is_whole = name not in _WHOLE_FRAMES  # tags may follow the last frame of an MP3
                 continue
-            if packet.size:  # the last packet is empty, and makes the decoder give what it holds back
+            if packet.size:  # the last packet is empty, and flushes the decoder
                 is_flagged = packet.is_corrupt and not codec.startswith("pcm_")  # blocks of PCM may be of any length
                 is_whole = not is_flagged and (
                     codec != "ac3" or packet.size >= size - 2

@@ -1,4 +1,4 @@
-"""Songs from disk: one at a time, from a file of sound or any kind of data set."""
+"""Songs read from disk, one at a time: from a sound file or any kind of data set."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,16 +13,18 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 
+DEMO_SONG = Path(__file__).parent / "demo_song"
+"""Folder of the song that comes with the package."""
 OFF_DB = -60.0
-"""How far below the mixture its difference from the sum of the stems may lie; rounding to 16 bits stays under it."""
+"""Largest difference of the mixture from the sum of the stems, relative to the mixture; rounding to 16 bits is less."""
 
 
 def load_mixture(path: str | Path, may_be_cut: bool = False) -> Song:
-    """Read a song of which nothing but the mixture is known.
+    """Read a song's mixture.
 
     Args:
       path: the file.
-      may_be_cut: whether what is there of a file that was cut short will do.
+      may_be_cut: whether to accept a file that was cut short.
 
     Raises:
       InputError: as `sound.read`.
@@ -34,11 +36,11 @@ def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
     """Read a song's mixture and stems. A mixture that is missing is the sum of the stems.
 
     Args:
-      track: one of `datasets.tracks`.
-      sources: names of the stems, in the order that is wanted.
+      track: one of `datasets.list_tracks`.
+      sources: names of the stems, in the order of the result.
 
     Returns:
-      The song without annotation; its notes say what was done, and what does not fit.
+      The song without annotation; its notes tell what was done, and what does not fit.
 
     Raises:
       InputError: a file is missing or cannot be read as sound, stems differ in length, rate or channels, or the
@@ -49,7 +51,7 @@ def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
     if mix_CxT is None:
         notes, mix_CxT = ("no mixture file: the sum of the stems is taken",), stems_SxCxT.sum(axis=0)
     else:
-        notes = _what_is_off(mix_CxT, stems_SxCxT)
+        notes = _compare_mixture(mix_CxT, stems_SxCxT)
     if not mix_CxT.any():
         raise InputError(f"{track.path}: is silent throughout (every sample of the mixture is zero)")
     return Song(Audio(mix_CxT, rate_hz, track.name), stems_SxCxT, tuple(sources), notes=notes)
@@ -59,15 +61,20 @@ def load_annotated(track: Track, sources: Sequence[str]) -> Song:
     """Read a song as `load_with_stems`, and its annotation: the file beside its stems, or else made from them.
 
     Raises:
-      InputError: as `load_with_stems`, or the annotation cannot be understood.
+      InputError: as `load_with_stems`; or the annotation is invalid.
     """
     song = load_with_stems(track, sources)
     if track.annotation is not None:
-        said = annotation.read(track.annotation, sources)
+        found = annotation.read(track.annotation, sources)
     else:
-        active_SxT = activation.detect_activity(song.known_stems(), song.mixture.rate_hz)
-        said = annotation.from_mask(active_SxT, song.mixture.rate_hz, sources)
-    return dataclasses.replace(song, annotation=said)
+        active_SxT = activation.detect_activity(song.require_stems(), song.mixture.rate_hz)
+        found = annotation.from_mask(active_SxT, song.mixture.rate_hz, sources)
+    return dataclasses.replace(song, annotation=found)
+
+
+def load_demo(sources: Sequence[str]) -> Song:
+    """Read the demo song: its stems, their sum as the mixture, and its annotation."""
+    return load_annotated(Track("demo song", "folder", DEMO_SONG), sources)
 
 
 def _read_folder(folder: Path, sources: Sequence[str]) -> tuple[np.ndarray | None, np.ndarray, int]:
@@ -78,11 +85,11 @@ def _read_folder(folder: Path, sources: Sequence[str]) -> tuple[np.ndarray | Non
     return None if mixture is None else sounds_SxCxT[-1], sounds_SxCxT[: len(sources)], rate_hz
 
 
-def _what_is_off(mix_CxT: np.ndarray, stems_SxCxT: np.ndarray) -> tuple[str, ...]:
-    """Return a note if the mixture is not the sum of the stems."""
+def _compare_mixture(mix_CxT: np.ndarray, stems_SxCxT: np.ndarray) -> tuple[str, ...]:
+    """Return a note if the mixture is not the sum of the stems, else none."""
     difference_CxT = stems_SxCxT.sum(axis=0)
     difference_CxT -= mix_CxT
-    off_db = sound.level_db(difference_CxT) - sound.level_db(mix_CxT)
+    off_db = sound.measure_level_db(difference_CxT) - sound.measure_level_db(mix_CxT)
     if off_db <= OFF_DB:
         return ()
     return (f"the mixture is not the sum of the stems: the difference is at {off_db:+.1f} dB of the mixture's level",)

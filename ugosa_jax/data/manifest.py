@@ -1,6 +1,6 @@
-"""The manifest of a prepared data set: what its songs were made from, and how.
+"""The manifest of a prepared data set: its songs, their inputs and the settings.
 
-OUT/manifest.json is written anew after each song, so that a preparation that was interrupted goes on where it was.
+OUT/manifest.json is rewritten after each song, so that an interrupted preparation can continue.
 """
 
 import importlib.metadata
@@ -21,19 +21,19 @@ FORMAT = 1
 _PACKAGES = ("numpy", "scipy", "soundfile", "soxr")
 
 
-class Prepared(msgspec.Struct):
-    """One song.
+class PreparedSong(msgspec.Struct):
+    """The entry of a song.
 
     Attributes:
-      inputs: name and SHA-256 of what it was made from.
-      outputs: file and SHA-256 of what was written.
+      inputs: SHA-256 of each input, by name.
+      outputs: SHA-256 of each file that was written.
       rate_hz: sample rate.
-      channels: how many.
+      channels: number of channels.
       samples: length.
-      seed: what decided which source is silent when; None: nothing was silenced.
+      seed: seed of the order of silences; None if nothing was silenced.
       order: the sources in the order of their silences.
       silent_s: seconds of silence of each source.
-      notes: what its user should know.
+      notes: remarks for the user.
     """
 
     inputs: dict[str, str]
@@ -48,41 +48,41 @@ class Prepared(msgspec.Struct):
 
 
 class Manifest(msgspec.Struct):
-    """What is in a folder.
+    """The contents of a prepared data set.
 
     Attributes:
       format: version of the manifest's format.
       made_with: versions of packages.
-      settings: how all songs were prepared.
-      songs: by name.
+      settings: those of all songs.
+      songs: entries by name.
     """
 
     format: int
     made_with: dict[str, str]
     settings: dict[str, Any]
-    songs: dict[str, Prepared]
+    songs: dict[str, PreparedSong]
 
 
 class _Head(msgspec.Struct):
-    """What manifests of every format have."""
+    """The fields that manifests of every format have."""
 
     format: int
 
 
 def open_manifest(out: Path, settings: dict[str, Any]) -> Manifest:
-    """Return the manifest of a folder; a folder that is new or empty gets one.
+    """Return the manifest of a folder; write one if the folder is new or empty.
 
     Raises:
-      InputError: the folder holds something else, or songs that were prepared with other settings.
+      InputError: the folder holds other files, or songs that were prepared with other settings.
     """
     path = out / MANIFEST
     files.remove_leftovers(out)
     if path.is_file():
         manifest = read(path)
         if manifest.songs:
-            refuse_other_settings(path, manifest.settings, settings)
+            check_settings(path, manifest.settings, settings)
             return manifest
-    elif out.exists() and stems.visible(out):
+    elif out.exists() and stems.list_visible(out):
         raise InputError(f"{out}: is not empty and has no {MANIFEST} of a prepared data set; name another folder")
     versions = {"ugosa_jax": __version__} | {package: importlib.metadata.version(package) for package in _PACKAGES}
     manifest = Manifest(FORMAT, versions, settings, {})
@@ -90,19 +90,19 @@ def open_manifest(out: Path, settings: dict[str, Any]) -> Manifest:
     return manifest
 
 
-def refuse_other_settings(path: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raise InputError if songs prepared with `settings` would not belong to those prepared before."""
+def check_settings(path: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Raise InputError if songs were prepared with other settings before."""
     for name, value in settings.items():
         if before.get(name) != value:
-            said = f"songs were prepared with {name} {before.get(name)!r}, not {value!r}"
-            raise InputError(f"{path}: {said}; name another folder")
+            found = f"songs were prepared with {name} {before.get(name)!r}, not {value!r}"
+            raise InputError(f"{path}: {found}; name another folder")
 
 
 def read(path: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-      InputError: it cannot be read, or is none of this version.
+      InputError: it cannot be read, or has another format.
     """
     if (found := files.read_json(path, _Head).format) != FORMAT:
         raise InputError(f"{path}: expected a manifest of a prepared data set with format {FORMAT}, not {found}")
@@ -115,8 +115,8 @@ def write(manifest: Manifest, out: Path) -> None:
     files.write_json(msgspec.to_builtins(manifest), out / MANIFEST)
 
 
-def is_there(out: Path, manifest: Manifest, track: Track, sha256: dict[str, str]) -> bool:
-    """Return whether a song is complete. Its files may have been edited since, as annotations are.
+def is_complete(out: Path, manifest: Manifest, track: Track, sha256: dict[str, str]) -> bool:
+    """Return whether the files of a song exist; they may have been edited since.
 
     Raises:
       InputError: a song of that name was prepared from other files.

@@ -1,7 +1,7 @@
 """A song of MUSDB18: one .stem.mp4 file of five streams.
 
-The musdb package reads such files through the programs ffmpeg and ffprobe, decodes all of them to 64 bits and needs
-four times the memory; what is read here is the same to the last of the 16 bits that it gives (a test compares them).
+The musdb package runs the programs ffmpeg and ffprobe, decodes to 64 bits and needs four times the memory. The result
+here is the same to the last of its 16 bits (a test compares them).
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.data import media, sound
-from ugosa_jax.data.pool import positions
+from ugosa_jax.data import sound
+from ugosa_jax.data.pool import find_positions
+from ugosa_jax.data.stream import open_stream
 from ugosa_jax.errors import InputError
 
 SUFFIX = ".stem.mp4"
-"""How names of the files end."""
+"""Suffix of the files."""
 STREAMS = ("mixture", "drums", "bass", "other", "vocals")
-"""What the streams of a file hold."""
+"""Names of a file's streams, in order."""
 
 
 def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
@@ -28,7 +29,7 @@ def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, in
     Raises:
       InputError: the file cannot be read, lacks a source, or its streams differ in length, rate or channels.
     """
-    indices = positions(path, sources, STREAMS)
+    indices = find_positions(path, sources, STREAMS)
     mix_CxT, rate_hz = _read_stream(path, 0)
     stems_SxCxT = np.empty((len(indices), *mix_CxT.shape), np.float32)
     for s, index in enumerate(indices):
@@ -40,5 +41,5 @@ def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, in
 
 
 def _read_stream(path: Path, index: int) -> tuple[np.ndarray, int]:
-    stream = media.open_stream(path, index=index, keep_padding=True)  # as the musdb package
+    stream = open_stream(path, index=index, keep_padding=True)  # as the musdb package does
     return sound.round_to_16_bits(np.concatenate([*stream.blocks_Cxn], axis=1)), stream.rate_hz

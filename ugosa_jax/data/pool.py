@@ -1,4 +1,4 @@
-"""A song as one array of stems, (S, C, T) of float16 or float32 in a .npy file, as training reads them."""
+"""Songs as .npy files of stems, (S, C, T) of float16 or float32, as training reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +8,13 @@ import numpy as np
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
-"""What the first axis stands for."""
+"""Sources along the first axis."""
 RATE_HZ = 44100
-"""Sample rate of the arrays, which do not tell it."""
+"""Sample rate of the arrays."""
 
 
 def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Read the mixture, which is the sum of all stems, and those that are asked for; no others are kept in memory.
+    """Read the mixture, which is the sum of all stems, and the stems of the given sources.
 
     Returns:
       Float32 (C, T) and (S, C, T), and the sample rate.
@@ -22,8 +22,8 @@ def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, in
     Raises:
       InputError: the file is no such array, or lacks a source.
     """
-    array = _opened(path)
-    rows = positions(path, sources, SOURCES)
+    array = _open_array(path)
+    rows = find_positions(path, sources, SOURCES)
     stems_SxCxT = np.empty((len(rows), *array.shape[1:]), np.float32)
     mix_CxT = np.zeros(array.shape[1:], np.float32)
     for row, stored_CxT in enumerate(array):
@@ -36,13 +36,13 @@ def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, in
     return mix_CxT, stems_SxCxT, RATE_HZ
 
 
-def positions(path: Path, sources: Sequence[str], held: Sequence[str]) -> list[int]:
-    """Return where in a file each source is.
+def find_positions(path: Path, sources: Sequence[str], held: Sequence[str]) -> list[int]:
+    """Return the position of each source in a file.
 
     Args:
       path: the file, for messages.
-      sources: what is looked for.
-      held: what the file holds, in its order.
+      sources: the sources to find.
+      held: the sources of the file, in order.
 
     Raises:
       InputError: it lacks a source.
@@ -53,10 +53,10 @@ def positions(path: Path, sources: Sequence[str], held: Sequence[str]) -> list[i
     return [held.index(source) for source in sources]
 
 
-def _opened(path: Path) -> np.ndarray:
+def _open_array(path: Path) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # numpy parses the header as Python source and lets out whatever that raises
+    except Exception as error:  # numpy parses the header as Python source, which may raise anything
         raise InputError(f"{path}: cannot be read as an array ({' '.join(str(error).split())[:200]})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.dtype.itemsize > 4:
         found = array.dtype if isinstance(array, np.ndarray) else "an archive"

@@ -1,6 +1,6 @@
-"""Songs with stems in, a data set with activations and silent stretches out.
+"""Preparation of data sets: songs with stems in, songs with annotated silences out.
 
-OUT/SONG/ holds the stems, their mixture and annotation.csv; `ugosa_jax.data.manifest` keeps account of them.
+OUT/SONG/ holds the stems, their mixture and annotation.csv; OUT/manifest.json lists the songs.
 """
 
 import dataclasses
@@ -14,38 +14,38 @@ from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.config import PrepareConfig, Subset
 from ugosa_jax.data import controlled, datasets, loading, manifest, sound
 from ugosa_jax.data.datasets import Track
-from ugosa_jax.data.manifest import Prepared
+from ugosa_jax.data.manifest import PreparedSong
 from ugosa_jax.errors import InputError, error_context
 
 
 def prepare(
     root: Path, out: Path, subset: Subset | None, limit: int | None, settings: PrepareConfig
-) -> Iterator[tuple[str, Prepared | None]]:
-    """Prepare the songs of a data set that are not there yet, one after the other.
+) -> Iterator[tuple[str, PreparedSong | None]]:
+    """Prepare the songs of a data set one after the other, except those that are complete.
 
     Args:
       root: the data set.
       out: folder to write to.
-      subset: only this part of MUSDB18.
-      limit: only so many songs, the first ones by name.
-      settings: how they are prepared.
+      subset: part of MUSDB18; all if not given.
+      limit: largest number of songs.
+      settings: how songs are prepared.
 
     Yields:
-      Name of a song, and what the manifest says of it, or None if it was there before.
+      Name of a song, and its entry in the manifest, or None if it was complete before.
 
     Raises:
-      InputError: a song cannot be used, or OUT holds something else. Songs prepared before stay.
+      InputError: a song cannot be used, or OUT holds other files. Songs prepared before remain.
     """
     if out.resolve() == root.resolve():
         raise InputError(f"{out}: is the folder that is read from; name another one to write to")
-    tracks = datasets.tracks(root, subset, limit)
-    refuse_same_names(tracks)
+    tracks = datasets.list_tracks(root, subset, limit)
+    check_names(tracks)
     made = {"root": tracks[0].kind, "subset": subset} | dataclasses.asdict(settings)
     made["sources"] = list(settings.sources)  # as JSON gives it back
     account = manifest.open_manifest(out, made)
     for track in tracks:
-        sha256 = {what: files.sha256_of(path) for what, path in datasets.inputs(track, settings.sources).items()}
-        if manifest.is_there(out, account, track, sha256):
+        sha256 = {what: files.sha256_of(path) for what, path in datasets.list_inputs(track, settings.sources).items()}
+        if manifest.is_complete(out, account, track, sha256):
             yield track.name, None
             continue
         account.songs[track.name] = entry = write_song(track, sha256, out, settings)
@@ -53,15 +53,15 @@ def prepare(
         yield track.name, entry
 
 
-def write_song(track: Track, sha256: dict[str, str], out: Path, settings: PrepareConfig) -> Prepared:
-    """Write the folder of a song, whose files have these hashes; return what the manifest says of it.
+def write_song(track: Track, sha256: dict[str, str], out: Path, settings: PrepareConfig) -> PreparedSong:
+    """Write the folder of a song whose files have these hashes; return its entry in the manifest.
 
     Raises:
       InputError: the song cannot be used, or the folder cannot be written.
     """
     sources = settings.sources
     song = loading.load_with_stems(track, sources)
-    mix_CxT, stems_SxCxT, rate_hz, order = song.mixture.samples_CxT, song.known_stems(), song.mixture.rate_hz, None
+    mix_CxT, stems_SxCxT, rate_hz, order = song.mixture.samples_CxT, song.require_stems(), song.mixture.rate_hz, None
     if not settings.as_is:
         order = controlled.draw_order(len(sources), settings.seed, track.name)
         with error_context(track.path):
@@ -75,7 +75,7 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
         outputs = {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())}
     n_channels, n_samples = stems_SxCxT.shape[1:]
     loud = (f"{name}: {count} samples above full scale" for name, count in above.items() if count)
-    return Prepared(
+    return PreparedSong(
         inputs=sha256,
         outputs=outputs,
         rate_hz=rate_hz,
@@ -97,11 +97,11 @@ def write_sound(
 ) -> dict[str, int]:
     """Write stems and mixture, which is their sum unless one is given.
 
-    `stems_SxCxT` is overwritten by the stems as they were written, rounding included: their sum, and what is found
-    out about them later, then holds for the files.
+    `stems_SxCxT` is overwritten by the stems as written, rounding included, so that their sum and activations are those
+    of the files.
 
     Returns:
-      File → number of its samples above full scale.
+      Number of samples above full scale, by file.
     """
     above = {}
     for source, stem_CxT in zip(settings.sources, stems_SxCxT, strict=True):
@@ -113,7 +113,7 @@ def write_sound(
     return above
 
 
-def refuse_same_names(tracks: list[Track]) -> None:
+def check_names(tracks: list[Track]) -> None:
     """Raise InputError if two songs would be written to one folder."""
     paths: dict[str, Path] = {}
     for track in tracks:

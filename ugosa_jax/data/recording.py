@@ -1,4 +1,4 @@
-"""Files of sound read block by block: whatever their length, little of them is in memory at a time.
+"""Sound files read block by block, so that little of a long one is in memory at a time.
 
 C channels, n and T samples.
 """
@@ -9,32 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.data import media
-from ugosa_jax.data.media import Stream
 from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.stream import SoundStream, open_stream
 from ugosa_jax.errors import InputError
 
 RATES_HZ = (4_000, 768_000)
-"""Sample rates of sound; anything else in a header is damage, and would fill the memory when resampled."""
+"""Range of plausible sample rates; resampling from any other would fill the memory."""
 SILENCE = 1e-15
-"""Peak below which sound is silence: -300 dB of full scale, where single precision soon ends."""
+"""Peak below which sound counts as silent: −300 dB of full scale."""
 MAX_PEAK = 2.0**31
-"""Peak of integers of 32 bits that were written as floats as they were; what is larger is damage, and its squares
-would not be finite in single precision."""
+"""Largest peak: that of 32-bit integers stored as floats without scaling; squares of larger values would overflow."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A file of sound that was found good, and is read as often as it is asked for.
+    """A sound file that was checked once, and is read anew each time its samples are needed.
 
     Attributes:
       path: the file.
       rate_hz: its sample rate.
       n_channels: number of channels.
-      n_samples: its length, found by decoding it to its end.
-      may_be_cut: whether what is there of a file that was cut short will do.
-      channels: what each channel is, such as ("FL", "FR", "FC"); empty if the file does not tell.
-      notes: what to know of the file, in plain words.
+      n_samples: length, counted by decoding the file to its end.
+      may_be_cut: whether to accept a file that was cut short.
+      channels: position of each channel, such as ("FL", "FR", "FC"); empty if unknown.
+      notes: remarks for the user.
     """
 
     path: Path
@@ -57,16 +55,16 @@ class Recording:
 
     @property
     def samples_CxT(self) -> np.ndarray:
-        """All of it, read anew."""
-        return np.concatenate([*self.blocks()], axis=1)
+        """All samples, read anew."""
+        return np.concatenate([*self.iterate_blocks()], axis=1)
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Yield it block by block, float32 (C, n).
+    def iterate_blocks(self) -> Iterator[np.ndarray]:
+        """Yield the samples block by block, float32 (C, n).
 
         Raises:
-          InputError: the file is not what it was when it was found good.
+          InputError: the file has changed since it was checked.
         """
-        stream = media.open_stream(self.path, self.may_be_cut)
+        stream = open_stream(self.path, self.may_be_cut)
         n_samples = 0
         for block_Cxn in stream.blocks_Cxn:
             n_samples += block_Cxn.shape[1]
@@ -78,26 +76,26 @@ class Recording:
 def open_sound(
     path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False, longest_s: float | None = None
 ) -> Recording:
-    """Read a file to its end once, and return it as a recording.
+    """Check a file by reading it to its end, and return it as a recording.
 
     Args and Raises are those of `sound.read`.
     """
     path = Path(path)
-    stream = media.open_stream(path, may_be_cut)
+    stream = open_stream(path, may_be_cut)
     n_samples = sum(block.shape[1] for block in check_blocks(path, stream, may_be_silent, longest_s))
     channels, notes = stream.channels, tuple(stream.notes)
     return Recording(path, stream.rate_hz, stream.n_channels, n_samples, may_be_cut, channels, notes)
 
 
-def read(path: Path, may_be_silent: bool, may_be_cut: bool, longest_s: float | None) -> tuple[np.ndarray, Stream]:
-    """Return all samples (C, T) of a file, and the stream that they were read from; see `sound.read`."""
-    stream = media.open_stream(path, may_be_cut)
+def read(path: Path, may_be_silent: bool, may_be_cut: bool, longest_s: float | None) -> tuple[np.ndarray, SoundStream]:
+    """Return all samples (C, T) of a file, and its stream; see `sound.read`."""
+    stream = open_stream(path, may_be_cut)
     with refuse_unreadable(path):  # the memory may not hold it
         return np.concatenate([*check_blocks(path, stream, may_be_silent, longest_s)], axis=1), stream
 
 
-def check_blocks(path: Path, stream: Stream, may_be_silent: bool, longest_s: float | None) -> Iterator[np.ndarray]:
-    """Yield the blocks of a file, and refuse it where nothing can be separated from it."""
+def check_blocks(path: Path, stream: SoundStream, may_be_silent: bool, longest_s: float | None) -> Iterator[np.ndarray]:
+    """Yield the blocks of a file; raise InputError if it is silent, damaged or too long to be separated."""
     rate_hz = stream.rate_hz
     n_samples, peak = 0, 0.0
     for block_Cxn in stream.blocks_Cxn:

@@ -1,4 +1,4 @@
-"""A song: its mixture, and what else is known of it.
+"""A song: its mixture, and its stems and annotation where they are known.
 
 S sources, C channels, T samples.
 """
@@ -15,7 +15,7 @@ from ugosa_jax.config import MAX_RATE_HZ, InputLevel
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
-from ugosa_jax.data.standard import Standard, measure, standardise, standardise_by, wanted
+from ugosa_jax.data.standard import Standard, choose_standard, measure, standardise, standardise_by
 from ugosa_jax.errors import InputError, error_context, require
 
 
@@ -23,26 +23,26 @@ class ModelInput(NamedTuple):
     """A mixture as a network sees it.
 
     Attributes:
-      blocks: yields it block by block, float32 (C, n), each time from its beginning.
+      iterate_blocks: yields it block by block, float32 (C, n), each time from its beginning.
       n_samples: its length.
-      standard: what was taken out of it.
+      standard: what was removed from it.
     """
 
-    blocks: Callable[[], Iterator[np.ndarray]]
+    iterate_blocks: Callable[[], Iterator[np.ndarray]]
     n_samples: int
     standard: Standard
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Song:
-    """A song that is loaded; what is not known of it is None.
+    """A song in memory.
 
     Attributes:
-      mixture: what is separated; of a `Recording` little is in memory at a time.
-      stems_SxCxT: what is to be found in it, at the mixture's rate.
-      sources: names of the stems; none without stems.
-      annotation: when each source plays.
-      notes: what to know of the song, in plain words.
+      mixture: the sound to separate; a `Recording` is read from disk block by block.
+      stems_SxCxT: the true stems at the mixture's rate, or None.
+      sources: names of the stems; empty without stems.
+      annotation: when each source plays, or None.
+      notes: remarks for the user.
 
     Raises:
       InputError: there are not as many names as stems.
@@ -80,7 +80,7 @@ class Song:
         Raises:
           InputError: the array has another shape or type, or values that are not finite; or the rate is impossible.
         """
-        samples_CxT = sound.as_channels(samples)
+        samples_CxT = sound.to_channels(samples)
         is_rate = isinstance(rate_hz, int | np.integer) and 0 < rate_hz <= MAX_RATE_HZ
         require(is_rate, "rate_hz", f"an integer, above 0, at most {MAX_RATE_HZ}", rate_hz)
         require(bool(samples_CxT.size and np.isfinite(samples_CxT).all()), "samples", "finite, and some", "others")
@@ -88,52 +88,52 @@ class Song:
 
     def __repr__(self) -> str:
         mixture = self.mixture
-        said = [repr(mixture.name), f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz / 1000:g} kHz"]
-        said += [{1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")]
-        said += [f"stems {' '.join(self.sources)}"] * bool(self.sources)
-        return f"Song({', '.join(said + ['annotated'] * (self.annotation is not None))})"
+        parts = [repr(mixture.name), f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz / 1000:g} kHz"]
+        parts += [{1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")]
+        parts += [f"stems {' '.join(self.sources)}"] * bool(self.sources)
+        return f"Song({', '.join(parts + ['annotated'] * (self.annotation is not None))})"
 
-    def known_stems(self) -> np.ndarray:
+    def require_stems(self) -> np.ndarray:
         """Return the stems, (S, C, T).
 
         Raises:
-          InputError: they are not known.
+          InputError: the song has none.
         """
         if self.stems_SxCxT is None:
             raise InputError(f"{self.mixture.name}: its true stems are not known, and are needed here")
         return self.stems_SxCxT
 
-    def known_annotation(self) -> Annotation:
+    def require_annotation(self) -> Annotation:
         """Return the annotation.
 
         Raises:
-          InputError: there is none.
+          InputError: the song has none.
         """
         if self.annotation is None:
             raise InputError(f"{self.mixture.name}: has no annotation, which is needed to know when each source plays")
         return self.annotation
 
     def standardise(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> tuple[np.ndarray, Standard]:
-        """Return the mixture as a network sees it, and what was taken out.
+        """Return the mixture as a network sees it, and what was removed from it.
 
-        Made once for each rate, channels and level, and kept; but not of a `Recording`, which may be long.
+        The result is cached, except that of a `Recording`, which may be long.
 
         Args:
           rate_hz: the network's sample rate.
           channels: its number of channels, C.
-          level: how loud it wants the mixture.
+          level: the level at which it takes mixtures.
 
         Returns:
-          Float32 (C, T), not to be written to: with mean 0 and standard deviation 1, or as it is; and those of the
-          mixture, or 0 and 1.
+          Read-only float32 (C, T), with mean 0 and standard deviation 1, or unchanged; and the mean and deviation
+          that were removed.
 
         Raises:
           InputError: the song's channels cannot be brought to the network's, or it is silent.
         """
         key = rate_hz, channels, level
         if isinstance(self.mixture, Recording):
-            seen = self.model_input(*key)
-            return np.concatenate([*seen.blocks()], axis=1), seen.standard
+            model_input = self.build_model_input(*key)
+            return np.concatenate([*model_input.iterate_blocks()], axis=1), model_input.standard
         if key not in self._standardised:
             mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
             with error_context(self.mixture.name):
@@ -141,7 +141,7 @@ class Song:
             self._standardised[key][0].flags.writeable = False
         return self._standardised[key]
 
-    def model_input(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> ModelInput:
+    def build_model_input(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> ModelInput:
         """Return the mixture as a network sees it, block by block; see `standardise`."""
         if not isinstance(self.mixture, Recording):
             mix_CxT, standard = self.standardise(rate_hz, channels, level)
@@ -151,6 +151,6 @@ class Song:
             with error_context(self.mixture.name):
                 self._measured[key] = measure(sound.blocks_to_model(self.mixture, rate_hz, channels))
         measured, n_samples = self._measured[key]
-        standard = wanted(level, measured)
-        as_it_is = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)
-        return ModelInput(lambda: (standardise_by(block, standard) for block in as_it_is()), n_samples, standard)
+        standard = choose_standard(level, measured)
+        load = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)
+        return ModelInput(lambda: (standardise_by(block, standard) for block in load()), n_samples, standard)

@@ -1,4 +1,4 @@
-"""The level at which networks see sound: mean 0 and standard deviation 1, but for those that want it as it is."""
+"""The level at which networks see sound: mean 0 and standard deviation 1, or unchanged."""
 
 import math
 from collections.abc import Iterable
@@ -10,35 +10,35 @@ from ugosa_jax.config import InputLevel
 from ugosa_jax.errors import InputError
 
 _ROUNDING = 2.0**-24
-"""Of single precision: what varies by less than that share of its mean does not vary."""
+"""Rounding of single precision: a mixture whose deviation is a smaller share of its mean is constant."""
 _CANCELLED = 1e-3
-"""Share of the channels' deviation (−60 dB) below which that of their mean is no level: one has its polarity reversed.
+"""Smallest deviation of the channels' mean relative to that of the channels (−60 dB).
 
-The reference divides by the deviation of the mean, and so would this: by next to nothing. No mixture that is wide on
-purpose comes near that share.
+It is smaller only where the polarity of a channel is reversed; the reference then divides by next to nothing. Even very
+wide mixtures stay far above it.
 """
 
 
 class Standard(NamedTuple):
-    """What was taken out of a mixture so that the network sees it at a known level."""
+    """Mean and standard deviation that are removed from a mixture before the network sees it."""
 
     mean: float
     std: float
 
 
 AS_IT_IS = Standard(0.0, 1.0)
-"""Takes nothing out."""
+"""Leaves a mixture unchanged."""
 
 
-def wanted(level: InputLevel, standard: Standard) -> Standard:
-    """Return what to take out of a mixture of such a standard for a network that wants it at a level."""
+def choose_standard(level: InputLevel, standard: Standard) -> Standard:
+    """Return the standard to remove for a network that takes mixtures at a level, given the mixture's own."""
     return standard if level == "standard" else AS_IT_IS
 
 
 def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
     """Return mean and standard deviation of a track averaged over its channels, and its length, in one pass.
 
-    Means and sums of squared deviations of the blocks are put together as in Chan, Golub & LeVeque 1979.
+    Means and sums of squared deviations of the blocks are combined as in Chan, Golub & LeVeque 1979.
 
     Args:
       blocks_Cxn: the track, in blocks of any lengths.
@@ -64,18 +64,18 @@ def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
         raise InputError("the song is silent (or its channels cancel each other): there is nothing to separate")
     share = standard.std / math.sqrt(max(all_squares / n - mean**2, 0.0) or math.inf)
     if 0 < share < _CANCELLED:
-        said = f"the mean of its channels lies {-20 * math.log10(share):.0f} dB below them"
-        raise InputError(f"the channels cancel each other: {said}, as if the polarity of one were reversed; invert it")
+        level = f"the mean of its channels lies {-20 * math.log10(share):.0f} dB below them"
+        raise InputError(f"the channels cancel each other: {level}, as if the polarity of one were reversed; invert it")
     return standard, n
 
 
 def standardise(mix_CxT: np.ndarray, level: InputLevel = "standard") -> tuple[np.ndarray, Standard]:
-    """Return (mix − mean) / std and both numbers, taken over the whole track averaged over its channels; or as it is.
+    """Return (mix − mean) / std, and both numbers, measured on the mean of the channels; or `mix` unchanged, by level.
 
     Raises:
       InputError: as `measure`.
     """
-    standard = wanted(level, measure([mix_CxT])[0])
+    standard = choose_standard(level, measure([mix_CxT])[0])
     return standardise_by(mix_CxT, standard), standard
 
 
@@ -84,6 +84,6 @@ def standardise_by(mix_Cxn: np.ndarray, standard: Standard) -> np.ndarray:
     return ((mix_Cxn - standard.mean) / standard.std).astype(mix_Cxn.dtype)
 
 
-def unstandardised(est: np.ndarray, standard: Standard) -> np.ndarray:
-    """Return estimates, or a mixture, (…, n) at the mixture's own level: each times std plus mean, as the reference."""
+def restore_level(est: np.ndarray, standard: Standard) -> np.ndarray:
+    """Undo `standardise_by`: return est · std + mean, of estimates or a mixture (…, n), as the reference does."""
     return est * est.dtype.type(standard.std) + est.dtype.type(standard.mean)

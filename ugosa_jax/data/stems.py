@@ -1,4 +1,4 @@
-"""A folder with a sound file for each source, named after it: the only module that reads such folders.
+"""Folders with a sound file for each source, named after it.
 
 S sources, C channels, T samples.
 """
@@ -13,15 +13,15 @@ from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".m4a", ".wma")
-"""Files that are taken for sound."""
+"""Suffixes of sound files."""
 LOSSY = (".ogg", ".opus", ".mp3", ".m4a", ".wma")
-"""Those whose encoders leave frequencies empty."""
+"""Suffixes of lossy formats, whose encoders leave frequencies empty."""
 MIXTURE = "mixture"
-"""The file that is no stem."""
+"""Name of the mixture's file."""
 
 
 def read(paths: Mapping[str, Path]) -> tuple[np.ndarray, int]:
-    """Read sounds that belong together; one of them may be silent. Those of lossy files are rounded to 16 bits.
+    """Read sounds of one song, which may be silent; those of lossy files are rounded to 16 bits.
 
     Args:
       paths: the files, at least one, as `find` returns them.
@@ -35,28 +35,30 @@ def read(paths: Mapping[str, Path]) -> tuple[np.ndarray, int]:
     first_path, *others = paths.values()
     first = sound.read(first_path, may_be_silent=True)
     sounds_SxCxT = np.empty((len(paths), *first.samples_CxT.shape), np.float32)
-    sounds_SxCxT[0] = _settle(first, first_path)
+    sounds_SxCxT[0] = _round_if_lossy(first, first_path)
     for s, path in enumerate(others, 1):
         other = sound.read(path, may_be_silent=True)
-        if _format(other) != _format(first):
-            raise InputError(f"{path}: {_format(other)} do not fit those of {first_path.name}: {_format(first)}")
-        sounds_SxCxT[s] = _settle(other, path)
+        if _describe_format(other) != _describe_format(first):
+            raise InputError(
+                f"{path}: {_describe_format(other)} do not fit those of {first_path.name}: {_describe_format(first)}"
+            )
+        sounds_SxCxT[s] = _round_if_lossy(other, path)
     return sounds_SxCxT, first.rate_hz
 
 
 def read_like(
     paths: Mapping[str, Path], rate_hz: int, shape_CxT: tuple[int, int]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Read estimates that are to be compared with true stems.
+    """Read estimates that will be compared with true stems.
 
     Args:
       paths: the files, as `find` returns them.
-      rate_hz: of the true stems.
-      shape_CxT: theirs.
+      rate_hz: sample rate of the true stems.
+      shape_CxT: their shape.
 
     Returns:
-      {source: (C, T)}, cut or filled up with silence to the length of the true stems, as museval does; and what was
-      left out or added, in words.
+      {source: (C, T)}, cut or padded with silence to the length of the true stems, as museval does; and a remark on
+      each that was.
 
     Raises:
       InputError: a file cannot be read as sound, or its rate or channels are not those of the true stems.
@@ -72,69 +74,69 @@ def read_like(
             notes.append(f"{path}: {longer / rate_hz:.3f} s left out at its end: it is longer than the true stems")
         elif longer < 0:
             notes.append(f"{path}: ends {-longer / rate_hz:.3f} s before the true stems; silence is scored there")
-        found[source] = of_length(estimate.samples_CxT, n_samples)
+        found[source] = fit_length(estimate.samples_CxT, n_samples)
     return found, notes
 
 
-def _settle(stem: Audio, path: Path) -> np.ndarray:
+def _round_if_lossy(stem: Audio, path: Path) -> np.ndarray:
     return sound.round_to_16_bits(stem.samples_CxT) if path.suffix.lower() in LOSSY else stem.samples_CxT
 
 
-def of_length(samples_CxT: np.ndarray, n_samples: int) -> np.ndarray:
-    """Return a sound cut or filled up with silence to so many samples."""
+def fit_length(samples_CxT: np.ndarray, n_samples: int) -> np.ndarray:
+    """Return a sound cut or padded with silence to a number of samples."""
     missing = n_samples - samples_CxT.shape[1]
     return np.pad(samples_CxT[:, :n_samples], ((0, 0), (0, max(0, missing))))
 
 
 def find(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
-    """Return the file of each source in a folder; other files may lie beside them.
+    """Return the file of each source in a folder, which may hold other files too.
 
     Raises:
-      InputError: a stem is missing or there twice, or the folder cannot be read.
+      InputError: a stem is missing or ambiguous, or the folder cannot be read.
     """
-    return _chosen(_by_name(folder), sources, folder)
+    return _choose_files(_group_by_name(folder), sources, folder)
 
 
 def find_with_mixture(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
     """Return the files of the mixture, if there is one, and of each source.
 
     Raises:
-      InputError: as `find`; or there is no mixture, and it cannot be had from the stems, for there are other sounds.
+      InputError: as `find`; or there is no mixture, and other sounds, so that the stems may not add up to it.
     """
-    sounds = _by_name(folder)
-    found = _chosen(sounds, sources, folder)
+    sounds = _group_by_name(folder)
+    found = _choose_files(sounds, sources, folder)
     if MIXTURE in sounds:
-        return {MIXTURE: _the_one(sounds[MIXTURE], MIXTURE, folder)} | found
+        return {MIXTURE: _require_one(sounds[MIXTURE], MIXTURE, folder)} | found
     everything = (path for paths in sounds.values() for path in paths)
     if others := ", ".join(path.name for path in everything if path not in found.values()):
         raise InputError(f"{folder}: no mixture.wav, and the stems may not add up to it: what is {others}?")
     return found
 
 
-def names(folder: Path) -> tuple[str, ...]:
-    """Return what the sounds of a folder are called, but for the mixture: in the order of MUSDB18, then of names.
+def list_names(folder: Path) -> tuple[str, ...]:
+    """List the names of a folder's sounds without the mixture: those of MUSDB18 in its order, then the others sorted.
 
     Raises:
       InputError: there are none, or the folder cannot be read.
     """
-    found = {path.stem for path in sounds(folder) if path.stem.casefold() != MIXTURE}
+    found = {path.stem for path in list_sounds(folder) if path.stem.casefold() != MIXTURE}
     if not found:
         raise InputError(f"{folder}: holds no stems; expected a sound file for each source, such as vocals.wav")
     first = [name for name in musdb.STREAMS if name in found]
     return (*first, *sorted(found.difference(first)))
 
 
-def sounds(folder: Path) -> list[Path]:
-    """Return the sound files of a folder in the order of names.
+def list_sounds(folder: Path) -> list[Path]:
+    """List the sound files of a folder in the order of names.
 
     Raises:
       InputError: it cannot be read.
     """
-    return [path for path in visible(folder) if path.suffix.lower() in SUFFIXES]
+    return [path for path in list_visible(folder) if path.suffix.lower() in SUFFIXES]
 
 
-def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder in the order of names, but for hidden files.
+def list_visible(folder: Path) -> list[Path]:
+    """List the files and folders in a folder in the order of names, without hidden ones.
 
     Raises:
       InputError: it cannot be read.
@@ -145,19 +147,19 @@ def visible(folder: Path) -> list[Path]:
         raise InputError(f"{folder}: cannot be read as a folder ({error.strerror or error})") from error
 
 
-def _by_name(folder: Path) -> dict[str, list[Path]]:
-    """Return the sound files of a folder by their names without suffixes; case does not matter."""
+def _group_by_name(folder: Path) -> dict[str, list[Path]]:
+    """Return the sound files of a folder by their names, case-folded and without suffixes."""
     found: dict[str, list[Path]] = {}
-    for path in sounds(folder):
+    for path in list_sounds(folder):
         found.setdefault(path.stem.casefold(), []).append(path)
     return found
 
 
-def _chosen(found: dict[str, list[Path]], sources: Sequence[str], folder: Path) -> dict[str, Path]:
-    return {source: _the_one(found.get(source.casefold(), []), source, folder) for source in sources}
+def _choose_files(found: dict[str, list[Path]], sources: Sequence[str], folder: Path) -> dict[str, Path]:
+    return {source: _require_one(found.get(source.casefold(), []), source, folder) for source in sources}
 
 
-def _the_one(paths: list[Path], what: str, folder: Path) -> Path:
+def _require_one(paths: list[Path], what: str, folder: Path) -> Path:
     if not paths:
         raise InputError(f"{folder}: no {what}.wav (nor .flac, .ogg …)")
     if len(paths) > 1:
@@ -165,5 +167,5 @@ def _the_one(paths: list[Path], what: str, folder: Path) -> Path:
     return paths[0]
 
 
-def _format(audio: Audio) -> str:
+def _describe_format(audio: Audio) -> str:
     return f"{audio.rate_hz} Hz, {audio.n_channels} channels, {audio.n_samples} samples"

@@ -1,4 +1,4 @@
-"""Files of sound written block by block: complete or absent, the same bytes for the same sound.
+"""Sound files written block by block: complete or absent, and the same bytes for the same sound.
 
 C channels, n samples.
 """
@@ -18,15 +18,15 @@ from ugosa_jax.errors import InputError
 
 Encoding = Literal["float", "24", "16"]
 MAX_WAV_BYTES = 2**32 - 2**16
-"""Of sound in a WAV, whose sizes are 32 bits; longer sound is written as RF64, which differs in its sizes alone."""
+"""Most bytes of sound in a WAV, whose sizes have 32 bits; longer sound is written as RF64."""
 
 
 class Writer:
-    """A file that is being written, and what was written to it so far.
+    """A sound file that is being written.
 
     Attributes:
-      peak: the largest amplitude.
-      above: samples above full scale, clipped as integers, kept as float.
+      peak: the largest amplitude so far.
+      above: number of samples above full scale so far, which integers clip and floats keep.
     """
 
     def __init__(self, path: Path, sound: soundfile.SoundFile, encoding: Encoding):
@@ -46,34 +46,34 @@ class Writer:
         self.peak = max(self.peak, float(amplitude_Cxn.max(initial=0)))
         self.above += int(np.count_nonzero(amplitude_Cxn > 1))
         with refuse_unreadable(self._path, "written"):
-            self._sound.write(_encoded(samples_Cxn, self._encoding).T)
+            self._sound.write(_encode(samples_Cxn, self._encoding).T)
 
 
 @contextlib.contextmanager
-def writing(
+def open_writer(
     path: str | Path, rate_hz: int, n_channels: int, n_samples: int, encoding: Encoding = "float"
 ) -> Iterator[Writer]:
-    """Open a WAV or, by its suffix, a FLAC file for writing; it is there when the block ends well, else not at all.
+    """Open a WAV or, by its suffix, a FLAC file for writing; if the block fails, no file remains.
 
     Args:
       path: ends in .wav or .flac.
       rate_hz: sample rate.
       n_channels: number of channels.
-      n_samples: how many samples will be written.
+      n_samples: number of samples that will be written.
       encoding: 32-bit float, which keeps every value, or 24- or 16-bit integers: rounded to the nearest value
-        without dither, clipped at full scale. Nothing is ever rescaled: stems must add up to their mixture.
+        without dither, clipped at full scale. Nothing is rescaled, so that stems add up to their mixture.
 
     Raises:
       InputError: the file cannot be written, or the format cannot hold the encoding.
     """
     path = Path(path)
-    container = _container(path, encoding)
+    container = _choose_container(path, encoding)
     if container == "WAV" and n_samples * n_channels * _BYTES[encoding] > MAX_WAV_BYTES:
         container = "RF64"
     subtype = "FLOAT" if encoding == "float" else f"PCM_{encoding}"
     refusing = functools.partial(refuse_unreadable, path, "written")
     with files.replaced_when_done(path) as temporary:
-        # An open file has no name, which libsndfile would want to be text.
+        # libsndfile takes names of files as text only; an open file needs none.
         with temporary.open("w+b") as file:
             with refusing():
                 sound = soundfile.SoundFile(
@@ -85,23 +85,23 @@ def writing(
                 with refusing():
                     sound.close()
         if encoding == "float":
-            _forget_time(temporary)
+            _clear_timestamp(temporary)
 
 
-def _forget_time(path: Path) -> None:
-    """Zero the time of writing, which libsndfile puts into the PEAK chunk of a float WAV."""
+def _clear_timestamp(path: Path) -> None:
+    """Zero the time of writing in the PEAK chunk of a float WAV."""
     with path.open("r+b") as stream:
         chunk = stream.read(256).find(b"PEAK")
         if chunk >= 0:
-            stream.seek(chunk + 12)  # behind name, length and version, 4 bytes each
+            stream.seek(chunk + 12)  # after name, length and version, 4 bytes each
             stream.write(bytes(4))
 
 
 _BYTES: dict[Encoding, int] = {"float": 4, "24": 3, "16": 2}
 
 
-def _container(path: Path, encoding: Encoding) -> str:
-    """Return libsndfile's name of the format that the suffix stands for."""
+def _choose_container(path: Path, encoding: Encoding) -> str:
+    """Return libsndfile's name of the format that belongs to the suffix."""
     containers = {".wav": "WAV", ".flac": "FLAC"}
     suffix = path.suffix.lower()
     if suffix not in containers:
@@ -111,8 +111,8 @@ def _container(path: Path, encoding: Encoding) -> str:
     return containers[suffix]
 
 
-def _encoded(samples_Cxn: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """Return float32, or integers rounded and clipped here rather than by the library in its own way."""
+def _encode(samples_Cxn: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """Return float32, or integers, rounded and clipped here and not by libsndfile."""
     if encoding == "float":
         return samples_Cxn.astype(np.float32)
     bits = int(encoding)

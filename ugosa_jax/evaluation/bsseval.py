@@ -1,4 +1,4 @@
-"""BSSEval v4: how well estimates match the true stems of a song, frame by frame.
+"""BSSEval v4: scores of a song's estimates against its true stems, frame by frame.
 
 S sources, C channels, T samples, K frames; SDR, ISR, SIR, SAR as in museval 0.4.1, `metrics.bss_eval` without
 permutation: filters of 512 taps are fitted on the whole song, then applied to each frame by itself. With s the true
@@ -6,8 +6,8 @@ stem, P_j the estimate projected on the delayed channels of its own stem, P on t
 
     SDR = |s|² / |ŝ − s|²    ISR = |s|² / |P_j − s|²    SIR = |P_j|² / |P − P_j|²    SAR = |P|² / |ŝ − P|²
 
-in decibels, summed over a frame, its channels and the 511 samples of the filters' decay. What depends on the stems
-alone is prepared once; then each estimate of the song is cheap.
+in decibels, summed over a frame, its channels and the 511 samples of the filters' decay. The factors that depend on the
+stems alone are prepared once and serve all estimates of the song.
 
 Vincent, Gribonval, Févotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006;
 Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018.
@@ -25,21 +25,21 @@ from ugosa_jax.evaluation.least_squares import BLOCK, GROUP, Basis, L
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")
 UNDEFINED, NO_ERROR, NO_SIGNAL = "no frame counts", "infinite: no error", "minus infinity: no signal"
-"""Why a score is no number that JSON can hold."""
+"""Reasons for a score that JSON cannot hold as a number."""
 
 Rule = Literal["museval", "target"]
-"""Which frames count. museval: those in which no stem and no estimate is silent, the same for all sources (silent:
-the sum of its channels is zero). target: for each source those in which its own stem is not silent (silent: every
-sample is zero); the other stems and the estimates may be."""
+"""The frames that count. museval: those in which no stem and no estimate is silent, the same for all sources (silent:
+the sum of its channels is zero). target: for each source, those in which its own stem is not silent (silent: every
+sample is zero)."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Prepared:
-    """A song's stems, with everything about them that its estimates are compared with.
+class PreparedStems:
+    """A song's stems, with the factors that all its estimates share.
 
     Attributes:
       stems_SxCxT: the stems, not copied.
-      frames: first sample of each frame, and the one after its last.
+      frames: first sample of each frame, and the sample after its last.
       own: least squares on each source's channels.
       every: least squares on the channels of all sources.
     """
@@ -70,42 +70,42 @@ class Scores:
     sar_SxK: np.ndarray
     dropped_K: np.ndarray
 
-    def under(self, rule: Rule) -> dict[str, np.ndarray]:
-        """Return (S, K) scores by the metric's name, NaN in the frames that do not count under a rule."""
+    def select_frames(self, rule: Rule) -> dict[str, np.ndarray]:
+        """Return the scores (S, K) by metric, NaN in the frames that do not count under a rule."""
         left_out_K = self.dropped_K & (rule == "museval")
         arrays = (self.sdr_SxK, self.isr_SxK, self.sir_SxK, self.sar_SxK)
         return {name: np.where(left_out_K, np.nan, array) for name, array in zip(METRICS, arrays, strict=True)}
 
 
 class Summary(NamedTuple):
-    """One number a source, and how many frames it stands on.
+    """A number for each source, and the number of frames behind it.
 
-    It is the median over the finite frames, as museval aggregates; infinite where a source has infinite ones alone, as
-    of a perfect estimate; NaN where it has none at all.
+    It is the median over the finite frames, as museval aggregates; infinite where all frames are, as of a perfect
+    estimate; NaN where no frame counts.
     """
 
     median_S: np.ndarray
     frames_S: np.ndarray
 
 
-def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> Prepared:
-    """Do the part of the evaluation that all estimates of a song have in common.
+def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> PreparedStems:
+    """Compute what all evaluations of a song's estimates share.
 
     Args:
-      stems_SxCxT: the true stems; a source may be silent throughout, and then has no scores.
+      stems_SxCxT: the true stems; a source that is silent throughout has no scores.
       rate_hz: their sample rate.
-      settings: length and distance of the frames.
+      settings: length and hop of the frames.
 
     Raises:
-      InputError: a frame or hop is shorter than a sample, there are no samples, or one is not a number.
+      InputError: a frame or hop is shorter than a sample, there are no samples, or one is not finite.
     """
     frames = split_frames(stems_SxCxT.shape[-1], rate_hz, settings)
-    stems_IxT, n_channels = _rows(stems_SxCxT), stems_SxCxT.shape[1]
+    stems_IxT, n_channels = _flatten_channels(stems_SxCxT), stems_SxCxT.shape[1]
     correlation_IxIxL = least_squares.correlate(stems_IxT, stems_IxT)
     if not np.isfinite(correlation_IxIxL).all():
         raise InputError("stems: a sample is not a number, infinite or too large")
     starts = range(0, len(stems_IxT), n_channels)
-    return Prepared(
+    return PreparedStems(
         stems_SxCxT,
         frames,
         [least_squares.prepare_basis(stems_IxT, correlation_IxIxL, range(i, i + n_channels)) for i in starts],
@@ -113,22 +113,22 @@ def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -
     )
 
 
-def score(prepared: Prepared, est_SxCxT: np.ndarray) -> Scores:
+def score(prepared: PreparedStems, est_SxCxT: np.ndarray) -> Scores:
     """Score estimates of a prepared song.
 
-    An estimate that is silent in a frame is scored like any other: SDR and SAR are 0 dB there; one that is silent
-    throughout has SDR and ISR of 0 dB, and SIR and SAR, which are 0/0, are NaN. Where another source's stem is silent,
-    nothing of the estimate is ascribed to it.
+    An estimate that is silent in a frame is scored too: its SDR and SAR are 0 dB there. One that is silent throughout
+    has SDR and ISR of 0 dB; its SIR and SAR, 0/0, are NaN. Where the stem of another source is silent, none of the
+    estimate counts as its interference.
 
     Args:
-      prepared: what `prepare` gave for the stems.
+      prepared: the stems, from `prepare`.
       est_SxCxT: the estimates, in the order of the stems.
 
     Raises:
-      InputError: the estimates are not of the stems' shape, or a sample is not a number.
+      InputError: the estimates have another shape than the stems, or a sample is not finite.
     """
     check_shape(prepared.stems_SxCxT, est_SxCxT)
-    stems_IxT, est_IxT = _rows(prepared.stems_SxCxT), _rows(est_SxCxT)
+    stems_IxT, est_IxT = _flatten_channels(prepared.stems_SxCxT), _flatten_channels(est_SxCxT)
     n_sources, n_channels, _ = est_SxCxT.shape
     correlation_IxIxL = least_squares.correlate(stems_IxT, est_IxT)
     if not np.isfinite(correlation_IxIxL).all():
@@ -140,31 +140,31 @@ def score(prepared: Prepared, est_SxCxT: np.ndarray) -> Scores:
     every_IxIxL = least_squares.solve_filters(prepared.every, correlation_IxIxL)
     response_FxIxO = least_squares.compute_response(np.concatenate([own_IxIxL, every_IxIxL], axis=1))
 
-    def in_frame(frame: tuple[int, int]) -> np.ndarray:
-        return _scores_db(*_energies(stems_IxT, est_IxT, response_FxIxO, frame, n_sources))
+    def score_frame(frame: tuple[int, int]) -> np.ndarray:
+        return _to_db(*_compute_energies(stems_IxT, est_IxT, response_FxIxO, frame, n_sources))
 
-    scores_MxSxK = np.stack(list(least_squares.map_in_threads(in_frame, prepared.frames)), axis=-1)
+    scores_MxSxK = np.stack(list(least_squares.map_in_threads(score_frame, prepared.frames)), axis=-1)
     return mask_silent(scores_MxSxK, prepared.stems_SxCxT, est_SxCxT, prepared.frames)
 
 
 def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
-    """Return for each metric the medians over the frames that count, and how many these are."""
+    """Return the medians over the frames that count, and the number of these, by metric."""
 
-    def scored(row_K: np.ndarray) -> np.ndarray:
+    def select_finite(row_K: np.ndarray) -> np.ndarray:
         finite = np.isfinite(row_K)
         return row_K[finite if finite.any() else ~np.isnan(row_K)]
 
-    def summary(scores_SxK: np.ndarray) -> Summary:
-        rows = [scored(row_K) for row_K in scores_SxK]
+    def summarise_metric(scores_SxK: np.ndarray) -> Summary:
+        rows = [select_finite(row_K) for row_K in scores_SxK]
         with np.errstate(invalid="ignore"):  # the median of ∞ and −∞ is NaN
             medians = [float(np.median(row_K)) if row_K.size else np.nan for row_K in rows]
         return Summary(np.array(medians), np.array([row_K.size for row_K in rows]))
 
-    return {metric: summary(scores_SxK) for metric, scores_SxK in scores.under(rule).items()}
+    return {metric: summarise_metric(scores_SxK) for metric, scores_SxK in scores.select_frames(rule).items()}
 
 
 def split_frames(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> list[tuple[int, int]]:
-    """Return the first sample of each of museval's frames, and the one after its last; a short song is one frame."""
+    """Return museval's frames: first sample, and the sample after the last. A short song is one frame."""
     window, hop = int(settings.window_s * rate_hz), int(settings.hop_s * rate_hz)
     require(window >= 1, "window_s", "at least one sample long", settings.window_s)
     require(hop >= 1, "hop_s", "at least one sample long", settings.hop_s)
@@ -174,16 +174,16 @@ def split_frames(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> li
 
 
 def find_cancelled(sounds_SxCxT: np.ndarray, frames: list[tuple[int, int]]) -> np.ndarray:
-    """Return boolean (S, K): whether the channels sum to zero in all of a frame, which is what museval calls silent."""
+    """Return boolean (S, K): whether the channels sum to zero throughout a frame, museval's definition of silence."""
     return np.array([[not sound_CxT[:, a:b].sum(0).any() for a, b in frames] for sound_CxT in sounds_SxCxT])
 
 
-def _energies(
+def _compute_energies(
     stems_IxT: np.ndarray, est_IxT: np.ndarray, response_FxIxO: np.ndarray, frame: tuple[int, int], n_sources: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return numerators and denominators of the four ratios in one frame, (M, S) each.
 
-    The frame is cut out before it is filtered: it starts from silence, and decays for L − 1 samples after its end.
+    The frame is cut out before it is filtered: silence precedes it, and it decays for L − 1 samples after its end.
     """
     first, last = frame
     numerators, denominators = np.zeros((2, len(METRICS), n_sources))
@@ -193,16 +193,16 @@ def _energies(
         s = past_and_stems_IxT[:, L - 1 :].reshape(len(stems_IxT), -1, BLOCK)
         e = least_squares.take_piece(est_IxT, start, stop, first, last).reshape(s.shape)
         own, every = np.split(least_squares.apply_filters(past_and_stems_IxT, response_FxIxO), 2)
-        numerators += [_energy(x, n_sources) for x in (s, s, own, every)]
-        denominators += [_energy(x, n_sources) for x in (e - s, own - s, every - own, e - every)]
+        numerators += [_sum_squares(x, n_sources) for x in (s, s, own, every)]
+        denominators += [_sum_squares(x, n_sources) for x in (e - s, own - s, every - own, e - every)]
     return numerators, denominators
 
 
-def _energy(x_IxKxT: np.ndarray, n_sources: int) -> np.ndarray:
+def _sum_squares(x_IxKxT: np.ndarray, n_sources: int) -> np.ndarray:
     return np.einsum("ikt,ikt->i", x_IxKxT, x_IxKxT).reshape(n_sources, -1).sum(axis=1)
 
 
-def _scores_db(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
+def _to_db(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):  # ±∞, and NaN for 0/0
         return 10 * np.log10(numerators / denominators)
 
@@ -213,14 +213,14 @@ def mask_silent(
     est_SxCxT: np.ndarray,
     frames: list[tuple[int, int]],
 ) -> Scores:
-    """Make Scores of the four metrics, in the order of METRICS: look where what is silent."""
+    """Return the scores of METRICS, in this order, as Scores: NaN where the source's own stem is silent."""
     silent_SxK = np.array([[not stem_CxT[:, a:b].any() for a, b in frames] for stem_CxT in stems_SxCxT])
     dropped_K = np.any(find_cancelled(stems_SxCxT, frames) | find_cancelled(est_SxCxT, frames), axis=0)
     sdr_SxK, isr_SxK, sir_SxK, sar_SxK = np.where(silent_SxK, np.nan, scores_MxSxK)
     return Scores(sdr_SxK, isr_SxK, sir_SxK, sar_SxK, dropped_K)
 
 
-def _rows(sounds_SxCxT: np.ndarray) -> np.ndarray:
+def _flatten_channels(sounds_SxCxT: np.ndarray) -> np.ndarray:
     return sounds_SxCxT.reshape(-1, sounds_SxCxT.shape[-1])
 
 

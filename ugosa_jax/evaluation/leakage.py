@@ -1,7 +1,6 @@
-"""Leakage: how loud stems are where their source is annotated silent. It needs no true stems.
+"""Leakage: the level of stems where their source is annotated silent. It needs no true stems.
 
-What is measured decides what it means. Of the network's own output it tells what the network has learnt. Of stems that
-were muted by the same annotation it tells that they were muted: so it is taken before that, as stems go by.
+It is measured on the network's output, before the output stage mutes stems by the same annotation.
 
 S sources, C channels, n samples.
 """
@@ -18,13 +17,13 @@ _TINY = 1e-12
 
 
 class LeakageMeter:
-    """Measures stems that pass through, stretch by stretch."""
+    """Measures the leakage of stems while they are streamed."""
 
     def __init__(self, annotation: Annotation, n_samples: int, rate_hz: float):
-        """Begin with nothing heard.
+        """Start a measurement.
 
         Args:
-          annotation: when each source plays; what is unknown may play.
+          annotation: when each source plays; unknown counts as playing.
           n_samples: length of the song.
           rate_hz: its sample rate.
         """
@@ -33,8 +32,8 @@ class LeakageMeter:
         self._squares_S = np.zeros(len(annotation.sources))
         self._count_S = np.zeros(len(annotation.sources), int)
 
-    def through(self, stretches_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yield stems (S, C, n) as they come, in the annotation's order."""
+    def measure(self, stretches_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Measure stems (S, C, n), in the annotation's order, and yield them unchanged."""
         done = 0
         for stems_SxCxn in stretches_SxCxn:
             stop = done + stems_SxCxn.shape[-1]
@@ -46,8 +45,8 @@ class LeakageMeter:
             done = stop
             yield stems_SxCxn
 
-    def db(self) -> dict[str, float]:
-        """Return 10 log₁₀ of the mean square where a source is silent, in dB; NaN if it is so nowhere."""
+    def compute_db(self) -> dict[str, float]:
+        """Return the level, 10 log₁₀ of the mean square, where each source is silent; NaN for one that never is."""
         mean_S = np.divide(
             self._squares_S, self._count_S, out=np.full(len(self._count_S), np.nan), where=self._count_S > 0
         )

@@ -1,4 +1,4 @@
-"""Least squares on delayed copies of sounds: the mathematics under BSSEval, in blocks and in double precision.
+"""Least squares on delayed copies of sounds, as BSSEval needs it, in blocks and in double precision.
 
 I input channels, O output channels, T samples, L taps of a filter (delays 0 … L − 1), K blocks, N samples of a
 transform, F frequencies. The filters c that bring Σ_i c_io * x_i closest to y_o, for each o, solve G c = d with
@@ -18,25 +18,25 @@ from ugosa_jax import interrupts
 L = 512
 """Taps of a filter: those of BSSEval."""
 N = 4096
-"""Samples of a transform, so few that a group of blocks stays in a processor's cache."""
+"""Samples of a transform; a group of blocks fits in a processor's cache."""
 BLOCK = N - L + 1
-"""New samples in a block; the other L − 1 are the past that the filters remember."""
+"""New samples in a block; the other L − 1 precede them."""
 GROUP = 8 * BLOCK
-"""Samples that are worked on at once."""
+"""Samples that are processed at once."""
 SINGULAR = 1e-12
-"""Share of a channel's energy: where no more is left when what the others tell is taken away, that is rounding."""
+"""Share of a channel's energy below which the part that other channels do not explain is rounding error."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
 class Basis(NamedTuple):
-    """What filters are solved for with.
+    """A factorised least-squares problem.
 
     Attributes:
-      channels: the inputs that get filters; the others are silent, or equal to one of these.
-      scale_I: what those are multiplied by to have unit energy.
-      factor: lower Cholesky factor of G of the channels so scaled.
+      channels: the inputs that have filters; the others are silent, or equal to one of these.
+      scale_I: factors that give these channels unit energy.
+      factor: lower Cholesky factor of G of the scaled channels.
     """
 
     channels: list[int]
@@ -45,7 +45,7 @@ class Basis(NamedTuple):
 
 
 def take_piece(x_IxT: np.ndarray, start: int, stop: int, first: int, last: int) -> np.ndarray:
-    """Return samples start … stop − 1 in double precision, zero where they are not among first … last − 1."""
+    """Return samples start … stop − 1 in double precision, zero outside of first … last − 1."""
     out_IxT = np.zeros((len(x_IxT), stop - start))
     low, high = max(start, first), min(stop, last)
     if low < high:
@@ -57,15 +57,15 @@ def correlate(x_IxT: np.ndarray, y_OxT: np.ndarray) -> np.ndarray:
     """Return Σ_t x_i(t) y_o(t + l) for l = 0 … L − 1: float64 (I, O, L)."""
     n_samples = x_IxT.shape[1]
 
-    def spectrum(start: int) -> np.ndarray:
+    def compute_spectrum(start: int) -> np.ndarray:
         x_IxKxT = take_piece(x_IxT, start, start + GROUP, 0, n_samples).reshape(len(x_IxT), -1, BLOCK)
-        y_OxKxN = _blocks(take_piece(y_OxT, start, start + GROUP + L - 1, 0, n_samples))
+        y_OxKxN = _split_blocks(take_piece(y_OxT, start, start + GROUP + L - 1, 0, n_samples))
         x_FxIxK = np.ascontiguousarray(np.fft.rfft(x_IxKxT, N).conj().transpose(2, 0, 1))
         y_FxKxO = np.ascontiguousarray(np.fft.rfft(y_OxKxN).transpose(2, 1, 0))
         return x_FxIxK @ y_FxKxO
 
     total_FxIxO = np.zeros((N // 2 + 1, len(x_IxT), len(y_OxT)), complex)
-    for part_FxIxO in map_in_threads(spectrum, range(0, n_samples, GROUP)):
+    for part_FxIxO in map_in_threads(compute_spectrum, range(0, n_samples, GROUP)):
         total_FxIxO += part_FxIxO
     return np.ascontiguousarray(np.fft.irfft(total_FxIxO, N, axis=0)[:L].transpose(1, 2, 0))
 
@@ -84,23 +84,23 @@ def build_gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
 def prepare_basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int]) -> Basis:
     """Prepare the least-squares problem of some of the inputs.
 
-    Silent channels and exact copies are left out: what the others span is the same. If what remains is singular all the
-    same (a channel is another one delayed, or scaled and rounded), SINGULAR is added to the diagonal, so that of all
-    filters that fit equally well, nearly the smallest are found.
+    Silent channels and exact copies are left out, for the others span the same space. If the rest is singular (one
+    channel is another one delayed, or scaled and rounded), SINGULAR is added to the diagonal: of all filters that fit
+    equally well, nearly the smallest are found.
 
     Args:
       x_IxT: all inputs.
       correlation_IxIxL: their `correlate` with themselves.
-      inputs: which of them to take.
+      inputs: the inputs that the problem consists of.
     """
-    channels = _distinct(x_IxT, [i for i in inputs if correlation_IxIxL[i, i, 0] > 0])
+    channels = _drop_copies(x_IxT, [i for i in inputs if correlation_IxIxL[i, i, 0] > 0])
     correlation_IxIxL = correlation_IxIxL[np.ix_(channels, channels)]
     energy_I = correlation_IxIxL[:, :, 0].diagonal()
     scale_I = 1 / np.sqrt(energy_I)
     matrix = build_gram(correlation_IxIxL * (scale_I[:, None] * scale_I)[..., None])
     # museval adds the machine epsilon to its diagonal; that matters for sounds that are next to silent.
     matrix[np.diag_indices_from(matrix)] += np.finfo(float).eps * np.repeat(scale_I**2, L)
-    return Basis(channels, scale_I, _factor(matrix))
+    return Basis(channels, scale_I, _factorise(matrix))
 
 
 def solve_filters(to: Basis, correlation_IxOxL: np.ndarray) -> np.ndarray:
@@ -131,32 +131,32 @@ def apply_filters(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.
     """Return Σ_i c_io * x_i over whole blocks.
 
     Args:
-      past_and_x_IxT: L − 1 samples of the past, then the samples that the result is wanted for: a multiple of BLOCK.
+      past_and_x_IxT: L − 1 samples that precede the result, then those of the result: a multiple of BLOCK.
       response_FxIxO: `compute_response` of the filters c.
 
     Returns:
       Float64 (O, K, BLOCK).
     """
-    x_IxKxF = np.fft.rfft(_blocks(past_and_x_IxT))
+    x_IxKxF = np.fft.rfft(_split_blocks(past_and_x_IxT))
     y_FxKxO = np.ascontiguousarray(x_IxKxF.transpose(2, 1, 0)) @ response_FxIxO
     return np.fft.irfft(y_FxKxO.transpose(2, 1, 0), N)[..., L - 1 :]
 
 
 def map_in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Yield function(item) for each item in order, computed by as many threads as there are processors."""
-    # The main thread waits for futures of others here: an interrupt in between would leave their locks closed.
-    with interrupts.deferred() as check, ThreadPoolExecutor(_n_cores()) as pool:
+    # The main thread waits for futures here: an interrupt in between could leave their locks held.
+    with interrupts.deferred() as check, ThreadPoolExecutor(_count_cores()) as pool:
         for result in pool.map(function, items):
             check()
             yield result
 
 
-def _n_cores() -> int:
-    """Return how many processors this process may use; not all systems tell."""
+def _count_cores() -> int:
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _distinct(x_IxT: np.ndarray, channels: list[int]) -> list[int]:
+def _drop_copies(x_IxT: np.ndarray, channels: list[int]) -> list[int]:
     """Leave out channels that are exact copies of earlier ones."""
     kept: list[int] = []
     for channel in channels:
@@ -165,8 +165,8 @@ def _distinct(x_IxT: np.ndarray, channels: list[int]) -> list[int]:
     return kept
 
 
-def _factor(matrix: np.ndarray) -> np.ndarray:
-    """Return the Cholesky factor of a matrix with a unit diagonal, of which the lower triangle is given."""
+def _factorise(matrix: np.ndarray) -> np.ndarray:
+    """Return the Cholesky factor of a matrix with a unit diagonal, given its lower triangle."""
     loading = 0.0
     while True:
         try:
@@ -180,6 +180,6 @@ def _factor(matrix: np.ndarray) -> np.ndarray:
         loading += more
 
 
-def _blocks(x_IxT: np.ndarray) -> np.ndarray:
-    """Return (I, K, N): blocks that start BLOCK samples apart, so that each begins with the end of the one before."""
+def _split_blocks(x_IxT: np.ndarray) -> np.ndarray:
+    """Return overlapping blocks (I, K, N), which start BLOCK samples apart."""
     return np.lib.stride_tricks.sliding_window_view(x_IxT, N, axis=1)[:, ::BLOCK]

@@ -1,11 +1,11 @@
-"""Levels in decibels: SDR, and sound where there should be none, PES (leakage) and EPS.
+"""Levels in decibels: SDR, and the level at silence, PES (leakage) and EPS.
 
 C channels, T samples. PES (energy predicted at silence): how loud an estimate is where its stem is silent. EPS (energy
 at predicted silence): how loud a stem is where its estimate is silent. As in the paper's code, the energy of a frame is
-a sum over its samples, not their mean, and silence gives −120 dB.
+the sum over its samples, not their mean, and silence is −120 dB.
 
-BSSEval's SDR, which papers report, allows a stem to be filtered before it is compared. The SDR of this module does not:
-it is the one of the Music Demixing Challenge 2021 (Mitsufuji et al. 2022), and quick.
+BSSEval's SDR, which papers report, allows the stem to be filtered first. The SDR of this module does not: it is that of
+the Music Demixing Challenge 2021 (Mitsufuji et al. 2022), and fast to compute.
 """
 
 import math
@@ -19,21 +19,23 @@ _TINY = 1e-12
 _TINY_SDR = 1e-7
 
 
-class Level(NamedTuple):
-    """Mean level in decibels, NaN if there is no frame to take it in, and in how many frames a channel was silent."""
+class SilenceLevel(NamedTuple):
+    """Mean level in decibels, NaN without silent frames, and the number of frames with a silent channel."""
 
     db: float
     frames: int
 
 
-def sdr_db(reference_CxT: np.ndarray, estimate_CxT: np.ndarray) -> float:
+def compute_sdr_db(reference_CxT: np.ndarray, estimate_CxT: np.ndarray) -> float:
     """Return the signal-to-distortion ratio 10 log10(Σ s² / Σ (s − ŝ)²) over the whole song; silence scores 0 dB."""
     signal = np.square(reference_CxT, dtype=np.float64).sum()
     distortion = np.square(reference_CxT - estimate_CxT, dtype=np.float64).sum()
     return float(10 * np.log10((signal + _TINY_SDR) / (distortion + _TINY_SDR)))
 
 
-def pes(reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float) -> Level:
+def compute_pes(
+    reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float
+) -> SilenceLevel:
     """Return the estimate's level where the reference is exactly silent.
 
     In each channel 10 log10(Σ_t ŝ² + 1e-12) is averaged over the frames in which that channel of the reference is zero;
@@ -51,22 +53,24 @@ def pes(reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, win
     """
     shape = reference_CxT.shape
     require(estimate_CxT.shape == shape, "estimate", f"of the reference's shape {shape}", estimate_CxT.shape)
-    frames = _frames(reference_CxT.shape[1], rate_hz, window_s, hop_s)
+    frames = _split_frames(reference_CxT.shape[1], rate_hz, window_s, hop_s)
     silent_KxC = np.array([~reference_CxT[:, a:b].any(axis=1) for a, b in frames])
     if not silent_KxC.any():
-        return Level(math.nan, 0)
+        return SilenceLevel(math.nan, 0)
     energy_KxC = np.array([np.square(estimate_CxT[:, a:b], dtype=np.float64).sum(axis=1) for a, b in frames])
     level_KxC = np.where(silent_KxC, 10 * np.log10(energy_KxC + _TINY), np.nan)
     heard_C = silent_KxC.any(axis=0)
-    return Level(float(np.nanmean(level_KxC[:, heard_C], axis=0).mean()), int(silent_KxC.any(axis=1).sum()))
+    return SilenceLevel(float(np.nanmean(level_KxC[:, heard_C], axis=0).mean()), int(silent_KxC.any(axis=1).sum()))
 
 
-def eps(reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float) -> Level:
-    """Return the reference's level where the estimate is exactly silent: `pes` with their parts exchanged."""
-    return pes(estimate_CxT, reference_CxT, rate_hz, window_s, hop_s)
+def compute_eps(
+    reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float
+) -> SilenceLevel:
+    """Return the reference's level where the estimate is exactly silent: `compute_pes` with exchanged arguments."""
+    return compute_pes(estimate_CxT, reference_CxT, rate_hz, window_s, hop_s)
 
 
-def _frames(n_samples: int, rate_hz: float, window_s: float, hop_s: float) -> list[tuple[int, int]]:
+def _split_frames(n_samples: int, rate_hz: float, window_s: float, hop_s: float) -> list[tuple[int, int]]:
     """Return the frames of the paper's code, which are not those of museval.
 
     They are ⌈(T − window) / hop⌉ + 1, of which the last may be cut short by the song's end, and is left out unless the

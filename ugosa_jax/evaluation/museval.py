@@ -1,4 +1,4 @@
-"""To and from the museval package: its engine, and the JSON that its aggregation reads."""
+"""The museval package as an engine, and its JSON format of scores."""
 
 import functools
 import importlib.util
@@ -21,16 +21,16 @@ from ugosa_jax.evaluation.bsseval import METRICS, NO_ERROR, NO_SIGNAL, Rule, Sco
 def score_with_museval(
     stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig
 ) -> Scores:
-    """Score estimates with museval, which is imported here because that is slow.
+    """Score estimates with museval.
 
-    It has no scores in the frames that it drops, so that they are NaN under both rules. Where it refuses a song,
-    because a stem or an estimate is silent throughout, all scores are NaN.
+    It has no scores for the frames that it drops: they are NaN under both rules. It refuses songs in which a stem or an
+    estimate is silent throughout: their scores are all NaN.
 
     Args:
       stems_SxCxT: the true stems.
       est_SxCxT: the estimates, in the same order.
       rate_hz: their sample rate.
-      settings: length and distance of the frames.
+      settings: length and hop of the frames.
 
     Raises:
       InputError: as `bsseval.prepare` and `bsseval.score`; museval is not installed, or fails on these stems.
@@ -44,7 +44,7 @@ def score_with_museval(
         stems_SxTxC, est_SxTxC = stems_SxCxT.transpose(0, 2, 1), est_SxCxT.transpose(0, 2, 1)
         try:
             with np.errstate(divide="ignore", invalid="ignore"):
-                results = _museval_metrics().bss_eval(stems_SxTxC, est_SxTxC, window=window, hop=hop)
+                results = _load_museval_metrics().bss_eval(stems_SxTxC, est_SxTxC, window=window, hop=hop)
         except AttributeError as error:  # its fallback for singular matrices names an exception that numpy 2 lacks
             raise InputError("engine: museval cannot solve for these stems; use bsseval") from error
         scores_MxSxK = np.stack(results[: len(METRICS)])
@@ -54,26 +54,26 @@ def score_with_museval(
 def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateConfig, rule: Rule) -> str:
     """Return the scores of one song as the JSON that museval writes for it.
 
-    As there, numbers have five decimals, and what is not defined is NaN. What is infinite is null, and `reasons` beside
-    the frame's metrics say why. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`; they leave
-    out both.
+    As there, numbers have five decimals, and an undefined score is NaN. An infinite score is null, with `reasons`
+    beside the frame's metrics. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`; they
+    skip both.
 
     Args:
       scores: the song's scores.
       sources: names of the rows.
-      settings: what the frames were made with.
-      rule: which frames count.
+      settings: length and hop of the frames.
+      rule: the frames that count.
 
     Raises:
       InputError: there are not as many names as rows.
     """
     require(len(sources) == len(scores.sdr_SxK), "sources", f"{len(scores.sdr_SxK)} names", list(sources))
-    metrics = scores.under(rule)
+    metrics = scores.select_frames(rule)
     targets = []
     for row, source in enumerate(sources):
         frames = [
             {"time": k * settings.hop_s, "duration": settings.window_s}
-            | _frame({metric: float(scores_SxK[row, k]) for metric, scores_SxK in metrics.items()})
+            | _describe_frame({metric: float(scores_SxK[row, k]) for metric, scores_SxK in metrics.items()})
             for k in range(scores.sdr_SxK.shape[1])
         ]
         targets.append({"name": source, "frames": frames})
@@ -81,14 +81,14 @@ def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateCo
     return json.dumps({"targets": targets, "museval_version": version}, indent=2) + "\n"
 
 
-def _frame(scores_db: dict[str, float]) -> dict[str, dict[str, Any]]:
+def _describe_frame(scores_db: dict[str, float]) -> dict[str, dict[str, Any]]:
     infinite = {metric: NO_ERROR if db > 0 else NO_SIGNAL for metric, db in scores_db.items() if math.isinf(db)}
     metrics = {metric: None if metric in infinite else round(db, 5) for metric, db in scores_db.items()}
     return {"metrics": metrics} | ({"reasons": infinite} if infinite else {})
 
 
 @functools.cache
-def _museval_metrics() -> types.ModuleType:
+def _load_museval_metrics() -> types.ModuleType:
     """Load museval's `metrics` alone: the package itself cannot be imported where ffmpeg is missing."""
     package = importlib.util.find_spec("museval")
     if package is None or package.origin is None:

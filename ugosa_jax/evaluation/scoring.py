@@ -1,6 +1,6 @@
-"""What estimates of a song's stems score.
+"""Scores of a song's estimates by all metrics.
 
-What the stems alone determine is computed once a song and serves all its estimates.
+The factors that depend on the stems alone are computed once and serve all estimates of a song.
 """
 
 import dataclasses
@@ -24,15 +24,15 @@ METRICS = (*bsseval.METRICS, "PES", "EPS")
 
 
 class Score(NamedTuple):
-    """One number of one source.
+    """A score of a source.
 
     Attributes:
       gated: whether the estimate was muted where its source is annotated silent.
-      rule: which frames count: a rule of BSSEval, or "silent" for PES and EPS.
-      source: which stem.
+      rule: the frames that count: a rule of BSSEval, or "silent" for PES and EPS.
+      source: name of the stem.
       metric: one of METRICS.
-      value_db: median over the frames (PES, EPS: mean); infinite of a perfect estimate, None if no frame counts.
-      n_frames: how many frames it stands on.
+      value_db: median over the frames (PES, EPS: mean); infinite for a perfect estimate, None if no frame counts.
+      n_frames: number of frames that count.
     """
 
     gated: bool
@@ -43,14 +43,14 @@ class Score(NamedTuple):
     n_frames: int
 
     def row(self) -> dict[str, Any]:
-        """Return the score as JSON holds it, which has no infinity: `value_db` is None, and `reason` says why."""
+        """Return the score for JSON, which has no infinity: `value_db` is None instead, and `reason` tells why."""
         if self.value_db is None or math.isfinite(self.value_db):
             return self._asdict() | {"reason": None if self.value_db is not None else UNDEFINED}
         return self._asdict() | {"value_db": None, "reason": NO_ERROR if self.value_db > 0 else NO_SIGNAL}
 
 
-def value_of(row: Mapping[str, Any]) -> float | None:
-    """Return the value of a score's row in dB: infinite where its reason says so, None if it has none."""
+def read_value(row: Mapping[str, Any]) -> float | None:
+    """Return the value of a score's row in dB: infinite if its reason tells so, None if there is none."""
     infinite = {NO_ERROR: math.inf, NO_SIGNAL: -math.inf}
     return infinite.get(row.get("reason") or "", row["value_db"])
 
@@ -65,11 +65,11 @@ class Evaluation:
         """Return one score.
 
         Raises:
-          KeyError: there is none of that name.
+          KeyError: there is no such score.
         """
-        wanted = gated, source, metric
+        key = gated, source, metric
         for score in self.scores:
-            if (score.gated, score.source, score.metric) == wanted and score.rule in (rule, "silent"):
+            if (score.gated, score.source, score.metric) == key and score.rule in (rule, "silent"):
                 return score
         raise KeyError(f"no score {metric} of {source} (rule {rule}, {'gated' if gated else 'not gated'})")
 
@@ -77,19 +77,19 @@ class Evaluation:
         """Return the value of a score, NaN if no frame counts.
 
         Raises:
-          KeyError: there is none of that name.
+          KeyError: there is no such score.
         """
         value_db = self.score(source, metric, rule, gated).value_db
         return math.nan if value_db is None else value_db
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the scores as JSON holds them, and as a data frame takes them; see `Score.row`."""
+        """Return the scores as rows of a data frame or of JSON; see `Score.row`."""
         return [score.row() for score in self.scores]
 
     def __repr__(self) -> str:
         medians = [s for s in self.scores if (s.metric, s.rule, s.gated) == ("SDR", "target", self.scores[0].gated)]
-        said = ", ".join(f"{s.source} {'–' if s.value_db is None else f'{s.value_db:.2f}'}" for s in medians)
-        return f"Evaluation(SDR in dB: {said or 'none by the rule target'})"
+        listed = ", ".join(f"{s.source} {'–' if s.value_db is None else f'{s.value_db:.2f}'}" for s in medians)
+        return f"Evaluation(SDR in dB: {listed or 'none by the rule target'})"
 
     def _repr_html_(self) -> str:
         every = itertools.product(dict.fromkeys(s.source for s in self.scores), get_args(Rule), (False, True))
@@ -97,7 +97,7 @@ class Evaluation:
         kinds = [kind for kind in every if kind in scored]
         rows = []
         for source, rule, gated in kinds:
-            values = [_text(self.score(source, metric, rule, gated)) for metric in METRICS]
+            values = [_format_score(self.score(source, metric, rule, gated)) for metric in METRICS]
             rows.append([source, "muted" if gated else "as they are", rule, *values])
         return html_table("dB (frames)", ["source", "estimates", "rule", *METRICS], rows)
 
@@ -108,14 +108,14 @@ class Evaluation:
         return "\n\n".join("\n".join(lines) for lines in tables)
 
     def table(self, rule: str, gated: bool) -> list[str]:
-        """Return a line for each source: values in dB, and in brackets the frames that they stand on."""
+        """Return a line for each source: values in dB, with the number of frames in brackets."""
         shown = [score for score in self.scores if score.gated == gated and score.rule in (rule, "silent")]
         sources = dict.fromkeys(score.source for score in shown)
         width = max(12, *map(len, sources)) if sources else 12
         lines = [f"  {'dB (frames)':{width}}" + "".join(f"{metric:>15}" for metric in METRICS)]
         for source in sources:
             cells = {score.metric: score for score in shown if score.source == source}
-            texts = (_text(cells[metric]) for metric in METRICS)
+            texts = (_format_score(cells[metric]) for metric in METRICS)
             lines.append(f"  {source:{width}}" + "".join(f"{text:>15}" for text in texts))
         return lines
 
@@ -123,21 +123,21 @@ class Evaluation:
 def evaluate(song: Song, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig) -> Evaluation:
     """Score estimates of a song's stems.
 
-    Gated estimates are multiplied by the activations as they are, without fades, as in the paper.
+    Gated estimates are multiplied by the activations without fades, as in the paper.
 
     Args:
       song: the song, with its stems, and with its annotation if the settings ask for gated estimates.
       estimates: {source: (C, T)} at the song's rate.
-      settings: frames, engine, and whether sources are muted where they are annotated silent.
+      settings: frames, engine, and whether estimates are gated.
 
     Raises:
-      InputError: the song lacks what is needed, or the estimates do not fit the stems.
+      InputError: the song has no stems, or no annotation for gated estimates; or the estimates do not fit the stems.
     """
     return Evaluation(
         tuple(
             score
             for gated, est_SxCxT in iterate_outputs(song, estimates, settings)
-            for score in iterate_scores(song, est_SxCxT, gated, bss_eval(song, est_SxCxT, settings), settings)
+            for score in iterate_scores(song, est_SxCxT, gated, compute_bss_eval(song, est_SxCxT, settings), settings)
         )
     )
 
@@ -145,10 +145,11 @@ def evaluate(song: Song, estimates: Mapping[str, np.ndarray], settings: Evaluate
 def iterate_outputs(
     song: Song, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig
 ) -> Iterator[tuple[bool, np.ndarray]]:
-    """Yield what is to be scored: whether muted where annotated silent, and the estimates (S, C, T).
+    """Yield the outputs to score: whether they are gated, and the estimates (S, C, T).
 
     Raises:
-      InputError: an estimate is missing; or the annotation, where gated estimates alone are asked for.
+      InputError: an estimate is missing or has another shape; or there is no annotation, and only gated estimates are
+        to be scored.
     """
     if missing := ", ".join(source for source in song.sources if source not in estimates):
         raise InputError(f"{song.mixture.name}: no estimate of {missing}")
@@ -160,46 +161,46 @@ def iterate_outputs(
     est_SxCxT = np.stack(chosen)
     if settings.outputs != "gated":
         yield False, est_SxCxT
-    said = song.annotation
-    if settings.outputs == "gated" or (settings.outputs == "both" and said is not None):
-        if said is None or said.sources != song.sources:
+    labels = song.annotation
+    if settings.outputs == "gated" or (settings.outputs == "both" and labels is not None):
+        if labels is None or labels.sources != song.sources:
             raise InputError(f"{song.mixture.name}: gated estimates need an annotation of {', '.join(song.sources)}")
-        gate_SxT = annotation.compute_gains(said, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
+        gate_SxT = annotation.compute_gains(labels, song.mixture.n_samples, song.mixture.rate_hz, fade_s=0)
         yield True, est_SxCxT * gate_SxT[:, None]
 
 
-def bss_eval(song: Song, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
-    """Return SDR, ISR, SIR and SAR in every frame, by the engine of the settings."""
+def compute_bss_eval(song: Song, est_SxCxT: np.ndarray, settings: EvaluateConfig) -> Scores:
+    """Compute SDR, ISR, SIR and SAR in every frame with the engine of the settings."""
     if settings.engine == "museval":
-        return museval.score_with_museval(song.known_stems(), est_SxCxT, song.mixture.rate_hz, settings)
-    return bsseval.score(_prepared(song, settings), est_SxCxT)
+        return museval.score_with_museval(song.require_stems(), est_SxCxT, song.mixture.rate_hz, settings)
+    return bsseval.score(_prepare(song, settings), est_SxCxT)
 
 
 def iterate_scores(
-    song: Song, est_SxCxT: np.ndarray, gated: bool, scored: Scores, settings: EvaluateConfig
+    song: Song, est_SxCxT: np.ndarray, gated: bool, frame_scores: Scores, settings: EvaluateConfig
 ) -> Iterator[Score]:
-    """Yield the scores of one kind of outputs, whose frames `bss_eval` has scored."""
-    # museval scores no source in a frame in which one is silent, so it has nothing to say about the rule "target".
+    """Yield the scores of one kind of outputs, given its `compute_bss_eval`."""
+    # museval scores no source in a frame in which one is silent, so it has no scores by the rule "target".
     for rule in get_args(Rule) if settings.engine == "bsseval" else ("museval",):
-        for metric, summary in bsseval.summarise(scored, rule).items():
+        for metric, summary in bsseval.summarise(frame_scores, rule).items():
             for source, value_db, n_frames in zip(song.sources, *summary, strict=True):
-                yield Score(gated, rule, source, metric, _defined(value_db), int(n_frames))
+                yield Score(gated, rule, source, metric, _drop_nan(value_db), int(n_frames))
     frames = song.mixture.rate_hz, settings.window_s, settings.hop_s
-    for source, stem_CxT, est_CxT in zip(song.sources, song.known_stems(), est_SxCxT, strict=True):
-        for metric, measure in (("PES", levels.pes), ("EPS", levels.eps)):
+    for source, stem_CxT, est_CxT in zip(song.sources, song.require_stems(), est_SxCxT, strict=True):
+        for metric, measure in (("PES", levels.compute_pes), ("EPS", levels.compute_eps)):
             level = measure(stem_CxT, est_CxT, *frames)
-            yield Score(gated, "silent", source, metric, _defined(level.db), level.frames)
+            yield Score(gated, "silent", source, metric, _drop_nan(level.db), level.frames)
 
 
 @functools.lru_cache(maxsize=2)
-def _prepared(song: Song, settings: EvaluateConfig) -> bsseval.Prepared:
-    """Prepare a song; the last ones are kept, for estimates of one song tend to come together."""
-    return bsseval.prepare(song.known_stems(), song.mixture.rate_hz, settings)
+def _prepare(song: Song, settings: EvaluateConfig) -> bsseval.PreparedStems:
+    """Prepare a song; the last songs are cached, for estimates of one song follow each other."""
+    return bsseval.prepare(song.require_stems(), song.mixture.rate_hz, settings)
 
 
-def _defined(value_db: float) -> float | None:
+def _drop_nan(value_db: float) -> float | None:
     return None if np.isnan(value_db) else float(value_db)
 
 
-def _text(score: Score) -> str:
+def _format_score(score: Score) -> str:
     return "–" if score.value_db is None else f"{score.value_db:.2f} ({score.n_frames})"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data.standard import Standard, standardise_by, unstandardised, wanted
+from ugosa_jax.data.standard import Standard, choose_standard, restore_level, standardise_by
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import bag_separation
 from ugosa_jax.separation.block_buffer import BlockBuffer
@@ -72,14 +72,14 @@ def choose_standards(chain: Chain, measured: Standard) -> dict[str, Standard]:
 
     The rest of a song keeps the level that it has in the song.
     """
-    return {name: wanted(member.architecture.level, measured) for name, member in chain.members.items()}
+    return {name: choose_standard(member.architecture.level, measured) for name, member in chain.members.items()}
 
 
 def take_sources(blocks_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) -> Iterator[np.ndarray]:
     """Yield a network's estimates of the sources that it takes, at the level of the mixture."""
     taken = [link.network.sources.index(source) for source in link.takes]
     for est_SxCxn in blocks_SxCxn:
-        yield unstandardised(est_SxCxn[taken], standard)
+        yield restore_level(est_SxCxn[taken], standard)
 
 
 def subtract_sources(

@@ -13,7 +13,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import unstandardised
+from ugosa_jax.data.standard import restore_level
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
@@ -70,14 +70,18 @@ def estimate_sources(
 ) -> Iterator[np.ndarray]:
     """Return blocks of estimates est_SxCxn at the level of the mixture and the network's rate."""
     if isinstance(net, Chain):
-        mixture = song.model_input(net.sample_rate_hz, net.channels, "natural")
-        standards = chain_separation.choose_standards(net, song.model_input(net.sample_rate_hz, net.channels).standard)
-        return chain_separation.separate_blocks(
-            net, params, mixture.blocks(), mixture.n_samples, standards, settings, on_chunk
+        mixture = song.build_model_input(net.sample_rate_hz, net.channels, "natural")
+        standards = chain_separation.choose_standards(
+            net, song.build_model_input(net.sample_rate_hz, net.channels).standard
         )
-    mixture = song.model_input(net.sample_rate_hz, net.channels, net.architecture.level)
-    estimates = bag_separation.separate_blocks(net, params, mixture.blocks(), mixture.n_samples, settings, on_chunk)
-    return (unstandardised(est_SxCxn, mixture.standard) for est_SxCxn in estimates)
+        return chain_separation.separate_blocks(
+            net, params, mixture.iterate_blocks(), mixture.n_samples, standards, settings, on_chunk
+        )
+    mixture = song.build_model_input(net.sample_rate_hz, net.channels, net.architecture.level)
+    estimates = bag_separation.separate_blocks(
+        net, params, mixture.iterate_blocks(), mixture.n_samples, settings, on_chunk
+    )
+    return (restore_level(est_SxCxn, mixture.standard) for est_SxCxn in estimates)
 
 
 def _check_finite(estimates: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:

@@ -28,9 +28,9 @@ class OutputStage:
           song: the song with its annotation.
           settings: whether and how to mute and refine.
         """
-        labels, mixture = song.known_annotation(), song.mixture
+        labels, mixture = song.require_annotation(), song.mixture
         self.leakage = LeakageMeter(labels, mixture.n_samples, mixture.rate_hz)
-        self._stems = self.leakage.through(own_SxCxn)
+        self._stems = self.leakage.measure(own_SxCxn)
         if settings.gate or settings.refine != "none":
             self._stems = separation.refine_blocks(self._stems, song, labels, settings)
 

@@ -168,7 +168,7 @@ def describe_song(mixture: Sound, net: Weights, sha256: str, name: str | None = 
         rate_hz=mixture.rate_hz,
         channels=mixture.n_channels,
         samples=mixture.n_samples,
-        conversions=sound.conversions(mixture, net.sample_rate_hz, net.channels),
+        conversions=sound.describe_conversion(mixture, net.sample_rate_hz, net.channels),
     )
 
 

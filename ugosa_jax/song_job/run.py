@@ -13,7 +13,7 @@ import numpy as np
 from ugosa_jax import files
 from ugosa_jax.adaptation import engine, plan
 from ugosa_jax.adaptation.engine import AdaptationResult
-from ugosa_jax.data.writing import Writer, writing
+from ugosa_jax.data.writing import Writer, open_writer
 from ugosa_jax.evaluation.leakage import LeakageMeter
 from ugosa_jax.song_job.job import (
     Adapted,
@@ -35,7 +35,7 @@ from ugosa_jax.song_job.record import (
     describe_adaptation,
     describe_environment,
 )
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 from ugosa_jax.weights.chain import Chain
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def run(
     adapted = adapt(job, on_progress, on_footprint)
     with files.folder_when_done(out, RECORD) as folder:
         separated = Separation(job, adapted.result, "separating", on_progress)
-        with _stem_files(folder, job) as writers:
+        with _open_stem_files(folder, job) as writers:
             stretches = _write_stretches(writers, separated)
             leakage = separated.leakage
             if report == "none":
@@ -106,7 +106,7 @@ def run(
                 excerpt_s = excerpt_s or _choose_excerpt(job)
                 shown = _summarise(job, inputs, adapted.result, stretches, excerpt_s, leakage)
         if job.plan.tuned:
-            checkpoint.save_delta(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
+            adapted_layers.save(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
         stems = {f"{source}.wav": StemRecord(writer.peak, writer.above) for source, writer in writers.items()}
         record = _make_record(job, inputs, adapted, separated.seconds, stems, shown)
         files.write_json(msgspec.to_builtins(record), folder / RECORD)
@@ -115,20 +115,20 @@ def run(
                 lambda: Separation(job, engine.make_unadapted_result(), "separating, not adapted", on_progress)
             )
             _write_report(folder, job, record, shown, excerpt_s, before)
-        outcome = Outcome(adapted, record, shown, leakage.db() if leakage else None)
+        outcome = Outcome(adapted, record, shown, leakage.compute_db() if leakage else None)
         if also is not None:
             also(folder, outcome)
     return outcome
 
 
 @contextlib.contextmanager
-def _stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
+def _open_stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
     """Open a file for each source; they are complete when the block ends well."""
     mixture = job.song.mixture
     shape = min(mixture.n_channels, 2), mixture.n_samples
     with contextlib.ExitStack() as opened:
         yield {
-            source: opened.enter_context(writing(folder / f"{source}.wav", mixture.rate_hz, *shape, job.encoding))
+            source: opened.enter_context(open_writer(folder / f"{source}.wav", mixture.rate_hz, *shape, job.encoding))
             for source in job.net.sources
         }
 

@@ -12,7 +12,7 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import flops
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.protocol import Architecture
-from ugosa_jax.weights import best, hub
+from ugosa_jax.weights import hub
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights, list_networks
 
@@ -22,14 +22,14 @@ _SIDE = 1024
 def describe_networks() -> dict[str, Any]:
     """Describe all networks that need no download, the best of them, and the device. Traces nothing, so it is fast."""
     networks = []
-    for name in [*(item.name for item in hub.listing() if item.path is not None), *best.list_chains()]:
+    for name in [*(item.name for item in hub.list_weights() if item.path is not None), *hub.list_available_chains()]:
         try:
-            networks.append(_describe(name, hub.load(name)))
+            networks.append(_describe(name, hub.load_network(name)))
         except InputError as error:
             networks.append({"name": name, "error": str(error)})
     return {
         "networks": networks,
-        "best": best.best_available().name,
+        "best": hub.choose_best().name,
         "device": device.describe(),
         "flops_per_s": measure_flops_per_s(),
     }
@@ -57,7 +57,7 @@ def count_forward_flops(name: str) -> float | None:
     Counting traces each network, which takes seconds for a large one.
     """
     try:
-        every = [one.architecture for one in list_networks(hub.load(name)).values()]
+        every = [one.architecture for one in list_networks(hub.load_network(name)).values()]
     except InputError:
         return None
     flops_per_s = {it: flops.count_forward(it, n) * it.sample_rate_hz / n for it in every for n in [_input_samples(it)]}

@@ -65,7 +65,7 @@ def measure_levels(
     active_SxT = annotation.compute_active_mask(labels, mixture.n_samples, mixture.rate_hz)
     found = {}
     for (source, est_CxT), active_T in zip(stems.items(), active_SxT, strict=True):
-        silent_db = None if active_T.all() else sound.level_db(est_CxT[:, ~active_T])
+        silent_db = None if active_T.all() else sound.measure_level_db(est_CxT[:, ~active_T])
         leakage = (leakage_db or {}).get(source, math.nan)
         found[source] = Levels(
             measure_loud_db(est_CxT, mixture.rate_hz), silent_db, leakage if silent_db is not None else None

@@ -35,7 +35,7 @@ from ugosa_jax.song_job.run import Outcome
 from ugosa_jax.studio import marks, rhythm, stem_files
 from ugosa_jax.studio.library import Library
 from ugosa_jax.studio.runs import Levels, Runs, SavedRun
-from ugosa_jax.weights import checkpoint, hub
+from ugosa_jax.weights import adapted_layers, hub
 from ugosa_jax.weights.weights import Weights
 
 
@@ -58,7 +58,7 @@ class Task:
     @property
     def labels(self) -> Annotation:
         """The marks as an annotation."""
-        return self.job.song.known_annotation()
+        return self.job.song.require_annotation()
 
     def report_progress(self, progress: Progress) -> None:
         """Send the progress of a stage to the server."""
@@ -86,7 +86,7 @@ def read_task(order: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
         Song(mixture, annotation=labels),
         plan.fill_defaults(AdaptConfig(**order["adapt"]), net),
         SeparateConfig(**order["separate"]),
-        checkpoint.load_delta(runs.find_folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
+        adapted_layers.load(runs.find_folder(start) / ADAPTED_LAYERS, net) if start != "anew" else {},
     )
     inputs = InputsRecord(
         song=record.describe_song(mixture, net, entry.sha256),
@@ -100,7 +100,7 @@ def read_task(order: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
 @functools.lru_cache(maxsize=2)
 def load_network(network: str) -> Weights:
     """Load a network; the last two stay in memory."""
-    return hub.load(network)
+    return hub.load_network(network)
 
 
 def adapt(task: Task) -> dict[str, Any]:
@@ -181,14 +181,14 @@ def make_baseline(task: Task, own: str) -> tuple[str, dict[str, Levels]]:
     job, before, stage = task.job, task.runs.load_run(own), finish_unadapted(task, own)
     stems = dict(zip(job.net.sources, np.concatenate([*stage], axis=-1), strict=True))
     if not job.separate.gate and job.separate.refine == "none":
-        return own, stem_files.measure_levels(job.song, task.labels, stems, stage.leakage.db())
+        return own, stem_files.measure_levels(job.song, task.labels, stems, stage.leakage.compute_db())
     id = _id_of(task, job.separate, task.labels)
     if _is_there(task, id):
         return id, task.runs.load_run(id).levels
     with files.folder_when_done(task.runs.root / id) as folder:
         for source, est_CxT in stems.items():
             sound.write(folder / f"{source}.wav", est_CxT, job.song.mixture.rate_hz)
-        levels = stem_files.write_pictures(folder, job.song, task.labels, stage.leakage.db())
+        levels = stem_files.write_pictures(folder, job.song, task.labels, stage.leakage.compute_db())
         shutil.copyfile(task.runs.find_folder(own) / RECORD, folder / RECORD)
         run = SavedRun(id, before.network, "B0", before.sources, _now(), before.took_s, levels)
         run.settings = {"separate": dataclasses.asdict(job.separate)}

@@ -58,8 +58,8 @@ def lock_folder(folder: Path) -> Iterator[None]:
         who = _read_driver(folder) or "another process"
         raise InputError(f"{folder}: {who}, works on it; one at a time can") from None
     except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
-        said = getattr(error, "strerror", None) or error
-        raise InputError(f"{folder / '.lock'}: cannot be locked ({said})") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder / '.lock'}: cannot be locked ({reason})") from error
     try:
         driver = Driver(socket.gethostname(), os.getpid(), time.time())
         files.write_json(dataclasses.asdict(driver), folder / "driver.json")

@@ -22,7 +22,7 @@ from ugosa_jax.sweeps.grid import Grid
 from ugosa_jax.sweeps.processing import CellOutcome
 from ugosa_jax.sweeps.schema import CellHead, DoneCell, PlanHead, SweepPlan
 from ugosa_jax.sweeps.sweep import Sweep
-from ugosa_jax.weights import checkpoint
+from ugosa_jax.weights import adapted_layers
 
 FORMAT = 2
 
@@ -35,7 +35,11 @@ def check_folder(folder: Path) -> None:
         if (version := read_plan(folder)["results_version"]) != RESULTS_VERSION:
             compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
             raise InputError(f"{folder}: {compared}; name another folder")
-    elif folder.exists() and not {path.name for path in stems.visible(folder)} <= {"grid.toml", "driver.json", "cells"}:
+    elif folder.exists() and not {path.name for path in stems.list_visible(folder)} <= {
+        "grid.toml",
+        "driver.json",
+        "cells",
+    }:
         raise InputError(f"{folder}: is neither empty nor a results directory of a sweep; name another folder")
 
 
@@ -67,9 +71,9 @@ def read_plan(folder: Path) -> SweepPlan:
     path = folder / "plan.json"
     if not path.is_file():
         raise InputError(f"{folder}: is not a results directory of a sweep (it has no plan.json)")
-    if (found := files.read_json(path, PlanHead)["format"]) != FORMAT:
+    if (format := files.read_json(path, PlanHead)["format"]) != FORMAT:
         raise InputError(
-            f"{folder}: has results of format {found}, of another version of ugosa_jax; this one reads "
+            f"{folder}: has results of format {format}, of another version of ugosa_jax; this one reads "
             f"format {FORMAT}: run the grid into another folder"
         )
     return files.read_json(path, SweepPlan)
@@ -146,4 +150,4 @@ def write_kept_files(sweep: Sweep, outcome: CellOutcome) -> None:
         if path.suffix == ".wav":
             sound.write(path, outcome.stems[path.stem], outcome.rate_hz)
         else:
-            checkpoint.save_delta(outcome.tuned, sweep.base, path, {"strategy": str(outcome.cell.adapt.strategy)})
+            adapted_layers.save(outcome.tuned, sweep.base, path, {"strategy": str(outcome.cell.adapt.strategy)})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from ugosa_jax.errors import InputError
-from ugosa_jax.evaluation.scoring import value_of
+from ugosa_jax.evaluation.scoring import read_value
 from ugosa_jax.sweeps import results
 
 COLUMNS = (
@@ -39,7 +39,7 @@ def read_table(folder: Path) -> pd.DataFrame:
         settings |= {"n_tuned": n_tuned.get(settings["strategy"], 0)}
         settings |= {"refine": refine}
         scores = done[wanted["id"]]["scores"] if wanted["id"] in done else without
-        rows += [settings | score | {"value_db": value_of(score)} for score in scores]
+        rows += [settings | score | {"value_db": read_value(score)} for score in scores]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ugosa_jax.config import AdaptConfig, SearchConfig
 from ugosa_jax.errors import InputError, require_extra
-from ugosa_jax.evaluation.scoring import value_of
+from ugosa_jax.evaluation.scoring import read_value
 from ugosa_jax.sweeps import results
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.grid import canonical
@@ -136,7 +136,7 @@ def mean_score(folder: Path, cells: Sequence[Cell], asked: SearchConfig) -> floa
             return None
         rows = [row for row in record["scores"] if (row["metric"], row["rule"]) == (asked.score, "target")]
         is_gated = any(row["gated"] for row in rows)
-        values = [value for row in rows if row["gated"] == is_gated and (value := value_of(row)) is not None]
+        values = [value for row in rows if row["gated"] == is_gated and (value := read_value(row)) is not None]
         if values:
             by_song.append(np.mean(values))
     return float(np.mean(by_song)) if by_song and not np.isnan(by_song).any() else None

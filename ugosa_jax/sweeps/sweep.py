@@ -51,7 +51,7 @@ def find_tracks(songs: SongsConfig) -> dict[str, Track]:
         raise InputError("songs: no folder is named; write folder = … under [songs], or say --songs FOLDER")
     root = Path(songs.folder)
     subset = songs.subset if datasets.recognise(root).startswith("musdb") else None
-    return {track.name: track for track in datasets.tracks(root, subset, songs.limit, songs.names or None)}
+    return {track.name: track for track in datasets.list_tracks(root, subset, songs.limit, songs.names or None)}
 
 
 def list_cells(sweep: Sweep) -> list[Cell]:
@@ -100,6 +100,6 @@ def hash_songs(sweep: Sweep) -> dict[str, str]:
 def hash_song(track: Track, base: Weights) -> str:
     """Return the hashes of a song's files, including its annotation; "unreadable" if they cannot be read."""
     with contextlib.suppress(InputError):
-        paths = [*datasets.inputs(track, base.sources).values(), *filter(None, [track.annotation])]
+        paths = [*datasets.list_inputs(track, base.sources).values(), *filter(None, [track.annotation])]
         return " ".join(files.sha256_of(path) for path in paths)
     return "unreadable"

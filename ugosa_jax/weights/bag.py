@@ -9,8 +9,6 @@ and a file of weights for every model, named after it.
 """
 
 import dataclasses
-import hashlib
-import json
 import math
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -19,23 +17,24 @@ from typing import Any, NamedTuple
 import yaml
 
 from ugosa_jax.errors import require
-from ugosa_jax.networks.protocol import Architecture, Params
+from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.weights.checkpoint import Checkpoint, describe_network
 from ugosa_jax.weights.description import check_fields, check_names
+from ugosa_jax.weights.group import Group
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Bag:
-    """Networks by name, and how much the estimate of each counts for every source.
+class Bag(Group[Checkpoint]):
+    """Networks of one architecture, whose estimates are averaged.
+
+    Attributes:
+      weights_MxS: how much the estimate of each network counts for every source.
 
     Raises:
       InputError: the networks are of different architectures, or the weights do not fit them.
     """
 
-    members: Mapping[str, Checkpoint]
     weights_MxS: tuple[tuple[float, ...], ...]
-    name: str = dataclasses.field(default="", compare=False)
-    """What it was loaded as."""
 
     def __repr__(self) -> str:
         return f"Bag({len(self.members)} networks, {describe_network(self, type(self.architecture).__name__)})"
@@ -45,8 +44,7 @@ class Bag:
         for name, member in self.members.items():
             same = member.architecture == self.architecture
             require(same, f"model {name}", f"of the architecture of {next(iter(self.members))}", "another one")
-        shape = len(self.members), len(self.sources)
-        rows = self.weights_MxS
+        shape, rows = (len(self.members), len(self.sources)), self.weights_MxS
         fits = len(rows) == shape[0] and all(len(row) == shape[1] for row in rows)
         require(fits, "weights", f"{shape[0]} rows of {shape[1]} numbers: a row a model, a column a source", rows)
         for source, column in zip(self.sources, zip(*rows, strict=True), strict=True):
@@ -55,72 +53,43 @@ class Bag:
 
     @property
     def architecture(self) -> Architecture:
-        """What all members are."""
-        return next(iter(self.members.values())).architecture
+        """The architecture of all members."""
+        return self.first.architecture
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What the bag separates a mixture into, in its order."""
+        """The sources that a mixture is separated into, in order."""
         return self.architecture.sources
 
     @property
-    def sample_rate_hz(self) -> int:
-        """Sample rate of mixture and estimates."""
-        return self.architecture.sample_rate_hz
-
-    @property
-    def channels(self) -> int:
-        """Number of audio channels, C."""
-        return self.architecture.channels
-
-    @property
-    def params(self) -> Params:
-        """The members' parameters, by member."""
-        return {name: member.params for name, member in self.members.items()}
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """Where the members came from."""
-        each = self.members.items()
-        return {f"{name}: {what}": said for name, member in each for what, said in member.provenance.items()}
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the members' fingerprints and of the weights, in hexadecimal."""
-        digest = hashlib.sha256(json.dumps(self.weights_MxS).encode())
-        for member in self.members.values():
-            digest.update(member.fingerprint.encode())
-        return digest.hexdigest()
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Dotted path, from the member's name on, and shape of every parameter."""
-        return {f"{name}.{path}": s for name, member in self.members.items() for path, s in member.shapes.items()}
+    def arrangement(self) -> Any:
+        """The weights."""
+        return self.weights_MxS
 
 
 class Description(NamedTuple):
-    """What a bag's YAML says: names of models, and a row of weights for each, if there are any."""
+    """Contents of a bag's YAML file: names of models, and a row of weights for each, unless all count alike."""
 
     models: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...] | None
 
 
-def describe(said: dict[str, Any]) -> Description:
-    """Return what the fields of a bag's YAML say; a demucs bag may also name a segment, which `chunk_s` says here.
+def parse_description(fields: dict[str, Any]) -> Description:
+    """Check the fields of a bag's YAML file. demucs also writes a segment there, which `chunk_s` sets here.
 
     Raises:
-      InputError: they do not name models.
+      InputError: they are not those of a bag.
     """
-    check_fields(said, "a bag", ("models", "weights", "segment"))
-    names, rows = check_names("models", said.get("models")), said.get("weights")
+    check_fields(fields, "a bag", ("models", "weights", "segment"))
+    names, rows = check_names("models", fields.get("models")), fields.get("weights")
     if rows is None:
         return Description(names, None)
     require(_are_rows(rows), "weights", "a list of rows of numbers", reprlib.repr(rows)[:100])
     return Description(names, tuple(tuple(map(float, row)) for row in rows))
 
 
-def description(models: Sequence[str], weights: Sequence[Sequence[float]]) -> str:
-    """Return what `describe` reads."""
+def format_description(models: Sequence[str], weights: Sequence[Sequence[float]]) -> str:
+    """Return the YAML of a bag; `parse_description` reads its fields."""
     return yaml.safe_dump({"models": list(models), "weights": [list(row) for row in weights]}, sort_keys=False)
 
 
@@ -129,11 +98,11 @@ def _are_rows(rows: Any) -> bool:
     return lists and all(type(weight) in (int, float) for row in rows for weight in row)
 
 
-def gather(members: Mapping[str, Checkpoint], said: Description) -> Bag:
-    """Return the bag of a description and its members; without weights all count alike.
+def build_bag(members: Mapping[str, Checkpoint], description: Description) -> Bag:
+    """Return the bag of these members that a description asks for.
 
     Raises:
-      InputError: they do not fit each other.
+      InputError: the members do not fit each other or the weights.
     """
     sources = next(iter(members.values())).sources
-    return Bag(members, said.weights or ((1.0,) * len(sources),) * len(members))
+    return Bag(members, description.weights or ((1.0,) * len(sources),) * len(members))

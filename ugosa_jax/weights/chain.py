@@ -17,8 +17,6 @@ On disk a chain is a YAML file beside the files of its networks,
 
 import dataclasses
 import functools
-import hashlib
-import json
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -26,15 +24,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ugosa_jax.errors import InputError, require
-from ugosa_jax.networks.protocol import Params
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.checkpoint import Checkpoint, describe_network
 from ugosa_jax.weights.description import check_fields, check_names
+from ugosa_jax.weights.group import Group
 
 REMAINDERS = ("accompaniment", "instrumental", "rest", "other")
-"""Names of the source that a network leaves, if nothing else is said: the first of these that it has."""
+"""Names of the source that a network leaves by default: the first of these that it has."""
 Member = Checkpoint | Bag
-"""What a chain consists of: one network, or a bag of them."""
+"""A member of a chain: one network, or a bag of them."""
 
 
 class Link(NamedTuple):
@@ -55,17 +53,17 @@ class Link(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class Chain:
-    """Networks by name, in running order, and the source that each but the last leaves to those behind it.
+class Chain(Group[Member]):
+    """Networks in running order, each of which separates what those before it left.
+
+    Attributes:
+      leaves: the source that each network but the last leaves to those behind it.
 
     Raises:
       InputError: the networks do not fit each other, or one of them has nothing to take.
     """
 
-    members: Mapping[str, Member]
     leaves: tuple[str, ...]
-    name: str = dataclasses.field(default="", compare=False)
-    """What it was loaded as."""
 
     def __repr__(self) -> str:
         return f"Chain({describe_network(self, ' → '.join(self.members))})"
@@ -77,16 +75,17 @@ class Chain:
             len(self.leaves) == n_left, "leaves", f"{n_left} sources, one of each network but the last", self.leaves
         )
         for name, member in self.members.items():
-            for what in ("sample_rate_hz", "channels"):
-                of_first, own = (getattr(of, what) for of in (self, member))
-                require(own == of_first, f"{name}: {what}", f"{of_first}, as that of {next(iter(self.members))}", own)
+            for field in ("sample_rate_hz", "channels"):
+                expected, value = getattr(self, field), getattr(member, field)
+                first = next(iter(self.members))
+                require(value == expected, f"{name}: {field}", f"{expected}, as that of {first}", value)
         for (name, member), left in zip(self.members.items(), self.leaves, strict=False):
             require(left in member.sources, f"leaves: {name}", f"one of {', '.join(member.sources)}", left)
         _check_takes(self.links)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """What the chain separates a mixture into, in its order."""
+        """The sources that a mixture is separated into, in order."""
         *before, last = self.members.values()
         earlier = dict.fromkeys(source for link in self.links[: len(before)] for source in link.takes)
         return (*(source for source in earlier if source not in last.sources), *last.sources)
@@ -110,45 +109,16 @@ class Chain:
         return tuple(links)
 
     @property
-    def sample_rate_hz(self) -> int:
-        """Sample rate of mixture and estimates."""
-        return next(iter(self.members.values())).sample_rate_hz
-
-    @property
-    def channels(self) -> int:
-        """Number of audio channels, C."""
-        return next(iter(self.members.values())).channels
-
-    @property
-    def params(self) -> Params:
-        """The networks' parameters, by name."""
-        return {name: member.params for name, member in self.members.items()}
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """Where the networks came from."""
-        each = self.members.items()
-        return {f"{name}: {what}": said for name, member in each for what, said in member.provenance.items()}
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the networks' fingerprints and of what they leave, in hexadecimal."""
-        digest = hashlib.sha256(json.dumps(["chain", *self.leaves]).encode())
-        for member in self.members.values():
-            digest.update(member.fingerprint.encode())
-        return digest.hexdigest()
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Dotted path, from the network's name on, and shape of every parameter."""
-        return {f"{name}.{path}": s for name, member in self.members.items() for path, s in member.shapes.items()}
+    def arrangement(self) -> Any:
+        """What the networks leave."""
+        return ["chain", *self.leaves]
 
 
 def _check_takes(links: Sequence[Link]) -> None:
-    """Refuse networks that have nothing to take, and sources that differ in capitals alone."""
+    """Raise InputError if a network has nothing to take, or two sources differ in capitals alone."""
     for link in links:
-        wanted = 2 if link is links[-1] else 1  # what is left is one source already: the last one has to divide it
-        if len(link.takes) < wanted:
+        least = 2 if link is links[-1] else 1  # the input of the last one is a single source already
+        if len(link.takes) < least:
             known = ", ".join(link.takes) or "nothing"
             raise InputError(f"{link.name}: has nothing to take apart: of what it hears it separates {known}")
     seen: dict[str, tuple[str, str]] = {}
@@ -160,24 +130,27 @@ def _check_takes(links: Sequence[Link]) -> None:
 
 
 def name_members(parts: Sequence[str]) -> dict[str, str]:
-    """Return names or files of networks by what they are called in a chain: a file by its stem.
+    """Return names or files of networks by their names in a chain; the name of a file is its stem.
 
     Raises:
-      InputError: two of them are called the same.
+      InputError: two of them have the same name.
     """
     names = [re.sub(r"[^\w-]+", "-", Path(part).stem) for part in parts]
     require(len(set(names)) == len(names), "a chain", "of networks of different names", "+".join(parts))
     return dict(zip(names, parts, strict=True))
 
 
-def describe(said: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Return what the fields of a chain's YAML say: names of networks, and what they leave, if that is told.
+def parse_description(fields: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """Check the fields of a chain's YAML file.
+
+    Returns:
+      Names of the networks, and the sources that they leave, or None where the file does not tell.
 
     Raises:
-      InputError: they do not name networks.
+      InputError: they are not those of a chain.
     """
-    check_fields(said, "a chain", ("chain", "leaves"))
-    names, leaves = check_names("chain", said.get("chain")), said.get("leaves")
+    check_fields(fields, "a chain", ("chain", "leaves"))
+    names, leaves = check_names("chain", fields.get("chain")), fields.get("leaves")
     if leaves is None:
         return names, None
     is_list = isinstance(leaves, list) and all(isinstance(source, str) for source in leaves)
@@ -185,11 +158,11 @@ def describe(said: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...] | N
     return names, tuple(leaves)
 
 
-def join(members: Mapping[str, Member], leaves: Sequence[str] | None = None) -> Chain:
-    """Return the chain of networks; what each leaves goes by `REMAINDERS` if it is not given.
+def build_chain(members: Mapping[str, Member], leaves: Sequence[str] | None = None) -> Chain:
+    """Return the chain of networks; if `leaves` is not given, each leaves the first of `REMAINDERS` that it has.
 
     Raises:
-      InputError: they do not fit each other, or it is not clear what one of them leaves.
+      InputError: the networks do not fit each other, or one of them has none of `REMAINDERS`.
     """
     if leaves is None:
         leaves = [find_remainder(name, member.sources) for name, member in [*members.items()][:-1]]
@@ -200,7 +173,7 @@ def find_remainder(name: str, sources: Sequence[str]) -> str:
     """Return the source of the network `name` that stands for all that it does not name.
 
     Raises:
-      InputError: none of them does.
+      InputError: it has none.
     """
     for remainder in REMAINDERS:
         if remainder in sources:

@@ -1,55 +1,52 @@
-"""Published checkpoints as native ones: a file's content decides how it is read.
+"""Conversion of published checkpoints: those of the Demucs repository, by the class that they name, and Spleeter's."""
 
-In those of the Demucs repository, the class that is named; Spleeter's are archives.
-"""
-
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
 from ugosa_jax import files
 from ugosa_jax.errors import error_context, require
 from ugosa_jax.networks.protocol import Architecture, Params
-from ugosa_jax.weights import convtasnet_torch, demucs_safetensors, htdemucs_torch, package, spleeter_files, torchfile
+from ugosa_jax.weights import convtasnet_torch, demucs_safetensors, htdemucs_torch, spleeter_files, torchfile
 from ugosa_jax.weights.checkpoint import Checkpoint
-from ugosa_jax.weights.package import Package
+from ugosa_jax.weights.package import Package, unpack
+from ugosa_jax.weights.safetensors_file import is_safetensors
 
 CONVERTERS: dict[str, Callable[[Package], tuple[Architecture, Params]]] = {
-    "ConvTasNet": convtasnet_torch.network,
-    "HTDemucs": htdemucs_torch.network,
+    "ConvTasNet": convtasnet_torch.convert,
+    "HTDemucs": htdemucs_torch.convert,
 }
-"""By the name of the class in torch."""
+"""Converters by the name of the class in torch."""
 
 
 def convert(path: str | Path) -> Checkpoint:
-    """Read a checkpoint of the Demucs repository, of any kind, or one of Spleeter's, as a native one.
+    """Read a published checkpoint.
 
     Args:
-      path: the file; its content decides what it is, not its name.
+      path: the file; its content decides how it is read, not its name.
 
     Raises:
       InputError: it cannot be read, holds a network of another kind, or its tensors are not those of its class.
     """
-    if spleeter_files.is_one(Path(path)):
+    if spleeter_files.is_spleeter(Path(path)):
         return spleeter_files.read(Path(path))
-    found, sha256 = read(path)
+    package = read_package(path)
     with error_context(path):
-        name = "ConvTasNet" if found.klass is None else found.klass.rpartition(".")[2]
-        require(name in CONVERTERS, "model class", " or ".join(CONVERTERS), (found.klass or "")[:120])
-        net, params = CONVERTERS[name](found)
-        provenance = {"origin": Path(path).name, "origin_sha256": sha256, "converted_from": found.kind}
-        return Checkpoint(net, params, provenance)
+        name = "ConvTasNet" if package.klass is None else package.klass.rpartition(".")[2]
+        require(name in CONVERTERS, "model class", " or ".join(CONVERTERS), (package.klass or "")[:120])
+        architecture, params = CONVERTERS[name](package)
+        origin = {"origin": Path(path).name, "origin_sha256": files.sha256_of(path), "converted_from": package.kind}
+        return Checkpoint(architecture, params, origin)
 
 
-def read(path: str | Path) -> tuple[Package, str]:
-    """Return what a file of the Demucs repository holds, and the SHA-256 of its bytes.
+def read_package(path: str | Path) -> Package:
+    """Read a file of the Demucs repository.
 
     Raises:
       InputError: it cannot be read, is damaged, or names something that weights have no use for.
     """
     path = Path(path)
-    if demucs_safetensors.is_safetensors(path):
-        return demucs_safetensors.read(path), files.sha256_of(path)
-    raw = torchfile.bytes_of(path)
+    if is_safetensors(path):
+        return demucs_safetensors.read(path)
+    raw = torchfile.read_bytes(path)
     with error_context(path):
-        return package.unpack(raw), hashlib.sha256(raw).hexdigest()
+        return unpack(raw)

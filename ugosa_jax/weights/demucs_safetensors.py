@@ -6,64 +6,37 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 
-from ugosa_jax.errors import InputError, error_context, require
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights.package import Package
+from ugosa_jax.weights.safetensors_file import open_safetensors
 
 KIND = "Demucs safetensors"
 
 
-def is_safetensors(path: Path) -> bool:
-    """Tell whether a file is safetensors, ours or others'.
-
-    Eight bytes of header length, then JSON; none of torch's containers has a brace there.
-
-    Raises:
-      InputError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return stream.read(9)[8:] == b"{"
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
 def names_a_class(path: Path) -> bool:
-    """Tell whether a file is safetensors and names a class, as those of demucs 4.1 do.
-
-    Raises:
-      InputError: it cannot be read.
-    """
-    if not is_safetensors(path):
-        return False
+    """Return whether a safetensors file names a class in torch, as those of demucs 4.1 do."""
     try:
-        with safetensors.safe_open(path, framework="np") as file:
+        with open_safetensors(path) as file:
             return "klass" in (file.metadata() or {})
-    except (OSError, safetensors.SafetensorError):
-        return False  # whoever reads it will say what is wrong
+    except InputError:
+        return False  # the reader of native files reports it
 
 
 def read(path: Path) -> Package:
-    """Return what a safetensors file of demucs 4.1 holds.
+    """Read a safetensors file of demucs 4.1.
 
     Raises:
       InputError: it is damaged, or its metadata are not as demucs writes them.
     """
-    with error_context(path):
-        try:
-            with safetensors.safe_open(path, framework="np") as file:
-                metadata, state = file.metadata() or {}, _tensors(file)
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror or error})") from error
-        except safetensors.SafetensorError as error:
-            raise InputError(f"damaged, or not a safetensors file ({error})") from error
+    with open_safetensors(path) as file:
+        metadata, state = file.metadata() or {}, _read_tensors(file)
         require("klass" in metadata, "metadata", "those of demucs, with a klass", ", ".join(metadata)[:120])
-        args, kwargs = _json(metadata, "args", list), _json(metadata, "kwargs", dict)
+        args, kwargs = _read_json(metadata, "args", list), _read_json(metadata, "kwargs", dict)
         return Package(KIND, metadata["klass"], tuple(args), kwargs, state)
 
 
-def _tensors(file: Any) -> dict[str, np.ndarray]:
+def _read_tensors(file: Any) -> dict[str, np.ndarray]:
     tensors = {}
     for name in file.keys():  # noqa: SIM118
         dtype = file.get_slice(name).get_dtype()
@@ -72,9 +45,9 @@ def _tensors(file: Any) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _json(metadata: dict[str, str], field: str, kind: type) -> Any:
+def _read_json(metadata: dict[str, str], field: str, kind: type) -> Any:
     try:
-        value = json.loads(metadata.get(field, ""), object_hook=_fraction)
+        value = json.loads(metadata.get(field, ""), object_hook=_to_fraction)
     except (ValueError, RecursionError) as error:
         raise InputError(f"metadata {field} is not JSON ({error})") from error
     expected = {list: "a list", dict: "an object"}[kind]
@@ -82,8 +55,8 @@ def _json(metadata: dict[str, str], field: str, kind: type) -> Any:
     return value
 
 
-def _fraction(value: dict[str, Any]) -> Any:
-    """Return the fraction that an object stands for; other objects stay."""
+def _to_fraction(value: dict[str, Any]) -> Any:
+    """Return the fraction that a JSON object encodes; return other objects as they are."""
     if value.get("_type") != "fraction":
         return value
     above, below = value.get("numerator"), value.get("denominator")

@@ -1,4 +1,4 @@
-"""Arguments of the torch class HTDemucs, and the architecture that they mean."""
+"""Arguments of the torch class HTDemucs, and the architecture that they describe."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ PLAIN = {
     "t_cross_first": "cross_first",
     "samplerate": "sample_rate_hz",
 }
-"""Arguments of the torch class that are settings of ours under another name."""
+"""Arguments of the torch class that are fields of `HTDemucs` under another name."""
 
 ARGUMENTS = {
     "sources": None,
@@ -106,7 +106,7 @@ ARGUMENTS = {
 }
 """Arguments of the torch class in its order, with its defaults, which are not those of the published checkpoints.
 
-What is neither read below nor in `PLAIN` concerns training or the options of `REFUSED` alone, and has no effect."""
+Those that are neither read below nor in `PLAIN` have no effect: they concern training, or the options of `REFUSED`."""
 
 REFUSED = {
     "wiener_iters": (0,),
@@ -119,18 +119,18 @@ REFUSED = {
     "t_sparse_self_attn": (False,),
     "t_sparse_cross_attn": (False,),
 }
-"""Arguments whose other values mean another network than ours, and the values that are possible."""
+"""Arguments with values that make another network than `HTDemucs`, and the values that are possible."""
 
 
-def config_from(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> HTDemucs:
-    """Return the architecture that the torch class makes of its arguments.
+def read_architecture(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> HTDemucs:
+    """Return the architecture that arguments of the torch class describe.
 
     Args:
       kwargs: arguments by name. `segment`, in seconds, is a Fraction, a pair (numerator, denominator) or a number.
       args: the first arguments, by their position.
 
     Raises:
-      InputError: an argument is unknown, of the wrong kind, or means a network of another kind.
+      InputError: an argument is unknown, of the wrong type, or describes a network of another kind.
     """
     require(len(args) <= len(ARGUMENTS), "arguments", f"at most {len(ARGUMENTS)}", len(args))
     given = dict(zip(ARGUMENTS, args, strict=False))
@@ -142,15 +142,15 @@ def config_from(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> HTDemucs
     for name, possible in REFUSED.items():
         expected = " or ".join(map(repr, possible))
         require(any(found[name] == value for value in possible), f"setting {name}", expected, found[name])
-    settings = {ours: _number(found, name, getattr(HTDemucs, ours)) for name, ours in PLAIN.items()}
-    settings |= {"sources": _sources(found), "segment_samples": _segment_samples(found)}
+    settings = {ours: _read_number(found, name, getattr(HTDemucs, ours)) for name, ours in PLAIN.items()}
+    settings |= {"sources": _read_sources(found), "segment_samples": _read_segment_samples(found)}
     width = found["channels_time"] or found["channels"]
-    settings["wave_width"] = _number({"channels_time": width}, "channels_time", HTDemucs.wave_width)
-    return HTDemucs(**settings, **_residual(found), **_norms(found))  # pyright: ignore[reportArgumentType]
+    settings["wave_width"] = _read_number({"channels_time": width}, "channels_time", HTDemucs.wave_width)
+    return HTDemucs(**settings, **_read_residual(found), **_read_norms(found))  # pyright: ignore[reportArgumentType]
 
 
-def _number(found: Mapping[str, Any], name: str, like: Any) -> Any:
-    """Return an argument as a number of the kind of `like`; torch takes flags as numbers, and None as zero."""
+def _read_number(found: Mapping[str, Any], name: str, like: Any) -> Any:
+    """Return an argument as a number of the type of `like`; torch takes flags as numbers, and None as zero."""
     value = 0 if found[name] is None else found[name]
     if isinstance(like, bool):
         require(type(value) in (bool, int) and value in (0, 1), f"setting {name}", "true or false", value)
@@ -160,17 +160,17 @@ def _number(found: Mapping[str, Any], name: str, like: Any) -> Any:
     return type(like)(value)
 
 
-def _sources(found: Mapping[str, Any]) -> tuple[str, ...]:
+def _read_sources(found: Mapping[str, Any]) -> tuple[str, ...]:
     names = found["sources"]
     plain = isinstance(names, list | tuple) and all(type(name) is str for name in names)
     require(plain, "setting sources", "a list of names", names)
     return tuple(names)
 
 
-def _segment_samples(found: Mapping[str, Any]) -> int | None:
+def _read_segment_samples(found: Mapping[str, Any]) -> int | None:
     """Return int(segment · sample rate), or None if the network takes inputs of any length as they are."""
     segment_s, rate_hz = found["segment"], found["samplerate"]
-    if not _number(found, "use_train_segment", True):
+    if not _read_number(found, "use_train_segment", True):
         return None
     if isinstance(segment_s, list | tuple):
         whole = len(segment_s) == 2 and all(type(part) is int for part in segment_s) and segment_s[1] > 0
@@ -181,20 +181,20 @@ def _segment_samples(found: Mapping[str, Any]) -> int | None:
     return int(segment_s * rate_hz)
 
 
-def _residual(found: Mapping[str, Any]) -> dict[str, Any]:
+def _read_residual(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of DConv. Mode 1: in encoders, 2: in decoders, 3: both; a negative depth does not dilate."""
-    mode, depth = _number(found, "dconv_mode", 0), _number(found, "dconv_depth", 0)
+    mode, depth = _read_number(found, "dconv_mode", 0), _read_number(found, "dconv_depth", 0)
     require(0 <= mode <= 3, "setting dconv_mode", "0, 1, 2 or 3", mode)
     in_layers = {"dconv_encoder": bool(mode & 1), "dconv_decoder": bool(mode & 2)}
     return in_layers | {"dconv_depth": abs(depth), "dconv_dilates": depth > 0}
 
 
-def _norms(found: Mapping[str, Any]) -> dict[str, Any]:
+def _read_norms(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the transformer's norms; torch gives the number of groups as a flag or a number."""
     alone, together, inside, out = (
-        _groups(found, f"t_{n}") for n in ("norm_in", "norm_in_group", "group_norm", "norm_out")
+        _read_groups(found, f"t_{n}") for n in ("norm_in", "norm_in_group", "group_norm", "norm_out")
     )
-    first = _number(found, "t_norm_first", True)
+    first = _read_number(found, "t_norm_first", True)
     return {
         "norm_in": bool(alone or together),
         "norm_in_groups": 0 if alone else together,
@@ -203,7 +203,7 @@ def _norms(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _groups(found: Mapping[str, Any], name: str) -> int:
+def _read_groups(found: Mapping[str, Any], name: str) -> int:
     value = found[name]
     require(type(value) in (bool, int) and value >= 0, f"setting {name}", "true, false or a number of groups", value)
     return int(value)

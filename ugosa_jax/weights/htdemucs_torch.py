@@ -2,35 +2,29 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ugosa_jax.errors import require
 from ugosa_jax.networks.htdemucs import HTDemucs
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.networks.tree import compare_shapes, flatten, infer_shapes, unflatten
+from ugosa_jax.networks.tree import infer_shapes
 from ugosa_jax.weights import htdemucs_arguments as arguments
-from ugosa_jax.weights.checkpoint import source_names
+from ugosa_jax.weights import torch_tensors
+from ugosa_jax.weights.checkpoint import check_source_names
 from ugosa_jax.weights.package import Package
+from ugosa_jax.weights.torch_tensors import TorchTensor
 
 
-def network(package: Package) -> tuple[HTDemucs, Params]:
+def convert(package: Package) -> tuple[HTDemucs, Params]:
     """Return architecture and parameters of a package.
 
     Raises:
       InputError: an argument of its class means another network, or the tensors are not those of the architecture.
     """
-    config = arguments.config_from(package.kwargs, package.args)
-    source_names(config.sources)
+    config = arguments.read_architecture(package.kwargs, package.args)
+    check_source_names(config.sources)
     return config, from_torch(package.state, config)
-
-
-class Row(NamedTuple):
-    """A tensor's name and shape in torch."""
-
-    name: str
-    shape: tuple[int, ...]
 
 
 STAGES = {
@@ -48,35 +42,31 @@ STAGES = {
     r"layer(\d+)\.freq": "crosstransformer.layers.{}",
     r"layer(\d+)\.time": "crosstransformer.layers_t.{}",
 }
-"""Our stages and branches, and torch's, which count from 0."""
+"""Our stages and branches, which count from 1, and torch's, which count from 0."""
 
 BLOCK = {"squeeze": "0", "norm1": "1", "expand": "3", "norm2": "4"}
 LEAVES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
 
 
-def table(config: HTDemucs) -> dict[str, Row]:
-    """Return each parameter's dotted path, in running order, and what it is called in torch.
-
-    One rule covers all layouts: torch's axes reversed, without those of length one that only torch needs. A convolution
-    along frequency (out, in, taps, 1) becomes (taps, in, out), one of a single tap (out, in, 1) becomes (in, out).
-    """
+def build_table(config: HTDemucs) -> dict[str, TorchTensor]:
+    """Return the torch tensor of each parameter, in running order."""
     stages, ours = list(config.stages), infer_shapes(config)
     paths = sorted(ours, key=lambda path: stages.index(path.split(".")[0]))
-    return {path: Row(_name(path, config), _shape(path, ours[path], config)) for path in paths}
+    return {path: TorchTensor(_find_name(path, config), _find_shape(path, ours[path], config)) for path in paths}
 
 
-def _name(path: str, config: HTDemucs) -> str:
+def _find_name(path: str, config: HTDemucs) -> str:
     for pattern, name in STAGES.items():
         if match := re.match(pattern + r"\.", path):
             number = int(match[1]) - 1 if match.groups() else 0
             if name.startswith("tdecoder"):  # torch has none for the levels below the one where the wave branch ends
                 number -= sum(level.time is None for level in config.levels)
-            return f"{name.format(number)}.{_inner(path[match.end() :], name, config, path)}"
+            return f"{name.format(number)}.{_find_inner_name(path[match.end() :], name, config, path)}"
     raise AssertionError(path)
 
 
-def _inner(path: str, stage: str, config: HTDemucs, whole: str) -> str:
-    """Return what a leaf is called within its stage."""
+def _find_inner_name(path: str, stage: str, config: HTDemucs, whole: str) -> str:
+    """Return the name of a leaf within its stage."""
     if path == "embedding":
         return "embedding.weight"
     *above, leaf = path.split(".")
@@ -98,19 +88,19 @@ def _inner(path: str, stage: str, config: HTDemucs, whole: str) -> str:
     return f"{names.get(part, part)}.{LEAVES[leaf]}"
 
 
-def _shape(path: str, shape: tuple[int, ...], config: HTDemucs) -> tuple[int, ...]:
+def _find_shape(path: str, shape: tuple[int, ...], config: HTDemucs) -> tuple[int, ...]:
     """Return the shape in torch: kernels of convolutions have three axes, or four where they run along frequency."""
     backwards = shape[::-1]
     stage, branch, *_ = path.split(".")
     if not path.endswith(".kernel") or stage.startswith("layer"):
         return backwards
     axes = 3
-    if ".dconv." not in path and branch == "freq" and (level := _level_of(stage, config)):
+    if ".dconv." not in path and branch == "freq" and (level := _find_level(stage, config)):
         axes = 3 if config.levels[level - 1].freq.along_time else 4
     return backwards + (1,) * (axes - len(backwards))
 
 
-def _level_of(stage: str, config: HTDemucs) -> int:
+def _find_level(stage: str, config: HTDemucs) -> int:
     """Return the level of an encoder or decoder, 0 of other stages."""
     if stage.startswith("encoder"):
         return int(stage.removeprefix("encoder"))
@@ -118,27 +108,18 @@ def _level_of(stage: str, config: HTDemucs) -> int:
 
 
 def from_torch(state: Mapping[str, np.ndarray], config: HTDemucs) -> dict[str, Any]:
-    """Return our parameters, float32, of a torch state dict.
+    """Return the parameters, float32, of a torch state dict.
 
     Raises:
       InputError: a tensor is missing, unexpected, of the wrong shape, or not of floating point.
     """
-    rows, ours = table(config), infer_shapes(config)
-    compare_shapes({name: tensor.shape for name, tensor in state.items()}, dict(rows.values()))
-    for name, tensor in state.items():
-        require(tensor.dtype.kind == "f", name, "floating point", tensor.dtype)
-    with np.errstate(over="ignore"):
-        leaves = {path: state[row.name].T.reshape(ours[path]) for path, row in rows.items()}
-        return unflatten({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()})
+    return torch_tensors.from_torch(state, build_table(config), config)
 
 
-def to_torch(params: Mapping[str, Any], config: HTDemucs) -> dict[str, np.ndarray]:
-    """Return the torch state dict of our parameters; the exact inverse of `from_torch`.
+def to_torch(params: Params, config: HTDemucs) -> dict[str, np.ndarray]:
+    """Return the torch state dict of parameters: the exact inverse of `from_torch`.
 
     Raises:
       InputError: the parameters are not those of the architecture.
     """
-    leaves, rows = flatten(params), table(config)
-    compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, infer_shapes(config))
-    tensors = {row.name: np.asarray(leaves[path]).reshape(row.shape[::-1]).T for path, row in rows.items()}
-    return {name: np.array(tensor, np.float32, order="C") for name, tensor in tensors.items()}
+    return torch_tensors.to_torch(params, build_table(config), config)

@@ -1,7 +1,7 @@
 """Pickles read without running them: opcodes that build lists, tuples, dicts and numbers, and nothing else.
 
-A pickle is a program. Here what it imports by name stays a name (`Global`), and calling a name means looking it up in
-`BUILDERS`. Tensors are records (`View`) of storages, whose numbers lie beside the pickle.
+A pickle is a program. Here a name that it imports stays a name (`Global`), and a call of it is looked up in `BUILDERS`.
+Tensors are views (`View`) of storages, whose numbers lie outside the pickle.
 """
 
 import fractions
@@ -18,17 +18,17 @@ import numpy as np
 from ugosa_jax.errors import InputError, require
 
 MAX_OPCODES = 500_000
-"""Steps of a pickle above which it is refused: twenty times those of published ones. Each makes at most one object."""
+"""Largest number of opcodes in a pickle: twenty times that of published ones. Each makes at most one object."""
 
 
 class Global(NamedTuple):
-    """What a pickle calls by module and name. It stays a name."""
+    """A class or function that a pickle names. It is never imported."""
 
     name: str
 
 
 class Storage(NamedTuple):
-    """A run of numbers that tensors are views of."""
+    """An array of numbers that tensors are views of."""
 
     key: str
     dtype: str
@@ -38,21 +38,21 @@ class Storage(NamedTuple):
     def nbytes(self) -> int:
         return self.count * np.dtype(self.dtype).itemsize
 
-    def elements(self, data: bytes) -> np.ndarray:
+    def read_elements(self, data: bytes) -> np.ndarray:
         """Return the numbers in `data`, if there are as many as declared."""
         require(len(data) == self.nbytes, f"storage {self.key}", f"{self.nbytes} bytes", len(data))
         return np.frombuffer(data, self.dtype)
 
 
 class View(NamedTuple):
-    """A tensor: in which storage and where it begins, its shape and its strides, counted in numbers."""
+    """A tensor: its storage, and offset, shape and strides in it, counted in numbers."""
 
     storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def array(self, storages: Mapping[str, np.ndarray]) -> np.ndarray:
+    def read_array(self, storages: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the numbers as a read-only array, if all of them lie within the storage."""
         elements = storages[self.storage.key]
         steps = [(n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True)]
@@ -63,27 +63,27 @@ class View(NamedTuple):
         return np.lib.stride_tricks.as_strided(elements[self.offset :], self.shape, strides, writeable=False)
 
 
-def _tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> View:
+def _build_tensor(storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object) -> View:
     require(isinstance(storage, Storage), "tensor", "a view of a storage", type(storage).__name__)
     numbers = (offset, *shape, *strides)
     require(all(type(n) is int for n in numbers), "tensor", "described by whole numbers", "something else")
     return View(storage, offset, tuple(shape), tuple(strides))
 
 
-def _parameter(tensor: View, *_: object) -> View:
+def _unwrap_parameter(tensor: View, *_: object) -> View:
     return tensor
 
 
-def _empty_dict() -> dict[str, Any]:
+def _build_dict() -> dict[str, Any]:
     return {}
 
 
-def _nothing(*_: object) -> None:
-    """Stand for an object that a training script kept and nobody needs."""
+def _ignore_object(*_: object) -> None:
+    """Return None for an object of a training script that weights have no use for."""
 
 
-def _fraction(*parts: object) -> fractions.Fraction:
-    """Return the number that Python writes as "39/5", or since 3.12 as two whole numbers."""
+def _build_fraction(*parts: object) -> fractions.Fraction:
+    """Return a fraction, which Python pickles as "39/5", or since 3.12 as two whole numbers."""
     texts = [str(part) for part in parts if type(part) in (int, str)]
     match = re.fullmatch(r"(-?\d{1,9})(?:/(\d{1,9}))?", "/".join(texts), re.ASCII) if len(texts) == len(parts) else None
     if match is None or int(match[2] or 1) == 0:
@@ -91,21 +91,21 @@ def _fraction(*parts: object) -> fractions.Fraction:
     return fractions.Fraction(int(match[1]), int(match[2] or 1))
 
 
-def _encoded(text: object, encoding: object) -> bytes:
-    """Return the bytes that old protocols write as a text of their codes."""
+def _encode_latin1(text: object, encoding: object) -> bytes:
+    """Return bytes, which old protocols pickle as a text of their codes."""
     if type(text) is not str or len(text) > 64 or encoding not in ("latin1", "latin-1"):
         raise InputError("holds bytes that are not those of a number")
     return text.encode("latin1")
 
 
-def _dtype(name: object, *_: object) -> np.dtype:
+def _build_dtype(name: object, *_: object) -> np.dtype:
     if name not in ("f2", "f4", "f8", "i4", "i8"):
         raise InputError("holds a numpy scalar of an unknown type")
     return np.dtype(f"<{name}")
 
 
-def _scalar(dtype: object, data: object) -> float:
-    """Return a numpy scalar as a number of Python's."""
+def _build_scalar(dtype: object, data: object) -> float:
+    """Return a numpy scalar as a Python number."""
     if not isinstance(dtype, np.dtype) or type(data) is not bytes or len(data) != dtype.itemsize:
         raise InputError("holds a numpy scalar that is none")
     return np.frombuffer(data, dtype)[0].item()
@@ -119,28 +119,24 @@ DTYPES = {
 }
 _PATHS = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath")
 BUILDERS: dict[str, Callable[..., Any]] = {
-    "collections.OrderedDict": _empty_dict,
-    "torch._utils._rebuild_tensor_v2": _tensor,
-    "torch._utils._rebuild_parameter": _parameter,
-    "fractions.Fraction": _fraction,
-    "_codecs.encode": _encoded,
-    "numpy.dtype": _dtype,
-    **dict.fromkeys(("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"), _scalar),
-    **dict.fromkeys(("argparse.Namespace", "torch.device", *_PATHS), _nothing),
+    "collections.OrderedDict": _build_dict,
+    "torch._utils._rebuild_tensor_v2": _build_tensor,
+    "torch._utils._rebuild_parameter": _unwrap_parameter,
+    "fractions.Fraction": _build_fraction,
+    "_codecs.encode": _encode_latin1,
+    "numpy.dtype": _build_dtype,
+    **dict.fromkeys(("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"), _build_scalar),
+    **dict.fromkeys(("argparse.Namespace", "torch.device", *_PATHS), _ignore_object),
 }
 
 
-def _is_model(module: str, name: str) -> bool:
-    """Tell whether a name is that of a class of networks."""
+def _is_network_class(module: str, name: str) -> bool:
+    """Return whether a name is that of a class of networks."""
     return name == "ConvTasNet" or module.startswith("demucs.")
 
 
 def check_length(stream: io.BytesIO) -> None:
-    """Refuse a pickle of more steps than `MAX_OPCODES`, before any of them is taken.
-
-    Raises:
-      InputError: it has more.
-    """
+    """Raise InputError if a pickle has more than `MAX_OPCODES` opcodes, before any of them is read."""
     start = stream.tell()
     n_opcodes = sum(1 for _ in itertools.islice(pickletools.genops(stream), MAX_OPCODES + 1))
     require(n_opcodes <= MAX_OPCODES, "pickle", f"of at most {MAX_OPCODES} steps", "more")
@@ -178,7 +174,7 @@ class InertUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
-        if "." in name or not (full in BUILDERS or full in DTYPES or _is_model(module, name)):
+        if "." in name or not (full in BUILDERS or full in DTYPES or _is_network_class(module, name)):
             raise InputError(f"names {full[:120]!r}, which no checkpoint needs; it was not run")
         return Global(full)
 
@@ -206,13 +202,13 @@ class InertUnpickler(pickle._Unpickler):
 
     def _set_items(self) -> None:
         items, target = self.pop_mark(), self.stack[-1]
-        self._fill(target, items[::2], items[1::2])
+        self._update_dict(target, items[::2], items[1::2])
 
     def _set_item(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
-        self._fill(self.stack[-1], [key], [value])
+        self._update_dict(self.stack[-1], [key], [value])
 
-    def _fill(self, target: Any, keys: list[Any], values: list[Any]) -> None:
+    def _update_dict(self, target: Any, keys: list[Any], values: list[Any]) -> None:
         require(type(target) is dict, "items in the pickle", "those of a dict", type(target).__name__)
         plain = all(type(key) in (str, int) for key in keys)
         require(plain, "keys in the pickle", "texts or whole numbers", "others")

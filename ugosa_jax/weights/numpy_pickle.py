@@ -11,27 +11,27 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights.inert_pickle import Global, InertUnpickler
 
 NAMES = ("numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype", "_codecs.encode")
-"""All that such a pickle calls."""
+"""All functions and classes that such a pickle names."""
 _DTYPES = {"f4": "<f4", "f8": "<f8", "i8": "<i8"}
 
 
-class _Part:
-    """An array or a type of numbers, which a pickle makes first and describes later."""
+class _Unfinished:
+    """An array or a dtype, which a pickle makes first and describes later."""
 
     def __init__(self, kind: str, value: Any = None):
         self.kind, self.value = kind, value
 
 
-def arrays(data: bytes) -> dict[str, np.ndarray]:
+def read_arrays(data: bytes) -> dict[str, np.ndarray]:
     """Return the arrays of a pickled dict by their names, read-only.
 
     Raises:
-      InputError: it names something else than `NAMES`, or is no such dict. Damage raises anything else.
+      InputError: it names something outside `NAMES`, or is no such dict. Damage may raise any other exception.
     """
     content = _ArrayUnpickler(io.BytesIO(data)).load()
     require(type(content) is dict, "pickle", "a dict of arrays", type(content).__name__)
     for name, part in content.items():
-        is_array = type(name) is str and type(part) is _Part and isinstance(part.value, np.ndarray)
+        is_array = type(name) is str and type(part) is _Unfinished and isinstance(part.value, np.ndarray)
         require(is_array, str(name)[:80], "an array", type(part).__name__)
     return {name: part.value for name, part in content.items()}
 
@@ -49,9 +49,9 @@ class _ArrayUnpickler(InertUnpickler):
         arguments, target = self.stack.pop(), self.stack.pop()
         match target, arguments:
             case Global("numpy.core.multiarray._reconstruct"), (Global("numpy.ndarray"), (0,), bytes()):
-                self.append(_Part("array"))
+                self.append(_Unfinished("array"))
             case Global("numpy.dtype"), (str(name), bool(), bool()) if name in _DTYPES:
-                self.append(_Part("dtype", _DTYPES[name]))
+                self.append(_Unfinished("dtype", _DTYPES[name]))
             case Global("_codecs.encode"), (str(text), "latin1"):  # how old protocols write bytes
                 self.append(text.encode("latin1"))
             case _:
@@ -60,23 +60,23 @@ class _ArrayUnpickler(InertUnpickler):
     def _describe(self) -> None:
         state, part = self.stack.pop(), self.stack[-1]
         match part, state:
-            case _Part(kind="dtype"), (3, "<", None, None, None, -1, -1, 0):
+            case _Unfinished(kind="dtype"), (3, "<", None, None, None, -1, -1, 0):
                 pass
-            case _Part(kind="array", value=None), (
+            case _Unfinished(kind="array", value=None), (
                 1,
                 tuple(shape),
-                _Part(kind="dtype", value=dtype),
+                _Unfinished(kind="dtype", value=dtype),
                 bool(fortran),
                 bytes(raw),
             ):
-                part.value = _filled(shape, dtype, fortran, raw)
+                part.value = _read_array(shape, dtype, fortran, raw)
             case _:
                 raise InputError("describes an array in an unknown way")
 
     dispatch |= {ord("R"): _call, ord("b"): _describe}
 
 
-def _filled(shape: tuple[Any, ...], dtype: str, fortran: bool, raw: bytes) -> np.ndarray:
+def _read_array(shape: tuple[Any, ...], dtype: str, fortran: bool, raw: bytes) -> np.ndarray:
     plain = len(shape) <= 8 and all(type(n) is int and n >= 0 for n in shape)
     require(plain, "shape of an array", "up to 8 whole numbers", str(shape)[:80])
     size = math.prod(shape) * np.dtype(dtype).itemsize

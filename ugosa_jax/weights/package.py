@@ -1,15 +1,14 @@
-"""What a checkpoint of the Demucs repository holds: the class of its network, the class's arguments, the tensors.
+"""Packages of the Demucs repository: the class of a network, the class's arguments, the tensors.
 
 There are three kinds: the v1 package, the package of v2 to v4, and the plain state dict. `torchfile` reads them.
 """
 
 import fractions
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ugosa_jax.errors import InputError, error_context, require
+from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights import torchfile
 from ugosa_jax.weights.inert_pickle import Global
 
@@ -20,10 +19,10 @@ class Package(NamedTuple):
     """A checkpoint, unpacked.
 
     Attributes:
-      kind: of file, in words.
-      klass: name of the network's class; None in a state dict, which does not tell.
-      args: what the class was made with, by position …
-      kwargs: … and by name.
+      kind: the kind of file, in words.
+      klass: name of the network's class; None in a state dict, which has none.
+      args: arguments of the class by position.
+      kwargs: arguments of the class by name.
       state: the tensors by torch name, read-only.
     """
 
@@ -34,42 +33,31 @@ class Package(NamedTuple):
     state: dict[str, np.ndarray]
 
 
-def read(path: str | Path) -> Package:
-    """Read a checkpoint; its content decides of which kind it is, not its name.
-
-    Raises:
-      InputError: the file is damaged, not such a checkpoint, or names something that it has no use for.
-    """
-    raw = torchfile.bytes_of(Path(path))
-    with error_context(path):
-        return unpack(raw)
-
-
 def unpack(raw: bytes) -> Package:
-    """Return what the bytes of a checkpoint hold.
+    """Return the package that the bytes of a file hold; their content decides of which kind it is.
 
     Raises:
-      InputError: as `read`.
+      InputError: the bytes are damaged, not such a checkpoint, or name something that weights have no use for.
     """
-    with torchfile.refusing("a Demucs checkpoint"):
+    with torchfile.refuse_damage("a Demucs checkpoint"):
         content, storages = torchfile.decode(raw)
-        kind, klass, args, kwargs, state = _parts(content)
-        return Package(kind, klass, args, kwargs, torchfile.arrays(state, storages))
+        kind, klass, args, kwargs, state = _split(content)
+        return Package(kind, klass, args, kwargs, torchfile.read_tensors(state, storages))
 
 
-def _parts(content: object) -> tuple[str, str | None, tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+def _split(content: object) -> tuple[str, str | None, tuple[Any, ...], dict[str, Any], dict[str, Any]]:
     match content:
         case (klass, args, kwargs, dict() as state):
-            return "Demucs v1 package", *_arguments(klass, args, kwargs), state
+            return "Demucs v1 package", *_check_arguments(klass, args, kwargs), state
         case {"klass": klass, "args": args, "kwargs": kwargs, "state": dict() as state}:
-            return "Demucs v2 package", *_arguments(klass, args, kwargs), state
+            return "Demucs v2 package", *_check_arguments(klass, args, kwargs), state
         case dict() as state:
             return "Demucs state dict", None, (), {}, state
     raise InputError("neither a Demucs package nor a state dict")
 
 
-def _arguments(klass: Any, args: Any, kwargs: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-    """Return the name of a class and what it was made with, if that is plain data."""
+def _check_arguments(klass: Any, args: Any, kwargs: Any) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """Return the name of a class and its arguments, if they are plain data."""
     require(isinstance(klass, Global), "model class", "a name", type(klass).__name__)
     require(isinstance(args, list | tuple), "settings", "a list of arguments", type(args).__name__)
     require(isinstance(kwargs, dict), "settings", "arguments by name", type(kwargs).__name__)

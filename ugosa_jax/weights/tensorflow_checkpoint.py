@@ -16,11 +16,11 @@ from ugosa_jax.errors import require
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
-"""Of a block: how it is compressed, and its checksum."""
+"""After a block: its compression and its checksum."""
 _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
-"""By TensorFlow's number."""
+"""Types by their numbers in TensorFlow."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-"""How protocol buffers write a field."""
+"""Wire types of protocol buffers."""
 Field = int | bytes
 
 
@@ -33,18 +33,18 @@ class Entry(NamedTuple):
     size: int
 
 
-def arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
+def read_arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
     """Return the variables of a checkpoint by name, as read-only arrays.
 
     Raises:
-      InputError: the index is no such table, or speaks of numbers that are not there. Damage raises anything else; call
-        this within `torchfile.refusing`.
+      InputError: the index is no such table, or names numbers that are not there. Damage may raise any other
+        exception; call this within `torchfile.refuse_damage`.
     """
-    entries = {key.decode(): value for key, value in table(index)}
-    header = dict(fields(entries.pop("", b"")))
-    plain = number_of(header, 1) == 1 and not number_of(header, 2)
+    entries = {key.decode(): value for key, value in iterate_table(index)}
+    header = dict(iterate_fields(entries.pop("", b"")))
+    plain = get_number(header, 1) == 1 and not get_number(header, 2)
     require(plain, "checkpoint", "one file of data, lowest byte first", "another")
-    found = {name: entry(name, value) for name, value in entries.items()}
+    found = {name: parse_entry(name, value) for name, value in entries.items()}
     total = sum(each.size for each in found.values())
     require(total <= len(data), "variables", f"at most the {len(data)} bytes of data", f"{total} bytes")
     variables = {}
@@ -54,15 +54,15 @@ def arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
     return variables
 
 
-def entry(name: str, value: bytes) -> Entry:
-    """Return what the index says of a variable."""
-    said = dict(fields(value))
-    kind, shard, offset, size = (number_of(said, field) for field in (1, 3, 4, 5))
+def parse_entry(name: str, value: bytes) -> Entry:
+    """Return the type, shape and place of a variable."""
+    values = dict(iterate_fields(value))
+    kind, shard, offset, size = (get_number(values, field) for field in (1, 3, 4, 5))
     require(kind in _DTYPES, f"{name[:80]}: type", f"one of TensorFlow's {[*_DTYPES]}", kind)
-    require(not shard and 7 not in said, name[:80], "whole, in the first file of data", "elsewhere, or in slices")
-    described = said.get(2, b"")
-    dims = [dim for field, dim in fields(described) if field == 2] if isinstance(described, bytes) else [None]
-    sizes = [number_of(dict(fields(dim)), 1) if isinstance(dim, bytes) else -1 for dim in dims]
+    require(not shard and 7 not in values, name[:80], "whole, in the first file of data", "elsewhere, or in slices")
+    described = values.get(2, b"")
+    dims = [dim for field, dim in iterate_fields(described) if field == 2] if isinstance(described, bytes) else [None]
+    sizes = [get_number(dict(iterate_fields(dim)), 1) if isinstance(dim, bytes) else -1 for dim in dims]
     possible = len(sizes) <= 8 and all(0 <= n < 2**40 for n in sizes)
     require(possible, f"{name[:80]}: shape", "of up to 8 axes", str(sizes)[:80])
     expected = math.prod(sizes) * np.dtype(_DTYPES[kind]).itemsize
@@ -70,22 +70,22 @@ def entry(name: str, value: bytes) -> Entry:
     return Entry(_DTYPES[kind], tuple(sizes), offset, size)
 
 
-def table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
+def iterate_table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the keys and values of a table, in order."""
     require(index[-8:] == _MAGIC and len(index) >= _FOOTER_BYTES, "end of the index", "that of a table", "another")
     footer = index[-_FOOTER_BYTES:]
-    _, _, at = handle(footer, 0)
-    offset, size, _ = handle(footer, at)
+    _, _, at = parse_handle(footer, 0)
+    offset, size, _ = parse_handle(footer, at)
     seen = 0
-    for _, where in block(index, offset, size):
-        offset, size, _ = handle(where, 0)
+    for _, where in iterate_block(index, offset, size):
+        offset, size, _ = parse_handle(where, 0)
         seen += size
         require(seen <= len(index), "blocks of the index", f"at most the {len(index)} bytes there are", "more")
-        yield from block(index, offset, size)
+        yield from iterate_block(index, offset, size)
 
 
-def block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of a block; a key begins with so many bytes of the one before."""
+def iterate_block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the entries of a block; a key shares its first bytes with the one before."""
     end = offset + size
     require(end + _TRAILER_BYTES <= len(index), "a block of the index", "within the file", "beyond its end")
     require(index[end] == 0, "blocks of the index", "not compressed", f"compressed in way {index[end]}")
@@ -94,9 +94,9 @@ def block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
     end = len(content) - 4 * (n_restarts + 1)
     at, key = 0, b""
     while at < end:
-        shared, at = varint(content, at)
-        own, at = varint(content, at)
-        length, at = varint(content, at)
+        shared, at = parse_varint(content, at)
+        own, at = parse_varint(content, at)
+        length, at = parse_varint(content, at)
         require(
             shared <= len(key) and at + own + length <= end, "an entry of the index", "within its block", "beyond it"
         )
@@ -106,15 +106,15 @@ def block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
         at += own + length
 
 
-def handle(raw: bytes, at: int) -> tuple[int, int, int]:
-    """Return offset and size of a block, and what comes after them."""
-    offset, at = varint(raw, at)
-    size, at = varint(raw, at)
+def parse_handle(raw: bytes, at: int) -> tuple[int, int, int]:
+    """Return offset and size of a block, and the position after them."""
+    offset, at = parse_varint(raw, at)
+    size, at = parse_varint(raw, at)
     return offset, size, at
 
 
-def varint(raw: bytes, at: int) -> tuple[int, int]:
-    """Return a number, written seven bits a byte, lowest first, and the place behind it."""
+def parse_varint(raw: bytes, at: int) -> tuple[int, int]:
+    """Return a number, written seven bits a byte, lowest first, and the position after it."""
     value = 0
     for i in range(10):
         byte = raw[at + i]
@@ -125,25 +125,25 @@ def varint(raw: bytes, at: int) -> tuple[int, int]:
     raise AssertionError
 
 
-def fields(message: bytes) -> Iterator[tuple[int, Field]]:
+def iterate_fields(message: bytes) -> Iterator[tuple[int, Field]]:
     """Yield the fields of a protocol buffer by their numbers."""
     at = 0
     while at < len(message):
-        tag, at = varint(message, at)
+        tag, at = parse_varint(message, at)
         number, kind = tag >> 3, tag & 7
         if kind == _VARINT:
-            value, at = varint(message, at)
+            value, at = parse_varint(message, at)
             yield number, value
             continue
         require(kind in (_BYTES, _FIXED64, _FIXED32), "field of the index", "of a known kind", kind)
-        size, at = varint(message, at) if kind == _BYTES else ({_FIXED64: 8, _FIXED32: 4}[kind], at)
+        size, at = parse_varint(message, at) if kind == _BYTES else ({_FIXED64: 8, _FIXED32: 4}[kind], at)
         require(at + size <= len(message), "field of the index", "within its entry", "beyond it")
         yield number, message[at : at + size]
         at += size
 
 
-def number_of(said: dict[int, Field], field: int) -> int:
-    """Return a field that is a number; those that are 0 are not written."""
-    value = said.get(field, 0)
+def get_number(values: dict[int, Field], field: int) -> int:
+    """Return a field that is a number; a field that is 0 is not written."""
+    value = values.get(field, 0)
     require(isinstance(value, int), f"field {field} of the index", "a number", type(value).__name__)
     return value if isinstance(value, int) else 0

@@ -1,7 +1,7 @@
 """Files that torch.save wrote, read without torch and without running anything pickled.
 
-There are two containers: torch's serialisation before 1.6 and the zip archive since; either may be gzipped. Both are
-pickles, which `inert_pickle` reads, with the numbers of the tensors as raw bytes beside them.
+There are two containers, torch's serialisation before 1.6 and the zip archive since; either may be gzipped. Both hold
+pickles, which `inert_pickle` reads, and the numbers of the tensors as raw bytes.
 """
 
 import contextlib
@@ -18,14 +18,12 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights.inert_pickle import InertUnpickler, View
 
 MAX_BYTES = 2**29
-"""Size of a file, gzipped or not, above which it is refused; twelve times that of the published ones."""
+"""Largest size of a file, compressed or not: twelve times that of the published ones."""
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
-# Containers
 
-
-def bytes_of(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
     """Return the content of a file.
 
     Raises:
@@ -42,8 +40,8 @@ def bytes_of(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def refusing(kind: str) -> Iterator[None]:
-    """Raise InputError for whatever goes wrong in the block: the file is damaged, or not of the kind it should be."""
+def refuse_damage(kind: str) -> Iterator[None]:
+    """Raise InputError instead of any other exception of the block: the file is damaged, or not of this kind."""
     try:
         yield
     except InputError:
@@ -54,42 +52,42 @@ def refusing(kind: str) -> Iterator[None]:
 
 
 def decode(raw: bytes) -> tuple[object, dict[str, np.ndarray]]:
-    """Return what a file's bytes hold, with a `View` for every tensor, and the storages that `arrays` reads them from.
+    """Return the content of a file, with a `View` for every tensor, and the storages that `read_tensors` takes.
 
     Raises:
-      InputError: the file is not torch's, or names something that weights have no use for. Damage raises anything
-        else; call this and `arrays` within `refusing`.
+      InputError: the file is not torch's, or names something that weights have no use for. Damage may raise any
+        other exception; call this and `read_tensors` within `refuse_damage`.
     """
-    data = _gunzipped(raw) if raw.startswith(b"\x1f\x8b") else raw
-    return _zip(data) if data.startswith(b"PK\x03\x04") else _legacy(data)
+    data = _decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
+    return _decode_zip(data) if data.startswith(b"PK\x03\x04") else _decode_legacy(data)
 
 
-def arrays(state: Mapping[str, Any], storages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def read_tensors(state: Mapping[str, Any], storages: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the tensors of a state dict as read-only arrays.
 
     Raises:
-      InputError: a value is not a tensor, or the tensors are more than what is stored.
+      InputError: a value is not a tensor, or the tensors are larger than the storages.
     """
     for name, view in state.items():
         require(type(name) is str and isinstance(view, View), f"{name}", "a tensor", type(view).__name__)
-    found = {name: view.array(storages) for name, view in state.items()}
-    # Views of one storage could claim more memory than the whole file has once they are copied.
+    found = {name: view.read_array(storages) for name, view in state.items()}
+    # Once copied, views of one storage could take more memory than the whole file.
     claimed, held = (sum(array.nbytes for array in group.values()) for group in (found, storages))
     require(claimed <= held, "tensors", f"at most the {held} bytes stored", f"{claimed} bytes")
     return found
 
 
-def _gunzipped(raw: bytes) -> bytes:
+def _decompress(raw: bytes) -> bytes:
     data = gzip.GzipFile(fileobj=io.BytesIO(raw)).read(MAX_BYTES + 1)
     require(len(data) <= MAX_BYTES, "unpacked size", f"at most {MAX_BYTES} bytes", "larger")
     return data
 
 
-def _zip(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
+def _decode_zip(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
     """Read torch's zip archive in memory: NAME/data.pkl and one entry NAME/data/KEY a storage."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {info.filename: info for info in archive.infolist()}
-        # Torch compresses nothing; entries that are packed, repeated or overlapping are there to do harm.
+        # Torch compresses nothing; entries that are compressed, repeated or overlapping are an attack.
         stored = all(info.compress_type == zipfile.ZIP_STORED for info in entries.values())
         honest = sum(info.file_size for info in archive.infolist()) <= len(data)
         require(stored and honest, "zip entries", "stored as they are", "compressed or overlapping")
@@ -99,10 +97,10 @@ def _zip(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
             require(archive.read(f"{roots[0]}/byteorder") == b"little", "byte order", "little", "another one")
         reader = InertUnpickler(io.BytesIO(archive.read(f"{roots[0]}/data.pkl")))
         content, storages = reader.load(), reader.storages.items()
-        return content, {k: s.elements(archive.read(f"{roots[0]}/data/{k}")) for k, s in storages}
+        return content, {k: s.read_elements(archive.read(f"{roots[0]}/data/{k}")) for k, s in storages}
 
 
-def _legacy(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
+def _decode_legacy(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
     """Read torch's older serialisation: five pickles in a row, then count and numbers of every storage."""
     stream = io.BytesIO(data)
     magic, version, system = (InertUnpickler(stream).load() for _ in range(3))
@@ -116,5 +114,5 @@ def _legacy(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
     for storage in (reader.storages[key] for key in keys):
         count = int.from_bytes(stream.read(8), "little", signed=True)
         require(count == storage.count, f"storage {storage.key}", f"of {storage.count} numbers", count)
-        storages[storage.key] = storage.elements(stream.read(storage.nbytes))
+        storages[storage.key] = storage.read_elements(stream.read(storage.nbytes))
     return content, storages

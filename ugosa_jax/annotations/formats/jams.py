@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ugosa_jax.annotations.formats.content import parse_json, to_number
-from ugosa_jax.annotations.formats.label import Label, LabelFile, check_stretch, is_confidence, quote
+from ugosa_jax.annotations.formats.label import Label, LabelFile, check_stretch, quote
 from ugosa_jax.annotations.interval import Interval, Outside
 from ugosa_jax.errors import InputError
 
@@ -84,7 +84,7 @@ def _read_entry(entry: Any, path: str, where: str, span_s: tuple[float, float] |
     times_s, sure = _read_stretch(entry, path, where), entry.get("confidence")
     if isinstance(sure, float) and math.isnan(sure):
         sure = None  # pandas writes NaN for missing values
-    if sure is not None and not is_confidence(to_number(sure, path, f"{where}.confidence")):
+    if sure is not None and not 0 <= to_number(sure, path, f"{where}.confidence") <= 1:
         raise InputError(f"{path}:{where}.confidence: {sure:g} is not between 0 and 1")
     return Label(*times_s, " ".join(entry["value"].split()), path, where, None, sure, span_s=span_s)
 

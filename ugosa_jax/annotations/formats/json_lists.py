@@ -12,7 +12,6 @@ from ugosa_jax.annotations.formats.label import (
     Label,
     LabelFile,
     check_stretch,
-    is_confidence,
     parse_time,
     quote,
     refuse_several,
@@ -129,7 +128,7 @@ def _read_entry(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]
     named = _find_labels(entry) or found.get("source") or _find_inner_name(entry)
     names = named if isinstance(named, list) else [named]
     sure = found.get("confidence")
-    is_sure = isinstance(sure, int | float) and not isinstance(sure, bool) and is_confidence(sure)
+    is_sure = isinstance(sure, int | float) and not isinstance(sure, bool) and 0 <= sure <= 1
     state = None if found.get("state") is None else str(found["state"]).lower()
     whole = isinstance(found.get("start"), int) and isinstance(found.get("end", 0), int)
     for name in names:

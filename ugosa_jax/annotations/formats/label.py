@@ -79,11 +79,6 @@ def refuse_several(path: str, recordings: Iterable[str]) -> None:
         raise InputError(f"{path}: holds {len(names)} recordings ({quote_first(recordings)}): keep the labels of one")
 
 
-def is_confidence(value: float) -> bool:
-    """Return whether a number lies in [0, 1]."""
-    return 0 <= value <= 1
-
-
 def check_stretch(where: str, start_s: float, end_s: float) -> tuple[float, float]:
     """Return the start and the end of a label; raise InputError if they cannot be."""
     if not is_stretch(start_s, end_s):

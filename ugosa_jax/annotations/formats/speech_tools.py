@@ -25,7 +25,6 @@ from ugosa_jax.annotations.formats.label import (
     Label,
     LabelFile,
     check_stretch,
-    is_confidence,
     is_number,
     is_stretch,
     is_time,
@@ -258,5 +257,5 @@ def _parse_turn(row: TableRow) -> Label:
     confidence = (*row.fields, "")[8]
     sure = float(confidence) if is_number(confidence) and "," not in confidence else -1.0
     whole = row.is_whole(3) and row.is_whole(4)
-    end_s, known = start_s + duration_s, sure if is_confidence(sure) else None
+    end_s, known = start_s + duration_s, sure if 0 <= sure <= 1 else None
     return Label(start_s, end_s, row.fields[7], row.path, row.line, None, known, whole=whole)

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Container, Iterator, Sequence
 from typing import NamedTuple
 
-from ugosa_jax.annotations.formats.label import Label, is_confidence, is_number, parse_time, quote
+from ugosa_jax.annotations.formats.label import Label, is_number, parse_time, quote
 from ugosa_jax.annotations.vocabulary import VOCABULARY, split_names
 from ugosa_jax.errors import InputError
 
@@ -73,7 +73,7 @@ class TableRow(NamedTuple):
         value = self.fields[position]
         if value.casefold() in ("", "nan", "none", "null", "n/a", "<na>"):
             return None
-        if not is_number(value) or not is_confidence(float(value.replace(",", "."))):
+        if not is_number(value) or not 0 <= float(value.replace(",", ".")) <= 1:
             raise self.make_error("confidence", value, "is not a number between 0 and 1")
         return float(value.replace(",", "."))
 

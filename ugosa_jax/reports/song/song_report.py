@@ -72,7 +72,7 @@ def summarise_run(
       excerpt_s: begin and end of the excerpt, as `choose_excerpt` returns them.
       leakage: meter of the network's own output, complete after the last stretch.
     """
-    labels, whole = song.known_annotation(), []
+    labels, whole = song.require_annotation(), []
 
     def collect() -> Iterator[np.ndarray]:
         for stems_SxCxn in stretches_SxCxn:
@@ -85,12 +85,12 @@ def summarise_run(
     if whole:
         stems = dict(zip(labels.sources, np.concatenate(whole, axis=-1), strict=True))
         scores = scoring.evaluate(song, stems, FRAMES)
-    return ReportRun(name, meaning, result, summaries, scores, leakage.db() if leakage else None)
+    return ReportRun(name, meaning, result, summaries, scores, leakage.compute_db() if leakage else None)
 
 
 def choose_excerpt(song: Song, n_runs: int) -> tuple[float, float]:
     """Return begin and end of the excerpt of a song in a report with `n_runs` runs."""
-    labels = song.known_annotation()
+    labels = song.require_annotation()
     return summary.choose_excerpt(labels, song.mixture.duration_s, 1 + n_runs * len(labels.sources))
 
 
@@ -132,7 +132,7 @@ def render_html(
     return style.render_page(
         "run.html",
         title=song.mixture.name,
-        sources=song.known_annotation().sources,
+        sources=song.require_annotation().sources,
         duration_s=duration_s,
         mixture=mixture,
         runs=runs,
@@ -140,9 +140,9 @@ def render_html(
         record=json.dumps(record, indent=2, ensure_ascii=False),
         excerpt=None if excerpt_s == (0.0, duration_s) else summary.format_times(excerpt_s),
         stopped={run.name: format_stop(run.result) for run in runs if run.result.stopped_at is not None},
-        leakage=tabulate_leakage(song.known_annotation(), duration_s, runs),
-        levels=tabulate_levels(song.known_annotation(), duration_s, runs),
-        scores=tabulate_scores(song.known_annotation().sources, runs),
+        leakage=tabulate_leakage(song.require_annotation(), duration_s, runs),
+        levels=tabulate_levels(song.require_annotation(), duration_s, runs),
+        scores=tabulate_scores(song.require_annotation().sources, runs),
         window_s=FRAMES.window_s,
         pictures=draw_figures(song, mixture, runs),
         mp3=lambda sound: _uri("audio/mpeg", sound.mp3),
@@ -153,8 +153,10 @@ def draw_figures(song: Song, mixture: SoundSummary, runs: Sequence[ReportRun]) -
     """Return the page's figures by name, as data URIs."""
     stems = {run.name: run.stems for run in runs}
     bands_hz = spectrum.bands_hz(song.mixture.rate_hz)
-    wave = song_figures.draw_waves(song.known_annotation(), song.mixture.duration_s, mixture, stems)
-    spectra = song_figures.draw_spectrograms(song.known_annotation(), song.mixture.duration_s, bands_hz, mixture, stems)
+    wave = song_figures.draw_waves(song.require_annotation(), song.mixture.duration_s, mixture, stems)
+    spectra = song_figures.draw_spectrograms(
+        song.require_annotation(), song.mixture.duration_s, bands_hz, mixture, stems
+    )
     uris = {
         "waves": _svg_uri(wave),
         "spectra": _uri("image/png", style.to_png(spectra)),

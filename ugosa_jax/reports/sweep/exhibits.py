@@ -91,25 +91,25 @@ def show_studies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 def list_studied_strategies(rows: pd.DataFrame, field: str) -> list[str]:
     """Return the strategies with scores for several values of a setting while the others keep their base values."""
     used = scores.select_users(rows, field)
-    found = []
+    studied = []
     for strategy in scores.list_strategies(used):
         along = scores.select_base(used[used.strategy == strategy], field)
         if along.loc[np.isfinite(along.value_db), field].nunique(dropna=False) > 1:
-            found.append(strategy)
-    return found
+            studied.append(strategy)
+    return studied
 
 
 def _show_study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Iterator[Exhibit]:
-    found = tables.study_setting(rows, field)
-    name, base = sweep_figures.AXES[field], render.format_setting(field, found.base)
+    study = tables.study_setting(rows, field)
+    name, base = sweep_figures.AXES[field], render.format_setting(field, study.base)
     basis = _describe_basis(rows, field)
     yield Exhibit(
         f"{stem}-medians",
         f"Scores in dB of {strategy} by {name}",
         f"Median over songs of the median over frames; the best value of each column is bold. {render.STAR}: differs "
         f"from {base} with p below {LEVEL} (Wilcoxon, Holm). {basis}",
-        found.medians,
-        render.make_sheet(found.medians, "max", _find_stars(found)),
+        study.medians,
+        render.make_sheet(study.medians, "max", _find_stars(study)),
     )
     yield Exhibit(
         f"{stem}-curves",
@@ -117,7 +117,7 @@ def _show_study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Ite
         f"Line: median over songs; band: middle half of the songs; dotted: {base}. Scales differ from panel to panel, "
         "and the band is the spread between songs, not the uncertainty of the line. Stands on the same scores as the "
         "table before it.",
-        svg=style.to_svg(sweep_figures.draw_study(rows, field, found.base)),
+        svg=style.to_svg(sweep_figures.draw_study(rows, field, study.base)),
     )
     yield Exhibit(
         f"{stem}-comparisons",
@@ -125,22 +125,22 @@ def _show_study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Ite
         f"Positive: better than {base}. Median over songs of the paired difference with its 95 % interval; effect: "
         "rank-biserial correlation; p: Wilcoxon test; Holm: corrected over the values compared for the same source "
         f"and metric. {basis}",
-        found.comparisons,
-        render.make_sheet(found.comparisons),
+        study.comparisons,
+        render.make_sheet(study.comparisons),
     )
     yield Exhibit(
         f"{stem}-friedman",
         f"{strategy}: does {name} matter at all",
         f"Friedman's test over all values, songs that have all of them; its p is approximate for few songs. {basis}",
-        found.friedman,
-        render.make_sheet(found.friedman),
+        study.friedman,
+        render.make_sheet(study.friedman),
     )
 
 
-def _find_stars(found: tables.Study) -> pd.DataFrame:
+def _find_stars(study: tables.Study) -> pd.DataFrame:
     """Return a mask of the medians that differ significantly from the base."""
-    p = found.comparisons.pivot(index=found.field, columns=["source", "metric"], values="p_holm")
-    return p.reindex(index=found.medians.index, columns=found.medians.columns) < LEVEL
+    p = study.comparisons.pivot(index=study.field, columns=["source", "metric"], values="p_holm")
+    return p.reindex(index=study.medians.index, columns=study.medians.columns) < LEVEL
 
 
 def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
@@ -181,8 +181,8 @@ def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
     outputs += "".join(f", refined ({way})" for way in rows.refine.unique() if way != "none")
     settings = [text for field in scores.SETTINGS if field != varying if (text := _describe_setting(rows, field))]
     absent = describe_missing(*scores.count_missing(rows)).capitalize()
-    told = f" Settings: {', '.join(settings)}." if settings else ""
-    return f"Basis: {format_count(rows.song.nunique(), 'song')}, {frames}, {rule}, {outputs}.{told} {absent}."
+    settings_text = f" Settings: {', '.join(settings)}." if settings else ""
+    return f"Basis: {format_count(rows.song.nunique(), 'song')}, {frames}, {rule}, {outputs}.{settings_text} {absent}."
 
 
 def _describe_setting(rows: pd.DataFrame, field: str) -> str:

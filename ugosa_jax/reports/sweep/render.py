@@ -177,13 +177,13 @@ def _choose_format(name: tuple) -> Callable[[Any], str]:
 
 
 def _find_best(frame: pd.DataFrame, last: list[str], best: str) -> list[tuple[int, int]]:
-    found = []
+    best_cells = []
     for c, name in enumerate(last):
         if name in (*scores.QUALITY, *scores.SILENCE) and len(frame) > 1:
             values = frame.iloc[:, c].astype(float).round(2)
             top = values.max() if best == "max" else values.min()
-            found += [(r, c) for r, value in enumerate(values) if value == top]
-    return found
+            best_cells += [(r, c) for r, value in enumerate(values) if value == top]
+    return best_cells
 
 
 def _group_of_each(sheet: Sheet) -> list[str]:

@@ -56,14 +56,14 @@ def make_sections(rows: pd.DataFrame) -> list[Section]:
     """Return the sections for a checked table: overview, each sweep and gating, explanation of the methods."""
     parts = [(sweep, gated, part) for (sweep, gated), part in rows.groupby(["sweep", "gated"], sort=False)]
     both = {sweep for sweep in rows.sweep.unique() if rows[rows.sweep == sweep].gated.nunique() > 1}
-    found = [_make_overview(rows)]
+    content = [_make_overview(rows)]
     stems: set[str] = set()
     for sweep, gated, part in parts:
         title = f"Sweep “{sweep}”" + (f", {exhibits.describe_gating(gated)}" if sweep in both else "")
         stem = _choose_stem(f"{sweep}{'-gated' if gated else '-ungated'}" if sweep in both else sweep, stems)
         stems.add(stem)
-        found.append(_make_section(part, title, stem))
-    return [*found, _explain_methods()]
+        content.append(_make_section(part, title, stem))
+    return [*content, _explain_methods()]
 
 
 def _make_overview(rows: pd.DataFrame) -> Section:

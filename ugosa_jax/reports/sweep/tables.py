@@ -101,7 +101,7 @@ def compare_strategies(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
       InputError: a song has two scores of a kind.
     """
     by_song = _pivot(rows[rows.metric == metric], ["source", "strategy"])
-    found = []
+    compared = []
     for kind in ("B0", "B"):
         for source in scores.list_sources(rows):
             family = [
@@ -114,8 +114,8 @@ def compare_strategies(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
                 significance.compare_pairs(by_song[source, name], by_song[source, other]) for name, other in family
             ]
             labels = [{"strategy": name, "against": other, "source": source} for name, other in family]
-            found += _correct_family(labels, pairs)
-    return pd.DataFrame(found, columns=["strategy", "against", "source", *_PAIRED])
+            compared += _correct_family(labels, pairs)
+    return pd.DataFrame(compared, columns=["strategy", "against", "source", *_PAIRED])
 
 
 def study_setting(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:

@@ -19,19 +19,19 @@ const RATES = ["0.00001", "0.00003", "0.0001", "0.0003", "0.001", "0.003"];
 
 export function settingsPanel(store) {
   const { song, defaults, page } = store.values;
-  const select = (label, options = []) => h("select", { "aria-label": label, onchange: () => changed() }, options.map(([value, text]) => h("option", { value }, text)));
+  const select = (label, options = []) => h("select", { "aria-label": label, onchange: () => estimateLater() }, options.map(([value, text]) => h("option", { value }, text)));
   const fields = {
-    network: h("select", { "aria-label": "network", onchange: () => networkChosen() }),
+    network: h("select", { "aria-label": "network", onchange: () => showNetwork() }),
     way: select("learn from"),
     learning_rate: select("learning rate", RATES.map((rate) => [rate, rate])),
-    epochs: h("input", { type: "number", min: 1, max: 1000, step: 1, required: true, value: defaults.adapt.epochs, "aria-label": "epochs", oninput: () => changed() }),
+    epochs: h("input", { type: "number", min: 1, max: 1000, step: 1, required: true, value: defaults.adapt.epochs, "aria-label": "epochs", oninput: () => estimateLater() }),
     start: select("start from"),
     layers: select("layers"),
     refine: select("make stems add up to the mixture", REFINE),
-    gate: h("input", { type: "checkbox", oninput: () => changed() }),
+    gate: h("input", { type: "checkbox", oninput: () => estimateLater() }),
   };
   for (const [name, group, label, , limits] of FOLDED) {
-    fields[name] = h("input", { type: "number", ...limits, value: defaults[group][name] ?? "", "aria-label": label, oninput: () => changed() });
+    fields[name] = h("input", { type: "number", ...limits, value: defaults[group][name] ?? "", "aria-label": label, oninput: () => estimateLater() });
   }
   const time = h("span", { class: "estimate", "aria-live": "polite" });
   const go = h("button", { type: "submit", class: "primary" }, "Adapt");
@@ -78,15 +78,15 @@ export function settingsPanel(store) {
       toast(error.message, "error");
     }
     go.textContent = "Adapt";
-    enable();
+    enableButton();
   }
 
-  function enable() {
+  function enableButton() {
     go.disabled = !store.get("worker").networks?.length || Boolean(time.dataset.refused);
   }
 
   let asking = 0;
-  function changed() {
+  function estimateLater() {
     clearTimeout(asking);
     lam.hidden = fields.way.value !== "P";
     const mutes = fields.refine.value !== "none";
@@ -95,7 +95,7 @@ export function settingsPanel(store) {
     gate.classList.toggle("implied", mutes);
     store.set({ form: readForm() });
     asking = setTimeout(async () => {
-      const say = (text, title = "", refused = "") => { Object.assign(time, { textContent: text, title }); time.dataset.refused = refused; time.classList.toggle("warn", Boolean(refused)); enable(); };
+      const say = (text, title = "", refused = "") => { Object.assign(time, { textContent: text, title }); time.dataset.refused = refused; time.classList.toggle("warn", Boolean(refused)); enableButton(); };
       if (!fields.network.value || !form.checkValidity()) { say(""); return; }
       try {
         const { estimate } = await ask("POST", `songs/${song.id}/estimate`, asked());
@@ -118,7 +118,7 @@ export function settingsPanel(store) {
   }
 
   let suggestedFor = "";
-  function networkChosen() {
+  function showNetwork() {
     const network = store.get("worker").networks?.find((one) => one.name === fields.network.value);
     if (!network || network.error) return;
     const suggested = defaults.suggested[network.name] ?? {};
@@ -128,24 +128,24 @@ export function settingsPanel(store) {
     fields.layers.replaceChildren(...network.strategies.map((plan) => h("option", { value: plan }, plan)));
     [fields.way.value, fields.layers.value] = before;
     fields.segment_s.placeholder = String(network.segment_s);
-    if (network.name !== suggestedFor) suggest(network, suggested);
+    if (network.name !== suggestedFor) fillSuggested(network, suggested);
     store.set({ network: network.name, ...(network.sources.join() !== store.get("sources").join() && { sources: network.sources }) });
-    starts();
-    changed();
+    listStarts();
+    estimateLater();
   }
 
-  function suggest(network, suggested) {
+  function fillSuggested(network, suggested) {
     const isFirst = !suggestedFor;
     suggestedFor = network.name;
     const values = { ...defaults.adapt, ...defaults.separate, ...suggested.adapt, ...suggested.separate };
     const [way, layers] = (values.strategy ?? network.default_strategy).split(/-(.*)/);
     const rate = RATES.find((one) => Number(one) === values.learning_rate);
     fill({ ...values, way, layers, learning_rate: rate ?? values.learning_rate });
-    starts();
+    listStarts();
     if (isFirst && page.form?.network === network.name) fill(page.form); // the saved state of the page
   }
 
-  function starts() {
+  function listStarts() {
     const before = fields.start.value;
     const usable = store.get("runs").filter((run) => run.strategy !== "B0" && run.network === fields.network.value);
     fields.start.replaceChildren(h("option", { value: "anew" }, "original weights"), ...usable.map((run) => h("option", { value: run.id }, runName(store, run.id))));
@@ -159,10 +159,10 @@ export function settingsPanel(store) {
     else fields.network.replaceChildren(h("option", { value: "" }, worker.failed ? "not available" : "starting …"));
     if (networks.some((one) => one.name === before && !one.error)) fields.network.value = before;
     else if (networks.some((one) => one.name === worker.best)) fields.network.value = worker.best;
-    enable();
-    if (networks.length) networkChosen();
+    enableButton();
+    if (networks.length) showNetwork();
   });
-  store.watch(["runs", "titles"], () => { starts(); if (fields.network.value) changed(); });
+  store.watch(["runs", "titles"], () => { listStarts(); if (fields.network.value) estimateLater(); });
   store.watch(["worker", "runs"], async ({ worker }) => {
     if (!worker.networks) return;
     const costs = await ask("GET", `songs/${song.id}/costs`).catch(() => ({}));
@@ -171,7 +171,7 @@ export function settingsPanel(store) {
       if (network && !network.error) option.textContent = describeNetwork(network, costs[network.name], network.name === worker.best);
     }
   });
-  form.begin = (id) => { fields.start.value = id; changed(); form.scrollIntoView({ block: "nearest" }); };
+  form.begin = (id) => { fields.start.value = id; estimateLater(); form.scrollIntoView({ block: "nearest" }); };
   form.adapt = adapt;
   const device = h("span", { class: "legend" });
   store.watch(["worker"], ({ worker }) => { device.textContent = worker.device ?? ""; });

@@ -10,6 +10,8 @@ from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
 from ugosa_jax.weights.chain import Chain
+from ugosa_jax.weights.download import download_weights
+from ugosa_jax.weights.pretrained import PRETRAINED
 
 
 def convert(args: options.Convert) -> int:
@@ -18,16 +20,16 @@ def convert(args: options.Convert) -> int:
     Raises:
       InputError: the checkpoint cannot be converted, or the file cannot be written.
     """
-    found = api.convert_checkpoint(args.checkpoint, args.out)
-    say(f"{args.out}: {found.fingerprint[:16]}")
+    loaded = api.convert_checkpoint(args.checkpoint, args.out)
+    say(f"{args.out}: {loaded.fingerprint[:16]}")
     return 0
 
 
 def list_weights(_: options.ListWeights) -> int:
     """List weights by name; return 0."""
-    for entry in hub.listing():
+    for entry in hub.list_weights():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
-        known = hub.PRETRAINED.get(entry.name)
+        known = PRETRAINED.get(entry.name)
         say(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
     return 0
 
@@ -38,16 +40,16 @@ def show(args: options.Show) -> int:
     Raises:
       InputError: the weights do not exist, or cannot be read.
     """
-    found = hub.load(args.name)
-    size = sum(math.prod(shape) for shape in found.shapes.values())
-    rows = {"parameters": f"{size:,}", "fingerprint": found.fingerprint}
-    if isinstance(found, Bag):
-        rows |= {name: f"counts {row}" for name, row in zip(found.members, found.weights_MxS, strict=True)}
-    if isinstance(found, Chain):
-        rows |= {"sources": found.sources} | {link.name: f"takes {', '.join(link.takes)}" for link in found.links}
+    loaded = hub.load_network(args.name)
+    size = sum(math.prod(shape) for shape in loaded.shapes.values())
+    rows = {"parameters": f"{size:,}", "fingerprint": loaded.fingerprint}
+    if isinstance(loaded, Bag):
+        rows |= {name: f"counts {row}" for name, row in zip(loaded.members, loaded.weights_MxS, strict=True)}
+    if isinstance(loaded, Chain):
+        rows |= {"sources": loaded.sources} | {link.name: f"takes {', '.join(link.takes)}" for link in loaded.links}
     else:
-        rows |= protocol.describe(found.architecture)
-    for key, value in (rows | found.provenance).items():
+        rows |= protocol.describe(loaded.architecture)
+    for key, value in (rows | loaded.provenance).items():
         say(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 
@@ -64,6 +66,6 @@ def download(args: options.Download) -> int:
 
 def fetch(name: str, url: str | None = None) -> Path:
     """Print the licence of published weights, then download them."""
-    if name in hub.PRETRAINED:
-        print(f"licence: {hub.PRETRAINED[name].licence}", flush=True)
-    return hub.download(name, url)
+    if name in PRETRAINED:
+        print(f"licence: {PRETRAINED[name].licence}", flush=True)
+    return download_weights(name, url)

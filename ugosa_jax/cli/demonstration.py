@@ -12,8 +12,7 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import keep_compiled_programs
 from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
-from ugosa_jax.data import demo as demo_song
-from ugosa_jax.data import sound
+from ugosa_jax.data import loading, sound
 from ugosa_jax.errors import require_extra
 from ugosa_jax.song_job import record, run
 from ugosa_jax.song_job.job import SongJob
@@ -55,9 +54,9 @@ def demo(args: options.Demo) -> int:
     out, started = args.out, time.perf_counter()
     keep_compiled_programs()
     network = choose_network()
-    weights = hub.load(network)
-    song = demo_song.load(weights.sources)
-    mixture, labels = song.mixture, song.known_annotation()
+    weights = hub.load_network(network)
+    song = loading.load_demo(weights.sources)
+    mixture, labels = song.mixture, song.require_annotation()
     sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
     silent_s = annotation.count_silent_seconds(labels, mixture.duration_s)
     silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
@@ -91,7 +90,7 @@ def demo(args: options.Demo) -> int:
 
 def choose_network() -> str:
     """Return the chain with a network for real songs if it is downloaded, else the bundled network; print why."""
-    if all(hub.is_here(name) for name in CHAIN.split("+")):
+    if all(hub.is_available(name) for name in CHAIN.split("+")):
         return CHAIN
     print("spleeter is not here (ugosa-jax weights download spleeter): the small bundled network is taken alone")
     return hub.BUNDLED

@@ -1,4 +1,4 @@
-"""Files of sound decoded by FFmpeg, through PyAV. What stands in a file is told by its content, never by its name.
+"""Sound files decoded block by block by FFmpeg, through PyAV. Their content decides how they are read, not their name.
 
 C channels, n samples.
 """
@@ -19,22 +19,22 @@ from ugosa_jax.data.refusal import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 SLACK_S = 0.1
-"""Sound that may be missing from the end of a file, or be more than its header tells: headers are a little off."""
+"""Tolerated difference between the length of a file and the length in its header."""
 _PADDED = ("mov", "asf")
-"""Those that tell where sound ends within the last frame, which FFmpeg decodes as a whole."""
+"""Containers that tell where sound ends within the last frame; FFmpeg decodes all of the frame."""
 BLOCK_SAMPLES = 2**18
-"""Length of blocks: six seconds of most songs."""
+"""Length of a block: six seconds at 44.1 kHz."""
 
 
-class Stream(NamedTuple):
-    """A file that is being read.
+class SoundStream(NamedTuple):
+    """A sound file that is being decoded.
 
     Attributes:
       rate_hz: its sample rate.
       n_channels: number of channels.
-      channels: what each of them is, such as ("FL", "FR", "FC"), by FFmpeg's names; empty if the file does not tell.
+      channels: position of each channel, such as ("FL", "FR", "FC"), by FFmpeg's names; empty if unknown.
       blocks_Cxn: float32, in time order; raises InputError where the file is damaged or ends before it should.
-      notes: what to know of the file, in plain words; complete when it is read to its end.
+      notes: remarks for the user; complete once the file is read to its end.
     """
 
     rate_hz: int
@@ -44,16 +44,16 @@ class Stream(NamedTuple):
     notes: list[str]
 
 
-def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_padding: bool = False) -> Stream:
-    """Open a stream of sound and decode its beginning, which alone tells rate and channels surely.
+def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_padding: bool = False) -> SoundStream:
+    """Open a sound file and decode its first frame, for headers may be wrong about rate and channels.
 
-    What an encoder puts before and after the sound is left out where the container tells it, as players do.
+    An encoder's padding before and after the sound is left out where the container declares it, as players do.
 
     Args:
       path: the file.
-      may_be_cut: whether what is there of a file that was cut short will do.
-      index: which of its streams of sound.
-      keep_padding: whether to keep what an MP4 says to leave out at the end.
+      may_be_cut: whether to accept a file that was cut short.
+      index: the stream of sound, if the file has several.
+      keep_padding: whether to keep the padding that an MP4 declares at the end.
 
     Raises:
       InputError: the file cannot be read, is cut short, has no such stream, or is damaged.
@@ -68,19 +68,19 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
             raise InputError(f"{path}: cut short: {structure.cut}; --truncated ok takes what is there")
         try:
             container = stack.enter_context(ffmpeg.open_container(file, structure))
-        except FFmpegError as error:  # ArgumentError for containers that are not in FORMATS
+        except FFmpegError as error:  # ArgumentError for a container that is not in FORMATS
             stream = _open_by_libsndfile(path, file, error)
             stack.pop_all()
             return stream
         if structure.unannounced and container.format.name != "wav":
-            said = f"{structure.unannounced} bytes follow the end that its header tells; save it anew as another kind"
-            raise InputError(f"{path}: {said}")
+            surplus = f"{structure.unannounced} bytes follow the end that its header tells"
+            raise InputError(f"{path}: {surplus}; save it anew as another kind")
         sound = ffmpeg.choose_stream(path, container, index)
         frames = ffmpeg.decode(path, container, sound, may_be_cut)
         first = next(frames, None)
         if first is None:
-            return Stream(sound.rate or 0, 0, (), iter(()), [])
-        least, most = ffmpeg.announced_samples(container, sound, first, file, structure)
+            return SoundStream(sound.rate or 0, 0, (), iter(()), [])
+        least, most = ffmpeg.read_announced_length(container, sound, first, file, structure)
         kept_open = stack.pop_all()
     notes: list[str] = []
     if structure.unannounced:
@@ -90,23 +90,23 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
     if container.format.name.split(",")[0] in _PADDED and not keep_padding:
         blocks = _leave_out_padding(blocks, most)
     blocks = _compare_length(path, blocks, (0 if may_be_cut else least, most), first.rate, notes)
-    return Stream(first.rate, len(channels), () if "NONE" in channels else channels, blocks, notes)
+    return SoundStream(first.rate, len(channels), () if "NONE" in channels else channels, blocks, notes)
 
 
-def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> Stream:
-    """Open what FFmpeg does not know, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
+def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> SoundStream:
+    """Open a file that FFmpeg does not know, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
     file.seek(0)
     head = file.read(3)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
         if head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-            raise soundfile.LibsndfileError(1)  # an MP3 that FFmpeg refuses; libmpg123 would complain on its own
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # an open file has no name that it would look at
+            raise soundfile.LibsndfileError(1)  # an MP3 that FFmpeg refuses; libmpg123 would print messages
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # given a path, it would judge by the suffix
     except soundfile.LibsndfileError:
         what = "no container that FFmpeg or libsndfile knows; headerless sound has to be saved as .wav or .flac"
         raise InputError(f"{path}: cannot be read as sound ({what})") from error
 
-    def blocks() -> Iterator[np.ndarray]:
+    def iterate_blocks() -> Iterator[np.ndarray]:
         with file, sound:
             while True:
                 with refuse_unreadable(path):
@@ -116,15 +116,15 @@ def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> Stream:
                 yield np.ascontiguousarray(block_nxC.T)
 
     notes: list[str] = []
-    compared = _compare_length(path, blocks(), (sound.frames, sound.frames), sound.samplerate, notes)
-    return Stream(sound.samplerate, sound.channels, (), compared, notes)
+    compared = _compare_length(path, iterate_blocks(), (sound.frames, sound.frames), sound.samplerate, notes)
+    return SoundStream(sound.samplerate, sound.channels, (), compared, notes)
 
 
 def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: contextlib.ExitStack) -> Iterator[np.ndarray]:
-    """Yield frames joined to blocks (C, n), and close the file behind the last one.
+    """Yield frames joined to blocks (C, n), and close the file after the last one.
 
     Raises:
-      InputError: rate or channels change on the way, as where unlike files were joined.
+      InputError: rate or channels change within the file, as where unlike files were joined.
     """
     setup = first.rate, first.layout.nb_channels
     with kept_open:
@@ -143,9 +143,9 @@ def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: context
 
 
 def _leave_out_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[np.ndarray]:
-    """Yield blocks without the rest of an encoder's last frame, which follows the end that a container tells.
+    """Yield blocks without the padding of an encoder's last frame, which begins `told` samples after the start.
 
-    If more follows than that, the container told nonsense, and all of it is sound.
+    If more follows than a frame, the container is wrong, and all of it is sound.
     """
     n_samples, behind = 0, []
     for block in blocks_Cxn:
@@ -162,7 +162,7 @@ def _leave_out_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[
 def _compare_length(
     path: Path, blocks_Cxn: Iterator[np.ndarray], told: tuple[int, int], rate_hz: int, notes: list[str]
 ) -> Iterator[np.ndarray]:
-    """Yield blocks, and compare how many samples they have with what the header tells: at least and at most so many.
+    """Yield blocks, and compare their length with `told`: the least and the most samples by the header.
 
     Raises:
       InputError: there are fewer.

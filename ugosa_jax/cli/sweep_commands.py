@@ -19,7 +19,7 @@ from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor, LocalExecutor
 from ugosa_jax.sweeps.grid import Grid
 from ugosa_jax.sweeps.sweep import Sweep
-from ugosa_jax.weights import best, hub
+from ugosa_jax.weights import hub
 
 
 def run(args: options.RunSweep) -> int:
@@ -110,10 +110,10 @@ def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
 
     best = search.find_best(space, wanted, asked.folder, run_settings)
     values = {key: getattr(best.adapt, key) for key in (*space.choices, *space.ranges, "epochs")}
-    found = ", ".join(
+    settings = ", ".join(
         f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}" for key, value in values.items()
     )
-    say(f"best of {best.n_tried} settings, {best.n_dropped} given up early: {found}")
+    say(f"best of {best.n_tried} settings, {best.n_dropped} given up early: {settings}")
     say(f"its {wanted.score}: {best.score_db:.2f} dB, mean over songs and sources")
     return sum(failed)
 
@@ -137,7 +137,7 @@ def load_sweep(args: options.RunSweep) -> Sweep:
     asked = read_grid(args)
     return Sweep(
         asked,
-        hub.load(str(asked.weights)),
+        hub.load_network(str(asked.weights)),
         sweep.find_tracks(asked.songs),
         args.results or Path("sweeps") / asked.name,
         args.lanes,
@@ -152,7 +152,7 @@ def read_grid(args: options.RunSweep) -> Grid:
         changes = [grid.parse_change(change) for change in args.set]
     asked = grid.read(args.grid, changes, args.weights)
     if asked.weights is None:
-        choice = best.best_available()
+        choice = hub.choose_best()
         say(f"weights    {choice}")
         asked = grid.read(args.grid, changes, choice.name)
     if args.songs is not None:

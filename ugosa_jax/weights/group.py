@@ -1,0 +1,69 @@
+"""The base of bags and chains: several networks by name, which separate mixtures of one kind."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+
+from ugosa_jax.networks.protocol import Params
+from ugosa_jax.weights.checkpoint import Checkpoint
+
+MemberT = TypeVar("MemberT", bound="Checkpoint | Group")
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Group(Generic[MemberT]):
+    """Several networks by name.
+
+    Attributes:
+      members: the networks; all have the sample rate and the channels of the first.
+      name: the name or file that the group was loaded from.
+    """
+
+    members: Mapping[str, MemberT]
+    name: str = dataclasses.field(default="", compare=False, kw_only=True)
+
+    @property
+    def arrangement(self) -> Any:
+        """How the members work together, as JSON: part of the fingerprint."""
+        raise NotImplementedError
+
+    @property
+    def first(self) -> MemberT:
+        """The first member."""
+        return next(iter(self.members.values()))
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sample rate of mixture and estimates."""
+        return self.first.sample_rate_hz
+
+    @property
+    def channels(self) -> int:
+        """Number of audio channels, C."""
+        return self.first.channels
+
+    @property
+    def params(self) -> Params:
+        """The members' parameters, by member."""
+        return {name: member.params for name, member in self.members.items()}
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Where the members came from, each key preceded by the member's name."""
+        each = self.members.items()
+        return {f"{name}: {key}": value for name, member in each for key, value in member.provenance.items()}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the arrangement and of the members' fingerprints, in hexadecimal."""
+        digest = hashlib.sha256(json.dumps(self.arrangement).encode())
+        for member in self.members.values():
+            digest.update(member.fingerprint.encode())
+        return digest.hexdigest()
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Dotted path, from the member's name on, and shape of every parameter."""
+        return {f"{name}.{path}": s for name, member in self.members.items() for path, s in member.shapes.items()}
