@@ -330,6 +330,7 @@ def test_misspelt_flags_end_with_code_2(song):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow  # a process without cached programs; tests/data/test_audio.py and tests/sweeps fill disks too
 def test_a_full_disk_leaves_nothing_behind(song, small):
     """A limit on file size stands for the full disk: stems of 700 kB do not fit below 300 kB."""
     program = Path(sys.executable).parent / "ugosa-jax"

@@ -590,6 +590,7 @@ def test_a_full_disk_is_an_input_error_and_leaves_no_partial_file(written, netwo
     assert run(written, network, songs, tmp_path / "store") == 0  # and there is no need to clean up
 
 
+@pytest.mark.slow  # the whole process; `test_a_write_that_fails_ends_the_sweep_with_an_error` shows the same inside one
 def test_a_disk_that_fills_up_in_the_middle_ends_the_sweep(written, network, songs, tmp_path):
     """Files may grow to 4000 bytes: the plan of three cells fits, the record of a cell with its scores does not."""
     written.write_text(UNADAPTED)

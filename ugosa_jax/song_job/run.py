@@ -97,7 +97,7 @@ def run(
     adapted = adapt(job, on_progress, on_footprint)
     with files.folder_when_done(out, RECORD) as folder:
         separated = Separation(job, adapted.result, "separating", on_progress)
-        with _stem_files(folder, job) as writers:
+        with _open_stem_files(folder, job) as writers:
             stretches = _write_stretches(writers, separated)
             leakage = separated.leakage
             if report == "none":
@@ -122,7 +122,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
+def _open_stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
     """Open a file for each source; they are complete when the block ends well."""
     mixture = job.song.mixture
     shape = min(mixture.n_channels, 2), mixture.n_samples
