@@ -73,7 +73,7 @@ def prepare(prepared: Path, work: Path) -> None:
       InputError: a song has no annotation or cannot be read, or WORK cannot be written.
     """
     asked = grid.read(str(ADAPTED))
-    base = hub.load_network(asked.weights)
+    base = hub.load_network(str(asked.weights))
     device.keep_compiled_programs()
     claims = []
     for track in datasets.list_tracks(prepared, limit=asked.songs.limit):

@@ -24,7 +24,7 @@ def raised(capsys, monkeypatch, error: BaseException) -> str:
 
         return run
 
-    monkeypatch.setattr(main, "command", command)
+    monkeypatch.setattr(main, "find_command", command)
     assert main.main(["weights", "list"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and "\x1b" not in line
@@ -101,7 +101,7 @@ def test_errors_of_the_system(capsys, monkeypatch, error, said):
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
     with pytest.raises(TypeError, match="ours"):
-        monkeypatch.setattr(main, "command", lambda _: lambda _: (_ for _ in ()).throw(TypeError("ours")))
+        monkeypatch.setattr(main, "find_command", lambda _: lambda _: (_ for _ in ()).throw(TypeError("ours")))
         main.main(["weights", "list"])
     assert library_errors.describe(KeyError("x")) is None
 

@@ -87,7 +87,7 @@ def stage_outputs(config, params, mix_CxT):
         out |= {f"decoder.{i}": x["freq"], f"tdecoder.{i}": x["time"]}
     mean, deviation = network.compute_moments(spec)
     out["spec.wave"] = spectrogram.waveform(x["freq"] * deviation + mean, mix_CxT.shape[1])
-    out["estimates"] = net.suffix(mix_CxT, {}, "encoder1")
+    out["estimates"] = net._estimate(mix_CxT, mix_CxT, x)
     out["wave.wave"] = out["estimates"] - out["spec.wave"].reshape(out["estimates"].shape)
     return out
 
