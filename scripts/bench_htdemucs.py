@@ -167,7 +167,8 @@ def measure_program(function: Callable, arguments: tuple, repeats: int) -> tuple
         started = time.process_time()
         jax.block_until_ready(program(*arguments))
         times_s.append(time.process_time() - started)
-    return 1e3 * min(times_s[1:]), program.memory_analysis().temp_size_in_bytes / 1e6, compile_s
+    temporary_bytes = getattr(program.memory_analysis(), "temp_size_in_bytes", 0)
+    return 1e3 * min(times_s[1:]), temporary_bytes / 1e6, compile_s
 
 
 def noise_params(config: HTDemucs) -> Any:

@@ -7,9 +7,16 @@ the gradients of slices are padded arrays that are added up: together they took 
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+
+def _with_gradient(static: tuple[int, ...]) -> Callable[[Callable[..., jax.Array]], Any]:
+    """Return `jax.custom_vjp` for a function with arguments that are not differentiated, typed as Any."""
+    return functools.partial(jax.custom_vjp, nondiff_argnums=static)
 
 
 @jax.custom_vjp
@@ -36,7 +43,7 @@ def _differentiate_kernel(x_CxRxT: jax.Array, dy_OxRxT: jax.Array, copy_x: bool 
     return jnp.tensordot(x_CxRxT, dy_OxRxT, ((1, 2), (1, 2)))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+@_with_gradient((2, 3))
 def convolve_strided(x_CxLxM: jax.Array, kernel_PxCxO: jax.Array, stride: int, pad: int) -> jax.Array:
     """Return y[o, q, m] = Σ_pc kernel[p, c, o] · x[c, q · stride + p − pad, m], x being zero outside."""
     windows = _take_windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
@@ -57,7 +64,7 @@ convolve_strided.defvjp(
 )
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+@_with_gradient((2,))
 def convolve_transposed(x_CxQxM: jax.Array, kernel_PxOxC: jax.Array, stride: int) -> jax.Array:
     """Return y[o, l, m] = Σ_qc kernel[l − q · stride, o, c] · x[c, q, m], which has (Q − 1) · stride + P places."""
     return _add_windows(jnp.tensordot(kernel_PxOxC, x_CxQxM, 1), stride)
@@ -100,7 +107,7 @@ def _add_windows(w_PxCxQxM: jax.Array, stride: int) -> jax.Array:
     return x_CxLxM[:, : (Q - 1) * stride + P]
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+@_with_gradient((2,))
 def convolve_along_time(x_CxRxT: jax.Array, kernel_PxCxO: jax.Array, dilation: int = 1) -> jax.Array:
     """Return the convolution along time of each row, zero-padded to its input's length; P is odd.
 
