@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from ugosa_jax.errors import InputError, error_context, one_line
+from ugosa_jax.errors import InputError, error_context, to_one_line
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from ugosa_jax.errors import InputError, error_context, one_line
     ],
 )
 def test_a_line_is_one_line(text, shown):
-    assert one_line(text) == shown == one_line(one_line(text))
+    assert to_one_line(text) == shown == to_one_line(to_one_line(text))
     shown.encode("utf-8")
 
 

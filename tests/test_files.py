@@ -33,8 +33,8 @@ WRITING = """
     import sys, time
     from pathlib import Path
     from ugosa_jax import files
-    with files.replaced_when_done(Path(sys.argv[1]) / "a.json") as temporary, \\
-         files.folder_when_done(sys.argv[1]) as scratch:
+    with files.replace_when_done(Path(sys.argv[1]) / "a.json") as temporary, \\
+         files.replace_folder_when_done(sys.argv[1]) as scratch:
         temporary.write_text("half")
         (scratch / "b.wav").write_text("half")
         print("now", flush=True)
@@ -51,7 +51,7 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
 
 
 def test_what_a_living_process_writes_stays(tmp_path):
-    with files.replaced_when_done(tmp_path / "a.json") as temporary:
+    with files.replace_when_done(tmp_path / "a.json") as temporary:
         temporary.write_text("half")
         files.remove_leftovers.cache_clear()
         files.write_json({}, tmp_path / "c.json")
@@ -70,7 +70,7 @@ def test_files_of_others_and_of_other_hosts_stay(tmp_path):
 
 def test_a_run_killed_between_two_moves_is_recognised_as_unfinished(tmp_path):
     """The record goes away first and comes last: stems of two runs are never under one record."""
-    with files.folder_when_done(tmp_path) as scratch:
+    with files.replace_folder_when_done(tmp_path) as scratch:
         for name in ("bass.wav", "drums.wav", "record.json"):
             (scratch / name).write_text("old")
     killed = """
@@ -86,14 +86,14 @@ def test_a_run_killed_between_two_moves_is_recognised_as_unfinished(tmp_path):
             moved.append(target)
             return replace(self, target)
         Path.replace = replace_one
-        with files.folder_when_done(sys.argv[1]) as scratch:
+        with files.replace_folder_when_done(sys.argv[1]) as scratch:
             for name in ("bass.wav", "drums.wav", "record.json"):
                 (scratch / name).write_text("new")
     """
     run_and_kill(killed, tmp_path)
     assert [name for name in names(tmp_path) if not name.startswith(".")] == ["bass.wav", "drums.wav"]
     files.remove_leftovers.cache_clear()
-    with files.folder_when_done(tmp_path) as scratch:
+    with files.replace_folder_when_done(tmp_path) as scratch:
         for name in ("bass.wav", "drums.wav", "record.json"):
             (scratch / name).write_text("newer")
     assert names(tmp_path) == ["bass.wav", "drums.wav", "record.json"]
@@ -101,7 +101,7 @@ def test_a_run_killed_between_two_moves_is_recognised_as_unfinished(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    with pytest.raises(InputError, match="no"), files.folder_when_done(tmp_path / "a" / "b") as scratch:
+    with pytest.raises(InputError, match="no"), files.replace_folder_when_done(tmp_path / "a" / "b") as scratch:
         (scratch / "x").write_text("")
         raise InputError("no")
     assert not (tmp_path / "a").exists()
@@ -123,7 +123,7 @@ def test_a_process_number_that_is_used_again_protects_nothing(tmp_path):
 
 @pytest.mark.parametrize("name", ["...wav", ".wav", "..", " . .flac", "a/..wav"])
 def test_names_of_folders_lead_nowhere_else(name):
-    assert files.folder_name(Path(name)) not in ("", ".", "..") and "/" not in files.folder_name(Path(name))
+    assert files.name_folder(Path(name)) not in ("", ".", "..") and "/" not in files.name_folder(Path(name))
 
 
 def test_json_of_names_that_are_not_text(tmp_path):
@@ -180,14 +180,14 @@ def test_a_folder_of_a_killed_download_is_removed_at_the_next_one(tmp_path):
         import sys, time
         from pathlib import Path
         from ugosa_jax import files
-        (files.new_folder(Path(sys.argv[1]), "download") / "half").write_text("half")
+        (files.make_folder(Path(sys.argv[1]), "download") / "half").write_text("half")
         print("now", flush=True)
         time.sleep(60)
     """
     run_and_kill(killed, tmp_path)
     assert len(names(tmp_path)) == 1
     files.remove_leftovers.cache_clear()
-    kept = files.new_folder(tmp_path, "download")
+    kept = files.make_folder(tmp_path, "download")
     assert names(tmp_path) == [kept.name]
 
 
@@ -200,6 +200,6 @@ def test_a_file_system_without_modes_keeps_what_is_written(tmp_path, monkeypatch
     monkeypatch.setattr(Path, "chmod", refused)
     monkeypatch.setattr(os, "chmod", refused)
     files.write_json({}, tmp_path / "a.json")
-    with files.folder_when_done(tmp_path / "out") as scratch:
+    with files.replace_folder_when_done(tmp_path / "out") as scratch:
         (scratch / "b.wav").write_text("")
     assert names(tmp_path) == ["a.json", "out"] and names(tmp_path / "out") == ["b.wav"]

@@ -19,19 +19,19 @@ class InputError(Exception):
     """
 
     def __init__(self, message: object):
-        super().__init__(one_line(message))  # names of files may hold anything
+        super().__init__(to_one_line(message))  # names of files may hold anything
 
 
-def one_line(text: object) -> str:
+def to_one_line(text: object) -> str:
     r"""Return text as one line of a terminal: a line break becomes \n, ESC \x1b, a byte that is no UTF-8 \xff."""
-    return "".join(_escaped(c) if _is_control(c) else c for c in str(text))
+    return "".join(_escape(c) if _is_control(c) else c for c in str(text))
 
 
 def _is_control(character: str) -> bool:
     return unicodedata.category(character) in _ESCAPED and character not in _JOINERS
 
 
-def _escaped(character: str) -> str:
+def _escape(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # how os.fsdecode keeps a byte that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
@@ -43,7 +43,7 @@ def error_context(path: str | Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if str(error).startswith(f"{one_line(path)}:"):
+        if str(error).startswith(f"{to_one_line(path)}:"):
             raise
         raise InputError(f"{path}: {str(error)[:500]}") from error  # names in a file may be long
 

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def replaced_when_done(path: str | Path) -> Iterator[Path]:
+def replace_when_done(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it to `path` if the block ends well, else delete it.
 
     The temporary name keeps the suffix, so that writers that look at it (soundfile) choose the same format.
@@ -46,7 +46,7 @@ def replaced_when_done(path: str | Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         with contextlib.suppress(OSError):  # SMB, exFAT and S3 have no modes; a file's mode is no reason to lose it
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
+            temporary.chmod(0o666 & ~_get_umask())  # mkstemp makes files that only their owner may read
         temporary.replace(path)
     except BrokenPipeError:
         raise  # nobody reads what was printed: that is not about this file
@@ -63,7 +63,7 @@ def write_json(value: dict[str, Any], path: str | Path) -> None:
     Raises:
       InputError: the file cannot be written.
     """
-    with replaced_when_done(path) as temporary:
+    with replace_when_done(path) as temporary:
         text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
         temporary.write_text(text, "utf-8", errors="replace")  # names of files need not be text
 
@@ -103,7 +103,7 @@ def decode(data: bytes | str, kind: type[T]) -> T:
 
 
 @contextlib.contextmanager
-def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[Path]:
+def replace_folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[Path]:
     """Yield an empty folder inside `folder`; if the block ends well, move its files up, else delete it.
 
     Other files in `folder` stay. If the block fails, folders that had to be made for it are removed again. The file
@@ -118,7 +118,7 @@ def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[
     scratch = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = new_folder(folder, "results")
+        scratch = make_folder(folder, "results")
         yield scratch
         _move_up(scratch, folder, last)
         made.clear()
@@ -137,12 +137,12 @@ def folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[
 
 
 def check_writable(folder: str | Path) -> None:
-    """Refuse a folder that `folder_when_done` cannot write to; nothing is left of the attempt.
+    """Refuse a folder that `replace_folder_when_done` cannot write to; nothing is left of the attempt.
 
     Raises:
       InputError: the folder cannot be written.
     """
-    with contextlib.suppress(_CanBeWritten), folder_when_done(folder):
+    with contextlib.suppress(_CanBeWritten), replace_folder_when_done(folder):
         raise _CanBeWritten
 
 
@@ -150,7 +150,7 @@ class _CanBeWritten(Exception):
     """Raised where `check_writable` has seen enough."""
 
 
-def new_folder(folder: Path, name: str) -> Path:
+def make_folder(folder: Path, name: str) -> Path:
     """Make an empty folder inside another one, hidden; it is removed at the next start if this process is killed.
 
     Raises:
@@ -177,7 +177,7 @@ def remove_leftovers(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             match = re.search(r"\.([0-9a-f]{8})-(\d{1,10})-\w{8}\.part(\.|$)", path.name)
-            if match and match[1] == _host() and not _is_writing(int(match[2]), path):
+            if match and match[1] == _get_host() and not _is_writing(int(match[2]), path):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
@@ -190,15 +190,15 @@ def _is_writing(pid: int, path: Path) -> bool:
 
 
 def _prefix(name: str) -> str:
-    return f".{name[:100]}.{_host()}-{os.getpid()}-"
+    return f".{name[:100]}.{_get_host()}-{os.getpid()}-"
 
 
 @functools.cache
-def _host() -> str:
+def _get_host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def folder_name(path: Path) -> str:
+def name_folder(path: Path) -> str:
     """Return a file's name without its suffix, as the name of a folder: never one that leads elsewhere."""
     return path.stem.strip(". ") or "song"
 
@@ -208,7 +208,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("UGOSA_JAX_CACHE") or platformdirs.user_cache_dir("ugosa_jax"))
 
 
-def sha256_of(path: str | Path) -> str:
+def compute_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes in hexadecimal.
 
     Raises:
@@ -221,7 +221,7 @@ def sha256_of(path: str | Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _umask() -> int:
+def _get_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -7,7 +7,7 @@ go wrong in two ways.
   one. Python prints or drops it, and the program goes on as if nobody had pressed Ctrl-C. `Interrupt` is raised again.
 - It is raised when `Condition.__enter__`, which is Python code, has acquired its lock and not yet returned. The lock is
   never released, and a thread that waits for it waits for ever: ``future.done()`` does that to a pool's worker. Code
-  that shares futures with threads therefore runs under `deferred`.
+  that shares futures with threads therefore runs under `defer`.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def heed() -> None:
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[Callable[[], None]]:
+def defer() -> Iterator[Callable[[], None]]:
     """Hold the first interrupt back until the block asks for it, or ends; the second one is raised at once.
 
     Threads but the main one are never interrupted: there, the block runs as it would without.

@@ -45,12 +45,12 @@ def write(out: Path) -> str:
         Problem: it cannot be made or written.
     """
     from ugosa_jax.errors import InputError
-    from ugosa_jax.files import folder_when_done
+    from ugosa_jax.files import replace_folder_when_done
 
     from stems import write_song  # imported here: it needs what main() has looked for
 
     try:
-        with folder_when_done(out) as folder:
+        with replace_folder_when_done(out) as folder:
             line = isolated(partial(write_song, folder, unpacked(SOUNDFONT)), LIMIT_S)
     except (Failed, InputError) as error:
         raise Problem(f"the song was not made: {error}") from None

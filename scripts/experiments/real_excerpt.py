@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     song = parser.parse_args().out / "Falcon"
-    with files.folder_when_done(song) as unfinished:
+    with files.replace_folder_when_done(song) as unfinished:
         for stream, name in enumerate(musdb.STREAMS):
             if name != "mixture":
                 sound.write(unfinished / f"{name}.wav", read(stream), RATE_HZ)

@@ -90,7 +90,7 @@ def prepare(prepared: Path, work: Path) -> None:
                 (condition.name, track.name, *imprecision.claims(said, song.require_annotation(), duration_s))
             )
         print(f"{track.name}: {len(CONDITIONS)} annotations", flush=True)
-    with files.replaced_when_done(work / robustness_report.CLAIMS) as temporary:
+    with files.replace_when_done(work / robustness_report.CLAIMS) as temporary:
         columns = ["condition", "song", "intervals", "silent_s", "wrong_s"]
         pd.DataFrame(claims, columns=columns).to_csv(temporary, index=False, lineterminator="\n")
 
@@ -116,7 +116,7 @@ def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]])
 
 def link(track: Track, said: Annotation, folder: Path) -> None:
     """Write a song's folder: links to its sound, and the annotation `said`."""
-    with files.folder_when_done(folder) as scratch:
+    with files.replace_folder_when_done(folder) as scratch:
         for path in datasets.list_inputs(track, said.sources).values():
             try:
                 os.link(path, scratch / path.name)

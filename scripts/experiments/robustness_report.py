@@ -36,7 +36,7 @@ def write(work: Path, out: Path) -> None:
     gains = gains_of(work)
     shown = [condition for condition in CONDITIONS if condition.name in set(gains.condition)]
     text = markdown(table_of(gains, claims_of(work), shown))
-    with files.folder_when_done(out) as scratch:
+    with files.replace_folder_when_done(out) as scratch:
         (scratch / "robustness.md").write_text(text, "utf-8", newline="\n")
         (scratch / "robustness.svg").write_text(style.to_svg(figure(gains, shown)), "utf-8", newline="\n")
     print(f"{text}written    {out} ({len(shown)} conditions, {gains.song.nunique()} songs)")

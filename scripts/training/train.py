@@ -251,7 +251,7 @@ def read_best_score(run: Path) -> float:
 
 def save(carry: dict, run: Path) -> None:
     """Write everything that training needs to resume."""
-    with files.replaced_when_done(run / "checkpoint.npz") as temporary:
+    with files.replace_when_done(run / "checkpoint.npz") as temporary:
         np.savez(temporary, *map(np.asarray, jax.tree.leaves(carry)))
 
 

@@ -13,6 +13,10 @@ from ugosa_jax.networks.convtasnet import ConvTasNet
 FULL = ConvTasNet()
 
 
+def count_parameters(params):
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
 @pytest.mark.parametrize(
     ("name", "n_tuned"),
     [
@@ -31,8 +35,8 @@ FULL = ConvTasNet()
 def test_strategies_tune_the_numbers_of_parameters_of_the_paper(name, n_tuned):
     params = jax.eval_shape(lambda: FULL.init())
     tuned, frozen = tree.split(params, strategy.label_params(strategy.parse(name, FULL), params))
-    assert optax.tree.size(tuned) == n_tuned
-    assert optax.tree.size(frozen) == 10_977_872 - n_tuned
+    assert count_parameters(tuned) == n_tuned
+    assert count_parameters(frozen) == 10_977_872 - n_tuned
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_song_and_annotation_in_stems_out(song, small, tmp_path):
     stems = [soundfile.read(out / f"{source}.wav", always_2d=True)[0] for source in SOURCES]
     assert all(stem.shape == mix.shape for stem in stems)
     record = json.loads((out / "record.json").read_text())
-    assert record["song"]["sha256"] == files.sha256_of(song)
+    assert record["song"]["sha256"] == files.compute_sha256(song)
     losses = [epoch["total"] for epoch in record["adaptation"]["losses"]]
     assert losses[1] < losses[0]
     assert record["annotation"]["silent_s"]["vocals"] == pytest.approx(0.5)

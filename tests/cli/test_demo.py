@@ -57,7 +57,7 @@ def test_the_bundled_network_is_there_and_described():
     assert optax.tree.size(weights.params) == 2_108_208
     assert weights.architecture.sources == SOURCES
     card = demonstration.hub.find_bundled_folder() / "mini.md"
-    assert files.sha256_of(card.with_suffix(".safetensors")) in card.read_text("utf-8")
+    assert files.compute_sha256(card.with_suffix(".safetensors")) in card.read_text("utf-8")
 
 
 def test_demo_writes_every_stem_a_figure_and_a_report(shown):

@@ -98,7 +98,7 @@ def test_ctrl_c_that_a_shell_ignores_stays_ignored():
 
 def test_a_deferred_interrupt_waits_for_the_question():
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.deferred() as check:
+    with pytest.raises(KeyboardInterrupt), interrupts.defer() as check:
         check()
         os.kill(os.getpid(), signal.SIGINT)
         done.append("what must not be torn apart")
@@ -110,7 +110,7 @@ def test_a_deferred_interrupt_waits_for_the_question():
 
 def test_a_deferred_interrupt_comes_at_the_end_at_the_latest():
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.deferred():
+    with pytest.raises(KeyboardInterrupt), interrupts.defer():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("all of it")
     assert done == ["all of it"]
@@ -118,7 +118,7 @@ def test_a_deferred_interrupt_comes_at_the_end_at_the_latest():
 
 def test_the_second_interrupt_does_not_wait():
     done = []
-    with pytest.raises(KeyboardInterrupt), interrupts.deferred():
+    with pytest.raises(KeyboardInterrupt), interrupts.defer():
         os.kill(os.getpid(), signal.SIGINT)
         done.append("first")
         os.kill(os.getpid(), signal.SIGINT)
@@ -128,7 +128,7 @@ def test_the_second_interrupt_does_not_wait():
 
 def test_other_threads_defer_nothing():
     def work() -> None:
-        with interrupts.deferred() as check:
+        with interrupts.defer() as check:
             check()
 
     thread = threading.Thread(target=work)
@@ -143,7 +143,7 @@ def test_no_interrupt_leaves_the_lock_of_a_future_closed():
     before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:
         for _ in range(200):
-            with pytest.raises(KeyboardInterrupt), interrupts.deferred() as check:
+            with pytest.raises(KeyboardInterrupt), interrupts.defer() as check:
                 signal.setitimer(signal.ITIMER_REAL, 0.0005)
                 while True:
                     future.done()

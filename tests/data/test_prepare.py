@@ -151,8 +151,8 @@ def test_manifest(root, out):
     assert set(manifest["made_with"]) == {"ugosa_jax", "numpy", "scipy", "soundfile", "soxr"}
     (song,) = manifest["songs"].values()
     folder = root / "a song"
-    assert song["inputs"] == {name: files.sha256_of(folder / f"{name}.wav") for name in ("mixture", *SOURCES)}
-    assert song["outputs"] == {name: files.sha256_of(out / "a song" / name) for name in FILES}
+    assert song["inputs"] == {name: files.compute_sha256(folder / f"{name}.wav") for name in ("mixture", *SOURCES)}
+    assert song["outputs"] == {name: files.compute_sha256(out / "a song" / name) for name in FILES}
     assert (song["rate_hz"], song["channels"], song["samples"], song["seed"]) == (RATE_HZ, 2, N_SAMPLES, 3)
     assert song["notes"] == []
 
@@ -217,7 +217,7 @@ def test_pool(tmp_path, out):
     expected = controlled.silence(stems_of(0).astype(np.float16).astype(np.float32), controlled.draw_order(4, 0, "x"))
     np.testing.assert_array_equal(sound(out / "x" / "vocals.wav"), expected[3])
     song = manifest_of(out)["songs"]["x"]
-    assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.sha256_of(tmp_path / "pool" / "x.npy")})
+    assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.compute_sha256(tmp_path / "pool" / "x.npy")})
 
 
 def test_musdb18hq_subset(tmp_path, out):

@@ -15,7 +15,7 @@ from tests.helpers import htdemucs_goldens as goldens
 from tests.helpers.networks import assert_same
 from tests.helpers.torch_bytes import Name, package, small_state, written
 from ugosa_jax.errors import InputError
-from ugosa_jax.files import sha256_of
+from ugosa_jax.files import compute_sha256
 from ugosa_jax.weights import checkpoint, convert, htdemucs_torch
 
 TORCH, SAFE = goldens.DATA / "a1b2c3d4-96a9a28a.th", goldens.DATA / "a1b2c3d4.safetensors"
@@ -36,7 +36,7 @@ def test_both_containers_hold_the_golden_network(path, kind):
     assert_same(found.params, params)
     state = htdemucs_torch.to_torch(found.params, config)
     assert_same(state, {name: tensor.astype(np.float32) for name, tensor in goldens.load("state").items()})
-    said = {"origin": path.name, "origin_sha256": sha256_of(path), "converted_from": kind}
+    said = {"origin": path.name, "origin_sha256": compute_sha256(path), "converted_from": kind}
     assert found.provenance == said
 
 

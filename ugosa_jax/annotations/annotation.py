@@ -166,7 +166,7 @@ def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> N
       InputError: the file cannot be written, or not in this format.
     """
     text = _format(annotation, format)
-    with files.replaced_when_done(path) as temporary:
+    with files.replace_when_done(path) as temporary:
         temporary.write_text(text, "utf-8", newline="")
 
 

@@ -57,7 +57,7 @@ def evaluate(args: options.Evaluate) -> int:
             say(line)
         if args.museval_json is not None:  # then there is one kind of outputs
             text = museval.to_museval_json(frames, song.sources, args.evaluate, args.rule)
-            with files.replaced_when_done(args.museval_json) as temporary:
+            with files.replace_when_done(args.museval_json) as temporary:
                 temporary.write_text(text, "utf-8")
             say(f"written    {args.museval_json}")
     return 0

@@ -62,7 +62,7 @@ def demo(args: options.Demo) -> int:
     silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
     print(f"{mixture.duration_s:.0f} s of music, separated with {network}; annotated silent: {silent}\n")
     inputs = InputsRecord(
-        song=record.describe_song(mixture, weights, files.sha256_of(out / "mixture.wav"), "the bundled song"),
+        song=record.describe_song(mixture, weights, files.compute_sha256(out / "mixture.wav"), "the bundled song"),
         weights=record.describe_network(weights, network),
     )
     excerpt_s = song_report.choose_excerpt(song, len(RECIPES))
@@ -79,7 +79,7 @@ def demo(args: options.Demo) -> int:
     print("\n" + "\n".join(format_table(shown, labels.sources)))
     stems = {one.name: one.stems for one in shown}
     waves = song_figures.draw_waves(labels, mixture.duration_s, summary.summarise_mixture(mixture, excerpt_s), stems)
-    with files.replaced_when_done(out / FIGURE) as temporary:
+    with files.replace_when_done(out / FIGURE) as temporary:
         temporary.write_text(style.to_svg(waves), "utf-8")
     content = msgspec.to_builtins(outcome.record)  # of the last run, which is adapted
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took_s.items())

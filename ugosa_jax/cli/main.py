@@ -17,7 +17,7 @@ from tyro.conf import subcommand
 
 from ugosa_jax import __version__, config
 from ugosa_jax.cli import annotation_options, library_errors, options
-from ugosa_jax.errors import InputError, one_line
+from ugosa_jax.errors import InputError, to_one_line
 
 COMMANDS: dict[type, tuple[str, str]] = {
     options.Separate: ("separate", "separate"),
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nobody_reads = type(error) is BrokenPipeError  # what is printed: `ugosa-jax … | head`
         if nobody_reads or (line := library_errors.describe(error)) is None:
             raise
-        print(f"error: {one_line(line)}", file=sys.stderr)
+        print(f"error: {to_one_line(line)}", file=sys.stderr)
         return 2
 
 
@@ -75,7 +75,7 @@ def replace_unprintable(error: UnicodeError) -> tuple[str, int]:
     """Give a terminal that cannot show λ a question mark, and bytes of a name that are no text as escapes."""
     assert isinstance(error, UnicodeEncodeError)
     unprintable = error.object[error.start : error.end]
-    return "".join("?" if character.isprintable() else one_line(character) for character in unprintable), error.end
+    return "".join("?" if character.isprintable() else to_one_line(character) for character in unprintable), error.end
 
 
 def parse_arguments(arguments: Sequence[str]) -> Any:

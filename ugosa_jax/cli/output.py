@@ -4,12 +4,12 @@ import sys
 
 from tqdm import tqdm
 
-from ugosa_jax.errors import one_line
+from ugosa_jax.errors import to_one_line
 
 
 def say(line: str) -> None:
     """Print one line; line breaks and other control characters are escaped."""
-    print(one_line(line))
+    print(to_one_line(line))
 
 
 def keep_compiled_programs() -> None:
@@ -23,4 +23,4 @@ def keep_compiled_programs() -> None:
 def say_above_bars(line: str) -> None:
     """Print one line to standard error, above the progress bars."""
     with tqdm.external_write_mode(sys.stderr):
-        print(one_line(line), file=sys.stderr, flush=True)
+        print(to_one_line(line), file=sys.stderr, flush=True)

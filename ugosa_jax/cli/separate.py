@@ -37,7 +37,7 @@ def separate(args: options.Separate) -> int:
       InputError: an input cannot be used, or an output cannot be written; no file is left half-written.
     """
     keep_compiled_programs()
-    out = args.out or Path("separated") / files.folder_name(args.song)
+    out = args.out or Path("separated") / files.name_folder(args.song)
     missing = why_no_report(args)
     if args.weights is None:
         args = choose_weights(args)
@@ -101,7 +101,7 @@ def describe_inputs(args: options.Separate, job: SongJob) -> InputsRecord:
     """Return the inputs for the record."""
     mixture, labels = job.song.mixture, job.song.require_annotation()
     return InputsRecord(
-        song=record.describe_song(mixture, job.net, files.sha256_of(args.song), args.song.name),
+        song=record.describe_song(mixture, job.net, files.compute_sha256(args.song), args.song.name),
         weights=record.describe_network(job.net, str(args.weights)),
         annotation=args.annotation
         and record.describe_annotation(record.describe_file(args.annotation), labels, mixture.duration_s),

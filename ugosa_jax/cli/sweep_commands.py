@@ -13,7 +13,7 @@ from ugosa_jax import files
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import keep_compiled_programs, say, say_above_bars
 from ugosa_jax.config import AdaptConfig
-from ugosa_jax.errors import InputError, error_context, one_line, require_extra
+from ugosa_jax.errors import InputError, error_context, require_extra, to_one_line
 from ugosa_jax.sweeps import cluster, executor, grid, lock, results, search, sweep, tensorboard
 from ugosa_jax.sweeps.cell import Cell
 from ugosa_jax.sweeps.executor import Executor, LocalExecutor
@@ -78,10 +78,10 @@ def run_cells(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell], runs:
         def on_cell(cell: Cell, record: dict[str, Any]) -> None:
             if record["status"] == "failed":
                 failed.append(cell)
-                bar.write(one_line(f"failed: {cell.song}, {cell.adapt.strategy}: {record['error']}"))
+                bar.write(to_one_line(f"failed: {cell.song}, {cell.adapt.strategy}: {record['error']}"))
             if args.tensorboard:
                 tensorboard.write_run(asked.folder / "tensorboard", cell, record)
-            bar.set_postfix_str(one_line(f"{cell.song[:20]} {cell.adapt.strategy}"))
+            bar.set_postfix_str(to_one_line(f"{cell.song[:20]} {cell.adapt.strategy}"))
             bar.update()
 
         try:
@@ -210,7 +210,7 @@ def collect(args: options.Collect) -> int:
     whole = pd.concat([score_table.read_scores(folder) for folder in args.results], ignore_index=True)
     if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
         raise InputError("the results directories hold the same cells of the same sweep; name each of them once")
-    with files.replaced_when_done(args.out) as temporary:
+    with files.replace_when_done(args.out) as temporary:
         if args.out.suffix == ".parquet":
             whole.to_parquet(temporary, index=False)
         else:

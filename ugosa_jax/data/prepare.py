@@ -44,7 +44,9 @@ def prepare(
     made["sources"] = list(settings.sources)  # as JSON gives it back
     account = manifest.open_manifest(out, made)
     for track in tracks:
-        sha256 = {what: files.sha256_of(path) for what, path in datasets.list_inputs(track, settings.sources).items()}
+        sha256 = {
+            what: files.compute_sha256(path) for what, path in datasets.list_inputs(track, settings.sources).items()
+        }
         if manifest.is_complete(out, account, track, sha256):
             yield track.name, None
             continue
@@ -66,13 +68,13 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
         order = controlled.draw_order(len(sources), settings.seed, track.name)
         with error_context(track.path):
             mix_CxT, stems_SxCxT = None, controlled.silence(stems_SxCxT, order)
-    with files.folder_when_done(out / track.name) as folder:
+    with files.replace_folder_when_done(out / track.name) as folder:
         above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings)
         with error_context(track.path):
             active_SxT = activation.detect_activity(stems_SxCxT, rate_hz, settings.threshold)
         labels = annotation.from_mask(active_SxT, rate_hz, sources)
         annotation.write(labels, folder / "annotation.csv")
-        outputs = {path.name: files.sha256_of(path) for path in sorted(folder.iterdir())}
+        outputs = {path.name: files.compute_sha256(path) for path in sorted(folder.iterdir())}
     n_channels, n_samples = stems_SxCxT.shape[1:]
     loud = (f"{name}: {count} samples above full scale" for name, count in above.items() if count)
     return PreparedSong(

@@ -72,7 +72,7 @@ def open_writer(
         container = "RF64"
     subtype = "FLOAT" if encoding == "float" else f"PCM_{encoding}"
     refusing = functools.partial(refuse_unreadable, path, "written")
-    with files.replaced_when_done(path) as temporary:
+    with files.replace_when_done(path) as temporary:
         # libsndfile takes names of files as text only; an open file needs none.
         with temporary.open("w+b") as file:
             with refusing():

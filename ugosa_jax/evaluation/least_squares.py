@@ -145,7 +145,7 @@ def apply_filters(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.
 def map_in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
     """Yield function(item) for each item in order, computed by as many threads as there are processors."""
     # The main thread waits for futures here: an interrupt in between could leave their locks held.
-    with interrupts.deferred() as check, ThreadPoolExecutor(_count_cores()) as pool:
+    with interrupts.defer() as check, ThreadPoolExecutor(_count_cores()) as pool:
         for result in pool.map(function, items):
             check()
             yield result

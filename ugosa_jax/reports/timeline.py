@@ -50,7 +50,7 @@ def write_picture(
     """
     check_picture(path)
     figure = _draw(annotation, duration_s, song, n_columns)
-    with files.replaced_when_done(path) as temporary:
+    with files.replace_when_done(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=100)
 
 

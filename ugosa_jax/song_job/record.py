@@ -157,7 +157,7 @@ def read_song(folder: Path) -> FileRecord | None:
 
 def describe_file(path: Path) -> FileRecord:
     """Describe a file."""
-    return FileRecord(path.name, files.sha256_of(path))
+    return FileRecord(path.name, files.compute_sha256(path))
 
 
 def describe_song(mixture: Sound, net: Weights, sha256: str, name: str | None = None) -> SongRecord:

@@ -95,7 +95,7 @@ def run(
     """
     files.check_writable(out)  # before the work
     adapted = adapt(job, on_progress, on_footprint)
-    with files.folder_when_done(out, RECORD) as folder:
+    with files.replace_folder_when_done(out, RECORD) as folder:
         separated = Separation(job, adapted.result, "separating", on_progress)
         with _open_stem_files(folder, job) as writers:
             stretches = _write_stretches(writers, separated)

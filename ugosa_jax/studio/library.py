@@ -127,7 +127,7 @@ class Library:
         Raises:
           InputError: the file cannot be read as sound.
         """
-        sha256 = files.sha256_of(path)
+        sha256 = files.compute_sha256(path)
         if self._reopen(sha256[:16], sha256, name) is None:
             try:
                 # A small file can hold hours of silence, so decoding stops at the limit.
@@ -190,7 +190,7 @@ class Library:
         """
         content = msgspec.json.encode(page)
         require(len(content) <= MAX_PAGE_BYTES, "page", f"at most {MAX_PAGE_BYTES} bytes", len(content))
-        with files.replaced_when_done(self.find_folder(id) / "page.json") as temporary:
+        with files.replace_when_done(self.find_folder(id) / "page.json") as temporary:
             temporary.write_bytes(content)
 
     def _reopen(self, id: str, sha256: str, name: str) -> SongEntry | None:
@@ -208,7 +208,7 @@ class Library:
     def _write_song(self, audio: Sound, sha256: str, name: str, path: Path | None) -> None:
         folder = self.songs / sha256[:16]
         playable_CxT, _ = sound.to_model(audio, audio.rate_hz, min(audio.n_channels, 2))
-        with files.folder_when_done(folder) as scratch:
+        with files.replace_folder_when_done(folder) as scratch:
             if path is None:
                 sound.write(scratch / "original.wav", audio.samples_CxT, audio.rate_hz)
                 (scratch / "original.wav").rename(scratch / "original")

@@ -47,7 +47,7 @@ class RememberedNames:
         longest = max(len(text) for pair in kept.values() for text in pair)
         require(longest <= MAX_LETTERS, "names", f"at most {MAX_LETTERS} letters long", longest)
         lines = [f"{_quote(name)} = {_quote(target)}\n" for name, target in kept.values()]
-        with files.replaced_when_done(self.path) as temporary:
+        with files.replace_when_done(self.path) as temporary:
             temporary.write_text("".join(lines), "utf-8")
 
 

@@ -185,7 +185,7 @@ def make_baseline(task: Task, own: str) -> tuple[str, dict[str, Levels]]:
     id = _id_of(task, job.separate, task.labels)
     if _is_there(task, id):
         return id, task.runs.load_run(id).levels
-    with files.folder_when_done(task.runs.root / id) as folder:
+    with files.replace_folder_when_done(task.runs.root / id) as folder:
         for source, est_CxT in stems.items():
             sound.write(folder / f"{source}.wav", est_CxT, job.song.mixture.rate_hz)
         levels = stem_files.write_pictures(folder, job.song, task.labels, stage.leakage.compute_db())

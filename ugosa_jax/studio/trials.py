@@ -91,7 +91,7 @@ class Trials:
         kept = [vote for vote in votes if vote.get("id") != id]
         if len(kept) == len(votes):
             raise KeyError(id)
-        with files.replaced_when_done(self.path) as temporary:
+        with files.replace_when_done(self.path) as temporary:
             temporary.write_text("".join(json.dumps(vote) + "\n" for vote in kept), "utf-8")
 
     def load_votes(self) -> list[dict[str, Any]]:

@@ -86,7 +86,7 @@ class LocalExecutor:
             return load_song(sweep.tracks[name], sweep.base)
 
         # This thread shares futures with two others; an interrupt inside their methods would leave a lock closed.
-        with interrupts.deferred() as check, concurrent.futures.ThreadPoolExecutor(1) as host:
+        with interrupts.defer() as check, concurrent.futures.ThreadPoolExecutor(1) as host:
 
             def on_epoch(_: int, __: np.ndarray) -> None:
                 check()

@@ -55,7 +55,7 @@ def write_plan(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) ->
     Raises:
       InputError: it cannot be written.
     """
-    with files.replaced_when_done(folder / "grid.toml") as temporary:
+    with files.replace_when_done(folder / "grid.toml") as temporary:
         temporary.write_text(grid.text, "utf-8")
     listed = [{"id": cell.id, "song": cell.song, "adapt": dataclasses.asdict(cell.adapt)} for cell in cells]
     made_by = {"format": FORMAT, "results_version": RESULTS_VERSION, "grid": grid.name, "weights": weights}

@@ -101,5 +101,5 @@ def hash_song(track: Track, base: Weights) -> str:
     """Return the hashes of a song's files, including its annotation; "unreadable" if they cannot be read."""
     with contextlib.suppress(InputError):
         paths = [*datasets.list_inputs(track, base.sources).values(), *filter(None, [track.annotation])]
-        return " ".join(files.sha256_of(path) for path in paths)
+        return " ".join(files.compute_sha256(path) for path in paths)
     return "unreadable"

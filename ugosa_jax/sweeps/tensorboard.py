@@ -30,7 +30,7 @@ def write_run(folder: Path, cell: Cell, record: dict[str, Any]) -> None:
     run = folder / f"{cell.song} {cell.adapt.strategy} {cell.id}".replace("/", "-").replace(":", "-")
     if record["status"] != "done" or any(run.glob("events.*")):
         return
-    with files.folder_when_done(run) as scratch, SummaryWriter(str(scratch)) as writer:
+    with files.replace_folder_when_done(run) as scratch, SummaryWriter(str(scratch)) as writer:
         for epoch, losses in enumerate(record["adaptation"]["losses"]):
             for name, value in losses.items():
                 if value is not None:

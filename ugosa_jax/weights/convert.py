@@ -34,7 +34,11 @@ def convert(path: str | Path) -> Checkpoint:
         name = "ConvTasNet" if package.klass is None else package.klass.rpartition(".")[2]
         require(name in CONVERTERS, "model class", " or ".join(CONVERTERS), (package.klass or "")[:120])
         architecture, params = CONVERTERS[name](package)
-        origin = {"origin": Path(path).name, "origin_sha256": files.sha256_of(path), "converted_from": package.kind}
+        origin = {
+            "origin": Path(path).name,
+            "origin_sha256": files.compute_sha256(path),
+            "converted_from": package.kind,
+        }
         return Checkpoint(architecture, params, origin)
 
 

@@ -94,7 +94,7 @@ def _fetch_from(mirror: Mirror, file: PublishedFile, max_bytes: int, scratch: Pa
     elif path is None:
         path = scratch / (Path(urllib.parse.urlsplit(mirror.url).path).name or file.name)
         _fetch_url(mirror.url, path, max_bytes, progress)
-    sha256 = files.sha256_of(path)
+    sha256 = files.compute_sha256(path)
     genuine = any(sha256.startswith(digits) for digits in mirror.sha256.split(" or "))
     require(genuine, f"{mirror.url}: SHA-256", mirror.sha256, sha256)
     return convert.convert(path)
@@ -140,7 +140,7 @@ def _to_local_path(url: str) -> Path | None:
 def _open_scratch(folder: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = files.new_folder(folder, "download")
+        scratch = files.make_folder(folder, "download")
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     try:

@@ -61,7 +61,7 @@ def write(leaves: Mapping[str, np.ndarray], metadata: dict[str, str], path: str 
     """
     # safetensors writes an array's memory as it lies, so transposed views need a copy in C order.
     tensors = {name: np.array(leaf, np.float32, order="C") for name, leaf in leaves.items()}
-    with files.replaced_when_done(path) as temporary:
+    with files.replace_when_done(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(tensors, metadata))
 
 

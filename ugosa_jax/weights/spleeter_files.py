@@ -63,7 +63,7 @@ def read(path: Path) -> Checkpoint:
 
 
 def _build_checkpoint(path: Path, net: Spleeter, params: Params, kind: str) -> Checkpoint:
-    origin = {"origin": path.name, "origin_sha256": files.sha256_of(path), "converted_from": kind}
+    origin = {"origin": path.name, "origin_sha256": files.compute_sha256(path), "converted_from": kind}
     return Checkpoint(net, params, origin)
 
 

@@ -128,7 +128,7 @@ class Decoder(nnx.Module):
             y, before = map_row_blocks(rows, params, x, size, BLOCK_ROWS, own), None
         else:
             before = self.compute_residual(pad_rows(x, self.context))
-            y = self._transposed(before)
+            y = self._convolve_transposed(before)
         y = y + self.conv.bias[...][:, None, None]
         if self.groups:
             y = self.norm2.normalise_groups(y, self.groups)  # before the cut: its statistics are those of all places
@@ -145,7 +145,7 @@ class Decoder(nnx.Module):
         return self.rewrite.kernel.shape[1] // 2 if along_rows else 0
 
     def _compute_rows(self, x_CxRxT: jax.Array) -> jax.Array:
-        return self._transposed(self.compute_residual(x_CxRxT))
+        return self._convolve_transposed(self.compute_residual(x_CxRxT))
 
     def compute_residual(self, x_CxRxT: jax.Array) -> jax.Array:
         """Return dconv(gate(rewrite(x))) of all rows but those that are only context."""
@@ -154,7 +154,7 @@ class Decoder(nnx.Module):
             y = rewrite_and_gate(y, self.rewrite, self.norm1 if self.groups else None, self.groups)
         return self.dconv(y) if hasattr(self, "dconv") else y
 
-    def _transposed(self, y_CxRxT: jax.Array) -> jax.Array:
+    def _convolve_transposed(self, y_CxRxT: jax.Array) -> jax.Array:
         kernel, stride = self.conv.kernel[...], self.branch.stride
         if self.branch.along_time:
             return convolve_transposed(y_CxRxT.swapaxes(1, 2), kernel, stride).swapaxes(1, 2)

@@ -115,7 +115,7 @@ def write(
     Raises:
       InputError: the file cannot be written.
     """
-    with files.replaced_when_done(path) as temporary:
+    with files.replace_when_done(path) as temporary:
         temporary.write_text(render_html(song, excerpt_s, runs, facts, record), "utf-8", errors="replace", newline="\n")
 
 

@@ -125,7 +125,7 @@ def summarise_stems(
         for builder, stem_Cxn, active_n in zip(builders, stems_SxCxn, active_Sxn, strict=True):
             builder.add(stem_Cxn, active_n)
         done += stems_SxCxn.shape[-1]
-    with interrupts.deferred(), ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
+    with interrupts.defer(), ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
         encoded = pool.map(SummaryBuilder.encode_excerpt, builders)
         each = zip(labels.sources, builders, encoded, strict=True)
         return {source: builder.build(mp3) for source, builder, mp3 in each}

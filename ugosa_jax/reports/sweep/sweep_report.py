@@ -46,7 +46,7 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
         "report.html": page.render_html(TITLE, content),
         **page.render_files(content),
     }
-    with files.folder_when_done(folder) as scratch:
+    with files.replace_folder_when_done(folder) as scratch:
         for name, text in texts.items():
             (scratch / name).write_text(text, "utf-8", errors="replace", newline="\n")
     return Path(folder) / "report.html"
