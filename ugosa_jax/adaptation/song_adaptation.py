@@ -19,7 +19,7 @@ from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
 
 AdaptationInput = Segments | ChainInput
-"""A song as weights are adapted on it: cut into segments, or whole for a chain, whose networks cut it themselves."""
+"""A song in the form that adaptation takes: segments, or for a chain the whole song, which each network cuts."""
 
 
 class AdaptationTask(NamedTuple):
@@ -27,9 +27,9 @@ class AdaptationTask(NamedTuple):
 
     Attributes:
       net: the network.
-      settings: of this network.
+      settings: settings for this network.
       n_segments: number of segments of the song.
-      shape: of the segments' mixtures, (G, V, C, T).
+      shape: shape of the segments' mixtures, (G, V, C, T).
     """
 
     net: Architecture
@@ -44,7 +44,7 @@ class Footprint(NamedTuple):
     Attributes:
       n_segments: number of segments of the song.
       features: how the output of the frozen stages is kept.
-      bytes: by purpose.
+      bytes: bytes by purpose.
     """
 
     n_segments: int
@@ -59,10 +59,10 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
       weights: the network.
       song: the mixture.
       annotation: when each source plays; the song's own if None.
-      settings: strategy, segments.
+      settings: strategy and segments.
 
     Raises:
-      InputError: song and annotation do not fit each other, the settings or the network.
+      InputError: the song or the annotation does not fit the other one, the settings or the network.
     """
     name, form = song.mixture.name, (weights.sample_rate_hz, weights.channels)
     annotation = _choose_annotation(annotation or song.annotation, weights, settings, name)
@@ -104,7 +104,7 @@ def adapt_lanes(
     learning_rate: Sequence[float] | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> list[AdaptationResult]:
-    """Adapt weights to the song of each lane, side by side; lanes that name the same object share it.
+    """Adapt weights to the song of each lane, side by side; lanes with the same song object share it.
 
     Args:
       weights: the initial weights of all lanes.
@@ -165,7 +165,7 @@ def get_shape(song: AdaptationInput) -> tuple[int, ...]:
 
 
 def find_footprint(weights: Weights, song: AdaptationInput, settings: AdaptConfig) -> Footprint:
-    """Return the memory that adapting takes; for a chain, that of its most demanding network."""
+    """Return the memory that an adaptation takes; for a chain, that of its most demanding network."""
     footprints = []
     for task in list_tasks(weights, song, settings):
         chosen = strategy.parse(task.settings.strategy, task.net)

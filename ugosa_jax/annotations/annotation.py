@@ -2,7 +2,7 @@
 
 An annotation is a list of intervals, each with a source and a state: active, silent or unknown. `outside` is the state
 of a source where it has no interval: silent or unknown. A source without any interval is unknown throughout in both
-cases: a list of where the vocals sing says nothing about the drums.
+cases: intervals of the vocals say nothing about the drums.
 
 `formats` reads and writes files; `claims` turns the labels in them into intervals.
 """
@@ -27,7 +27,7 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.notebook import html_table
 
 PAST_END_S = 0.5
-"""How far an interval may reach past the end of its song: exports round times, players round durations."""
+"""How far an interval may reach past the end of its song, because exports round times and players durations."""
 NOTHING = "has no intervals (a line is start,end,source or start,end,source,state)"
 
 
@@ -44,7 +44,7 @@ class Annotation:
     open_sources: frozenset[str] = frozenset()
     """Sources that are unknown outside even if `outside` is silent: only some of their instruments are annotated."""
     warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
-    """What was left out or deserves a look: one line each, which begins with file and line."""
+    """Messages about labels that were left out or need attention, one line each, which begins with file and line."""
     names: Mapping[str, Meaning] = dataclasses.field(default_factory=dict, compare=False)
     """Meaning of each name in the file."""
 
@@ -114,7 +114,7 @@ def read(
       The annotation, in which overlapping intervals that agree are merged.
 
     Raises:
-      InputError: the file cannot be read, is empty, or has a line that is no interval or contradicts another one;
+      InputError: the file cannot be read, is empty, or has a line that is not an interval or contradicts another one;
         the message begins with `path:line: field`.
     """
     require(not isinstance(sources, str), "sources", "a list of names, such as net.sources", sources)
@@ -145,7 +145,7 @@ def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
 
 
 def _end_at(duration_s: float, interval: Interval) -> Interval:
-    """Return an interval that reaches to the end of the song with a finite end."""
+    """Return an open-ended interval with a finite end: that of the song."""
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
 
@@ -163,7 +163,7 @@ def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> N
       format: "csv", "audacity" or "jams".
 
     Raises:
-      InputError: the file cannot be written, or not in this format.
+      InputError: the file cannot be written, or the format is none of these.
     """
     text = _format(annotation, format)
     with files.replace_when_done(path) as temporary:
@@ -190,10 +190,10 @@ def _format(annotation: Annotation, format: Format) -> str:
 def check_against(annotation: Annotation, duration_s: float) -> None:
     """Check that no interval lies past the end of the song.
 
-    Up to PAST_END_S are tolerated and cut off by the mask. Unknown intervals may lie anywhere.
+    An interval may end up to PAST_END_S late; the mask cuts it off. Unknown intervals may lie anywhere.
 
     Raises:
-      InputError: an interval does; the message names its line, its time and the song's duration.
+      InputError: an interval lies past the end; the message names its line, its time and the song's duration.
     """
     for i in annotation.intervals:
         ends_within = i.end_s <= duration_s + PAST_END_S or math.isinf(i.end_s)

@@ -27,9 +27,9 @@ from ugosa_jax.annotations.vocabulary import (
 from ugosa_jax.errors import InputError
 
 LISTED = 12
-"""Names that a message lists at most."""
+"""Largest number of names that a message lists."""
 MANY = 40
-"""A file with more unknown names holds words: lyrics, notes, chords."""
+"""A file with more unknown names is taken to hold lyrics, notes or chords."""
 
 
 @dataclasses.dataclass
@@ -39,7 +39,7 @@ class UnknownName:
     name: str
     labels: list[Label]
     kind: str = "name"
-    """"name", "tier" or "file": what has the name; no label in such a tier or file is known."""
+    """"name", or "tier" or "file" if that has the name and no known label."""
     hint: str = ""
     """Most probable meaning, as an override; empty if there is none."""
 
@@ -59,7 +59,7 @@ class UnknownName:
         return f"{more}{times}, {line}{tier}"
 
     def format_option(self) -> str:
-        """Return the option to copy: with the hint, or else one that leaves the name out."""
+        """Return an option to copy: it maps the name to the hint, or leaves the name out if there is no hint."""
         return "--map '" + " ".join(f"{self.name}={self.hint}".split()).replace("'", "'\\''") + "'"
 
 
@@ -105,14 +105,14 @@ def _next_step(unknown: Sequence[UnknownName]) -> str:
 
 
 CLEAR = 4
-"""Fewest letters of a word that is not an abbreviation by chance."""
+"""Fewest letters of a known word within a name; shorter words may match abbreviations by chance."""
 
 
 def guess_name(text: str, sources: Sequence[str]) -> str:
     """Return the most probable meaning of an unknown name, as an override; empty if there is none.
 
-    It is the meaning of the name in the vocabulary, of the name with one typing error mended, or of the only known name
-    within it.
+    It is the meaning in the vocabulary of the name itself, of the name with one typing error corrected, or of the only
+    known name within it.
     """
     if len(text) > MAX_LENGTH:
         return ""
@@ -146,10 +146,10 @@ def _mend_typo(name: str) -> list[str]:
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
-    """Parse texts NAME=SOURCE into {name: source}.
+    """Parse strings NAME=SOURCE into {name: source}.
 
     Raises:
-      InputError: a text has no equals sign or no name, or two texts have the same name.
+      InputError: a string has no equals sign or no name, or two strings have the same name.
     """
     decided: dict[str, str] = {}
     for pair in pairs:
@@ -164,7 +164,7 @@ def read_overrides(path: Path) -> dict[str, str]:
     """Read {name: source} from a TOML file.
 
     Raises:
-      InputError: the file cannot be read, is no TOML, or holds a value that is no text.
+      InputError: the file cannot be read, is not TOML, or holds a value that is not a string.
     """
     try:
         content = tomllib.loads(path.read_text("utf-8-sig"))
@@ -185,7 +185,7 @@ def check_override(target: str, sources: Sequence[str]) -> None:
     """Check that a name can be mapped to `target`.
 
     Raises:
-      InputError: it cannot; the message lists the sources.
+      InputError: the name cannot be mapped to it; the message lists the sources.
     """
     find_meaning("x", sources, NameRules({"x": target}))
 

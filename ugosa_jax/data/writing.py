@@ -18,7 +18,7 @@ from ugosa_jax.errors import InputError
 
 Encoding = Literal["float", "24", "16"]
 MAX_WAV_BYTES = 2**32 - 2**16
-"""Most bytes of sound in a WAV, whose sizes have 32 bits; longer sound is written as RF64."""
+"""Most bytes of sound in a WAV, which stores sizes in 32 bits; longer sound is written as RF64."""
 
 
 class Writer:
@@ -26,7 +26,7 @@ class Writer:
 
     Attributes:
       peak: the largest amplitude so far.
-      above: number of samples above full scale so far, which integers clip and floats keep.
+      above: number of samples above full scale so far; integer encodings clip them, float keeps them.
     """
 
     def __init__(self, path: Path, sound: soundfile.SoundFile, encoding: Encoding):
@@ -73,7 +73,7 @@ def open_writer(
     subtype = "FLOAT" if encoding == "float" else f"PCM_{encoding}"
     refusing = functools.partial(refuse_unreadable, path, "written")
     with files.replace_when_done(path) as temporary:
-        # libsndfile takes names of files as text only; an open file needs none.
+        # libsndfile takes file names as text only; an open file needs no name.
         with temporary.open("w+b") as file:
             with refusing():
                 sound = soundfile.SoundFile(
@@ -89,7 +89,7 @@ def open_writer(
 
 
 def _clear_timestamp(path: Path) -> None:
-    """Zero the time of writing in the PEAK chunk of a float WAV."""
+    """Set the time of writing in the PEAK chunk of a float WAV to zero."""
     with path.open("r+b") as stream:
         chunk = stream.read(256).find(b"PEAK")
         if chunk >= 0:
@@ -112,7 +112,7 @@ def _choose_container(path: Path, encoding: Encoding) -> str:
 
 
 def _encode(samples_Cxn: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """Return float32, or integers, rounded and clipped here and not by libsndfile."""
+    """Return float32, or integers that are rounded and clipped here instead of by libsndfile."""
     if encoding == "float":
         return samples_Cxn.astype(np.float32)
     bits = int(encoding)

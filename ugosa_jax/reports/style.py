@@ -43,7 +43,7 @@ _PAGES = jinja2.Environment(
 
 
 def render_page(template: str, **values) -> str:
-    """Return a template with its values, which are escaped unless they are marked safe."""
+    """Render a template with values, which are escaped unless they are marked safe."""
     return _PAGES.get_template(template).render(**values)
 
 
@@ -53,9 +53,9 @@ def use_style(more: dict[str, Any] | None = None):
 
 
 def to_svg(figure: Figure) -> str:
-    """Return a new figure as SVG; the same data give the same characters.
+    """Render a figure as SVG; the same data give the same characters.
 
-    The figure must not have been drawn before: drawing changes the layout by fractions of a point.
+    The figure must not have been drawn before, because drawing changes the layout by fractions of a point.
     """
     out = io.StringIO()
     _save(figure, out, format="svg", metadata={"Date": None, "Creator": None})
@@ -63,7 +63,7 @@ def to_svg(figure: Figure) -> str:
 
 
 def to_png(figure: Figure) -> bytes:
-    """Return a new figure as PNG; the same data give the same bytes."""
+    """Render a figure as PNG; the same data give the same bytes."""
     out = io.BytesIO()
     _save(figure, out, format="png", dpi=150, metadata={"Software": None})
     return out.getvalue()

@@ -1,10 +1,10 @@
 """Sonic Visualiser's layers of regions, notes and boxes: exported tables, .svl files and .sv sessions.
 
 Tables (reference manual, "Annotation Layer Export") are time,value,duration,label; notes have a level before the label,
-boxes begin with start and end. A header is optional since version 4; without one, the times, which always have a
-decimal point, distinguish the file from other tables.
+boxes begin with start and end. A header is optional since version 4. Without a header, times distinguish the file
+from other tables: they always have a decimal point.
 
-In XML, as versions 2 to 5 write it, a `layer` names a `model`, whose `dataset` holds points with frame, duration and
+In the XML of versions 2 to 5, a `layer` names a `model`, whose `dataset` holds points with frame, duration and
 label; frames are samples at the sampleRate of the model. Layers without durations are left out.
 """
 
@@ -46,7 +46,7 @@ def is_sonic_values(table: list[TableRow]) -> bool:
 
 
 def read_sonic_table(text: str, path: str) -> LabelFile:
-    """Read regions."""
+    """Read an exported table of regions, notes or boxes."""
     table = read_table(text, path)
     header = HEADER
     if table and is_sonic_header(table[0].fields):

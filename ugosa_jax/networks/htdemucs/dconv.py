@@ -1,4 +1,4 @@
-"""DConv: the residual branch of dilated convolutions along time, which every row of a layer has to itself."""
+"""DConv: residual branches of dilated convolutions along time, applied to each row of a layer separately."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ _FRESH_SCALE = 1e-3
 
 
 class Block(nnx.Module):
-    """scale · GLU(norm(expand(GELU(norm(squeeze(x)))))), where norms are over channels and time of a row."""
+    """scale · GLU(norm(expand(GELU(norm(squeeze(x)))))), with norms over the channels and times of a row."""
 
     def __init__(self, channels: int, hidden: int, dilation: int, rngs: nnx.Rngs):
         self.dilation = dilation
@@ -30,17 +30,17 @@ class Block(nnx.Module):
     def _expand_and_gate(self, h_HxRxT: jax.Array) -> jax.Array:
         """Return scale · GLU(norm2(expand(h))) in one matrix product.
 
-        With y = Eᵀh + b, m the mean of a row of y over channels o and time t, h̄ that of h over time alone,
+        Let y = Eᵀh + b, m the mean of a row of y over channels o and time t, and h̄ the mean of h over time. Then
 
             y_o − m = E_o·(h − h̄) + u_o          u_o = E_o·h̄ + b_o − m
             var y   = mean_o (E_oᵀ cov(h) E_o + u_o²)
 
-        so the statistics come from the few channels of h; no difference of large numbers is taken. With r the
-        reciprocal of the deviation, the result γ_o r (y_o − m) + β_o is linear in (r h, r, r m):
+        so the statistics come from the few channels of h, without differences of large numbers. With r the
+        reciprocal of the standard deviation, the result γ_o r (y_o − m) + β_o is linear in (r h, r, r m):
 
             γ_o E_o · (r h) + γ_o b_o · r − γ_o · r m + β_o
 
-        GLU is linear in the first half of its channels, so that their γ and β are scaled instead of its result.
+        GLU is linear in the first half of its channels, so `scale` multiplies their γ and β instead of its result.
         """
         T = h_HxRxT.shape[2]
         kernel_HxO, bias_O = self.expand.kernel[...], self.expand.bias[...]
@@ -61,7 +61,7 @@ class Block(nnx.Module):
 
 
 class DConv(nnx.Dict[Block]):
-    """x + block1(x), then + block2 of that, …; a row is a frequency, or the wave."""
+    """x ← x + block(x) for each block in turn. A row is a frequency, or the waveform."""
 
     def __init__(self, channels: int, hidden: int, depth: int, dilates: bool, rngs: nnx.Rngs):
         blocks = (Block(channels, hidden, 2**d if dilates else 1, rngs) for d in range(depth))

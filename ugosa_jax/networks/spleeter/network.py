@@ -40,7 +40,7 @@ def prefix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, until
 def suffix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
     """Return est_SxCxT from the mixture and the input of stage `since`, with skips or without.
 
-    Without skips, the encoders run again, up to the last one whose skip is needed.
+    Without skips, the encoders run again, as far as the last one whose skip is needed.
     """
     z_CxKxF = _compute_spectrogram(settings, mix_CxT)
     magnitude = compute_magnitudes(settings, z_CxKxF, mix_CxT.shape[1])
@@ -60,7 +60,7 @@ def suffix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, featu
 
 
 def separate_tile(settings: SpleeterSettings, params: Params, tile_CxN: jax.Array) -> jax.Array:
-    """Return est_SxCxN, the overlap-added frames of one piece of a song; those of all pieces add up to the stems."""
+    """Return est_SxCxN, the overlap-added frames of one piece of a song; overlapping pieces add up to the stems."""
     z_CxKxF = compute_spectrogram(tile_CxN, settings.nfft)
     magnitude = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)[None]
     first = list_stages(settings)[0]
@@ -73,7 +73,8 @@ def estimate_sources(
 ) -> jax.Array:
     """Return est_SxCxN: the masked spectrogram z of the mixture, K frames in all, transformed back.
 
-    A source's magnitude is a sigmoid of its logits, or a softmax over the sources, times the mixture's. Of these, v:
+    The magnitude v of a source is that of the mixture times a sigmoid of the source's logits, or a softmax over the
+    sources. The masks are
 
         mask_s = (v_s² + ε / S) / (Σ v² + ε)
 
@@ -81,7 +82,7 @@ def estimate_sources(
       settings: sizes.
       z_CxKxF: complex spectrogram.
       magnitude: input of the network, (P, K / P, bins, C), in which frames beyond K are silence.
-      logits: returns the logits of a source, of the same shape.
+      logits: returns the logits of a source, of the shape of `magnitude`.
     """
     logit_SxPxKxFxC = jnp.stack([logits(source) for source in settings.sources])
     softmax = settings.mask == "softmax"
