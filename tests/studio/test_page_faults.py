@@ -263,6 +263,22 @@ def test_settings_without_effect_are_hidden(page):
     assert gate.is_disabled()
 
 
+def test_a_network_whose_preset_adapts_nothing_has_settings_that_adapt(page):
+    """Spleeter's preset is B0, which the form does not offer: it starts with the network's own strategy."""
+    choose_tiny(page)
+    page.evaluate("""() => {
+      const worker = studio.store.get('worker');
+      const tiny = worker.networks.find((one) => one.name === document.querySelector('[aria-label=network]').value);
+      const spleeter = { ...tiny, name: 'spleeter', default_strategy: 'P-L3:M' };
+      studio.store.set({ worker: { ...worker, networks: [...worker.networks, spleeter] } });
+    }""")
+    page.get_by_label("network", exact=True).select_option("spleeter")
+    way = page.get_by_label("learn from", exact=True)
+    assert way.input_value() == "P"
+    assert "the paper’s" in way.locator("option:checked").inner_text()
+    assert page.get_by_label("layers", exact=True).input_value() == "L3:M"
+
+
 @pytest.mark.parametrize("pixels", [0, 58, 130, 292, 400, 2000])
 def test_ruler_shows_times_at_every_zoom(page, pixels):
     page.evaluate(f"studio.timeline.zoomTo({pixels})")

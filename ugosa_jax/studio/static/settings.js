@@ -122,23 +122,24 @@ export function settingsPanel(store) {
     const network = store.get("worker").networks?.find((one) => one.name === fields.network.value);
     if (!network || network.error) return;
     const suggested = defaults.suggested[network.name] ?? {};
-    const best = (suggested.adapt?.strategy ?? network.default_strategy)[0];
+    const recommended = suggested.adapt?.strategy?.includes("-"); // "B0" adapts nothing: the first run shows that anyway
+    const strategyName = recommended ? suggested.adapt.strategy : network.default_strategy;
     const before = [fields.way.value, fields.layers.value];
-    fields.way.replaceChildren(...Object.entries(WAYS).map(([way, text]) => h("option", { value: way, title: HINTS[way] }, way === best ? `${text} (${suggested.adapt ? "recommended" : "the paper’s"})` : text)));
+    fields.way.replaceChildren(...Object.entries(WAYS).map(([way, text]) => h("option", { value: way, title: HINTS[way] }, way === strategyName[0] ? `${text} (${recommended ? "recommended" : "the paper’s"})` : text)));
     fields.layers.replaceChildren(...network.strategies.map((plan) => h("option", { value: plan }, plan)));
     [fields.way.value, fields.layers.value] = before;
     fields.segment_s.placeholder = String(network.segment_s);
-    if (network.name !== suggestedFor) fillSuggested(network, suggested);
+    if (network.name !== suggestedFor) fillSuggested(network, suggested, strategyName);
     store.set({ network: network.name, ...(network.sources.join() !== store.get("sources").join() && { sources: network.sources }) });
     listStarts();
     estimateLater();
   }
 
-  function fillSuggested(network, suggested) {
+  function fillSuggested(network, suggested, strategyName) {
     const isFirst = !suggestedFor;
     suggestedFor = network.name;
     const values = { ...defaults.adapt, ...defaults.separate, ...suggested.adapt, ...suggested.separate };
-    const [way, layers] = (values.strategy ?? network.default_strategy).split(/-(.*)/);
+    const [way, layers] = strategyName.split(/-(.*)/);
     const rate = RATES.find((one) => Number(one) === values.learning_rate);
     fill({ ...values, way, layers, learning_rate: rate ?? values.learning_rate });
     listStarts();
