@@ -109,12 +109,12 @@ def test_a_failure_leaves_nothing(tmp_path):
 
 def test_a_process_number_that_is_used_again_protects_nothing(tmp_path):
     """A file older than the process whose number it carries was another one's."""
-    path = tmp_path / f".a.{files._host()}-{os.getpid()}-abcdefgh.part.json"
+    path = tmp_path / f".a.{files._get_host()}-{os.getpid()}-abcdefgh.part.json"
     path.write_text("")
     assert files._is_writing(os.getpid(), path)
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     time.sleep(0.05)
-    other = path.with_name(f".b.{files._host()}-{child.pid}-abcdefgh.part.json")
+    other = path.with_name(f".b.{files._get_host()}-{child.pid}-abcdefgh.part.json")
     path.replace(other)
     assert files._is_writing(child.pid, other)  # renamed after the child began: its own, for all that is known
     child.communicate(b"\n")
