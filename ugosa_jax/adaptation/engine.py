@@ -149,7 +149,7 @@ def describe_inputs(
     mix, active = of((*outer, *shape), np.float32), of((*outer, G, S, T), np.bool_)
     song = Segments(mix, active, of(outer, np.int32), stems)
     hyper, schedule = Hyper(*[of((n_lanes,), np.float32)] * 2), Schedule(of((G,), np.int32), remixes)
-    params = jax.eval_shape(net.init)
+    params = tree.infer_params(net)
     inputs = LaneInputs(*tree.split(params, strategies.label_params(strategy, params)), song, hyper, schedule)
     return inputs.to_shapes(place), programs.to_shapes(params, place.shared)
 

@@ -91,13 +91,8 @@ def count_separation(net: Architecture, settings: SeparateConfig, song_samples: 
     return chunks.count_chunks(net, song_samples, settings) * each
 
 
-@functools.lru_cache
-def _get_param_shapes(net: Architecture) -> Any:
-    return jax.eval_shape(net.init)
-
-
 def _get_input_shapes(net: Architecture, n_samples: int) -> tuple[Any, jax.ShapeDtypeStruct]:
-    return _get_param_shapes(net), jax.ShapeDtypeStruct((net.channels, n_samples), jnp.float32)
+    return tree.infer_params(net), jax.ShapeDtypeStruct((net.channels, n_samples), jnp.float32)
 
 
 def _count_needed(traced: Jaxpr, needed: set) -> Counter[tuple[int, ...]]:

@@ -16,9 +16,15 @@ TUNED, FROZEN = "tuned", "frozen"
 
 
 @functools.lru_cache
+def infer_params(net: Architecture) -> Params:
+    """Return the tree of a network's parameters with shapes in place of arrays; `init` is traced once."""
+    return jax.eval_shape(net.init)
+
+
+@functools.lru_cache
 def infer_shapes(net: Architecture) -> Mapping[str, tuple[int, ...]]:
     """Return the dotted path and shape of every parameter of a network, without computing any."""
-    leaves: dict[Any, Any] = flatten_dict(jax.eval_shape(net.init))
+    leaves: dict[Any, Any] = flatten_dict(infer_params(net))
     return {".".join(path): leaf.shape for path, leaf in leaves.items()}
 
 

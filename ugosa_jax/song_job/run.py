@@ -57,11 +57,6 @@ class Outcome(NamedTuple):
     shown: "ReportRun | None"
     leakage_db: dict[str, float] | None = None
 
-    @property
-    def spectra_db(self) -> dict[str, np.ndarray]:
-        """Spectrograms (F, N) of the stems, if a report shows them."""
-        return {source: stem.spectrum_db_FxN for source, stem in self.shown.stems.items()} if self.shown else {}
-
 
 def run(
     job: SongJob,
