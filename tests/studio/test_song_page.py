@@ -290,7 +290,7 @@ def test_switching_between_runs_keeps_the_place(adapted, server):
 
 
 def hear_stem(page, stem):
-    """Assert that the page plays a stem at the time that it shows; a loaded machine may drop out in some of the pieces."""
+    """Assert that the page plays a stem at the time that it shows; a loaded machine may drop out in some pieces."""
     for _ in range(6):
         heard = page.evaluate(HEARD, 0.4)
         place, differs = place_of(np.array(heard["samples"]), stem)
