@@ -179,9 +179,15 @@ def test_repr_of_a_network_is_one_line():
 
 def test_settings_default_to_the_preset_of_the_network():
     named = dataclasses.replace(make_checkpoint(), name="mini")
-    assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[choose_preset(["--weights", "mini"])]()
     assert (
-        arguments.get_preset(make_checkpoint()) == uj.paper() == config.PRESETS[choose_preset(["--weights", "other"])]()
+        arguments.get_default_preset(named)
+        == uj.get_preset("recommended")
+        == config.get_preset(choose_preset(["--weights", "mini"]))
+    )
+    assert (
+        arguments.get_default_preset(make_checkpoint())
+        == uj.get_preset("paper")
+        == config.get_preset(choose_preset(["--weights", "other"]))
     )
     suited = arguments.choose_preset(None, named)
     assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
@@ -189,7 +195,7 @@ def test_settings_default_to_the_preset_of_the_network():
 
 def test_functions_accept_a_preset_as_settings():
     net, one = make_checkpoint(), song()
-    mine = dataclasses.replace(uj.recommended(), adapt=FAST)
+    mine = dataclasses.replace(uj.get_preset("recommended"), adapt=FAST)
     run = uj.adapt(net, one, ANNOTATION, settings=mine)
     assert run.settings.learning_rate == FAST.learning_rate and run.preset.separate == mine.separate
     refined = uj.separate(net, one, ANNOTATION, settings=mine, tuned=run.tuned)

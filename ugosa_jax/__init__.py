@@ -38,17 +38,14 @@ __all__ = [
     "convert_checkpoint",
     "download_weights",
     "evaluate",
+    "get_preset",
     "list_weights",
     "load_adapted_layers",
     "load_network",
-    "masks",
-    "paper",
     "plot_annotation",
     "plot_losses",
     "read_annotation",
     "read_audio",
-    "recommended",
-    "reference",
     "separate",
     "write_annotation",
     "write_audio",
@@ -74,17 +71,14 @@ _HOME = {
     "convert_checkpoint": "api.converting",
     "download_weights": "weights.download",
     "evaluate": "api.evaluating",
+    "get_preset": "config",
     "list_weights": "weights.hub",
     "load_adapted_layers": "api.adapted",
     "load_network": "weights.hub",
-    "masks": "config",
-    "paper": "config",
     "plot_annotation": "reports.timeline:plot",
     "plot_losses": "reports.losses:plot",
     "read_annotation": "annotations.annotation:read",
     "read_audio": "data.loading:load_mixture",
-    "recommended": "config",
-    "reference": "config",
     "separate": "api.separating",
     "write_annotation": "annotations.annotation:write",
     "write_audio": "data.sound:write",
@@ -101,16 +95,7 @@ if TYPE_CHECKING:
     from ugosa_jax.api.converting import convert_checkpoint
     from ugosa_jax.api.evaluating import evaluate
     from ugosa_jax.api.separating import separate
-    from ugosa_jax.config import (
-        AdaptConfig,
-        EvaluateConfig,
-        Preset,
-        SeparateConfig,
-        masks,
-        paper,
-        recommended,
-        reference,
-    )
+    from ugosa_jax.config import AdaptConfig, EvaluateConfig, Preset, SeparateConfig, get_preset
     from ugosa_jax.data.loading import load_mixture as read_audio
     from ugosa_jax.data.song import Song
     from ugosa_jax.data.sound import Audio

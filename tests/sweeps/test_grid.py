@@ -40,14 +40,14 @@ def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
     """As in `ugosa-jax separate`: of a chain that of its last network, and any preset by name."""
     for weights in ("mini", "spleeter+mini"):
         parsed = grid.parse(f'weights = "{weights}"\n[adapt]\nepochs = 3', "g")
-        assert parsed.adapt == (dataclasses.replace(config.recommended().adapt, epochs=3),)
-        assert parsed.separate == config.recommended().separate
+        assert parsed.adapt == (dataclasses.replace(config.get_preset("recommended").adapt, epochs=3),)
+        assert parsed.separate == config.get_preset("recommended").separate
     assert grid.parse('weights = "mini"\npreset = "paper"', "g").adapt == (AdaptConfig(),)
     assert grid.parse("", "g", weights="mini").adapt == grid.parse('weights = "mini"', "g").adapt
     assert grid.parse("", "g", weights="mini").weights == "mini"
     assert grid.parse('weights = "spleeter"', "g").adapt == (AdaptConfig(strategy="B0"),)
     ranges = "[adapt]\nlam = {low = 1, high = 2}\n[search]"
-    assert grid.parse(ranges, "g", weights="mini").space.start == config.recommended().adapt
+    assert grid.parse(ranges, "g", weights="mini").space.start == config.get_preset("recommended").adapt
 
 
 def test_settings_that_a_strategy_ignores_make_no_cells():
@@ -179,11 +179,13 @@ def test_grids_that_ship_fit_the_published_network(name):
 def test_grids_that_ship_have_the_settings_of_the_paper_with_any_network():
     for name in grid.names():
         asked = grid.read(name)
-        start = config.reference() if name == "reference" else config.paper()
+        start = config.get_preset("reference" if name == "reference" else "paper")
         assert asked == dataclasses.replace(grid.read(name, weights="mini"), weights="tasnet")
         assert asked.separate == start.separate
         assert {adapt.learning_rate for adapt in asked.adapt} == {start.adapt.learning_rate}
-    assert grid.read("reference").adapt[1] == dataclasses.replace(config.reference().adapt, strategy="P-L3:M")
+    assert grid.read("reference").adapt[1] == dataclasses.replace(
+        config.get_preset("reference").adapt, strategy="P-L3:M"
+    )
 
 
 def test_grids_of_the_paper():

@@ -11,7 +11,7 @@ from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import keep_compiled_programs
-from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
+from ugosa_jax.config import AdaptConfig, SeparateConfig, get_preset
 from ugosa_jax.data import loading, sound
 from ugosa_jax.errors import require_extra
 from ugosa_jax.song_job import record, run
@@ -35,7 +35,7 @@ class Recipe(NamedTuple):
 
 
 CHAIN = "spleeter+mini"
-ADAPTED, OUTPUT_STAGE = recommended().adapt, recommended().separate
+ADAPTED, OUTPUT_STAGE = get_preset("recommended").adapt, get_preset("recommended").separate
 RECIPES = {
     "as it is": Recipe("the network as it is", AdaptConfig("B0"), SeparateConfig()),
     "output": Recipe("the network as it is, its output refined with the annotation", AdaptConfig("B0"), OUTPUT_STAGE),

@@ -86,7 +86,7 @@ def parse_arguments(arguments: Sequence[str]) -> Any:
     """
     name = choose_preset(arguments)
     name = name if name in config.PRESETS else "paper"  # tyro refuses it, unless it is the default
-    start = config.PRESETS[name]()
+    start = config.get_preset(name)
     separate = options.Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate, preset=name)  # pyright: ignore[reportArgumentType]
     commands = (
         Annotated[options.Separate, subcommand("separate", default=separate)]
@@ -124,8 +124,8 @@ def choose_preset(arguments: Sequence[str]) -> str:
     if not known.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
         from ugosa_jax.weights.hub import choose_best  # starts JAX, which --help does without
 
-        return config.find_usual_preset(choose_best().name)
-    return config.find_usual_preset(known.weights)
+        return config.find_default_preset(choose_best().name)
+    return config.find_default_preset(known.weights)
 
 
 def find_command(of: type) -> Callable[[Any], int]:

@@ -63,7 +63,7 @@ def choose_weights(args: options.Separate) -> options.Separate:
     """
     choice = hub.choose_best()
     print(f"weights    {choice}")
-    is_preset = args.adapt.strategy == config.PRESETS[args.preset]().adapt.strategy
+    is_preset = args.adapt.strategy == config.get_preset(args.preset).adapt.strategy
     if args.annotation is None and is_preset and not args.delta and not args.separate.gate:
         print("annotation none: the network is taken as it is (--annotation FILE says when each source plays)")
         args = dataclasses.replace(args, adapt=dataclasses.replace(args.adapt, strategy="B0"))

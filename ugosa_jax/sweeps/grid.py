@@ -31,14 +31,13 @@ from typing import Any
 import msgspec
 
 from ugosa_jax.config import (
-    PRESETS,
     AdaptConfig,
     EvaluateConfig,
-    Preset,
     SearchConfig,
     SeparateConfig,
     SongsConfig,
-    find_usual_preset,
+    find_default_preset,
+    get_preset,
 )
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.sweeps import search_space
@@ -184,7 +183,7 @@ def _from_document(document: dict[str, Any], name: str = "", text: str = "", wei
         _refuse_unknown(f"{section}.", keys, [field.name for field in dataclasses.fields(_SECTIONS[section])])
     named = {key: _value(key, document[key], str) for key in ("weights", "preset") if key in document}
     weights = weights or named.get("weights")
-    start = _find_preset(named.get("preset") or find_usual_preset(weights or ""))
+    start = get_preset(named.get("preset") or find_default_preset(weights or ""))
     single = {
         "songs": _replace_settings(SongsConfig(), "songs", sections["songs"]),
         "separate": _replace_settings(start.separate, "separate", sections["separate"]),
@@ -199,12 +198,6 @@ def _from_document(document: dict[str, Any], name: str = "", text: str = "", wei
         start.adapt, sections["adapt"], lambda key, value: _value(f"adapt.{key}", value, _TYPES["adapt"][key])
     )
     return Grid(name, text, weights, adapt=(), **single, search=asked, space=space)
-
-
-def _find_preset(name: str) -> Preset:
-    if name not in PRESETS:
-        raise InputError(f"preset: must be one of {', '.join(PRESETS)}, not {name!r:.60}")
-    return PRESETS[name]()
 
 
 def list_combinations(start: AdaptConfig, keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
