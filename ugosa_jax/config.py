@@ -62,7 +62,7 @@ Seed = Annotated[int, Meta(ge=0, description="at least 0")]
 
 @dataclasses.dataclass(frozen=True)
 class AdaptConfig(Checked):
-    """How a network is adapted to one song. The defaults are the paper's.
+    """How a network is adapted to one song. `AdaptConfig()` has the values of the paper.
 
     Raises:
       InputError: a value outside its range.

@@ -101,7 +101,7 @@ def main() -> None:
     song = parser.parse_args().song
     stems_SxCxT, rate_hz = read_stems(song)
     mixture_CxT = stems_SxCxT.sum(axis=0)
-    said = annotation.read(song / "annotation.csv", SOURCES)
+    said = annotation.read_annotation(song / "annotation.csv", SOURCES)
     print_bars(stems_SxCxT, rate_hz)
     print_spectrum(stems_SxCxT, rate_hz)
     print_silences(stems_SxCxT, rate_hz, said)

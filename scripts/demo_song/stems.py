@@ -20,7 +20,7 @@ def write_song(folder: Path, soundfont: Path) -> str:
     """Render the song and write its stems and annotation; return title, length and size."""
     for source, stem_2xT in zip(SOURCES, render(soundfont), strict=True):
         write_stem(folder / f"{source}.ogg", stem_2xT)
-    annotation.write(annotate(), folder / "annotation.csv")
+    annotation.write_annotation(annotate(), folder / "annotation.csv")
     size = sum(path.stat().st_size for path in folder.glob("*.ogg"))
     return f"{river.TITLE}: {river.SECONDS:g} s, {size / 1e6:.2f} MB"
 

@@ -28,7 +28,7 @@ def main() -> None:
     with files.replace_folder_when_done(song) as unfinished:
         for stream, name in enumerate(musdb.STREAMS):
             if name != "mixture":
-                sound.write(unfinished / f"{name}.wav", read(stream), RATE_HZ)
+                sound.write_audio(unfinished / f"{name}.wav", read(stream), RATE_HZ)
     print(f"written    {song}")
 
 

@@ -122,7 +122,7 @@ def link(track: Track, said: Annotation, folder: Path) -> None:
                 os.link(path, scratch / path.name)
             except OSError:  # another file system, or one without hard links
                 (scratch / path.name).symlink_to(path.resolve())
-        annotation.write(said, scratch / "annotation.csv")
+        annotation.write_annotation(said, scratch / "annotation.csv")
 
 
 def run(work: Path) -> int:

@@ -294,7 +294,7 @@ def test_mono_model_fills_both_channels():
 
 def test_write_float_keeps_every_value(tmp_path):
     samples_CxT = 3 * noise(2) / 0.1
-    above = sound.write(tmp_path / "new" / "a.wav", samples_CxT, 44100)
+    above = sound.write_audio(tmp_path / "new" / "a.wav", samples_CxT, 44100)
     assert above == np.sum(np.abs(samples_CxT) > 1) > 0
     assert soundfile.info(tmp_path / "new" / "a.wav").subtype == "FLOAT"
     np.testing.assert_array_equal(sound.read(tmp_path / "new" / "a.wav").samples_CxT, samples_CxT)
@@ -302,7 +302,7 @@ def test_write_float_keeps_every_value(tmp_path):
 
 def test_a_float_wav_does_not_tell_when_it_was_written(tmp_path):
     path = tmp_path / "a.wav"
-    sound.write(path, noise(2), 44100)
+    sound.write_audio(path, noise(2), 44100)
     content = path.read_bytes()
     chunk = content.index(b"PEAK")
     _, length, version, time_s = struct.unpack("<4sIII", content[chunk : chunk + 16])
@@ -315,7 +315,7 @@ def test_a_float_wav_does_not_tell_when_it_was_written(tmp_path):
 def test_write_integers(tmp_path, suffix, encoding):
     path, step = tmp_path / f"a.{suffix}", 2.0 ** (1 - int(encoding))
     samples_CxT = np.array([[0, 0.4 * step, 0.6 * step, -0.6 * step, 0.25, 1.0, 1.5, -1.0, -1.5, 0.99]])
-    assert sound.write(path, samples_CxT, 44100, encoding) == 2  # full scale itself is not above it
+    assert sound.write_audio(path, samples_CxT, 44100, encoding) == 2  # full scale itself is not above it
     assert soundfile.info(path).subtype == f"PCM_{encoding}"
     expected = [0, 0, step, -step, 0.25, 1 - step, 1 - step, -1, -1, round(0.99 / step) * step]
     np.testing.assert_array_equal(soundfile.read(path)[0], expected)
@@ -323,32 +323,32 @@ def test_write_integers(tmp_path, suffix, encoding):
 
 def test_flac_holds_no_float(tmp_path):
     with pytest.raises(InputError, match=r"a\.flac: FLAC holds"):
-        sound.write(tmp_path / "a.flac", noise(2), 44100)
+        sound.write_audio(tmp_path / "a.flac", noise(2), 44100)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["a.mp3", "a", "a.wav.txt"])
 def test_write_other_suffix(tmp_path, name):
     with pytest.raises(InputError, match=r"\.wav or \.flac"):
-        sound.write(tmp_path / name, noise(2), 44100)
+        sound.write_audio(tmp_path / name, noise(2), 44100)
 
 
 def test_write_refuses_nan(tmp_path):
     with pytest.raises(InputError, match=r"a\.wav: not written"):
-        sound.write(tmp_path / "a.wav", np.full((2, 10), np.nan), 44100)
+        sound.write_audio(tmp_path / "a.wav", np.full((2, 10), np.nan), 44100)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_write_below_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"file/a\.wav: cannot be written"):
-        sound.write(tmp_path / "file" / "a.wav", noise(2), 44100)
+        sound.write_audio(tmp_path / "file" / "a.wav", noise(2), 44100)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_format_that_libsndfile_refuses(tmp_path):
     with pytest.raises(InputError, match=r"a\.flac: cannot be written"):
-        sound.write(tmp_path / "a.flac", noise(9), 44100, "16")  # FLAC has up to eight channels
+        sound.write_audio(tmp_path / "a.flac", noise(9), 44100, "16")  # FLAC has up to eight channels
     assert list(tmp_path.iterdir()) == []
 
 
@@ -367,7 +367,7 @@ from ugosa_jax import errors
 from ugosa_jax.data import sound
 noise = np.random.default_rng(0).normal(size=(2, 100_000)).astype(np.float32) / 9
 try:
-    sound.write({str(path)!r}, noise, 44100, {encoding!r})
+    sound.write_audio({str(path)!r}, noise, 44100, {encoding!r})
 except errors.InputError as error:
     print(error)
 """

@@ -99,7 +99,7 @@ def test_annotation_tells_when_the_stems_play(root, out):
     assert prepare(root, out, "--threshold", "0.5") == 0
     stems_SxCxT = np.stack([sound(out / "b" / f"{source}.wav") for source in SOURCES])
     active_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ, 0.5)
-    labels = annotation.read(out / "b" / "annotation.csv", SOURCES)
+    labels = annotation.read_annotation(out / "b" / "annotation.csv", SOURCES)
     assert 0.1 < active_SxT.mean() < 0.9
     np.testing.assert_array_equal(annotation.compute_active_mask(labels, N_SAMPLES, RATE_HZ), active_SxT)
     silent_s = manifest_of(out)["songs"]["b"]["silent_s"]
@@ -122,7 +122,7 @@ def test_any_number_of_sources(tmp_path, out, capsys):
     order = [sources.index(source) for source in made["songs"]["a"]["order"]]
     np.testing.assert_array_equal(found_SxCxT, controlled.silence(stems_SxCxT, order))
     np.testing.assert_array_equal(sound(out / "a" / "mixture.wav"), found_SxCxT.sum(axis=0))
-    assert set(annotation.read(out / "a" / "annotation.csv", sources).sources) == set(sources)
+    assert set(annotation.read_annotation(out / "a" / "annotation.csv", sources).sources) == set(sources)
     assert prepare(tmp_path / "root", out, "--sources", *sources) == 0
     assert "a: is there" in capsys.readouterr().out
     refused(capsys, prepare(tmp_path / "root", out, "--sources", "bass", "Bass"), "different names")

@@ -129,7 +129,7 @@ def test_songs_that_silence_each_other_are_named(tmp_path):
 @pytest.mark.parametrize("encoding", ["float", "24", "16"])
 def test_files_written_in_blocks_are_those_written_at_once(tmp_path, encoding):
     samples_CxT = 3 * noise(2)
-    above = sound.write(tmp_path / "a.wav", samples_CxT, 44100, encoding)
+    above = sound.write_audio(tmp_path / "a.wav", samples_CxT, 44100, encoding)
     with writing.open_writer(tmp_path / "b.wav", 44100, 2, 24_700, encoding) as file:
         for block in np.array_split(samples_CxT, 7, axis=1):
             file.write(block)
@@ -140,10 +140,10 @@ def test_files_written_in_blocks_are_those_written_at_once(tmp_path, encoding):
 def test_long_sound_is_written_with_sizes_that_hold_it(tmp_path, monkeypatch):
     """What is longer than 32 bits count is RF64, which libsndfile, this program and others read as WAV."""
     monkeypatch.setattr(writing, "MAX_WAV_BYTES", 2 * 4 * 24_699)
-    sound.write(tmp_path / "a.wav", noise(2), 44100)
+    sound.write_audio(tmp_path / "a.wav", noise(2), 44100)
     assert (tmp_path / "a.wav").read_bytes()[:4] == b"RF64"
     np.testing.assert_array_equal(sound.read(tmp_path / "a.wav").samples_CxT, noise(2))
-    sound.write(tmp_path / "b.wav", noise(2)[:, 1:], 44100)
+    sound.write_audio(tmp_path / "b.wav", noise(2)[:, 1:], 44100)
     assert (tmp_path / "b.wav").read_bytes()[:4] == b"RIFF"
 
 

@@ -348,7 +348,7 @@ def test_libraries_do_not_complain_on_their_own(tmp_path, capfd, content):
 def test_stems_are_written_under_a_name_that_is_not_text(tmp_path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"))
     for name, encoding in (("a.wav", "float"), ("b.wav", "16"), ("c.flac", "24")):
-        sound.write(folder / name, song(), RATE_HZ, encoding)
+        sound.write_audio(folder / name, song(), RATE_HZ, encoding)
         np.testing.assert_allclose(sound.read(folder / name).samples_CxT, song(), atol=2e-5)
 
 

@@ -34,7 +34,7 @@ def said():
     """Return the annotation, read without a complaint."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return annotation.read(SONG / "annotation.csv", SOURCES)
+        return annotation.read_annotation(SONG / "annotation.csv", SOURCES)
 
 
 @pytest.fixture(scope="module")

@@ -130,8 +130,10 @@ def test_claims_count_intervals_and_seconds():
 
 
 def test_annotation_without_rests_can_be_written(tmp_path):
-    annotation.write(imprecision.to_annotation([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
-    assert annotation.compute_active_mask(annotation.read(tmp_path / "a.csv", ("voice", "rest")), 10, 1).all()
+    annotation.write_annotation(imprecision.to_annotation([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
+    assert annotation.compute_active_mask(
+        annotation.read_annotation(tmp_path / "a.csv", ("voice", "rest")), 10, 1
+    ).all()
 
 
 def test_conditions_have_unique_names():

@@ -167,8 +167,8 @@ def test_members_are_of_one_architecture(members):
 def test_the_commands(members, song, tmp_path, capsys):
     path, folder = kept(members, tmp_path), tmp_path / "songs" / "one"
     for source, part in zip(DUO.sources, (0.25, 0.75), strict=True):
-        sound.write(folder / f"{source}.wav", part * song.mixture.samples_CxT, RATE_HZ)
-    sound.write(folder / "mixture.wav", song.mixture.samples_CxT, RATE_HZ)
+        sound.write_audio(folder / f"{source}.wav", part * song.mixture.samples_CxT, RATE_HZ)
+    sound.write_audio(folder / "mixture.wav", song.mixture.samples_CxT, RATE_HZ)
     (folder / "annotation.csv").write_text("start,end,source,state\n0,0.5,voice,silent\n")
     told = ("--annotation", str(folder / "annotation.csv"), "--weights", str(path))
     fast = ("--epochs", "1", "--segment-s", "0.4", "--strategy", "P-L2:D")

@@ -91,7 +91,7 @@ class Annotation:
         return self.outside == "silent" and source not in self.open_sources and bool(self.select(source))
 
 
-def read(
+def read_annotation(
     path: str | Path,
     sources: Sequence[str],
     outside: Outside | None = None,
@@ -149,7 +149,7 @@ def _end_at(duration_s: float, interval: Interval) -> Interval:
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
 
-def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
+def write_annotation(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
     """Write an annotation to a file, complete or not at all; `read` returns the same intervals.
 
     JAMS holds the whole annotation. The other formats do not hold `outside`, and a file that is read without options

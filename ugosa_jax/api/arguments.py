@@ -113,9 +113,9 @@ def choose_settings(given: Settings | Preset | None, kind: type[Settings], prese
     """
     if given is None or isinstance(given, Preset):
         return getattr(given or preset, _PARTS[kind])
-    check_type("settings", given, kind, f"of {kind.__name__}, or a preset")
+    check_type("settings", given, kind, f"{kind.__name__} or Preset")
     return given
 
 
 def _describe(value: object) -> str:
-    return "an array" if isinstance(value, np.ndarray) else f"of {type(value).__name__}"
+    return "an array" if isinstance(value, np.ndarray) else type(value).__name__

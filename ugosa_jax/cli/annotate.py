@@ -68,7 +68,7 @@ def convert(args: options.ConvertAnnotation) -> int:
         annotation = annotations.make_explicit(annotation, duration_s)
     if args.file.resolve() == args.out.resolve():
         raise InputError(f"{args.out}: is the annotation itself; name another file to write")
-    annotations.write(annotation, args.out, format)
+    annotations.write_annotation(annotation, args.out, format)
     print_names(annotation)
     for warning in (*annotation.warnings, *list_losses(annotation, format)):
         say(f"warning: {warning}")
@@ -86,7 +86,7 @@ def from_stems(args: options.AnnotateStems) -> int:
     stems_SxCxT, rate_hz = stems.read(stems.find(args.folder, args.sources))
     active_SxT = activation.detect_activity(stems_SxCxT, rate_hz, args.threshold)
     annotation = annotations.from_mask(active_SxT, rate_hz, args.sources)
-    annotations.write(annotation, args.out, format)
+    annotations.write_annotation(annotation, args.out, format)
     print_seconds(annotation, stems_SxCxT.shape[-1] / rate_hz)
     say(f"written {args.out}: {count_intervals(annotation)}")
     return 0

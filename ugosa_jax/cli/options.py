@@ -34,8 +34,9 @@ class Separate:
     delta: Path | None = None
     """Adapted layers of an earlier run, with which the song is separated without another adaptation."""
     preset: Literal["recommended", "paper", "reference", "masks"] = "paper"
-    """Defaults of the settings below: those that gain most with the bundled network (its default), those of the paper's
-    text, those of its code, or no adaptation with Wiener masks (the default of Spleeter)."""
+    """Defaults of the settings below. recommended: those that improve SDR most for mini; paper: those of the paper's
+    text; reference: those of its code; masks: no adaptation, but Wiener masks. By default, recommended for mini and
+    chains that end with it, masks for Spleeter, paper for others. This help shows that of --weights, or of mini."""
     out: Path | None = None
     """Folder for the results, by default separated/SONG."""
     truncated: Literal["refuse", "ok"] = "refuse"

@@ -19,7 +19,7 @@ OFF_DB = -60.0
 """Largest difference of the mixture from the sum of the stems, relative to the mixture; rounding to 16 bits is less."""
 
 
-def load_mixture(path: str | Path, may_be_cut: bool = False) -> Song:
+def read_audio(path: str | Path, may_be_cut: bool = False) -> Song:
     """Read a song's mixture.
 
     Args:
@@ -65,7 +65,7 @@ def load_annotated(track: Track, sources: Sequence[str]) -> Song:
     """
     song = load_with_stems(track, sources)
     if track.annotation is not None:
-        found = annotation.read(track.annotation, sources)
+        found = annotation.read_annotation(track.annotation, sources)
     else:
         active_SxT = activation.detect_activity(song.require_stems(), song.mixture.rate_hz)
         found = annotation.from_mask(active_SxT, song.mixture.rate_hz, sources)

@@ -221,7 +221,7 @@ def to_channels(samples: np.ndarray) -> np.ndarray:
     return np.atleast_2d(found).astype(np.float32, copy=False)
 
 
-def write(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
+def write_audio(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
     """Write a sound file at once; see `writing.open_writer`.
 
     Args:

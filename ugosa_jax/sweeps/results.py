@@ -148,6 +148,6 @@ def write_kept_files(sweep: Sweep, outcome: CellOutcome) -> None:
     """Write the adapted layers and stems that a sweep keeps of a cell."""
     for path in list_kept_files(sweep, outcome.cell):
         if path.suffix == ".wav":
-            sound.write(path, outcome.stems[path.stem], outcome.rate_hz)
+            sound.write_audio(path, outcome.stems[path.stem], outcome.rate_hz)
         else:
             adapted_layers.save(outcome.tuned, sweep.base, path, {"strategy": str(outcome.cell.adapt.strategy)})
