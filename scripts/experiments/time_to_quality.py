@@ -1,4 +1,4 @@
-"""Print how soon adaptation gains: seconds of steps and mean SDR gain over the network that is not adapted.
+"""Print how soon adaptation pays: seconds of training steps, and mean SDR gain over the unadapted network.
 
     grid="sweep run scripts/experiments/time_to_quality.toml --songs prepared/valid"
     ugosa-jax $grid --results sweeps/soon
@@ -7,7 +7,7 @@
     ugosa-jax $grid --set adapt.strategy=B0 $one --results sweeps/unadapted
     python scripts/experiments/time_to_quality.py sweeps/unadapted sweeps/soon sweeps/in-order
 
-Times are without compiling and separating. SDR: mean over sources and songs, rule "target".
+Times exclude compiling and separating. SDR: mean over sources and songs, rule "target".
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("others", type=Path, nargs="+", help="results of the grid")
     args = parser.parse_args(arguments)
     before = {song: sdr_db for _, song, _, sdr_db in read_scores(args.unadapted)}
-    print("\n".join(table(before, [row for folder in args.others for row in read_scores(folder)])))
+    print("\n".join(make_table(before, [row for folder in args.others for row in read_scores(folder)])))
 
 
 def read_scores(folder: Path) -> Iterator[tuple[Way, str, float, float]]:
@@ -50,7 +50,7 @@ def read_scores(folder: Path) -> Iterator[tuple[Way, str, float, float]]:
             yield way, cell["song"], timing["prefix_s"] + timing["steps_s"], statistics.fmean(sdr_db)
 
 
-def table(before: dict[str, float], rows: list[tuple[Way, str, float, float]]) -> Iterator[str]:
+def make_table(before: dict[str, float], rows: list[tuple[Way, str, float, float]]) -> Iterator[str]:
     """Yield the lines of a Markdown table: a row for each way, medians over songs of the time, means of the gain."""
     by_way = defaultdict(list)
     for way, song, seconds, sdr_db in rows:

@@ -25,11 +25,11 @@ def test_table_pairs_songs_and_corrects_over_all_rows():
     rises = 1 + np.arange(8.0) / 10
     after = sweep("R-L3:M", {"drums": np.arange(8.0) + rises, "bass": np.arange(8.0)})
     after.iloc[7, 1] = np.nan
-    rows = recommended_report.table(before, {"new": after})
+    rows = recommended_report.make_table(before, {"new": after})
     drums, bass = rows.itertuples(index=False)
     assert (drums.sweep, drums.strategy, drums.source, drums.songs) == ("new", "R-L3:M", "drums", 8)
     assert (drums.base, drums.difference, drums.effect) == (3.5, pytest.approx(1.35), 1.0)
     assert drums.p == pytest.approx(2 * 2 / 2**8)
     assert (bass.songs, bass.difference, bass.p) == (7, 0.0, 1.0)
-    text = recommended_report.markdown(rows)
+    text = recommended_report.to_markdown(rows)
     assert "| new | R-L3:M | drums | 8 | 4.85 | 3.50 | 1.35 |" in text

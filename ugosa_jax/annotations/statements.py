@@ -78,9 +78,9 @@ class _Group:
     whole: bool
     """Whether the whole name has that meaning, and not only the end of it."""
     free: bool
-    """Whether labels that are no names are words of its source."""
+    """Whether labels that are not names are words of its source."""
     are_words: bool = False
-    """Whether the group's name says that its labels are no names."""
+    """Whether labels of the group are not names, according to the group's name."""
     unknown: dict[str, UnknownName] = dataclasses.field(default_factory=dict)
     left_out: dict[str, list[Label]] = dataclasses.field(default_factory=dict)
     """Labels that state nothing, by a key of _LEFT_OUT."""

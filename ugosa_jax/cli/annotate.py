@@ -127,7 +127,7 @@ def list_losses(annotation: Annotation, format: formats.Format) -> list[str]:
             left_out = ", ".join(sorted(annotation.open_sources))
             lost.append(f"{left_out}: left out, or they would be read as silent elsewhere; give --song")
         if any(i.state != "active" for i in annotation.intervals):
-            lost.append("what is silent outside of all intervals is not in the file: give --song")
+            lost.append("silence outside of all intervals is not in the file: give --song")
     if format == "audacity" and any(i.confidence is not None for i in annotation.intervals):
         lost.append("confidences are not in the file: Audacity's labels have none")
     return lost

@@ -173,7 +173,7 @@ def read_labels(args: options.Separate, net: Weights, planned: Plan) -> Annotati
         return read_annotation(args.annotation, args.reading, net.sources)
     if planned.needs_annotation or args.separate.gate:
         what = "--gate" if args.separate.gate else f"strategy {planned.name}"
-        raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")
+        raise InputError(f"--annotation: {what} needs the times at which each source plays (or try --strategy B0)")
     return Annotation((), net.sources, "unknown")
 
 

@@ -28,7 +28,7 @@ class Structure(NamedTuple):
 
     Attributes:
       start: position of the container, after leading tags.
-      cut: what is missing at the end, in words; "" if nothing is known to be missing.
+      cut: a description of the missing end; "" if nothing is known to be missing.
       unannounced: bytes of sound after the end that the header declares.
     """
 

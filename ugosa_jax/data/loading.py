@@ -40,7 +40,7 @@ def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
       sources: names of the stems, in the order of the result.
 
     Returns:
-      The song without annotation; its notes tell what was done, and what does not fit.
+      The song without annotation; its notes describe conversions and inconsistencies.
 
     Raises:
       InputError: a file is missing or cannot be read as sound, stems differ in length, rate or channels, or the

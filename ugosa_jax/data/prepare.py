@@ -41,7 +41,7 @@ def prepare(
     tracks = datasets.list_tracks(root, subset, limit)
     check_names(tracks)
     made = {"root": tracks[0].kind, "subset": subset} | dataclasses.asdict(settings)
-    made["sources"] = list(settings.sources)  # as JSON gives it back
+    made["sources"] = list(settings.sources)  # as decoded from JSON
     account = manifest.open_manifest(out, made)
     for track in tracks:
         sha256 = {

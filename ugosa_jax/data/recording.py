@@ -23,7 +23,7 @@ MAX_PEAK = 2.0**31
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A sound file that was checked once, and is read anew each time its samples are needed.
+    """A sound file that was checked once, and is read again each time its samples are needed.
 
     Attributes:
       path: the file.
@@ -55,7 +55,7 @@ class Recording:
 
     @property
     def samples_CxT(self) -> np.ndarray:
-        """All samples, read anew."""
+        """All samples, read again."""
         return np.concatenate([*self.iterate_blocks()], axis=1)
 
     def iterate_blocks(self) -> Iterator[np.ndarray]:

@@ -25,7 +25,7 @@ class ModelInput(NamedTuple):
     Attributes:
       iterate_blocks: yields it block by block, float32 (C, n), each time from its beginning.
       n_samples: its length.
-      standard: what was removed from it.
+      standard: the mean and level that were removed from it.
     """
 
     iterate_blocks: Callable[[], Iterator[np.ndarray]]

@@ -2,7 +2,7 @@
 
 I input channels, O output channels, T samples, L taps of a filter (delays 0 … L − 1), K blocks, N samples of a
 transform, F frequencies. The filters c that bring Σ_i c_io * x_i closest to y_o, for each o, solve G c = d with
-G_(i,a),(j,b) = Σ_t x_i(t − a) x_j(t − b) and d_(i,a),o = Σ_t x_i(t − a) y_o(t). G depends on the x alone.
+G_(i,a),(j,b) = Σ_t x_i(t − a) x_j(t − b) and d_(i,a),o = Σ_t x_i(t − a) y_o(t). G depends only on the x.
 """
 
 import os

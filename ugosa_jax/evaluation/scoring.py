@@ -1,6 +1,6 @@
 """Scores of a song's estimates by all metrics.
 
-The factors that depend on the stems alone are computed once and serve all estimates of a song.
+The factors that depend only on the stems are computed once for all estimates of a song.
 """
 
 import dataclasses

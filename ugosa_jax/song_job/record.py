@@ -32,7 +32,7 @@ _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "s
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """An input by name and content; one that is no file has no SHA-256."""
+    """An input by name and content; an input that is not a file has no SHA-256."""
 
     file: str
     sha256: str | None = None

@@ -37,7 +37,7 @@ MAX_LOSSES = 4
 CONNECT_S = 10.0
 """Longest time for a cluster to accept a connection."""
 PATIENCE_S = 3.0
-"""Longest time without a ready worker before the user is told why."""
+"""Longest time without a ready worker before the reason is printed."""
 POLL_S = 2.0
 """Interval at which the driver looks for machines that have joined or left."""
 
@@ -228,7 +228,7 @@ class RayExecutor:
 
 
 def import_ray(address: str) -> Any:
-    """Import Ray without usage statistics, and with `local` clusters on the loopback alone; return the module.
+    """Import Ray without usage statistics, and with `local` clusters only on the loopback; return the module.
 
     Raises:
       InputError: Ray is not installed.

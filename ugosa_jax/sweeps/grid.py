@@ -67,7 +67,7 @@ class Grid:
       text: the file as its user wrote it, with the changes as comments above it.
       weights: name or file of the network to start from; None if nobody names one.
       songs: selection of songs.
-      adapt: all combinations of settings, without repetitions of what gives the same result; empty for a search.
+      adapt: all combinations of settings, without those that repeat a result; empty for a search.
       separate: settings of the separation.
       evaluate: settings of the scores.
       search: settings of the search, if this is one.

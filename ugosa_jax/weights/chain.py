@@ -115,7 +115,7 @@ class Chain(Group[Member]):
 
 
 def _check_takes(links: Sequence[Link]) -> None:
-    """Raise InputError if a network has nothing to take, or two sources differ in capitals alone."""
+    """Raise InputError if a network has nothing to take, or two sources differ only in capitals."""
     for link in links:
         least = 2 if link is links[-1] else 1  # the input of the last one is a single source already
         if len(link.takes) < least:

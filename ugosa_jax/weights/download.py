@@ -122,7 +122,7 @@ class _LimitedFile:
         self.left -= len(data)
         if self.left < 0:
             size = f"{self.max_bytes / 1e6:.1f} MB"
-            raise InputError(f"sends more than the {size} that its parameters can take: this is not what was published")
+            raise InputError(f"sends more than the {size} that its parameters can take: it is not the published file")
         self.stream.write(data)
 
     def flush(self) -> None:

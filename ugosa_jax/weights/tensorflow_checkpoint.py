@@ -37,7 +37,7 @@ def read_arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
     """Return the variables of a checkpoint by name, as read-only arrays.
 
     Raises:
-      InputError: the index is no such table, or names numbers that are not there. Damage may raise any other
+      InputError: the index is not such a table, or refers to missing numbers. Damage may raise any other
         exception; call this within `torchfile.refuse_damage`.
     """
     entries = {key.decode(): value for key, value in iterate_table(index)}

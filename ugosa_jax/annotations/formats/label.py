@@ -153,18 +153,18 @@ def to_seconds(labels: Sequence[Label], unit: str | None, path: str) -> list[Lab
         kind = "whole numbers" if whole else "numbers"
         raise UnknownUnit(
             f"{path}:{last.line}: end {last.end_s:.12g}: {kind} up to {last.end_s / 3600:.3g} hours, if seconds;"
-            " give their unit: --unit ms, --unit 44100 (samples a second), --unit 100ns (HTK) or --unit s"
+            " give their unit: --unit ms, --unit 44100 (samples per second), --unit 100ns (HTK) or --unit s"
         )
     return list(labels)
 
 
 def parse_unit(unit: str) -> float:
-    """Return the length in seconds of a unit: s, ms, us, 100ns, or a number of samples a second."""
+    """Return the length in seconds of a unit: s, ms, us, 100ns, or a number of samples per second."""
     if unit in UNITS:
         return UNITS[unit]
     if unit.isascii() and unit.isdigit() and len(unit) < 8 and int(unit) > 1:
         return 1 / int(unit)
-    raise InputError(f"unit must be {', '.join(UNITS)} or a number of samples a second such as 44100, not {unit!r}")
+    raise InputError(f"unit must be {', '.join(UNITS)} or a number of samples per second such as 44100, not {unit!r}")
 
 
 def _scale(label: Label, length_s: float) -> Label:

@@ -242,7 +242,7 @@ _MARKS = re.compile(
 
 
 def find_pairs(text: str, path: str) -> list[TableRow]:
-    """Return the lines split into a start and a text; an empty list if a line is no such pair or starts do not grow."""
+    """Return the lines split into a start and a text; an empty list if a line is not a pair or starts do not grow."""
     lines = content_lines(text)
     if not any(map(_is_pair, (TableRow(path, n, _cut(line)) for n, line in lines[:3]))):
         return []

@@ -175,7 +175,7 @@ def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
     """Return the basis of a table as text: songs, frames, rule, gating, settings, missing cells."""
     n_frames = rows.n_frames[rows.value_db.notna()]
-    frames = f"{tables.format_range(n_frames.to_numpy())} frames a song and source" if len(n_frames) else "no frames"
+    frames = f"{tables.format_range(n_frames.to_numpy())} frames per song and source" if len(n_frames) else "no frames"
     rule = " or ".join(RULES[rule] for rule in rows.rule.unique()) if rows.rule.nunique() == 1 else "both rules"
     outputs = "; ".join(describe_gating(gated) for gated in rows.gated.unique())
     outputs += "".join(f", refined ({way})" for way in rows.refine.unique() if way != "none")

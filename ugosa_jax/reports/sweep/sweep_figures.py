@@ -122,7 +122,7 @@ def draw_gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
 
     Args:
       rows: the scores.
-      stages: what is tuned, such as "L3:M".
+      stages: the tuned stages, such as "L3:M".
 
     Raises:
       InputError: B0 or both strategies have no scores.
