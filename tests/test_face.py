@@ -121,10 +121,10 @@ def test_an_evaluation_prints_as_a_table():
     true = stems()
     true["piano"][:] = 0
     lines = str(uj.evaluate(true, stems(), rate_hz=8000)).splitlines()
-    assert lines[0] == "as they are, rule museval"
+    assert lines[0] == "unchanged, rule museval"
     assert lines[1].split() == ["dB", "(frames)", "SDR", "ISR", "SIR", "SAR", "PES", "EPS"]
     assert [line.split()[0] for line in lines[2:8]] == [*true]
-    assert lines[9] == "as they are, rule target"
+    assert lines[9] == "unchanged, rule target"
     assert lines[-1].split()[1:5] == ["–"] * 4  # a stem that is silent has no scores but PES
 
 

@@ -282,7 +282,7 @@ def test_cells_that_lack_what_is_to_be_kept_run_again(written, network, songs, t
     assert run(written, network, songs, folder) == 0
     found = comparable(folder)
     assert run(written, network, songs, folder, "--keep-stems", "--keep-deltas") == 0
-    assert "3 cells are done, but lack files that are to be kept; they are run again" in capsys.readouterr().out
+    assert "3 cells are done, but lack requested files; they are run again" in capsys.readouterr().out
     assert comparable(folder) == found
     made = times_of(folder / "stems")
     assert len(made) == 6

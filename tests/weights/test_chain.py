@@ -86,10 +86,10 @@ def test_a_fingerprint_tells_networks_their_order_and_what_they_leave():
     [
         ({"a": network(*BAND)}, (), "a chain must be of two networks or more"),
         ({"a": network("vocals", "rest"), "b": network("vocals", "rest")}, None,
-         "b: has nothing to take apart: of what it hears it separates rest"),
+         "b: has nothing to separate: of the sources in its input, it knows rest"),
         ({"a": network("vocals", "rest"), "b": network("vocals", "rest"), "c": network(*BAND)}, None,
-         "b: has nothing to take apart: of what it hears it separates nothing"),
-        ({"a": network(*BAND), "b": network(*BAND)}, None, "b: has nothing to take apart"),
+         "b: has nothing to separate: of the sources in its input, it knows nothing"),
+        ({"a": network(*BAND), "b": network(*BAND)}, None, "b: has nothing to separate"),
         ({"a": network("vocals", "rest"), "b": network("Vocals", "drums")}, None,
          "sources vocals of a and Vocals of b have one name"),
         ({"a": network("vocals", "rest"), "b": network(*BAND, sample_rate_hz=16000)}, None,

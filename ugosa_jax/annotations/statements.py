@@ -289,7 +289,7 @@ def describe_left_out(kind: str, labels: list[Label], of_several: int = 0) -> st
 
 
 def warn_left_out(kind: str, labels: list[Label]) -> list[str]:
-    """Return one warning a label if they are few, else one for all; none for labels that the user left out."""
+    """Return one warning per label if they are few, else one for all; none for labels that the user left out."""
     if kind == "map":
         return []
     if kind == "stem":

@@ -19,7 +19,7 @@ MIN_SILENCE_S = 4.0
 """Least annotated silence to learn from: one of the paper's segments."""
 
 UNENDED_S = 10.0
-"""How much is shown of what is annotation up to the end of a song of unknown length."""
+"""Shown length of an interval that lasts to the end of a song of unknown length."""
 
 
 def check(args: options.CheckAnnotation) -> int:

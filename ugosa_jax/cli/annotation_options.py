@@ -87,7 +87,7 @@ class SuggestAnnotation:
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write: .csv, .txt (Audacity) or .jams."""
     weights: str | None = None
-    """Name (see `ugosa-jax weights list`) or file of the network; by default, the best network that is downloaded."""
+    """Name (see `ugosa-jax weights list`) or file of the network; by default, the best network that is installed."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Separate:
     """The times at which each source plays, in any format of docs/annotations.md. B strategies do not need it."""
     weights: str | None = None
     """Name (see `ugosa-jax weights list`) or file of the network to start from; names joined by + are a chain, such as
-    spleeter+mini. By default, the best network that is downloaded."""
+    spleeter+mini. By default, the best network that is installed."""
     download: bool = False
     """Download published weights first if they are missing; their licence is printed."""
     delta: Path | None = None
@@ -151,7 +151,7 @@ class RunSweep:
     songs: Path | None = None
     """Folder of the songs, in place of the grid's."""
     weights: str | None = None
-    """Name or file of the network, in place of the grid's; if neither names one, the best that is downloaded."""
+    """Name or file of the network, in place of the grid's; if neither names one, the best that is installed."""
     results: Path | None = None
     """Results directory, by default sweeps/GRID, with the changes of --set in its name."""
     lanes: int | None = None

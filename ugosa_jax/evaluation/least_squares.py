@@ -84,7 +84,7 @@ def build_gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
 def prepare_basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int]) -> Basis:
     """Prepare the least-squares problem of some of the inputs.
 
-    Silent channels and exact copies are left out, for the others span the same space. If the rest is singular (one
+    Silent channels and exact copies are left out, because the others span the same space. If the rest is singular (one
     channel is another one delayed, or scaled and rounded), SINGULAR is added to the diagonal: of all filters that fit
     equally well, nearly the smallest are found.
 

@@ -1,6 +1,6 @@
 """A bag: several networks of one architecture, whose estimates are averaged with weights for every source.
 
-The usual bag holds one specialist a source. On disk it is a folder with the description that demucs writes, in YAML,
+The usual bag holds one specialist per source. On disk it is a folder with the description that demucs writes, in YAML,
 
     models: [f7e0c4bc, d12395a8]
     weights: [[1, 0], [0, 1]]    # one row per model, one column per source; all 1 if not given

@@ -113,7 +113,7 @@ def _fetch_url(url: str, path: Path, max_bytes: int, progress: bool) -> None:
 
 
 class _LimitedFile:
-    """A file of limited size, for a server may send without end."""
+    """A file of limited size, because a server may send without end."""
 
     def __init__(self, stream: BinaryIO, max_bytes: int):
         self.stream, self.max_bytes, self.left = stream, max_bytes, max_bytes

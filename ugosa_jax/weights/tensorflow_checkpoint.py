@@ -114,7 +114,7 @@ def parse_handle(raw: bytes, at: int) -> tuple[int, int, int]:
 
 
 def parse_varint(raw: bytes, at: int) -> tuple[int, int]:
-    """Return a number, written seven bits a byte, lowest first, and the position after it."""
+    """Return a number, written with seven bits per byte, lowest first, and the position after it."""
     value = 0
     for i in range(10):
         byte = raw[at + i]

@@ -84,7 +84,7 @@ def parse_json(text: str, path: str) -> Any:
 
 
 def _parse_lines(text: str) -> list[Any]:
-    """Parse JSON Lines; return an empty list if a line is no JSON."""
+    """Parse JSON Lines; return an empty list if a line is not JSON."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """Labels as written in a file: times and texts. `annotations.statements` interprets the texts.
 
-Times are seconds, or hours, minutes and seconds between colons. What plain numbers count is asked for where seconds
-would give no song.
+Times are seconds, or hours, minutes and seconds between colons. If plain numbers are too large for seconds, the user
+has to give their unit.
 """
 
 import dataclasses
@@ -106,7 +106,7 @@ def is_time(value: str) -> bool:
 
 
 def parse_time(value: str) -> float | None:
-    """Parse a time such as 62.5, 62,5 s, 1:02.5 or 0:01:02.5 into seconds; return None if it is none."""
+    """Parse a time such as 62.5, 62,5 s, 1:02.5 or 0:01:02.5 into seconds; return None for other texts."""
     plain = value.replace(",", ".")
     if _NUMBER.fullmatch(plain):
         return float(plain)

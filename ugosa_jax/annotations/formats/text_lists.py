@@ -1,4 +1,4 @@
-r"""Text files with one label a line: tables, Audacity's label tracks, MIREX's .lab, and lists of starts.
+r"""Text files with one label per line: tables, Audacity's label tracks, MIREX's .lab, and lists of starts.
 
 `csv` is start,end,source[,state[,confidence]] in seconds, or the columns that a header names. A missing start or end is
 that of the song, as in exports of LosslessCut.
