@@ -7,7 +7,7 @@ in the frames of the rule "target". Holm's correction is over all rows of the ta
 """
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
-# In pandas' type hints, every table[...] is a union of many types.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import argparse
 import dataclasses

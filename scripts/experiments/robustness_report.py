@@ -1,7 +1,7 @@
 """Table and figure of robustness.py: the gain with every kind of annotation."""
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
-# In pandas' type hints, every table[...] is a union of many types.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 from collections.abc import Sequence
 from pathlib import Path

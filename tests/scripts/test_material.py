@@ -469,7 +469,7 @@ def test_interrupted_build_leaves_no_half_song_and_resumes(tmp_path, sign, statu
             time.sleep(0.01)
         os.killpg(group, signal.SIGKILL)
         assert pool(tmp_path) == ["a.npy", "hangs.unfinished", "manifest.json"]
-    said = "interrupted; the same command goes on from here\n"
+    said = "interrupted; run the same command again to continue\n"
     assert process.communicate()[1] == (said if sign == signal.SIGINT else "")
     (tmp_path / "well").touch()
     assert built(tmp_path, 30.0, "a", "hangs", "b")[0] == 0

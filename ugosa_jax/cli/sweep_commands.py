@@ -88,7 +88,7 @@ def run_cells(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell], runs:
             executor.run_cells(asked, todo, runs, on_cell)
         except KeyboardInterrupt:
             bar.close()
-            print("interrupted; the same command goes on from here")
+            print("interrupted; run the same command again to continue")
             raise
     return len(failed)
 

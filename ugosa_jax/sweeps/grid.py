@@ -65,7 +65,7 @@ class Grid:
     Attributes:
       name: name of its file without the suffix, followed by its changes.
       text: the file as its user wrote it, with the changes as comments above it.
-      weights: name or file of the network to start from; None if nobody names one.
+      weights: name or file of the network to start from; None if neither grid nor command line names one.
       songs: selection of songs.
       adapt: all combinations of settings, without those that repeat a result; empty for a search.
       separate: settings of the separation.
@@ -226,7 +226,7 @@ def list_combinations(start: AdaptConfig, keys: dict[str, Any]) -> tuple[AdaptCo
         counts = collections.Counter(_value(f"adapt.{key}", value, _TYPES["adapt"][key]) for value in values)
         value, times = counts.most_common(1)[0]
         if times > 1:
-            raise InputError(f"adapt.{key}: {value!r:.60} stands there twice")
+            raise InputError(f"adapt.{key}: {value!r:.60} is listed twice")
     every = (dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values()))
     return tuple(dict.fromkeys(canonical(_replace_settings(start, "adapt", values)) for values in every))
 

@@ -66,4 +66,4 @@ def describe_separation(settings: Mapping[str, Any]) -> str:
 
 def describe_timing(timing: Mapping[str, float]) -> str:
     """Return the times of an adaptation as text."""
-    return f"compiling {timing['compile_s']:.1f} s, prefix {timing['prefix_s']:.1f} s, steps {timing['steps_s']:.1f} s"
+    return f"compiling {timing['compile_s']:.1f} s, frozen stages {timing['prefix_s']:.1f} s, steps {timing['steps_s']:.1f} s"

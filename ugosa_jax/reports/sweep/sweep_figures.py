@@ -6,7 +6,7 @@ source and metric.
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import math
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ paper's Table 1, Figure 2 and comparisons; each numeric setting that varies give
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import itertools
 import re
@@ -121,7 +121,7 @@ def _explain_methods() -> Section:
         "How to read the numbers",
         [
             "Every score of a song is one number for each source: the median over its frames (PES and EPS: the mean). "
-            "Tables show medians over songs. Medians of different strategies can stand on different songs where cells "
+            "Tables show medians over songs. Medians of different strategies can be of different songs where cells "
             "are missing; comparisons never do: they use the songs that have both scores, and say how many.",
             "Comparisons are paired by song. p is that of a two-sided Wilcoxon signed-rank test, exact where the "
             "number of songs and ties allow it; songs that score alike are left out of it. Intervals are 95 % "
