@@ -63,7 +63,7 @@ def test_forward_and_the_first_step_find_the_loss_of_the_first_segment(case):
     np.testing.assert_allclose(peer_jax.step(case, STEP)["losses"], expected, rtol=1e-5)
 
 
-def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
+def test_step_case_uses_few_steps_of_the_whole_song(case):
     answer = peer_jax.step(case, STEP)
     song = segments.cut_song(case.mix_CxT, case.active_SxT, AdaptConfig(segment_s=0.5), SMALL)
     assert song.n == 4
@@ -74,7 +74,7 @@ def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
     )
 
 
-def test_a_whole_song_takes_no_less_than_its_parts(case):
+def test_whole_song_takes_at_least_the_time_of_its_parts(case):
     started = time.perf_counter()
     answer = peer_jax.song(case, {**STEP, "epochs": 1})
     whole_s = time.perf_counter() - started
@@ -84,7 +84,7 @@ def test_a_whole_song_takes_no_less_than_its_parts(case):
     assert sum(parts) <= whole_s
 
 
-def test_both_sides_are_told_to_tune_the_same():
+def test_both_programs_tune_the_same_layers():
     """The paper's numbers of parameters, counted over torch's names."""
     sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.build_table(ConvTasNet()).values()}
     for strategy, expected in {"L1:D": 8_244_284, "L3:M": 2_919_444, "L5:D": 10_240}.items():
@@ -92,7 +92,7 @@ def test_both_sides_are_told_to_tune_the_same():
         assert sum(sizes[name] for name in tuned) == expected
 
 
-def test_chunks_of_a_song_are_longer_than_the_song():
+def test_chunks_add_up_to_more_than_the_song():
     """10 s every 7.5 s: starts at 0, 7.5, … 52.5; the last one has 7.5 s."""
     assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig()) == pytest.approx(77.5)
     assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig(overlap=0.0)) == pytest.approx(60.0)
@@ -102,7 +102,7 @@ def answers(*losses, seconds=1.0, **more):
     return [{"seconds": seconds, "losses": list(each), **more} for each in losses]
 
 
-def test_rows_hold_every_turn_and_the_largest_difference():
+def test_rows_hold_all_times_and_the_largest_difference():
     peer, ours = answers((2.0, 1.0), (2.0, 1.0), seconds=3.0), answers((2.0, 1.0), (2.0001, 1.0))
     row = bench_peer.compare_answers("x", peer, ours)
     assert row == {
@@ -152,7 +152,7 @@ def test_a_program_that_ends_or_is_missing_is_named(tmp_path):
         pass
 
 
-def test_our_program_answers_what_it_is_asked(case, tmp_path):
+def test_peer_jax_answers_requests(case, tmp_path):
     peer_jax.write_case(case, tmp_path / "case.npz")
     commands = bench_peer.Commands(tmp_path, Path("unused"))
     with bench_peer.serving(*commands.ours(tmp_path / "case.npz")) as ask:
@@ -169,7 +169,7 @@ def test_a_row_gives_medians_spreads_and_ratios():
     assert bench_peer.row_line("L3:M", ROW).startswith("| one step of P-L3:M | 10.00 ")
 
 
-def test_what_a_song_takes_pytorch_is_extrapolated_from_its_other_rows():
+def test_time_of_a_song_in_pytorch_is_extrapolated_from_other_rows():
     song = {"whole_s": 400.0, "n_segments": 15, "separated_s": 77.5}
     song |= {"compile_s": 8.0, "prefix_s": 20.0, "steps_s": 320.0, "separate_s": 40.0}
     rows = {"forward": ROW, "L3:M": ROW | {"peer_s": [30.0]}}

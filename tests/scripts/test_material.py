@@ -92,7 +92,7 @@ def test_wad_reader_finds_midi_lumps():
     assert list(found) == [("D_E1M1", b"MThd-music")]
 
 
-def test_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
+def test_song_of_two_games_is_listed_once_under_the_name_that_is_not_freedms(tmp_path):
     doom = tmp_path / "usr/share/games/doom"
     doom.mkdir(parents=True)
     (doom / "freedoom1.wad").write_bytes(wad(D_E1M1=b"MThd-a", D_E1M2=b"MThd-b", D_E1M3=b"MThd-a"))
@@ -103,7 +103,7 @@ def test_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"MThd", b"no midi at all", b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\xff\0"])
-def test_broken_midi_file_is_no_song(data):
+def test_damaged_midi_file_is_skipped(data):
     assert load("songs").load_song("broken", data) is None
 
 
@@ -218,7 +218,7 @@ def test_mix_reaches_its_level_and_stems_keep_their_offsets():
     assert 20 * np.log10(effects.compute_active_rms(balanced.sum(axis=0))) == pytest.approx(effects.MIX_DBFS, abs=0.01)
 
 
-def test_limiter_reduces_peaks_alone():
+def test_limiter_reduces_only_peaks():
     effects = load("effects")
     audio = tone(-20.0)
     audio[:, 2 * RATE_HZ] = 3.0
@@ -563,7 +563,7 @@ def test_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
         assert "kl_xx.npz: damaged" in capfd.readouterr().out
 
 
-def test_file_that_is_no_soundfont_is_named(tmp_path):
+def test_file_that_is_not_a_soundfont_is_named(tmp_path):
     pytest.importorskip("fluidsynth", exc_type=ImportError)
     (tmp_path / "no.sf2").write_bytes(b"RIFF\0\0\0\0sfbk")
     with pytest.raises(load("problems").Problem, match=r"no\.sf2: not a soundfont"):

@@ -67,7 +67,7 @@ def test_new_masks_pass_a_share_of_the_mixture(songs):
     assert abs(mask.mean() - 0.5) < 0.1
 
 
-def test_examples_depend_on_seed_and_number_alone(songs):
+def test_examples_depend_only_on_seed_and_number(songs):
     opened = pool.open_pool(songs, 2, 2)
     first = [next(data) for data in [pool.iterate_batches(opened, 2, 500, seed=3, start=0)] for _ in range(3)]
     later = next(pool.iterate_batches(opened, 2, 500, seed=3, start=2))
@@ -203,7 +203,7 @@ def test_batch_gives_the_mean_of_its_examples(songs):
 
 
 @pytest.mark.slow
-def test_muon_orthogonalises_matrices_alone(songs):
+def test_muon_orthogonalises_only_matrices(songs):
     """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
     params = train.MINI.init()
     gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)

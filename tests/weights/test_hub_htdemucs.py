@@ -94,7 +94,7 @@ def test_the_first_mirror_is_asked_once_for_each_network(server, name):
 
 @pytest.mark.parametrize("fault", ["absent", "damaged"])
 @pytest.mark.parametrize("name", ["htdemucs", "htdemucs_ft"])
-def test_the_second_mirror_stands_in_for_the_first(server, name, fault):
+def test_second_mirror_is_used_if_the_first_fails(server, name, fault):
     setattr(server, fault, lambda path: path.endswith(".safetensors"))
     download.download_weights(name, progress=False)
     expected = convert.convert(SMALL["-96a9a28a.th"]).params
@@ -113,7 +113,7 @@ def test_other_bytes_than_published_are_refused(server, name, tmp_path):
     assert list((tmp_path / "cache" / "weights").iterdir()) == []
 
 
-def test_the_fourth_specialist_that_is_nowhere_leaves_nothing(server, tmp_path):
+def test_bag_with_a_missing_network_leaves_no_files(server, tmp_path):
     server.absent = lambda path: "04573f0d" in path
     with pytest.raises(InputError, match=r"04573f0d\.safetensors: .*404.*; .*04573f0d-f3cf25b2\.th: .*404"):
         download.download_weights("htdemucs_ft", progress=False)
@@ -121,7 +121,7 @@ def test_the_fourth_specialist_that_is_nowhere_leaves_nothing(server, tmp_path):
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_the_licence_is_said_before_anything_is_asked_for(server, name, capsys):
+def test_licence_is_printed_before_the_first_request(server, name, capsys):
     said = []
     server.absent = lambda path: said.append(capsys.readouterr().out)  # what was printed when the request came
     assert main(["weights", "download", name]) == 0
