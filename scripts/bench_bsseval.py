@@ -2,8 +2,8 @@
 
     python scripts/bench_bsseval.py --seconds 60 --repeats 3
 
-The two take turns on the same sound: noise, coloured so that every source has its own spectrum, with the estimates
-made of the stems, the mixture and more noise.
+Both take turns on the same sound: coloured noise, so that every source has its own spectrum. An estimate is the sum of
+its stem, some of the mixture and more noise.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
         prepared = call_timed(times["prepare"], lambda: bsseval.prepare(stems_SxCxT, RATE_HZ, settings))
         scores = call_timed(times["score"], lambda prepared=prepared: bsseval.score(prepared, est_SxCxT))
         if len(peaks_gb) == 1:
-            peaks_gb.append(peak_gb())  # a peak never falls again, so only the first round tells
+            peaks_gb.append(peak_gb())  # the peak of a process never falls, so that only the first round measures it
         expected = call_timed(
             times["museval"], lambda: museval.score_with_museval(stems_SxCxT, est_SxCxT, RATE_HZ, settings)
         )
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def sounds(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return stems and estimates, float32 (4, 2, T)."""
+    """Draw stems and estimates, float32 (4, 2, T)."""
     random = np.random.default_rng(0)
     stems_SxCxT = random.standard_normal((4, 2, n_samples), np.float32)
     for source, pole in enumerate((-0.5, 0.0, 0.5, 0.9)):

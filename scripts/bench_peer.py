@@ -3,13 +3,13 @@
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --model mini --rows forward L3:M --repeats 5
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --rows L3:M --kinds plain cached "cached matmul"
-    python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --quick      # does it work?
+    python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --quick      # a short check
 
 scripts/peer_torch.py says how ~/torch-env is made. Each of the two is one process on all cores; they take turns
 (A B A B …), so that only one works at a time, and a first turn of each is not counted. Nothing else should run then:
 PyTorch's threads wait for each other by spinning, and with other work beside them its small products take many times
-as long. Both have the same weights and must find the same losses. Weights are random for the full-size network, the
-song is noise: they cost what others cost.
+as long. Both have the same weights and must compute the same losses. The weights of the full-size network are random,
+and the song is noise; this does not change the times.
 """
 
 import argparse
@@ -43,7 +43,7 @@ STEPS = ("L1:D", "L3:M", "L5:D")
 ROWS = ("forward", *STEPS, "song")
 LAM = 1.0
 MAX_DIFFERENCE_BFLOAT16 = 0.05
-MAX_DIFFERENCE = 1e-4  # of losses, relative: single precision, summed in another order through some forty layers
+MAX_DIFFERENCE = 1e-4  # relative, of losses: rounding of single precision through some forty layers
 
 Ask = Callable[[dict], dict]
 
@@ -94,7 +94,7 @@ def report(
     with serving(*commands.peer(case)) as peer, serving(*commands.ours(case)) as ours:
         about = {"do": "about"}
         yield ", ".join(f"{name} {value}" for name, value in (ours(about) | peer(about)).items())
-        busy = psutil.cpu_percent(1.0)  # neither of the two has anything to do yet
+        busy = psutil.cpu_percent(1.0)  # both processes are idle now
         yield f"segments of {sizes.segment_s:g} s; other programs used {busy:.0f} % of the processors at the start\n"
         yield "| | PyTorch s | here s | times faster | losses differ by |"
         yield "|---|---|---|---|---|"
@@ -135,7 +135,7 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
     Raises:
       InputError: it cannot be started, or ends instead of answering.
     """
-    slowing = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # where they are set, numpy and torch may use older kernels
+    slowing = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # if these are set, numpy and torch may use older kernels
     inherited = {name: value for name, value in os.environ.items() if name not in slowing}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": inherited | environment}
     try:
@@ -155,12 +155,12 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
         yield ask
     finally:
         process.kill()
-        with contextlib.suppress(BrokenPipeError):  # what an ended process did not read
+        with contextlib.suppress(BrokenPipeError):  # an ended process reads no more
             process.communicate()
 
 
 def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[dict], list[dict]]:
-    """Ask both processes in turn, and return their answers without those to the first question."""
+    """Send a request to both processes in turn, and return their answers except the first."""
     rounds = [(peer(request), ours(request)) for _ in range(1 + repeats)][1:]
     first, second = zip(*rounds, strict=True)
     return list(first), list(second)
@@ -170,7 +170,7 @@ def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[d
 
 
 def request_for(name: str, config: Architecture, sizes: Sizes) -> dict:
-    """Return the question for a row; it names the tuned tensors as in torch."""
+    """Return the request for a row; it names the tuned tensors as in torch."""
     request = {"lam": LAM, "segment_samples": round(sizes.segment_s * config.sample_rate_hz)}
     if name == "forward":
         return request | {"do": "forward"}

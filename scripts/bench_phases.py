@@ -2,7 +2,7 @@
 
     python scripts/bench_phases.py --size demucs mini --repeats 3
 
-Weights are random and the song is noise, which cost what real ones cost. Every phase is a program of its own that runs
+Weights are random and the song is noise, which does not change the times. Every phase is a separate program that runs
 over and over inside one call (`timing.median_s`); times are medians.
 """
 
@@ -33,7 +33,7 @@ N_SEGMENTS = 4
 
 
 class Phase(NamedTuple):
-    """What was timed, its operations and its seconds."""
+    """A timed phase, its operations and its seconds."""
 
     name: str
     operations: int
@@ -100,7 +100,7 @@ PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
 
 
 def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
-    """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
+    """Time phase by phase. The suffix is the part that runs in every step, up to the mask's product."""
     plan = strategy.parse(name, config)
     since = plan.find_cut(config)
     tuned, frozen = tree.split(params, strategy.label_params(plan, params))
@@ -122,7 +122,7 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     both_s = time(both, tuned, frozen, hidden_KxB, score)
     counted = flops.count_flops(forward, tuned, frozen, hidden_KxB)
     yield Phase(FORWARD, counted, forward_s)
-    # What the gradient adds: the backward pass, and writing down what it needs on the way forward.
+    # The gradient adds the backward pass, and the storing of inner values in the forward pass.
     backward = flops.count_flops(both, tuned, frozen, hidden_KxB, score) - counted
     yield Phase(BACKWARD, backward, max(both_s - forward_s, 1e-9))
     ends = functools.partial(value_and_gradient, config, "decoder" in plan.tuned)
@@ -140,12 +140,12 @@ def encode(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
 
 
 def hidden(config: ConvTasNet, since: str, params: Params, mix_CxT: jax.Array) -> jax.Array:
-    """Return hidden_KxB, what the frozen stages give."""
+    """Return hidden_KxB, the output of the frozen stages."""
     return convtasnet.bind(config, params).prefix(mix_CxT, since)
 
 
 def scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
-    """Return what the mask's product gives, from the output of the frozen stages."""
+    """Return the output of the mask's product, from the output of the frozen stages."""
     net, stages = convtasnet.bind(config, tree.merge(tuned, frozen)), config.repeats
     for stage in stages[(*stages, "mask").index(since) :]:
         hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])

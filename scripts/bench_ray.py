@@ -1,11 +1,11 @@
 """Measure sweeps on Ray clusters of this machine: their overhead, and losses when processes are killed.
 
-    python scripts/bench_ray.py driver                     # 1,000 cells that sleep 10 ms: cells a second
+    python scripts/bench_ray.py driver                     # 1,000 cells that sleep 10 ms: cells per second
     python scripts/bench_ray.py compare GRID SONGS WORK    # one process; one worker, and two, with a core each
     python scripts/bench_ray.py kills GRID SONGS WORK      # rounds of kill -9 at random moments; --rounds 20
 
-Every sweep is a process of its own. Its time is that from the first to the last record, so that neither start nor end
-of a cluster counts.
+Every sweep is a separate process. Its time is that from the first to the last record, so that start and end of the
+cluster do not count.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int | None:
         command.add_argument("work", type=Path, help="folder for results; those of earlier runs are removed")
         command.add_argument("--weights", default="mini")
         command.add_argument("--rounds", type=int, default=20 if run is kills else 3)
-        command.add_argument("--seed", type=int, default=0, help="of what is killed when")
+        command.add_argument("--seed", type=int, default=0, help="seed of the victims and moments")
         command.set_defaults(run=run)
     args = parser.parse_args(arguments)
     return exit_status(lambda: args.run(args))
@@ -82,7 +82,7 @@ def cluster_of(n_workers: int) -> Iterator[Any]:
 
 
 def driver(n_workers: int) -> None:
-    """Print how many short cells a second a driver assigns and stores."""
+    """Print how many short cells per second a driver assigns and stores."""
     settings = AdaptConfig(), SeparateConfig(), EvaluateConfig()
     cells = [make_cell(f"song {n}", "", "", *settings) for n in range(N_CELLS)]
     net = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3)
@@ -97,7 +97,7 @@ def driver(n_workers: int) -> None:
         with contextlib.closing(RayExecutor(nodes.address, worker=Sleeper)) as ray:
             ray.run(sweep, cells, on_outcome)
     per_s = (len(arrived) - 1) / (arrived[-1] - arrived[0])
-    print(f"{per_s:.0f} cells a second of {n_workers} workers")
+    print(f"{per_s:.0f} cells per second with {n_workers} workers")
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -156,7 +156,7 @@ def kills(args: argparse.Namespace) -> int:
         print(
             f"{number}: {victim} killed after {n_before} of {len(planned)} cells: {'all there' if right else 'WRONG'}"
         )
-    print(f"{args.rounds - n_wrong} of {args.rounds} rounds with every cell there once and nothing half-written")
+    print(f"{args.rounds - n_wrong} of {args.rounds} rounds with every cell stored once and nothing half-written")
     return int(n_wrong > 0)
 
 

@@ -1,6 +1,6 @@
-"""Write what PyTorch's HTDemucs gives for architectures other than the published one: tests/data/htdemucs/others.npz.
+"""Write the output of PyTorch's HTDemucs for other architectures than the published: tests/data/htdemucs/others.npz.
 
-It runs in an environment of its own, which the project never depends on:
+It runs in a separate environment, which the project never depends on:
 
     python3 -m venv ~/torch-env
     ~/torch-env/bin/pip install torch numpy einops julius openunmix pyyaml tqdm    # a build for the CPU is enough
@@ -57,7 +57,7 @@ ESTIMATES_STEP, GRADIENT_STEP = 23, 17
 
 
 def draw_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the tensor that a name and a shape stand for: kernels that keep the scale, norms and scales of order 1."""
+    """Draw the tensor of a name and a shape: kernels that keep the scale, norms and scales of order 1."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     centre = 0.5 if name.endswith(".scale") else 1.0 if name.endswith(".weight") and len(shape) == 1 else 0.0
     spread = 0.3 if len(shape) == 1 else np.prod(shape[1:]) ** -0.5

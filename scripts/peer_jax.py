@@ -1,10 +1,10 @@
-"""Measure this package at the same things, on the same numbers, as scripts/peer_torch.py measures PyTorch.
+"""Measure this package on the cases and requests on which scripts/peer_torch.py measures PyTorch.
 
     echo '{"do": "forward", "segment_samples": 176400, "lam": 1.0}' | python scripts/peer_jax.py case.npz
 
 A case is a network and a song in one .npz file: the tensors of the network by torch name (`state/…`), the torch class
 and its arguments as JSON (`klass`, `arguments`), mix_CxT and active_SxT. scripts/bench_peer.py and
-scripts/bench_htdemucs.py write cases and requests, one JSON object a line; each is answered with one line.
+scripts/bench_htdemucs.py write cases and requests, one JSON object per line; each is answered with one line.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ HTDEMUCS = {
 """Arguments of torch's class that the published `htdemucs` was made with, where they are not its defaults."""
 FULL_SIZE: dict[str, Architecture] = {"demucs": ConvTasNet(), "htdemucs": HTDemucs()}
 MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
-"""Environment variables that change how fast we are; they are part of what is recorded."""
+"""Environment variables that change the speed; their values are recorded."""
 
 
 class Case(NamedTuple):
@@ -90,7 +90,7 @@ def read_case(path: Path) -> Case:
 
 
 def noise_case(name: str, seconds: float) -> Case:
-    """Return a case with a song of noise whose sources sound in random tenths of a second; it costs what music does.
+    """Return a case with a song of noise whose sources sound in random tenths of a second; it takes as long as music.
 
     Args:
       name: of the weights; "demucs" or "htdemucs" for random weights of a full-size network.
@@ -101,7 +101,7 @@ def noise_case(name: str, seconds: float) -> Case:
         params = config.init()
     else:
         checkpoint = hub.load_network(name)
-        assert isinstance(checkpoint, Checkpoint)  # none that is measured is a bag
+        assert isinstance(checkpoint, Checkpoint)  # bags are not measured
         config, params = checkpoint.architecture, checkpoint.params
     random = np.random.default_rng(0)
     n_samples = round(seconds * config.sample_rate_hz)
@@ -144,9 +144,9 @@ def forward(case: Case, request: dict) -> dict:
 
 
 def step(case: Case, request: dict) -> dict:
-    """Time adaptation on the first `segments` segments: seconds a step, the frozen stages and compiling apart.
+    """Time adaptation on the first `segments` segments: seconds per step, the frozen stages, and compiling.
 
-    The song keeps its number of segments, and so its memory, however few of them steps are taken on.
+    The song keeps all its segments, and so its memory, even if only few of them are used.
     """
     settings = adapt_settings(case, request)
     whole = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)
@@ -188,7 +188,7 @@ def adapt(case: Case, song: Segments, settings: AdaptConfig) -> engine.Adaptatio
 
 
 def adapt_settings(case: Case, request: dict) -> AdaptConfig:
-    """Return the settings that a request asks for."""
+    """Return the settings of a request."""
     segment_s = request["segment_samples"] / case.config.sample_rate_hz
     settings = AdaptConfig(request["strategy"], lam=request["lam"], epochs=request["epochs"], segment_s=segment_s)
     return dataclasses.replace(settings, precision=request.get("precision", settings.precision))

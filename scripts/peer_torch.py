@@ -1,6 +1,6 @@
-"""Measure a network of the PyTorch package demucs at what the paper's code does with it: version 2.0.3 or 4.1.
+"""Measure the steps of the paper's code with a network of the PyTorch package demucs, version 2.0.3 or 4.1.
 
-It runs in an environment of its own, which the project never depends on:
+It runs in a separate environment, which the project never depends on:
 
     python3 -m venv ~/torch-env                # for ConvTasNet
     ~/torch-env/bin/pip install torch          # a build for the CPU is enough
@@ -8,16 +8,16 @@ It runs in an environment of its own, which the project never depends on:
     ~/torch-env/bin/pip install --no-deps diffq julius
     ~/torch-env/bin/pip install tqdm numpy
 
-For HTDemucs, scripts/golden_htdemucs.py says how.
+For HTDemucs, see scripts/golden_htdemucs.py.
 
-scripts/bench_peer.py and scripts/bench_htdemucs.py start it with a case (see scripts/peer_jax.py) and write one request
-a line to it, a JSON object; each is answered with one line. A step is: forward through the whole network, eq. (1),
+scripts/bench_peer.py and scripts/bench_htdemucs.py start it with a case (see scripts/peer_jax.py) and write requests to
+it, one JSON object per line; each is answered with one line. A step is: forward through the whole network, eq. (1),
 backward through the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it
 centralises gradients and adds Lookahead to RAdam.
 
-That is the kind "plain". A user who knows PyTorch would go further, and a request may name how far, for ConvTasNet:
+That is the kind "plain". For ConvTasNet, a request may name optimisations that a user who knows PyTorch would add:
 "cached" runs the frozen layers before the step, "matmul" makes matrix products of convolutions with one tap,
-"compiled" compiles what is left, "bfloat16" multiplies in that precision.
+"compiled" compiles the rest, "bfloat16" multiplies in that precision.
 """
 
 # pyright: reportMissingImports=false
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def about(case, request) -> dict:
-    """Return versions and threads, and how threads wait if the environment says it."""
+    """Return versions, number of threads, and how threads wait if the environment sets it."""
     found = {"torch": torch.__version__, "demucs": demucs.__version__, "threads": torch.get_num_threads()}
     return found | {name: os.environ[name] for name in ("OMP_WAIT_POLICY",) if name in os.environ}
 
@@ -86,8 +86,8 @@ def step(case, request) -> dict:
     return {"seconds": seconds, "losses": numbers(terms), "n_tuned": n_tuned, "peak_bytes": peak_bytes()}
 
 
-def prepare(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (it is what is kept)
-    """Return a network with the case's weights, and what a step runs; both are kept, or each step would compile."""
+def prepare(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (the default is the cache)
+    """Return a network with the case's weights, and the function of a step; both are cached, to compile once."""
     if (kinds, strategy) not in made:
         model = network(case)
         if "matmul" in kinds:
@@ -101,14 +101,14 @@ def prepare(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B0
 
 @torch.no_grad()
 def frozen(model: torch.nn.Module, mix_1xCxT: torch.Tensor, strategy: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what encoder and frozen layers make of a mixture, for a ConvTasNet and strategies P-Lk:…."""
+    """Return the output of encoder and frozen layers for a mixture, for a ConvTasNet and strategies P-Lk:…."""
     norm, bottleneck, repeats, _ = model.separator.network
     encoded = model.encoder(mix_1xCxT)
     return encoded, repeats[: first_repeat(strategy)](bottleneck(norm(encoded)))
 
 
 def tuned_part(model: torch.nn.Module, encoded: torch.Tensor, kept: torch.Tensor, strategy: str) -> torch.Tensor:
-    """Return the estimates from what `frozen` gives."""
+    """Return the estimates from the output of `frozen`."""
     _, _, repeats, mask = model.separator.network
     score = mask(repeats[first_repeat(strategy) :](kept))
     return model.decoder(encoded, torch.relu(score.view(1, model.C, *encoded.shape[1:])))
@@ -119,21 +119,21 @@ def first_repeat(strategy: str) -> int:
 
 
 class Product(torch.nn.Conv1d):
-    """A convolution with one tap, as the matrix product that it is."""
+    """A convolution with one tap, as a matrix product."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.weight[..., 0] @ x
 
 
 def with_products(model: torch.nn.Module) -> None:
-    """Make products of all convolutions with one tap."""
+    """Replace all convolutions with one tap by matrix products."""
     for layer in model.modules():
         if isinstance(layer, torch.nn.Conv1d) and layer.kernel_size == (1,) and layer.bias is None:
             layer.__class__ = Product
 
 
 def network(case) -> torch.nn.Module:
-    """Return a network with the case's weights; what the request before did to them is gone."""
+    """Return a network with the case's weights, without the changes of the previous request."""
     module, _, name = str(case["klass"]).rpartition(".")
     model = getattr(importlib.import_module(module), name)(**json.loads(str(case["arguments"])))
     model.load_state_dict(state_of(case))
@@ -159,7 +159,7 @@ def losses(est_SxCxT: torch.Tensor, mix_CxT: torch.Tensor, active_SxT: torch.Ten
 
 
 def peak_bytes() -> int:
-    """Return the most memory that this process has held so far."""
+    """Return the peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

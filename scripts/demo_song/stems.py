@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""The files of the song: a compressed stem for each source, and when each plays."""
+"""The files of the song: a compressed stem for each source, and the annotation."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def write_song(folder: Path, soundfont: Path) -> str:
 
 
 def annotate() -> annotation.Annotation:
-    """Return when each source rests and plays, by the score."""
+    """Return the annotation of each source, from the score."""
     active_SxT = np.ones((len(SOURCES), round(river.SECONDS * ANNOTATION_HZ)), bool)
     for active_T, source in zip(active_SxT, SOURCES, strict=True):
         for first, last in river.SILENT[source]:

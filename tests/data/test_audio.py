@@ -1,4 +1,4 @@
-"""Sound in and out: what is refused, what is done to it, what physics must survive."""
+"""Reading, converting and writing sound: refusals, conversions, and what must not change."""
 
 import os
 import resource
@@ -182,7 +182,7 @@ def test_read_refuses_a_flac_that_announces_a_year(tmp_path):
     changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 255)), min_size=1, max_size=4),
 )
 def test_read_returns_sound_or_refuses_a_damaged_header(tmp_path, suffix, changes):
-    """Whatever stands in a header: sound of a sensible rate, or an InputError."""
+    """With any bytes in the header, reading returns sound of a sensible rate or raises InputError."""
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, noise(2, 300).T, 44100)
     content = bytearray(path.read_bytes())

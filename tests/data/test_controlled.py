@@ -18,7 +18,7 @@ def noise(n_sources: int, n_channels: int, n_samples: int) -> np.ndarray:
 
 
 def transformed(wave_CxT: np.ndarray, start: int, end: int) -> np.ndarray:
-    """Do it the long way: transform, set frames to zero, transform back, as least squares has it."""
+    """Silence with transforms: transform, set frames to zero, and transform back by least squares."""
     window = scipy.signal.get_window("hann", FRAME)
     n_frames = wave_CxT.shape[-1] // HOP + 1
     padded_CxT = np.pad(wave_CxT.astype(np.float64), ((0, 0), (FRAME // 2, FRAME // 2)))
@@ -143,7 +143,7 @@ def test_silence_refuses_an_invalid_order(order):
 def test_order_depends_only_on_seed_and_song():
     assert controlled.draw_order(4, 0, "a song") == controlled.draw_order(4, 0, "a song")
     assert controlled.draw_order(4, 0, "Caf\u00e9") == controlled.draw_order(4, 0, "Cafe\u0301")
-    # Pinned: prepared sets can be made again by any later version.
+    # Pinned, so that later versions can reproduce prepared sets.
     assert controlled.draw_order(4, 0, "a song") == (3, 2, 0, 1)
 
 

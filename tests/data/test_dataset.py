@@ -1,4 +1,4 @@
-"""Data sets on disk: what is recognised, what is listed, what is refused."""
+"""Data sets on disk: recognition, lists of songs, refusals."""
 
 import pytest
 
@@ -10,7 +10,7 @@ STEMS = ("drums", "bass", "other", "vocals")
 
 
 def touch(root, *names: str):
-    """Make empty files: nothing here looks into them."""
+    """Make empty files; the tests do not read them."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
@@ -143,7 +143,7 @@ def test_list_inputs_accepts_a_missing_mixture(tmp_path):
     touch(tmp_path, *song("a"))
     (tmp_path / "a" / "mixture.wav").unlink()
     assert list(datasets.list_inputs(Track("a", "folder", tmp_path / "a"), STEMS)) == list(STEMS)
-    touch(tmp_path, "a/guitar.wav")  # part of a mixture that nobody has
+    touch(tmp_path, "a/guitar.wav")  # part of a mixture that does not exist
     with pytest.raises(InputError, match=r"a: no mixture\.wav, .* what is guitar\.wav\?"):
         datasets.list_inputs(Track("a", "folder", tmp_path / "a"), STEMS)
 

@@ -73,7 +73,7 @@ def test_stems_have_the_requested_order(tmp_path):
     write(tmp_path, noise())
     song = load(tmp_path, "vocals", "drums")
     np.testing.assert_array_equal(song.stems_SxCxT, noise()[[3, 0]])
-    assert len(song.notes) == 1  # the mixture has more in it than these two
+    assert len(song.notes) == 1  # the mixture holds more than these two
 
 
 @pytest.mark.parametrize(("factor", "off_db"), [(0.9, "-19.1"), (1.1, "-20.8"), (2.0, "-6.0"), (0.5, "+0.0")])
@@ -207,7 +207,7 @@ def test_cut_array_is_refused(tmp_path, length):
 @given(changes=st.lists(st.tuples(st.integers(0, 129), st.integers(0, 255)), min_size=1, max_size=4))
 @pytest.mark.filterwarnings("ignore")  # Python's and numpy's, of what stands in headers
 def test_damaged_array_is_refused(tmp_path, changes):
-    """Whatever stands in a header: four stems that are finite, or an InputError."""
+    """With any bytes in the header, loading returns four finite stems or raises InputError."""
     np.save(tmp_path / "a.npy", noise(1, 20))
     content = bytearray((tmp_path / "a.npy").read_bytes())
     for position, value in changes:

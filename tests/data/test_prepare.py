@@ -1,4 +1,4 @@
-"""Prepared data sets: what is in them, and that nothing but complete songs ever is."""
+"""Prepared data sets: their contents; only complete songs are in them."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Recordings: songs that are never in memory as a whole are treated as those that are."""
+"""Recordings: songs that are read block by block give the same results as songs in memory."""
 
 import dataclasses
 
@@ -52,7 +52,7 @@ def test_concatenated_blocks_equal_the_file(tmp_path, suffix):
     reference_CxT = reference_TxC.T
     n_samples = whole.n_samples  # FFmpeg ends an Ogg of a single page 128 samples early
     assert reference_CxT.shape[1] - n_samples in ((0, 128) if suffix == "ogg" else (0,))
-    # Decoders of lossy codecs round in ways of their own.
+    # Decoders of lossy codecs round differently.
     atol = 0 if suffix in ("wav", "flac") else 1e-5
     np.testing.assert_allclose(whole.samples_CxT, reference_CxT[:, :n_samples], rtol=0, atol=atol)
 

@@ -1,4 +1,4 @@
-"""A song: what is known of it, and its mixture as networks see it."""
+"""A song: its parts, and its mixture as networks see it."""
 
 import numpy as np
 import pytest

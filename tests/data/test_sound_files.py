@@ -1,4 +1,4 @@
-"""Files of sound as people have them: in any container all of the sound, in time, on its side, or one line.
+"""Sound files from real programs: all of the sound is read, in time and in its channel, or the error is one line.
 
 The expected lengths are those that FFmpeg decodes to, and the expected samples those that were written.
 """

@@ -23,7 +23,7 @@ from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import convtasnet_torch
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 SMALL = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=4, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
 REQUEST = {"lam": 0.5, "segment_samples": 500}

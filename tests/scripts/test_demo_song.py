@@ -14,7 +14,7 @@ import soundfile
 from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.config import SOURCES
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 SONG = Path(str(files("ugosa_jax"))) / "data" / "demo_song"
 SCORE = Path(__file__).parents[2] / "scripts" / "demo_song"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 MATERIAL = Path(__file__).parents[2] / "scripts" / "material"
 RATE_HZ = 44100
@@ -545,7 +545,7 @@ def test_fetch_downloads_a_damaged_archive_again_or_names_it(package):
     archive.write_bytes(archive.read_bytes()[:200])
     with pytest.raises(problems.Problem, match=r"could not download songs \(E: no network\); try `apt-get update`"):
         fetch.provide(package)
-    assert list(archive.parent.iterdir()) == []  # no half archive is taken for one
+    assert list(archive.parent.iterdir()) == []  # an incomplete archive is not used
 
 
 def test_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):

@@ -1,4 +1,4 @@
-"""The comparison of sweeps with one that they have to beat, by hand."""
+"""The comparison of sweeps with a first one, computed by hand."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "experiments"))
 import recommended_report
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 
 def sweep(strategy, values):

@@ -1,4 +1,4 @@
-"""Annotations made worse on purpose, and the whole chain of scripts/experiments/robustness.py on a small network."""
+"""Degraded annotations, and all commands of scripts/experiments/robustness.py on a small network."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ from ugosa_jax.data import loading
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.weights import checkpoint
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 DURATION_S = 20.0
 TRUTH = Annotation(
@@ -191,7 +191,7 @@ def test_prepare_links_sound_and_writes_annotations(prepared, work):
         assert (work / "songs" / name / "a" / "voice.wav").samefile(prepared / "a" / "voice.wav")
     texts = [(work / "songs" / name / "a" / "annotation.csv").read_text() for name in ("exact", "long", "jitter-0.5")]
     assert texts[0] == texts[1] != texts[2]
-    assert "active" in (prepared / "a" / "annotation.csv").read_text()  # the original is as it was
+    assert "active" in (prepared / "a" / "annotation.csv").read_text()  # the original is unchanged
     claims = pd.read_csv(work / "claims.csv").set_index(["condition", "song"])
     assert claims.loc["exact", "a"].tolist() == [2, 2.0, 0.0]
     assert claims.loc["few-1", "a"].tolist() == [1, 1.0, 0.0]

@@ -1,4 +1,4 @@
-"""The trainer on two tones: it learns something, goes on where it stopped, and starts from given weights."""
+"""The trainer on two tones: it learns, resumes, and starts from given weights."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_batch_gives_the_mean_of_its_examples(songs):
 
 @pytest.mark.slow
 def test_muon_orthogonalises_only_matrices(songs):
-    """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
+    """A matrix moves by its gradient with all singular values alike; other parameters move as with Adam."""
     params = train.MINI.init()
     gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)
 

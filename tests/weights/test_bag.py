@@ -177,7 +177,7 @@ def test_commands_accept_a_bag(members, song, tmp_path, capsys):
     assert list(adapted_layers.load(out / "adapted.delta.safetensors", uj.load_network(path))) == ["first", "second"]
     assert (out / "report.html").is_file()
     assert main(["weights", "show", str(path)]) == 0
-    assert "second           counts (0.0, 1.0)" in capsys.readouterr().out
+    assert "second           weights 0, 1" in capsys.readouterr().out
     assert main(["weights", "convert", str(path), str(tmp_path / "one.safetensors")]) == 2
     assert "is a bag of 2 networks; convert each of them" in capsys.readouterr().err
     (tmp_path / "grid.toml").write_text(

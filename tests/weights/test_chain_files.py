@@ -1,4 +1,4 @@
-"""Chains by name and from files, and which weights are the best that are there."""
+"""Chains by name and from files, and the choice of the best installed weights."""
 
 import dataclasses
 

@@ -34,7 +34,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def published(tmp_path, cache, monkeypatch):
-    """Two specialists, each at two addresses that nobody answers at, and a folder with what is there."""
+    """Two specialists, each at two addresses without a server, and a folder with their files."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     specialists = []
@@ -66,7 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         if self.path == "/endless":
             self.end_headers()
-            with contextlib.suppress(OSError):  # whoever reads has had enough
+            with contextlib.suppress(OSError):  # the reader stops before the end
                 while True:
                     self.wfile.write(bytes(100_000))
         self.send_header("Content-Length", str(len(data)))
@@ -148,7 +148,7 @@ def test_failed_download_leaves_no_files_and_can_be_repeated(cache, server, rout
 
 def test_download_from_a_silent_server_times_out(cache, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT_S", 0.2)
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts, and never answers
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts connections and never answers
         url = f"http://127.0.0.1:{silent.server_port}/tasnet.th"
         with pytest.raises(InputError, match="timed out"):
             download.download_weights("tasnet", url, progress=False)

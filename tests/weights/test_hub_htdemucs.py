@@ -24,7 +24,7 @@ SIGNATURES = {
 
 
 class Server:
-    """Every file of the three names under its own path; `absent` says which are not there, `asked` what was wanted."""
+    """Every file of the three names under its own path; `absent` lists the missing ones, `asked` the requested ones."""
 
     def __init__(self):
         self.asked, self.absent, self.damaged = [], lambda path: False, lambda path: False
@@ -32,7 +32,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """The mirrors at a local address, with the hashes of the small files; the rest of the catalogue is as it is."""
+    """The mirrors at a local address, with the hashes of the small files; the rest of the catalogue is unchanged."""
     state = Server()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,7 +63,7 @@ def small(url):
 
 
 def at(pretrained, address):
-    """Return the same with all mirrors at another address; as many digits of the hashes are known as are really."""
+    """Return the same with all mirrors at another address, and the hashes cut to as many digits as before."""
 
     def moved(mirror):
         digits = compute_sha256(small(mirror.url))[: len(mirror.sha256)]
@@ -123,6 +123,6 @@ def test_bag_with_a_missing_network_leaves_no_files(server, tmp_path):
 @pytest.mark.parametrize("name", SIGNATURES)
 def test_licence_is_printed_before_the_first_request(server, name, capsys):
     said = []
-    server.absent = lambda path: said.append(capsys.readouterr().out)  # what was printed when the request came
+    server.absent = lambda path: said.append(capsys.readouterr().out)  # output at the time of the request
     assert main(["weights", "download", name]) == 0
     assert said[0].startswith("licence: contested. The code is MIT.") and "research only" in said[0]

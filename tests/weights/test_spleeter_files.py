@@ -96,7 +96,7 @@ def field(number, value):
 
 
 def block(entries):
-    """Keys that share what they can with the one before."""
+    """Keys without the beginning that they share with the previous one."""
     content, before = b"", b""
     for key, value in entries:
         shared = next(

@@ -41,7 +41,7 @@ CONTAINERS = sorted(path.name for path in DATA.glob("*.th*"))
 
 
 def hostile(marker: Path) -> dict[str, tuple[object, str]]:
-    """Return pickled values that would create `marker` if anything of them ran, and the name to complain of."""
+    """Return pickled values that would create `marker` if they ran, and the name in the error."""
     touch, dotted = f"touch {marker}", b"\x80\x04\x8c\x02os\x8c\x0epath.os.system\x93"
     built = b"cargparse\nNamespace\n)\x81" + code({"__setstate__": SYSTEM}) + b"b" + code(touch) + b"b"
     return {
@@ -254,7 +254,7 @@ def test_compression_bombs_are_refused_before_they_grow(name):
 @pytest.mark.parametrize("depth", [30, 1000])
 @pytest.mark.parametrize("where", ["called", "key", "setting", "class"])
 def test_errors_do_not_print_nested_objects(tmp_path, depth, where):
-    """A tuple of the one before twice, `depth` times: two to the power of `depth` names if anybody wrote it down."""
+    """Each tuple holds the previous one twice: written out, `depth` of them have 2 ** depth names."""
     nest = b")q\x00" + b"".join(b"h\x00h\x00\x86q\x00" for _ in range(depth)) + b"h\x00"
     start, model = b"\x80\x02", b"cdemucs.tasnet\nConvTasNet\n"
     pickles = {

@@ -38,7 +38,7 @@ class Label:
     perhaps_sections: bool = False
     """Whether the container holds a song's sections if none of its labels names a source."""
     beside: str = ""
-    """Columns beside an empty text that were not read, for the error if the source remains unknown."""
+    """If the text is empty: the columns that were not read, for the error about the missing source."""
     whole: bool = False
     """Whether the times are whole numbers, as samples and milliseconds are."""
 
@@ -52,7 +52,7 @@ class LabelFile(NamedTuple):
 
     labels: list[Label]
     warnings: tuple[str, ...] = ()
-    """What was left out: one line each, which begins with file and line."""
+    """One line for each label that was left out; it begins with file and line."""
     outside: Outside | None = None
     """State of sources outside of their labels; None if the file does not say."""
     open_sources: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ def refuse_several(path: str, recordings: Iterable[str]) -> None:
 
 
 def check_stretch(where: str, start_s: float, end_s: float) -> tuple[float, float]:
-    """Return the start and the end of a label; raise InputError if they cannot be."""
+    """Return the start and the end of a label; raise InputError if they are invalid."""
     if not is_stretch(start_s, end_s):
         raise InputError(f"{where}: from {start_s:g} to {end_s:g} s is not a valid time span")
     return start_s, end_s
@@ -168,6 +168,6 @@ def parse_unit(unit: str) -> float:
 
 
 def _scale(label: Label, length_s: float) -> Label:
-    rate = round(1 / length_s)  # a division is exact where the product with a thousandth is not
+    rate = round(1 / length_s)  # x / 1000 is exact more often than x * 0.001
     span_s = None if label.span_s is None else (label.span_s[0] / rate, label.span_s[1] / rate)
     return dataclasses.replace(label, start_s=label.start_s / rate, end_s=label.end_s / rate, span_s=span_s)
