@@ -21,6 +21,9 @@ def pin_cores() -> None:
 # otherwise with another number. So a worker and the programs that it starts compute the same to the last bit.
 pin_cores()
 
+# JAX reads this when it is imported. Small programs are shared, too: tests compile thousands.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -58,7 +58,8 @@ def keep_compiled_programs() -> str:
       "", or a warning if the folder cannot be written; programs are then not cached.
     """
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(files.cache_folder() / "programs")
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     try:
         if "://" not in folder:  # JAX also supports URLs
             files.check_writable(folder)

@@ -61,7 +61,7 @@ def test_planning_compiles_only_the_program_that_runs(monkeypatch):
         compiled.extend([event] if event.endswith("backend_compile_duration") else [])
 
     net = dataclasses.replace(NET, H=11)  # of which nothing is compiled yet
-    params = jax.device_get(net.init())
+    params = net.init()
     needed = []
     plan = memory.choose_program
     monkeypatch.setattr(memory, "choose_program", lambda *arguments: needed.append(plan(*arguments)) or needed[0])

@@ -33,7 +33,7 @@ def count_parameters(params):
     ],
 )
 def test_strategies_tune_the_numbers_of_parameters_of_the_paper(name, n_tuned):
-    params = jax.eval_shape(lambda: FULL.init())
+    params = tree.infer_params(FULL)
     tuned, frozen = tree.split(params, strategy.label_params(strategy.parse(name, FULL), params))
     assert count_parameters(tuned) == n_tuned
     assert count_parameters(frozen) == 10_977_872 - n_tuned

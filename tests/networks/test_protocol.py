@@ -18,6 +18,9 @@ from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
+from ugosa_jax.networks.convtasnet import ConvTasNet
+from ugosa_jax.networks.htdemucs import HTDemucs
+from ugosa_jax.networks.spleeter import Spleeter
 from ugosa_jax.sweeps import results
 from ugosa_jax.weights import adapted_layers, checkpoint
 
@@ -48,6 +51,12 @@ def stems():
 @pytest.fixture
 def song(stems):
     return Song(Audio(stems.sum(0), RATE_HZ, "tones"))
+
+
+@pytest.mark.parametrize("architecture", [ConvTasNet(), HTDemucs(), Spleeter()], ids=lambda net: net.tag)
+def test_init_returns_no_weakly_typed_array(architecture):
+    """Epochs of weakly typed parameters would be compiled three times: for planning, the first step and the second."""
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves(tree.infer_params(architecture)))
 
 
 def test_a_network_of_the_protocol_adapts_and_separates(net, song):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from ugosa_jax.networks.protocol import Params
@@ -17,7 +18,10 @@ Module = TypeVar("Module", bound=nnx.Module)
 
 def init(build: Callable[..., nnx.Module], settings: Hashable, seed: int = 0) -> Params:
     """Return the parameters of a new module."""
-    return get_arrays(build(settings, nnx.Rngs(seed)))
+    params = get_arrays(build(settings, nnx.Rngs(seed)))
+    # `jnp.full` and others return weakly typed arrays: a program compiled for these is another than the one for the
+    # arrays of a checkpoint or of the step before.
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), params)
 
 
 def get_arrays(module: nnx.Module) -> Params:
