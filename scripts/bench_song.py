@@ -4,10 +4,10 @@
     python scripts/bench_song.py --networks mini --repeats 3
     python scripts/bench_song.py --networks htdemucs --seconds 60 --options --epochs 1
 
-The song is the bundled demo song with its annotation, repeated. The first run of each network compiles all programs, the
-following ones find them in the cache. The full-size ConvTasNet and HTDemucs have random weights, which take the same
-time as trained ones. A cell holds wall time and, in brackets, the processor time of all cores, which other programs
-disturb less. Stages end when the command prints what follows them:
+The song is the bundled demo song with its annotation, repeated. The first run of each network compiles all programs,
+the following ones find them in the cache. The full-size ConvTasNet and HTDemucs have random weights, which take the
+same time as trained ones. A cell holds wall time and, in brackets, the processor time of all cores, which other
+programs disturb less. Stages end when the command prints what follows them:
 
     start      importing the command
     read       reading and checking weights, song and annotation
