@@ -115,7 +115,7 @@ def test_networks_are_listed_with_those_of_bags_in_chains():
 
 def test_choose_best_prefers_the_best_installed_weights(cache):
     assert hub.choose_best() == ("mini", "spleeter") and hub.list_available_chains() == []
-    assert "better: ugosa-jax weights download spleeter" in str(hub.choose_best())
+    assert "for better ones: ugosa-jax weights download spleeter" in str(hub.choose_best())
     duo = dataclasses.replace(DUO, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
     checkpoint.save(make_checkpoint(duo), cache / "spleeter.safetensors")
     assert hub.choose_best() == ("spleeter+mini", "spleeter_4stems") and hub.list_available_chains() == [
