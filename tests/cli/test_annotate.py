@@ -136,7 +136,7 @@ def test_convert_without_a_song_warns_of_losses(tmp_path, labels, capsys):
     assert run("convert", labels, tmp_path / "out.csv", "--outside", "silent") == 0
     out = capsys.readouterr().out
     assert "warning: other, vocals: left out, or they would be read as silent elsewhere; give --song" in out
-    assert "warning: what is silent outside of all intervals is not in the file: give --song" in out
+    assert "warning: silence outside of all intervals is not in the file: give --song" in out
     result = annotation.read_annotation(tmp_path / "out.csv", SOURCES)
     assert result.intervals == (Interval(3, 9, "drums", "silent"),)
 
