@@ -133,8 +133,8 @@ def write_song(folder: Path, seconds: float) -> tuple[str, str, str]:
     n_samples = round(seconds * mixture.rate_hz)
     repeats = -(-n_samples // mixture.n_samples)
     mix_CxT = np.tile(mixture.samples_CxT, (1, repeats))[:, :n_samples]
-    sound.write(folder / "song.wav", mix_CxT, mixture.rate_hz)
-    annotation.write(repeat_annotation(labels, mixture, repeats, seconds), folder / "song.csv")
+    sound.write_audio(folder / "song.wav", mix_CxT, mixture.rate_hz)
+    annotation.write_annotation(repeat_annotation(labels, mixture, repeats, seconds), folder / "song.csv")
     return str(folder / "song.wav"), "--annotation", str(folder / "song.csv")
 
 

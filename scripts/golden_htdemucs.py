@@ -64,7 +64,7 @@ def draw_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return (centre + spread * random.standard_normal(shape)).astype(np.float32).astype(np.float64)
 
 
-def mixture(channels: int) -> np.ndarray:
+def draw_mixture(channels: int) -> np.ndarray:
     """Return mix_CxT."""
     return np.cumsum(np.random.default_rng(0).standard_normal((channels, LENGTH)), 1) / 10
 
@@ -81,7 +81,7 @@ def main() -> None:
         model.load_state_dict(
             {name: torch.from_numpy(draw_tensor(name, tuple(t.shape))) for name, t in model.state_dict().items()}
         )
-        est_SxCxT = model(torch.from_numpy(mixture(model.audio_channels))[None])[0]
+        est_SxCxT = model(torch.from_numpy(draw_mixture(model.audio_channels))[None])[0]
         (est_SxCxT**2).mean().backward()
         golden[f"{case}/kwargs"] = np.array(json.dumps(kwargs))
         golden[f"{case}/estimates"] = est_SxCxT.detach().numpy().reshape(-1)[::ESTIMATES_STEP]

@@ -61,13 +61,13 @@ class Case(NamedTuple):
 
 def write_case(case: Case, path: Path) -> None:
     """Write a case for both programs to read."""
-    klass, arguments, state = torch_network(case)
+    klass, arguments, state = get_torch_network(case)
     numbers = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT}
     numbers |= {STATE + name: tensor for name, tensor in state.items()}
     np.savez(path, klass=klass, arguments=json.dumps(arguments), **numbers)  # pyright: ignore[reportArgumentType]
 
 
-def torch_network(case: Case) -> tuple[str, dict, dict[str, np.ndarray]]:
+def get_torch_network(case: Case) -> tuple[str, dict, dict[str, np.ndarray]]:
     """Return class, arguments and tensors of a case's network in PyTorch."""
     c = case.config
     if isinstance(c, HTDemucs):
@@ -89,7 +89,7 @@ def read_case(path: Path) -> Case:
     return Case(config, params, stored["mix_CxT"], stored["active_SxT"])
 
 
-def noise_case(name: str, seconds: float) -> Case:
+def make_noise_case(name: str, seconds: float) -> Case:
     """Return a case with a song of noise whose sources sound in random tenths of a second; it takes as long as music.
 
     Args:
@@ -115,13 +115,13 @@ def noise_case(name: str, seconds: float) -> Case:
 def main() -> None:
     device.keep_compiled_programs()
     case = read_case(Path(sys.argv[1]))
-    works = {"about": about, "forward": forward, "step": step, "song": song}
+    works = {"about": describe_run, "forward": forward, "step": step, "song": song}
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(works[request["do"]](case, request)), flush=True)
 
 
-def about(case: Case, request: dict) -> dict:
+def describe_run(case: Case, request: dict) -> dict:
     """Return device, versions and settings."""
     versions = {name: importlib.metadata.version(name) for name in ("ugosa_jax", "jax", "flax", "optax", "numpy")}
     return {
@@ -148,7 +148,7 @@ def step(case: Case, request: dict) -> dict:
 
     The song keeps all its segments, and so its memory, even if only few of them are used.
     """
-    settings = adapt_settings(case, request)
+    settings = read_settings(case, request)
     whole = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)
     few = dataclasses.replace(whole, n=min(whole.n, request["segments"]))
     result = adapt(case, few, settings)
@@ -163,7 +163,7 @@ def step(case: Case, request: dict) -> dict:
 
 def song(case: Case, request: dict) -> dict:
     """Adapt to the whole song and separate it."""
-    settings = adapt_settings(case, request)
+    settings = read_settings(case, request)
     cut = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)
     result = adapt(case, cut, settings)
     adapted = tree.merge(result.tuned, case.params)
@@ -187,7 +187,7 @@ def adapt(case: Case, song: Segments, settings: AdaptConfig) -> engine.Adaptatio
     return engine.adapt_lanes(case.config, case.params, [song], plan, hyper, settings)[0]
 
 
-def adapt_settings(case: Case, request: dict) -> AdaptConfig:
+def read_settings(case: Case, request: dict) -> AdaptConfig:
     """Return the settings of a request."""
     segment_s = request["segment_samples"] / case.config.sample_rate_hz
     settings = AdaptConfig(request["strategy"], lam=request["lam"], epochs=request["epochs"], segment_s=segment_s)

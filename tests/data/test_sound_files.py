@@ -177,7 +177,7 @@ def test_wav_is_read_beyond_its_announced_end(tmp_path, told):
     found = sound.read(tmp_path / "a.wav")
     np.testing.assert_allclose(found.samples_CxT, samples_CxT, atol=1e-4)
     assert found.notes == (
-        f"{2 * 2 * RATE_HZ - told} bytes of sound follow the end that its header tells, and are taken too",
+        f"{2 * 2 * RATE_HZ - told} bytes of sound follow the end that its header declares, and are read too",
     )
     assert sound.describe_conversion(found, RATE_HZ, 1) == [*found.notes]
 
@@ -195,7 +195,7 @@ def test_aiff_is_read_beyond_its_announced_end(tmp_path):
     at = content.index(b"SSND") + 4
     content[at : at + 4] = struct.pack(">I", 8 + 4000)
     path.write_bytes(content)
-    refused(path, "bytes follow the end that its header tells")
+    refused(path, "bytes follow the end that its header declares")
 
 
 def test_wav_after_a_tag_is_read_and_half_of_it_refused(tmp_path):

@@ -88,14 +88,14 @@ def test_both_programs_tune_the_same_layers():
     """The paper's numbers of parameters, counted over torch's names."""
     sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.build_table(ConvTasNet()).values()}
     for strategy, expected in {"L1:D": 8_244_284, "L3:M": 2_919_444, "L5:D": 10_240}.items():
-        tuned = bench_peer.request_for(strategy, ConvTasNet(), bench_peer.QUICK)["tuned"]
+        tuned = bench_peer.make_request(strategy, ConvTasNet(), bench_peer.QUICK)["tuned"]
         assert sum(sizes[name] for name in tuned) == expected
 
 
 def test_chunks_add_up_to_more_than_the_song():
     """10 s every 7.5 s: starts at 0, 7.5, … 52.5; the last one has 7.5 s."""
-    assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig()) == pytest.approx(77.5)
-    assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig(overlap=0.0)) == pytest.approx(60.0)
+    assert bench_peer.count_chunked_seconds(60.0, ConvTasNet(), SeparateConfig()) == pytest.approx(77.5)
+    assert bench_peer.count_chunked_seconds(60.0, ConvTasNet(), SeparateConfig(overlap=0.0)) == pytest.approx(60.0)
 
 
 def answers(*losses, seconds=1.0, **more):
@@ -142,12 +142,12 @@ def test_both_take_turns_and_the_first_turn_is_not_counted():
 def test_a_program_that_ends_or_is_missing_is_named(tmp_path):
     with (
         pytest.raises(InputError, match="ended with code 3"),
-        bench_peer.serving([sys.executable, "-c", "raise SystemExit(3)"], {}) as ask,
+        bench_peer.start_process([sys.executable, "-c", "raise SystemExit(3)"], {}) as ask,
     ):
         ask({"do": "x" * 1_000_000})  # more than a pipe holds, so that it cannot all be written
     with (
         pytest.raises(InputError, match="nowhere: cannot be started"),
-        bench_peer.serving([str(tmp_path / "nowhere")], {}),
+        bench_peer.start_process([str(tmp_path / "nowhere")], {}),
     ):
         pass
 
@@ -155,7 +155,7 @@ def test_a_program_that_ends_or_is_missing_is_named(tmp_path):
 def test_peer_jax_answers_requests(case, tmp_path):
     peer_jax.write_case(case, tmp_path / "case.npz")
     commands = bench_peer.Commands(tmp_path, Path("unused"))
-    with bench_peer.serving(*commands.ours(tmp_path / "case.npz")) as ask:
+    with bench_peer.start_process(*commands.ours(tmp_path / "case.npz")) as ask:
         assert ask({"do": "about"})["jax"] == jax.__version__
         assert ask({"do": "about"})["device"] == device.describe()
 
@@ -165,18 +165,18 @@ ROW = {"peer_s": [9.0, 10.0, 12.0], "ours_s": [2.0, 2.0, 3.0], "difference": 2e-
 
 def test_a_row_gives_medians_spreads_and_ratios():
     expected = "| forward | 10.00 (9.00–12.00) | 2.00 (2.00–3.00) | 5.0 (4.0–5.0) | 2e-07 |"
-    assert bench_peer.row_line("forward", ROW) == expected
-    assert bench_peer.row_line("L3:M", ROW).startswith("| one step of P-L3:M | 10.00 ")
+    assert bench_peer.format_row("forward", ROW) == expected
+    assert bench_peer.format_row("L3:M", ROW).startswith("| one step of P-L3:M | 10.00 ")
 
 
 def test_time_of_a_song_in_pytorch_is_extrapolated_from_other_rows():
     song = {"whole_s": 400.0, "n_segments": 15, "separated_s": 77.5}
     song |= {"compile_s": 8.0, "prefix_s": 20.0, "steps_s": 320.0, "separate_s": 40.0}
     rows = {"forward": ROW, "L3:M": ROW | {"peer_s": [30.0]}}
-    line, *notes = bench_peer.song_lines(song, rows, bench_peer.Sizes(1))
+    line, *notes = bench_peer.format_song(song, rows, bench_peer.Sizes(1))
     # 10 epochs of 15 steps of 30 s, and 77.5 s of chunks at 10 s for every 4 s
     assert line == "| a song of 60 s, 10 epochs | 4694, extrapolated | 400 | 11.7 | – |"
     assert "compile 8.0 s, prefix 20.0 s, steps 320.0 s, separate 40.0 s;" in notes[0]
     assert (
-        next(bench_peer.song_lines(song, {}, bench_peer.Sizes(1))) == "| a song of 60 s, 10 epochs | – | 400 | – | – |"
+        next(bench_peer.format_song(song, {}, bench_peer.Sizes(1))) == "| a song of 60 s, 10 epochs | – | 400 | – | – |"
     )

@@ -20,7 +20,7 @@ wide mixtures stay far above it.
 
 
 class Standard(NamedTuple):
-    """Mean and standard deviation that are removed from a mixture before the network sees it."""
+    """The mean and standard deviation that standardisation removes from a mixture."""
 
     mean: float
     std: float
