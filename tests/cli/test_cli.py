@@ -13,20 +13,21 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax import config, files
 from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.weights import adapted_layers, checkpoint, convert, hub
+from ugosa_jax.weights import adapted_layers, checkpoint, hub
 
 DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """The golden network as a native file."""
+    """A small network as a native file."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    checkpoint.save(convert.convert(DATA / "checkpoint_v1_legacy.th"), path)
+    checkpoint.save(make_checkpoint(QUARTET), path)
     return path
 
 
