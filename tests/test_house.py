@@ -10,6 +10,7 @@ PACKAGE = Path(ugosa_jax.__file__).parent
 FLOORS = {
     "errors": 0,
     "interrupts": 0,
+    "threads": 1,
     "files": 1,
     "checked": 1,
     "notebook": 1,

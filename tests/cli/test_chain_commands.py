@@ -129,6 +129,7 @@ def test_the_studio_offers_chains_of_downloaded_networks(song, tmp_path, monkeyp
     offered = {one["name"]: one for one in network_info.describe_networks()["networks"]}
     chain = offered["spleeter+mini"]
     assert chain["sources"] == ["drums", "bass", "other", "vocals"] and chain["members"] == 2
+    assert chain["tuned"]["L3:M"] == 2
     assert {"L3:M", "L2:D"} <= set(chain["strategies"]) and chain["default_strategy"] == "P-L3:M"
     assert network_info.count_forward_flops("spleeter+mini") > 0
 

@@ -1,6 +1,8 @@
 """Actions on the page of a song, in a browser."""
 
-from tests.helpers.browser import wait
+import contextlib
+
+from tests.helpers.browser import open_page, wait
 
 MARKS = "studio.store.get('marks').filter((mark) => mark.source === {!r}).map((m) => [m.start, m.end, m.state])"
 ADAPTED = "Adapted. B is Run"
@@ -38,6 +40,30 @@ def drag(page, source, start_s, end_s):
     page.mouse.move(*on(page, source, (start_s + end_s) / 2), steps=4)
     page.mouse.move(*on(page, source, end_s), steps=4)
     page.mouse.up()
+
+
+@contextlib.contextmanager
+def open_conflicting_window(page, browser, mine, theirs):
+    """Yield a second window whose mark was saved while the page was offline, so that the page's own is refused.
+
+    Args:
+      page: a page without marks.
+      browser: opens the second window.
+      mine: a mark (source, start, end) drawn on the page.
+      theirs: a mark drawn in the second window.
+    """
+    other, troubles = open_page(browser, page.url)
+    wait_until_ready(other)
+    page.route("**/marks", lambda route: route.abort())
+    drag(page, *mine)
+    wait(page, "studio.store.get('saved') === 'away'")
+    drag(other, *theirs)
+    wait_until_saved(other)
+    page.unroute("**/marks")
+    page.get_by_role("alert").get_by_text("another window changed them meanwhile").wait_for()
+    yield other
+    other.close()
+    assert not troubles
 
 
 def choose_brush(page, state):

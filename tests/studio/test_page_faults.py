@@ -18,6 +18,7 @@ from tests.helpers.page import (
     mark,
     marks,
     on,
+    open_conflicting_window,
     wait_until_ready,
     wait_until_saved,
 )
@@ -81,29 +82,19 @@ def test_first_active_mark_asks_whether_the_source_is_silent_elsewhere(page):
     assert page.evaluate("studio.store.get('elsewhere').vocals") == "silent"
 
 
-def test_conflict_notice_stays_until_it_is_decided(page, server, browser):
+def test_conflict_notice_stays_until_it_is_decided(page, browser):
     """Edits do not hide the notice, and leaving the page asks for confirmation."""
-    other, troubles = open_page(browser, server.address)
-    wait_until_ready(other)
-    page.route("**/marks", lambda route: route.abort())
-    drag(page, "drums", 3, 4)
-    wait(page, "studio.store.get('saved') === 'away'")
-    drag(other, "drums", 10, 12)
-    wait_until_saved(other)
-    page.unroute("**/marks")
-    page.get_by_role("alert").get_by_text("Your marks are not saved").wait_for()
-    drag(page, "drums", 6, 7)
-    assert page.get_by_role("button", name="Keep mine").count() == 1
-    assert page.evaluate("studio.store.get('saved')") == "conflict"
-    leaving = "(() => { const event = new Event('beforeunload', { cancelable: true }); dispatchEvent(event);"
-    leaving += " return event.defaultPrevented; })()"
-    assert page.evaluate(leaving)
-    page.get_by_role("button", name="Keep mine").click()
-    wait_until_saved(page)
-    assert not page.evaluate(leaving)
-    wait(other, "studio.store.get('marks').length === 2")
-    other.close()
-    assert not troubles
+    with open_conflicting_window(page, browser, ("drums", 3, 4), ("drums", 10, 12)) as other:
+        drag(page, "drums", 6, 7)
+        assert page.get_by_role("button", name="Keep mine").count() == 1
+        assert page.evaluate("studio.store.get('saved')") == "conflict"
+        leaving = "(() => { const event = new Event('beforeunload', { cancelable: true }); dispatchEvent(event);"
+        leaving += " return event.defaultPrevented; })()"
+        assert page.evaluate(leaving)
+        page.get_by_role("button", name="Keep mine").click()
+        wait_until_saved(page)
+        assert not page.evaluate(leaving)
+        wait(other, "studio.store.get('marks').length === 2")
 
 
 def test_suggestions_survive_a_reload(page):
@@ -315,7 +306,12 @@ def test_long_names_fit_the_window(server, browser, tmp_path):
     page.get_by_role("heading", name="song.wav").wait_for()
     wait_until_ready(page)
     address = page.url
-    page.get_by_role("button", name="song.wav", exact=True).click()
+    (tmp_path / "again.wav").write_bytes((tmp_path / "song.wav").read_bytes())
+    page.goto(home)
+    page.locator("input[type=file]").set_input_files(tmp_path / "again.wav")
+    page.get_by_text("The same sound was opened before as “song.wav”").wait_for()
+    wait_until_ready(page)
+    page.get_by_role("button", name="again.wav", exact=True).click()
     page.get_by_label("name", exact=True).fill("x" * 120)
     page.locator("dialog").get_by_role("button", name="OK").click()
     wait(page, f"studio.store.get('song').name === {'x' * 120!r}")
@@ -427,16 +423,16 @@ def test_runs_keep_their_names_on_the_page(page):
 
 WORDS = """async ([root]) => {
   const { formatDecibels, formatExact, parseTime, plural } = await import(`${root}/static/dom.js`);
-  const { isMinimised } = await import(`${root}/static/chart.js`);
+  const { isDrawn } = await import(`${root}/static/chart.js`);
   return [plural(1, "epoch"), plural(2, "epoch"), formatDecibels(-0.04), formatDecibels(-3.21),
     formatExact(65.2504), parseTime("1:05,25"), parseTime("12.5"), Number.isNaN(parseTime("x")),
-    isMinimised([[1, 1, 0]], 2), isMinimised([[1, 1, 0.1]], 2)];
+    isDrawn([[1, 1, 0]], 2), isDrawn([[1, 1, 0.1]], 2), isDrawn([[1, 1, 0]], 1)];
 }"""
 
 
 def test_numbers_and_times_are_formatted(page):
     root = page.evaluate("document.documentElement.dataset.root")
-    expected = ["1 epoch", "2 epochs", "0.0", "−3.2", "1:05.250", 65.25, 12.5, True, False, True]
+    expected = ["1 epoch", "2 epochs", "0.0", "−3.2", "1:05.250", 65.25, 12.5, True, False, True, False]
     assert page.evaluate(WORDS, [root]) == expected
 
 
@@ -488,6 +484,8 @@ def test_keyboard_alone_leads_from_an_empty_page_to_a_stem(browser, tiny, tmp_pa
         page.locator(".timeline").wait_for()  # evaluating during the navigation would fail
         wait_until_ready(page)
         mark(page)
+        assert not page.locator('[data-source="residual"]').is_visible()  # before there are stems
+        page.get_by_text("The example song is marked already").wait_for()
         page.keyboard.press("4")  # the lane of the vocals
         page.keyboard.press("n")
         assert marks(page, "vocals") == [[0, 2, "silent"]]
@@ -509,14 +507,25 @@ def test_keyboard_alone_leads_from_an_empty_page_to_a_stem(browser, tiny, tmp_pa
         page.keyboard.press("Enter")
         page.get_by_text("Adapted. B is Run 1").wait_for(timeout=600_000)
         page.evaluate("document.activeElement.blur()")
+        press("button", "Hear the stems")
+        step = page.locator(".path li.now")
+        assert (
+            step.inner_text() == "Listen"
+            and page.evaluate("document.activeElement.textContent") == "Switch A and B (X)"
+        )
+        page.keyboard.press("Enter")
+        assert step.inner_text() == "Save stems"
+        with page.expect_download() as download:
+            press("button", "All stems of A (zip)")
+        assert download.value.suggested_filename == "demo song, not adapted, stems.zip"
         press("button", "Save sound …")
-        page.locator("dialog").get_by_label("sound", exact=True).select_option(label="vocals of Run 1 · P-L3:M")
+        page.locator("dialog").get_by_label("sound", exact=True).select_option(label="vocals of Run 1")
         with page.expect_download() as download:
             page.locator("dialog").get_by_role("button", name="Save").focus()
             page.keyboard.press("Enter")
         samples, rate = soundfile.read(download.value.path())
         assert rate == 44100 and len(samples) == pytest.approx(32 * 44100, abs=1)
-        assert download.value.suggested_filename == "demo song vocals.flac"
+        assert download.value.suggested_filename == "demo song vocals, Run 1.flac"
         page.close()
     assert not troubles
 
@@ -551,10 +560,20 @@ def test_a_mark_is_moved_as_a_whole(page):
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 50, y, steps=4)
+    assert page.locator("[data-times]:visible").count() == 1  # the times of what is dragged
     page.mouse.up()
+    assert page.locator("[data-times]:visible").count() == 0
     ((start, end, _),) = marks(page, "other")
     assert end - start == pytest.approx(6, abs=0.002)
     assert start == pytest.approx(4 + 50 / page.evaluate("studio.timeline.pixels"), abs=0.1)
+
+
+CLIPPED = """() => {
+  const context = document.createElement("canvas").getContext("2d");
+  const room = (select) => { const { font, paddingLeft } = getComputedStyle(select); context.font = font; return select.clientWidth - 2 * parseFloat(paddingLeft) - 14; };
+  const cut = (one) => one.tagName === "SELECT" ? context.measureText(one.selectedOptions[0]?.text ?? "").width > room(one) : one.scrollWidth > one.clientWidth + 1;
+  return [...document.querySelectorAll("button, select, h2, b, .head, .head > *, .head .line, .legend, .path p, table, td, th")].filter((one) => one.checkVisibility() && cut(one)).map((one) => one.outerHTML.slice(0, 120));
+}"""  # noqa: E501
 
 
 def test_controls_are_large_enough_and_have_names(page):
@@ -572,6 +591,19 @@ def test_controls_are_large_enough_and_have_names(page):
     )
     assert nameless == 0
     assert page.get_by_role("list", name="marks of drums").count() == 1
+    page.get_by_label("network", exact=True).select_option("mini")
+    page.get_by_text("More settings").click()
+    for width in (1440, 1280, 1024, 640):  # the last one is 1280 at 200 %
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(CLIPPED) == [], width
+
+
+def test_runs_that_are_the_same_are_not_compared(page):
+    adapt_once(page)
+    switch = page.get_by_role("group", name="drums: which run is heard")
+    assert switch.is_visible()
+    page.evaluate("studio.store.set({ desk: { ...studio.store.get('desk'), a: studio.store.get('desk').b } })")
+    assert not switch.is_visible()
 
 
 def test_faders_and_clip_light(page):

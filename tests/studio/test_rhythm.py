@@ -29,7 +29,7 @@ def clicks():
 def test_beats_and_onsets_are_at_the_clicks(clicks, tmp_path):
     found = find_rhythm(clicks)
     distances_s = np.abs(np.subtract.outer(found.onsets_s, CLICKS_S)).min(0)
-    assert distances_s.max() < 0.06  # a frame of librosa is 23 ms, and backtracking goes to the minimum before
+    assert distances_s.max() < 0.06  # a frame of librosa is 23 ms; an onset is the frame before the rise
     np.testing.assert_allclose(np.diff(found.beats_s), 0.5, atol=0.05)
     assert len(found.beats_s) >= 18
 

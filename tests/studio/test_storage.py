@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from urllib.parse import quote
 
 import msgspec
 import numpy as np
@@ -321,6 +322,7 @@ def test_stems_are_sent_as_a_zip(studio, client, song, encoding, subtype, tmp_pa
     write_run(folder, "a" * 16)
     answer = client.get(f"{song}/runs/{'a' * 16}/stems.zip?encoding={encoding}")
     assert answer.headers["content-type"] == "application/zip"
+    assert quote("my song, not adapted, stems.zip") in answer.headers["content-disposition"]
     (tmp_path / "out.zip").write_bytes(answer.content)
     import zipfile
 
@@ -366,7 +368,8 @@ def test_step_count_matches_the_segments():
 
 def test_estimate_prefers_measured_times(tmp_path):
     timings = estimate.Timings(tmp_path)
-    network = {"shares": {"L3:M": 1 / 3}, "members": 1, "segment_s": 4.0, "default_strategy": "P-L3:M"}
+    network = {"shares": {"L3:M": 1 / 3}, "members": 1, "tuned": {"L3:M": 1}}
+    network |= {"segment_s": 4.0, "default_strategy": "P-L3:M"}
     assert (
         estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, network, 100e9) is None
     )  # not yet counted
@@ -384,11 +387,14 @@ def test_estimate_prefers_measured_times(tmp_path):
     again = estimate.Timings(tmp_path).find("mini", "B-L3:M")
     known = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(shifts=2), 32.0, again, network, 100e9)
     assert known == {"seconds": pytest.approx(2 + 80 * 4 * 0.05 + 2 * 32 * 0.1), "guessed": False}
-    bag = network | {"members": 4}  # each member is adapted; the measured separation already covers all
+    bag = network | {"members": 4, "tuned": {"L3:M": 4}}  # the measured separation already covers all
     known = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, again, bag, 100e9)
     assert known["seconds"] == pytest.approx(2 + 4 * 80 * 4 * 0.05 + 32 * 0.1)
     rough = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, None, bag, 100e9)
     assert rough["seconds"] == pytest.approx(estimate.FIRST_S + 4 * (80 * 4 * 1.0 + 32 * 4 / 3))
+    chain = network | {"members": 2}  # one of two is adapted
+    known = estimate.estimate_seconds(AdaptConfig(), SeparateConfig(), 32.0, again, chain, 100e9)
+    assert known["seconds"] == pytest.approx(2 + 80 * 4 * 0.05 + 32 * 0.1)
 
 
 def test_events_reach_the_pages_of_their_song_only():

@@ -16,7 +16,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.studio import estimate, mixdown, requests, server
 
 NETWORK = {"name": "net", "sources": ["drums"], "strategies": ["L3:M"], "segment_s": 4.0, "members": 1}
-NETWORK |= {"shares": {"L3:M": 0.5}, "default_strategy": "P-L3:M", "forward_flops": 1e9}
+NETWORK |= {"shares": {"L3:M": 0.5}, "tuned": {"L3:M": 1}, "default_strategy": "P-L3:M", "forward_flops": 1e9}
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_damaged_titles_are_reported(client, song, studio):
 
 def test_costs_are_estimated_for_every_network(client, song, studio, ready):
     studio.supervisor.ready["networks"] += [
-        NETWORK | {"name": "bag", "members": 4},
+        NETWORK | {"name": "bag", "members": 4, "tuned": {"L3:M": 4}},
         {"name": "broken", "error": "broken: cannot be read"},
         NETWORK | {"name": "long", "segment_s": 60.0},
     ]

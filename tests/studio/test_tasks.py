@@ -74,7 +74,7 @@ def adapted(root):
 def test_adaptation_reports_each_epoch(adapted):
     progress, result = adapted
     stages = list(dict.fromkeys(one["stage"] for one in progress if "stage" in one))
-    assert stages == ["reading", "separating, not adapted", "writing", "adapting", "separating"]
+    assert stages == ["reading", "separating, not adapted", "writing", "adapting", "separating", "writing the report"]
     epochs = [one for one in progress if "loss" in one]
     assert [(one["done"], one["total"]) for one in epochs] == [(1, 2), (2, 2)]
     assert all(len(one["steps"]) == 3 and len(one["loss"]) == 3 for one in epochs)

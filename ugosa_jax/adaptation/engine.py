@@ -117,7 +117,7 @@ def adapt_lanes(
         losses.append(np.asarray(epoch_losses))
         if on_epoch:
             on_epoch(epoch, losses[-1])
-        if not np.any(state.alive):
+        if not np.asarray(state.alive).any():
             break
     timing = Timing(compiled - started, computed - compiled, time.perf_counter() - computed)
     shared = AdaptationResult(

@@ -10,12 +10,14 @@ A long song is refined in overlapping pieces, so that memory does not grow with 
 S sources, C channels, T and n samples; F frequencies and K frames of the short-time Fourier transform.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy.fft
 
 from ugosa_jax.config import SeparateConfig
+from ugosa_jax.threads import map_in_threads
 
 Read = Callable[[int, int], np.ndarray]
 """Returns the samples of a signal from the first argument up to, not including, the second."""
@@ -108,22 +110,23 @@ def apply_wiener_masks(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: Sep
     window, steps = settings.wiener_window, settings.wiener_em_steps
     mix_CxFxK = stft(mix_CxT, window)
     if not steps:
-        return np.stack(
-            [istft(part, window, mix_CxT.shape[1]) for part in _mask_mixture(est_SxCxT, mix_CxFxK, settings)]
-        )
-    est_SxCxFxK = np.stack([stft(est_CxT, window) for est_CxT in est_SxCxT])
+        return _mask_mixture(est_SxCxT, mix_CxFxK, settings)
+    est_SxCxFxK = np.stack(map_in_threads(functools.partial(stft, window=window), est_SxCxT))
     for _ in range(steps):
         est_SxCxFxK = run_em_step(est_SxCxFxK, mix_CxFxK)
     return np.stack([istft(part_CxFxK, window, mix_CxT.shape[1]) for part_CxFxK in est_SxCxFxK])
 
 
-def _mask_mixture(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> Iterator[np.ndarray]:
-    """Yield each source's part of the mixture's spectrogram."""
+def _mask_mixture(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> np.ndarray:
+    """Return each source's part of the mixture."""
     window, p = settings.wiener_window, settings.wiener_exponent
-    magnitude_SxCxFxK = np.stack([np.abs(stft(est_CxT, window)) ** p for est_CxT in est_SxCxT])
-    scaled_CxFxK = mix_CxFxK / (magnitude_SxCxFxK.sum(0) + _EPS)
-    for magnitude_CxFxK in magnitude_SxCxFxK:
-        yield magnitude_CxFxK * scaled_CxFxK
+    magnitudes_CxFxK = map_in_threads(lambda est_CxT: np.abs(stft(est_CxT, window)) ** p, est_SxCxT)
+    scaled_CxFxK = mix_CxFxK / (sum(magnitudes_CxFxK) + _EPS)
+
+    def estimate(magnitude_CxFxK: np.ndarray) -> np.ndarray:
+        return istft(magnitude_CxFxK * scaled_CxFxK, window, est_SxCxT.shape[-1])
+
+    return np.stack(map_in_threads(estimate, magnitudes_CxFxK))
 
 
 def run_em_step(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:

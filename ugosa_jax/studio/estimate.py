@@ -71,16 +71,17 @@ def estimate_seconds(
       separate: settings of the separation that follows.
       duration_s: length of the song.
       measured: measurement with this network and strategy, if any.
-      network: the worker's description of it; each member of a bag is adapted and separates.
+      network: the worker's description of it; every member separates, and those are adapted that
+        have the layers.
       flops_per_s: speed of a plain matrix product on this machine.
       is_first: whether the unadapted network has yet to separate the song, for comparison.
     """
     if network is None:
         return None
     guessed = measured is None
-    members = network["members"]
+    members, layers = network["members"], (adapt.strategy or network["default_strategy"])[2:]
     if measured is None:
-        share = network["shares"].get((adapt.strategy or network["default_strategy"])[2:])
+        share = network["shares"].get(layers)
         if share is None or not flops_per_s or not network.get("forward_flops"):
             return None
         forward_s = network["forward_flops"] / (flops_per_s * EFFICIENCY)
@@ -93,7 +94,8 @@ def estimate_seconds(
         measured = MeasuredSpeed(fixed_s, step_per_s, separate_per_s)
     segment_s = adapt.segment_s or network["segment_s"]
     separating_s = measured.separate_per_s * duration_s * max(1, separate.shifts)
-    adapting_s = members * count_steps(adapt, segment_s, duration_s) * measured.step_per_s * segment_s
+    n_steps = network["tuned"].get(layers, members) * count_steps(adapt, segment_s, duration_s)
+    adapting_s = n_steps * measured.step_per_s * segment_s
     unadapted_s = measured.separate_per_s * duration_s if is_first else 0.0
     return {"seconds": measured.fixed + unadapted_s + adapting_s + separating_s, "guessed": guessed}
 

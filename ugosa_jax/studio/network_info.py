@@ -1,5 +1,6 @@
 """Descriptions of the available networks for the page. Needs JAX."""
 
+import collections
 import itertools
 import time
 from typing import Any
@@ -36,9 +37,13 @@ def describe_networks() -> dict[str, Any]:
 
 
 def _describe(name: str, net: Weights) -> dict[str, Any]:
-    parts = net.members.values() if isinstance(net, Chain) else [net]
-    shares = {plan: share for part in parts for plan, share in _list_shares(part.architecture).items()}
-    last = [*parts][-1].architecture
+    parts = [*net.members.values()] if isinstance(net, Chain) else [net]
+    shares, tuned = {}, collections.Counter()
+    for part in parts:
+        own = _list_shares(part.architecture)
+        shares |= own
+        tuned.update(dict.fromkeys(own, len(list_networks(part))))
+    last = parts[-1].architecture
     return {
         "name": name,
         "sources": list(net.sources),
@@ -48,6 +53,7 @@ def _describe(name: str, net: Weights) -> dict[str, Any]:
         "strategies": [*shares],
         "shares": shares,
         "members": len(list_networks(net)),
+        "tuned": dict(tuned),
     }
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from ugosa_jax.studio.library import clean_name
 from ugosa_jax.studio.requests import get_song_id, get_workspace
 from ugosa_jax.studio.rhythm import FILE as RHYTHM
 from ugosa_jax.studio.runs import Runs
+from ugosa_jax.studio.titles import Titles
 
 KINDS = {"wav": "audio/wav", "peaks": "application/octet-stream", "spectrum": "application/octet-stream"}
 KEPT = {"cache-control": "private, max-age=31536000, immutable"}
@@ -71,11 +73,13 @@ async def send_stems(request: Request) -> Response:
     """Send the stems of a run as a zip file."""
     encoding, run = request.query_params.get("encoding", "float"), request.path_params["run"]
     require(encoding in mixdown.SUBTYPES, "encoding", "float or 24", encoding)
-    stored = get_runs(request)
+    stored, library, id = get_runs(request), get_workspace(request).library, get_song_id(request)
     stored.find_folder(run)
-    name = get_workspace(request).library.load_song(get_song_id(request)).name
+    title = Titles(library.find_folder(id)).update(stored.list_runs())[run]
+    song = re.sub(r"\.\w{2,5}$", "", library.load_song(id).name)
+    name = clean_name(f"{song}, {title.describe()}".replace("/", " "))
     write = functools.partial(runs.zip_stems, stored, run, encoding)  # pyright: ignore[reportArgumentType]
-    return await _send_temporary(request, write, f"{name} stems.zip", "application/zip")
+    return await _send_temporary(request, write, f"{name}, stems.zip", "application/zip")
 
 
 async def send_mixdown(request: Request) -> Response:

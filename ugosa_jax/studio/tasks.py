@@ -126,11 +126,15 @@ def adapt(task: Task) -> dict[str, Any]:
         run.silent_s = annotation.count_silent_seconds(task.labels, mixture.duration_s)
         files.write_json(msgspec.to_builtins(run), folder / "run.json")
 
+    def begin_report() -> OutputStage:
+        task.send({"stage": "writing the report"})
+        return finish_unadapted(task, own)
+
     outcome = song_job.run(
         job,
         task.inputs,
         task.runs.root / task.id,
-        unadapted=lambda: finish_unadapted(task, own),
+        unadapted=begin_report,
         also=write_run_file,
         on_progress=task.report_progress,
     )

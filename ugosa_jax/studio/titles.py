@@ -32,6 +32,10 @@ class Title(msgspec.Struct):
     note: str = ""
     deleted: bool = False
 
+    def describe(self) -> str:
+        """Return the name of the run for people."""
+        return self.name or (f"Run {self.number}" if self.number else "not adapted")
+
 
 class Titles:
     """The titles of one song's runs."""

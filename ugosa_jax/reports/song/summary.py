@@ -7,15 +7,14 @@ C channels, T and n samples, N columns of a picture, F bands of a spectrogram.
 import dataclasses
 import io
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import soundfile
 
-from ugosa_jax import interrupts
 from ugosa_jax.annotations.annotation import Annotation, compute_active_mask, find_silences
 from ugosa_jax.data.sound import Audio, Sound, blocks_to_model, to_model
 from ugosa_jax.reports.song.spectrum import Spectrogram
+from ugosa_jax.threads import map_in_threads
 
 N_COLUMNS = 1000
 """Columns of an outline."""
@@ -122,13 +121,11 @@ def summarise_stems(
     done = 0
     for stems_SxCxn in stretches_SxCxn:
         active_Sxn = silent.compute_active(done, done + stems_SxCxn.shape[-1])
-        for builder, stem_Cxn, active_n in zip(builders, stems_SxCxn, active_Sxn, strict=True):
-            builder.add(stem_Cxn, active_n)
+        map_in_threads(SummaryBuilder.add, builders, stems_SxCxn, active_Sxn)
         done += stems_SxCxn.shape[-1]
-    with interrupts.defer(), ThreadPoolExecutor() as pool:  # encoding takes longest, and lets other threads run
-        encoded = pool.map(SummaryBuilder.encode_excerpt, builders)
-        each = zip(labels.sources, builders, encoded, strict=True)
-        return {source: builder.build(mp3) for source, builder, mp3 in each}
+    encoded = map_in_threads(SummaryBuilder.encode_excerpt, builders)  # takes longest
+    each = zip(labels.sources, builders, encoded, strict=True)
+    return {source: builder.build(mp3) for source, builder, mp3 in each}
 
 
 def choose_excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import { showKeys } from "./keys.js";
 import { runName } from "./listen.js";
 import { listSuggestions } from "./notices.js";
 
-/** Return all actions; `parts` are those of the page: store, id, transport, editing, history, saver, desk, and functions settings() and timeline(). */
+/** Return all actions; `parts` are those of the page: store, id, transport, editing, history, saver, desk, and functions settings(), timeline() and blind(). */
 export function actions(parts) {
   const does = { ...marking(parts), ...listening(parts), ...working(parts), help: showKeys };
   Object.assign(does, suggesting(parts, does), importing(parts), naming(parts));
@@ -49,12 +49,14 @@ function marking({ store, id, transport, editing, history, saver, timeline }) {
   };
 }
 
-function listening({ store, desk, transport }) {
+function listening({ store, desk, transport, blind }) {
   return {
     mute: (name) => desk.flip("mute", name), solo: (name) => desk.flip("solo", name), version: (name, which) => desk.set("version", name, which), volume: (name, gain) => desk.set("volume", name, gain),
+    switch: () => { const { a, b } = store.get("desk"); if (a !== b) desk.all(); },
+    compareBlind: () => blind().begin(),
     hearStems: () => { desk.hear("stems"); if (!transport.playing) transport.play(); },
-    saveSound: (run = null) => { store.set({ wasHeard: true }); return saveSound(store, desk, transport, run); },
-    saveStems: () => download(`songs/${store.get("song").id}/runs/${store.get("desk").b}/stems.zip?encoding=float`),
+    saveSound: (run = null) => saveSound(store, desk, transport, run),
+    saveStems: () => download(`songs/${store.get("song").id}/runs/${store.get("desk")[desk.which() === "a" ? "a" : "b"]}/stems.zip?encoding=float`),
   };
 }
 
@@ -70,6 +72,7 @@ function working({ store, id, settings }) {
   return {
     dismiss,
     adapt: () => settings().form.adapt(),
+    showJobs: () => document.querySelector(".work").scrollIntoView({ block: "nearest" }),
     suggest: () => order({ kind: "suggest", network: network() }),
     separate: () => order({ kind: "separate", network: network() }),
     again: async (job) => { const { kind, network: name, adapt, separate, start } = job; if (await order({ kind, network: name, adapt, separate, start })) dismiss(job.id); },
@@ -131,13 +134,13 @@ function naming({ store, id }) {
   };
 }
 
-function keys({ store, transport, editing, history, desk, timeline }, does) {
+function keys({ store, transport, editing, history, desk, timeline, blind }, does) {
   const source = (number) => store.get("sources")[number - 1];
   return {
     ...does, hold: (number) => does.hold(source(number)), release: (number) => does.release(source(number)),
-    play: () => transport.toggle(), seek: (by) => transport.seek(by === -Infinity ? 0 : by === Infinity ? transport.duration : transport.time + by),
+    play: () => (blind().time === null ? transport.toggle() : blind().toggle()), seek: (by) => transport.seek(by === -Infinity ? 0 : by === Infinity ? transport.duration : transport.time + by),
     undo: () => history.undo(), redo: () => history.redo(), zoom: (factor) => timeline().zoom(factor),
-    nothing: () => { editing.choose(null); transport.setLoop(null); }, switch: () => store.get("desk").b && desk.all(),
+    nothing: () => { editing.choose(null); transport.setLoop(null); },
     mixture: () => desk.hear(store.get("heard") === "stems" ? "mixture" : "stems"),
   };
 }

@@ -2,8 +2,8 @@
 
 import { ask, root } from "./api.js";
 import { Deck } from "./deck.js";
-import { choice, plural, h, toast } from "./dom.js";
-import { runName } from "./listen.js";
+import { button, choice, formatClock, plural, h, icon, toast } from "./dom.js";
+import { runName, shortName } from "./listen.js";
 
 const LEAST_MS = 1000; // of each sound, before there is anything to vote on
 const LEAST_VOTES = 5; // before a test says anything
@@ -17,12 +17,16 @@ export function blindPanel(store, transport) {
   const votes = h("div", { class: "line votes" }, vote("a", "1 is better"), vote("same", "no difference"), vote("b", "2 is better"));
   const wait = h("p", { class: "small soft", "aria-live": "polite" });
   const back = h("button", { type: "button", class: "link", hidden: true, onclick: () => takeBack() }, "take the vote back");
-  const stage = h("div", { class: "trial", hidden: true }, h("p", { class: "small soft" }, "Both play in sync at the same loudness. Switch as often as you like."), which, wait, votes);
+  const icons = new Map([[true, icon("pause")], [false, icon("play")]]);
+  const play = button("Play or pause both sounds (Space)", () => toggle(), { class: "small" }, icons.get(true));
+  const clock = h("output", { class: "soft" });
+  const stage = h("div", { class: "trial", hidden: true }, h("p", { class: "small soft" }, "Both play in sync at the same loudness. Switch as often as you like."), which, h("div", { class: "line" }, play, clock, wait), votes);
   const answer = h("p", { class: "answer", "aria-live": "polite" });
   const results = h("table", { class: "tally" });
   let deck = null;
   let trial = null;
   let heard = { a: 0, b: 0 };
+  let isAhead = false; // whether the playhead is that of the comparison
 
   async function start() {
     const { desk } = store.values;
@@ -33,7 +37,6 @@ export function blindPanel(store, transport) {
       return;
     }
     const [time, loop] = [transport.time, transport.loop];
-    transport.pause();
     deck?.close();
     deck = new Deck(song.rate_hz, song.duration_s, `${root}/api/songs/${song.id}/mixture.wav`);
     deck.addEventListener("trouble", (event) => toast(event.detail.message, "error"));
@@ -48,6 +51,18 @@ export function blindPanel(store, transport) {
     begin.textContent = "Begin anew";
     which.set("a");
     hear("a");
+    take();
+  }
+
+  function toggle() {
+    if (deck.playing) deck.pause();
+    else take();
+  }
+
+  /** Play the two sounds, and let them have the playhead. */
+  function take() {
+    transport.pause();
+    isAhead = true;
     deck.play();
   }
 
@@ -68,6 +83,9 @@ export function blindPanel(store, transport) {
     for (const one of votes.children) one.disabled = missing.length > 0;
     const text = missing.length ? `Listen to ${missing.join(" and ")} first.` : "";
     if (wait.textContent !== text) wait.textContent = text;
+    const time = deck ? formatClock(deck.time) : "";
+    if (clock.textContent !== time) clock.textContent = time;
+    if (!play.contains(icons.get(Boolean(deck?.playing)))) play.replaceChildren(icons.get(Boolean(deck?.playing)));
   }
   setInterval(count, 100);
 
@@ -82,7 +100,9 @@ export function blindPanel(store, transport) {
   }
 
   async function give(name) {
-    deck?.close();
+    isAhead = false;
+    transport.seek(deck.time);
+    deck.close();
     deck = null;
     try {
       const { vote: given, votes: all } = await ask("POST", `songs/${song.id}/trials/${trial.id}/vote`, { choice: name });
@@ -96,7 +116,12 @@ export function blindPanel(store, transport) {
     begin.textContent = "Once more";
   }
 
-  transport.addEventListener("change", () => { if (transport.playing) deck?.pause(); });
+  transport.addEventListener("change", () => {
+    if (!transport.playing) return;
+    deck?.pause();
+    isAhead = false;
+  });
+  transport.addEventListener("seek", () => { if (isAhead) deck.seek(transport.time); });
   store.watch(["sources"], ({ sources }) => {
     const kept = source.value;
     source.replaceChildren(...sources.map((name) => h("option", { value: name }, name)));
@@ -105,13 +130,17 @@ export function blindPanel(store, transport) {
   store.watch(["desk"], ({ desk }) => { begin.disabled = source.disabled = !(desk.a && desk.b && desk.a !== desk.b); });
   store.watch(["votes", "runs", "titles"], ({ votes: all, colours }) => {
     results.hidden = all.length === 0;
-    const heads = h("tr", {}, ["source", "votes", "sign test"].map((text) => h("th", { scope: "col" }, text)));
+    const heads = h("tr", {}, ["source", "votes", "could be luck"].map((text) => h("th", { scope: "col" }, text)));
     results.replaceChildren(heads, ...all.map((row) => h("tr", { style: { "--accent": colours[row.source] ?? "" } },
-      h("td", {}, h("i"), row.source), h("td", {}, row.runs.map((id, i) => h("div", {}, `${runName(store, id)}: ${row.won[i]}`)), row.same ? h("div", {}, `no difference: ${row.same}`) : null),
-      h("td", { class: "soft", title: "two-sided sign test: probability of a split at least this uneven by chance" }, row.won[0] + row.won[1] < LEAST_VOTES ? `from ${plural(LEAST_VOTES, "vote")} on` : `p ${row.p.toFixed(2)}`))));
+      h("td", {}, h("i"), row.source), h("td", {}, row.runs.map((id, i) => h("div", {}, `${shortName(store, id)}: ${row.won[i]}`)), row.same ? h("div", {}, `no difference: ${row.same}`) : null),
+      h("td", { class: "soft", title: "how often votes would be at least this uneven if there were no difference to hear (two-sided sign test)" }, row.won[0] + row.won[1] < LEAST_VOTES ? `after ${plural(LEAST_VOTES, "vote")}` : `${Math.round(100 * row.p)} %`))));
   });
   const panel = h("section", { class: "panel", "aria-label": "Blind comparison" }, h("h2", {}, "Blind comparison", h("span", { class: "legend" }, "of runs A and B")),
     h("div", { class: "line" }, source, begin), stage, answer, back, results);
   store.watch(["runs"], ({ runs }) => { panel.hidden = runs.length < 2; });
+  panel.begin = start;
+  panel.toggle = toggle;
+  /** The time of the comparison; null unless it has the playhead. */
+  Object.defineProperty(panel, "time", { get: () => (isAhead ? deck.time : null) });
   return panel;
 }

@@ -30,11 +30,11 @@ export function drawLosses(canvas, epochs, steps, total) {
   context.textAlign = "center";
   for (let epoch = 0; epoch <= total; epoch += Math.max(1, Math.ceil(total / 5))) context.fillText(String(epoch), x(epoch), height - 3);
   const perEpoch = epochs.length ? steps.length / epochs.length : 1;
-  if (!epochs.length) context.fillText("no epoch is done yet", (left + width) / 2, y(most / 2) - 5);
+  if (!epochs.length) context.fillText("the first epoch is not done yet", (left + width) / 2, y(most / 2) - 5);
   drawLine(context, steps.map((loss, i) => [x((i + 1) / perEpoch), loss === null ? null : y(loss)]), readColour("line-strong"), 1);
   const styles = [[readColour("focus"), []], [readColour("ink"), [4, 3]], [readColour("soft"), [1.5, 3]]];
   styles.forEach(([colour, dash], i) => {
-    if (!isMinimised(epochs, i)) return;
+    if (!isDrawn(epochs, i)) return;
     context.setLineDash(dash);
     const points = epochs.map((losses, epoch) => [x(epoch + 1), losses[i] === null ? null : y(losses[i])]);
     drawLine(context, points, colour, i === 0 ? 2 : 1.5);
@@ -43,9 +43,9 @@ export function drawLosses(canvas, epochs, steps, total) {
   });
 }
 
-/** Tell whether a loss is part of what was minimised; R has its marks in the remixes, not in the loss. */
-export function isMinimised(epochs, which) {
-  return epochs.some((losses) => losses[which]);
+/** Tell whether a loss is drawn: the total, and parts that differ from it. R has its marks in the remixes, not in the loss. */
+export function isDrawn(epochs, which) {
+  return which === 0 || epochs.some((losses) => losses[which] && losses[which] !== losses[0]);
 }
 
 function formatLoss(value) {

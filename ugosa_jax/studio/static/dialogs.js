@@ -2,7 +2,7 @@
 
 import { root } from "./api.js";
 import { formatExact, h, parseTime } from "./dom.js";
-import { RESIDUAL, runName } from "./listen.js";
+import { RESIDUAL, shortName } from "./listen.js";
 
 /** Show a dialog; return what `read` finds when it is confirmed, null when it is closed. */
 export function askDialog(title, content, read, confirm = "OK") {
@@ -35,8 +35,8 @@ export function askTitle(title, { name, note }) {
 /** Ask what sound is to be saved, and as what; then let the browser save it. */
 export async function saveSound(store, desk, transport, run = null) {
   const { sources, song, desk: now, runs, heard } = store.values;
-  const id = run ?? now.b;
-  const stems = id ? [...(runs.find((one) => one.id === id)?.sources ?? sources), RESIDUAL].map((source) => [`${id}/${source}`, `${source} of ${runName(store, id)}`]) : [];
+  const stems = [...new Set(run ? [run] : [now.b, now.a])].filter(Boolean).flatMap((id) =>
+    [...(runs.find((one) => one.id === id)?.sources ?? sources), RESIDUAL].map((source) => [`${id}/${source}`, `${source} of ${shortName(store, id)}`]));
   const what = h("select", { "aria-label": "sound" }, [["heard", heard === "mixture" ? "the mixture" : "the mix as you hear it"], ...stems].map(([value, text]) => h("option", { value }, text)));
   if (run && stems.length) what.value = stems[0][0];
   const kind = h("select", { "aria-label": "file" }, [["flac", "FLAC, 24 bit"], ["wav 24", "WAV, 24 bit"], ["wav float", "WAV, 32-bit float"]].map(([value, text]) => h("option", { value }, text)));
@@ -45,12 +45,13 @@ export async function saveSound(store, desk, transport, run = null) {
   const end = h("input", { type: "text", value: formatExact(loop?.end ?? song.duration_s), "aria-label": "to" });
   const asked = await askDialog("Save sound", [
     field("sound", what), field("file", kind), field("from", start), field("to", end),
-    h("p", { class: "small soft" }, loop ? "Saves the loop." : "Saves the whole song; set a loop to save a part.", " A 24-bit file that would clip is attenuated as a whole."),
+    h("p", { class: "small soft" }, loop ? "From and to are those of the loop." : "Change from and to to save a part.", " If the sound is too loud for 24 bit, the whole file is made quieter."),
   ], () => ({ start: parseTime(start.value), end: parseTime(end.value) }), "Save");
   if (!asked) return;
   const parts = what.value === "heard" ? desk.parts() : [`${what.value}/1`];
   const [suffix, encoding = "24"] = kind.value.split(" ");
-  const label = what.value === "heard" ? (heard === "mixture" ? "mixture" : "mix") : what.value.split("/")[1];
+  const [id, source] = what.value.split("/");
+  const label = what.value === "heard" ? (heard === "mixture" ? "mixture" : "mix") : `${source}, ${shortName(store, id)}`;
   const query = new URLSearchParams([...parts.map((part) => ["part", part]), ["start", asked.start], ["end", asked.end], ["encoding", encoding], ["name", `${song.name.replace(/\.\w{2,5}$/, "")} ${label}`]]);
   download(`songs/${song.id}/sound.${suffix}?${query}`);
 }

@@ -109,6 +109,6 @@ export function toast(text, kind = "info", ...actions) {
   const place = document.getElementById("toasts");
   place.append(note);
   while (place.children.length > 4) place.firstChild.remove();
-  setTimeout(close, actions.length ? 30000 : kind === "error" ? 12000 : 6000);
+  setTimeout(close, Math.max(actions.length ? 30000 : kind === "error" ? 12000 : 6000, 90 * text.length));
   return close;
 }

@@ -19,7 +19,7 @@ export function laneHead(store, source, number, does) {
     silent.textContent = `${found.silent.toFixed(1)} s silent`;
     const isSilent = elsewhere[source] === "silent";
     rest.textContent = isSilent ? "unmarked = silent" : "unmarked = unknown";
-    rest.title = `Outside its marks, ${source} is ${isSilent ? "silent" : "unknown"}. Click to change it.`;
+    rest.title = isSilent ? `Where nothing is marked, ${source} counts as silent. Click if you do not know.` : `Where nothing is marked, the network learns nothing about ${source}. Click if it is silent there.`;
     rest.setAttribute("aria-label", `${source}: unmarked is ${isSilent ? "silent" : "unknown"}`);
     rest.setAttribute("aria-pressed", String(isSilent));
   });
@@ -33,7 +33,7 @@ export function laneHead(store, source, number, does) {
 
 /** Return the head of the residual, which has no marks. */
 export function residualHead(store, does) {
-  const head = h("div", { class: "head flat" }, h("div", { class: "line" }, h("span", { class: "name", title: "the mixture minus the stems" }, "residual")), listeningControls(store, "residual", does));
+  const head = h("div", { class: "head flat" }, h("div", { class: "line" }, h("span", { class: "name", title: "the mixture minus the stems" }, "residual"), h("span", { class: "silent-s" }, "in no stem")), listeningControls(store, "residual", does));
   watchHeard(store, "residual", head);
   return head;
 }
@@ -43,12 +43,13 @@ function listeningControls(store, source, does) {
   const mute = button(`Mute ${source}`, () => does.mute(source), { class: "small" }, "M");
   const solo = button(source === "residual" ? "Solo the residual, the mixture minus the stems" : `Solo ${source}`, () => does.solo(source), { class: "small" }, "S");
   const volume = fader(`volume of ${source}`, getGain(store.get("mix"), source), null, (gain) => does.volume(source, gain));
-  const version = choice(`${source}: which run is heard`, [["a", "A"], ["b", "B"]], "b", (which) => does.version(source, which));
+  const version = choice(`${source}: which run is heard`, [["a", "A", `hear ${source} of run A`], ["b", "B", `hear ${source} of run B`]], "b", (which) => does.version(source, which));
   const line = h("div", { class: "line listening" }, source === "residual" ? null : mute, solo, volume, version);
   store.watch(["mix", "desk"], ({ mix, desk }) => {
     const ready = Boolean(desk.a && desk.b);
     for (const control of [mute, solo, volume, ...version.children]) control.disabled = !ready;
     line.hidden = !ready;
+    version.hidden = desk.a === desk.b;
     mute.setAttribute("aria-pressed", String(Boolean(mix.mute[source])));
     solo.setAttribute("aria-pressed", String(Boolean(mix.solo[source])));
     version.set(mix.version[source] ?? "b");

@@ -1,11 +1,12 @@
 // Running and waiting jobs: progress, loss curves, time left, cancelling.
 
 import { ask } from "./api.js";
-import { isMinimised, drawLosses } from "./chart.js";
+import { isDrawn, drawLosses } from "./chart.js";
 import { button, plural, h, icon, formatSpan, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 const KINDS = { separate: "Separating", suggest: "Suggesting silences", rhythm: "Finding beats and onsets" };
+const LOWER = "Lower is better, but it is measured on what the network practises on: only your ears tell whether the stems are.";
 export const OPEN = ["waiting", "running", "stopping"];
 
 export function jobsPanel(store, does) {
@@ -17,7 +18,8 @@ export function jobsPanel(store, does) {
   const state = h("span", { class: "legend" });
   const notify = h("button", { type: "button", class: "link small", hidden: true, onclick: async () => { await Notification.requestPermission(); allow(); } }, "tell me when it is done");
   const allow = () => { notify.hidden = !("Notification" in window) || Notification.permission !== "default" || !store.get("jobs").some((job) => OPEN.includes(job.state)); };
-  const panel = h("section", { class: "panel work", "aria-label": "Jobs" }, h("h2", {}, "Jobs", state), past.element, list, notify);
+  const heading = h("span", {}, "Jobs");
+  const panel = h("section", { class: "panel work", "aria-label": "Jobs" }, h("h2", {}, heading, state), past.element, list, notify);
   store.watch(["jobs", "worker", "runs", "desk"], ({ jobs, worker }) => {
     allow();
     const shown = jobs.filter((job) => OPEN.includes(job.state) || ["failed", "interrupted"].includes(job.state));
@@ -32,6 +34,7 @@ export function jobsPanel(store, does) {
     }
     panel.hidden = !shown.length && worker.ready && !lastRun();
     past.element.hidden = shown.length > 0 || !lastRun();
+    heading.textContent = past.element.hidden ? "Jobs" : "Training error";
     if (!shown.length) past.draw();
   });
   setInterval(() => { for (const card of cards.values()) card.tick(); }, 500);
@@ -54,7 +57,7 @@ function pastView(store) {
   const draw = () => {
     const run = store.get("runs").find((one) => one.id === store.get("desk").b && one.losses.length);
     if (!run) return;
-    words.textContent = `Loss of ${runName(store, run.id)} over ${plural(run.losses.length, "epoch")}.`;
+    words.textContent = `${runName(store, run.id)}, ${plural(run.losses.length, "epoch")}. ${LOWER}`;
     legend.show(run.losses);
     drawLosses(chart, run.losses, [], run.losses.length);
   };
@@ -64,9 +67,12 @@ function pastView(store) {
 
 /** Return the legend of the curves that are drawn. */
 function curves() {
-  const names = [["total", "total"], ["reconstruction", "reconstruction"], ["where-silent", "where silent"]].map(([kind, text]) => h("span", { class: kind }, text));
+  const names = [["total", "all"], ["reconstruction", "of the mixture"], ["where-silent", "sound in marked silence"]].map(([kind, text]) => h("span", { class: kind }, text));
   const element = h("div", { class: "curves" }, names);
-  element.show = (epochs) => names.forEach((name, i) => { name.hidden = !isMinimised(epochs, i); });
+  element.show = (epochs) => {
+    names.forEach((name, i) => { name.hidden = !isDrawn(epochs, i); });
+    element.hidden = names.slice(1).every((name) => name.hidden); // one curve needs no legend
+  };
   return element;
 }
 
@@ -77,15 +83,16 @@ function makeCard(song, id, does) {
   const bar = h("i");
   const chart = h("canvas", { class: "losses", role: "img", "aria-label": "loss of each epoch" });
   const legend = curves();
+  const words = h("p", { class: "small soft" }, "Training error; lower is better.");
   const error = h("p", { class: "error" });
   const cancel = h("button", { type: "button", onclick: () => act() });
   const dismiss = button("Dismiss", () => does.dismiss(id), { class: "bare" }, icon("close"));
   const again = h("button", { type: "button", onclick: () => does.again(job) }, "Try again");
   const element = h("div", { class: "job", "data-job": id },
     h("div", { class: "info" }, h("div", { class: "line" }, title, dismiss), h("div", { class: "progress", role: "progressbar", "aria-label": "progress", "aria-valuemin": 0, "aria-valuemax": 100 }, bar),
-      h("div", { class: "line small" }, stage, left), error, h("div", { class: "line" }, cancel, again), legend), chart);
+      h("div", { class: "line small" }, stage, left), error, h("div", { class: "line" }, cancel, again), words, legend), chart);
   let job = null;
-  let members = 1;
+  let epochs = 1; // of all networks
 
   async function act() {
     const once = job.state === "stopping" ? "?at=once" : "";
@@ -96,11 +103,10 @@ function makeCard(song, id, does) {
     if (now.done !== job?.done || now.stage !== job?.stage || !job.received_s) now.received_s = Date.now() / 1000;
     else now.received_s = job.received_s;
     job = now;
-    members = worker.networks?.find((one) => one.name === job.network)?.members ?? members;
+    if (job.kind === "adapt") epochs = job.stage === "adapting" && job.total ? job.total : Math.max(job.losses.length, job.adapt.epochs);
     const over = !OPEN.includes(job.state);
     element.dataset.state = job.state;
-    const several = members > 1 ? ` · ${members} networks` : "";
-    title.textContent = title.title = job.kind === "adapt" ? `${job.network} · ${job.adapt.strategy}${several}` : KINDS[job.kind];
+    title.textContent = title.title = job.kind === "adapt" ? `Adapting ${job.network}` : KINDS[job.kind];
     const where = job.total ? `${job.done} of ${job.total}` : "";
     const unit = job.stage === "adapting" ? (job.total === 1 ? " epoch" : " epochs") : "";
     stage.textContent = {
@@ -122,15 +128,16 @@ function makeCard(song, id, does) {
     cancel.title = job.state === "stopping" ? "kills the worker process, which then restarts" : "stops after the epoch in progress; no run is kept";
     cancel.hidden = over;
     again.hidden = dismiss.hidden = !over;
-    chart.hidden = legend.hidden = job.kind !== "adapt" || job.state === "waiting" || (over && !job.losses.length);
+    chart.hidden = words.hidden = legend.hidden = job.kind !== "adapt" || job.state === "waiting" || (over && !job.losses.length);
     draw();
     tick();
   }
 
   function draw() {
     if (!job || chart.hidden) return;
+    words.hidden = !job.losses.length;
     legend.show(job.losses);
-    drawLosses(chart, job.losses, job.steps, job.adapt.epochs * members);
+    drawLosses(chart, job.losses, job.steps, epochs);
   }
 
   function tick() {

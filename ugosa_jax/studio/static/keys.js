@@ -94,10 +94,23 @@ const KEYS = [
   ["Esc", "clear choice and loop"],
 ];
 
-/** Show the list of keys. */
+const WORDS = [
+  ["silent", "the source does not sound there: what the network learns from"],
+  ["active", "the source sounds there; nothing is muted"],
+  ["unknown", "you do not know, or have not marked it: nothing is learnt there"],
+  ["other", "every instrument that has no lane of its own"],
+  ["residual", "the mixture minus the stems: what no stem has"],
+  ["remixes", "new mixtures of this song’s own stems, cleaned with your marks, on which the network practises"],
+  ["epoch", "one pass of the network over the song while it learns"],
+  ["leakage", "what is heard of a source where you marked it silent"],
+  ["raw", "the network’s own output, before stems are muted or made to add up"],
+];
+
+/** Show the list of keys and of words. */
 export function showKeys() {
+  const list = (entries) => h("dl", {}, entries.flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
   const dialog = h("dialog", { class: "keys", onclose: () => dialog.remove(), onclick: (event) => event.target === dialog && dialog.close() },
-    h("h2", {}, "Keys and gestures"), h("dl", {}, KEYS.flatMap(([key, text]) => [h("dt", {}, key), h("dd", {}, text)])),
+    h("h2", {}, "Words"), list(WORDS), h("h2", {}, "Keys and gestures"), list(KEYS),
     h("button", { type: "button", class: "primary", onclick: () => dialog.close() }, "Close"));
   document.body.append(dialog);
   dialog.showModal();

@@ -1,6 +1,6 @@
 // A lane: the marks of one source, painted, resized, moved and chosen with the pointer.
 
-import { h } from "./dom.js";
+import { formatClock, h } from "./dom.js";
 import * as model from "./marks.js";
 
 const LEAST_PX = 4; // a drag; what is less is a click
@@ -49,7 +49,7 @@ export class Lane {
     this.growing.hidden = !mark;
     if (!mark) return;
     this.growing.className = `mark growing ${mark.state}`;
-    this.#place(this.growing, mark);
+    this.#placeWithTimes(this.growing, mark);
   }
 
   draw(timeline) {
@@ -67,6 +67,11 @@ export class Lane {
     element.style.left = `${(100 * start) / duration}%`;
     element.style.width = `${(100 * Math.max(0, end - start)) / duration}%`;
     return element;
+  }
+
+  /** Place a mark and show its times, while it is drawn or dragged. */
+  #placeWithTimes(element, mark) {
+    this.#place(element, mark).dataset.times = `${formatClock(mark.start)} – ${formatClock(mark.end)}`;
   }
 
   #findMark(event) {
@@ -115,7 +120,7 @@ export class Lane {
     if (drag.kind === "border") drag.result = { ...drag.mark, [drag.side]: model.clampBorder(drag.mark, drag.side, this.#snap(time, drag.mark), this.timeline.duration) };
     else drag.result = model.shift(drag.mark, this.does.snap(drag.mark.start + time - drag.from, GRID_PX / this.timeline.pixels), this.timeline.duration);
     const element = this.elements.get(drag.mark);
-    if (element) this.#place(element, drag.result);
+    if (element) this.#placeWithTimes(element, drag.result);
   }
 
   #up(event) {
@@ -142,7 +147,7 @@ export class Lane {
     this.drag = null;
     this.grow(null);
     const element = drag?.mark && this.elements.get(drag.mark);
-    if (element) this.#place(element, drag.mark);
+    if (element) delete this.#place(element, drag.mark).dataset.times;
   }
 
   /** Snap a time to the border of another mark, the song's ends, a beat or an onset within a few pixels. */

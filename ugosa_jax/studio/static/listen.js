@@ -7,14 +7,19 @@ import { isAudible, getGain } from "./heads.js";
 export const RESIDUAL = "residual";
 const MOST_DB = 12; // of loudness matching
 
-/** Return the name of a run, also of a deleted one. */
+/** Return the name of a run with its network, also of a deleted one. */
 export function runName(store, id) {
   const title = store.get("titles")[id];
   if (!title) return "–";
-  const isFinished = store.get("runs").find((run) => run.id === id)?.settings.separate; // as the runs that it is compared with
-  const plain = isFinished ? `Not adapted · ${title.network}` : `Not adapted, raw output · ${title.network}`;
-  const name = title.name || (title.number ? `Run ${title.number} · ${title.strategy}` : plain);
+  const name = title.name || `${shortName(store, id)} · ${title.network}`;
   return title.deleted ? `${name} (deleted)` : name;
+}
+
+/** Return the name of a run without its network. */
+export function shortName(store, id) {
+  const title = store.get("titles")[id];
+  const isFinished = store.get("runs").find((run) => run.id === id)?.settings.separate; // as the runs that it is compared with
+  return title.name || (title.number ? `Run ${title.number}` : isFinished ? "Not adapted" : "Not adapted (raw)");
 }
 
 /** Set A and B to existing runs: B to the latest adaptation and A to its baseline, unless others were chosen. */
@@ -131,21 +136,25 @@ export function deskBar(store, desk, does) {
   clip.show(false);
   const master = fader("master volume", store.get("mix").master, 0, (gain) => store.set({ mix: { ...store.get("mix"), master: gain } }));
   const take = h("button", { type: "button", title: "save one stem, the mix as you hear it, or a stretch of it, as WAV or FLAC", onclick: () => does.saveSound() }, "Save sound …");
+  const compare = h("span", { class: "compare" }, h("span", { class: "label" }, "Compare"), h("span", { class: "pair" }, h("b", {}, "A"), a), h("span", { class: "pair" }, h("b", {}, "B"), b),
+    h("span", { class: "label" }, "listen to"), all, swap, h("label", { class: "check", title: "plays B as loud as A, so that louder is not mistaken for better" }, matched, "match loudness (B to A)"));
   store.watch(["runs", "desk", "titles"], ({ runs, desk: now }) => {
     for (const [select, value] of [[a, now.a], [b, now.b]]) {
-      select.replaceChildren(...(runs.length ? runs.map((run) => h("option", { value: run.id }, runName(store, run.id))) : [h("option", {}, "none yet")]));
+      const name = new Set(runs.map((run) => run.network)).size > 1 ? runName : shortName;
+      select.replaceChildren(...(runs.length ? runs.map((run) => h("option", { value: run.id }, name(store, run.id))) : [h("option", {}, "none yet")]));
       if (value) select.value = value;
+      select.title = value ? runName(store, value) : "";
       select.disabled = !runs.length;
     }
     matched.checked = now.matched;
-    for (const control of [matched, swap, ...all.children, heard.children[1]]) control.disabled = !(now.a && now.b);
+    heard.children[1].disabled = !(now.a && now.b);
+    compare.hidden = runs.length < 2; // the only run is both A and B
+    for (const control of [matched, swap, ...all.children]) control.disabled = now.a === now.b;
   });
   store.watch(["heard"], (now) => heard.set(now.heard));
   store.watch(["mix"], ({ mix }) => { all.set(desk.which()); master.set(mix.master); });
   const bar = h("div", { class: "deskbar", role: "group", "aria-label": "Listening" },
-    h("span", { class: "label" }, "Hear"), heard, h("span", { class: "label volume" }, "Volume"), master, clip, take,
-    h("span", { class: "compare" }, h("span", { class: "label" }, "Compare"), h("span", { class: "pair" }, h("b", {}, "A"), a), h("span", { class: "pair" }, h("b", {}, "B"), b),
-      h("span", { class: "label" }, "listen to"), all, swap, h("label", { class: "check", title: "plays B as loud as A, so that louder is not mistaken for better" }, matched, "match loudness (B to A)")));
+    h("span", { class: "label" }, "Hear"), heard, h("span", { class: "label volume" }, "Volume"), master, clip, take, compare);
   bar.tick = () => { if (store.get("heard") === "stems" && desk.transport.deck.peak > 1) clip.show(true); };
   store.watch(["runs"], ({ runs }) => bar.classList.toggle("none", !runs.length));
   return bar;

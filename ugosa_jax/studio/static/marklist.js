@@ -15,7 +15,7 @@ export function markList(store, editing, transport) {
   const chosen = () => store.get("marks").filter((mark) => picked.has(mark));
   const several = (label, act) => h("button", { type: "button", onclick: () => { const marks = chosen(); if (marks.length) act(marks); else toast("Tick some marks first."); } }, label);
   const make = h("button", { type: "button", title: "in the chosen lane, at the playhead or over the loop (N)", onclick: () => editing.make() }, "New mark");
-  const tools = h("div", { class: "line tools" }, make, h("span", { class: "label" }, "ticked:"),
+  const tools = h("div", { class: "line tools" }, make, h("span", { class: "label" }, "ticked marks:"),
     several("move by", (marks) => { const step = Number(by.value.replace(",", ".").replace("−", "-")); if (step) editing.shift(step, marks); }), by, h("span", { class: "label" }, "s"),
     several("copy to", (marks) => editing.copy(marks, target.value)), target, several("remove", (marks) => editing.remove(marks)));
   const table = h("table", { class: "marklist" }, h("thead", {}, h("tr", {}, ["", "source", "state", "from", "to", "length", ""].map((text) => h("th", { scope: "col" }, text || h("span", { class: "unseen" }, "actions"))))), body);
@@ -31,7 +31,8 @@ export function markList(store, editing, transport) {
     const from = Math.max(0, Math.min(marks.indexOf(selected) - MOST / 2, marks.length - MOST));
     empty.hidden = marks.length > 0;
     table.hidden = !marks.length;
-    body.replaceChildren(...marks.slice(from, from + MOST).map((mark) => row(mark, selected)));
+    const shown = marks.slice(from, from + MOST).sort((a, b) => a.start - b.start || sources.indexOf(a.source) - sources.indexOf(b.source));
+    body.replaceChildren(...shown.map((mark) => row(mark, selected)));
     if (focus) body.rows[focus.row]?.querySelectorAll("input, select, button")[focus.place]?.focus();
   }
 
@@ -65,7 +66,7 @@ export function markList(store, editing, transport) {
       h("td", {}, tick), h("td", {}, option(sources.includes(mark.source) ? sources : [mark.source, ...sources], mark.source, "source", (source) => editing.exchange(mark, { ...mark, source }))),
       h("td", {}, option(STATES, mark.state, "state", (state) => editing.restate(state, mark))),
       h("td", {}, time("start", "from")), h("td", {}, time("end", "to")), h("td", { class: "soft number" }, `${(mark.end - mark.start).toFixed(2)} s`),
-      h("td", { class: "line" }, h("button", { type: "button", class: "small", "aria-label": `go to ${mark.source} ${formatExact(mark.start)}`, onclick: () => { editing.choose(mark); transport.seek(mark.start); } }, "go"), h("button", { type: "button", class: "small", "aria-label": `remove ${mark.source} ${formatExact(mark.start)}`, onclick: () => editing.remove([mark]) }, "remove")));
+      h("td", {}, h("span", { class: "line" }, h("button", { type: "button", class: "small", "aria-label": `go to ${mark.source} ${formatExact(mark.start)}`, onclick: () => { editing.choose(mark); transport.seek(mark.start); } }, "go"), h("button", { type: "button", class: "small", "aria-label": `remove ${mark.source} ${formatExact(mark.start)}`, onclick: () => editing.remove([mark]) }, "remove"))));
   }
 
   store.watch(["marks", "selected"], show);

@@ -1,6 +1,7 @@
 // Notices above the lanes that stay until they are answered: conflicts and suggestions; and the four steps for newcomers.
 
 import { button, plural, h, icon } from "./dom.js";
+import { OPEN } from "./jobs.js";
 import { countSeconds, findUnmarked } from "./marks.js";
 
 export function notices(store, does) {
@@ -32,19 +33,26 @@ function suggestionNotice(store, does) {
     notice.hidden = !found.length;
     add.hidden = !open.length;
     words.textContent = open.length
-      ? `The network suggests ${plural(open.length, "silence")} (dashed in the lanes). These are guesses: listen, then click the right ones, or add all.`
+      ? `The network suggests ${plural(open.length, "silence")} (dashed in the lanes). These are guesses: listen (click in the ruler), then click the right ones, or add all.`
       : found.some((one) => one.marks.length) ? "All suggested silences are marked already." : "No clear silence found.";
     dismiss.textContent = open.length ? "Dismiss" : "OK";
   });
   return notice;
 }
 
+// Of each step: its name, what to do, and buttons for it. Silences are suggested and marks imported by buttons close by.
 const STEPS = [
-  ["Mark silence", "Where is a source silent? Listen, then drag over that stretch in its lane, or hold its number key while the song plays.", (does) => [["Suggest silences", does.suggest], ["Import marks …", does.chooseFile]]],
-  ["Adapt", "Adapt the network to your marked silences. The estimated time stands beside the button.", (does) => [["Adapt now", does.adapt]]],
-  ["Listen", "A is the original network, B the adapted one, with the same output settings. Switch with X, or try the blind comparison.", (does) => [["Hear the stems", does.hearStems]]],
-  ["Save stems", "Save all stems of run B as WAV files in a zip, or one stem, the mix as you hear it, or a stretch.", (does) => [["All stems (zip)", does.saveStems], ["Save sound …", does.saveSound]]],
+  ["Mark silence", () => "Where is a source silent? Listen, then drag over that stretch in its lane, or hold its number key while the song plays. What you do not mark counts as unknown. A label file, or a guess of the network (Suggest silences), will do too.", () => []],
+  ["Adapt", ({ jobs, takes }) => (isAdapting(jobs) ? "The network learns from your marks. Listen, mark on, or close the page meanwhile: the job goes on." : `When all silences that you know are marked: adapt the network to them. The more sources have some, the better.${takes ? ` It takes ${takes}.` : ""}`),
+    ({ jobs }, does) => [isAdapting(jobs) ? ["Show progress", does.showJobs] : ["Adapt now", does.adapt]]],
+  ["Listen", () => "A is the original network, B the adapted one. Which is better? Switch between them with X while a stem plays solo, or compare without knowing which is which.",
+    ({ heard }, does) => [heard === "stems" ? ["Switch A and B (X)", does.switch] : ["Hear the stems", does.hearStems], ["Compare blind", does.compareBlind]]],
+  ["Save stems", () => "Save all stems of the version that you hear, A or B, as WAV files in a zip. Save sound, below, saves one stem, the mix, or a part.",
+    ({ mix, sources }, does) => [[`All stems of ${isAllOfA(mix, sources) ? "A" : "B"} (zip)`, does.saveStems]]],
 ];
+
+const isAdapting = (jobs) => jobs.some((job) => job.kind === "adapt" && OPEN.includes(job.state));
+const isAllOfA = (mix, sources) => sources.every((source) => mix.version[source] === "a");
 
 /** Return the index of the next step. */
 export function currentStep({ marks, elsewhere, sources, song, runs, wasHeard }) {
@@ -54,17 +62,27 @@ export function currentStep({ marks, elsewhere, sources, song, runs, wasHeard })
 }
 
 function pathNotice(store, does) {
-  const list = h("ol");
+  const list = h("ol", {}, STEPS.map(([name]) => h("li", {}, name)));
   const words = h("p", {});
   const ways = h("span", { class: "line" });
   const notice = h("div", { class: "notice path" }, list, words, ways, button("Hide the steps", () => store.set({ guide: false }), { class: "bare" }, icon("close")));
-  store.watch(["marks", "elsewhere", "sources", "runs", "wasHeard", "guide", "jobs"], (values) => {
+  let shown = "";
+  store.watch(["marks", "elsewhere", "sources", "runs", "wasHeard", "guide", "jobs", "heard", "mix", "takes"], (values) => {
     notice.hidden = !values.guide || listSuggestions(values.jobs).length > 0;
     const now = currentStep(values);
-    list.replaceChildren(...STEPS.map(([name], i) => h("li", { class: i < now ? "done" : i === now ? "now" : "", "aria-current": i === now ? "step" : null }, name)));
-    const [, text, offers] = STEPS[now];
-    words.textContent = text;
-    ways.replaceChildren(...offers(does).map(([label, act]) => h("button", { type: "button", onclick: () => act() }, label))); // without the event as argument
+    [...list.children].forEach((item, i) => {
+      item.className = i < now ? "done" : i === now ? "now" : "";
+      item.ariaCurrent = i === now ? "step" : null;
+    });
+    const [, describe, offer] = STEPS[now];
+    words.textContent = describe(values);
+    const offers = offer(values, does);
+    const labels = offers.map(([label]) => label).join();
+    if (shown === labels) return;
+    shown = labels;
+    const hadFocus = ways.contains(document.activeElement);
+    ways.replaceChildren(...offers.map(([label, act]) => h("button", { type: "button", onclick: () => act() }, label))); // without the event as argument
+    if (hadFocus) ways.querySelector("button")?.focus();
   });
   return notice;
 }

@@ -74,7 +74,7 @@ export class Picture {
     for (const hz of MARKED_HZ.filter((one) => one < top)) {
       const y = height * (1 - Math.log(hz / LOWEST_HZ) / Math.log(top / LOWEST_HZ));
       context.fillRect(0, y, 5 * scale, scale);
-      context.fillText(hz < 1000 ? `${hz} Hz` : `${hz / 1000} kHz`, 7 * scale, y + 3.5 * scale);
+      context.fillText(hz < 1000 ? `${hz} Hz` : `${hz / 1000} kHz`, 7 * scale, Math.max(y + 3.5 * scale, 9 * scale));
     }
   }
 }

@@ -2,12 +2,15 @@
 
 import { ask, root } from "./api.js";
 import { button, plural, formatDecibels, h, icon, formatSpan, toast } from "./dom.js";
-import { runName } from "./listen.js";
+import { runName, shortName } from "./listen.js";
+import { WAYS } from "./settings.js";
+
+const LEAST_DB = 0.5; // of a change that is worth a word
 
 export function runsPanel(store, does) {
   const list = h("div", { class: "runs" });
   store.watch(["runs", "desk", "sources", "titles"], ({ runs, desk }) => {
-    const shown = runs.filter((run) => run.strategy !== "B0" || !runs.some((other) => other.baseline === run.id));
+    const shown = runs.filter((run) => run.strategy !== "B0" || [desk.a, desk.b].includes(run.id) || !runs.some((other) => other.baseline === run.id));
     list.replaceChildren(...[...shown].reverse().map((run) => runCard(store, run, desk, does)));
     list.classList.toggle("none", shown.length === 0);
   });
@@ -23,9 +26,9 @@ function runCard(store, run, desk, does) {
   const set = (which) => h("button", { type: "button", class: "small", "aria-pressed": String(desk[which] === run.id), "aria-label": `compare ${name} as ${which.toUpperCase()}`, title: `compare it as ${which.toUpperCase()}`, onclick: () => store.set({ desk: { ...store.get("desk"), [which]: run.id, chosen: true } }) }, which.toUpperCase());
   const adapted = run.strategy !== "B0";
   const note = store.get("titles")[run.id]?.note;
-  const facts = adapted ? `${run.network}, ${run.strategy}, rate ${run.settings.adapt.learning_rate}, ${plural(run.settings.adapt.epochs, "epoch")}, ${formatSpan(run.took_s)}${run.start === "anew" ? "" : `, from ${runName(store, run.start)}`}` : `not adapted, ${formatSpan(run.took_s)}`;
+  const facts = adapted ? `${run.network}, ${WAYS[run.strategy[0]].toLowerCase()} (${run.strategy}), rate ${run.settings.adapt.learning_rate}, ${plural(run.settings.adapt.epochs, "epoch")}, ${formatSpan(run.took_s)}${run.start === "anew" ? "" : `, from ${shortName(store, run.start)}`}` : run.settings.separate ? `${run.network}, with the output settings of the adapted run` : `${run.network}, neither muted nor corrected`;
   return h("div", { class: "run", "data-run": run.id },
-    h("div", { class: "line" }, h("b", { title: name }, name), set("a"), set("b"), menu(store, run, address, does)),
+    h("div", { class: "line" }, h("b", { title: name }, shortName(store, run.id)), set("a"), set("b"), menu(store, run, address, does)),
     h("div", { class: "small soft" }, facts),
     note && h("p", { class: "note small" }, note),
     run.stopped_at && h("p", { class: "error" }, `The loss became infinite or NaN in epoch ${run.stopped_at[0] + 1}; this run has the last good weights. Try a lower learning rate.`),
@@ -43,9 +46,19 @@ function leakageTable(store, run) {
     mutes && h("td", { class: "soft" }, formatDecibels(level.silent)),
   ];
   return h("table", { class: "leakage" },
-    h("caption", {}, "leakage in marked silence (dB), of the network's own output before muting"),
+    h("caption", {}, "Leakage: how loud a stem still is where you marked its source silent (dB, lower is better), before anything is muted. ", h("b", {}, describeChange(run, marked))),
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "source"), h("th", { scope: "col", title: "the original network" }, "not adapted"), h("th", { scope: "col", title: "the adapted network" }, "adapted"), h("th", { scope: "col" }, "change"), mutes && h("th", { scope: "col", title: "the stem that you hear, which your marks mute there" }, "muted"))),
     h("tbody", {}, marked.map((source) => h("tr", { style: { "--accent": store.get("colours")[source] } }, h("th", { scope: "row" }, h("i"), source), cells(run.levels[source])))));
+}
+
+/** Return in words what adapting has changed in marked silence. */
+function describeChange(run, marked) {
+  const change = (source) => run.levels[source].leakage - (run.levels[source].unadapted?.leakage ?? run.levels[source].leakage);
+  const better = marked.filter((source) => change(source) <= -LEAST_DB);
+  const worse = marked.filter((source) => change(source) >= LEAST_DB);
+  if (!better.length && !worse.length) return "Adapting has changed little there.";
+  const parts = [better.length && `less of ${better.join(", ")}`, worse.length && `more of ${worse.join(", ")}`].filter(Boolean);
+  return `Adapting leaves ${parts.join(" and ")} there.`;
 }
 
 function formatChange(value) {

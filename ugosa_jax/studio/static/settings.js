@@ -4,8 +4,12 @@ import { ask } from "./api.js";
 import { plural, h, formatSpan, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
-const WAYS = { R: "Marks and remixes", P: "Marks in the loss", B: "Without the marks" };
-const HINTS = { R: "trains on remixes of the stems, cleaned with the marks", P: "penalises sound where a source is marked silent, as in the paper", B: "trains to reconstruct this mixture only" };
+export const WAYS = { R: "Marks and remixes", P: "Marks in the loss", B: "Without the marks" };
+const HINTS = {
+  R: "The network practises on new mixes of this song’s own stems, from which it first removes what you marked silent.",
+  P: "Every sound of a source where you marked it silent counts as an error, as in the paper.",
+  B: "The stems only learn to add up to this song; your marks are not used.",
+};
 const REFINE = [["none", "no"], ["residual", "distribute the residual (mutes marked silence)"], ["wiener", "Wiener filter (mutes marked silence)"]];
 const FOLDED = [
   ["lam", "adapt", "weight of silence (λ)", "weight of the penalty on sound where a source is marked silent", { min: 0, max: 1e6, step: "any" }],
@@ -33,16 +37,18 @@ export function settingsPanel(store) {
   for (const [name, group, label, , limits] of FOLDED) {
     fields[name] = h("input", { type: "number", ...limits, value: defaults[group][name] ?? "", "aria-label": label, oninput: () => estimateLater() });
   }
+  const hint = h("p", { class: "small soft" });
   const time = h("span", { class: "estimate", "aria-live": "polite" });
   const go = h("button", { type: "submit", class: "primary" }, "Adapt");
   const lam = row("weight of silence (λ)", fields.lam, FOLDED[0][3]);
   const gate = h("label", { class: "check" }, fields.gate, "mute stems where their source is marked silent");
-  const folded = h("details", {}, h("summary", {}, "More settings"), row("layers", fields.layers, "first and last tuned layer, numbered as in the paper"),
-    FOLDED.map(([name, , label, hint]) => (name === "lam" ? lam : row(label, fields[name], hint))), row("make stems add up to the mixture", fields.refine, "how the output is corrected so that the stems add up to the mixture"), gate);
+  const folded = h("details", {}, h("summary", {}, "More settings"),
+    row("learning rate", fields.learning_rate, "how far each step changes the network: too low changes nothing, too high destroys it"),
+    row("start from", fields.start, "the original weights or those of an earlier run"), row("layers", fields.layers, "first and last tuned layer, numbered as in the paper"),
+    FOLDED.map(([name, , label, hint]) => (name === "lam" ? lam : row(label, fields[name], hint))), row("make stems add up to the mixture", fields.refine, "how the output is corrected so that the stems add up to the mixture", "tall"), gate);
   const form = h("form", { class: "form", novalidate: true, onsubmit: (event) => { event.preventDefault(); adapt(); } },
-    row("network", fields.network), row("learn from", fields.way, "training objective"),
-    row("learning rate", fields.learning_rate, "step size of the optimizer"), row("epochs", fields.epochs, "passes over the song"),
-    row("start from", fields.start, "the original weights or those of an earlier run"), folded, h("div", { class: "go" }, go, time));
+    row("network", fields.network, null, "tall"), row("learn from", fields.way, null, "tall"), hint,
+    row("epochs (passes over the song)", fields.epochs, "more passes change the network more, and take longer", "wide"), folded, h("div", { class: "go" }, go, time));
 
   const strategy = () => `${fields.way.value}-${fields.layers.value}`;
   const asked = () => {
@@ -65,6 +71,9 @@ export function settingsPanel(store) {
     return false;
   }
 
+  let closeRefusal = () => {};
+  store.watch(["marks", "elsewhere"], () => closeRefusal()); // what was refused may be mended by the edit
+
   async function adapt() {
     if (go.disabled || !isValid()) return;
     go.disabled = true;
@@ -75,7 +84,7 @@ export function settingsPanel(store) {
       go.textContent = "Added";
       await new Promise((resolve) => setTimeout(resolve, 900)); // a double click adds one job
     } catch (error) {
-      toast(error.message, "error");
+      closeRefusal = toast(error.message, "error");
     }
     go.textContent = "Adapt";
     enableButton();
@@ -89,13 +98,14 @@ export function settingsPanel(store) {
   function estimateLater() {
     clearTimeout(asking);
     lam.hidden = fields.way.value !== "P";
+    hint.textContent = HINTS[fields.way.value] ?? "";
     const mutes = fields.refine.value !== "none";
     fields.gate.disabled = mutes;
     gate.title = mutes ? "The correction above mutes them anyway." : "";
     gate.classList.toggle("implied", mutes);
     store.set({ form: readForm() });
     asking = setTimeout(async () => {
-      const say = (text, title = "", refused = "") => { Object.assign(time, { textContent: text, title }); time.dataset.refused = refused; time.classList.toggle("warn", Boolean(refused)); enableButton(); };
+      const say = (text, title = "", refused = "") => { store.set({ takes: refused ? "" : text.replace(" here", "") }); Object.assign(time, { textContent: text, title }); time.dataset.refused = refused; time.classList.toggle("warn", Boolean(refused)); enableButton(); };
       if (!fields.network.value || !form.checkValidity()) { say(""); return; }
       try {
         const { estimate } = await ask("POST", `songs/${song.id}/estimate`, asked());
@@ -156,7 +166,9 @@ export function settingsPanel(store) {
   store.watch(["worker"], ({ worker }) => {
     const networks = worker.networks ?? [];
     const before = fields.network.value || page.form?.network;
-    if (networks.length) fields.network.replaceChildren(...networks.map((one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? one.sources.join(", ") }, one.name)));
+    const option = (one) => h("option", { value: one.name, disabled: Boolean(one.error), title: one.error ?? one.sources.join(", ") }, one.name);
+    const groups = [["recommended", networks.filter((one) => one.name === worker.best)], ["others", networks.filter((one) => one.name !== worker.best)]];
+    if (networks.length) fields.network.replaceChildren(...groups.map(([label, ones]) => h("optgroup", { label, hidden: !ones.length }, ones.map(option))));
     else fields.network.replaceChildren(h("option", { value: "" }, worker.failed ? "not available" : "starting …"));
     if (networks.some((one) => one.name === before && !one.error)) fields.network.value = before;
     else if (networks.some((one) => one.name === worker.best)) fields.network.value = worker.best;
@@ -169,24 +181,24 @@ export function settingsPanel(store) {
     const costs = await ask("GET", `songs/${song.id}/costs`).catch(() => ({}));
     for (const option of fields.network.options) {
       const network = worker.networks.find((one) => one.name === option.value);
-      if (network && !network.error) option.textContent = describeNetwork(network, costs[network.name], network.name === worker.best);
+      if (network && !network.error) option.textContent = describeNetwork(network, costs[network.name]);
     }
   });
-  form.begin = (id) => { fields.start.value = id; estimateLater(); form.scrollIntoView({ block: "nearest" }); };
+  form.begin = (id) => { folded.open = true; fields.start.value = id; estimateLater(); form.scrollIntoView({ block: "nearest" }); };
   form.adapt = adapt;
   const device = h("span", { class: "legend" });
-  store.watch(["worker"], ({ worker }) => { device.textContent = worker.device ?? ""; });
+  store.watch(["worker"], ({ worker }) => { device.textContent = worker.device ? `on ${worker.device}` : ""; });
   const panel = h("section", { class: "panel", "aria-label": "Adapt" }, h("h2", {}, "Adapt", device), form);
   panel.form = form;
   return panel;
 }
 
-/** Return a network in words: its sources, its size as a bag, and how long it takes here with its own settings. */
-function describeNetwork({ name, sources, members }, cost, isBest) {
-  const facts = [isBest && "recommended", cost && `about ${formatSpan(cost.seconds)}`, plural(sources.length, "source"), members > 1 && `${members} networks`];
+/** Return a network in words: its sources, and how long it takes here with its own settings. */
+function describeNetwork({ name, sources }, cost) {
+  const facts = [plural(sources.length, "source"), cost && `about ${formatSpan(cost.seconds)}`];
   return [name, ...facts.filter(Boolean)].join(" · ");
 }
 
-function row(label, field, hint) {
-  return h("label", { class: "field", title: hint ?? "" }, h("span", {}, label), field);
+function row(label, field, hint, kind = "") {
+  return h("label", { class: `field ${kind}`, title: hint ?? "" }, h("span", {}, label), field);
 }

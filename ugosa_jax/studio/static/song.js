@@ -8,7 +8,7 @@ import { h, toast } from "./dom.js";
 import { Editing } from "./editing.js";
 import { follow } from "./following.js";
 import { laneHead, residualHead } from "./heads.js";
-import { acceptDrops } from "./home.js";
+import { acceptDrops, showGreeting } from "./home.js";
 import { jobsPanel } from "./jobs.js";
 import { listenToKeys } from "./keys.js";
 import { Lane } from "./lanes.js";
@@ -53,9 +53,10 @@ export async function showSong(app, id) {
   let timeline = null;
   let settings = null;
   let question = null;
+  let blind = null;
   const editing = new Editing(store, history, transport, (source) => question.ask(source));
   const desk = new Desk(store, id, transport);
-  const does = actions({ store, id, transport, editing, history, saver, desk, timeline: () => timeline, settings: () => settings });
+  const does = actions({ store, id, transport, editing, history, saver, desk, timeline: () => timeline, settings: () => settings, blind: () => blind });
   question = elsewhereQuestion(store, does);
   settings = settingsPanel(store);
 
@@ -67,7 +68,8 @@ export async function showSong(app, id) {
   const bar = toolbar(store, transport, history, does);
   const listening = deskBar(store, desk, does);
   const body = h("div", { class: "stage" }, notices(store, does), bar, listening, place, h("div", { class: "below" }, chosenMark(store, does), question.notice, snapChoice(store)), markList(store, editing, transport));
-  const side = h("aside", {}, learnPanel(store), settings, jobsPanel(store, does), runsPanel(store, does), blindPanel(store, transport));
+  blind = blindPanel(store, transport);
+  const side = h("aside", {}, learnPanel(store), settings, jobsPanel(store, does), runsPanel(store, does), blind);
   app.replaceChildren(pageHead(store, does), h("main", { class: "song" }, body, side), audio);
 
   drawRows({ store, id, timeline, rows, colours });
@@ -81,7 +83,7 @@ export async function showSong(app, id) {
   timeline.zoomTo(known.page.zoom ?? 0);
   timeline.bar.scrollLeft = (known.page.left ?? 0) * timeline.pixels;
   transport.setSpeed(store.get("speed"));
-  store.watch(["heard"], ({ heard }) => { if (heard === "stems") store.set({ wasHeard: true }); });
+  noteWhatWasHeard(store, desk);
   listenToKeys(does.keys);
   acceptDrops((file) => (SOUND.test(file.type) || SOUND_NAMES.test(file.name) ? does.openSong(file) : does.importFile(file)));
   follow({ store, id, history, saver });
@@ -93,13 +95,15 @@ export async function showSong(app, id) {
   });
   transport.addEventListener("seek", () => timeline.show(transport.time, true));
   const frame = () => {
-    timeline.show(transport.time, transport.playing);
-    bar.tick(transport.time);
+    const time = blind.time ?? transport.time;
+    timeline.show(time, transport.playing || blind.time !== null);
+    bar.tick(time);
     listening.tick();
     editing.follow();
     requestAnimationFrame(frame);
   };
   frame();
+  showGreeting();
   Object.assign(window, { studio: { store, transport, timeline, history, saver } }); // for those who look under the bonnet, and for tests
 }
 
@@ -107,6 +111,17 @@ function row(name, head, colour) {
   const wave = h("div", { class: "wave" });
   const kind = name === RESIDUAL ? "residual" : name === "mixture" ? "mixture" : "lane";
   return { name, colour, wave, element: h("div", { class: `row ${kind}`, "data-source": name, role: "group", "aria-label": name, style: { "--accent": colour } }, head, wave) };
+}
+
+/** Note when both A and B have been heard: the third of the four steps. */
+function noteWhatWasHeard(store, desk) {
+  const versions = new Set();
+  store.watch(["heard", "mix", "desk"], ({ heard, desk: { a, b }, wasHeard }) => {
+    if (heard !== "stems" || a === b || wasHeard) return;
+    versions.add(desk.which());
+    if (versions.has("a") && versions.has("b")) store.set({ wasHeard: true });
+  });
+  store.watch(["votes"], ({ votes, wasHeard }) => { if (votes.length && !wasHeard) store.set({ wasHeard: true }); });
 }
 
 function reportTroubles(transport) {
@@ -132,6 +147,7 @@ function drawRows({ store, id, timeline, rows, colours }) {
       if (one.shown === wanted) return;
       one.shown = wanted;
       one.isStem = run !== null;
+      one.element.hidden = one.name === RESIDUAL && run === null;
       one.element.classList.toggle("ghost", run === null && one.name !== "mixture");
       const path = `songs/${id}/runs/${run}/${one.name}`;
       const loaded = run === null ? { sound: one.name === RESIDUAL ? null : await mixture } : kind === "spectrum" ? { spectrum: await loadSpectrum(`${path}.spectrum`, colours[one.name] ?? "#9aa2ad") } : { sound: await loadOutline(`${path}.peaks`) };

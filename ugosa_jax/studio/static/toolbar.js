@@ -10,13 +10,15 @@ import { GRIDS } from "./snapping.js";
 export const BRUSHES = ["silent", "active", "unknown"];
 const KEYS = { active: "Q", silent: "W", unknown: "E" };
 
+const MEANINGS = { silent: "the network learns to be silent there", active: "the source plays there", unknown: "nothing is learnt from it" };
+
 export function toolbar(store, transport, history, does) {
   const play = button("Play or pause (Space)", () => transport.toggle(), { class: "play" }, icon("play"));
   const now = h("output", { class: "clock" }, formatClock(0));
   const loop = button("Play the chosen mark again and again (L)", does.loop, {}, icon("loop"));
   const speed = h("select", { title: "speed; the pitch stays", "aria-label": "speed", onchange: () => { transport.setSpeed(Number(speed.value)); store.set({ speed: Number(speed.value) }); } },
     [["1", "1×"], ["0.75", "¾×"], ["0.5", "½×"]].map(([value, text]) => h("option", { value }, text)));
-  const brush = choice("what dragging and holding marks", BRUSHES.map((state) => [state, state, `drag on a lane to mark it as ${state} (${KEYS[state]})`]), store.get("brush"), does.brush);
+  const brush = choice("what dragging and holding marks", BRUSHES.map((state) => [state, state, `drag on a lane to mark it as ${state} (${KEYS[state]}): ${MEANINGS[state]}`]), store.get("brush"), does.brush);
   brush.classList.add("brush");
   const undo = button("Undo (Ctrl+Z)", () => history.undo(), {}, icon("undo"));
   const redo = button("Redo (Ctrl+Shift+Z)", () => history.redo(), {}, icon("redo"));
@@ -62,18 +64,20 @@ export function chosenMark(store, does) {
   const bar = h("div", { class: "chosenmark", role: "group", "aria-label": "The chosen mark" }, words, state,
     button("Start the chosen mark at the playhead (I)", () => does.border("start"), { class: "small" }, "start here"), button("End the chosen mark at the playhead (O)", () => does.border("end"), { class: "small" }, "end here"),
     button("Remove the chosen mark (Delete)", does.remove, { class: "small" }, "remove"));
-  store.watch(["selected"], ({ selected }) => {
+  store.watch(["selected", "marks"], ({ selected, marks }) => {
     bar.classList.toggle("nothing", !selected);
     for (const control of bar.querySelectorAll("button")) control.disabled = !selected;
     state.set(selected?.state ?? null);
-    words.textContent = selected ? `${selected.source}, ${formatClock(selected.start)} to ${formatClock(selected.end)}` : "Click on a mark to change it.";
+    words.textContent = selected ? `${selected.source}, ${formatClock(selected.start)} to ${formatClock(selected.end)}` : marks.length ? "Click on a mark to change it." : "Drag on a lane to mark a stretch of it.";
   });
   return bar;
 }
 
+const SNAPS = { off: "marks begin and end where you let go", beats: "marks begin and end at a beat that is near", onsets: "marks begin and end where a note begins nearby" };
+
 /** Return the choice of what marks snap to. */
 export function snapChoice(store) {
-  const snap = choice("snap to", GRIDS.map((grid) => [grid, grid, "marks begin and end at a beat or an onset that is near"]), store.get("snap"), (grid) => store.set({ snap: grid }));
+  const snap = choice("snap to", GRIDS.map((grid) => [grid, grid, SNAPS[grid]]), store.get("snap"), (grid) => store.set({ snap: grid }));
   store.watch(["snap"], (values) => snap.set(values.snap));
   return h("div", { class: "line left" }, h("span", { class: "label" }, "Snap to"), snap);
 }
@@ -100,5 +104,5 @@ export function pageHead(store, does) {
   return h("header", {}, h("a", { class: "brand", href: `${root}/`, title: "all songs" }, h("img", { src: `${root}/static/icon.svg`, alt: "" }), h("span", {}, "studio")),
     h("h1", {}, name), h("span", { class: "soft facts" }, lines.join(" · ")), saved, h("span", { class: "grow" }),
     h("button", { type: "button", title: "read marks from a file of Audacity, Sonic Visualiser, Praat, ELAN, REAPER, JAMS, CSV …", onclick: () => file.click() }, "Import marks"), file, exports, popup,
-    button("Light or dark", () => switchTheme(), { class: "bare" }, icon("theme")), button("Keys (?)", does.help, { class: "bare" }, "?"));
+    button("Light or dark", () => switchTheme(), { class: "bare" }, icon("theme")), button("Help: keys and words (?)", does.help, { class: "bare" }, "?"));
 }
