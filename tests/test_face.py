@@ -240,7 +240,7 @@ def test_annotations_and_layers_that_do_not_fit_are_refused():
             uj.separate(net, one, tuned=tuned)
     with pytest.raises(uj.InputError, match="tuned must be adapted layers"):
         uj.separate(net, one, tuned="song.safetensors")
-    with pytest.raises(uj.InputError, match=r"lam must be a list of numbers, one a lane, not 0\.5"):
+    with pytest.raises(uj.InputError, match=r"lam must be a list of numbers, one per lane, not 0\.5"):
         uj.adapt_lanes(net, one, ANNOTATION, settings=FAST, lam=0.5)
     with pytest.raises(uj.InputError, match="preset: adapt must be of AdaptConfig"):
         uj.Preset(adapt=muting)
