@@ -139,7 +139,7 @@ def refuse_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> 
         return
     if not may_replace:
         raise InputError(
-            f"{out}: holds the stems of another song, {earlier.file}; say --out with this folder or another"
+            f"{out}: holds the stems of another song, {earlier.file}; use --out with this folder or another"
         )
     say(f"warning: {out}: the stems of another song, {earlier.file}, are replaced")
 
