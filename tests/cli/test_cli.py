@@ -13,20 +13,21 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax import config, files
 from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.weights import adapted_layers, checkpoint, convert, hub
+from ugosa_jax.weights import adapted_layers, checkpoint, hub
 
 DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """The golden network as a native file."""
+    """A small network as a native file."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    checkpoint.save(convert.convert(DATA / "checkpoint_v1_legacy.th"), path)
+    checkpoint.save(make_checkpoint(QUARTET), path)
     return path
 
 
@@ -346,12 +347,12 @@ def test_a_full_disk_leaves_nothing_behind(song, small):
     assert not (song.parent / "out").exists()
 
 
-def test_weights_commands(small, tmp_path, capsys):
+def test_weights_commands(tmp_path, capsys):
     assert main(["weights", "convert", str(DATA / "checkpoint_v2_package.th"), str(tmp_path / "w.safetensors")]) == 0
     assert main(["weights", "show", str(tmp_path / "w.safetensors")]) == 0
     said = capsys.readouterr().out
     assert "drums, bass, other, vocals" in said
-    assert hub.load_network(small).fingerprint in said
+    assert hub.load_network(tmp_path / "w.safetensors").fingerprint in said
     assert main(["weights", "list"]) == 0
     assert "tasnet_extra" in capsys.readouterr().out
     assert "nothing.th" in refused(capsys, main(["weights", "convert", "nothing.th", str(tmp_path / "x.safetensors")]))

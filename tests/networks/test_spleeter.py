@@ -16,6 +16,7 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
+from ugosa_jax.networks import tree
 from ugosa_jax.networks.spleeter import Spleeter, convolution
 from ugosa_jax.networks.spleeter.spectrogram import compute_spectrogram, overlap_add
 from ugosa_jax.separation import chunks
@@ -37,7 +38,11 @@ def noise(n_samples, seed=0):
 def make_params(net, seed=0):
     """Return random parameters, also for norms, which are the identity after `init`."""
     random = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: np.asarray(leaf + 0.2 * random.normal(size=leaf.shape), np.float32), net.init())
+
+    def draw(path, leaf):
+        return np.asarray((path[-1].key == "scale") + 0.2 * random.normal(size=leaf.shape), np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, tree.infer_params(net))
 
 
 @pytest.fixture(params=NETWORKS)

@@ -60,9 +60,9 @@ def separate_in_tiles(net, params, mix_CxT):
 def compute_gradients(net, variables, mix_CxT, names):
     """Return the gradients with respect to TensorFlow's variables, by the rules of the conversion."""
     naming = spleeter_names.name_in_tensorflow(net.depth)
-    gradient = jax.jit(jax.grad(lambda p: (separate_in_tiles(net, p, mix_CxT) ** 2).mean()))(
-        spleeter_names.from_tensorflow(variables, net)
-    )
+    compute = jax.grad(lambda p: (separate_in_tiles(net, p, mix_CxT) ** 2).mean())
+    quick = {"xla_backend_optimization_level": 0}  # compiles faster; it runs once
+    gradient = jax.jit(compute, compiler_options=quick)(spleeter_names.from_tensorflow(variables, net))
     leaves = tree.flatten(gradient)
     found = {}
     for s, source in enumerate(net.sources):

@@ -422,18 +422,18 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the material is buil
 
 @linux
 def test_build_names_songs_that_hang_fail_or_crash_and_makes_the_others(tmp_path):
-    status, printed, _ = built(tmp_path, 1.0, "hangs", "raises", "a", "crashes", "silent", "b")
+    status, printed, _ = built(tmp_path, 3.0, "hangs", "raises", "a", "crashes", "silent", "b")
     lines = [line.split(maxsplit=2)[1:] for line in printed.splitlines()]
     said = dict(lines)
     assert status == 1
-    assert said["hangs"].startswith("failed: not done after 1 s")
+    assert said["hangs"].startswith("failed: not done after 3 s")
     assert said["raises"] == "failed: ValueError: of two lines"
     assert said["crashes"].startswith("failed: its process died")
     assert said["silent"] == "left out: no sound in bass"
     assert pool(tmp_path) == ["a.npy", "b.npy", "manifest.json"]
     assert not is_running(int((tmp_path / "pid").read_text()))
     (tmp_path / "well").touch()
-    status, printed, _ = built(tmp_path, 30.0, "hangs", "a", "b")
+    status, printed, _ = built(tmp_path, 100.0, "hangs", "a", "b")
     assert status == 0
     assert printed.split()[1] == "hangs" and len(printed.splitlines()) == 1  # the others were kept
     assert pool(tmp_path) == ["a.npy", "b.npy", "hangs.npy", "manifest.json"]
@@ -442,12 +442,12 @@ def test_build_names_songs_that_hang_fail_or_crash_and_makes_the_others(tmp_path
 
 @linux
 def test_build_removes_a_song_that_is_left_out(tmp_path):
-    built(tmp_path, 30.0, "a", "b")
+    built(tmp_path, 100.0, "a", "b")
     manifest = (tmp_path / "manifest.json").read_text().replace('"name": "b"', '"name": "silent"')
     (tmp_path / "manifest.json").write_text(manifest)
     (tmp_path / "b.npy").rename(tmp_path / "silent.npy")
     assert listed(tmp_path) == ["a", "silent"]
-    status, printed, _ = built(tmp_path, 30.0, "silent")
+    status, printed, _ = built(tmp_path, 100.0, "silent")
     assert status == 0 and "left out: no sound in bass" in printed
     assert pool(tmp_path) == ["a.npy", "manifest.json"]
     assert listed(tmp_path) == ["a"]
@@ -472,13 +472,13 @@ def test_interrupted_build_leaves_no_half_song_and_resumes(tmp_path, sign, statu
     said = "interrupted; the same command goes on from here\n"
     assert process.communicate()[1] == (said if sign == signal.SIGINT else "")
     (tmp_path / "well").touch()
-    assert built(tmp_path, 30.0, "a", "hangs", "b")[0] == 0
+    assert built(tmp_path, 100.0, "a", "hangs", "b")[0] == 0
     assert pool(tmp_path) == ["a.npy", "b.npy", "hangs.npy", "manifest.json"]
 
 
 @linux
 def test_full_disk_ends_the_build(tmp_path):
-    status, printed, complained = built(tmp_path, 30.0, "a", "full", "b")
+    status, printed, complained = built(tmp_path, 100.0, "a", "full", "b")
     assert status == 2
     assert complained.startswith("error: the disk is full (") and "full.unfinished" in complained
     assert len(printed.splitlines()) == 1
@@ -487,13 +487,13 @@ def test_full_disk_ends_the_build(tmp_path):
 
 @linux
 def test_build_remakes_changed_songs_and_names_a_damaged_manifest(tmp_path):
-    built(tmp_path, 30.0, "a", "b")
+    built(tmp_path, 100.0, "a", "b")
     (tmp_path / "a.npy").write_text("")
-    status, printed, _ = built(tmp_path, 30.0, "a", "b")
+    status, printed, _ = built(tmp_path, 100.0, "a", "b")
     assert (status, printed.split()[1], len(printed.splitlines())) == (0, "a", 1)
     assert (tmp_path / "a.npy").read_text() == "a"
     (tmp_path / "manifest.json").write_text('{"songs": [{"name": "a"}]}')
-    status, _, complained = built(tmp_path, 30.0, "a")
+    status, _, complained = built(tmp_path, 100.0, "a")
     assert status == 2
     assert "manifest.json: not a manifest" in complained and len(complained.splitlines()) == 1
 

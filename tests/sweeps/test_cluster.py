@@ -24,7 +24,7 @@ from ugosa_jax.weights import checkpoint
 GRID = """
 [adapt]
 strategy = "P-L1:M"
-lam = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0]
+lam = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0]
 epochs = 2
 segment_s = 0.5
 learning_rate = 1e-3
@@ -39,11 +39,11 @@ VARYING = ("timing", "separation_s", "evaluation_s", "process_peak_bytes", "devi
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory):
-    """A folder with a grid, a network and three songs of noise."""
+    """A folder with a grid, a network and two songs of noise."""
     root = tmp_path_factory.mktemp("ground")
     (root / "mine.toml").write_text(GRID)
     checkpoint.save(checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, DUO.init())), root / "duo.safetensors")
-    for seed, name in enumerate("abc"):
+    for seed, name in enumerate("ab"):
         stems_SxTx2 = np.random.default_rng(seed).normal(size=(2, RATE_HZ, 2)) * 0.1
         stems_SxTx2[0, RATE_HZ // 2 :] = 0
         (root / "songs" / name).mkdir(parents=True)
@@ -148,7 +148,7 @@ def test_a_missing_cluster_is_an_input_error(address):
 
 def test_a_cluster_gives_the_results_of_one_process(nodes, ground, whole, tmp_path):
     run(ground, tmp_path / "store", "--ray", nodes.address)
-    assert len(whole) == 27
+    assert len(whole) == 12
     assert comparable(tmp_path / "store") == whole
 
 
@@ -179,7 +179,7 @@ def test_a_killed_driver_continues_where_it_was(nodes, ground, whole, tmp_path):
     wait_for_cells(process, tmp_path / "store", 4)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert 4 <= n_cells(tmp_path / "store") < 27
+    assert 4 <= n_cells(tmp_path / "store") < 12
     run(ground, tmp_path / "store", "--ray", nodes.address)
     assert comparable(tmp_path / "store") == whole
 
@@ -196,7 +196,8 @@ def test_a_cluster_without_a_free_device_says_so_and_waits(nodes, ground, tmp_pa
     try:
         holders = [ray.remote(num_cpus=1)(Holder).remote() for _ in range(2)]
         ray.get([holder.is_there.remote() for holder in holders])
-        process = start(ground, tmp_path / "store", "--ray", nodes.address)
+        one = ("--set", "adapt.lam=1.0", "--set", "songs.limit=1")
+        process = start(ground, tmp_path / "store", "--ray", nodes.address, *one)
         assert process.stdout is not None
         said = ""
         while "no device is free" not in said:
@@ -210,7 +211,7 @@ def test_a_cluster_without_a_free_device_says_so_and_waits(nodes, ground, tmp_pa
         ray.shutdown()
     more, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said + more
-    assert n_cells(tmp_path / "store") == 27
+    assert n_cells(tmp_path / "store") == 1
 
 
 def test_a_cluster_without_devices_names_what_it_waits_for():

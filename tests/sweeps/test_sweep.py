@@ -16,6 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import soundfile
 
@@ -622,6 +623,12 @@ def killed_after(process: subprocess.Popen, folder: Path, cells: int, how: signa
     while process.poll() is None and n_cells(folder) < cells and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(how)
+    while (
+        how == signal.SIGSTOP
+        and process.poll() is None
+        and psutil.Process(process.pid).status() != psutil.STATUS_STOPPED
+    ):
+        time.sleep(0.01)
 
 
 def test_a_killed_sweep_continues_and_ends_with_the_same_results(whole, written, network, songs, tmp_path, capsys):
@@ -675,7 +682,7 @@ def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
     written.write_text(GRID.replace("epochs = 2", "epochs = 100_000"))
     process = start(written, network, songs, tmp_path / "store")
     killed_after(process, tmp_path / "store", 1, signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "the same command goes on from here" in said
     assert "Traceback" not in said
