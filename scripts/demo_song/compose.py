@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "material"))  # the song is played with its modules
 import needs
-from fetch import Package, provide, unpacked
-from isolated import Failed, isolated
+from fetch import Package, get_unpacked_path, provide
+from isolated import Failed, run_isolated
 from problems import Problem, exit_status
 
 SHIPPED = Path(__file__).parents[2] / "ugosa_jax" / "data" / "demo_song"
@@ -51,7 +51,7 @@ def write(out: Path) -> str:
 
     try:
         with replace_folder_when_done(out) as folder:
-            line = isolated(partial(write_song, folder, unpacked(SOUNDFONT)), LIMIT_S)
+            line = run_isolated(partial(write_song, folder, get_unpacked_path(SOUNDFONT)), LIMIT_S)
     except (Failed, InputError) as error:
         raise Problem(f"the song was not made: {error}") from None
     return f"{line} in {out}"
