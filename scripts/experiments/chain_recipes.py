@@ -1,10 +1,10 @@
-"""Compare ways to adapt the second network of the chain spleeter+mini, and measure what each second of computing buys.
+"""Compare ways to adapt the second network of the chain spleeter+mini, and measure the gain per second of computing.
 
     python scripts/experiments/chain_recipes.py run prepared/test --out chain.jsonl
     python scripts/experiments/chain_recipes.py table chain.jsonl
 
-`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from what Spleeter leaves.
-All rows share out the mixture with Wiener masks, with the annotation or without. The score is SDR with the rule
+`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from its accompaniment. All
+rows use Wiener masks, with the annotation or without. The score is SDR with the rule
 "target", as `ugosa-jax sweep run` computes it. OUT holds one line per recipe and song; the same command continues an
 interrupted run. `table` compares each recipe with "masks", song by song: Wilcoxon's test, with Holm's correction over
 the table.
@@ -48,13 +48,13 @@ FRAME_S, HOP_S = 2.0, 1.5
 
 
 class Recipe(NamedTuple):
-    """How `mini` is adapted, and how much of each source's annotated silence is known."""
+    """How `mini` is adapted, and which share of each source's annotated silence is given."""
 
     adapt: AdaptConfig = AdaptConfig("B0")
     known_share: float = 1.0
 
 
-def remixes(**settings) -> Recipe:
+def make_remix_recipe(**settings) -> Recipe:
     """Return a recipe that adapts `mini` to remixes of the song, by default as the preset `recommended` does."""
     return Recipe(AdaptConfig(**({"strategy": "R-L3:M", "learning_rate": 1e-3, "shuffle_seed": 1} | settings)))
 
@@ -64,8 +64,8 @@ RECIPES = {
     "a quarter of the silence": Recipe(known_share=0.25),
     "half of the silence": Recipe(known_share=0.5),
     BASE: Recipe(),
-    "R, 10 epochs at 1e-3": remixes(),
-    "R, 5 epochs at 3e-3": remixes(epochs=5, learning_rate=3e-3),
+    "R, 10 epochs at 1e-3": make_remix_recipe(),
+    "R, 5 epochs at 3e-3": make_remix_recipe(epochs=5, learning_rate=3e-3),
 }
 
 
@@ -114,7 +114,7 @@ def run(folder: Path, names: Sequence[str] | None, recipes: Sequence[str], out: 
 
 
 def adapt(chain: Chain, left: ChainInput, settings: AdaptConfig) -> Params:
-    """Return the tuned weights of the last network, adapted to what the first one leaves."""
+    """Return the tuned weights of the last network, adapted to the accompaniment of the first one."""
     link = chain.links[-1]
     own = plan.split_settings(chain, settings)[link.name]
     chosen = strategy.parse(own.strategy, link.network.architecture)
@@ -149,7 +149,7 @@ def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params, sa
 
 
 def shorten_silence(said: Annotation, duration_s: float, share: float) -> Annotation:
-    """Return an annotation that knows the first `share` of each silent interval, and nothing else."""
+    """Return an annotation that holds only the first `share` of each silent interval."""
     silent = [each for each in annotations.make_explicit(said, duration_s).intervals if each.state == "silent"]
     ends_s = [each.start_s + share * (min(each.end_s, duration_s) - each.start_s) for each in silent]
     kept = [dataclasses.replace(each, end_s=end_s) for each, end_s in zip(silent, ends_s, strict=True)]
@@ -181,7 +181,7 @@ def write_table(rows: list[dict]) -> Iterator[str]:
     """Yield the lines of a Markdown table: the scores of each recipe, and its differences to `BASE`."""
     sources = list(rows[0]["sdr_db"])
     heads = [*sources, "mean"]
-    scores = {(row["recipe"], row["song"]): scores_of(row) for row in rows}
+    scores = {(row["recipe"], row["song"]): read_scores(row) for row in rows}
     found = {}
     for name in dict.fromkeys(row["recipe"] for row in rows):
         songs = [song for recipe, song in scores if recipe == name and (BASE, song) in scores]
@@ -208,7 +208,7 @@ def write_table(rows: list[dict]) -> Iterator[str]:
         yield "| | | | p, Holm | " + " | ".join(render.format_probability(next(corrected)) for _ in every) + " |"
 
 
-def scores_of(row: dict) -> list[float]:
+def read_scores(row: dict) -> list[float]:
     """Return the scores of a line, and their mean; NaN where there is none."""
     sdr_db = [np.nan if value is None else value for value in row["sdr_db"].values()]
     return [*sdr_db, float(np.nanmean(sdr_db))]

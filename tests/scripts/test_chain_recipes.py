@@ -20,7 +20,7 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation import scoring
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 RATE_HZ = 8000
 R = AdaptConfig("R-L2:D", segment_s=0.5, epochs=1, learning_rate=1e-3, shuffle_seed=1)
