@@ -1,7 +1,7 @@
 # pyright: reportMissingImports=false
 """Play and sing the song: notes become stems before the mix.
 
-Musicians play a little late, never early, and never quite equally loud; so nothing sounds before its bar line.
+Notes are a little late, never early, and of varying loudness, as with musicians; so nothing sounds before its bar line.
 """
 
 from pathlib import Path

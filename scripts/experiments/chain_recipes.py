@@ -3,11 +3,11 @@
     python scripts/experiments/chain_recipes.py run prepared/test --out chain.jsonl
     python scripts/experiments/chain_recipes.py table chain.jsonl
 
-`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from what Spleeter leaves.
-All rows share out the mixture with Wiener masks and the row's annotation. The score is SDR with the rule "target", as
-`ugosa-jax sweep run` computes it. OUT holds one line per song, recipe and annotation; the same command continues an
-interrupted run. `table` compares each recipe with the masks of the same annotation, song by song: Wilcoxon's test, with
-Holm's correction over the table.
+`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from its accompaniment. All
+rows use Wiener masks and the row's annotation. The score is SDR with the rule "target", as `ugosa-jax sweep run`
+computes it. OUT holds one line per song, recipe and annotation; the same command continues an interrupted run. `table`
+compares each recipe with the masks of the same annotation, song by song: Wilcoxon's test, with Holm's correction over
+the table.
 
 S sources, C channels, T samples.
 """
@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from imprecision import Condition, worsen
+from imprecision import Condition, degrade
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, song_adaptation, strategy
@@ -98,7 +98,7 @@ def run(folder: Path, names: Sequence[str] | None, cells: Sequence[tuple[str, st
         left = chain_adaptation.remove_sources(chain.links[0], song, {})
         for recipe, said in missing:
             truth, duration_s = known.require_annotation(), known.mixture.duration_s
-            heard = dataclasses.replace(left, annotation=worsen(truth, duration_s, CONDITIONS[said], track.name))
+            heard = dataclasses.replace(left, annotation=degrade(truth, duration_s, CONDITIONS[said], track.name))
             began_s = time.process_time()
             tuned = adapt(chain, heard, RECIPES[recipe])
             seconds = time.process_time() - began_s
@@ -111,7 +111,7 @@ def run(folder: Path, names: Sequence[str] | None, cells: Sequence[tuple[str, st
 
 
 def adapt(chain: Chain, left: ChainInput, settings: AdaptConfig) -> Params:
-    """Return the tuned weights of the last network, adapted to what the first one leaves."""
+    """Return the tuned weights of the last network, adapted to the accompaniment of the first one."""
     link = chain.links[-1]
     own = plan.split_settings(chain, settings)[link.name]
     chosen = strategy.parse(own.strategy, link.network.architecture)
@@ -168,7 +168,7 @@ def read_rows(path: Path) -> list[dict]:
 def write_table(rows: list[dict]) -> Iterator[str]:
     """Yield the lines of a Markdown table: the scores of each recipe and annotation, and the differences to `BASE`."""
     heads = [*rows[0]["sdr_db"], "mean"]
-    scores = {(row["annotation"], row["recipe"], row["song"]): scores_of(row) for row in rows}
+    scores = {(row["annotation"], row["recipe"], row["song"]): read_scores(row) for row in rows}
     cells = sorted({(row["annotation"], row["recipe"]) for row in rows}, key=_order)
     paired = {cell: compare(scores, *cell) for cell in cells if cell[1] != BASE}
     corrected = iter(significance.holm(np.array([each.p for every in paired.values() for each in every])))
@@ -178,7 +178,7 @@ def write_table(rows: list[dict]) -> Iterator[str]:
         own = np.array([score for (*cell, _), score in scores.items() if cell == [said, recipe]])
         seconds = np.median([row["seconds"] for row in rows if (row["annotation"], row["recipe"]) == (said, recipe)])
         mean = " | ".join(render.format_decibels(value) for value in np.nanmean(own, 0))
-        yield f"| {CONDITIONS[said].words} | {recipe} | {len(own)} | {seconds:.0f} | mean SDR | {mean} |"
+        yield f"| {CONDITIONS[said].label} | {recipe} | {len(own)} | {seconds:.0f} | mean SDR | {mean} |"
         if recipe == BASE:
             continue
         every = paired[said, recipe]
@@ -201,7 +201,7 @@ def _order(cell: tuple[str, str]) -> tuple[int, int]:
     return list(CONDITIONS).index(cell[0]), list(RECIPES).index(cell[1])
 
 
-def scores_of(row: dict) -> list[float]:
+def read_scores(row: dict) -> list[float]:
     """Return the scores of a line, and their mean; NaN where there is none."""
     sdr_db = [np.nan if value is None else value for value in row["sdr_db"].values()]
     return [*sdr_db, float(np.nanmean(sdr_db))]

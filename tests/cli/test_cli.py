@@ -166,8 +166,8 @@ def test_weights_choose_their_preset():
     assert choose_preset(["--weights", "spleeter+mini"]) == choose_preset(["separate", "mini"]) == "recommended"
     args = parse_arguments(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
     assert args.preset == "recommended"
-    assert args.adapt == dataclasses.replace(config.recommended().adapt, epochs=3)
-    assert args.separate == config.recommended().separate
+    assert args.adapt == dataclasses.replace(config.get_preset("recommended").adapt, epochs=3)
+    assert args.separate == config.get_preset("recommended").separate
 
 
 def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):

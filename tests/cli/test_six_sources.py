@@ -30,8 +30,8 @@ def songs(tmp_path):
     stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (6, 2, 3 * RATE_HZ)).astype(np.float32)
     for i, (source, stem_CxT) in enumerate(zip(SIX, stems_SxCxT, strict=True)):
         stem_CxT[:, i * RATE_HZ // 2 : (i + 1) * RATE_HZ // 2] = 0
-        sound.write(tmp_path / "songs" / "one" / f"{source}.wav", stem_CxT, RATE_HZ)
-    sound.write(tmp_path / "songs" / "one" / "mixture.wav", stems_SxCxT.sum(0), RATE_HZ)
+        sound.write_audio(tmp_path / "songs" / "one" / f"{source}.wav", stem_CxT, RATE_HZ)
+    sound.write_audio(tmp_path / "songs" / "one" / "mixture.wav", stems_SxCxT.sum(0), RATE_HZ)
     return tmp_path / "songs"
 
 
@@ -56,7 +56,7 @@ def test_a_song_of_six_sources_is_separated_and_evaluated(weights, songs, tmp_pa
 def test_a_sweep_with_six_sources_is_prepared_run_and_reported(weights, songs, tmp_path):
     prepared = tmp_path / "prepared"
     assert main(["prepare", str(songs), str(prepared), "--sources", *SIX]) == 0
-    said = annotation.read(prepared / "one" / "annotation.csv", SIX)
+    said = annotation.read_annotation(prepared / "one" / "annotation.csv", SIX)
     assert said.sources == SIX and {interval.source for interval in said.intervals} == set(SIX)
     (tmp_path / "six.toml").write_text(
         f'weights = "{weights}"\n[songs]\nfolder = "{prepared}"\n[adapt]\nstrategy = "P-L2:D"\n'

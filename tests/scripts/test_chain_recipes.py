@@ -12,7 +12,7 @@ from tests.helpers.chains import make_chain
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "experiments"))
 import chain_recipes
 from chain_recipes import CONDITIONS, RECIPES
-from imprecision import worsen
+from imprecision import degrade
 
 from ugosa_jax import Annotation, Interval, Song
 from ugosa_jax.adaptation import chain_adaptation, song_adaptation
@@ -21,7 +21,7 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation import scoring
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 RATE_HZ = 8000
 R = AdaptConfig("R-L2:D", segment_s=0.5, epochs=1, learning_rate=1e-3, shuffle_seed=1)
@@ -69,7 +69,7 @@ def test_score_equals_the_sdr_of_evaluate(song):
 
 def test_an_annotation_knows_the_first_share_of_each_rest(song):
     def silent_s(condition):
-        said = worsen(song.require_annotation(), 6.0, CONDITIONS[condition], "song.wav")
+        said = degrade(song.require_annotation(), 6.0, CONDITIONS[condition], "song.wav")
         return annotation.count_silent_seconds(said, 6.0)
 
     assert silent_s("exact") == {"drums": 2.0, "voice": 0.0, "bass": 3.0}

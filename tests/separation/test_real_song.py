@@ -35,7 +35,7 @@ def test_adaptation_to_a_real_song_reduces_the_loss_and_writes_its_stems(excerpt
     soundfile.write(tmp_path / "falcon.wav", mix_CxT.T, RATE_HZ, subtype="FLOAT")
     active_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
     assert 0 < active_SxT.mean() < 1
-    annotation.write(annotation.from_mask(active_SxT, RATE_HZ, SOURCES), tmp_path / "falcon.csv")
+    annotation.write_annotation(annotation.from_mask(active_SxT, RATE_HZ, SOURCES), tmp_path / "falcon.csv")
     convert = ["weights", "convert", str(DATA / "checkpoint_v1_legacy.th.gz"), str(tmp_path / "small.safetensors")]
     assert main(convert) == 0
 

@@ -283,7 +283,7 @@ def test_cells_that_lack_what_is_to_be_kept_run_again(written, network, songs, t
     assert run(written, network, songs, folder) == 0
     found = comparable(folder)
     assert run(written, network, songs, folder, "--keep-stems", "--keep-deltas") == 0
-    assert "3 cells are done, but lack files that are to be kept; they are run again" in capsys.readouterr().out
+    assert "3 cells are done, but lack requested files; they are run again" in capsys.readouterr().out
     assert comparable(folder) == found
     made = times_of(folder / "stems")
     assert len(made) == 6
@@ -345,7 +345,7 @@ def test_results_of_another_version_are_refused(whole, written, network, songs, 
     assert main(["sweep", "status", str(folder)]) == 0  # to look at it does no harm
     assert run(written, network, songs, folder) == 2
     assert (
-        "has results of version 0; those of today, version 2, differ in numbers; name another folder"
+        "has results of version 0; version 2 of this program gives other numbers; name another folder"
         in capsys.readouterr().err
     )
     for format in (1, 99):
@@ -670,7 +670,7 @@ def test_a_damaged_driver_file_is_ignored(tmp_path, text):
         (tmp_path / "driver.json").write_text(text)
         assert lock.find_driver(tmp_path) is None
         with (
-            pytest.raises(InputError, match="another process, works on it; one at a time can"),
+            pytest.raises(InputError, match="another process, is working on it; wait until it ends"),
             lock.lock_folder(tmp_path),
         ):
             pass
@@ -684,7 +684,7 @@ def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
     killed_after(process, tmp_path / "store", 1, signal.SIGINT)
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert "the same command goes on from here" in said
+    assert "run the same command again to continue" in said
     assert "Traceback" not in said
     assert not (tmp_path / "store" / "driver.json").exists()
 

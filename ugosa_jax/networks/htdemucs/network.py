@@ -90,7 +90,7 @@ class FrequencyEmbedding(nnx.Module):
         return {"freq": x["freq"] + self.weight * self.embedding[...][:, :, None], "time": x["time"]}
 
 
-class Network(nnx.Module):
+class HTDemucsModule(nnx.Module):
     """The whole network. Its attributes are the stages, and the top level of its parameters."""
 
     def __init__(self, settings: Settings, rngs: nnx.Rngs):
@@ -239,9 +239,9 @@ def standardise(x: jax.Array, statistics: tuple[jax.Array, jax.Array]) -> jax.Ar
 
 def init(settings: Settings, seed: int = 0) -> Params:
     """Return random parameters: uniform kernels and biases, norms that do nothing yet, small residual branches."""
-    return module.init(Network, settings, seed)
+    return module.init(HTDemucsModule, settings, seed)
 
 
-def bind(settings: Settings, params: Params) -> Network:
+def bind(settings: Settings, params: Params) -> HTDemucsModule:
     """Return the network with these parameters."""
-    return module.bind(Network, settings, params)
+    return module.bind(HTDemucsModule, settings, params)
