@@ -172,7 +172,7 @@ def test_repr_of_a_network_is_one_line():
     mini = uj.load_network("mini")
     assert repr(mini) == "Checkpoint(ConvTasNet, 2.1 M parameters, drums bass other vocals, 44.1 kHz, 'mini')"
     bag = uj.Bag({"a": make_checkpoint(seed=1), "b": make_checkpoint(seed=2)}, ((1.0, 1.0), (1.0, 1.0)))
-    assert repr(bag) == "Bag(2 networks, ConvTasNet, 1848 parameters, voice rest, 8 kHz)"
+    assert repr(bag) == "Bag(2 networks, ConvTasNet, 1122 parameters, voice rest, 8 kHz)"
     assert repr(song()) == "Song('0.wav', 1.0 s, 8 kHz, stereo)"
     assert repr(ANNOTATION) == "Annotation('annotation', intervals: voice 1; elsewhere unknown)"
 

@@ -84,7 +84,7 @@ def compute_gradients(net, variables, mix_CxT, names):
     "kind", [kind if kind == "2stems" else pytest.param(kind, marks=pytest.mark.slow) for kind in golden.KINDS]
 )
 def test_estimates_and_gradients_of_small_networks_equal_those_of_tensorflow(kind, tiny):
-    net, mix_CxT = tiny_net(kind), golden.mixture(9000, 3)
+    net, mix_CxT = tiny_net(kind), golden.draw_mixture(9000, 3)
     naming = spleeter_names.name_in_tensorflow(net.depth)
     expected = [spleeter_names.list_shapes(net, naming, s) for s in range(net.S)]
     variables = {name: golden.draw_variable(name, shape) for table in expected for name, shape in table.items()}
@@ -106,7 +106,7 @@ def test_estimates_and_gradients_of_small_networks_equal_those_of_tensorflow(kin
 )
 def test_estimates_of_the_published_network_equal_those_of_spleeter(name, n_samples, seed, whole):
     net = published.spleeter()
-    est_SxCxT = chunks.separate(net.architecture, net.params, golden.mixture(n_samples, seed), SeparateConfig())
+    est_SxCxT = chunks.separate(net.architecture, net.params, golden.draw_mixture(n_samples, seed), SeparateConfig())
     stems = whole[f"{name}/stems"]
     difference = np.abs(est_SxCxT.reshape(-1)[:: golden.STEP] - stems)
     assert difference.max() < 2e-6 * np.abs(stems).max()  # found: 3e-7

@@ -44,11 +44,11 @@ def ground(tmp_path_factory):
     (root / "mine.toml").write_text(GRID)
     checkpoint.save(checkpoint.Checkpoint(DUO, jax.tree.map(np.asarray, DUO.init())), root / "duo.safetensors")
     for seed, name in enumerate("ab"):
-        stems_SxTx2 = np.random.default_rng(seed).normal(size=(2, RATE_HZ, 2)) * 0.1
-        stems_SxTx2[0, RATE_HZ // 2 :] = 0
+        stems_SxT = np.random.default_rng(seed).normal(size=(2, RATE_HZ)) * 0.1
+        stems_SxT[0, RATE_HZ // 2 :] = 0
         (root / "songs" / name).mkdir(parents=True)
-        for stem, sound_Tx2 in zip(("voice", "rest", "mixture"), [*stems_SxTx2, stems_SxTx2.sum(0)], strict=True):
-            soundfile.write(root / "songs" / name / f"{stem}.wav", sound_Tx2, RATE_HZ, subtype="FLOAT")
+        for stem, sound_T in zip(("voice", "rest", "mixture"), [*stems_SxT, stems_SxT.sum(0)], strict=True):
+            soundfile.write(root / "songs" / name / f"{stem}.wav", sound_T, RATE_HZ, subtype="FLOAT")
         (root / "songs" / name / "annotation.csv").write_text("start,end,source\n0,0.5,voice\n0,1,rest\n")
     return root
 
