@@ -29,11 +29,14 @@ from ugosa_jax.sweeps import grid, results
 from ugosa_jax.sweeps.cell import make_cell
 from ugosa_jax.sweeps.cluster import RayExecutor, import_ray
 from ugosa_jax.sweeps.processing import CellOutcome
+from ugosa_jax.sweeps.ray_worker import RayWorker
 from ugosa_jax.sweeps.sweep import Sweep
 from ugosa_jax.weights.checkpoint import Checkpoint
 
 N_CELLS, CELL_S = 1000, 0.01
 HERE = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
+WORKER = f"ray::{RayWorker.__name__}"
+"""How Ray names the processes of workers."""
 
 
 def main(arguments: list[str] | None = None) -> int | None:
@@ -166,7 +169,7 @@ def kill(victim: str, nodes: Any, running: subprocess.Popen, moments: random.Ran
     elif victim == "node":
         moments.choice([*nodes.worker_nodes]).kill_raylet()
     else:
-        workers = [one for one in psutil.Process().children(recursive=True) if one.name().startswith("ray::Worker")]
+        workers = [one for one in psutil.Process().children(recursive=True) if one.name().startswith(WORKER)]
         if workers:
             moments.choice(workers).kill()
 

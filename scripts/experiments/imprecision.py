@@ -29,6 +29,7 @@ class Condition:
       label: its description in tables.
       drafted: whether a network drafts the annotation; otherwise the true one is degraded.
       shortest_s: length below which silent intervals are dropped.
+      known: share of each silent interval, from its start, that is kept.
       most: number of silent intervals that are kept of the song; all if None.
       jitter_s: boundaries move by a uniform random time within ± this.
       wrong: share of the annotated silence in which the source plays.
@@ -38,6 +39,7 @@ class Condition:
     label: str
     drafted: bool = False
     shortest_s: float = WRITTEN_S
+    known: float = 1.0
     most: int | None = None
     jitter_s: float = 0.0
     wrong: float = 0.0
@@ -65,6 +67,7 @@ def degrade(truth: Annotation, duration_s: float, condition: Condition, song: st
     """
     all_rests = list_rests(truth, duration_s)
     rests = [rest for rest in all_rests if rest.end_s - rest.start_s >= condition.shortest_s]
+    rests = shorten_rests(rests, condition.known)
     if condition.most is not None:
         rests = draw_few(rests, condition.most, song)
     rests = move_boundaries(rests, duration_s, condition.jitter_s, song)
@@ -88,6 +91,12 @@ def list_rests(said: Annotation, duration_s: float) -> list[Interval]:
     """Return the silent intervals of a song, cut at its end."""
     silent = (i for i in annotation.make_explicit(said, duration_s).intervals if i.state == "silent")
     return _merge_intervals(silent, duration_s)
+
+
+def shorten_rests(rests: Sequence[Interval], share: float) -> list[Interval]:
+    """Return the first `share` of each interval."""
+    shortened = [dataclasses.replace(r, end_s=r.start_s + share * (r.end_s - r.start_s)) for r in rests]
+    return [rest for rest in shortened if rest.start_s < rest.end_s]
 
 
 def draw_few(rests: Sequence[Interval], most: int, song: str) -> list[Interval]:

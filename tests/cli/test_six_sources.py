@@ -26,8 +26,8 @@ def weights(tmp_path):
 
 @pytest.fixture
 def songs(tmp_path):
-    """A song of six stems, each silent for a while."""
-    stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (6, 2, 3 * RATE_HZ)).astype(np.float32)
+    """A song of six mono stems, each silent for a while."""
+    stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (6, 1, 3 * RATE_HZ)).astype(np.float32)
     for i, (source, stem_CxT) in enumerate(zip(SIX, stems_SxCxT, strict=True)):
         stem_CxT[:, i * RATE_HZ // 2 : (i + 1) * RATE_HZ // 2] = 0
         sound.write_audio(tmp_path / "songs" / "one" / f"{source}.wav", stem_CxT, RATE_HZ)
@@ -38,7 +38,7 @@ def songs(tmp_path):
 def test_a_song_of_six_sources_is_separated_and_evaluated(weights, songs, tmp_path, capsys):
     (tmp_path / "said.csv").write_text("start,end,source\n0,2,guitar\n1,2,piano\n0,3,drum kit\n0,1,strings\n")
     out = tmp_path / "out"
-    told = ("--annotation", str(tmp_path / "said.csv"), "--weights", weights, "--references", str(songs / "one"))
+    told = ("--annotation", str(tmp_path / "said.csv"), "--weights", weights)
     fast = ("--epochs", "1", "--segment-s", "1", "--strategy", "P-L2:D", "--out", str(out))
     assert main(["separate", str(songs / "one" / "mixture.wav"), *told, *fast]) == 0
     record = json.loads((out / "record.json").read_text("utf-8"))

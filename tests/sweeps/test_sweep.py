@@ -58,14 +58,17 @@ def network(tmp_path_factory):
 
 
 def write_song(folder: Path, seed: int, seconds: float) -> None:
-    """A song of noise: the voice is silent in its second half, the rest in its first quarter."""
-    random_SxTx2 = np.random.default_rng(seed).normal(size=(2, round(seconds * RATE_HZ), 2)) * 0.1
-    n = random_SxTx2.shape[1]
-    random_SxTx2[0, n // 2 :] = 0
-    random_SxTx2[1, : n // 4] = 0
+    """A song of noise: the voice is silent in its second half, the rest in its first quarter.
+
+    It is mono, because BSSEval takes several times as long for two channels.
+    """
+    random_SxT = np.random.default_rng(seed).normal(size=(2, round(seconds * RATE_HZ))) * 0.1
+    n = random_SxT.shape[1]
+    random_SxT[0, n // 2 :] = 0
+    random_SxT[1, : n // 4] = 0
     folder.mkdir(parents=True)
-    for name, samples_TxC in zip(("voice", "rest", "mixture"), [*random_SxTx2, random_SxTx2.sum(0)], strict=True):
-        soundfile.write(folder / f"{name}.wav", samples_TxC, RATE_HZ, subtype="FLOAT")
+    for name, samples_T in zip(("voice", "rest", "mixture"), [*random_SxT, random_SxT.sum(0)], strict=True):
+        soundfile.write(folder / f"{name}.wav", samples_T, RATE_HZ, subtype="FLOAT")
     halves = f"start,end,source\n0,{seconds / 2},voice\n{seconds / 4},{seconds},rest\n"
     (folder / "annotation.csv").write_text(halves)
 
