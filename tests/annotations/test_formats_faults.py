@@ -420,7 +420,9 @@ def test_a_label_without_an_end_lasts_to_the_end_of_the_song(tmp_path):
 @pytest.mark.parametrize("unit", ["", "0", "44.1", "kHz", "-5", "9" * 9])
 def test_unknown_units_are_refused(tmp_path, unit):
     (tmp_path / "a.csv").write_text("0,1,vocals\n")
-    assert "unit must be s, ms, us, 100ns or a number of samples a second" in read_error(tmp_path / "a.csv", unit=unit)
+    assert "unit must be s, ms, us, 100ns or a number of samples per second" in read_error(
+        tmp_path / "a.csv", unit=unit
+    )
 
 
 def test_a_unit_is_refused_for_a_format_with_a_known_unit(tmp_path):

@@ -151,6 +151,6 @@ def test_separate_without_weights_takes_the_best_and_without_annotation_adapts_n
     assert record["settings"]["preset"] == "recommended"
     asked = ["separate", str(song / "songs" / "one" / "mixture.wav"), "--out", "asked", "--strategy"]
     assert main([*asked, "P-L3:M"]) == 2  # what is asked for is not left out in silence
-    assert "--annotation: strategy P-L3:M needs to be told when each source plays" in capsys.readouterr().err
+    assert "--annotation: strategy P-L3:M needs the times at which each source plays" in capsys.readouterr().err
     assert main([*asked, "B-L4:M", "--epochs", "1", "--segment-s", "0.5"]) == 0
     assert json.loads((tmp_path / "asked" / "record.json").read_text())["settings"]["adapt"]["strategy"] == "B-L4:M"
