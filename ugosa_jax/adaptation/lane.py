@@ -136,7 +136,8 @@ def adapt_epoch(
         (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(tuned)
         if program.centralise_gradients:
             gradient = jax.tree.map(centralise, gradient)
-        state, is_taken = update_if_finite(optimizer, value, pack(gradient), state, is_due=g < song.n)
+        packed: Any = pack(gradient)
+        state, is_taken = update_if_finite(optimizer, value, packed, state, is_due=g < song.n)
         losses = jnp.where(is_taken, jnp.stack([value, *terms]), jnp.nan)
         return state, losses_Ix3.at[g * V + v].set(losses)
 
