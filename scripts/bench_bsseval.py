@@ -2,8 +2,8 @@
 
     python scripts/bench_bsseval.py --seconds 60 --repeats 3
 
-The two take turns on the same sound: noise, coloured so that every source has its own spectrum, with the estimates
-made of the stems, the mixture and more noise.
+Both take turns on the same sound: coloured noise, so that every source has its own spectrum. An estimate is the sum of
+its stem, some of the mixture and more noise.
 """
 
 import argparse
@@ -30,19 +30,21 @@ def main() -> None:
     args = parser.parse_args()
 
     settings = EvaluateConfig()
-    stems_SxCxT, est_SxCxT = sounds(round(args.seconds * RATE_HZ))
+    stems_SxCxT, est_SxCxT = draw_sounds(round(args.seconds * RATE_HZ))
     times: dict[str, list[float]] = {"prepare": [], "score": [], "museval": []}
-    peaks_gb = [peak_gb()]
+    peaks_gb = [get_peak_gb()]
     scores = expected = None
     for _ in range(args.repeats):
         prepared = call_timed(times["prepare"], lambda: bsseval.prepare(stems_SxCxT, RATE_HZ, settings))
         scores = call_timed(times["score"], lambda prepared=prepared: bsseval.score(prepared, est_SxCxT))
         if len(peaks_gb) == 1:
-            peaks_gb.append(peak_gb())  # a peak never falls again, so only the first round tells
+            peaks_gb.append(
+                get_peak_gb()
+            )  # the peak of a process never falls, so that only the first round measures it
         expected = call_timed(
             times["museval"], lambda: museval.score_with_museval(stems_SxCxT, est_SxCxT, RATE_HZ, settings)
         )
-    peaks_gb.append(peak_gb())
+    peaks_gb.append(get_peak_gb())
     assert scores is not None and expected is not None
     print_table(times, peaks_gb)
     pairs = zip(scores.select_frames("museval").values(), expected.select_frames("museval").values(), strict=True)
@@ -50,8 +52,8 @@ def main() -> None:
     print(f"\n{args.seconds:g} s, {len(prepared.frames)} frames; largest difference {largest_db:.1e} dB")
 
 
-def sounds(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return stems and estimates, float32 (4, 2, T)."""
+def draw_sounds(n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw stems and estimates, float32 (4, 2, T)."""
     random = np.random.default_rng(0)
     stems_SxCxT = random.standard_normal((4, 2, n_samples), np.float32)
     for source, pole in enumerate((-0.5, 0.0, 0.5, 0.9)):
@@ -87,7 +89,7 @@ def print_table(times_s: dict[str, list[float]], peaks_gb: list[float]) -> None:
         print(f"| {name} | {statistics.median(values_s):.2f} | {spread} | {ratio:.1f} | {memory} |")
 
 
-def peak_gb() -> float:
+def get_peak_gb() -> float:
     """Return the peak memory of the process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 

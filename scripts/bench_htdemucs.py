@@ -29,7 +29,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from bench_peer import Commands, Sizes, alternate, compare_answers, request_for, serving, spread, written_case
+from bench_peer import (
+    Commands,
+    Sizes,
+    alternate,
+    compare_answers,
+    format_spread,
+    make_request,
+    start_process,
+    write_temporary_case,
+)
 
 from ugosa_jax.errors import exit_status, require
 from ugosa_jax.networks.htdemucs import HTDemucs, network
@@ -60,15 +69,15 @@ def report(commands: Commands, names: Sequence[str], repeats: int) -> Iterator[s
     """Measure, and yield the table line by line."""
     # Several steps an epoch: each epoch allocates its gigabytes anew, and the first touch of a page takes time.
     sizes = Sizes(repeats, segment_s=7.8)
-    config, case = written_case(commands, "htdemucs", sizes.segments * sizes.segment_s)
+    config, case = write_temporary_case(commands, "htdemucs", sizes.segments * sizes.segment_s)
     programs = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", commands.scratch / "programs"))
     yield "| | PyTorch s | here s | times faster | PyTorch GB | here GB | losses differ by |"
     yield "|---|---|---|---|---|---|---|"
     for name in names:
-        request = request_for(name, config, sizes)
-        with serving(*commands.ours(case, programs)) as ours:
+        request = make_request(name, config, sizes)
+        with start_process(*commands.ours(case, programs)) as ours:
             ours(request)
-        with serving(*commands.peer(case)) as peer, serving(*commands.ours(case, programs)) as ours:
+        with start_process(*commands.peer(case)) as peer, start_process(*commands.ours(case, programs)) as ours:
             yield row_line(name, *alternate(peer, ours, request, repeats))
 
 
@@ -78,7 +87,7 @@ def row_line(name: str, peer: list[dict], ours: list[dict]) -> str:
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
     label = name if name == "forward" else f"one step of P-{name}"
     gigabytes = " | ".join(f"{max(answer['peak_bytes'] for answer in side) / 1e9:.2f}" for side in (peer, ours))
-    times = f"{spread(row['peer_s'])} | {spread(row['ours_s'])} | {ratio:.2f}"
+    times = f"{format_spread(row['peer_s'])} | {format_spread(row['ours_s'])} | {ratio:.2f}"
     return f"| {label} | {times} | {gigabytes} | {row['difference']:.0e} |"
 
 

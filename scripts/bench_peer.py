@@ -3,13 +3,13 @@
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --model mini --rows forward L3:M --repeats 5
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --rows L3:M --kinds plain cached "cached matmul"
-    python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --quick      # does it work?
+    python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --quick      # a short check
 
 scripts/peer_torch.py says how ~/torch-env is made. Each of the two is one process on all cores; they take turns
 (A B A B …), so that only one works at a time, and a first turn of each is not counted. Nothing else should run then:
 PyTorch's threads wait for each other by spinning, and with other work beside them its small products take many times
-as long. Both have the same weights and must find the same losses. Weights are random for the full-size network, the
-song is noise: they cost what others cost.
+as long. Both have the same weights and must compute the same losses. The weights of the full-size network are random,
+and the song is noise; this does not change the times.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import get_args
 
 import psutil
-from peer_jax import noise_case, write_case
+from peer_jax import make_noise_case, write_case
 
 from ugosa_jax.adaptation import strategy
 from ugosa_jax.config import Precision, SeparateConfig
@@ -43,7 +43,7 @@ STEPS = ("L1:D", "L3:M", "L5:D")
 ROWS = ("forward", *STEPS, "song")
 LAM = 1.0
 MAX_DIFFERENCE_BFLOAT16 = 0.05
-MAX_DIFFERENCE = 1e-4  # of losses, relative: single precision, summed in another order through some forty layers
+MAX_DIFFERENCE = 1e-4  # relative, of losses: rounding of single precision through some forty layers
 
 Ask = Callable[[dict], dict]
 
@@ -67,8 +67,10 @@ def main() -> None:
     parser.add_argument("--torch-python", type=Path, required=True, help="Python that has torch and demucs 2.0.3")
     parser.add_argument("--model", choices=["demucs", "mini"], default="demucs", help="full-size, or the bundled one")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
-    parser.add_argument("--kinds", nargs="+", default=["plain"], help="of steps in PyTorch")
-    parser.add_argument("--precision", choices=get_args(Precision), default="float32", help="of our steps")
+    parser.add_argument("--kinds", nargs="+", default=["plain"], help="optimisations of the steps in PyTorch")
+    parser.add_argument(
+        "--precision", choices=get_args(Precision), default="float32", help="precision of the steps here"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="short pieces, one repeat")
     args = parser.parse_args()
@@ -89,23 +91,23 @@ def report(
     precision: Precision = "float32",
 ) -> Iterator[str]:
     """Measure, and yield the lines of the table."""
-    config, case = written_case(commands, model, sizes.segments * sizes.segment_s)
+    config, case = write_temporary_case(commands, model, sizes.segments * sizes.segment_s)
     rows = {}
-    with serving(*commands.peer(case)) as peer, serving(*commands.ours(case)) as ours:
+    with start_process(*commands.peer(case)) as peer, start_process(*commands.ours(case)) as ours:
         about = {"do": "about"}
         yield ", ".join(f"{name} {value}" for name, value in (ours(about) | peer(about)).items())
-        busy = psutil.cpu_percent(1.0)  # neither of the two has anything to do yet
+        busy = psutil.cpu_percent(1.0)  # both processes are idle now
         yield f"segments of {sizes.segment_s:g} s; other programs used {busy:.0f} % of the processors at the start\n"
         yield "| | PyTorch s | here s | times faster | losses differ by |"
         yield "|---|---|---|---|---|"
         for name in (name for name in ROWS if name in names and name != "song"):
             for kind in kinds if name in STEPS else ("plain",):
-                request = request_for(name, config, sizes) | {"kind": kind, "precision": precision}
+                request = make_request(name, config, sizes) | {"kind": kind, "precision": precision}
                 row = compare_answers(name, *alternate(peer, ours, request, sizes.repeats), f"{kind} {precision}")
                 rows.setdefault(name, row)
-                yield row_line(name if kind == "plain" else f"{name}, {kind}", row)
+                yield format_row(name if kind == "plain" else f"{name}, {kind}", row)
     if "song" in names:
-        yield from song_lines(measure_song(commands, model, sizes), rows, sizes)
+        yield from format_song(measure_song(commands, model, sizes), rows, sizes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,13 +131,13 @@ class Commands:
 
 
 @contextlib.contextmanager
-def serving(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
+def start_process(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
     """Start a process that answers each line of JSON with a line of JSON, and yield a function that asks it.
 
     Raises:
       InputError: it cannot be started, or ends instead of answering.
     """
-    slowing = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # where they are set, numpy and torch may use older kernels
+    slowing = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # if these are set, numpy and torch may use older kernels
     inherited = {name: value for name, value in os.environ.items() if name not in slowing}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": inherited | environment}
     try:
@@ -155,12 +157,12 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[Ask]:
         yield ask
     finally:
         process.kill()
-        with contextlib.suppress(BrokenPipeError):  # what an ended process did not read
+        with contextlib.suppress(BrokenPipeError):  # an ended process reads no more
             process.communicate()
 
 
 def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[dict], list[dict]]:
-    """Ask both processes in turn, and return their answers without those to the first question."""
+    """Send a request to both processes in turn, and return their answers except the first."""
     rounds = [(peer(request), ours(request)) for _ in range(1 + repeats)][1:]
     first, second = zip(*rounds, strict=True)
     return list(first), list(second)
@@ -169,8 +171,8 @@ def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[d
 # Rows
 
 
-def request_for(name: str, config: Architecture, sizes: Sizes) -> dict:
-    """Return the question for a row; it names the tuned tensors as in torch."""
+def make_request(name: str, config: Architecture, sizes: Sizes) -> dict:
+    """Return the request for a row; it names the tuned tensors as in torch."""
     request = {"lam": LAM, "segment_samples": round(sizes.segment_s * config.sample_rate_hz)}
     if name == "forward":
         return request | {"do": "forward"}
@@ -203,26 +205,26 @@ def compare_answers(name: str, peer: list[dict], ours: list[dict], kind: str = "
 
 def measure_song(commands: Commands, model: str, sizes: Sizes) -> dict:
     """Measure one song, from the start of the process to its stems."""
-    config, path = written_case(commands, model, sizes.song_s)
-    request = request_for("L3:M", config, sizes) | {"do": "song", "epochs": sizes.epochs}
+    config, path = write_temporary_case(commands, model, sizes.song_s)
+    request = make_request("L3:M", config, sizes) | {"do": "song", "epochs": sizes.epochs}
     started = time.perf_counter()
-    with serving(*commands.ours(path, commands.scratch / "song")) as ours:
+    with start_process(*commands.ours(path, commands.scratch / "song")) as ours:
         answer = ours(request)
         whole_s = time.perf_counter() - started
-    return {"whole_s": whole_s, "separated_s": chunked_s(sizes.song_s, config, SeparateConfig()), **answer}
+    return {"whole_s": whole_s, "separated_s": count_chunked_seconds(sizes.song_s, config, SeparateConfig()), **answer}
 
 
-def chunked_s(song_s: float, config: Architecture, settings: SeparateConfig) -> float:
+def count_chunked_seconds(song_s: float, config: Architecture, settings: SeparateConfig) -> float:
     """Return the total length in seconds of the overlapping chunks in which a song is separated."""
     n_samples, chunk = round(song_s * config.sample_rate_hz), chunks.choose_chunk_samples(config, settings)
     (starts,) = chunks.list_starts(config, n_samples, settings)
     return sum(min(chunk, n_samples - start) for start in starts) / config.sample_rate_hz
 
 
-def written_case(commands: Commands, model: str, seconds: float) -> tuple[Architecture, Path]:
+def write_temporary_case(commands: Commands, model: str, seconds: float) -> tuple[Architecture, Path]:
     """Write a case with a song of a given length; return the sizes of its network and its path."""
     path = commands.scratch / f"{model}-{seconds:g}.npz"
-    case = noise_case(model, seconds)
+    case = make_noise_case(model, seconds)
     write_case(case, path)
     return case.config, path
 
@@ -230,16 +232,16 @@ def written_case(commands: Commands, model: str, seconds: float) -> tuple[Archit
 # Lines
 
 
-def row_line(name: str, row: dict) -> str:
+def format_row(name: str, row: dict) -> str:
     """Return a row of the table: medians, with minimum and maximum in brackets."""
     label = "forward" if name == "forward" else f"one step of P-{name}"
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
     ratios = [a / b for a, b in zip(row["peer_s"], row["ours_s"], strict=True)]
-    times = f"{spread(row['peer_s'])} | {spread(row['ours_s'])}"
+    times = f"{format_spread(row['peer_s'])} | {format_spread(row['ours_s'])}"
     return f"| {label} | {times} | {ratio:.1f} ({min(ratios):.1f}–{max(ratios):.1f}) | {row['difference']:.0e} |"
 
 
-def song_lines(song: dict, rows: dict, sizes: Sizes) -> Iterator[str]:
+def format_song(song: dict, rows: dict, sizes: Sizes) -> Iterator[str]:
     """Yield the row for a whole song; the peer's time is extrapolated from its medians, if they were measured."""
     label, n_steps = f"a song of {sizes.song_s:g} s, {sizes.epochs} epochs", sizes.epochs * song["n_segments"]
     peer, ratio = "–", "–"
@@ -253,7 +255,7 @@ def song_lines(song: dict, rows: dict, sizes: Sizes) -> Iterator[str]:
     yield f"Extrapolated: {n_steps} steps, and forward for {song['separated_s']:g} s of overlapping chunks."
 
 
-def spread(values: list[float]) -> str:
+def format_spread(values: list[float]) -> str:
     """Return the median, with minimum and maximum in brackets if there are several values."""
     middle = f"{statistics.median(values):.2f}"
     return middle if len(values) == 1 else f"{middle} ({min(values):.2f}–{max(values):.2f})"

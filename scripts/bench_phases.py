@@ -2,7 +2,7 @@
 
     python scripts/bench_phases.py --size demucs mini --repeats 3
 
-Weights are random and the song is noise, which cost what real ones cost. Every phase is a program of its own that runs
+Weights are random and the song is noise, which does not change the times. Every phase is a separate program that runs
 over and over inside one call (`timing.median_s`); times are medians.
 """
 
@@ -34,7 +34,7 @@ N_SEGMENTS = 4
 
 
 class Phase(NamedTuple):
-    """What was timed, its operations and its seconds."""
+    """A timed phase, its operations and its seconds."""
 
     name: str
     operations: int
@@ -67,28 +67,28 @@ def report(args: argparse.Namespace) -> Iterator[str]:
         yield f"Products in GFLOP/s: [K, B] @ [B, H] {expand:.0f}, [K, H] @ [H, B] {project:.0f}, [B, K] @ [K, H]"
         yield f"{gradient:.0f}, one after the other {rates.together / 1e9:.0f}.\n"
         params = config.init()
-        yield from phase_table(args, config, params, n_samples, rates)
+        yield from format_phases(args, config, params, n_samples, rates)
 
 
-def phase_table(
+def format_phases(
     args: argparse.Namespace, config: ConvTasNet, params: Params, n_samples: int, rates: MatmulRates
 ) -> Iterator[str]:
     """Yield the table of phases."""
     yield "| phase | GFLOP | s | GFLOP/s | share |"
     yield "|---|---|---|---|---|"
     together = 0.0
-    for phase in phases(config, params, args.strategy, n_samples, args.repeats):
+    for phase in time_phases(config, params, args.strategy, n_samples, args.repeats):
         if phase.name in PARTS_OF_A_STEP:
             together += phase.seconds
-        yield phase_row(phase, rates)
+        yield format_phase(phase, rates)
     settings = AdaptConfig(args.strategy, epochs=1, segment_s=args.segment_s, features="float32")
     row = timing.measure(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
-    yield phase_row(Phase("a step as it runs", row.flops_a_step, 1 / row.steps_per_second), rates)
+    yield format_phase(Phase("a step as it runs", row.flops_a_step, 1 / row.steps_per_second), rates)
     yield f"\nThe parts of a step, each alone, take {together:.3g} s together. The step as it runs is of an epoch of"
     yield f"{N_SEGMENTS} segments."
 
 
-def phase_row(phase: Phase, rates: MatmulRates) -> str:
+def format_phase(phase: Phase, rates: MatmulRates) -> str:
     """Return a row of the table of phases."""
     rate = phase.operations / phase.seconds
     shares = f"{rate / 1e9:.0f} | {rate / rates.together:.0%}" if phase.operations else "– | –"
@@ -100,8 +100,8 @@ DECODER, OPTIMIZER = "encoder again, decoder and loss, with gradient", "optimize
 PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
 
 
-def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
-    """Time phase by phase. The suffix is what runs in every step, up to and with the mask's product."""
+def time_phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
+    """Time phase by phase. The suffix is the part that runs in every step, up to the mask's product."""
     plan = strategy.parse(name, config)
     since = plan.find_cut(config)
     tuned, frozen = tree.split(params, strategy.label_params(plan, params))
@@ -112,18 +112,18 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
 
     encoder = functools.partial(encode, config)
     yield Phase("encoder", flops.count_flops(encoder, params, mix_CxT), time(encoder, params, mix_CxT))
-    ahead = functools.partial(hidden, config, since)
+    ahead = functools.partial(run_frozen_stages, config, since)
     prefix_s = time(ahead, params, mix_CxT)
     yield Phase("frozen stages, once", flops.count_prefix(config, since, n_samples), prefix_s)
 
     hidden_KxB = jax.jit(ahead)(params, mix_CxT)
-    forward, both = (functools.partial(f, config, since) for f in (scores, scores_and_gradient))
+    forward, both = (functools.partial(f, config, since) for f in (compute_scores, compute_scores_and_gradient))
     forward_s = time(forward, tuned, frozen, hidden_KxB)
     score = jax.jit(forward)(tuned, frozen, hidden_KxB)
     both_s = time(both, tuned, frozen, hidden_KxB, score)
     counted = flops.count_flops(forward, tuned, frozen, hidden_KxB)
     yield Phase(FORWARD, counted, forward_s)
-    # What the gradient adds: the backward pass, and writing down what it needs on the way forward.
+    # The gradient adds the backward pass, and the storing of inner values in the forward pass.
     backward = flops.count_flops(both, tuned, frozen, hidden_KxB, score) - counted
     yield Phase(BACKWARD, backward, max(both_s - forward_s, 1e-9))
     ends = functools.partial(value_and_gradient, config, "decoder" in plan.tuned)
@@ -132,7 +132,7 @@ def phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeat
     state = lane.init_state(tuned)
     step = functools.partial(lane.update_if_finite, ranger(1e-5, centralise=False), is_due=True)
     yield Phase(OPTIMIZER, 0, time(step, jnp.float32(0), pack(tuned), state))
-    yield separation(config, params, repeats)
+    yield time_separation(config, params, repeats)
 
 
 def encode(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
@@ -140,24 +140,24 @@ def encode(config: ConvTasNet, params: Params, mix_CxT: jax.Array) -> jax.Array:
     return convtasnet.bind(config, params).encoder(mix_CxT)
 
 
-def hidden(config: ConvTasNet, since: str, params: Params, mix_CxT: jax.Array) -> jax.Array:
-    """Return hidden_KxB, what the frozen stages give."""
+def run_frozen_stages(config: ConvTasNet, since: str, params: Params, mix_CxT: jax.Array) -> jax.Array:
+    """Return hidden_KxB, the output of the frozen stages."""
     return convtasnet.bind(config, params).prefix(mix_CxT, since)
 
 
-def scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
-    """Return what the mask's product gives, from the output of the frozen stages."""
+def compute_scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array) -> jax.Array:
+    """Return the output of the mask's product, from the output of the frozen stages."""
     net, stages = convtasnet.bind(config, tree.merge(tuned, frozen)), config.repeats
     for stage in stages[(*stages, "mask").index(since) :]:
         hidden_KxB = getattr(net, stage)(hidden_KxB, hidden_KxB.shape[0])
     return net.compute_scores(hidden_KxB)
 
 
-def scores_and_gradient(
+def compute_scores_and_gradient(
     config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array, toward: jax.Array
 ) -> tuple[jax.Array, Params]:
     """Return the same, and the gradient of its product with `toward`."""
-    score, pull = jax.vjp(lambda tuned: scores(config, since, tuned, frozen, hidden_KxB), tuned)
+    score, pull = jax.vjp(lambda tuned: compute_scores(config, since, tuned, frozen, hidden_KxB), tuned)
     return score, pull(toward)[0]
 
 
@@ -180,7 +180,7 @@ def value_and_gradient(
     return jax.value_and_grad(value, (0, 1) if is_tuned else 0)(score_SxKxN, params["decoder"])
 
 
-def separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:
+def time_separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:
     """Time the separation of one chunk."""
     settings = SeparateConfig(overlap=0.0)
     random, n_samples = np.random.default_rng(0), chunks.choose_chunk_samples(config, settings)

@@ -1,11 +1,11 @@
 """Measure sweeps on Ray clusters of this machine: their overhead, and losses when processes are killed.
 
-    python scripts/bench_ray.py driver                     # 1,000 cells that sleep 10 ms: cells a second
+    python scripts/bench_ray.py driver                     # 1,000 cells that sleep 10 ms: cells per second
     python scripts/bench_ray.py compare GRID SONGS WORK    # one process; one worker, and two, with a core each
     python scripts/bench_ray.py kills GRID SONGS WORK      # rounds of kill -9 at random moments; --rounds 20
 
-Every sweep is a process of its own. Its time is that from the first to the last record, so that neither start nor end
-of a cluster counts.
+Every sweep is a separate process. Its time is that from the first to the last record, so that start and end of the
+cluster do not count.
 """
 
 import argparse
@@ -29,11 +29,14 @@ from ugosa_jax.sweeps import grid, results
 from ugosa_jax.sweeps.cell import make_cell
 from ugosa_jax.sweeps.cluster import RayExecutor, import_ray
 from ugosa_jax.sweeps.processing import CellOutcome
+from ugosa_jax.sweeps.ray_worker import RayWorker
 from ugosa_jax.sweeps.sweep import Sweep
 from ugosa_jax.weights.checkpoint import Checkpoint
 
 N_CELLS, CELL_S = 1000, 0.01
 HERE = {"node_ip_address": "127.0.0.1", "include_dashboard": False}
+WORKER = f"ray::{RayWorker.__name__}"
+"""How Ray names the processes of workers."""
 
 
 def main(arguments: list[str] | None = None) -> int | None:
@@ -41,15 +44,15 @@ def main(arguments: list[str] | None = None) -> int | None:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("driver")
     command.add_argument("--workers", type=int, default=8)
-    command.set_defaults(run=lambda args: driver(args.workers))
-    for name, run in (("compare", compare), ("kills", kills)):
+    command.set_defaults(run=lambda args: time_driver(args.workers))
+    for name, run in (("compare", compare), ("kills", kill_randomly)):
         command = commands.add_parser(name)
         command.add_argument("grid")
         command.add_argument("songs", type=Path)
         command.add_argument("work", type=Path, help="folder for results; those of earlier runs are removed")
         command.add_argument("--weights", default="mini")
-        command.add_argument("--rounds", type=int, default=20 if run is kills else 3)
-        command.add_argument("--seed", type=int, default=0, help="of what is killed when")
+        command.add_argument("--rounds", type=int, default=20 if run is kill_randomly else 3)
+        command.add_argument("--seed", type=int, default=0, help="seed of the victims and moments")
         command.set_defaults(run=run)
     args = parser.parse_args(arguments)
     return exit_status(lambda: args.run(args))
@@ -67,7 +70,7 @@ class Sleeper:
 
 
 @contextlib.contextmanager
-def cluster_of(n_workers: int) -> Iterator[Any]:
+def start_cluster(n_workers: int) -> Iterator[Any]:
     """Yield a cluster of a head without cores and a number of nodes with one core each."""
     import_ray("local")
     from ray.cluster_utils import Cluster as Nodes
@@ -81,13 +84,13 @@ def cluster_of(n_workers: int) -> Iterator[Any]:
         nodes.shutdown()
 
 
-def driver(n_workers: int) -> None:
-    """Print how many short cells a second a driver assigns and stores."""
+def time_driver(n_workers: int) -> None:
+    """Print how many short cells per second a driver assigns and stores."""
     settings = AdaptConfig(), SeparateConfig(), EvaluateConfig()
     cells = [make_cell(f"song {n}", "", "", *settings) for n in range(N_CELLS)]
     net = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3)
     arrived = []
-    with cluster_of(n_workers) as nodes, tempfile.TemporaryDirectory() as folder:
+    with start_cluster(n_workers) as nodes, tempfile.TemporaryDirectory() as folder:
         sweep = Sweep(grid.parse("", "short"), Checkpoint(net, net.init()), {}, Path(folder), lanes=1)
 
         def on_outcome(one: CellOutcome) -> None:
@@ -97,7 +100,7 @@ def driver(n_workers: int) -> None:
         with contextlib.closing(RayExecutor(nodes.address, worker=Sleeper)) as ray:
             ray.run(sweep, cells, on_outcome)
     per_s = (len(arrived) - 1) / (arrived[-1] - arrived[0])
-    print(f"{per_s:.0f} cells a second of {n_workers} workers")
+    print(f"{per_s:.0f} cells per second with {n_workers} workers")
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -105,9 +108,9 @@ def compare(args: argparse.Namespace) -> None:
     core = ["taskset", "-c", "0"]
     for number in range(args.rounds):
         local_s = time_sweep(args, args.work / "local", core)
-        with cluster_of(1) as nodes:
+        with start_cluster(1) as nodes:
             one_s = time_sweep(args, args.work / "one", [], "--ray", nodes.address)
-        with cluster_of(2) as nodes:
+        with start_cluster(2) as nodes:
             two_s = time_sweep(args, args.work / "two", [], "--ray", nodes.address)
         print(
             f"{number}: local {local_s:.1f} s, Ray {one_s / local_s:.3f} of it, two workers {one_s / two_s:.2f} as fast"
@@ -129,14 +132,14 @@ def command(args: argparse.Namespace, folder: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "ugosa_jax", "sweep", "run", args.grid, *options]
 
 
-def kills(args: argparse.Namespace) -> int:
+def kill_randomly(args: argparse.Namespace) -> int:
     """Kill a random worker, node or driver at a random moment of each round; return 1 if a result is lost."""
     moments, n_wrong = random.Random(args.seed), 0
     for number in range(args.rounds):
         folder = args.work / "kills"
         shutil.rmtree(folder, ignore_errors=True)
         victim = moments.choice(("worker", "node", "driver"))
-        with cluster_of(2) as nodes:
+        with start_cluster(2) as nodes:
             running = subprocess.Popen(
                 command(args, folder, "--ray", nodes.address), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
@@ -156,7 +159,7 @@ def kills(args: argparse.Namespace) -> int:
         print(
             f"{number}: {victim} killed after {n_before} of {len(planned)} cells: {'all there' if right else 'WRONG'}"
         )
-    print(f"{args.rounds - n_wrong} of {args.rounds} rounds with every cell there once and nothing half-written")
+    print(f"{args.rounds - n_wrong} of {args.rounds} rounds with every cell stored once and nothing half-written")
     return int(n_wrong > 0)
 
 
@@ -166,7 +169,7 @@ def kill(victim: str, nodes: Any, running: subprocess.Popen, moments: random.Ran
     elif victim == "node":
         moments.choice([*nodes.worker_nodes]).kill_raylet()
     else:
-        workers = [one for one in psutil.Process().children(recursive=True) if one.name().startswith("ray::Worker")]
+        workers = [one for one in psutil.Process().children(recursive=True) if one.name().startswith(WORKER)]
         if workers:
             moments.choice(workers).kill()
 

@@ -37,7 +37,7 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import merge_overlaps
 from ugosa_jax.data import loading, sound
-from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.sound import Sound
 from ugosa_jax.errors import exit_status, require
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
@@ -133,12 +133,12 @@ def write_song(folder: Path, seconds: float) -> tuple[str, str, str]:
     n_samples = round(seconds * mixture.rate_hz)
     repeats = -(-n_samples // mixture.n_samples)
     mix_CxT = np.tile(mixture.samples_CxT, (1, repeats))[:, :n_samples]
-    sound.write(folder / "song.wav", mix_CxT, mixture.rate_hz)
-    annotation.write(repeat_annotation(labels, mixture, repeats, seconds), folder / "song.csv")
+    sound.write_audio(folder / "song.wav", mix_CxT, mixture.rate_hz)
+    annotation.write_annotation(repeat_annotation(labels, mixture, repeats, seconds), folder / "song.csv")
     return str(folder / "song.wav"), "--annotation", str(folder / "song.csv")
 
 
-def repeat_annotation(labels: Annotation, mixture: Audio, repeats: int, seconds: float) -> Annotation:
+def repeat_annotation(labels: Annotation, mixture: Sound, repeats: int, seconds: float) -> Annotation:
     """Return an annotation for as many repetitions of its song, which end after `seconds`."""
     shifted = [
         dataclasses.replace(interval, start_s=interval.start_s + begin_s, end_s=min(interval.end_s + begin_s, seconds))

@@ -2,7 +2,7 @@
 
     python scripts/bench_spleeter.py --torch-python ~/spleeter-env/bin/python --torch-code spleeter
 
-scripts/golden_spleeter.py says how both are made. One process each on all cores, in turns, the same noise, random
+scripts/golden_spleeter.py explains how to install both. One process each on all cores, in turns, the same noise, random
 weights: both U-Nets on one piece of 512 frames and 1024 frequencies, forward, and a step: forward, mean square and
 gradients of all parameters, or of the outer half of the decoders (U4:D), before which PyTorch runs without gradients
 and here the features are computed again. Times are seconds; the processor's too, as other programs may be running.
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def ask(side: subprocess.Popen, row: str) -> list[float]:
-    """Have a row run once; return seconds, the processor's seconds, and the peak of the process in GB."""
+    """Run a row once; return seconds, the processor's seconds, and the peak of the process in GB."""
     assert side.stdin is not None and side.stdout is not None
     side.stdin.write(row + "\n")
     side.stdin.flush()

@@ -1,10 +1,10 @@
-"""Program and flags of Chromium for scripts and tests; the flags keep it from using the network by itself."""
+"""Program and flags of Chromium for scripts and tests; the flags stop its own use of the network."""
 
 import shutil
 
 PROGRAM = shutil.which("chromium")
 FLAGS = [
-    "--no-sandbox",  # as root there is none
+    "--no-sandbox",  # Chromium has no sandbox as root
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",

@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: the options of every command, from its own `--help`; links to files that are no pages.
+"""Hooks of MkDocs: the options of every command, from its own `--help`; links to files that are not pages.
 
 `<!-- help: sweep run -->` in a page becomes what `ugosa-jax sweep run --help` prints.
 """

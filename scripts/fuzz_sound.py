@@ -2,9 +2,9 @@
 
     python scripts/fuzz_sound.py --files 1000 --seed 0
 
-Each file is read in a process with a limit of memory and of time. What may come of it: sound that is as long as FFmpeg
-decodes it, or an InputError of one line. Everything else is counted and named: tracebacks, processes that died or
-took too long, and losses, where sound was read that is shorter than what FFmpeg finds in the same file.
+Each file is read in a process with a limit of memory and of time. Two outcomes are right: sound as long as FFmpeg
+decodes it, or an InputError of one line. All others are counted and named: tracebacks, processes that died or took too
+long, and losses, where the sound is shorter than FFmpeg decodes it.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for the files, which tests make in the same way
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for tests.helpers, which makes the files
 
 from tests.helpers import sound_files
 from ugosa_jax.data import sound
@@ -32,7 +32,7 @@ LOSS_SAMPLES = 4_800 + 4_096
 """Tolerance for the length: 0.1 s for headers, plus the padding of an encoder's last frame."""
 
 
-def crc_of(byte: int) -> int:
+def compute_crc(byte: int) -> int:
     """Return the contribution of a byte to the checksum of an Ogg page."""
     value = byte << 24
     for _ in range(8):
@@ -40,7 +40,7 @@ def crc_of(byte: int) -> int:
     return value & 0xFFFFFFFF
 
 
-CRC = [crc_of(byte) for byte in range(256)]
+CRC = [compute_crc(byte) for byte in range(256)]
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=1000, help="damaged files of each container")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="folder for the files that gave anything else")
+    parser.add_argument("--keep", type=Path, help="folder for the files with wrong outcomes")
     args = parser.parse_args()
     print("container   read  refused  traceback  died  slow  loss")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
-"""Write what PyTorch's HTDemucs gives for architectures other than the published one: tests/data/htdemucs/others.npz.
+"""Write the output of PyTorch's HTDemucs for other architectures than the published: tests/data/htdemucs/others.npz.
 
-It runs in an environment of its own, which the project never depends on:
+It runs in a separate environment, which the project never depends on:
 
     python3 -m venv ~/torch-env
     ~/torch-env/bin/pip install torch numpy einops julius openunmix pyyaml tqdm    # a build for the CPU is enough
@@ -57,14 +57,14 @@ ESTIMATES_STEP, GRADIENT_STEP = 23, 17
 
 
 def draw_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the tensor that a name and a shape stand for: kernels that keep the scale, norms and scales of order 1."""
+    """Draw the tensor of a name and a shape: kernels that keep the scale, norms and scales of order 1."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     centre = 0.5 if name.endswith(".scale") else 1.0 if name.endswith(".weight") and len(shape) == 1 else 0.0
     spread = 0.3 if len(shape) == 1 else np.prod(shape[1:]) ** -0.5
     return (centre + spread * random.standard_normal(shape)).astype(np.float32).astype(np.float64)
 
 
-def mixture(channels: int) -> np.ndarray:
+def draw_mixture(channels: int) -> np.ndarray:
     """Return mix_CxT."""
     return np.cumsum(np.random.default_rng(0).standard_normal((channels, LENGTH)), 1) / 10
 
@@ -81,7 +81,7 @@ def main() -> None:
         model.load_state_dict(
             {name: torch.from_numpy(draw_tensor(name, tuple(t.shape))) for name, t in model.state_dict().items()}
         )
-        est_SxCxT = model(torch.from_numpy(mixture(model.audio_channels))[None])[0]
+        est_SxCxT = model(torch.from_numpy(draw_mixture(model.audio_channels))[None])[0]
         (est_SxCxT**2).mean().backward()
         golden[f"{case}/kwargs"] = np.array(json.dumps(kwargs))
         golden[f"{case}/estimates"] = est_SxCxT.detach().numpy().reshape(-1)[::ESTIMATES_STEP]

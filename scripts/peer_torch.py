@@ -1,6 +1,6 @@
-"""Measure a network of the PyTorch package demucs at what the paper's code does with it: version 2.0.3 or 4.1.
+"""Measure the steps of the paper's code with a network of the PyTorch package demucs, version 2.0.3 or 4.1.
 
-It runs in an environment of its own, which the project never depends on:
+It runs in a separate environment, which the project never depends on:
 
     python3 -m venv ~/torch-env                # for ConvTasNet
     ~/torch-env/bin/pip install torch          # a build for the CPU is enough
@@ -8,16 +8,16 @@ It runs in an environment of its own, which the project never depends on:
     ~/torch-env/bin/pip install --no-deps diffq julius
     ~/torch-env/bin/pip install tqdm numpy
 
-For HTDemucs, scripts/golden_htdemucs.py says how.
+For HTDemucs, see scripts/golden_htdemucs.py.
 
-scripts/bench_peer.py and scripts/bench_htdemucs.py start it with a case (see scripts/peer_jax.py) and write one request
-a line to it, a JSON object; each is answered with one line. A step is: forward through the whole network, eq. (1),
+scripts/bench_peer.py and scripts/bench_htdemucs.py start it with a case (see scripts/peer_jax.py) and write requests to
+it, one JSON object per line; each is answered with one line. A step is: forward through the whole network, eq. (1),
 backward through the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it
 centralises gradients and adds Lookahead to RAdam.
 
-That is the kind "plain". A user who knows PyTorch would go further, and a request may name how far, for ConvTasNet:
+That is the kind "plain". For ConvTasNet, a request may name optimisations that a user who knows PyTorch would add:
 "cached" runs the frozen layers before the step, "matmul" makes matrix products of convolutions with one tap,
-"compiled" compiles what is left, "bfloat16" multiplies in that precision.
+"compiled" compiles the rest, "bfloat16" multiplies in that precision.
 """
 
 # pyright: reportMissingImports=false
@@ -41,74 +41,76 @@ STATE = "state/"
 def main() -> None:
     torch.set_num_threads(os.cpu_count() or 1)
     case = np.load(sys.argv[1])
-    works = {"about": about, "forward": forward, "step": step}
+    works = {"about": describe_run, "forward": forward, "step": step}
     for line in sys.stdin:
         request = json.loads(line)
         print(json.dumps(works[request["do"]](case, request)), flush=True)
 
 
-def about(case, request) -> dict:
-    """Return versions and threads, and how threads wait if the environment says it."""
+def describe_run(case, request) -> dict:
+    """Return versions, number of threads, and how threads wait if the environment sets it."""
     found = {"torch": torch.__version__, "demucs": demucs.__version__, "threads": torch.get_num_threads()}
     return found | {name: os.environ[name] for name in ("OMP_WAIT_POLICY",) if name in os.environ}
 
 
 def forward(case, request) -> dict:
     """Time the network on the first segment."""
-    model, mix_CxT, active_SxT = network(case), *segment(case, request)
+    model, mix_CxT, active_SxT = build_network(case), *take_segment(case, request)
     with torch.no_grad():
         started = time.perf_counter()
         est_SxCxT = model(mix_CxT[None])[0]
         seconds = time.perf_counter() - started
-        terms = losses(est_SxCxT, mix_CxT, active_SxT, request["lam"])
-    return {"seconds": seconds, "losses": numbers(terms), "peak_bytes": peak_bytes()}
+        terms = compute_losses(est_SxCxT, mix_CxT, active_SxT, request["lam"])
+    return {"seconds": seconds, "losses": count_numbers(terms), "peak_bytes": get_peak_bytes()}
 
 
 def step(case, request) -> dict:
     """Time one step of adaptation on the first segment; `tuned` of the request names the tensors that are tuned."""
     kinds = frozenset(request.get("kind", "plain").split())
-    mix_CxT, active_SxT = segment(case, request)
+    mix_CxT, active_SxT = take_segment(case, request)
     model, run = prepare(case, kinds, request["strategy"])
     for name, tensor in model.named_parameters():
         tensor.requires_grad_(name in request["tuned"])
     tuned = [tensor for tensor in model.parameters() if tensor.requires_grad]
     optimizer = torch.optim.RAdam(tuned, lr=LEARNING_RATE, betas=BETAS, eps=EPS)
-    kept = frozen(model, mix_CxT[None], request["strategy"]) if "cached" in kinds else (mix_CxT[None],)
+    kept = run_frozen_layers(model, mix_CxT[None], request["strategy"]) if "cached" in kinds else (mix_CxT[None],)
     started = time.perf_counter()
     optimizer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in kinds):
         est_SxCxT = run(*kept)[0].float()
-    terms = losses(est_SxCxT, mix_CxT, active_SxT, request["lam"])
+    terms = compute_losses(est_SxCxT, mix_CxT, active_SxT, request["lam"])
     terms[0].backward()
     optimizer.step()
     seconds = time.perf_counter() - started
     n_tuned = sum(tensor.numel() for tensor in tuned)
-    return {"seconds": seconds, "losses": numbers(terms), "n_tuned": n_tuned, "peak_bytes": peak_bytes()}
+    return {"seconds": seconds, "losses": count_numbers(terms), "n_tuned": n_tuned, "peak_bytes": get_peak_bytes()}
 
 
-def prepare(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (it is what is kept)
-    """Return a network with the case's weights, and what a step runs; both are kept, or each step would compile."""
+def prepare(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (the default is the cache)
+    """Return a network with the case's weights, and the function of a step; both are cached, to compile once."""
     if (kinds, strategy) not in made:
-        model = network(case)
+        model = build_network(case)
         if "matmul" in kinds:
-            with_products(model)
-        run = (lambda mix, kept: tuned_part(model, mix, kept, strategy)) if "cached" in kinds else model
+            replace_by_products(model)
+        run = (lambda mix, kept: run_tuned_layers(model, mix, kept, strategy)) if "cached" in kinds else model
         made[kinds, strategy] = model, torch.compile(run) if "compiled" in kinds else run
     model, run = made[kinds, strategy]
-    model.load_state_dict(state_of(case))
+    model.load_state_dict(read_state(case))
     return model, run
 
 
 @torch.no_grad()
-def frozen(model: torch.nn.Module, mix_1xCxT: torch.Tensor, strategy: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what encoder and frozen layers make of a mixture, for a ConvTasNet and strategies P-Lk:…."""
+def run_frozen_layers(
+    model: torch.nn.Module, mix_1xCxT: torch.Tensor, strategy: str
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the output of encoder and frozen layers for a mixture, for a ConvTasNet and strategies P-Lk:…."""
     norm, bottleneck, repeats, _ = model.separator.network
     encoded = model.encoder(mix_1xCxT)
     return encoded, repeats[: first_repeat(strategy)](bottleneck(norm(encoded)))
 
 
-def tuned_part(model: torch.nn.Module, encoded: torch.Tensor, kept: torch.Tensor, strategy: str) -> torch.Tensor:
-    """Return the estimates from what `frozen` gives."""
+def run_tuned_layers(model: torch.nn.Module, encoded: torch.Tensor, kept: torch.Tensor, strategy: str) -> torch.Tensor:
+    """Return the estimates from the output of `frozen`."""
     _, _, repeats, mask = model.separator.network
     score = mask(repeats[first_repeat(strategy) :](kept))
     return model.decoder(encoded, torch.relu(score.view(1, model.C, *encoded.shape[1:])))
@@ -119,38 +121,40 @@ def first_repeat(strategy: str) -> int:
 
 
 class Product(torch.nn.Conv1d):
-    """A convolution with one tap, as the matrix product that it is."""
+    """A convolution with one tap, as a matrix product."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.weight[..., 0] @ x
 
 
-def with_products(model: torch.nn.Module) -> None:
-    """Make products of all convolutions with one tap."""
+def replace_by_products(model: torch.nn.Module) -> None:
+    """Replace all convolutions with one tap by matrix products."""
     for layer in model.modules():
         if isinstance(layer, torch.nn.Conv1d) and layer.kernel_size == (1,) and layer.bias is None:
             layer.__class__ = Product
 
 
-def network(case) -> torch.nn.Module:
-    """Return a network with the case's weights; what the request before did to them is gone."""
+def build_network(case) -> torch.nn.Module:
+    """Return a network with the case's weights, without the changes of the previous request."""
     module, _, name = str(case["klass"]).rpartition(".")
     model = getattr(importlib.import_module(module), name)(**json.loads(str(case["arguments"])))
-    model.load_state_dict(state_of(case))
+    model.load_state_dict(read_state(case))
     return model.eval()
 
 
-def state_of(case) -> dict[str, torch.Tensor]:
+def read_state(case) -> dict[str, torch.Tensor]:
     return {name.removeprefix(STATE): torch.from_numpy(case[name]) for name in case.files if name.startswith(STATE)}
 
 
-def segment(case, request) -> tuple[torch.Tensor, torch.Tensor]:
+def take_segment(case, request) -> tuple[torch.Tensor, torch.Tensor]:
     """Return mix_CxT and active_SxT of the first segment."""
     n_samples = request["segment_samples"]
     return tuple(torch.from_numpy(case[name][:, :n_samples].astype(np.float32)) for name in ("mix_CxT", "active_SxT"))  # pyright: ignore[reportReturnType]
 
 
-def losses(est_SxCxT: torch.Tensor, mix_CxT: torch.Tensor, active_SxT: torch.Tensor, lam: float) -> list[torch.Tensor]:
+def compute_losses(
+    est_SxCxT: torch.Tensor, mix_CxT: torch.Tensor, active_SxT: torch.Tensor, lam: float
+) -> list[torch.Tensor]:
     """Return total, reconstruction and activation loss: eq. (1), averaged over samples and channels."""
     h_Sx1xT = active_SxT[:, None]
     reconstruction = ((h_Sx1xT * est_SxCxT).sum(0) - mix_CxT).abs().mean()
@@ -158,12 +162,12 @@ def losses(est_SxCxT: torch.Tensor, mix_CxT: torch.Tensor, active_SxT: torch.Ten
     return [reconstruction + lam * activation, reconstruction, activation]
 
 
-def peak_bytes() -> int:
-    """Return the most memory that this process has held so far."""
+def get_peak_bytes() -> int:
+    """Return the peak memory of this process so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def numbers(tensors: list[torch.Tensor]) -> list[float]:
+def count_numbers(tensors: list[torch.Tensor]) -> list[float]:
     return [tensor.item() for tensor in tensors]
 
 

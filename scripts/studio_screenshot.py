@@ -129,7 +129,7 @@ def start_adaptation(page: Page, epochs: int) -> None:
 
 
 def adapt(page: Page, epochs: int) -> None:
-    """Adapt, and wait until it is done."""
+    """Start an adaptation, and wait until it is done."""
     start_adaptation(page, epochs)
     page.get_by_text(RUN).wait_for(timeout=1000 * PATIENCE_S)
     page.get_by_role("button", name="Close").last.click()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax.errors import InputError, require_extra
-from ugosa_jax.weights import checkpoint, convert
+from ugosa_jax.weights import checkpoint
 
 DATA = Path(__file__).parent / "data"
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
@@ -35,8 +36,8 @@ from ugosa_jax.cli.main import main
 
 @pytest.fixture
 def song(tmp_path):
-    """A folder with a second of the golden mixture, an annotation and the golden network."""
-    checkpoint.save(convert.convert(DATA / "checkpoint_v1_legacy.th"), tmp_path / "small.safetensors")
+    """A folder with a second of the golden mixture, an annotation and a small network."""
+    checkpoint.save(make_checkpoint(QUARTET), tmp_path / "small.safetensors")
     mix_TxC = np.load(DATA / "stems.npz")["stems"].sum(0)[:44100]
     soundfile.write(tmp_path / "song.wav", mix_TxC, 44100, subtype="FLOAT")
     (tmp_path / "song.csv").write_text("0.5,1,vocals\n0,1,drums\n")

@@ -121,10 +121,10 @@ def test_an_evaluation_prints_as_a_table():
     true = stems()
     true["piano"][:] = 0
     lines = str(uj.evaluate(true, stems(), rate_hz=8000)).splitlines()
-    assert lines[0] == "as they are, rule museval"
+    assert lines[0] == "unchanged, rule museval"
     assert lines[1].split() == ["dB", "(frames)", "SDR", "ISR", "SIR", "SAR", "PES", "EPS"]
     assert [line.split()[0] for line in lines[2:8]] == [*true]
-    assert lines[9] == "as they are, rule target"
+    assert lines[9] == "unchanged, rule target"
     assert lines[-1].split()[1:5] == ["–"] * 4  # a stem that is silent has no scores but PES
 
 
@@ -172,16 +172,22 @@ def test_repr_of_a_network_is_one_line():
     mini = uj.load_network("mini")
     assert repr(mini) == "Checkpoint(ConvTasNet, 2.1 M parameters, drums bass other vocals, 44.1 kHz, 'mini')"
     bag = uj.Bag({"a": make_checkpoint(seed=1), "b": make_checkpoint(seed=2)}, ((1.0, 1.0), (1.0, 1.0)))
-    assert repr(bag) == "Bag(2 networks, ConvTasNet, 1848 parameters, voice rest, 8 kHz)"
+    assert repr(bag) == "Bag(2 networks, ConvTasNet, 1122 parameters, voice rest, 8 kHz)"
     assert repr(song()) == "Song('0.wav', 1.0 s, 8 kHz, stereo)"
     assert repr(ANNOTATION) == "Annotation('annotation', intervals: voice 1; elsewhere unknown)"
 
 
 def test_settings_default_to_the_preset_of_the_network():
     named = dataclasses.replace(make_checkpoint(), name="mini")
-    assert arguments.get_preset(named) == uj.recommended() == config.PRESETS[choose_preset(["--weights", "mini"])]()
     assert (
-        arguments.get_preset(make_checkpoint()) == uj.paper() == config.PRESETS[choose_preset(["--weights", "other"])]()
+        arguments.get_default_preset(named)
+        == uj.get_preset("recommended")
+        == config.get_preset(choose_preset(["--weights", "mini"]))
+    )
+    assert (
+        arguments.get_default_preset(make_checkpoint())
+        == uj.get_preset("paper")
+        == config.get_preset(choose_preset(["--weights", "other"]))
     )
     suited = arguments.choose_preset(None, named)
     assert (suited.adapt.strategy, suited.separate.refine) == ("R-L3:M", "wiener")
@@ -189,13 +195,13 @@ def test_settings_default_to_the_preset_of_the_network():
 
 def test_functions_accept_a_preset_as_settings():
     net, one = make_checkpoint(), song()
-    mine = dataclasses.replace(uj.recommended(), adapt=FAST)
+    mine = dataclasses.replace(uj.get_preset("recommended"), adapt=FAST)
     run = uj.adapt(net, one, ANNOTATION, settings=mine)
     assert run.settings.learning_rate == FAST.learning_rate and run.preset.separate == mine.separate
     refined = uj.separate(net, one, ANNOTATION, settings=mine, tuned=run.tuned)
     assert all(np.array_equal(run.separate(one)[source], refined[source]) for source in net.sources)
     np.testing.assert_allclose(sum(refined.values()), one.mixture.samples_CxT, atol=1e-5)
-    with pytest.raises(uj.InputError, match="settings must be of SeparateConfig, or a preset, not of AdaptConfig"):
+    with pytest.raises(uj.InputError, match="settings must be SeparateConfig or Preset, not AdaptConfig"):
         uj.separate(net, one, settings=FAST)
 
 
@@ -203,15 +209,15 @@ def test_arguments_of_a_wrong_type_are_refused_in_one_sentence():
     net, one = make_checkpoint(), song()
     with pytest.raises(uj.InputError, match=r"not an array: write Song\.from_array\(samples, rate_hz\)"):
         uj.adapt(net, one.mixture.samples_CxT, ANNOTATION)
-    with pytest.raises(uj.InputError, match=r"song must be a Song, not of str: write read_audio\(path\)"):
+    with pytest.raises(uj.InputError, match=r"song must be a Song, not str: write read_audio\(path\)"):
         uj.separate(net, "song.wav")
     with pytest.raises(uj.InputError, match="no-such-network"):
         uj.adapt("no-such-network", one, ANNOTATION)
-    with pytest.raises(uj.InputError, match="net must be a network, its name or its file, not of dict"):
+    with pytest.raises(uj.InputError, match="net must be a network, its name or its file, not dict"):
         uj.separate(net.params, one)
-    with pytest.raises(uj.InputError, match="a network must be a name or a path, not of int"):
+    with pytest.raises(uj.InputError, match="a network must be a name or a path, not int"):
         uj.load_network(3)
-    with pytest.raises(uj.InputError, match=r"references must be a folder, .*, not of int"):
+    with pytest.raises(uj.InputError, match=r"references must be a folder, .*, not int"):
         uj.evaluate(3, "stems")
     with pytest.raises(uj.InputError, match=r"estimates must be a folder or {source: array}, not an array"):
         uj.evaluate("stems", np.zeros(3))
@@ -227,14 +233,14 @@ def test_annotations_and_layers_that_do_not_fit_are_refused():
     with pytest.raises(uj.InputError, match=r"past the end of the song, which lasts 1\.000 s"):
         uj.separate(net, one, uj.Annotation.from_intervals([("voice", 0, 9)], net.sources), settings=muting)
     for call in (uj.separate, uj.adapt):
-        with pytest.raises(uj.InputError, match=r"not of str: write read_annotation\(path, net\.sources\)"):
+        with pytest.raises(uj.InputError, match=r"not str: write read_annotation\(path, net\.sources\)"):
             call(net, one, "song.csv")
     for tuned in ({"nowhere": np.zeros(3)}, {next(iter(net.params)): {"kernel": np.zeros(1)}}):
         with pytest.raises(uj.InputError, match=r"tuned: .* is not in this network, or of another shape there"):
             uj.separate(net, one, tuned=tuned)
     with pytest.raises(uj.InputError, match="tuned must be adapted layers"):
         uj.separate(net, one, tuned="song.safetensors")
-    with pytest.raises(uj.InputError, match=r"lam must be a list of numbers, one a lane, not 0\.5"):
+    with pytest.raises(uj.InputError, match=r"lam must be a list of numbers, one per lane, not 0\.5"):
         uj.adapt_lanes(net, one, ANNOTATION, settings=FAST, lam=0.5)
     with pytest.raises(uj.InputError, match="preset: adapt must be of AdaptConfig"):
         uj.Preset(adapt=muting)
@@ -322,7 +328,7 @@ def test_results_have_short_reprs_tables_and_plots():
     assert "nothing was adapted" in repr(nothing.losses)
     with pytest.raises(uj.InputError, match="none of the runs adapted anything"):
         uj.plot_losses(nothing)
-    with pytest.raises(uj.InputError, match="runs must be one run, or several by name, not of list"):
+    with pytest.raises(uj.InputError, match="runs must be one run, or several by name, not list"):
         uj.plot_losses([run])
 
 

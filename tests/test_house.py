@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+from collections import Counter
 from pathlib import Path
 
 import ugosa_jax
@@ -91,6 +92,14 @@ def test_a_package_holds_names_and_no_code():
         if path.parent == PACKAGE:
             allowed += (ast.FunctionDef, ast.If)  # the lazy face
         assert all(isinstance(node, allowed) for node in TREES[path].body), path
+
+
+def test_no_two_modules_or_public_classes_share_a_name():
+    modules = [path.stem for path in MODULES if path.stem not in ("__init__", "__main__")]
+    nodes = (node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    classes = [node.name for node in nodes if not node.name.startswith("_")]
+    shared = [name for names in (modules, classes) for name, number in Counter(names).items() if number > 1]
+    assert not shared
 
 
 def test_no_module_has_more_than_300_lines():

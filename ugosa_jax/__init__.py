@@ -38,17 +38,14 @@ __all__ = [
     "convert_checkpoint",
     "download_weights",
     "evaluate",
+    "get_preset",
     "list_weights",
     "load_adapted_layers",
     "load_network",
-    "masks",
-    "paper",
     "plot_annotation",
     "plot_losses",
     "read_annotation",
     "read_audio",
-    "recommended",
-    "reference",
     "separate",
     "write_annotation",
     "write_audio",
@@ -74,51 +71,36 @@ _HOME = {
     "convert_checkpoint": "api.converting",
     "download_weights": "weights.download",
     "evaluate": "api.evaluating",
+    "get_preset": "config",
     "list_weights": "weights.hub",
     "load_adapted_layers": "api.adapted",
     "load_network": "weights.hub",
-    "masks": "config",
-    "paper": "config",
-    "plot_annotation": "reports.timeline:plot",
-    "plot_losses": "reports.losses:plot",
-    "read_annotation": "annotations.annotation:read",
-    "read_audio": "data.loading:load_mixture",
-    "recommended": "config",
-    "reference": "config",
+    "plot_annotation": "reports.timeline",
+    "plot_losses": "reports.losses",
+    "read_annotation": "annotations.annotation",
+    "read_audio": "data.loading",
     "separate": "api.separating",
-    "write_annotation": "annotations.annotation:write",
-    "write_audio": "data.sound:write",
+    "write_annotation": "annotations.annotation",
+    "write_audio": "data.sound",
 }
-"""The module of each name, and its name there if it differs."""
+"""The module of each name."""
 
 if TYPE_CHECKING:
-    from ugosa_jax.annotations.annotation import Annotation
-    from ugosa_jax.annotations.annotation import read as read_annotation
-    from ugosa_jax.annotations.annotation import write as write_annotation
+    from ugosa_jax.annotations.annotation import Annotation, read_annotation, write_annotation
     from ugosa_jax.annotations.interval import Interval
     from ugosa_jax.api.adapted import AdaptedNetwork, Losses, load_adapted_layers
     from ugosa_jax.api.adapting import adapt, adapt_lanes
     from ugosa_jax.api.converting import convert_checkpoint
     from ugosa_jax.api.evaluating import evaluate
     from ugosa_jax.api.separating import separate
-    from ugosa_jax.config import (
-        AdaptConfig,
-        EvaluateConfig,
-        Preset,
-        SeparateConfig,
-        masks,
-        paper,
-        recommended,
-        reference,
-    )
-    from ugosa_jax.data.loading import load_mixture as read_audio
+    from ugosa_jax.config import AdaptConfig, EvaluateConfig, Preset, SeparateConfig, get_preset
+    from ugosa_jax.data.loading import read_audio
     from ugosa_jax.data.song import Song
-    from ugosa_jax.data.sound import Audio
-    from ugosa_jax.data.sound import write as write_audio
+    from ugosa_jax.data.sound import Audio, write_audio
     from ugosa_jax.errors import InputError
     from ugosa_jax.evaluation.scoring import Evaluation
-    from ugosa_jax.reports.losses import plot as plot_losses
-    from ugosa_jax.reports.timeline import plot as plot_annotation
+    from ugosa_jax.reports.losses import plot_losses
+    from ugosa_jax.reports.timeline import plot_annotation
     from ugosa_jax.weights.bag import Bag
     from ugosa_jax.weights.checkpoint import Checkpoint
     from ugosa_jax.weights.download import download_weights
@@ -131,8 +113,7 @@ else:  # hidden from type checkers, which would accept any name
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         import importlib
 
-        module, _, inside = _HOME[name].partition(":")
-        value = getattr(importlib.import_module(f"{__name__}.{module}"), inside or name)
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
         globals()[name] = value
         return value
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 from ugosa_jax import interrupts
 
 BROKEN_PIPE = 141
-"""Exit code of a process whose output nobody reads, as shells give it: 128 and the number of SIGPIPE."""
+"""Exit code of a process whose output is closed, as in shells: 128 plus the number of SIGPIPE."""
 
 
 def program() -> NoReturn:
@@ -23,32 +23,32 @@ def program() -> NoReturn:
             from ugosa_jax.cli.main import main
 
             code = main()
-        except SystemExit as end:  # of the argument parser, which has printed its help or its refusal
+        except SystemExit as end:  # from the argument parser, which has printed its help or an error
             code = end.code
-        if sys.stdout is not None:  # as it is under `>&-`
+        if sys.stdout is not None:  # None if it was closed with `>&-`
             sys.stdout.flush()
     except KeyboardInterrupt:
         interrupts.heed()
         say_last("interrupted")
         code = interrupts.CODE
-    except OSError as error:  # what commands do to files is an InputError: this is what is printed
+    except OSError as error:  # Errors of files are InputErrors, so this is one of standard output.
         interrupts.heed()
         if not isinstance(error, BrokenPipeError):
             say_last(f"error: standard output: cannot be written ({error.strerror or error})")
         code = BROKEN_PIPE if isinstance(error, BrokenPipeError) else 2
-        os._exit(code)  # Python would try to write once more what is left, and fail aloud
+        os._exit(code)  # Python would try to flush again at exit, and print a traceback
     interrupts.heed()
     if code == interrupts.CODE:
-        os._exit(interrupts.CODE)  # JAX's threads may be at work, and do not like to see the interpreter go
+        os._exit(interrupts.CODE)  # a normal exit may crash while threads of JAX still run
     sys.exit(code)
 
 
 def silence_libraries() -> None:
-    """Keep warnings of libraries from standing between our lines; what matters of them is said in plain words."""
-    if not sys.warnoptions:  # -W and PYTHONWARNINGS ask to see them
+    """Silence warnings of libraries; the commands report those that matter to the user in their own words."""
+    if not sys.warnoptions:  # the user asked for warnings with -W or PYTHONWARNINGS
         warnings.simplefilter("ignore")
     logging.getLogger().addHandler(logging.NullHandler())  # without a handler, Python prints them to standard error
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA's: errors alone
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # of XLA's messages, only errors
 
 
 def say_last(line: str) -> None:

@@ -62,7 +62,7 @@ Seed = Annotated[int, Meta(ge=0, description="at least 0")]
 
 @dataclasses.dataclass(frozen=True)
 class AdaptConfig(Checked):
-    """How a network is adapted to one song. The defaults are the paper's.
+    """How a network is adapted to one song. `AdaptConfig()` has the values of the paper.
 
     Raises:
       InputError: a value outside its range.
@@ -237,41 +237,41 @@ class Preset:
             require(isinstance(part, kind), f"preset: {name}", f"of {kind.__name__}", type(part))
 
 
-def paper() -> Preset:
-    """Return the settings of the paper's text; this project chooses those that the text leaves open."""
-    return Preset()
-
-
-def recommended() -> Preset:
-    """Return the settings that improve SDR most for `mini`; they are untested with other networks."""
-    return Preset(
-        AdaptConfig("R-L3:M", learning_rate=1e-3, shuffle_seed=1),
-        SeparateConfig(refine="wiener"),
-    )
-
-
-def reference() -> Preset:
-    """Return the defaults of the paper's code. Its loss weight γ = 1 is λ = 1/4 in the paper's eq. (1)."""
-    return Preset(
+PRESETS = {
+    "recommended": Preset(AdaptConfig("R-L3:M", learning_rate=1e-3, shuffle_seed=1), SeparateConfig(refine="wiener")),
+    "paper": Preset(),
+    "reference": Preset(
+        # The code's loss weight γ = 1 is λ = 1/4 in the paper's eq. (1).
         AdaptConfig(lam=0.25, segment_s=10.0, hop_s=1.0, pitch_shifts=2),
         SeparateConfig(overlap=0.0, shifts=10),
         activation_threshold=0.01,
-    )
+    ),
+    "masks": Preset(AdaptConfig("B0"), SeparateConfig(refine="wiener")),
+}
+"""Presets by name; see `get_preset`."""
+_DEFAULT_PRESETS = {"mini": "recommended"} | dict.fromkeys(("spleeter", "spleeter_4stems", "spleeter_5stems"), "masks")
 
 
-def masks() -> Preset:
-    """Return settings without adaptation: the annotation affects only the masks. None better are known for Spleeter."""
-    return Preset(AdaptConfig("B0"), SeparateConfig(refine="wiener"))
+def get_preset(name: str) -> Preset:
+    """Return the settings of a preset.
+
+    Args:
+      name: one of
+        "recommended": the settings that improve SDR most for `mini`; they are untested with other networks.
+        "paper": the settings of the paper's text, with our choice where the text leaves one open.
+        "reference": the defaults of the paper's code.
+        "masks": no adaptation; the annotation only affects Wiener masks. The default for Spleeter.
+
+    Raises:
+      InputError: there is no preset of this name.
+    """
+    require(name in PRESETS, "preset", f"one of {', '.join(PRESETS)}", name)
+    return PRESETS[name]
 
 
-PRESETS = {"recommended": recommended, "paper": paper, "reference": reference, "masks": masks}
-"""Presets by name."""
-_USUAL = {"mini": "recommended"} | dict.fromkeys(("spleeter", "spleeter_4stems", "spleeter_5stems"), "masks")
-
-
-def find_usual_preset(weights: str) -> str:
+def find_default_preset(weights: str) -> str:
     """Return the name of the default preset for weights; for a chain, "spleeter+mini", that of its last network.
 
     Networks of a chain that lack the stages of the strategy are not adapted.
     """
-    return _USUAL.get(weights.rpartition("+")[2], "paper")
+    return _DEFAULT_PRESETS.get(weights.rpartition("+")[2], "paper")

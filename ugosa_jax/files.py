@@ -45,11 +45,11 @@ def replace_when_done(path: str | Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        with contextlib.suppress(OSError):  # SMB, exFAT and S3 have no modes; a file's mode is no reason to lose it
+        with contextlib.suppress(OSError):  # SMB, exFAT and S3 have no modes; that is not an error
             temporary.chmod(0o666 & ~_get_umask())  # mkstemp makes files that only their owner may read
         temporary.replace(path)
     except BrokenPipeError:
-        raise  # nobody reads what was printed: that is not about this file
+        raise  # standard output is closed, which does not concern this file
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -69,14 +69,14 @@ def write_json(value: dict[str, Any], path: str | Path) -> None:
 
 
 def read_json(path: str | Path, kind: type[T]) -> T:
-    """Return what a JSON file holds, as the type that it must be of.
+    """Read a JSON file as a given type.
 
     Args:
       path: the file.
       kind: a type that msgspec decodes to: a Struct, a TypedDict, or of plain parts such as dict[str, str].
 
     Raises:
-      InputError: it cannot be read, or `decode` refuses it; the message names the file, the field and what it must be.
+      InputError: it cannot be read or is not of this type; the message names the file, the field and the expected type.
     """
     with error_context(path):
         try:
@@ -87,10 +87,10 @@ def read_json(path: str | Path, kind: type[T]) -> T:
 
 
 def decode(data: bytes | str, kind: type[T]) -> T:
-    """Return what JSON holds, as the type that it must be of.
+    """Decode JSON as a given type.
 
     Raises:
-      InputError: it is no JSON, or of another shape; the message names the field and what it must be.
+      InputError: it is not JSON or not of this type; the message names the field and the expected type.
     """
     try:
         return msgspec.json.decode(data, type=kind)
@@ -107,8 +107,8 @@ def replace_folder_when_done(folder: str | Path, last: str = "record.json") -> I
     """Yield an empty folder inside `folder`; if the block ends well, move its files up, else delete it.
 
     Other files in `folder` stay. If the block fails, folders that had to be made for it are removed again. The file
-    `last` says that the others belong together: an older one is removed before any file is moved, the new one is moved
-    after all others. Where it is missing, the folder is unfinished.
+    `last` marks the folder as complete: an older one is removed before any file is moved, and the new one is moved
+    after all others.
 
     Raises:
       InputError: the folder cannot be written.
@@ -137,7 +137,7 @@ def replace_folder_when_done(folder: str | Path, last: str = "record.json") -> I
 
 
 def check_writable(folder: str | Path) -> None:
-    """Refuse a folder that `replace_folder_when_done` cannot write to; nothing is left of the attempt.
+    """Raise an error if `replace_folder_when_done` cannot write to a folder; the folder is unchanged.
 
     Raises:
       InputError: the folder cannot be written.
@@ -147,7 +147,7 @@ def check_writable(folder: str | Path) -> None:
 
 
 class _CanBeWritten(Exception):
-    """Raised where `check_writable` has seen enough."""
+    """Raised by `check_writable` to undo the attempt."""
 
 
 def make_folder(folder: Path, name: str) -> Path:
@@ -173,7 +173,7 @@ def _move_up(scratch: Path, folder: Path, last: str) -> None:
 
 @functools.cache
 def remove_leftovers(folder: Path) -> None:
-    """Remove what dead processes of this host left half-written in a folder; done once a process and folder."""
+    """Remove half-written files of dead processes of this host from a folder; done once per process and folder."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             match = re.search(r"\.([0-9a-f]{8})-(\d{1,10})-\w{8}\.part(\.|$)", path.name)
@@ -182,7 +182,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _is_writing(pid: int, path: Path) -> bool:
-    """Tell whether the process that began to write a file still runs; another one may have its number by now."""
+    """Return whether the process that writes a file still runs; a later process may have the same number."""
     try:
         return psutil.Process(pid).create_time() <= path.stat().st_ctime + 1
     except (psutil.Error, OSError):

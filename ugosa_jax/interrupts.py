@@ -6,7 +6,7 @@ go wrong in two ways.
 - It is raised where nothing can catch it: in a finalizer, or in a callback of the garbage collector, of which JAX has
   one. Python prints or drops it, and the program goes on as if nobody had pressed Ctrl-C. `Interrupt` is raised again.
 - It is raised when `Condition.__enter__`, which is Python code, has acquired its lock and not yet returned. The lock is
-  never released, and a thread that waits for it waits for ever: ``future.done()`` does that to a pool's worker. Code
+  never released, and a thread that waits for it never returns: ``future.done()`` does that to a pool's worker. Code
   that shares futures with threads therefore runs under `defer`.
 """
 

@@ -2,8 +2,8 @@
 
     python scripts/demo_song/compose.py
 
-See the README beside this file for what it needs. No randomness is without seed: the same versions on the same kind
-of processor make the same sound, though not the same bytes, as Ogg files carry a random serial number.
+See the README beside this file for what it needs. All randomness has a seed: the same versions on the same kind
+of processor make the same sound, but not the same bytes, as Ogg files have a random serial number.
 """
 
 import argparse
@@ -14,15 +14,15 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "material"))  # the song is played with its modules
 import needs
-from fetch import Package, provide, unpacked
-from isolated import Failed, isolated
+from fetch import Package, get_unpacked_path, provide
+from isolated import Failed, run_isolated
 from problems import Problem, exit_status
 
 SHIPPED = Path(__file__).parents[2] / "ugosa_jax" / "data" / "demo_song"
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 FLUID = Package("fluid-soundfont-gm", "MIT", "instruments (demo song)")
 SOUNDFONT = "usr/share/sounds/sf2/FluidR3_GM.sf2"
-LIMIT_S = 900  # it takes half a minute
+LIMIT_S = 900  # printed first, because it takes half a minute
 
 
 def main() -> int:
@@ -47,11 +47,11 @@ def write(out: Path) -> str:
     from ugosa_jax.errors import InputError
     from ugosa_jax.files import replace_folder_when_done
 
-    from stems import write_song  # imported here: it needs what main() has looked for
+    from stems import write_song  # imported here: it needs the packages that main() checks
 
     try:
         with replace_folder_when_done(out) as folder:
-            line = isolated(partial(write_song, folder, unpacked(SOUNDFONT)), LIMIT_S)
+            line = run_isolated(partial(write_song, folder, get_unpacked_path(SOUNDFONT)), LIMIT_S)
     except (Failed, InputError) as error:
         raise Problem(f"the song was not made: {error}") from None
     return f"{line} in {out}"

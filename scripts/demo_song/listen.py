@@ -1,4 +1,4 @@
-"""Listen to the shipped demo song by numbers: levels, silences, agreement of score and stems, the voice's pitch.
+"""Measure the shipped demo song: levels, silences, agreement of score and stems, pitch of the voice.
 
 pip install -e .[augment]
 python scripts/demo_song/listen.py
@@ -73,7 +73,7 @@ def print_silences(stems_SxCxT: np.ndarray, rate_hz: int, said: annotation.Annot
 
 
 def print_pitch(vocals_CxT: np.ndarray, rate_hz: int) -> None:
-    """Print how near the voice is to the written melody, by pYIN on the finished stem."""
+    """Print how close the voice is to the written melody, by pYIN on the finished stem."""
     f0_K, voiced_K, _ = librosa.pyin(
         vocals_CxT.mean(axis=0), fmin=150, fmax=900, sr=rate_hz, frame_length=2048, hop_length=HOP
     )
@@ -101,7 +101,7 @@ def main() -> None:
     song = parser.parse_args().song
     stems_SxCxT, rate_hz = read_stems(song)
     mixture_CxT = stems_SxCxT.sum(axis=0)
-    said = annotation.read(song / "annotation.csv", SOURCES)
+    said = annotation.read_annotation(song / "annotation.csv", SOURCES)
     print_bars(stems_SxCxT, rate_hz)
     print_spectrum(stems_SxCxT, rate_hz)
     print_silences(stems_SxCxT, rate_hz, said)

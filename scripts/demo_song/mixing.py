@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Mix the song: effects, rests that are truly silent, balance."""
+"""Mix the song: effects, rests of exact zeros, balance."""
 
 import numpy as np
 import pedalboard as pb
@@ -42,7 +42,7 @@ def effects(part: str) -> pb.Pedalboard:
 
 
 def mix_stems(stems_SxCxT: np.ndarray) -> np.ndarray:
-    """Let the stems rest, balance them, and keep the peaks of their sum away from full scale.
+    """Silence the stems in their rests, balance them, and keep the peaks of their sum below full scale.
 
     The limiter's gain is the same for all stems: they still add up to the mixture.
     """
@@ -55,7 +55,7 @@ def mix_stems(stems_SxCxT: np.ndarray) -> np.ndarray:
 
 
 def rest(stem_2xT: np.ndarray, silent: list[tuple[float, float]]) -> np.ndarray:
-    """Fade what rings into a rest, and out at the song's end; exact zeros in the rests."""
+    """Fade sound that rings into a rest or beyond the song's end; the rests are exact zeros."""
     gain_T = np.ones(stem_2xT.shape[1], np.float32)
     fade_to_zero(gain_T, river.SECONDS, LAST_FADE_S, river.SECONDS)
     for first, last in silent:

@@ -1,7 +1,7 @@
 # pyright: reportMissingImports=false
 """Play and sing the song: notes become stems before the mix.
 
-Musicians play a little late, never early, and never quite equally loud; so nothing sounds before its bar line.
+Notes are a little late, never early, and of varying loudness, as with musicians; so nothing sounds before its bar line.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from pretty_midi import Instrument
 from pretty_midi import Note as MidiNote
 
 import river
-from effects import RATE_HZ, SOURCES, to_level
+from effects import RATE_HZ, SOURCES, scale_to_level
 from instruments import Soundfont, set_pan
 from mixing import WORKING_DBFS, effects, mix_stems
 from notes import Note
@@ -58,7 +58,7 @@ def perform(notes: list[Note], rng: np.random.Generator, program: int, is_drum: 
 def play_part(font: Soundfont, name: str, part: Instrument, level_dbfs: float) -> np.ndarray:
     """Play one part, at a level before and after its effects; float32 [2, T]."""
     dry_2xT = font.play([part], river.SECONDS, kit=0, detune=0.0)
-    return to_level(effects(name)(to_level(dry_2xT, WORKING_DBFS), RATE_HZ), level_dbfs)
+    return scale_to_level(effects(name)(scale_to_level(dry_2xT, WORKING_DBFS), RATE_HZ), level_dbfs)
 
 
 def accompaniment(font: Soundfont, rng: np.random.Generator) -> np.ndarray:
@@ -90,4 +90,4 @@ def sung() -> np.ndarray:
     stereo_2xT = np.stack([lead_T, lead_T])
     stereo_2xT[0, late:] += DOUBLE_GAIN * second_T[:-late]
     stereo_2xT[1, late:] += DOUBLE_GAIN * third_T[:-late]
-    return effects("vocals")(to_level(stereo_2xT, WORKING_DBFS), RATE_HZ)
+    return effects("vocals")(scale_to_level(stereo_2xT, WORKING_DBFS), RATE_HZ)

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Let the voice of hibari-tts sing: every syllable spoken, analysed by WORLD, its vowel held for the note."""
+"""Sing with the voice of hibari-tts: every syllable is spoken, analysed by WORLD, and its vowel held for the note."""
 
 import tempfile
 from pathlib import Path
@@ -19,8 +19,8 @@ SPOKEN_SPEED = 0.75
 PAUSE_S = 0.15  # around a spoken syllable, for the analysis
 HELD = (0.40, 0.52)  # the share of a syllable's voiced part that is stretched: its vowel, before a glide or a nasal
 TAIL = 0.88  # the rest of the voiced part is the creak of spoken endings
-VOICED_CONSONANTS, LEAD_S = "lmnɹvwð", 0.05  # they sound before the beat, so that the vowel comes on it
-BAND_HZ = 10_000.0  # the voice has nothing above 12 kHz: the envelope goes on from here as noise, falling
+VOICED_CONSONANTS, LEAD_S = "lmnɹvwð", 0.05  # consonants sound before the beat, so that the vowel is on it
+BAND_HZ = 10_000.0  # the voice has no sound above 12 kHz: from here on, the envelope continues as falling noise
 FALL_DB_PER_OCTAVE = 18.0
 NOISY_BAND = 3  # aperiodicity bands are 3 kHz wide: those from 12 kHz on
 NEPER_DB = 10 / np.log(10)

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""The files of the song: a compressed stem for each source, and when each plays."""
+"""The files of the song: a compressed stem for each source, and the annotation."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ def write_song(folder: Path, soundfont: Path) -> str:
     """Render the song and write its stems and annotation; return title, length and size."""
     for source, stem_2xT in zip(SOURCES, render(soundfont), strict=True):
         write_stem(folder / f"{source}.ogg", stem_2xT)
-    annotation.write(annotate(), folder / "annotation.csv")
+    annotation.write_annotation(annotate(), folder / "annotation.csv")
     size = sum(path.stat().st_size for path in folder.glob("*.ogg"))
     return f"{river.TITLE}: {river.SECONDS:g} s, {size / 1e6:.2f} MB"
 
 
 def annotate() -> annotation.Annotation:
-    """Return when each source rests and plays, by the score."""
+    """Return the annotation of each source, from the score."""
     active_SxT = np.ones((len(SOURCES), round(river.SECONDS * ANNOTATION_HZ)), bool)
     for active_T, source in zip(active_SxT, SOURCES, strict=True):
         for first, last in river.SILENT[source]:

@@ -1,9 +1,9 @@
-"""Score what needs no network: a quarter of the mixture as the estimate of every source, and silence.
+"""Score two trivial estimates of every source: a quarter of the mixture, and silence.
 
     python scripts/experiments/baselines.py scripts/experiments/gain.toml --songs prepared/test
 
-Songs and frames are those of the grid, silent frames are dropped by the rule "target", and activations are
-applied to the outputs. Medians over songs.
+The grid defines songs and frames. Frames in which the true source is silent are dropped (rule "target"), and estimates
+are muted where their source is annotated silent. Prints medians over songs.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from ugosa_jax.sweeps import grid, sweep
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("grid", help="of which [songs] and [evaluate] count")
-    parser.add_argument("--songs", required=True, help="as ugosa-jax prepare writes them")
+    parser.add_argument("grid", help="grid; only its sections [songs] and [evaluate] are used")
+    parser.add_argument("--songs", required=True, help="folder of songs that ugosa-jax prepare has written")
     args = parser.parse_args()
     settings = grid.read(args.grid)
     plain = dataclasses.replace(settings.evaluate, outputs="gated")

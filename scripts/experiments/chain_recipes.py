@@ -1,12 +1,12 @@
-"""Compare ways to adapt the second network of the chain spleeter+mini, and measure what each second of computing buys.
+"""Measure what adaptation gains in the chain spleeter+mini, for annotations that know more or less, or are inexact.
 
     python scripts/experiments/chain_recipes.py run prepared/test --out chain.jsonl
     python scripts/experiments/chain_recipes.py table chain.jsonl
 
-`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from what Spleeter leaves.
-All rows share out the mixture with Wiener masks, with the annotation or without. The score is SDR with the rule
-"target", as `ugosa-jax sweep run` computes it. OUT holds one line per recipe and song; the same command continues an
-interrupted run. `table` compares each recipe with "masks", song by song: Wilcoxon's test, with Holm's correction over
+`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from its accompaniment. All
+rows use Wiener masks and the row's annotation. The score is SDR with the rule "target", as `ugosa-jax sweep run`
+computes it. OUT holds one line per song, recipe and annotation; the same command continues an interrupted run. `table`
+compares each recipe with the masks of the same annotation, song by song: Wilcoxon's test, with Holm's correction over
 the table.
 
 S sources, C channels, T samples.
@@ -19,16 +19,15 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+from imprecision import Condition, degrade
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, song_adaptation, strategy
 from ugosa_jax.adaptation.chain_adaptation import ChainInput
 from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.song import Song
@@ -43,30 +42,26 @@ from ugosa_jax.weights.chain import Chain
 
 BASE = "masks"
 """The recipe that all others are compared with."""
+RECIPES = {
+    BASE: AdaptConfig("B0"),
+    "R, 10 epochs at 1e-3": AdaptConfig("R-L3:M", learning_rate=1e-3, shuffle_seed=1),
+    "R, 5 epochs at 3e-3": AdaptConfig("R-L3:M", epochs=5, learning_rate=3e-3, shuffle_seed=1),
+}
+"""How `mini` is adapted."""
+CONDITIONS = {
+    one.name: one
+    for one in (
+        Condition("none", "no annotation", shortest_s=0.0, known=0.0),
+        Condition("quarter", "a quarter of each rest", shortest_s=0.0, known=0.25),
+        Condition("half", "half of each rest", shortest_s=0.0, known=0.5),
+        Condition("exact", "every rest", shortest_s=0.0),
+        Condition("jitter-0.25", "boundaries off by up to 0.25 s", shortest_s=0.0, jitter_s=0.25),
+        Condition("wrong-10", "10 % of the silence is wrong", shortest_s=0.0, wrong=0.1),
+    )
+}
+"""What the annotation knows."""
 FRAME_S, HOP_S = 2.0, 1.5
 """Length and distance of the frames that are scored, as in `EvaluateConfig`."""
-
-
-class Recipe(NamedTuple):
-    """How `mini` is adapted, and how much of each source's annotated silence is known."""
-
-    adapt: AdaptConfig = AdaptConfig("B0")
-    known_share: float = 1.0
-
-
-def remixes(**settings) -> Recipe:
-    """Return a recipe that adapts `mini` to remixes of the song, by default as the preset `recommended` does."""
-    return Recipe(AdaptConfig(**({"strategy": "R-L3:M", "learning_rate": 1e-3, "shuffle_seed": 1} | settings)))
-
-
-RECIPES = {
-    "no annotation": Recipe(known_share=0.0),
-    "a quarter of the silence": Recipe(known_share=0.25),
-    "half of the silence": Recipe(known_share=0.5),
-    BASE: Recipe(),
-    "R, 10 epochs at 1e-3": remixes(),
-    "R, 5 epochs at 3e-3": remixes(epochs=5, learning_rate=3e-3),
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -76,45 +71,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_argument("songs", type=Path, help="folder of songs with stems and annotations")
     command.add_argument("--names", nargs="+", help="only these songs")
     command.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), metavar="RECIPE")
+    command.add_argument("--annotations", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
     command.add_argument("--out", type=Path, required=True, help="file that holds the scores")
     command = commands.add_parser("table")
     command.add_argument("scores", type=Path, nargs="+", help="files that `run` has written")
     args = parser.parse_args(arguments)
     if args.command == "run":
-        run(args.songs, args.names, args.recipes, args.out)
+        run(args.songs, args.names, [(recipe, said) for said in args.annotations for recipe in args.recipes], args.out)
     else:
         print("\n".join(write_table([row for path in args.scores for row in read_rows(path)])))
 
 
-def run(folder: Path, names: Sequence[str] | None, recipes: Sequence[str], out: Path) -> None:
-    """Score the recipes on each song, and append a line for each to `out`."""
+def run(folder: Path, names: Sequence[str] | None, cells: Sequence[tuple[str, str]], out: Path) -> None:
+    """Score pairs of a recipe and an annotation on each song, and append a line for each to `out`."""
     device.keep_compiled_programs()
     chain = hub.load_network("spleeter+mini")
     assert isinstance(chain, Chain)
-    done = {(row["recipe"], row["song"]) for row in read_rows(out)}
+    done = {(row["recipe"], row["annotation"], row["song"]) for row in read_rows(out)}
     for track in datasets.list_tracks(folder, names=names):
-        missing = [name for name in recipes if (name, track.name) not in done]
+        missing = [cell for cell in cells if (*cell, track.name) not in done]
         if not missing:
             continue
         known = loading.load_annotated(track, chain.sources)
         song = song_adaptation.prepare(chain, known, None, AdaptConfig("B0"))
         assert isinstance(song, ChainInput)
         left = chain_adaptation.remove_sources(chain.links[0], song, {})
-        for name in missing:
+        for recipe, said in missing:
+            truth, duration_s = known.require_annotation(), known.mixture.duration_s
+            heard = dataclasses.replace(left, annotation=degrade(truth, duration_s, CONDITIONS[said], track.name))
             began_s = time.process_time()
-            tuned = adapt(chain, left, RECIPES[name].adapt)
+            tuned = adapt(chain, heard, RECIPES[recipe])
             seconds = time.process_time() - began_s
-            said = shorten_silence(known.require_annotation(), known.mixture.duration_s, RECIPES[name].known_share)
-            est_SxCxT = estimate(chain, song, left, tuned, said)
-            row = {"recipe": name, "song": track.name, "seconds": round(seconds, 1)}
+            est_SxCxT = estimate(chain, song, heard, tuned, heard.annotation)
+            row = {"recipe": recipe, "annotation": said, "song": track.name, "seconds": round(seconds, 1)}
             row["sdr_db"] = dict(zip(chain.sources, score(known, est_SxCxT), strict=True))
             with out.open("a") as stream:
                 stream.write(json.dumps(row) + "\n")
-            print(f"{track.name}: {name}", flush=True)
+            print(f"{track.name}: {recipe}, {said}", flush=True)
 
 
 def adapt(chain: Chain, left: ChainInput, settings: AdaptConfig) -> Params:
-    """Return the tuned weights of the last network, adapted to what the first one leaves."""
+    """Return the tuned weights of the last network, adapted to the accompaniment of the first one."""
     link = chain.links[-1]
     own = plan.split_settings(chain, settings)[link.name]
     chosen = strategy.parse(own.strategy, link.network.architecture)
@@ -148,15 +145,6 @@ def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params, sa
     return refine.refine(every_SxCxT, song.mix_CxT, gain_SxT.astype(np.float32), settings)
 
 
-def shorten_silence(said: Annotation, duration_s: float, share: float) -> Annotation:
-    """Return an annotation that knows the first `share` of each silent interval, and nothing else."""
-    silent = [each for each in annotations.make_explicit(said, duration_s).intervals if each.state == "silent"]
-    ends_s = [each.start_s + share * (min(each.end_s, duration_s) - each.start_s) for each in silent]
-    kept = [dataclasses.replace(each, end_s=end_s) for each, end_s in zip(silent, ends_s, strict=True)]
-    kept = tuple(each for each in kept if each.start_s < each.end_s)
-    return Annotation(kept or (Interval(0.0, duration_s, said.sources[0], "unknown"),), said.sources, "unknown")
-
-
 def score(known: Song, est_SxCxT: np.ndarray) -> list[float | None]:
     """Return the SDR of each source in dB: median over the frames in which its stem sounds; None without any."""
     stems_SxCxT, rate_hz = known.require_stems(), known.mixture.rate_hz
@@ -178,37 +166,42 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def write_table(rows: list[dict]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: the scores of each recipe, and its differences to `BASE`."""
-    sources = list(rows[0]["sdr_db"])
-    heads = [*sources, "mean"]
-    scores = {(row["recipe"], row["song"]): scores_of(row) for row in rows}
-    found = {}
-    for name in dict.fromkeys(row["recipe"] for row in rows):
-        songs = [song for recipe, song in scores if recipe == name and (BASE, song) in scores]
-        own, base = (np.array([scores[recipe, song] for song in songs]) for recipe in (name, BASE))
-        seconds = np.median([row["seconds"] for row in rows if row["recipe"] == name])
-        found[name] = (
-            len(songs),
-            seconds,
-            own,
-            [significance.compare_pairs(*pair) for pair in zip(own.T, base.T, strict=True)],
-        )
-    p_values = [paired.p for name, (*_, every) in found.items() if name != BASE for paired in every]
-    corrected = iter(significance.holm(np.array(p_values)))
-    yield "| recipe | songs | s | | " + " | ".join(heads) + " |"
-    yield "| :-- | --: | --: | :-- |" + " --: |" * len(heads)
-    for name, (n_songs, seconds, own, every) in found.items():
-        mean = [render.format_decibels(value) for value in np.nanmean(own, 0)]
-        yield f"| {name} | {n_songs} | {seconds:.0f} | mean SDR | " + " | ".join(mean) + " |"
-        if name == BASE:
+    """Yield the lines of a Markdown table: the scores of each recipe and annotation, and the differences to `BASE`."""
+    heads = [*rows[0]["sdr_db"], "mean"]
+    scores = {(row["annotation"], row["recipe"], row["song"]): read_scores(row) for row in rows}
+    cells = sorted({(row["annotation"], row["recipe"]) for row in rows}, key=_order)
+    paired = {cell: compare(scores, *cell) for cell in cells if cell[1] != BASE}
+    corrected = iter(significance.holm(np.array([each.p for every in paired.values() for each in every])))
+    yield "| annotation | recipe | songs | s | | " + " | ".join(heads) + " |"
+    yield "| :-- | :-- | --: | --: | :-- |" + " --: |" * len(heads)
+    for said, recipe in cells:
+        own = np.array([score for (*cell, _), score in scores.items() if cell == [said, recipe]])
+        seconds = np.median([row["seconds"] for row in rows if (row["annotation"], row["recipe"]) == (said, recipe)])
+        mean = " | ".join(render.format_decibels(value) for value in np.nanmean(own, 0))
+        yield f"| {CONDITIONS[said].label} | {recipe} | {len(own)} | {seconds:.0f} | mean SDR | {mean} |"
+        if recipe == BASE:
             continue
+        every = paired[said, recipe]
         intervals = [f"{render.format_decibels(one.low)} … {render.format_decibels(one.high)}" for one in every]
-        yield "| | | | median difference | " + " | ".join(render.format_decibels(one.median) for one in every) + " |"
-        yield "| | | | 95 % interval | " + " | ".join(intervals) + " |"
-        yield "| | | | p, Holm | " + " | ".join(render.format_probability(next(corrected)) for _ in every) + " |"
+        yield "| | | | | median difference | " + " | ".join(render.format_decibels(one.median) for one in every) + " |"
+        yield "| | | | | 95 % interval | " + " | ".join(intervals) + " |"
+        yield "| | | | | p, Holm | " + " | ".join(render.format_probability(next(corrected)) for _ in every) + " |"
 
 
-def scores_of(row: dict) -> list[float]:
+def compare(
+    scores: dict[tuple[str, str, str], list[float]], said: str, recipe: str
+) -> list[significance.PairedComparison]:
+    """Compare a recipe with `BASE` for one annotation, source by source and in the mean, on songs that have both."""
+    songs = [song for *cell, song in scores if cell == [said, recipe] and (said, BASE, song) in scores]
+    own, base = (np.array([scores[said, name, song] for song in songs]) for name in (recipe, BASE))
+    return [significance.compare_pairs(*pair) for pair in zip(own.T, base.T, strict=True)]
+
+
+def _order(cell: tuple[str, str]) -> tuple[int, int]:
+    return list(CONDITIONS).index(cell[0]), list(RECIPES).index(cell[1])
+
+
+def read_scores(row: dict) -> list[float]:
     """Return the scores of a line, and their mean; NaN where there is none."""
     sdr_db = [np.nan if value is None else value for value in row["sdr_db"].values()]
     return [*sdr_db, float(np.nanmean(sdr_db))]

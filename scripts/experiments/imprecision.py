@@ -1,8 +1,8 @@
 """Degraded annotations: intervals that are missing, inexact or wrong.
 
-An annotation affects adaptation by its silent intervals alone, because unknown counts as active in the loss. So these
-functions map silent intervals to silent intervals. Random numbers depend on a seed and the song's name alone, and are
-the same for every size of a change: a jitter of 0.5 s is one of 0.25 s, doubled.
+An annotation affects adaptation only by its silent intervals, because unknown counts as active in the loss. So these
+functions map silent intervals to silent intervals. Random numbers depend only on a seed and the song's name, and are
+the same for every size of a change: a jitter of 0.5 s is twice that of 0.25 s.
 """
 
 import dataclasses
@@ -26,18 +26,20 @@ class Condition:
 
     Attributes:
       name: name of its folder.
-      words: its description in tables.
+      label: its description in tables.
       drafted: whether a network drafts the annotation; otherwise the true one is degraded.
       shortest_s: length below which silent intervals are dropped.
+      known: share of each silent interval, from its start, that is kept.
       most: number of silent intervals that are kept of the song; all if None.
       jitter_s: boundaries move by a uniform random time within ± this.
       wrong: share of the annotated silence in which the source plays.
     """
 
     name: str
-    words: str
+    label: str
     drafted: bool = False
     shortest_s: float = WRITTEN_S
+    known: float = 1.0
     most: int | None = None
     jitter_s: float = 0.0
     wrong: float = 0.0
@@ -54,8 +56,8 @@ CONDITIONS = (
 """All conditions, in the order of runs and tables."""
 
 
-def worsen(truth: Annotation, duration_s: float, condition: Condition, song: str) -> Annotation:
-    """Return the true annotation, degraded as `condition` says.
+def degrade(truth: Annotation, duration_s: float, condition: Condition, song: str) -> Annotation:
+    """Return the true annotation, degraded according to `condition`.
 
     Args:
       truth: the exact annotation.
@@ -63,68 +65,75 @@ def worsen(truth: Annotation, duration_s: float, condition: Condition, song: str
       condition: a condition that is not drafted.
       song: name of the song; seeds the random numbers.
     """
-    all_rests = rests_of(truth, duration_s)
+    all_rests = list_rests(truth, duration_s)
     rests = [rest for rest in all_rests if rest.end_s - rest.start_s >= condition.shortest_s]
+    rests = shorten_rests(rests, condition.known)
     if condition.most is not None:
-        rests = few(rests, condition.most, song)
+        rests = draw_few(rests, condition.most, song)
     rests = move_boundaries(rests, duration_s, condition.jitter_s, song)
     if condition.wrong:
-        rests = [*rests, *false_rests(rests, all_rests, duration_s, condition.wrong, song)]
+        rests = [*rests, *draw_false_rests(rests, all_rests, duration_s, condition.wrong, song)]
     return to_annotation(rests, duration_s, truth.sources)
 
 
-def claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
-    """Return the number of silent intervals, their total length and the length of what is wrong of them, in seconds.
+def measure_claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
+    """Return the number of silent intervals, their total length, and their wrong length, both in seconds.
 
-    Wrong is what `truth` does not call silent.
+    Silence is wrong where the source is not silent in `truth`.
     """
     n_samples = round(duration_s * RESOLUTION_HZ)
     silent_SxT, truly_SxT = (~annotation.compute_active_mask(one, n_samples, RESOLUTION_HZ) for one in (said, truth))
     silent_s, wrong_s = (mask_SxT.sum() / RESOLUTION_HZ for mask_SxT in (silent_SxT, silent_SxT & ~truly_SxT))
-    return len(rests_of(said, duration_s)), silent_s, wrong_s
+    return len(list_rests(said, duration_s)), silent_s, wrong_s
 
 
-def rests_of(said: Annotation, duration_s: float) -> list[Interval]:
+def list_rests(said: Annotation, duration_s: float) -> list[Interval]:
     """Return the silent intervals of a song, cut at its end."""
     silent = (i for i in annotation.make_explicit(said, duration_s).intervals if i.state == "silent")
-    return _proper(silent, duration_s)
+    return _merge_intervals(silent, duration_s)
 
 
-def few(rests: Sequence[Interval], most: int, song: str) -> list[Interval]:
+def shorten_rests(rests: Sequence[Interval], share: float) -> list[Interval]:
+    """Return the first `share` of each interval."""
+    shortened = [dataclasses.replace(r, end_s=r.start_s + share * (r.end_s - r.start_s)) for r in rests]
+    return [rest for rest in shortened if rest.start_s < rest.end_s]
+
+
+def draw_few(rests: Sequence[Interval], most: int, song: str) -> list[Interval]:
     """Return `most` random intervals; a larger `most` returns the same ones and more."""
-    draw = _random("few", song)
+    draw = _make_generator("few", song)
     drawn = sorted(rests, key=lambda _: draw.random())[:most]
     return sorted(drawn, key=lambda rest: (rest.start_s, rest.source))
 
 
 def move_boundaries(rests: Sequence[Interval], duration_s: float, jitter_s: float, song: str) -> list[Interval]:
-    """Move each boundary by a uniform ± `jitter_s`, except the song's ends; drop intervals that turn inside out."""
-    draw = _random("jitter", song)
+    """Move each boundary by a uniform ± `jitter_s`, except the song's ends; drop intervals of negative length."""
+    draw = _make_generator("jitter", song)
     moved = []
     for rest in rests:
         before_s, after_s = (jitter_s * (2 * draw.random() - 1) for _ in range(2))
         start_s = rest.start_s + before_s if rest.start_s > 0 else 0.0
         end_s = rest.end_s + after_s if rest.end_s < duration_s else duration_s
         moved.append(dataclasses.replace(rest, start_s=start_s, end_s=end_s))
-    return _proper(moved, duration_s)
+    return _merge_intervals(moved, duration_s)
 
 
-def false_rests(
+def draw_false_rests(
     rests: Sequence[Interval], true_rests: Sequence[Interval], duration_s: float, share: float, song: str
 ) -> list[Interval]:
-    """Return false silent intervals, which make up `share` of all silence that is then annotated of each source.
+    """Return false silent intervals; they make up `share` of all silence that is annotated of each source afterwards.
 
     Each source gets one stretch at a random place of the time in which it plays. A true rest within the stretch splits
     it.
     """
-    draw = _random("wrong", song)
+    draw = _make_generator("wrong", song)
     found = []
     for source in dict.fromkeys(rest.source for rest in rests):
         claimed_s = sum(rest.end_s - rest.start_s for rest in rests if rest.source == source)
-        plays = _gaps([rest for rest in true_rests if rest.source == source], duration_s)
+        plays = _find_gaps([rest for rest in true_rests if rest.source == source], duration_s)
         plays_s = sum(end - start for start, end in plays)
         wanted_s = min(plays_s, claimed_s * share / (1 - share))
-        first_s = draw.random() * (plays_s - wanted_s)  # on a clock that stands still while the source rests
+        first_s = draw.random() * (plays_s - wanted_s)  # measured in the time in which the source plays
         for start, end in plays:
             start_s, end_s = start + max(0.0, first_s), min(end, start + first_s + wanted_s)
             if start_s < end_s:
@@ -134,22 +143,22 @@ def false_rests(
 
 
 def to_annotation(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
-    """Return an annotation that holds the rests alone; without rests, everything is unknown."""
+    """Return an annotation with only the rests; without rests, everything is unknown."""
     nothing = (Interval(0.0, duration_s, sources[0], "unknown"),)
     return Annotation(merge_overlaps(rests) or nothing, sources, "unknown")
 
 
-def _gaps(rests: Sequence[Interval], duration_s: float) -> list[tuple[float, float]]:
+def _find_gaps(rests: Sequence[Interval], duration_s: float) -> list[tuple[float, float]]:
     edges = [0.0, *(time_s for rest in rests for time_s in (rest.start_s, rest.end_s)), duration_s]
     return [(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end]
 
 
-def _proper(rests, duration_s: float) -> list[Interval]:
+def _merge_intervals(rests, duration_s: float) -> list[Interval]:
     """Clip intervals to the song, drop empty ones, and join those that overlap."""
     cut = (dataclasses.replace(r, start_s=max(0.0, r.start_s), end_s=min(r.end_s, duration_s)) for r in rests)
     return list(merge_overlaps(rest for rest in cut if rest.start_s < rest.end_s))
 
 
-def _random(what: str, song: str) -> random.Random:
+def _make_generator(what: str, song: str) -> random.Random:
     """Return a generator that draws the same numbers in every version of Python."""
     return random.Random(f"{SEED}/{what}/{song}")

@@ -3,8 +3,8 @@
     python scripts/experiments/real_excerpt.py OUT
 
 It is MUSDB18 material under non-commercial terms: it is read from the installed package (musdb needs it), for
-measurements of one's own, and is not to be passed on. The clicks at both ends of its streams are cut off. The mixture,
-a master that is 15 dB off the sum of the stems, is left out: what is separated is their sum.
+your own measurements, and must not be redistributed. The clicks at both ends of its streams are cut off. The mixture,
+a master that is 15 dB off the sum of the stems, is left out; the sum of the stems is separated instead.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     with files.replace_folder_when_done(song) as unfinished:
         for stream, name in enumerate(musdb.STREAMS):
             if name != "mixture":
-                sound.write(unfinished / f"{name}.wav", read(stream), RATE_HZ)
+                sound.write_audio(unfinished / f"{name}.wav", read(stream), RATE_HZ)
     print(f"written    {song}")
 
 

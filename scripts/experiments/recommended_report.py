@@ -1,4 +1,4 @@
-"""Compare sweeps song by song with one that they all have to beat: medians over songs, paired tests, Holm's correction.
+"""Compare sweeps song by song with a first one: medians over songs, paired tests, Holm's correction.
 
     python scripts/experiments/recommended_report.py sweeps/gated sweeps/recommended
 
@@ -7,7 +7,7 @@ in the frames of the rule "target". Holm's correction is over all rows of the ta
 """
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import argparse
 import dataclasses
@@ -27,14 +27,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("base", type=Path, help="results of the sweep that the others are compared with")
     parser.add_argument("others", type=Path, nargs="+", help="results of sweeps")
     args = parser.parse_args(arguments)
-    print(markdown(table(scores(args.base), {path.name: scores(path) for path in args.others})))
+    print(to_markdown(make_table(read_scores(args.base), {path.name: read_scores(path) for path in args.others})))
 
 
-def scores(folder: Path) -> pd.DataFrame:
+def read_scores(folder: Path) -> pd.DataFrame:
     """Return the SDR of a sweep: a row a song, columns (strategy, source).
 
     Raises:
-      InputError: it is no store, none of its cells is done, or one strategy was run with several settings.
+      InputError: the folder holds no results, none of its cells is done, or a strategy was run with several settings.
     """
     rows = score_table.read_scores(folder)
     chosen = rows[(rows.metric == "SDR") & (rows.rule == "target")]
@@ -43,10 +43,10 @@ def scores(folder: Path) -> pd.DataFrame:
     return chosen.pivot(index="song", columns=["strategy", "source"], values="value_db").astype(float)
 
 
-def table(base: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def make_table(base: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return a row for each sweep, strategy and source: medians, and the paired difference to the base.
 
-    Songs that only one of both has are left out of the difference.
+    The difference covers the songs that both have.
     """
     (strategy,) = base.columns.unique(0)
     found = []
@@ -60,7 +60,7 @@ def table(base: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return rows.assign(p=significance.holm(rows.p.to_numpy()))
 
 
-def markdown(rows: pd.DataFrame) -> str:
+def to_markdown(rows: pd.DataFrame) -> str:
     """Return the table in Markdown."""
     numbers = ["songs", "SDR", "before", "median difference", "95 % from", "to", "effect", "p, Holm"]
     lines = [["sweep", "strategy", "source", *numbers], [":--"] * 3 + ["--:"] * len(numbers)]

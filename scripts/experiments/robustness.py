@@ -1,7 +1,7 @@
 """Measure how exact an annotation must be: the recommended recipe with degraded annotations.
 
     python scripts/experiments/robustness.py prepare prepared/test work     # songs with other annotations, as links
-    python scripts/experiments/robustness.py run work                       # a sweep each; goes on where it was
+    python scripts/experiments/robustness.py run work                       # a sweep per condition; can continue
     python scripts/experiments/robustness.py report work
     python scripts/experiments/robustness.py threshold prepared/valid
 
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         "prepare": lambda: prepare(args.prepared, args.work),
         "run": lambda: run(args.work),
         "report": lambda: robustness_report.write(args.work, args.out),
-        "threshold": lambda: print_thresholds(thresholds(args.prepared)),
+        "threshold": lambda: print_thresholds(measure_thresholds(args.prepared)),
     }
     return exit_status(commanded[args.command])
 
@@ -77,17 +77,17 @@ def prepare(prepared: Path, work: Path) -> None:
     device.keep_compiled_programs()
     claims = []
     for track in datasets.list_tracks(prepared, limit=asked.songs.limit):
-        song = exact(track, base)
+        song = load_exact(track, base)
         duration_s, sources = song.mixture.duration_s, base.sources
         for condition in CONDITIONS:
             if condition.drafted:
-                (said,) = drafts(song, base, [(draft.BELOW_DB, draft.MIN_SILENCE_S)])
-                said = imprecision.to_annotation(imprecision.rests_of(said, duration_s), duration_s, sources)
+                (said,) = iterate_drafts(song, base, [(draft.BELOW_DB, draft.MIN_SILENCE_S)])
+                said = imprecision.to_annotation(imprecision.list_rests(said, duration_s), duration_s, sources)
             else:
-                said = imprecision.worsen(song.require_annotation(), duration_s, condition, track.name)
-            link(track, said, work / "songs" / condition.name / track.name)
+                said = imprecision.degrade(song.require_annotation(), duration_s, condition, track.name)
+            link_song(track, said, work / "songs" / condition.name / track.name)
             claims.append(
-                (condition.name, track.name, *imprecision.claims(said, song.require_annotation(), duration_s))
+                (condition.name, track.name, *imprecision.measure_claims(said, song.require_annotation(), duration_s))
             )
         print(f"{track.name}: {len(CONDITIONS)} annotations", flush=True)
     with files.replace_when_done(work / robustness_report.CLAIMS) as temporary:
@@ -95,7 +95,7 @@ def prepare(prepared: Path, work: Path) -> None:
         pd.DataFrame(claims, columns=columns).to_csv(temporary, index=False, lineterminator="\n")
 
 
-def exact(track: Track, base: Weights) -> Song:
+def load_exact(track: Track, base: Weights) -> Song:
     """Return a song with its own annotation.
 
     Raises:
@@ -106,7 +106,7 @@ def exact(track: Track, base: Weights) -> Song:
     return loading.load_annotated(track, base.sources)
 
 
-def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
+def iterate_drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
     """Yield the annotation that `ugosa-jax annotation suggest` drafts, for each pair of level and length."""
     estimates = separate(base, song)
     est_SxCxT = np.stack([estimates[source] for source in base.sources])
@@ -114,7 +114,7 @@ def drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]])
         yield draft.draft_annotation(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.sources, *pair)
 
 
-def link(track: Track, said: Annotation, folder: Path) -> None:
+def link_song(track: Track, said: Annotation, folder: Path) -> None:
     """Write a song's folder: links to its sound, and the annotation `said`."""
     with files.replace_folder_when_done(folder) as scratch:
         for path in datasets.list_inputs(track, said.sources).values():
@@ -122,7 +122,7 @@ def link(track: Track, said: Annotation, folder: Path) -> None:
                 os.link(path, scratch / path.name)
             except OSError:  # another file system, or one without hard links
                 (scratch / path.name).symlink_to(path.resolve())
-        annotation.write(said, scratch / "annotation.csv")
+        annotation.write_annotation(said, scratch / "annotation.csv")
 
 
 def run(work: Path) -> int:
@@ -142,7 +142,7 @@ def run(work: Path) -> int:
     return failed
 
 
-def thresholds(prepared: Path) -> pd.DataFrame:
+def measure_thresholds(prepared: Path) -> pd.DataFrame:
     """Return the precision and recall of drafted silence for each pair of thresholds.
 
     Raises:
@@ -153,17 +153,19 @@ def thresholds(prepared: Path) -> pd.DataFrame:
     pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0
     for track in datasets.list_tracks(prepared):
-        song = exact(track, base)
+        song = load_exact(track, base)
         n_samples, rate_hz = song.mixture.n_samples, song.mixture.rate_hz
         silent_SxT = ~annotation.compute_active_mask(song.require_annotation(), n_samples, rate_hz)
         true_s += silent_SxT.sum() / rate_hz
-        for p, said in enumerate(drafts(song, base, [(below_db, shortest_s) for shortest_s, below_db in pairs])):
+        for p, said in enumerate(
+            iterate_drafts(song, base, [(below_db, shortest_s) for shortest_s, below_db in pairs])
+        ):
             claimed_SxT = ~annotation.compute_active_mask(said, n_samples, rate_hz)
             claimed_P[p] += claimed_SxT.sum() / rate_hz
             right_P[p] += (claimed_SxT & silent_SxT).sum() / rate_hz
         print(f"{track.name}: {len(pairs)} drafts", file=sys.stderr, flush=True)
     table = pd.DataFrame(pairs, columns=["shortest_s", "below_db"])
-    with np.errstate(invalid="ignore"):  # where nothing is claimed, no share of it is true
+    with np.errstate(invalid="ignore"):  # without claimed silence, no precision is defined
         return table.assign(claimed_s=claimed_P, true=right_P / claimed_P, found=right_P / true_s)
 
 

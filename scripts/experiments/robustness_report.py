@@ -1,7 +1,7 @@
-"""Tables and figure of robustness.py: what became of the gain with every kind of annotation."""
+"""Table and figure of robustness.py: the gain with every kind of annotation."""
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,53 +19,53 @@ from ugosa_jax.reports.sweep import render, significance, sweep_figures
 from ugosa_jax.sweeps import score_table
 
 METRICS = ("SDR", "SIR", "PES")
-EXACT = "long"
+REFERENCE = "long"
 """The condition that all others are compared with."""
 CLAIMS = "claims.csv"
-"""In WORK: what each annotation claims."""
+"""Name of the file in WORK with the length of each annotation's silence, and how much of it is wrong."""
 
 
 def write(work: Path, out: Path) -> None:
     """Print the table, and write it to robustness.md beside robustness.svg.
 
-    Conditions that no song is done of are left out; a song counts where both it and its B0 are done.
+    Conditions without finished songs are left out. A song counts if its run and that without adaptation are finished.
 
     Raises:
       InputError: there are no scores of B0 or of any condition, or OUT cannot be written.
     """
-    gains = gains_of(work)
+    gains = compute_gains(work)
     shown = [condition for condition in CONDITIONS if condition.name in set(gains.condition)]
-    text = markdown(table_of(gains, claims_of(work), shown))
+    text = to_markdown(make_table(gains, read_claims(work), shown))
     with files.replace_folder_when_done(out) as scratch:
         (scratch / "robustness.md").write_text(text, "utf-8", newline="\n")
-        (scratch / "robustness.svg").write_text(style.to_svg(figure(gains, shown)), "utf-8", newline="\n")
+        (scratch / "robustness.svg").write_text(style.to_svg(draw_figure(gains, shown)), "utf-8", newline="\n")
     print(f"{text}written    {out} ({len(shown)} conditions, {gains.song.nunique()} songs)")
 
 
-def gains_of(work: Path) -> pd.DataFrame:
-    """Return what adaptation adds to a score: condition, song, source, metric, value_db."""
-    before = _scores(work / "results" / "unadapted")
+def compute_gains(work: Path) -> pd.DataFrame:
+    """Return the gain of each score by adaptation: condition, song, source, metric, value_db."""
+    before = _read_scores(work / "results" / "unadapted")
     found = []
     for condition in CONDITIONS:
         folder = work / "results" / condition.name
         if folder.is_dir():
-            gain = (_scores(folder) - before).dropna().reset_index()
+            gain = (_read_scores(folder) - before).dropna().reset_index()
             found.append(gain.assign(condition=condition.name))
     gains = pd.concat(found) if found else pd.DataFrame()
     if gains.empty:
-        raise InputError(f"{work}: no song is done both with an annotation and without adaptation")
+        raise InputError(f"{work}: no song is finished both with an annotation and without adaptation")
     return gains[["condition", "song", "source", "metric", "value_db"]]
 
 
-def _scores(folder: Path) -> pd.Series:
+def _read_scores(folder: Path) -> pd.Series:
     """Return the scores of a sweep by song, source and metric."""
     rows = score_table.read_table(folder)
     chosen = rows[rows.metric.isin(METRICS) & rows.rule.isin(("target", "silent"))]
     return chosen.set_index(["song", "source", "metric"]).value_db.astype(float)
 
 
-def claims_of(work: Path) -> pd.DataFrame:
-    """Return what `prepare` found that each annotation claims."""
+def read_claims(work: Path) -> pd.DataFrame:
+    """Return the number, length and wrong length of each annotation's silent intervals, as `prepare` wrote them."""
     try:
         return pd.read_csv(work / CLAIMS)
     except OSError as error:
@@ -74,37 +74,37 @@ def claims_of(work: Path) -> pd.DataFrame:
         ) from error
 
 
-def table_of(gains: pd.DataFrame, claims: pd.DataFrame, shown: Sequence[Condition]) -> pd.DataFrame:
-    """Return a row per condition: what is annotated, and what is gained, mean over the sources, median over songs.
+def make_table(gains: pd.DataFrame, claims: pd.DataFrame, shown: Sequence[Condition]) -> pd.DataFrame:
+    """Return a row per condition: its annotated silence, and its gain (mean over sources, median over songs).
 
-    The difference, with its interval and p, is that of the SDR gain to EXACT's, song by song.
+    The difference, with its interval and p, is between the SDR gains of a condition and of `REFERENCE`, song by song.
 
     Args:
-      gains: of every song and source.
-      claims: what the annotations claim.
-      shown: the conditions.
+      gains: the gains of every song and source.
+      claims: number, length and wrong length of the annotations' silent intervals.
+      shown: the conditions to show.
     """
-    by_song = overall(gains)
+    by_song = average_sources(gains)
     found = []
     for condition in shown:
         songs = by_song.loc[condition.name]
         claimed = claims[(claims.condition == condition.name) & claims.song.isin(songs.index)]
         row = {
-            "annotation": condition.words,
+            "annotation": condition.label,
             "intervals": claimed.intervals.mean(),
             "silent_s": claimed.silent_s.mean(),
         }
         row["wrong"] = claimed.wrong_s.sum() / max(claimed.silent_s.sum(), 1e-9)
         row |= {metric: songs[metric].median() for metric in METRICS if metric in songs}
-        if condition.name != EXACT and EXACT in by_song.index.get_level_values("condition"):
+        if condition.name != REFERENCE and REFERENCE in by_song.index.get_level_values("condition"):
             both = by_song.SDR.unstack("condition")
-            paired = significance.compare_pairs(both[condition.name].to_numpy(), both[EXACT].to_numpy())
+            paired = significance.compare_pairs(both[condition.name].to_numpy(), both[REFERENCE].to_numpy())
             row |= {"difference_db": paired.median, "low_db": paired.low, "high_db": paired.high, "p": paired.p}
         found.append(row)
     return pd.DataFrame(found)
 
 
-def overall(gains: pd.DataFrame) -> pd.DataFrame:
+def average_sources(gains: pd.DataFrame) -> pd.DataFrame:
     """Return the mean gain over the sources by (condition, song), a column per metric."""
     return gains.groupby(["condition", "song", "metric"]).value_db.mean().unstack("metric")
 
@@ -113,7 +113,7 @@ HEADS = {
     "annotation": "annotation",
     "intervals": "silent intervals",
     "silent_s": "silent (s)",
-    "wrong": "of it wrong",
+    "wrong": "wrong share",
     "SDR": "SDR gain (dB)",
     "SIR": "SIR gain (dB)",
     "PES": "change of leakage (dB)",
@@ -130,7 +130,7 @@ FORMS = {
 }
 
 
-def markdown(table: pd.DataFrame) -> str:
+def to_markdown(table: pd.DataFrame) -> str:
     """Return the table in Markdown."""
     texts = pd.DataFrame({"annotation": table.annotation})
     for name in (name for name in HEADS if name in table and name != "annotation"):
@@ -139,10 +139,10 @@ def markdown(table: pd.DataFrame) -> str:
     return render.to_markdown(render.Sheet([], [HEADS[name] for name in texts], cells, frozenset(), 1))
 
 
-def figure(gains: pd.DataFrame, shown: Sequence[Condition]) -> Figure:
+def draw_figure(gains: pd.DataFrame, shown: Sequence[Condition]) -> Figure:
     """Draw the SDR gain with every kind of annotation: mean over the sources with its interval, then by source."""
     height = np.arange(len(shown))[::-1]
-    sources, by_song = list(dict.fromkeys(gains.source)), overall(gains)
+    sources, by_song = list(dict.fromkeys(gains.source)), average_sources(gains)
     with style.use_style():
         drawn = Figure(figsize=(sweep_figures.WIDTH_IN, 0.9 + 0.2 * len(shown)), layout="constrained")
         left, right = drawn.subplots(1, 2, sharey=True, width_ratios=(1.15, 1))
@@ -161,7 +161,7 @@ def figure(gains: pd.DataFrame, shown: Sequence[Condition]) -> Figure:
             axis.grid(axis="x")
             axis.tick_params(axis="y", length=0)
             axis.set_title(title)
-        left.set_yticks(height, [condition.words for condition in shown])
+        left.set_yticks(height, [condition.label for condition in shown])
         drawn.supxlabel("SDR gain over the network alone (dB)", fontsize=8)
         handles = [Line2D([], [], color=sweep_figures.COLOURS["R"], marker="o", linewidth=3, markersize=5)]
         handles += [Line2D([], [], marker="o", markersize=2.2, linestyle="", **_SONG)]

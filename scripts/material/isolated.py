@@ -31,7 +31,7 @@ def run_isolated(work: Callable[[], Result], limit_s: float) -> Result:
 
     Raises:
         Failed: it raised an exception, died, or took longer than `limit_s`.
-        Problem: it raised one, or the disk is full; what comes next would fail as well.
+        Problem: it raised a `Problem`, or the disk is full; later work would fail as well.
     """
     with tempfile.TemporaryDirectory(prefix="material-") as scratch:
         receiver, sender = FORK.Pipe(duplex=False)

@@ -1,11 +1,11 @@
-"""The list of a pool's songs: recipe, hash and levels of each, and what they were made from."""
+"""The list of a pool's songs: recipe, hash and levels of each song, and the packages they were made from."""
 
 import hashlib
 import json
 from importlib.metadata import version
 from pathlib import Path
 
-from fetch import provenance
+from fetch import describe_sources
 from problems import Problem
 
 POOL = Path.home() / ".cache/ugosa_jax/minimus"
@@ -17,7 +17,7 @@ def read_manifest(path: Path) -> dict:
     """Return a manifest.
 
     Raises:
-        Problem: it is not one.
+        Problem: the file is not a manifest.
     """
     try:
         manifest = json.loads(path.read_text("utf-8"))
@@ -25,7 +25,7 @@ def read_manifest(path: Path) -> dict:
     except (ValueError, TypeError, KeyError):
         whole = False
     if not whole:
-        raise Problem(f"{path}: not a manifest as build.py writes it; delete it, and its songs are rendered anew")
+        raise Problem(f"{path}: not a manifest as build.py writes it; delete it, and its songs are rendered again")
     return manifest
 
 
@@ -45,20 +45,20 @@ def write_manifest(folder: Path, songs: dict[str, dict]) -> None:
         "sources": ["drums", "bass", "other", "vocals"],
         "sample_rate_hz": 44100,
         "songs": sorted(songs.values(), key=lambda song: song["name"]),
-        "packages": provenance(),
+        "packages": describe_sources(),
         "libraries": {name: version(name) for name in LIBRARIES},
     }
     write_whole(folder / NAME, manifest)
 
 
 def write_whole(path: Path, manifest: dict) -> None:
-    """Write a manifest as JSON; the file is the old one or the whole new one."""
+    """Write a manifest as JSON; after an interruption, the old file is unchanged."""
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(manifest, indent=1) + "\n")
     unfinished.replace(path)
 
 
-def sha256(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

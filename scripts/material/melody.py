@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Melodies to sing: a part of the song in phrases that a voice can manage, or a walk on its pitch classes."""
+"""Melodies to sing: a part of the song in phrases that a voice can sing, or a random walk on its pitch classes."""
 
 from dataclasses import dataclass, replace
 
@@ -38,8 +38,8 @@ def extract_lead_melody(lead: Instrument) -> list[SungNote]:
     return [note for note in melody if note.end_s - note.start_s >= MIN_NOTE_S]
 
 
-def phrases(melody: list[SungNote]) -> list[list[SungNote]]:
-    """Split a melody at its rests; a phrase longer than a breath ends early enough to take one."""
+def split_phrases(melody: list[SungNote]) -> list[list[SungNote]]:
+    """Split a melody at its rests; a phrase that is too long for one breath ends early."""
     parts: list[list[SungNote]] = []
     for note in melody:
         new = not parts or note.start_s - parts[-1][-1].end_s > PHRASE_GAP_S
@@ -52,20 +52,20 @@ def phrases(melody: list[SungNote]) -> list[list[SungNote]]:
     return parts
 
 
-def thin(melody: list[SungNote], seconds: float, share: float, rng: np.random.Generator) -> list[SungNote]:
+def drop_phrases(melody: list[SungNote], seconds: float, share: float, rng: np.random.Generator) -> list[SungNote]:
     """Drop random phrases until the voice sings at most `share` of the excerpt; at least one phrase stays."""
-    kept = phrases(melody)
-    while len(kept) > 1 and sung_s(kept) > share * seconds:
+    kept = split_phrases(melody)
+    while len(kept) > 1 and count_sung_seconds(kept) > share * seconds:
         kept.pop(int(rng.integers(len(kept))))
     return [note for phrase in kept for note in phrase]
 
 
-def sung_s(parts: list[list[SungNote]]) -> float:
+def count_sung_seconds(parts: list[list[SungNote]]) -> float:
     """Return the seconds sung in all phrases together."""
     return sum(note.end_s - note.start_s for phrase in parts for note in phrase)
 
 
-def pitch_classes(parts: list[Instrument], from_s: float = 0.0, to_s: float = np.inf) -> np.ndarray:
+def measure_pitch_classes(parts: list[Instrument], from_s: float = 0.0, to_s: float = np.inf) -> np.ndarray:
     """Return how long each of the 12 pitch classes sounds between two times; seconds [12]."""
     weights = np.zeros(12)
     for part in parts:
@@ -83,7 +83,7 @@ def compose_walk(
     note is sung.
     """
     grid_s = make_beat_grid(beats_s, seconds)
-    scale = np.sort(np.argsort(pitch_classes(parts))[-7:])
+    scale = np.sort(np.argsort(measure_pitch_classes(parts))[-7:])
     ladder = np.array([p for p in range(LOWEST, HIGHEST + 1) if p % 12 in scale])
     position = int(np.argmin(np.abs(ladder - CENTRE - rng.integers(-4, 5))))
     melody: list[SungNote] = []
@@ -94,7 +94,7 @@ def compose_walk(
         while at < end:
             length = float(rng.choice([0.5, 1.0, 1.5, 2.0, 3.0], p=[0.42, 0.33, 0.1, 0.11, 0.04]))
             start_s, end_s = np.interp([at, min(at + length, end)], np.arange(len(grid_s)), grid_s)
-            chord = pitch_classes(parts, start_s, end_s)
+            chord = measure_pitch_classes(parts, start_s, end_s)
             position = draw_next_position(ladder, position, chord, rng)
             melody.append(SungNote(float(start_s), float(end_s), int(ladder[position])))
             at += length

@@ -22,8 +22,8 @@ def check(requirements: Path | None = None, programs: tuple[str, ...] = PROGRAMS
     Raises:
         Problem: something is missing; the message lists all of it and the commands that install it.
     """
-    missing = missing_programs(programs)
-    packages = missing_packages(requirements) if requirements else []
+    missing = find_missing_programs(programs)
+    packages = find_missing_packages(requirements) if requirements else []
     lacks = []
     if sys.version_info < (3, 11):  # noqa: UP036 (this folder is not installed by pip, which would look)
         lacks.append("Python 3.11 or newer is needed")
@@ -37,7 +37,7 @@ def check(requirements: Path | None = None, programs: tuple[str, ...] = PROGRAMS
         raise Problem("; ".join(lacks))
 
 
-def missing_programs(programs: tuple[str, ...]) -> list[str]:
+def find_missing_programs(programs: tuple[str, ...]) -> list[str]:
     """Return the Debian packages of the missing programs; of fluidsynth, only the library is needed."""
     library = [] if has_fluidsynth() else ["fluidsynth"]
     return library + [program for program in programs if not shutil.which(program)]
@@ -52,12 +52,12 @@ def has_fluidsynth() -> bool:
     return True
 
 
-def missing_packages(requirements: Path) -> list[str]:
+def find_missing_packages(requirements: Path) -> list[str]:
     """Return the packages that cannot be imported, of a requirements file and of the files that it includes."""
     missing = []
     for line in requirements.read_text().splitlines():
         if included := re.match(r"-r\s+(\S+)", line):
-            missing += missing_packages(requirements.parent / included[1])
+            missing += find_missing_packages(requirements.parent / included[1])
         elif name := re.match(r"[\w-]+", line):
             try:
                 importlib.import_module(MODULES.get(name[0], name[0]))

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from accompany import compose
-from fetch import unpacked_path
+from fetch import get_unpacked_path
 from guitars import draw_guitar
 from recipe import Recipe, draw_recipe
 from rendering import load_analysed_voice
@@ -32,11 +32,11 @@ class Plan:
     seed: int
 
 
-def draws(plan: Plan) -> Iterator[tuple[str, Draw]]:
+def iterate_draws(plan: Plan) -> Iterator[tuple[str, Draw]]:
     """Yield each song's name and a function that draws its recipe.
 
-    First one take of every written song, then composed songs, guitars, and more takes. A recipe depends on its name
-    and the seed alone, so that more songs can be added later.
+    The order is: one take of every written song, composed songs, songs with guitars, more takes. A recipe depends only
+    on its name and the seed, so that more songs can be added later.
     """
     speakers = list_speakers(plan.split)
     songs = list_written_songs(plan.split)
@@ -76,7 +76,7 @@ def draw_with_guitar(plan: Plan, name: str, speakers: list[str]) -> tuple[Recipe
 
 def list_written_songs(split: Split) -> list[Song]:
     """Return the MIDI songs of a split that have all sources, by name."""
-    mine = ((name, data) for name, data in iterate_midi_files(unpacked_path()) if find_split_of_song(name) == split)
+    mine = ((name, data) for name, data in iterate_midi_files(get_unpacked_path()) if find_split_of_song(name) == split)
     return [song for name, data in mine if (song := load_song(name, data))]
 
 

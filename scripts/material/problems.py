@@ -21,6 +21,6 @@ def exit_status(main: Callable[[], int]) -> int:
     except OSError as error:  # a folder that cannot be written, a full disk
         print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     return 2

@@ -8,13 +8,13 @@ import numpy as np
 from pretty_midi import Instrument
 
 from instruments import ACOUSTIC_KITS, DRUM_KITS, set_pan
-from melody import SungNote, compose_walk, extract_lead_melody, thin
-from songs import BASS_PROGRAMS, Song, excerpt, find_lead, silence, sounding
+from melody import SungNote, compose_walk, drop_phrases, extract_lead_melody
+from songs import BASS_PROGRAMS, Song, cut_excerpt, find_lead, find_sounding_seconds, insert_rest
 from split import BANKS, Split
 
-RENDERING = 4  # raise when the same recipe would sound different: older renderings are then replaced
+RENDERING = 4  # Raise this when the same recipe would sound different; older renderings are then replaced.
 MIN_ACTIVE = 0.35  # share of seconds in which a source must sound
-BANK_WEIGHTS = {"OPL3": 0.3}  # FM synthesis: a spice
+BANK_WEIGHTS = {"OPL3": 0.3}  # FM synthesis, used seldom
 FAMILIES = {"guitar": range(24, 32), "keys": range(0, 8), "organ": range(16, 24), "strings": range(48, 52)}
 DISTORTED = (29, 30)
 
@@ -88,38 +88,42 @@ def draw_start(song: Song, seconds: float, stretch: float, rng: np.random.Genera
     latest_s = max(0.0, song.seconds - seconds / stretch)
     starts_s = rng.uniform(0, latest_s, 12)
 
-    def scarcest(start_s: float) -> float:
-        return min(sounding(parts, start_s, int(seconds), stretch).mean() for parts in song.stems().values())
+    def find_least_activity(start_s: float) -> float:
+        return min(
+            find_sounding_seconds(parts, start_s, int(seconds), stretch).mean() for parts in song.list_parts().values()
+        )
 
-    enough = [s for s in starts_s if scarcest(s) >= MIN_ACTIVE]
-    return float(enough[0] if enough else max(starts_s, key=scarcest))
+    enough = [s for s in starts_s if find_least_activity(s) >= MIN_ACTIVE]
+    return float(enough[0] if enough else max(starts_s, key=find_least_activity))
 
 
 def write_score(recipe: Recipe, song: Song) -> Score:
     """Cut the excerpt, take out or compose the melody, change instruments, and let sources rest.
 
-    Rests: one source in two pauses for 10–30 % of the excerpt, so that each is silent somewhere in some song.
+    Each source rests with a probability of one half, for 10–30 % of the excerpt, so that the annotations have silence.
     """
     rng = np.random.default_rng([recipe.seed, 1])
     lead = find_lead(song) if recipe.melody == "lead" else None
-    cut = excerpt(song, recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose)
-    stems = cut.stems()
+    cut = cut_excerpt(song, recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose)
+    stems = cut.list_parts()
     melody: list[SungNote] = []
     if lead is not None:
         alone = Song(song.name, song.seconds, song.beats_s, other=[lead])
-        led = excerpt(alone, recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose).other
+        led = cut_excerpt(alone, recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose).other
         melody = extract_lead_melody(led[0]) if led else []
     if sum(note.end_s - note.start_s for note in melody) < 0.2 * recipe.seconds:
         melody = compose_walk([*cut.bass, *cut.other], cut.beats_s, recipe.seconds, rng)
     elif lead is not None:
-        remaining = excerpt(without(song, lead), recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose)
+        remaining = cut_excerpt(
+            remove_part(song, lead), recipe.start_s, recipe.seconds, recipe.stretch, recipe.transpose
+        )
         stems["other"] = remaining.other or stems["other"]
-    melody = thin(melody, recipe.seconds, rng.uniform(0.45, 0.75), rng)
+    melody = drop_phrases(melody, recipe.seconds, rng.uniform(0.45, 0.75), rng)
     for source in stems:
         if rng.random() < 0.5:
             length_s = rng.uniform(0.1, 0.3) * recipe.seconds
             from_s = rng.choice([0.0, recipe.seconds - length_s, rng.uniform(0, recipe.seconds - length_s)])
-            stems[source] = silence(stems[source], from_s, from_s + length_s) or stems[source]
+            stems[source] = insert_rest(stems[source], from_s, from_s + length_s) or stems[source]
     if recipe.split == "train":
         change_programs(stems["bass"], rng, lambda p: int(rng.choice(BASS_PROGRAMS)))
         change_programs(stems["other"], rng, lambda p: draw_related_program(p, rng))
@@ -128,7 +132,7 @@ def write_score(recipe: Recipe, song: Song) -> Score:
     return Score(stems["drums"], stems["bass"], stems["other"], melody)
 
 
-def without(song: Song, lead: Instrument) -> Song:
+def remove_part(song: Song, lead: Instrument) -> Song:
     """Return the song without one part of "other"."""
     other = [part for part in song.other if part is not lead]
     return Song(song.name, song.seconds, song.beats_s, song.drums, song.bass, other)
@@ -142,7 +146,7 @@ def change_programs(parts: list[Instrument], rng: np.random.Generator, draw: Cal
 
 
 def draw_related_program(program: int, rng: np.random.Generator) -> int:
-    """Draw a program of the same General MIDI family (eight each), now and then of a common other one."""
+    """Draw a program of the same General MIDI family (eight each), or sometimes a common one of another family."""
     if rng.random() < 0.25:
         return int(rng.choice(FAMILIES[str(rng.choice(list(FAMILIES)))]))
     family = [p for p in range(program // 8 * 8, program // 8 * 8 + 8) if p not in (47, 52, 53, 54, 55)]

@@ -11,7 +11,7 @@ from pretty_midi import Instrument
 from effects import RATE_HZ, SOURCES, balance, draw_levels, process, widen
 from guitars import Guitar, read_guitar
 from instruments import play
-from manifest import sha256
+from manifest import compute_sha256
 from recipe import DISTORTED, Recipe, write_score
 from singing import sing
 from songs import Song
@@ -60,10 +60,10 @@ def render_to(path: Path, recipe: Recipe, song: Song) -> dict | str:
         return f"no sound in {', '.join(silent)}"
     with path.open("wb") as file:
         np.save(file, stems_SxCxT.astype(np.float16))
-    return asdict(recipe) | {"sha256": sha256(path), "dbfs": levels(stems_SxCxT)}
+    return asdict(recipe) | {"sha256": compute_sha256(path), "dbfs": measure_levels(stems_SxCxT)}
 
 
-def levels(stems_SxCxT: np.ndarray) -> dict[str, float]:
+def measure_levels(stems_SxCxT: np.ndarray) -> dict[str, float]:
     """Return the RMS of the stems and the mix in dBFS and the peak of the mix, rounded."""
 
     def db(audio: np.ndarray) -> float:

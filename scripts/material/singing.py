@@ -7,13 +7,13 @@ import numpy as np
 import pyworld
 from scipy.ndimage import gaussian_filter1d
 
-from melody import SungNote, phrases
+from melody import SungNote, split_phrases
 from voices import FFT_SIZE, FRAME_S, RATE_HZ, Syllable, Voice
 
 SILENT = np.log(1e-10)
-MELISMA = 0.18  # share of legato notes sung on the vowel before
+MELISMA = 0.18  # share of legato notes that are sung on the previous vowel
 CONSONANT_DB = -6.0  # sung consonants are softer, against the vowel, than spoken ones
-SPEECH_TO_SONG = 5  # semitones that singing lies above speech
+SPEECH_TO_SONG = 5  # semitones by which singing lies above speech
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def make_pitch_curve(melody: list[SungNote], frames: int, style: Style, rng: np.
         if note.end_s - note.start_s > 0.3:
             depth_K[inside] = np.clip((time_K[inside] - note.start_s - 0.18) / 0.3, 0, 1)
     curve_K = gaussian_filter1d(target_K, style.glide_s / FRAME_S / 2)
-    for phrase in phrases(melody):
+    for phrase in split_phrases(melody):
         since_s = time_K - phrase[0].start_s
         scoop_K = np.exp(-np.maximum(since_s, 0) / 0.05) * (since_s > -0.2) * rng.uniform(0, 1.5)
         curve_K -= np.where(time_K < phrase[-1].end_s, scoop_K, 0)

@@ -14,10 +14,10 @@ import pretty_midi
 from pretty_midi import ControlChange, Instrument, Note, PitchBend
 
 BASS_PROGRAMS = range(32, 40)
-CHOIR_PROGRAMS = (52, 53, 54)  # sampled choirs are neither "other" nor sung: they play strings instead
+CHOIR_PROGRAMS = (52, 53, 54)  # Sampled choirs are replaced by strings, because they are neither "other" nor vocals.
 STRINGS = 48
 MIN_NOTE_S = 0.01
-DRUM_NOTE_S = 0.3  # drums ring on; many files release them at once
+DRUM_NOTE_S = 0.3  # Drums ring on, because many files release them at once.
 KEPT_CONTROLS = (1, 6, 7, 10, 11, 38, 64, 98, 99, 100, 101)
 
 
@@ -32,20 +32,20 @@ class Song:
     bass: list[Instrument] = field(default_factory=list)
     other: list[Instrument] = field(default_factory=list)
 
-    def stems(self) -> dict[str, list[Instrument]]:
+    def list_parts(self) -> dict[str, list[Instrument]]:
         """Return the parts by source name."""
         return {"drums": self.drums, "bass": self.bass, "other": self.other}
 
-    def complete(self) -> bool:
-        """Return whether there is enough of each source, for longer than half a minute."""
-        notes = {stem: sum(len(p.notes) for p in parts) for stem, parts in self.stems().items()}
+    def is_complete(self) -> bool:
+        """Return whether the song has enough notes of each source and lasts longer than half a minute."""
+        notes = {stem: sum(len(p.notes) for p in parts) for stem, parts in self.list_parts().items()}
         return self.seconds > 30 and notes["drums"] >= 20 and notes["bass"] >= 15 and notes["other"] > 0
 
 
 def iterate_midi_files(unpacked_root: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (name, bytes) of every distinct MIDI song of the unpacked packages, sorted by name.
 
-    A song that occurs more than once goes by the first of its names, which is FreeDM's only if no other game has it.
+    A song that occurs more than once gets the first of its names, but a name from FreeDM only if it has no other.
     """
     share = unpacked_root / "usr/share"
     found: dict[str, bytes] = {}
@@ -96,7 +96,7 @@ def load_song(name: str, data: bytes) -> Song | None:
             return None
         raise
     song = sort_parts(name, midi)
-    return song if song.complete() else None
+    return song if song.is_complete() else None
 
 
 def sort_parts(name: str, midi: pretty_midi.PrettyMIDI) -> Song:
@@ -109,15 +109,15 @@ def sort_parts(name: str, midi: pretty_midi.PrettyMIDI) -> Song:
     pitched = [part for part in parts if not part.is_drum and part.program < 120]
     bass = [part for part in pitched if part.program in BASS_PROGRAMS or part.name.startswith("Bass")]
     if not bass and pitched:
-        lowest = min(pitched, key=mean_pitch)
-        bass = [lowest] if mean_pitch(lowest) < 48 else []
+        lowest = min(pitched, key=compute_mean_pitch)
+        bass = [lowest] if compute_mean_pitch(lowest) < 48 else []
     other = [part for part in pitched if not any(part is b for b in bass)]
     for part in other:
         part.program = STRINGS if part.program in CHOIR_PROGRAMS else part.program
     return Song(name, midi.get_end_time(), midi.get_beats(), drums, bass, other)
 
 
-def mean_pitch(part: Instrument) -> float:
+def compute_mean_pitch(part: Instrument) -> float:
     """Return the mean MIDI pitch of a part."""
     return float(np.mean([note.pitch for note in part.notes]))
 
@@ -126,14 +126,14 @@ def find_lead(song: Song) -> Instrument | None:
     """Return the part of "other" that a voice can sing: nearly monophonic, mid range, slow enough; or None."""
     if len(song.other) < 3:
         return None
-    candidates = [part for part in song.other if singable(part)]
+    candidates = [part for part in song.other if is_singable(part)]
     return max(candidates, key=lambda part: sum(n.end - n.start for n in part.notes), default=None)
 
 
-def singable(part: Instrument) -> bool:
+def is_singable(part: Instrument) -> bool:
     """Return whether a part is > 90 % monophonic, of mean pitch 55–84, and not faster than a singer."""
     notes = sorted(part.notes, key=lambda note: note.start)
-    if len(notes) < 12 or not 55 <= mean_pitch(part) <= 84:
+    if len(notes) < 12 or not 55 <= compute_mean_pitch(part) <= 84:
         return False
     onsets_s = np.array([note.start for note in notes])
     ends_s = np.array([note.end for note in notes])
@@ -141,7 +141,7 @@ def singable(part: Instrument) -> bool:
     return bool(overlapped < 0.1 and np.median(np.diff(onsets_s)) > 0.16)
 
 
-def sounding(parts: list[Instrument], start_s: float, seconds: int, stretch: float = 1.0) -> np.ndarray:
+def find_sounding_seconds(parts: list[Instrument], start_s: float, seconds: int, stretch: float = 1.0) -> np.ndarray:
     """Return, for each second of an excerpt, whether a note sounds in it; bool [seconds]."""
     on = np.zeros(seconds, bool)
     for part in parts:
@@ -152,11 +152,11 @@ def sounding(parts: list[Instrument], start_s: float, seconds: int, stretch: flo
     return on
 
 
-def excerpt(song: Song, start_s: float, seconds: float, stretch: float = 1.0, transpose: int = 0) -> Song:
+def cut_excerpt(song: Song, start_s: float, seconds: float, stretch: float = 1.0, transpose: int = 0) -> Song:
     """Return `seconds` of a song from `start_s` on, all times multiplied by `stretch`, pitches shifted."""
     stems = {
         stem: [cut for part in parts if (cut := cut_part(part, start_s, seconds, stretch, transpose)).notes]
-        for stem, parts in song.stems().items()
+        for stem, parts in song.list_parts().items()
     }
     beats_s = (song.beats_s - start_s) * stretch
     beats_s = beats_s[(beats_s >= 0) & (beats_s < seconds)]
@@ -166,9 +166,9 @@ def excerpt(song: Song, start_s: float, seconds: float, stretch: float = 1.0, tr
 def cut_part(part: Instrument, start_s: float, seconds: float, stretch: float, transpose: int) -> Instrument:
     """Cut one part: notes are clipped to the excerpt, controllers set before it take effect at its start.
 
-    A pitched note of less than 10 ms is a controller in disguise and is dropped; a drum is let ring.
+    Pitched notes of less than 10 ms control other devices and are dropped; drums ring on.
 
-    Every note ends inside the excerpt, so rendering is bounded whatever the file says.
+    Every note ends inside the excerpt, so that the length of the rendering does not depend on the file.
     """
     cut = Instrument(part.program, part.is_drum, part.name)
     shift = 0 if part.is_drum else transpose
@@ -192,8 +192,8 @@ def cut_part(part: Instrument, start_s: float, seconds: float, stretch: float, t
     return cut
 
 
-def silence(parts: list[Instrument], from_s: float, to_s: float) -> list[Instrument]:
-    """Return the parts with a rest from `from_s` to `to_s`, as an arranger would write it."""
+def insert_rest(parts: list[Instrument], from_s: float, to_s: float) -> list[Instrument]:
+    """Return the parts with a rest from `from_s` to `to_s`: notes end before it or are left out."""
     rested = copy.deepcopy(parts)
     for part in rested:
         part.notes = [note for note in part.notes if not from_s <= note.start < to_s]

@@ -64,6 +64,6 @@ def find_split_of_speaker(speaker: str) -> Split | None:
 
 
 def make_seed(*what: object) -> int:
-    """Return a seed that depends on the arguments alone, on every machine."""
+    """Return a seed that depends only on the arguments, on every machine."""
     text = "/".join(map(str, what))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")

@@ -1,14 +1,14 @@
 """Compare the recipes and the audio of the rendered test songs with the record in the repository.
 
 python scripts/material/verify.py            # exit status 1 if a song is missing or was drawn otherwise
-python scripts/material/verify.py --record   # after a deliberate change: write the record anew
+python scripts/material/verify.py --record   # after a deliberate change: write a new record
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from manifest import NAME, POOL, read_manifest, sha256, write_whole
+from manifest import NAME, POOL, compute_sha256, read_manifest, write_whole
 from problems import Problem, exit_status
 
 RECORD = Path(__file__).with_name("minimus_test.json")
@@ -27,7 +27,7 @@ def compare(recorded: dict, found: dict | None, sha256_now: str | None) -> str:
     if found is None or sha256_now is None:
         return "missing"
     if found["sha256"] != sha256_now:
-        return "damaged"  # the manifest's levels are not those of this file
+        return "damaged"  # the levels in the manifest belong to another file
     if any(found.get(key) != value for key, value in recorded.items() if key not in MEASURED):
         return "different"
     if found["sha256"] == recorded["sha256"]:
@@ -37,7 +37,7 @@ def compare(recorded: dict, found: dict | None, sha256_now: str | None) -> str:
 
 
 def main() -> int:
-    """Compare or record; return the exit status."""
+    """Compare the pool with the record, or write a new record; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=POOL / "test")
     parser.add_argument("--record", action="store_true")
@@ -52,7 +52,7 @@ def main() -> int:
     worst = 0
     for recorded in json.loads(RECORD.read_text())["songs"]:
         path = args.folder / f"{recorded['name']}.npy"
-        verdict = compare(recorded, songs.get(recorded["name"]), sha256(path) if path.exists() else None)
+        verdict = compare(recorded, songs.get(recorded["name"]), compute_sha256(path) if path.exists() else None)
         print(f"{verdict:10s} {recorded['name']}")
         worst = max(worst, verdict not in ("same", "close"))
     return worst

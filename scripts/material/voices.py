@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Recorded syllables of klettres and ktuberling, analysed by WORLD into material that can be sung.
+"""Syllables from the recordings of two KDE games (klettres, ktuberling), analysed by WORLD so that they can be sung.
 
 WORLD splits speech into pitch f0, spectral envelope and aperiodicity per 5 ms frame (Morise et al. 2016).  A
 syllable keeps the last two; its pitch is replaced by a melody in `singing.py`.
@@ -15,7 +15,7 @@ import pyworld
 import soundfile
 from scipy.signal import resample_poly
 
-from fetch import material_folder, unpacked_path
+from fetch import get_material_folder, get_unpacked_path
 
 RATE_HZ = 44100
 FRAME_S = 0.005
@@ -50,21 +50,21 @@ class Voice:
 
 def list_speaker_folders() -> dict[str, Path]:
     """Return the folder of each speaker: klettres (kl) and ktuberling (kt) have one for each language."""
-    share = unpacked_path("usr/share")
+    share = get_unpacked_path("usr/share")
     folders = {f"kl_{p.name}": p for p in (share / "klettres").iterdir() if (p / "alpha").is_dir()}
     folders |= {f"kt_{p.name}": p for p in (share / "ktuberling/sounds").iterdir() if p.is_dir()}
     return dict(sorted(folders.items()))
 
 
 def load_voice(speaker: str) -> Voice | None:
-    """Return the analysed voice, from the cache if it is there whole; None if the recordings are unsuitable."""
-    cache = material_folder() / "voices" / f"{speaker}.npz"
+    """Return the analysed voice, from the cache if possible; None if the recordings are unsuitable."""
+    cache = get_material_folder() / "voices" / f"{speaker}.npz"
     try:
         voice = read_voice(cache, speaker)
     except FileNotFoundError:
         voice = None
     except (BadZipFile, KeyError, ValueError, EOFError, zlib.error):
-        print(f"{cache}: damaged; the voice is analysed anew", flush=True)
+        print(f"{cache}: damaged; the voice is analysed again", flush=True)
         voice = None
     if voice is None:
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def analyse_speaker(speaker: str) -> Voice:
 
 
 def is_usable(path: Path) -> bool:
-    """Return whether a recording has the full band and a sensible length."""
+    """Return whether a recording has the full bandwidth and lasts 0.15 to 8 s."""
     try:
         info = soundfile.info(path)
     except soundfile.LibsndfileError:
@@ -165,7 +165,7 @@ def analyse_file(path: Path) -> tuple[np.ndarray, list[Syllable]]:
 def find_syllable_spans(voiced_K: np.ndarray) -> list[tuple[int, int, int, int]]:
     """Return (first, vowel, ending, last) frame numbers of the syllables around each voiced run.
 
-    A run shorter than `MIN_VOWEL_K` is skipped; of a longer run than `VOWEL_K` its beginning is used.
+    A run shorter than `MIN_VOWEL_K` is skipped; a run longer than `VOWEL_K` is cut after that length.
     """
     edges = np.diff(np.concatenate([[0], voiced_K.astype(int), [0]]))
     spans, previous_end = [], 0

@@ -1,8 +1,8 @@
-"""Measure two choices of the trainer: Muon against Adam, and examples of a batch one after the other or side by side.
+"""Measure two choices of the trainer: Muon or Adam, and the examples of a batch one after the other or side by side.
 
     python scripts/training/compare.py --train POOL/train
 
-Both optimizers start from the same weights, new ones by default, and see the same batches. Prints two tables.
+Both optimizers start from the same weights, random by default, and see the same batches. Prints two tables.
 """
 
 import argparse
@@ -14,15 +14,15 @@ import jax
 import numpy as np
 import optax
 import train
-from optimizer import CLIP, make_optimizer, schedule
-from pool import batches, open_pool
+from optimizer import CLIP, make_optimizer, make_schedule
+from pool import iterate_batches, open_pool
 
 from ugosa_jax import device
 from ugosa_jax.errors import exit_status
 from ugosa_jax.networks import convtasnet
 
-TIMED = 5
-"""Calls of which the median time is printed."""
+TIMED_CALLS = 5
+"""Number of timed calls; their median is printed."""
 
 
 def main() -> None:
@@ -37,34 +37,40 @@ def main() -> None:
     device.keep_compiled_programs()
     songs = open_pool(args.train, train.MINI.S, train.MINI.C)
     n_samples = round(args.seconds * train.MINI.sample_rate_hz)
-    data = partial(batches, songs, args.batch, n_samples, seed=2, start=0)
-    params = jax.device_get(train.make_first_weights(args, songs, n_samples))  # both runs donate what they start from
-    print_orders(params, next(data()))
-    print_optimizers(params, data, args.steps, args.learning_rate)
+    data = partial(iterate_batches, songs, args.batch, n_samples, seed=2, start=0)
+    params = jax.device_get(
+        train.make_first_weights(args, songs, n_samples)
+    )  # on the host, as both runs donate their parameters
+    print_batch_times(params, next(data()))
+    print_optimizer_losses(params, data, args.steps, args.learning_rate)
 
 
-def print_orders(params: convtasnet.Params, stems_WxSxCxT: np.ndarray) -> None:
-    """Print the time of loss and gradient of a batch, with its examples one after the other and side by side."""
+def print_batch_times(params: convtasnet.Params, stems_WxSxCxT: np.ndarray) -> None:
+    """Print the time of the loss and gradient of a batch, with its examples one after the other and side by side."""
 
     def loss(params, stems_WxSxCxT):
-        return jax.vmap(partial(train.rms_error, params))(stems_WxSxCxT).mean()
+        return jax.vmap(partial(train.compute_rms_error, params))(stems_WxSxCxT).mean()
 
     print("| examples of a batch | median s |\n|---|---|")
-    for name, f in (("one after the other", train.mean_loss_and_gradient), ("side by side", jax.value_and_grad(loss))):
+    for name, f in (
+        ("one after the other", train.compute_mean_loss_and_gradient),
+        ("side by side", jax.value_and_grad(loss)),
+    ):
         compiled = jax.jit(f).lower(params, stems_WxSxCxT).compile()
-        print(f"| {name} | {np.median([seconds(compiled, params, stems_WxSxCxT) for _ in range(TIMED)]):.2f} |")
+        times_s = [measure_seconds(compiled, params, stems_WxSxCxT) for _ in range(TIMED_CALLS)]
+        print(f"| {name} | {np.median(times_s):.2f} |")
 
 
-def seconds(f, *arguments) -> float:
+def measure_seconds(f, *arguments) -> float:
     """Return the time of a call in seconds."""
     began = time.perf_counter()
     jax.block_until_ready(f(*arguments))
     return time.perf_counter() - began
 
 
-def print_optimizers(params: convtasnet.Params, data, steps: int, learning_rate: float) -> None:
+def print_optimizer_losses(params: convtasnet.Params, data, steps: int, learning_rate: float) -> None:
     """Print the mean loss of each quarter of a short run, for both optimizers."""
-    adam = optax.adam(schedule(learning_rate, steps))
+    adam = optax.adam(make_schedule(learning_rate, steps))
     optimizers = {
         "Adam": optax.chain(optax.clip_by_global_norm(CLIP), adam),
         "Muon": make_optimizer(learning_rate, steps),
@@ -72,7 +78,7 @@ def print_optimizers(params: convtasnet.Params, data, steps: int, learning_rate:
     print("\n| loss, mean of each quarter | 1 | 2 | 3 | 4 | steps |\n|---|---|---|---|---|---|")
     for name, optimizer in optimizers.items():
         step = jax.jit(partial(train.train_step, optimizer), donate_argnums=0)
-        carry, losses = train.begin(params, optimizer), []
+        carry, losses = train.init_carry(params, optimizer), []
         for _, stems_WxSxCxT in zip(range(steps), data(), strict=False):
             carry, loss = step(carry, stems_WxSxCxT)
             losses.append(float(loss))

@@ -33,7 +33,7 @@ def open_pool(folder: Path, n_sources: int, n_channels: int) -> list[np.memmap]:
 
 
 def require_scorable(folder: Path, songs: list[np.memmap], n_samples: int) -> None:
-    """Look at every sample of the songs of a pool: can all of them, and all sources, be scored?
+    """Check every sample of a pool: all songs and all sources must have a score.
 
     Raises:
       InputError: a song is shorter than `n_samples`, silent or not finite, or a source is silent in all of them.
@@ -50,7 +50,7 @@ def require_scorable(folder: Path, songs: list[np.memmap], n_samples: int) -> No
 
 
 def open_song(path: Path, n_sources: int, n_channels: int) -> np.memmap:
-    """Return the stems of a song, memory-mapped; only the header and the size of the file are looked at.
+    """Return the stems of a song, memory-mapped; only the header and the size of the file are checked.
 
     Raises:
       InputError: the file is damaged, or its stems are of another shape or type.
@@ -68,21 +68,23 @@ def open_song(path: Path, n_sources: int, n_channels: int) -> np.memmap:
     return stems_SxCxT
 
 
-def example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
+def draw_example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
     """Return stems_SxCxT of a random mixture: gains N(0, 3) dB, swapped channels, flipped polarity, missing stems."""
     n_sources = songs[0].shape[0]
     if random.random() < COHERENT:
-        stems_SxCxT = excerpt(songs[int(random.integers(len(songs)))], slice(None), n_samples, random)
+        stems_SxCxT = draw_excerpt(songs[int(random.integers(len(songs)))], slice(None), n_samples, random)
     else:
         picks = random.integers(len(songs), size=n_sources)
-        stems_SxCxT = np.stack([excerpt(songs[pick], s, n_samples, random) for s, pick in enumerate(picks.tolist())])
+        stems_SxCxT = np.stack(
+            [draw_excerpt(songs[pick], s, n_samples, random) for s, pick in enumerate(picks.tolist())]
+        )
     gain_db = random.normal(0, 3, n_sources)
     sign = random.choice([-1, 1], n_sources) * (random.random(n_sources) >= SILENT)
     stems_SxCxT = stems_SxCxT * (10 ** (gain_db / 20) * sign).astype(np.float32)[:, None, None]
     return stems_SxCxT[:, ::-1] if random.random() < 0.5 else stems_SxCxT
 
 
-def excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Generator) -> np.ndarray:
+def draw_excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Generator) -> np.ndarray:
     """Return a random stretch of some sources of a song as float32."""
     start = random.integers(max(1, song.shape[-1] - n_samples + 1))
     stretch = np.asarray(song[sources, :, start : start + n_samples], np.float32)
@@ -91,20 +93,22 @@ def excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Generat
 
 
 def draw_standard_example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
-    """Return an example at the level that the network sees: its mixture has standard deviation 1, give or take 2 dB.
+    """Return an example at the level that the network sees: its mixture has standard deviation 1, ± 2 dB.
 
     A song is standardised as a whole, so that its loud and quiet parts reach the network at different levels.
     """
-    stems_SxCxT = example(songs, n_samples, random)
+    stems_SxCxT = draw_example(songs, n_samples, random)
     std = stems_SxCxT.sum(0).mean(0).std()
     level = 10 ** (random.normal(0, 2) / 20)
     return stems_SxCxT * np.float32(level / max(std, 1e-3))
 
 
-def batches(songs: Sequence[np.ndarray], batch: int, n_samples: int, seed: int, start: int) -> Iterator[np.ndarray]:
-    """Yield batches (batch, S, C, T) for ever, made in a thread; the i-th depends on seed and i alone.
+def iterate_batches(
+    songs: Sequence[np.ndarray], batch: int, n_samples: int, seed: int, start: int
+) -> Iterator[np.ndarray]:
+    """Yield batches (batch, S, C, T) without end, made in a thread; the i-th depends only on seed and i.
 
-    What goes wrong in the thread (a disk that is gone) is raised here; otherwise one would wait for ever.
+    Exceptions of the thread are raised here; otherwise the caller would wait without end.
     """
     ready: queue.Queue[np.ndarray | Exception] = queue.Queue(maxsize=4)
 

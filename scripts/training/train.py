@@ -3,7 +3,7 @@
     python scripts/training/train.py --train POOL/train --valid POOL/valid --run runs/mini
 
 The run's folder holds checkpoints (the same command again goes on where they end), log.jsonl with a line for each
-evaluation, and best.safetensors: the averaged weights that did best on the validation songs. See the README beside
+evaluation, and best.safetensors: the averaged weights with the best validation score. See the README beside
 this file.
 """
 
@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from optimizer import make_optimizer
-from pool import batches, open_pool, require_scorable
+from pool import iterate_batches, open_pool, require_scorable
 
 from ugosa_jax import device, files
 from ugosa_jax.config import SeparateConfig
@@ -40,14 +40,14 @@ MINI = ConvTasNet(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 EMA = 0.999
 AUTOENCODER_STEPS = 250
 SILENT_DB = 0.02
-"""A source whose SDR is so near that of silence, 0 dB, is taken as silent."""
-LOWER = "lower --learning-rate and go on from the last checkpoint, which is good"
+"""A source whose SDR is closer than this to that of silence, 0 dB, counts as silent."""
+LOWER = "lower --learning-rate and continue from the last checkpoint, which is finite"
 SECONDS = (0.1, 60.0)
 """Lengths that an example may have."""
 
 
-def program() -> int:
-    """Train; return 0, 1 if training fails, 2 after invalid input, 130 after Ctrl-C."""
+def run_program() -> int:
+    """Train; return 0 if all went well, 1 if training fails, 2 after invalid input, 130 after Ctrl-C."""
     try:
         return exit_status(main)
     except OSError as error:  # a folder that cannot be written, a full disk
@@ -59,15 +59,15 @@ def program() -> int:
 
 
 def main() -> None:
-    args = arguments()
+    args = parse_arguments()
     device.keep_compiled_programs()
     train_songs, valid_songs = (open_pool(folder, MINI.S, MINI.C) for folder in (args.train, args.valid))
     n_samples = round(args.seconds * MINI.sample_rate_hz)
     require_scorable(args.valid, valid_songs, n_samples)
     args.run.mkdir(parents=True, exist_ok=True)
     optimizer = make_optimizer(args.learning_rate, args.steps)
-    carry = load(args.run) or begin(make_first_weights(args, train_songs, n_samples), optimizer)
-    data = batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
+    carry = load_checkpoint(args.run) or init_carry(make_first_weights(args, train_songs, n_samples), optimizer)
+    data = iterate_batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
     step = jax.jit(partial(train_step, optimizer), donate_argnums=0)
     best = read_best_score(args.run)
     started = time.monotonic()
@@ -79,20 +79,22 @@ def main() -> None:
         if done % args.every == 0 or done == args.steps:
             sdr = evaluate(carry["ema"], valid_songs)
             require_sound(sdr, done)
-            log(args.run, done, losses, sdr, time.monotonic() - started)
+            log_evaluation(args.run, done, losses, sdr, time.monotonic() - started)
             if np.mean(sdr) > best:
                 best = float(np.mean(sdr))
-                keep(carry, best, args)
-            save(carry, args.run)  # last: what was interrupted before is evaluated again
+                save_best(carry, best, args)
+            save_checkpoint(carry, args.run)  # last, so that an interrupted evaluation is repeated
             losses = []
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train", type=Path, required=True, help="pool of training songs")
     parser.add_argument("--valid", type=Path, required=True, help="pool of validation songs")
     parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints and logs")
-    parser.add_argument("--start", help="weights a new run begins with, by name or file, in place of random ones")
+    parser.add_argument(
+        "--start", help="name or file of the weights that a new run starts from, instead of random ones"
+    )
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
@@ -107,24 +109,27 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def rms_error(params: convtasnet.Params, stems_SxCxT: jax.Array) -> jax.Array:
+def compute_rms_error(params: convtasnet.Params, stems_SxCxT: jax.Array) -> jax.Array:
     """Return the root mean square error of each stem, averaged over stems.
 
-    The mean absolute error has its minimum at silence for a source that is rarely heard or hard to find, and a mask
-    whose ReLU is silent everywhere never comes back. The squared error's is at a share of the mixture, which grows.
+    For a source that is rarely heard or hard to find, the mean absolute error has its minimum at silence, and a mask
+    whose ReLU is zero everywhere never recovers. The squared error has its minimum at a share of the mixture, which
+    can grow.
     """
     est_SxCxT = convtasnet.bind(MINI, params)(stems_SxCxT.sum(0))
     return jnp.sqrt(((est_SxCxT - stems_SxCxT) ** 2).mean((1, 2)) + 1e-6).mean()
 
 
-def mean_loss_and_gradient(params: convtasnet.Params, stems_WxSxCxT: jax.Array) -> tuple[jax.Array, convtasnet.Params]:
-    """Return both, averaged over a batch, one example after the other.
+def compute_mean_loss_and_gradient(
+    params: convtasnet.Params, stems_WxSxCxT: jax.Array
+) -> tuple[jax.Array, convtasnet.Params]:
+    """Return loss and gradient, averaged over a batch, one example after the other.
 
     The arrays of one example stay in a processor's cache; side by side, a batch takes twice as long on two cores.
     """
 
     def add(total, stems_SxCxT):
-        return jax.tree.map(jnp.add, total, jax.value_and_grad(rms_error)(params, stems_SxCxT)), None
+        return jax.tree.map(jnp.add, total, jax.value_and_grad(compute_rms_error)(params, stems_SxCxT)), None
 
     nothing = jax.tree.map(jnp.zeros_like, (jnp.zeros([]), params))
     total, _ = jax.lax.scan(add, nothing, stems_WxSxCxT)
@@ -134,8 +139,8 @@ def mean_loss_and_gradient(params: convtasnet.Params, stems_WxSxCxT: jax.Array) 
 def train_step(
     optimizer: optax.GradientTransformation, carry: dict, stems_WxSxCxT: jax.Array
 ) -> tuple[dict, jax.Array]:
-    """Take one step; the averaged weights follow."""
-    loss, gradient = mean_loss_and_gradient(carry["params"], stems_WxSxCxT)
+    """Take one step, and update the averaged weights."""
+    loss, gradient = compute_mean_loss_and_gradient(carry["params"], stems_WxSxCxT)
     updates, state = optimizer.update(gradient, carry["optimizer"], carry["params"])
     params = optax.apply_updates(carry["params"], updates)
     decay = jnp.minimum(EMA, (1 + carry["step"]) / (10 + carry["step"]))
@@ -143,17 +148,17 @@ def train_step(
     return {"params": params, "ema": ema, "optimizer": state, "step": carry["step"] + 1}, loss
 
 
-def begin(params: convtasnet.Params, optimizer: optax.GradientTransformation) -> dict:
-    """Return the first state."""
+def init_carry(params: convtasnet.Params, optimizer: optax.GradientTransformation) -> dict:
+    """Return the state of the first step."""
     params = jax.tree.map(jnp.asarray, params)
     ema = jax.tree.map(jnp.array, params)
     return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
 
 
 def make_first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int) -> convtasnet.Params:
-    """Return the weights of --start, or new ones that pass a quarter of the mixture on to each source.
+    """Return the weights of --start, or new ones that estimate each source as 1/S of the mixture.
 
-    From random weights, ReLU masks soon find that silence is the best guess, and never leave it again. So encoder and
+    From random weights, ReLU masks soon become zero, the best guess, and stay there. So encoder and
     decoder are first fitted to each other, and the masks begin near 1/S.
     """
     if args.start:
@@ -177,7 +182,7 @@ def make_first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_
         updates, state = adam.update(gradient, state)
         return optax.apply_updates(ends, updates), state, loss
 
-    data = batches(songs, args.batch, n_samples, seed=0, start=0)
+    data = iterate_batches(songs, args.batch, n_samples, seed=0, start=0)
     for i in range(AUTOENCODER_STEPS):
         ends, state, loss = fit(ends, state, next(data).sum(1))
         if i % 50 == 49:
@@ -217,17 +222,17 @@ def require_finite(loss: float, step: int) -> None:
 
 
 def require_sound(sdr_S: np.ndarray, step: int) -> None:
-    """Raise an error, before anything is saved, if the network has collapsed; warn of sources that are silent."""
+    """Raise an error, before anything is saved, if the network is silent or not finite; warn of silent sources."""
     if not np.isfinite(sdr_S).all():
         raise SystemExit(f"error: the weights are not finite at step {step}; {LOWER}")
     silent = [source for source, sdr in zip(MINI.sources, sdr_S, strict=True) if abs(sdr) < SILENT_DB]
     if len(silent) == MINI.S:
-        raise SystemExit(f"error: the network is silent at step {step}; begin anew with another --learning-rate")
+        raise SystemExit(f"error: the network is silent at step {step}; start again with another --learning-rate")
     if silent:
-        print(f"warning: {', '.join(silent)}: silent at step {step}; it may stay so", file=sys.stderr)
+        print(f"warning: {', '.join(silent)}: silent at step {step}; this may not recover", file=sys.stderr)
 
 
-def log(run: Path, step: int, losses: list[float], sdr: np.ndarray, elapsed_s: float) -> None:
+def log_evaluation(run: Path, step: int, losses: list[float], sdr: np.ndarray, elapsed_s: float) -> None:
     """Print an evaluation and append it to the log."""
     row = {"step": step, "loss": float(np.mean(losses)), "elapsed_s": round(elapsed_s)}
     row |= {source: round(float(value), 3) for source, value in zip(MINI.sources, sdr, strict=True)}
@@ -236,7 +241,7 @@ def log(run: Path, step: int, losses: list[float], sdr: np.ndarray, elapsed_s: f
         stream.write(json.dumps(row) + "\n")
 
 
-def keep(carry: dict, sdr: float, args: argparse.Namespace) -> None:
+def save_best(carry: dict, sdr: float, args: argparse.Namespace) -> None:
     """Write the averaged weights as the best so far."""
     about = {"trained_by": "scripts/training/train.py", "steps": str(int(carry["step"])), "valid_sdr_db": f"{sdr:.3f}"}
     best = checkpoint.Checkpoint(MINI, jax.device_get(carry["ema"]), about | {"pool": args.train.name})
@@ -249,13 +254,13 @@ def read_best_score(run: Path) -> float:
     return float(checkpoint.load(path).provenance["valid_sdr_db"]) if path.exists() else -np.inf
 
 
-def save(carry: dict, run: Path) -> None:
+def save_checkpoint(carry: dict, run: Path) -> None:
     """Write everything that training needs to resume."""
     with files.replace_when_done(run / "checkpoint.npz") as temporary:
         np.savez(temporary, *map(np.asarray, jax.tree.leaves(carry)))
 
 
-def load(run: Path) -> dict | None:
+def load_checkpoint(run: Path) -> dict | None:
     """Return the last saved state, if there is one.
 
     Raises:
@@ -272,11 +277,11 @@ def load(run: Path) -> dict | None:
         with path.open("rb") as stream, np.load(stream) as z:
             found = [jnp.asarray(z[name]) for name in z.files]
     except (BadZipFile, ValueError, EOFError, OSError, AttributeError, TypeError, zlib.error) as error:
-        raise InputError(f"{path}: damaged; delete it to begin anew, from best.safetensors by --start") from error
+        raise InputError(f"{path}: damaged; delete it and start again, from best.safetensors with --start") from error
     if [leaf.shape for leaf in found] != [jnp.shape(leaf) for leaf in leaves]:
         raise InputError(f"{path}: a checkpoint of another network or optimizer")
     return jax.tree.unflatten(structure, found)
 
 
 if __name__ == "__main__":
-    raise SystemExit(program())
+    raise SystemExit(run_program())

@@ -21,7 +21,7 @@ from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import convtasnet_torch
 
-TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=3, sources=("a", "b"))
+TINY = ConvTasNet(N=8, B=5, H=7, X=1, R=3, sources=("a", "b"))
 SETTINGS = AdaptConfig(strategy="P-L2:M", epochs=2, learning_rate=1e-2)
 
 RUNS = {  # name in the golden file → settings; the code's γ is 4 λ
@@ -35,7 +35,11 @@ RUNS = {  # name in the golden file → settings; the code's γ is 4 λ
     "P-L4-D lr1e-3": AdaptConfig("P-L4:D", lam=0.25, learning_rate=1e-3, epochs=5),
 }
 
-SLOW_RUNS = {"P-L1-D lr1e-3", "P-L4-D lr1e-3"}
+SLOW_RUNS = {"P-L1-D lr1e-3", "P-L3-M lr1e-3", "P-L4-D lr1e-3"}
+"""The others have every loss, every kind of end, and centralised gradients or not."""
+
+QUICK = {"xla_backend_optimization_level": 0}
+"""The steps of oracles run a few times; they are compiled quickly."""
 
 
 def noise(n=3, seed=0, bucket=4, length=400, dtype=np.float32):
@@ -120,7 +124,7 @@ def test_tuned_half_equals_partition_over_the_whole_tree(tiny):
         terms = loss.compute_loss_terms(TINY(p, mix_CxT), mix_CxT, active_SxT)
         return loss.compute_total(terms, SETTINGS.lam)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=QUICK)
     def step(weights, state, mix_CxT, active_SxT):
         gradient = jax.grad(objective)(weights.fast, mix_CxT, active_SxT)
         updates, state = optimizer.update(gradient, state, weights)
@@ -148,7 +152,7 @@ def test_strategy_r_equals_a_python_loop_over_segments_and_remixes(tiny):
     tuned, frozen = tree.split(tiny, strategy.label_params(plan, tiny))
     optimizer = ranger(settings.learning_rate)
 
-    @functools.partial(jax.jit, static_argnames="is_remix")
+    @functools.partial(jax.jit, static_argnames="is_remix", compiler_options=QUICK)
     def step(weights, state, mix_CxT, stems_SxCxT, is_remix):
         def objective(tuned):
             est_SxCxT = TINY(tree.merge(tuned, frozen), mix_CxT)
@@ -197,7 +201,7 @@ def test_loss_b_ignores_annotation_and_lambda(tiny):
 
 
 def test_a_step_to_infinite_weights_is_not_taken(tiny):
-    song = noise(n=1, bucket=1)
+    song = noise(n=1)
     result = adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
     assert result.stopped_at == (0, 0)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result.tuned))
@@ -255,10 +259,10 @@ def test_a_shuffled_epoch_equals_a_song_cut_in_that_order(tiny):
 def test_shuffled_epochs_and_remixes_share_one_program(tiny):
     settings = dataclasses.replace(SETTINGS, epochs=3, shuffle_seed=5)
     remixed = dataclasses.replace(noise(), stems_GxSxCxT=np.ones((4, 2, 2, 400), np.float32))
-    for song, plan in ((noise(), "B-L3:M"), (remixed, "R-L3:M")):
+    for song, plan in ((noise(), "B-L2:M"), (remixed, "R-L2:M")):
         before = programs.run_epoch._cache_size()
         adapt(TINY, tiny, song, dataclasses.replace(settings, strategy=plan))
-        assert programs.run_epoch._cache_size() == before + 1
+        assert programs.run_epoch._cache_size() <= before + 1
 
 
 def test_a_lane_does_not_depend_on_its_neighbours(tiny):
@@ -285,7 +289,8 @@ def test_lambda_rate_and_songs_of_a_bucket_share_one_trace(tiny):
         inputs = engine.make_inputs(tiny, [noise(n, seed)], plan, hyper, SETTINGS)
         hidden = programs.compute_features(program, tiny, inputs.song)
         alone = jax.tree.map(lambda leaf: leaf[0], inputs.hyper)
-        run(
+        jax.eval_shape(
+            run,
             inputs.frozen,
             np.int32(n),
             hidden,

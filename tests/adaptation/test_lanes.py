@@ -17,7 +17,7 @@ from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ConvTasNet(N=8, L=8, B=6, H=10, P=3, X=2, R=3)
+TINY = ConvTasNet(N=8, L=8, B=6, H=10, P=3, X=1, R=3)
 SETTINGS = AdaptConfig("P-L2:M", epochs=2, learning_rate=1e-2)
 N_DEVICES = 8
 

@@ -10,7 +10,7 @@ import pytest
 from tests.adaptation.test_adapt import SETTINGS, TINY, noise
 from tests.helpers.adapting import adapt, adapt_lanes
 from tests.helpers.networks import DUO
-from ugosa_jax.adaptation import engine, lane, strategy
+from ugosa_jax.adaptation import engine, lane, memory, programs, strategy
 from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tcn
@@ -92,12 +92,16 @@ def test_make_program_rounds_arrays_on_accelerators_only():
     assert get_precisions(AdaptConfig(), "tpu") == ("float32", "float32")
 
 
-def test_features_in_bfloat16_need_half_the_memory(monkeypatch):
-    plan, shape = strategy.parse("P-L2:M", TINY), noise().mix_GxVxCxT.shape
-    _, exact = engine.compile_epoch(TINY, plan, dataclasses.replace(BFLOAT16, precision="float32"), shape)
-    program_of = lane.make_program
-    monkeypatch.setattr(lane, "make_program", lambda net, plan, settings, _: program_of(net, plan, settings, "tpu"))
-    assert engine.compile_epoch(TINY, plan, BFLOAT16, shape)[1].features == exact.features // 2
+def test_features_in_bfloat16_need_half_the_memory():
+    plan, place = strategy.parse("P-L2:M", TINY), programs.place_lanes(1)
+    inputs, params = engine.describe_inputs(TINY, plan, noise().mix_GxVxCxT.shape, place)
+
+    def count_bytes(precision):
+        settings = dataclasses.replace(BFLOAT16, precision=precision, features="float32")
+        program = lane.make_program(TINY, plan, settings, "tpu")
+        return memory.count_bytes(programs.infer_feature_shapes(program, params, inputs.song, place))
+
+    assert count_bytes("bfloat16") == count_bytes("float32") // 2 > 0
 
 
 def test_a_network_without_precision_refuses_bfloat16():

@@ -23,9 +23,9 @@ def test_ranger_follows_the_trajectory_of_the_reference(golden, kind):
     tensors = lambda prefix: {name: ours(z[f"{prefix}/{name}"]) for name, ours in OURS.items()}  # noqa: E731
     optimizer = ranger.ranger(1e-2, centralise=kind == "gc")
     weights = optax.LookaheadParams.init_synced(jax.tree.map(jnp.asarray, tensors("init")))
-    state = optimizer.init(weights)
+    state, update = optimizer.init(weights), jax.jit(optimizer.update)
     for step in range(1, 31):
-        updates, state = optimizer.update(tensors(f"grad{step}"), state, weights)
+        updates, state = update(tensors(f"grad{step}"), state, weights)
         weights = optax.apply_updates(weights, updates)
         expected = tensors(f"{kind}/step{step}")
         for name in OURS:
@@ -60,9 +60,10 @@ def test_ranger_equals_optax_for_large_gradients():
             optax.radam(0.1, b1=0.95, b2=0.999, eps=1e-9),
         )
         state, other = ours.init(gradient), theirs.init(gradient)
+        update, update_theirs = jax.jit(ours.update), jax.jit(theirs.update)
         for _ in range(40):
-            updates, state = ours.update(gradient, state)
-            expected, other = theirs.update(gradient, other)
+            updates, state = update(gradient, state)
+            expected, other = update_theirs(gradient, other)
             np.testing.assert_allclose(updates["w"], expected["w"], rtol=1e-4)
 
 

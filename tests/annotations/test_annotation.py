@@ -16,7 +16,7 @@ VOCALS = (Interval(0.5, 1.25, "vocals"), Interval(2.0, 3.0, "vocals"))
 def read(tmp_path, content: str | bytes, outside=None) -> Annotation:
     path = tmp_path / "song.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return annotation.read(path, SOURCES, outside)
+    return annotation.read_annotation(path, SOURCES, outside)
 
 
 def read_error(tmp_path, content: str | bytes) -> str:
@@ -72,7 +72,7 @@ def test_read_accepts_all_encodings(tmp_path, encoding):
 def test_sources_may_have_names_of_several_words(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_text("0\t1\tlead vocals\n1\t2\tlead vocals silent\n2\t3\tLead Vocals: unknown\n3\t4\tsilent\n")
-    intervals = annotation.read(path, ("lead vocals", "silent")).intervals
+    intervals = annotation.read_annotation(path, ("lead vocals", "silent")).intervals
     assert [(i.source, i.state) for i in intervals] == [
         *(("lead vocals", state) for state in ("active", "silent", "unknown")),
         ("silent", "active"),
@@ -164,9 +164,9 @@ def test_an_unknown_name_gets_no_far_fetched_guess(tmp_path):
 
 def test_missing_files_and_empty_folders_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"none\.csv: cannot be read \(No such file"):
-        annotation.read(tmp_path / "none.csv", SOURCES)
+        annotation.read_annotation(tmp_path / "none.csv", SOURCES)
     with pytest.raises(InputError, match="cannot be read"):
-        annotation.read(tmp_path, SOURCES)
+        annotation.read_annotation(tmp_path, SOURCES)
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
@@ -178,14 +178,14 @@ def check_fuzz(path, content: bytes) -> None:
     """Whatever the bytes are: an annotation that survives writing, or an InputError of one line."""
     path.write_bytes(content)
     try:
-        result = annotation.read(path, SOURCES)
+        result = annotation.read_annotation(path, SOURCES)
     except InputError as error:
         assert str(error).startswith(str(path))
         assert "\n" not in str(error)
         return
     assert annotation.compute_active_mask(result, 1000, 100.0).shape == (4, 1000)
-    annotation.write(result, path)
-    assert annotation.read(path, SOURCES, result.outside) == result
+    annotation.write_annotation(result, path)
+    assert annotation.read_annotation(path, SOURCES, result.outside) == result
 
 
 fuzz = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -231,8 +231,8 @@ def test_read_returns_what_write_wrote(tmp_path):
         Interval(1e-9, 1e4, "vocals", "unknown"),
         Interval(1 / 3, 2, "bass", "silent"),
     )
-    annotation.write(result, tmp_path / "new" / "a.csv")
-    assert annotation.read(tmp_path / "new" / "a.csv", SOURCES) == result
+    annotation.write_annotation(result, tmp_path / "new" / "a.csv")
+    assert annotation.read_annotation(tmp_path / "new" / "a.csv", SOURCES) == result
     assert (tmp_path / "new" / "a.csv").read_text().splitlines()[:2] == [
         "start,end,source,state",
         "1e-09,10000.0,vocals,unknown",
@@ -242,14 +242,14 @@ def test_read_returns_what_write_wrote(tmp_path):
 def test_write_accepts_numpy_times_and_odd_names(tmp_path):
     name = 'a, "b"; c'
     result = make_annotation(Interval(np.float64(0.5), np.float64(1.5), name), sources=(name,), outside="silent")  # type: ignore[arg-type]
-    annotation.write(result, tmp_path / "a.csv")
-    assert annotation.read(tmp_path / "a.csv", (name,)) == result
+    annotation.write_annotation(result, tmp_path / "a.csv")
+    assert annotation.read_annotation(tmp_path / "a.csv", (name,)) == result
 
 
 def test_write_refuses_a_path_below_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot be written"):
-        annotation.write(make_annotation(*VOCALS), tmp_path / "file" / "a.csv")
+        annotation.write_annotation(make_annotation(*VOCALS), tmp_path / "file" / "a.csv")
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
@@ -279,8 +279,8 @@ def test_intervals_that_overlap_by_a_rounding_only_touch():
 
 def test_a_written_file_claims_no_silence_that_the_annotation_does_not(tmp_path):
     result = make_annotation(Interval(0, 1, "bass"), outside="unknown")
-    annotation.write(result, tmp_path / "a.csv")
-    copy = annotation.read(tmp_path / "a.csv", SOURCES)
+    annotation.write_annotation(result, tmp_path / "a.csv")
+    copy = annotation.read_annotation(tmp_path / "a.csv", SOURCES)
     assert copy.outside == "unknown"
     annotation.check_against(copy, 1.0)  # the unknown past the end of the song claims nothing
 
@@ -434,6 +434,6 @@ def test_mask_to_intervals_and_back(seed, n_samples, rate_hz):
 
 def test_mask_of_a_long_song_survives_the_file(tmp_path):
     mask_SxT = np.repeat(np.random.default_rng(0).random((4, 180)) < 0.5, 44_111, axis=1)[:, 7:]
-    annotation.write(annotation.from_mask(mask_SxT, 44100, SOURCES), tmp_path / "a.csv")
-    result = annotation.read(tmp_path / "a.csv", SOURCES)
+    annotation.write_annotation(annotation.from_mask(mask_SxT, 44100, SOURCES), tmp_path / "a.csv")
+    result = annotation.read_annotation(tmp_path / "a.csv", SOURCES)
     np.testing.assert_array_equal(annotation.compute_active_mask(result, mask_SxT.shape[1], 44100), mask_SxT)

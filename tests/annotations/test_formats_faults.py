@@ -405,16 +405,16 @@ def test_a_source_whose_file_cannot_be_read_is_not_left_out(tmp_path):
 
 def test_a_label_without_an_end_lasts_to_the_end_of_the_song(tmp_path):
     (tmp_path / "a.csv").write_text("5,,vocals\n")
-    result = annotation.read(tmp_path / "a.csv", SOURCES)
+    result = annotation.read_annotation(tmp_path / "a.csv", SOURCES)
     assert result.intervals[0].end_s == math.inf
     annotation.check_against(result, 20)
     assert annotation.compute_active_mask(result, 20, 1)[3].tolist() == [False] * 5 + [True] * 15
-    annotation.write(result, tmp_path / "b.csv")
-    assert annotation.read(tmp_path / "b.csv", SOURCES) == result
+    annotation.write_annotation(result, tmp_path / "b.csv")
+    assert annotation.read_annotation(tmp_path / "b.csv", SOURCES) == result
     with pytest.raises(InputError, match="lasts to the end of the song, which JAMS cannot express: give --song"):
-        annotation.write(result, tmp_path / "b.jams", "jams")
-    annotation.write(annotation.make_explicit(result, 20), tmp_path / "b.jams", "jams")
-    assert annotation.count_silent_seconds(annotation.read(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
+        annotation.write_annotation(result, tmp_path / "b.jams", "jams")
+    annotation.write_annotation(annotation.make_explicit(result, 20), tmp_path / "b.jams", "jams")
+    assert annotation.count_silent_seconds(annotation.read_annotation(tmp_path / "b.jams", SOURCES), 20)["vocals"] == 5
 
 
 @pytest.mark.parametrize("unit", ["", "0", "44.1", "kHz", "-5", "9" * 9])

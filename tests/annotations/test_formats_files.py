@@ -29,7 +29,7 @@ SURE = (
 def read_error(path: Path, **options) -> str:
     """Return the message with which a file is refused, without its folder."""
     with pytest.raises(InputError) as caught:
-        annotation.read(path, SOURCES, **options)
+        annotation.read_annotation(path, SOURCES, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"{path.parent}/")
 
@@ -52,11 +52,11 @@ def read_error(path: Path, **options) -> str:
     ],
 )
 def test_every_format_is_recognised_and_read(tmp_path, file, format, expected):
-    result = annotation.read(FOLDER / file, SOURCES)
+    result = annotation.read_annotation(FOLDER / file, SOURCES)
     assert result.intervals == expected
     assert result.outside == "unknown"
     shutil.copy(FOLDER / file, tmp_path / "file")
-    assert annotation.read(tmp_path / "file", SOURCES, format=format).intervals == expected
+    assert annotation.read_annotation(tmp_path / "file", SOURCES, format=format).intervals == expected
 
 
 @pytest.mark.parametrize(
@@ -87,24 +87,24 @@ def test_tables_that_resemble_a_region_layer_are_read_as_tables(line):
 
 
 def test_layers_without_durations_are_left_out_with_a_warning():
-    warnings = annotation.read(FOLDER / "audacity.txt", SOURCES).warnings
+    warnings = annotation.read_annotation(FOLDER / "audacity.txt", SOURCES).warnings
     assert warnings == (
         f"{FOLDER}/audacity.txt:5: left out: point label 'chorus'",
         f"{FOLDER}/audacity.txt:7: left out: point label 'solo of the old form'",
     )
-    assert annotation.read(FOLDER / "sonic_visualiser.svl", SOURCES).warnings == (
+    assert annotation.read_annotation(FOLDER / "sonic_visualiser.svl", SOURCES).warnings == (
         f"{FOLDER}/sonic_visualiser.svl:13: left out: a layer of time instants, not of regions",
     )
-    assert annotation.read(FOLDER / "song.jams", SOURCES).warnings == (
+    assert annotation.read_annotation(FOLDER / "song.jams", SOURCES).warnings == (
         f"{FOLDER}/song.jams:annotations[0]: left out: namespace 'chord' does not name sources",
     )
-    assert annotation.read(FOLDER / "reaper.csv", SOURCES).warnings == (
+    assert annotation.read_annotation(FOLDER / "reaper.csv", SOURCES).warnings == (
         f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
     )
-    assert annotation.read(FOLDER / "reaper_frames.csv", SOURCES).warnings == (
+    assert annotation.read_annotation(FOLDER / "reaper_frames.csv", SOURCES).warnings == (
         f"{FOLDER}/reaper_frames.csv:2: times in frames: taken as 30 a second; export in seconds if they are not",
     )
-    assert annotation.read(FOLDER / "praat_long.TextGrid", SOURCES).warnings == (
+    assert annotation.read_annotation(FOLDER / "praat_long.TextGrid", SOURCES).warnings == (
         f"{FOLDER}/praat_long.TextGrid:57: left out: point label 'the \"chorus\"'",
     )
 
@@ -119,7 +119,7 @@ def test_bars_and_beats_are_refused_with_advice():
 def test_a_packed_session_is_read(tmp_path):
     packed = bz2.compress((FOLDER / "sonic_visualiser.svl").read_bytes())
     (tmp_path / "session.sv").write_bytes(packed)
-    assert annotation.read(tmp_path / "session.sv", SOURCES).intervals == SAID
+    assert annotation.read_annotation(tmp_path / "session.sv", SOURCES).intervals == SAID
     (tmp_path / "session.sv").write_bytes(packed[:-20])
     assert read_error(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
 
@@ -139,18 +139,18 @@ def test_a_folder_with_one_file_a_source_is_read(tmp_path):
     (tmp_path / "song vocals.txt").write_text("0.5\t1.25\t\n2\t3\tactive\n")
     (tmp_path / "drums.txt").write_text("0\t1.5\tsilent\n")
     (tmp_path / "cover.jpg").write_bytes(b"\0")
-    result = annotation.read(tmp_path, SOURCES)
+    result = annotation.read_annotation(tmp_path, SOURCES)
     assert result.intervals == SAID
     assert [Path(i.path).name for i in result.intervals] == ["drums.txt", "song vocals.txt", "song vocals.txt"]
     (tmp_path / "more drums.txt").write_text("1\t2\tactive\n")
     with pytest.raises(InputError, match=r"more drums\.txt:1: .* contradicts 'silent' of line 1 of .*/drums\.txt"):
-        annotation.read(tmp_path, SOURCES)
+        annotation.read_annotation(tmp_path, SOURCES)
 
 
 def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
     stems = FOLDER / "Some_Song_ACTIVATION_CONF.lab"
     names = NameRules(parse_overrides(["S01=one of vocals", "S02=drum set"]))
-    result = annotation.read(stems, SOURCES, names=names)
+    result = annotation.read_annotation(stems, SOURCES, names=names)
     assert [(i.start_s, i.end_s, i.state) for i in result.select("vocals")] == [
         (0.0, 0.5, "unknown"),  # one singer's silence is not that of all
         (0.5, 1.25, "active"),
@@ -158,7 +158,7 @@ def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
         (2.0, 3.0, "active"),
     ]
     complete = NameRules(stems=formats.read_stem_names(FOLDER / "Some_Song_METADATA.yaml"), complete=True)
-    result = annotation.read(stems, SOURCES, names=complete)
+    result = annotation.read_annotation(stems, SOURCES, names=complete)
     assert result.select("vocals") == [
         Interval(0.0, 0.5, "vocals", "silent", confidence=0.9),
         Interval(0.5, 1.25, "vocals", "active", confidence=0.9),
@@ -180,8 +180,8 @@ def test_medleydb_activations_are_read_with_their_metadata(tmp_path):
 
 def test_medleydb_source_ids_are_read():
     path = FOLDER / "Some_Song_SOURCEID.lab"
-    result = annotation.read(path, SOURCES, names=NameRules())
+    result = annotation.read_annotation(path, SOURCES, names=NameRules())
     assert result.outside == "unknown"
     assert annotation.count_silent_seconds(result, 4) == dict.fromkeys(SOURCES, 0)
-    result = annotation.read(path, SOURCES, names=NameRules(complete=True))
+    result = annotation.read_annotation(path, SOURCES, names=NameRules(complete=True))
     assert annotation.count_silent_seconds(result, 4) == {"drums": 2.5, "bass": 0, "other": 0, "vocals": 2.25}

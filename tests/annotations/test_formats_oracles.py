@@ -47,8 +47,8 @@ def test_jams_holds_the_whole_annotation(tmp_path, result, outside, opened):
     first = make_annotation(result, outside, opened)
     if first is None:
         return
-    annotation.write(first, tmp_path / "a.jams", "jams")
-    copy = annotation.read(tmp_path / "a.jams", SOURCES)
+    annotation.write_annotation(first, tmp_path / "a.jams", "jams")
+    copy = annotation.read_annotation(tmp_path / "a.jams", SOURCES)
     for ours, theirs in zip(copy.intervals, first.intervals, strict=True):
         assert ours == dataclasses.replace(theirs, end_s=ours.end_s)
         assert theirs.end_s - ours.end_s in (0, np.spacing(ours.end_s))
@@ -62,10 +62,10 @@ def test_written_tables_never_claim_more_than_the_annotation(tmp_path, format, r
     first = make_annotation(result, outside, opened)
     if first is None:
         return
-    annotation.write(first, tmp_path / "a", format)
+    annotation.write_annotation(first, tmp_path / "a", format)
     silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
     try:
-        copy = annotation.read(tmp_path / "a", SOURCES, format=format)
+        copy = annotation.read_annotation(tmp_path / "a", SOURCES, format=format)
     except InputError as error:
         assert "has no intervals" in str(error)
         assert outside == "silent"
@@ -87,8 +87,8 @@ def test_every_format_holds_an_explicit_annotation(tmp_path, format, result, out
     silent_SxT = ~annotation.compute_active_mask(first, 5000, 10)
     written = annotation.make_explicit(first, 500.0)
     assert (~annotation.compute_active_mask(written, 5000, 10) == silent_SxT).all()
-    annotation.write(written, tmp_path / "a", format)
-    copy = annotation.read(tmp_path / "a", SOURCES, format=format)
+    annotation.write_annotation(written, tmp_path / "a", format)
+    copy = annotation.read_annotation(tmp_path / "a", SOURCES, format=format)
     assert (~annotation.compute_active_mask(copy, 5000, 10) == silent_SxT).all()
 
 
@@ -97,7 +97,7 @@ def test_the_jams_package_reads_our_files(tmp_path):
     result = Annotation(
         (Interval(0.1, 0.3, "vocals", "silent", confidence=0.75), Interval(1, 2, "drums")), SOURCES, "unknown"
     )
-    annotation.write(result, tmp_path / "a.jams", "jams")
+    annotation.write_annotation(result, tmp_path / "a.jams", "jams")
     loaded = jams.load(str(tmp_path / "a.jams"), validate=True, strict=True)
     (tags,) = loaded.search(namespace="tag_open")
     assert [(o.time, o.value, o.confidence) for o in tags.data] == [
@@ -116,7 +116,7 @@ def test_we_read_files_of_the_jams_package(tmp_path):
     tags.append(time=4, duration=1, value="drum set", confidence=None)
     song.annotations.append(tags)
     song.save(str(tmp_path / "a.jams"))
-    result = annotation.read(tmp_path / "a.jams", SOURCES, names=NameRules(complete=True))
+    result = annotation.read_annotation(tmp_path / "a.jams", SOURCES, names=NameRules(complete=True))
     assert result.select("vocals") == [
         Interval(0, 1.5, "vocals", "silent"),
         Interval(1.5, 3.75, "vocals", confidence=0.9),
@@ -163,7 +163,7 @@ def test_activation_conf_equals_that_of_the_medleydb_package():
         metadata = resources / "metadata" / path.name.replace("ACTIVATION_CONF.lab", "METADATA.yaml")
         names = NameRules(stems=formats.read_stem_names(metadata), complete=True)
         try:
-            result = annotation.read(path, SOURCES, names=names)
+            result = annotation.read_annotation(path, SOURCES, names=names)
         except InputError as error:
             misfits.append(str(error))
             continue

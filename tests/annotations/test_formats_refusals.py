@@ -12,7 +12,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 def read(tmp_path, content, name, **options):
     (tmp_path / name).write_text(content)
-    return annotation.read(tmp_path / name, SOURCES, **options)
+    return annotation.read_annotation(tmp_path / name, SOURCES, **options)
 
 
 def make_grid(tiers: str, xmax=6, size=1) -> str:

@@ -15,7 +15,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def read(path: Path, **how) -> Annotation:
-    return annotation.read(path, SOURCES, names=NameRules(), **how)
+    return annotation.read_annotation(path, SOURCES, names=NameRules(), **how)
 
 
 def read_text(tmp_path: Path, name: str, text: str | bytes, **how) -> Annotation:
@@ -321,7 +321,9 @@ def test_labels_for_a_playing_source_are_active(tmp_path, label):
 def test_ambiguous_labels_are_asked_about_as_silence(tmp_path, label):
     assert read_error(tmp_path, "a.txt", f"0\t1\t{label}\n").endswith(f"--map '{label}=no bass'")
     names = NameRules({label: "no bass"})
-    assert list_spans(annotation.read(tmp_path / "a.txt", SOURCES, names=names)) == [("bass", "silent", 0, 1)]
+    assert list_spans(annotation.read_annotation(tmp_path / "a.txt", SOURCES, names=names)) == [
+        ("bass", "silent", 0, 1)
+    ]
 
 
 @pytest.mark.parametrize("label", ["Kick Out", "KickOut", "kick in", "Trumpet (muted)", "mute trumpet"])

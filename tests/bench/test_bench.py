@@ -84,7 +84,7 @@ def test_measure_runs_the_requested_lanes_epochs_and_features(features, lanes):
     found = timing.measure(TINY, TINY.init(), settings, lanes, 1.0, 2)
     plan = strategy.parse("P-L2:D", TINY)
     assert (found.lanes, found.steps, found.features, len(found.steps_s)) == (lanes, 6, features, 2)
-    assert found.flops_a_step == flops.count_step(TINY, plan, 500, kept=features == "float32")
+    assert found.flops_a_step == flops.count_step(TINY, plan, 500, is_stored=features == "float32")
     assert min(found.steps_s) > 0
     assert found.peak_bytes > found.grown_bytes
 

@@ -50,7 +50,7 @@ def test_count_step_by_hand():
     plan = strategy.parse("P-L2:M", TINY)
     forward, backward = ENCODER + 4 * ONE + MASK + DECODER, 7 * ONE + 2 * MASK + DECODER
     assert flops.count_step(TINY, plan, 1003) == forward + backward
-    assert flops.count_step(TINY, plan, 1003, kept=False) == forward + backward + flops.count_prefix(
+    assert flops.count_step(TINY, plan, 1003, is_stored=False) == forward + backward + flops.count_prefix(
         TINY, "repeat3", 1003
     )
 

@@ -26,7 +26,7 @@ def make_tone(level: float, seconds: float) -> np.ndarray:
 
 @pytest.fixture
 def song(tmp_path):
-    sound.write(tmp_path / "song.wav", make_tone(0.5, 20), RATE_HZ)
+    sound.write_audio(tmp_path / "song.wav", make_tone(0.5, 20), RATE_HZ)
     return tmp_path / "song.wav"
 
 
@@ -128,7 +128,7 @@ def test_outline_of_the_mixture():
 def test_convert_writes_what_it_read(tmp_path, labels, song, suffix):
     out = tmp_path / f"out.{suffix}"
     assert run("convert", labels, out, "--song", song, "--complete", "--outside", "silent") == 0
-    result = annotation.read(out, SOURCES)
+    result = annotation.read_annotation(out, SOURCES)
     assert annotation.count_silent_seconds(result, 20) == {"drums": 20, "bass": 0, "other": 8, "vocals": 18}
 
 
@@ -136,8 +136,8 @@ def test_convert_without_a_song_warns_of_losses(tmp_path, labels, capsys):
     assert run("convert", labels, tmp_path / "out.csv", "--outside", "silent") == 0
     out = capsys.readouterr().out
     assert "warning: other, vocals: left out, or they would be read as silent elsewhere; give --song" in out
-    assert "warning: what is silent outside of all intervals is not in the file: give --song" in out
-    result = annotation.read(tmp_path / "out.csv", SOURCES)
+    assert "warning: silence outside of all intervals is not in the file: give --song" in out
+    result = annotation.read_annotation(tmp_path / "out.csv", SOURCES)
     assert result.intervals == (Interval(3, 9, "drums", "silent"),)
 
 
@@ -146,7 +146,7 @@ def test_convert_a_folder(tmp_path):
     (tmp_path / "one a source" / "vox.txt").write_text("0\t2\t\n")
     (tmp_path / "one a source" / "bass.lab").write_text("1 3 silent\n")
     assert run("convert", tmp_path / "one a source", tmp_path / "out.csv") == 0
-    result = annotation.read(tmp_path / "out.csv", SOURCES)
+    result = annotation.read_annotation(tmp_path / "out.csv", SOURCES)
     assert result.intervals == (Interval(0, 2, "vocals"), Interval(1, 3, "bass", "silent"))
 
 
@@ -165,9 +165,9 @@ def test_from_stems_writes_activity(tmp_path, capsys):
     for source, level in {"drums": 0.5, "bass": 0, "other": 0.5, "vocals": 0.5}.items():
         wave_CxT = make_tone(level, 8)
         wave_CxT[:, 4 * RATE_HZ :] *= source != "vocals"
-        sound.write(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
+        sound.write_audio(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
-    silent_s = annotation.count_silent_seconds(annotation.read(tmp_path / "out.csv", SOURCES), 8)
+    silent_s = annotation.count_silent_seconds(annotation.read_annotation(tmp_path / "out.csv", SOURCES), 8)
     frame_s = 4096 / RATE_HZ  # the envelope is no sharper than that, and ends that much early
     assert silent_s["bass"] == 8
     assert silent_s["vocals"] == pytest.approx(4, abs=frame_s)
@@ -175,7 +175,7 @@ def test_from_stems_writes_activity(tmp_path, capsys):
     (tmp_path / "drums.wav").unlink()
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "no drums.wav (nor .flac, .ogg …)" in capsys.readouterr().err
-    sound.write(tmp_path / "drums.wav", make_tone(0.5, 7), RATE_HZ)
+    sound.write_audio(tmp_path / "drums.wav", make_tone(0.5, 7), RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 2
     assert "do not fit those of drums.wav" in capsys.readouterr().err
 
@@ -226,7 +226,7 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
     monkeypatch.setattr(songs, "separate", lambda base, song, **_: estimates)
     assert run("suggest", song, tmp_path / "draft.csv", "--weights", "mini") == 0
     assert "a draft from the network's own estimates: listen to each silence" in capsys.readouterr().out
-    result = annotation.read(tmp_path / "draft.csv", SOURCES)
+    result = annotation.read_annotation(tmp_path / "draft.csv", SOURCES)
     assert [(i.source, i.state) for i in result.intervals] == [("vocals", "silent")]
     assert result.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
     estimates["vocals"] = wave_CxT

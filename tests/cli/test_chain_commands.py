@@ -28,8 +28,8 @@ def song(tmp_path_factory):
     folder = tmp_path_factory.mktemp("songs")
     stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (3, 2, RATE_HZ)).astype(np.float32)
     for source, stem_CxT in zip(SOURCES, stems_SxCxT, strict=True):
-        sound.write(folder / "songs" / "one" / f"{source}.wav", stem_CxT, RATE_HZ)
-    sound.write(folder / "songs" / "one" / "mixture.wav", stems_SxCxT.sum(0), RATE_HZ)
+        sound.write_audio(folder / "songs" / "one" / f"{source}.wav", stem_CxT, RATE_HZ)
+    sound.write_audio(folder / "songs" / "one" / "mixture.wav", stems_SxCxT.sum(0), RATE_HZ)
     (folder / "songs" / "one" / "annotation.csv").write_text("start,end,source,state\n0,0.5,voice,silent\n")
     for name, member in make_chain().members.items():
         checkpoint.save(member, folder / f"{name}.safetensors")
@@ -107,7 +107,10 @@ def test_a_sweep_without_weights_takes_the_best_network_and_says_which(song, tmp
     (tmp_path / "grid.toml").write_text(f'[songs]\nfolder = "{tmp_path / "none"}"\n')
     assert main(["sweep", "run", str(tmp_path / "grid.toml")]) == 2
     captured = capsys.readouterr()
-    assert "weights    mini, the best of what is here; better: ugosa-jax weights download spleeter" in captured.out
+    assert (
+        "weights    mini, the best that are installed; for better ones: ugosa-jax weights download spleeter"
+        in captured.out
+    )
     assert "none" in captured.err
     assert main(["sweep", "run", str(tmp_path / "grid.toml"), "--weights", str(song / "duo.safetensors")]) == 2
     assert "the best" not in capsys.readouterr().out
@@ -141,8 +144,8 @@ def test_separate_without_weights_takes_the_best_and_without_annotation_adapts_n
     monkeypatch.chdir(tmp_path)
     assert main(["separate", str(song / "songs" / "one" / "mixture.wav"), "--out", "out"]) == 0
     said = capsys.readouterr().out
-    assert "weights    mini, the best of what is here; better: ugosa-jax weights download spleeter" in said
-    assert "annotation none: the network is taken as it is" in said
+    assert "weights    mini, the best that are installed; for better ones: ugosa-jax weights download" in said
+    assert "annotation none: the network is not adapted" in said
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["settings"]["adapt"] is None and record["weights"]["name"] == "mini"
     assert record["settings"]["preset"] == "recommended"

@@ -8,25 +8,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax import config, files
 from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
-from ugosa_jax.weights import adapted_layers, checkpoint, convert, hub
+from ugosa_jax.weights import adapted_layers, checkpoint, hub
 
 DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """The golden network as a native file."""
+    """A small network as a native file."""
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    checkpoint.save(convert.convert(DATA / "checkpoint_v1_legacy.th"), path)
+    checkpoint.save(make_checkpoint(QUARTET), path)
     return path
 
 
@@ -165,8 +165,8 @@ def test_weights_choose_their_preset():
     assert choose_preset(["--weights", "spleeter+mini"]) == choose_preset(["separate", "mini"]) == "recommended"
     args = parse_arguments(["separate", "song.wav", "--weights", "mini", "--epochs", "3"])
     assert args.preset == "recommended"
-    assert args.adapt == dataclasses.replace(config.recommended().adapt, epochs=3)
-    assert args.separate == config.recommended().separate
+    assert args.adapt == dataclasses.replace(config.get_preset("recommended").adapt, epochs=3)
+    assert args.separate == config.get_preset("recommended").separate
 
 
 def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):
@@ -257,7 +257,7 @@ def test_annotation_is_required_only_where_it_is_used(song, small, capsys):
     arguments = ["separate", str(song), "--weights", str(small), "--out", str(song.parent / "out")]
     assert "--annotation" in refused(capsys, main(arguments))
     assert "--gate" in refused(capsys, main([*arguments, "--strategy", "B0", "--gate"]))
-    assert main([*arguments, "--strategy", "B-L5:D", "--segment-s", "1", "--epochs", "1"]) == 0
+    assert main([*arguments, "--strategy", "B-L3:M", "--segment-s", "0.5", "--epochs", "1"]) == 0
 
 
 def test_separate_refuses_bad_weights_and_settings(song, small, capsys, tmp_path):
@@ -313,8 +313,8 @@ def test_separate_prints_on_a_terminal_without_greek_letters(song, small):
 
 def test_separate_with_a_mono_network_gives_stereo_stems(song, capsys, tmp_path):
     mono = ConvTasNet(N=8, B=5, H=7, X=1, R=2, C=1)
-    checkpoint.save(checkpoint.Checkpoint(mono, jax.tree.map(np.asarray, mono.init())), tmp_path / "mono.safetensors")
-    assert separate(song, tmp_path / "mono.safetensors", "--strategy", "P-L1:D") == 0
+    checkpoint.save(make_checkpoint(mono), tmp_path / "mono.safetensors")
+    assert separate(song, tmp_path / "mono.safetensors", "--strategy", "P-L2:M") == 0
     assert "mean of both channels" in capsys.readouterr().out
     assert soundfile.info(song.parent / "out" / "bass.wav").channels == 2
 
@@ -346,12 +346,12 @@ def test_a_full_disk_leaves_nothing_behind(song, small):
     assert not (song.parent / "out").exists()
 
 
-def test_weights_commands(small, tmp_path, capsys):
+def test_weights_commands(tmp_path, capsys):
     assert main(["weights", "convert", str(DATA / "checkpoint_v2_package.th"), str(tmp_path / "w.safetensors")]) == 0
     assert main(["weights", "show", str(tmp_path / "w.safetensors")]) == 0
     said = capsys.readouterr().out
     assert "drums, bass, other, vocals" in said
-    assert hub.load_network(small).fingerprint in said
+    assert hub.load_network(tmp_path / "w.safetensors").fingerprint in said
     assert main(["weights", "list"]) == 0
     assert "tasnet_extra" in capsys.readouterr().out
     assert "nothing.th" in refused(capsys, main(["weights", "convert", "nothing.th", str(tmp_path / "x.safetensors")]))

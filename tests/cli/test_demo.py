@@ -8,7 +8,7 @@ import optax
 import pytest
 import soundfile
 
-from tests.helpers.networks import make_checkpoint
+from tests.helpers.networks import QUARTET, make_checkpoint
 from tests.reports.test_report import Page
 from ugosa_jax import files
 from ugosa_jax.annotations import annotation
@@ -20,9 +20,7 @@ from ugosa_jax.config import SOURCES, EvaluateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation import bsseval
-from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
 N_SAMPLES = 4 * 44100
 FOLDERS = {"as it is": "as-it-is", "output": "output", "adapted": "adapted"}
 
@@ -41,7 +39,7 @@ def shown(tmp_path_factory):
     """Run the demo once; return its folder and what it printed."""
     out, said = tmp_path_factory.mktemp("demo") / "out", io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
-        patch.setattr(demonstration.hub, "load_network", lambda _: make_checkpoint(TINY))
+        patch.setattr(demonstration.hub, "load_network", lambda _: make_checkpoint(QUARTET))
         patch.setattr(demonstration.loading, "load_demo", noise)
         assert main(["demo", "--out", str(out)]) == 0
     return out, said.getvalue()

@@ -109,7 +109,7 @@ def test_another_song_of_the_same_name_is_not_replaced(song, net, tmp_path, monk
     capsys.readouterr()
     assert main(["separate", "other/song.wav", *how]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: separated/song: holds the stems of another song, song.wav; say --out")
+    assert line.startswith("error: separated/song: holds the stems of another song, song.wav; use --out")
     assert (tmp_path / "separated" / "song" / "record.json").read_bytes() == record
     shutil.copy(tmp_path / "other" / "song.wav", tmp_path / "...wav")
     shutil.copy(tmp_path / "other" / "song.wav", tmp_path / " .wav")

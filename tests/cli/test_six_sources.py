@@ -26,19 +26,19 @@ def weights(tmp_path):
 
 @pytest.fixture
 def songs(tmp_path):
-    """A song of six stems, each silent for a while."""
-    stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (6, 2, 3 * RATE_HZ)).astype(np.float32)
+    """A song of six mono stems, each silent for a while."""
+    stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (6, 1, 3 * RATE_HZ)).astype(np.float32)
     for i, (source, stem_CxT) in enumerate(zip(SIX, stems_SxCxT, strict=True)):
         stem_CxT[:, i * RATE_HZ // 2 : (i + 1) * RATE_HZ // 2] = 0
-        sound.write(tmp_path / "songs" / "one" / f"{source}.wav", stem_CxT, RATE_HZ)
-    sound.write(tmp_path / "songs" / "one" / "mixture.wav", stems_SxCxT.sum(0), RATE_HZ)
+        sound.write_audio(tmp_path / "songs" / "one" / f"{source}.wav", stem_CxT, RATE_HZ)
+    sound.write_audio(tmp_path / "songs" / "one" / "mixture.wav", stems_SxCxT.sum(0), RATE_HZ)
     return tmp_path / "songs"
 
 
 def test_a_song_of_six_sources_is_separated_and_evaluated(weights, songs, tmp_path, capsys):
     (tmp_path / "said.csv").write_text("start,end,source\n0,2,guitar\n1,2,piano\n0,3,drum kit\n0,1,strings\n")
     out = tmp_path / "out"
-    told = ("--annotation", str(tmp_path / "said.csv"), "--weights", weights, "--references", str(songs / "one"))
+    told = ("--annotation", str(tmp_path / "said.csv"), "--weights", weights)
     fast = ("--epochs", "1", "--segment-s", "1", "--strategy", "P-L2:D", "--out", str(out))
     assert main(["separate", str(songs / "one" / "mixture.wav"), *told, *fast]) == 0
     record = json.loads((out / "record.json").read_text("utf-8"))
@@ -56,7 +56,7 @@ def test_a_song_of_six_sources_is_separated_and_evaluated(weights, songs, tmp_pa
 def test_a_sweep_with_six_sources_is_prepared_run_and_reported(weights, songs, tmp_path):
     prepared = tmp_path / "prepared"
     assert main(["prepare", str(songs), str(prepared), "--sources", *SIX]) == 0
-    said = annotation.read(prepared / "one" / "annotation.csv", SIX)
+    said = annotation.read_annotation(prepared / "one" / "annotation.csv", SIX)
     assert said.sources == SIX and {interval.source for interval in said.intervals} == set(SIX)
     (tmp_path / "six.toml").write_text(
         f'weights = "{weights}"\n[songs]\nfolder = "{prepared}"\n[adapt]\nstrategy = "P-L2:D"\n'

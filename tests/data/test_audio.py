@@ -1,4 +1,4 @@
-"""Sound in and out: what is refused, what is done to it, what physics must survive."""
+"""Reading, converting and writing sound: refusals, conversions, and what must not change."""
 
 import os
 import resource
@@ -71,78 +71,78 @@ def test_read_lossy(tmp_path, suffix):
     np.testing.assert_allclose(song.samples_CxT[0], tone(44100)[: 44100 - lost], atol=0.05)
 
 
-def test_missing_file(tmp_path):
+def test_read_refuses_a_missing_file(tmp_path):
     refused(tmp_path / "none.wav", "No such file")
 
 
-def test_folder(tmp_path):
+def test_read_refuses_a_folder(tmp_path):
     refused(tmp_path, "directory")
 
 
-def test_empty_file(tmp_path):
+def test_read_refuses_an_empty_file(tmp_path):
     (tmp_path / "a.wav").touch()
     refused(tmp_path / "a.wav", "is empty")
 
 
-def test_no_samples(tmp_path):
+def test_read_refuses_a_file_without_samples(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((0, 2)), 44100)
     refused(tmp_path / "a.wav", "no samples")
 
 
 @pytest.mark.parametrize("content", [b"hello", b"RIFF", b"RIFF\0\0\0\0WAVE", b"\xff" * 5000, b"start,end\n" * 9])
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "txt"])
-def test_not_sound(tmp_path, content, suffix):
+def test_read_refuses_a_text_file(tmp_path, content, suffix):
     (tmp_path / f"a.{suffix}").write_bytes(content)
     refused(tmp_path / f"a.{suffix}", "cannot be read as sound")
 
 
-def test_headerless(tmp_path):
+def test_read_refuses_headerless_sound(tmp_path):
     (tmp_path / "a.raw").write_bytes(b"hello" * 100)
     refused(tmp_path / "a.raw", "headerless")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_finite(tmp_path, value):
+def test_read_refuses_values_that_are_not_finite(tmp_path, value):
     samples_CxT = noise(2)
     samples_CxT[1, 77] = value
     soundfile.write(tmp_path / "a.wav", samples_CxT.T, 44100, "FLOAT")
     refused(tmp_path / "a.wav", "not finite")
 
 
-def test_silence(tmp_path):
+def test_read_refuses_silence(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2)), 44100)
     refused(tmp_path / "a.wav", "silent throughout")
 
 
-def test_silence_of_a_stem(tmp_path):
+def test_read_accepts_silence_in_a_stem(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2)), 44100)
     stem = sound.read(tmp_path / "a.wav", may_be_silent=True)
     assert (stem.n_channels, stem.n_samples, stem.rate_hz) == (2, 5000, 44100)
     assert not stem.samples_CxT.any()
 
 
-def test_a_stem_that_may_be_silent_may_not_be_broken(tmp_path):
+def test_read_refuses_a_damaged_stem_that_may_be_silent(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full((5000, 2), np.nan), 44100, "FLOAT")
     with pytest.raises(InputError, match="not finite"):
         sound.read(tmp_path / "a.wav", may_be_silent=True)
 
 
 @pytest.mark.parametrize("rate_hz", [1, 2_000_000])
-def test_absurd_rate(tmp_path, rate_hz):
+def test_read_refuses_an_absurd_sample_rate(tmp_path, rate_hz):
     soundfile.write(tmp_path / "a.wav", noise(1).T, rate_hz)
     refused(tmp_path / "a.wav", "sample rate")
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
-def test_cut_short(tmp_path, suffix, share):
+def test_read_refuses_files_that_are_cut_short(tmp_path, suffix, share):
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, noise(2, 3 * 44100).T, 44100)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     refused(path)
 
 
-def test_cut_wav_says_what_is_missing(tmp_path):
+def test_error_for_a_cut_wav_tells_the_missing_bytes(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(2, 44100).T, 44100, "PCM_16")
     path.write_bytes(path.read_bytes()[:-40_000])
@@ -150,7 +150,7 @@ def test_cut_wav_says_what_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize("announced", [0xFFFFFFFF, 0x7FFFF000])
-def test_wav_of_a_pipe(tmp_path, announced):
+def test_read_accepts_a_wav_written_to_a_pipe(tmp_path, announced):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(2).T, 44100, "PCM_16")
     content = path.read_bytes()
@@ -159,14 +159,14 @@ def test_wav_of_a_pipe(tmp_path, announced):
     assert sound.read(path).n_samples == 5000
 
 
-def test_wav_with_a_header_a_little_off(tmp_path):
+def test_read_accepts_a_wav_whose_length_is_slightly_wrong(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(2).T, 44100, "PCM_16")
     path.write_bytes(path.read_bytes()[:-36])  # some programs count the header in
     assert sound.read(path).n_samples == 4991
 
 
-def test_flac_that_announces_a_year(tmp_path):
+def test_read_refuses_a_flac_that_announces_a_year(tmp_path):
     path = tmp_path / "a.flac"
     soundfile.write(path, noise(2).T, 44100)
     content = bytearray(path.read_bytes())
@@ -181,8 +181,8 @@ def test_flac_that_announces_a_year(tmp_path):
     suffix=st.sampled_from(["wav", "flac", "aiff"]),
     changes=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 255)), min_size=1, max_size=4),
 )
-def test_damaged_header(tmp_path, suffix, changes):
-    """Whatever stands in a header: sound of a sensible rate, or an InputError."""
+def test_read_returns_sound_or_refuses_a_damaged_header(tmp_path, suffix, changes):
+    """With any bytes in the header, reading returns sound of a sensible rate or raises InputError."""
     path = tmp_path / f"a.{suffix}"
     soundfile.write(path, noise(2, 300).T, 44100)
     content = bytearray(path.read_bytes())
@@ -202,21 +202,21 @@ def test_damaged_header(tmp_path, suffix, changes):
 # To the model and back
 
 
-def test_to_model_leaves_what_fits():
+def test_to_model_keeps_sound_that_fits():
     song = Audio(noise(2), 44100, "a")
     samples_CxT, notes = sound.to_model(song, 44100, 2)
     assert samples_CxT is song.samples_CxT
     assert notes == []
 
 
-def test_mono_to_stereo():
+def test_to_model_copies_mono_to_both_channels():
     song = Audio(noise(1), 44100, "a")
     samples_CxT, notes = sound.to_model(song, 44100, 2)
     np.testing.assert_array_equal(samples_CxT, np.concatenate([song.samples_CxT] * 2))
     assert notes == ["mono: copied to both channels"]
 
 
-def test_stereo_to_mono():
+def test_to_model_averages_stereo_for_a_mono_model():
     song = Audio(noise(2), 44100, "a")
     samples_CxT, notes = sound.to_model(song, 44100, 1)
     np.testing.assert_allclose(samples_CxT, song.samples_CxT.mean(axis=0)[None])
@@ -233,7 +233,7 @@ def test_stereo_to_mono():
         ("7.1", [1, 0, HALF, 0, HALF, 0, HALF, 0], [0, 1, HALF, 0, 0, HALF, 0, HALF]),
     ],
 )
-def test_surround(name, left, right):
+def test_to_model_mixes_surround_down(name, left, right):
     song = Audio(np.eye(len(left), dtype=np.float32), 44100, "a")  # channel c sounds in sample c only
     samples_CxT, notes = sound.to_model(song, 44100, 2)
     np.testing.assert_allclose(samples_CxT, [left, right], rtol=1e-6)
@@ -243,13 +243,13 @@ def test_surround(name, left, right):
     assert notes == [f"{name} mixed down to mono (ITU-R BS.775)"]
 
 
-def test_notes_tell_every_step():
+def test_notes_describe_every_conversion():
     _, notes = sound.to_model(Audio(noise(6), 48000, "a"), 44100, 2)
     assert notes == ["5.1 mixed down to stereo (ITU-R BS.775)", "resampled from 48000 Hz to 44100 Hz"]
 
 
 @pytest.mark.parametrize("n_channels", [7, 9, 16])
-def test_channels_without_a_meaning(n_channels):
+def test_to_model_refuses_channels_of_unknown_positions(n_channels):
     with pytest.raises(InputError, match=rf"a: {n_channels} channels"):
         sound.to_model(Audio(noise(n_channels), 44100, "a"), 44100, 2)
 
@@ -269,7 +269,7 @@ def test_tone_survives_the_round_trip(rate_hz):
 @pytest.mark.parametrize("rate_hz", [8000, 22050, 44100, 48000, 88200])
 @pytest.mark.parametrize("n_samples", [1, 2, 1000, 12_347])
 @pytest.mark.parametrize("n_channels", [1, 2, 6])
-def test_length_and_channels_come_back(rate_hz, n_samples, n_channels):
+def test_from_model_restores_length_and_channels(rate_hz, n_samples, n_channels):
     song = Audio(noise(n_channels, n_samples), rate_hz, "a")
     samples_CxT, _ = sound.to_model(song, 44100, 2)
     stems_SxCxT = led_back(np.stack([samples_CxT] * 3), song)
@@ -277,13 +277,13 @@ def test_length_and_channels_come_back(rate_hz, n_samples, n_channels):
     assert stems_SxCxT.dtype == np.float32
 
 
-def test_mono_song_gets_the_mean():
+def test_from_model_returns_the_mean_for_a_mono_song():
     estimates_SxCxT = noise(8).reshape(4, 2, -1)
     stems_SxCxT = led_back(estimates_SxCxT, Audio(noise(1), 44100, "a"))
     np.testing.assert_allclose(stems_SxCxT[:, 0], estimates_SxCxT.mean(axis=1), atol=1e-7)
 
 
-def test_mono_model_fills_both_channels():
+def test_from_model_copies_mono_estimates_to_both_channels():
     estimates_SxCxT = noise(4).reshape(4, 1, -1)
     stems_SxCxT = led_back(estimates_SxCxT, Audio(noise(2), 44100, "a"))
     np.testing.assert_array_equal(stems_SxCxT, np.repeat(estimates_SxCxT, 2, axis=1))
@@ -294,15 +294,15 @@ def test_mono_model_fills_both_channels():
 
 def test_write_float_keeps_every_value(tmp_path):
     samples_CxT = 3 * noise(2) / 0.1
-    above = sound.write(tmp_path / "new" / "a.wav", samples_CxT, 44100)
+    above = sound.write_audio(tmp_path / "new" / "a.wav", samples_CxT, 44100)
     assert above == np.sum(np.abs(samples_CxT) > 1) > 0
     assert soundfile.info(tmp_path / "new" / "a.wav").subtype == "FLOAT"
     np.testing.assert_array_equal(sound.read(tmp_path / "new" / "a.wav").samples_CxT, samples_CxT)
 
 
-def test_a_float_wav_does_not_tell_when_it_was_written(tmp_path):
+def test_float_wav_has_no_time_stamp(tmp_path):
     path = tmp_path / "a.wav"
-    sound.write(path, noise(2), 44100)
+    sound.write_audio(path, noise(2), 44100)
     content = path.read_bytes()
     chunk = content.index(b"PEAK")
     _, length, version, time_s = struct.unpack("<4sIII", content[chunk : chunk + 16])
@@ -312,43 +312,43 @@ def test_a_float_wav_does_not_tell_when_it_was_written(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 @pytest.mark.parametrize("encoding", ["16", "24"])
-def test_write_integers(tmp_path, suffix, encoding):
+def test_write_rounds_and_clips_integers(tmp_path, suffix, encoding):
     path, step = tmp_path / f"a.{suffix}", 2.0 ** (1 - int(encoding))
     samples_CxT = np.array([[0, 0.4 * step, 0.6 * step, -0.6 * step, 0.25, 1.0, 1.5, -1.0, -1.5, 0.99]])
-    assert sound.write(path, samples_CxT, 44100, encoding) == 2  # full scale itself is not above it
+    assert sound.write_audio(path, samples_CxT, 44100, encoding) == 2  # full scale itself is not above it
     assert soundfile.info(path).subtype == f"PCM_{encoding}"
     expected = [0, 0, step, -step, 0.25, 1 - step, 1 - step, -1, -1, round(0.99 / step) * step]
     np.testing.assert_array_equal(soundfile.read(path)[0], expected)
 
 
-def test_flac_holds_no_float(tmp_path):
+def test_write_refuses_float_in_flac(tmp_path):
     with pytest.raises(InputError, match=r"a\.flac: FLAC holds"):
-        sound.write(tmp_path / "a.flac", noise(2), 44100)
+        sound.write_audio(tmp_path / "a.flac", noise(2), 44100)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["a.mp3", "a", "a.wav.txt"])
-def test_write_other_suffix(tmp_path, name):
+def test_write_refuses_other_suffixes(tmp_path, name):
     with pytest.raises(InputError, match=r"\.wav or \.flac"):
-        sound.write(tmp_path / name, noise(2), 44100)
+        sound.write_audio(tmp_path / name, noise(2), 44100)
 
 
 def test_write_refuses_nan(tmp_path):
     with pytest.raises(InputError, match=r"a\.wav: not written"):
-        sound.write(tmp_path / "a.wav", np.full((2, 10), np.nan), 44100)
+        sound.write_audio(tmp_path / "a.wav", np.full((2, 10), np.nan), 44100)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_write_below_a_file(tmp_path):
+def test_write_refuses_a_path_below_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"file/a\.wav: cannot be written"):
-        sound.write(tmp_path / "file" / "a.wav", noise(2), 44100)
+        sound.write_audio(tmp_path / "file" / "a.wav", noise(2), 44100)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
-def test_format_that_libsndfile_refuses(tmp_path):
+def test_write_reports_what_libsndfile_refuses(tmp_path):
     with pytest.raises(InputError, match=r"a\.flac: cannot be written"):
-        sound.write(tmp_path / "a.flac", noise(9), 44100, "16")  # FLAC has up to eight channels
+        sound.write_audio(tmp_path / "a.flac", noise(9), 44100, "16")  # FLAC has up to eight channels
     assert list(tmp_path.iterdir()) == []
 
 
@@ -357,7 +357,7 @@ def limit_file_size():
 
 
 @pytest.mark.parametrize(("suffix", "encoding"), [("wav", "float"), ("wav", "24"), ("flac", "16")])
-def test_full_disk(tmp_path, suffix, encoding):
+def test_write_to_a_full_disk_leaves_no_file(tmp_path, suffix, encoding):
     """A process that may not write large files gets the error of a full disk; the old file stays."""
     path = tmp_path / f"a.{suffix}"
     path.write_text("old")
@@ -367,7 +367,7 @@ from ugosa_jax import errors
 from ugosa_jax.data import sound
 noise = np.random.default_rng(0).normal(size=(2, 100_000)).astype(np.float32) / 9
 try:
-    sound.write({str(path)!r}, noise, 44100, {encoding!r})
+    sound.write_audio({str(path)!r}, noise, 44100, {encoding!r})
 except errors.InputError as error:
     print(error)
 """
@@ -378,7 +378,7 @@ except errors.InputError as error:
     assert path.read_text() == "old"
 
 
-def test_level():
+def test_level_is_measured_in_decibels():
     assert sound.measure_level_db(np.full((2, 5), 0.1)) == pytest.approx(-20)
     assert sound.measure_level_db(np.zeros((2, 5))) == pytest.approx(-120)
 
@@ -425,7 +425,7 @@ def test_a_video_without_sound_is_refused_by_what_it_holds(tmp_path):
         sound.read(tmp_path / "a.m4a")
 
 
-def test_what_is_there_of_a_file_that_was_cut_short(tmp_path):
+def test_may_be_cut_reads_the_rest_of_a_cut_file(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, np.random.default_rng(0).normal(size=(44100, 2)) * 0.1, 44100, subtype="PCM_16")
     path.write_bytes(path.read_bytes()[:100_044])
@@ -434,14 +434,14 @@ def test_what_is_there_of_a_file_that_was_cut_short(tmp_path):
     assert sound.read(path, may_be_cut=True).n_samples == 25_000
 
 
-def test_names_that_are_not_text(tmp_path):
+def test_file_names_that_are_not_text_are_read(tmp_path):
     path = Path(os.fsdecode(os.fsencode(tmp_path / "a") + b"\xff.wav"))
     soundfile.write(tmp_path / "a.wav", np.full((100, 1), 0.5), 8000)
     (tmp_path / "a.wav").rename(path)
     assert sound.read(path).n_samples == 100
 
 
-def test_sound_that_is_silent_in_single_precision(tmp_path):
+def test_sound_below_single_precision_counts_as_silent(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full((100, 1), 1e-40), 8000, subtype="DOUBLE")
     with pytest.raises(InputError, match="silent throughout"):
         sound.read(tmp_path / "a.wav")

@@ -18,7 +18,7 @@ def noise(n_sources: int, n_channels: int, n_samples: int) -> np.ndarray:
 
 
 def transformed(wave_CxT: np.ndarray, start: int, end: int) -> np.ndarray:
-    """Do it the long way: transform, set frames to zero, transform back, as least squares has it."""
+    """Silence with transforms: transform, set frames to zero, and transform back by least squares."""
     window = scipy.signal.get_window("hann", FRAME)
     n_frames = wave_CxT.shape[-1] // HOP + 1
     padded_CxT = np.pad(wave_CxT.astype(np.float64), ((0, 0), (FRAME // 2, FRAME // 2)))
@@ -33,7 +33,7 @@ def transformed(wave_CxT: np.ndarray, start: int, end: int) -> np.ndarray:
     return total_CxT[:, inside] / weight_T[inside]
 
 
-def test_golden():
+def test_silence_equals_the_golden_stems():
     golden = np.load(DATA / "silenced_stems.npz")
     stems = np.load(DATA / "stems.npz")
     stems_SxCxT = stems["stems"].transpose(0, 2, 1)
@@ -53,7 +53,7 @@ def test_golden():
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 10), (10, 20), (30, 41), (0, 0), (5, 6)])
-def test_gain_is_what_transforms_do(start, end):
+def test_gain_equals_inverse_transforms(start, end):
     wave_CxT = noise(1, 2, 40 * HOP + 300)[0]
     expected_CxT = transformed(wave_CxT, start, end)
     gain_T = controlled.compute_gain(41, start, end)
@@ -61,7 +61,7 @@ def test_gain_is_what_transforms_do(start, end):
     np.testing.assert_allclose(wave_CxT[:, : 40 * HOP] * gain_T, expected_CxT, rtol=0, atol=1e-7)
 
 
-def test_gain_is_librosas():
+def test_gain_equals_that_of_librosa():
     librosa = pytest.importorskip("librosa")
     stems_SxCxT = noise(3, 2, 50_000)
     order = (2, 0, 1)
@@ -113,19 +113,19 @@ def test_sources_do_not_influence_each_other():
     np.testing.assert_array_equal(-2 * before[2], after[2])  # a power of two: nothing is rounded
 
 
-def test_the_stems_given_stay_as_they_were():
+def test_silence_does_not_modify_its_input():
     stems_SxCxT = noise(2, 1, 20_000)
     controlled.silence(stems_SxCxT, (0, 1))
     np.testing.assert_array_equal(stems_SxCxT, noise(2, 1, 20_000))
 
 
 @pytest.mark.parametrize("n_samples", [20_480, 20_481, 20_991])
-def test_the_end_is_cut_to_whole_hops(n_samples):
+def test_silence_cuts_the_end_to_whole_hops(n_samples):
     assert controlled.silence(noise(4, 1, n_samples), (0, 1, 2, 3)).shape == (4, 1, 20_480)
 
 
 @pytest.mark.parametrize("n_sources", [2, 4, 5])
-def test_shortest_song(n_sources):
+def test_silence_accepts_the_shortest_song_and_refuses_a_shorter_one(n_sources):
     least = controlled.compute_min_samples(n_sources)
     order = range(n_sources)
     silenced_SxCxT = controlled.silence(noise(n_sources, 1, least), order)
@@ -135,15 +135,15 @@ def test_shortest_song(n_sources):
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 1, 2, 2), (1, 2, 3, 4), ()])
-def test_not_an_order(order):
+def test_silence_refuses_an_invalid_order(order):
     with pytest.raises(InputError, match="order must be each of 0 to 3 once"):
         controlled.silence(noise(4, 1, 20_000), order)
 
 
-def test_order_depends_on_seed_and_song_alone():
+def test_order_depends_only_on_seed_and_song():
     assert controlled.draw_order(4, 0, "a song") == controlled.draw_order(4, 0, "a song")
     assert controlled.draw_order(4, 0, "Caf\u00e9") == controlled.draw_order(4, 0, "Cafe\u0301")
-    # Pinned: prepared sets can be made again by any later version.
+    # Pinned, so that later versions can reproduce prepared sets.
     assert controlled.draw_order(4, 0, "a song") == (3, 2, 0, 1)
 
 

@@ -53,7 +53,7 @@ def refused(root: Path, *words: str, sources: tuple[str, ...] = STEMS) -> None:
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])
-def test_folder(tmp_path, n_channels):
+def test_song_of_a_folder_is_read(tmp_path, n_channels):
     write(tmp_path, noise(n_channels))
     song = load(tmp_path)
     np.testing.assert_array_equal(song.stems_SxCxT, noise(n_channels))
@@ -69,15 +69,15 @@ def test_musdb18hq_needs_no_ffmpeg(tmp_path, monkeypatch):
     np.testing.assert_array_equal(load(tmp_path).stems_SxCxT, noise())
 
 
-def test_sources_come_in_the_order_asked_for(tmp_path):
+def test_stems_have_the_requested_order(tmp_path):
     write(tmp_path, noise())
     song = load(tmp_path, "vocals", "drums")
     np.testing.assert_array_equal(song.stems_SxCxT, noise()[[3, 0]])
-    assert len(song.notes) == 1  # the mixture has more in it than these two
+    assert len(song.notes) == 1  # the mixture holds more than these two
 
 
 @pytest.mark.parametrize(("factor", "off_db"), [(0.9, "-19.1"), (1.1, "-20.8"), (2.0, "-6.0"), (0.5, "+0.0")])
-def test_mixture_that_is_not_the_sum(tmp_path, factor, off_db):
+def test_note_reports_a_mixture_that_is_not_the_sum(tmp_path, factor, off_db):
     mix_CxT = factor * noise().sum(axis=0)  # off by |1 − f| / f: 20 log10(1 / 9) = −19.1 dB, …
     write(tmp_path, noise(), mix_CxT)
     song = load(tmp_path)
@@ -87,12 +87,12 @@ def test_mixture_that_is_not_the_sum(tmp_path, factor, off_db):
     np.testing.assert_array_equal(song.mixture.samples_CxT, mix_CxT)
 
 
-def test_rounding_to_16_bits_is_no_difference(tmp_path):
+def test_rounding_to_16_bits_is_not_reported(tmp_path):
     write(tmp_path, noise(), subtype="PCM_16")
     assert load(tmp_path).notes == ()
 
 
-def test_missing_mixture_is_the_sum(tmp_path):
+def test_missing_mixture_is_replaced_by_the_sum(tmp_path):
     write(tmp_path, noise())
     (tmp_path / "a" / "mixture.wav").unlink()
     song = load(tmp_path)
@@ -100,7 +100,7 @@ def test_missing_mixture_is_the_sum(tmp_path):
     assert song.notes == ("no mixture file: the sum of the stems is taken",)
 
 
-def test_silent_stem(tmp_path):
+def test_silent_stem_is_accepted(tmp_path):
     stems_SxCxT = noise()
     stems_SxCxT[1] = 0
     write(tmp_path, stems_SxCxT)
@@ -109,7 +109,7 @@ def test_silent_stem(tmp_path):
     assert song.notes == ()
 
 
-def test_silent_song(tmp_path):
+def test_silent_song_is_refused(tmp_path):
     write(tmp_path, np.zeros((4, 2, 100), np.float32))
     refused(tmp_path, "a: is silent throughout")
 
@@ -123,20 +123,20 @@ def test_silent_song(tmp_path):
         ((3000, 1), RATE_HZ, "8000 Hz, 1 channels, 3000 samples"),
     ],
 )
-def test_files_that_do_not_fit_each_other(tmp_path, name, shape, rate_hz, said):
+def test_files_that_do_not_fit_each_other_are_refused(tmp_path, name, shape, rate_hz, said):
     write(tmp_path, noise())
     soundfile.write(tmp_path / "a" / f"{name}.wav", np.full(shape, 0.1), rate_hz)
     refused(tmp_path, f"a/{name}.wav: {said}", "do not fit those of drums.wav: 8000 Hz, 2 channels, 3000 samples")
 
 
 @pytest.mark.parametrize("name", [*STEMS, "mixture"])
-def test_broken_file(tmp_path, name):
+def test_damaged_file_is_refused(tmp_path, name):
     write(tmp_path, noise())
     (tmp_path / "a" / f"{name}.wav").write_bytes(b"RIFF and nothing else")
     refused(tmp_path, f"a/{name}.wav: cannot be read as sound")
 
 
-def test_not_finite(tmp_path):
+def test_values_that_are_not_finite_are_refused(tmp_path):
     stems_SxCxT = noise()
     stems_SxCxT[3, 0, 5] = np.nan
     write(tmp_path, stems_SxCxT, noise().sum(axis=0))
@@ -147,7 +147,7 @@ def test_not_finite(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4"])
-def test_pool(tmp_path, dtype):
+def test_song_of_a_pool_is_read(tmp_path, dtype):
     stems_SxCxT = noise().astype(dtype)
     np.save(tmp_path / "a.npy", stems_SxCxT)
     song = load(tmp_path)
@@ -157,7 +157,7 @@ def test_pool(tmp_path, dtype):
     assert (song.mixture.rate_hz, song.mixture.name, song.notes) == (44100, "a", ())
 
 
-def test_pool_gives_the_sources_asked_for(tmp_path):
+def test_pool_returns_the_requested_sources(tmp_path):
     np.save(tmp_path / "a.npy", noise())
     song = load(tmp_path, "other", "bass")
     np.testing.assert_array_equal(song.stems_SxCxT, noise()[[2, 1]])
@@ -179,7 +179,7 @@ def test_pool_gives_the_sources_asked_for(tmp_path):
         (np.full((4, 2, 10), np.inf, np.float16), "drums holds values that are not finite"),
     ],
 )
-def test_array_that_is_no_song(tmp_path, array, said):
+def test_arrays_of_other_shapes_are_refused(tmp_path, array, said):
     np.save(tmp_path / "a.npy", array)
     refused(tmp_path, "a.npy: ", said)
 
@@ -189,14 +189,14 @@ def test_pickled_array_is_not_loaded(tmp_path):
     refused(tmp_path, "a.npy: cannot be read as an array")
 
 
-def test_archive(tmp_path):
+def test_archive_of_arrays_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", noise())
     (tmp_path / "a.npz").rename(tmp_path / "a.npy")
     refused(tmp_path, "a.npy: expected an array of float16 or float32, not an archive")
 
 
 @pytest.mark.parametrize("length", [0, 5, 60, 500])
-def test_cut_array(tmp_path, length):
+def test_cut_array_is_refused(tmp_path, length):
     np.save(tmp_path / "a.npy", noise())
     content = (tmp_path / "a.npy").read_bytes()
     (tmp_path / "a.npy").write_bytes(content[:length])
@@ -206,8 +206,8 @@ def test_cut_array(tmp_path, length):
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 129), st.integers(0, 255)), min_size=1, max_size=4))
 @pytest.mark.filterwarnings("ignore")  # Python's and numpy's, of what stands in headers
-def test_damaged_array(tmp_path, changes):
-    """Whatever stands in a header: four stems that are finite, or an InputError."""
+def test_damaged_array_is_refused(tmp_path, changes):
+    """With any bytes in the header, loading returns four finite stems or raises InputError."""
     np.save(tmp_path / "a.npy", noise(1, 20))
     content = bytearray((tmp_path / "a.npy").read_bytes())
     for position, value in changes:
@@ -269,7 +269,7 @@ def musdb18(tmp_path):
     return Path(shutil.copy(path, tmp_path / "test" / "A - a.stem.mp4"))
 
 
-def test_musdb18(tmp_path, musdb18, monkeypatch):
+def test_song_of_musdb18_is_read(tmp_path, musdb18, monkeypatch):
     monkeypatch.setenv("PATH", "")  # no program is needed
     (track,) = datasets.list_tracks(tmp_path, "test")
     song = loading.load_with_stems(track, ("vocals", "drums"))
@@ -282,7 +282,7 @@ def test_musdb18(tmp_path, musdb18, monkeypatch):
         np.testing.assert_allclose(sound_CxT, expected_CxT.clip(-1, 1), rtol=0, atol=2**-15)
 
 
-def test_musdb18_is_what_the_musdb_package_reads(tmp_path, musdb18, ffmpeg):
+def test_musdb18_equals_the_musdb_package(tmp_path, musdb18, ffmpeg):
     from musdb.audio_classes import MultiTrack, Source
 
     (track,) = datasets.list_tracks(tmp_path, "test")
@@ -294,12 +294,12 @@ def test_musdb18_is_what_the_musdb_package_reads(tmp_path, musdb18, ffmpeg):
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\0\0\0\x20ftypisom" + bytes(999)])
-def test_broken_stem_file(tmp_path, musdb18, content):
+def test_damaged_stem_file_is_refused(tmp_path, musdb18, content):
     musdb18.write_bytes(content)
     refused(tmp_path, "A - a.stem.mp4: cannot be read as sound")
 
 
-def test_stem_file_of_one_stream(tmp_path, musdb18):
+def test_stem_file_of_one_stream_is_refused(tmp_path, musdb18):
     musdb18.unlink()
     soundfile.write(tmp_path / "a.wav", noise()[0].T, RATE_HZ)
     (tmp_path / "a.wav").rename(musdb18)

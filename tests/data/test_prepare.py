@@ -1,4 +1,4 @@
-"""Prepared data sets: what is in them, and that nothing but complete songs ever is."""
+"""Prepared data sets: their contents; only complete songs are in them."""
 
 import json
 import shutil
@@ -95,11 +95,11 @@ def test_each_source_is_silent_for_a_quarter(root, out, capsys):
     assert said[2].endswith("out (2 songs)")
 
 
-def test_annotation_tells_when_the_stems_play(root, out):
+def test_annotation_agrees_with_the_stems(root, out):
     assert prepare(root, out, "--threshold", "0.5") == 0
     stems_SxCxT = np.stack([sound(out / "b" / f"{source}.wav") for source in SOURCES])
     active_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ, 0.5)
-    labels = annotation.read(out / "b" / "annotation.csv", SOURCES)
+    labels = annotation.read_annotation(out / "b" / "annotation.csv", SOURCES)
     assert 0.1 < active_SxT.mean() < 0.9
     np.testing.assert_array_equal(annotation.compute_active_mask(labels, N_SAMPLES, RATE_HZ), active_SxT)
     silent_s = manifest_of(out)["songs"]["b"]["silent_s"]
@@ -107,7 +107,7 @@ def test_annotation_tells_when_the_stems_play(root, out):
         assert silent_s[source] == pytest.approx((~active_T).sum() / RATE_HZ)
 
 
-def test_any_number_of_sources(tmp_path, out, capsys):
+def test_prepare_accepts_any_number_of_sources(tmp_path, out, capsys):
     """A stretch of the song for each, and its name in the annotation."""
     sources = (*SOURCES, "guitar", "piano")
     stems_SxCxT = np.concatenate([stems_of(0), stems_of(1)[:2]])
@@ -122,20 +122,20 @@ def test_any_number_of_sources(tmp_path, out, capsys):
     order = [sources.index(source) for source in made["songs"]["a"]["order"]]
     np.testing.assert_array_equal(found_SxCxT, controlled.silence(stems_SxCxT, order))
     np.testing.assert_array_equal(sound(out / "a" / "mixture.wav"), found_SxCxT.sum(axis=0))
-    assert set(annotation.read(out / "a" / "annotation.csv", sources).sources) == set(sources)
+    assert set(annotation.read_annotation(out / "a" / "annotation.csv", sources).sources) == set(sources)
     assert prepare(tmp_path / "root", out, "--sources", *sources) == 0
     assert "a: is there" in capsys.readouterr().out
     refused(capsys, prepare(tmp_path / "root", out, "--sources", "bass", "Bass"), "different names")
 
 
-def test_sixteen_bits_are_the_default(root, out):
+def test_encoding_is_16_bits_by_default(root, out):
     """As the paper's code writes; and BSSEval wants noise where lossy codecs leave nothing."""
     assert main(["prepare", str(root), str(out), "--limit", "1"]) == 0
     assert manifest_of(out)["settings"]["encoding"] == "16"
     assert {soundfile.info(path).subtype for path in out.rglob("*.wav")} == {"PCM_16"}
 
 
-def test_manifest(root, out):
+def test_manifest_describes_each_song(root, out):
     assert prepare(root, out, "--seed", "3", "--limit", "1") == 0
     manifest = manifest_of(out)
     assert manifest["format"] == 1
@@ -157,7 +157,7 @@ def test_manifest(root, out):
     assert song["notes"] == []
 
 
-def test_16_bits(root, out):
+def test_prepare_writes_16_bits(root, out):
     assert prepare(root, out, "--encoding", "16") == 0
     stems = [soundfile.read(out / "b" / f"{source}.wav", dtype="int16")[0] for source in SOURCES]
     assert soundfile.info(out / "b" / "mixture.wav").subtype == "PCM_16"
@@ -167,7 +167,7 @@ def test_16_bits(root, out):
     np.testing.assert_allclose(stems[2].T / 32768, silenced[2], rtol=0, atol=0.5001 / 32768)
 
 
-def test_16_bits_that_clip_are_said(root, out, capsys):
+def test_samples_that_clip_in_16_bits_are_reported(root, out, capsys):
     shutil.rmtree(root / "b")
     write(root / "b", np.full((4, 2, N_SAMPLES), 0.4, np.float32))
     assert prepare(root, out, "--encoding", "16") == 0
@@ -178,7 +178,7 @@ def test_16_bits_that_clip_are_said(root, out, capsys):
     assert warning == f"warning: b: mixture.wav: {2 * (mix_CxT > 1).sum()} samples above full scale"
 
 
-def test_as_is(root, out):
+def test_as_is_keeps_the_songs_unchanged(root, out):
     write(root / "c", stems_of(2, 5001), 0.5 * stems_of(2, 5001).sum(axis=0))
     assert prepare(root, out, "--as-is") == 0
     for source, stem_CxT in zip(SOURCES, stems_of(2, 5001), strict=True):
@@ -210,7 +210,7 @@ def test_another_seed_is_another_order(root, out, tmp_path):
     assert orders[0] != orders[1]
 
 
-def test_pool(tmp_path, out):
+def test_pool_is_prepared(tmp_path, out):
     (tmp_path / "pool").mkdir()
     np.save(tmp_path / "pool" / "x.npy", stems_of(0).astype(np.float16))
     assert prepare(tmp_path / "pool", out) == 0
@@ -220,14 +220,14 @@ def test_pool(tmp_path, out):
     assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.compute_sha256(tmp_path / "pool" / "x.npy")})
 
 
-def test_musdb18hq_subset(tmp_path, out):
+def test_subset_of_musdb18hq_is_prepared(tmp_path, out):
     write(tmp_path / "hq" / "train" / "x", stems_of(0))
     write(tmp_path / "hq" / "test" / "y", stems_of(1))
     assert prepare(tmp_path / "hq", out, "--subset", "test") == 0
     assert list(manifest_of(out)["songs"]) == ["y"]
 
 
-def test_the_installed_command(root, out):
+def test_installed_command_prepares_songs(root, out):
     command = [
         str(Path(sys.executable).parent / "ugosa-jax"),
         "prepare",
@@ -261,7 +261,7 @@ cli.main(sys.argv[2:])
 
 
 @pytest.mark.parametrize("rename", [4, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 10, 14, 20))])
-def test_killed_and_resumed(root, out, tmp_path, rename):
+def test_killed_preparation_continues(root, out, tmp_path, rename):
     """Everything comes into being by a rename: 1 manifest, 6 files in hiding, 6 in place, the manifest anew, …"""
     assert prepare(root, tmp_path / "undisturbed") == 0
     arguments = [str(rename), "prepare", str(root), str(out), "--encoding", "float"]
@@ -275,7 +275,7 @@ def test_killed_and_resumed(root, out, tmp_path, rename):
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())  # songs that were done stay
 
 
-def test_again_does_nothing(root, out, capsys):
+def test_second_run_changes_nothing(root, out, capsys):
     assert prepare(root, out) == 0
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     capsys.readouterr()
@@ -284,20 +284,20 @@ def test_again_does_nothing(root, out, capsys):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
-def test_more_songs(root, out, tmp_path):
+def test_second_run_adds_new_songs(root, out, tmp_path):
     assert prepare(root, out, "--limit", "1") == 0
     assert prepare(root, out) == prepare(root, tmp_path / "at once") == 0
     assert contents(out) == contents(tmp_path / "at once")
 
 
-def test_an_edited_annotation_stays(root, out):
+def test_edited_annotation_is_kept(root, out):
     assert prepare(root, out) == 0
     (out / "b" / "annotation.csv").write_text("start,end,source\n0,0.5,bass\n")
     assert prepare(root, out) == 0
     assert (out / "b" / "annotation.csv").read_text() == "start,end,source\n0,0.5,bass\n"
 
 
-def test_what_was_deleted_is_made_again(root, out):
+def test_deleted_files_are_written_again(root, out):
     assert prepare(root, out) == 0
     before = contents(out)
     (out / "b" / "bass.wav").unlink()
@@ -305,7 +305,7 @@ def test_what_was_deleted_is_made_again(root, out):
     assert contents(out) == before
 
 
-def test_songs_before_a_bad_one_stay(root, out, capsys):
+def test_songs_before_a_refused_one_are_kept(root, out, capsys):
     (root / "b" / "bass.wav").unlink()
     refused(capsys, prepare(root, out), f"{root / 'b'}: no bass.wav")
     assert list(manifest_of(out)["songs"]) == ["a song"]
@@ -326,7 +326,7 @@ def test_songs_before_a_bad_one_stay(root, out, capsys):
         (("--as-is",), "as_is False, not True"),
     ],
 )
-def test_other_settings(root, out, capsys, more, said):
+def test_folder_with_other_settings_is_refused(root, out, capsys, more, said):
     assert prepare(root, out, "--limit", "1") == 0
     before = contents(out)
     refused(capsys, prepare(root, out, *more), f"{out}/manifest.json: songs were prepared with {said}")
@@ -341,26 +341,26 @@ def test_settings_may_change_while_there_are_no_songs(root, out, capsys):
     assert prepare(root, out, "--seed", "1") == 0
 
 
-def test_other_files(root, out, capsys):
+def test_song_from_other_files_is_refused(root, out, capsys):
     assert prepare(root, out) == 0
     soundfile.write(root / "b" / "bass.wav", stems_of(5)[1].T, RATE_HZ, "FLOAT")
     refused(capsys, prepare(root, out), f"{out / 'b'}: was prepared from other files than {root / 'b'}")
 
 
-def test_foreign_folder(root, out, capsys):
+def test_folder_with_foreign_files_is_refused(root, out, capsys):
     out.mkdir()
     (out / "holiday.jpg").touch()
     refused(capsys, prepare(root, out), f"{out}: is not empty and has no manifest.json")
     assert [path.name for path in out.iterdir()] == ["holiday.jpg"]
 
 
-def test_hidden_files_are_nobodys(root, out):
+def test_hidden_files_are_ignored(root, out):
     out.mkdir()
     (out / ".DS_Store").touch()
     assert prepare(root, out, "--limit", "1") == 0
 
 
-def test_out_is_root(root, capsys):
+def test_output_folder_that_is_the_input_is_refused(root, capsys):
     before = contents(root)
     refused(capsys, prepare(root, root / ".." / "root"), "is the folder that is read from")
     assert contents(root) == before
@@ -376,25 +376,25 @@ def test_out_is_root(root, capsys):
         ('{"format": 1, "made_with": {}, "settings": {}, "songs": {"b": {}}}', "songs[...]: object missing required"),
     ],
 )
-def test_manifest_that_is_none(root, out, capsys, text, said):
+def test_invalid_manifest_is_refused(root, out, capsys, text, said):
     out.mkdir()
     (out / "manifest.json").write_text(text, "utf-8", errors="surrogateescape")
     refused(capsys, prepare(root, out), f"{out}/manifest.json: ", said)
 
 
-def test_song_too_short_to_silence(root, out, capsys):
+def test_song_too_short_to_silence_is_refused(root, out, capsys):
     write(root / "c", stems_of(2, controlled.compute_min_samples(4) - 1))
     refused(capsys, prepare(root, out), f"{root / 'c'}: length of a song", "at least 7680 samples, not 7679")
     assert not (out / "c").exists()
 
 
-def test_song_too_short_for_activations(root, out, capsys):
+def test_song_too_short_for_activations_is_refused(root, out, capsys):
     write(root / "c", stems_of(2, activation.MIN_SAMPLES - 1))
     refused(capsys, prepare(root, out, "--as-is"), f"{root / 'c'}: length of the stems", "at least 10 samples, not 9")
     assert not (out / "c").exists()
 
 
-def test_mixture_that_is_not_the_sum_is_said(root, out, capsys):
+def test_mixture_that_is_not_the_sum_is_reported(root, out, capsys):
     write(root / "c", stems_of(2), 0.5 * stems_of(2).sum(axis=0))
     assert prepare(root, out) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
@@ -402,7 +402,7 @@ def test_mixture_that_is_not_the_sum_is_said(root, out, capsys):
     assert warnings[0].startswith("warning: c: the mixture is not the sum of the stems: the difference is at +0.0 dB")
 
 
-def test_silent_stem(root, out):
+def test_silent_stem_is_accepted(root, out):
     stems_SxCxT = stems_of(2)
     stems_SxCxT[3] = 0
     write(root / "c", stems_SxCxT)
@@ -410,7 +410,7 @@ def test_silent_stem(root, out):
     assert manifest_of(out)["songs"]["c"]["silent_s"]["vocals"] == pytest.approx(N_SAMPLES / RATE_HZ)
 
 
-def test_the_same_name_twice(tmp_path, out, capsys):
+def test_songs_with_the_same_name_are_refused(tmp_path, out, capsys):
     for part in ("train", "test"):
         write(tmp_path / "hq" / part / "x", stems_of(0))
     refused(capsys, prepare(tmp_path / "hq", out), "test/x: has the name of ", "train/x")
@@ -422,12 +422,12 @@ def test_the_same_name_twice(tmp_path, out, capsys):
     [(("--seed", "-1"), "seed"), (("--threshold", "0"), "threshold"), (("--threshold", "nan"), "threshold"),
      (("--limit", "0"), "limit")],
 )  # fmt: skip
-def test_bad_option(root, out, capsys, more, said):
+def test_invalid_options_are_refused(root, out, capsys, more, said):
     refused(capsys, prepare(root, out, *more), f"{said} must be ")
     assert not out.exists()
 
 
-def test_empty_root(tmp_path, out, capsys):
+def test_empty_root_is_refused(tmp_path, out, capsys):
     (tmp_path / "empty").mkdir()
     refused(capsys, prepare(tmp_path / "empty", out), "empty: holds no songs")
     assert not out.exists()

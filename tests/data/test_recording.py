@@ -1,4 +1,4 @@
-"""Recordings: songs that are never in memory as a whole are treated as those that are."""
+"""Recordings: songs that are read block by block give the same results as songs in memory."""
 
 import dataclasses
 
@@ -39,7 +39,7 @@ def written(path, samples_CxT, rate_hz=8000, **options):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-def test_blocks_are_the_file(tmp_path, suffix):
+def test_concatenated_blocks_equal_the_file(tmp_path, suffix):
     path = written(tmp_path / f"a.{suffix}", noise(2), 44100)
     found, whole = recording.open_sound(path), sound.read(path)
     assert (found.name, found.rate_hz, found.n_channels, found.n_samples) == (f"a.{suffix}", 44100, 2, whole.n_samples)
@@ -52,12 +52,12 @@ def test_blocks_are_the_file(tmp_path, suffix):
     reference_CxT = reference_TxC.T
     n_samples = whole.n_samples  # FFmpeg ends an Ogg of a single page 128 samples early
     assert reference_CxT.shape[1] - n_samples in ((0, 128) if suffix == "ogg" else (0,))
-    # Decoders of lossy codecs round in ways of their own.
+    # Decoders of lossy codecs round differently.
     atol = 0 if suffix in ("wav", "flac") else 1e-5
     np.testing.assert_allclose(whole.samples_CxT, reference_CxT[:, :n_samples], rtol=0, atol=atol)
 
 
-def test_a_file_that_changes_between_two_readings(tmp_path):
+def test_file_that_changes_while_it_is_read_is_refused(tmp_path):
     path = written(tmp_path / "a.wav", noise(2))
     found = recording.open_sound(path)
     written(path, noise(2, 20_000))
@@ -65,7 +65,7 @@ def test_a_file_that_changes_between_two_readings(tmp_path):
         list(found.iterate_blocks())
 
 
-def test_what_is_there_of_a_flac(tmp_path):
+def test_may_be_cut_reads_the_rest_of_a_flac(tmp_path):
     path = written(tmp_path / "a.flac", noise(2, 80_000))
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(InputError, match=r"a\.flac"):
@@ -76,7 +76,7 @@ def test_what_is_there_of_a_flac(tmp_path):
 
 
 @pytest.mark.parametrize(("rate_hz", "n_channels"), [(8000, 2), (11025, 1), (44100, 6)])
-def test_a_song_block_by_block_is_what_a_network_takes(tmp_path, rate_hz, n_channels):
+def test_model_input_in_blocks_equals_that_in_memory(tmp_path, rate_hz, n_channels):
     song = recording.open_sound(written(tmp_path / "a.wav", noise(n_channels), rate_hz))
     expected_CxT, _ = sound.to_model(sound.read(song.path), 8000, 2)
     found_CxT = np.concatenate([*sound.blocks_to_model(song, 8000, 2)], axis=1)
@@ -94,7 +94,7 @@ def test_level_is_measured_in_one_pass():
 
 
 @pytest.mark.parametrize("level", [1.0, 0.1, -3e-5])
-def test_a_constant_has_no_level_however_it_is_cut(level):
+def test_constant_sound_is_refused_for_any_blocks(level):
     with pytest.raises(InputError, match="silent"):
         measure(np.split(np.full((2, 10_000), level, np.float32), [7, 5000], axis=1))
     with pytest.raises(InputError, match="silent"):
@@ -103,7 +103,7 @@ def test_a_constant_has_no_level_however_it_is_cut(level):
 
 @pytest.mark.parametrize(("rate_hz", "n_channels"), [(8000, 2), (11025, 1), (44100, 6)])
 @pytest.mark.parametrize("refine", ["none", "residual", "wiener"])
-def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz, n_channels, refine):
+def test_stems_of_a_recording_equal_those_of_the_song_in_memory(tmp_path, rate_hz, n_channels, refine):
     path, net = written(tmp_path / "a.wav", noise(n_channels), rate_hz, subtype="FLOAT"), make_checkpoint()
     settings = SeparateConfig(chunk_s=0.3, gate=True, refine=refine, shifts=2, max_shift_s=0.1)
     said = annotation_of(24_700 / rate_hz)
@@ -117,7 +117,7 @@ def test_stems_of_a_recording_are_those_of_the_song_in_memory(tmp_path, rate_hz,
     assert np.abs(found_SxCxT).max() > 0.01
 
 
-def test_songs_that_silence_each_other_are_named(tmp_path):
+def test_channels_that_cancel_each_other_are_refused(tmp_path):
     path = written(tmp_path / "a.wav", noise(1) * [[1], [-1]], subtype="FLOAT")
     with pytest.raises(InputError, match=r"a\.wav: the song is silent"):
         separation.separate_song(make_checkpoint(), Song(recording.open_sound(path)), SeparateConfig())
@@ -127,9 +127,9 @@ def test_songs_that_silence_each_other_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("encoding", ["float", "24", "16"])
-def test_files_written_in_blocks_are_those_written_at_once(tmp_path, encoding):
+def test_files_written_in_blocks_equal_those_written_at_once(tmp_path, encoding):
     samples_CxT = 3 * noise(2)
-    above = sound.write(tmp_path / "a.wav", samples_CxT, 44100, encoding)
+    above = sound.write_audio(tmp_path / "a.wav", samples_CxT, 44100, encoding)
     with writing.open_writer(tmp_path / "b.wav", 44100, 2, 24_700, encoding) as file:
         for block in np.array_split(samples_CxT, 7, axis=1):
             file.write(block)
@@ -137,17 +137,17 @@ def test_files_written_in_blocks_are_those_written_at_once(tmp_path, encoding):
     assert (file.above, file.peak) == (above, np.abs(samples_CxT).max())
 
 
-def test_long_sound_is_written_with_sizes_that_hold_it(tmp_path, monkeypatch):
+def test_long_sound_is_written_with_64_bit_sizes(tmp_path, monkeypatch):
     """What is longer than 32 bits count is RF64, which libsndfile, this program and others read as WAV."""
     monkeypatch.setattr(writing, "MAX_WAV_BYTES", 2 * 4 * 24_699)
-    sound.write(tmp_path / "a.wav", noise(2), 44100)
+    sound.write_audio(tmp_path / "a.wav", noise(2), 44100)
     assert (tmp_path / "a.wav").read_bytes()[:4] == b"RF64"
     np.testing.assert_array_equal(sound.read(tmp_path / "a.wav").samples_CxT, noise(2))
-    sound.write(tmp_path / "b.wav", noise(2)[:, 1:], 44100)
+    sound.write_audio(tmp_path / "b.wav", noise(2)[:, 1:], 44100)
     assert (tmp_path / "b.wav").read_bytes()[:4] == b"RIFF"
 
 
-def test_a_file_that_breaks_off_is_not_there(tmp_path):
+def test_interrupted_writing_leaves_no_file(tmp_path):
     with (
         pytest.raises(InputError, match=r"a\.wav: not written"),
         writing.open_writer(tmp_path / "a.wav", 8000, 1, 5) as file,
@@ -157,7 +157,7 @@ def test_a_file_that_breaks_off_is_not_there(tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_recording_is_not_kept_in_memory(tmp_path):
+def test_recording_does_not_stay_in_memory(tmp_path):
     song = Song(recording.open_sound(written(tmp_path / "a.wav", noise(2))))
     first, _ = song.standardise(8000, 2)
     assert song.standardise(8000, 2)[0] is not first

@@ -1,4 +1,4 @@
-"""A song: what is known of it, and its mixture as networks see it."""
+"""A song: its parts, and its mixture as networks see it."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def noise(rate_hz=8000, seconds=2.0):
     return Song(Audio(samples_CxT, rate_hz, "noise.wav"), annotation=SAID)
 
 
-def test_a_mixture_as_a_network_sees_it():
+def test_standardise_converts_rate_channels_and_level():
     song = noise(rate_hz=16000)
     mix_CxT, standard = song.standardise(8000, 1)
     resampled_CxT, _ = sound.to_model(song.mixture, 8000, 1)
@@ -34,7 +34,7 @@ def test_a_mixture_as_a_network_sees_it():
         mix_CxT[:] = 0
 
 
-def test_it_is_made_once_a_run(monkeypatch):
+def test_standardise_is_cached(monkeypatch):
     """Not once for each of: adapting, separating before, separating after, and the lanes of a sweep."""
     made_of = []
 
@@ -54,7 +54,7 @@ def test_it_is_made_once_a_run(monkeypatch):
     assert len(made_of) == 2
 
 
-def test_what_is_not_known_is_said():
+def test_missing_stems_and_annotation_are_reported():
     song = Song(noise().mixture)
     with pytest.raises(InputError, match=r"noise\.wav: its true stems are not known"):
         song.require_stems()
@@ -62,7 +62,7 @@ def test_what_is_not_known_is_said():
         song.require_annotation()
 
 
-def test_stems_have_names():
+def test_stems_without_names_are_refused():
     mixture = noise().mixture
     with pytest.raises(InputError, match="2 names"):
         Song(mixture, np.stack([mixture.samples_CxT] * 2), ("voice",))

@@ -1,4 +1,4 @@
-"""Files of sound as people have them: in any container all of the sound, in time, on its side, or one line.
+"""Sound files from real programs: all of the sound is read, in time and in its channel, or the error is one line.
 
 The expected lengths are those that FFmpeg decodes to, and the expected samples those that were written.
 """
@@ -78,7 +78,7 @@ def refused(path: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_is_as_long_as_ffmpeg_decodes_it(tmp_path, kind):
+def test_length_equals_that_of_ffmpeg(tmp_path, kind):
     path = sound_files.write(tmp_path, kind, song())
     found = recording.open_sound(path)
     decoded = sound_files.ffmpeg_length(path)
@@ -90,13 +90,13 @@ def test_a_file_is_as_long_as_ffmpeg_decodes_it(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", LOSSLESS)
-def test_lossless_files_hold_what_was_written(tmp_path, kind):
+def test_lossless_files_are_read_exactly(tmp_path, kind):
     samples_CxT = np.round(song() * 2**15) / 2**15
     np.testing.assert_array_equal(sound.read(sound_files.write(tmp_path, kind, samples_CxT)).samples_CxT, samples_CxT)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("mp3", "wma")])
-def test_the_centre_comes_out_in_the_centre_and_the_lfe_nowhere(tmp_path, kind):
+def test_downmix_puts_the_centre_in_both_channels_and_drops_the_lfe(tmp_path, kind):
     centre, _ = sound.to_model(sound.read(sound_files.write(tmp_path, kind, placed(2))), RATE_HZ, 2)
     left_db, right_db = (sound.measure_level_db(channel_T) for channel_T in centre)
     expected_db = sound.measure_level_db(HALF * tone())
@@ -109,7 +109,7 @@ def test_the_centre_comes_out_in_the_centre_and_the_lfe_nowhere(tmp_path, kind):
 
 @pytest.mark.parametrize(("position", "expected"), [(0, "left"), (1, "right"), (4, "left"), (5, "right")])
 @pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "m4a", "ac3", "mkv"])
-def test_sides_stay_sides(tmp_path, kind, position, expected):
+def test_downmix_keeps_left_and_right_apart(tmp_path, kind, position, expected):
     mixed_CxT, _ = sound.to_model(sound.read(sound_files.write(tmp_path, kind, placed(position))), RATE_HZ, 2)
     left_db, right_db = (sound.measure_level_db(channel_T) for channel_T in mixed_CxT)
     louder_db, softer_db = (left_db, right_db) if expected == "left" else (right_db, left_db)
@@ -117,7 +117,7 @@ def test_sides_stay_sides(tmp_path, kind, position, expected):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_half_a_file_is_refused_unless_that_will_do(tmp_path, kind):
+def test_half_files_are_refused_unless_they_may_be_cut(tmp_path, kind):
     path = sound_files.write(tmp_path, kind, song())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     if kind in ("m4a", "mov"):  # their index stands at the end
@@ -128,7 +128,7 @@ def test_half_a_file_is_refused_unless_that_will_do(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_names_say_nothing_of_content(tmp_path, kind):
+def test_format_is_recognised_by_content_not_suffix(tmp_path, kind):
     path = sound_files.write(tmp_path, kind, song(n_samples=RATE_HZ // 2))
     expected_CxT = sound.read(path).samples_CxT
     for name in ("original", "song.csv", "song.mp3", "song.wav", "live: take 2.m4a", "01:23", "http:a"):
@@ -160,7 +160,7 @@ def test_joined_files_are_read_to_the_end(tmp_path, kind):
     assert min(sound.measure_level_db(start), sound.measure_level_db(end)) > -25
 
 
-def test_flac_of_unknown_length(tmp_path):
+def test_flac_of_unknown_length_is_read(tmp_path):
     path = sound_files.write(tmp_path, "flac", song())
     content = bytearray(path.read_bytes())
     content[21] &= 0xF0
@@ -171,34 +171,34 @@ def test_flac_of_unknown_length(tmp_path):
 
 
 @pytest.mark.parametrize("told", [0, 1000, 24_000])
-def test_wav_that_goes_on_behind_its_announced_end(tmp_path, told):
+def test_wav_is_read_beyond_its_announced_end(tmp_path, told):
     samples_CxT = song(1)
     (tmp_path / "a.wav").write_bytes(wav(fmt(), (b"data", (told, pcm(samples_CxT)))))
     found = sound.read(tmp_path / "a.wav")
     np.testing.assert_allclose(found.samples_CxT, samples_CxT, atol=1e-4)
     assert found.notes == (
-        f"{2 * 2 * RATE_HZ - told} bytes of sound follow the end that its header tells, and are taken too",
+        f"{2 * 2 * RATE_HZ - told} bytes of sound follow the end that its header declares, and are read too",
     )
     assert sound.describe_conversion(found, RATE_HZ, 1) == [*found.notes]
 
 
 @pytest.mark.parametrize("told", [0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFFFFF, 0x7FFFF000, 0x80000000])
-def test_wav_of_a_program_that_does_not_know_the_length(tmp_path, told):
+def test_wav_of_unknown_length_is_read(tmp_path, told):
     (tmp_path / "a.wav").write_bytes(wav(fmt(), (b"data", (told, pcm(song(1))))))
     found = sound.read(tmp_path / "a.wav")
     assert (found.n_samples, found.notes) == (2 * RATE_HZ, ())
 
 
-def test_aiff_that_goes_on_behind_its_announced_end(tmp_path):
+def test_aiff_is_read_beyond_its_announced_end(tmp_path):
     path = sound_files.write(tmp_path, "aiff", song())
     content = bytearray(path.read_bytes())
     at = content.index(b"SSND") + 4
     content[at : at + 4] = struct.pack(">I", 8 + 4000)
     path.write_bytes(content)
-    refused(path, "bytes follow the end that its header tells")
+    refused(path, "bytes follow the end that its header declares")
 
 
-def test_half_a_wav_behind_a_tag(tmp_path):
+def test_wav_after_a_tag_is_read_and_half_of_it_refused(tmp_path):
     content = wav(fmt(), (b"data", pcm(song(1))))
     tag = b"ID3\4\0\0\0\0\1\0" + bytes(128)
     (tmp_path / "a.wav").write_bytes(tag + content)
@@ -207,7 +207,7 @@ def test_half_a_wav_behind_a_tag(tmp_path):
     refused(tmp_path / "a.wav", "cut short")
 
 
-def test_a_song_may_be_too_long(tmp_path):
+def test_song_beyond_the_longest_duration_is_refused(tmp_path):
     path = sound_files.write(tmp_path, "flac", song())
     assert sound.read(path, longest_s=2).n_samples == 2 * RATE_HZ
     with pytest.raises(InputError, match="lasts longer than 0 minutes"):
@@ -217,7 +217,7 @@ def test_a_song_may_be_too_long(tmp_path):
 # Channels
 
 
-def test_stored_files_of_another_encoder_have_their_centre_in_the_centre():
+def test_downmix_of_stored_files_keeps_the_centre():
     for name in ("centre.ogg", "centre.opus"):
         left_T, right_T = sound.to_model(sound.read(STORED / name), RATE_HZ, 2)[0]
         assert sound.measure_level_db(left_T) == pytest.approx(sound.measure_level_db(right_T), abs=0.1)
@@ -236,7 +236,7 @@ def test_stored_files_of_another_encoder_have_their_centre_in_the_centre():
         (0x70F, "6.1", [1, 0, HALF, 0, 0.5, HALF, 0], [0, 1, HALF, 0, 0.5, 0, HALF]),
     ],
 )
-def test_masks_of_extensible_wav(tmp_path, mask, name, left, right):
+def test_channel_masks_of_extensible_wav_are_read(tmp_path, mask, name, left, right):
     n_channels = len(left)
     one_each = 0.5 * np.eye(n_channels, dtype=np.float32)
     header = fmt(n_channels, 0xFFFE, 16, extensible(mask, 16, 1))
@@ -246,14 +246,14 @@ def test_masks_of_extensible_wav(tmp_path, mask, name, left, right):
     assert notes == [f"{name} mixed down to stereo (ITU-R BS.775)"]
 
 
-def test_positions_that_bs_775_does_not_know():
+def test_positions_without_a_rule_in_bs_775_are_refused():
     heights = Audio(song(4), RATE_HZ, "a.wav", ("FL", "FR", "TFL", "TFR"))
     with pytest.raises(InputError, match=r"a\.wav: 4 channels \(FL FR TFL TFR\) cannot be made 2"):
         sound.to_model(heights, RATE_HZ, 2)
 
 
 @pytest.mark.parametrize("rest", [0, 1e-7, 1e-5])
-def test_channels_that_cancel_each_other_are_no_level_to_divide_by(rest):
+def test_channels_that_cancel_each_other_are_refused(rest):
     left_T = song(1)
     with pytest.raises(InputError, match=r"the channels cancel each other|silent"):
         standardise(np.concatenate([left_T, rest - left_T + rest * song(1)[:, ::-1]]))
@@ -266,7 +266,7 @@ def test_wide_stereo_has_the_level_of_the_reference():
     assert standard.std == mix_CxT.mean(0, dtype=np.float64).std(ddof=1)
 
 
-def test_one_sample_is_not_called_silent():
+def test_one_sample_is_reported_as_too_short():
     with pytest.raises(InputError, match="one sample"):
         standardise(np.full((2, 1), 0.5, np.float32))
 
@@ -282,7 +282,7 @@ def test_absurd_values_are_refused(tmp_path, value):
     refused(tmp_path / "a.wav", "full scale is 1")
 
 
-def test_integers_that_were_written_as_floats_are_loud_but_sound(tmp_path):
+def test_unscaled_integers_in_floats_are_read(tmp_path):
     soundfile.write(tmp_path / "a.wav", 32_767 * song().T, RATE_HZ, "FLOAT")
     standard_CxT, _ = standardise(sound.read(tmp_path / "a.wav").samples_CxT)
     assert np.isfinite(standard_CxT).all()
@@ -310,7 +310,7 @@ def test_every_error_of_the_libraries_is_one_line(kind):
     "content", [b"\x1aE\xdf\xa3" + bytes(36), bytes(5000), b"annotations of a song!!", b"<html><body>404</body></html>"]
 )
 @pytest.mark.parametrize("suffix", ["mkv", "aac", "wav", "m4a"])
-def test_what_is_no_sound(tmp_path, content, suffix):
+def test_files_that_are_not_sound_are_refused(tmp_path, content, suffix):
     (tmp_path / f"a.{suffix}").write_bytes(content)
     refused(tmp_path / f"a.{suffix}", "cannot be read as sound")
 
@@ -348,14 +348,14 @@ def test_libraries_do_not_complain_on_their_own(tmp_path, capfd, content):
 def test_stems_are_written_under_a_name_that_is_not_text(tmp_path):
     folder = Path(os.fsdecode(os.fsencode(tmp_path / "bad") + b"\xff"))
     for name, encoding in (("a.wav", "float"), ("b.wav", "16"), ("c.flac", "24")):
-        sound.write(folder / name, song(), RATE_HZ, encoding)
+        sound.write_audio(folder / name, song(), RATE_HZ, encoding)
         np.testing.assert_allclose(sound.read(folder / name).samples_CxT, song(), atol=2e-5)
 
 
 # What users of other programs reported
 
 
-def test_tags_that_are_not_utf8(tmp_path):
+def test_tags_in_other_encodings_are_accepted(tmp_path):
     """PyAV raises UnicodeDecodeError for them unless it is told not to."""
     path = sound_files.write(tmp_path, "mp3", song())
     frame = b"TPE1" + struct.pack(">I", 6) + b"\0\0" + b"\3Bj\xf6rk"
@@ -366,7 +366,7 @@ def test_tags_that_are_not_utf8(tmp_path):
     assert sound.read(tmp_path / "a.wav").n_samples == 2 * RATE_HZ
 
 
-def test_a_large_picture_before_and_tags_behind_an_mp3(tmp_path):
+def test_mp3_with_a_large_picture_and_trailing_tags_is_read(tmp_path):
     path = sound_files.write(tmp_path, "mp3", song())
     expected = sound.read(path)
     size = 3_000_000
@@ -380,7 +380,7 @@ def test_a_large_picture_before_and_tags_behind_an_mp3(tmp_path):
 
 @pytest.mark.parametrize("before", [b"JUNK", b"bext", b"LIST", b"auxi", b"iXML"])
 @pytest.mark.parametrize("extra", [b"", b"\0\0", b"\0\0\0\0"])
-def test_other_chunks_of_wav_and_a_longer_format(tmp_path, before, extra):
+def test_wav_with_other_chunks_and_a_longer_format_is_read(tmp_path, before, extra):
     content = wav(fmt(extra=extra), (before, bytes(999)), (b"data", pcm(song(1))), (b"LIST", b"INFO" + bytes(2000)))
     (tmp_path / "a.wav").write_bytes(content)
     found = sound.read(tmp_path / "a.wav")
@@ -389,7 +389,7 @@ def test_other_chunks_of_wav_and_a_longer_format(tmp_path, before, extra):
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])
 @pytest.mark.parametrize("container", ["WAV", "WAVEX"])
-def test_encodings_of_wav(tmp_path, subtype, container):
+def test_all_encodings_of_wav_are_read(tmp_path, subtype, container):
     soundfile.write(tmp_path / "a.wav", tone()[:, None], RATE_HZ, subtype, format=container)
     expected_TxC, _ = soundfile.read(tmp_path / "a.wav", dtype="float32", always_2d=True)
     found = sound.read(tmp_path / "a.wav")
@@ -398,7 +398,7 @@ def test_encodings_of_wav(tmp_path, subtype, container):
 
 
 @pytest.mark.parametrize("subtype", ["MS_ADPCM", "IMA_ADPCM"])
-def test_compressed_wav(tmp_path, subtype):
+def test_compressed_wav_is_read(tmp_path, subtype):
     soundfile.write(tmp_path / "a.wav", 0.5 * tone()[:, None], RATE_HZ, subtype)
     found = sound.read(tmp_path / "a.wav")
     assert found.n_samples >= RATE_HZ
@@ -407,24 +407,24 @@ def test_compressed_wav(tmp_path, subtype):
 
 
 @pytest.mark.parametrize("endian", ["LITTLE", "BIG"])
-def test_aiff_of_both_byte_orders(tmp_path, endian):
+def test_aiff_of_both_byte_orders_is_read(tmp_path, endian):
     soundfile.write(tmp_path / "a.aiff", song().T, RATE_HZ, "PCM_24", endian=endian)
     np.testing.assert_allclose(sound.read(tmp_path / "a.aiff").samples_CxT, song(), atol=2**-23)
 
 
-def test_what_libsndfile_alone_knows(tmp_path):
+def test_formats_that_only_libsndfile_knows_are_read(tmp_path):
     soundfile.write(tmp_path / "a.paf", song().T, RATE_HZ, "PCM_24", format="PAF")
     np.testing.assert_allclose(sound.read(tmp_path / "a.paf").samples_CxT, song(), atol=2**-23)
 
 
-def test_wav_whose_last_frame_is_not_whole(tmp_path):
+def test_wav_with_an_incomplete_last_frame_is_read(tmp_path):
     soundfile.write(tmp_path / "a.wav", song().T, RATE_HZ, "FLOAT")
     (tmp_path / "a.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:-3])
     assert sound.read(tmp_path / "a.wav").n_samples in (2 * RATE_HZ - 1, 2 * RATE_HZ)
 
 
 @pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "faststart", "dash"])
-def test_mp4_as_streaming_sites_make_it(tmp_path, flags):
+def test_fragmented_mp4_is_read(tmp_path, flags):
     path = tmp_path / "a.m4a"
     with av.open(str(path), "w", options={"movflags": flags, "frag_duration": "200000"}) as container:
         sound_files.encode(container, "aac", song(), RATE_HZ)
@@ -433,7 +433,7 @@ def test_mp4_as_streaming_sites_make_it(tmp_path, flags):
     assert found.notes == ()
 
 
-def test_half_an_mp4_whose_index_stands_in_front(tmp_path):
+def test_half_an_mp4_with_its_index_in_front_is_refused(tmp_path):
     path = tmp_path / "a.m4a"
     with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
         sound_files.encode(container, "aac", song(), RATE_HZ)
@@ -442,7 +442,7 @@ def test_half_an_mp4_whose_index_stands_in_front(tmp_path):
     assert 0.5 * RATE_HZ < sound.read(path, may_be_cut=True).n_samples < 1.2 * RATE_HZ
 
 
-def test_webm_of_a_browser_that_records_live(tmp_path):
+def test_webm_of_a_live_recording_is_read(tmp_path):
     path = tmp_path / "a.webm"
     with av.open(str(path), "w", options={"live": "1"}) as container:
         sound_files.encode(container, "libopus", song(), RATE_HZ)
@@ -451,7 +451,7 @@ def test_webm_of_a_browser_that_records_live(tmp_path):
     assert found.notes == ()
 
 
-def test_the_first_of_two_streams_of_sound_beside_a_picture(tmp_path):
+def test_first_of_two_sound_streams_is_read(tmp_path):
     path = tmp_path / "a.mkv"
     with av.open(str(path), "w") as container:
         video = container.add_stream("mjpeg", rate=1)
@@ -468,13 +468,13 @@ def test_the_first_of_two_streams_of_sound_beside_a_picture(tmp_path):
     np.testing.assert_allclose(sound.read(path).samples_CxT[0], 0.5 * tone(), atol=1e-4)
 
 
-def test_flac_behind_an_id3_tag(tmp_path):
+def test_flac_after_an_id3_tag_is_read(tmp_path):
     path = sound_files.write(tmp_path, "flac", song())
     path.write_bytes(b"ID3\4\0\0\0\0\1\0" + bytes(128) + path.read_bytes())
     assert sound.read(path).n_samples == 2 * RATE_HZ
 
 
-def test_a_playlist_opens_no_other_file(tmp_path):
+def test_playlists_are_refused(tmp_path):
     sound_files.write(tmp_path, "wav", song())
     for name, text in (("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nwav.wav\n#EXT-X-ENDLIST\n"),
                        ("a.ffconcat", "ffconcat version 1.0\nfile wav.wav\n")):  # fmt: skip
@@ -482,7 +482,7 @@ def test_a_playlist_opens_no_other_file(tmp_path):
         refused(tmp_path / name, "cannot be read as sound")
 
 
-def test_damage_in_the_middle_says_where(tmp_path):
+def test_error_for_damage_in_the_middle_tells_the_time(tmp_path):
     path = sound_files.write(tmp_path, "flac", song())
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
@@ -492,6 +492,6 @@ def test_damage_in_the_middle_says_where(tmp_path):
     assert 0 < sound.read(path, may_be_cut=True).n_samples < 2 * RATE_HZ
 
 
-def test_elementary_streams_tell_no_length(tmp_path):
+def test_elementary_streams_have_no_announced_length(tmp_path):
     for kind in ELEMENTARY:
         assert recording.open_sound(sound_files.write(tmp_path, kind, song())).notes == ()

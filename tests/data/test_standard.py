@@ -7,7 +7,7 @@ from ugosa_jax.data.standard import restore_level, standardise
 from ugosa_jax.errors import InputError
 
 
-def test_standardise():
+def test_standardise_gives_mean_0_and_deviation_1():
     mix_CxT = np.array([[1.0, 2, 3, 4], [3.0, 2, 1, 8]])
     standard_CxT, (mean, std) = standardise(mix_CxT)
     reference_T = [2, 2, 2, 6]
@@ -21,7 +21,7 @@ def test_a_mixture_without_level_is_refused(mix):
         standardise(mix)
 
 
-def test_unstandardise_undoes_standardise():
+def test_restore_level_inverts_standardise():
     mix_CxT = np.random.default_rng(0).standard_normal((2, 100)) * 3 + 1
     standard_CxT, standard = standardise(mix_CxT)
     np.testing.assert_allclose(restore_level(standard_CxT, standard), mix_CxT)

@@ -6,7 +6,7 @@ import soundfile
 from ugosa_jax.data import sound, stems
 
 
-def test_lossy_stems_lie_on_the_grid_of_16_bits_and_others_stay_as_they_are(tmp_path):
+def test_lossy_stems_are_rounded_to_16_bits_and_others_are_not(tmp_path):
     noise_TxC = np.random.default_rng(0).normal(size=(44100, 2)) * 0.1
     soundfile.write(tmp_path / "bass.ogg", noise_TxC, 44100)
     soundfile.write(tmp_path / "drums.wav", noise_TxC, 44100, subtype="FLOAT")

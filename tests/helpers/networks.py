@@ -9,7 +9,9 @@ from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
 
 DATA = Path(__file__).parents[1] / "data"
-DUO = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=2, R=3, sources=("voice", "rest"), sample_rate_hz=8000)
+DUO = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=1, R=3, sources=("voice", "rest"), sample_rate_hz=8000)
+QUARTET = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
+"""Four sources at 44.1 kHz. Its filters are long, so that a song has few frames."""
 
 
 def make_random_params(config, seed=0):

@@ -3,9 +3,7 @@
 import contextlib
 
 from tests.helpers.browser import open_page, wait
-from ugosa_jax.networks.convtasnet import ConvTasNet
 
-TINY = ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4)
 MARKS = "studio.store.get('marks').filter((mark) => mark.source === {!r}).map((m) => [m.start, m.end, m.state])"
 ADAPTED = "Adapted. B is Run"
 

@@ -406,7 +406,7 @@ def test_estimates_of_other_architectures_are_the_reference_s_too(case):
     """In float64; see scripts/golden_htdemucs.py."""
     of, config, params, _ = other_architecture(case)
     with jax.enable_x64(True):
-        est_SxCxT = jax.jit(config, compiler_options=QUICK)(params, golden_htdemucs.mixture(config.channels))
+        est_SxCxT = jax.jit(config, compiler_options=QUICK)(params, golden_htdemucs.draw_mixture(config.channels))
     thinned = np.asarray(est_SxCxT).reshape(-1)[:: golden_htdemucs.ESTIMATES_STEP]
     np.testing.assert_allclose(thinned, of["estimates"], rtol=0, atol=1e-11)
 
@@ -417,7 +417,7 @@ def test_gradients_of_other_architectures_are_the_reference_s_too(case):
     of, config, params, rows = other_architecture(case)
     with jax.enable_x64(True):
         run = jax.jit(jax.grad(lambda params, mix_CxT: (config(params, mix_CxT) ** 2).mean()), compiler_options=QUICK)
-        gradient = run(params, golden_htdemucs.mixture(config.channels))
+        gradient = run(params, golden_htdemucs.draw_mixture(config.channels))
     leaves = flatten_dict(gradient, sep=".")
     found = {row.name: np.asarray(leaves[path]).reshape(row.shape[::-1]).T for path, row in rows.items()}
     ordered = [found[name] for name in sorted(found)]

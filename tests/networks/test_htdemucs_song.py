@@ -115,8 +115,8 @@ def written(folder, song):
     """A folder with the song's mixture, stems that add up to it, and an annotation."""
     share = 0.25 * song.mixture.samples_CxT
     for source in ("drums", "bass", "other", "vocals"):
-        sound.write(folder / f"{source}.wav", share, RATE_HZ)
-    sound.write(folder / "mixture.wav", song.mixture.samples_CxT, RATE_HZ)
+        sound.write_audio(folder / f"{source}.wav", share, RATE_HZ)
+    sound.write_audio(folder / "mixture.wav", song.mixture.samples_CxT, RATE_HZ)
     (folder / "annotation.csv").write_text("start,end,source,state\n0,2,vocals,silent\n1,3,drums,silent\n")
     return folder
 

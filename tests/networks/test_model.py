@@ -13,6 +13,8 @@ from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import convtasnet_torch
 
 TINY = ConvTasNet(N=8, L=6, B=5, H=7, P=3, X=2, R=2, C=2, sources=("a", "b", "c"))
+QUICK = {"xla_backend_optimization_level": 0}
+"""Compiles faster; what is compiled runs once."""
 VARIANTS = {
     "default": {},
     "cLN": {"norm": "cLN"},
@@ -64,9 +66,9 @@ def test_gradients_of_a_recomputed_block_equal_those_of_a_stored_one(norm, n_fra
 
     with jax.enable_x64(True):
         params, h_WxKxB = random_network(config), np.random.default_rng(1).standard_normal((2, 30, config.B))
-        found = jax.jit(jax.grad(total, (0, 1)))(params, h_WxKxB)
+        found = jax.jit(jax.grad(total, (0, 1)), compiler_options=QUICK)(params, h_WxKxB)
         monkeypatch.setattr(tcn, "recompute_in_backward", lambda f: f)
-        expected = jax.jit(jax.grad(total, (0, 1)))(params, h_WxKxB)
+        expected = jax.jit(jax.grad(total, (0, 1)), compiler_options=QUICK)(params, h_WxKxB)
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(expected[0]["repeat1"]["block1"]["expand"]))

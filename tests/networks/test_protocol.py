@@ -122,9 +122,9 @@ def test_a_sweep_runs_a_network_of_the_protocol(net, stems, tmp_path, capsys):
     checkpoint.save(net, tmp_path / "toy.safetensors")
     folder = tmp_path / "songs" / "tones"
     for source, stem_CxT in zip(net.sources, stems, strict=True):
-        sound.write(folder / f"{source}.wav", stem_CxT, RATE_HZ)
-    sound.write(folder / "mixture.wav", stems.sum(0), RATE_HZ)
-    annotation.write(ANNOTATION, folder / "annotation.csv")
+        sound.write_audio(folder / f"{source}.wav", stem_CxT, RATE_HZ)
+    sound.write_audio(folder / "mixture.wav", stems.sum(0), RATE_HZ)
+    annotation.write_annotation(ANNOTATION, folder / "annotation.csv")
     (tmp_path / "toy.toml").write_text(
         f'weights = "{tmp_path / "toy.safetensors"}"\n[songs]\nfolder = "{tmp_path / "songs"}"\n[adapt]\n'
         'strategy = ["B0", "P-G:end"]\nlam = [0.1, 1.0]\nepochs = 2\n[evaluate]\nwindow_s = 0.5\nhop_s = 0.5\n'

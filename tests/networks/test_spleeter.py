@@ -16,8 +16,9 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.errors import InputError
-from ugosa_jax.networks.spleeter import Spleeter, convolution
-from ugosa_jax.networks.spleeter.spectrogram import compute_spectrogram, overlap_add
+from ugosa_jax.networks import tree
+from ugosa_jax.networks.spleeter import Spleeter, strided_convolution
+from ugosa_jax.networks.spleeter.stft import compute_spectrogram, overlap_add
 from ugosa_jax.separation import chunks
 
 TINY = Spleeter(nfft=64, bins=32, piece_frames=16, filters=(3, 4, 5), sample_rate_hz=8000)
@@ -37,7 +38,11 @@ def noise(n_samples, seed=0):
 def make_params(net, seed=0):
     """Return random parameters, also for norms, which are the identity after `init`."""
     random = np.random.default_rng(seed)
-    return jax.tree.map(lambda leaf: np.asarray(leaf + 0.2 * random.normal(size=leaf.shape), np.float32), net.init())
+
+    def draw(path, leaf):
+        return np.asarray((path[-1].key == "scale") + 0.2 * random.normal(size=leaf.shape), np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, tree.infer_params(net))
 
 
 @pytest.fixture(params=NETWORKS)
@@ -88,7 +93,10 @@ def test_convolutions_and_their_gradients_equal_those_of_xla(n_in, n_out):
 
     with jax.enable_x64(True):
         x, k = jnp.asarray(x), jnp.asarray(k)
-        pairs = [(convolution.downsample, lambda x, k: same(x, k, 2)), (convolution.upsample, transpose)]
+        pairs = [
+            (strided_convolution.downsample, lambda x, k: same(x, k, 2)),
+            (strided_convolution.upsample, transpose),
+        ]
         for ours, theirs in pairs:
             expected = jax.jit(theirs)(x, k)
             weights = jnp.asarray(random.normal(size=expected.shape))
@@ -102,7 +110,7 @@ def test_the_dilated_convolution_equals_that_of_xla():
     random = np.random.default_rng(0)
     x = random.normal(size=(1, 8, 8, 1)).astype(np.float32)
     kernel = random.normal(size=(4, 4, 1, 2)).astype(np.float32)
-    np.testing.assert_allclose(convolution.convolve_dilated(x, kernel), same(x, kernel, 1, 2), atol=1e-5)
+    np.testing.assert_allclose(strided_convolution.convolve_dilated(x, kernel), same(x, kernel, 1, 2), atol=1e-5)
 
 
 def test_overlap_add_inverts_the_spectrogram():

@@ -60,9 +60,9 @@ def separate_in_tiles(net, params, mix_CxT):
 def compute_gradients(net, variables, mix_CxT, names):
     """Return the gradients with respect to TensorFlow's variables, by the rules of the conversion."""
     naming = spleeter_names.name_in_tensorflow(net.depth)
-    gradient = jax.jit(jax.grad(lambda p: (separate_in_tiles(net, p, mix_CxT) ** 2).mean()))(
-        spleeter_names.from_tensorflow(variables, net)
-    )
+    compute = jax.grad(lambda p: (separate_in_tiles(net, p, mix_CxT) ** 2).mean())
+    quick = {"xla_backend_optimization_level": 0}  # compiles faster; it runs once
+    gradient = jax.jit(compute, compiler_options=quick)(spleeter_names.from_tensorflow(variables, net))
     leaves = tree.flatten(gradient)
     found = {}
     for s, source in enumerate(net.sources):
@@ -84,7 +84,7 @@ def compute_gradients(net, variables, mix_CxT, names):
     "kind", [kind if kind == "2stems" else pytest.param(kind, marks=pytest.mark.slow) for kind in golden.KINDS]
 )
 def test_estimates_and_gradients_of_small_networks_equal_those_of_tensorflow(kind, tiny):
-    net, mix_CxT = tiny_net(kind), golden.mixture(9000, 3)
+    net, mix_CxT = tiny_net(kind), golden.draw_mixture(9000, 3)
     naming = spleeter_names.name_in_tensorflow(net.depth)
     expected = [spleeter_names.list_shapes(net, naming, s) for s in range(net.S)]
     variables = {name: golden.draw_variable(name, shape) for table in expected for name, shape in table.items()}
@@ -106,7 +106,7 @@ def test_estimates_and_gradients_of_small_networks_equal_those_of_tensorflow(kin
 )
 def test_estimates_of_the_published_network_equal_those_of_spleeter(name, n_samples, seed, whole):
     net = published.spleeter()
-    est_SxCxT = chunks.separate(net.architecture, net.params, golden.mixture(n_samples, seed), SeparateConfig())
+    est_SxCxT = chunks.separate(net.architecture, net.params, golden.draw_mixture(n_samples, seed), SeparateConfig())
     stems = whole[f"{name}/stems"]
     difference = np.abs(est_SxCxT.reshape(-1)[:: golden.STEP] - stems)
     assert difference.max() < 2e-6 * np.abs(stems).max()  # found: 3e-7

@@ -97,7 +97,7 @@ def test_markdown_refers_to_files_that_are_there(folder):
 def test_captions_state_the_basis_of_tables(folder):
     text = (folder / "report.md").read_text("utf-8")
     caption = next(line for line in text.splitlines() if line.startswith("**Table 1."))
-    assert "7 songs, 20 frames a song and source" in caption
+    assert "7 songs, 20 frames per song and source" in caption
     assert "rule “target”" in caption
     assert "activations applied to the outputs" in caption
     settings = "λ = 1, learning rate 10⁻⁵, 10 epochs, segments of 4 s, hop of one segment, no pitch-shifted copies"
@@ -192,7 +192,7 @@ def test_settings_that_only_vary_together_are_no_study(tmp_path):
     paper, code = scores(song=["a", "b"], lam=[1.0]), scores(song=["a", "b"], lam=[0.25], segment_s=[10.0])
     sweep_report.write(pd.concat([paper, code]), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
-    assert "No study of λ, segment length (s): no cells with scores differ in it alone." in text
+    assert "No study of λ, segment length (s): no cells with scores differ only in it." in text
     assert "table1-medians.csv" in names(tmp_path)
 
 
@@ -200,7 +200,7 @@ def test_a_setting_with_scores_for_one_value_is_no_study(tmp_path):
     failed = scores(song=["a", "b"], lam=[0.1], value_db=[np.nan, np.nan])
     sweep_report.write(pd.concat([scores(song=["a", "b"], lam=[1.0]), failed]), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
-    assert "No study of λ: no cells with scores differ in it alone." in text
+    assert "No study of λ: no cells with scores differ only in it." in text
     assert "2 of 4 cells missing or failed" in text
     assert "| P-L3:M | 2.9M | 5.00 | 2 | 40 |" in text
 

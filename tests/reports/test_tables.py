@@ -87,7 +87,7 @@ def test_no_file(tmp_path):
 
 
 def test_a_score_that_is_there_twice():
-    with pytest.raises(InputError, match=r"row 3: SDR of drums in 'b' with P-L3:M .* is there twice"):
+    with pytest.raises(InputError, match=r"row 3: SDR of drums in 'b' with P-L3:M .* is repeated"):
         rows.check_rows(pd.concat([scores(song=["a", "b"]), scores(song=["b"])]))
 
 

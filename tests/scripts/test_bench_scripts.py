@@ -23,7 +23,7 @@ from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import convtasnet_torch
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 SMALL = ConvTasNet(N=6, L=4, B=5, H=7, P=3, X=4, R=2, sources=("voice", "rest"), sample_rate_hz=1000)
 REQUEST = {"lam": 0.5, "segment_samples": 500}
@@ -63,7 +63,7 @@ def test_forward_and_the_first_step_find_the_loss_of_the_first_segment(case):
     np.testing.assert_allclose(peer_jax.step(case, STEP)["losses"], expected, rtol=1e-5)
 
 
-def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
+def test_step_case_uses_few_steps_of_the_whole_song(case):
     answer = peer_jax.step(case, STEP)
     song = segments.cut_song(case.mix_CxT, case.active_SxT, AdaptConfig(segment_s=0.5), SMALL)
     assert song.n == 4
@@ -74,7 +74,7 @@ def test_a_step_takes_few_steps_of_a_song_that_stays_whole(case):
     )
 
 
-def test_a_whole_song_takes_no_less_than_its_parts(case):
+def test_whole_song_takes_at_least_the_time_of_its_parts(case):
     started = time.perf_counter()
     answer = peer_jax.song(case, {**STEP, "epochs": 1})
     whole_s = time.perf_counter() - started
@@ -84,25 +84,25 @@ def test_a_whole_song_takes_no_less_than_its_parts(case):
     assert sum(parts) <= whole_s
 
 
-def test_both_sides_are_told_to_tune_the_same():
+def test_both_programs_tune_the_same_layers():
     """The paper's numbers of parameters, counted over torch's names."""
     sizes = {row.name: np.prod(row.shape, dtype=int) for row in convtasnet_torch.build_table(ConvTasNet()).values()}
     for strategy, expected in {"L1:D": 8_244_284, "L3:M": 2_919_444, "L5:D": 10_240}.items():
-        tuned = bench_peer.request_for(strategy, ConvTasNet(), bench_peer.QUICK)["tuned"]
+        tuned = bench_peer.make_request(strategy, ConvTasNet(), bench_peer.QUICK)["tuned"]
         assert sum(sizes[name] for name in tuned) == expected
 
 
-def test_chunks_of_a_song_are_longer_than_the_song():
+def test_chunks_add_up_to_more_than_the_song():
     """10 s every 7.5 s: starts at 0, 7.5, … 52.5; the last one has 7.5 s."""
-    assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig()) == pytest.approx(77.5)
-    assert bench_peer.chunked_s(60.0, ConvTasNet(), SeparateConfig(overlap=0.0)) == pytest.approx(60.0)
+    assert bench_peer.count_chunked_seconds(60.0, ConvTasNet(), SeparateConfig()) == pytest.approx(77.5)
+    assert bench_peer.count_chunked_seconds(60.0, ConvTasNet(), SeparateConfig(overlap=0.0)) == pytest.approx(60.0)
 
 
 def answers(*losses, seconds=1.0, **more):
     return [{"seconds": seconds, "losses": list(each), **more} for each in losses]
 
 
-def test_rows_hold_every_turn_and_the_largest_difference():
+def test_rows_hold_all_times_and_the_largest_difference():
     peer, ours = answers((2.0, 1.0), (2.0, 1.0), seconds=3.0), answers((2.0, 1.0), (2.0001, 1.0))
     row = bench_peer.compare_answers("x", peer, ours)
     assert row == {
@@ -142,20 +142,20 @@ def test_both_take_turns_and_the_first_turn_is_not_counted():
 def test_a_program_that_ends_or_is_missing_is_named(tmp_path):
     with (
         pytest.raises(InputError, match="ended with code 3"),
-        bench_peer.serving([sys.executable, "-c", "raise SystemExit(3)"], {}) as ask,
+        bench_peer.start_process([sys.executable, "-c", "raise SystemExit(3)"], {}) as ask,
     ):
         ask({"do": "x" * 1_000_000})  # more than a pipe holds, so that it cannot all be written
     with (
         pytest.raises(InputError, match="nowhere: cannot be started"),
-        bench_peer.serving([str(tmp_path / "nowhere")], {}),
+        bench_peer.start_process([str(tmp_path / "nowhere")], {}),
     ):
         pass
 
 
-def test_our_program_answers_what_it_is_asked(case, tmp_path):
+def test_peer_jax_answers_requests(case, tmp_path):
     peer_jax.write_case(case, tmp_path / "case.npz")
     commands = bench_peer.Commands(tmp_path, Path("unused"))
-    with bench_peer.serving(*commands.ours(tmp_path / "case.npz")) as ask:
+    with bench_peer.start_process(*commands.ours(tmp_path / "case.npz")) as ask:
         assert ask({"do": "about"})["jax"] == jax.__version__
         assert ask({"do": "about"})["device"] == device.describe()
 
@@ -165,18 +165,18 @@ ROW = {"peer_s": [9.0, 10.0, 12.0], "ours_s": [2.0, 2.0, 3.0], "difference": 2e-
 
 def test_a_row_gives_medians_spreads_and_ratios():
     expected = "| forward | 10.00 (9.00–12.00) | 2.00 (2.00–3.00) | 5.0 (4.0–5.0) | 2e-07 |"
-    assert bench_peer.row_line("forward", ROW) == expected
-    assert bench_peer.row_line("L3:M", ROW).startswith("| one step of P-L3:M | 10.00 ")
+    assert bench_peer.format_row("forward", ROW) == expected
+    assert bench_peer.format_row("L3:M", ROW).startswith("| one step of P-L3:M | 10.00 ")
 
 
-def test_what_a_song_takes_pytorch_is_extrapolated_from_its_other_rows():
+def test_time_of_a_song_in_pytorch_is_extrapolated_from_other_rows():
     song = {"whole_s": 400.0, "n_segments": 15, "separated_s": 77.5}
     song |= {"compile_s": 8.0, "prefix_s": 20.0, "steps_s": 320.0, "separate_s": 40.0}
     rows = {"forward": ROW, "L3:M": ROW | {"peer_s": [30.0]}}
-    line, *notes = bench_peer.song_lines(song, rows, bench_peer.Sizes(1))
+    line, *notes = bench_peer.format_song(song, rows, bench_peer.Sizes(1))
     # 10 epochs of 15 steps of 30 s, and 77.5 s of chunks at 10 s for every 4 s
     assert line == "| a song of 60 s, 10 epochs | 4694, extrapolated | 400 | 11.7 | – |"
     assert "compile 8.0 s, prefix 20.0 s, steps 320.0 s, separate 40.0 s;" in notes[0]
     assert (
-        next(bench_peer.song_lines(song, {}, bench_peer.Sizes(1))) == "| a song of 60 s, 10 epochs | – | 400 | – | – |"
+        next(bench_peer.format_song(song, {}, bench_peer.Sizes(1))) == "| a song of 60 s, 10 epochs | – | 400 | – | – |"
     )

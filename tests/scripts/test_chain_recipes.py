@@ -11,7 +11,8 @@ from tests.helpers.chains import make_chain
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "experiments"))
 import chain_recipes
-from chain_recipes import RECIPES, Recipe
+from chain_recipes import CONDITIONS, RECIPES
+from imprecision import degrade
 
 from ugosa_jax import Annotation, Interval, Song
 from ugosa_jax.adaptation import chain_adaptation, song_adaptation
@@ -20,7 +21,7 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.data.sound import Audio
 from ugosa_jax.evaluation import scoring
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 RATE_HZ = 8000
 R = AdaptConfig("R-L2:D", segment_s=0.5, epochs=1, learning_rate=1e-3, shuffle_seed=1)
@@ -66,28 +67,45 @@ def test_score_equals_the_sdr_of_evaluate(song):
     np.testing.assert_allclose(chain_recipes.score(song, est_SxCxT), expected, atol=1e-4)  # rounded to as much
 
 
-def test_shorten_silence_keeps_the_first_share_of_each_rest(song):
-    half = chain_recipes.shorten_silence(song.require_annotation(), 6.0, 0.5)
-    assert annotation.count_silent_seconds(half, 6.0) == {"drums": 1.0, "voice": 0.0, "bass": 1.5}
-    nothing = chain_recipes.shorten_silence(song.require_annotation(), 6.0, 0.0)
-    assert annotation.count_silent_seconds(nothing, 6.0) == {"drums": 0.0, "voice": 0.0, "bass": 0.0}
+def test_an_annotation_knows_the_first_share_of_each_rest(song):
+    def silent_s(condition):
+        said = degrade(song.require_annotation(), 6.0, CONDITIONS[condition], "song.wav")
+        return annotation.count_silent_seconds(said, 6.0)
+
+    assert silent_s("exact") == {"drums": 2.0, "voice": 0.0, "bass": 3.0}
+    assert silent_s("half") == {"drums": 1.0, "voice": 0.0, "bass": 1.5}
+    assert silent_s("none") == {"drums": 0.0, "voice": 0.0, "bass": 0.0}
 
 
-def test_table_compares_recipes_song_by_song():
+def test_table_compares_recipes_with_masks_of_the_same_annotation():
     """Eight songs that gain have p = 2 / 2⁸, and Holm's correction multiplies it by three tests."""
-    rows = []
+    r, rows = "R, 5 epochs at 3e-3", []
     for k, name in enumerate("abcdefgh"):
-        rows.append({"recipe": "masks", "song": name, "seconds": 0, "sdr_db": {"x": k, "y": 1.0}})
-        rows.append({"recipe": "R", "song": name, "seconds": 30 + k, "sdr_db": {"x": k + 1 + k / 10, "y": 1.0}})
-    rows.append({"recipe": "R", "song": "without a partner", "seconds": 33, "sdr_db": {"x": 99.0, "y": 9.0}})
+        half = {"annotation": "half", "song": name}
+        rows.append({**half, "recipe": r, "seconds": 30 + k, "sdr_db": {"x": k + 1 + k / 10, "y": 1.0}})
+        rows.append({**half, "recipe": "masks", "seconds": 0, "sdr_db": {"x": k, "y": 1.0}})
+        rows.append(
+            {"annotation": "none", "song": name, "recipe": "masks", "seconds": 0, "sdr_db": {"x": 9.0, "y": 9.0}}
+        )
     lines = list(chain_recipes.write_table(rows))
-    assert "| masks | 8 | 0 | mean SDR | 3.50 | 1.00 | 2.25 |" in lines
-    assert "| R | 8 | 33 | mean SDR | 4.85 | 1.00 | 2.92 |" in lines
-    assert "| | | | median difference | 1.35 | 0.00 | 0.68 |" in lines
-    (p_values,) = [line for line in lines if "Holm" in line]
-    assert p_values == "| | | | p, Holm | 0.023 | 1.000 | 0.023 |"
+    assert lines[2] == "| no annotation | masks | 8 | 0 | mean SDR | 9.00 | 9.00 | 9.00 |"
+    assert lines[3] == "| half of each rest | masks | 8 | 0 | mean SDR | 3.50 | 1.00 | 2.25 |"
+    assert lines[4] == f"| half of each rest | {r} | 8 | 34 | mean SDR | 4.85 | 1.00 | 2.92 |"
+    assert "| | | | | median difference | 1.35 | 0.00 | 0.68 |" in lines
+    assert lines[-1] == "| | | | | p, Holm | 0.023 | 1.000 | 0.023 |"
+
+
+def test_songs_without_a_partner_are_not_compared():
+    scores = {
+        ("exact", "masks", "a"): [1.0],
+        ("exact", "R", "a"): [2.0],
+        ("exact", "R", "b"): [9.0],
+        ("half", "masks", "b"): [0.0],
+    }
+    (paired,) = chain_recipes.compare(scores, "exact", "R")
+    assert paired.median == 1.0
 
 
 def test_recipes_differ():
     assert len(set(RECIPES.values())) == len(RECIPES)
-    assert RECIPES[chain_recipes.BASE] == Recipe()
+    assert RECIPES[chain_recipes.BASE].strategy == "B0"

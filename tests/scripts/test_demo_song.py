@@ -14,7 +14,7 @@ import soundfile
 from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.config import SOURCES
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 SONG = Path(str(files("ugosa_jax"))) / "data" / "demo_song"
 SCORE = Path(__file__).parents[2] / "scripts" / "demo_song"
@@ -34,7 +34,7 @@ def said():
     """Return the annotation, read without a complaint."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return annotation.read(SONG / "annotation.csv", SOURCES)
+        return annotation.read_annotation(SONG / "annotation.csv", SOURCES)
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +80,14 @@ def test_the_annotation_agrees_with_the_stems(stems_SxCxT, said):
     assert ((active_SxT == found_SxT).mean(axis=1) > 0.94).all()
 
 
-def test_nobody_is_taken_to_play_in_a_rest(stems_SxCxT, said):
+def test_no_source_is_annotated_active_in_a_rest(stems_SxCxT, said):
     active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
     found_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
     # An entry is found up to 93 ms early: there are at most two entries in 32 s.
     assert ((~active_SxT & found_SxT).mean(axis=1) < 2 * 0.093 / 32).all()
 
 
-def test_annotation_and_length_are_the_score_s(stems_SxCxT, said, river):
+def test_annotation_and_length_match_the_score(stems_SxCxT, said, river):
     rests = {
         source: [(i.start_s, i.end_s) for i in said.select(source) if i.state == "silent"] for source in river.SILENT
     }
@@ -112,7 +112,7 @@ def test_drum_patterns_fill_their_bars(river):
             assert len(signs.replace(" ", "")) == 16, (bar, signs)
 
 
-def test_composing_says_what_it_lacks_and_writes_nothing(tmp_path):
+def test_missing_packages_of_compose_are_reported_and_nothing_is_written(tmp_path):
     command = "import sys, runpy; sys.modules['hibari'] = sys.modules['pedalboard'] = None; "
     command += f"sys.argv[0] = {str(SCORE / 'compose.py')!r}; sys.path.insert(0, {str(SCORE)!r}); "
     command += "runpy.run_path(sys.argv[0], run_name='__main__')"

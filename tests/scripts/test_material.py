@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 MATERIAL = Path(__file__).parents[2] / "scripts" / "material"
 RATE_HZ = 44100
@@ -92,7 +92,7 @@ def test_wad_reader_finds_midi_lumps():
     assert list(found) == [("D_E1M1", b"MThd-music")]
 
 
-def test_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
+def test_song_of_two_games_is_listed_once_under_the_name_that_is_not_freedms(tmp_path):
     doom = tmp_path / "usr/share/games/doom"
     doom.mkdir(parents=True)
     (doom / "freedoom1.wad").write_bytes(wad(D_E1M1=b"MThd-a", D_E1M2=b"MThd-b", D_E1M3=b"MThd-a"))
@@ -103,7 +103,7 @@ def test_song_of_two_games_is_listed_once_and_not_as_freedms(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"MThd", b"no midi at all", b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk\0\0\0\xff\0"])
-def test_broken_midi_file_is_no_song(data):
+def test_damaged_midi_file_is_skipped(data):
     assert load("songs").load_song("broken", data) is None
 
 
@@ -114,7 +114,7 @@ def test_excerpt_is_clipped_stretched_and_transposed():
     tiny = part([62], seconds=0.004)
     drum = part([36], seconds=0.001, is_drum=True)
     song = songs.Song("s", 100.0, np.arange(0, 100, 0.5), [drum], [], [hung, tiny])
-    cut = songs.excerpt(song, start_s=0.0, seconds=10.0, stretch=2.0, transpose=3)
+    cut = songs.cut_excerpt(song, start_s=0.0, seconds=10.0, stretch=2.0, transpose=3)
     assert [[(n.pitch, n.start, n.end) for n in p.notes] for p in cut.other] == [[(63, 0.0, 10.0)]]
     assert [(n.pitch, n.end) for n in cut.drums[0].notes] == [(36, songs.DRUM_NOTE_S)]
     np.testing.assert_allclose(cut.beats_s, np.arange(10.0))
@@ -130,7 +130,7 @@ def test_excerpt_keeps_controllers_that_were_set_before():
 
 def test_rest_silences_only_its_time():
     songs = load("songs")
-    rested = songs.silence([part([60] * 10)], 2.5, 5.5)
+    rested = songs.insert_rest([part([60] * 10)], 2.5, 5.5)
     assert [(n.start, n.end) for n in rested[0].notes][2:4] == [(2.0, 2.5), (6.0, 7.0)]
 
 
@@ -139,7 +139,7 @@ def test_parts_are_sorted_by_channel_and_program():
     file = midi.PrettyMIDI()
     file.instruments = [part([36] * 40, is_drum=True), part([40] * 40, program=33), part([60] * 40, program=52)]
     song = songs.sort_parts("s", file)
-    assert song.complete()
+    assert song.is_complete()
     assert [p.program for p in song.other] == [songs.STRINGS]  # a sampled choir does not sing
     assert [p.program for p in song.bass] == [33]
 
@@ -156,7 +156,7 @@ def test_walk_stays_on_the_scale_in_range_and_in_time():
     assert all(melody.LOWEST <= note.pitch <= melody.HIGHEST for note in notes)
     assert all(a.end_s <= b.start_s + 1e-9 for a, b in pairwise(notes))
     assert notes[-1].end_s <= 35.0
-    assert len(melody.phrases(notes)) > 1  # there are rests
+    assert len(melody.split_phrases(notes)) > 1  # there are rests
 
 
 def test_same_seed_gives_the_same_walk():
@@ -183,11 +183,11 @@ def test_lead_becomes_one_line():
 def test_long_phrases_pause_and_thinning_keeps_one():
     melody = load("melody")
     notes = melody.extract_lead_melody(part([60] * 30, seconds=1.0))
-    parts = melody.phrases(notes)
+    parts = melody.split_phrases(notes)
     assert max(p[-1].end_s - p[0].start_s for p in parts) <= melody.MAX_PHRASE_S
-    thinned = melody.thin(notes, 30.0, 0.5, np.random.default_rng(0))
+    thinned = melody.drop_phrases(notes, 30.0, 0.5, np.random.default_rng(0))
     assert 0 < sum(n.end_s - n.start_s for n in thinned) <= 15.0
-    assert melody.thin(notes, 30.0, 0.0, np.random.default_rng(0))
+    assert melody.drop_phrases(notes, 30.0, 0.0, np.random.default_rng(0))
 
 
 # --- effects -------------------------------------------------------------------------------------------------
@@ -203,8 +203,8 @@ def test_level_ignores_rests():
     effects = load("effects")
     sparse = tone(-20.0, 6.0)
     sparse[:, 2 * RATE_HZ :] = 0
-    assert 20 * np.log10(effects.active_rms(sparse)) == pytest.approx(-20.0, abs=0.01)
-    assert effects.active_rms(np.zeros((2, RATE_HZ))) == 0.0
+    assert 20 * np.log10(effects.compute_active_rms(sparse)) == pytest.approx(-20.0, abs=0.01)
+    assert effects.compute_active_rms(np.zeros((2, RATE_HZ))) == 0.0
 
 
 def test_mix_reaches_its_level_and_stems_keep_their_offsets():
@@ -212,13 +212,13 @@ def test_mix_reaches_its_level_and_stems_keep_their_offsets():
     levels_db = {"drums": -24.0, "bass": -22.0, "other": -28.0, "vocals": -25.0}
     stems = np.stack([tone(level) for level in (-3.0, -50.0, -12.0, -30.0)])
     balanced = effects.balance(stems, levels_db)
-    found_db = [20 * np.log10(effects.active_rms(stem)) for stem in balanced]
+    found_db = [20 * np.log10(effects.compute_active_rms(stem)) for stem in balanced]
     offsets = np.array(list(levels_db.values())) - levels_db["drums"]
     np.testing.assert_allclose(np.array(found_db) - found_db[0], offsets, atol=0.01)
-    assert 20 * np.log10(effects.active_rms(balanced.sum(axis=0))) == pytest.approx(effects.MIX_DBFS, abs=0.01)
+    assert 20 * np.log10(effects.compute_active_rms(balanced.sum(axis=0))) == pytest.approx(effects.MIX_DBFS, abs=0.01)
 
 
-def test_limiter_reduces_peaks_alone():
+def test_limiter_reduces_only_peaks():
     effects = load("effects")
     audio = tone(-20.0)
     audio[:, 2 * RATE_HZ] = 3.0
@@ -336,7 +336,7 @@ def test_build_lists_all_requirements_that_are_missing_in_one_line(tmp_path):
 def test_missing_program_is_named_by_its_package(monkeypatch):
     needs = load("needs")
     monkeypatch.setattr(needs, "has_fluidsynth", lambda: False)
-    assert needs.missing_programs(("python3", "no-such-program")) == ["fluidsynth", "no-such-program"]
+    assert needs.find_missing_programs(("python3", "no-such-program")) == ["fluidsynth", "no-such-program"]
 
 
 # --- songs that fail, hang or are interrupted ----------------------------------------------------------------
@@ -422,18 +422,18 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the material is buil
 
 @linux
 def test_build_names_songs_that_hang_fail_or_crash_and_makes_the_others(tmp_path):
-    status, printed, _ = built(tmp_path, 1.0, "hangs", "raises", "a", "crashes", "silent", "b")
+    status, printed, _ = built(tmp_path, 3.0, "hangs", "raises", "a", "crashes", "silent", "b")
     lines = [line.split(maxsplit=2)[1:] for line in printed.splitlines()]
     said = dict(lines)
     assert status == 1
-    assert said["hangs"].startswith("failed: not done after 1 s")
+    assert said["hangs"].startswith("failed: not done after 3 s")
     assert said["raises"] == "failed: ValueError: of two lines"
     assert said["crashes"].startswith("failed: its process died")
     assert said["silent"] == "left out: no sound in bass"
     assert pool(tmp_path) == ["a.npy", "b.npy", "manifest.json"]
     assert not is_running(int((tmp_path / "pid").read_text()))
     (tmp_path / "well").touch()
-    status, printed, _ = built(tmp_path, 30.0, "hangs", "a", "b")
+    status, printed, _ = built(tmp_path, 100.0, "hangs", "a", "b")
     assert status == 0
     assert printed.split()[1] == "hangs" and len(printed.splitlines()) == 1  # the others were kept
     assert pool(tmp_path) == ["a.npy", "b.npy", "hangs.npy", "manifest.json"]
@@ -442,12 +442,12 @@ def test_build_names_songs_that_hang_fail_or_crash_and_makes_the_others(tmp_path
 
 @linux
 def test_build_removes_a_song_that_is_left_out(tmp_path):
-    built(tmp_path, 30.0, "a", "b")
+    built(tmp_path, 100.0, "a", "b")
     manifest = (tmp_path / "manifest.json").read_text().replace('"name": "b"', '"name": "silent"')
     (tmp_path / "manifest.json").write_text(manifest)
     (tmp_path / "b.npy").rename(tmp_path / "silent.npy")
     assert listed(tmp_path) == ["a", "silent"]
-    status, printed, _ = built(tmp_path, 30.0, "silent")
+    status, printed, _ = built(tmp_path, 100.0, "silent")
     assert status == 0 and "left out: no sound in bass" in printed
     assert pool(tmp_path) == ["a.npy", "manifest.json"]
     assert listed(tmp_path) == ["a"]
@@ -469,16 +469,16 @@ def test_interrupted_build_leaves_no_half_song_and_resumes(tmp_path, sign, statu
             time.sleep(0.01)
         os.killpg(group, signal.SIGKILL)
         assert pool(tmp_path) == ["a.npy", "hangs.unfinished", "manifest.json"]
-    said = "interrupted; the same command goes on from here\n"
+    said = "interrupted; run the same command again to continue\n"
     assert process.communicate()[1] == (said if sign == signal.SIGINT else "")
     (tmp_path / "well").touch()
-    assert built(tmp_path, 30.0, "a", "hangs", "b")[0] == 0
+    assert built(tmp_path, 100.0, "a", "hangs", "b")[0] == 0
     assert pool(tmp_path) == ["a.npy", "b.npy", "hangs.npy", "manifest.json"]
 
 
 @linux
 def test_full_disk_ends_the_build(tmp_path):
-    status, printed, complained = built(tmp_path, 30.0, "a", "full", "b")
+    status, printed, complained = built(tmp_path, 100.0, "a", "full", "b")
     assert status == 2
     assert complained.startswith("error: the disk is full (") and "full.unfinished" in complained
     assert len(printed.splitlines()) == 1
@@ -487,13 +487,13 @@ def test_full_disk_ends_the_build(tmp_path):
 
 @linux
 def test_build_remakes_changed_songs_and_names_a_damaged_manifest(tmp_path):
-    built(tmp_path, 30.0, "a", "b")
+    built(tmp_path, 100.0, "a", "b")
     (tmp_path / "a.npy").write_text("")
-    status, printed, _ = built(tmp_path, 30.0, "a", "b")
+    status, printed, _ = built(tmp_path, 100.0, "a", "b")
     assert (status, printed.split()[1], len(printed.splitlines())) == (0, "a", 1)
     assert (tmp_path / "a.npy").read_text() == "a"
     (tmp_path / "manifest.json").write_text('{"songs": [{"name": "a"}]}')
-    status, _, complained = built(tmp_path, 30.0, "a")
+    status, _, complained = built(tmp_path, 100.0, "a")
     assert status == 2
     assert "manifest.json: not a manifest" in complained and len(complained.splitlines()) == 1
 
@@ -526,10 +526,10 @@ def package(tmp_path, monkeypatch):
 
 def test_fetch_unpacks_missing_or_changed_files_again(package, capfd):
     fetch = load("fetch")
-    song = fetch.unpacked_path("usr/share/song.mid")
+    song = fetch.get_unpacked_path("usr/share/song.mid")
     fetch.provide(package)
     assert song.read_bytes() == b"MThd"
-    assert fetch.version(package) == "2:1.0-1"
+    assert fetch.get_archive_version(package) == "2:1.0-1"
     capfd.readouterr()
     fetch.provide(package)
     assert capfd.readouterr().out == ""
@@ -545,7 +545,7 @@ def test_fetch_downloads_a_damaged_archive_again_or_names_it(package):
     archive.write_bytes(archive.read_bytes()[:200])
     with pytest.raises(problems.Problem, match=r"could not download songs \(E: no network\); try `apt-get update`"):
         fetch.provide(package)
-    assert list(archive.parent.iterdir()) == []  # no half archive is taken for one
+    assert list(archive.parent.iterdir()) == []  # an incomplete archive is not used
 
 
 def test_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
@@ -563,7 +563,7 @@ def test_damaged_voice_is_analysed_again(tmp_path, monkeypatch, capfd):
         assert "kl_xx.npz: damaged" in capfd.readouterr().out
 
 
-def test_file_that_is_no_soundfont_is_named(tmp_path):
+def test_file_that_is_not_a_soundfont_is_named(tmp_path):
     pytest.importorskip("fluidsynth", exc_type=ImportError)
     (tmp_path / "no.sf2").write_bytes(b"RIFF\0\0\0\0sfbk")
     with pytest.raises(load("problems").Problem, match=r"no\.sf2: not a soundfont"):
@@ -577,7 +577,7 @@ def test_mma_that_hangs_or_fails_is_reported(tmp_path, monkeypatch, script, said
     (tmp_path / "mma").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(accompany, "MMA_LIMIT_S", 0.2)
-    monkeypatch.setattr(accompany, "grooves", lambda: (("Rock",),))
+    monkeypatch.setattr(accompany, "list_grooves", lambda: (("Rock",),))
     with pytest.raises(RuntimeError, match=said):
         accompany.compose("mma-0000", 1)
 

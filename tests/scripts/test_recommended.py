@@ -1,4 +1,4 @@
-"""The comparison of sweeps with one that they have to beat, by hand."""
+"""The comparison of sweeps with a first one, computed by hand."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "experiments"))
 import recommended_report
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 
 def sweep(strategy, values):
@@ -25,11 +25,11 @@ def test_table_pairs_songs_and_corrects_over_all_rows():
     rises = 1 + np.arange(8.0) / 10
     after = sweep("R-L3:M", {"drums": np.arange(8.0) + rises, "bass": np.arange(8.0)})
     after.iloc[7, 1] = np.nan
-    rows = recommended_report.table(before, {"new": after})
+    rows = recommended_report.make_table(before, {"new": after})
     drums, bass = rows.itertuples(index=False)
     assert (drums.sweep, drums.strategy, drums.source, drums.songs) == ("new", "R-L3:M", "drums", 8)
     assert (drums.base, drums.difference, drums.effect) == (3.5, pytest.approx(1.35), 1.0)
     assert drums.p == pytest.approx(2 * 2 / 2**8)
     assert (bass.songs, bass.difference, bass.p) == (7, 0.0, 1.0)
-    text = recommended_report.markdown(rows)
+    text = recommended_report.to_markdown(rows)
     assert "| new | R-L3:M | drums | 8 | 4.85 | 3.50 | 1.35 |" in text

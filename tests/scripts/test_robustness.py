@@ -1,4 +1,4 @@
-"""Annotations made worse on purpose, and the whole chain of scripts/experiments/robustness.py on a small network."""
+"""Degraded annotations, and all commands of scripts/experiments/robustness.py on a small network."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ from ugosa_jax.data import loading
 from ugosa_jax.evaluation import scoring
 from ugosa_jax.weights import checkpoint
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 DURATION_S = 20.0
 TRUTH = Annotation(
@@ -53,19 +53,19 @@ def silent(rests) -> list[tuple[float, float, str]]:
 
 
 def changed(song="song", **how) -> list[tuple[float, float, str]]:
-    return silent(imprecision.worsen(TRUTH, DURATION_S, Condition("", "", **how), song).intervals)
+    return silent(imprecision.degrade(TRUTH, DURATION_S, Condition("", "", **how), song).intervals)
 
 
 def test_exact_condition_keeps_every_rest():
-    said = imprecision.worsen(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
-    assert silent(said.intervals) == RESTS == silent(imprecision.rests_of(TRUTH, DURATION_S))
+    said = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
+    assert silent(said.intervals) == RESTS == silent(imprecision.list_rests(TRUTH, DURATION_S))
     masks = [annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH)]
     np.testing.assert_array_equal(*masks)
 
 
 def test_rests_include_time_outside_active_intervals():
     marked = Annotation((Interval(3, 7, "voice"),), ("voice", "rest"), "silent")
-    assert silent(imprecision.rests_of(marked, DURATION_S)) == [(0, 3, "voice"), (7, 20, "voice")]
+    assert silent(imprecision.list_rests(marked, DURATION_S)) == [(0, 3, "voice"), (7, 20, "voice")]
 
 
 def test_conditions_drop_short_rests():
@@ -111,7 +111,7 @@ def test_few_rests_are_a_subset_of_more_rests():
 @pytest.mark.parametrize("share", [0.1, 0.4])
 def test_false_rests_make_up_the_share_of_each_source(share):
     for song in ("a", "b", "c"):
-        said = imprecision.worsen(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
+        said = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
         assert set(changed()) <= set(silent(said.intervals))  # what is right stays
         claimed, truly = (~annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH))
         wrong = (claimed & ~truly).sum(1) / claimed.sum(1)
@@ -121,17 +121,19 @@ def test_false_rests_make_up_the_share_of_each_source(share):
 def test_false_rests_continue_after_a_true_rest():
     rests = [Interval(4, 6, "voice", "silent")]
     # 10 s play and 90 % of 20 s are to be wrong: all that plays is claimed, on both sides of the rest.
-    assert silent(imprecision.false_rests(rests, rests, 12.0, 0.9, "song")) == [(0, 4, "voice"), (6, 12, "voice")]
+    assert silent(imprecision.draw_false_rests(rests, rests, 12.0, 0.9, "song")) == [(0, 4, "voice"), (6, 12, "voice")]
 
 
 def test_claims_count_intervals_and_seconds():
     said = Annotation((Interval(3, 5, "voice", "silent"), Interval(6, 8, "rest", "silent")), TRUTH.sources, "unknown")
-    assert imprecision.claims(said, TRUTH, DURATION_S) == (2, 4.0, 1.0)
+    assert imprecision.measure_claims(said, TRUTH, DURATION_S) == (2, 4.0, 1.0)
 
 
 def test_annotation_without_rests_can_be_written(tmp_path):
-    annotation.write(imprecision.to_annotation([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
-    assert annotation.compute_active_mask(annotation.read(tmp_path / "a.csv", ("voice", "rest")), 10, 1).all()
+    annotation.write_annotation(imprecision.to_annotation([], 3.0, ("voice", "rest")), tmp_path / "a.csv")
+    assert annotation.compute_active_mask(
+        annotation.read_annotation(tmp_path / "a.csv", ("voice", "rest")), 10, 1
+    ).all()
 
 
 def test_conditions_have_unique_names():
@@ -189,7 +191,7 @@ def test_prepare_links_sound_and_writes_annotations(prepared, work):
         assert (work / "songs" / name / "a" / "voice.wav").samefile(prepared / "a" / "voice.wav")
     texts = [(work / "songs" / name / "a" / "annotation.csv").read_text() for name in ("exact", "long", "jitter-0.5")]
     assert texts[0] == texts[1] != texts[2]
-    assert "active" in (prepared / "a" / "annotation.csv").read_text()  # the original is as it was
+    assert "active" in (prepared / "a" / "annotation.csv").read_text()  # the original is unchanged
     claims = pd.read_csv(work / "claims.csv").set_index(["condition", "song"])
     assert claims.loc["exact", "a"].tolist() == [2, 2.0, 0.0]
     assert claims.loc["few-1", "a"].tolist() == [1, 1.0, 0.0]
@@ -218,9 +220,9 @@ def test_plain_scores_ignore_the_annotation(prepared, work):
 
 def test_report_matches_a_computation_by_hand(work, tmp_path):
     assert robustness.main(["report", str(work), "--out", str(tmp_path / "out")]) == 0
-    gains = robustness_report.gains_of(work)
-    table = robustness_report.table_of(gains, robustness_report.claims_of(work), robustness.CONDITIONS)
-    assert list(table.annotation) == [condition.words for condition in robustness.CONDITIONS]
+    gains = robustness_report.compute_gains(work)
+    table = robustness_report.make_table(gains, robustness_report.read_claims(work), robustness.CONDITIONS)
+    assert list(table.annotation) == [condition.label for condition in robustness.CONDITIONS]
     table.index = pd.Index([condition.name for condition in robustness.CONDITIONS])
     by_hand = []
     for song in "ab":
@@ -264,7 +266,7 @@ def test_thresholds_of_perfect_estimates_find_all_silence(prepared, settings, tm
     monkeypatch.setattr(robustness, "BELOW_DB", (20.0,))
     monkeypatch.setattr(robustness, "MIN_SILENCE_S", (0.8, 1.5))
     (tmp_path / "a").symlink_to(prepared / "a")
-    table = robustness.thresholds(tmp_path)
+    table = robustness.measure_thresholds(tmp_path)
     assert table["true"][0] == 1
     assert table["found"][0] > 0.89  # a window of 0.5 s begins every 0.1 s: less than 0.1 s is lost of 1 s
     assert table.claimed_s[1] == 0 and np.isnan(table["true"][1]) and table["found"][1] == 0

@@ -1,4 +1,4 @@
-"""The trainer on two tones: it learns something, goes on where it stopped, and starts from given weights."""
+"""The trainer on two tones: it learns, resumes, and starts from given weights."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
 
-pytestmark = pytest.mark.slow  # scripts are no part of the package
+pytestmark = pytest.mark.slow  # scripts are not part of the package
 
 
 @pytest.fixture
@@ -67,10 +67,10 @@ def test_new_masks_pass_a_share_of_the_mixture(songs):
     assert abs(mask.mean() - 0.5) < 0.1
 
 
-def test_examples_depend_on_seed_and_number_alone(songs):
+def test_examples_depend_only_on_seed_and_number(songs):
     opened = pool.open_pool(songs, 2, 2)
-    first = [next(data) for data in [pool.batches(opened, 2, 500, seed=3, start=0)] for _ in range(3)]
-    later = next(pool.batches(opened, 2, 500, seed=3, start=2))
+    first = [next(data) for data in [pool.iterate_batches(opened, 2, 500, seed=3, start=0)] for _ in range(3)]
+    later = next(pool.iterate_batches(opened, 2, 500, seed=3, start=2))
     np.testing.assert_array_equal(first[2], later)
     assert first[0].shape == (2, 2, 2, 500)
     assert np.abs(first[0] - first[1]).max() > 0
@@ -134,14 +134,14 @@ def test_pool_names_damaged_songs_and_wrong_shapes(tmp_path):
 
 def test_loader_raises_errors_of_its_thread():
     with pytest.raises(IndexError):
-        next(pool.batches([np.zeros((2, 2, 9)), np.zeros((1, 2, 9))], 8, 5, seed=0, start=0))
+        next(pool.iterate_batches([np.zeros((2, 2, 9)), np.zeros((1, 2, 9))], 8, 5, seed=0, start=0))
 
 
 def test_train_reports_wrong_input_in_one_line(songs, monkeypatch, capsys):
     def program(more):
         pools = f"train.py --train {songs} --valid {songs} --run {songs}/run --seconds 0.2 {more}"
         monkeypatch.setattr(sys, "argv", pools.split())
-        return train.program()
+        return train.run_program()
 
     assert program("--start no-such-weights") == 2
     assert capsys.readouterr().err.startswith("error: no-such-weights: ")
@@ -190,12 +190,12 @@ def test_collapsed_network_replaces_no_checkpoint(songs, monkeypatch, capsys):
 def test_batch_gives_the_mean_of_its_examples(songs):
     """One after the other or side by side, loss and gradient are the same."""
     params = train.MINI.init()
-    stems_WxSxCxT = next(pool.batches(pool.open_pool(songs, 2, 2), 3, 2000, seed=0, start=0))
+    stems_WxSxCxT = next(pool.iterate_batches(pool.open_pool(songs, 2, 2), 3, 2000, seed=0, start=0))
 
     def side_by_side(params):
-        return jax.vmap(lambda stems_SxCxT: train.rms_error(params, stems_SxCxT))(stems_WxSxCxT).mean()
+        return jax.vmap(lambda stems_SxCxT: train.compute_rms_error(params, stems_SxCxT))(stems_WxSxCxT).mean()
 
-    loss, gradient = train.mean_loss_and_gradient(params, stems_WxSxCxT)
+    loss, gradient = train.compute_mean_loss_and_gradient(params, stems_WxSxCxT)
     expected_loss, expected = jax.value_and_grad(side_by_side)(params)
     assert float(loss) == pytest.approx(float(expected_loss), rel=1e-5)
     # Sums in another order; the smallest gradients are some 1e-4 of the largest.
@@ -203,8 +203,8 @@ def test_batch_gives_the_mean_of_its_examples(songs):
 
 
 @pytest.mark.slow
-def test_muon_orthogonalises_matrices_alone(songs):
-    """A matrix moves by its gradient with all singular values alike; what is no matrix moves as Adam would move it."""
+def test_muon_orthogonalises_only_matrices(songs):
+    """A matrix moves by its gradient with all singular values alike; other parameters move as with Adam."""
     params = train.MINI.init()
     gradient = jax.tree.map(lambda leaf: np.random.default_rng(0).standard_normal(leaf.shape).astype("f4"), params)
 
@@ -214,7 +214,7 @@ def test_muon_orthogonalises_matrices_alone(songs):
             updates, state = jax.jit(steps.update)(gradient, state, params)
         return updates["repeat1"]["block1"]
 
-    rate = optimizer.schedule(1.0, 10)
+    rate = optimizer.make_schedule(1.0, 10)
     moved = third(optimizer.make_optimizer(1.0, 10))
     singular = np.linalg.svd(moved["expand"]["kernel"], compute_uv=False)
     assert singular.max() < 2 * singular.min()  # Newton-Schulz stops between 0.7 and 1.2 of one

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax.annotations import activation, annotation
 from ugosa_jax.cli.main import main
+from ugosa_jax.weights import checkpoint
 
 RATE_HZ = 44100
 SOURCES = ("drums", "bass", "other", "vocals")
-DATA = Path(__file__).parents[1] / "data"
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,8 @@ def test_adaptation_to_a_real_song_reduces_the_loss_and_writes_its_stems(excerpt
     soundfile.write(tmp_path / "falcon.wav", mix_CxT.T, RATE_HZ, subtype="FLOAT")
     active_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
     assert 0 < active_SxT.mean() < 1
-    annotation.write(annotation.from_mask(active_SxT, RATE_HZ, SOURCES), tmp_path / "falcon.csv")
-    convert = ["weights", "convert", str(DATA / "checkpoint_v1_legacy.th.gz"), str(tmp_path / "small.safetensors")]
-    assert main(convert) == 0
+    annotation.write_annotation(annotation.from_mask(active_SxT, RATE_HZ, SOURCES), tmp_path / "falcon.csv")
+    checkpoint.save(make_checkpoint(QUARTET), tmp_path / "small.safetensors")
 
     paths = [str(tmp_path / "falcon.wav"), "--annotation", str(tmp_path / "falcon.csv"), "--out", str(tmp_path / "out")]
     weights = ["--weights", str(tmp_path / "small.safetensors"), "--learning-rate", "1e-3", "--segment-s", "1.5",

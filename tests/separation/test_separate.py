@@ -12,7 +12,7 @@ from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation.block_buffer import BlockBuffer
 
-TINY = ConvTasNet(N=8, B=5, H=7, X=2, R=2, sources=("a", "b"), sample_rate_hz=1000)
+TINY = ConvTasNet(N=8, B=5, H=7, X=1, R=2, sources=("a", "b"), sample_rate_hz=1000)
 
 
 class OneLength(ConvTasNet):

@@ -4,8 +4,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.helpers.browser import chromium, open_page, run_server
-from tests.helpers.networks import make_checkpoint
-from tests.helpers.page import TINY, choose_brush, mark, wait_until_ready
+from tests.helpers.networks import QUARTET, make_checkpoint
+from tests.helpers.page import choose_brush, mark, wait_until_ready
 from tests.helpers.studio import HERE, TOKEN, write_song
 from ugosa_jax import files
 from ugosa_jax.studio import server as web_server
@@ -36,7 +36,7 @@ def song(client, tmp_path):
 @pytest.fixture(scope="session")
 def tiny():
     """Save a network called `tiny` among the downloaded ones."""
-    checkpoint.save(make_checkpoint(TINY), files.cache_folder() / "weights" / "tiny.safetensors")
+    checkpoint.save(make_checkpoint(QUARTET), files.cache_folder() / "weights" / "tiny.safetensors")
 
 
 @pytest.fixture(scope="module")

@@ -63,6 +63,7 @@ def test_a_held_mark_grows_and_other_marks_stay_visible(page):
     page.keyboard.press("Space")
     wait(page, "studio.transport.time > 0.3")
     page.keyboard.down("4")
+    wait(page, "!document.querySelector('[data-source=\"vocals\"] .growing').hidden")
     page.wait_for_timeout(200)
     seen = page.evaluate(FRAMES, 40)
     page.keyboard.up("4")
@@ -319,7 +320,7 @@ def test_long_names_fit_the_window(server, browser, tmp_path):
         for place in (address, home):
             page.goto(place)
             page.locator(".songs li, .timeline").first.wait_for()
-            wait(page, f"document.documentElement.scrollWidth <= {width}", 10)
+            wait(page, f"document.documentElement.scrollWidth <= {width}")
     page.get_by_role("button", name=f"More about {'x' * 120}").click()
     page.get_by_role("button", name="Delete …").click()
     page.locator(".toast").get_by_role("button", name="Delete", exact=True).click()
@@ -335,7 +336,7 @@ def test_page_says_that_a_frozen_server_does_not_answer(browser, tmp_path):
         server.process.send_signal(signal.SIGSTOP)
         try:
             drag(page, "drums", 1, 2)
-            page.get_by_text("not saved yet: no answer").wait_for(timeout=10_000)
+            page.get_by_text("not saved yet: no answer").wait_for()
             assert page.evaluate("getComputedStyle(document.body, '::before').content").startswith('"The studio')
         finally:
             server.process.send_signal(signal.SIGCONT)
@@ -394,6 +395,7 @@ def test_triple_click_on_adapt_adds_one_job(page):
     mark(page, (0, 7, "vocals", "silent"))
     page.get_by_label("epochs", exact=True).fill("400")
     page.get_by_role("button", name="Adapt", exact=True).click(click_count=3, delay=20)
+    wait(page, "studio.store.get('jobs').some((job) => ['waiting', 'running'].includes(job.state))")
     page.wait_for_timeout(1500)
     open_ = page.evaluate("studio.store.get('jobs').filter((job) => ['waiting', 'running'].includes(job.state)).length")
     assert open_ == 1

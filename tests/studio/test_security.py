@@ -206,13 +206,13 @@ def test_websocket_probe_is_refused_without_a_warning(studio, caplog):
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        with socket.create_connection(listening.getsockname(), timeout=20) as probe:
+        with socket.create_connection(listening.getsockname(), timeout=120) as probe:
             lines = [f"GET /{TOKEN}/ HTTP/1.1", "Host: 127.0.0.1", "Connection: Upgrade", "Upgrade: websocket"]
             lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""]
             probe.sendall("\r\n".join(lines).encode())
             status = probe.recv(100).split(b"\r\n")[0]
     finally:
         running.should_exit = True
-        thread.join(20)
+        thread.join(120)
     assert status != b"HTTP/1.1 101 Switching Protocols" and status.startswith(b"HTTP/1.1 ")
     assert not [record for record in caplog.records if record.name.startswith("uvicorn")]

@@ -324,6 +324,7 @@ def test_a_blind_comparison_is_recorded(adapted):
     page = adapted
     panel = page.get_by_role("region", name="Blind comparison")
     panel.get_by_role("button", name="Begin").click()
+    wait(page, "document.activeElement.textContent === 'Sound 1'")
     vote = panel.get_by_role("button", name="2 is better")
     assert vote.is_disabled()  # nothing has been heard yet
     box = vote.bounding_box()

@@ -63,7 +63,7 @@ def worked(tmp_path):
             supervisor = Supervisor(tmp_path, queue, events, Timings(tmp_path), [sys.executable, str(script)])
 
             async def until(holds):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(120):
                     while not holds():
                         await asyncio.sleep(0.005)
 
@@ -167,7 +167,7 @@ def test_a_worker_that_never_starts_is_reported(tmp_path):
             tmp_path, Queue(tmp_path, lambda job: None), Events(), Timings(tmp_path), [sys.executable, "-c", "1"]
         )
         task = asyncio.create_task(supervisor.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while supervisor.failures < 2:
                 await asyncio.sleep(0.01)
         task.cancel()

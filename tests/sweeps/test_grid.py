@@ -40,14 +40,14 @@ def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
     """As in `ugosa-jax separate`: of a chain that of its last network, and any preset by name."""
     for weights in ("mini", "spleeter+mini"):
         parsed = grid.parse(f'weights = "{weights}"\n[adapt]\nepochs = 3', "g")
-        assert parsed.adapt == (dataclasses.replace(config.recommended().adapt, epochs=3),)
-        assert parsed.separate == config.recommended().separate
+        assert parsed.adapt == (dataclasses.replace(config.get_preset("recommended").adapt, epochs=3),)
+        assert parsed.separate == config.get_preset("recommended").separate
     assert grid.parse('weights = "mini"\npreset = "paper"', "g").adapt == (AdaptConfig(),)
     assert grid.parse("", "g", weights="mini").adapt == grid.parse('weights = "mini"', "g").adapt
     assert grid.parse("", "g", weights="mini").weights == "mini"
     assert grid.parse('weights = "spleeter"', "g").adapt == (AdaptConfig(strategy="B0"),)
     ranges = "[adapt]\nlam = {low = 1, high = 2}\n[search]"
-    assert grid.parse(ranges, "g", weights="mini").space.start == config.recommended().adapt
+    assert grid.parse(ranges, "g", weights="mini").space.start == config.get_preset("recommended").adapt
 
 
 def test_settings_that_a_strategy_ignores_make_no_cells():
@@ -68,7 +68,7 @@ def test_settings_that_a_strategy_ignores_make_no_cells():
         ("[adapt]\nlam = 'one'", "adapt.lam: Expected `float`, got `str`"),
         ("[adapt]\nepochs = 1.5", "adapt.epochs: Expected `int`"),
         ("[adapt]\nepochs = true", "adapt.epochs: Expected `int`, got `bool`"),
-        ("[adapt]\nlam = [1, 2, 1.0]", "adapt.lam: 1.0 stands there twice"),
+        ("[adapt]\nlam = [1, 2, 1.0]", "adapt.lam: 1.0 is listed twice"),
         ("[adapt]\nlam = []", "adapt.lam: the list is empty"),
         ("[adapt]\nlam = -1", "[adapt]: lam must be at least 0"),
         ("[adapt]\nlam = nan", "[adapt]: lam must be at least 0"),
@@ -78,7 +78,7 @@ def test_settings_that_a_strategy_ignores_make_no_cells():
         ("[songs]\nlimit = 0", "[songs]: limit must be at least 1"),
         ("[adapt\n", "not TOML"),
         ("weights = 3", "weights: Expected `str`"),
-        ("preset = 'papr'", "preset: must be one of recommended, paper, reference, masks, not 'papr'"),
+        ("preset = 'papr'", "preset must be one of recommended, paper, reference, masks, not 'papr'"),
         (f"[adapt]\nlam = {list(range(1100))}\nepochs = {list(range(1, 1001))}", "1100000 combinations are more than"),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_grid_with_changes_has_their_names():
         ("adapt.epochs=1.5", "adapt.epochs: Expected `int`"),
         ("adapt.epochs=true", "adapt.epochs: Expected `int`, got `bool`"),
         ("adapt.lam=[]", "adapt.lam: the list is empty"),
-        ("adapt.lam=[1, 1]", "stands there twice"),
+        ("adapt.lam=[1, 1]", "is listed twice"),
         ("adapt.lam=-1", "[adapt]: lam must be at least 0"),
         ("separate.gate=true", 'write outputs = "gated" under [evaluate]'),
         ("songs.folder=3", "songs.folder: Expected `str | null`, got `int`"),
@@ -179,11 +179,13 @@ def test_grids_that_ship_fit_the_published_network(name):
 def test_grids_that_ship_have_the_settings_of_the_paper_with_any_network():
     for name in grid.names():
         asked = grid.read(name)
-        start = config.reference() if name == "reference" else config.paper()
+        start = config.get_preset("reference" if name == "reference" else "paper")
         assert asked == dataclasses.replace(grid.read(name, weights="mini"), weights="tasnet")
         assert asked.separate == start.separate
         assert {adapt.learning_rate for adapt in asked.adapt} == {start.adapt.learning_rate}
-    assert grid.read("reference").adapt[1] == dataclasses.replace(config.reference().adapt, strategy="P-L3:M")
+    assert grid.read("reference").adapt[1] == dataclasses.replace(
+        config.get_preset("reference").adapt, strategy="P-L3:M"
+    )
 
 
 def test_grids_of_the_paper():

@@ -77,7 +77,7 @@ def test_a_grid_with_ranges_is_a_space():
         (("[search]\nsettings = 12\ntogether = 4", ""), "adapt.lam: a range is searched, not run"),
         (("low = 0.01", "low = 0"), "adapt.lam: low must be above 0"),
         (("low = 0.01", "low = 1000"), "adapt.lam: high must be above low"),
-        (("low = 0.01, ", ""), "adapt.lam: is no range"),
+        (("low = 0.01, ", ""), "adapt.lam: is not a range"),
         (("log = true", "step = 1"), "adapt.lam: a range has low, high and log, not step"),
         (("settings = 12", "settings = 0"), "settings must be"),
         (("low = 1, high = 4", "low = 1, high = 1.5"), "adapt.epochs"),

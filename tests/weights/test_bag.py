@@ -56,7 +56,7 @@ def test_chunks_of_all_members_are_counted(members, song):
     assert seen == [(i, 6) for i in range(1, 7)]
 
 
-def test_each_member_is_adapted_by_itself(members, song):
+def test_adapt_tunes_each_member_separately(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     epochs = []
     run = uj.adapt(net, song, SAID, settings=FAST, on_epoch=lambda epoch, losses: epochs.append((epoch, losses.shape)))
@@ -70,7 +70,7 @@ def test_each_member_is_adapted_by_itself(members, song):
     np.testing.assert_array_equal(stems["rest"], specialist["rest"])
 
 
-def test_what_was_tuned_can_be_tuned_further(members, song):
+def test_adapt_continues_from_tuned_layers(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     tuned = {"second": {"mask": make_checkpoint(seed=3).params["mask"]}}
     other = with_params(net, tree.merge(tuned, net.params))
@@ -79,7 +79,7 @@ def test_what_was_tuned_can_be_tuned_further(members, song):
     assert_same(other.members["second"].params["mask"], tuned["second"]["mask"])
 
 
-def test_lanes_of_a_bag_are_its_members_lanes(members, song):
+def test_adapt_lanes_of_a_bag_equals_that_of_its_members(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     lanes = uj.adapt_lanes(net, song, SAID, settings=FAST, lam=[0.5, 2.0])
     own = uj.adapt_lanes(members["second"], song, SAID, settings=FAST, lam=[0.5, 2.0])
@@ -87,7 +87,7 @@ def test_lanes_of_a_bag_are_its_members_lanes(members, song):
         assert_same(lane.tuned["second"], of_member.tuned)
 
 
-def test_a_member_that_stops_early(members, song):
+def test_join_results_pads_losses_of_a_member_that_stops_early(members, song):
     cut = segments.cut_song(song.mixture.samples_CxT, np.ones((2, RATE_HZ), bool), FAST, DUO)
     good, bad = adapt(DUO, make_checkpoint().params, cut, FAST), engine.make_unadapted_result()
     stopped = engine.AdaptationResult({}, np.full((1, 3, 3), np.nan), (0, 1), bad.timing, bad.device)
@@ -97,12 +97,12 @@ def test_a_member_that_stops_early(members, song):
     assert both.tuned.keys() == {"good"}
 
 
-def test_nothing_is_adapted_by_b0(members, song):
+def test_b0_adapts_nothing(members, song):
     net = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
     assert uj.adapt(net, song, SAID, settings=uj.AdaptConfig(strategy="B0")).tuned == {}
 
 
-def test_files_and_deltas(members, tmp_path):
+def test_bag_and_its_adapted_layers_are_read_from_files(members, tmp_path):
     net = uj.load_network(kept(members, tmp_path))
     assert net.weights_MxS == ((1.0, 0.0), (0.0, 1.0)) and net.sources == DUO.sources
     for name, member in net.members.items():
@@ -115,7 +115,7 @@ def test_files_and_deltas(members, tmp_path):
         adapted_layers.load(tmp_path / "delta.safetensors", other)
 
 
-def test_without_weights_all_count_alike(members, tmp_path):
+def test_members_without_weights_count_equally(members, tmp_path):
     assert uj.load_network(kept(members, tmp_path, "models: [first, second]")).weights_MxS == ((1.0, 1.0), (1.0, 1.0))
 
 
@@ -151,24 +151,24 @@ def test_a_written_description_is_read_back(tmp_path):
         ("&a [*a]", "a description must be"),
     ],
 )
-def test_descriptions_that_are_none(members, tmp_path, text, complaint):
+def test_invalid_descriptions_are_refused(members, tmp_path, text, complaint):
     path = kept(members, tmp_path, text)
     with pytest.raises(InputError, match=rf"pair\.yaml: .*{complaint}") as caught:
         uj.load_network(path)
     assert "\n" not in str(caught.value)
 
 
-def test_members_are_of_one_architecture(members):
+def test_members_of_different_architectures_are_refused(members):
     other = make_checkpoint(uj.load_network("mini").architecture)
     with pytest.raises(InputError, match="model other must be of the architecture of first"):
         Bag(members | {"other": other}, ((1.0, 1.0),) * 3)
 
 
-def test_the_commands(members, song, tmp_path, capsys):
+def test_commands_accept_a_bag(members, song, tmp_path, capsys):
     path, folder = kept(members, tmp_path), tmp_path / "songs" / "one"
     for source, part in zip(DUO.sources, (0.25, 0.75), strict=True):
-        sound.write(folder / f"{source}.wav", part * song.mixture.samples_CxT, RATE_HZ)
-    sound.write(folder / "mixture.wav", song.mixture.samples_CxT, RATE_HZ)
+        sound.write_audio(folder / f"{source}.wav", part * song.mixture.samples_CxT, RATE_HZ)
+    sound.write_audio(folder / "mixture.wav", song.mixture.samples_CxT, RATE_HZ)
     (folder / "annotation.csv").write_text("start,end,source,state\n0,0.5,voice,silent\n")
     told = ("--annotation", str(folder / "annotation.csv"), "--weights", str(path))
     fast = ("--epochs", "1", "--segment-s", "0.4", "--strategy", "P-L2:D")
@@ -177,7 +177,7 @@ def test_the_commands(members, song, tmp_path, capsys):
     assert list(adapted_layers.load(out / "adapted.delta.safetensors", uj.load_network(path))) == ["first", "second"]
     assert (out / "report.html").is_file()
     assert main(["weights", "show", str(path)]) == 0
-    assert "second           counts (0.0, 1.0)" in capsys.readouterr().out
+    assert "second           weights 0, 1" in capsys.readouterr().out
     assert main(["weights", "convert", str(path), str(tmp_path / "one.safetensors")]) == 2
     assert "is a bag of 2 networks; convert each of them" in capsys.readouterr().err
     (tmp_path / "grid.toml").write_text(
@@ -195,7 +195,7 @@ def test_descriptions_with_odd_scalars_are_refused(tmp_path, value):
         description.read(tmp_path / "a.yaml")
 
 
-def test_a_description_that_refers_to_itself_over_and_over_is_said_shortly(tmp_path):
+def test_yaml_alias_bomb_is_refused_in_a_short_message(tmp_path):
     """Written out, its list would have 10³⁰ entries."""
     levels = "".join(f"- &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 30))
     (tmp_path / "a.yaml").write_text(f"models:\n- &a0 [x]\n{levels}")

@@ -25,21 +25,21 @@ def test_the_first_network_takes_its_sources_and_the_second_divides_the_rest():
     assert links[1].parts == {"drums": ("drums",), "voice": (), "bass": ("bass",)}
 
 
-def test_sources_of_vocals_and_accompaniment_before_a_band_are_those_of_the_band():
+def test_chain_of_spleeter_and_mini_has_the_sources_of_mini():
     first, second = network("vocals", "accompaniment"), network(*BAND)
     joined = chain.build_chain({"first": first, "second": second})
     assert joined.sources == BAND and joined.leaves == ("accompaniment",)
     assert joined.links[0].parts["accompaniment"] == ("drums", "bass", "other")
 
 
-def test_sources_that_the_last_network_lacks_stand_before_its_own():
+def test_sources_missing_in_the_last_network_come_first():
     joined = chain.build_chain(
         {"first": network("vocals", "choir", "rest"), "second": network("drums", "vocals", "bass")}
     )
     assert joined.sources == ("choir", "drums", "vocals", "bass")
 
 
-def test_a_chain_of_three():
+def test_chain_of_three_networks_has_the_sources_of_all():
     members = {
         "voice": network("vocals", "accompaniment"),
         "band": network(*BAND),
@@ -53,7 +53,7 @@ def test_a_chain_of_three():
     assert joined.links[1].parts["vocals"] == () and joined.links[2].parts["drums"] == ()
 
 
-def test_what_is_left_can_have_any_name_if_it_is_told():
+def test_remainder_can_have_any_name_if_leaves_names_it():
     members = {"first": network("a", "b"), "second": network("c", "d")}
     assert Chain(members, ("b",)).sources == ("a", "c", "d")
     with pytest.raises(InputError, match=r"first: leaves nothing to the next network: none of its sources \(a, b\)"):
@@ -69,7 +69,7 @@ def test_a_bag_can_be_a_member():
     assert sum(path.startswith("bag.two.") for path in joined.shapes) == len(bag.members["two"].shapes)
 
 
-def test_a_fingerprint_tells_networks_their_order_and_what_they_leave():
+def test_fingerprint_depends_on_networks_order_and_remainders():
     one, two = network("a", "b", "rest"), network("c", "d", "rest", "b")
     chains = [
         Chain({"x": one, "y": two}, ("rest",)),
@@ -86,10 +86,10 @@ def test_a_fingerprint_tells_networks_their_order_and_what_they_leave():
     [
         ({"a": network(*BAND)}, (), "a chain must be of two networks or more"),
         ({"a": network("vocals", "rest"), "b": network("vocals", "rest")}, None,
-         "b: has nothing to take apart: of what it hears it separates rest"),
+         "b: has nothing to separate: of the sources in its input, it knows rest"),
         ({"a": network("vocals", "rest"), "b": network("vocals", "rest"), "c": network(*BAND)}, None,
-         "b: has nothing to take apart: of what it hears it separates nothing"),
-        ({"a": network(*BAND), "b": network(*BAND)}, None, "b: has nothing to take apart"),
+         "b: has nothing to separate: of the sources in its input, it knows nothing"),
+        ({"a": network(*BAND), "b": network(*BAND)}, None, "b: has nothing to separate"),
         ({"a": network("vocals", "rest"), "b": network("Vocals", "drums")}, None,
          "sources vocals of a and Vocals of b have one name"),
         ({"a": network("vocals", "rest"), "b": network(*BAND, sample_rate_hz=16000)}, None,
@@ -99,6 +99,6 @@ def test_a_fingerprint_tells_networks_their_order_and_what_they_leave():
         ({"a": network("vocals", "rest"), "b": network(*BAND)}, ("rest", "other"), "leaves must be 1 sources"),
     ],
 )  # fmt: skip
-def test_networks_that_do_not_fit_each_other(members, leaves, complaint):
+def test_networks_that_do_not_fit_each_other_are_refused(members, leaves, complaint):
     with pytest.raises(InputError, match=complaint):
         chain.build_chain(members, leaves)

@@ -1,4 +1,4 @@
-"""Chains by name and from files, and which weights are the best that are there."""
+"""Chains by name and from files, and the choice of the best installed weights."""
 
 import dataclasses
 
@@ -29,7 +29,7 @@ def test_names_with_a_plus_between_them_are_a_chain(cache):
     assert [*found.members] == ["duo", "trio"]
 
 
-def test_files_can_be_in_a_chain_and_go_by_their_stems(cache, tmp_path):
+def test_files_in_a_chain_are_named_by_their_stems(cache, tmp_path):
     checkpoint.save(make_chain().members["duo"], tmp_path / "my net.v2.safetensors")
     found = hub.load_network(f"{tmp_path}/my net.v2.safetensors+trio")
     assert isinstance(found, Chain) and [*found.members] == ["my-net-v2", "trio"]
@@ -49,7 +49,7 @@ def test_a_file_whose_name_has_a_plus_is_a_file(cache, tmp_path):
         ("duo+trio+", r"duo\+trio\+: no such file, and no weights of that name"),
     ],
 )
-def test_names_that_are_no_chain(cache, name, complaint):
+def test_invalid_chain_names_are_refused(cache, name, complaint):
     with pytest.raises(InputError, match=complaint):
         hub.load_network(name)
 
@@ -86,7 +86,7 @@ def test_a_chain_in_the_cache_has_a_name(cache):
         ("chain: [duo, ../trio]", "chain must be a list of different names"),
     ],
 )
-def test_descriptions_that_are_no_chain(cache, tmp_path, text, complaint):
+def test_invalid_chain_descriptions_are_refused(cache, tmp_path, text, complaint):
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(InputError, match=rf"mine\.yaml: .*{complaint}") as caught:
         hub.load_network(tmp_path / "mine.yaml")
@@ -113,9 +113,9 @@ def test_networks_are_listed_with_those_of_bags_in_chains():
     assert [*weights.list_networks(bag)] == ["one", "two"] and [*weights.list_networks(make_checkpoint())] == [""]
 
 
-def test_the_best_that_is_there_is_taken(cache):
+def test_choose_best_prefers_the_best_installed_weights(cache):
     assert hub.choose_best() == ("mini", "spleeter") and hub.list_available_chains() == []
-    assert "better: ugosa-jax weights download spleeter" in str(hub.choose_best())
+    assert "for better ones: ugosa-jax weights download spleeter" in str(hub.choose_best())
     duo = dataclasses.replace(DUO, sources=("vocals", "accompaniment"), sample_rate_hz=44100)
     checkpoint.save(make_checkpoint(duo), cache / "spleeter.safetensors")
     assert hub.choose_best() == ("spleeter+mini", "spleeter_4stems") and hub.list_available_chains() == [

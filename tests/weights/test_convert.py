@@ -57,7 +57,7 @@ def test_a_bag_of_demucs_is_loaded_from_the_files_beside_it(tmp_path):
     assert uj.load_network(tmp_path / "tiny.yaml").fingerprint == net.fingerprint
 
 
-def test_a_network_of_2019_in_safetensors(tmp_path):
+def test_safetensors_of_demucs_v1_are_converted(tmp_path):
     metadata = {"klass": "demucs.tasnet.ConvTasNet", "args": "[]", "kwargs": '{"samplerate": 8000}'}
     path = written(tmp_path / "net", safetensors.numpy.save(small_state(), metadata))
     assert uj.load_network(path).architecture.sample_rate_hz == 8000
@@ -143,7 +143,7 @@ def test_flipped_bytes_never_cause_another_exception(tmp_path_factory, at, value
         assert "\n" not in str(error) and len(str(error)) < 1000
 
 
-def test_the_metadata_say_what_the_network_was_made_with(original):
+def test_metadata_hold_the_arguments_of_the_class(original):
     kwargs = json.loads(original[1]["kwargs"])
     assert kwargs["segment"] == {"_type": "fraction", "numerator": 1201, "denominator": 800}
     assert kwargs == json.loads((goldens.DATA / "config.json").read_text())["kwargs"]

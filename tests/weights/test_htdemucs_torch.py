@@ -43,22 +43,22 @@ VARIANTS = {
 }
 
 
-def test_arguments_of_the_published_checkpoint():
+def test_published_arguments_give_the_published_architecture():
     assert arguments.read_architecture(PUBLISHED) == HTDemucs()
 
 
-def test_arguments_of_the_one_with_six_sources():
+def test_six_source_arguments_give_the_published_architecture():
     six = {"sources": [*PUBLISHED["sources"], "guitar", "piano"], "bottom_channels": 0}
     config = arguments.read_architecture(PUBLISHED | six)
     assert config == HTDemucs(sources=(*HTDemucs().sources, "guitar", "piano"), bottom=0)
 
 
-def test_defaults_are_those_of_the_class_not_of_the_checkpoint():
+def test_missing_arguments_have_the_defaults_of_the_class():
     config = arguments.read_architecture({}, [["a", "b"]])
     assert (config.bottom, config.dconv_decoder, config.segment_samples) == (0, False, 441_000)
 
 
-def test_arguments_by_position():
+def test_positional_arguments_equal_keywords():
     by_name = arguments.read_architecture({"sources": ["a"], "audio_channels": 1, "channels": 16})
     assert arguments.read_architecture({}, (["a"], 1, 16)) == by_name
     with pytest.raises(InputError, match="given once, not 'sources'"):
@@ -71,20 +71,20 @@ def test_arguments_by_position():
     ("segment", "expected"),
     [(Fraction(39, 5), 343_980), ((39, 5), 343_980), ([39, 5], 343_980), (10, 441_000), (7.8, int(7.8 * 44100))],
 )
-def test_segments(segment, expected):
+def test_segment_is_read_as_fraction_pair_or_number(segment, expected):
     assert arguments.read_architecture(PUBLISHED | {"segment": segment}).segment_samples == expected
 
 
-def test_without_a_training_segment_any_length_will_do():
+def test_network_without_a_training_segment_takes_any_length():
     assert arguments.read_architecture(PUBLISHED | {"use_train_segment": False}).segment_samples is None
 
 
-def test_what_concerns_training_alone_changes_nothing():
+def test_training_arguments_do_not_change_the_architecture():
     other = {"t_dropout": 0.5, "rescale": None, "emb_smooth": False, "dconv_init": 1, "t_lr": 1e-4, "t_sparsity": 0.1}
     assert arguments.read_architecture(PUBLISHED | other) == HTDemucs()
 
 
-def test_dconv_modes_and_depths():
+def test_dconv_mode_and_depth_set_the_residual_branches():
     for mode, expected in enumerate([(False, False), (True, False), (False, True), (True, True)]):
         config = arguments.read_architecture(PUBLISHED | {"dconv_mode": mode})
         assert (config.dconv_encoder, config.dconv_decoder) == expected
@@ -141,7 +141,7 @@ def test_names_are_a_bijection(kwargs):
     assert all((again[name] == state[name]).all() for name in state)
 
 
-def test_names_and_layouts_against_torch_by_index():
+def test_names_and_layouts_equal_those_of_torch():
     config, params = goldens.network()
     golden = goldens.load("state")
     assert htdemucs_torch.to_torch(params, config).keys() == golden.keys()

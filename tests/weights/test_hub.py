@@ -34,7 +34,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def published(tmp_path, cache, monkeypatch):
-    """Two specialists, each at two addresses that nobody answers at, and a folder with what is there."""
+    """Two specialists, each at two addresses without a server, and a folder with their files."""
     folder = tmp_path / "mirror"
     folder.mkdir()
     specialists = []
@@ -66,7 +66,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         if self.path == "/endless":
             self.end_headers()
-            with contextlib.suppress(OSError):  # whoever reads has had enough
+            with contextlib.suppress(OSError):  # the reader stops before the end
                 while True:
                     self.wfile.write(bytes(100_000))
         self.send_header("Content-Length", str(len(data)))
@@ -122,7 +122,7 @@ def test_a_download_is_verified_converted_and_kept(cache, server, capfd):
     assert download.download_weights("tasnet", "http://127.0.0.1:9/never") == path
 
 
-def test_a_quiet_download_says_nothing(cache, server, capfd):
+def test_download_without_progress_prints_nothing(cache, server, capfd):
     download.download_weights("tasnet", f"{server}/tasnet.th", progress=False)
     assert capfd.readouterr() == ("", "")
 
@@ -137,7 +137,7 @@ def test_a_quiet_download_says_nothing(cache, server, capfd):
         (None, "cannot be downloaded"),
     ],
 )
-def test_a_failed_download_leaves_nothing_and_can_be_repeated(cache, server, route, complaint):
+def test_failed_download_leaves_no_files_and_can_be_repeated(cache, server, route, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
         download.download_weights("tasnet", f"{server}{route}" if route else None, progress=False)
     assert "\n" not in str(caught.value)
@@ -146,16 +146,16 @@ def test_a_failed_download_leaves_nothing_and_can_be_repeated(cache, server, rou
     assert [path.name for path in cache.iterdir()] == ["tasnet.safetensors"]
 
 
-def test_a_server_that_falls_silent_is_given_up(cache, monkeypatch):
+def test_download_from_a_silent_server_times_out(cache, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT_S", 0.2)
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts, and never answers
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as silent:  # accepts connections and never answers
         url = f"http://127.0.0.1:{silent.server_port}/tasnet.th"
         with pytest.raises(InputError, match="timed out"):
             download.download_weights("tasnet", url, progress=False)
     assert list(cache.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written(tmp_path, cache, server):
+def test_unwritable_cache_is_reported(tmp_path, cache, server):
     (tmp_path / "file").write_text("in the way")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="cannot be written"):
@@ -181,7 +181,7 @@ def test_mirrors_are_tried_in_turn(published, monkeypatch):
     assert_same(net.params, convert.convert(published / "aaaa1111-x.th").params)
 
 
-def test_all_mirrors_are_named_if_none_has_it(published, cache):
+def test_error_names_all_mirrors_if_none_has_the_file(published, cache):
     with pytest.raises(InputError, match=r"aaaa1111\.safetensors: cannot be.*; .*aaaa1111-x\.th: cannot be") as caught:
         download.download_weights("single", progress=False)
     assert "\n" not in str(caught.value)
@@ -205,7 +205,7 @@ def test_a_bag_is_kept_as_a_folder(published, cache):
     assert download.download_weights("pair") == path
 
 
-def test_half_a_bag_is_not_kept(published, cache):
+def test_incomplete_bag_is_not_stored(published, cache):
     (published / "bbbb2222.safetensors").write_bytes(b"other")
     (published / "bbbb2222-x.th").unlink()
     with pytest.raises(InputError, match=r"bbbb2222\.safetensors: SHA-256 must be .*bbbb2222-x\.th: cannot be read"):
@@ -213,7 +213,7 @@ def test_half_a_bag_is_not_kept(published, cache):
     assert list(cache.iterdir()) == []
 
 
-def test_a_bag_that_something_is_in_the_way_of(published, cache):
+def test_bag_is_not_stored_over_a_file(published, cache):
     (cache / "pair").mkdir(parents=True)
     (cache / "pair" / "mine").write_text("")
     with pytest.raises(InputError, match="pair: is in the way"):
@@ -221,13 +221,13 @@ def test_a_bag_that_something_is_in_the_way_of(published, cache):
     assert [path.name for path in cache.iterdir()] == ["pair"]
 
 
-def test_the_licence_is_said_before_the_download(published, capsys):
+def test_licence_is_printed_before_the_download(published, capsys):
     assert main(["weights", "download", "single"]) == 2
     said = capsys.readouterr()
     assert said.out == "licence: ask them\n" and "cannot be downloaded" in said.err
 
 
-def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch, tmp_path, capsys):
+def test_separate_downloads_weights_with_the_option_download(cache, monkeypatch, tmp_path, capsys):
     mirror = Mirror(ORIGINAL.as_uri(), compute_sha256(ORIGINAL))
     known = Pretrained((PublishedFile("tasnet", (mirror,)),), 20_000, "golden", "ask them")
     monkeypatch.setitem(PRETRAINED, "tasnet", known)
@@ -241,7 +241,7 @@ def test_separate_fetches_its_weights_where_that_is_asked_for(cache, monkeypatch
         assert [path.name for path in cache.iterdir()] == ["tasnet.safetensors"]
 
 
-def test_published_files_are_what_is_known_of_them():
+def test_published_files_have_address_size_and_hash():
     for name, known in PRETRAINED.items():
         assert known.description and known.licence, name
         assert 4 * known.n_parameters < known.max_bytes < 1e9
@@ -257,11 +257,11 @@ def test_published_files_are_what_is_known_of_them():
 
 
 @pytest.mark.parametrize("url", [str(ORIGINAL), ORIGINAL.as_uri()])
-def test_a_local_copy_is_as_good_as_a_server(cache, url):
+def test_download_accepts_a_local_copy(cache, url):
     assert_same(hub.load_network(download.download_weights("tasnet", url)).params, convert.convert(ORIGINAL).params)
 
 
-def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
+def test_local_copy_with_other_bytes_is_refused(cache, tmp_path):
     for url in (str(DATA / "state_dict_v2.th"), str(tmp_path / "absent.th"), "ftp://127.0.0.1/x", "http://"):
         with pytest.raises(InputError) as caught:
             download.download_weights("tasnet", url, progress=False)
@@ -269,17 +269,17 @@ def test_a_local_copy_must_be_the_published_one(cache, tmp_path):
         assert list(cache.iterdir()) == []
 
 
-def test_unknown_names(cache):
+def test_unknown_names_are_refused(cache):
     with pytest.raises(InputError, match="tasnet, tasnet_extra, htdemucs, htdemucs_ft, htdemucs_6s"):
         download.download_weights("demucs")
-    with pytest.raises(InputError, match=r"weights download tasnet.* --download .* --weights mini needs no download"):
+    with pytest.raises(InputError, match=r"weights download tasnet.*download_weights.*mini. need no download"):
         hub.load_network("tasnet")
     for name in ("no_such", "no/such.safetensors", "", ".."):
         with pytest.raises(InputError, match="no such file"):
             hub.load_network(name)
 
 
-def test_listing_and_names(cache, tmp_path):
+def test_list_weights_shows_bundled_cached_and_downloadable_names(cache, tmp_path):
     checkpoint.save(make_checkpoint(), tmp_path / "bundled" / "demo.safetensors")
     checkpoint.save(make_checkpoint(seed=1), cache / "tasnet.safetensors")
     listed = [(item.name, item.where, item.path) for item in hub.list_weights()]
@@ -293,7 +293,7 @@ def test_listing_and_names(cache, tmp_path):
     assert_same(hub.load_network("tasnet").params, make_checkpoint(seed=1).params)
 
 
-def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
+def test_bundled_folder_is_found_in_a_checkout_and_in_a_wheel(tmp_path, monkeypatch):
     package = tmp_path / "site" / "ugosa_jax"
     monkeypatch.setattr(hub, "__file__", str(package / "networks" / "hub.py"))
     assert hub.find_bundled_folder() == package.parent / "weights"
@@ -303,12 +303,12 @@ def test_bundled_weights_of_a_checkout_and_of_a_wheel(tmp_path, monkeypatch):
     assert hub.find_bundled_folder() == package / "bundled"
 
 
-def test_the_cache_is_the_users_unless_told_otherwise(monkeypatch):
+def test_cache_folder_follows_the_environment(monkeypatch):
     monkeypatch.delenv("UGOSA_JAX_CACHE", raising=False)
     assert hub.get_cache_folder().name == "weights" and "ugosa_jax" in str(hub.get_cache_folder())
 
 
-def test_hidden_and_half_written_files_are_no_networks(tmp_path, monkeypatch):
+def test_hidden_and_half_written_files_are_not_listed(tmp_path, monkeypatch):
     """As macOS leaves beside copies, and as a download that was killed."""
     monkeypatch.setenv("UGOSA_JAX_CACHE", str(tmp_path))
     names = ["._good.safetensors", ".good.abcdef01-123-xxxxxxxx.part.safetensors", "good.part.safetensors"]

@@ -24,7 +24,7 @@ SIGNATURES = {
 
 
 class Server:
-    """Every file of the three names under its own path; `absent` says which are not there, `asked` what was wanted."""
+    """Every file of the three names under its own path; `absent` lists the missing ones, `asked` the requested ones."""
 
     def __init__(self):
         self.asked, self.absent, self.damaged = [], lambda path: False, lambda path: False
@@ -32,7 +32,7 @@ class Server:
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """The mirrors at a local address, with the hashes of the small files; the rest of the catalogue is as it is."""
+    """The mirrors at a local address, with the hashes of the small files; the rest of the catalogue is unchanged."""
     state = Server()
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,7 +63,7 @@ def small(url):
 
 
 def at(pretrained, address):
-    """Return the same with all mirrors at another address; as many digits of the hashes are known as are really."""
+    """Return the same with all mirrors at another address, and the hashes cut to as many digits as before."""
 
     def moved(mirror):
         digits = compute_sha256(small(mirror.url))[: len(mirror.sha256)]
@@ -94,7 +94,7 @@ def test_the_first_mirror_is_asked_once_for_each_network(server, name):
 
 @pytest.mark.parametrize("fault", ["absent", "damaged"])
 @pytest.mark.parametrize("name", ["htdemucs", "htdemucs_ft"])
-def test_the_second_mirror_stands_in_for_the_first(server, name, fault):
+def test_second_mirror_is_used_if_the_first_fails(server, name, fault):
     setattr(server, fault, lambda path: path.endswith(".safetensors"))
     download.download_weights(name, progress=False)
     expected = convert.convert(SMALL["-96a9a28a.th"]).params
@@ -113,7 +113,7 @@ def test_other_bytes_than_published_are_refused(server, name, tmp_path):
     assert list((tmp_path / "cache" / "weights").iterdir()) == []
 
 
-def test_the_fourth_specialist_that_is_nowhere_leaves_nothing(server, tmp_path):
+def test_bag_with_a_missing_network_leaves_no_files(server, tmp_path):
     server.absent = lambda path: "04573f0d" in path
     with pytest.raises(InputError, match=r"04573f0d\.safetensors: .*404.*; .*04573f0d-f3cf25b2\.th: .*404"):
         download.download_weights("htdemucs_ft", progress=False)
@@ -121,8 +121,8 @@ def test_the_fourth_specialist_that_is_nowhere_leaves_nothing(server, tmp_path):
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_the_licence_is_said_before_anything_is_asked_for(server, name, capsys):
+def test_licence_is_printed_before_the_first_request(server, name, capsys):
     said = []
-    server.absent = lambda path: said.append(capsys.readouterr().out)  # what was printed when the request came
+    server.absent = lambda path: said.append(capsys.readouterr().out)  # output at the time of the request
     assert main(["weights", "download", name]) == 0
     assert said[0].startswith("licence: contested. The code is MIT.") and "research only" in said[0]

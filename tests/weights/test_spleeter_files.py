@@ -39,7 +39,7 @@ def pickled(value):
     return pickle.dumps(value, 2).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
 
 
-def test_pickled_arrays_come_out_as_they_were():
+def test_pickled_arrays_are_read_unchanged():
     random = np.random.default_rng(0)
     state = {"a": random.normal(size=(3, 4)).astype(np.float32), "b": np.asfortranarray(random.normal(size=(2, 5)))}
     found = numpy_pickle.read_arrays(pickled(state))
@@ -96,7 +96,7 @@ def field(number, value):
 
 
 def block(entries):
-    """Keys that share what they can with the one before."""
+    """Keys without the beginning that they share with the previous one."""
     content, before = b"", b""
     for key, value in entries:
         shared = next(
@@ -135,7 +135,7 @@ def variables():
     return found | {"global_step": np.asarray(7, np.int64)}
 
 
-def test_a_checkpoint_gives_its_variables(variables):
+def test_tensorflow_checkpoint_is_read(variables):
     found = tensorflow_checkpoint.read_arrays(*written(variables))
     assert found.keys() == variables.keys()
     for name, array in variables.items():
@@ -144,12 +144,12 @@ def test_a_checkpoint_gives_its_variables(variables):
 
 
 @pytest.mark.parametrize("changed", [{"size": 3}, {"size": 2**40}, {"compression": 1}])
-def test_checkpoints_that_contradict_themselves_are_refused(variables, changed):
+def test_inconsistent_checkpoints_are_refused(variables, changed):
     with pytest.raises(InputError):
         tensorflow_checkpoint.read_arrays(*written(variables, **changed))
 
 
-def test_a_damaged_index_gives_one_sentence(variables):
+def test_damaged_index_is_reported_in_one_line(variables):
     index, data = written(variables)
     random = np.random.default_rng(0)
     for _ in range(300):
@@ -166,7 +166,7 @@ def test_a_damaged_index_gives_one_sentence(variables):
 # Names.
 
 
-def test_names_lead_to_each_parameter_once(variables):
+def test_names_are_a_bijection_to_parameters(variables):
     params = tree.flatten(spleeter_names.from_tensorflow(variables, TINY))
     second = variables["conv2d_transpose_4/kernel"]
     np.testing.assert_array_equal(params["decoder2.accompaniment.conv.kernel"], second.transpose(0, 1, 3, 2))
@@ -178,7 +178,7 @@ def test_names_lead_to_each_parameter_once(variables):
     np.testing.assert_allclose(params["decoder1.accompaniment.norm.shift"], shift, atol=1e-6)
 
 
-def test_the_port_and_tensorflow_lead_to_the_same(variables):
+def test_port_and_tensorflow_checkpoints_give_equal_parameters(variables):
     """Axes of the port: (out, in, taps, taps), of transposed ones (in, out, taps, taps)."""
     theirs, ported = spleeter_names.name_in_tensorflow(3), spleeter_names.name_in_torch(3)
     states = []
@@ -197,7 +197,7 @@ def test_the_port_and_tensorflow_lead_to_the_same(variables):
 
 
 @pytest.mark.parametrize("change", ["missing", "unexpected", "shape"])
-def test_names_that_do_not_fit_are_an_error(variables, change):
+def test_missing_and_unexpected_names_are_refused(variables, change):
     if change == "missing":
         del variables["batch_normalization_2/gamma"]  # nothing comes after it, and yet it belongs there
     elif change == "unexpected":
@@ -219,7 +219,7 @@ def archive(path, members):
             tar.addfile(info, io.BytesIO(content))
 
 
-def test_an_archive_of_a_release_is_read(variables, tmp_path, monkeypatch):
+def test_release_archive_is_read(variables, tmp_path, monkeypatch):
     monkeypatch.setitem(spleeter_names.STEM_SETS, 2, TINY)
     index, data = written(variables)
     members = {"checkpoint": b"x", "model.index": index, "model.data-00000-of-00001": data, "model.meta": b"y"}
@@ -254,7 +254,7 @@ def test_wrong_bytes_of_a_release_are_refused(tmp_path, capsys):
         ("", "0 files, not one"),
     ],
 )
-def test_pip_that_fails_is_one_sentence(program, said, tmp_path, monkeypatch):
+def test_failure_of_pip_is_reported_in_one_line(program, said, tmp_path, monkeypatch):
     run = subprocess.run
 
     def replaced(command, **how):

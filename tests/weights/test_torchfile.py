@@ -41,7 +41,7 @@ CONTAINERS = sorted(path.name for path in DATA.glob("*.th*"))
 
 
 def hostile(marker: Path) -> dict[str, tuple[object, str]]:
-    """Return pickled values that would create `marker` if anything of them ran, and the name to complain of."""
+    """Return pickled values that would create `marker` if they ran, and the name in the error."""
     touch, dotted = f"touch {marker}", b"\x80\x04\x8c\x02os\x8c\x0epath.os.system\x93"
     built = b"cargparse\nNamespace\n)\x81" + code({"__setstate__": SYSTEM}) + b"b" + code(touch) + b"b"
     return {
@@ -83,13 +83,13 @@ def test_hostile_pickles_are_refused_by_name_and_do_not_run(tmp_path, attack, co
 
 
 @pytest.mark.parametrize("attack", ["reduce", "eval"])
-def test_the_attacks_are_real(tmp_path, attack):
+def test_hostile_pickles_run_code_in_the_standard_unpickler(tmp_path, attack):
     value, _ = hostile(tmp_path / "ran")[attack]
     pickle.loads(pickled(value))
     assert (tmp_path / "ran").exists()
 
 
-def test_opcodes_that_could_run_something_are_not_there():
+def test_unpickler_lacks_opcodes_that_run_code():
     for opcode in (b"i", b"o", b"\x82", b"\x92", b"\x96", b"I", b"P", b"\x8f"):
         assert opcode[0] not in inert_pickle.InertUnpickler.dispatch
 
@@ -107,7 +107,7 @@ def test_opcodes_that_could_run_something_are_not_there():
     ],
 )
 @pytest.mark.parametrize("wrap", [legacy, zipped])
-def test_bombs_fizzle_out(tmp_path, bomb, wrap):
+def test_pickle_bombs_are_refused(tmp_path, bomb, wrap):
     with pytest.raises(InputError):
         convert.convert(written(tmp_path / "bomb.th", wrap(pickled(bomb))))
 
@@ -132,21 +132,21 @@ def test_bombs_fizzle_out(tmp_path, bomb, wrap):
         (Persistent(("storage", Name("torch", "FloatStorage"), "0", "cpu", 4)), 16),
     ],
 )
-def test_tensors_stay_within_what_is_stored(tmp_path, form, stored):
+def test_tensors_outside_their_storage_are_refused(tmp_path, form, stored):
     for data in (zipped, legacy):
         path = written(tmp_path / "m.th", data(pickled({"w": form}), {"0": bytes(stored)}))
         with pytest.raises(InputError, match=r"m\.th"):
             read_package(path)
 
 
-def test_a_storage_has_one_size_and_type(tmp_path):
+def test_storages_with_two_sizes_or_types_are_refused(tmp_path):
     for other in (tensor("0", 1000, (1000,), (1,)), tensor("0", 4, (4,), (1,), kind="f8")):
         content = pickled({"w": tensor("0", 4, (4,), (1,)), "v": other})
         with pytest.raises(InputError, match="storage 0 must be declared in one way"):
             read_package(written(tmp_path / "m.th", zipped(content, {"0": bytes(16)})))
 
 
-def test_the_count_beside_the_numbers_must_be_the_declared_one(tmp_path):
+def test_storages_with_another_count_than_declared_are_refused(tmp_path):
     data = bytearray(legacy(pickled({"w": tensor("0", 4, (4,), (1,))}), {"0": bytes(16)}))
     data[-24] = 5
     with pytest.raises(InputError, match="storage 0 must be of 4 numbers, not 5"):
@@ -159,7 +159,7 @@ def test_many_views_of_one_storage_are_refused(tmp_path):
         read_package(written(tmp_path / "m.th", zipped(pickled(forms), {"0": bytes(16)})))
 
 
-def test_strided_views_are_what_torch_means(tmp_path):
+def test_strided_views_equal_those_of_torch(tmp_path):
     numbers = np.arange(12, dtype=np.float32)
     form = tensor("0", 12, (2, 3), (1, 4), offset=1)
     state = read_package(written(tmp_path / "m.th", zipped(pickled({"w": form}), {"0": numbers.tobytes()}))).state
@@ -188,7 +188,7 @@ def test_sizes_are_bounded_before_and_after_unpacking(tmp_path, monkeypatch):
         convert.convert(written(tmp_path / "m.th", bytes(10_001)))
 
 
-def test_files_that_are_none(tmp_path):
+def test_files_that_torch_did_not_write_are_refused(tmp_path):
     for path in (tmp_path / "absent.th", tmp_path):
         with pytest.raises(InputError, match=str(path)):
             convert.convert(path)
@@ -244,7 +244,7 @@ def test_arbitrary_pickles_never_cause_another_exception(folder, program):
 
 
 @pytest.mark.parametrize("name", ["bomb23.th", "bomb26.th", "dicts40M.th.gz"])
-def test_bombs_are_refused_before_they_grow(name):
+def test_compression_bombs_are_refused_before_they_grow(name):
     """Nested references that double at each level, and forty million empty dicts in 39 kB."""
     with pytest.raises(InputError, match=re.escape(name)) as caught:
         read_package(DATA / "hostile" / name)
@@ -253,8 +253,8 @@ def test_bombs_are_refused_before_they_grow(name):
 
 @pytest.mark.parametrize("depth", [30, 1000])
 @pytest.mark.parametrize("where", ["called", "key", "setting", "class"])
-def test_what_is_nested_is_never_written_out(tmp_path, depth, where):
-    """A tuple of the one before twice, `depth` times: two to the power of `depth` names if anybody wrote it down."""
+def test_errors_do_not_print_nested_objects(tmp_path, depth, where):
+    """Each tuple holds the previous one twice: written out, `depth` of them have 2 ** depth names."""
     nest = b")q\x00" + b"".join(b"h\x00h\x00\x86q\x00" for _ in range(depth)) + b"h\x00"
     start, model = b"\x80\x02", b"cdemucs.tasnet\nConvTasNet\n"
     pickles = {
@@ -268,7 +268,7 @@ def test_what_is_nested_is_never_written_out(tmp_path, depth, where):
     assert len(str(caught.value)) < 700
 
 
-def test_a_package_of_htdemucs_is_data():
+def test_htdemucs_package_is_read_without_running_code():
     """Half precision, a Fraction, and metrics that are numpy scalars: what demucs itself writes."""
     found = read_package(DATA / "htdemucs" / "a1b2c3d4-96a9a28a.th")
     assert found.klass == "demucs.htdemucs.HTDemucs"
@@ -280,6 +280,6 @@ def test_a_package_of_htdemucs_is_data():
 
 
 @pytest.mark.parametrize("parts", [("39/0",), ("3.5",), ("9" * 50,), (1, 0), ([],), ()])
-def test_fractions_that_are_none_are_refused(tmp_path, parts):
+def test_invalid_fractions_are_refused(tmp_path, parts):
     with pytest.raises(InputError, match="fraction"):
         read_package(written(tmp_path / "m.th", zipped(pickled(Call(Name("fractions", "Fraction"), parts)), {})))

@@ -41,14 +41,14 @@ def test_a_saved_network_is_the_same_network(tmp_path, norm, causal):
     assert_same(back.params, net.params)
 
 
-def test_views_are_saved_as_what_they_show(tmp_path):
+def test_transposed_views_are_saved_with_their_values(tmp_path):
     params = make_checkpoint().params
     params["mask"]["kernel"] = np.asfortranarray(params["mask"]["kernel"])
     checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "net.safetensors")
     assert_same(checkpoint.load(tmp_path / "net.safetensors").params, make_checkpoint().params)
 
 
-def test_the_fingerprint_is_that_of_the_network_alone():
+def test_fingerprint_ignores_provenance():
     base = make_checkpoint()
     assert base.fingerprint == make_checkpoint(provenance={"origin": "elsewhere"}).fingerprint
     assert base.fingerprint != make_checkpoint(dataclasses.replace(DUO, causal=True)).fingerprint
@@ -57,7 +57,7 @@ def test_the_fingerprint_is_that_of_the_network_alone():
     assert base.fingerprint != other.fingerprint
 
 
-def test_paths_and_trees_are_each_others_inverse():
+def test_unflatten_inverts_flatten():
     leaves = tree.flatten(make_checkpoint().params)
     assert list(tree.flatten(tree.unflatten(leaves))) == list(leaves)
     assert sorted(leaves) == sorted(tree.infer_shapes(DUO))
@@ -161,12 +161,12 @@ def test_a_delta_restores_the_adapted_network(tmp_path):
     assert path.stat().st_size < 0.6 * sum(leaf.nbytes for leaf in tree.flatten(base.params).values()) + 4000
 
 
-def test_nothing_tuned_is_a_delta_too(tmp_path):
+def test_empty_delta_can_be_saved(tmp_path):
     adapted_layers.save({}, make_checkpoint(), tmp_path / "b0.safetensors", {})
     assert adapted_layers.load(tmp_path / "b0.safetensors", make_checkpoint()) == {}
 
 
-def test_a_delta_belongs_to_its_base(tmp_path):
+def test_delta_of_another_network_is_refused(tmp_path):
     base, path = make_checkpoint(), tmp_path / "song.safetensors"
     adapted_layers.save({"mask": base.params["mask"]}, base, path, {})
     with pytest.raises(InputError, match=r"song\.safetensors: base weights"):

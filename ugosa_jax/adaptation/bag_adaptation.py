@@ -98,7 +98,7 @@ def offset_epochs(first: int, on_epoch: OnEpoch) -> OnEpoch:
 
 
 def join_lanes(results: dict[str, list[AdaptationResult]]) -> list[AdaptationResult]:
-    """Return one result a lane, given the results of all lanes for each of several networks, by name."""
+    """Return one result per lane, given the results of all lanes for each of several networks, by name."""
     return [join_results(dict(zip(results, lane, strict=True))) for lane in zip(*results.values(), strict=True)]
 
 

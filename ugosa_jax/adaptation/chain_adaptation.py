@@ -58,13 +58,13 @@ def adapt_lanes(
 
     Args:
       chain: the networks.
-      songs: the input of the first network for the song of each lane; lanes of one song name the same object.
+      songs: the input of the first network for the song of each lane; lanes with the same song share one object.
       hyper: λ and learning rate of each lane.
       settings: of each network, by its name.
       on_epoch: called after each epoch; epochs are counted from the first network to the last.
 
     Returns:
-      One result a lane: the names of the networks are the top level of the tuned leaves, and an epoch holds the steps
+      One result per lane: the names of the networks are the top level of the tuned leaves, and an epoch holds the steps
       of all networks in turn.
 
     Raises:

@@ -85,7 +85,7 @@ def adapt_lanes(
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (lanes, steps, 3).
 
     Returns:
-      One result a lane.
+      One result per lane.
 
     Raises:
       InputError: the numbers of songs and hyperparameters differ, the songs are of different buckets, or the network
@@ -254,7 +254,7 @@ def make_unadapted_result(tuned: Params | None = None) -> AdaptationResult:
 def _split_lanes(
     shared: AdaptationResult, state: State, losses_WxExIx3: np.ndarray, song: Segments
 ) -> list[AdaptationResult]:
-    """Return one result a lane; a lane that stopped took `state.steps` steps and ends with its last good weights."""
+    """Return one result per lane; a lane that stopped took `state.steps` steps and ends with its last good weights."""
     n_lanes, n_variants = len(losses_WxExIx3), song.mix_GxVxCxT.shape[-3]
     n_steps = np.broadcast_to(song.n, n_lanes) * n_variants
     state = jax.device_get(state)

@@ -31,7 +31,7 @@ from ugosa_jax.networks.protocol import Architecture, Array, Features, Params
 
 
 class Program(NamedTuple):
-    """The static part of a compiled program: all that it depends on beside the shapes of its arrays."""
+    """The static part of a compiled program: everything that it depends on except the shapes of its arrays."""
 
     net: Architecture
     since: str
@@ -173,7 +173,7 @@ def update_if_finite(
 ) -> tuple[State, jax.Array]:
     """Take a step if it is due and return whether it was taken; end the lane if a number is not finite.
 
-    `optax.apply_if_finite` checks the gradient alone and continues from the weights before the step, which may already
+    `optax.apply_if_finite` only checks the gradient, and continues from the weights before the step, which may already
     be unusable.
     """
     updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.tuned)

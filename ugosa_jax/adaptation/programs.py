@@ -41,7 +41,7 @@ def map_lanes(run: Callable, n_lanes: int, in_axes: tuple[int | None, ...]) -> C
 
 @functools.partial(jax.jit, static_argnames="program")
 def compute_features(program: Program, params: Params, song: Segments) -> Features | None:
-    """Run `lane.compute_song_features` once for a song that all lanes share, else once a lane."""
+    """Run `lane.compute_song_features` once for a song that all lanes share, else once per lane."""
     run = functools.partial(lane.compute_song_features, program, params, song.n.max())
     return run(song) if find_song_axis(song) is None else map_lanes(run, song.n.size, (0,))(song)
 

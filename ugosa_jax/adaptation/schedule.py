@@ -1,6 +1,6 @@
 """The order of the segments in an epoch, and its remixes.
 
-The host draws one schedule an epoch. It is an input of the compiled programs, so that a seed compiles nothing. All
+The host draws one schedule per epoch. It is an input of the compiled programs, so that all seeds share them. All
 lanes share it; a lane skips the segments that its song lacks, so that its order does not depend on the other lanes.
 """
 
@@ -73,7 +73,7 @@ def shuffle_segments(n: int, n_bucket: int, *seed: int) -> np.ndarray:
 def select_remixes(remixes: Remixes, order_G: Array, n: Array) -> Remixes:
     """Return the remixes of a song of n segments, one for each position of the order that all lanes share.
 
-    They are those of a schedule for this song alone: the orders omit segments that the song lacks, and skipped steps
+    They equal those of a schedule for only this song: the orders omit segments that the song lacks, and skipped steps
     use no remix.
     """
     first = jnp.argsort(jnp.asarray(remixes.order_GxS) >= n, axis=0, stable=True)

@@ -115,7 +115,7 @@ def adapt_lanes(
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (lanes, steps, 3).
 
     Returns:
-      One result a lane.
+      One result per lane.
 
     Raises:
       InputError: the arguments have different numbers of lanes, or a song is too short for a network of a chain.

@@ -96,7 +96,7 @@ def label_params(strategy: Strategy, params: Params) -> Params:
 def partition(optimizer: optax.GradientTransformation, labels: Params) -> optax.GradientTransformation:
     """Return an optimizer over the whole tree that updates only the leaves labelled tuned.
 
-    For loops that differentiate all parameters. `adaptation.lane` differentiates the tuned half alone, which gives the
+    For loops that differentiate all parameters. `adaptation.lane` differentiates only the tuned half, which gives the
     same numbers and keeps the frozen stages out of the loop; the tests compare it with this optimizer. Wrap the result
     in `optax.lookahead`, not the reverse: Lookahead expects the pair of fast and slow weights at the top of the tree.
     """

@@ -21,7 +21,7 @@ SLOPE = 20.0
 CUTOFF = 0.075
 """Cutoff of the smoothing low-pass, as a share of the Nyquist frequency of the audio rate."""
 MIN_SAMPLES = 10
-"""Samples that the zero-phase filter needs at least."""
+"""Least number of samples that the zero-phase filter needs."""
 
 
 def compute_envelope(stems_SxT: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def compute_confidence(stems_SxT: np.ndarray, rate_hz: float, threshold: float) 
     Raises:
       InputError: the stems are shorter than the padding of the filter.
     """
-    import scipy.signal  # here, because it takes a second, a quarter of the program's start
+    import scipy.signal  # imported here, because it takes a second, a quarter of the program's start
     import scipy.special
 
     n_sources, n_samples = stems_SxT.shape
@@ -81,9 +81,9 @@ def detect_activity(
 ) -> np.ndarray:
     """Decide when each source plays; a source is active where any of its channels is.
 
-    An annotation has one decision a source; the paper's code makes one for each of its channels too, which
-    for channel c is `confidence(stems_SxCxT[:, c], rate_hz, threshold) >= 0.5`. Averaging the channels first
-    would lose a source whose channels are in opposite phase.
+    An annotation has one decision per source; the paper's code also makes one for each channel, which for channel c is
+    `compute_confidence(stems_SxCxT[:, c], rate_hz, threshold) >= 0.5`. Averaging the channels first would lose a source
+    whose channels are in opposite phase.
 
     Args:
       stems_SxCxT: the stems of a song; together they are the mixture.

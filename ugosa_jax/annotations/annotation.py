@@ -91,7 +91,7 @@ class Annotation:
         return self.outside == "silent" and source not in self.open_sources and bool(self.select(source))
 
 
-def read(
+def read_annotation(
     path: str | Path,
     sources: Sequence[str],
     outside: Outside | None = None,
@@ -149,13 +149,13 @@ def _end_at(duration_s: float, interval: Interval) -> Interval:
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
 
-def write(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
-    """Write an annotation to a file, complete or not at all; `read` returns the same intervals.
+def write_annotation(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
+    """Write an annotation to a file, complete or not at all; `read_annotation` returns the same intervals.
 
-    JAMS holds the whole annotation. The other formats do not hold `outside`, and a file that is read without options
-    must not claim more than the annotation does. So sources in `open_sources` are left out if others are silent
-    outside, and an unknown second is added if only activity is marked and nothing is silent outside. Write the result
-    of `make_explicit` to lose nothing. Audacity's labels have no confidences.
+    JAMS holds the whole annotation. The other formats do not hold `outside`, and a reader without options must not find
+    silence that is not annotated. So sources in `open_sources` are left out if others are silent outside. If only
+    activity is marked and nothing is silent outside, an interval of one second with the state unknown is added. To lose
+    nothing, write the result of `make_explicit`. Audacity's labels have no confidences.
 
     Args:
       annotation: the annotation.

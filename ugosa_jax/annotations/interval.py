@@ -14,7 +14,7 @@ Outside = Literal["silent", "unknown"]
 
 STATES: tuple[State, ...] = ("active", "silent", "unknown")
 TOUCH_S = 1e-6
-"""Intervals that overlap by no more only touch: an end that is the sum of a start and a duration is rounded."""
+"""Intervals that overlap by less than this only touch, because ends that are start plus duration are rounded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +119,7 @@ def list_gaps(intervals: Iterable[Interval], first_s: float, last_s: float) -> l
 
 
 def combine_confidences(*confidences: float | None) -> float | None:
-    """Return the lowest of the confidences that are known; None if none is."""
+    """Return the lowest of the known confidences, or None."""
     return min((c for c in confidences if c is not None), default=None)
 
 

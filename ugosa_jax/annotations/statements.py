@@ -78,9 +78,9 @@ class _Group:
     whole: bool
     """Whether the whole name has that meaning, and not only the end of it."""
     free: bool
-    """Whether labels that are no names are words of its source."""
+    """Whether labels that are not names are words of its source."""
     are_words: bool = False
-    """Whether the group's name says that its labels are no names."""
+    """Whether labels of the group are not names, according to the group's name."""
     unknown: dict[str, UnknownName] = dataclasses.field(default_factory=dict)
     left_out: dict[str, list[Label]] = dataclasses.field(default_factory=dict)
     """Labels that state nothing, by a key of _LEFT_OUT."""
@@ -289,7 +289,7 @@ def describe_left_out(kind: str, labels: list[Label], of_several: int = 0) -> st
 
 
 def warn_left_out(kind: str, labels: list[Label]) -> list[str]:
-    """Return one warning a label if they are few, else one for all; none for labels that the user left out."""
+    """Return one warning per label if they are few, else one for all; none for labels that the user left out."""
     if kind == "map":
         return []
     if kind == "stem":

@@ -39,7 +39,7 @@ class UnknownName:
     name: str
     labels: list[Label]
     kind: str = "name"
-    """"name", or "tier" or "file" if that has the name and no known label."""
+    """"name" of labels; or "tier" or "file", if it is the name of one without known labels."""
     hint: str = ""
     """Most probable meaning, as an override; empty if there is none."""
 
@@ -104,8 +104,8 @@ def _next_step(unknown: Sequence[UnknownName]) -> str:
     return f"{ways}: {' '.join(u.format_option() for u in unknown[:MANY])}"
 
 
-CLEAR = 4
-"""Fewest letters of a known word within a name; shorter words may match abbreviations by chance."""
+MIN_LETTERS = 4
+"""Least length of a known word within a name; shorter words may match abbreviations by chance."""
 
 
 def guess_name(text: str, sources: Sequence[str]) -> str:
@@ -123,7 +123,7 @@ def guess_name(text: str, sources: Sequence[str]) -> str:
         name = near.pop() if len(near) == 1 else None
     if name is None:
         words = normalise(text).split()
-        inner = {n for word in words if len(word) >= CLEAR and (n := look_up_name(word, sources)) is not None}
+        inner = {n for word in words if len(word) >= MIN_LETTERS and (n := look_up_name(word, sources)) is not None}
         of = {n.source for n in inner}
         if len(of) == 1 and not any(n.negated for n in inner):
             silent = not set(WORDS["probably_silent"]).isdisjoint(words)

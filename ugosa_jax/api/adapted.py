@@ -9,7 +9,7 @@ import numpy as np
 from ugosa_jax.adaptation import engine
 from ugosa_jax.adaptation.engine import AdaptationResult
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.arguments import as_network, get_preset
+from ugosa_jax.api.arguments import as_network, get_default_preset
 from ugosa_jax.api.separating import separate
 from ugosa_jax.config import AdaptConfig, Preset, SeparateConfig
 from ugosa_jax.data.song import Song
@@ -139,5 +139,5 @@ def load_adapted_layers(net: Weights | str | Path, path: str | Path) -> AdaptedN
     net = as_network(net)
     layers, metadata = adapted_layers.load(path, net), adapted_layers.read_metadata(path)
     settings = AdaptConfig(strategy=metadata.get("strategy"))
-    preset = dataclasses.replace(get_preset(net), adapt=settings)
+    preset = dataclasses.replace(get_default_preset(net), adapt=settings)
     return make_adapted_network(engine.make_unadapted_result(layers), net, preset)

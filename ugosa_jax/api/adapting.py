@@ -44,7 +44,7 @@ def adapt(
     Args:
       net: the pretrained network, its name or its file.
       song: the mixture, at any sample rate, mono, stereo or surround.
-      annotation: when each source is active or silent; the song's own if None.
+      annotation: when each source is active or silent; that of the song if None.
       settings: strategy, λ, learning rate, epochs …, or a preset; if None, the defaults for this network.
       on_epoch: called after each epoch with its number, from 0, and its losses of shape (1, steps, 3).
 
@@ -78,19 +78,19 @@ def adapt_lanes(
 
     Args:
       net: the pretrained network of all lanes, its name or its file.
-      songs: one song that all lanes share, whose frozen stages are then computed once; or one song a lane. Songs of
-        about the same length run side by side, others group after group.
-      annotations: of the song, or one a song; the songs' own if None.
+      songs: one song for all lanes, whose frozen stages are then computed once; or one song per lane. Songs of about
+        the same length run side by side, others in groups one after the other.
+      annotations: that of the song, or one per song; the songs' own if None.
       settings: shared by all lanes; if None, the defaults for this network.
       lam: λ of each lane; that of `settings` if None.
       learning_rate: of each lane; that of `settings` if None.
       on_epoch: called after each epoch of a group with its number, from 0, and its losses of shape (lanes, steps, 3).
 
     Returns:
-      One result a lane.
+      One result per lane.
 
     Raises:
-      InputError: as `adapt`, or the arguments have different numbers of lanes.
+      InputError: as for `adapt`, or the numbers of songs, annotations and values differ.
     """
     net = as_network(net)
     preset = choose_preset(settings, net)
@@ -117,25 +117,25 @@ def _list_lanes(
 ) -> list[_Lane]:
     """Return song, annotation and settings of each lane."""
     for name, values in {"lam": lam, "learning_rate": learning_rate}.items():
-        require(values is None or np.ndim(values) == 1, name, "a list of numbers, one a lane", values)
+        require(values is None or np.ndim(values) == 1, name, "a list of numbers, one per lane", values)
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
             raise InputError("annotations: one song takes one annotation; repeat the song for several annotations")
         lengths = [len(values) for values in (lam, learning_rate) if values is not None]
         n_lanes = max(lengths, default=1)
-        every, own = [songs] * n_lanes, [annotations or songs.annotation] * n_lanes
+        lane_songs, lane_annotations = [songs] * n_lanes, [annotations or songs.annotation] * n_lanes
     else:
-        every = [as_song(song) for song in songs]
+        lane_songs = [as_song(song) for song in songs]
         given = [annotations] if isinstance(annotations, Annotation) else annotations
-        own = [song.annotation for song in every] if given is None else [*map(as_annotation, given)]
-    lams = [settings.lam] * len(every) if lam is None else [*lam]
-    rates = [settings.learning_rate] * len(every) if learning_rate is None else [*learning_rate]
-    if len({len(every), len(own), len(lams), len(rates)}) > 1 or not every:
-        numbers = f"{len(every)}, {len(own)}, {len(lams)} and {len(rates)}"
+        lane_annotations = [song.annotation for song in lane_songs] if given is None else [*map(as_annotation, given)]
+    lams = [settings.lam] * len(lane_songs) if lam is None else [*lam]
+    rates = [settings.learning_rate] * len(lane_songs) if learning_rate is None else [*learning_rate]
+    if len({len(lane_songs), len(lane_annotations), len(lams), len(rates)}) > 1 or not lane_songs:
+        numbers = f"{len(lane_songs)}, {len(lane_annotations)}, {len(lams)} and {len(rates)}"
         raise InputError(f"lanes: songs, annotations, lam and learning_rate must be equal in number, not {numbers}")
     return [
-        _Lane(song, annotation, dataclasses.replace(settings, lam=own_lam, learning_rate=own_rate))
-        for song, annotation, own_lam, own_rate in zip(every, own, lams, rates, strict=True)
+        _Lane(song, annotation, dataclasses.replace(settings, lam=lane_lam, learning_rate=rate))
+        for song, annotation, lane_lam, rate in zip(lane_songs, lane_annotations, lams, rates, strict=True)
     ]
 
 

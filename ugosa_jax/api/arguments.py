@@ -84,9 +84,9 @@ def as_tuned(tuned: Params | None, net: Weights) -> Params:
     return tuned
 
 
-def get_preset(net: Weights) -> Preset:
+def get_default_preset(net: Weights) -> Preset:
     """Return the default preset of a network."""
-    return config.PRESETS[config.find_usual_preset(net.name)]()
+    return config.get_preset(config.find_default_preset(net.name))
 
 
 def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset:
@@ -95,7 +95,7 @@ def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset
     Raises:
       InputError: the settings are of another type, or the network has no such strategy.
     """
-    preset = settings if isinstance(settings, Preset) else get_preset(net)
+    preset = settings if isinstance(settings, Preset) else get_default_preset(net)
     chosen = choose_settings(settings, AdaptConfig, preset)
     return dataclasses.replace(preset, adapt=plan.fill_defaults(chosen, net))
 
@@ -113,9 +113,9 @@ def choose_settings(given: Settings | Preset | None, kind: type[Settings], prese
     """
     if given is None or isinstance(given, Preset):
         return getattr(given or preset, _PARTS[kind])
-    check_type("settings", given, kind, f"of {kind.__name__}, or a preset")
+    check_type("settings", given, kind, f"{kind.__name__} or Preset")
     return given
 
 
 def _describe(value: object) -> str:
-    return "an array" if isinstance(value, np.ndarray) else f"of {type(value).__name__}"
+    return "an array" if isinstance(value, np.ndarray) else type(value).__name__

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax.annotations.annotation import Annotation
-from ugosa_jax.api.arguments import as_annotation, as_network, as_song, as_tuned, choose_settings, get_preset
+from ugosa_jax.api.arguments import as_annotation, as_network, as_song, as_tuned, choose_settings, get_default_preset
 from ugosa_jax.config import Preset, SeparateConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.networks.protocol import Params
@@ -49,7 +49,7 @@ def separate(
         the layers do not fit the network or the song.
     """
     net, song = as_network(net), as_song(song)
-    chosen = choose_settings(settings, SeparateConfig, get_preset(net))
+    chosen = choose_settings(settings, SeparateConfig, get_default_preset(net))
     parts = separation.separate_song(net, song, chosen, as_tuned(tuned, net), as_annotation(annotation), on_chunk)
     shape = len(net.sources), min(song.mixture.n_channels, 2), song.mixture.n_samples
     return dict(zip(net.sources, chunks.join_blocks(parts, shape), strict=True))

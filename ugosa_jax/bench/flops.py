@@ -1,9 +1,9 @@
 """Floating-point operations of a network and of its adaptation, counted in the programs that JAX traces.
 
-The counts include the matrix products (2·m·k·n each) and convolutions that the result depends on; gradients that
-nothing uses are excluded. Elementwise operations (norms, activations, masks, loss, optimizer) are few; their cost is
-memory traffic. Products of one or a few vectors with a matrix are excluded as small. Counts are cached, because tracing
-a large network takes seconds.
+The counts include the matrix products (2·m·k·n each) and convolutions that the result depends on; unused
+gradients are excluded. Elementwise operations (norms, activations, masks, loss, optimizer) are not counted: they are
+few, and their cost is memory traffic. Products of a matrix with up to three vectors are not counted either. Counts are
+cached, because tracing a large network takes seconds.
 """
 
 import functools
@@ -24,8 +24,8 @@ from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Architecture
 from ugosa_jax.separation import chunks
 
-FEW = 3
-"""Products with m, k or n up to this are excluded."""
+MIN_SIZE = 4
+"""Products with a smaller m, k or n are not counted."""
 
 
 def count_flops(function: Callable, *arguments: Any) -> int:
@@ -61,14 +61,14 @@ def count_prefix(net: Architecture, until: str, n_samples: int) -> int:
 
 
 @functools.lru_cache
-def count_step(net: Architecture, strategy: Strategy, n_samples: int, kept: bool = True) -> int:
+def count_step(net: Architecture, strategy: Strategy, n_samples: int, is_stored: bool = True) -> int:
     """Return the operations of one step on a segment of `n_samples`, forward and backward.
 
     Args:
       net: the network.
-      strategy: the tuned stages; not B0, which takes no step.
+      strategy: the tuned stages; not B0, which has no steps.
       n_samples: length of the segment.
-      kept: whether the output of the frozen stages is stored; else they run in every step.
+      is_stored: whether the output of the frozen stages is stored; else they run in every step.
     """
     params, mix_CxT = _get_input_shapes(net, n_samples)
     since = strategy.find_cut(net)
@@ -81,11 +81,11 @@ def count_step(net: Architecture, strategy: Strategy, n_samples: int, kept: bool
         return loss.compute_total(loss.compute_loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
     counted = count_flops(jax.value_and_grad(objective), tuned, frozen, features, mix_CxT, active_SxT)
-    return counted if kept else counted + count_prefix(net, since, n_samples)
+    return counted if is_stored else counted + count_prefix(net, since, n_samples)
 
 
 def count_separation(net: Architecture, settings: SeparateConfig, song_samples: int) -> int:
-    """Return the operations of separating a song: every chunk, padded as it runs, for every shift."""
+    """Return the operations of separating a song: all chunks, including their padding, for every shift."""
     n_samples, tiling = chunks.choose_chunk_samples(net, settings), chunks.choose_tiling(net, settings)
     each = count_flops(tiling.separate, *_get_input_shapes(net, n_samples)) if tiling else count_forward(net, n_samples)
     return chunks.count_chunks(net, song_samples, settings) * each
@@ -122,7 +122,7 @@ def _count_product(equation) -> Counter[tuple[int, ...]]:
     n_products, k = (math.prod(left[axis] for axis in axes) for axes in (batched, contracted))
     m = math.prod(left) // (n_products * k)
     n = math.prod(equation.outvars[0].aval.shape) // (n_products * m)
-    return Counter() if min(m, k, n) <= FEW else Counter({(m, k, n): 2 * n_products * m * k * n})
+    return Counter() if min(m, k, n) < MIN_SIZE else Counter({(m, k, n): 2 * n_products * m * k * n})
 
 
 def _count_convolution(equation) -> int:

@@ -19,7 +19,7 @@ MIN_SILENCE_S = 4.0
 """Least annotated silence to learn from: one of the paper's segments."""
 
 UNENDED_S = 10.0
-"""How much is shown of what is annotation up to the end of a song of unknown length."""
+"""Shown length of an interval that lasts to the end of a song of unknown length."""
 
 
 def check(args: options.CheckAnnotation) -> int:
@@ -68,7 +68,7 @@ def convert(args: options.ConvertAnnotation) -> int:
         annotation = annotations.make_explicit(annotation, duration_s)
     if args.file.resolve() == args.out.resolve():
         raise InputError(f"{args.out}: is the annotation itself; name another file to write")
-    annotations.write(annotation, args.out, format)
+    annotations.write_annotation(annotation, args.out, format)
     print_names(annotation)
     for warning in (*annotation.warnings, *list_losses(annotation, format)):
         say(f"warning: {warning}")
@@ -86,7 +86,7 @@ def from_stems(args: options.AnnotateStems) -> int:
     stems_SxCxT, rate_hz = stems.read(stems.find(args.folder, args.sources))
     active_SxT = activation.detect_activity(stems_SxCxT, rate_hz, args.threshold)
     annotation = annotations.from_mask(active_SxT, rate_hz, args.sources)
-    annotations.write(annotation, args.out, format)
+    annotations.write_annotation(annotation, args.out, format)
     print_seconds(annotation, stems_SxCxT.shape[-1] / rate_hz)
     say(f"written {args.out}: {count_intervals(annotation)}")
     return 0
@@ -127,7 +127,7 @@ def list_losses(annotation: Annotation, format: formats.Format) -> list[str]:
             left_out = ", ".join(sorted(annotation.open_sources))
             lost.append(f"{left_out}: left out, or they would be read as silent elsewhere; give --song")
         if any(i.state != "active" for i in annotation.intervals):
-            lost.append("what is silent outside of all intervals is not in the file: give --song")
+            lost.append("silence outside of all intervals is not in the file: give --song")
     if format == "audacity" and any(i.confidence is not None for i in annotation.intervals):
         lost.append("confidences are not in the file: Audacity's labels have none")
     return lost

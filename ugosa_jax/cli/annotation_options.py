@@ -23,7 +23,7 @@ class Reading:
     names: Path | None = None
     """TOML file with lines such as "Gesang" = "vocals"; --map takes precedence."""
     unit: str | None = None
-    """Unit of the times: s, ms, us, 100ns, or samples a second such as 44100. Default: that of the format, or s."""
+    """Unit of the times: s, ms, us, 100ns, or samples per second such as 44100. Default: that of the format, or s."""
     stems: Path | None = None
     """METADATA.yaml of a MedleyDB song, which names the instruments of its stems."""
     complete: bool = False
@@ -43,7 +43,7 @@ class CheckAnnotation:
     """Show how an annotation is understood, and whether it has enough silence to learn from."""
 
     file: Annotated[Positional[Path], arg(metavar="FILE")]
-    """CSV, Audacity, .lab, JAMS, Sonic Visualiser, REAPER, Praat, ELAN, MedleyDB …; or a folder, one file a source."""
+    """CSV, Audacity, .lab, JAMS, Sonic Visualiser, REAPER, Praat, ELAN …; or a folder with one file per source."""
     reading: Annotated[ReadingForSources, arg(name="")]
     song: Annotated[Positional[Path | None], arg(metavar="[SONG]")] = None
     """The mixture, to compare its length and waveform with the annotation."""
@@ -87,7 +87,7 @@ class SuggestAnnotation:
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """The file to write: .csv, .txt (Audacity) or .jams."""
     weights: str | None = None
-    """Name (see `ugosa-jax weights list`) or file of the network; by default, the best network that is downloaded."""
+    """Name (see `ugosa-jax weights list`) or file of the network; by default, the best network that is installed."""
 
 
 @dataclasses.dataclass(frozen=True)

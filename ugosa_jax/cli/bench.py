@@ -99,7 +99,7 @@ def parse_lanes(text: str) -> list[int]:
     """Return the numbers of "1,2,4".
 
     Raises:
-      InputError: the text is no list of numbers above 0.
+      InputError: the text is not a list of numbers above 0.
     """
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch(r"0*[1-9]\d{0,5}", part, re.ASCII) for part in parts):

@@ -39,9 +39,9 @@ def evaluate(args: options.Evaluate) -> int:
     from ugosa_jax.evaluation.scoring import Evaluation
 
     if args.museval_json is not None and args.evaluate.outputs == "both":
-        raise InputError("--museval-json: holds one set of scores; say --outputs plain or --outputs gated")
+        raise InputError("--museval-json: holds one set of scores; use --outputs plain or --outputs gated")
     if args.rule == "target" and args.evaluate.engine == "museval":
-        raise InputError("--engine museval: scores only frames in which no source is silent; say --rule museval")
+        raise InputError("--engine museval: scores only frames in which no source is silent; use --rule museval")
     track = Track(args.references.resolve().name, "folder", args.references)
     song = loading.load_annotated(track, stems.list_names(args.references))
     shape = song.require_stems().shape[1:]
@@ -52,7 +52,7 @@ def evaluate(args: options.Evaluate) -> int:
         frames = scoring.compute_bss_eval(song, est_SxCxT, args.evaluate)
         evaluation = Evaluation(tuple(scoring.iterate_scores(song, est_SxCxT, gated, frames, args.evaluate)))
         labels = track.annotation or "the annotation computed from the true stems"
-        print(f"muted where {labels} says silent" if gated else "as they are")
+        print(f"estimates, muted where {labels} says silent" if gated else "estimates, unchanged")
         for line in evaluation.table(args.rule, gated):
             say(line)
         if args.museval_json is not None:  # then there is one kind of outputs

@@ -11,7 +11,7 @@ from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
 from ugosa_jax.cli.output import keep_compiled_programs
-from ugosa_jax.config import AdaptConfig, SeparateConfig, recommended
+from ugosa_jax.config import AdaptConfig, SeparateConfig, get_preset
 from ugosa_jax.data import loading, sound
 from ugosa_jax.errors import require_extra
 from ugosa_jax.song_job import record, run
@@ -35,13 +35,13 @@ class Recipe(NamedTuple):
 
 
 CHAIN = "spleeter+mini"
-ADAPTED, OUTPUT_STAGE = recommended().adapt, recommended().separate
+ADAPTED, OUTPUT_STAGE = get_preset("recommended").adapt, get_preset("recommended").separate
 RECIPES = {
-    "as it is": Recipe("the network as it is", AdaptConfig("B0"), SeparateConfig()),
-    "output": Recipe("the network as it is, its output refined with the annotation", AdaptConfig("B0"), OUTPUT_STAGE),
-    "adapted": Recipe(f"adapted ({ADAPTED.strategy}), with the same output stage", ADAPTED, OUTPUT_STAGE),
+    "as it is": Recipe("not adapted", AdaptConfig("B0"), SeparateConfig()),
+    "output": Recipe("not adapted, output refined with the annotation", AdaptConfig("B0"), OUTPUT_STAGE),
+    "adapted": Recipe(f"adapted ({ADAPTED.strategy}), output refined with the annotation", ADAPTED, OUTPUT_STAGE),
 }
-"""The last two differ in the adaptation alone: the annotation refines the output of both."""
+"""The last two differ only in the adaptation."""
 FIGURE = "figure.svg"
 
 
@@ -57,7 +57,7 @@ def demo(args: options.Demo) -> int:
     weights = hub.load_network(network)
     song = loading.load_demo(weights.sources)
     mixture, labels = song.mixture, song.require_annotation()
-    sound.write(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
+    sound.write_audio(out / "mixture.wav", mixture.samples_CxT, mixture.rate_hz)
     silent_s = annotation.count_silent_seconds(labels, mixture.duration_s)
     silent = ", ".join(f"{source} {seconds:.0f} s" for source, seconds in silent_s.items())
     print(f"{mixture.duration_s:.0f} s of music, separated with {network}; annotated silent: {silent}\n")
@@ -84,15 +84,15 @@ def demo(args: options.Demo) -> int:
     content = msgspec.to_builtins(outcome.record)  # of the last run, which is adapted
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took_s.items())
     song_report.write(out / REPORT, song, excerpt_s, shown, facts.describe_run(content) | {"time": times}, content)
-    print(f"\n{time.perf_counter() - started:.0f} s in all; see and hear it all in {out / REPORT}")
+    print(f"\n{time.perf_counter() - started:.0f} s in all; pictures and sounds are in {out / REPORT}")
     return 0
 
 
 def choose_network() -> str:
-    """Return the chain with a network for real songs if it is downloaded, else the bundled network; print why."""
+    """Return the chain with a network for real songs if it is downloaded, else the bundled network, and print why."""
     if all(hub.is_available(name) for name in CHAIN.split("+")):
         return CHAIN
-    print("spleeter is not here (ugosa-jax weights download spleeter): the small bundled network is taken alone")
+    print("spleeter is not installed (ugosa-jax weights download spleeter): the small bundled network is used alone")
     return hub.BUNDLED
 
 

@@ -72,9 +72,9 @@ def _about_jax_settings(error: Exception) -> str | None:
     if modules & {FLAGS, BACKENDS}:
         for name, value in os.environ.items():
             if name.startswith("JAX_") and name != "JAX_PLATFORMS" and name.lower() in str(error).lower():
-                return f"{name}={value}: is no value that JAX takes{detail}"
+                return f"{name}={value}: is not a value that JAX accepts{detail}"
     if BACKENDS not in modules:
         return None
     if platforms := os.environ.get("JAX_PLATFORMS"):
-        return f"JAX_PLATFORMS={platforms}: JAX has no such device here{detail}; unset it, or say JAX_PLATFORMS=cpu"
-    return f"JAX finds no device that it can use{detail}; JAX_PLATFORMS=cpu does without a GPU or TPU"
+        return f"JAX_PLATFORMS={platforms}: JAX has no such device here{detail}; unset it, or set JAX_PLATFORMS=cpu"
+    return f"JAX finds no device that it can use{detail}; JAX_PLATFORMS=cpu needs no GPU or TPU"

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def replace_unprintable(error: UnicodeError) -> tuple[str, int]:
-    """Give a terminal that cannot show λ a question mark, and bytes of a name that are no text as escapes."""
+    """Replace characters that a terminal cannot show by question marks, and bytes that are not text by escapes."""
     assert isinstance(error, UnicodeEncodeError)
     unprintable = error.object[error.start : error.end]
     return "".join("?" if character.isprintable() else to_one_line(character) for character in unprintable), error.end
@@ -85,8 +85,8 @@ def parse_arguments(arguments: Sequence[str]) -> Any:
       InputError: a value is out of range. Arguments that tyro cannot parse end the process with code 2.
     """
     name = choose_preset(arguments)
-    name = name if name in config.PRESETS else "paper"  # tyro refuses it, unless it is the default
-    start = config.PRESETS[name]()
+    name = name if name in config.PRESETS else "paper"  # tyro reports an unknown one
+    start = config.get_preset(name)
     separate = options.Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate, preset=name)  # pyright: ignore[reportArgumentType]
     commands = (
         Annotated[options.Separate, subcommand("separate", default=separate)]
@@ -109,23 +109,25 @@ def parse_arguments(arguments: Sequence[str]) -> Any:
 def choose_preset(arguments: Sequence[str]) -> str:
     """Return the name of the preset that gives the defaults of all settings.
 
-    It is the last one that the arguments name, or else the one that suits the weights; without these, `separate` takes
-    the one that suits the best weights that are downloaded.
+    It is the last one that the arguments name, or else the default for the weights. If no weights are named,
+    `separate` takes the best that are installed, and its `--help` the bundled ones.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
     parser.add_argument("--weights", default="")
     try:
         known, _ = parser.parse_known_args(arguments)
-    except argparse.ArgumentError:  # a flag without its value, which tyro refuses in its own words
+    except argparse.ArgumentError:  # a flag without its value, for which tyro prints an error
         return "paper"
     if known.preset:
         return known.preset
-    if not known.weights and arguments[:1] == ["separate"] and not {"--help", "-h"} & {*arguments}:
-        from ugosa_jax.weights.hub import choose_best  # starts JAX, which --help does without
+    if not known.weights and arguments[:1] == ["separate"]:
+        if {"--help", "-h"} & {*arguments}:  # answers without importing JAX
+            return config.find_default_preset("mini")
+        from ugosa_jax.weights.hub import choose_best
 
-        return config.find_usual_preset(choose_best().name)
-    return config.find_usual_preset(known.weights)
+        return config.find_default_preset(choose_best().name)
+    return config.find_default_preset(known.weights)
 
 
 def find_command(of: type) -> Callable[[Any], int]:

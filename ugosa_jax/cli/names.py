@@ -23,7 +23,7 @@ def read(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation
     own = {} if how.names is None else read_overrides(how.names)
     stems = {} if how.stems is None else formats.read_stem_names(how.stems)
     names = NameRules({**own, **parse_overrides(how.map)}, how.complete, stems)
-    return annotation.read(file, sources, how.outside, names, how.format, how.unit)
+    return annotation.read_annotation(file, sources, how.outside, names, how.format, how.unit)
 
 
 def read_asking(file: Path, how: options.Reading, sources: Sequence[str]) -> Annotation:

@@ -28,14 +28,15 @@ class Separate:
     """The times at which each source plays, in any format of docs/annotations.md. B strategies do not need it."""
     weights: str | None = None
     """Name (see `ugosa-jax weights list`) or file of the network to start from; names joined by + are a chain, such as
-    spleeter+mini. By default, the best network that is downloaded."""
+    spleeter+mini. By default, the best network that is installed."""
     download: bool = False
     """Download published weights first if they are missing; their licence is printed."""
     delta: Path | None = None
     """Adapted layers of an earlier run, with which the song is separated without another adaptation."""
     preset: Literal["recommended", "paper", "reference", "masks"] = "paper"
-    """Defaults of the settings below: those that gain most with the bundled network (its default), those of the paper's
-    text, those of its code, or no adaptation with Wiener masks (the default of Spleeter)."""
+    """Defaults of the settings below. recommended: those that improve SDR most for mini; paper: those of the paper's
+    text; reference: those of its code; masks: no adaptation, but Wiener masks. By default, recommended for mini and
+    chains that end with it, masks for Spleeter, paper for others. This help shows that of --weights, or of mini."""
     out: Path | None = None
     """Folder for the results, by default separated/SONG."""
     truncated: Literal["refuse", "ok"] = "refuse"
@@ -150,7 +151,7 @@ class RunSweep:
     songs: Path | None = None
     """Folder of the songs, in place of the grid's."""
     weights: str | None = None
-    """Name or file of the network, in place of the grid's; if neither names one, the best that is downloaded."""
+    """Name or file of the network, in place of the grid's; if neither names one, the best that is installed."""
     results: Path | None = None
     """Results directory, by default sweeps/GRID, with the changes of --set in its name."""
     lanes: int | None = None

@@ -14,7 +14,7 @@ def say(line: str) -> None:
 
 def keep_compiled_programs() -> None:
     """Store compiled programs for later runs; print a warning if that is impossible."""
-    from ugosa_jax import device  # imports JAX, which commands that compile nothing do without
+    from ugosa_jax import device  # imports JAX, which other commands do not need
 
     if warning := device.keep_compiled_programs():
         say(f"warning: {warning}")

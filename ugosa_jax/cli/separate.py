@@ -63,9 +63,9 @@ def choose_weights(args: options.Separate) -> options.Separate:
     """
     choice = hub.choose_best()
     print(f"weights    {choice}")
-    is_preset = args.adapt.strategy == config.PRESETS[args.preset]().adapt.strategy
+    is_preset = args.adapt.strategy == config.get_preset(args.preset).adapt.strategy
     if args.annotation is None and is_preset and not args.delta and not args.separate.gate:
-        print("annotation none: the network is taken as it is (--annotation FILE says when each source plays)")
+        print("annotation none: the network is not adapted (--annotation FILE tells when each source plays)")
         args = dataclasses.replace(args, adapt=dataclasses.replace(args.adapt, strategy="B0"))
     return dataclasses.replace(args, weights=choice.name)
 
@@ -139,7 +139,7 @@ def refuse_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> 
         return
     if not may_replace:
         raise InputError(
-            f"{out}: holds the stems of another song, {earlier.file}; say --out with this folder or another"
+            f"{out}: holds the stems of another song, {earlier.file}; use --out with this folder or another"
         )
     say(f"warning: {out}: the stems of another song, {earlier.file}, are replaced")
 
@@ -173,7 +173,7 @@ def read_labels(args: options.Separate, net: Weights, planned: Plan) -> Annotati
         return read_annotation(args.annotation, args.reading, net.sources)
     if planned.needs_annotation or args.separate.gate:
         what = "--gate" if args.separate.gate else f"strategy {planned.name}"
-        raise InputError(f"--annotation: {what} needs to be told when each source plays (or try --strategy B0)")
+        raise InputError(f"--annotation: {what} needs the times at which each source plays (or try --strategy B0)")
     return Annotation((), net.sources, "unknown")
 
 
@@ -226,9 +226,9 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
 def print_footprint(footprint: Footprint) -> None:
     """Print the memory that the device, or the process on a CPU, will take."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
-    stored = f"{features:.2f} kept from the frozen stages" if features else "frozen stages recomputed in every step"
+    stored = f"frozen stages' output {features:.2f}" if features else "frozen stages recomputed in every step"
     process, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
-    parts = f"{process + programs:.2f} the process, {own:.2f} the song, {step:.2f} a step, {stored}"
+    parts = f"process {process + programs:.2f}, song {own:.2f}, one step {step:.2f}, {stored}"
     in_all = process + programs + own + step + features
     say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
@@ -237,7 +237,7 @@ def print_outcome(out: Path, outcome: Outcome) -> None:
     """Print times, warnings and the folder of the results."""
     result, separation_s = outcome.adapted.result, outcome.record.adaptation.separation_s
     t = result.timing
-    adaptation = f"compiling {t.compile_s:.1f} s, prefix {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"
+    adaptation = f"compiling {t.compile_s:.1f} s, frozen stages {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"
     say(f"time       {adaptation}, separation {separation_s:.1f} s")
     for name, stem in outcome.record.outputs.items():
         if above := stem.samples_above_full_scale:

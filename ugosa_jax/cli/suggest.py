@@ -38,7 +38,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
     if not annotation.intervals:
         print("no estimate is quiet enough for long enough to suggest silence: nothing was written")
         return 1
-    annotations.write(annotation, args.out, format)
+    annotations.write_annotation(annotation, args.out, format)
     print_seconds(annotation, mixture.duration_s)
     print("\n".join(("", *timeline.render_text(annotation, mixture.duration_s))))
     advice = "a draft from the network's own estimates: listen to each silence, and correct it"

@@ -49,7 +49,7 @@ def run(args: options.RunSweep) -> int:
                 n_failed = run_cells(args, asked, cells, runs)
             else:
                 n_failed = run_search(args, asked, runs)
-    # A cell that was done keeps its record when it fails again, but the files that it was run for are missing.
+    # A cell that was done before keeps its record if it fails now, but the requested files are missing.
     return max(print_summary(asked.folder), int(n_failed > 0))
 
 
@@ -88,7 +88,7 @@ def run_cells(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell], runs:
             executor.run_cells(asked, todo, runs, on_cell)
         except KeyboardInterrupt:
             bar.close()
-            print("interrupted; the same command goes on from here")
+            print("interrupted; run the same command again to continue")
             raise
     return len(failed)
 
@@ -113,7 +113,7 @@ def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
     settings = ", ".join(
         f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}" for key, value in values.items()
     )
-    say(f"best of {best.n_tried} settings, {best.n_dropped} given up early: {settings}")
+    say(f"best of {best.n_tried} settings, {best.n_dropped} stopped early: {settings}")
     say(f"its {wanted.score}: {best.score_db:.2f} dB, mean over songs and sources")
     return sum(failed)
 
@@ -127,7 +127,7 @@ def select_unfinished(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell
             tensorboard.write_run(asked.folder / "tensorboard", cell, known[cell.id])
     again = {cell.id for cell in done if not all(path.exists() for path in results.list_kept_files(asked, cell))}
     if again:
-        say(f"{len(again)} cells are done, but lack files that are to be kept; they are run again")
+        say(f"{len(again)} cells are done, but lack requested files; they are run again")
     finished = {cell.id for cell in done} if args.retry else known.keys()
     return [cell for cell in cells if cell.id in again or cell.id not in finished]
 

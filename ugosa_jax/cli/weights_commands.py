@@ -15,7 +15,7 @@ from ugosa_jax.weights.pretrained import PRETRAINED
 
 
 def convert(args: options.Convert) -> int:
-    """Convert a checkpoint of the Demucs repository; return 0.
+    """Convert a published checkpoint; return 0.
 
     Raises:
       InputError: the checkpoint cannot be converted, or the file cannot be written.
@@ -44,7 +44,10 @@ def show(args: options.Show) -> int:
     size = sum(math.prod(shape) for shape in loaded.shapes.values())
     rows = {"parameters": f"{size:,}", "fingerprint": loaded.fingerprint}
     if isinstance(loaded, Bag):
-        rows |= {name: f"counts {row}" for name, row in zip(loaded.members, loaded.weights_MxS, strict=True)}
+        rows |= {
+            name: f"weights {', '.join(f'{weight:g}' for weight in row)}"
+            for name, row in zip(loaded.members, loaded.weights_MxS, strict=True)
+        }
     if isinstance(loaded, Chain):
         rows |= {"sources": loaded.sources} | {link.name: f"takes {', '.join(link.takes)}" for link in loaded.links}
     else:

@@ -1,6 +1,6 @@
 """Detection of sound files whose end is missing, as after a copy that was interrupted.
 
-FFmpeg decodes such a file without an error. Containers whose chunks tell their own lengths are therefore examined
+FFmpeg decodes such a file without an error. Containers whose chunks have a length are therefore examined
 first: RIFF (WAV, AVI), RF64, W64, AIFF, AU, CAF, MP4, Matroska and Ogg. Nothing is decoded; little is read.
 """
 
@@ -14,9 +14,9 @@ _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18\x53\x80\x67"
 _MAX_OGG_PAGE = 65_307
 _LARGEST_FILE = 2**62
-"""In bytes: operating systems refuse to seek further."""
+"""Largest position in bytes: operating systems refuse to seek further."""
 _MAX_CHUNKS = 100_000
-"""Chunks on the outermost level that are examined at most; a file with more is damaged."""
+"""Largest number of chunks on the outermost level; a file with more is damaged."""
 _STRAY_BYTES = 512
 """Bytes that may be missing or left over: some writers count their header in, or pad."""
 _TRAILERS = (b"LIST", b"bext", b"id3 ", b"ID3 ", b"iXML", b"_PMX", b"\0\0\0\0")
@@ -24,11 +24,11 @@ _TRAILERS = (b"LIST", b"bext", b"id3 ", b"ID3 ", b"iXML", b"_PMX", b"\0\0\0\0")
 
 
 class Structure(NamedTuple):
-    """Facts about a file that its chunks tell.
+    """Facts about a file, from its chunks.
 
     Attributes:
       start: position of the container, after leading tags.
-      cut: what is missing at the end, in words; "" if nothing is known to be missing.
+      cut: a description of the missing end; "" if nothing is known to be missing.
       unannounced: bytes of sound after the end that the header declares.
     """
 

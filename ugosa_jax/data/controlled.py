@@ -39,7 +39,7 @@ def silence(stems_SxCxT: np.ndarray, order: Sequence[int]) -> np.ndarray:
       The new stems. As with inverse transforms, they end with the last whole HOP: T' = HOP · ⌊T / HOP⌋.
 
     Raises:
-      InputError: `order` is no permutation, or the song is too short for any silence.
+      InputError: `order` is not a permutation, or the song is too short for any silence.
     """
     n_sources, n_channels, n_samples = stems_SxCxT.shape
     require(sorted(order) == list(range(n_sources)), "order", f"each of 0 to {n_sources - 1} once", tuple(order))
@@ -82,7 +82,7 @@ def compute_gain(n_frames: int, start: int, end: int) -> np.ndarray:
 def draw_order(n_sources: int, seed: int, song: str) -> tuple[int, ...]:
     """Draw at random the order in which sources are silent.
 
-    It depends on the seed and the song's name alone, not on other songs or the version of a random number generator:
+    It depends only on the seed and the song's name, not on other songs or the version of a random number generator:
     sources are sorted by a hash.
 
     Returns:

@@ -56,7 +56,7 @@ def list_tracks(
       At least one track.
 
     Raises:
-      InputError: the folder is of no such kind, or holds no such songs.
+      InputError: the folder is not a data set, or has no such songs.
     """
     root = Path(root)
     require(limit is None or limit >= 1, "limit", "at least 1", limit)
@@ -78,7 +78,7 @@ def recognise(root: Path) -> Kind:
     """Return the kind of a data set.
 
     Raises:
-      InputError: it is none, or cannot be read.
+      InputError: the folder is not a data set, or cannot be read.
     """
     parts = [root / part for part in get_args(Subset) if (root / part).is_dir()]
     if any(_list_stem_files(part) for part in parts):

@@ -26,7 +26,7 @@ MAX_PADDING_SAMPLES = 4096
 _COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac", "mov", "asf", "wv", "ape", "tta")
 """Containers whose headers hold an exact length; FFmpeg estimates that of others from their bit rate."""
 _JOINABLE = ("mp3", "aac", "loas", "ac3", "eac3", "dts", "mpeg", "mpegts")
-"""Containers that may be concatenated, with tags in between, for their frames can be found anywhere."""
+"""Containers that may be concatenated, with tags in between, because their frames can be found anywhere."""
 _WHOLE_FRAMES = ("aac", "loas", "ac3", "eac3", "dts")
 """Containers where only an incomplete last frame shows that the end is missing."""
 _FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}

@@ -19,7 +19,7 @@ OFF_DB = -60.0
 """Largest difference of the mixture from the sum of the stems, relative to the mixture; rounding to 16 bits is less."""
 
 
-def load_mixture(path: str | Path, may_be_cut: bool = False) -> Song:
+def read_audio(path: str | Path, may_be_cut: bool = False) -> Song:
     """Read a song's mixture.
 
     Args:
@@ -40,7 +40,7 @@ def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
       sources: names of the stems, in the order of the result.
 
     Returns:
-      The song without annotation; its notes tell what was done, and what does not fit.
+      The song without annotation; its notes describe conversions and inconsistencies.
 
     Raises:
       InputError: a file is missing or cannot be read as sound, stems differ in length, rate or channels, or the
@@ -65,7 +65,7 @@ def load_annotated(track: Track, sources: Sequence[str]) -> Song:
     """
     song = load_with_stems(track, sources)
     if track.annotation is not None:
-        found = annotation.read(track.annotation, sources)
+        found = annotation.read_annotation(track.annotation, sources)
     else:
         active_SxT = activation.detect_activity(song.require_stems(), song.mixture.rate_hz)
         found = annotation.from_mask(active_SxT, song.mixture.rate_hz, sources)

@@ -1,7 +1,7 @@
 """A song of MUSDB18: one .stem.mp4 file of five streams.
 
 The musdb package runs the programs ffmpeg and ffprobe, decodes to 64 bits and needs four times the memory. The result
-here is the same to the last of its 16 bits (a test compares them).
+here is the same in all 16 bits (a test compares them).
 """
 
 from collections.abc import Sequence

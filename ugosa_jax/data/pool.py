@@ -20,7 +20,7 @@ def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, in
       Float32 (C, T) and (S, C, T), and the sample rate.
 
     Raises:
-      InputError: the file is no such array, or lacks a source.
+      InputError: the file is not such an array, or lacks a source.
     """
     array = _open_array(path)
     rows = find_positions(path, sources, SOURCES)

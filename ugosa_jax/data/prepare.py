@@ -41,7 +41,7 @@ def prepare(
     tracks = datasets.list_tracks(root, subset, limit)
     check_names(tracks)
     made = {"root": tracks[0].kind, "subset": subset} | dataclasses.asdict(settings)
-    made["sources"] = list(settings.sources)  # as JSON gives it back
+    made["sources"] = list(settings.sources)  # as decoded from JSON
     account = manifest.open_manifest(out, made)
     for track in tracks:
         sha256 = {
@@ -73,7 +73,7 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
         with error_context(track.path):
             active_SxT = activation.detect_activity(stems_SxCxT, rate_hz, settings.threshold)
         labels = annotation.from_mask(active_SxT, rate_hz, sources)
-        annotation.write(labels, folder / "annotation.csv")
+        annotation.write_annotation(labels, folder / "annotation.csv")
         outputs = {path.name: files.compute_sha256(path) for path in sorted(folder.iterdir())}
     n_channels, n_samples = stems_SxCxT.shape[1:]
     loud = (f"{name}: {count} samples above full scale" for name, count in above.items() if count)
@@ -108,10 +108,10 @@ def write_sound(
     above = {}
     for source, stem_CxT in zip(settings.sources, stems_SxCxT, strict=True):
         path = folder / f"{source}.wav"
-        above[path.name] = sound.write(path, stem_CxT, rate_hz, settings.encoding)
+        above[path.name] = sound.write_audio(path, stem_CxT, rate_hz, settings.encoding)
         stem_CxT[:] = sound.read(path, may_be_silent=True).samples_CxT
     mixture_CxT = np.sum(stems_SxCxT, axis=0) if mix_CxT is None else mix_CxT
-    above["mixture.wav"] = sound.write(folder / "mixture.wav", mixture_CxT, rate_hz, settings.encoding)
+    above["mixture.wav"] = sound.write_audio(folder / "mixture.wav", mixture_CxT, rate_hz, settings.encoding)
     return above
 
 

@@ -23,7 +23,7 @@ MAX_PEAK = 2.0**31
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A sound file that was checked once, and is read anew each time its samples are needed.
+    """A sound file that was checked once, and is read again each time its samples are needed.
 
     Attributes:
       path: the file.
@@ -55,7 +55,7 @@ class Recording:
 
     @property
     def samples_CxT(self) -> np.ndarray:
-        """All samples, read anew."""
+        """All samples, read again."""
         return np.concatenate([*self.iterate_blocks()], axis=1)
 
     def iterate_blocks(self) -> Iterator[np.ndarray]:
@@ -100,7 +100,7 @@ def check_blocks(path: Path, stream: SoundStream, may_be_silent: bool, longest_s
     n_samples, peak = 0, 0.0
     for block_Cxn in stream.blocks_Cxn:
         if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-            raise InputError(f"{path}: a sample rate of {rate_hz} Hz is none of sound")
+            raise InputError(f"{path}: a sample rate of {rate_hz} Hz is not one of sound")
         if not np.isfinite(block_Cxn).all():
             raise InputError(f"{path}: holds values that are not finite (NaN or infinite)")
         n_samples += block_Cxn.shape[1]
@@ -108,7 +108,7 @@ def check_blocks(path: Path, stream: SoundStream, may_be_silent: bool, longest_s
         if peak > MAX_PEAK:
             raise InputError(f"{path}: holds a value of {peak:.2g}, where full scale is 1; it is damaged")
         if longest_s is not None and n_samples > longest_s * rate_hz:
-            raise InputError(f"{path}: lasts longer than {longest_s / 60:.0f} minutes, which are the most")
+            raise InputError(f"{path}: lasts longer than {longest_s / 60:.0f} minutes, the maximum")
         yield block_Cxn
     if n_samples == 0:
         raise InputError(f"{path}: holds no samples")

@@ -25,7 +25,7 @@ class ModelInput(NamedTuple):
     Attributes:
       iterate_blocks: yields it block by block, float32 (C, n), each time from its beginning.
       n_samples: its length.
-      standard: what was removed from it.
+      standard: the mean and level that were removed from it.
     """
 
     iterate_blocks: Callable[[], Iterator[np.ndarray]]
@@ -63,7 +63,7 @@ class Song:
 
     def __post_init__(self):
         n_stems = 0 if self.stems_SxCxT is None else len(self.stems_SxCxT)
-        require(len(self.sources) == n_stems, "sources", f"{n_stems} names, one a stem", self.sources)
+        require(len(self.sources) == n_stems, "sources", f"{n_stems} names, one per stem", self.sources)
 
     @classmethod
     def from_array(
@@ -83,7 +83,7 @@ class Song:
         samples_CxT = sound.to_channels(samples)
         is_rate = isinstance(rate_hz, int | np.integer) and 0 < rate_hz <= MAX_RATE_HZ
         require(is_rate, "rate_hz", f"an integer, above 0, at most {MAX_RATE_HZ}", rate_hz)
-        require(bool(samples_CxT.size and np.isfinite(samples_CxT).all()), "samples", "finite, and some", "others")
+        require(bool(samples_CxT.size and np.isfinite(samples_CxT).all()), "samples", "finite, at least one", "others")
         return cls(sound.Audio(samples_CxT, int(rate_hz), name), annotation=annotation)
 
     def __repr__(self) -> str:

@@ -23,7 +23,7 @@ MAX_CHANNELS = 64
 
 @dataclasses.dataclass(frozen=True)
 class Audio:
-    """Sound as it is in its file: a mixture, a stem or an estimate. Full scale is 1.
+    """Sound at the level of its file: a mixture, a stem or an estimate. Full scale is 1.
 
     Attributes:
       samples_CxT: float32.
@@ -46,7 +46,7 @@ class Audio:
 
     @property
     def n_samples(self) -> int:
-        """Number of samples a channel."""
+        """Number of samples per channel."""
         return self.samples_CxT.shape[1]
 
     @property
@@ -221,7 +221,7 @@ def to_channels(samples: np.ndarray) -> np.ndarray:
     return np.atleast_2d(found).astype(np.float32, copy=False)
 
 
-def write(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
+def write_audio(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
     """Write a sound file at once; see `writing.open_writer`.
 
     Args:

@@ -14,13 +14,13 @@ _ROUNDING = 2.0**-24
 _CANCELLED = 1e-3
 """Smallest deviation of the channels' mean relative to that of the channels (−60 dB).
 
-It is smaller only where the polarity of a channel is reversed; the reference then divides by next to nothing. Even very
+It is smaller only where the polarity of a channel is reversed; the reference then divides by almost zero. Even very
 wide mixtures stay far above it.
 """
 
 
 class Standard(NamedTuple):
-    """Mean and standard deviation that are removed from a mixture before the network sees it."""
+    """The mean and standard deviation that standardisation removes from a mixture."""
 
     mean: float
     std: float

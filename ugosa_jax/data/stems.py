@@ -109,7 +109,7 @@ def find_with_mixture(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
         return {MIXTURE: _require_one(sounds[MIXTURE], MIXTURE, folder)} | found
     everything = (path for paths in sounds.values() for path in paths)
     if others := ", ".join(path.name for path in everything if path not in found.values()):
-        raise InputError(f"{folder}: no mixture.wav, and the stems may not add up to it: what is {others}?")
+        raise InputError(f"{folder}: no mixture.wav, and the stems may not add up to it because of {others}")
     return found
 
 

@@ -45,7 +45,7 @@ class SoundStream(NamedTuple):
 
 
 def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_padding: bool = False) -> SoundStream:
-    """Open a sound file and decode its first frame, for headers may be wrong about rate and channels.
+    """Open a sound file and decode its first frame, because headers may be wrong about rate and channels.
 
     An encoder's padding before and after the sound is left out where the container declares it, as players do.
 
@@ -73,8 +73,8 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
             stack.pop_all()
             return stream
         if structure.unannounced and container.format.name != "wav":
-            surplus = f"{structure.unannounced} bytes follow the end that its header tells"
-            raise InputError(f"{path}: {surplus}; save it anew as another kind")
+            surplus = f"{structure.unannounced} bytes follow the end that its header declares"
+            raise InputError(f"{path}: {surplus}; save it again in another format")
         sound = ffmpeg.choose_stream(path, container, index)
         frames = ffmpeg.decode(path, container, sound, may_be_cut)
         first = next(frames, None)
@@ -84,7 +84,9 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
         kept_open = stack.pop_all()
     notes: list[str] = []
     if structure.unannounced:
-        notes.append(f"{structure.unannounced} bytes of sound follow the end that its header tells, and are taken too")
+        notes.append(
+            f"{structure.unannounced} bytes of sound follow the end that its header declares, and are read too"
+        )
     channels = tuple(channel.name for channel in first.layout.channels)
     blocks = _to_blocks(path, first, frames, kept_open)
     if container.format.name.split(",")[0] in _PADDED and not keep_padding:
@@ -101,7 +103,7 @@ def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> SoundSt
     try:
         if head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
             raise soundfile.LibsndfileError(1)  # an MP3 that FFmpeg refuses; libmpg123 would print messages
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # given a path, it would judge by the suffix
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # given a path, libsndfile would go by the suffix
     except soundfile.LibsndfileError:
         what = "no container that FFmpeg or libsndfile knows; headerless sound has to be saved as .wav or .flac"
         raise InputError(f"{path}: cannot be read as sound ({what})") from error
@@ -132,7 +134,7 @@ def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: context
         for frame in frames:
             if (found := (frame.rate, frame.layout.nb_channels)) != setup:
                 change = f"{setup[0]} Hz and {setup[1]} channels to {found[0]} and {found[1]}"
-                raise InputError(f"{path}: changes from {change}; save it anew as .wav or .flac")
+                raise InputError(f"{path}: changes from {change}; save it again as .wav or .flac")
             parts.append(ffmpeg.to_float(frame))
             n_samples += frame.samples
             if n_samples >= BLOCK_SAMPLES:
@@ -177,5 +179,5 @@ def _compare_length(
         raise InputError(f"{path}: cut short: {there}; --truncated ok takes them")
     if most and n_samples - most > SLACK_S * rate_hz:
         notes.append(
-            f"its header tells {most / rate_hz:.2f} s; all {n_samples / rate_hz:.2f} s that are there are taken"
+            f"its header declares {most / rate_hz:.2f} s; all {n_samples / rate_hz:.2f} s of the file are read"
         )

@@ -6,8 +6,8 @@ stem, P_j the estimate projected on the delayed channels of its own stem, P on t
 
     SDR = |s|² / |ŝ − s|²    ISR = |s|² / |P_j − s|²    SIR = |P_j|² / |P − P_j|²    SAR = |P|² / |ŝ − P|²
 
-in decibels, summed over a frame, its channels and the 511 samples of the filters' decay. The factors that depend on the
-stems alone are prepared once and serve all estimates of the song.
+in decibels, summed over a frame, its channels and the 511 samples of the filters' decay. The factors that depend only
+on the stems are prepared once for all estimates of the song.
 
 Vincent, Gribonval, Févotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006;
 Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018.
@@ -89,7 +89,7 @@ class Summary(NamedTuple):
 
 
 def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> PreparedStems:
-    """Compute what all evaluations of a song's estimates share.
+    """Compute the factors that all evaluations of a song share.
 
     Args:
       stems_SxCxT: the true stems; a source that is silent throughout has no scores.

@@ -2,7 +2,7 @@
 
 I input channels, O output channels, T samples, L taps of a filter (delays 0 … L − 1), K blocks, N samples of a
 transform, F frequencies. The filters c that bring Σ_i c_io * x_i closest to y_o, for each o, solve G c = d with
-G_(i,a),(j,b) = Σ_t x_i(t − a) x_j(t − b) and d_(i,a),o = Σ_t x_i(t − a) y_o(t). G depends on the x alone.
+G_(i,a),(j,b) = Σ_t x_i(t − a) x_j(t − b) and d_(i,a),o = Σ_t x_i(t − a) y_o(t). G depends only on the x.
 """
 
 import os
@@ -84,7 +84,7 @@ def build_gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
 def prepare_basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int]) -> Basis:
     """Prepare the least-squares problem of some of the inputs.
 
-    Silent channels and exact copies are left out, for the others span the same space. If the rest is singular (one
+    Silent channels and exact copies are left out, because the others span the same space. If the rest is singular (one
     channel is another one delayed, or scaled and rounded), SINGULAR is added to the diagonal: of all filters that fit
     equally well, nearly the smallest are found.
 

@@ -89,7 +89,7 @@ def _describe_frame(scores_db: dict[str, float]) -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def _load_museval_metrics() -> types.ModuleType:
-    """Load museval's `metrics` alone: the package itself cannot be imported where ffmpeg is missing."""
+    """Load only museval's `metrics`, because the package itself cannot be imported without ffmpeg."""
     package = importlib.util.find_spec("museval")
     if package is None or package.origin is None:
         raise InputError("engine: museval is not installed")

@@ -1,6 +1,6 @@
 """Scores of a song's estimates by all metrics.
 
-The factors that depend on the stems alone are computed once and serve all estimates of a song.
+The factors that depend only on the stems are computed once for all estimates of a song.
 """
 
 import dataclasses
@@ -43,14 +43,14 @@ class Score(NamedTuple):
     n_frames: int
 
     def row(self) -> dict[str, Any]:
-        """Return the score for JSON, which has no infinity: `value_db` is None instead, and `reason` tells why."""
+        """Return the score for JSON, which has no infinity: `value_db` is None then, and `reason` tells why."""
         if self.value_db is None or math.isfinite(self.value_db):
             return self._asdict() | {"reason": None if self.value_db is not None else UNDEFINED}
         return self._asdict() | {"value_db": None, "reason": NO_ERROR if self.value_db > 0 else NO_SIGNAL}
 
 
 def read_value(row: Mapping[str, Any]) -> float | None:
-    """Return the value of a score's row in dB: infinite if its reason tells so, None if there is none."""
+    """Return the value of a score's row in dB: infinite for that reason, None without a value."""
     infinite = {NO_ERROR: math.inf, NO_SIGNAL: -math.inf}
     return infinite.get(row.get("reason") or "", row["value_db"])
 
@@ -98,12 +98,12 @@ class Evaluation:
         rows = []
         for source, rule, gated in kinds:
             values = [_format_score(self.score(source, metric, rule, gated)) for metric in METRICS]
-            rows.append([source, "muted" if gated else "as they are", rule, *values])
+            rows.append([source, "muted" if gated else "unchanged", rule, *values])
         return html_table("dB (frames)", ["source", "estimates", "rule", *METRICS], rows)
 
     def __str__(self) -> str:
         rules = dict.fromkeys((score.gated, score.rule) for score in self.scores if score.rule != "silent")
-        titles = {True: "muted where annotated silent", False: "as they are"}
+        titles = {True: "muted where annotated silent", False: "unchanged"}
         tables = ([f"{titles[gated]}, rule {rule}", *self.table(rule, gated)] for gated, rule in rules)
         return "\n\n".join("\n".join(lines) for lines in tables)
 
@@ -194,7 +194,7 @@ def iterate_scores(
 
 @functools.lru_cache(maxsize=2)
 def _prepare(song: Song, settings: EvaluateConfig) -> bsseval.PreparedStems:
-    """Prepare a song; the last songs are cached, for estimates of one song follow each other."""
+    """Prepare a song; the last songs are cached, because the estimates of a song are scored one after the other."""
     return bsseval.prepare(song.require_stems(), song.mixture.rate_hz, settings)
 
 

@@ -21,7 +21,7 @@ from ugosa_jax.config import MAX_RATE_HZ, SOURCES, InputLevel, Precision
 from ugosa_jax.errors import require
 from ugosa_jax.networks import module, tcn
 from ugosa_jax.networks.protocol import NOT_STORED, Params
-from ugosa_jax.networks.tcn import Linear, Norm, Repeat, mask_padding
+from ugosa_jax.networks.tcn import Pointwise, Repeat, TemporalNorm, mask_padding
 
 MAX_BLOCKS = 1000
 """Limit for damaged or hostile files; published networks have forty blocks."""
@@ -148,7 +148,7 @@ class ConvTasNet:
 
     def init(self, seed: int = 0) -> Params:
         """Return random parameters: Glorot-normal kernels, identity norms, PReLU slopes of 1/4."""
-        return module.init(Network, self, seed)
+        return module.init(ConvTasNetModule, self, seed)
 
     def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> jax.Array:
         """Return hidden_KxB, the input of stage `until` (a repeat or the mask)."""
@@ -167,7 +167,7 @@ class ConvTasNet:
         return bind(self, params)(mix_CxT, None if n_samples is None else self.count_frames(n_samples))
 
 
-class Encoder(nnx.Module):
+class WaveformEncoder(nnx.Module):
     """N filters of L samples over all channels, one frame every L // 2 samples, and ReLU."""
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
@@ -192,7 +192,7 @@ class Encoder(nnx.Module):
         return jax.nn.relu(sum(products)).astype(mix_CxT.dtype)
 
 
-class Decoder(nnx.Module):
+class WaveformDecoder(nnx.Module):
     """A frame of a source becomes L samples of each channel; overlap-add with a hop of L // 2 samples."""
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
@@ -215,7 +215,7 @@ class Decoder(nnx.Module):
         return jnp.pad(est_SxCxT, ((0, 0), (0, 0), (0, n_samples - est_SxCxT.shape[-1])))
 
 
-class Network(nnx.Module):
+class ConvTasNetModule(nnx.Module):
     """The whole network. Its attributes are the stages, the top level of its parameters.
 
     `n_frames`, which may be traced, is the number of real frames of a padded signal; the output for them is that for
@@ -224,13 +224,13 @@ class Network(nnx.Module):
 
     def __init__(self, config: ConvTasNet, rngs: nnx.Rngs):
         c = self.config = config
-        self.encoder = Encoder(c, rngs)
-        self.norm = Norm("cLN", c.N)
-        self.bottleneck = Linear(c.N, c.B, rngs, c.precision)
+        self.encoder = WaveformEncoder(c, rngs)
+        self.norm = TemporalNorm("cLN", c.N)
+        self.bottleneck = Pointwise(c.N, c.B, rngs, c.precision)
         for stage in c.repeats:
             setattr(self, stage, Repeat(c.B, c.H, c.P, c.X, c.norm, c.causal, rngs, c.precision))
-        self.mask = Linear(c.B, c.S * c.N, rngs)
-        self.decoder = Decoder(c, rngs)
+        self.mask = Pointwise(c.B, c.S * c.N, rngs)
+        self.decoder = WaveformDecoder(c, rngs)
 
     def __call__(self, mix_CxT: jax.Array, n_frames: jax.Array | int | None = None) -> jax.Array:
         """Separate a mixture: mix_CxT → est_SxCxT. T must be at least L."""
@@ -278,6 +278,6 @@ class Network(nnx.Module):
         return h_KxB
 
 
-def bind(config: ConvTasNet, params: Params) -> Network:
+def bind(config: ConvTasNet, params: Params) -> ConvTasNetModule:
     """Return the network with these parameters."""
-    return module.bind(Network, config, params)
+    return module.bind(ConvTasNetModule, config, params)

@@ -23,7 +23,7 @@ _BATCH_NORM_EPS = 1e-5
 kernel_init = nnx.initializers.glorot_normal()
 
 
-class Linear(nnx.Module):
+class Pointwise(nnx.Module):
     """A 1×1 convolution without bias: x_KxI @ kernel_IxO.
 
     Channels are the last axis, so that this is a matmul over [K, channels], and a batched matmul when `jax.vmap` adds
@@ -104,7 +104,7 @@ def prelu(params: Params, x: jax.Array) -> jax.Array:
     return jnp.where(x >= 0, x, (params["slope"] * x).astype(x.dtype))
 
 
-class Norm(nnx.Module):
+class TemporalNorm(nnx.Module):
     """The parameters of one of `NORMS`.
 
     A norm returns `(x, scale, shift)`, for x · scale + shift. The next linear map folds scale and shift into its
@@ -219,7 +219,7 @@ def shift(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
     return [jax.lax.slice_in_dim(padded, before + offset, before + offset + K) for offset in offsets]
 
 
-class Block(nnx.Module):
+class TemporalBlock(nnx.Module):
     """h + project(norm(PReLU(depthwise(norm(PReLU(expand(h)))))))."""
 
     def __init__(
@@ -229,13 +229,13 @@ class Block(nnx.Module):
         self.offsets = tuple(p * dilation - (past if causal else past // 2) for p in range(P))
         self.norm = norm
         self.precision: Precision = precision
-        self.expand = Linear(B, H, rngs)
+        self.expand = Pointwise(B, H, rngs)
         self.prelu1 = PReLU()
-        self.norm1 = Norm(norm, H)
+        self.norm1 = TemporalNorm(norm, H)
         self.depthwise = Depthwise(H, P, rngs)
         self.prelu2 = PReLU()
-        self.norm2 = Norm(norm, H)
-        self.project = Linear(H, B, rngs)
+        self.norm2 = TemporalNorm(norm, H)
+        self.project = Pointwise(H, B, rngs)
 
     def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:
         params = module.get_arrays(self)
@@ -279,11 +279,11 @@ def recompute_in_backward(f):
     return g
 
 
-class Repeat(nnx.Dict[Block]):
+class Repeat(nnx.Dict[TemporalBlock]):
     """X blocks, block1 to blockX, with dilations 1, 2, 4 … 2^(X-1)."""
 
     def __init__(self, B: int, H: int, P: int, X: int, norm: str, causal: bool, rngs: nnx.Rngs, precision: Precision):
-        blocks = (Block(B, H, P, norm, causal, 2**x, rngs, precision) for x in range(X))
+        blocks = (TemporalBlock(B, H, P, norm, causal, 2**x, rngs, precision) for x in range(X))
         super().__init__({f"block{x}": block for x, block in enumerate(blocks, 1)})
 
     def __call__(self, h_KxB: jax.Array, n_frames: jax.Array | int) -> jax.Array:

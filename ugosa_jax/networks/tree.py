@@ -66,7 +66,7 @@ def compare_shapes(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, 
     """Check that two tables of shapes are equal.
 
     Raises:
-      InputError: they differ; the message names what is missing, unexpected or of another shape.
+      InputError: they differ; the message names the leaf that is missing, unexpected or of another shape.
     """
     wrong = [name for name in found.keys() & expected.keys() if found[name] != expected[name]]
     differences = {

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def plot(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> "Figure":
+def plot_losses(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> "Figure":
     """Draw the losses of every step, thin, and their mean in each epoch, thick; a dotted line where a run stopped.
 
     Args:
@@ -20,7 +20,7 @@ def plot(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> "Figure":
       InputError: no run adapted anything, several runs have no names, or matplotlib is missing.
     """
     if not isinstance(runs, AdaptationResult | Mapping):
-        raise InputError(f"runs must be one run, or several by name, not of {type(runs).__name__}")
+        raise InputError(f"runs must be one run, or several by name, not {type(runs).__name__}")
     with require_extra("reports"):
         from ugosa_jax.reports.song import song_figures
     return song_figures.draw_losses(runs)

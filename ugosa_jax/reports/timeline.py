@@ -54,7 +54,7 @@ def write_picture(
         figure.savefig(temporary, format=path.suffix[1:].lower(), dpi=100)
 
 
-def plot(annotation: Annotation, song: Song) -> "Figure":
+def plot_annotation(annotation: Annotation, song: Song) -> "Figure":
     """Draw an annotation below its song's waveform, a row for each source; needs matplotlib.
 
     Args:

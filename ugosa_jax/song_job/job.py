@@ -82,7 +82,7 @@ class Progress(NamedTuple):
     losses_Ix3: np.ndarray | None = None
 
     def mean_losses(self) -> np.ndarray:
-        """Return the means over the steps that were taken, NaN if none was."""
+        """Return the means over the steps that were taken, or NaN."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Mean of empty slice")
             return np.full(3, np.nan) if self.losses_Ix3 is None else np.nanmean(self.losses_Ix3, 0)

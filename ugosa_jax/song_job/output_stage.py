@@ -1,6 +1,6 @@
 """The output stage of a separation: measure leakage, then mute and refine the stems with the annotation.
 
-All separations that are compared share it, so that they differ in the network alone.
+All separations that are compared share it, so that they differ only in the network.
 """
 
 from collections.abc import Iterable, Iterator

@@ -32,7 +32,7 @@ _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "s
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """An input by name and content; one that is no file has no SHA-256."""
+    """An input by name and content; an input that is not a file has no SHA-256."""
 
     file: str
     sha256: str | None = None
@@ -141,7 +141,7 @@ class Record(msgspec.Struct, frozen=True):
     """Rows of `Evaluation.rows`, if the true stems are known."""
 
 
-class _OfSong(msgspec.Struct, frozen=True):
+class _SongPart(msgspec.Struct, frozen=True):
     """The part of a record that names the song."""
 
     song: FileRecord
@@ -150,7 +150,7 @@ class _OfSong(msgspec.Struct, frozen=True):
 def read_song(folder: Path) -> FileRecord | None:
     """Return the song of the record in a folder; None if there is no record."""
     try:
-        return files.read_json(folder / RECORD, _OfSong).song
+        return files.read_json(folder / RECORD, _SongPart).song
     except InputError:
         return None
 
@@ -206,7 +206,7 @@ def describe_network(weights: Weights, name: str) -> NetworkRecord:
 def describe_adaptation(
     result: AdaptationResult, separation_s: float, evaluation_s: float | None = None
 ) -> AdaptationRecord:
-    """Describe an adaptation, and the time of what follows it."""
+    """Describe an adaptation, with the times of separation and evaluation."""
     epochs = result.losses_ExIx3.mean(1) if result.losses_ExIx3.size else result.losses_ExIx3[:, 0:0]
     return AdaptationRecord(
         losses=[EpochLosses(*to_json_numbers(epoch)) for epoch in epochs],

@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     Attributes:
       adapted: the adaptation.
       record: the record.
-      shown: what a report shows of the stems; None without a report.
+      shown: the data of the report; None without a report.
       leakage_db: leakage of the network's own output by source; None without an annotation.
     """
 
@@ -78,7 +78,7 @@ def run(
       out: folder to write to; other files in it stay.
       report: write a page, or only collect its data for a caller who compares several jobs, or neither. Both need the
         packages of the extra `reports`.
-      excerpt_s: begin and end of what a listener hears in the report; chosen for this job if not given.
+      excerpt_s: begin and end of the excerpt in the report; chosen for this job if not given.
       unadapted: returns the stems of the unadapted network, refined as those of the job, for the comparison in the
         report; they are separated again if not given.
       also: writes more files into the folder before it is complete.
@@ -184,7 +184,7 @@ def _summarise(
     excerpt_s: tuple[float, float],
     leakage: LeakageMeter | None,
 ) -> "ReportRun":
-    """Consume stretches of stems; return what the report shows of them, with scores if the true stems are known."""
+    """Consume stretches of stems; return the data of the report, with scores if the true stems are known."""
     from ugosa_jax.reports.song import song_report
 
     if job.plan.tuned:
@@ -218,7 +218,7 @@ def _write_report(
 
 
 def _choose_excerpt(job: SongJob) -> tuple[float, float]:
-    """Return begin and end of what a listener hears in the report."""
+    """Return begin and end of the excerpt in the report."""
     from ugosa_jax.reports.song import song_report
 
     return song_report.choose_excerpt(job.song, 2 if job.plan.tuned else 1)

@@ -21,6 +21,6 @@ def add_demo_song(library: Library) -> SongEntry:
     song = library.add_sound(demo.mixture, hashlib.sha256(demo.mixture.samples_CxT.tobytes()).hexdigest())
     folder = library.find_folder(song.id)
     if marks.load(folder).revision == 0:
-        labels = annotation.read(FOLDER / "annotation.csv", SOURCES)
+        labels = annotation.read_annotation(FOLDER / "annotation.csv", SOURCES)
         marks.save(folder, marks.from_annotation(labels, song.duration_s))
     return song

@@ -210,11 +210,11 @@ class Library:
         playable_CxT, _ = sound.to_model(audio, audio.rate_hz, min(audio.n_channels, 2))
         with files.replace_folder_when_done(folder) as scratch:
             if path is None:
-                sound.write(scratch / "original.wav", audio.samples_CxT, audio.rate_hz)
+                sound.write_audio(scratch / "original.wav", audio.samples_CxT, audio.rate_hz)
                 (scratch / "original.wav").rename(scratch / "original")
             else:
                 shutil.copyfile(path, scratch / "original")
-            sound.write(scratch / "mixture.wav", playable_CxT, audio.rate_hz, "16")
+            sound.write_audio(scratch / "mixture.wav", playable_CxT, audio.rate_hz, "16")
             (scratch / "mixture.peaks").write_bytes(outlines.encode_outline(np.asarray(playable_CxT), audio.rate_hz))
             song = SongEntry(sha256[:16], name, sha256, audio.rate_hz, audio.n_channels, audio.duration_s, _now())
             files.write_json(msgspec.to_builtins(song), scratch / "song.json")

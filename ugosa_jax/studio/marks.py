@@ -159,7 +159,7 @@ def import_file(
         path = Path(scratch) / f"{stem}{suffix if suffix in SUFFIXES else ''}"
         path.write_bytes(content)
         try:
-            labels = annotation.read(path, sources, names=vocabulary.NameRules(meanings or {}), unit=unit)
+            labels = annotation.read_annotation(path, sources, names=vocabulary.NameRules(meanings or {}), unit=unit)
             marks = from_annotation(labels, duration_s)
         except UnknownNames as error:
             raise UnknownNames(str(error).replace(str(path), name), error.names) from error
@@ -175,7 +175,7 @@ def export_file(marks: Marks, sources: Sequence[str], duration_s: float, format:
     labels = to_annotation(marks, sources, duration_s)
     labels = dataclasses.replace(labels, intervals=tuple(i for i in labels.intervals if i.state != "unknown"))
     with tempfile.TemporaryDirectory(prefix="ugosa-") as scratch:
-        annotation.write(labels, Path(scratch) / "out", format)
+        annotation.write_annotation(labels, Path(scratch) / "out", format)
         return (Path(scratch) / "out").read_bytes()
 
 

@@ -163,5 +163,5 @@ def make_scratch_folder(near: Path) -> Path:
 
 def _write_as_integers(path: Path, out: Path) -> Path:
     samples_TxC, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    sound.write(out, samples_TxC.T, rate_hz, "24")
+    sound.write_audio(out, samples_TxC.T, rate_hz, "24")
     return out

@@ -38,7 +38,7 @@ def write_pictures(
     mixture, stems = song.mixture, _read_sounds({source: folder / f"{source}.wav" for source in labels.sources})
     playable_CxT, _ = sound.to_model(mixture, mixture.rate_hz, min(mixture.n_channels, 2))
     residual_CxT = playable_CxT - sum(stems.values())
-    sound.write(folder / f"{RESIDUAL}.wav", residual_CxT, mixture.rate_hz)
+    sound.write_audio(folder / f"{RESIDUAL}.wav", residual_CxT, mixture.rate_hz)
     top_db = compute_spectrum_db(playable_CxT, mixture.rate_hz).max()
     for source, est_CxT in {**stems, RESIDUAL: residual_CxT}.items():
         (folder / f"{source}.peaks").write_bytes(outlines.encode_outline(est_CxT, mixture.rate_hz))

@@ -191,7 +191,7 @@ def make_baseline(task: Task, own: str) -> tuple[str, dict[str, Levels]]:
         return id, task.runs.load_run(id).levels
     with files.replace_folder_when_done(task.runs.root / id) as folder:
         for source, est_CxT in stems.items():
-            sound.write(folder / f"{source}.wav", est_CxT, job.song.mixture.rate_hz)
+            sound.write_audio(folder / f"{source}.wav", est_CxT, job.song.mixture.rate_hz)
         levels = stem_files.write_pictures(folder, job.song, task.labels, stage.leakage.compute_db())
         shutil.copyfile(task.runs.find_folder(own) / RECORD, folder / RECORD)
         run = SavedRun(id, before.network, "B0", before.sources, _now(), before.took_s, levels)

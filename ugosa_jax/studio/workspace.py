@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ugosa_jax.config import PRESETS, SOURCES, AdaptConfig, SeparateConfig, find_usual_preset, require
+from ugosa_jax.config import SOURCES, AdaptConfig, SeparateConfig, find_default_preset, get_preset, require
 from ugosa_jax.errors import InputError
 from ugosa_jax.song_job.output_names import ADAPTED_LAYERS
 from ugosa_jax.studio import job_request, marks, trials
@@ -26,7 +26,7 @@ from ugosa_jax.studio.trials import Trials
 
 SUGGESTED = {
     name: {
-        part: dataclasses.asdict(getattr(PRESETS[find_usual_preset(name)](), part)) for part in ("adapt", "separate")
+        part: dataclasses.asdict(getattr(get_preset(find_default_preset(name)), part)) for part in ("adapt", "separate")
     }
     for name in ("mini", "spleeter", "spleeter_4stems", "spleeter_5stems", "spleeter+mini")
 }

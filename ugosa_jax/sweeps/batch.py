@@ -52,7 +52,7 @@ def iterate_batches(
 ) -> Iterator[list[LoadedCell]]:
     """Load songs and yield batches of cells that one compiled program adapts.
 
-    Cells that differ in λ or learning rate alone share their song and the output of the frozen stages. The lanes of
+    Cells that differ only in λ or learning rate share their song and the output of the frozen stages. The lanes of
     other batches have songs of their own.
 
     Args:

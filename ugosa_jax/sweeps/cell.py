@@ -21,7 +21,7 @@ class Cell:
       id: hash of all that determines the result, by which a results directory finds it.
       song: name of the song.
       adapt: settings of the adaptation.
-      determinants: what is hashed, as the record holds it.
+      determinants: the hashed settings, as the record holds them.
     """
 
     id: str

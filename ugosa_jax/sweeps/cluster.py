@@ -37,7 +37,7 @@ MAX_LOSSES = 4
 CONNECT_S = 10.0
 """Longest time for a cluster to accept a connection."""
 PATIENCE_S = 3.0
-"""Longest time without a ready worker before the user is told why."""
+"""Longest time without a ready worker before the reason is printed."""
 POLL_S = 2.0
 """Interval at which the driver looks for machines that have joined or left."""
 
@@ -168,7 +168,7 @@ class RayExecutor:
 
     def _why_idle(self) -> str:
         """Return why no worker is ready."""
-        goes_on = "Ctrl-C ends, and the same command goes on"
+        goes_on = "Ctrl-C ends the sweep; run the same command to continue"
         if not self.slots:
             lacks = "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine that joins it"
             return f"--ray: {self.address}: no device is free: {lacks} ({goes_on})"
@@ -210,7 +210,7 @@ class RayExecutor:
         return [], outcomes
 
     def _handle_loss(self, slot: WorkerSlot, unit: Unit, error: Exception) -> tuple[list[Unit], list[CellOutcome]]:
-        """Count the loss of a worker; return units to run again, and outcomes of cells that are given up."""
+        """Count the loss of a worker; return units to run again, and outcomes of cells that have failed."""
         if not unit:
             self.failed_starts[slot.node] += 1
             alive = {node["NodeID"] for node in self.ray.nodes() if node["Alive"]}
@@ -223,12 +223,12 @@ class RayExecutor:
             return [unit], []
         if len(unit) > 1:
             return [(one,) for one in unit], []
-        gone = RuntimeError(f"{MAX_LOSSES} workers died that had it in hand")
+        gone = RuntimeError(f"{MAX_LOSSES} workers died while they ran it")
         return [], [processing.record_failure(one, gone) for one in unit]
 
 
 def import_ray(address: str) -> Any:
-    """Import Ray without usage statistics, and with `local` clusters on the loopback alone; return the module.
+    """Import Ray without usage statistics, and with `local` clusters only on the loopback; return the module.
 
     Raises:
       InputError: Ray is not installed.

@@ -22,7 +22,7 @@ class Executor(Protocol):
     """Runs cells; `close` ends the processes that it has started."""
 
     def run(self, sweep: Sweep, cells: Sequence[Cell], on_outcome: Callable[[CellOutcome], None]) -> None:
-        """Run cells, in any order; a cell whose song cannot be used fails alone.
+        """Run cells, in any order; if a song cannot be used, only its cells fail.
 
         Args:
           sweep: the sweep.

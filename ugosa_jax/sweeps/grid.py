@@ -31,14 +31,13 @@ from typing import Any
 import msgspec
 
 from ugosa_jax.config import (
-    PRESETS,
     AdaptConfig,
     EvaluateConfig,
-    Preset,
     SearchConfig,
     SeparateConfig,
     SongsConfig,
-    find_usual_preset,
+    find_default_preset,
+    get_preset,
 )
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.sweeps import search_space
@@ -66,9 +65,9 @@ class Grid:
     Attributes:
       name: name of its file without the suffix, followed by its changes.
       text: the file as its user wrote it, with the changes as comments above it.
-      weights: name or file of the network to start from; None if nobody names one.
+      weights: name or file of the network to start from; None if neither grid nor command line names one.
       songs: selection of songs.
-      adapt: all combinations of settings, without repetitions of what gives the same result; empty for a search.
+      adapt: all combinations of settings, without those that repeat a result; empty for a search.
       separate: settings of the separation.
       evaluate: settings of the scores.
       search: settings of the search, if this is one.
@@ -184,7 +183,7 @@ def _from_document(document: dict[str, Any], name: str = "", text: str = "", wei
         _refuse_unknown(f"{section}.", keys, [field.name for field in dataclasses.fields(_SECTIONS[section])])
     named = {key: _value(key, document[key], str) for key in ("weights", "preset") if key in document}
     weights = weights or named.get("weights")
-    start = _find_preset(named.get("preset") or find_usual_preset(weights or ""))
+    start = get_preset(named.get("preset") or find_default_preset(weights or ""))
     single = {
         "songs": _replace_settings(SongsConfig(), "songs", sections["songs"]),
         "separate": _replace_settings(start.separate, "separate", sections["separate"]),
@@ -199,12 +198,6 @@ def _from_document(document: dict[str, Any], name: str = "", text: str = "", wei
         start.adapt, sections["adapt"], lambda key, value: _value(f"adapt.{key}", value, _TYPES["adapt"][key])
     )
     return Grid(name, text, weights, adapt=(), **single, search=asked, space=space)
-
-
-def _find_preset(name: str) -> Preset:
-    if name not in PRESETS:
-        raise InputError(f"preset: must be one of {', '.join(PRESETS)}, not {name!r:.60}")
-    return PRESETS[name]()
 
 
 def list_combinations(start: AdaptConfig, keys: dict[str, Any]) -> tuple[AdaptConfig, ...]:
@@ -233,7 +226,7 @@ def list_combinations(start: AdaptConfig, keys: dict[str, Any]) -> tuple[AdaptCo
         counts = collections.Counter(_value(f"adapt.{key}", value, _TYPES["adapt"][key]) for value in values)
         value, times = counts.most_common(1)[0]
         if times > 1:
-            raise InputError(f"adapt.{key}: {value!r:.60} stands there twice")
+            raise InputError(f"adapt.{key}: {value!r:.60} is listed twice")
     every = (dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values()))
     return tuple(dict.fromkeys(canonical(_replace_settings(start, "adapt", values)) for values in every))
 

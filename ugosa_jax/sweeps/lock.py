@@ -56,7 +56,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=WAIT_S)
     except filelock.Timeout:
         who = _read_driver(folder) or "another process"
-        raise InputError(f"{folder}: {who}, works on it; one at a time can") from None
+        raise InputError(f"{folder}: {who}, is working on it; wait until it ends") from None
     except (OSError, NotImplementedError) as error:  # the latter from file systems without locks
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{folder / '.lock'}: cannot be locked ({reason})") from error

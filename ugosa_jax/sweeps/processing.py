@@ -97,7 +97,7 @@ def run_lanes(base: Weights, lanes: Sequence[LoadedCell], on_epoch: OnEpoch | No
 
 
 def score_batch(sweep: Sweep, batch: Sequence[AdaptedCell]) -> Iterator[CellOutcome]:
-    """Separate and score the cells of a batch, one after the other; a cell that cannot be scored fails alone."""
+    """Separate and score the cells of a batch, one after the other; if a cell cannot be scored, only it fails."""
     for one in batch:
         try:
             yield score_cell(sweep, one)

@@ -33,7 +33,9 @@ def check_folder(folder: Path) -> None:
         raise InputError(f"{folder}: is not a folder")
     if (folder / "plan.json").exists():
         if (version := read_plan(folder)["results_version"]) != RESULTS_VERSION:
-            compared = f"has results of version {version}; those of today, version {RESULTS_VERSION}, differ in numbers"
+            compared = (
+                f"has results of version {version}; version {RESULTS_VERSION} of this program gives other numbers"
+            )
             raise InputError(f"{folder}: {compared}; name another folder")
     elif folder.exists() and not {path.name for path in stems.list_visible(folder)} <= {
         "grid.toml",
@@ -148,6 +150,6 @@ def write_kept_files(sweep: Sweep, outcome: CellOutcome) -> None:
     """Write the adapted layers and stems that a sweep keeps of a cell."""
     for path in list_kept_files(sweep, outcome.cell):
         if path.suffix == ".wav":
-            sound.write(path, outcome.stems[path.stem], outcome.rate_hz)
+            sound.write_audio(path, outcome.stems[path.stem], outcome.rate_hz)
         else:
             adapted_layers.save(outcome.tuned, sweep.base, path, {"strategy": str(outcome.cell.adapt.strategy)})

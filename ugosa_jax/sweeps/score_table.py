@@ -22,7 +22,7 @@ def read_table(folder: Path) -> pd.DataFrame:
     without a value, so that the table does not look complete; it is empty while no cell is done.
 
     Raises:
-      InputError: the folder is no results directory.
+      InputError: the folder is not a results directory.
     """
     planned, cells = results.read_plan(folder), results.read_cells(folder)
     done = {id: cell for id, cell in cells.items() if cell["status"] == "done"}
@@ -47,7 +47,7 @@ def read_scores(folder: Path) -> pd.DataFrame:
     """Return the table of a results directory in which some cell is done.
 
     Raises:
-      InputError: no cell is done, or the folder is no results directory.
+      InputError: no cell is done, or the folder is not a results directory.
     """
     scores = read_table(folder)
     if scores.empty:

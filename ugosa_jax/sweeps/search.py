@@ -1,6 +1,6 @@
 """A search for the best settings: Optuna suggests settings, cells score them on every song, and weak ones are dropped.
 
-A generation of settings is scored at a time, so that settings which differ in λ or learning rate alone share a compiled
+A generation of settings is scored at a time, so that settings which differ only in λ or learning rate share a compiled
 program and the frozen stages of a song. Numbers of epochs are rungs of a ladder, each twice the one before (successive
 halving with a median rule): a setting is scored on the lowest rung and climbs as long as its score is not below the
 median of earlier ones there. Its score is that of its best rung.
@@ -99,7 +99,7 @@ def find_best(
             study.tell(trial, value)
     scored = [trial for trial in study.trials if trial.value is not None]
     if not scored:
-        raise InputError("search: no setting could be scored; ugosa-jax sweep status says why")
+        raise InputError("search: no setting could be scored; ugosa-jax sweep status shows the errors")
     best = max(scored, key=lambda trial: trial.value or 0.0)
     adapt = settings_at(space, best.user_attrs["suggested"], best.user_attrs["epochs"])
     n_dropped = sum(trial.user_attrs["dropped"] for trial in scored)

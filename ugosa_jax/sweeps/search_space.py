@@ -85,7 +85,7 @@ def _parse_range(keys: dict[str, Any], convert: Callable[[Any], Any]) -> Range:
     try:
         parsed = msgspec.convert(keys, Range)
     except msgspec.ValidationError as error:
-        raise InputError(f"is no range such as {{low = 0.01, high = 10, log = true}}: {error}") from error
+        raise InputError(f"is not a range such as {{low = 0.01, high = 10, log = true}}: {error}") from error
     if unknown := keys.keys() - {"low", "high", "log"}:
         raise InputError(f"a range has low, high and log, not {', '.join(sorted(unknown))}")
     return dataclasses.replace(parsed, low=convert(keys["low"]), high=convert(keys["high"]))

@@ -48,7 +48,7 @@ def find_tracks(songs: SongsConfig) -> dict[str, Track]:
       InputError: no folder is named, or it lacks the songs.
     """
     if songs.folder is None:
-        raise InputError("songs: no folder is named; write folder = … under [songs], or say --songs FOLDER")
+        raise InputError("songs: no folder is named; write folder = … under [songs], or use --songs FOLDER")
     root = Path(songs.folder)
     subset = songs.subset if datasets.recognise(root).startswith("musdb") else None
     return {track.name: track for track in datasets.list_tracks(root, subset, songs.limit, songs.names or None)}

@@ -18,7 +18,7 @@ def save(layers: dict[str, Any], weights: Weights, path: str | Path, metadata: d
 
     Args:
       layers: the adapted parameters, nested as in `weights.params`.
-      weights: what they were adapted from.
+      weights: the weights before adaptation.
       path: the file to write.
       metadata: facts about the adaptation, for `read_metadata`.
 

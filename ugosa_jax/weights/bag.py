@@ -1,9 +1,9 @@
 """A bag: several networks of one architecture, whose estimates are averaged with weights for every source.
 
-The usual bag holds one specialist a source. On disk it is a folder with the description that demucs writes, in YAML,
+The usual bag holds one specialist per source. On disk it is a folder with the description that demucs writes, in YAML,
 
     models: [f7e0c4bc, d12395a8]
-    weights: [[1, 0], [0, 1]]    # a row a model, a column a source; all 1 if not given
+    weights: [[1, 0], [0, 1]]    # one row per model, one column per source; all 1 if not given
 
 and a file of weights for every model, named after it.
 """
@@ -46,7 +46,7 @@ class Bag(Group[Checkpoint]):
             require(same, f"model {name}", f"of the architecture of {next(iter(self.members))}", "another one")
         shape, rows = (len(self.members), len(self.sources)), self.weights_MxS
         fits = len(rows) == shape[0] and all(len(row) == shape[1] for row in rows)
-        require(fits, "weights", f"{shape[0]} rows of {shape[1]} numbers: a row a model, a column a source", rows)
+        require(fits, "weights", f"{shape[0]} rows of {shape[1]} numbers, one for each model and source", rows)
         for source, column in zip(self.sources, zip(*rows, strict=True), strict=True):
             usable = all(0 <= weight < math.inf for weight in column) and sum(column) > 0
             require(usable, f"weights of {source}", "at least 0, and not all 0", column)

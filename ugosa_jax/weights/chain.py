@@ -1,18 +1,18 @@
-"""A chain: networks one after the other, of which each takes its sources out of what those before it left.
+"""A chain: networks one after the other; each takes its sources from the rest that the previous ones leave.
 
-Spleeter takes the vocals out of the mixture, `mini` takes drums, bass and other out of what remains. Every network but
-the last leaves one of its sources, the one that stands for all that it does not name: its "accompaniment". What is
-handed on is not its estimate of that source but the mixture minus the sources that it took, so that nothing is lost.
+Spleeter takes the vocals from the mixture, and `mini` takes drums, bass and other from the rest. Every network except
+the last leaves one of its sources, the one that stands for all other sound: its "accompaniment". The next network does
+not get the estimate of that source, but the mixture minus the sources that were taken, so that nothing is lost.
 
 The rules of names:
 
-- A network takes all its sources but the one that it leaves, and but those that one before it has taken.
-- The chain's sources are those of the last network in its order, after those that only earlier ones have.
+- A network takes all its sources except the one that it leaves and those that a previous network has taken.
+- The chain's sources are first those that only previous networks have, then those of the last network in its order.
 
 On disk a chain is a YAML file beside the files of its networks,
 
     chain: [spleeter, mini]
-    leaves: [accompaniment]    # a source of each network but the last; `REMAINDERS` are recognised without
+    leaves: [accompaniment]    # one for each network except the last; not needed if it is one of `REMAINDERS`
 """
 
 import dataclasses
@@ -54,10 +54,10 @@ class Link(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Chain(Group[Member]):
-    """Networks in running order, each of which separates what those before it left.
+    """Networks in running order, each of which separates the rest that the previous ones leave.
 
     Attributes:
-      leaves: the source that each network but the last leaves to those behind it.
+      leaves: the source that each network except the last leaves to the following ones.
 
     Raises:
       InputError: the networks do not fit each other, or one of them has nothing to take.
@@ -110,17 +110,17 @@ class Chain(Group[Member]):
 
     @property
     def arrangement(self) -> Any:
-        """What the networks leave."""
+        """The sources that the networks leave."""
         return ["chain", *self.leaves]
 
 
 def _check_takes(links: Sequence[Link]) -> None:
-    """Raise InputError if a network has nothing to take, or two sources differ in capitals alone."""
+    """Raise InputError if a network has nothing to take, or two sources differ only in capitals."""
     for link in links:
         least = 2 if link is links[-1] else 1  # the input of the last one is a single source already
         if len(link.takes) < least:
             known = ", ".join(link.takes) or "nothing"
-            raise InputError(f"{link.name}: has nothing to take apart: of what it hears it separates {known}")
+            raise InputError(f"{link.name}: has nothing to separate: of the sources in its input, it knows {known}")
     seen: dict[str, tuple[str, str]] = {}
     for link in links:
         for source in link.takes:
@@ -170,7 +170,7 @@ def build_chain(members: Mapping[str, Member], leaves: Sequence[str] | None = No
 
 
 def find_remainder(name: str, sources: Sequence[str]) -> str:
-    """Return the source of the network `name` that stands for all that it does not name.
+    """Return the source of the network `name` that stands for all other sound.
 
     Raises:
       InputError: it has none.

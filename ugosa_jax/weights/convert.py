@@ -1,4 +1,4 @@
-"""Conversion of published checkpoints: those of the Demucs repository, by the class that they name, and Spleeter's."""
+"""Conversion of published checkpoints: Spleeter's, and those of the Demucs repository, whose files name their class."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ CONVERTERS: dict[str, Callable[[Package], tuple[Architecture, Params]]] = {
     "ConvTasNet": convtasnet_torch.convert,
     "HTDemucs": htdemucs_torch.convert,
 }
-"""Converters by the name of the class in torch."""
+"""Converters of the Demucs repository's checkpoints, by the name of the class in torch."""
 
 
 def convert(path: str | Path) -> Checkpoint:
@@ -25,7 +25,7 @@ def convert(path: str | Path) -> Checkpoint:
       path: the file; its content decides how it is read, not its name.
 
     Raises:
-      InputError: it cannot be read, holds a network of another kind, or its tensors are not those of its class.
+      InputError: it cannot be read, holds a network of another kind, or lacks tensors of its class.
     """
     if spleeter_files.is_spleeter(Path(path)):
         return spleeter_files.read(Path(path))
@@ -43,10 +43,10 @@ def convert(path: str | Path) -> Checkpoint:
 
 
 def read_package(path: str | Path) -> Package:
-    """Read a file of the Demucs repository.
+    """Read a checkpoint of the Demucs repository.
 
     Raises:
-      InputError: it cannot be read, is damaged, or names something that weights have no use for.
+      InputError: it cannot be read, is damaged, or refers to objects that no network needs.
     """
     path = Path(path)
     if is_safetensors(path):

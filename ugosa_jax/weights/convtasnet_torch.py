@@ -52,8 +52,8 @@ def read_settings(found: Package) -> dict[str, Any]:
 def read_architecture(state: Mapping[str, np.ndarray], kwargs: Mapping[str, Any]) -> ConvTasNet:
     """Return the architecture of a torch state dict, whose class had the arguments `kwargs`.
 
-    All sizes follow from the tensors; those among `kwargs` must agree. What no shape tells comes from `kwargs`, or is
-    as in the published weights: gLN not cLN, ReLU masks, 44.1 kHz; four sources are drums, bass, other, vocals.
+    All sizes follow from the tensors; those among `kwargs` must agree. Other settings come from `kwargs`, or are those
+    of the published weights: gLN not cLN, ReLU masks, 44.1 kHz; four sources are drums, bass, other, vocals.
 
     Raises:
       InputError: a tensor is missing, an argument is unknown, or the two disagree.
@@ -81,7 +81,7 @@ _BLOCK = "separator.network.2.0.0.net"
 
 
 def _read_sizes(state: Mapping[str, np.ndarray]) -> dict[str, tuple[Any, str]]:
-    """Return the value of each argument of the torch class that shapes tell, and the tensor that tells it."""
+    """Return each argument of the torch class that follows from a shape, and the tensor with that shape."""
     encoder, expand, depthwise = "encoder.conv1d_U.weight", f"{_BLOCK}.0.weight", f"{_BLOCK}.3.net.0.weight"
     prelu = f"{_BLOCK}.3.net.1.weight"
     N, channels, L = _read_three_axes(state, encoder)

@@ -113,7 +113,7 @@ def _fetch_url(url: str, path: Path, max_bytes: int, progress: bool) -> None:
 
 
 class _LimitedFile:
-    """A file of limited size, for a server may send without end."""
+    """A file of limited size, because a server may send without end."""
 
     def __init__(self, stream: BinaryIO, max_bytes: int):
         self.stream, self.max_bytes, self.left = stream, max_bytes, max_bytes
@@ -122,7 +122,7 @@ class _LimitedFile:
         self.left -= len(data)
         if self.left < 0:
             size = f"{self.max_bytes / 1e6:.1f} MB"
-            raise InputError(f"sends more than the {size} that its parameters can take: this is not what was published")
+            raise InputError(f"sends more than the {size} that its parameters can take: it is not the published file")
         self.stream.write(data)
 
     def flush(self) -> None:

@@ -4,6 +4,7 @@ A network is a file NAME.safetensors; a bag or a chain of networks a folder NAME
 """
 
 import dataclasses
+import difflib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -50,7 +51,7 @@ def load_network(name_or_path: str | Path) -> Weights:
         architecture.
     """
     if not isinstance(name_or_path, str | Path):
-        raise InputError(f"a network must be a name or a path, not of {type(name_or_path).__name__}")
+        raise InputError(f"a network must be a name or a path, not {type(name_or_path).__name__}")
     parts = split_chain(name_or_path)
     if len(parts) > 1:
         with error_context(name_or_path):
@@ -128,9 +129,12 @@ def find_file(name_or_path: str | Path) -> Path:
         return path
     name = str(name_or_path)
     if name in PRETRAINED:
-        fetch = f"run `ugosa-jax weights download {name}`, or say --download to `separate`"
-        raise InputError(f"{name}: not downloaded yet; {fetch}; --weights {BUNDLED} needs no download")
-    raise InputError(f"{name}: no such file, and no weights of that name")
+        fetch = f"run `ugosa-jax weights download {name}` or, in Python, download_weights({name!r})"
+        raise InputError(f"{name}: not downloaded yet; {fetch}; the weights {BUNDLED!r} need no download")
+    names = [item.name for item in list_weights()]
+    similar = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {similar[0]}?" if similar else f"the names are {', '.join(names)}"
+    raise InputError(f"{name}: no such file, and no weights of that name; {hint}")
 
 
 def is_available(name_or_path: str | Path) -> bool:
@@ -183,8 +187,8 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         """Return one line of the command line's output."""
         if self.better is None:
-            return f"{self.name}, the best there is (--weights names another)"
-        return f"{self.name}, the best of what is here; better: ugosa-jax weights download {self.better}"
+            return f"{self.name}, the best there are (--weights selects others)"
+        return f"{self.name}, the best that are installed; for better ones: ugosa-jax weights download {self.better}"
 
 
 def choose_best() -> Choice:

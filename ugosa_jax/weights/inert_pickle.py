@@ -79,7 +79,7 @@ def _build_dict() -> dict[str, Any]:
 
 
 def _ignore_object(*_: object) -> None:
-    """Return None for an object of a training script that weights have no use for."""
+    """Return None for an object of a training script that no network needs."""
 
 
 def _build_fraction(*parts: object) -> fractions.Fraction:

@@ -26,7 +26,7 @@ def read_arrays(data: bytes) -> dict[str, np.ndarray]:
     """Return the arrays of a pickled dict by their names, read-only.
 
     Raises:
-      InputError: it names something outside `NAMES`, or is no such dict. Damage may raise any other exception.
+      InputError: it refers to an object outside `NAMES`, or is not such a dict. Damage may raise any other exception.
     """
     content = _ArrayUnpickler(io.BytesIO(data)).load()
     require(type(content) is dict, "pickle", "a dict of arrays", type(content).__name__)

@@ -37,7 +37,7 @@ def unpack(raw: bytes) -> Package:
     """Return the package that the bytes of a file hold; their content decides of which kind it is.
 
     Raises:
-      InputError: the bytes are damaged, not such a checkpoint, or name something that weights have no use for.
+      InputError: the bytes are damaged, not such a checkpoint, or refer to objects that no network needs.
     """
     with torchfile.refuse_damage("a Demucs checkpoint"):
         content, storages = torchfile.decode(raw)

@@ -3,7 +3,7 @@
 import dataclasses
 
 KNOWN_DIGITS = 8
-"""Digits of the SHA-256 that file names carry: of some files no more is known."""
+"""Number of digits of the SHA-256 in a file's name; for some files, the others are not known."""
 
 
 @dataclasses.dataclass(frozen=True)

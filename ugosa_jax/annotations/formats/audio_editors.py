@@ -66,7 +66,7 @@ def _parse_ruler_time(row: TableRow, field: str, value: str) -> float:
         raise row.make_error(field, value, f"is a whole number, as of samples or frames: {_FIX}")
     frames = re.fullmatch(r"([0-9]{1,6}:[0-5][0-9]:[0-5][0-9]):([0-9]{2}(?:\.[0-9]+)?)", value)
     if frames and float(frames[2]) >= FRAMES_HZ:
-        raise row.make_error(field, value, f"counts more than {FRAMES_HZ} frames a second: {_FIX}")
+        raise row.make_error(field, value, f"counts more than {FRAMES_HZ} frames per second: {_FIX}")
     time_s = parse_time(frames[1] if frames else value)
     if time_s is None or not 0 <= time_s < math.inf:
         raise row.make_error(field, value, "is not a time such as 62.5, 1:02.500 or 0:01:02:15")

@@ -19,7 +19,7 @@ MAX_BYTES = 16_000_000
 FOREIGN: dict[str, dict[str, str]] = tomllib.loads(
     resources.files("ugosa_jax.annotations.formats").joinpath("foreign.toml").read_text("utf-8")
 )
-"""Patterns for files that are no annotations, and what they are; comments in the file explain them."""
+"""Patterns for files that are not annotations, with their kinds; comments in the file explain them."""
 
 
 def read_text(path: str | Path) -> str:
@@ -84,7 +84,7 @@ def parse_json(text: str, path: str) -> Any:
 
 
 def _parse_lines(text: str) -> list[Any]:
-    """Parse JSON Lines; return an empty list if a line is no JSON."""
+    """Parse JSON Lines; return an empty list if a line is not JSON."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError):

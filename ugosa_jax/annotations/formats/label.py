@@ -1,7 +1,7 @@
 """Labels as written in a file: times and texts. `annotations.statements` interprets the texts.
 
-Times are seconds, or hours, minutes and seconds between colons. What plain numbers count is asked for where seconds
-would give no song.
+Times are seconds, or hours, minutes and seconds between colons. If plain numbers are too large for seconds, the user
+has to give their unit.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ class Label:
     perhaps_sections: bool = False
     """Whether the container holds a song's sections if none of its labels names a source."""
     beside: str = ""
-    """Columns beside an empty text that were not read, for the error if the source remains unknown."""
+    """If the text is empty: the columns that were not read, for the error about the missing source."""
     whole: bool = False
     """Whether the times are whole numbers, as samples and milliseconds are."""
 
@@ -52,7 +52,7 @@ class LabelFile(NamedTuple):
 
     labels: list[Label]
     warnings: tuple[str, ...] = ()
-    """What was left out: one line each, which begins with file and line."""
+    """One line for each label that was left out; it begins with file and line."""
     outside: Outside | None = None
     """State of sources outside of their labels; None if the file does not say."""
     open_sources: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ def refuse_several(path: str, recordings: Iterable[str]) -> None:
 
 
 def check_stretch(where: str, start_s: float, end_s: float) -> tuple[float, float]:
-    """Return the start and the end of a label; raise InputError if they cannot be."""
+    """Return the start and the end of a label; raise InputError if they are invalid."""
     if not is_stretch(start_s, end_s):
         raise InputError(f"{where}: from {start_s:g} to {end_s:g} s is not a valid time span")
     return start_s, end_s
@@ -106,7 +106,7 @@ def is_time(value: str) -> bool:
 
 
 def parse_time(value: str) -> float | None:
-    """Parse a time such as 62.5, 62,5 s, 1:02.5 or 0:01:02.5 into seconds; return None if it is none."""
+    """Parse a time such as 62.5, 62,5 s, 1:02.5 or 0:01:02.5 into seconds; return None for other texts."""
     plain = value.replace(",", ".")
     if _NUMBER.fullmatch(plain):
         return float(plain)
@@ -153,21 +153,21 @@ def to_seconds(labels: Sequence[Label], unit: str | None, path: str) -> list[Lab
         kind = "whole numbers" if whole else "numbers"
         raise UnknownUnit(
             f"{path}:{last.line}: end {last.end_s:.12g}: {kind} up to {last.end_s / 3600:.3g} hours, if seconds;"
-            " give their unit: --unit ms, --unit 44100 (samples a second), --unit 100ns (HTK) or --unit s"
+            " give their unit: --unit ms, --unit 44100 (samples per second), --unit 100ns (HTK) or --unit s"
         )
     return list(labels)
 
 
 def parse_unit(unit: str) -> float:
-    """Return the length in seconds of a unit: s, ms, us, 100ns, or a number of samples a second."""
+    """Return the length in seconds of a unit: s, ms, us, 100ns, or a number of samples per second."""
     if unit in UNITS:
         return UNITS[unit]
     if unit.isascii() and unit.isdigit() and len(unit) < 8 and int(unit) > 1:
         return 1 / int(unit)
-    raise InputError(f"unit must be {', '.join(UNITS)} or a number of samples a second such as 44100, not {unit!r}")
+    raise InputError(f"unit must be {', '.join(UNITS)} or a number of samples per second such as 44100, not {unit!r}")
 
 
 def _scale(label: Label, length_s: float) -> Label:
-    rate = round(1 / length_s)  # a division is exact where the product with a thousandth is not
+    rate = round(1 / length_s)  # x / 1000 is exact more often than x * 0.001
     span_s = None if label.span_s is None else (label.span_s[0] / rate, label.span_s[1] / rate)
     return dataclasses.replace(label, start_s=label.start_s / rate, end_s=label.end_s / rate, span_s=span_s)

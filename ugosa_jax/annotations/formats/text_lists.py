@@ -1,4 +1,4 @@
-r"""Text files with one label a line: tables, Audacity's label tracks, MIREX's .lab, and lists of starts.
+r"""Text files with one label per line: tables, Audacity's label tracks, MIREX's .lab, and lists of starts.
 
 `csv` is start,end,source[,state[,confidence]] in seconds, or the columns that a header names. A missing start or end is
 that of the song, as in exports of LosslessCut.
@@ -242,7 +242,7 @@ _MARKS = re.compile(
 
 
 def find_pairs(text: str, path: str) -> list[TableRow]:
-    """Return the lines split into a start and a text; an empty list if a line is no such pair or starts do not grow."""
+    """Return the lines split into a start and a text; an empty list if a line is not a pair or starts do not grow."""
     lines = content_lines(text)
     if not any(map(_is_pair, (TableRow(path, n, _cut(line)) for n, line in lines[:3]))):
         return []

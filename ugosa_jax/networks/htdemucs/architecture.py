@@ -1,4 +1,4 @@
-"""HTDemucs as an architecture: what its parts are called, where it can be cut, and what it can do."""
+"""The architecture of HTDemucs: its stages, its cuts, and the protocol of networks."""
 
 import dataclasses
 import types
@@ -28,17 +28,17 @@ class HTDemucs(Settings):
 
     @property
     def sums_to_mixture(self) -> bool:
-        """Each source is estimated by itself."""
+        """False: each source is estimated separately."""
         return False
 
     @property
     def level(self) -> InputLevel:
-        """As the Demucs repository standardises songs."""
+        """Songs are standardised, as in the Demucs repository."""
         return "standard"
 
     @property
     def tiling(self) -> None:
-        """A song is separated in chunks that are cross-faded."""
+        """None: songs are separated in cross-faded chunks."""
         return None
 
     @property
@@ -59,14 +59,14 @@ class HTDemucs(Settings):
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """Stages before which it can be cut: all of them."""
+        """All stages: the network can be cut before each of them."""
         return self.stages
 
     @property
     def starts(self) -> Mapping[str, str]:
         """Where tuning may begin: E1 … encoders, T1 … layers of the transformer, D1 … decoders, deepest first.
 
-        T1 begins with what leads into the transformer.
+        T1 includes the stages between the encoders and the transformer.
         """
         entry = next((stage for stage in self.stages if stage in ("upsample", "tokens_in", "layer1")), None)
         layers = {f"T{n}": f"layer{n}" for n in range(1, self.layers + 1)}
@@ -83,9 +83,9 @@ class HTDemucs(Settings):
 
     @property
     def default_strategy(self) -> str:
-        """The last layer of the transformer and all that follows: hardly dearer than the decoders alone.
+        """The last layer of the transformer and all later stages, which take little longer than the decoders alone.
 
-        Chosen by that cost, until pretrained weights tell what it brings.
+        It was chosen by the time of a step; its gain has not been measured with pretrained weights.
         """
         return f"P-T{self.layers}:D" if self.layers else "P-D1:D"
 
@@ -94,17 +94,17 @@ class HTDemucs(Settings):
         return network.init(self, seed)
 
     def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> Features:
-        """Return what runs into stage `until`, one of `cuts`, and the skips that are needed from there on."""
+        """Return the input of stage `until`, one of `cuts`, and the skips that later stages need."""
         return network.bind(self, params).prefix(mix_CxT, until)
 
     def lean(self, features: Features) -> Features:
-        """Return the features without their skips, which `suffix` computes again from the mixture."""
+        """Return the features without their skips, which `suffix` recomputes from the mixture."""
         return {name: value for name, value in features.items() if name != "skips"}
 
     def suffix(self, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
-        """Return est_SxCxT from the mixture and what runs into stage `since`, with skips or without."""
+        """Return est_SxCxT from the mixture and the input of stage `since`, with skips or without."""
         return network.bind(self, params).suffix(mix_CxT, features, since)
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
-        """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored: the network hears padding as silence."""
+        """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored, as padding is silence."""
         return self.suffix(params, mix_CxT, {}, self.stages[0])

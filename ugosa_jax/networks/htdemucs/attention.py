@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 BLOCK = 128
-"""Queries whose weights are computed together. Blocks of 128 to 700 were equally fast on a CPU."""
+"""Number of queries whose weights are computed together. Blocks of 128 to 700 were equally fast on a CPU."""
 
 
 @jax.custom_vjp
@@ -14,7 +14,7 @@ def attention(q_HxNxd: jax.Array, k_HxMxd: jax.Array, v_HxMxd: jax.Array) -> jax
 
 
 def _forward(q_HxNxd, k_HxMxd, v_HxMxd):
-    """Return y and what the backward pass needs: of the weights, the logarithm of each query's sum alone."""
+    """Return y and the residuals of the backward pass; of the weights, only the logarithm of each query's sum."""
 
     def head(args):
         q_Nxd, k_Mxd, v_Mxd = args
@@ -64,7 +64,7 @@ attention.defvjp(_forward, _backward)
 
 
 def _split_blocks(x_N: jax.Array) -> jax.Array:
-    """Return blocks of alike numbers of queries along a new first axis, the last one padded with zeros."""
+    """Return blocks of equal numbers of queries along a new first axis, the last one padded with zeros."""
     n_blocks = -(-len(x_N) // BLOCK)
     n = -(-len(x_N) // n_blocks)
     padded = jnp.pad(x_N, ((0, n_blocks * n - len(x_N)), *((0, 0),) * (x_N.ndim - 1)))

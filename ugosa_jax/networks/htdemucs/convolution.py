@@ -1,9 +1,9 @@
-"""Convolutions as matrix products, channels first: what XLA does fastest on a CPU, and no slower elsewhere.
+"""Convolutions as matrix products, channels first: fastest in XLA on a CPU, and no slower elsewhere.
 
 Kernels are (taps …, in, out), those of transposed convolutions (taps, out, in): torch's axes reversed.
 
-Gradients are written out. Those that JAX derives are products too, but come out channels last and are transposed, and
-the gradients of slices are padded arrays that are added up: together they took longer than the products.
+Gradients are written out. JAX derives products too, but with channels last, so that they are transposed, and it pads
+and adds the gradients of slices. The transposes and sums took longer than the products.
 """
 
 import functools
@@ -111,7 +111,7 @@ def _add_windows(w_PxCxQxM: jax.Array, stride: int) -> jax.Array:
 def convolve_along_time(x_CxRxT: jax.Array, kernel_PxCxO: jax.Array, dilation: int = 1) -> jax.Array:
     """Return the convolution along time of each row, zero-padded to its input's length; P is odd.
 
-    All taps at once in one matrix product, whose results are moved into place: best where O is much smaller than C.
+    One matrix product of all taps, whose results are shifted and added: fastest if O is much smaller than C.
     """
     y_PxOxRxT = jnp.tensordot(kernel_PxCxO, x_CxRxT, ((1,), (0,)))
     shifts = _list_shifts(kernel_PxCxO, dilation)
@@ -148,8 +148,8 @@ def _shift(x: jax.Array, by: int) -> jax.Array:
 def convolve_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
     """Return the convolution with a kernel (C, O), (P, C, O) along time, or (P, P, C, O) along time and rows.
 
-    Time is zero-padded, rows are not: P − 1 of them are lost. The moved inputs stand one above the other, so that all
-    taps are one matrix product: fast, but P or P² inputs large; give it few rows at a time.
+    Time is zero-padded, rows are not: P − 1 of them are lost. The shifted inputs are concatenated, so that all taps are
+    one matrix product. This is fast, but takes the memory of P or P² inputs; pass few rows at a time.
     """
     return mix_channels(_stack_neighbours(x_CxRxT, kernel), kernel.reshape(-1, kernel.shape[-1]))
 
@@ -158,7 +158,7 @@ def convolve_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
 def convolve_and_gate(x_CxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array) -> jax.Array:
     """Return GLU of `convolve_neighbours(x, kernel) + bias`: half of the channels times the sigmoid of the others.
 
-    The halves are products of their own, so that no array of both has to be put together for the gradient.
+    The halves are separate products, so that the gradient needs no array of both.
     """
     value_OxRxT, gate_OxRxT = _compute_value_and_gate(_stack_neighbours(x_CxRxT, kernel), kernel, bias_2O)
     return value_OxRxT * jax.nn.sigmoid(gate_OxRxT)
@@ -194,7 +194,7 @@ def _compute_value_and_gate(
 
 
 def _stack_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Return what each tap of the kernel meets, one above the other."""
+    """Return the input of each tap of the kernel, concatenated along the channels."""
     T = x_CxRxT.shape[2]
     P, P_rows = _count_taps(kernel)
     Q = x_CxRxT.shape[1] - P_rows + 1
@@ -205,7 +205,7 @@ def _stack_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
 def _differentiate_neighbours(x_CxRxT: jax.Array, kernel: jax.Array, both: tuple[jax.Array, jax.Array]) -> jax.Array:
     """Return the gradient of x from those of values and gates.
 
-    Each tap's part is a product. Time is padded before it, so that what is added up are plain slices.
+    Each tap's part is a product. Time is padded before it, so that the sum is over plain slices.
     """
     (C, R, T), (P, P_rows) = x_CxRxT.shape, _count_taps(kernel)
     Q = R - P_rows + 1

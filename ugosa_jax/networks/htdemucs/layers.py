@@ -1,6 +1,6 @@
 """Encoder and decoder layers: one branch of one level, channels first.
 
-What a layer is given has the shape CxRxT: channels, rows and time. In the spectrogram branch a row is a frequency;
+The input of a layer has the shape CxRxT: channels, rows and time. In the spectrogram branch a row is a frequency;
 in the wave branch, and where one frequency is left, there is one row, and the strided convolution runs along time.
 """
 
@@ -22,7 +22,7 @@ from ugosa_jax.networks.htdemucs.parts import Linear, Norm, apply_glu, gelu
 from ugosa_jax.networks.htdemucs.settings import Branch, Settings
 
 BLOCK_ROWS = 8
-"""Rows of a spectrogram layer that are computed together where no norm joins all rows."""
+"""Number of rows of a spectrogram layer that are computed together, if no norm spans all rows."""
 
 
 class Encoder(nnx.Module):
@@ -45,7 +45,7 @@ class Encoder(nnx.Module):
                 self.norm2 = Norm(2 * C)
 
     def __call__(self, x_CxRxT: jax.Array, inject_CxRxT: jax.Array | None = None) -> jax.Array:
-        """Return the layer's output; `inject` is added to what the convolution gives."""
+        """Return the layer's output; `inject` is added to the result of the convolution."""
         if self._has_independent_rows(x_CxRxT.shape[1]):
             return self._run_by_rows(x_CxRxT)
         y = self.convolve(x_CxRxT)
@@ -84,7 +84,7 @@ class Encoder(nnx.Module):
         return rewrite_and_gate(pad_rows(y, context), self.rewrite, self.norm2 if self.groups else None, self.groups)
 
     def convolve(self, x_CxRxT: jax.Array) -> jax.Array:
-        """Return conv(x); along time, x is padded to whole strides before."""
+        """Return conv(x); along time, x is first padded to whole strides."""
         stride, pad, kernel = self.branch.stride, self.branch.pad, self.conv.kernel[...]
         bias_Cx1x1 = self.conv.bias[...][:, None, None]
         if not self.branch.along_time:
@@ -115,9 +115,9 @@ class Decoder(nnx.Module):
     def __call__(
         self, x_CxRxT: jax.Array, skip_CxRxT: jax.Array | None, length: int
     ) -> tuple[jax.Array, jax.Array | None]:
-        """Return the layer's output, cut to `length` if it runs along time, and what went into its convolution.
+        """Return the layer's output, cut to `length` if it runs along time, and the input of its convolution.
 
-        The latter is None where rows are computed in blocks; only a layer of one row is ever asked for it.
+        The latter is None if rows are computed in blocks; only layers of one row need it.
         """
         x = x_CxRxT if skip_CxRxT is None else x_CxRxT + skip_CxRxT
         if self._has_independent_rows(x.shape[1]):
@@ -148,7 +148,7 @@ class Decoder(nnx.Module):
         return self._convolve_transposed(self.compute_residual(x_CxRxT))
 
     def compute_residual(self, x_CxRxT: jax.Array) -> jax.Array:
-        """Return dconv(gate(rewrite(x))) of all rows but those that are only context."""
+        """Return dconv(gate(rewrite(x))) of all rows except those that are only context."""
         y = x_CxRxT
         if hasattr(self, "rewrite"):
             y = rewrite_and_gate(y, self.rewrite, self.norm1 if self.groups else None, self.groups)
@@ -176,15 +176,15 @@ Rows = Callable[[Any, jax.Array], jax.Array]
 
 
 def map_row_blocks(f: Rows, params: Any, x_CxRxT: jax.Array, size: int, step: int, own: int) -> jax.Array:
-    """Return f of all rows, computed a block at a time, so that what is between stays in the processor's cache.
+    """Return f of all rows, computed a block at a time, so that inner values stay in the processor's cache.
 
-    The backward pass computes what is between again, so that no more than one block of it is ever kept.
+    The backward pass recomputes the inner values, so that only those of one block are in memory.
 
     Args:
-      f: takes `params` and `size` rows, and gives `own` rows and perhaps some more, which are added to the next ones.
-      params: all that f depends on and that a gradient may be asked for.
+      f: takes `params` and `size` rows, and returns `own` rows or more; the surplus is added to the next ones.
+      params: all differentiable arguments of f.
       x_CxRxT: input.
-      size: rows that f is given.
+      size: number of rows that f takes.
       step: rows from one block to the next.
       own: rows of the output from one block to the next.
     """
@@ -219,9 +219,9 @@ def _take_rows(x_CxRxT: jax.Array, start: jax.Array, n: int) -> jax.Array:
 
 
 def _add_rows(sum_CxRxT: jax.Array, x_CxrxT: jax.Array, start: jax.Array, own: int) -> jax.Array:
-    """Return the sum with rows from `start` on added, of which all but the first `own` will meet the next block's.
+    """Return the sum with rows added from `start` on; all except the first `own` overlap with the next block's.
 
-    What is there already is read only where blocks overlap.
+    The sum is read only where blocks overlap.
     """
     overlap = x_CxrxT.shape[1] - own
     if overlap > 0:
@@ -241,7 +241,7 @@ def _count_taps(context: int, branch: Branch) -> tuple[int, ...]:
 
 
 def rewrite_and_gate(x_CxRxT: jax.Array, rewrite: Linear, norm: Norm | None, groups: int) -> jax.Array:
-    """Return GLU(norm(convolution of x)); if it runs along rows, those at both ends are context alone."""
+    """Return GLU(norm(convolution of x)); if it runs along rows, those at both ends are only context."""
     kernel, bias = rewrite.kernel[...], rewrite.bias[...]
     if norm is None:
         return convolve_and_gate(x_CxRxT, kernel, bias)

@@ -20,8 +20,8 @@ from ugosa_jax.networks.htdemucs.transformer import Layer, TokensIn, to_planes
 from ugosa_jax.networks.protocol import Params
 
 Features = dict[str, Any]
-"""What runs through the stages: the two branches as `freq` and `time`, and the encoders' outputs that decoders will
-need, as `skips` (stage → branch → array)."""
+"""The input of a stage: the two branches as `freq` and `time`, and the encoders' outputs that decoders need, as
+`skips` (stage → branch → array)."""
 
 _INPUT_EPS = 1e-5
 
@@ -54,7 +54,7 @@ class DecoderPair(nnx.Module):
         self.level = level
 
     def __call__(self, x: Features, skip: Features, lengths: tuple[int, int]) -> Features:
-        """Return both branches. A bare wave layer begins with what the spectrogram's convolution is given."""
+        """Return both branches. A bare wave layer starts from the input of the spectrogram's convolution."""
         K, T = lengths
         freq, before = self.freq(x["freq"], skip["freq"], K)
         if self.level.time is None:
@@ -90,7 +90,7 @@ class FrequencyEmbedding(nnx.Module):
         return {"freq": x["freq"] + self.weight * self.embedding[...][:, :, None], "time": x["time"]}
 
 
-class Network(nnx.Module):
+class HTDemucsModule(nnx.Module):
     """The whole network. Its attributes are the stages, and the top level of its parameters."""
 
     def __init__(self, settings: Settings, rngs: nnx.Rngs):
@@ -110,16 +110,16 @@ class Network(nnx.Module):
             setattr(self, decoder_name(s, level.number), DecoderPair(s, level, rngs))
 
     def prefix(self, mix_CxT: jax.Array, until: str) -> Features:
-        """Return what runs into stage `until`, with the skips that it and later stages need; nothing for the first."""
+        """Return the input of stage `until`, with the skips that it and later stages need; {} for the first stage."""
         first = list_steps(self.settings)[0]
         if until == first:
             return {}
         return self._run(self.prepare_inputs(self._pad(mix_CxT)), mix_CxT.shape[1], first, until)
 
     def suffix(self, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
-        """Return est_SxCxT from the mixture and what runs into stage `since`.
+        """Return est_SxCxT from the mixture and the input of stage `since`.
 
-        The encoders run again if features come without the skips, and no further than the skips are needed.
+        Without skips, the encoders run again, as far as the last one whose skip is needed.
         """
         padded_CxT = self._pad(mix_CxT)
         order = list_steps(self.settings)
@@ -145,7 +145,7 @@ class Network(nnx.Module):
         return {"freq": freq, "time": time[:, None], "skips": {}}
 
     def _run(self, x: Features, n_samples: int, since: str, until: str | None) -> Features:
-        """Return what the stages from `since` on, up to `until` or the end, make of x."""
+        """Return the output of the stages from `since` on, up to `until` or the end, for x."""
         order = list_steps(self.settings)
         skips = x.get("skips", {})
         end = len(order) if until is None else order.index(until)
@@ -194,7 +194,7 @@ def decoder_name(settings: Settings, level: int) -> str:
 
 
 def list_steps(settings: Settings) -> tuple[str, ...]:
-    """Return all that happens to the features, in order: the stages, and what has no parameters."""
+    """Return all steps from features to output, in order: the stages, and steps without parameters."""
     s = settings
     encoders = [f"encoder{level.number}" for level in s.levels]
     embedding = ["frequency_embedding"] if s.embedding_weight else []
@@ -217,7 +217,7 @@ def count_padded_samples(settings: Settings, n_samples: int) -> int:
     """Return the length that a mixture of `n_samples` is zero-padded to.
 
     Raises:
-      ValueError: it is longer than what the network was trained on.
+      ValueError: it is longer than the training segments of the network.
     """
     if settings.segment_samples is None:
         return n_samples
@@ -232,16 +232,16 @@ def compute_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def standardise(x: jax.Array, statistics: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """Return x less its mean, over its standard deviation."""
+    """Return (x − mean) / standard deviation."""
     mean, deviation = statistics
     return (x - mean) / (_INPUT_EPS + deviation)
 
 
 def init(settings: Settings, seed: int = 0) -> Params:
-    """Return random parameters: uniform kernels and biases, norms that do nothing yet, small residual branches."""
-    return module.init(Network, settings, seed)
+    """Return random parameters: uniform kernels and biases, identity norms, small residual branches."""
+    return module.init(HTDemucsModule, settings, seed)
 
 
-def bind(settings: Settings, params: Params) -> Network:
+def bind(settings: Settings, params: Params) -> HTDemucsModule:
     """Return the network with these parameters."""
-    return module.bind(Network, settings, params)
+    return module.bind(HTDemucsModule, settings, params)

@@ -11,7 +11,7 @@ NORM_EPS = 1e-5
 
 
 class Linear(nnx.Module):
-    """A kernel whose last two axes are (in, out), and a bias; what is done with them is the owner's business."""
+    """The parameters of a linear map: a kernel whose last two axes are (in, out), and a bias."""
 
     def __init__(self, shape: tuple[int, ...], rngs: nnx.Rngs, n_bias: int | None = None):
         """Draw both uniformly from ±1/√fan, where a unit's fan is the number of its inputs."""
@@ -23,14 +23,14 @@ class Linear(nnx.Module):
     def __call__(self, x_NxC: jax.Array, scale_O: jax.Array | None = None) -> jax.Array:
         """Return (x @ kernel + bias) · scale, channels last.
 
-        The kernel is scaled, not the result: it is smaller, and the gradient of the scale is no sum over all places.
+        The kernel is scaled, not the result: it is smaller, and the gradient of the scale needs no sum over positions.
         """
         kernel_CxO, bias_O = self.kernel[...], self.bias[...]
         return x_NxC @ kernel_CxO + bias_O if scale_O is None else x_NxC @ (kernel_CxO * scale_O) + bias_O * scale_O
 
 
 class Norm(nnx.Module):
-    """Scale and shift of each channel after a normalisation; the owner says what is normalised together."""
+    """Scale and shift of each channel after a normalisation."""
 
     def __init__(self, n: int):
         self.gamma = nnx.Param(jnp.ones(n))
@@ -58,7 +58,7 @@ class Norm(nnx.Module):
 
 
 def standardise(x_GxM: jax.Array) -> jax.Array:
-    """Return each row less its mean, over its standard deviation."""
+    """Return (x − mean) / standard deviation of each row."""
     centred_GxM = x_GxM - x_GxM.mean(1, keepdims=True)
     variance_Gx1 = (centred_GxM**2).mean(1, keepdims=True)
     return centred_GxM * jax.lax.rsqrt(variance_Gx1 + NORM_EPS)
@@ -66,12 +66,12 @@ def standardise(x_GxM: jax.Array) -> jax.Array:
 
 @jax.custom_vjp
 def gelu(x: jax.Array) -> jax.Array:
-    """Return x · Φ(x), Φ being the normal distribution's own, not its approximation by tanh."""
+    """Return x · Φ(x) with the exact normal distribution Φ, not its approximation by tanh."""
     return x * _normal_distribution(x)
 
 
 def _gelu_backward(x: jax.Array, dy: jax.Array) -> tuple[jax.Array]:
-    """Return dy · (Φ(x) + x · φ(x)): x alone is kept, where JAX's own gradient keeps three arrays."""
+    """Return dy · (Φ(x) + x · φ(x)). Only x is stored, while JAX's own gradient stores three arrays."""
     density = jnp.exp(-0.5 * x * x) * np.asarray(1 / math.sqrt(2 * math.pi), x.dtype)
     return (dy * (_normal_distribution(x) + x * density),)
 

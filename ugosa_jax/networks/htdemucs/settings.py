@@ -1,4 +1,4 @@
-"""What an HTDemucs is made of: its settings, and the sizes of its levels that follow from them.
+"""The settings of an HTDemucs, and the sizes of its levels that follow from them.
 
 The alphabet of shapes, used as suffixes of names in this package:
 

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ugosa_jax.networks.spleeter import convolution
-from ugosa_jax.networks.spleeter.settings import SpleeterSettings
+from ugosa_jax.networks.spleeter import strided_convolution
+from ugosa_jax.networks.spleeter.sizes import SpleeterSettings
 
 Skips = dict[str, jax.Array]
 _TAPS, _MASK_TAPS = 5, 4
@@ -49,7 +49,7 @@ class UNetEncoder(nnx.Module):
 
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return the input of the next stage, and the skip."""
-        skip = convolution.downsample(x, self.conv.kernel[...]) + self.conv.bias[...]
+        skip = strided_convolution.downsample(x, self.conv.kernel[...]) + self.conv.bias[...]
         if self.is_deepest:
             return skip, skip
         normed = self.norm(skip)
@@ -65,7 +65,7 @@ class UNetDecoder(nnx.Module):
         self.norm = ScaleShift(settings.decoder_widths[number - 1][1])
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = convolution.upsample(x, self.conv.kernel[...]) + self.conv.bias[...]
+        y = strided_convolution.upsample(x, self.conv.kernel[...]) + self.conv.bias[...]
         return self.norm(jax.nn.elu(y) if self.settings.activation == "elu" else jax.nn.relu(y))
 
 
@@ -76,7 +76,7 @@ class Mask(nnx.Module):
         self.conv = Convolution(_MASK_TAPS, 1, settings.channels, rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return convolution.convolve_dilated(x, self.conv.kernel[...]) + self.conv.bias[...]
+        return strided_convolution.convolve_dilated(x, self.conv.kernel[...]) + self.conv.bias[...]
 
 
 class UNet(nnx.Module):

@@ -66,4 +66,5 @@ def describe_separation(settings: Mapping[str, Any]) -> str:
 
 def describe_timing(timing: Mapping[str, float]) -> str:
     """Return the times of an adaptation as text."""
-    return f"compiling {timing['compile_s']:.1f} s, prefix {timing['prefix_s']:.1f} s, steps {timing['steps_s']:.1f} s"
+    times = {"compiling": timing["compile_s"], "frozen stages": timing["prefix_s"], "steps": timing["steps_s"]}
+    return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items())

@@ -2,7 +2,7 @@
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 from collections.abc import Iterator
 
@@ -44,7 +44,7 @@ def show_strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
         f"{stem}-strategies",
         "SDR by tuned stages and source",
         "Bars: median over songs; dots: single songs, in the same order in every bar. "
-        "Stands on the same scores as the table before it.",
+        "The scores are those of the previous table.",
         svg=style.to_svg(sweep_figures.draw_strategies(rows)),
     )
     compared = tables.compare_strategies(rows)
@@ -64,7 +64,7 @@ def show_strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
             f"{stem}-gains",
             f"SDR gain of every song over B0, tuning {stages}",
             "Each song's SDR minus its SDR without adaptation, in the order of the median gain over the sources. "
-            "Stands on the same scores as the table before it.",
+            "The scores are those of the previous table.",
             svg=style.to_svg(sweep_figures.draw_gains(rows, stages)),
         )
 
@@ -115,8 +115,8 @@ def _show_study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Ite
         f"{stem}-curves",
         f"Scores of {strategy} against {name}",
         f"Line: median over songs; band: middle half of the songs; dotted: {base}. Scales differ from panel to panel, "
-        "and the band is the spread between songs, not the uncertainty of the line. Stands on the same scores as the "
-        "table before it.",
+        "and the band is the spread between songs, not the uncertainty of the line. The scores are those of "
+        "the previous table.",
         svg=style.to_svg(sweep_figures.draw_study(rows, field, study.base)),
     )
     yield Exhibit(
@@ -175,7 +175,7 @@ def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
     """Return the basis of a table as text: songs, frames, rule, gating, settings, missing cells."""
     n_frames = rows.n_frames[rows.value_db.notna()]
-    frames = f"{tables.format_range(n_frames.to_numpy())} frames a song and source" if len(n_frames) else "no frames"
+    frames = f"{tables.format_range(n_frames.to_numpy())} frames per song and source" if len(n_frames) else "no frames"
     rule = " or ".join(RULES[rule] for rule in rows.rule.unique()) if rows.rule.nunique() == 1 else "both rules"
     outputs = "; ".join(describe_gating(gated) for gated in rows.gated.unique())
     outputs += "".join(f", refined ({way})" for way in rows.refine.unique() if way != "none")

@@ -6,7 +6,7 @@ over frames, and PES and EPS, mean over frames, all in dB.
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import dataclasses
 import re
@@ -78,7 +78,7 @@ def check_rows(cells: pd.DataFrame) -> pd.DataFrame:
     if missing:
         raise InputError(f"column {missing[0]!r} is missing; a table of scores has the columns {', '.join(COLUMNS)}")
     if cells.columns.duplicated().any():
-        raise InputError(f"column {cells.columns[cells.columns.duplicated()][0]!r} is there twice")
+        raise InputError(f"column {cells.columns[cells.columns.duplicated()][0]!r} is repeated")
     if cells.empty:
         raise InputError("has no rows: there are no scores to report")
     columns = {name: _text(cells[name]) for name in TEXTS} | {name: _number(cells[name]) for name in NUMBERS}
@@ -92,7 +92,7 @@ def check_rows(cells: pd.DataFrame) -> pd.DataFrame:
         score = rows[twice].iloc[0]
         raise InputError(
             f"row {twice.argmax() + 1}: {score.metric} of {score.source} in {score.song!r} with {score.strategy} "
-            f"(sweep {score.sweep!r}) is there twice under the same settings"
+            f"(sweep {score.sweep!r}) is repeated under the same settings"
         )
     return rows
 

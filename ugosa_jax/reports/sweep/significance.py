@@ -1,7 +1,7 @@
 """Paired significance tests over songs.
 
 N songs, V values of a setting, M tests of a family. Every song is scored with both settings; tests use the N
-differences. A song without a score (NaN), or with a perfect and thus infinite score in one setting alone, is left out.
+differences. A song without a score (NaN), or with a perfect and thus infinite score in only one setting, is left out.
 A result that cannot be computed is NaN; p is 1 if all songs score alike.
 """
 
@@ -74,7 +74,7 @@ def compare_pairs(first_N: np.ndarray, second_N: np.ndarray) -> PairedComparison
 def wilcoxon(difference_N: np.ndarray) -> float:
     """Return p of the two-sided Wilcoxon signed-rank test; NaN for fewer than two songs.
 
-    Zero differences are left out, as Wilcoxon did. The distribution of what remains is exact for up to 50 songs
+    Zero differences are left out, as Wilcoxon did. The distribution of the others is exact for up to 50 songs
     without ties and up to 13 with ties (by enumeration), else normal with the variance corrected for ties.
     """
     if len(difference_N) < 2:

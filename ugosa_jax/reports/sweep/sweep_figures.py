@@ -6,7 +6,7 @@ source and metric.
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import math
 from collections.abc import Sequence
@@ -122,7 +122,7 @@ def draw_gains(rows: pd.DataFrame, stages: str, metric: str = "SDR") -> Figure:
 
     Args:
       rows: the scores.
-      stages: what is tuned, such as "L3:M".
+      stages: the tuned stages, such as "L3:M".
 
     Raises:
       InputError: B0 or both strategies have no scores.

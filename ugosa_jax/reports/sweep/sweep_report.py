@@ -6,7 +6,7 @@ paper's Table 1, Figure 2 and comparisons; each numeric setting that varies give
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import itertools
 import re
@@ -29,8 +29,8 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
     """Write report.md, report.html and, beside them, every table as CSV and LaTeX and every figure as SVG.
 
     Args:
-      rows: a table of scores, one a row (`ugosa_jax.reports.sweep.rows`).
-      folder: where to; other files in it stay. It holds a whole report or what was there before.
+      rows: a table with one score per row (`ugosa_jax.reports.sweep.rows`).
+      folder: the folder to write to; other files in it stay. After an error, it is unchanged.
 
     Returns:
       The path of report.html.
@@ -112,7 +112,7 @@ def _write_notes(rows: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
     together = [field for field in scores.list_varied(chosen) if not exhibits.list_studied_strategies(chosen, field)]
     if together:
         names = ", ".join(sweep_figures.AXES[field] for field in together)
-        notes.append(f"No study of {names}: no cells with scores differ in it alone.")
+        notes.append(f"No study of {names}: no cells with scores differ only in it.")
     return notes
 
 
@@ -121,14 +121,14 @@ def _explain_methods() -> Section:
         "How to read the numbers",
         [
             "Every score of a song is one number for each source: the median over its frames (PES and EPS: the mean). "
-            "Tables show medians over songs. Medians of different strategies can stand on different songs where cells "
+            "Tables show medians over songs. Medians of different strategies can be of different songs where cells "
             "are missing; comparisons never do: they use the songs that have both scores, and say how many.",
             "Comparisons are paired by song. p is that of a two-sided Wilcoxon signed-rank test, exact where the "
             "number of songs and ties allow it; songs that score alike are left out of it. Intervals are 95 % "
             "percentile bootstrap intervals of the median difference over songs, with a fixed seed. The rank-biserial "
             "correlation runs from −1 (worse in every song) to 1 (better in every song).",
             "Holm's correction keeps the chance of any false finding in its family below the level; families are named "
-            "in the captions. A p above the level is no evidence that two settings are the same.",
+            "in the captions. A p above the level is not evidence that two settings are the same.",
         ],
     )
 

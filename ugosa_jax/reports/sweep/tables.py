@@ -7,7 +7,7 @@ over songs, as the paper's do.
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
-# The types that pandas declares make of every table[...] a union of all that it may be.
+# In the type hints of pandas, every table[...] is a union of many types.
 
 import dataclasses
 from collections.abc import Iterator

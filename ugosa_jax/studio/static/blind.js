@@ -48,6 +48,7 @@ export function blindPanel(store, transport) {
     heard = { a: 0, b: 0 };
     stage.hidden = false;
     panel.scrollIntoView({ block: "nearest" });
+    which.querySelector("button").focus({ preventScroll: true });
     begin.textContent = "Begin anew";
     which.set("a");
     hear("a");
@@ -114,6 +115,7 @@ export function blindPanel(store, transport) {
     }
     stage.hidden = true;
     begin.textContent = "Once more";
+    begin.focus({ preventScroll: true });
   }
 
   transport.addEventListener("change", () => {

@@ -45,7 +45,7 @@ export async function saveSound(store, desk, transport, run = null) {
   const end = h("input", { type: "text", value: formatExact(loop?.end ?? song.duration_s), "aria-label": "to" });
   const asked = await askDialog("Save sound", [
     field("sound", what), field("file", kind), field("from", start), field("to", end),
-    h("p", { class: "small soft" }, loop ? "From and to are those of the loop." : "Change from and to to save a part.", " If the sound is too loud for 24 bit, the whole file is made quieter."),
+    h("p", { class: "small soft" }, loop ? "The times are those of the loop." : "Change the times to save a part.", " If the sound is too loud for 24 bit, the whole file is made quieter."),
   ], () => ({ start: parseTime(start.value), end: parseTime(end.value) }), "Save");
   if (!asked) return;
   const parts = what.value === "heard" ? desk.parts() : [`${what.value}/1`];

@@ -27,7 +27,7 @@ export function learnPanel(store) {
 
 function describeSilence(silent, without, sources, segment) {
   if (silent === 0) return "No silence is marked yet. The network learns only from stretches where a source is silent.";
-  if (silent < segment) return `${silent.toFixed(1)} s of silence in total is less than one training segment (${segment} s). Mark some more.`;
+  if (silent < segment) return `${silent.toFixed(1)} s of silence in total; the network learns in pieces of ${segment} s. Mark some more.`;
   if (without.length === 0) return `${silent.toFixed(1)} s of silence in total, some for every source.`;
   if (without.length === sources.length) return "";
   return `${silent.toFixed(1)} s of silence in total, none yet for ${without.join(", ")}.`;

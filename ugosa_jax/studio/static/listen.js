@@ -148,7 +148,7 @@ export function deskBar(store, desk, does) {
     }
     matched.checked = now.matched;
     heard.children[1].disabled = !(now.a && now.b);
-    compare.hidden = runs.length < 2; // the only run is both A and B
+    compare.hidden = now.a === now.b && runs.every((run) => run.strategy === "B0"); // until there is something to compare
     for (const control of [matched, swap, ...all.children]) control.disabled = now.a === now.b;
   });
   store.watch(["heard"], (now) => heard.set(now.heard));

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from ugosa_jax.networks import module
 from ugosa_jax.networks.protocol import Params
-from ugosa_jax.networks.spleeter.settings import SpleeterSettings
-from ugosa_jax.networks.spleeter.spectrogram import compute_spectrogram, overlap_add
+from ugosa_jax.networks.spleeter.sizes import SpleeterSettings
+from ugosa_jax.networks.spleeter.stft import compute_spectrogram, overlap_add
 from ugosa_jax.networks.spleeter.unet import UNet, list_needed_skips, list_stages
 
 Features = dict[str, Any]

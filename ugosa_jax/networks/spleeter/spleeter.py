@@ -9,9 +9,9 @@ import jax
 
 from ugosa_jax.config import InputLevel
 from ugosa_jax.networks.protocol import Params, Tiling
-from ugosa_jax.networks.spleeter import network, unet
-from ugosa_jax.networks.spleeter.network import Features
-from ugosa_jax.networks.spleeter.settings import SpleeterSettings
+from ugosa_jax.networks.spleeter import masking, unet
+from ugosa_jax.networks.spleeter.masking import Features
+from ugosa_jax.networks.spleeter.sizes import SpleeterSettings
 
 LEAST_SEGMENT_S = 4.0
 """The paper's segment length; default segments fill the frames that are computed for it."""
@@ -92,11 +92,11 @@ class Spleeter(SpleeterSettings):
 
     def init(self, seed: int = 0) -> Params:
         """Return random parameters."""
-        return network.init(self, seed)
+        return masking.init(self, seed)
 
     def prefix(self, params: Params, mix_CxT: jax.Array, until: str) -> Features:
         """Return the input of stage `until`, one of `cuts`, and the skips that later stages need."""
-        return network.prefix(self, params, mix_CxT, until)
+        return masking.prefix(self, params, mix_CxT, until)
 
     def lean(self, features: Features) -> Features:
         """Return the features without their skips, which `suffix` recomputes from the mixture."""
@@ -104,11 +104,11 @@ class Spleeter(SpleeterSettings):
 
     def suffix(self, params: Params, mix_CxT: jax.Array, features: Features, since: str) -> jax.Array:
         """Return est_SxCxT from the mixture and the input of stage `since`, with skips or without."""
-        return network.suffix(self, params, mix_CxT, features, since)
+        return masking.suffix(self, params, mix_CxT, features, since)
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
         """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored, as padding is silence."""
         return self.suffix(params, mix_CxT, {}, self.stages[0])
 
     def _separate_tile(self, params: Params, tile_CxN: jax.Array) -> jax.Array:
-        return network.separate_tile(self, params, tile_CxN)
+        return masking.separate_tile(self, params, tile_CxN)
