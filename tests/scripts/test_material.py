@@ -348,14 +348,14 @@ sys.path.insert(0, sys.argv[1])
 import build, manifest
 from functools import partial
 from problems import exit_status
-manifest.LIBRARIES, manifest.provenance = (), list
+manifest.LIBRARIES, manifest.describe_sources = (), list
 folder, well = Path(sys.argv[2]), (Path(sys.argv[2]) / "well").exists()
 
 def good(name, path, kept):
     if kept:
         return kept
     path.write_text(name)
-    return {"name": name, "sha256": build.sha256(path), "dbfs": {}}
+    return {"name": name, "sha256": build.compute_sha256(path), "dbfs": {}}
 
 def hangs(path, kept):
     if well:
