@@ -20,6 +20,7 @@ import numpy as np
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import lane, loss, strategy
+from ugosa_jax.adaptation.packing import pack
 from ugosa_jax.adaptation.ranger import ranger
 from ugosa_jax.bench import flops, timing
 from ugosa_jax.bench.timing import MatmulRates
@@ -128,9 +129,9 @@ def time_phases(config: ConvTasNet, params: Params, name: str, n_samples: int, r
     ends = functools.partial(value_and_gradient, config, "decoder" in plan.tuned)
     ends_s = time(ends, params, score, mix_CxT, active_SxT)
     yield Phase(DECODER, flops.count_flops(ends, params, score, mix_CxT, active_SxT), ends_s)
-    state = lane.init_state(lane.Program(config, since, "float32", True), tuned)
-    step = functools.partial(lane.update_if_finite, ranger(1e-5), is_due=True)
-    yield Phase(OPTIMIZER, 0, time(step, jnp.float32(0), tuned, state))
+    state = lane.init_state(tuned)
+    step = functools.partial(lane.update_if_finite, ranger(1e-5, centralise=False), is_due=True)
+    yield Phase(OPTIMIZER, 0, time(step, jnp.float32(0), pack(tuned), state))
     yield time_separation(config, params, repeats)
 
 

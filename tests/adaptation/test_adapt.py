@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import DATA
 from tests.helpers.adapting import adapt, adapt_lanes
-from ugosa_jax.adaptation import engine, lane, loss, programs, schedule, strategy
+from ugosa_jax.adaptation import engine, lane, loss, packing, programs, schedule, strategy
 from ugosa_jax.adaptation.ranger import ranger, ranger_without_lookahead
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig
@@ -297,7 +297,7 @@ def test_lambda_rate_and_songs_of_a_bucket_share_one_trace(tiny):
             inputs.song,
             alone,
             inputs.schedule,
-            lane.init_state(program, inputs.tuned),
+            lane.init_state(inputs.tuned),
         )
     adapt(TINY, tiny, noise(), SETTINGS)
     before = programs.run_epoch._cache_size()
@@ -358,7 +358,6 @@ def test_adapt_lanes_refuses_different_numbers_and_buckets(tiny):
 
 def test_the_initial_state_does_not_depend_on_the_learning_rate(tiny):
     """`init_state` uses `ranger(0.0)` for any learning rate."""
-    program = lane.make_program(TINY, strategy.parse(SETTINGS.strategy, TINY), SETTINGS, "cpu")
-    start = lane.init_state(program, tiny).optimizer
-    other = ranger(1e-2).init(optax.LookaheadParams.init_synced(tiny))
+    start = lane.init_state(tiny).optimizer
+    other = ranger(1e-2).init(optax.LookaheadParams.init_synced(packing.pack(tiny)))
     chex.assert_trees_all_equal(start, other)

@@ -49,7 +49,7 @@ def make_epoch_arguments():
     place = programs.place_lanes(N_DEVICES)
     inputs = engine.make_inputs(params, songs, plan, engine.make_hyper(settings, N_DEVICES), settings).to_devices(place)
     features = programs.compute_features(program, jax.device_put(params, place.shared), inputs.song)
-    state = jax.device_put(programs.init_states(program, N_DEVICES, inputs.tuned), place.by_lane)
+    state = jax.device_put(programs.init_states(N_DEVICES, inputs.tuned), place.by_lane)
     return program, inputs.frozen, features, inputs.song, inputs.hyper, inputs.schedule, state
 
 

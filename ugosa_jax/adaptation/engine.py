@@ -17,6 +17,7 @@ from ugosa_jax.adaptation import lane, memory, programs, schedule
 from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.lane import Hyper, Program, State
 from ugosa_jax.adaptation.memory import MemoryNeeds
+from ugosa_jax.adaptation.packing import unpack
 from ugosa_jax.adaptation.programs import LaneInputs, Placement
 from ugosa_jax.adaptation.schedule import Remixes, Schedule
 from ugosa_jax.adaptation.segments import Segments
@@ -102,7 +103,7 @@ def adapt_lanes(
         program, inputs.to_shapes(place), programs.to_shapes(params, place.shared), place
     )
     song, inputs, params = inputs.song, inputs.to_devices(place), jax.device_put(params, place.shared)
-    state = jax.device_put(programs.init_states(program, n_lanes, inputs.tuned), place.by_lane)
+    state = jax.device_put(programs.init_states(n_lanes, inputs.tuned), place.by_lane)
     programs.compute_features.lower(program, params, inputs.song).compile()
     compiled = time.perf_counter()
     features = jax.block_until_ready(programs.compute_features(program, params, inputs.song))
@@ -262,7 +263,7 @@ def _split_lanes(
         tuned = state.tuned.fast if state.alive[i] else state.good
         stopped_at = None if state.alive[i] else divmod(int(state.steps[i]), int(n_steps[i]))
         own = {
-            "tuned": jax.tree.map(lambda leaf: leaf[i], tuned),  # noqa: B023
+            "tuned": unpack(jax.tree.map(lambda leaf: leaf[i], tuned)),  # noqa: B023
             "losses_ExIx3": losses_WxExIx3[i, :, : n_steps[i]],
             "stopped_at": stopped_at,
         }

@@ -19,7 +19,8 @@ import optax
 from ugosa_jax.adaptation import loss
 from ugosa_jax.adaptation import strategy as strategies
 from ugosa_jax.adaptation.loss import LossTerms
-from ugosa_jax.adaptation.ranger import ranger
+from ugosa_jax.adaptation.packing import pack, unpack
+from ugosa_jax.adaptation.ranger import centralise, ranger
 from ugosa_jax.adaptation.schedule import Remixes, Schedule, select_remixes
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.adaptation.strategy import Strategy
@@ -65,7 +66,7 @@ class Hyper(NamedTuple):
 
 
 class State(NamedTuple):
-    """The state that a step updates.
+    """The state that a step updates; parameters are packed (`PackedParams`).
 
     `good` are the last weights with a finite loss. A lane that meets a number that is not finite is no longer alive and
     keeps its state.
@@ -114,16 +115,17 @@ def adapt_epoch(
       the song; NaN where no step was taken.
     """
     net, (G, V) = program.net, song.mix_GxVxCxT.shape[:2]
-    optimizer = ranger(hyper.learning_rate, centralise=program.centralise_gradients)
+    optimizer = ranger(hyper.learning_rate, centralise=False)
     remixes = schedule.remixes and select_remixes(schedule.remixes, schedule.order_G, song.n)
 
     def step(i, carry):
         state, losses_Ix3 = carry
+        tuned = unpack(state.tuned.fast)
         g, v = schedule.order_G[i // V], i % V
         example = take_example(song, remixes, g, v, i // V)
         input_CxT = cast_input(program, example.mix_CxT)
         if features_GxV is None:
-            features = net.prefix(tree.merge(state.tuned.fast, frozen), input_CxT, program.since)
+            features = net.prefix(tree.merge(tuned, frozen), input_CxT, program.since)
         else:
             features = jax.tree.map(lambda stored: stored[g, v].astype(input_CxT.dtype), features_GxV)
 
@@ -131,8 +133,11 @@ def adapt_epoch(
             est_SxCxT = net.suffix(tree.merge(tuned, frozen), input_CxT, features, program.since)
             return compute_loss(est_SxCxT, example, hyper.lam)
 
-        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.tuned.fast)
-        state, is_taken = update_if_finite(optimizer, value, gradient, state, is_due=g < song.n)
+        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(tuned)
+        if program.centralise_gradients:
+            gradient = jax.tree.map(centralise, gradient)
+        packed: Any = pack(gradient)
+        state, is_taken = update_if_finite(optimizer, value, packed, state, is_due=g < song.n)
         losses = jnp.where(is_taken, jnp.stack([value, *terms]), jnp.nan)
         return state, losses_Ix3.at[g * V + v].set(losses)
 
@@ -164,7 +169,7 @@ def compute_loss(est_SxCxT: jax.Array, example: Example, lam: Array) -> tuple[ja
 
 
 def update_if_finite(
-    optimizer: optax.GradientTransformation, value: jax.Array, gradient: Params, state: State, is_due: Array
+    optimizer: optax.GradientTransformation, value: jax.Array, gradient: optax.Params, state: State, is_due: Array
 ) -> tuple[State, jax.Array]:
     """Take a step if it is due and return whether it was taken; end the lane if a number is not finite.
 
@@ -214,8 +219,9 @@ def pack_features(program: Program, features: Features) -> Features:
     return features
 
 
-def init_state(program: Program, tuned: Params) -> State:
+def init_state(tuned: Params) -> State:
     """Return the initial state."""
-    synced = optax.LookaheadParams.init_synced(tuned)
-    optimizer = ranger(0.0, centralise=program.centralise_gradients)
-    return State(synced, tuned, optimizer.init(synced), jnp.zeros([], jnp.int32), jnp.array(True))
+    packed: Any = pack(tuned)
+    synced = optax.LookaheadParams.init_synced(packed)
+    optimizer = ranger(0.0, centralise=False)
+    return State(synced, packed, optimizer.init(synced), jnp.zeros([], jnp.int32), jnp.array(True))

@@ -62,10 +62,10 @@ def run_epoch(
     return map_lanes(run, hyper.lam.size, (axis, axis, 0, None, 0))(features, song, hyper, schedule, state)
 
 
-@functools.partial(jax.jit, static_argnames=("program", "n_lanes"))
-def init_states(program: Program, n_lanes: int, tuned: Params) -> State:
+@functools.partial(jax.jit, static_argnames="n_lanes")
+def init_states(n_lanes: int, tuned: Params) -> State:
     """Return the initial state, the same for every lane."""
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n_lanes, *leaf.shape)), lane.init_state(program, tuned))
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (n_lanes, *leaf.shape)), lane.init_state(tuned))
 
 
 class Placement(NamedTuple):
@@ -134,7 +134,7 @@ def lower_epoch(
 
     `run_epoch` reuses the compiled program when it is called with such arrays, so compiling early costs nothing.
     """
-    start = functools.partial(init_states, program, inputs.hyper.lam.size)
+    start = functools.partial(init_states, inputs.hyper.lam.size)
     state = to_shapes(jax.eval_shape(start, inputs.tuned), place.by_lane)
     _, frozen, song, hyper, schedule = inputs
     return run_epoch.lower(program, frozen, features, song, hyper, schedule, state)

@@ -55,19 +55,20 @@ def ranger_without_lookahead(
 
 
 def centralise_gradients() -> optax.GradientTransformation:
-    """Subtract from each gradient its mean over all axes but the output axis.
+    """Return `centralise` for each gradient of a tree."""
+    return optax.stateless(lambda updates, params: jax.tree.map(centralise, updates))
+
+
+def centralise(gradient: jax.Array) -> jax.Array:
+    """Subtract from a gradient its mean over all axes but the output axis.
 
     The output axis of our kernels is the last. Norm parameters have shape (1, C, 1) in the reference, which averages
     them over C; ours have shape (C,) and are averaged over C too. Scalars are unchanged.
     """
-
-    def centralise(gradient):
-        if gradient.ndim == 0:
-            return gradient
-        axes = tuple(range(gradient.ndim - 1)) or (0,)
-        return gradient - gradient.mean(axes, keepdims=True)
-
-    return optax.stateless(lambda updates, params: jax.tree.map(centralise, updates))
+    if gradient.ndim == 0:
+        return gradient
+    axes = tuple(range(gradient.ndim - 1)) or (0,)
+    return gradient - gradient.mean(axes, keepdims=True)
 
 
 class RAdamState(NamedTuple):
