@@ -71,14 +71,15 @@ def report(commands: Commands, names: Sequence[str], repeats: int) -> Iterator[s
     sizes = Sizes(repeats, segment_s=7.8)
     config, case = write_temporary_case(commands, "htdemucs", sizes.segments * sizes.segment_s)
     programs = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", commands.scratch / "programs"))
-    yield "| | PyTorch s | here s | times faster | PyTorch GB | here GB | losses differ by |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| | PyTorch s | here s | times faster | PyTorch GB | here GB | losses differ by | compile s |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name in names:
         request = make_request(name, config, sizes)
         with start_process(*commands.ours(case, programs)) as ours:
-            ours(request)
+            compile_s = ours(request).get("compile_s")
         with start_process(*commands.peer(case)) as peer, start_process(*commands.ours(case, programs)) as ours:
-            yield row_line(name, *alternate(peer, ours, request, repeats))
+            line = row_line(name, *alternate(peer, ours, request, repeats))
+        yield f"{line} {'' if compile_s is None else f'{compile_s:.0f}'} |"
 
 
 def row_line(name: str, peer: list[dict], ours: list[dict]) -> str:

@@ -156,6 +156,7 @@ def step(case: Case, request: dict) -> dict:
         "seconds": result.timing.steps_s / (few.n * settings.epochs),
         "losses": result.losses_ExIx3[0, 0].tolist(),
         "n_tuned": optax.tree.size(result.tuned),
+        "compile_s": result.timing.compile_s,
         "prefix_s": result.timing.prefix_s / few.n,
         "peak_bytes": device.get_peak_bytes(),
     }
