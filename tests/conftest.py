@@ -53,11 +53,6 @@ def pytest_configure(config):
     jax.config.update(PROGRAMS.lower(), folder.name)
 
 
-def pytest_collection_modifyitems(items):
-    """Begin with the longest test, so that no worker waits for it at the end."""
-    items.sort(key=lambda item: item.name != "test_the_tutorial_runs")
-
-
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Keep compiled programs and weights of the tests out of the user's cache, and the user's out of the tests."""
