@@ -1,13 +1,13 @@
-"""Ctrl-C and termination signals: never lost, and held back where code must not be torn apart.
+"""Ctrl-C and termination signals: they are never lost, and are delayed while code must not be interrupted.
 
-Python runs a signal's handler in the main thread, between any two of its instructions, and what the handler raises can
-go wrong in two ways.
+Python runs a signal's handler in the main thread, between any two of its instructions. An exception raised by the
+handler can do harm in two ways.
 
 - It is raised where nothing can catch it: in a finalizer, or in a callback of the garbage collector, of which JAX has
   one. Python prints or drops it, and the program goes on as if nobody had pressed Ctrl-C. `Interrupt` is raised again.
 - It is raised when `Condition.__enter__`, which is Python code, has acquired its lock and not yet returned. The lock is
-  never released, and a thread that waits for it never returns: ``future.done()`` does that to a pool's worker. Code
-  that shares futures with threads therefore runs under `defer`.
+  never released, and a thread that waits for it never returns. For example, an interrupt in ``future.done()`` leaves
+  a worker of a pool waiting for ever. Code that shares futures with threads therefore runs under `defer`.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ from typing import Any, NoReturn
 CODE = 130
 """Exit code of a process that was interrupted."""
 AGAIN_S = 0.05
-"""How soon a lost interrupt is raised again: when the finalizer that lost it has returned."""
-MOST = 3
-"""The signal that ends the process where it is: a user who presses Ctrl-C so often does not want to wait."""
+"""Seconds before a lost interrupt is raised again; by then the finalizer that lost it has returned."""
+MAX_SIGNALS = 3
+"""Number of signals after which the process exits at once, without cleaning up."""
 
 _state = {"signals": 0, "heeded": False}
 
@@ -32,7 +32,7 @@ _state = {"signals": 0, "heeded": False}
 class Interrupt(KeyboardInterrupt):
     """Ctrl-C or a termination signal; raised again until `heed` is called.
 
-    An exception that something drops on its way up is freed there: then a timer sends another signal.
+    If some code drops the exception, Python deletes it, and `__del__` starts a timer whose signal raises it again.
     """
 
     def __del__(self) -> None:
@@ -41,7 +41,7 @@ class Interrupt(KeyboardInterrupt):
 
 
 def install_again() -> None:
-    """Undo what a library has done to the handlers, if `install` has set them: Ray takes SIGTERM for itself."""
+    """Install the handlers again if `install` was called before; libraries replace them, as Ray does for SIGTERM."""
     if signal.getsignal(signal.SIGALRM) is _raise:
         install()
 
@@ -56,19 +56,19 @@ def install() -> None:
 
 
 def heed() -> None:
-    """Say that the process is about to end: nothing is raised again."""
+    """Stop raising lost interrupts again, because the process is about to end."""
     _state["heeded"] = True
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextlib.contextmanager
 def defer() -> Iterator[Callable[[], None]]:
-    """Hold the first interrupt back until the block asks for it, or ends; the second one is raised at once.
+    """Delay the first interrupt until the block ends or calls the yielded function; raise the second one at once.
 
-    Threads but the main one are never interrupted: there, the block runs as it would without.
+    Only the main thread is interrupted; in other threads, `defer` has no effect.
 
     Yields:
-      A function to call where the block may be left: it raises KeyboardInterrupt if a signal has come.
+      A function to call where it is safe to stop: it raises KeyboardInterrupt if a signal has come.
     """
     asked: list[int] = []
     before: dict[int, Any] = {}
@@ -97,7 +97,7 @@ def defer() -> Iterator[Callable[[], None]]:
 
 def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
     _state["signals"] += 1
-    if _state["signals"] >= MOST:
+    if _state["signals"] >= MAX_SIGNALS:
         os.write(2, b"interrupted\n")
         os._exit(CODE)
     raise Interrupt

@@ -10,12 +10,12 @@ from ugosa_jax.config import InputLevel
 from ugosa_jax.errors import InputError
 
 _ROUNDING = 2.0**-24
-"""Rounding of single precision: a mixture whose deviation is a smaller share of its mean is constant."""
+"""A mixture counts as constant if its deviation divided by its mean is below this, single precision's rounding."""
 _CANCELLED = 1e-3
 """Smallest deviation of the channels' mean relative to that of the channels (−60 dB).
 
-It is smaller only where the polarity of a channel is reversed; the reference then divides by almost zero. Even very
-wide mixtures stay far above it.
+A smaller ratio occurs only if the polarity of a channel is reversed; the paper's code then divides by almost zero. Even
+very wide mixtures stay far above it.
 """
 
 
@@ -31,7 +31,7 @@ AS_IT_IS = Standard(0.0, 1.0)
 
 
 def choose_standard(level: InputLevel, standard: Standard) -> Standard:
-    """Return the standard to remove for a network that takes mixtures at a level, given the mixture's own."""
+    """Return `standard` if the network expects standardised mixtures (level "standard"), else `AS_IT_IS`."""
     return standard if level == "standard" else AS_IT_IS
 
 
@@ -70,7 +70,10 @@ def measure(blocks_Cxn: Iterable[np.ndarray]) -> tuple[Standard, int]:
 
 
 def standardise(mix_CxT: np.ndarray, level: InputLevel = "standard") -> tuple[np.ndarray, Standard]:
-    """Return (mix − mean) / std, and both numbers, measured on the mean of the channels; or `mix` unchanged, by level.
+    """Return a mixture at the level that a network expects, and the mean and deviation that were removed.
+
+    At level "standard", these are measured on the mean of the channels: (mix − mean) / std. Otherwise the mixture is
+    unchanged.
 
     Raises:
       InputError: as `measure`.
@@ -85,5 +88,5 @@ def standardise_by(mix_Cxn: np.ndarray, standard: Standard) -> np.ndarray:
 
 
 def restore_level(est: np.ndarray, standard: Standard) -> np.ndarray:
-    """Undo `standardise_by`: return est · std + mean, of estimates or a mixture (…, n), as the reference does."""
+    """Undo `standardise_by`: return est · std + mean, of estimates or a mixture (…, n), as the paper's code does."""
     return est * est.dtype.type(standard.std) + est.dtype.type(standard.mean)

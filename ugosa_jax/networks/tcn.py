@@ -44,10 +44,10 @@ def multiply(
     precision: Precision = "float32",
     dtype: jax.typing.DTypeLike | None = None,
 ) -> jax.Array:
-    """Return x @ kernel in `dtype`, by default that of x.
+    """Return x @ kernel.
 
-    Both factors are rounded to bfloat16 if `precision` or x is bfloat16; sums and the kernel's gradient are float32
-    then. XLA ignores its own `precision` argument on CPUs.
+    Both factors are rounded to bfloat16 if `precision` or x is bfloat16. In that case, the result has type `dtype`, by
+    default that of x, and sums and the kernel's gradient are float32. XLA ignores its own `precision` argument on CPUs.
     """
     is_rounded = precision == "bfloat16" or x_KxI.dtype == jnp.bfloat16
     if not is_rounded or x_KxI.dtype == jnp.float64:
@@ -61,7 +61,7 @@ def _rounded_product(dtype, x_KxI, kernel_IxO):
 
 
 def _forward_of_product(dtype, x_KxI, kernel_IxO):
-    # The gradient has the precision of x, of which only rounded values are kept: an empty array carries its dtype.
+    # Only rounded values of x are kept. The gradient needs the type of x, so an empty slice of x is kept too.
     return _rounded_product(dtype, x_KxI, kernel_IxO), (x_KxI.astype(jnp.bfloat16), kernel_IxO, x_KxI[:0])
 
 

@@ -3,7 +3,7 @@
 Format: Humphrey et al., "JAMS: a JSON annotated music specification for reproducible MIR research", ISMIR 2014, and
 the documentation of the jams package. Only namespaces whose values name sources are read: tag_open, segment_open,
 tag_medleydb_instruments. Written files hold the whole annotation: values are `source state`; `outside` and the sources
-stand in the sandbox. Ends may be early by one rounding, because JAMS has durations instead.
+stand in the sandbox. JAMS stores durations, so an end may be rounded once.
 """
 
 import dataclasses

@@ -2,8 +2,8 @@
 
 Kernels are (taps …, in, out), those of transposed convolutions (taps, out, in): torch's axes reversed.
 
-Gradients are written out. JAX derives products too, but with channels last, so that they are transposed, and it pads
-and adds the gradients of slices. The transposes and sums took longer than the products.
+Gradients are written out. JAX's own gradients of products put channels last and transpose the result, and its gradients
+of slices are padded and added. The transposes and sums took longer than the products.
 """
 
 import functools
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 
 def _with_gradient(static: tuple[int, ...]) -> Callable[[Callable[..., jax.Array]], Any]:
-    """Return `jax.custom_vjp` for a function with arguments that are not differentiated, typed as Any."""
+    """Return `jax.custom_vjp`, without gradients of the arguments at the positions `static`; its type is Any."""
     return functools.partial(jax.custom_vjp, nondiff_argnums=static)
 
 

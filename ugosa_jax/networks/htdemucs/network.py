@@ -36,7 +36,7 @@ class EncoderPair(nnx.Module):
         self.level = level
 
     def __call__(self, x: Features) -> Features:
-        """Return both branches. A bare wave layer ends its branch in the spectrogram's only frequency."""
+        """Return both branches. The last time layer is a convolution alone; its output is added to the freq branch."""
         if self.level.time is None:
             return {"freq": self.freq(x["freq"]), "time": x["time"]}
         time = self.time(x["time"])
@@ -54,13 +54,13 @@ class DecoderPair(nnx.Module):
         self.level = level
 
     def __call__(self, x: Features, skip: Features, lengths: tuple[int, int]) -> Features:
-        """Return both branches. A bare wave layer starts from the input of the spectrogram's convolution."""
+        """Return both branches. The first time layer, a convolution alone, takes its input from the freq layer."""
         K, T = lengths
         freq, before = self.freq(x["freq"], skip["freq"], K)
         if self.level.time is None:
             return {"freq": freq, "time": x["time"]}
         if self.level.time.bare:
-            assert before is not None  # a layer in blocks gives none, and is not followed by a bare one
+            assert before is not None  # it is None only for a layer that runs in blocks
             return {"freq": freq, "time": self.time(before, None, T)[0]}
         return {"freq": freq, "time": self.time(x["time"], skip["time"], T)[0]}
 
@@ -173,13 +173,13 @@ class HTDemucsModule(nnx.Module):
         return getattr(self, name)(x)
 
     def _trim_skip(self, name: str, skips: Features) -> Features:
-        """Return the skip of an encoder: without the wave branch where it has ended, or ends."""
+        """Return the skip of an encoder, without the time branch if that ends at this level or before."""
         level = self.settings.levels[int(name.removeprefix("encoder")) - 1]
         whole = level.time is not None and not level.time.bare
         return {branch: skips[name][branch] for branch in (("freq", "time") if whole else ("freq",))}
 
     def _estimate(self, mix_CxT: jax.Array, padded_CxT: jax.Array, x: Features) -> jax.Array:
-        """Return the sum of both branches' estimates, each with the statistics of its own input."""
+        """Restore mean and deviation of the input of each branch, and return the sum of both branches' estimates."""
         s, n_samples = self.settings, padded_CxT.shape[1]
         mean, deviation = compute_moments(spectrogram(padded_CxT, s.nfft))
         wave_SCxT = waveform(x["freq"] * deviation + mean, n_samples)
