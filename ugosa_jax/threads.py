@@ -1,7 +1,7 @@
 """Threads for numpy, most of whose functions use a single core."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,5 +15,18 @@ def map_in_threads(function: Callable[..., Result], *arguments: Iterable) -> lis
 
     This is faster for functions that let other threads run, as numpy does while it computes on large arrays.
     """
-    with interrupts.defer(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, *arguments))
+    return list(iterate_in_threads(function, *arguments))
+
+
+def iterate_in_threads(function: Callable[..., Result], *arguments: Iterable) -> Iterator[Result]:
+    """Yield the results of `map(function, *arguments)` in order; see `map_in_threads`."""
+    # The main thread waits for futures here: an interrupt in between could leave their locks held.
+    with interrupts.defer() as check, ThreadPoolExecutor(_count_cores()) as pool:
+        for result in pool.map(function, *arguments):
+            check()
+            yield result
+
+
+def _count_cores() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -27,7 +27,6 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import bag_adaptation, chain_adaptation, engine, plan, song_adaptation, strategy
 from ugosa_jax.adaptation.chain_adaptation import ChainInput
 from ugosa_jax.annotations import annotation as annotations
-from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.song import Song
@@ -102,7 +101,7 @@ def run(folder: Path, names: Sequence[str] | None, cells: Sequence[tuple[str, st
             began_s = time.process_time()
             tuned = adapt(chain, heard, RECIPES[recipe])
             seconds = time.process_time() - began_s
-            est_SxCxT = estimate(chain, song, heard, tuned, heard.annotation)
+            est_SxCxT = estimate(chain, song, heard, tuned)
             row = {"recipe": recipe, "annotation": said, "song": track.name, "seconds": round(seconds, 1)}
             row["sdr_db"] = dict(zip(chain.sources, score(known, est_SxCxT), strict=True))
             with out.open("a") as stream:
@@ -122,15 +121,14 @@ def adapt(chain: Chain, left: ChainInput, settings: AdaptConfig) -> Params:
     return result.tuned
 
 
-def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params, said: Annotation) -> np.ndarray:
+def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params) -> np.ndarray:
     """Return est_SxCxT of a chain of two networks, whose last one is adapted, refined with an annotation.
 
     Args:
       chain: the networks; the first takes one source.
       song: input of the first network.
-      left: input of the last network.
+      left: input of the last network, with the annotation.
       tuned: tuned weights of the last network.
-      said: the annotation.
     """
     first, last = chain.links
     (taken,) = first.takes
@@ -140,7 +138,7 @@ def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params, sa
     estimates = dict(zip(network.sources, restore_level(est_SxCxT, standard), strict=True))
     estimates[taken] = song.mix_CxT - left.mix_CxT
     settings = SeparateConfig(refine="wiener")
-    gain_SxT = annotations.compute_gains(said, song.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
+    gain_SxT = annotations.compute_gains(left.annotation, song.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)
     every_SxCxT = np.stack([estimates[source] for source in chain.sources])
     return refine.refine(every_SxCxT, song.mix_CxT, gain_SxT.astype(np.float32), settings)
 

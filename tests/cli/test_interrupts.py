@@ -10,8 +10,7 @@ import threading
 
 import pytest
 
-from ugosa_jax import interrupts
-from ugosa_jax.evaluation import least_squares
+from ugosa_jax import interrupts, threads
 
 PROGRAM = """
 import gc, os, signal, sys, time
@@ -164,6 +163,6 @@ def test_an_interrupt_ends_work_in_threads_between_two_items():
 
     done = []
     with pytest.raises(KeyboardInterrupt):
-        for item in least_squares.map_in_threads(work, range(1000)):
+        for item in threads.iterate_in_threads(work, range(1000)):
             done.append(item)
     assert done == [*range(len(done))] and len(done) < 1000

@@ -44,9 +44,7 @@ def test_estimate_equals_the_stems_of_separate(song, settings):
     chain = make_chain()
     prepared = song_adaptation.prepare(chain, song, None, settings)
     left = chain_adaptation.remove_sources(chain.links[0], prepared, {})
-    est_SxCxT = chain_recipes.estimate(
-        chain, prepared, left, chain_recipes.adapt(chain, left, settings), song.require_annotation()
-    )
+    est_SxCxT = chain_recipes.estimate(chain, prepared, left, chain_recipes.adapt(chain, left, settings))
     last_alone = AdaptConfig("B0") if settings.strategy == "B0" else AdaptConfig("B0+R-L2:D", **_without_strategy(R))
     adapted = ugosa_jax.adapt(chain, song, settings=last_alone)
     expected = adapted.separate(song, settings=SeparateConfig(refine="wiener"))

@@ -55,7 +55,7 @@ def ranger_without_lookahead(
 
 
 def centralise_gradients() -> optax.GradientTransformation:
-    """Return `centralise` for each gradient of a tree."""
+    """Return the transformation that applies `centralise` to each gradient."""
     return optax.stateless(lambda updates, params: jax.tree.map(centralise, updates))
 
 

@@ -22,6 +22,7 @@ from ugosa_jax.config import EvaluateConfig
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.evaluation import least_squares
 from ugosa_jax.evaluation.least_squares import BLOCK, GROUP, Basis, L
+from ugosa_jax.threads import map_in_threads
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")
 UNDEFINED, NO_ERROR, NO_SIGNAL = "no frame counts", "infinite: no error", "minus infinity: no signal"
@@ -143,7 +144,7 @@ def score(prepared: PreparedStems, est_SxCxT: np.ndarray) -> Scores:
     def score_frame(frame: tuple[int, int]) -> np.ndarray:
         return _to_db(*_compute_energies(stems_IxT, est_IxT, response_FxIxO, frame, n_sources))
 
-    scores_MxSxK = np.stack(list(least_squares.map_in_threads(score_frame, prepared.frames)), axis=-1)
+    scores_MxSxK = np.stack(map_in_threads(score_frame, prepared.frames), axis=-1)
     return mask_silent(scores_MxSxK, prepared.stems_SxCxT, est_SxCxT, prepared.frames)
 
 

@@ -5,15 +5,13 @@ transform, F frequencies. The filters c that bring Σ_i c_io * x_i closest to y_
 G_(i,a),(j,b) = Σ_t x_i(t − a) x_j(t − b) and d_(i,a),o = Σ_t x_i(t − a) y_o(t). G depends only on the x.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
 
-from ugosa_jax import interrupts
+from ugosa_jax.threads import iterate_in_threads
 
 L = 512
 """Taps of a filter: those of BSSEval."""
@@ -25,9 +23,6 @@ GROUP = 8 * BLOCK
 """Samples that are processed at once."""
 SINGULAR = 1e-12
 """Share of a channel's energy below which the part that other channels do not explain is rounding error."""
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 class Basis(NamedTuple):
@@ -65,7 +60,7 @@ def correlate(x_IxT: np.ndarray, y_OxT: np.ndarray) -> np.ndarray:
         return x_FxIxK @ y_FxKxO
 
     total_FxIxO = np.zeros((N // 2 + 1, len(x_IxT), len(y_OxT)), complex)
-    for part_FxIxO in map_in_threads(compute_spectrum, range(0, n_samples, GROUP)):
+    for part_FxIxO in iterate_in_threads(compute_spectrum, range(0, n_samples, GROUP)):
         total_FxIxO += part_FxIxO
     return np.ascontiguousarray(np.fft.irfft(total_FxIxO, N, axis=0)[:L].transpose(1, 2, 0))
 
@@ -140,20 +135,6 @@ def apply_filters(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.
     x_IxKxF = np.fft.rfft(_split_blocks(past_and_x_IxT))
     y_FxKxO = np.ascontiguousarray(x_IxKxF.transpose(2, 1, 0)) @ response_FxIxO
     return np.fft.irfft(y_FxKxO.transpose(2, 1, 0), N)[..., L - 1 :]
-
-
-def map_in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> Iterator[_Result]:
-    """Yield function(item) for each item in order, computed by as many threads as there are processors."""
-    # The main thread waits for futures here: an interrupt in between could leave their locks held.
-    with interrupts.defer() as check, ThreadPoolExecutor(_count_cores()) as pool:
-        for result in pool.map(function, items):
-            check()
-            yield result
-
-
-def _count_cores() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _drop_copies(x_IxT: np.ndarray, channels: list[int]) -> list[int]:
