@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import optax
 import train
+from first_weights import make_first_weights
 from optimizer import CLIP, make_optimizer, make_schedule
 from pool import iterate_batches, open_pool
 
@@ -39,7 +40,7 @@ def main() -> None:
     n_samples = round(args.seconds * train.MINI.sample_rate_hz)
     data = partial(iterate_batches, songs, args.batch, n_samples, seed=2, start=0)
     params = jax.device_get(
-        train.make_first_weights(args, songs, n_samples)
+        make_first_weights(train.MINI, args, songs, n_samples)
     )  # on the host, as both runs donate their parameters
     print_batch_times(params, next(data()))
     print_optimizer_losses(params, data, args.steps, args.learning_rate)
@@ -49,11 +50,11 @@ def print_batch_times(params: convtasnet.Params, stems_WxSxCxT: np.ndarray) -> N
     """Print the time of the loss and gradient of a batch, with its examples one after the other and side by side."""
 
     def loss(params, stems_WxSxCxT):
-        return jax.vmap(partial(train.compute_rms_error, params))(stems_WxSxCxT).mean()
+        return jax.vmap(partial(train.compute_rms_error, train.MINI, params))(stems_WxSxCxT).mean()
 
     print("| examples of a batch | median s |\n|---|---|")
     for name, f in (
-        ("one after the other", train.compute_mean_loss_and_gradient),
+        ("one after the other", partial(train.compute_mean_loss_and_gradient, train.MINI)),
         ("side by side", jax.value_and_grad(loss)),
     ):
         compiled = jax.jit(f).lower(params, stems_WxSxCxT).compile()
@@ -77,7 +78,7 @@ def print_optimizer_losses(params: convtasnet.Params, data, steps: int, learning
     }
     print("\n| loss, mean of each quarter | 1 | 2 | 3 | 4 | steps |\n|---|---|---|---|---|---|")
     for name, optimizer in optimizers.items():
-        step = jax.jit(partial(train.train_step, optimizer), donate_argnums=0)
+        step = jax.jit(partial(train.train_step, train.MINI, optimizer), donate_argnums=0)
         carry, losses = train.init_carry(params, optimizer), []
         for _, stems_WxSxCxT in zip(range(steps), data(), strict=False):
             carry, loss = step(carry, stems_WxSxCxT)

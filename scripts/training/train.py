@@ -8,6 +8,7 @@ this file.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -21,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from first_weights import make_first_weights
 from optimizer import make_optimizer
 from pool import iterate_batches, open_pool, require_scorable
 
@@ -32,13 +34,11 @@ from ugosa_jax.evaluation import levels
 from ugosa_jax.networks import convtasnet
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.separation import chunks
-from ugosa_jax.weights import checkpoint, hub
-from ugosa_jax.weights.checkpoint import Checkpoint
+from ugosa_jax.weights import checkpoint
 
 MINI = ConvTasNet(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
 """2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
 EMA = 0.999
-AUTOENCODER_STEPS = 250
 SILENT_DB = 0.02
 """A source whose SDR is closer than this to that of silence, 0 dB, counts as silent."""
 LOWER = "lower --learning-rate and continue from the last checkpoint, which is finite"
@@ -61,14 +61,17 @@ def run_program() -> int:
 def main() -> None:
     args = parse_arguments()
     device.keep_compiled_programs()
+    net = dataclasses.replace(MINI, sources=tuple(args.sources))
     train_songs, valid_songs = (open_pool(folder, MINI.S, MINI.C) for folder in (args.train, args.valid))
     n_samples = round(args.seconds * MINI.sample_rate_hz)
     require_scorable(args.valid, valid_songs, n_samples)
     args.run.mkdir(parents=True, exist_ok=True)
     optimizer = make_optimizer(args.learning_rate, args.steps)
-    carry = load_checkpoint(args.run) or init_carry(make_first_weights(args, train_songs, n_samples), optimizer)
+    carry = load_checkpoint(net, args.run)
+    if carry is None:
+        carry = init_carry(make_first_weights(net, args, train_songs, n_samples), optimizer)
     data = iterate_batches(train_songs, args.batch, n_samples, seed=1, start=int(carry["step"]))
-    step = jax.jit(partial(train_step, optimizer), donate_argnums=0)
+    step = jax.jit(partial(train_step, net, optimizer), donate_argnums=0)
     best = read_best_score(args.run)
     started = time.monotonic()
     losses = []
@@ -77,12 +80,12 @@ def main() -> None:
         losses.append(float(loss))
         require_finite(losses[-1], done)
         if done % args.every == 0 or done == args.steps:
-            sdr = evaluate(carry["ema"], valid_songs)
-            require_sound(sdr, done)
-            log_evaluation(args.run, done, losses, sdr, time.monotonic() - started)
+            sdr = evaluate(net, carry["ema"], valid_songs)
+            require_sound(net, sdr, done)
+            log_evaluation(net, args.run, done, losses, sdr, time.monotonic() - started)
             if np.mean(sdr) > best:
                 best = float(np.mean(sdr))
-                save_best(carry, best, args)
+                save_best(net, carry, best, args)
             save_checkpoint(carry, args.run)  # last, so that an interrupted evaluation is repeated
             losses = []
 
@@ -94,6 +97,13 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, required=True, help="folder of checkpoints and logs")
     parser.add_argument(
         "--start", help="name or file of the weights that a new run starts from, instead of random ones"
+    )
+    parser.add_argument(
+        "--sources",
+        nargs="+",
+        choices=MINI.sources,
+        default=MINI.sources,
+        help="sources to separate; the mixture contains all stems of the pool",
     )
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--batch", type=int, default=4)
@@ -109,27 +119,34 @@ def parse_arguments() -> argparse.Namespace:
     return args
 
 
-def compute_rms_error(params: convtasnet.Params, stems_SxCxT: jax.Array) -> jax.Array:
-    """Return the root mean square error of each stem, averaged over stems.
+def select_sources(net: ConvTasNet, stems_SxCxT: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
+    """Return the stems of a pool, in the order of `MINI`, that a network separates."""
+    return stems_SxCxT[np.array([MINI.sources.index(source) for source in net.sources])]
+
+
+def compute_rms_error(net: ConvTasNet, params: convtasnet.Params, stems_SxCxT: jax.Array) -> jax.Array:
+    """Return the root mean square error of each source of a network, averaged over sources.
 
     For a source that is rarely heard or hard to find, the mean absolute error has its minimum at silence, and a mask
     whose ReLU is zero everywhere never recovers. The squared error has its minimum at a share of the mixture, which
     can grow.
     """
-    est_SxCxT = convtasnet.bind(MINI, params)(stems_SxCxT.sum(0))
-    return jnp.sqrt(((est_SxCxT - stems_SxCxT) ** 2).mean((1, 2)) + 1e-6).mean()
+    est_SxCxT = convtasnet.bind(net, params)(stems_SxCxT.sum(0))
+    return jnp.sqrt(((est_SxCxT - select_sources(net, stems_SxCxT)) ** 2).mean((1, 2)) + 1e-6).mean()
 
 
 def compute_mean_loss_and_gradient(
-    params: convtasnet.Params, stems_WxSxCxT: jax.Array
+    net: ConvTasNet, params: convtasnet.Params, stems_WxSxCxT: jax.Array
 ) -> tuple[jax.Array, convtasnet.Params]:
     """Return loss and gradient, averaged over a batch, one example after the other.
 
     The arrays of one example stay in a processor's cache; side by side, a batch takes twice as long on two cores.
     """
 
+    loss = partial(compute_rms_error, net)
+
     def add(total, stems_SxCxT):
-        return jax.tree.map(jnp.add, total, jax.value_and_grad(compute_rms_error)(params, stems_SxCxT)), None
+        return jax.tree.map(jnp.add, total, jax.value_and_grad(loss)(params, stems_SxCxT)), None
 
     nothing = jax.tree.map(jnp.zeros_like, (jnp.zeros([]), params))
     total, _ = jax.lax.scan(add, nothing, stems_WxSxCxT)
@@ -137,10 +154,10 @@ def compute_mean_loss_and_gradient(
 
 
 def train_step(
-    optimizer: optax.GradientTransformation, carry: dict, stems_WxSxCxT: jax.Array
+    net: ConvTasNet, optimizer: optax.GradientTransformation, carry: dict, stems_WxSxCxT: jax.Array
 ) -> tuple[dict, jax.Array]:
     """Take one step, and update the averaged weights."""
-    loss, gradient = compute_mean_loss_and_gradient(carry["params"], stems_WxSxCxT)
+    loss, gradient = compute_mean_loss_and_gradient(net, carry["params"], stems_WxSxCxT)
     updates, state = optimizer.update(gradient, carry["optimizer"], carry["params"])
     params = optax.apply_updates(carry["params"], updates)
     decay = jnp.minimum(EMA, (1 + carry["step"]) / (10 + carry["step"]))
@@ -155,62 +172,14 @@ def init_carry(params: convtasnet.Params, optimizer: optax.GradientTransformatio
     return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
 
 
-def make_first_weights(args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int) -> convtasnet.Params:
-    """Return the weights of --start, or new ones that estimate each source as 1/S of the mixture.
-
-    From random weights, ReLU masks soon become zero, the best guess, and stay there. So encoder and
-    decoder are first fitted to each other, and the masks begin near 1/S.
-    """
-    if args.start:
-        start = hub.load_network(args.start)
-        if not isinstance(start, Checkpoint) or start.architecture != MINI:
-            raise InputError(f"--start {args.start}: another architecture than {MINI}")
-        return start.params
-    params = set_masks(jax.tree.map(np.asarray, MINI.init()), 1 / MINI.S)
-    ends = {stage: params[stage] for stage in ("encoder", "decoder")}
-    adam = optax.adam(1e-3)
-    state = adam.init(ends)
-
-    def error(ends, mix_WxCxT):
-        net = convtasnet.bind(MINI, {**params, **ends})
-        decode = lambda mix_CxT: net.decoder(net.encoder(mix_CxT)[None], mix_CxT.shape[1])[0]  # noqa: E731
-        return jnp.abs(jax.vmap(decode)(mix_WxCxT) - mix_WxCxT).mean()
-
-    @jax.jit
-    def fit(ends, state, mix_WxCxT):
-        loss, gradient = jax.value_and_grad(error)(ends, mix_WxCxT)
-        updates, state = adam.update(gradient, state)
-        return optax.apply_updates(ends, updates), state, loss
-
-    data = iterate_batches(songs, args.batch, n_samples, seed=0, start=0)
-    for i in range(AUTOENCODER_STEPS):
-        ends, state, loss = fit(ends, state, next(data).sum(1))
-        if i % 50 == 49:
-            print(f"encoder and decoder, step {i + 1}: error {float(loss):.4f}", flush=True)
-    return {**params, **ends}
-
-
-def set_masks(params: convtasnet.Params, value: float) -> convtasnet.Params:
-    """Return parameters whose masks are about `value` everywhere.
-
-    The network has no biases. A beta of ones in the first norm gives every hidden vector a constant part c; a part of
-    the mask's kernel along c then acts as one.
-    """
-    beta_N = np.ones_like(params["norm"]["beta"])
-    c_B = beta_N @ params["bottleneck"]["kernel"]
-    mask_BxM = 0.1 * params["mask"]["kernel"] + value * (c_B / (c_B @ c_B))[:, None]
-    norm = {**params["norm"], "beta": beta_N}
-    return {**params, "norm": norm, "mask": {"kernel": mask_BxM.astype(np.float32)}}
-
-
-def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarray:
+def evaluate(net: ConvTasNet, params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarray:
     """Return the median of each source's SDR in dB over the songs in which it is heard."""
     ratios = []
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
         mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = standard.restore_level(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
-        pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
+        est_SxCxT = standard.restore_level(chunks.separate(net, params, mix_CxT, SeparateConfig()), taken)
+        pairs = zip(select_sources(net, stems_SxCxT), est_SxCxT, strict=True)
         ratios.append([levels.compute_sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)
 
@@ -221,30 +190,32 @@ def require_finite(loss: float, step: int) -> None:
         raise SystemExit(f"error: the loss is {loss} at step {step}; {LOWER}")
 
 
-def require_sound(sdr_S: np.ndarray, step: int) -> None:
+def require_sound(net: ConvTasNet, sdr_S: np.ndarray, step: int) -> None:
     """Raise an error, before anything is saved, if the network is silent or not finite; warn of silent sources."""
     if not np.isfinite(sdr_S).all():
         raise SystemExit(f"error: the weights are not finite at step {step}; {LOWER}")
-    silent = [source for source, sdr in zip(MINI.sources, sdr_S, strict=True) if abs(sdr) < SILENT_DB]
-    if len(silent) == MINI.S:
+    silent = [source for source, sdr in zip(net.sources, sdr_S, strict=True) if abs(sdr) < SILENT_DB]
+    if len(silent) == net.S:
         raise SystemExit(f"error: the network is silent at step {step}; start again with another --learning-rate")
     if silent:
         print(f"warning: {', '.join(silent)}: silent at step {step}; this may not recover", file=sys.stderr)
 
 
-def log_evaluation(run: Path, step: int, losses: list[float], sdr: np.ndarray, elapsed_s: float) -> None:
+def log_evaluation(
+    net: ConvTasNet, run: Path, step: int, losses: list[float], sdr: np.ndarray, elapsed_s: float
+) -> None:
     """Print an evaluation and append it to the log."""
     row = {"step": step, "loss": float(np.mean(losses)), "elapsed_s": round(elapsed_s)}
-    row |= {source: round(float(value), 3) for source, value in zip(MINI.sources, sdr, strict=True)}
+    row |= {source: round(float(value), 3) for source, value in zip(net.sources, sdr, strict=True)}
     print(json.dumps(row), flush=True)
     with (run / "log.jsonl").open("a") as stream:
         stream.write(json.dumps(row) + "\n")
 
 
-def save_best(carry: dict, sdr: float, args: argparse.Namespace) -> None:
+def save_best(net: ConvTasNet, carry: dict, sdr: float, args: argparse.Namespace) -> None:
     """Write the averaged weights as the best so far."""
     about = {"trained_by": "scripts/training/train.py", "steps": str(int(carry["step"])), "valid_sdr_db": f"{sdr:.3f}"}
-    best = checkpoint.Checkpoint(MINI, jax.device_get(carry["ema"]), about | {"pool": args.train.name})
+    best = checkpoint.Checkpoint(net, jax.device_get(carry["ema"]), about | {"pool": args.train.name})
     checkpoint.save(best, args.run / "best.safetensors")
 
 
@@ -260,7 +231,7 @@ def save_checkpoint(carry: dict, run: Path) -> None:
         np.savez(temporary, *map(np.asarray, jax.tree.leaves(carry)))
 
 
-def load_checkpoint(run: Path) -> dict | None:
+def load_checkpoint(net: ConvTasNet, run: Path) -> dict | None:
     """Return the last saved state, if there is one.
 
     Raises:
@@ -269,7 +240,7 @@ def load_checkpoint(run: Path) -> dict | None:
     path = run / "checkpoint.npz"
     if not path.exists():
         return None
-    params = MINI.init()
+    params = net.init()
     optimizer = make_optimizer(1.0, 1000).init(params)
     like = {"params": params, "ema": params, "optimizer": optimizer, "step": 0}
     leaves, structure = jax.tree.flatten(like)

@@ -1,5 +1,6 @@
 """The trainer on two tones: it learns, resumes, and starts from given weights."""
 
+import dataclasses
 import json
 import sys
 from functools import partial
@@ -11,10 +12,13 @@ import optax
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "training"))
+import first_weights
 import optimizer
 import pool
+import remove_vocals
 import train
 
+from ugosa_jax import Song, separate
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.weights import checkpoint
@@ -26,7 +30,7 @@ pytestmark = pytest.mark.slow  # scripts are not part of the package
 def songs(tmp_path, monkeypatch):
     """A pool of two songs in which a low tone on the left is to be told from a high one on the right."""
     monkeypatch.setattr(train, "MINI", ConvTasNet(N=32, L=16, B=16, H=16, X=2, R=2, sources=("left", "right")))
-    monkeypatch.setattr(train, "AUTOENCODER_STEPS", 60)
+    monkeypatch.setattr(first_weights, "AUTOENCODER_STEPS", 60)
     time_s = np.arange(44100) / 44100
     for name, hz in (("a", 400), ("b", 500)):
         song = np.zeros((2, 2, 44100), np.float16)
@@ -58,9 +62,54 @@ def test_training_learns_resumes_and_starts_from_weights(songs, monkeypatch):
     assert again["left"] > 10  # ten steps from new weights give 3 dB
 
 
+def test_training_separates_some_sources_of_a_pool_and_starts_from_a_network_with_more(songs, monkeypatch):
+    (row,) = run(songs, monkeypatch, "--steps", "60")
+    (songs / "run").rename(songs / "both")
+    start = checkpoint.load(songs / "both" / "best.safetensors")
+    one = dataclasses.replace(train.MINI, sources=("right",))
+    params = first_weights.select_masks(one, start)
+    mix_CxT = np.load(songs / "a.npy").sum(0, dtype=np.float32)
+    expected_SxCxT = np.asarray(start.architecture(start.params, mix_CxT))
+    np.testing.assert_allclose(one(params, mix_CxT)[0], expected_SxCxT[1], atol=1e-6)
+    again = run(
+        songs, monkeypatch, "--steps", "20", "--sources", "right", "--start", songs / "both" / "best.safetensors"
+    )
+    assert again[-1]["right"] > row["right"] - 1  # twenty steps from new weights give less than 3 dB
+    assert "left" not in again[-1]
+    assert checkpoint.load(songs / "run" / "best.safetensors").sources == ("right",)
+
+
+def test_start_refuses_weights_of_another_size_or_without_a_source(songs):
+    lacking = dataclasses.replace(train.MINI, sources=("left",))
+    for net in (lacking, dataclasses.replace(train.MINI, B=17)):
+        with pytest.raises(InputError, match="another architecture"):
+            first_weights.select_masks(train.MINI, checkpoint.Checkpoint(net, net.init()))
+
+
+def test_remove_vocals_leaves_the_mixture_minus_their_estimate(tmp_path, monkeypatch):
+    net = ConvTasNet(N=32, L=16, B=16, H=16, X=2, R=2, sources=("vocals", "accompaniment"))
+    checkpoint.save(checkpoint.Checkpoint(net, net.init()), tmp_path / "two.safetensors")
+    stems_SxCxT = np.random.default_rng(0).normal(0, 0.1, (4, 2, 22050)).astype(np.float16)
+    (tmp_path / "pool").mkdir()
+    for name in ("a", "b"):
+        np.save(tmp_path / "pool" / f"{name}.npy", stems_SxCxT)
+    arguments = ["remove_vocals.py", tmp_path / "pool", tmp_path / "rest", "--network", tmp_path / "two.safetensors"]
+    monkeypatch.setattr(sys, "argv", [str(argument) for argument in [*arguments, "--separated", 1]])
+    remove_vocals.main()
+    network = checkpoint.load(tmp_path / "two.safetensors")
+    known = Song.from_array(stems_SxCxT.sum(0, dtype=np.float32), rate_hz=44100)
+    vocals_CxT = separate(network, known)["vocals"]
+    rests = [np.load(tmp_path / "rest" / f"{name}.npy").astype(np.float32) for name in ("a", "b")]
+    separated, silent = sorted(rests, key=lambda rest_SxCxT: not rest_SxCxT[3].any())
+    for rest_SxCxT in rests:
+        np.testing.assert_array_equal(rest_SxCxT[:3], stems_SxCxT[:3])
+    np.testing.assert_allclose(separated[3], stems_SxCxT[3] - vocals_CxT, atol=2e-3)
+    assert not silent[3].any()
+
+
 def test_new_masks_pass_a_share_of_the_mixture(songs):
     config = train.MINI
-    params = train.set_masks(train.jax.tree.map(np.asarray, config.init()), 0.5)
+    params = first_weights.set_masks(jax.tree.map(np.asarray, config.init()), 0.5)
     net = train.convtasnet.bind(config, params)
     h_KxB = net.prefix(np.random.default_rng(1).standard_normal((2, 2000)).astype(np.float32), "repeat1")
     mask = np.asarray(net.mask(h_KxB))
@@ -178,11 +227,11 @@ def test_collapsed_network_replaces_no_checkpoint(songs, monkeypatch, capsys):
         monkeypatch.setattr(train, "evaluate", lambda *_, sdr=sdr: np.array(sdr))
         with pytest.raises(SystemExit, match=said):
             run(songs, monkeypatch, "--steps", "3", "--every", "1")
-    monkeypatch.setattr(train, "train_step", lambda _, carry, stems: (carry, np.float32("nan")))
+    monkeypatch.setattr(train, "train_step", lambda _net, _optimizer, carry, stems: (carry, np.float32("nan")))
     with pytest.raises(SystemExit, match="the loss is nan at step 2"):
         run(songs, monkeypatch, "--steps", "3")
     assert (songs / "run" / "checkpoint.npz").read_bytes() == good
-    train.require_sound(np.array([0.0, 3.0]), 7)
+    train.require_sound(train.MINI, np.array([0.0, 3.0]), 7)
     assert "warning: left: silent at step 7" in capsys.readouterr().err
 
 
@@ -193,9 +242,11 @@ def test_batch_gives_the_mean_of_its_examples(songs):
     stems_WxSxCxT = next(pool.iterate_batches(pool.open_pool(songs, 2, 2), 3, 2000, seed=0, start=0))
 
     def side_by_side(params):
-        return jax.vmap(lambda stems_SxCxT: train.compute_rms_error(params, stems_SxCxT))(stems_WxSxCxT).mean()
+        return jax.vmap(lambda stems_SxCxT: train.compute_rms_error(train.MINI, params, stems_SxCxT))(
+            stems_WxSxCxT
+        ).mean()
 
-    loss, gradient = train.compute_mean_loss_and_gradient(params, stems_WxSxCxT)
+    loss, gradient = train.compute_mean_loss_and_gradient(train.MINI, params, stems_WxSxCxT)
     expected_loss, expected = jax.value_and_grad(side_by_side)(params)
     assert float(loss) == pytest.approx(float(expected_loss), rel=1e-5)
     # Sums in another order; the smallest gradients are some 1e-4 of the largest.
