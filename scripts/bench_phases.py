@@ -44,7 +44,7 @@ class Phase(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", nargs="+", default=["demucs", "mini"], choices=["demucs", "mini"])
-    parser.add_argument("--strategy", default="P-L3:M", help="one that tunes a repeat")
+    parser.add_argument("--strategy", default="P-L3:M", help="a strategy that tunes at least one repeat")
     parser.add_argument("--segment-s", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
     for line in report(parser.parse_args()):
@@ -101,7 +101,7 @@ PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
 
 
 def time_phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
-    """Time phase by phase. The suffix is the part that runs in every step, up to the mask's product."""
+    """Measure phase by phase, and yield each."""
     plan = strategy.parse(name, config)
     since = plan.find_cut(config)
     tuned, frozen = tree.split(params, strategy.label_params(plan, params))
@@ -156,7 +156,7 @@ def compute_scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params
 def compute_scores_and_gradient(
     config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array, toward: jax.Array
 ) -> tuple[jax.Array, Params]:
-    """Return the same, and the gradient of its product with `toward`."""
+    """Return the output of the mask's product, and the gradient of its inner product with `toward`."""
     score, pull = jax.vjp(lambda tuned: compute_scores(config, since, tuned, frozen, hidden_KxB), tuned)
     return score, pull(toward)[0]
 
@@ -169,7 +169,7 @@ def value_and_gradient(
     mix_CxT: jax.Array,
     active_SxT: jax.Array,
 ) -> Any:
-    """Return eq. (1) and its gradient by the mask's product, and by the decoder if that is tuned."""
+    """Return eq. (1) and its gradient with respect to the mask's product, and to the decoder if that is tuned."""
 
     def value(score_SxKxN: jax.Array, decoder: Params) -> jax.Array:
         net = convtasnet.bind(config, params | {"decoder": decoder})
