@@ -1,13 +1,13 @@
-"""Measure what adaptation gains in the chain spleeter+mini, for annotations that know more or less, or are inexact.
+"""Measure what adaptation gains in a chain of two networks, for annotations that know more or less, or are inexact.
 
     python scripts/experiments/chain_recipes.py run prepared/test --out chain.jsonl
     python scripts/experiments/chain_recipes.py table chain.jsonl
 
-`ugosa-jax prepare` writes prepared/test. Spleeter separates a song once; `mini` then learns from its accompaniment. All
-rows use Wiener masks and the row's annotation. The score is SDR with the rule "target", as `ugosa-jax sweep run`
-computes it. OUT holds one line per song, recipe and annotation; the same command continues an interrupted run. `table`
-compares each recipe with the masks of the same annotation, song by song: Wilcoxon's test, with Holm's correction over
-the table.
+`ugosa-jax prepare` writes prepared/test. The first network separates a song once; the last one then learns from the
+rest. All rows use Wiener masks and the row's annotation. The score is SDR with the rule "target", as `ugosa-jax sweep
+run` computes it. OUT holds one line per song, recipe and annotation; the same command continues an interrupted run.
+`table` compares each recipe with the masks of the same annotation, song by song: Wilcoxon's test, with Holm's
+correction over the table. With `--base`, it compares each recipe with the same recipe of another chain.
 
 S sources, C channels, T samples.
 """
@@ -31,7 +31,7 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.standard import restore_level, standardise_by
-from ugosa_jax.errors import exit_status
+from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.reports.sweep import render, significance
@@ -46,7 +46,7 @@ RECIPES = {
     "R, 10 epochs at 1e-3": AdaptConfig("R-L3:M", learning_rate=1e-3, shuffle_seed=1),
     "R, 5 epochs at 3e-3": AdaptConfig("R-L3:M", epochs=5, learning_rate=3e-3, shuffle_seed=1),
 }
-"""How `mini` is adapted."""
+"""How the last network is adapted."""
 CONDITIONS = {
     one.name: one
     for one in (
@@ -68,24 +68,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("run")
     command.add_argument("songs", type=Path, help="folder of songs with stems and annotations")
+    command.add_argument("--chain", default="spleeter+mini", help="two networks; the recipes adapt the last one")
     command.add_argument("--names", nargs="+", help="only these songs")
     command.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES), metavar="RECIPE")
     command.add_argument("--annotations", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
     command.add_argument("--out", type=Path, required=True, help="file that holds the scores")
     command = commands.add_parser("table")
     command.add_argument("scores", type=Path, nargs="+", help="files that `run` has written")
+    command.add_argument("--base", type=Path, help="scores of another chain, with which each row is compared")
     args = parser.parse_args(arguments)
     if args.command == "run":
-        run(args.songs, args.names, [(recipe, said) for said in args.annotations for recipe in args.recipes], args.out)
+        cells = [(recipe, said) for said in args.annotations for recipe in args.recipes]
+        run(args.chain, args.songs, args.names, cells, args.out)
     else:
-        print("\n".join(write_table([row for path in args.scores for row in read_rows(path)])))
+        rows = [row for path in args.scores for row in read_rows(path)]
+        print("\n".join(write_table(rows, read_rows(args.base) if args.base else None)))
 
 
-def run(folder: Path, names: Sequence[str] | None, cells: Sequence[tuple[str, str]], out: Path) -> None:
+def run(
+    chain_name: str, folder: Path, names: Sequence[str] | None, cells: Sequence[tuple[str, str]], out: Path
+) -> None:
     """Score pairs of a recipe and an annotation on each song, and append a line for each to `out`."""
     device.keep_compiled_programs()
-    chain = hub.load_network("spleeter+mini")
-    assert isinstance(chain, Chain)
+    chain = hub.load_network(chain_name)
+    if not isinstance(chain, Chain) or len(chain.links) != 2 or len(chain.links[0].takes) != 1:
+        raise InputError(f"--chain {chain_name}: must be two networks, of which the first takes one source")
     done = {(row["recipe"], row["annotation"], row["song"]) for row in read_rows(out)}
     for track in datasets.list_tracks(folder, names=names):
         missing = [cell for cell in cells if (*cell, track.name) not in done]
@@ -163,12 +170,26 @@ def read_rows(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def write_table(rows: list[dict]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: the scores of each recipe and annotation, and the differences to `BASE`."""
+Scores = dict[tuple[str, str, str], list[float]]
+"""The scores of the sources and their mean, for an annotation, a recipe and a song."""
+
+
+def write_table(rows: list[dict], base_rows: list[dict] | None = None) -> Iterator[str]:
+    """Yield the lines of a Markdown table: the scores of each recipe and annotation, and differences.
+
+    Args:
+      rows: the scores of a chain.
+      base_rows: the scores of another chain. Each recipe is compared with the same recipe there, if given, and else
+        with `BASE` in `rows`.
+    """
     heads = [*rows[0]["sdr_db"], "mean"]
-    scores = {(row["annotation"], row["recipe"], row["song"]): read_scores(row) for row in rows}
+    scores = index_scores(rows, heads)
     cells = sorted({(row["annotation"], row["recipe"]) for row in rows}, key=_order)
-    paired = {cell: compare(scores, *cell) for cell in cells if cell[1] != BASE}
+    if base_rows is None:
+        paired = {cell: compare(scores, cell, scores, (cell[0], BASE)) for cell in cells if cell[1] != BASE}
+    else:
+        base = index_scores(base_rows, heads)
+        paired = {cell: compare(scores, cell, base, cell) for cell in cells}
     corrected = iter(significance.holm(np.array([each.p for every in paired.values() for each in every])))
     yield "| annotation | recipe | songs | s | | " + " | ".join(heads) + " |"
     yield "| :-- | :-- | --: | --: | :-- |" + " --: |" * len(heads)
@@ -177,7 +198,7 @@ def write_table(rows: list[dict]) -> Iterator[str]:
         seconds = np.median([row["seconds"] for row in rows if (row["annotation"], row["recipe"]) == (said, recipe)])
         mean = " | ".join(render.format_decibels(value) for value in np.nanmean(own, 0))
         yield f"| {CONDITIONS[said].label} | {recipe} | {len(own)} | {seconds:.0f} | mean SDR | {mean} |"
-        if recipe == BASE:
+        if (said, recipe) not in paired:
             continue
         every = paired[said, recipe]
         intervals = [f"{render.format_decibels(one.low)} … {render.format_decibels(one.high)}" for one in every]
@@ -186,23 +207,26 @@ def write_table(rows: list[dict]) -> Iterator[str]:
         yield "| | | | | p, Holm | " + " | ".join(render.format_probability(next(corrected)) for _ in every) + " |"
 
 
+def index_scores(rows: list[dict], heads: Sequence[str]) -> Scores:
+    """Return the scores of rows; the columns are sources and their mean, NaN where there is no score."""
+    found = {}
+    for row in rows:
+        sdr_db = [np.nan if (value := row["sdr_db"][source]) is None else value for source in heads[:-1]]
+        found[row["annotation"], row["recipe"], row["song"]] = [*sdr_db, float(np.nanmean(sdr_db))]
+    return found
+
+
 def compare(
-    scores: dict[tuple[str, str, str], list[float]], said: str, recipe: str
+    scores: Scores, cell: tuple[str, str], base: Scores, base_cell: tuple[str, str]
 ) -> list[significance.PairedComparison]:
-    """Compare a recipe with `BASE` for one annotation, source by source and in the mean, on songs that have both."""
-    songs = [song for *cell, song in scores if cell == [said, recipe] and (said, BASE, song) in scores]
-    own, base = (np.array([scores[said, name, song] for song in songs]) for name in (recipe, BASE))
-    return [significance.compare_pairs(*pair) for pair in zip(own.T, base.T, strict=True)]
+    """Compare two pairs of an annotation and a recipe, source by source and in the mean, on songs that have both."""
+    songs = [song for *own, song in scores if tuple(own) == cell and (*base_cell, song) in base]
+    pairs = [np.array([each[*one, song] for song in songs]) for each, one in ((scores, cell), (base, base_cell))]
+    return [significance.compare_pairs(*columns) for columns in zip(*(pair.T for pair in pairs), strict=True)]
 
 
 def _order(cell: tuple[str, str]) -> tuple[int, int]:
     return list(CONDITIONS).index(cell[0]), list(RECIPES).index(cell[1])
-
-
-def read_scores(row: dict) -> list[float]:
-    """Return the scores of a line, and their mean; NaN where there is none."""
-    sdr_db = [np.nan if value is None else value for value in row["sdr_db"].values()]
-    return [*sdr_db, float(np.nanmean(sdr_db))]
 
 
 if __name__ == "__main__":

@@ -93,6 +93,17 @@ def test_table_compares_recipes_with_masks_of_the_same_annotation():
     assert lines[-1] == "| | | | | p, Holm | 0.023 | 1.000 | 0.023 |"
 
 
+def test_table_compares_chains_by_recipe_and_source():
+    cell = {"annotation": "half", "recipe": "masks", "seconds": 0}
+    rows = [{**cell, "song": name, "sdr_db": {"y": 2.0, "x": k + 2.0}} for k, name in enumerate("abcdefgh")]
+    base = [{**cell, "song": name, "sdr_db": {"x": k + 1.0, "y": 2.5}} for k, name in enumerate("abcdefgh")]
+    lines = list(chain_recipes.write_table(rows, base))
+    assert lines[2:4] == [
+        "| half of each rest | masks | 8 | 0 | mean SDR | 2.00 | 5.50 | 3.75 |",
+        "| | | | | median difference | −0.50 | 1.00 | 0.25 |",
+    ]
+
+
 def test_songs_without_a_partner_are_not_compared():
     scores = {
         ("exact", "masks", "a"): [1.0],
@@ -100,7 +111,7 @@ def test_songs_without_a_partner_are_not_compared():
         ("exact", "R", "b"): [9.0],
         ("half", "masks", "b"): [0.0],
     }
-    (paired,) = chain_recipes.compare(scores, "exact", "R")
+    (paired,) = chain_recipes.compare(scores, ("exact", "R"), scores, ("exact", "masks"))
     assert paired.median == 1.0
 
 
