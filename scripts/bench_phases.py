@@ -82,7 +82,7 @@ def format_phases(
             together += phase.seconds
         yield format_phase(phase, rates)
     settings = AdaptConfig(args.strategy, epochs=1, segment_s=args.segment_s, features="float32")
-    row = timing.measure(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
+    row = timing.measure_lanes(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
     yield format_phase(Phase("a step as it runs", row.flops_a_step, 1 / row.steps_per_second), rates)
     yield f"\nThe parts of a step, each alone, take {together:.3g} s together. The step as it runs is of an epoch of"
     yield f"{N_SEGMENTS} segments."

@@ -26,7 +26,7 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import standardise
+from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
@@ -113,7 +113,7 @@ def make_noise_case(name: str, seconds: float) -> Case:
 
 
 def main() -> None:
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     case = read_case(Path(sys.argv[1]))
     works = {"about": describe_run, "forward": forward, "step": step, "song": song}
     for line in sys.stdin:

@@ -180,14 +180,14 @@ def test_a_folder_of_a_killed_download_is_removed_at_the_next_one(tmp_path):
         import sys, time
         from pathlib import Path
         from ugosa_jax import files
-        (files.make_folder(Path(sys.argv[1]), "download") / "half").write_text("half")
+        (files.make_scratch_folder(Path(sys.argv[1]), "download") / "half").write_text("half")
         print("now", flush=True)
         time.sleep(60)
     """
     run_and_kill(killed, tmp_path)
     assert len(names(tmp_path)) == 1
     files.remove_leftovers.cache_clear()
-    kept = files.make_folder(tmp_path, "download")
+    kept = files.make_scratch_folder(tmp_path, "download")
     assert names(tmp_path) == [kept.name]
 
 

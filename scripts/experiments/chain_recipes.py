@@ -30,7 +30,7 @@ from ugosa_jax.annotations import annotation as annotations
 from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.data import datasets, loading
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import restore_level, standardise_by
+from ugosa_jax.data.standardisation import restore_level, standardise_by
 from ugosa_jax.errors import exit_status
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(folder: Path, names: Sequence[str] | None, cells: Sequence[tuple[str, str]], out: Path) -> None:
     """Score pairs of a recipe and an annotation on each song, and append a line for each to `out`."""
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     chain = hub.load_network("spleeter+mini")
     assert isinstance(chain, Chain)
     done = {(row["recipe"], row["annotation"], row["song"]) for row in read_rows(out)}
@@ -132,10 +132,10 @@ def estimate(chain: Chain, song: ChainInput, left: ChainInput, tuned: Params) ->
     """
     first, last = chain.links
     (taken,) = first.takes
-    standard, network = left.standards[last.name], last.network
+    scaling, network = left.scalings[last.name], last.network
     params = tree.merge(tuned, network.params)
-    est_SxCxT = bag_separation.separate(network, params, standardise_by(left.mix_CxT, standard), SeparateConfig())
-    estimates = dict(zip(network.sources, restore_level(est_SxCxT, standard), strict=True))
+    est_SxCxT = bag_separation.separate(network, params, standardise_by(left.mix_CxT, scaling), SeparateConfig())
+    estimates = dict(zip(network.sources, restore_level(est_SxCxT, scaling), strict=True))
     estimates[taken] = song.mix_CxT - left.mix_CxT
     settings = SeparateConfig(refine="wiener")
     gain_SxT = annotations.compute_gains(left.annotation, song.mix_CxT.shape[1], chain.sample_rate_hz, settings.fade_s)

@@ -74,7 +74,7 @@ def prepare(prepared: Path, work: Path) -> None:
     """
     asked = grid.read(str(ADAPTED))
     base = hub.load_network(str(asked.weights))
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     claims = []
     for track in datasets.list_tracks(prepared, limit=asked.songs.limit):
         song = load_exact(track, base)
@@ -149,7 +149,7 @@ def measure_thresholds(prepared: Path) -> pd.DataFrame:
       InputError: a song has no annotation or cannot be read.
     """
     base = hub.load_network(str(grid.read(str(ADAPTED)).weights))
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0
     for track in datasets.list_tracks(prepared):

@@ -26,7 +26,7 @@ from pool import iterate_batches, open_pool, require_scorable
 
 from ugosa_jax import device, files
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data import standard
+from ugosa_jax.data import standardisation
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.evaluation import levels
 from ugosa_jax.networks import convtasnet
@@ -60,7 +60,7 @@ def run_program() -> int:
 
 def main() -> None:
     args = parse_arguments()
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     train_songs, valid_songs = (open_pool(folder, MINI.S, MINI.C) for folder in (args.train, args.valid))
     n_samples = round(args.seconds * MINI.sample_rate_hz)
     require_scorable(args.valid, valid_songs, n_samples)
@@ -208,8 +208,8 @@ def evaluate(params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarr
     ratios = []
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
-        mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = standard.restore_level(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), taken)
+        mix_CxT, scaling = standardisation.standardise(stems_SxCxT.sum(0))
+        est_SxCxT = standardisation.restore_level(chunks.separate(MINI, params, mix_CxT, SeparateConfig()), scaling)
         pairs = zip(stems_SxCxT, est_SxCxT, strict=True)
         ratios.append([levels.compute_sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)

@@ -108,7 +108,7 @@ def test_a_sweep_without_weights_takes_the_best_network_and_says_which(song, tmp
     assert main(["sweep", "run", str(tmp_path / "grid.toml")]) == 2
     captured = capsys.readouterr()
     assert (
-        "weights    mini, the best that are installed; for better ones: ugosa-jax weights download spleeter"
+        "weights    mini, the best ones installed; for better ones: ugosa-jax weights download spleeter"
         in captured.out
     )
     assert "none" in captured.err
@@ -144,7 +144,7 @@ def test_separate_without_weights_takes_the_best_and_without_annotation_adapts_n
     monkeypatch.chdir(tmp_path)
     assert main(["separate", str(song / "songs" / "one" / "mixture.wav"), "--out", "out"]) == 0
     said = capsys.readouterr().out
-    assert "weights    mini, the best that are installed; for better ones: ugosa-jax weights download" in said
+    assert "weights    mini, the best ones installed; for better ones: ugosa-jax weights download" in said
     assert "annotation none: the network is not adapted" in said
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["settings"]["adapt"] is None and record["weights"]["name"] == "mini"

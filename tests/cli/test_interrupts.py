@@ -53,7 +53,7 @@ def test_an_interrupt_that_is_swallowed_comes_again(how):
     """Without `Interrupt`, each of these programs goes on to its end and returns 0."""
     code = PROGRAM.format(how=SWALLOWED[how])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stderr, done.returncode) == ("interrupted\n", interrupts.CODE)
+    assert (done.stderr, done.returncode) == ("interrupted\n", interrupts.EXIT_CODE)
     assert done.stdout in ("goes on\n", "")  # on a loaded machine, the interrupt may come again before the line
 
 
@@ -80,7 +80,7 @@ def test_the_third_signal_ends_a_process_that_takes_its_time():
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stdout, done.stderr, done.returncode) == ("cleaning up\n", "interrupted\n", interrupts.CODE)
+    assert (done.stdout, done.stderr, done.returncode) == ("cleaning up\n", "interrupted\n", interrupts.EXIT_CODE)
 
 
 def test_ctrl_c_that_a_shell_ignores_stays_ignored():

@@ -97,7 +97,7 @@ def test_missing_mixture_is_replaced_by_the_sum(tmp_path):
     (tmp_path / "a" / "mixture.wav").unlink()
     song = load(tmp_path)
     np.testing.assert_array_equal(song.mixture.samples_CxT, noise().sum(axis=0))
-    assert song.notes == ("no mixture file: the sum of the stems is taken",)
+    assert song.notes == ("no mixture file: the mixture is the sum of the stems",)
 
 
 def test_silent_stem_is_accepted(tmp_path):
@@ -303,4 +303,4 @@ def test_stem_file_of_one_stream_is_refused(tmp_path, musdb18):
     musdb18.unlink()
     soundfile.write(tmp_path / "a.wav", noise()[0].T, RATE_HZ)
     (tmp_path / "a.wav").rename(musdb18)
-    refused(tmp_path, "A - a.stem.mp4: has only 1 streams of sound")
+    refused(tmp_path, "A - a.stem.mp4: has only 1 audio streams")

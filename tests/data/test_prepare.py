@@ -85,7 +85,7 @@ def test_each_source_is_silent_for_a_quarter(root, out, capsys):
         order = controlled.draw_order(4, 0, name)
         assert manifest_of(out)["songs"][name]["order"] == [SOURCES[s] for s in order]
         stems_SxCxT = np.stack([sound(out / name / f"{source}.wav") for source in SOURCES])
-        np.testing.assert_array_equal(stems_SxCxT, controlled.silence(stems_of(seed), order))
+        np.testing.assert_array_equal(stems_SxCxT, controlled.silence_stretches(stems_of(seed), order))
         for position, source in enumerate(order):  # seven of the quarter's ten hops lie outside of the fades
             middle = (10 * position + 5) * controlled.HOP
             assert not stems_SxCxT[source, :, middle - controlled.HOP : middle + controlled.HOP].any()
@@ -120,7 +120,7 @@ def test_prepare_accepts_any_number_of_sources(tmp_path, out, capsys):
     assert sorted(made["songs"]["a"]["order"]) == sorted(sources)
     found_SxCxT = np.stack([sound(out / "a" / f"{source}.wav") for source in sources])
     order = [sources.index(source) for source in made["songs"]["a"]["order"]]
-    np.testing.assert_array_equal(found_SxCxT, controlled.silence(stems_SxCxT, order))
+    np.testing.assert_array_equal(found_SxCxT, controlled.silence_stretches(stems_SxCxT, order))
     np.testing.assert_array_equal(sound(out / "a" / "mixture.wav"), found_SxCxT.sum(axis=0))
     assert set(annotation.read_annotation(out / "a" / "annotation.csv", sources).sources) == set(sources)
     assert prepare(tmp_path / "root", out, "--sources", *sources) == 0
@@ -163,7 +163,7 @@ def test_prepare_writes_16_bits(root, out):
     assert soundfile.info(out / "b" / "mixture.wav").subtype == "PCM_16"
     mixture = soundfile.read(out / "b" / "mixture.wav", dtype="int16")[0]
     np.testing.assert_array_equal(mixture, np.sum(stems, axis=0))  # of the stems after rounding
-    silenced = controlled.silence(stems_of(1), controlled.draw_order(4, 0, "b"))
+    silenced = controlled.silence_stretches(stems_of(1), controlled.draw_order(4, 0, "b"))
     np.testing.assert_allclose(stems[2].T / 32768, silenced[2], rtol=0, atol=0.5001 / 32768)
 
 
@@ -214,7 +214,8 @@ def test_pool_is_prepared(tmp_path, out):
     (tmp_path / "pool").mkdir()
     np.save(tmp_path / "pool" / "x.npy", stems_of(0).astype(np.float16))
     assert prepare(tmp_path / "pool", out) == 0
-    expected = controlled.silence(stems_of(0).astype(np.float16).astype(np.float32), controlled.draw_order(4, 0, "x"))
+    stems_SxCxT = stems_of(0).astype(np.float16).astype(np.float32)
+    expected = controlled.silence_stretches(stems_SxCxT, controlled.draw_order(4, 0, "x"))
     np.testing.assert_array_equal(sound(out / "x" / "vocals.wav"), expected[3])
     song = manifest_of(out)["songs"]["x"]
     assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.compute_sha256(tmp_path / "pool" / "x.npy")})
@@ -362,7 +363,7 @@ def test_hidden_files_are_ignored(root, out):
 
 def test_output_folder_that_is_the_input_is_refused(root, capsys):
     before = contents(root)
-    refused(capsys, prepare(root, root / ".." / "root"), "is the folder that is read from")
+    refused(capsys, prepare(root, root / ".." / "root"), "is the folder of the input")
     assert contents(root) == before
 
 

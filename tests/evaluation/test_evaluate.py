@@ -114,7 +114,7 @@ def test_estimates_of_other_length_are_cut_or_filled_up(folders, capsys):
     assert evaluate(folders, "--outputs", "plain") == 0
     said, table = capsys.readouterr().out.split("estimates, unchanged")
     assert "estimates, unchanged" + table == before
-    left_out = "0.087 s left out at its end: it is longer than the true stems"  # 700 of 8000 samples a second
+    left_out = "the last 0.087 s are not used: it is longer than the true stems"  # 700 of 8000 samples a second
     assert said.splitlines() == [f"warning: {folders / 'found' / source}.wav: {left_out}" for source in SOURCES]
 
 

@@ -65,9 +65,9 @@ def test_a_network_of_the_protocol_adapts_and_separates(net, song):
     assert list(run.tuned) == ["gains", "level"] and losses[-1] < losses[0]
     estimates = uj.separate(net, song, settings=SeparateConfig(chunk_s=0.7), tuned=run.tuned)
     whole = net.architecture(tree.merge(run.tuned, net.params), song.standardise(RATE_HZ, 1)[0])
-    _, standard = song.standardise(RATE_HZ, 1)
+    _, scaling = song.standardise(RATE_HZ, 1)
     for source, est_CxT in zip(net.sources, np.asarray(whole), strict=True):
-        inside = estimates[source][:, 1:], (est_CxT * standard.std + standard.mean)[:, 1:]
+        inside = estimates[source][:, 1:], (est_CxT * scaling.std + scaling.mean)[:, 1:]
         assert np.median(np.abs(inside[0] - inside[1])) < 1e-5  # a chunk's first sample lacks its past
 
 

@@ -61,7 +61,7 @@ def embedded(page, kind):
 
 @pytest.mark.parametrize("rate_hz", [8000, 44100])
 def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
-    power_FxN = spectrum.measure(0.5 * sine(1000, 2 * rate_hz, rate_hz)[None], rate_hz)
+    power_FxN = spectrum.measure_spectrum(0.5 * sine(1000, 2 * rate_hz, rate_hz)[None], rate_hz)
     # Half the squared amplitude. What a Hann window leaks beyond 40 Hz and half the rate is below a hundredth.
     np.testing.assert_allclose(power_FxN.sum(0)[1:-1], 0.125, rtol=0.01)
     loudest = power_FxN.mean(1).argmax()
@@ -74,13 +74,13 @@ def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
 def test_columns_of_a_spectrogram_are_where_the_sound_is(time_s):
     wave_T = np.zeros(12 * RATE_HZ, np.float32)
     wave_T[int(time_s * RATE_HZ)] = 1
-    power_N = spectrum.measure(wave_T[None], RATE_HZ).sum(0)
+    power_N = spectrum.measure_spectrum(wave_T[None], RATE_HZ).sum(0)
     column_s = 12 / len(power_N)
     assert (power_N.argmax() + 0.5) * column_s == pytest.approx(time_s, abs=column_s + spectrum.WINDOW_S / 2)
 
 
 def test_a_wave_shorter_than_a_window_has_a_spectrogram():
-    assert spectrum.measure(np.ones((1, 3), np.float32), RATE_HZ).shape == (spectrum.N_BANDS, 1)
+    assert spectrum.measure_spectrum(np.ones((1, 3), np.float32), RATE_HZ).shape == (spectrum.N_BANDS, 1)
 
 
 def test_levels_are_taken_where_a_source_is_annotated_silent():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import standardise
+from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.separation import chunks

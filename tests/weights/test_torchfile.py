@@ -142,7 +142,7 @@ def test_tensors_outside_their_storage_are_refused(tmp_path, form, stored):
 def test_storages_with_two_sizes_or_types_are_refused(tmp_path):
     for other in (tensor("0", 1000, (1000,), (1,)), tensor("0", 4, (4,), (1,), kind="f8")):
         content = pickled({"w": tensor("0", 4, (4,), (1,)), "v": other})
-        with pytest.raises(InputError, match="storage 0 must be declared in one way"):
+        with pytest.raises(InputError, match="storage 0 must be of one type and size"):
             read_package(written(tmp_path / "m.th", zipped(content, {"0": bytes(16)})))
 
 

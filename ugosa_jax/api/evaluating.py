@@ -62,7 +62,8 @@ def evaluate(
         sounds = _iterate_sounds("estimates", estimates)
         found = {source: stems.fit_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
     else:
-        found, notes = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
+        paths = stems.find_stems(Path(estimates), song.sources)
+        found, notes = stems.read_estimates(paths, song.mixture.rate_hz, shape)
         for note in notes:
             warnings.warn(note, stacklevel=2)
     return scoring.evaluate(song, found, choose_settings(settings, EvaluateConfig, Preset()))

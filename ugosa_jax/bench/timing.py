@@ -93,7 +93,7 @@ class Measurement:
         return self.flops_per_second / self.matmul.together
 
 
-def measure(
+def measure_lanes(
     net: Architecture, params: Params, settings: AdaptConfig, n_lanes: int, seconds: float, repeats: int
 ) -> Measurement:
     """Adapt `n_lanes` lanes, each with its own song, once to compile and `repeats` times to measure.

@@ -10,7 +10,7 @@ from ugosa_jax.annotations.formats.content import read_text
 from ugosa_jax.annotations.interval import STATES
 from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.names import print_names, read, read_asking
-from ugosa_jax.cli.output import say
+from ugosa_jax.cli.output import print_line
 from ugosa_jax.data import sound, stems
 from ugosa_jax.errors import InputError
 from ugosa_jax.reports import timeline
@@ -38,19 +38,19 @@ def check(args: options.CheckAnnotation) -> int:
         annotations.check_against(annotation, mixture.duration_s)
         duration_s, extent = mixture.duration_s, f"all of {mixture.name}"
     extent = f"{duration_s:.1f} s ({extent})"
-    say(f"{args.file}: {describe_format(args.file, args.reading)}, {count_intervals(annotation)} in {extent}")
+    print_line(f"{args.file}: {describe_format(args.file, args.reading)}, {count_intervals(annotation)} in {extent}")
     print_names(annotation)
     outside = "silent, for the sources it names" if annotation.outside == "silent" else "unknown"
     exceptions = f"; unknown for {', '.join(sorted(annotation.open_sources))}" if annotation.open_sources else ""
     print(f"elsewhere: {outside}{exceptions}\n")
     print_seconds(annotation, duration_s)
     print("\n" + "\n".join(timeline.render_text(annotation, duration_s)))
-    say(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
+    print_line(f"{'':11} # active, . silent, blank unknown; a column is {duration_s / 60:.2g} s")
     for warning in (*annotation.warnings, *warn_too_little(annotation, duration_s)):
-        say(f"warning: {warning}")
+        print_line(f"warning: {warning}")
     if args.picture is not None:
         timeline.write_picture(args.picture, annotation, duration_s, mixture)
-        say(f"written {args.picture}")
+        print_line(f"written {args.picture}")
     return 0
 
 
@@ -71,8 +71,8 @@ def convert(args: options.ConvertAnnotation) -> int:
     annotations.write_annotation(annotation, args.out, format)
     print_names(annotation)
     for warning in (*annotation.warnings, *list_losses(annotation, format)):
-        say(f"warning: {warning}")
-    say(f"written {args.out}: {count_intervals(annotation)}")
+        print_line(f"warning: {warning}")
+    print_line(f"written {args.out}: {count_intervals(annotation)}")
     return 0
 
 
@@ -83,12 +83,12 @@ def from_stems(args: options.AnnotateStems) -> int:
       InputError: a stem is missing, cannot be read, or has another rate or length; or the file cannot be written.
     """
     format = formats.choose_format(args.out)
-    stems_SxCxT, rate_hz = stems.read(stems.find(args.folder, args.sources))
+    stems_SxCxT, rate_hz = stems.read(stems.find_stems(args.folder, args.sources))
     active_SxT = activation.detect_activity(stems_SxCxT, rate_hz, args.threshold)
     annotation = annotations.from_mask(active_SxT, rate_hz, args.sources)
     annotations.write_annotation(annotation, args.out, format)
     print_seconds(annotation, stems_SxCxT.shape[-1] / rate_hz)
-    say(f"written {args.out}: {count_intervals(annotation)}")
+    print_line(f"written {args.out}: {count_intervals(annotation)}")
     return 0
 
 

@@ -12,7 +12,7 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Measurement
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import say
+from ugosa_jax.cli.output import print_line
 from ugosa_jax.config import MAX_PIECE_S
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import protocol
@@ -44,11 +44,11 @@ def bench(args: options.Bench) -> int:
     rows = []
     for n_lanes in lanes:
         try:
-            rows.append(timing.measure(config, params, args.adapt, n_lanes, args.seconds, args.repeats))
+            rows.append(timing.measure_lanes(config, params, args.adapt, n_lanes, args.seconds, args.repeats))
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            say(f"| {n_lanes} | the device's memory does not suffice |")
+            print_line(f"| {n_lanes} | the device's memory does not suffice |")
             break
         print_row(rows[-1])
     if args.json is not None:
@@ -65,7 +65,9 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
     devices = compiled.describe_topology(str(args.compile_only))
     chip = chips.get_chip(devices[0].device_kind)
     print(describe_task(args, network))
-    say(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
+    print_line(
+        f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted."
+    )
     print("Nothing ran: estimates from the compiled programs and published peaks; memory ms are an upper bound.\n")
     columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB accessed", "GB held", "of them temporary",
                "compute ms", "memory ms", "lanes that fit a device", "collectives")  # fmt: skip

@@ -2,7 +2,7 @@
 
 from ugosa_jax import files
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import say
+from ugosa_jax.cli.output import print_line
 from ugosa_jax.errors import InputError, require_extra
 
 
@@ -23,7 +23,7 @@ def prepare(args: options.Prepare) -> int:
         print(f"{name}: {song.samples / song.rate_hz:.1f} s; silent for {silent} s")
         print("".join(f"warning: {name}: {note}\n" for note in song.notes), end="", flush=True)
     n_songs = len(manifest.read(args.out / manifest.MANIFEST).songs)
-    say(f"written    {args.out} ({n_songs} songs)")
+    print_line(f"written    {args.out} ({n_songs} songs)")
     return 0
 
 
@@ -45,21 +45,21 @@ def evaluate(args: options.Evaluate) -> int:
     track = Track(args.references.resolve().name, "folder", args.references)
     song = loading.load_annotated(track, stems.list_names(args.references))
     shape = song.require_stems().shape[1:]
-    estimates, notes = stems.read_like(stems.find(args.estimates, song.sources), song.mixture.rate_hz, shape)
+    estimates, notes = stems.read_estimates(stems.find_stems(args.estimates, song.sources), song.mixture.rate_hz, shape)
     for note in notes:
-        say(f"warning: {note}")
+        print_line(f"warning: {note}")
     for gated, est_SxCxT in scoring.iterate_outputs(song, estimates, args.evaluate):
         frames = scoring.compute_bss_eval(song, est_SxCxT, args.evaluate)
         evaluation = Evaluation(tuple(scoring.iterate_scores(song, est_SxCxT, gated, frames, args.evaluate)))
         labels = track.annotation or "the annotation computed from the true stems"
         print(f"estimates, muted where {labels} says silent" if gated else "estimates, unchanged")
         for line in evaluation.table(args.rule, gated):
-            say(line)
+            print_line(line)
         if args.museval_json is not None:  # then there is one kind of outputs
             text = museval.to_museval_json(frames, song.sources, args.evaluate, args.rule)
             with files.replace_when_done(args.museval_json) as temporary:
                 temporary.write_text(text, "utf-8")
-            say(f"written    {args.museval_json}")
+            print_line(f"written    {args.museval_json}")
     return 0
 
 
@@ -77,7 +77,7 @@ def report(args: options.Report) -> int:
     if not args.scores:
         raise InputError("RESULTS: name at least one results directory, or table")
     tables = [rows.read_rows(path) if path.suffix == ".csv" else score_table.read_scores(path) for path in args.scores]
-    say(f"written    {sweep_report.write(pd.concat(tables, ignore_index=True), args.out)}")
+    print_line(f"written    {sweep_report.write(pd.concat(tables, ignore_index=True), args.out)}")
     return 0
 
 

@@ -10,7 +10,7 @@ from ugosa_jax import files
 from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import keep_compiled_programs
+from ugosa_jax.cli.output import cache_compiled_programs
 from ugosa_jax.config import AdaptConfig, SeparateConfig, get_preset
 from ugosa_jax.data import loading, sound
 from ugosa_jax.errors import require_extra
@@ -52,7 +52,7 @@ def demo(args: options.Demo) -> int:
       InputError: the folder cannot be written.
     """
     out, started = args.out, time.perf_counter()
-    keep_compiled_programs()
+    cache_compiled_programs()
     network = choose_network()
     weights = hub.load_network(network)
     song = loading.load_demo(weights.sources)

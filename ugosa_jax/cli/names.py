@@ -10,7 +10,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.unknown_names import UnknownNames, check_override, parse_overrides, read_overrides
 from ugosa_jax.annotations.vocabulary import NameRules
 from ugosa_jax.cli import annotation_options as options
-from ugosa_jax.cli.output import say
+from ugosa_jax.cli.output import print_line
 from ugosa_jax.errors import InputError
 
 
@@ -64,7 +64,7 @@ def ask_meaning(question: str, hint: str, sources: Sequence[str]) -> str:
         try:
             check_override(answer, sources)
         except InputError as error:
-            say(f"  {error}")
+            print_line(f"  {error}")
             continue
         return answer
 
@@ -80,4 +80,4 @@ def print_names(labels: Annotation) -> None:
         if written.casefold() != name.source.casefold() or name.negated:
             meaning = f"one instrument of {name.source}" if name.instrument else name.source
             perhaps = f"perhaps {' or '.join(name.perhaps)}" if name.perhaps else ""
-            say(f"name    {written} = {perhaps or meaning}{', silent' if name.negated else ''}")
+            print_line(f"name    {written} = {perhaps or meaning}{', silent' if name.negated else ''}")

@@ -14,7 +14,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.cli import options, weights_commands
 from ugosa_jax.cli.names import print_names
 from ugosa_jax.cli.names import read as read_annotation
-from ugosa_jax.cli.output import keep_compiled_programs, say
+from ugosa_jax.cli.output import cache_compiled_programs, print_line
 from ugosa_jax.data import recording
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, require_extra
@@ -36,7 +36,7 @@ def separate(args: options.Separate) -> int:
     Raises:
       InputError: an input cannot be used, or an output cannot be written; no file is left half-written.
     """
-    keep_compiled_programs()
+    cache_compiled_programs()
     out = args.out or Path("separated") / files.name_folder(args.song)
     missing = why_no_report(args)
     if args.weights is None:
@@ -52,7 +52,7 @@ def separate(args: options.Separate) -> int:
         remove_stale_layers(out, args.delta)
     print_outcome(out, outcome)
     if missing:
-        say(f"report     left out: {missing}")
+        print_line(f"report     left out: {missing}")
     return 0 if outcome.adapted.result.stopped_at is None else 1
 
 
@@ -141,7 +141,7 @@ def refuse_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> 
         raise InputError(
             f"{out}: holds the stems of another song, {earlier.file}; use --out with this folder or another"
         )
-    say(f"warning: {out}: the stems of another song, {earlier.file}, are replaced")
+    print_line(f"warning: {out}: the stems of another song, {earlier.file}, are replaced")
 
 
 def remove_stale_layers(out: Path, delta: Path | None) -> None:
@@ -206,31 +206,31 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
     mixture, labels = job.song.mixture, job.song.require_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     sound = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
-    say(f"song       {args.song} ({sound})")
+    print_line(f"song       {args.song} ({sound})")
     silent_s = annotation.count_silent_seconds(labels, mixture.duration_s)
     if args.annotation is not None:
         print_names(labels)
         print("annotation silent for " + ", ".join(f"{source} {s:.1f} s" for source, s in silent_s.items()))
         for warning in labels.warnings:
-            say(f"warning: {warning}")
+            print_line(f"warning: {warning}")
     if job.plan.needs_annotation and sum(silent_s.values()) < 1e-3:
         print("warning: no source is annotated silent anywhere: there is no silence to learn from")
     how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
     how += f", λ {job.adapt.lam:g}" if "P" in job.plan.losses else ""
-    say(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
-    say(f"device     {device.describe()}")
+    print_line(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
+    print_line(f"device     {device.describe()}")
     if job.plan.tuned and job.adapt.pitch_shifts:
-        say(f"shifting   the pitch of every segment, {job.adapt.pitch_shifts} times")
+        print_line(f"shifting   the pitch of every segment, {job.adapt.pitch_shifts} times")
 
 
 def print_footprint(footprint: Footprint) -> None:
     """Print the memory that the device, or the process on a CPU, will take."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
     stored = f"frozen stages' output {features:.2f}" if features else "frozen stages recomputed in every step"
-    process, programs = device.get_held_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
+    process, programs = device.get_used_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
     parts = f"process {process + programs:.2f}, song {own:.2f}, one step {step:.2f}, {stored}"
     in_all = process + programs + own + step + features
-    say(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
+    print_line(f"memory     about {in_all:.2f} GB for {footprint.n_segments} segments ({parts})")
 
 
 def print_outcome(out: Path, outcome: Outcome) -> None:
@@ -238,12 +238,12 @@ def print_outcome(out: Path, outcome: Outcome) -> None:
     result, separation_s = outcome.adapted.result, outcome.record.adaptation.separation_s
     t = result.timing
     adaptation = f"compiling {t.compile_s:.1f} s, frozen stages {t.prefix_s:.1f} s, steps {t.steps_s:.1f} s"
-    say(f"time       {adaptation}, separation {separation_s:.1f} s")
+    print_line(f"time       {adaptation}, separation {separation_s:.1f} s")
     for name, stem in outcome.record.outputs.items():
         if above := stem.samples_above_full_scale:
-            say(f"warning: {name}: {above} samples above full scale (peak {stem.peak:.2f})")
+            print_line(f"warning: {name}: {above} samples above full scale (peak {stem.peak:.2f})")
     if result.stopped_at is not None:
         epoch, step = result.stopped_at
         where = f"epoch {epoch + 1}, step {step + 1}"
-        say(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
-    say(f"written    {out}")
+        print_line(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
+    print_line(f"written    {out}")

@@ -8,7 +8,7 @@ from ugosa_jax.annotations import formats
 from ugosa_jax.annotations.draft import draft_annotation
 from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.annotate import print_seconds
-from ugosa_jax.cli.output import keep_compiled_programs, say
+from ugosa_jax.cli.output import cache_compiled_programs, print_line
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
@@ -23,11 +23,11 @@ def suggest(args: options.SuggestAnnotation) -> int:
       InputError: the song or the weights cannot be used, or the file cannot be written.
     """
     format = formats.choose_format(args.out)
-    keep_compiled_programs()
+    cache_compiled_programs()
     name = args.weights
     if name is None:
         choice = hub.choose_best()
-        say(f"weights {choice}")
+        print_line(f"weights {choice}")
         name = choice.name
     base = hub.load_network(name)
     mixture = sound.read(args.song)
@@ -42,5 +42,5 @@ def suggest(args: options.SuggestAnnotation) -> int:
     print_seconds(annotation, mixture.duration_s)
     print("\n".join(("", *timeline.render_text(annotation, mixture.duration_s))))
     advice = "a draft from the network's own estimates: listen to each silence, and correct it"
-    say(f"written {args.out}: {advice}")
+    print_line(f"written {args.out}: {advice}")
     return 0

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from ugosa_jax import files
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import keep_compiled_programs, say, say_above_bars
+from ugosa_jax.cli.output import cache_compiled_programs, print_above_bars, print_line
 from ugosa_jax.config import AdaptConfig
 from ugosa_jax.errors import InputError, error_context, require_extra, to_one_line
 from ugosa_jax.sweeps import cluster, executor, grid, lock, results, search, sweep, tensorboard
@@ -34,7 +34,7 @@ def run(args: options.RunSweep) -> int:
         cluster.import_ray(parse_address(args.ray))
     if args.tensorboard:
         tensorboard.check_installed()
-    keep_compiled_programs()
+    cache_compiled_programs()
     asked = load_sweep(args)
     if asked.grid.search is not None:
         search.check_installed()
@@ -45,7 +45,7 @@ def run(args: options.RunSweep) -> int:
         with contextlib.closing(make_executor(args.ray)) as runs:
             if asked.grid.search is None:
                 size = f"{len(asked.tracks)} songs × {len(asked.grid.adapt)} settings = {len(cells)} cells"
-                say(f"{asked.grid.name}: {size} in {asked.folder}")
+                print_line(f"{asked.grid.name}: {size} in {asked.folder}")
                 n_failed = run_cells(args, asked, cells, runs)
             else:
                 n_failed = run_search(args, asked, runs)
@@ -59,7 +59,7 @@ def make_executor(ray: tuple[str, ...] | None) -> Executor:
     Raises:
       InputError: Ray is not installed, or there is no such cluster.
     """
-    return LocalExecutor() if ray is None else cluster.RayExecutor(parse_address(ray), say_above_bars)
+    return LocalExecutor() if ray is None else cluster.RayExecutor(parse_address(ray), print_above_bars)
 
 
 def parse_address(ray: tuple[str, ...]) -> str:
@@ -97,7 +97,7 @@ def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
     """Search the best settings of a grid and print them; return the number of cells that failed."""
     space, wanted = asked.grid.space, asked.grid.search
     assert space and wanted
-    say(f"{asked.grid.name}: {wanted.settings} settings, {len(asked.tracks)} songs, in {asked.folder}")
+    print_line(f"{asked.grid.name}: {wanted.settings} settings, {len(asked.tracks)} songs, in {asked.folder}")
     sha256, planned, failed = sweep.hash_songs(asked), {}, []
 
     def run_settings(settings: Sequence[AdaptConfig]) -> list[list[Cell]]:
@@ -113,8 +113,8 @@ def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
     settings = ", ".join(
         f"{key} = {value:.4g}" if isinstance(value, float) else f"{key} = {value}" for key, value in values.items()
     )
-    say(f"best of {best.n_tried} settings, {best.n_dropped} stopped early: {settings}")
-    say(f"its {wanted.score}: {best.score_db:.2f} dB, mean over songs and sources")
+    print_line(f"best of {best.n_tried} settings, {best.n_dropped} stopped early: {settings}")
+    print_line(f"its {wanted.score}: {best.score_db:.2f} dB, mean over songs and sources")
     return sum(failed)
 
 
@@ -127,7 +127,7 @@ def select_unfinished(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell
             tensorboard.write_run(asked.folder / "tensorboard", cell, known[cell.id])
     again = {cell.id for cell in done if not all(path.exists() for path in results.list_kept_files(asked, cell))}
     if again:
-        say(f"{len(again)} cells are done, but lack requested files; they are run again")
+        print_line(f"{len(again)} cells are done, but lack requested files; they are run again")
     finished = {cell.id for cell in done} if args.retry else known.keys()
     return [cell for cell in cells if cell.id in again or cell.id not in finished]
 
@@ -153,7 +153,7 @@ def read_grid(args: options.RunSweep) -> Grid:
     asked = grid.read(args.grid, changes, args.weights)
     if asked.weights is None:
         choice = hub.choose_best()
-        say(f"weights    {choice}")
+        print_line(f"weights    {choice}")
         asked = grid.read(args.grid, changes, choice.name)
     if args.songs is not None:
         asked = dataclasses.replace(asked, songs=dataclasses.replace(asked.songs, folder=str(args.songs)))
@@ -173,17 +173,17 @@ def print_summary(folder: Path) -> int:
     count = collections.Counter(record["status"] for record in records)
     done = [record["adaptation"] for record in records if record["status"] == "done"]
     not_done = f"{count['failed']} failed, {count['missing']} missing"
-    say(f"{folder}: {count['done']} of {len(planned)} cells done, {not_done}")
+    print_line(f"{folder}: {count['done']} of {len(planned)} cells done, {not_done}")
     if driver:
-        say(f"at work: {driver}")
+        print_line(f"at work: {driver}")
     if done:
         adapting_s = sum(sum(of["timing"].values()) / of["lanes"] for of in done)
         scoring_s = sum(of["separation_s"] + of["evaluation_s"] for of in done)
-        say(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
+        print_line(f"adapting took {adapting_s:.0f} s, separating and scoring {scoring_s:.0f} s")
         if left := count["missing"]:
-            say(f"about {left * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
+            print_line(f"about {left * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
     if stopped := sum(of["stopped_at"] is not None for of in done):
-        say(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
+        print_line(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
     reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")
     for reason, times in reasons.most_common():
         print(f"failed {times} times: {reason}" if times > 1 else f"failed: {reason}")
@@ -215,5 +215,5 @@ def collect(args: options.Collect) -> int:
             whole.to_parquet(temporary, index=False)
         else:
             whole.to_csv(temporary, index=False)
-    say(f"{args.out}: {len(whole)} scores")
+    print_line(f"{args.out}: {len(whole)} scores")
     return 0

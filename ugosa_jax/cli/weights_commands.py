@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ugosa_jax import api
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import say
+from ugosa_jax.cli.output import print_line
 from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
@@ -21,7 +21,7 @@ def convert(args: options.Convert) -> int:
       InputError: the checkpoint cannot be converted, or the file cannot be written.
     """
     loaded = api.convert_checkpoint(args.checkpoint, args.out)
-    say(f"{args.out}: {loaded.fingerprint[:16]}")
+    print_line(f"{args.out}: {loaded.fingerprint[:16]}")
     return 0
 
 
@@ -30,7 +30,7 @@ def list_weights(_: options.ListWeights) -> int:
     for entry in hub.list_weights():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
         known = PRETRAINED.get(entry.name)
-        say(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
+        print_line(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
     return 0
 
 
@@ -53,7 +53,7 @@ def show(args: options.Show) -> int:
     else:
         rows |= protocol.describe(loaded.architecture)
     for key, value in (rows | loaded.provenance).items():
-        say(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
+        print_line(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Errors of PyAV and soundfile as InputErrors."""
+"""Conversion of errors of PyAV and soundfile to InputErrors."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from ugosa_jax.errors import InputError
 
 @contextlib.contextmanager
 def refuse_unreadable(path: Path, to: str = "read as sound") -> Iterator[None]:
-    """Raise InputError for any error of PyAV, soundfile or the operating system in the block.
+    """Turn errors of PyAV, soundfile and the operating system in the block into an InputError.
 
-    PyAV's errors share a base class; some are also an OSError, a ValueError, an EOFError or a LookupError.
+    Errors of PyAV have a common base class; some are also an OSError, ValueError, EOFError or LookupError.
     """
     try:
         yield
     except MemoryError as error:
-        raise InputError(f"{path}: is more sound than fits into the memory") from error
+        raise InputError(f"{path}: is too long to fit into memory") from error
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: cannot be {to} ({_to_one_line(error.error_string)})") from error
     except (

@@ -33,7 +33,7 @@ from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song_separation as separation
 from ugosa_jax.song_job.output_stage import OutputStage
-from ugosa_jax.weights.weights import Weights, with_params
+from ugosa_jax.weights.weights import Weights, replace_params
 
 Stage = Literal["adapting", "separating", "separating, not adapted"]
 
@@ -123,7 +123,7 @@ def adapt(
     if not job.plan.tuned:
         return Adapted(engine.make_unadapted_result(job.start), None, 0.0)
     started = time.perf_counter()
-    net = with_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
+    net = replace_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
     material = adaptation.prepare(net, job.song, None, job.adapt)
     asked = time.perf_counter()
     footprint = adaptation.find_footprint(net, material, job.adapt)
@@ -212,7 +212,7 @@ def load_true_stems(job: SongJob) -> Song:
     folder, mixture, sources = job.references, job.song.mixture, job.net.sources
     if folder is None:
         return job.song
-    stems_SxCxT, rate_hz = stems.read(stems.find(folder, sources))
+    stems_SxCxT, rate_hz = stems.read(stems.find_stems(folder, sources))
     formats = (rate_hz, *stems_SxCxT.shape[1:]), (mixture.rate_hz, min(mixture.n_channels, 2), mixture.n_samples)
     if formats[0] != formats[1]:
         have, need = ("{} Hz, {} channels, {} samples".format(*numbers) for numbers in formats)

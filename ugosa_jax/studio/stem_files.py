@@ -81,4 +81,4 @@ def measure_loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
 
 def compute_spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
     """Return the spectrogram of a sound in the bands of reports, (F, N)."""
-    return 10 * np.log10(np.maximum(spectrum.measure(samples_CxT, rate_hz, MAX_COLUMNS), 1e-12))
+    return 10 * np.log10(np.maximum(spectrum.measure_spectrum(samples_CxT, rate_hz, MAX_COLUMNS), 1e-12))

@@ -50,7 +50,7 @@ def main() -> None:
     from ugosa_jax import device
     from ugosa_jax.studio import network_info, tasks  # slow to import: by now the mailbox notices if the server goes
 
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     mailbox.send(event="ready", **network_info.describe_networks())
     while True:
         order = mailbox.orders.get()

@@ -26,7 +26,7 @@ from ugosa_jax.sweeps.cell import Cell, drop_lane_settings
 from ugosa_jax.sweeps.processing import CellOutcome
 from ugosa_jax.sweeps.ray_worker import RayWorker
 from ugosa_jax.sweeps.sweep import Sweep, load_song
-from ugosa_jax.weights.weights import with_params
+from ugosa_jax.weights.weights import replace_params
 
 IN_FLIGHT = 3
 """Units in the hands of one worker: it loads one, adapts another and scores the third. They are lost if it dies."""
@@ -90,7 +90,7 @@ class RayExecutor:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(f"--ray: {address}: there is no Ray cluster that can be used ({reason})") from error
-        interrupts.install_again()  # Ray has replaced the handler of SIGTERM
+        interrupts.restore_handlers()  # Ray has replaced the handler of SIGTERM
         self.ray, self.address, self.say = ray, address, say
         self.actor = self.ray.remote(max_concurrency=IN_FLIGHT, max_restarts=0)(worker)
         self.on_node = functools.partial(self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy, soft=False)
@@ -107,7 +107,7 @@ class RayExecutor:
     def run(self, sweep: Sweep, cells: Sequence[Cell], on_outcome: Callable[[CellOutcome], None]) -> None:
         """Run cells; see `Executor`. An interrupt loses the units in the hands of workers."""
         if self.shared is None:
-            base = with_params(sweep.base, jax.tree.map(np.asarray, sweep.base.params))
+            base = replace_params(sweep.base, jax.tree.map(np.asarray, sweep.base.params))
             tracks = {
                 name: dataclasses.replace(track, path=track.path.absolute()) for name, track in sweep.tracks.items()
             }

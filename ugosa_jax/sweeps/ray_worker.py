@@ -28,7 +28,7 @@ class RayWorker:
         if kind == "CPU":
             jax.config.update("jax_platforms", "cpu")
             os.environ["PJRT_NPROC"] = str(threads)  # XLA would use all cores of the machine
-        device.keep_compiled_programs()
+        device.cache_compiled_programs()
         self.sweep = sweep
         self.free_bytes = device.get_free_bytes()
         self.loading, self.adapting, self.scoring = threading.Lock(), threading.Lock(), threading.Lock()

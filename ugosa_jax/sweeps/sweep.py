@@ -50,7 +50,7 @@ def find_tracks(songs: SongsConfig) -> dict[str, Track]:
     if songs.folder is None:
         raise InputError("songs: no folder is named; write folder = … under [songs], or use --songs FOLDER")
     root = Path(songs.folder)
-    subset = songs.subset if datasets.recognise(root).startswith("musdb") else None
+    subset = songs.subset if datasets.recognise_kind(root).startswith("musdb") else None
     return {track.name: track for track in datasets.list_tracks(root, subset, songs.limit, songs.names or None)}
 
 

@@ -77,7 +77,7 @@ def _band_weights(window: int, rate_hz: int) -> np.ndarray:
     return np.diff(shares, axis=1)
 
 
-def measure(samples_CxT: np.ndarray, rate_hz: int, max_columns: int = N_COLUMNS) -> np.ndarray:
+def measure_spectrum(samples_CxT: np.ndarray, rate_hz: int, max_columns: int = N_COLUMNS) -> np.ndarray:
     """Return the power (F, N) of a sound that is in memory."""
     n_channels, n_samples = samples_CxT.shape
     spectrogram = Spectrogram(n_channels, n_samples, rate_hz, max_columns)
