@@ -30,7 +30,7 @@ def test_an_instrument_claims_nothing_about_others_of_its_source():
     assert result.outside == "unknown"
     assert annotation.count_silent_seconds(result, 100)["other"] == 0
     assert result.warnings == (
-        "song.csv:1: piano: one of the instruments of other; where it rests, other counts as unknown "
+        "song.csv:1: piano: one instrument of other; where it is silent, other counts as unknown "
         "(--complete if all its instruments are annotated)",
     )
 
@@ -98,7 +98,7 @@ def test_labels_mapped_to_nothing_are_left_out():
 
 def test_a_state_beside_a_negated_name_is_refused():
     assert claim((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
-    with pytest.raises(InputError, match="state 'active' stands beside a name that already says silent"):
+    with pytest.raises(InputError, match="state 'active' contradicts the name, which already means silent"):
         claim((0, 1, "no drums active"))
 
 

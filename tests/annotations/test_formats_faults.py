@@ -111,7 +111,7 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
     result = names.read(path, options.ReadingForSources(**how), SOURCES)
     assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in result.warnings
-    # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
+    # Where S02 plays, it may be a drum, so drums are unknown; where it is silent, S01 decides.
     assert count_seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 
 
@@ -308,7 +308,7 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
         (
             "x.csv",
             "foo,bar,baz\n1,2,vocals\n",
-            "x.csv:1: header 'foo,bar,baz' names no columns for start and end: call them",
+            "x.csv:1: header 'foo,bar,baz' has no columns for start and end: call the",
         ),
         ("x.txt", "1 - 4 vocals\n5 - 6 drums\n", "x.txt:1: no field is a time; a line is start,end,source"),
         (
@@ -320,7 +320,7 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
         (
             "x.csv",
             "0.00,220.5\n0.01,221.0\n0.02,0\n",
-            "x.csv:3: the second number is not an end: times and values",
+            "x.csv:3: the second number is not an end; a list of times and values",
         ),
         (
             "x.csv",
@@ -426,7 +426,7 @@ def test_unknown_units_are_refused(tmp_path, unit):
 
 
 def test_a_unit_is_refused_for_a_format_with_a_known_unit(tmp_path):
-    assert read_error(FOLDER / "12_audition.csv", unit="ms").endswith("leave the option out")
+    assert read_error(FOLDER / "12_audition.csv", unit="ms").endswith("omit the option")
 
 
 def test_elan_times_equal_those_of_pympi(tmp_path):

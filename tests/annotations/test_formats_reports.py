@@ -135,7 +135,7 @@ def test_names_of_rttm_may_hold_blanks(tmp_path, line):
 def test_shifted_fields_of_rttm_are_never_read_as_times(tmp_path, line):
     message = read_error(tmp_path, "a.rttm", line + "\n", format="rttm")
     assert message.startswith("a.rttm:1: start ")
-    assert "does the recording's name hold a blank?" in message
+    assert "does the recording's name contain a space?" in message
 
 
 def test_recordings_of_rttm_that_differ_behind_a_blank_are_several(tmp_path):

@@ -108,8 +108,7 @@ def test_a_sweep_without_weights_takes_the_best_network_and_says_which(song, tmp
     assert main(["sweep", "run", str(tmp_path / "grid.toml")]) == 2
     captured = capsys.readouterr()
     assert (
-        "weights    mini, the best ones installed; for better ones: ugosa-jax weights download spleeter"
-        in captured.out
+        "weights    mini, the best ones installed; for better ones: ugosa-jax weights download spleeter" in captured.out
     )
     assert "none" in captured.err
     assert main(["sweep", "run", str(tmp_path / "grid.toml"), "--weights", str(song / "duo.safetensors")]) == 2

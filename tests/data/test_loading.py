@@ -82,7 +82,7 @@ def test_note_reports_a_mixture_that_is_not_the_sum(tmp_path, factor, off_db):
     write(tmp_path, noise(), mix_CxT)
     song = load(tmp_path)
     assert song.notes == (
-        f"the mixture is not the sum of the stems: the difference is at {off_db} dB of the mixture's level",
+        f"the mixture is not the sum of the stems: their difference is {off_db} dB relative to the mixture",
     )
     np.testing.assert_array_equal(song.mixture.samples_CxT, mix_CxT)
 

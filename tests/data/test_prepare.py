@@ -400,7 +400,7 @@ def test_mixture_that_is_not_the_sum_is_reported(root, out, capsys):
     assert prepare(root, out) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
-    assert warnings[0].startswith("warning: c: the mixture is not the sum of the stems: the difference is at +0.0 dB")
+    assert warnings[0].startswith("warning: c: the mixture is not the sum of the stems: their difference is +0.0 dB")
 
 
 def test_silent_stem_is_accepted(root, out):

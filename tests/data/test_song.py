@@ -56,7 +56,7 @@ def test_standardise_is_cached(monkeypatch):
 
 def test_missing_stems_and_annotation_are_reported():
     song = Song(noise().mixture)
-    with pytest.raises(InputError, match=r"noise\.wav: its true stems are not known"):
+    with pytest.raises(InputError, match=r"noise\.wav: needs its true stems"):
         song.require_stems()
     with pytest.raises(InputError, match=r"noise\.wav: has no annotation"):
         song.require_annotation()

@@ -123,7 +123,7 @@ def test_estimates_that_end_early_are_said(folders, capsys):
     soundfile.write(folders / "found" / "bass.wav", samples_TxC[:-4000], RATE_HZ, "FLOAT")
     assert evaluate(folders, "--outputs", "plain") == 0
     (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
-    assert said.endswith("bass.wav: ends 0.500 s before the true stems; silence is scored there")
+    assert said.endswith("bass.wav: ends 0.500 s before the true stems; the rest is scored as silence")
 
 
 def test_estimates_that_do_not_fit_are_refused(folders, capsys):
