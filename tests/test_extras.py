@@ -56,7 +56,7 @@ def test_a_song_is_separated_without_the_extras(song):
     stems = {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}
     assert {path.name for path in (song / "out").iterdir()} == {*stems, "record.json", "adapted.delta.safetensors"}
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("report ")]
-    assert line.startswith("report     left out: this needs ")
+    assert line.startswith("report     not written: this needs ")
     assert line.endswith(": pip install 'ugosa_jax[reports]'")
 
 

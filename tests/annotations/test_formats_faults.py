@@ -20,7 +20,7 @@ DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
     """Return {source: seconds active and silent} of those of which anything is said."""
-    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    result = names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     states = annotation.count_state_seconds(result, duration_s)
     spoken = {source: (s["active"], s["silent"]) for source, s in states.items() if s["active"] or s["silent"]}
     return {source: (round(a, 6), round(b, 6)) for source, (a, b) in spoken.items()}
@@ -29,7 +29,7 @@ def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float
 def read_error(path: Path, **how) -> str:
     """Return the one sentence with which a file is answered, without its folder."""
     with pytest.raises(InputError) as caught:
-        names.read(path, options.ReadingForSources(**how), SOURCES)
+        names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"{path.parent}/")
 
@@ -109,7 +109,7 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
         "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
-    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    result = names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in result.warnings
     # Where S02 plays, it may be a drum, so drums are unknown; where it is silent, S01 decides.
     assert count_seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
@@ -444,7 +444,7 @@ def test_twenty_thousand_intervals_are_read_in_linear_time(tmp_path):
     spoken = ("kick", "snare", "bass", "piano", "guitar", "lead vox", "vocals", "drums")
     rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(20_000))
     (tmp_path / "a.csv").write_text("".join(rows))
-    result = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
+    result = names.read_with_options(tmp_path / "a.csv", options.ReadingWithSources(), SOURCES)
     assert len(result.intervals) == 20_000
     assert annotation.compute_active_mask(result, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
 

@@ -129,7 +129,7 @@ def test_bench_ends_the_table_where_memory_does_not_suffice(tiny, tmp_path, caps
     monkeypatch.setattr(timing, "measure_lanes", measure)
     out = tmp_path / "r.json"
     assert main(["bench", "--weights", str(tiny), "--strategy", "P-L1:M", "--lanes", "2,4,8", "--json", str(out)]) == 1
-    assert "| 4 | the device's memory does not suffice" in capsys.readouterr().out
+    assert "| 4 | not enough memory on the device" in capsys.readouterr().out
     assert [row["lanes"] for row in json.loads(out.read_text())["rows"]] == [2]
 
 

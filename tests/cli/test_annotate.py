@@ -72,7 +72,10 @@ def test_check_follows_the_users_options(labels, song, capsys):
 @pytest.mark.parametrize(
     ("content", "statement"),
     [
-        ("0,20,drums\n0,1,bass,unknown\n", "no source is annotated silent anywhere: there is nothing to learn from"),
+        (
+            "0,20,drums\n0,1,bass,unknown\n",
+            "no source is annotated silent anywhere, so that there is nothing to learn from",
+        ),
         ("0,3,drums,silent\n", "3.0 s of silence in all is too little to learn from: a segment has 4 s"),
         ("0,3,drums,silent\n0,1,bass,silent\n", None),
     ],
@@ -306,7 +309,7 @@ def test_the_end_of_the_input_is_one_error_line(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
     record_questions(monkeypatch, [])
     assert run("check", tmp_path / "a.txt") == 2
-    assert capsys.readouterr().err == "error: names remain unknown: the input ended\n"
+    assert capsys.readouterr().err == "error: names are still unknown, but the input has ended\n"
 
 
 def test_unknown_names_are_refused_without_a_terminal(tmp_path, capsys):

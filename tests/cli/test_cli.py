@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile
 
 from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax import config, files
+from ugosa_jax.cli import demucs_options
 from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
@@ -359,4 +361,30 @@ def test_weights_commands(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [("separate", "a\0.wav"), ("evaluate", "a", "b\0"), ("sweep", "status", "\0")])
 def test_zero_bytes_are_refused(capsys, arguments):
-    assert "holds a zero byte, which no name has" in refused(capsys, main(arguments))
+    assert "contains a zero byte, which is not allowed in names" in refused(capsys, main(arguments))
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        (
+            ("--two-stems", "vocals"),
+            "--two-stems is an option of demucs: here, all sources are written; --weights spleeter",
+        ),
+        (("--two-stems=vocals",), "--two-stems is an option of demucs"),
+        (("-n", "htdemucs"), "use --weights NAME"),
+        (("-o", "out"), "use --out FOLDER"),
+        (("--mp3",), "stems are WAV files"),
+        (("--segment", "7"), "use --chunk-s SECONDS"),
+    ],
+)
+def test_options_of_demucs_are_refused_with_a_hint(capsys, option, hint):
+    assert hint in refused(capsys, main(["separate", "song.wav", *option]))
+
+
+def test_hints_for_demucs_cover_no_option_of_separate(capsys):
+    with pytest.raises(SystemExit):
+        main(["separate", "--help"])
+    own = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", capsys.readouterr().out))
+    assert {"--weights", "--out", "--shifts"} <= own
+    assert not own & demucs_options.HINTS.keys()

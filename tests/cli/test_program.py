@@ -98,18 +98,19 @@ def test_no_input_is_overwritten(song, net, tmp_path, capsys, what):
 
 
 def test_another_song_of_the_same_name_is_not_replaced(song, net, tmp_path, monkeypatch, capsys):
-    """What lies in the default folder is another song's, or this one's, or unknown; --out says that it may go."""
+    """The stems of the same song are replaced; those of another song only if --out names their folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other").mkdir()
     soundfile.write(tmp_path / "other" / "song.wav", np.random.default_rng(1).normal(size=(8000, 2)) * 0.1, 8000)
     how = ["--weights", str(net), "--strategy", "B0"]
     assert main(["separate", "song.wav", *how]) == 0
+    assert "replacing" not in capsys.readouterr().out
     assert main(["separate", "song.wav", *how]) == 0
+    assert "replacing  the stems of an earlier run in separated/song" in capsys.readouterr().out
     record = (tmp_path / "separated" / "song" / "record.json").read_bytes()
-    capsys.readouterr()
     assert main(["separate", "other/song.wav", *how]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: separated/song: holds the stems of another song, song.wav; use --out")
+    assert line.startswith("error: separated/song: holds the stems of another song, song.wav; --out separated/song")
     assert (tmp_path / "separated" / "song" / "record.json").read_bytes() == record
     shutil.copy(tmp_path / "other" / "song.wav", tmp_path / "...wav")
     shutil.copy(tmp_path / "other" / "song.wav", tmp_path / " .wav")

@@ -124,7 +124,7 @@ def test_prepare_accepts_any_number_of_sources(tmp_path, out, capsys):
     np.testing.assert_array_equal(sound(out / "a" / "mixture.wav"), found_SxCxT.sum(axis=0))
     assert set(annotation.read_annotation(out / "a" / "annotation.csv", sources).sources) == set(sources)
     assert prepare(tmp_path / "root", out, "--sources", *sources) == 0
-    assert "a: is there" in capsys.readouterr().out
+    assert "a: already prepared" in capsys.readouterr().out
     refused(capsys, prepare(tmp_path / "root", out, "--sources", "bass", "Bass"), "different names")
 
 

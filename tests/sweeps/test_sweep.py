@@ -243,9 +243,9 @@ def test_the_same_scores_twice_are_refused(whole, tmp_path, capsys):
     assert main(["sweep", "collect", str(whole), str(whole), "--out", str(tmp_path / "t.csv")]) == 2
     assert "hold the same cells" in capsys.readouterr().err
     assert main(["sweep", "collect"]) == main(["report"]) == 2
-    assert capsys.readouterr().err.count("RESULTS: name at least one results directory") == 2
+    assert capsys.readouterr().err.count("RESULTS: give at least one results directory") == 2
     assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.xlsx")]) == 2
-    assert "written as .csv or .parquet" in capsys.readouterr().err
+    assert "must be a .csv or .parquet file" in capsys.readouterr().err
 
 
 def test_parquet_without_its_package_is_said(whole, tmp_path, monkeypatch, capsys):
@@ -286,7 +286,9 @@ def test_cells_that_lack_what_is_to_be_kept_run_again(written, network, songs, t
     assert run(written, network, songs, folder) == 0
     found = comparable(folder)
     assert run(written, network, songs, folder, "--keep-stems", "--keep-deltas") == 0
-    assert "3 cells are done, but lack requested files; they are run again" in capsys.readouterr().out
+    assert (
+        "3 cells are done, but some of the requested files are missing; they are run again" in capsys.readouterr().out
+    )
     assert comparable(folder) == found
     made = times_of(folder / "stems")
     assert len(made) == 6
@@ -649,7 +651,7 @@ def test_a_killed_sweep_continues_and_ends_with_the_same_results(whole, written,
     assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
     assert f"{n_done} of 12 cells done, 0 failed, {12 - n_done} missing" in said
-    assert f"at work: {who}" in said
+    assert f"running: {who}" in said
     assert run(written, network, songs, folder) == 2
     assert f"{folder}: {who}" in capsys.readouterr().err
 
@@ -659,7 +661,7 @@ def test_a_killed_sweep_continues_and_ends_with_the_same_results(whole, written,
     assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
     assert f"{n_done} of 12 cells done, 0 failed, {12 - n_done} missing" in said
-    assert "at work" not in said
+    assert "running" not in said
     assert all(cell["status"] == "done" for cell in results.read_cells(folder).values())
     assert run(written, network, songs, folder) == 0
     assert not (folder / "driver.json").exists()

@@ -1,4 +1,4 @@
-"""The commands `prepare`, `evaluate`, `report` and `studio`, which call a function and print; each has its imports."""
+"""The commands `prepare`, `evaluate`, `report` and `studio`. Each imports what it needs, so that all start quickly."""
 
 from ugosa_jax import files
 from ugosa_jax.cli import options
@@ -7,17 +7,17 @@ from ugosa_jax.errors import InputError, require_extra
 
 
 def prepare(args: options.Prepare) -> int:
-    """Prepare the songs that are not prepared yet, one after the other; return 0.
+    """Prepare the songs that have not been prepared yet, one after the other; return 0.
 
     Raises:
-      InputError: a song cannot be used, or OUT holds other files. Songs prepared before stay.
+      InputError: a song cannot be used, or OUT holds other files. The songs prepared so far remain.
     """
     from ugosa_jax.data import manifest
     from ugosa_jax.data import prepare as preparation
 
     for name, song in preparation.prepare(args.root, args.out, args.subset, args.limit, args.prepare):
         if song is None:
-            print(f"{name}: is there", flush=True)
+            print(f"{name}: already prepared", flush=True)
             continue
         silent = ", ".join(f"{source} {silent_s:.1f}" for source, silent_s in song.silent_s.items())
         print(f"{name}: {song.samples / song.rate_hz:.1f} s; silent for {silent} s")
@@ -39,7 +39,7 @@ def evaluate(args: options.Evaluate) -> int:
     from ugosa_jax.evaluation.scoring import Evaluation
 
     if args.museval_json is not None and args.evaluate.outputs == "both":
-        raise InputError("--museval-json: holds one set of scores; use --outputs plain or --outputs gated")
+        raise InputError("--museval-json: the file holds one set of scores; use --outputs plain or --outputs gated")
     if args.rule == "target" and args.evaluate.engine == "museval":
         raise InputError("--engine museval: scores only frames in which no source is silent; use --rule museval")
     track = Track(args.references.resolve().name, "folder", args.references)
@@ -52,10 +52,10 @@ def evaluate(args: options.Evaluate) -> int:
         frames = scoring.compute_bss_eval(song, est_SxCxT, args.evaluate)
         evaluation = Evaluation(tuple(scoring.iterate_scores(song, est_SxCxT, gated, frames, args.evaluate)))
         labels = track.annotation or "the annotation computed from the true stems"
-        print(f"estimates, muted where {labels} says silent" if gated else "estimates, unchanged")
+        print(f"estimates, muted where they are silent in {labels}" if gated else "estimates, unchanged")
         for line in evaluation.table(args.rule, gated):
             print_line(line)
-        if args.museval_json is not None:  # then there is one kind of outputs
+        if args.museval_json is not None:  # there is only one kind of outputs, as checked above
             text = museval.to_museval_json(frames, song.sources, args.evaluate, args.rule)
             with files.replace_when_done(args.museval_json) as temporary:
                 temporary.write_text(text, "utf-8")
@@ -64,7 +64,7 @@ def evaluate(args: options.Evaluate) -> int:
 
 
 def report(args: options.Report) -> int:
-    """Write the report of results directories and tables; return 0.
+    """Write the report on sweeps; return 0.
 
     Raises:
       InputError: an input holds no scores, or the report cannot be written.
@@ -75,7 +75,7 @@ def report(args: options.Report) -> int:
         from ugosa_jax.reports.sweep import rows, sweep_report
         from ugosa_jax.sweeps import score_table
     if not args.scores:
-        raise InputError("RESULTS: name at least one results directory, or table")
+        raise InputError("RESULTS: give at least one results directory or table")
     tables = [rows.read_rows(path) if path.suffix == ".csv" else score_table.read_scores(path) for path in args.scores]
     print_line(f"written    {sweep_report.write(pd.concat(tables, ignore_index=True), args.out)}")
     return 0

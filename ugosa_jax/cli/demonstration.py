@@ -1,4 +1,4 @@
-"""The command `ugosa-jax demo`: adapt a network to the bundled song, and compare the stems before and after."""
+"""The command `ugosa-jax demo`: adapt a network to the demo song, and compare the stems before and after."""
 
 import dataclasses
 import time
@@ -27,7 +27,7 @@ with require_extra("reports"):
 
 
 class Recipe(NamedTuple):
-    """One separation of the song: what is adapted, and whether the annotation refines the stems."""
+    """One separation of the song, with its settings and a description."""
 
     meaning: str
     adapt: AdaptConfig
@@ -41,7 +41,7 @@ RECIPES = {
     "output": Recipe("not adapted, output refined with the annotation", AdaptConfig("B0"), OUTPUT_STAGE),
     "adapted": Recipe(f"adapted ({ADAPTED.strategy}), output refined with the annotation", ADAPTED, OUTPUT_STAGE),
 }
-"""The last two differ only in the adaptation."""
+"""The recipes by name; the last two differ only in the adaptation."""
 FIGURE = "figure.svg"
 
 
@@ -89,15 +89,15 @@ def demo(args: options.Demo) -> int:
 
 
 def choose_network() -> str:
-    """Return the chain with a network for real songs if it is downloaded, else the bundled network, and print why."""
+    """Return the name of the network: a chain with Spleeter if it is downloaded, else `mini`; print the choice."""
     if all(hub.is_available(name) for name in CHAIN.split("+")):
         return CHAIN
-    print("spleeter is not installed (ugosa-jax weights download spleeter): the small bundled network is used alone")
+    print("spleeter is not downloaded (ugosa-jax weights download spleeter): the bundled network `mini` is used alone")
     return hub.BUNDLED
 
 
 def format_table(runs: list[ReportRun], sources: tuple[str, ...]) -> list[str]:
-    """Return the lines of a table: SDR, and leakage before refinement, with a row for each run."""
+    """Return the lines of a table with the SDR, and the leakage before refinement, of each run."""
     width = 8 * len(sources)
     heads = f"{'SDR (dB)':^{width}}     {'leakage before refinement (dB)':^{width}}"
     names = "".join(f"{source:>8}" for source in sources)

@@ -45,7 +45,7 @@ def describe(error: Exception) -> str | None:
         return f"not enough memory ({_summarise(error)})"
     if library := _find_library(error):
         if "RESOURCE_EXHAUSTED" in str(error):
-            return f"the device's memory does not suffice ({library}: {_summarise(error)})"
+            return f"not enough memory on the device ({library}: {_summarise(error)})"
         return f"{library}: {_summarise(error)}"
     return _summarise(error) if isinstance(error, OSError) else None
 

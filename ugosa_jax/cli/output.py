@@ -1,4 +1,4 @@
-"""Printing of single lines, with control characters escaped."""
+"""Printing of lines with escaped control characters."""
 
 import sys
 
@@ -13,7 +13,7 @@ def print_line(line: str) -> None:
 
 
 def cache_compiled_programs() -> None:
-    """Store compiled programs for later runs; print a warning if that is impossible."""
+    """Cache compiled programs on disk for later runs; print a warning if that is impossible."""
     from ugosa_jax import device  # imports JAX, which other commands do not need
 
     if warning := device.cache_compiled_programs():

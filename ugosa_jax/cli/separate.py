@@ -1,4 +1,4 @@
-"""The command `ugosa-jax separate`: it turns options into a job, runs it, and prints inputs, progress and results."""
+"""The command `ugosa-jax separate`: build a job from the options, run it, and print inputs, progress and results."""
 
 import dataclasses
 from pathlib import Path
@@ -13,7 +13,7 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.cli import options, weights_commands
 from ugosa_jax.cli.names import print_names
-from ugosa_jax.cli.names import read as read_annotation
+from ugosa_jax.cli.names import read_with_options as read_annotation
 from ugosa_jax.cli.output import cache_compiled_programs, print_line
 from ugosa_jax.data import recording
 from ugosa_jax.data.song import Song
@@ -27,24 +27,24 @@ from ugosa_jax.weights import adapted_layers, hub
 from ugosa_jax.weights.weights import Weights
 
 PROGRAMS_GB = 0.55
-"""Rough memory of compilation, separation and report in a process on a CPU."""
+"""Rough estimate of the memory that compilation, separation and report need on a CPU."""
 
 
 def separate(args: options.Separate) -> int:
-    """Adapt, separate, write stems, adapted layers, record and report; return 1 if it stopped early, else 0.
+    """Adapt, separate, write stems, adapted layers, record and report; return 1 if adaptation stopped early, else 0.
 
     Raises:
-      InputError: an input cannot be used, or an output cannot be written; no file is left half-written.
+      InputError: an input cannot be used, or an output cannot be written; no incomplete file remains.
     """
     cache_compiled_programs()
     out = args.out or Path("separated") / files.name_folder(args.song)
-    missing = why_no_report(args)
+    missing = explain_missing_report(args)
     if args.weights is None:
         args = choose_weights(args)
     job, inputs = read_job(args, out)
     print_inputs(args, job, inputs)
-    refuse_other_song(out, inputs.song, may_replace=args.out is not None)
-    with Bars() as bars:
+    check_earlier_run(out, inputs.song, may_replace=args.out is not None)
+    with ProgressBars() as bars:
         outcome = run(
             job, inputs, out, report="none" if missing else "page", on_progress=bars.show, on_footprint=print_footprint
         )
@@ -52,20 +52,20 @@ def separate(args: options.Separate) -> int:
         remove_stale_layers(out, args.delta)
     print_outcome(out, outcome)
     if missing:
-        print_line(f"report     left out: {missing}")
+        print_line(f"report     not written: {missing}")
     return 0 if outcome.adapted.result.stopped_at is None else 1
 
 
 def choose_weights(args: options.Separate) -> options.Separate:
-    """Return options with the best weights that are downloaded, and print which.
+    """Return options with the best weights that are installed, and print their name.
 
-    Without an annotation, the options adapt nothing, unless the user names another strategy than the preset's.
+    Without an annotation, the options adapt nothing, unless the user has chosen another strategy than the preset's.
     """
     choice = hub.choose_best()
     print(f"weights    {choice}")
     is_preset = args.adapt.strategy == config.get_preset(args.preset).adapt.strategy
     if args.annotation is None and is_preset and not args.delta and not args.separate.gate:
-        print("annotation none: the network is not adapted (--annotation FILE tells when each source plays)")
+        print("annotation none: the network is not adapted (--annotation FILE specifies when each source plays)")
         args = dataclasses.replace(args, adapt=dataclasses.replace(args.adapt, strategy="B0"))
     return dataclasses.replace(args, weights=choice.name)
 
@@ -93,7 +93,7 @@ def read_job(args: options.Separate, out: Path) -> tuple[SongJob, InputsRecord]:
     start = adapted_layers.load(args.delta, net) if args.delta else {}
     song = Song(mixture, annotation=labels)
     job = SongJob(net, song, adapt, args.separate, start, args.references, args.encoding)
-    load_true_stems(job)  # only to check them before the work; they are loaded again when they are needed
+    load_true_stems(job)  # only to check them before the adaptation; they are loaded again when they are needed
     return job, describe_inputs(args, job)
 
 
@@ -119,9 +119,9 @@ def describe_inputs(args: options.Separate, job: SongJob) -> InputsRecord:
 
 
 def refuse_overwriting(args: options.Separate, net: Weights, out: Path, tunes: bool) -> None:
-    """Raise InputError if an input has the path of an output, which would overwrite or remove it."""
+    """Raise InputError if an input file is also an output file, and so would be overwritten or removed."""
     written = {out / f"{source}.wav" for source in net.sources} | {out / RECORD, out / REPORT}
-    # Without tuning, the layers of an earlier run are removed, unless the stems are made with them.
+    # Without tuning, the adapted layers of an earlier run are removed, unless they are an input (--delta).
     written |= {out / ADAPTED_LAYERS} if tunes or args.delta is None else set()
     taken = {path.resolve() for path in written}
     inputs = [args.song, args.annotation, Path(str(args.weights)), args.delta]
@@ -132,37 +132,43 @@ def refuse_overwriting(args: options.Separate, net: Weights, out: Path, tunes: b
         raise InputError(f"{args.references}: would be overwritten by the stems; choose another --out")
 
 
-def refuse_other_song(out: Path, song: record.SongRecord, may_replace: bool) -> None:
-    """Raise InputError if a folder holds the stems of another song; only warn if the user named the folder."""
+def check_earlier_run(out: Path, song: record.SongRecord, may_replace: bool) -> None:
+    """Print a line if a folder holds the stems of an earlier run, which are replaced.
+
+    Raises:
+      InputError: they are those of another song, and the user has not named the folder (`may_replace`).
+    """
     earlier = record.read_song(out)
-    if earlier is None or earlier.sha256 == song.sha256:
+    if earlier is None:
+        return
+    if earlier.sha256 == song.sha256:
+        print_line(f"replacing  the stems of an earlier run in {out} (--out FOLDER keeps them)")
         return
     if not may_replace:
-        raise InputError(
-            f"{out}: holds the stems of another song, {earlier.file}; use --out with this folder or another"
-        )
+        how = f"--out {out} replaces them, another --out keeps them"
+        raise InputError(f"{out}: holds the stems of another song, {earlier.file}; {how}")
     print_line(f"warning: {out}: the stems of another song, {earlier.file}, are replaced")
 
 
 def remove_stale_layers(out: Path, delta: Path | None) -> None:
-    """Remove the adapted layers of an earlier run, unless the new stems are made with them."""
+    """Remove the adapted layers of an earlier run, unless they are the input `delta` of this one."""
     stale = out / ADAPTED_LAYERS
     if stale.is_file() and (delta is None or stale.resolve() != delta.resolve()):
         stale.unlink()
 
 
-def why_no_report(args: options.Separate) -> str:
-    """Return which package the report lacks, or ""; the stems are written without a report.
+def explain_missing_report(args: options.Separate) -> str:
+    """Return a message about the package that the report needs and that is missing, or "" if none is.
 
     Raises:
-      InputError: a package is missing and scores are requested, which only the report has.
+      InputError: a package is missing, and the user wants scores, which are part of the report.
     """
     try:
         with require_extra("reports"):
             import ugosa_jax.reports.song.song_report  # noqa: F401
     except InputError as error:
         if args.references is not None:
-            raise InputError(f"--references: are scored in the report; {error}") from error
+            raise InputError(f"--references: the scores are part of the report: {error}") from error
         return str(error)
     return ""
 
@@ -172,15 +178,15 @@ def read_labels(args: options.Separate, net: Weights, planned: Plan) -> Annotati
     if args.annotation is not None:
         return read_annotation(args.annotation, args.reading, net.sources)
     if planned.needs_annotation or args.separate.gate:
-        what = "--gate" if args.separate.gate else f"strategy {planned.name}"
-        raise InputError(f"--annotation: {what} needs the times at which each source plays (or try --strategy B0)")
+        needing = "--gate" if args.separate.gate else f"strategy {planned.name}"
+        raise InputError(f"--annotation: {needing} needs the times at which each source plays (or try --strategy B0)")
     return Annotation((), net.sources, "unknown")
 
 
-class Bars:
-    """Progress bars of the stages, one after the other."""
+class ProgressBars:
+    """The progress bars of the stages, of which one is shown at a time."""
 
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> "ProgressBars":
         self._bar, self._stage = None, ""
         return self
 
@@ -189,7 +195,7 @@ class Bars:
             self._bar.close()
 
     def show(self, progress: Progress) -> None:
-        """Show the progress of a stage."""
+        """Update the bar of a stage, and start a new bar if the stage is new."""
         if self._bar is None or progress.stage != self._stage:
             self.__exit__()
             unit = "epoch" if progress.stage == "adapting" else "chunk"
@@ -202,7 +208,7 @@ class Bars:
 
 
 def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> None:
-    """Print the inputs and the settings before the work."""
+    """Print the inputs and the main settings."""
     mixture, labels = job.song.mixture, job.song.require_annotation()
     channels = {1: "mono", 2: "stereo"}.get(mixture.n_channels, f"{mixture.n_channels} channels")
     sound = "; ".join([f"{mixture.duration_s:.1f} s", f"{mixture.rate_hz} Hz", channels, *inputs.song.conversions])
@@ -214,7 +220,7 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
         for warning in labels.warnings:
             print_line(f"warning: {warning}")
     if job.plan.needs_annotation and sum(silent_s.values()) < 1e-3:
-        print("warning: no source is annotated silent anywhere: there is no silence to learn from")
+        print("warning: no source is annotated silent anywhere, so that there is no silence to learn from")
     how = f"with {args.delta}" if args.delta else f"strategy {job.plan.name}"
     how += f", λ {job.adapt.lam:g}" if "P" in job.plan.losses else ""
     print_line(f"weights    {args.weights} ({inputs.weights.fingerprint[:16]}), {how}")
@@ -224,7 +230,7 @@ def print_inputs(args: options.Separate, job: SongJob, inputs: InputsRecord) -> 
 
 
 def print_footprint(footprint: Footprint) -> None:
-    """Print the memory that the device, or the process on a CPU, will take."""
+    """Print an estimate of the memory that will be used on the device, or by the process on a CPU."""
     features, own, step = (part / 1e9 for part in footprint.bytes)
     stored = f"frozen stages' output {features:.2f}" if features else "frozen stages recomputed in every step"
     process, programs = device.get_used_bytes() / 1e9, PROGRAMS_GB if jax.default_backend() == "cpu" else 0.0
@@ -245,5 +251,6 @@ def print_outcome(out: Path, outcome: Outcome) -> None:
     if result.stopped_at is not None:
         epoch, step = result.stopped_at
         where = f"epoch {epoch + 1}, step {step + 1}"
-        print_line(f"warning: not finite in {where}: the last good weights were used; try a lower --learning-rate")
+        reason = f"the adaptation stopped in {where}, where the loss, the gradient or the weights were not finite"
+        print_line(f"warning: {reason}; the weights before it were used; try a lower --learning-rate")
     print_line(f"written    {out}")

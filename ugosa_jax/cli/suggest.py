@@ -1,4 +1,4 @@
-"""The command `ugosa-jax annotation suggest`: a first draft of an annotation."""
+"""The command `ugosa-jax annotation suggest`, which writes a draft of an annotation."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ugosa_jax.weights import hub
 
 
 def suggest(args: options.SuggestAnnotation) -> int:
-    """Write a draft of silence from the estimates of a network that was not adapted; return 0, or 1 for no silence.
+    """Write a draft from the silence in a network's estimates; return 0, or 1 if there is no silence.
 
     Raises:
       InputError: the song or the weights cannot be used, or the file cannot be written.
@@ -36,7 +36,7 @@ def suggest(args: options.SuggestAnnotation) -> int:
     est_SxCxT = np.stack([estimates[source] for source in sources])
     annotation = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
     if not annotation.intervals:
-        print("no estimate is quiet enough for long enough to suggest silence: nothing was written")
+        print("no estimate is quiet enough for long enough to suggest silence; no file was written")
         return 1
     annotations.write_annotation(annotation, args.out, format)
     print_seconds(annotation, mixture.duration_s)

@@ -1,4 +1,4 @@
-"""The commands `ugosa-jax sweep …`: run, status, collect."""
+"""The commands `ugosa-jax sweep run`, `status` and `collect`."""
 
 import collections
 import contextlib
@@ -49,12 +49,12 @@ def run(args: options.RunSweep) -> int:
                 n_failed = run_cells(args, asked, cells, runs)
             else:
                 n_failed = run_search(args, asked, runs)
-    # A cell that was done before keeps its record if it fails now, but the requested files are missing.
+    # A cell that is run again for missing files keeps its record if it fails now, but counts as failed.
     return max(print_summary(asked.folder), int(n_failed > 0))
 
 
 def make_executor(ray: tuple[str, ...] | None) -> Executor:
-    """Return an executor in this process, or on a Ray cluster.
+    """Return an executor that runs cells in this process, or on a Ray cluster.
 
     Raises:
       InputError: Ray is not installed, or there is no such cluster.
@@ -63,14 +63,14 @@ def make_executor(ray: tuple[str, ...] | None) -> Executor:
 
 
 def parse_address(ray: tuple[str, ...]) -> str:
-    """Return the address given with --ray; without one, "local", which starts a cluster."""
+    """Return the address given with --ray, or "local", which starts a cluster, if none is given."""
     if len(ray) > 1:
-        raise InputError(f"--ray: takes one address, not {' '.join(ray)!r}")
+        raise InputError(f"--ray: accepts one address, not {' '.join(ray)!r}")
     return ray[0] if ray else "local"
 
 
 def run_cells(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell], runs: Executor) -> int:
-    """Run the cells that need to be run, with a progress bar; return the number of those that failed."""
+    """Run the cells that have no results yet, with a progress bar; return the number of cells that failed."""
     todo = select_unfinished(args, asked, cells)
     failed = []
     with tqdm(total=len(cells), initial=len(cells) - len(todo), unit="cell", smoothing=0.1) as bar:
@@ -94,7 +94,7 @@ def run_cells(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell], runs:
 
 
 def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
-    """Search the best settings of a grid and print them; return the number of cells that failed."""
+    """Search for the best settings of a grid and print them; return the number of cells that failed."""
     space, wanted = asked.grid.space, asked.grid.search
     assert space and wanted
     print_line(f"{asked.grid.name}: {wanted.settings} settings, {len(asked.tracks)} songs, in {asked.folder}")
@@ -119,7 +119,7 @@ def run_search(args: options.RunSweep, asked: Sweep, runs: Executor) -> int:
 
 
 def select_unfinished(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells to run; write the TensorBoard runs that the others lack."""
+    """Return the cells to run; write missing TensorBoard files of the cells that are done."""
     known = results.read_cells(asked.folder)
     done = [cell for cell in cells if cell.id in known and known[cell.id]["status"] == "done"]
     if args.tensorboard:
@@ -127,13 +127,13 @@ def select_unfinished(args: options.RunSweep, asked: Sweep, cells: Sequence[Cell
             tensorboard.write_run(asked.folder / "tensorboard", cell, known[cell.id])
     again = {cell.id for cell in done if not all(path.exists() for path in results.list_kept_files(asked, cell))}
     if again:
-        print_line(f"{len(again)} cells are done, but lack requested files; they are run again")
+        print_line(f"{len(again)} cells are done, but some of the requested files are missing; they are run again")
     finished = {cell.id for cell in done} if args.retry else known.keys()
     return [cell for cell in cells if cell.id in again or cell.id not in finished]
 
 
 def load_sweep(args: options.RunSweep) -> Sweep:
-    """Read the grid and load the network; find the songs."""
+    """Read the grid, list the songs and load the network."""
     asked = read_grid(args)
     return Sweep(
         asked,
@@ -147,7 +147,7 @@ def load_sweep(args: options.RunSweep) -> Sweep:
 
 
 def read_grid(args: options.RunSweep) -> Grid:
-    """Read the grid with the changes of the command line; where no weights are named, print and use the best."""
+    """Read the grid with the changes of the command line; if it names no weights, use the best ones and print them."""
     with error_context("--set"):
         changes = [grid.parse_change(change) for change in args.set]
     asked = grid.read(args.grid, changes, args.weights)
@@ -166,7 +166,7 @@ def status(args: options.Status) -> int:
 
 
 def print_summary(folder: Path) -> int:
-    """Print counts of cells, the time they took, the work that remains and errors; return 1 if any cell failed."""
+    """Print the number of cells in each state, times and errors; return 1 if any cell failed."""
     driver = lock.find_driver(folder)
     planned, cells = results.read_plan(folder)["cells"], results.read_cells(folder)
     records = [cells.get(one["id"], {"status": "missing"}) for one in planned]
@@ -175,7 +175,7 @@ def print_summary(folder: Path) -> int:
     not_done = f"{count['failed']} failed, {count['missing']} missing"
     print_line(f"{folder}: {count['done']} of {len(planned)} cells done, {not_done}")
     if driver:
-        print_line(f"at work: {driver}")
+        print_line(f"running: {driver}")
     if done:
         adapting_s = sum(sum(of["timing"].values()) / of["lanes"] for of in done)
         scoring_s = sum(of["separation_s"] + of["evaluation_s"] for of in done)
@@ -183,7 +183,7 @@ def print_summary(folder: Path) -> int:
         if left := count["missing"]:
             print_line(f"about {left * (adapting_s + scoring_s) / len(done) / 60:.0f} min of work remain")
     if stopped := sum(of["stopped_at"] is not None for of in done):
-        print_line(f"{stopped} stopped early, at a loss that was not finite: the last good weights were scored")
+        print_line(f"{stopped} stopped early because the loss was not finite; the weights before that were scored")
     reasons = collections.Counter(record["error"] for record in records if record["status"] == "failed")
     for reason, times in reasons.most_common():
         print(f"failed {times} times: {reason}" if times > 1 else f"failed: {reason}")
@@ -197,9 +197,9 @@ def collect(args: options.Collect) -> int:
       InputError: a directory has no cell that is done, or the table cannot be written.
     """
     if not args.results:
-        raise InputError("RESULTS: name at least one results directory")
+        raise InputError("RESULTS: give at least one results directory")
     if args.out.suffix not in (".csv", ".parquet"):
-        raise InputError(f"{args.out}: a table is written as .csv or .parquet")
+        raise InputError(f"{args.out}: the table must be a .csv or .parquet file")
     with require_extra("reports"):
         import pandas as pd
 
@@ -209,7 +209,7 @@ def collect(args: options.Collect) -> int:
             import pyarrow  # noqa: F401
     whole = pd.concat([score_table.read_scores(folder) for folder in args.results], ignore_index=True)
     if whole.duplicated(list(set(whole.columns) - {"value_db", "n_frames"})).any():
-        raise InputError("the results directories hold the same cells of the same sweep; name each of them once")
+        raise InputError("the results directories hold the same cells of the same sweep; give each of them once")
     with files.replace_when_done(args.out) as temporary:
         if args.out.suffix == ".parquet":
             whole.to_parquet(temporary, index=False)

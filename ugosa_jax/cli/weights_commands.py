@@ -1,4 +1,4 @@
-"""The commands `ugosa-jax weights …`: convert, list, show, download."""
+"""The commands `ugosa-jax weights convert`, `list`, `show` and `download`."""
 
 import math
 from pathlib import Path
@@ -26,7 +26,7 @@ def convert(args: options.Convert) -> int:
 
 
 def list_weights(_: options.ListWeights) -> int:
-    """List weights by name; return 0."""
+    """Print the names of all weights, and where they are; return 0."""
     for entry in hub.list_weights():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
         known = PRETRAINED.get(entry.name)
@@ -68,7 +68,7 @@ def download(args: options.Download) -> int:
 
 
 def fetch(name: str, url: str | None = None) -> Path:
-    """Print the licence of published weights, then download them."""
+    """Print the licence of published weights, then download them; return their file."""
     if name in PRETRAINED:
         print(f"licence: {PRETRAINED[name].licence}", flush=True)
     return download_weights(name, url)
