@@ -113,7 +113,7 @@ def test_check_writes_a_picture(tmp_path, labels, song, suffix, with_song):
 def test_check_refuses_a_picture_of_another_kind(tmp_path, labels, capsys):
     assert run("check", labels, "--picture", tmp_path / "lanes.gif") == 2
     captured = capsys.readouterr()
-    assert captured.err.endswith("lanes.gif: a picture is written as .png or .svg\n")
+    assert captured.err.endswith("lanes.gif: pictures are written as .png or .svg\n")
     assert not captured.out
 
 

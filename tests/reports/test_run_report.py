@@ -305,9 +305,7 @@ def test_facts_leave_out_what_does_not_apply():
     assert facts.describe_adaptation(settings).endswith("every 0.5 s, 2 pitch-shifted copies of each")
     assert facts.describe_adaptation(settings | {"shuffle_seed": 1}).endswith("copies of each, in random order")
     assert facts.describe_adaptation(settings | {"precision": "bfloat16"}).endswith(", in bfloat16")
-    assert (
-        facts.describe_separation(dataclasses.asdict(SeparateConfig())) == "chunks as the network's authors have them"
-    )
+    assert facts.describe_separation(dataclasses.asdict(SeparateConfig())) == "chunks as the network's authors use them"
     refined = dataclasses.asdict(SeparateConfig(overlap=0.25, refine="wiener"))
     assert facts.describe_separation(refined) == "overlap 0.25, Wiener masks of the active sources"
 
@@ -367,7 +365,7 @@ def test_true_stems_are_scored(tmp_path, duo):
 @pytest.mark.parametrize(
     ("rate_hz", "n_samples", "said"),
     [
-        (RATE_HZ, 7000, "true stems of 8000 Hz, 2 channels, 7000 samples do not fit the stems of"),
+        (RATE_HZ, 7000, "the true stems have 8000 Hz, 2 channels, 7000 samples, but the stems of"),
         (16000, 8000, "16000 Hz"),
     ],
 )

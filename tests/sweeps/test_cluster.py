@@ -207,7 +207,7 @@ def test_a_cluster_without_a_free_device_says_so_and_waits(nodes, ground, tmp_pa
             line = process.stdout.readline()
             assert line, said
             said += line
-        assert f"--ray: {nodes.address}: no device is free: others use all that the Ray cluster has; waiting" in said
+        assert f"--ray: {nodes.address}: no device is free: other jobs use all devices of the Ray cluster" in said
         for holder in holders:
             ray.kill(holder)
     finally:
@@ -223,7 +223,7 @@ def test_a_cluster_without_devices_names_what_it_waits_for():
     found.address, found.slots = "auto", []
     assert "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine" in found._why_idle()
     found.slots = [cluster.WorkerSlot("node", 0, None, is_queued=True)]
-    assert "others use all that the Ray cluster has" in found._why_idle()
+    assert "other jobs use all devices of the Ray cluster" in found._why_idle()
     found.slots.append(cluster.WorkerSlot("node", 1, None))
     assert "waiting for 2 worker(s) to start" in found._why_idle()
     assert cluster.list_resources({"num_gpus": 1, "num_cpus": 0}) == {"GPU": 1}

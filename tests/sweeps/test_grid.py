@@ -199,7 +199,7 @@ def test_grids_of_the_paper():
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("grid_folder_nul.toml", r"songs\.folder: holds a zero byte"),
+        ("grid_folder_nul.toml", r"songs\.folder: contains a zero byte"),
         ("grid_int_5000_digits.toml", "not TOML: .*digits"),
         ("grid_strategy_5000_digits.toml", "strategy"),
     ],

@@ -350,7 +350,7 @@ def test_results_of_another_version_are_refused(whole, written, network, songs, 
     assert main(["sweep", "status", str(folder)]) == 0  # to look at it does no harm
     assert run(written, network, songs, folder) == 2
     assert (
-        "has results of version 0; version 2 of this program gives other numbers; name another folder"
+        "its results have version 0, which cannot be compared with version 2; name another folder"
         in capsys.readouterr().err
     )
     for format in (1, 99):
