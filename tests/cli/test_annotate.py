@@ -234,7 +234,7 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
     assert result.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
     estimates["vocals"] = wave_CxT
     assert run("suggest", song, tmp_path / "nothing.csv", "--weights", "mini") == 1
-    assert "nothing was written" in capsys.readouterr().out
+    assert "no file was written" in capsys.readouterr().out
     assert not (tmp_path / "nothing.csv").exists()
 
 

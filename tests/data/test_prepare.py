@@ -281,7 +281,7 @@ def test_second_run_changes_nothing(root, out, capsys):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     capsys.readouterr()
     assert prepare(root, out) == 0
-    assert capsys.readouterr().out.startswith("a song: is there\nb: is there\n")
+    assert capsys.readouterr().out.startswith("a song: already prepared\nb: already prepared\n")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 

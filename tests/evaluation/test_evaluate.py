@@ -129,7 +129,7 @@ def test_estimates_that_end_early_are_said(folders, capsys):
 def test_estimates_that_do_not_fit_are_refused(folders, capsys):
     soundfile.write(folders / "found" / "bass.wav", np.zeros((100, 1)), RATE_HZ)
     assert evaluate(folders) == 2
-    assert "bass.wav: 8000 Hz and 1 channels; the true stems have 8000 and 2" in capsys.readouterr().err
+    assert "bass.wav: has 8000 Hz and 1 channels; the true stems have 8000 Hz and 2 channels" in capsys.readouterr().err
     (folders / "found" / "bass.wav").unlink()
     assert evaluate(folders) == 2
     assert "no bass.wav" in capsys.readouterr().err

@@ -42,8 +42,7 @@ class Annotation:
     path: str = dataclasses.field(default="annotation", compare=False)
     """File that the annotation was read from, for messages."""
     open_sources: frozenset[str] = frozenset()
-    """Sources that are unknown outside of their intervals even if `outside` is silent, for example because only some of
-    their instruments are annotated."""
+    """Sources that are unknown outside of their intervals even if `outside` is silent."""
     warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
     """Messages of one line about labels that were ignored or need attention; they begin with file and line."""
     names: Mapping[str, Meaning] = dataclasses.field(default_factory=dict, compare=False)

@@ -50,8 +50,7 @@ class Statement(NamedTuple):
     name: Meaning
     state: State
     by_word: bool = False
-    """Whether the state follows from a word for silence. A tier of lyrics with such words marks activity, not silence
-    only, so that the source is silent where there are no labels."""
+    """Whether a word for silence states it; if the group also has lyrics, the source is silent without labels."""
 
 
 class Statements(NamedTuple):

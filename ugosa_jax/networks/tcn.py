@@ -48,8 +48,7 @@ def multiply(
     """Return x @ kernel.
 
     If `precision` or x is bfloat16, both factors are rounded to bfloat16; the sums and the kernel's gradient are then
-    float32, and the result has type `dtype`, by default that of x. (The argument `precision` of JAX's own product would
-    not do, because XLA ignores it on CPUs.)
+    float32, and the result has type `dtype`, by default that of x. XLA would ignore `jnp.dot(…, precision=…)` on CPUs.
     """
     is_rounded = precision == "bfloat16" or x_KxI.dtype == jnp.bfloat16
     if not is_rounded or x_KxI.dtype == jnp.float64:
@@ -265,8 +264,7 @@ def recompute_in_backward(f):
     """
     # `jax.checkpoint` would do the same, but on a CPU, XLA undoes it: it finds that the inner values do not depend on
     # the cotangent, computes them in the forward pass and stores them. Here, the parameters formally depend on the
-    # cotangent (0 times it is added). x does not, because an array that depends on the cotangent would be stored once
-    # more.
+    # cotangent (0 times it is added); x does not, because an array that does would be stored once more.
     g = jax.custom_vjp(f)
 
     def forward(params, x):

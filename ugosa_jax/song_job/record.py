@@ -191,7 +191,7 @@ def describe_network(weights: Weights, name: str) -> NetworkRecord:
         fingerprint=weights.fingerprint,
         kind="chain" if is_chain else weights.architecture.tag,
         networks=len(list_networks(weights)),
-        architecture={"leaves": weights.leaves} if is_chain else protocol.describe(weights.architecture),
+        architecture={"leaves": weights.remainders} if is_chain else protocol.describe(weights.architecture),
         provenance=weights.provenance,
     )
     if not is_chain:
