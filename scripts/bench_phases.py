@@ -3,7 +3,7 @@
     python scripts/bench_phases.py --size demucs mini --repeats 3
 
 Weights are random and the song is noise, which does not change the times. Every phase is a separate program that runs
-over and over inside one call (`timing.median_s`); times are medians.
+over and over inside one call (`timing.measure_median_s`); times are medians.
 """
 
 import argparse
@@ -34,7 +34,7 @@ N_SEGMENTS = 4
 
 
 class Phase(NamedTuple):
-    """A timed phase, its operations and its seconds."""
+    """A phase: its name, number of operations, and time."""
 
     name: str
     operations: int

@@ -1,10 +1,10 @@
-"""Damage the headers of sound files, and count how reading them ends.
+"""Damage the headers of sound files, read the files, and count the outcomes.
 
     python scripts/fuzz_sound.py --files 1000 --seed 0
 
-Each file is read in a process with a limit of memory and of time. Two outcomes are right: sound as long as FFmpeg
-decodes it, or an InputError of one line. All others are counted and named: tracebacks, processes that died or took too
-long, and losses, where the sound is shorter than FFmpeg decodes it.
+Each file is read in a process with limited memory and time. Two outcomes are correct: sound that is as long as FFmpeg
+decodes it, or an InputError of one line. All others are counted and printed: tracebacks, processes that died or took
+too long, and losses, which is sound shorter than FFmpeg decodes it.
 """
 
 import argparse

@@ -48,7 +48,7 @@ def print_bars(stems_SxCxT: np.ndarray, rate_hz: int) -> None:
 
 
 def print_spectrum(stems_SxCxT: np.ndarray, rate_hz: int) -> None:
-    """Print the share of energy in bands, in dB of the stem's whole."""
+    """Print the energy in frequency bands, in dB relative to the whole stem."""
     edges_hz = (0, 60, 125, 250, 500, 1000, 2000, 4000, 8000, 12000, rate_hz / 2)
     print("\nband " + "".join(f"{s:>9}" for s in SOURCES) + "   (dB of the stem)")
     power_SxF = (np.abs(np.fft.rfft(stems_SxCxT.mean(axis=1), axis=-1)) ** 2).astype(float)

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Mix the song: effects, rests of exact zeros, balance."""
+"""Mixing of the song: effects, rests of exact zeros, levels."""
 
 import numpy as np
 import pedalboard as pb
@@ -44,7 +44,7 @@ def effects(part: str) -> pb.Pedalboard:
 def mix_stems(stems_SxCxT: np.ndarray) -> np.ndarray:
     """Silence the stems in their rests, balance them, and keep the peaks of their sum below full scale.
 
-    The limiter's gain is the same for all stems: they still add up to the mixture.
+    The gain of the limiter is the same for all stems, so that they still add up to the mixture.
     """
     rested = np.stack([rest(x, river.SILENT[s]) for s, x in zip(SOURCES, stems_SxCxT, strict=True)])
     balanced_SxCxT = balance(rested, {s: WORKING_DBFS + OFFSET_DB[s] for s in SOURCES})
@@ -55,7 +55,7 @@ def mix_stems(stems_SxCxT: np.ndarray) -> np.ndarray:
 
 
 def rest(stem_2xT: np.ndarray, silent: list[tuple[float, float]]) -> np.ndarray:
-    """Fade sound that rings into a rest or beyond the song's end; the rests are exact zeros."""
+    """Return a stem whose rests are exact zeros; sound that rings into a rest or past the end is faded out."""
     gain_T = np.ones(stem_2xT.shape[1], np.float32)
     fade_to_zero(gain_T, river.SECONDS, LAST_FADE_S, river.SECONDS)
     for first, last in silent:

@@ -50,7 +50,7 @@ CONDITIONS = (
     Condition("long", f"exact, rests of {WRITTEN_S:g} s and more"),
     *(Condition(f"jitter-{s:g}", f"boundaries off by up to {s:g} s", jitter_s=s) for s in (0.1, 0.25, 0.5, 1.0)),
     Condition("wrong-10", "10 % of the silence is wrong", wrong=0.1),
-    Condition("suggest", "suggested, nobody listened", drafted=True),
+    Condition("suggest", "suggested draft, not corrected", drafted=True),
     *(Condition(f"few-{n}", f"{n} of the rests, no more", most=n) for n in (4, 2, 1)),
 )
 """All conditions, in the order of runs and tables."""

@@ -1,4 +1,4 @@
-"""Measure two choices of the trainer: Muon or Adam, and the examples of a batch one after the other or side by side.
+"""Measure two choices of the trainer: Muon or Adam; the examples of a batch one after the other or side by side.
 
     python scripts/training/compare.py --train POOL/train
 
