@@ -70,10 +70,10 @@ def fuzz(folder: Path, kind: str, n_files: int, seed: int, keep: Path | None) ->
         worker.start()
         theirs.close()
         while i < n_files:
-            outcome, said = receive(ours)
+            outcome, message = receive(ours)
             counts[outcome] += 1
             if outcome not in ("read", "refused"):
-                print(f"{kind} {i}: {outcome}: {said}", file=sys.stderr, flush=True)
+                print(f"{kind} {i}: {outcome}: {message}", file=sys.stderr, flush=True)
                 if keep is not None:
                     keep.mkdir(parents=True, exist_ok=True)
                     (keep / f"{outcome}-{kind}-{i}.{kind}").write_bytes(damage(content, seed, i))
