@@ -49,7 +49,7 @@ class Phase(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", nargs="+", default=["demucs", "mini"], choices=["demucs", "mini"])
-    parser.add_argument("--strategy", default="P-L3:M", help="one that tunes a repeat")
+    parser.add_argument("--strategy", default="P-L3:M", help="a strategy that tunes at least one repeat")
     parser.add_argument("--segment-s", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--passes", action="store_true", help="list the passes of a block over its arrays")
@@ -114,7 +114,7 @@ PARTS_OF_A_STEP = (FORWARD, BACKWARD, DECODER, OPTIMIZER)
 
 
 def time_phases(config: ConvTasNet, params: Params, name: str, n_samples: int, repeats: int) -> Iterator[Phase]:
-    """Time phase by phase. The suffix is the part that runs in every step, up to the mask's product."""
+    """Measure phase by phase, and yield each."""
     plan = strategy.parse(name, config)
     since = plan.find_cut(config)
     tuned, frozen = tree.split(params, strategy.label_params(plan, params))
@@ -169,7 +169,7 @@ def compute_scores(config: ConvTasNet, since: str, tuned: Params, frozen: Params
 def compute_scores_and_gradient(
     config: ConvTasNet, since: str, tuned: Params, frozen: Params, hidden_KxB: jax.Array, toward: jax.Array
 ) -> tuple[jax.Array, Params]:
-    """Return the same, and the gradient of its product with `toward`."""
+    """Return the output of the mask's product, and the gradient of its inner product with `toward`."""
     score, pull = jax.vjp(lambda tuned: compute_scores(config, since, tuned, frozen, hidden_KxB), tuned)
     return score, pull(toward)[0]
 
@@ -182,7 +182,7 @@ def value_and_gradient(
     mix_CxT: jax.Array,
     active_SxT: jax.Array,
 ) -> Any:
-    """Return eq. (1) and its gradient by the mask's product, and by the decoder if that is tuned."""
+    """Return eq. (1) and its gradient with respect to the mask's product, and to the decoder if that is tuned."""
 
     def value(score_SxKxN: jax.Array, decoder: Params) -> jax.Array:
         net = convtasnet.bind(config, params | {"decoder": decoder})
@@ -211,7 +211,7 @@ def report_passes(args: argparse.Namespace) -> Iterator[str]:
             ("forward", jax.jit(forward).lower(params, h_KxB)),
             ("with gradient", jax.jit(both).lower(params, h_KxB, h_KxB)),
         ):
-            passes = list_passes(lowered.compile().as_text() or "", f"f32[{K},{config.H}]")
+            passes = list_passes(lowered.compile().as_text() or "", K, config.H)
             yield f"| {name} | {len(passes)} | {sum(p[0] for p in passes)} | {sum(p[1] for p in passes)} |"
 
 
@@ -222,12 +222,10 @@ def make_block(config: ConvTasNet) -> tuple[Any, Callable[..., jax.Array]]:
     return params, lambda params, h_KxB, n_frames: nnx.merge(structure, params)(h_KxB, n_frames)
 
 
-def list_passes(text: str, array: str) -> list[tuple[int, int]]:
-    """Return how many arrays of a type each instruction of a compiled program reads and writes, if any.
+def list_passes(text: str, K: int, H: int) -> list[tuple[int, int]]:
+    """Return how many arrays of [K, H], or a bit longer, each instruction of a compiled program reads and writes.
 
-    Args:
-      text: the program as XLA prints it.
-      array: the type as XLA prints it, such as f32[8820,512].
+    Instructions without such arrays are left out. `text` is the program as XLA prints it.
     """
     passes, arrays = [], set()
     for line in text[text.index("\nENTRY") :].splitlines():
@@ -235,12 +233,12 @@ def list_passes(text: str, array: str) -> list[tuple[int, int]]:
         if not found:
             continue
         name, result, operation, operands = found.groups()
-        if array in result:
+        n_writes = sum(int(rows) >= K for rows in re.findall(rf"f32\[(\d+),{H}\]", result))
+        if n_writes:
             arrays.add(name)
-        if operation not in ("parameter", "bitcast", "tuple", "get-tuple-element"):
-            reads, writes = len(arrays.intersection(re.findall(r"%([\w.-]+)", operands))), result.count(array)
-            if reads or writes:
-                passes.append((reads, writes))
+        n_reads = len(arrays.intersection(re.findall(r"%([\w.-]+)", operands)))
+        if operation not in ("parameter", "bitcast", "tuple", "get-tuple-element") and n_reads + n_writes:
+            passes.append((n_reads, n_writes))
     return passes
 
 

@@ -35,7 +35,7 @@ class ChainInput:
     """The input of a network of a chain: a song, or what the networks before it left of the song.
 
     Attributes:
-      mix_CxT: the song without the sources that were removed, at the networks' rate and its own level.
+      mix_CxT: the song without the sources that were removed, at the networks' sample rate, not standardised.
       standards: for each network by name, how its input is standardised.
       annotation: of the chain's sources.
       name: of the song, for messages.

@@ -131,7 +131,7 @@ def adapt_lanes(
 
 
 def count_epochs(weights: Weights, settings: AdaptConfig) -> int:
-    """Return the largest number of calls of `on_epoch`."""
+    """Return the number of epochs of all networks together, which is how often `on_epoch` is called at most."""
     members = weights.members if isinstance(weights, Chain) else {plan.ALONE: weights}
     tuned = plan.parse(settings.strategy, weights).tuned
     return sum(bag_adaptation.count_epochs(members[name], settings) for name in tuned)
