@@ -1,4 +1,4 @@
-"""What labels claim: instruments of one source, completeness, contradictions, what is outside."""
+"""Claims of labels: instruments of one source, completeness, contradictions, the state outside labels."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def claim(*rows, outside=None, complete=False) -> Annotation:
-    """Return what rows of (start, end, text) claim."""
+    """Return the claims of rows of (start, end, text)."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
     result = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
     return Annotation(

@@ -1,4 +1,4 @@
-"""Files as people have them: what is read of them, or what they are told to do next."""
+"""Faulty files as users have them are read as meant, or refused with advice."""
 
 import json
 import math
@@ -19,7 +19,7 @@ DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 
 def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
-    """Return {source: seconds active and silent} of those of which anything is said."""
+    """Return {source: active and silent seconds} for the sources that the annotation mentions."""
     result = names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     states = annotation.count_state_seconds(result, duration_s)
     spoken = {source: (s["active"], s["silent"]) for source, s in states.items() if s["active"] or s["silent"]}
@@ -27,7 +27,7 @@ def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float
 
 
 def read_error(path: Path, **how) -> str:
-    """Return the one sentence with which a file is answered, without its folder."""
+    """Return the message with which a file is refused, without its folder."""
     with pytest.raises(InputError) as caught:
         names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     assert "\n" not in str(caught.value)
@@ -451,7 +451,7 @@ def test_twenty_thousand_intervals_are_read_in_linear_time(tmp_path):
 
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
 def test_metadata_with_odd_scalars_are_texts(value):
-    """YAML's constructors of such scalars fail in ways of their own; no scalar is constructed."""
+    """YAML's constructors of such scalars raise various exceptions; so all scalars are read as text."""
     result = medleydb.parse_stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
     assert list(result) == ["S01"]
 

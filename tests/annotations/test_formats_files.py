@@ -1,4 +1,4 @@
-"""One song's annotation as each tool writes it: the files in data/annotations all say the same."""
+"""The files in data/annotations hold one annotation as each tool writes it; all give the same result."""
 
 import bz2
 import shutil

@@ -1,4 +1,4 @@
-"""What each reader refuses, and in which words; small things that only one format has."""
+"""Refusals of each reader and their messages; details of single formats."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files of the kinds that users of other programs report as trouble: what is read of them, or what they are told."""
+"""Files like those in bug reports of other programs are read as meant, or refused with a clear message."""
 
 import json
 from pathlib import Path
@@ -332,7 +332,7 @@ def test_microphones_and_mutes_are_active(tmp_path, label):
     assert interval.state == "active"
 
 
-# More reports: label files that libraries of the field were asked about
+# Label files from issues of other libraries
 
 
 HEAD = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n30\n<exists>\n1\n'

@@ -1,4 +1,4 @@
-"""Names: what they stand for, what they do not, and how users decide."""
+"""Names of sources and instruments: their meaning, unknown names, and overrides by users."""
 
 import pytest
 from hypothesis import given

@@ -171,7 +171,7 @@ def test_from_stems_writes_activity(tmp_path, capsys):
         sound.write_audio(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
     silent_s = annotation.count_silent_seconds(annotation.read_annotation(tmp_path / "out.csv", SOURCES), 8)
-    frame_s = 4096 / RATE_HZ  # the envelope is no sharper than that, and ends that much early
+    frame_s = 4096 / RATE_HZ  # the resolution of the envelope, which also ends this much early
     assert silent_s["bass"] == 8
     assert silent_s["vocals"] == pytest.approx(4, abs=frame_s)
     assert silent_s["drums"] < frame_s
@@ -274,7 +274,7 @@ def test_names_are_read_from_the_users_file(tmp_path, capsys):
 
 
 def record_questions(monkeypatch, answers: list[str]) -> list[str]:
-    """Let somebody sit at a terminal and answer; return the list that the questions are put into."""
+    """Simulate a user at a terminal who answers; return the list that collects the questions."""
     questions: list[str] = []
 
     def answer(question: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: real processes, real files, wrong files."""
+"""The command line, with real processes and files, and with wrong input."""
 
 import dataclasses
 import inspect
@@ -55,7 +55,7 @@ def separate(song, small, *more):
 
 
 def refused(capsys, code):
-    """Check that a command ended as bad input should, and return what it said."""
+    """Check that a command refused its input with one line; return this line."""
     captured = capsys.readouterr()
     assert code == 2
     assert captured.err.splitlines()[-1].startswith("error: ")
@@ -180,7 +180,7 @@ def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsy
 
 
 def test_weights_that_diverge_are_an_input_error(song, small, capsys):
-    """One step only: its loss is finite, and what it leads to is found when the song is separated."""
+    """One step only: its loss is finite, but with the new weights the stems are not."""
     message = refused(capsys, separate(song, small, "--learning-rate", "1e30", "--segment-s", "2"))
     assert "the network produced NaN or infinity" in message
     assert not (song.parent / "out").exists()

@@ -1,4 +1,4 @@
-"""Ctrl-C wherever it may come: in code from where no exception gets out, and between threads that share locks."""
+"""Ctrl-C at awkward moments: in code that swallows exceptions, and between threads that share locks."""
 
 import concurrent.futures
 import os
@@ -138,7 +138,7 @@ def test_other_threads_defer_nothing():
 
 
 def test_no_interrupt_leaves_the_lock_of_a_future_closed():
-    """Of interrupts that are not deferred, half do: Python's `Condition.__enter__` has the lock when it is left."""
+    """Without deferring, half of the interrupts do: they come while Python's `Condition.__enter__` holds the lock."""
     future: concurrent.futures.Future = concurrent.futures.Future()
     before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:

@@ -1,4 +1,4 @@
-"""The controlled scenario: parity with the paper's code and with transforms, and what a gain must do."""
+"""The controlled scenario: parity with the paper's code and with transforms, and properties of gains."""
 
 from pathlib import Path
 

@@ -143,11 +143,11 @@ def test_values_that_are_not_finite_are_refused(tmp_path):
     refused(tmp_path, "a/vocals.wav", "not finite")
 
 
-# Pools
+# Arrays
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4"])
-def test_song_of_a_pool_is_read(tmp_path, dtype):
+def test_song_of_stem_arrays_is_read(tmp_path, dtype):
     stems_SxCxT = noise().astype(dtype)
     np.save(tmp_path / "a.npy", stems_SxCxT)
     song = load(tmp_path)
@@ -157,7 +157,7 @@ def test_song_of_a_pool_is_read(tmp_path, dtype):
     assert (song.mixture.rate_hz, song.mixture.name, song.notes) == (44100, "a", ())
 
 
-def test_pool_returns_the_requested_sources(tmp_path):
+def test_stem_arrays_give_the_requested_sources(tmp_path):
     np.save(tmp_path / "a.npy", noise())
     song = load(tmp_path, "other", "bass")
     np.testing.assert_array_equal(song.stems_SxCxT, noise()[[2, 1]])
@@ -205,7 +205,7 @@ def test_cut_array_is_refused(tmp_path, length):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 129), st.integers(0, 255)), min_size=1, max_size=4))
-@pytest.mark.filterwarnings("ignore")  # Python's and numpy's, of what stands in headers
+@pytest.mark.filterwarnings("ignore")  # warnings of Python and numpy about damaged headers
 def test_damaged_array_is_refused(tmp_path, changes):
     """With any bytes in the header, loading returns four finite stems or raises InputError."""
     np.save(tmp_path / "a.npy", noise(1, 20))
@@ -250,7 +250,7 @@ with av.open(sys.argv[sys.argv.index("-i") + 1]) as file:
 
 @pytest.fixture
 def ffmpeg(tmp_path_factory, monkeypatch):
-    """Have ffmpeg: the installed one, or else two stand-ins that do what musdb asks of it, with the av package."""
+    """Provide ffmpeg: the installed one, or two stand-ins for musdb that use the av package."""
     if shutil.which("ffmpeg") and shutil.which("ffprobe"):
         return
     programs = tmp_path_factory.mktemp("bin")

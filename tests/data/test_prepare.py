@@ -52,7 +52,7 @@ def prepare(root, out, *more) -> int:
 
 
 def refused(capsys, code: int, *words: str) -> None:
-    """Check that a command ended as bad input should, and said `words`."""
+    """Check that a command refused its input with a line that contains `words`."""
     captured = capsys.readouterr()
     assert code == 2
     message = captured.err.splitlines()[-1]
@@ -129,7 +129,7 @@ def test_prepare_accepts_any_number_of_sources(tmp_path, out, capsys):
 
 
 def test_encoding_is_16_bits_by_default(root, out):
-    """As the paper's code writes; and BSSEval wants noise where lossy codecs leave nothing."""
+    """As in the paper's code; BSSEval needs rounding noise where lossy codecs leave exact zeros."""
     assert main(["prepare", str(root), str(out), "--limit", "1"]) == 0
     assert manifest_of(out)["settings"]["encoding"] == "16"
     assert {soundfile.info(path).subtype for path in out.rglob("*.wav")} == {"PCM_16"}
@@ -210,15 +210,15 @@ def test_another_seed_is_another_order(root, out, tmp_path):
     assert orders[0] != orders[1]
 
 
-def test_pool_is_prepared(tmp_path, out):
-    (tmp_path / "pool").mkdir()
-    np.save(tmp_path / "pool" / "x.npy", stems_of(0).astype(np.float16))
-    assert prepare(tmp_path / "pool", out) == 0
+def test_stem_arrays_are_prepared(tmp_path, out):
+    (tmp_path / "arrays").mkdir()
+    np.save(tmp_path / "arrays" / "x.npy", stems_of(0).astype(np.float16))
+    assert prepare(tmp_path / "arrays", out) == 0
     stems_SxCxT = stems_of(0).astype(np.float16).astype(np.float32)
     expected = controlled.silence_stretches(stems_SxCxT, controlled.draw_order(4, 0, "x"))
     np.testing.assert_array_equal(sound(out / "x" / "vocals.wav"), expected[3])
     song = manifest_of(out)["songs"]["x"]
-    assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.compute_sha256(tmp_path / "pool" / "x.npy")})
+    assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.compute_sha256(tmp_path / "arrays" / "x.npy")})
 
 
 def test_subset_of_musdb18hq_is_prepared(tmp_path, out):

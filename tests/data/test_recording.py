@@ -138,7 +138,7 @@ def test_files_written_in_blocks_equal_those_written_at_once(tmp_path, encoding)
 
 
 def test_long_sound_is_written_with_64_bit_sizes(tmp_path, monkeypatch):
-    """What is longer than 32 bits count is RF64, which libsndfile, this program and others read as WAV."""
+    """Sound that is too long for 32-bit sizes is RF64, which libsndfile, ugosa_jax and others read as WAV."""
     monkeypatch.setattr(writing, "MAX_WAV_BYTES", 2 * 4 * 24_699)
     sound.write_audio(tmp_path / "a.wav", noise(2), 44100)
     assert (tmp_path / "a.wav").read_bytes()[:4] == b"RF64"

@@ -35,7 +35,7 @@ def test_standardise_converts_rate_channels_and_level():
 
 
 def test_standardise_is_cached(monkeypatch):
-    """Not once for each of: adapting, separating before, separating after, and the lanes of a sweep."""
+    """It is computed once for adapting, for separating before and after, and for all lanes of a sweep."""
     made_of = []
 
     def counted(mix_CxT, level):

@@ -155,7 +155,7 @@ def test_joined_files_are_read_to_the_end(tmp_path, kind):
     one = sound.read(path)
     path.write_bytes(2 * path.read_bytes())
     both = sound.read(path)
-    assert abs(both.n_samples - 2 * one.n_samples) < 4 * 1152  # what an encoder puts around each of them
+    assert abs(both.n_samples - 2 * one.n_samples) < 4 * 1152  # the padding that an encoder adds to each of them
     start, end = both.samples_CxT[:, 5000:15_000], both.samples_CxT[:, -15_000:-5000]
     assert min(sound.measure_level_db(start), sound.measure_level_db(end)) > -25
 

@@ -1,4 +1,4 @@
-"""Stems from folders: those of lossy files are settled on 16 bits before anything is scored against them."""
+"""Stems of folders: those of lossy files are rounded to 16 bits before estimates are scored against them."""
 
 import numpy as np
 import soundfile

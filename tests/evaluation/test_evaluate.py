@@ -93,7 +93,7 @@ def test_rows_say_why_a_value_is_not_there():
 
 
 def test_museval_json_is_of_one_kind_of_outputs(folders, capsys):
-    """Gated estimates score otherwise than plain ones, so both at once do not fit into one file."""
+    """Gated estimates have other scores than plain ones, so one file cannot hold both."""
     texts = {}
     for outputs in ("plain", "gated"):
         assert evaluate(folders, "--museval-json", folders / outputs, "--outputs", outputs) == 0
@@ -136,7 +136,7 @@ def test_estimates_that_do_not_fit_are_refused(folders, capsys):
 
 
 def test_the_stems_say_what_the_sources_are(tmp_path, capsys):
-    """Whatever they are called and however many they are; the mixture is none of them."""
+    """Their names and number are arbitrary; the mixture is not counted as a source."""
     sources = ("guitar", "vocals", "Piano", "drums", "strings")
     for folder, level in (("true", 0.1), ("found", 0.09)):
         (tmp_path / folder).mkdir()

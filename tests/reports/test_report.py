@@ -1,4 +1,4 @@
-"""The report: what is in it follows from the data, nothing breaks it, and it is whole or absent."""
+"""The report: its contents follow from the data, no name breaks it, and it is written completely or not at all."""
 
 import html.parser
 import re

@@ -1,4 +1,4 @@
-"""The report of a run: what it shows follows from the sound, it needs no other file, and nothing breaks it."""
+"""The report of a run: its contents follow from the sound, it needs no other file, and no input breaks it."""
 
 import base64
 import dataclasses
@@ -192,7 +192,7 @@ def song_with(said, name="song.wav"):
 
 
 def evaluation_of(values):
-    """Return scores; those of the other rule are of no use."""
+    """Return scores; those of the other rule must not be used."""
     scores = []
     for (source, metric), value_db in values.items():
         rule = "silent" if metric == "PES" else "target"
@@ -224,7 +224,7 @@ def test_the_table_of_scores_marks_the_better_run():
     assert sheet.heads == ["source", *["B0", "P"] * 5, "frames"]
     numbers = ["1.00", "2.00", "1.00", "0.50", "1.00", "2.00", "–", "2.00", "1.00", "2.00"]
     assert sheet.cells == [["voice", *numbers, "7"]]
-    assert sheet.bold == {(0, 2), (0, 3), (0, 6), (0, 8), (0, 9)}  # of PES the lower one; a score beats none
+    assert sheet.bold == {(0, 2), (0, 3), (0, 6), (0, 8), (0, 9)}  # PES: lower is better; a score beats none
 
 
 def test_everything_is_escaped(tmp_path):

@@ -16,7 +16,7 @@ TINY = ConvTasNet(N=8, B=5, H=7, X=1, R=2, sources=("a", "b"), sample_rate_hz=10
 
 
 class OneLength(ConvTasNet):
-    """A network that takes a single length, and shorter chunks between their neighbours."""
+    """A network that takes chunks of one length only; shorter ones get sound of their neighbours."""
 
     @property
     def segment_samples(self):

@@ -1,4 +1,4 @@
-"""Sweeps on a Ray cluster of several node processes: the same results, and nothing lost of what is killed."""
+"""Sweeps on a Ray cluster of several node processes: the same results, also when processes are killed."""
 
 import os
 import re
@@ -218,7 +218,7 @@ def test_a_cluster_without_a_free_device_says_so_and_waits(nodes, ground, tmp_pa
 
 
 def test_a_cluster_without_devices_names_what_it_waits_for():
-    """No machine has a core, as the head of a cluster has that grows when it is asked to."""
+    """No machine has a core for work, as in a cluster that adds machines when they are needed."""
     found = object.__new__(cluster.RayExecutor)
     found.address, found.slots = "auto", []
     assert "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine" in found._why_idle()

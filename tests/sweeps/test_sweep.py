@@ -114,7 +114,7 @@ def whole(network, songs, tmp_path_factory):
 
 
 def test_every_cell_of_the_grid_is_done_once(whole):
-    """B0 and B do not look at λ: 1 + 2 + 1 settings, three songs."""
+    """B0 and B do not use λ: 1 + 2 + 1 settings, three songs."""
     cells = results.read_cells(whole)
     assert len(cells) == 12
     assert sorted(cells) == sorted(cell["id"] for cell in results.read_plan(whole)["cells"])
@@ -163,7 +163,7 @@ def test_gated_estimates_are_silent_where_annotated_silent(whole):
 
 
 def test_lanes_give_the_results_of_single_cells(whole, written, network, songs, tmp_path):
-    """Two values of λ share a song; songs of one length run side by side. Batched matmuls round otherwise."""
+    """Two values of λ share a song; songs of one length run side by side. Batched matmuls round differently."""
     assert run(written, network, songs, tmp_path / "store", "--lanes", "2") == 0
     found, expected = comparable(tmp_path / "store"), comparable(whole)
     assert found.keys() == expected.keys()
@@ -194,7 +194,7 @@ def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_pat
 
 
 def test_a_cell_with_estimates_that_are_not_finite_fails_alone(written, songs, tmp_path, capsys):
-    """Weights of 1e30 are finite, what they give is not; adapting stops at the first step, and B0 has none."""
+    """Weights of 1e30 are finite, but estimates are not; adaptation stops at the first step, and B0 has no steps."""
     params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e30), DUO.init())
     checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "absurd.safetensors")
     assert run(written, tmp_path / "absurd.safetensors", songs, tmp_path / "store") == 1

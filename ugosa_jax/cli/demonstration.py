@@ -66,24 +66,26 @@ def demo(args: options.Demo) -> int:
         weights=record.describe_network(weights, network),
     )
     excerpt_s = song_report.choose_excerpt(song, len(RECIPES))
-    shown, took_s = [], {}
+    report_runs, took_s = [], {}
     for name, recipe in RECIPES.items():
         print(f"{name:10}{recipe.meaning} ...", end="", flush=True)
         began = time.perf_counter()
         job = SongJob(weights, song, plan.fill_defaults(recipe.adapt, weights), recipe.separate)
         outcome = run.run(job, inputs, out / name.replace(" ", "-"), report="data", excerpt_s=excerpt_s)
-        assert outcome.shown is not None
-        shown.append(dataclasses.replace(outcome.shown, name=name, meaning=recipe.meaning))
+        assert outcome.report_run is not None
+        report_runs.append(dataclasses.replace(outcome.report_run, name=name, meaning=recipe.meaning))
         took_s[name] = time.perf_counter() - began
         print(f" {took_s[name]:.0f} s", flush=True)
-    print("\n" + "\n".join(format_table(shown, labels.sources)))
-    stems = {one.name: one.stems for one in shown}
+    print("\n" + "\n".join(format_table(report_runs, labels.sources)))
+    stems = {one.name: one.stems for one in report_runs}
     waves = song_figures.draw_waves(labels, mixture.duration_s, summary.summarise_mixture(mixture, excerpt_s), stems)
     with files.replace_when_done(out / FIGURE) as temporary:
         temporary.write_text(style.to_svg(waves), "utf-8")
     content = msgspec.to_builtins(outcome.record)  # of the last run, which is adapted
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took_s.items())
-    song_report.write(out / REPORT, song, excerpt_s, shown, facts.describe_run(content) | {"time": times}, content)
+    song_report.write(
+        out / REPORT, song, excerpt_s, report_runs, facts.describe_run(content) | {"time": times}, content
+    )
     print(f"\n{time.perf_counter() - started:.0f} s in all; pictures and sounds are in {out / REPORT}")
     return 0
 

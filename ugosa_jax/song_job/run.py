@@ -1,4 +1,4 @@
-"""Running of a job, and writing of its folder: stems, adapted layers, record and report, all of them or none."""
+"""Run a job and write its folder: stems, adapted layers, record and report. If it fails, nothing is written."""
 
 import collections
 import contextlib
@@ -48,13 +48,13 @@ class Outcome(NamedTuple):
     Attributes:
       adapted: the adaptation.
       record: the record.
-      shown: the data of the report; None without a report.
+      report_run: the data of the report; None if no report is made.
       leakage_db: leakage of the network's output by source; None without an annotation.
     """
 
     adapted: Adapted
     record: Record
-    shown: "ReportRun | None"
+    report_run: "ReportRun | None"
     leakage_db: dict[str, float] | None = None
 
 
@@ -66,7 +66,7 @@ def run(
     report: Literal["page", "data", "none"] = "page",
     excerpt_s: tuple[float, float] | None = None,
     unadapted: Callable[[], OutputStage] | None = None,
-    also: Callable[[Path, Outcome], None] | None = None,
+    write_more: Callable[[Path, Outcome], None] | None = None,
     on_progress: OnProgress = ignore_progress,
     on_footprint: OnFootprint = ignore_progress,
 ) -> Outcome:
@@ -81,7 +81,7 @@ def run(
       excerpt_s: begin and end of the excerpt in the report; chosen for this job if not given.
       unadapted: returns the stems of the unadapted network, refined like those of the job, for the comparison in the
         report; if not given, the song is separated once more.
-      also: writes additional files into the folder before it is moved into place.
+      write_more: writes additional files into the folder before it is moved into place.
       on_progress: called with the progress.
       on_footprint: called with the memory that the adaptation needs.
 
@@ -96,23 +96,23 @@ def run(
             blocks = _write_blocks(writers, separated)
             leakage = separated.leakage
             if report == "none":
-                shown = _exhaust(blocks)
+                report_run = _exhaust(blocks)
             else:
                 excerpt_s = excerpt_s or _choose_excerpt(job)
-                shown = _summarise(job, inputs, adapted.result, blocks, excerpt_s, leakage)
+                report_run = _summarise(job, inputs, adapted.result, blocks, excerpt_s, leakage)
         if job.plan.tuned:
             adapted_layers.save(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
         stems = {f"{source}.wav": StemRecord(writer.peak, writer.above) for source, writer in writers.items()}
-        record = _make_record(job, inputs, adapted, separated.seconds, stems, shown)
+        record = _make_record(job, inputs, adapted, separated.seconds, stems, report_run)
         files.write_json(msgspec.to_builtins(record), folder / RECORD)
-        if shown is not None and excerpt_s is not None and report == "page":
+        if report_run is not None and excerpt_s is not None and report == "page":
             before = unadapted or (
                 lambda: Separation(job, engine.make_unadapted_result(), "separating, not adapted", on_progress)
             )
-            _write_report(folder, job, record, shown, excerpt_s, before)
-        outcome = Outcome(adapted, record, shown, leakage.compute_db() if leakage else None)
-        if also is not None:
-            also(folder, outcome)
+            _write_report(folder, job, record, report_run, excerpt_s, before)
+        outcome = Outcome(adapted, record, report_run, leakage.compute_db() if leakage else None)
+        if write_more is not None:
+            write_more(folder, outcome)
     return outcome
 
 
@@ -146,7 +146,7 @@ def _make_record(
     adapted: Adapted,
     separation_s: float,
     stems: dict[str, StemRecord],
-    shown: "ReportRun | None",
+    report_run: "ReportRun | None",
 ) -> Record:
     """Return the record of a finished job."""
     settings = SettingsRecord(
@@ -167,7 +167,7 @@ def _make_record(
         environment=describe_environment(),
         adaptation=describe_adaptation(adapted.result, separation_s),
         outputs=stems,
-        scores=shown.scores.rows() if shown and shown.scores else None,
+        scores=report_run.scores.rows() if report_run and report_run.scores else None,
     )
 
 
@@ -201,14 +201,14 @@ def _write_report(
     folder: Path,
     job: SongJob,
     record: Record,
-    shown: "ReportRun",
+    report_run: "ReportRun",
     excerpt_s: tuple[float, float],
     unadapted: Callable[[], OutputStage | Separation],
 ) -> None:
     """Write the report, which compares the stems with those of the unadapted network."""
     from ugosa_jax.reports.song import facts, song_report
 
-    runs = [shown]
+    runs = [report_run]
     if job.plan.tuned:
         song, nothing, stems = load_true_stems(job), engine.make_unadapted_result(), unadapted()
         run = song_report.summarise_run(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage)

@@ -135,7 +135,7 @@ def adapt(task: Task) -> dict[str, Any]:
         task.inputs,
         task.runs.root / task.id,
         unadapted=begin_report,
-        also=write_run_file,
+        write_more=write_run_file,
         on_progress=task.report_progress,
     )
     result, adapting_s = outcome.adapted.result, outcome.adapted.seconds
@@ -163,7 +163,9 @@ def separate_unadapted(task: Task) -> dict[str, Any]:
         task.report_progress(progress._replace(stage="separating, not adapted"))
 
     inputs = msgspec.structs.replace(task.inputs, delta=None)  # the unadapted network starts from no adapted layers
-    song_job.run(job, inputs, task.runs.root / id, report="none", also=write_run_file, on_progress=report_unadapted)
+    song_job.run(
+        job, inputs, task.runs.root / id, report="none", write_more=write_run_file, on_progress=report_unadapted
+    )
     task.send({"run": id})
     return {"run": id}
 
