@@ -145,7 +145,7 @@ def run_torch(folder: Path) -> dict[str, np.ndarray]:
             values = stage.detach().numpy().transpose(0, 2, 3, 1)  # channels last
             golden[f"{source}/stages/{name}"] = values.reshape(-1)[:: max(1, values.size // 500)]
         gradients = {name: p.grad.numpy() for name, p in net.named_parameters() if p.grad is not None}
-        golden |= {f"{source}/{what}": kept for what, kept in select_gradients(gradients, GRADIENT_STEP**2).items()}
+        golden |= {f"{source}/{name}": kept for name, kept in select_gradients(gradients, GRADIENT_STEP**2).items()}
     return golden
 
 
@@ -163,7 +163,7 @@ def main() -> None:
         published[f"{name}/stems"] = est_SxCxT.reshape(-1)[::STEP]
         if name == "short":
             kept = select_gradients(gradients, GRADIENT_STEP**2)
-            published |= {f"{name}/{what}": values for what, values in kept.items()}
+            published |= {f"{name}/{stage}": values for stage, values in kept.items()}
         print(name, "peak", np.abs(est_SxCxT).max(), "difference from the mixture", np.abs(est_SxCxT.sum(0)).max())
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / "published.npz", **published)  # pyright: ignore[reportArgumentType]
@@ -172,7 +172,7 @@ def main() -> None:
     for kind in KINDS:
         est_SxCxT, gradients = run_tensorflow(spleeter, kind, draw_mixture(9000, 3), TINY, FILTERS)
         tiny[f"{kind}/stems"] = est_SxCxT.reshape(-1)[::TINY_STEP]
-        tiny |= {f"{kind}/{what}": values for what, values in select_gradients(gradients, TINY_STEP).items()}
+        tiny |= {f"{kind}/{name}": values for name, values in select_gradients(gradients, TINY_STEP).items()}
         print(kind, "peak", np.abs(est_SxCxT).max())
     np.savez_compressed(out / "tiny.npz", **tiny)
 

@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def list_songs(args: argparse.Namespace) -> Iterable[tuple[str, Make]]:
     """Return the name and maker of each requested song."""
-    from instruments import load_banks  # imported here: these need packages that may be missing, which check() tells
+    from instruments import load_banks  # not at the top: they need packages that `check` must find first
     from plan import Plan, iterate_draws
 
     plan = Plan(args.split, args.seconds, args.takes, args.composed, args.guitars, args.seed)

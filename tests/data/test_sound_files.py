@@ -18,8 +18,8 @@ import soundfile
 from tests.helpers import sound_files
 from tests.helpers.sound_files import ELEMENTARY, KINDS, LOSSLESS
 from ugosa_jax.data import recording, sound
-from ugosa_jax.data.refusal import refuse_unreadable
 from ugosa_jax.data.sound import Audio
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.errors import InputError
 

@@ -85,9 +85,9 @@ def _read_references(references: Song | str | Path | Mapping[str, np.ndarray], r
     return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(found))
 
 
-def _iterate_sounds(what: str, given: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield name and samples, float32 (C, T), of each sound; errors begin with `what`."""
+def _iterate_sounds(argument: str, given: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and samples, float32 (C, T), of each sound; errors name the argument."""
     for source, samples_CxT in given.items():
         found_CxT = np.asarray(samples_CxT, np.float32)
-        require(found_CxT.ndim == 2, f"{what}: {source}", "an array (channels, samples)", found_CxT.shape)
+        require(found_CxT.ndim == 2, f"{argument}: {source}", "an array (channels, samples)", found_CxT.shape)
         yield source, found_CxT

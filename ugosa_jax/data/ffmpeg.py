@@ -13,7 +13,7 @@ import numpy as np
 from av.error import InvalidDataError
 
 from ugosa_jax.data import containers
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 FORMATS = (

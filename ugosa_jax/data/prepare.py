@@ -45,7 +45,7 @@ def prepare(
     account = manifest.open_manifest(out, made)
     for track in tracks:
         sha256 = {
-            what: files.compute_sha256(path) for what, path in datasets.list_inputs(track, settings.sources).items()
+            name: files.compute_sha256(path) for name, path in datasets.list_inputs(track, settings.sources).items()
         }
         if manifest.is_complete(out, account, track, sha256):
             yield track.name, None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.data.stream import SoundStream, open_stream
 from ugosa_jax.errors import InputError
 

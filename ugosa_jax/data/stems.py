@@ -159,11 +159,11 @@ def _choose_files(found: dict[str, list[Path]], sources: Sequence[str], folder: 
     return {source: _require_one(found.get(source.casefold(), []), source, folder) for source in sources}
 
 
-def _require_one(paths: list[Path], what: str, folder: Path) -> Path:
+def _require_one(paths: list[Path], source: str, folder: Path) -> Path:
     if not paths:
-        raise InputError(f"{folder}: no {what}.wav (nor .flac, .ogg …)")
+        raise InputError(f"{folder}: no {source}.wav (nor .flac, .ogg …)")
     if len(paths) > 1:
-        raise InputError(f"{folder}: {' and '.join(path.name for path in paths)}: which one is the {what}?")
+        raise InputError(f"{folder}: {' and '.join(path.name for path in paths)}: which one is the {source}?")
     return paths[0]
 
 

@@ -15,7 +15,7 @@ from av.error import FFmpegError
 
 from ugosa_jax.data import containers, ffmpeg
 from ugosa_jax.data.ffmpeg import MAX_PADDING_SAMPLES
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 SLACK_S = 0.1

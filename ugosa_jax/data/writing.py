@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 
 from ugosa_jax import files
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 Encoding = Literal["float", "24", "16"]

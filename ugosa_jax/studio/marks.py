@@ -73,7 +73,7 @@ def parse(value: Any, duration_s: float) -> Marks:
     ordered = sorted(marks.marks, key=lambda mark: (mark.source, mark.start))
     for before, mark in itertools.pairwise(ordered):
         apart = before.source != mark.source or before.end <= mark.start + TOUCH_S
-        require(apart, "marks", f"disjoint, and two of {mark.source} overlap", (mark.start, before.end))
+        require(apart, "marks", f"disjoint, but two of {mark.source} overlap", (mark.start, before.end))
     return marks
 
 
@@ -141,9 +141,8 @@ def import_file(
       content: the file.
       name: name of the file. Its suffix may determine the format, the rest may name the source; only letters and digits
         of it are used in paths.
-      sources: sources of the network.
-      duration_s: length of the song.
-      meanings: meanings of names as in `--map`: a source, `one of` a source, or nothing to leave labels out.
+      sources: sources of the network. duration_s: length of the song. meanings: meanings of names as in `--map`: a
+      source, `one of` a source, or an empty text, which leaves the labels out.
       unit: unit of times as in `--unit`.
 
     Returns:
@@ -166,7 +165,7 @@ def import_file(
         except InputError as error:
             raise type(error)(str(error).replace(str(path), name)) from error
         notes = [warning.replace(str(path), name) for warning in labels.warnings]
-    meant = [f"{text} = {_describe_name(name)}" for text, name in labels.names.items() if _is_news(text, name)]
+    meant = [f"{text} = {_describe_name(name)}" for text, name in labels.names.items() if _needs_note(text, name)]
     return marks, meant + notes
 
 
@@ -183,7 +182,7 @@ def _to_interval(mark: Mark) -> Interval:
     return Interval(mark.start, mark.end, mark.source, mark.state)
 
 
-def _is_news(written: str, name: vocabulary.Meaning) -> bool:
+def _needs_note(written: str, name: vocabulary.Meaning) -> bool:
     return written.casefold() != name.source.casefold() or name.negated
 
 

@@ -161,7 +161,7 @@ class RayExecutor:
                     continue
                 here = self.actor.options(scheduling_strategy=self.on_node(node["NodeID"]), **needed)
                 free = self.ray.available_resources()
-                is_queued = any(free.get(what, 0) < much for what, much in list_resources(needed).items())
+                is_queued = any(free.get(resource, 0) < amount for resource, amount in list_resources(needed).items())
                 worker = here.remote(self.shared, kind, threads)
                 slot = WorkerSlot(node["NodeID"], number, worker, is_queued)
                 self.slots.append(slot)
@@ -275,7 +275,7 @@ def split_cells(cells: Sequence[Cell], size: int) -> Iterator[Unit]:
 def list_resources(options: dict[str, Any]) -> dict[str, float]:
     """Return the resources of a machine that a worker uses, by Ray's names."""
     named = {"CPU": options.get("num_cpus", 0), "GPU": options.get("num_gpus", 0)}
-    return {what: much for what, much in (named | options.get("resources", {})).items() if much}
+    return {name: amount for name, amount in (named | options.get("resources", {})).items() if amount}
 
 
 def list_devices(node: dict[str, Any]) -> list[tuple[str, int, dict[str, Any]]]:

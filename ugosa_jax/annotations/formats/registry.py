@@ -132,7 +132,7 @@ def read_folder(
     return LabelFile(
         [label for reading in readings for label in reading.labels],
         tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),
-        left_out=tuple(what for reading in readings for what in reading.left_out),
+        left_out=tuple(part for reading in readings for part in reading.left_out),
     )
 
 

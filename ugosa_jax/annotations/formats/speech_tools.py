@@ -50,30 +50,30 @@ class _Stream(NamedTuple):
     path: str
     tokens: Iterator[_Token]
 
-    def take(self, kind: str, what: str) -> _Token:
+    def take(self, kind: str, field: str) -> _Token:
         """Return the next token; raise InputError if it is of another kind."""
         token = next(self.tokens, None)
         if token is None:
-            raise InputError(f"{self.path}: ends where {what} should be")
+            raise InputError(f"{self.path}: ends where {field} should be")
         if token.kind != kind:
-            raise InputError(f"{self.path}:{token.line}: {what} should be a {kind}, not {quote(token.value)}")
+            raise InputError(f"{self.path}:{token.line}: {field} should be a {kind}, not {quote(token.value)}")
         return token
 
-    def take_seconds(self, what: str) -> float:
-        token = self.take("number", what)
+    def take_seconds(self, field: str) -> float:
+        token = self.take("number", field)
         if not math.isfinite(float(token.value)):
-            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is not finite")
+            raise InputError(f"{self.path}:{token.line}: {field} {quote(token.value)} is not finite")
         return float(token.value)
 
-    def take_count(self, what: str) -> int:
-        token = self.take("number", what)
+    def take_count(self, field: str) -> int:
+        token = self.take("number", field)
         if not (token.value.isdigit() and len(token.value) <= 9):
-            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is not a count")
+            raise InputError(f"{self.path}:{token.line}: {field} {quote(token.value)} is not a count")
         return int(token.value)
 
-    def take_stretch(self, what: str) -> tuple[float, float]:
-        start_s, end_s = self.take_seconds(f"xmin of {what}"), self.take_seconds(f"xmax of {what}")
-        return check_stretch(f"{self.path}: {what}", start_s, end_s)
+    def take_stretch(self, field: str) -> tuple[float, float]:
+        start_s, end_s = self.take_seconds(f"xmin of {field}"), self.take_seconds(f"xmax of {field}")
+        return check_stretch(f"{self.path}: {field}", start_s, end_s)
 
 
 def read_textgrid(text: str, path: str) -> LabelFile:
@@ -149,8 +149,8 @@ def read_elan(text: str, path: str) -> LabelFile:
                 untimed[tier] += 1
                 continue
             if last < first:
-                what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is not a valid time span"
-                raise InputError(f"{path}:{line}: {what}")
+                problem = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is not a valid time span"
+                raise InputError(f"{path}:{line}: {problem}")
             start_s, end_s = first * unit_ms / 1000, last * unit_ms / 1000
             words = " ".join(element.text.split())
             labels.append(Label(start_s, end_s, words, path, line, container=tier, own_words=True))
@@ -172,7 +172,7 @@ def read_elan(text: str, path: str) -> LabelFile:
             untimed[tier] += 1
             times = ()
     left_out = tuple(f"tier {quote(name)}: annotations without times of their own ({n})" for name, n in untimed.items())
-    warnings = [f"{path}: left out: {what}" for what in left_out]
+    warnings = [f"{path}: left out: {part}" for part in left_out]
     if any(medium.origin_ms for medium in media):
         origin_s, how = _find_origin(media, path)
         labels = [
@@ -199,8 +199,8 @@ def _find_origin(media: list[_Medium], path: str) -> tuple[float, str]:
     first, where = sounds[0], f"{path}:{sounds[0].line}: TIME_ORIGIN"
     if len({medium.origin_ms for medium in sounds}) > 1:
         begin = ", ".join(f"{Path(medium.url).name} ({medium.origin_ms:g} ms)" for medium in sounds)
-        what = "its sounds begin at different times"
-        raise InputError(f"{where}: {what}: {begin}; keep the song alone under Edit > Linked Files in ELAN")
+        problem = "its sounds begin at different times"
+        raise InputError(f"{where}: {problem}: {begin}; keep the song alone under Edit > Linked Files in ELAN")
     moved = f"{abs(first.origin_ms) / 1000:g} s {'later' if first.origin_ms >= 0 else 'earlier'}"
     how = f"all times are taken {moved}, as ELAN plays {quote(Path(first.url).name)}"
     return first.origin_ms / 1000, f"{where} {first.origin_ms:g}: {how}"
