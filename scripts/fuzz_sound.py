@@ -136,8 +136,8 @@ def judge(path: Path) -> tuple[str, str]:
     try:
         n_samples = sound.read(path, may_be_silent=True).n_samples
     except InputError as error:
-        to_one_line = str(error).startswith(f"{path}: ") and "\n" not in str(error)
-        return ("refused", "") if to_one_line else ("traceback", f"not one line that names the file: {error}")
+        is_one_line = str(error).startswith(f"{path}: ") and "\n" not in str(error)
+        return ("refused", "") if is_one_line else ("traceback", f"not one line that names the file: {error}")
     except BaseException as error:
         return "traceback", repr(error)
     try:

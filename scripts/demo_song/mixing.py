@@ -9,10 +9,12 @@ from effects import RATE_HZ, SOURCES, balance, limit
 
 WORKING_DBFS = -21.0
 OFFSET_DB = {"drums": -0.2, "bass": -0.8, "other": -2.2, "vocals": -0.5}
-DRIVE_DB = 1.0  # into the limiter
-CEILING = 0.9  # of the mixture; a lossy codec changes peaks by some percent
-FADE_S = 0.25  # before a rest, sound has faded by SETTLED_S before its bar line: room for a codec's block of 46 ms
-SETTLED_S = 0.06
+DRIVE_DB = 1.0  # gain in front of the limiter
+CEILING = 0.9  # largest sample of the mixture; a lossy codec changes peaks by some percent
+FADE_S = 0.25  # fade before a rest
+SETTLED_S = (
+    0.06  # from the end of that fade to the rest, so that a codec's block of 46 ms brings no sound into the rest
+)
 LAST_FADE_S = 1.0
 
 

@@ -128,17 +128,17 @@ class ConvTasNet:
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """The repeats and the mask; not the decoder, whose input is S·N / B times as large as that of the mask."""
+        """Stages that a suffix can start with; not the decoder, whose input is S·N / B times as large as the mask's."""
         return (*self.repeats, "mask")
 
     @property
     def starts(self) -> dict[str, str]:
-        """L1 is repeat2, L2 repeat3, …, followed by the mask and the decoder, as in the paper's Figure 1."""
+        """First tuned stages by name, as in the paper's Figure 1: L1 is repeat2, …, then the mask and the decoder."""
         return {f"L{i}": stage for i, stage in enumerate((*self.repeats[1:], "mask", "decoder"), 1)}
 
     @property
     def ends(self) -> dict[str, tuple[str, ...]]:
-        """D tunes up to the decoder, M up to the mask, 3 up to the last repeat."""
+        """Frozen last stages by name: D tunes up to the decoder, M up to the mask, 3 up to the last repeat."""
         return {"D": (), "M": ("decoder",), "3": ("mask", "decoder")}
 
     def count_frames(self, n_samples: Any) -> Any:
@@ -182,6 +182,7 @@ class WaveformEncoder(nnx.Module):
         n_frames = (mix_CxT.shape[1] - L) // self.hop + 1
         n_samples = (n_frames + pieces - 1) * self.hop
         mix_CxT = jnp.pad(mix_CxT, ((0, 0), (0, self.hop)))[:, :n_samples]
+        # Q hops in the signal, F samples of all channels in a hop; here P counts the pieces of a filter.
         hops_QxF = mix_CxT.reshape(C, -1, self.hop).transpose(1, 2, 0).reshape(-1, self.hop * C)
         kernel = jnp.pad(self.kernel[...], ((0, pieces * self.hop - L), (0, 0), (0, 0)))
         kernel_PxFxN = kernel.reshape(pieces, self.hop * C, N)
