@@ -350,7 +350,7 @@ def test_on_epoch_reports_every_epoch(tiny):
 def test_adapt_lanes_refuses_different_numbers_and_buckets(tiny):
     with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
-    with pytest.raises(InputError, match="one bucket"):
+    with pytest.raises(InputError, match="one shape"):
         adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
     with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])

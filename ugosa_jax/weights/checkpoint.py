@@ -108,8 +108,8 @@ def describe_network(net: Any, kind: str) -> str:
     """Return one line about weights: kind, size, sources, sample rate, name."""
     millions = sum(math.prod(shape) for shape in net.shapes.values()) / 1e6
     size = f"{millions:.1f} M parameters" if millions >= 0.05 else f"{1e6 * millions:.0f} parameters"
-    said = [kind, size, " ".join(net.sources), f"{net.sample_rate_hz / 1000:g} kHz"]
-    return ", ".join(said + [repr(net.name)] * bool(net.name))
+    parts = [kind, size, " ".join(net.sources), f"{net.sample_rate_hz / 1000:g} kHz"]
+    return ", ".join(parts + [repr(net.name)] * bool(net.name))
 
 
 def check_source_names(names: object) -> tuple[str, ...]:
@@ -120,8 +120,8 @@ def check_source_names(names: object) -> tuple[str, ...]:
     """
     require(isinstance(names, list | tuple), "sources", "a list of names", type(names).__name__)
     for name in names:  # pyright: ignore[reportGeneralTypeIssues]
-        plain = isinstance(name, str) and re.fullmatch(r"\w[\w +&-]{0,63}", name)
-        require(bool(plain), "source name", "letters, digits, spaces or + & - _, up to 64", str(name)[:64])
+        is_safe = isinstance(name, str) and re.fullmatch(r"\w[\w +&-]{0,63}", name)
+        require(bool(is_safe), "source name", "letters, digits, spaces or + & - _, up to 64", str(name)[:64])
     return tuple(names)  # pyright: ignore[reportArgumentType]
 
 

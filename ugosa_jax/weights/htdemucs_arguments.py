@@ -162,8 +162,8 @@ def _read_number(found: Mapping[str, Any], name: str, like: Any) -> Any:
 
 def _read_sources(found: Mapping[str, Any]) -> tuple[str, ...]:
     names = found["sources"]
-    plain = isinstance(names, list | tuple) and all(type(name) is str for name in names)
-    require(plain, "setting sources", "a list of names", names)
+    is_valid = isinstance(names, list | tuple) and all(type(name) is str for name in names)
+    require(is_valid, "setting sources", "a list of names", names)
     return tuple(names)
 
 
@@ -176,8 +176,8 @@ def _read_segment_samples(found: Mapping[str, Any]) -> int | None:
         whole = len(segment_s) == 2 and all(type(part) is int for part in segment_s) and segment_s[1] > 0
         require(whole, "setting segment", "a pair of numerator and denominator", segment_s)
         segment_s = Fraction(*segment_s)
-    plain = type(segment_s) in (Fraction, int, float) and math.isfinite(segment_s)
-    require(plain, "setting segment", "a fraction or a number of seconds", segment_s)
+    is_valid = type(segment_s) in (Fraction, int, float) and math.isfinite(segment_s)
+    require(is_valid, "setting segment", "a fraction or a number of seconds", segment_s)
     return int(segment_s * rate_hz)
 
 

@@ -219,8 +219,8 @@ class InertUnpickler(pickle._Unpickler):
 
     def _update_dict(self, target: Any, keys: list[Any], values: list[Any]) -> None:
         require(type(target) is dict, "items in the pickle", "those of a dict", type(target).__name__)
-        plain = all(type(key) in (str, int) for key in keys)
-        require(plain, "keys in the pickle", "texts or whole numbers", "others")
+        is_valid = all(type(key) in (str, int) for key in keys)
+        require(is_valid, "keys in the pickle", "texts or whole numbers", "others")
         target.update(zip(keys, values, strict=True))
 
     dispatch |= {pickle.REDUCE[0]: _build, pickle.NEWOBJ[0]: _build, pickle.BUILD[0]: _ignore_state}

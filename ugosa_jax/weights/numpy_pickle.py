@@ -78,8 +78,8 @@ class _ArrayUnpickler(InertUnpickler):
 
 
 def _read_array(shape: tuple[Any, ...], dtype: str, fortran: bool, raw: bytes) -> np.ndarray:
-    plain = len(shape) <= 8 and all(type(n) is int and n >= 0 for n in shape)
-    require(plain, "shape of an array", "up to 8 whole numbers", str(shape)[:80])
+    is_valid = len(shape) <= 8 and all(type(n) is int and n >= 0 for n in shape)
+    require(is_valid, "shape of an array", "up to 8 whole numbers", str(shape)[:80])
     size = math.prod(shape) * np.dtype(dtype).itemsize
     require(len(raw) == size, "array", f"of {size} bytes, as its shape {shape} says", len(raw))
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")

@@ -63,8 +63,8 @@ def _check_arguments(klass: Any, args: Any, kwargs: Any) -> tuple[str, tuple[Any
     require(isinstance(kwargs, dict), "settings", "arguments by name", type(kwargs).__name__)
     for name, value in [*enumerate(args), *kwargs.items()]:
         values = value if isinstance(value, list | tuple) else [value]
-        plain = len(values) <= 1000 and all(type(item) in _PLAIN for item in values)
-        require(plain, f"setting {name}", "a number, a text or a list of them", type(value).__name__)
+        is_valid = len(values) <= 1000 and all(type(item) in _PLAIN for item in values)
+        require(is_valid, f"setting {name}", "a number, a text or a list of them", type(value).__name__)
     for name in kwargs:
         require(type(name) is str, "settings", "called by name", type(name).__name__)
     return klass.name, tuple(args), kwargs

@@ -43,8 +43,8 @@ def read_arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
     """
     entries = {key.decode(): value for key, value in iterate_table(index)}
     header = dict(iterate_fields(entries.pop("", b"")))
-    plain = get_number(header, 1) == 1 and not get_number(header, 2)
-    require(plain, "checkpoint", "one file of data, lowest byte first", "another")
+    is_valid = get_number(header, 1) == 1 and not get_number(header, 2)
+    require(is_valid, "checkpoint", "one file of data, lowest byte first", "another")
     found = {name: parse_entry(name, value) for name, value in entries.items()}
     total = sum(each.size for each in found.values())
     require(total <= len(data), "variables", f"at most the {len(data)} bytes of data", f"{total} bytes")

@@ -5,7 +5,7 @@ the documentation of the jams package. Only namespaces whose values name sources
 tag_medleydb_instruments.
 
 Files written here store the whole annotation. Values are `source state`. JAMS has a free field, the sandbox, which
-holds the `sources`, `outside`, and `open`: the sources that are unknown outside of their intervals
+holds `sources`, `outside` and `open`. `open` lists the sources that are unknown outside of their intervals
 (`Annotation.open_sources`). JAMS stores durations instead of ends, so that an end may be rounded once.
 """
 
@@ -46,8 +46,8 @@ def read_jams(text: str, path: str) -> LabelFile:
             warnings.append(f"{path}:{where}: left out: namespace {quote(namespace)} does not name sources")
     if not known:
         there = ", ".join(dict.fromkeys(str(annotation.get("namespace")) for annotation in annotations))
-        what = f" (it has {there[:200]})" if there else ""
-        raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}{what}")
+        found = f" (it has {there[:200]})" if there else ""
+        raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}{found}")
     outside, of_sources = _read_sandbox(content, path)
     return LabelFile(labels, tuple(warnings), outside, of_sources)
 
