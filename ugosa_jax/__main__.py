@@ -45,7 +45,7 @@ def program() -> NoReturn:
 
 def silence_libraries() -> None:
     """Silence the warnings of libraries; the commands themselves report problems that concern the user."""
-    if not sys.warnoptions:  # the user asked for warnings with -W or PYTHONWARNINGS
+    if not sys.warnoptions:  # -W or PYTHONWARNINGS, with which users ask for warnings
         warnings.simplefilter("ignore")
     logging.getLogger().addHandler(logging.NullHandler())  # without any handler, Python prints log messages
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA prints errors only

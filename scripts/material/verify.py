@@ -1,6 +1,6 @@
 """Compare the recipes and sound of the rendered test songs with the record in the repository, minimus_test.json.
 
-python scripts/material/verify.py            # exit status 1 if a song is missing or was drawn otherwise
+python scripts/material/verify.py            # exit status 1 if a song is missing, damaged or different
 python scripts/material/verify.py --record   # after a deliberate change: write a new record
 """
 

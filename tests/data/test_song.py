@@ -15,12 +15,12 @@ from ugosa_jax.data.sound import Audio
 from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.errors import InputError
 
-SAID = Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
+ANNOTATION = Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
 
 
 def noise(rate_hz=8000, seconds=2.0):
     samples_CxT = np.random.default_rng(0).normal(0.1, 0.2, (2, round(rate_hz * seconds))).astype(np.float32)
-    return Song(Audio(samples_CxT, rate_hz, "noise.wav"), annotation=SAID)
+    return Song(Audio(samples_CxT, rate_hz, "noise.wav"), annotation=ANNOTATION)
 
 
 def test_standardise_converts_rate_channels_and_level():

@@ -39,7 +39,7 @@ from ugosa_jax.annotations.interval import (
 from ugosa_jax.annotations.statements import Statement, interpret
 from ugosa_jax.annotations.vocabulary import Meaning, NameRules
 
-EVEN = 0.5
+MIN_CONFIDENCE = 0.5
 """Labels with a lower confidence count as unknown."""
 
 
@@ -194,10 +194,10 @@ def _warn_one_instrument(source: str, stated: list[Statement], outside: Outside)
 
 
 def _is_unsure(label: Label) -> bool:
-    return label.confidence is not None and label.confidence < EVEN
+    return label.confidence is not None and label.confidence < MIN_CONFIDENCE
 
 
 def _warn_unsure(stated: list[Statement]) -> list[str]:
     unsure = [s.label for s in stated if _is_unsure(s.label)]
-    how = f"labels with a confidence below {EVEN}, which count as unknown: {len(unsure)}"
+    how = f"labels with a confidence below {MIN_CONFIDENCE}, which count as unknown: {len(unsure)}"
     return [f"{unsure[0].path}:{unsure[0].line}: {how}"] if unsure else []

@@ -81,13 +81,13 @@ def separate_blocks(
     """
     if n_samples < net.min_samples:
         raise InputError(f"the song has {n_samples} samples, fewer than the network needs ({net.min_samples})")
-    chunk, each = choose_chunk_samples(net, settings), list_starts(net, n_samples, settings)
-    n_chunks = sum(map(len, each))
+    chunk, starts = choose_chunk_samples(net, settings), list_starts(net, n_samples, settings)
+    n_chunks = sum(map(len, starts))
     if n_chunks > MAX_CHUNKS:
-        spacing = f"one every {each[0].step} samples, {len(each)} times"
+        spacing = f"one every {starts[0].step} samples, {len(starts)} times"
         raise InputError(f"chunks: {n_chunks} of {chunk} samples ({spacing}) exceed {MAX_CHUNKS}; use less overlap")
     weights_T = None if choose_tiling(net, settings) else make_triangle(chunk).astype(np.float32)
-    passes = [_Pass(net, begin, n_samples, chunk, weights_T) for begin in each]
+    passes = [_Pass(net, begin, n_samples, chunk, weights_T) for begin in starts]
     buffer = BlockBuffer(blocks_Cxn, net.channels, n_samples)
     report = on_chunk and (lambda done: on_chunk(done, n_chunks))
     return _average_passes(net, jax.device_put(params), buffer, passes, report)
