@@ -10,7 +10,7 @@ scripts/golden_htdemucs.py explains how to make ~/torch-env. The method is that 
 per side, on all cores, in turns, with the same random weights and noise; their losses are compared. A step is forward,
 loss, backward and optimizer on one segment of 7.8 s. The output of the frozen stages is stored here; in PyTorch, the
 kind "plain" runs the whole network in a step, "cached" stores it too, and "compiled" uses `torch.compile`. Each row
-starts new processes, so that their peak memory is that of the row; before, an extra process of ours compiles the
+starts new processes, so that their peak memory is that of the row. Before them, an extra process with JAX compiles the
 programs, into JAX_COMPILATION_CACHE_DIR if it is set.
 
 With --stages, each stage is a program of its own: forward, and forward with the gradients of parameters and inputs.

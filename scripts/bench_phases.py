@@ -4,7 +4,7 @@
     python scripts/bench_phases.py --size demucs --passes
 
 Weights are random and the song is noise, which does not change the times. Every phase is a separate program that runs
-over and over inside one call (`timing.median_s`); times are medians.
+over and over inside one call (`timing.measure_median_s`); times are medians.
 
 `--passes` lists how often the compiled program of one block reads and writes an array of [K, H], its largest.
 """
@@ -39,7 +39,7 @@ N_SEGMENTS = 4
 
 
 class Phase(NamedTuple):
-    """A timed phase, its operations and its seconds."""
+    """A phase: its name, number of operations, and time."""
 
     name: str
     operations: int
@@ -95,7 +95,7 @@ def format_phases(
             together += phase.seconds
         yield format_phase(phase, rates)
     settings = AdaptConfig(args.strategy, epochs=1, segment_s=args.segment_s, features="float32")
-    row = timing.measure(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
+    row = timing.measure_lanes(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
     yield format_phase(Phase("a step as it runs", row.flops_a_step, 1 / row.steps_per_second), rates)
     yield f"\nThe parts of a step, each alone, take {together:.3g} s together. The step as it runs is of an epoch of"
     yield f"{N_SEGMENTS} segments."

@@ -15,9 +15,9 @@ it, one JSON object per line; each is answered with one line. A step is: forward
 backward through the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it
 centralises gradients and adds Lookahead to RAdam.
 
-That is the kind "plain". A request may name optimisations that a user who knows PyTorch would add: "cached" runs the
-frozen layers before the step, "compiled" compiles the rest; and for ConvTasNet "matmul", which makes matrix products of
-convolutions with one tap, and "bfloat16", which multiplies in that precision.
+This is the kind "plain". A request may name optimisations that an experienced user of PyTorch would add: "cached" runs
+the frozen layers before the step, "compiled" compiles the rest. For ConvTasNet there are two more: "matmul" replaces
+convolutions with one tap by matrix products, "bfloat16" uses autocast with that type.
 """
 
 # pyright: reportMissingImports=false
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def describe_run(case, request) -> dict:
-    """Return versions, number of threads, and how threads wait if the environment sets it."""
+    """Return versions, the number of threads, and environment variables about the waiting of threads."""
     found = {"torch": torch.__version__, "demucs": demucs.__version__, "threads": torch.get_num_threads()}
     return found | {name: os.environ[name] for name in ("OMP_WAIT_POLICY",) if name in os.environ}
 

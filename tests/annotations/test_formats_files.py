@@ -1,4 +1,4 @@
-"""One song's annotation as each tool writes it: the files in data/annotations all say the same."""
+"""The files in data/annotations hold one annotation as each tool writes it; all give the same result."""
 
 import bz2
 import shutil
@@ -102,7 +102,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
         f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
     )
     assert annotation.read_annotation(FOLDER / "reaper_frames.csv", SOURCES).warnings == (
-        f"{FOLDER}/reaper_frames.csv:2: times in frames: taken as 30 a second; export in seconds if they are not",
+        f"{FOLDER}/reaper_frames.csv:2: times in frames: read as 30 frames per second; if wrong, export in seconds",
     )
     assert annotation.read_annotation(FOLDER / "praat_long.TextGrid", SOURCES).warnings == (
         f"{FOLDER}/praat_long.TextGrid:57: left out: point label 'the \"chorus\"'",

@@ -1,4 +1,4 @@
-"""Leakage by hand: levels where sources are annotated silent, whatever stretches stems come in."""
+"""Leakage by hand: levels where sources are annotated silent, for stems in blocks of any length."""
 
 import numpy as np
 import pytest

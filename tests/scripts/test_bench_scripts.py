@@ -1,4 +1,4 @@
-"""The comparison with PyTorch, as far as it goes without PyTorch: cases, requests, our side of it, and the table."""
+"""The comparison with PyTorch, tested without PyTorch: cases, requests, the program for JAX, and the table."""
 
 import json
 import sys

@@ -57,9 +57,9 @@ def changed(song="song", **how) -> list[tuple[float, float, str]]:
 
 
 def test_exact_condition_keeps_every_rest():
-    said = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
-    assert silent(said.intervals) == RESTS == silent(imprecision.list_rests(TRUTH, DURATION_S))
-    masks = [annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH)]
+    annotated = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
+    assert silent(annotated.intervals) == RESTS == silent(imprecision.list_rests(TRUTH, DURATION_S))
+    masks = [annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (annotated, TRUTH)]
     np.testing.assert_array_equal(*masks)
 
 
@@ -102,18 +102,18 @@ def test_jitter_drops_inverted_rests_and_joins_overlapping_ones():
 
 
 def test_few_rests_are_a_subset_of_more_rests():
-    one, two, all_of_them = (set(changed(most=most)) for most in (1, 2, 4))
+    one, two, all_of_them = (set(changed(max_rests=most)) for most in (1, 2, 4))
     assert one < two < all_of_them == set(changed())
     assert len(one) == 1 and len(two) == 2
-    assert len({min(changed(f"song {k}", most=1)) for k in range(20)}) == 3  # which one is chance
+    assert len({min(changed(f"song {k}", max_rests=1)) for k in range(20)}) == 3  # the one that is kept is random
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
 def test_false_rests_make_up_the_share_of_each_source(share):
     for song in ("a", "b", "c"):
-        said = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
-        assert set(changed()) <= set(silent(said.intervals))  # what is right stays
-        claimed, truly = (~annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH))
+        annotated = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", share_wrong=share), song)
+        assert set(changed()) <= set(silent(annotated.intervals))  # true rests are kept
+        claimed, truly = (~annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (annotated, TRUTH))
         wrong = (claimed & ~truly).sum(1) / claimed.sum(1)
         np.testing.assert_allclose(wrong, share, atol=1e-3)  # ends are rounded to samples: 4 of 40,000 at most
 
@@ -125,8 +125,10 @@ def test_false_rests_continue_after_a_true_rest():
 
 
 def test_claims_count_intervals_and_seconds():
-    said = Annotation((Interval(3, 5, "voice", "silent"), Interval(6, 8, "rest", "silent")), TRUTH.sources, "unknown")
-    assert imprecision.measure_claims(said, TRUTH, DURATION_S) == (2, 4.0, 1.0)
+    annotated = Annotation(
+        (Interval(3, 5, "voice", "silent"), Interval(6, 8, "rest", "silent")), TRUTH.sources, "unknown"
+    )
+    assert imprecision.measure_claims(annotated, TRUTH, DURATION_S) == (2, 4.0, 1.0)
 
 
 def test_annotation_without_rests_can_be_written(tmp_path):

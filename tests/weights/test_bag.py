@@ -16,7 +16,7 @@ from ugosa_jax.networks import tree
 from ugosa_jax.sweeps import results
 from ugosa_jax.weights import adapted_layers, bag, checkpoint, description
 from ugosa_jax.weights.bag import Bag
-from ugosa_jax.weights.weights import with_params
+from ugosa_jax.weights.weights import replace_params
 
 RATE_HZ = DUO.sample_rate_hz
 FAST = uj.AdaptConfig(strategy="P-L2:D", epochs=3, segment_s=0.4, learning_rate=1e-3)
@@ -73,7 +73,7 @@ def test_adapt_tunes_each_member_separately(members, song):
 def test_adapt_continues_from_tuned_layers(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     tuned = {"second": {"mask": make_checkpoint(seed=3).params["mask"]}}
-    other = with_params(net, tree.merge(tuned, net.params))
+    other = replace_params(net, tree.merge(tuned, net.params))
     assert other.fingerprint != net.fingerprint and other.weights_MxS == net.weights_MxS
     assert_same(other.params["first"], net.params["first"])
     assert_same(other.members["second"].params["mask"], tuned["second"]["mask"])

@@ -254,7 +254,10 @@ def make_unadapted_result(tuned: Params | None = None) -> AdaptationResult:
 def _split_lanes(
     shared: AdaptationResult, state: State, losses_WxExIx3: np.ndarray, song: Segments
 ) -> list[AdaptationResult]:
-    """Return one result per lane; a lane that stopped took `state.steps` steps and ends with its last good weights."""
+    """Return one result per lane.
+
+    A lane that stopped early has taken `state.steps` steps; its weights are the last ones that gave a finite loss.
+    """
     n_lanes, n_variants = len(losses_WxExIx3), song.mix_GxVxCxT.shape[-3]
     n_steps = np.broadcast_to(song.n, n_lanes) * n_variants
     state = jax.device_get(state)

@@ -1,6 +1,6 @@
-"""Packages of the Demucs repository: the class of a network, the class's arguments, the tensors.
+"""Checkpoint files of the Demucs repository, called packages: the class of a network, its arguments, and the tensors.
 
-There are three kinds: the v1 package, the package of v2 to v4, and the plain state dict. `torchfile` reads them.
+There are three kinds: the package of v1, the package of v2 to v4, and the plain state dict.
 """
 
 import fractions
@@ -34,7 +34,7 @@ class Package(NamedTuple):
 
 
 def unpack(raw: bytes) -> Package:
-    """Return the package that the bytes of a file hold; their content decides of which kind it is.
+    """Return the package in the bytes of a file; the content determines its kind.
 
     Raises:
       InputError: the bytes are damaged, not such a checkpoint, or refer to objects that no network needs.
