@@ -106,7 +106,7 @@ for plot in (lambda: uj.plot_losses(engine.make_unadapted_result()), lambda: uj.
     assert done.stdout.splitlines() == ["this needs matplotlib: pip install 'ugosa_jax[reports]'"] * 2, done.stderr
 
 
-def test_what_is_hidden_here_is_what_the_extras_hold():
+def test_hidden_packages_are_those_of_the_extras():
     own = EXTRAS.keys() - {"all", "docs", "lint", "test"}
     packages = {line.split(">")[0].replace("-", "_") for extra in own for line in EXTRAS[extra]}
     assert {package for package in packages if "[" not in package} == {*HIDDEN}

@@ -117,7 +117,7 @@ def test_evaluate_takes_folders_arrays_and_songs(tmp_path):
         of_arrays.db("flute", "SDR")
 
 
-def test_an_evaluation_prints_as_a_table():
+def test_evaluation_is_printed_as_a_table():
     true = stems()
     true["piano"][:] = 0
     lines = str(uj.evaluate(true, stems(), rate_hz=8000)).splitlines()

@@ -42,7 +42,7 @@ WRITING = """
 """
 
 
-def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
+def test_files_of_a_killed_process_are_removed_at_the_next_start(tmp_path):
     run_and_kill(WRITING, tmp_path)
     assert len(names(tmp_path)) == 2  # hidden, and under no name that anybody reads
     files.remove_leftovers.cache_clear()
@@ -50,7 +50,7 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
     assert names(tmp_path) == ["c.json"]
 
 
-def test_what_a_living_process_writes_stays(tmp_path):
+def test_files_of_a_running_process_are_kept(tmp_path):
     with files.replace_when_done(tmp_path / "a.json") as temporary:
         temporary.write_text("half")
         files.remove_leftovers.cache_clear()
@@ -122,7 +122,7 @@ def test_a_process_number_that_is_used_again_protects_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["...wav", ".wav", "..", " . .flac", "a/..wav"])
-def test_names_of_folders_lead_nowhere_else(name):
+def test_folder_names_cannot_contain_paths(name):
     assert files.name_folder(Path(name)) not in ("", ".", "..") and "/" not in files.name_folder(Path(name))
 
 

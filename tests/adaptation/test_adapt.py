@@ -200,7 +200,7 @@ def test_loss_b_ignores_annotation_and_lambda(tiny):
     np.testing.assert_array_equal(baseline.losses_ExIx3, plain.losses_ExIx3)
 
 
-def test_a_step_to_infinite_weights_is_not_taken(tiny):
+def test_step_to_infinite_weights_is_not_taken(tiny):
     song = noise(n=1)
     result = adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
     assert result.stopped_at == (0, 0)

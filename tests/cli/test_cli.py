@@ -107,7 +107,7 @@ def test_gating_mutes_where_the_annotation_says_silent(song, small):
     assert not vocals[: rate // 2 - 441].any()
 
 
-def test_mono_at_another_rate_comes_back_as_it_was(song, small):
+def test_stems_of_a_mono_song_have_its_rate_and_channel(song, small):
     mix, _ = soundfile.read(song)
     soundfile.write(song, mix[::2, 0], 22050, subtype="PCM_16")
     assert separate(song, small, "--encoding", "16") == 0
@@ -171,7 +171,7 @@ def test_weights_choose_their_preset():
     assert args.separate == config.get_preset("recommended").separate
 
 
-def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):
+def test_run_that_diverges_stops_early_and_writes_its_stems(song, small, capsys):
     assert separate(song, small, "--learning-rate", "1e30", "--epochs", "3") == 1
     assert "not finite" in capsys.readouterr().out
     record = json.loads((song.parent / "out" / "record.json").read_text())
@@ -285,13 +285,13 @@ def test_a_stem_never_replaces_the_song(song, small, capsys):
     assert vocals.read_bytes() == before
 
 
-def test_a_folder_in_the_way_of_a_stem_leaves_nothing_behind(song, small, capsys):
+def test_no_files_are_left_if_a_folder_has_the_name_of_a_stem(song, small, capsys):
     (song.parent / "out" / "drums.wav").mkdir(parents=True)
     assert "drums.wav: is a folder" in refused(capsys, separate(song, small, "--strategy", "B0"))
     assert [path.name for path in (song.parent / "out").iterdir()] == ["drums.wav"]
 
 
-def test_an_older_delta_does_not_stay_beside_other_stems(song, small):
+def test_adapted_layers_of_an_earlier_run_are_removed(song, small):
     assert separate(song, small) == 0
     assert (song.parent / "out" / "adapted.delta.safetensors").exists()
     assert separate(song, small, "--strategy", "B0") == 0

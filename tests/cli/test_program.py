@@ -175,7 +175,7 @@ def test_a_closed_output_pipe_ends_the_command_silently(arguments):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_output_that_cannot_be_written_is_said(tmp_path):
+def test_output_that_cannot_be_written_is_reported(tmp_path):
     for redirection, code, said in ((">/dev/full", 2, "No space left on device"), (">&-", 0, "")):
         command = f"{' '.join(COMMAND)} --version {redirection}"
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

@@ -248,7 +248,7 @@ def test_all_silent():
     assert np.isnan(ours(zero, zero).sdr_SxK).all()
 
 
-def test_channels_that_cancel_are_silent_to_museval_alone():
+def test_only_museval_treats_cancelling_channels_as_silent():
     stems, est = song(2, 2, seconds=3.0)
     stems[0, 1, RATE_HZ : 2 * RATE_HZ] = -stems[0, 0, RATE_HZ : 2 * RATE_HZ]
     scores = ours(stems, est)
@@ -383,7 +383,7 @@ def test_a_perfect_estimate_scores_infinity():
     assert np.isfinite(found.median_S[1])
 
 
-def test_frames_that_are_perfect_do_not_stand_for_those_that_are_not():
+def test_medians_leave_out_frames_without_error():
     """Frames without error are left out of a median of others, as museval's are."""
     stems, est = song(2, 1)
     est[0, :, : 2 * RATE_HZ] = stems[0, :, : 2 * RATE_HZ]

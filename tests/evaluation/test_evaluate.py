@@ -69,7 +69,7 @@ def test_museval_json_holds_every_frame(folders):
     assert np.isnan(written["targets"][3]["frames"][2]["metrics"]["SDR"])
 
 
-def test_a_perfect_estimate_is_said_to_be_infinite(folders, capsys):
+def test_infinite_score_of_a_perfect_estimate_is_explained(folders, capsys):
     shutil.copy(folders / "true" / "bass.wav", folders / "found" / "bass.wav")
     assert evaluate(folders, "--outputs", "plain", "--museval-json", folders / "a.json") == 0
     said = rows(capsys.readouterr().out)
@@ -79,7 +79,7 @@ def test_a_perfect_estimate_is_said_to_be_infinite(folders, capsys):
     assert frame["metrics"]["SDR"] is None and frame["reasons"]["SDR"] == "infinite: no error"
 
 
-def test_rows_say_why_a_value_is_not_there():
+def test_rows_explain_missing_values():
     found = {
         5.0: (5.0, None),
         math.inf: (None, "infinite: no error"),
@@ -118,7 +118,7 @@ def test_estimates_of_other_length_are_cut_or_filled_up(folders, capsys):
     assert said.splitlines() == [f"warning: {folders / 'found' / source}.wav: {left_out}" for source in SOURCES]
 
 
-def test_estimates_that_end_early_are_said(folders, capsys):
+def test_estimates_that_end_early_are_reported(folders, capsys):
     samples_TxC, _ = soundfile.read(folders / "found" / "bass.wav")
     soundfile.write(folders / "found" / "bass.wav", samples_TxC[:-4000], RATE_HZ, "FLOAT")
     assert evaluate(folders, "--outputs", "plain") == 0
@@ -135,7 +135,7 @@ def test_estimates_that_do_not_fit_are_refused(folders, capsys):
     assert "no bass.wav" in capsys.readouterr().err
 
 
-def test_the_stems_say_what_the_sources_are(tmp_path, capsys):
+def test_sources_are_those_of_the_stems(tmp_path, capsys):
     """Their names and number are arbitrary; the mixture is not counted as a source."""
     sources = ("guitar", "vocals", "Piano", "drums", "strings")
     for folder, level in (("true", 0.1), ("found", 0.09)):

@@ -131,7 +131,7 @@ LENGTH_S = summary.MAX_BYTES / summary.BYTES_PER_S / 10  # 45 s for ten players
         (silent(), (300 - LENGTH_S) / 2),
     ],
 )
-def test_what_is_heard_of_a_long_song_has_most_annotated_silence(labels, expected_s):
+def test_excerpt_of_a_long_song_has_the_most_annotated_silence(labels, expected_s):
     assert summary.choose_excerpt(labels, 300.0, 10) == pytest.approx((expected_s, expected_s + LENGTH_S))
 
 

@@ -177,7 +177,7 @@ def test_a_sweep_continues_when_a_machine_is_gone(nodes, ground, whole, tmp_path
 
 
 @pytest.mark.slow
-def test_a_killed_driver_continues_where_it_was(nodes, ground, whole, tmp_path):
+def test_sweep_continues_after_its_driver_was_killed(nodes, ground, whole, tmp_path):
     process = start(ground, tmp_path / "store", "--ray", nodes.address)
     wait_for_cells(process, tmp_path / "store", 2)
     os.kill(process.pid, signal.SIGKILL)

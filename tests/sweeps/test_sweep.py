@@ -128,7 +128,7 @@ def test_the_same_command_again_does_nothing(whole, written, network, songs):
     assert {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()} == before
 
 
-def test_values_that_are_added_later_run_alone(whole, written, network, songs, tmp_path):
+def test_only_values_added_later_are_run(whole, written, network, songs, tmp_path):
     folder = tmp_path / "store"
     written.write_text(GRID.replace("[0.5, 2.0]", "[2.0]"))
     assert run(written, network, songs, folder) == 0
@@ -248,7 +248,7 @@ def test_the_same_scores_twice_are_refused(whole, tmp_path, capsys):
     assert "must be a .csv or .parquet file" in capsys.readouterr().err
 
 
-def test_parquet_without_its_package_is_said(whole, tmp_path, monkeypatch, capsys):
+def test_parquet_without_its_package_is_reported(whole, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.parquet")]) == 2
     assert "this needs pyarrow: pip install 'ugosa_jax[parquet]'" in capsys.readouterr().err
@@ -682,7 +682,7 @@ def test_a_damaged_driver_file_is_ignored(tmp_path, text):
     assert lock.find_driver(tmp_path) is None
 
 
-def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
+def test_ctrl_c_prints_how_to_continue(written, network, songs, tmp_path):
     """It comes after the first cell, in a sweep that would go on for minutes."""
     written.write_text(GRID.replace("epochs = 2", "epochs = 100_000"))
     process = start(written, network, songs, tmp_path / "store")
