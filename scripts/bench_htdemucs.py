@@ -2,18 +2,20 @@
 
     python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python
     python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python --rows forward D1:D --repeats 5
+    python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python --kinds plain cached "cached compiled"
     python scripts/bench_htdemucs.py --stages                                # needs no PyTorch
     python scripts/bench_htdemucs.py --stages encoder1 layer1
 
-scripts/golden_htdemucs.py says how ~/torch-env is made. It goes as in scripts/bench_peer.py: one process each on all
-cores, in turns, the same random weights and the same noise, losses compared. A step is forward, loss, backward and
-optimizer on one segment of 7.8 s. PyTorch runs the whole network in a step; here the output of the frozen stages is
-kept. For each row both are started anew, so that their peak is that row's; another process of ours compiles before.
-Compiled programs are kept where JAX_COMPILATION_CACHE_DIR says, if it says something.
+scripts/golden_htdemucs.py explains how to make ~/torch-env. The method is that of scripts/bench_peer.py: one process
+per side, on all cores, in turns, with the same random weights and noise; their losses are compared. A step is forward,
+loss, backward and optimizer on one segment of 7.8 s. The output of the frozen stages is stored here; in PyTorch, the
+kind "plain" runs the whole network in a step, "cached" stores it too, and "compiled" uses `torch.compile`. Each row
+starts new processes, so that their peak memory is that of the row. Before them, an extra process with JAX compiles the
+programs, into JAX_COMPILATION_CACHE_DIR if it is set.
 
-Stages are programs of their own: forward, and forward with the gradients of parameters and inputs. Times are the
-processor's, which other programs disturb less; with `taskset -c 0` and OMP_NUM_THREADS=1 they are those of one core.
-Temporary memory is what XLA's buffer assignment says.
+With --stages, each stage is a program of its own: forward, and forward with the gradients of parameters and inputs.
+Times are processor times, which other programs disturb less; with `taskset -c 0` and OMP_NUM_THREADS=1 they are those
+of one core. Temporary memory is that of XLA's buffer assignment.
 """
 
 import argparse
@@ -44,13 +46,16 @@ from ugosa_jax.errors import exit_status, require
 from ugosa_jax.networks.htdemucs import HTDemucs, network
 
 ROWS = ("forward", "E1:D", "T1:D", "T5:D", "D1:D")
+NOTHING_FROZEN = ("forward", "E1:D")
+"""Rows without frozen stages whose output could be kept."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch-python", type=Path, help="Python that has torch and demucs 4.1")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
-    parser.add_argument("--stages", nargs="*", help="measure all stages, or those named")
+    parser.add_argument("--kinds", nargs="+", default=["plain"], help="optimisations in PyTorch")
+    parser.add_argument("--stages", nargs="*", help="measure stages: all, or those whose names begin with these")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     require(args.repeats >= 1, "--repeats", "at least 1", args.repeats)
@@ -61,13 +66,13 @@ def main() -> None:
     require(args.torch_python is not None, "--torch-python", "given, or --stages", args.torch_python)
     with tempfile.TemporaryDirectory() as scratch:
         commands = Commands(Path(scratch), args.torch_python)
-        for line in report(commands, args.rows, args.repeats):
+        for line in report(commands, args.rows, args.kinds, args.repeats):
             print(line, flush=True)
 
 
-def report(commands: Commands, names: Sequence[str], repeats: int) -> Iterator[str]:
+def report(commands: Commands, names: Sequence[str], kinds: Sequence[str], repeats: int) -> Iterator[str]:
     """Measure, and yield the table line by line."""
-    # Several steps an epoch: each epoch allocates its gigabytes anew, and the first touch of a page takes time.
+    # Several steps in each epoch: an epoch allocates gigabytes anew, and the first access to a page takes time.
     sizes = Sizes(repeats, segment_s=7.8)
     config, case = write_temporary_case(commands, "htdemucs", sizes.segments * sizes.segment_s)
     programs = Path(os.environ.get("JAX_COMPILATION_CACHE_DIR", commands.scratch / "programs"))
@@ -77,16 +82,19 @@ def report(commands: Commands, names: Sequence[str], repeats: int) -> Iterator[s
         request = make_request(name, config, sizes)
         with start_process(*commands.ours(case, programs)) as ours:
             compile_s = ours(request).get("compile_s")
-        with start_process(*commands.peer(case)) as peer, start_process(*commands.ours(case, programs)) as ours:
-            line = row_line(name, *alternate(peer, ours, request, repeats))
-        yield f"{line} {'' if compile_s is None else f'{compile_s:.0f}'} |"
+        for kind in kinds:
+            if "cached" in kind and name in NOTHING_FROZEN:
+                continue
+            with start_process(*commands.peer(case)) as peer, start_process(*commands.ours(case, programs)) as ours:
+                line = row_line(name, kind, *alternate(peer, ours, request | {"kind": kind}, repeats))
+            yield f"{line} {'' if compile_s is None else f'{compile_s:.0f}'} |"
 
 
-def row_line(name: str, peer: list[dict], ours: list[dict]) -> str:
-    """Return a row of the table: medians, and in brackets the least and the most."""
+def row_line(name: str, kind: str, peer: list[dict], ours: list[dict]) -> str:
+    """Return a row of the table: medians, with minimum and maximum in brackets."""
     row = compare_answers(name, peer, ours)
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
-    label = name if name == "forward" else f"one step of P-{name}"
+    label = (name if name == "forward" else f"one step of P-{name}") + ("" if kind == "plain" else f", {kind}")
     gigabytes = " | ".join(f"{max(answer['peak_bytes'] for answer in side) / 1e9:.2f}" for side in (peer, ours))
     times = f"{format_spread(row['peer_s'])} | {format_spread(row['ours_s'])} | {ratio:.2f}"
     return f"| {label} | {times} | {gigabytes} | {row['difference']:.0e} |"
@@ -96,7 +104,7 @@ def row_line(name: str, peer: list[dict], ours: list[dict]) -> str:
 
 
 def report_stages(config: HTDemucs, names: Sequence[str], repeats: int) -> Iterator[str]:
-    """Measure stages whose names begin like one of `names`, or all, and yield the table line by line."""
+    """Measure the stages whose names begin with one of `names`, or all stages; yield the table line by line."""
     yield "| stage | forward ms | with gradient ms | temporary MB | with gradient MB | compile s | with gradient s |"
     yield "|---|---|---|---|---|---|---|"
     total_ms = np.zeros(2)
@@ -120,7 +128,7 @@ def report_stages(config: HTDemucs, names: Sequence[str], repeats: int) -> Itera
 
 
 def stage_functions(config: HTDemucs) -> Iterator[tuple[str, Callable, tuple]]:
-    """Yield name, function and arguments of each stage, of encoders and decoders for each branch."""
+    """Yield name, function and arguments of each stage; encoders and decoders have one for each branch."""
     n_samples, params = round(config.segment_s * config.sample_rate_hz), noise_params(config)
     for name, (x, skip) in stage_inputs(config, params, n_samples).items():
         own = {name: params[name]} if name in params else {}
@@ -134,7 +142,7 @@ def stage_functions(config: HTDemucs) -> Iterator[tuple[str, Callable, tuple]]:
 
 
 def stage_inputs(config: HTDemucs, params: Any, n_samples: int) -> dict[str, tuple[Any, Any]]:
-    """Return noise of the shapes that each stage is given: both branches, and the skip of a decoder."""
+    """Return noise in the shapes of the inputs of each stage: both branches, and for decoders the skip."""
     shapes = {}
 
     def record(params, mix_CxT):
@@ -170,7 +178,7 @@ def value_and_gradient(function: Callable, arguments: tuple, toward: Any) -> tup
 
 
 def measure_program(function: Callable, arguments: tuple, repeats: int) -> tuple[float, float, float]:
-    """Return the least milliseconds of the processor, megabytes of temporary memory, and seconds of compiling."""
+    """Return the smallest processor time in ms, the temporary memory in MB, and the compile time in s."""
     started = time.perf_counter()
     program = jax.jit(function).lower(*arguments).compile()
     compile_s, times_s = time.perf_counter() - started, []
@@ -183,7 +191,7 @@ def measure_program(function: Callable, arguments: tuple, repeats: int) -> tuple
 
 
 def noise_params(config: HTDemucs) -> Any:
-    """Return parameters that are all different; scales of order 1 would let the numbers grow."""
+    """Return random parameters, small enough that values do not grow from layer to layer."""
     return jax.tree.map(lambda leaf: 0.05 * noise(leaf.shape), jax.eval_shape(config.init))
 
 

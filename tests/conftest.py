@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def pin_cores() -> None:
-    """Give each of several workers cores of its own, as their threads would fight."""
+    """Give each of several workers cores of its own, because their threads would slow each other down."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         number, n_workers = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         with contextlib.suppress(AttributeError):  # not on macOS
@@ -38,7 +38,7 @@ from ugosa_jax.weights import convtasnet_torch  # noqa: E402
 DATA = Path(__file__).parent / "data"
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""Shells have background jobs ignore Ctrl-C, and a program inherits that: the programs that tests start must not."""
+"""Shells make background jobs ignore Ctrl-C, and child processes inherit this; programs started by tests must not."""
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 """Nodes of a Ray cluster on the loopback are found there, not at the network's address; Ray reads this once, when it is

@@ -1,9 +1,10 @@
-"""The command line as its users meet it: real processes, real files, wrong files."""
+"""The command line, with real processes and files, and with wrong input."""
 
 import dataclasses
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile
 
 from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax import config, files
+from ugosa_jax.cli import demucs_options
 from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
@@ -54,7 +56,7 @@ def separate(song, small, *more):
 
 
 def refused(capsys, code):
-    """Check that a command ended as bad input should, and return what it said."""
+    """Check that a command refused its input with one line; return this line."""
     captured = capsys.readouterr()
     assert code == 2
     assert captured.err.splitlines()[-1].startswith("error: ")
@@ -179,7 +181,7 @@ def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsy
 
 
 def test_weights_that_diverge_are_an_input_error(song, small, capsys):
-    """One step only: its loss is finite, and what it leads to is found when the song is separated."""
+    """One step only: its loss is finite, but with the new weights the stems are not."""
     message = refused(capsys, separate(song, small, "--learning-rate", "1e30", "--segment-s", "2"))
     assert "the network produced NaN or infinity" in message
     assert not (song.parent / "out").exists()
@@ -360,4 +362,30 @@ def test_weights_commands(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [("separate", "a\0.wav"), ("evaluate", "a", "b\0"), ("sweep", "status", "\0")])
 def test_zero_bytes_are_refused(capsys, arguments):
-    assert "holds a zero byte, which no name has" in refused(capsys, main(arguments))
+    assert "contains a zero byte, which is not allowed in names" in refused(capsys, main(arguments))
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        (
+            ("--two-stems", "vocals"),
+            "--two-stems is an option of demucs: here, all sources are written; --weights spleeter",
+        ),
+        (("--two-stems=vocals",), "--two-stems is an option of demucs"),
+        (("-n", "htdemucs"), "use --weights NAME"),
+        (("-o", "out"), "use --out FOLDER"),
+        (("--mp3",), "stems are WAV files"),
+        (("--segment", "7"), "use --chunk-s SECONDS"),
+    ],
+)
+def test_options_of_demucs_are_refused_with_a_hint(capsys, option, hint):
+    assert hint in refused(capsys, main(["separate", "song.wav", *option]))
+
+
+def test_hints_for_demucs_cover_no_option_of_separate(capsys):
+    with pytest.raises(SystemExit):
+        main(["separate", "--help"])
+    own = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", capsys.readouterr().out))
+    assert {"--weights", "--out", "--shifts"} <= own
+    assert not own & demucs_options.HINTS.keys()

@@ -1,4 +1,4 @@
-"""HTDemucs against the reference's outputs, per stage and whole, in both precisions; and against itself when cut."""
+"""HTDemucs against the reference's outputs, per stage and whole, in both precisions; and networks cut in two."""
 
 import dataclasses
 import functools

@@ -172,7 +172,7 @@ def test_rows_at_the_base_keep_strategies_that_have_one_value():
 def test_missing_cells():
     table = checked(scores(song=SONGS, strategy=["P-L3:M", "B0"]), scores(song=["a"], strategy=["P-L1:D"]))
     assert rows.count_missing(table) == (2, 9)
-    table.loc[0, "value_db"] = np.nan  # a cell without any score is as good as none
+    table.loc[0, "value_db"] = np.nan  # a cell without any score counts as missing
     assert rows.count_missing(table) == (3, 9)
 
 

@@ -37,7 +37,7 @@ def test_an_empty_grid_is_one_cell_with_the_defaults():
 
 
 def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
-    """As in `ugosa-jax separate`: of a chain that of its last network, and any preset by name."""
+    """As in `ugosa-jax separate`: a chain has the preset of its last network, and any preset can be named."""
     for weights in ("mini", "spleeter+mini"):
         parsed = grid.parse(f'weights = "{weights}"\n[adapt]\nepochs = 3', "g")
         assert parsed.adapt == (dataclasses.replace(config.get_preset("recommended").adapt, epochs=3),)
@@ -51,7 +51,7 @@ def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
 
 
 def test_settings_that_a_strategy_ignores_make_no_cells():
-    """B0 looks at nothing, B not at λ, and without pitch shifts there is no seed."""
+    """B0 uses no settings, B does not use λ, and without pitch shifts the seed is not used."""
     assert len(adapt_of('strategy = "B0"\nlam = [1, 2]\nepochs = [5, 10]')) == 1
     for loss in "BR":
         assert len(adapt_of(f'strategy = "{loss}-L3:M"\nlam = [1, 2]\nepochs = [5, 10]')) == 2
@@ -199,7 +199,7 @@ def test_grids_of_the_paper():
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("grid_folder_nul.toml", r"songs\.folder: holds a zero byte"),
+        ("grid_folder_nul.toml", r"songs\.folder: contains a zero byte"),
         ("grid_int_5000_digits.toml", "not TOML: .*digits"),
         ("grid_strategy_5000_digits.toml", "strategy"),
     ],

@@ -74,7 +74,7 @@ def test_a_grid_with_ranges_is_a_space():
     ("change", "said"),
     [
         (("[search]", "[songs]\n[notes]"), "there is no such key"),
-        (("[search]\nsettings = 12\ntogether = 4", ""), "adapt.lam: a range is searched, not run"),
+        (("[search]\nsettings = 12\ntogether = 4", ""), "adapt.lam: ranges are for searches"),
         (("low = 0.01", "low = 0"), "adapt.lam: low must be above 0"),
         (("low = 0.01", "low = 1000"), "adapt.lam: high must be above low"),
         (("low = 0.01, ", ""), "adapt.lam: is not a range"),

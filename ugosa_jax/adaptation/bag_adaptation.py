@@ -88,7 +88,7 @@ def adapt_lanes(
 
 
 def count_epochs(weights: Member, settings: AdaptConfig) -> int:
-    """Return the largest number of calls of `on_epoch`."""
+    """Return the number of epochs of all networks together, which is how often `on_epoch` is called at most."""
     return settings.epochs * len(list_networks(weights))
 
 

@@ -142,9 +142,9 @@ def adapt_epoch(
         return state, losses_Ix3.at[g * V + v].set(losses)
 
     losses_Ix3 = jnp.full((G * V, 3), jnp.nan, song.mix_GxVxCxT.dtype)
-    # The number of steps is data, so that songs shorter than their bucket take fewer of them. It is the same for all
-    # lanes, and the surplus steps of a lane are discarded: indexing by i slices while i has no lane axis, else it
-    # gathers, which XLA compiles several times as long.
+    # The number of steps is an array, so that songs shorter than their bucket take fewer steps. All lanes take the same
+    # number, and the surplus steps of a lane are discarded: while i has no axis of lanes, indexing by i is a slice;
+    # otherwise it would be a gather, which takes XLA several times as long to compile.
     return jax.lax.fori_loop(0, n_longest * V, step, (state, losses_Ix3))
 
 

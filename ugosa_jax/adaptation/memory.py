@@ -33,10 +33,10 @@ class MemoryNeeds(NamedTuple):
 def choose_program(
     program: Program, inputs: LaneInputs, params: Params, place: Placement
 ) -> tuple[Program, MemoryNeeds]:
-    """Compile an epoch; return its program, with a storage of features other than "auto", and its memory needs.
+    """Choose how features are stored, compile an epoch, and return its program and memory needs.
 
-    "auto" keeps features, whole or lean, if the adaptation then fits into three quarters of the free memory, and
-    recomputes them in every step otherwise. It never chooses bfloat16, which changes the numbers.
+    "auto" stores features, whole or lean (`Architecture.lean`), if the adaptation then fits into three quarters of the
+    free memory, and recomputes them in every step otherwise. It never chooses bfloat16, which changes the numbers.
 
     Args:
       program: the program to run.
@@ -50,7 +50,7 @@ def choose_program(
         candidate = program._replace(features=storage)
         features = programs.infer_feature_shapes(candidate, params, inputs.song, place)
         if count_bytes(features) + count_bytes(inputs) > free_bytes:
-            continue  # does not fit even without a step, so that it need not be compiled
+            continue  # too large even without the arrays of a step: no need to compile it
         needs = measure_needs(candidate, inputs, features, place)
         if sum(needs) <= free_bytes:
             return candidate, needs

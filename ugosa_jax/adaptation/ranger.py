@@ -28,7 +28,8 @@ def ranger(
       learning_rate: a number or a traced array.
       b1, b2: decay rates of the running mean and of the running mean of squares.
       eps: added to the root of the running mean of squares.
-      threshold: length of the approximated average above which the step is rectified and divided by that root.
+      threshold: length ρ_t of the approximated moving average above which a step is rectified and divided by the root
+        of the running mean of squares.
       sync_period: steps between two synchronisations of fast and slow weights.
       slow_step_size: step of the slow weights towards the fast ones, relative to their distance.
       centralise: subtract the mean of every gradient first.

@@ -14,7 +14,10 @@ def attention(q_HxNxd: jax.Array, k_HxMxd: jax.Array, v_HxMxd: jax.Array) -> jax
 
 
 def _forward(q_HxNxd, k_HxMxd, v_HxMxd):
-    """Return y and the residuals of the backward pass; of the weights, only the logarithm of each query's sum."""
+    """Return y and the residuals for the backward pass.
+
+    The attention weights are not among them, only the logarithm of each query's normalising sum.
+    """
 
     def head(args):
         q_Nxd, k_Mxd, v_Mxd = args
@@ -35,9 +38,10 @@ def _forward(q_HxNxd, k_HxMxd, v_HxMxd):
 
 
 def _backward(kept, dy_HxNxd):
-    """With p = softmax(s), y = p v: dv = pᵀ dy, ds = p ∘ (dp − Σ_m p dp), where dp = dy vᵀ and Σ_m p dp = y · dy.
+    """Return the gradients of q, k and v.
 
-    All large arrays are transposed, keys by queries, so that no product has to transpose one.
+    With p = softmax(s), y = p v: dv = pᵀ dy, ds = p ∘ (dp − Σ_m p dp), where dp = dy vᵀ and Σ_m p dp = y · dy.
+    All large arrays have the axes keys × queries, so that no matrix product has to transpose one.
     """
 
     def head(args):

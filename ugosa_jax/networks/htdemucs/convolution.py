@@ -1,9 +1,10 @@
 """Convolutions as matrix products, channels first: fastest in XLA on a CPU, and no slower elsewhere.
 
-Kernels are (taps …, in, out), those of transposed convolutions (taps, out, in): torch's axes reversed.
+Kernels have the axes (taps …, in, out), those of transposed convolutions (taps, out, in): PyTorch's axes in reverse.
 
-Gradients are written out. JAX's own gradients of products put channels last and transpose the result, and its gradients
-of slices are padded and added. The transposes and sums took longer than the products.
+The gradients are written by hand, with `jax.custom_vjp`. JAX's own gradients of matrix products put channels last and
+transpose the result, and its gradients of slices pad arrays and add them. On a CPU, these transposes and sums took
+longer than the products (docs/performance.md).
 """
 
 import functools
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 
 
 def _with_gradient(static: tuple[int, ...]) -> Callable[[Callable[..., jax.Array]], Any]:
-    """Return `jax.custom_vjp`, without gradients of the arguments at the positions `static`; its type is Any."""
+    """Return the decorator `jax.custom_vjp` for functions without gradients of the arguments at positions `static`."""
     return functools.partial(jax.custom_vjp, nondiff_argnums=static)
 
 
@@ -36,7 +37,8 @@ mix_channels.defvjp(lambda x, kernel: (mix_channels(x, kernel), (x, kernel)), _m
 def _differentiate_kernel(x_CxRxT: jax.Array, dy_OxRxT: jax.Array, copy_x: bool | None = None) -> jax.Array:
     """Return Σ_rt x[c, r, t] · dy[o, r, t], of the shape CxO.
 
-    On a CPU, XLA transposes the second factor in memory: x if `copy_x` says so, otherwise the smaller one.
+    On a CPU, XLA makes a transposed copy of the second factor of the product. `copy_x` decides whether that is x or dy;
+    if None, it is the one with fewer channels.
     """
     if copy_x if copy_x is not None else len(x_CxRxT) <= len(dy_OxRxT):
         return jnp.tensordot(dy_OxRxT, x_CxRxT, ((1, 2), (1, 2))).T
@@ -45,7 +47,7 @@ def _differentiate_kernel(x_CxRxT: jax.Array, dy_OxRxT: jax.Array, copy_x: bool 
 
 @_with_gradient((2, 3))
 def convolve_strided(x_CxLxM: jax.Array, kernel_PxCxO: jax.Array, stride: int, pad: int) -> jax.Array:
-    """Return y[o, q, m] = Σ_pc kernel[p, c, o] · x[c, q · stride + p − pad, m], x being zero outside."""
+    """Return y[o, q, m] = Σ_pc kernel[p, c, o] · x[c, q · stride + p − pad, m], where x is zero outside its bounds."""
     windows = _take_windows(x_CxLxM, kernel_PxCxO.shape[0], stride, pad)
     return jnp.tensordot(kernel_PxCxO, windows, ((0, 1), (0, 1)))
 
@@ -66,7 +68,7 @@ convolve_strided.defvjp(
 
 @_with_gradient((2,))
 def convolve_transposed(x_CxQxM: jax.Array, kernel_PxOxC: jax.Array, stride: int) -> jax.Array:
-    """Return y[o, l, m] = Σ_qc kernel[l − q · stride, o, c] · x[c, q, m], which has (Q − 1) · stride + P places."""
+    """Return y[o, l, m] = Σ_qc kernel[l − q · stride, o, c] · x[c, q, m] for l in 0 … (Q − 1) · stride + P − 1."""
     return _add_windows(jnp.tensordot(kernel_PxOxC, x_CxQxM, 1), stride)
 
 
@@ -83,9 +85,9 @@ convolve_transposed.defvjp(
 
 
 def _take_windows(x_CxLxM: jax.Array, P: int, stride: int, pad: int) -> jax.Array:
-    """Return w[p, c, q, m] = x[c, q · stride + p − pad, m], x being zero outside.
+    """Return w[p, c, q, m] = x[c, q · stride + p − pad, m], where x is zero outside its bounds.
 
-    A window is a few stride-long pieces of x, which are split once.
+    x is split once into pieces as long as the stride; a window consists of a few neighbouring pieces.
     """
     C, L, M = x_CxLxM.shape
     pieces = -(-P // stride)
@@ -97,7 +99,7 @@ def _take_windows(x_CxLxM: jax.Array, P: int, stride: int, pad: int) -> jax.Arra
 
 
 def _add_windows(w_PxCxQxM: jax.Array, stride: int) -> jax.Array:
-    """Return x[c, l, m] = Σ_q w[l − q · stride, c, q, m], (Q − 1) · stride + P places: adjoint of `_take_windows`."""
+    """Return x[c, l, m] = Σ_q w[l − q · stride, c, q, m], the adjoint of `_take_windows`; L = (Q − 1) · stride + P."""
     P, C, Q, M = w_PxCxQxM.shape
     pieces = -(-P // stride)
     w_PxCxQxM = jnp.pad(w_PxCxQxM, ((0, pieces * stride - P), (0, 0), (0, 0), (0, 0)))
@@ -109,9 +111,10 @@ def _add_windows(w_PxCxQxM: jax.Array, stride: int) -> jax.Array:
 
 @_with_gradient((2,))
 def convolve_along_time(x_CxRxT: jax.Array, kernel_PxCxO: jax.Array, dilation: int = 1) -> jax.Array:
-    """Return the convolution along time of each row, zero-padded to its input's length; P is odd.
+    """Convolve each row along time, with zero padding, so that its length stays the same; P must be odd.
 
-    One matrix product of all taps, whose results are shifted and added: fastest if O is much smaller than C.
+    One matrix product computes all taps, and its results are shifted and added. This is fastest if O is much smaller
+    than C.
     """
     y_PxOxRxT = jnp.tensordot(kernel_PxCxO, x_CxRxT, ((1,), (0,)))
     shifts = _list_shifts(kernel_PxCxO, dilation)
@@ -146,19 +149,20 @@ def _shift(x: jax.Array, by: int) -> jax.Array:
 
 
 def convolve_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Return the convolution with a kernel (C, O), (P, C, O) along time, or (P, P, C, O) along time and rows.
+    """Convolve along time with a kernel (P, C, O), or along time and rows with (P, P, C, O); (C, O) is a single tap.
 
-    Time is zero-padded, rows are not: P − 1 of them are lost. The shifted inputs are concatenated, so that all taps are
-    one matrix product. This is fast, but takes the memory of P or P² inputs; pass few rows at a time.
+    Time is zero-padded and keeps its length; rows are not padded, so the result has P − 1 rows less. The shifted inputs
+    are concatenated, so that one matrix product computes all taps. This is fast, but takes the memory of P or P²
+    inputs: pass few rows at a time.
     """
     return mix_channels(_stack_neighbours(x_CxRxT, kernel), kernel.reshape(-1, kernel.shape[-1]))
 
 
 @jax.custom_vjp
 def convolve_and_gate(x_CxRxT: jax.Array, kernel: jax.Array, bias_2O: jax.Array) -> jax.Array:
-    """Return GLU of `convolve_neighbours(x, kernel) + bias`: half of the channels times the sigmoid of the others.
+    """Return GLU(`convolve_neighbours(x, kernel)` + bias): the first half of the channels times sigmoid of the second.
 
-    The halves are separate products, so that the gradient needs no array of both.
+    The halves are separate matrix products, so that the gradient needs no array that holds both.
     """
     value_OxRxT, gate_OxRxT = _compute_value_and_gate(_stack_neighbours(x_CxRxT, kernel), kernel, bias_2O)
     return value_OxRxT * jax.nn.sigmoid(gate_OxRxT)
@@ -203,9 +207,9 @@ def _stack_neighbours(x_CxRxT: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _differentiate_neighbours(x_CxRxT: jax.Array, kernel: jax.Array, both: tuple[jax.Array, jax.Array]) -> jax.Array:
-    """Return the gradient of x from those of values and gates.
+    """Return the gradient of x, given those of values and gates.
 
-    Each tap's part is a product. Time is padded before it, so that the sum is over plain slices.
+    A matrix product gives the part of each tap. Time is padded before it, so that the parts are summed as plain slices.
     """
     (C, R, T), (P, P_rows) = x_CxRxT.shape, _count_taps(kernel)
     Q = R - P_rows + 1

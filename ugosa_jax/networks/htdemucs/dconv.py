@@ -1,4 +1,7 @@
-"""DConv: residual branches of dilated convolutions along time, applied to each row of a layer separately."""
+"""DConv: residual branches of dilated convolutions along time, applied to each row separately.
+
+A row is one frequency in the spectrogram branch; in the wave branch, the whole signal is one row.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +12,7 @@ from ugosa_jax.networks.htdemucs.parts import NORM_EPS, Linear, Norm, gelu
 
 _TAPS = 3
 _FRESH_SCALE = 1e-3
+"""Initial scale of a residual branch."""
 
 
 class Block(nnx.Module):
@@ -61,7 +65,7 @@ class Block(nnx.Module):
 
 
 class DConv(nnx.Dict[Block]):
-    """x ← x + block(x) for each block in turn. A row is a frequency, or the waveform."""
+    """x ← x + block(x) for each block in turn."""
 
     def __init__(self, channels: int, hidden: int, depth: int, dilates: bool, rngs: nnx.Rngs):
         blocks = (Block(channels, hidden, 2**d if dilates else 1, rngs) for d in range(depth))

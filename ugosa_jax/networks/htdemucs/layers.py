@@ -22,11 +22,14 @@ from ugosa_jax.networks.htdemucs.parts import Linear, Norm, apply_glu, gelu
 from ugosa_jax.networks.htdemucs.settings import Branch, Settings
 
 BLOCK_ROWS = 8
-"""Number of rows of a spectrogram layer that are computed together, if no norm spans all rows."""
+"""Number of rows of a spectrogram layer that are computed together, if no norm spans all rows.
+
+Blocks of 2, 4 and 8 rows were equally fast on a CPU.
+"""
 
 
 class Encoder(nnx.Module):
-    """gate(rewrite(dconv(GELU(conv(x)))))."""
+    """An encoder layer: GLU(rewrite(dconv(GELU(conv(x)))))."""
 
     def __init__(self, settings: Settings, branch: Branch, norm: bool, rngs: nnx.Rngs):
         s, C = settings, branch.channels
@@ -74,7 +77,7 @@ class Encoder(nnx.Module):
         return map_row_blocks(rows, params, x_CxRxT, size, step, BLOCK_ROWS)
 
     def _run_after_convolution(self, y: jax.Array) -> jax.Array:
-        """Return gate(rewrite(dconv(GELU(y))))."""
+        """Return GLU(rewrite(dconv(GELU(y))))."""
         y = gelu(self.norm1.normalise_groups(y, self.groups) if self.groups else y)
         if hasattr(self, "dconv"):
             y = self.dconv(y)
@@ -84,7 +87,7 @@ class Encoder(nnx.Module):
         return rewrite_and_gate(pad_rows(y, context), self.rewrite, self.norm2 if self.groups else None, self.groups)
 
     def convolve(self, x_CxRxT: jax.Array) -> jax.Array:
-        """Return conv(x); along time, x is first padded to whole strides."""
+        """Return conv(x); along time, x is first padded to a multiple of the stride."""
         stride, pad, kernel = self.branch.stride, self.branch.pad, self.conv.kernel[...]
         bias_Cx1x1 = self.conv.bias[...][:, None, None]
         if not self.branch.along_time:
@@ -95,7 +98,7 @@ class Encoder(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """GELU(conv(dconv(gate(rewrite(x + skip))))), where conv is transposed; the outermost has no GELU."""
+    """A decoder layer: GELU(conv(dconv(GLU(rewrite(x + skip))))), conv being transposed; the outermost has no GELU."""
 
     def __init__(self, settings: Settings, branch: Branch, norm: bool, last: bool, rngs: nnx.Rngs):
         s, C = settings, branch.channels
@@ -117,7 +120,7 @@ class Decoder(nnx.Module):
     ) -> tuple[jax.Array, jax.Array | None]:
         """Return the layer's output, cut to `length` if it runs along time, and the input of its convolution.
 
-        The latter is None if rows are computed in blocks; only layers of one row need it.
+        The second is None if rows are computed in blocks; it is only used where the layer has a single row.
         """
         x = x_CxRxT if skip_CxRxT is None else x_CxRxT + skip_CxRxT
         if self._has_independent_rows(x.shape[1]):
@@ -131,7 +134,7 @@ class Decoder(nnx.Module):
             y = self._convolve_transposed(before)
         y = y + self.conv.bias[...][:, None, None]
         if self.groups:
-            y = self.norm2.normalise_groups(y, self.groups)  # before the cut: its statistics are those of all places
+            y = self.norm2.normalise_groups(y, self.groups)  # not after cropping: the statistics are those of all of y
         y = self._crop(y, length)
         return (y if self.last else gelu(y)), before
 
@@ -140,7 +143,7 @@ class Decoder(nnx.Module):
 
     @property
     def context(self) -> int:
-        """Rows on either side that a row's output depends on."""
+        """Number of neighbouring rows, on either side, that the output of a row depends on."""
         along_rows = hasattr(self, "rewrite") and self.rewrite.kernel.ndim == 4
         return self.rewrite.kernel.shape[1] // 2 if along_rows else 0
 
@@ -148,7 +151,7 @@ class Decoder(nnx.Module):
         return self._convolve_transposed(self.compute_residual(x_CxRxT))
 
     def compute_residual(self, x_CxRxT: jax.Array) -> jax.Array:
-        """Return dconv(gate(rewrite(x))) of all rows except those that are only context."""
+        """Return dconv(GLU(rewrite(x))) of all rows except the first and last `context` ones."""
         y = x_CxRxT
         if hasattr(self, "rewrite"):
             y = rewrite_and_gate(y, self.rewrite, self.norm1 if self.groups else None, self.groups)
@@ -181,7 +184,8 @@ def map_row_blocks(f: Rows, params: Any, x_CxRxT: jax.Array, size: int, step: in
     The backward pass recomputes the inner values, so that only those of one block are in memory.
 
     Args:
-      f: takes `params` and `size` rows, and returns `own` rows or more; the surplus is added to the next ones.
+      f: takes `params` and `size` rows, and returns `own` rows or more; those after the first `own` are added to the
+        rows of the next block.
       params: all differentiable arguments of f.
       x_CxRxT: input.
       size: number of rows that f takes.
@@ -219,9 +223,10 @@ def _take_rows(x_CxRxT: jax.Array, start: jax.Array, n: int) -> jax.Array:
 
 
 def _add_rows(sum_CxRxT: jax.Array, x_CxrxT: jax.Array, start: jax.Array, own: int) -> jax.Array:
-    """Return the sum with rows added from `start` on; all except the first `own` overlap with the next block's.
+    """Return the sum with the rows of a block added from `start` on.
 
-    The sum is read only where blocks overlap.
+    Rows after the first `own` overlap with the next block. Without an overlap, the rows are written without reading the
+    sum.
     """
     overlap = x_CxrxT.shape[1] - own
     if overlap > 0:
@@ -241,7 +246,7 @@ def _count_taps(context: int, branch: Branch) -> tuple[int, ...]:
 
 
 def rewrite_and_gate(x_CxRxT: jax.Array, rewrite: Linear, norm: Norm | None, groups: int) -> jax.Array:
-    """Return GLU(norm(convolution of x)); if it runs along rows, those at both ends are only context."""
+    """Return GLU(norm(convolution of x)); a kernel that spans rows leaves out the rows at both ends."""
     kernel, bias = rewrite.kernel[...], rewrite.bias[...]
     if norm is None:
         return convolve_and_gate(x_CxRxT, kernel, bias)

@@ -1,7 +1,7 @@
 """HTDemucs in Flax NNX, stage by stage, for one song at a time.
 
 Stages in running order: encoder1 …, with frequency_embedding after the first, upsample, tokens_in, layer1 …,
-downsample, and decoder1 …, the deepest first. A stage holds both branches, called freq and time.
+downsample, and decoder1 …, the deepest first. Every stage has two branches: freq (the spectrogram) and time (the wave).
 """
 
 from typing import Any
@@ -20,8 +20,8 @@ from ugosa_jax.networks.htdemucs.transformer import Layer, TokensIn, to_planes
 from ugosa_jax.networks.protocol import Params
 
 Features = dict[str, Any]
-"""The input of a stage: the two branches as `freq` and `time`, and the encoders' outputs that decoders need, as
-`skips` (stage → branch → array)."""
+"""The input of a stage: both branches as `freq` and `time`; as `skips`, the outputs of encoders that decoders need
+(stage → branch → array)."""
 
 _INPUT_EPS = 1e-5
 
@@ -36,7 +36,10 @@ class EncoderPair(nnx.Module):
         self.level = level
 
     def __call__(self, x: Features) -> Features:
-        """Return both branches. The last time layer is a convolution alone; its output is added to the freq branch."""
+        """Return the output of both branches.
+
+        Where the branches join, the time layer is only a convolution, whose output is added to the freq branch.
+        """
         if self.level.time is None:
             return {"freq": self.freq(x["freq"]), "time": x["time"]}
         time = self.time(x["time"])
@@ -54,7 +57,11 @@ class DecoderPair(nnx.Module):
         self.level = level
 
     def __call__(self, x: Features, skip: Features, lengths: tuple[int, int]) -> Features:
-        """Return both branches. The first time layer, a convolution alone, takes its input from the freq layer."""
+        """Return the output of both branches.
+
+        Where the branches separate again, the time layer is only a convolution, whose input is that of the freq layer's
+        convolution.
+        """
         K, T = lengths
         freq, before = self.freq(x["freq"], skip["freq"], K)
         if self.level.time is None:
@@ -159,6 +166,7 @@ class HTDemucsModule(nnx.Module):
         return {"freq": x["freq"], "time": x["time"], "skips": {name: self._trim_skip(name, skips) for name in needed}}
 
     def run_step(self, name: str, x: Features, skips: Features, n_samples: int) -> Features:
+        """Return the output of one of `list_steps`."""
         s = self.settings
         if name.startswith("decoder"):
             level = s.depth + 1 - int(name.removeprefix("decoder"))
@@ -173,13 +181,13 @@ class HTDemucsModule(nnx.Module):
         return getattr(self, name)(x)
 
     def _trim_skip(self, name: str, skips: Features) -> Features:
-        """Return the skip of an encoder, without the time branch if that ends at this level or before."""
+        """Return the skip of an encoder; only that of the freq branch at levels where no decoder takes the other."""
         level = self.settings.levels[int(name.removeprefix("encoder")) - 1]
         whole = level.time is not None and not level.time.bare
         return {branch: skips[name][branch] for branch in (("freq", "time") if whole else ("freq",))}
 
     def _estimate(self, mix_CxT: jax.Array, padded_CxT: jax.Array, x: Features) -> jax.Array:
-        """Restore mean and deviation of the input of each branch, and return the sum of both branches' estimates."""
+        """Return the sum of both branches' estimates, each scaled back to the mean and deviation of its input."""
         s, n_samples = self.settings, padded_CxT.shape[1]
         mean, deviation = compute_moments(spectrogram(padded_CxT, s.nfft))
         wave_SCxT = waveform(x["freq"] * deviation + mean, n_samples)
@@ -194,7 +202,7 @@ def decoder_name(settings: Settings, level: int) -> str:
 
 
 def list_steps(settings: Settings) -> tuple[str, ...]:
-    """Return all steps from features to output, in order: the stages, and steps without parameters."""
+    """Return the names of all steps from input to output, in order: the stages, and steps without parameters."""
     s = settings
     encoders = [f"encoder{level.number}" for level in s.levels]
     embedding = ["frequency_embedding"] if s.embedding_weight else []

@@ -14,7 +14,7 @@ class Linear(nnx.Module):
     """The parameters of a linear map: a kernel whose last two axes are (in, out), and a bias."""
 
     def __init__(self, shape: tuple[int, ...], rngs: nnx.Rngs, n_bias: int | None = None):
-        """Draw both uniformly from ±1/√fan, where a unit's fan is the number of its inputs."""
+        """Draw kernel and bias uniformly from ±1/√n, n being the product of all axes of the kernel but the last."""
         spread = 1 / math.sqrt(math.prod(shape[:-1]))
         n_bias = shape[-1] if n_bias is None else n_bias
         self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-spread, maxval=spread))
@@ -37,13 +37,13 @@ class Norm(nnx.Module):
         self.beta = nnx.Param(jnp.zeros(n))
 
     def normalise_groups(self, x_CxRxT: jax.Array, groups: int) -> jax.Array:
-        """Return GroupNorm: mean and variance over a group of channels and all places."""
+        """Return GroupNorm: mean and variance are those of a group of channels over all rows and times."""
         C = x_CxRxT.shape[0]
         x_GxM = x_CxRxT.reshape(groups, -1)
         return self._affine(standardise(x_GxM).reshape(x_CxRxT.shape), (C, 1, 1))
 
     def normalise_tokens(self, x_NxD: jax.Array, groups: int) -> jax.Array:
-        """Return LayerNorm of each token if `groups` is 0, else GroupNorm over all tokens."""
+        """Return LayerNorm, each token by itself, if `groups` is 0, otherwise GroupNorm over all tokens."""
         if groups == 0:
             return self._affine(standardise(x_NxD), (-1,))
         N, D = x_NxD.shape

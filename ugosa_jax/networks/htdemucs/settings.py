@@ -3,7 +3,7 @@
 The alphabet of shapes, used as suffixes of names in this package:
 
     T samples · F frequencies · K frames of the spectrogram · S sources · N tokens · D channels of a token
-    C channels of a layer, or audio channels in mix_CxT · O channels that a layer gives · H hidden channels
+    C channels of a layer, or audio channels in mix_CxT · O output channels of a layer · H hidden channels
     P taps · L the axis that a strided convolution runs along · Q its length afterwards · M the other axis · R rows
 """
 
@@ -17,24 +17,27 @@ from ugosa_jax.errors import require
 
 @dataclasses.dataclass(frozen=True)
 class Branch:
-    """One branch of a level: an encoder layer, and the decoder layer that undoes it."""
+    """One branch of a level: an encoder layer, and the decoder layer that restores its input shape."""
 
     kernel: int
     stride: int
     pad: int
     channels_in: int
-    """Channels that the encoder layer is given."""
+    """Input channels of the encoder layer."""
     channels: int
-    """Channels that the encoder layer gives and the decoder layer is given."""
+    """Output channels of the encoder layer, and input channels of the decoder layer."""
     channels_back: int
-    """Channels that the decoder layer gives."""
+    """Output channels of the decoder layer."""
     along_time: bool
     """The strided convolution runs along time, not along frequency."""
     bare: bool = False
-    """Only the convolution: no rewriting, no residual branch, no skip."""
+    """Both layers are only the strided convolution: no gated convolution, no residual branch, no skip."""
 
     def strided_length(self, n: int) -> int:
-        """Return the length that the encoder layer makes of `n`; along time, n is padded to whole strides before."""
+        """Return the output length of the encoder layer for an input of length `n`.
+
+        Along time, the input is padded to a multiple of the stride.
+        """
         n = -(-n // self.stride) * self.stride if self.along_time else n
         return (n + 2 * self.pad - self.kernel) // self.stride + 1
 
@@ -66,7 +69,7 @@ class Settings:
     segment_samples: int | None = 343_980
     """Length that every input is zero-padded to; None: inputs are taken as they are."""
     nfft: int = 4096
-    """Samples under a window of the spectrogram; a frame starts every quarter of it."""
+    """Length of the spectrogram's window in samples; the hop is a quarter of it."""
     depth: int = 4
     width: int = 48
     """Channels of the outermost spectrogram layer."""
@@ -77,20 +80,20 @@ class Settings:
     kernel: int = 8
     stride: int = 4
     time_stride: int = 2
-    """Stride, and half the taps, of layers below the level where one frequency is left."""
+    """Stride of layers below the level where one frequency is left; their kernels are twice as long."""
     rewrite: bool = True
     """Every layer has a gated convolution beside the strided one."""
     context: int = 1
     """Neighbours on either side that the decoder's gated convolution sees."""
     encoder_context: int = 0
-    """The same of the encoder."""
+    """The same for the encoder."""
     norm_starts: int = 4
-    """Levels above this number (the outermost is 1) have GroupNorm."""
+    """Levels with a number greater than this have GroupNorm; the outermost level is number 1."""
     norm_groups: int = 4
     dconv_encoder: bool = True
     """Encoder layers have the dilated residual branch."""
     dconv_decoder: bool = True
-    """Decoder layers have it."""
+    """Decoder layers have the dilated residual branch."""
     dconv_depth: int = 2
     dconv_dilates: bool = True
     """The dilation doubles from one residual block to the next."""
@@ -99,18 +102,18 @@ class Settings:
     """Weight of the frequency embedding; 0: there is none."""
     embedding_scale: float = 10.0
     bottom: int = 512
-    """Channels of the transformer, if they are not those of the deepest level; 0: they are."""
+    """Channels of the transformer; 0: as many as the deepest level has."""
     layers: int = 5
     """Layers of the transformer in each branch; 0: there is no transformer."""
     heads: int = 8
     hidden_scale: float = 4.0
     cross_first: bool = False
-    """Odd layers are cross-attention, not the even ones."""
+    """Odd layers are cross-attention and even ones self-attention, rather than the reverse."""
     norm_in: bool = True
     norm_in_groups: int = 0
     """0: each token is normalised alone; n: all tokens together, channels in n groups."""
     layer_norm_groups: int = 0
-    """The same of the norms inside a layer."""
+    """The same for the norms inside a layer."""
     norm_first: bool = True
     norm_out_groups: int = 1
     """Groups of the norm after a layer, over all tokens; 0: there is none."""
@@ -166,7 +169,7 @@ class Settings:
             require(groups == 0 or D % groups == 0, name, f"a divisor of {D} channels", groups)
 
     def _check_level(self, level: Level) -> None:
-        """Check that decoders give what encoders were given, and that norms and residual branches are possible."""
+        """Check that decoder layers restore the shapes of encoder inputs, and that norms and residual branches fit."""
         freq, where = level.freq, f"level {level.number}"
         for branch in filter(None, (level.freq, level.time)):
             require(branch.channels <= _MAX, f"channels of {where}", f"at most {_MAX}", branch.channels)
@@ -196,7 +199,7 @@ class Settings:
 
     @property
     def hop(self) -> int:
-        """Samples between two frames of the spectrogram."""
+        """Distance of two frames of the spectrogram, in samples."""
         return self.nfft // 4
 
     @property
@@ -239,7 +242,7 @@ class Settings:
         return math.ceil(n_samples / self.hop)
 
     def list_lengths(self, n_samples: int) -> tuple[tuple[int, int], ...]:
-        """Return what each encoder level is given: frames of the spectrogram branch, samples of the wave branch."""
+        """Return the lengths of each encoder level's inputs: (spectrogram branch, wave branch)."""
         K, T, lengths = self.count_frames(n_samples), n_samples, []
         for level in self.levels:
             lengths.append((K, T))
@@ -259,7 +262,7 @@ _MAX_OF = {
     "context": 100,
     "encoder_context": 100,
 }
-"""What a made-up file can make us build is bounded; published networks are far below."""
+"""Upper limits, so that a manipulated file cannot make us build an enormous network. Published ones are far smaller."""
 _AT_LEAST_1 = (
     *("sample_rate_hz", "channels", "segment_samples", "nfft", "depth", "width", "wave_width", "growth", "kernel"),
     *("stride", "time_stride", "norm_groups", "dconv_compression", "heads", "max_period"),

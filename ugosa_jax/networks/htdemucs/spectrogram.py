@@ -1,4 +1,4 @@
-"""The spectrogram of HTDemucs and its inverse: as many frames as there are hops, and no bin at half the sample rate.
+"""The spectrogram of HTDemucs and its inverse: one frame per hop, and no bin at half the sample rate.
 
 A frame is nfft samples under a periodic Hann window, hop = nfft / 4 apart. The signal is reflected by 3/2 hop at both
 ends, so frame k is centred on the middle of hop k. Complex numbers are two channels, real part first.
@@ -29,7 +29,7 @@ def spectrogram(mix_CxT: jax.Array, nfft: int) -> jax.Array:
 
 
 def waveform(spec_CxFxK: jax.Array, n_samples: int) -> jax.Array:
-    """Return wave_CxT, T = n_samples, of a spectrogram with two channels for each of its own; inverts `spectrogram`."""
+    """Return wave_CxT, T = `n_samples`, of a spectrogram with 2 · C channels; the inverse of `spectrogram`."""
     twice_C, F, K = spec_CxFxK.shape
     C, nfft, hop = twice_C // 2, 2 * F, F // 2
     parts_Cx2xKxF = spec_CxFxK.reshape(C, 2, F, K).swapaxes(2, 3)
@@ -43,7 +43,7 @@ def waveform(spec_CxFxK: jax.Array, n_samples: int) -> jax.Array:
 
 
 def pad_reflected(x_CxT: jax.Array, before: int, after: int) -> jax.Array:
-    """Return x with its ends reflected. What is too short for that is first zero-padded, at its end for preference."""
+    """Return x padded by reflection; a signal too short for that is first zero-padded, preferably at its end."""
     missing = max(before, after) - x_CxT.shape[1] + 1
     if missing > 0:
         zeros_after = min(after, missing)

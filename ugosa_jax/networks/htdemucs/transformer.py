@@ -14,6 +14,7 @@ from ugosa_jax.networks.htdemucs.parts import Linear, Norm, gelu
 from ugosa_jax.networks.htdemucs.settings import Settings
 
 _FRESH_SCALE = 1e-4
+"""Initial value of `scale1` and `scale2`."""
 
 
 class TokensIn(nnx.Module):
@@ -38,7 +39,7 @@ class TokensIn(nnx.Module):
 
 
 class Layer(nnx.Module):
-    """One layer of both branches, which have weights of their own."""
+    """One layer: a half for each branch, with its own weights."""
 
     def __init__(self, settings: Settings, number: int, rngs: nnx.Rngs):
         self.cross = (number % 2 == 1) == settings.cross_first
@@ -46,17 +47,21 @@ class Layer(nnx.Module):
         self.time = HalfLayer(settings, self.cross, rngs)
 
     def __call__(self, freq_NxD: jax.Array, time_NxD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the tokens of both branches; in a cross layer each looks at what the other was before."""
+        """Return the tokens of both branches; in a cross layer, each attends to the input of the other."""
         if self.cross:
             return self.freq(freq_NxD, time_NxD), self.time(time_NxD, freq_NxD)
         return self.freq(freq_NxD), self.time(time_NxD)
 
 
 class HalfLayer(nnx.Module):
-    """x + scale1 · attention(norm1(x), norm2(other)), then + scale2 · feed-forward(norm3 of it), then norm_out.
+    """One branch of a layer:
 
-    Self-attention has no norm2, and its feed-forward norm is called norm2. Without norm_first, norm1 and norm2 stand
-    after the two sums instead (and a cross layer's norm3 is not used, as in the original).
+        x ← x + scale1 · attention(norm1(x), norm2(other))
+        x ← x + scale2 · feed_forward(norm3(x))
+        x ← norm_out(x)
+
+    In self-attention, which has no `other`, the norm before feed_forward is called norm2. Without `norm_first`, norm1
+    and norm2 are applied to the two sums instead, and norm3 is not used, as in the original.
     """
 
     def __init__(self, settings: Settings, cross: bool, rngs: nnx.Rngs):
@@ -115,7 +120,7 @@ def to_planes(tokens_NxD: jax.Array, F: int) -> jax.Array:
 
 
 def _encode_line(N: int, D: int, max_period: float) -> np.ndarray:
-    """Return the positions of N tokens in a row: D/2 cosines, then D/2 sines, of rates from 1 to 1 / max_period."""
+    """Return the positions of N tokens in a row: D/2 cosines, then D/2 sines, with rates from 1 to 1 / max_period."""
     half = D // 2
     rates_d = max_period ** (-np.arange(half) / (half - 1))
     phase_Nxd = np.arange(N)[:, None] * rates_d
@@ -123,9 +128,9 @@ def _encode_line(N: int, D: int, max_period: float) -> np.ndarray:
 
 
 def _encode_plane(K: int, F: int, D: int, max_period: float) -> np.ndarray:
-    """Return the positions of K · F tokens: half the channels tell the frame, half the frequency.
+    """Return the positions of K · F tokens: half of the channels encode the frame, half the frequency.
 
-    In each half sines and cosines take turns, of rates from 1 to almost 1 / max_period.
+    In each half, sines and cosines alternate, with rates from 1 to almost 1 / max_period.
     """
     half = D // 2
     rates_d = max_period ** (-np.arange(0, half, 2) / half)
