@@ -24,6 +24,10 @@ pin_cores()
 # JAX reads this when it is imported. Small programs are shared, too: tests compile thousands.
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
+# XLA reads this when it starts. Most programs of the tests run once: without LLVM's optimisations and MLIR's emitters
+# of fusions they compile in less than half the time. `make test-slow` compiles with XLA's defaults, as users do.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

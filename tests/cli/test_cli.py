@@ -42,8 +42,9 @@ def song(tmp_path):
 
 
 def run(*arguments, cwd=None, **options):
-    """Run the installed command in a process of its own."""
+    """Run the installed command in a process of its own, compiled as for users: the tests' own programs are not."""
     command = [str(Path(sys.executable).parent / "ugosa-jax"), *map(str, arguments)]
+    options["env"] = options.get("env", os.environ) | {"XLA_FLAGS": ""}
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, **options)
 
 
