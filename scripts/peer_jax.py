@@ -1,4 +1,4 @@
-"""Measure this package on the cases and requests on which scripts/peer_torch.py measures PyTorch.
+"""Measure this package, with the same cases and requests as scripts/peer_torch.py.
 
     echo '{"do": "forward", "segment_samples": 176400, "lam": 1.0}' | python scripts/peer_jax.py case.npz
 
@@ -26,7 +26,7 @@ from ugosa_jax import device
 from ugosa_jax.adaptation import engine, loss, segments, strategy
 from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import standardise
+from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.networks.htdemucs import HTDemucs
@@ -44,7 +44,7 @@ HTDEMUCS = {
     "bottom_channels": 512,
     "t_dropout": 0.02,
 }
-"""Arguments of torch's class that the published `htdemucs` was made with, where they are not its defaults."""
+"""Arguments of the PyTorch class for the published `htdemucs` that differ from the defaults of the class."""
 FULL_SIZE: dict[str, Architecture] = {"demucs": ConvTasNet(), "htdemucs": HTDemucs()}
 MATTERS = ("XLA_FLAGS", "GLIBC_TUNABLES", "JAX_DEFAULT_MATMUL_PRECISION")
 """Environment variables that change the speed; their values are recorded."""
@@ -80,7 +80,7 @@ def get_torch_network(case: Case) -> tuple[str, dict, dict[str, np.ndarray]]:
 
 
 def read_case(path: Path) -> Case:
-    """Read what `write_case` wrote."""
+    """Read a case that `write_case` wrote."""
     stored = dict(np.load(path))
     state = {name.removeprefix(STATE): tensor for name, tensor in stored.items() if name.startswith(STATE)}
     klass = str(stored["klass"])
@@ -90,10 +90,10 @@ def read_case(path: Path) -> Case:
 
 
 def make_noise_case(name: str, seconds: float) -> Case:
-    """Return a case with a song of noise whose sources sound in random tenths of a second; it takes as long as music.
+    """Return a case with a song of noise, in which sources are active in random tenths of a second.
 
     Args:
-      name: of the weights; "demucs" or "htdemucs" for random weights of a full-size network.
+      name: name of the weights; "demucs" or "htdemucs" for random weights of a full-size network.
       seconds: length of the song.
     """
     if name in FULL_SIZE:
@@ -113,7 +113,7 @@ def make_noise_case(name: str, seconds: float) -> Case:
 
 
 def main() -> None:
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     case = read_case(Path(sys.argv[1]))
     works = {"about": describe_run, "forward": forward, "step": step, "song": song}
     for line in sys.stdin:
@@ -144,9 +144,9 @@ def forward(case: Case, request: dict) -> dict:
 
 
 def step(case: Case, request: dict) -> dict:
-    """Time adaptation on the first `segments` segments: seconds per step, the frozen stages, and compiling.
+    """Measure the adaptation on the first `segments` segments: time of a step, of the frozen stages, and of compiling.
 
-    The song keeps all its segments, and so its memory, even if only few of them are used.
+    All segments of the song are in memory, even if only few are used, so that the memory is that of the song.
     """
     settings = read_settings(case, request)
     whole = segments.cut_song(case.mix_CxT, case.active_SxT, settings, case.config)

@@ -15,9 +15,9 @@ it, one JSON object per line; each is answered with one line. A step is: forward
 backward through the tuned part, a step of torch's RAdam. The paper's code has Ranger there, which is slower: it
 centralises gradients and adds Lookahead to RAdam.
 
-That is the kind "plain". For ConvTasNet, a request may name optimisations that a user who knows PyTorch would add:
-"cached" runs the frozen layers before the step, "matmul" makes matrix products of convolutions with one tap,
-"compiled" compiles the rest, "bfloat16" multiplies in that precision.
+This is the kind "plain". A request may name optimisations that an experienced user of PyTorch would add: "cached" runs
+the frozen layers before the step, "compiled" compiles the rest. For ConvTasNet there are two more: "matmul" replaces
+convolutions with one tap by matrix products, "bfloat16" uses autocast with that type.
 """
 
 # pyright: reportMissingImports=false
@@ -48,17 +48,18 @@ def main() -> None:
 
 
 def describe_run(case, request) -> dict:
-    """Return versions, number of threads, and how threads wait if the environment sets it."""
+    """Return versions, the number of threads, and environment variables about the waiting of threads."""
     found = {"torch": torch.__version__, "demucs": demucs.__version__, "threads": torch.get_num_threads()}
     return found | {name: os.environ[name] for name in ("OMP_WAIT_POLICY",) if name in os.environ}
 
 
 def forward(case, request) -> dict:
     """Time the network on the first segment."""
-    model, mix_CxT, active_SxT = build_network(case), *take_segment(case, request)
+    mix_CxT, active_SxT = take_segment(case, request)
+    _, run = prepare(case, frozenset(request.get("kind", "plain").split()), {"do": "forward"})
     with torch.no_grad():
         started = time.perf_counter()
-        est_SxCxT = model(mix_CxT[None])[0]
+        est_SxCxT = run(mix_CxT[None])[0]
         seconds = time.perf_counter() - started
         terms = compute_losses(est_SxCxT, mix_CxT, active_SxT, request["lam"])
     return {"seconds": seconds, "losses": count_numbers(terms), "peak_bytes": get_peak_bytes()}
@@ -68,12 +69,17 @@ def step(case, request) -> dict:
     """Time one step of adaptation on the first segment; `tuned` of the request names the tensors that are tuned."""
     kinds = frozenset(request.get("kind", "plain").split())
     mix_CxT, active_SxT = take_segment(case, request)
-    model, run = prepare(case, kinds, request["strategy"])
+    model, run = prepare(case, kinds, request)
     for name, tensor in model.named_parameters():
         tensor.requires_grad_(name in request["tuned"])
     tuned = [tensor for tensor in model.parameters() if tensor.requires_grad]
     optimizer = torch.optim.RAdam(tuned, lr=LEARNING_RATE, betas=BETAS, eps=EPS)
-    kept = run_frozen_layers(model, mix_CxT[None], request["strategy"]) if "cached" in kinds else (mix_CxT[None],)
+    kept = (mix_CxT[None],)
+    if "cached" in kinds:
+        if is_htdemucs(model):
+            store_frozen_outputs(model, mix_CxT[None])
+        else:
+            kept = run_frozen_layers(model, mix_CxT[None], request["strategy"])
     started = time.perf_counter()
     optimizer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16, enabled="bfloat16" in kinds):
@@ -86,17 +92,53 @@ def step(case, request) -> dict:
     return {"seconds": seconds, "losses": count_numbers(terms), "n_tuned": n_tuned, "peak_bytes": get_peak_bytes()}
 
 
-def prepare(case, kinds: frozenset, strategy: str, made: dict = {}):  # noqa: B006 (the default is the cache)
+def prepare(case, kinds: frozenset, request: dict, made: dict = {}):  # noqa: B006 (the default is the cache)
     """Return a network with the case's weights, and the function of a step; both are cached, to compile once."""
+    strategy = request.get("strategy", request["do"])
     if (kinds, strategy) not in made:
         model = build_network(case)
         if "matmul" in kinds:
             replace_by_products(model)
-        run = (lambda mix, kept: run_tuned_layers(model, mix, kept, strategy)) if "cached" in kinds else model
+        run = model
+        if "cached" in kinds and not is_htdemucs(model):
+            run = lambda mix, kept: run_tuned_layers(model, mix, kept, strategy)  # noqa: E731
         made[kinds, strategy] = model, torch.compile(run) if "compiled" in kinds else run
     model, run = made[kinds, strategy]
     model.load_state_dict(read_state(case))
     return model, run
+
+
+def is_htdemucs(model: torch.nn.Module) -> bool:
+    return type(model).__name__ == "HTDemucs"
+
+
+@torch.no_grad()
+def store_frozen_outputs(model: torch.nn.Module, mix_1xCxT: torch.Tensor) -> None:
+    """Let every module without tuned parameters return its output for this mixture, without computing it again.
+
+    The output of a frozen module must not depend on a tuned one. This holds for strategies that tune all stages from
+    some stage on.
+    """
+    frozen = [module for module in list_frozen_modules(model) if "forward" not in vars(module)]  # again: nothing to do
+    handles = [module.register_forward_hook(repeat_output) for module in frozen]
+    model(mix_1xCxT)
+    for handle in handles:
+        handle.remove()
+
+
+def list_frozen_modules(module: torch.nn.Module):
+    """Yield the largest modules inside a module that have parameters, none of which is tuned."""
+    for child in module.children():
+        needs = [tensor.requires_grad for tensor in child.parameters()]
+        if any(needs):
+            yield from list_frozen_modules(child)
+        elif needs:
+            yield child
+
+
+def repeat_output(module: torch.nn.Module, inputs, output) -> None:
+    """Let a module return an output whatever its inputs."""
+    module.forward = lambda *inputs: output
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
     python scripts/studio_screenshot.py
     python scripts/studio_screenshot.py --states shots
 
-Needs Debian's chromium and `pip install playwright`, whose own browsers are not downloaded.
+It needs Debian's chromium and `pip install playwright`; the browsers of playwright are not needed.
 """
 
 import argparse

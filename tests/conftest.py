@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def pin_cores() -> None:
-    """Give each of several workers cores of its own, as their threads would fight."""
+    """Give each of several workers cores of its own, because their threads would slow each other down."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         number, n_workers = int(worker.removeprefix("gw")), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         with contextlib.suppress(AttributeError):  # not on macOS
@@ -24,6 +24,10 @@ pin_cores()
 # JAX reads this when it is imported. Small programs are shared, too: tests compile thousands.
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
+# XLA reads this when it starts. Most programs of the tests run once: without LLVM's optimisations and MLIR's emitters
+# of fusions they compile in less than half the time. `make test-slow` compiles with XLA's defaults, as users do.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
@@ -34,7 +38,7 @@ from ugosa_jax.weights import convtasnet_torch  # noqa: E402
 DATA = Path(__file__).parent / "data"
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-"""Shells have background jobs ignore Ctrl-C, and a program inherits that: the programs that tests start must not."""
+"""Shells make background jobs ignore Ctrl-C, and child processes inherit this; programs started by tests must not."""
 
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 """Nodes of a Ray cluster on the loopback are found there, not at the network's address; Ray reads this once, when it is

@@ -1,4 +1,4 @@
-"""Messages are one line of a terminal, whatever the names in them hold."""
+"""Messages are a single line, whatever characters the names in them contain."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""What works without the packages of the extras, and what says which extra it needs."""
+"""Without the packages of the extras, the core works, and other commands name the extra that they need."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ HIDDEN = (
     *("jax_cuda12_plugin", "jinja2", "librosa", "libtpu", "matplotlib", "optuna"),
     *("pandas", "pyarrow", "ray", "starlette", "tensorboardX", "uvicorn"),
 )
-"""Of all extras."""
+"""Packages of all extras."""
 WITHOUT = f"""
 import sys
 
@@ -56,7 +56,7 @@ def test_a_song_is_separated_without_the_extras(song):
     stems = {"drums.wav", "bass.wav", "other.wav", "vocals.wav"}
     assert {path.name for path in (song / "out").iterdir()} == {*stems, "record.json", "adapted.delta.safetensors"}
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("report ")]
-    assert line.startswith("report     left out: this needs ")
+    assert line.startswith("report     not written: this needs ")
     assert line.endswith(": pip install 'ugosa_jax[reports]'")
 
 
@@ -106,7 +106,7 @@ for plot in (lambda: uj.plot_losses(engine.make_unadapted_result()), lambda: uj.
     assert done.stdout.splitlines() == ["this needs matplotlib: pip install 'ugosa_jax[reports]'"] * 2, done.stderr
 
 
-def test_what_is_hidden_here_is_what_the_extras_hold():
+def test_hidden_packages_are_those_of_the_extras():
     own = EXTRAS.keys() - {"all", "docs", "lint", "test"}
     packages = {line.split(">")[0].replace("-", "_") for extra in own for line in EXTRAS[extra]}
     assert {package for package in packages if "[" not in package} == {*HIDDEN}
@@ -152,11 +152,11 @@ for module in pkgutil.walk_packages(ugosa_jax.__path__, "ugosa_jax."):
         print(module.name.removeprefix("ugosa_jax."), error)
 """
 NEED_EXTRAS = ("reports.", "studio.", "cli.demonstration ", "sweeps.score_table ")
-"""Modules that nothing of the core imports unless an extra is there."""
+"""Modules that the core imports only if their extra is installed."""
 
 
 def test_the_core_imports_with_the_hard_dependencies_alone():
-    """No module lives on a package that comes by luck, with an extra or the tests."""
+    """No module of the core imports a package that is installed only with an extra or for the tests."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, *PROJECT["dependencies"]],
         capture_output=True,
@@ -170,7 +170,7 @@ def test_the_core_imports_with_the_hard_dependencies_alone():
     assert any(line.startswith("reports.") for line in failed)  # what is hidden is hidden
 
 
-def test_a_module_of_our_own_that_is_missing_is_no_matter_of_extras():
+def test_a_missing_module_of_ugosa_jax_names_no_extra():
     with pytest.raises(ModuleNotFoundError), require_extra("reports"):
         __import__("ugosa_jax.no_such_module")
     with (

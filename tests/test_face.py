@@ -80,7 +80,7 @@ def test_adapt_lanes_refuses_different_numbers_of_songs_and_annotations():
     net, one = make_checkpoint(), song()
     with pytest.raises(uj.InputError, match="equal in number, not 2, 1, 2 and 2"):
         uj.adapt_lanes(net, [one, one], ANNOTATION, settings=FAST)
-    with pytest.raises(uj.InputError, match="one song takes one annotation"):
+    with pytest.raises(uj.InputError, match="one song has one annotation"):
         uj.adapt_lanes(net, one, [ANNOTATION, ANNOTATION], settings=FAST)
     with pytest.raises(uj.InputError, match=r"0\.wav: strategy P-L3:M needs an annotation"):
         uj.adapt(net, one, settings=FAST)
@@ -117,7 +117,7 @@ def test_evaluate_takes_folders_arrays_and_songs(tmp_path):
         of_arrays.db("flute", "SDR")
 
 
-def test_an_evaluation_prints_as_a_table():
+def test_evaluation_is_printed_as_a_table():
     true = stems()
     true["piano"][:] = 0
     lines = str(uj.evaluate(true, stems(), rate_hz=8000)).splitlines()
@@ -236,7 +236,7 @@ def test_annotations_and_layers_that_do_not_fit_are_refused():
         with pytest.raises(uj.InputError, match=r"not str: write read_annotation\(path, net\.sources\)"):
             call(net, one, "song.csv")
     for tuned in ({"nowhere": np.zeros(3)}, {next(iter(net.params)): {"kernel": np.zeros(1)}}):
-        with pytest.raises(uj.InputError, match=r"tuned: .* is not in this network, or of another shape there"):
+        with pytest.raises(uj.InputError, match=r"tuned: .* is not in this network, or has another shape there"):
             uj.separate(net, one, tuned=tuned)
     with pytest.raises(uj.InputError, match="tuned must be adapted layers"):
         uj.separate(net, one, tuned="song.safetensors")

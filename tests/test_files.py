@@ -1,4 +1,4 @@
-"""Files that are complete or absent, and what dead processes leave behind."""
+"""Files are complete or absent, and files that dead processes left are removed."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ WRITING = """
 """
 
 
-def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
+def test_files_of_a_killed_process_are_removed_at_the_next_start(tmp_path):
     run_and_kill(WRITING, tmp_path)
     assert len(names(tmp_path)) == 2  # hidden, and under no name that anybody reads
     files.remove_leftovers.cache_clear()
@@ -50,7 +50,7 @@ def test_what_a_killed_process_left_is_removed_at_the_next_start(tmp_path):
     assert names(tmp_path) == ["c.json"]
 
 
-def test_what_a_living_process_writes_stays(tmp_path):
+def test_files_of_a_running_process_are_kept(tmp_path):
     with files.replace_when_done(tmp_path / "a.json") as temporary:
         temporary.write_text("half")
         files.remove_leftovers.cache_clear()
@@ -108,7 +108,7 @@ def test_a_failure_leaves_nothing(tmp_path):
 
 
 def test_a_process_number_that_is_used_again_protects_nothing(tmp_path):
-    """A file older than the process whose number it carries was another one's."""
+    """A file older than the process whose number it has belongs to an earlier process."""
     path = tmp_path / f".a.{files._get_host()}-{os.getpid()}-abcdefgh.part.json"
     path.write_text("")
     assert files._is_writing(os.getpid(), path)
@@ -116,13 +116,13 @@ def test_a_process_number_that_is_used_again_protects_nothing(tmp_path):
     time.sleep(0.05)
     other = path.with_name(f".b.{files._get_host()}-{child.pid}-abcdefgh.part.json")
     path.replace(other)
-    assert files._is_writing(child.pid, other)  # renamed after the child began: its own, for all that is known
+    assert files._is_writing(child.pid, other)  # renamed after the child began, so it may belong to it
     child.communicate(b"\n")
     assert not files._is_writing(child.pid, other)
 
 
 @pytest.mark.parametrize("name", ["...wav", ".wav", "..", " . .flac", "a/..wav"])
-def test_names_of_folders_lead_nowhere_else(name):
+def test_folder_names_cannot_contain_paths(name):
     assert files.name_folder(Path(name)) not in ("", ".", "..") and "/" not in files.name_folder(Path(name))
 
 
@@ -131,7 +131,7 @@ def test_json_of_names_that_are_not_text(tmp_path):
     assert (tmp_path / "a.json").read_text("utf-8") == '{\n  "song": "?.wav"\n}\n'
 
 
-# JSON of a shape
+# JSON with a given structure
 
 
 class Part(msgspec.Struct):
@@ -180,14 +180,14 @@ def test_a_folder_of_a_killed_download_is_removed_at_the_next_one(tmp_path):
         import sys, time
         from pathlib import Path
         from ugosa_jax import files
-        (files.make_folder(Path(sys.argv[1]), "download") / "half").write_text("half")
+        (files.make_scratch_folder(Path(sys.argv[1]), "download") / "half").write_text("half")
         print("now", flush=True)
         time.sleep(60)
     """
     run_and_kill(killed, tmp_path)
     assert len(names(tmp_path)) == 1
     files.remove_leftovers.cache_clear()
-    kept = files.make_folder(tmp_path, "download")
+    kept = files.make_scratch_folder(tmp_path, "download")
     assert names(tmp_path) == [kept.name]
 
 

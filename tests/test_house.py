@@ -1,4 +1,4 @@
-"""The order of the rooms: imports go one way, and a package's `__init__` holds names alone."""
+"""The structure of the package: modules import only lower packages, and `__init__` modules contain no code."""
 
 import ast
 import graphlib
@@ -8,7 +8,7 @@ from pathlib import Path
 import ugosa_jax
 
 PACKAGE = Path(ugosa_jax.__file__).parent
-FLOORS = {
+LAYERS = {
     "errors": 0,
     "interrupts": 0,
     "threads": 1,
@@ -33,7 +33,7 @@ FLOORS = {
     "cli": 12,
     "__main__": 13,
 }
-"""A module imports what is on a lower floor, or in its own room."""
+"""A module may import modules with a lower number, and those of its own package."""
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -61,22 +61,22 @@ TREES = {path: ast.parse(path.read_text("utf-8")) for path in MODULES}
 GRAPH = {name_of(path): imports(path) for path in MODULES}
 
 
-def room_of(name: str) -> str:
+def package_of(name: str) -> str:
     return name.split(".")[0]
 
 
 def test_imports_go_down_one_way():
-    """The face is left out: it names what is inside, and imports it when asked."""
+    """`ugosa_jax/__init__.py` is left out: it imports the public names when they are used."""
     upwards = [
         f"{name} imports {other}"
         for name, others in GRAPH.items()
         for other in others
-        if name and room_of(other) != room_of(name) and FLOORS[room_of(other)] >= FLOORS[room_of(name)]
+        if name and package_of(other) != package_of(name) and LAYERS[package_of(other)] >= LAYERS[package_of(name)]
     ]
     assert not upwards
 
 
-def test_no_module_imports_itself_by_a_detour():
+def test_no_imports_are_circular():
     graph = {name: others & GRAPH.keys() for name, others in GRAPH.items() if name}
     try:
         tuple(graphlib.TopologicalSorter(graph).static_order())
@@ -90,7 +90,7 @@ def test_a_package_holds_names_and_no_code():
             continue
         allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr)
         if path.parent == PACKAGE:
-            allowed += (ast.FunctionDef, ast.If)  # the lazy face
+            allowed += (ast.FunctionDef, ast.If)  # the public API, which is imported lazily
         assert all(isinstance(node, allowed) for node in TREES[path].body), path
 
 

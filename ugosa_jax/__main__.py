@@ -10,12 +10,12 @@ from typing import NoReturn
 from ugosa_jax import interrupts
 
 BROKEN_PIPE = 141
-"""Exit code of a process whose output is closed, as in shells: 128 plus the number of SIGPIPE."""
+"""Exit code if standard output is closed early: 128 plus the number of SIGPIPE, as in shells."""
 
 
 def program() -> NoReturn:
-    """Run the command line and end the process; a termination signal ends it as Ctrl-C does, also while it starts."""
-    interrupts.install()
+    """Run the command line and exit; Ctrl-C and termination signals are handled from the start, before imports."""
+    interrupts.install_handlers()
     silence_libraries()
     code = 0
     try:
@@ -28,31 +28,31 @@ def program() -> NoReturn:
         if sys.stdout is not None:  # None if it was closed with `>&-`
             sys.stdout.flush()
     except KeyboardInterrupt:
-        interrupts.heed()
-        say_last("interrupted")
-        code = interrupts.CODE
-    except OSError as error:  # Errors of files are InputErrors, so this is one of standard output.
-        interrupts.heed()
+        interrupts.acknowledge()
+        print_last_line("interrupted")
+        code = interrupts.EXIT_CODE
+    except OSError as error:  # from standard output: errors of other files are InputErrors
+        interrupts.acknowledge()
         if not isinstance(error, BrokenPipeError):
-            say_last(f"error: standard output: cannot be written ({error.strerror or error})")
+            print_last_line(f"error: standard output: cannot be written ({error.strerror or error})")
         code = BROKEN_PIPE if isinstance(error, BrokenPipeError) else 2
         os._exit(code)  # Python would try to flush again at exit, and print a traceback
-    interrupts.heed()
-    if code == interrupts.CODE:
-        os._exit(interrupts.CODE)  # a normal exit may crash while threads of JAX still run
+    interrupts.acknowledge()
+    if code == interrupts.EXIT_CODE:
+        os._exit(interrupts.EXIT_CODE)  # a normal exit may crash while threads of JAX still run
     sys.exit(code)
 
 
 def silence_libraries() -> None:
-    """Silence warnings of libraries; the commands report those that matter to the user in their own words."""
-    if not sys.warnoptions:  # the user asked for warnings with -W or PYTHONWARNINGS
+    """Silence the warnings of libraries; the commands themselves report problems that concern the user."""
+    if not sys.warnoptions:  # -W or PYTHONWARNINGS, with which users ask for warnings
         warnings.simplefilter("ignore")
-    logging.getLogger().addHandler(logging.NullHandler())  # without a handler, Python prints them to standard error
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # of XLA's messages, only errors
+    logging.getLogger().addHandler(logging.NullHandler())  # without any handler, Python prints log messages
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA prints errors only
 
 
-def say_last(line: str) -> None:
-    """Flush what was printed, and print a last line to standard error; both may be closed."""
+def print_last_line(line: str) -> None:
+    """Flush standard output, and print a line to standard error; both may be closed."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stdout.flush()
     with contextlib.suppress(OSError, ValueError):

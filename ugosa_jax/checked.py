@@ -12,9 +12,10 @@ _NOUNS = {float: "a number", int: "an integer", bool: "True or False", str: "a t
 
 
 class Checked:
-    """A base of dataclasses whose fields are checked against their types at construction.
+    """Base class of dataclasses whose fields are checked against their types at construction.
 
-    A range is a `msgspec.Meta` in the type, with its `description` for messages. NumPy scalars are accepted as numbers.
+    The type of a field may include a range: `Annotated[float, msgspec.Meta(…)]`, whose `description` is used in
+    messages. NumPy scalars are accepted as numbers.
 
     Raises:
       InputError: a field is of another type, or outside its range.
@@ -40,7 +41,7 @@ def _get_field_types(of: type) -> dict[str, Any]:
 
 
 def _describe(kind: Any, by_type: bool) -> str:
-    """Return a description of the values of a field: their type, or their range."""
+    """Return a description of the values that a field accepts: their type if `by_type`, else their range."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         ranges = (str(meta.description) for meta in kind.__metadata__ if isinstance(meta, msgspec.Meta))

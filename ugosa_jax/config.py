@@ -1,4 +1,4 @@
-"""Settings: frozen dataclasses, the only place of defaults."""
+"""Settings as frozen dataclasses, with ranges and defaults; command line and grids are generated from them."""
 
 import dataclasses
 import sys
@@ -11,7 +11,7 @@ from ugosa_jax.errors import require
 
 Precision = Literal["float32", "bfloat16"]
 InputLevel = Literal["standard", "natural"]
-"""Level of the mixtures that a network expects: mean 0 and standard deviation 1 over the song, or unchanged."""
+"""Level of the mixtures that a network expects: standardised (mean 0 and deviation 1 over the song), or unchanged."""
 FeatureStorage = Literal["auto", "float32", "bfloat16", "lean", "recompute"]
 ScoringEngine = Literal["bsseval", "museval"]
 Refine = Literal["none", "residual", "wiener"]
@@ -21,23 +21,23 @@ Metric = Literal["SDR", "SIR", "SAR", "ISR"]
 
 
 MAX_PIECE_S = 600.0
-"""Ten minutes: longest piece of a song that is processed at once, so that sizes of arrays fit into 32 bits."""
+"""Length of the longest piece of a song that is processed at once, so that sizes of arrays fit into 32 bits."""
 MAX_REPEATS = 1000
-"""Most shifts of a song, or pitch shifts of a segment; larger values are almost certainly typos."""
+"""Largest number of shifts of a song, or pitch shifts of a segment; larger values are almost certainly typos."""
 MAX_OVERLAP = 0.99
-"""At this overlap, a hundred chunks cover every sample."""
+"""Largest overlap of chunks; every sample is then in a hundred of them."""
 MAX_EPOCHS = 1_000_000
-"""Larger values are almost certainly typos."""
+"""Largest number of epochs; larger values are almost certainly typos."""
 ACTIVATION_THRESHOLD = 0.15
 """θ of eq. (2) in the paper's text."""
 
 
 CHUNK_S = 10.0
-"""Default length of a chunk for networks that take any length, as in the paper's code."""
+"""Default length of a chunk in seconds, for networks that take any length, as in the paper's code."""
 OVERLAP = 0.25
 """Default overlap of chunks, as in the Demucs repository."""
 MAX_RATE_HZ = 768_000
-"""Highest sample rate of sound and of networks; a higher one in a header means damage."""
+"""Highest sample rate of sound and of networks; a higher one in a file's header means that the file is damaged."""
 SOURCES = ("drums", "bass", "other", "vocals")
 """Default sources, in the order of MUSDB18 and of the Demucs repository."""
 
@@ -62,17 +62,18 @@ Seed = Annotated[int, Meta(ge=0, description="at least 0")]
 
 @dataclasses.dataclass(frozen=True)
 class AdaptConfig(Checked):
-    """How a network is adapted to one song. `AdaptConfig()` has the values of the paper.
+    """Settings of the adaptation of a network to one song. `AdaptConfig()` has the values of the paper.
 
     Raises:
       InputError: a value outside its range.
     """
 
     strategy: StrategyName | None = None
-    """A loss P, B or R, a start and an end: P-L3:M; the paper's Table 1 has L1 to L5 and D, M or 3. B0 adapts nothing.
-    The default depends on the network: P-L3:M for ConvTasNet."""
+    """Loss and tuned stages, as LOSS-START:END, such as P-L3:M; B0 adapts nothing. Losses: P, eq. (1) of the paper; B,
+    only its reconstruction term; R, B and remixes of the song's estimated stems in alternation. ConvTasNet has the
+    starts L1 to L5 and the ends D, M and 3 of the paper's Table 1, by default P-L3:M."""
     lam: NotNegative = 1.0
-    """λ of eq. (1): weight of the sound predicted where a source is annotated silent."""
+    """λ of eq. (1): weight of sound that the network estimates where a source is annotated silent."""
     learning_rate: Positive = 1e-5
     """Step size of Ranger."""
     epochs: Annotated[int, Meta(ge=1, le=MAX_EPOCHS, description=f"at least 1, at most {MAX_EPOCHS}")] = 10
@@ -88,8 +89,9 @@ class AdaptConfig(Checked):
     centralise_gradients: bool = True
     """Subtract the mean of each gradient before RAdam, as the reference does."""
     features: FeatureStorage = "auto"
-    """How the output of the frozen stages is stored between epochs; lean: without parts that are cheap to recompute;
-    auto: the first of float32, lean and recompute that fits into memory."""
+    """How the output of the frozen stages is stored between epochs: as float32 or bfloat16; lean: without parts that
+    are cheap to recompute; recompute: not at all; auto: the first of float32, lean and recompute that fits into memory.
+    """
     pitch_seed: Seed = 0
     """Seed of the pitch shifts."""
     shuffle_seed: Seed = 0
@@ -101,7 +103,7 @@ class AdaptConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class SeparateConfig(Checked):
-    """How a song is separated.
+    """Settings of the separation of a song.
 
     Raises:
       InputError: a value outside its range.
@@ -138,7 +140,7 @@ class SeparateConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig(Checked):
-    """How estimates are scored. The defaults are those of the paper's code.
+    """Settings of the scoring of estimates. The defaults are those of the paper's code.
 
     Raises:
       InputError: a value outside its range.
@@ -166,47 +168,47 @@ class SongsConfig(Checked):
     folder: str | None = None
     """Root of the data set: MUSDB18, MUSDB18-HQ, or a folder of songs as `ugosa-jax prepare` writes it."""
     subset: Subset = "test"
-    """Subset of MUSDB18; other folders have none."""
+    """Subset of MUSDB18; ignored for other folders."""
     limit: Annotated[int, Meta(ge=1, description="at least 1")] | None = None
-    """Only the first songs in the order of their names, this many; by default all."""
+    """Number of songs to use, the first ones in alphabetical order; by default all."""
     names: tuple[str, ...] = ()
-    """Only these songs; by default all."""
+    """Names of the songs to use; by default all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchConfig(Checked):
-    """How the best settings are searched for.
+    """Settings of the search for the best settings.
 
     Raises:
       InputError: a value outside its range.
     """
 
     score: Metric = "SDR"
-    """The score to maximise: its mean over songs and sources, where the source itself is not silent."""
+    """The score to maximise: its mean over songs and sources, in frames where the source itself is not silent."""
     settings: Annotated[int, Meta(ge=1, le=10_000, description="from 1 to 10000")] = 32
     """Number of settings to try."""
     together: Annotated[int, Meta(ge=1, le=1000, description="from 1 to 1000")] = 8
-    """Number of settings to try at a time; the first of these are random."""
+    """Number of settings that are tried in parallel; the first of these groups is random."""
     seed: Annotated[int, Meta(ge=0, lt=2**32, description="from 0 to 4294967295")] = 0
     """Seed of the search; the same search with the same seed tries the same settings."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PrepareConfig(Checked):
-    """How songs with stems are prepared for experiments.
+    """Settings of the preparation of songs with stems for experiments.
 
     Raises:
       InputError: a value outside its range.
     """
 
     seed: Seed = 0
-    """Seed that, with a song's name, determines which source is silent when."""
+    """Seed that determines, together with a song's name, when each source is silenced."""
     sources: tuple[str, ...] = SOURCES
     """Names of the stems; by default those of MUSDB18."""
     threshold: Positive = ACTIVATION_THRESHOLD
     """θ of eq. (2): the confidence above which a stem counts as active."""
     as_is: bool = False
-    """Silence nothing: only compute the activations, to use the songs unchanged."""
+    """Use the songs unchanged: compute their activations, but silence no source."""
     encoding: Literal["float", "16"] = "16"
     """Sample format: 16-bit integers, as in the paper's code, or 32-bit float. Stems decoded from MP3 or AAC, such as
     MUSDB18's, are empty at high frequencies, where BSSEval needs the rounding noise of 16 bits."""
@@ -219,7 +221,7 @@ class PrepareConfig(Checked):
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """Settings of adaptation, separation and evaluation; functions accept it in place of any of its parts.
+    """Settings of adaptation, separation and evaluation together; `settings=` accepts it in place of any of them.
 
     Raises:
       InputError: a part is of another type.
@@ -241,7 +243,7 @@ PRESETS = {
     "recommended": Preset(AdaptConfig("R-L3:M", learning_rate=1e-3, shuffle_seed=1), SeparateConfig(refine="wiener")),
     "paper": Preset(),
     "reference": Preset(
-        # The code's loss weight γ = 1 is λ = 1/4 in the paper's eq. (1).
+        # The loss weight γ = 1 of the paper's code is λ = 1/4 in eq. (1).
         AdaptConfig(lam=0.25, segment_s=10.0, hop_s=1.0, pitch_shifts=2),
         SeparateConfig(overlap=0.0, shifts=10),
         activation_threshold=0.01,

@@ -36,14 +36,14 @@ def get_free_bytes() -> int:
     return psutil.virtual_memory().available
 
 
-def get_held_bytes() -> int:
-    """Return the memory in use on the default device, or on a CPU by this process."""
+def get_used_bytes() -> int:
+    """Return the memory that is in use on the default device, or that this process uses on a CPU."""
     stats = jax.devices()[0].memory_stats() or {}
     return stats.get("bytes_in_use", psutil.Process().memory_info().rss)
 
 
 def get_peak_bytes() -> int:
-    """Return the peak memory in use on the default device, or on a CPU by this process, so far."""
+    """Return the peak of `get_used_bytes` so far."""
     stats = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         return stats["peak_bytes_in_use"]
@@ -51,13 +51,13 @@ def get_peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def keep_compiled_programs() -> str:
+def cache_compiled_programs() -> str:
     """Set the folder of JAX's compilation cache, unless JAX_COMPILATION_CACHE_DIR names one.
 
     Returns:
       "", or a warning if the folder cannot be written; programs are then not cached.
     """
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(files.cache_folder() / "programs")
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(files.get_cache_folder() / "programs")
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     try:

@@ -1,4 +1,4 @@
-"""The one exception that means "the input is at fault, not the program"."""
+"""The exception for invalid input, and how its messages are built."""
 
 import contextlib
 import sys
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode categories of what moves the cursor, turns text around, ends a line, or is half a character."""
+"""Unicode categories of characters that move the cursor, change the text direction or end a line, and of surrogates."""
 _JOINERS = "\u200c\u200d"
-"""They are of category Cf too, but parts of words and of emoji."""
+"""Characters of category Cf that are printed nevertheless, because words and emoji contain them."""
 
 
 class InputError(Exception):
@@ -23,7 +23,7 @@ class InputError(Exception):
 
 
 def to_one_line(text: object) -> str:
-    r"""Return text as one line of a terminal: a line break becomes \n, ESC \x1b, a byte that is no UTF-8 \xff."""
+    r"""Return text as one line with escaped control characters, such as \n, and \xff for a byte that is not UTF-8."""
     return "".join(_escape(c) if _is_control(c) else c for c in str(text))
 
 
@@ -32,34 +32,34 @@ def _is_control(character: str) -> bool:
 
 
 def _escape(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # how os.fsdecode keeps a byte that is not UTF-8
+    if "\udc80" <= character <= "\udcff":  # a byte that is not UTF-8, as decoded by os.fsdecode
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 @contextlib.contextmanager
 def error_context(path: str | Path) -> Iterator[None]:
-    """Put the name of a file before the message of every InputError raised in the block that does not begin with it."""
+    """Prefix the message of an InputError raised in the block with the name of a file, unless it begins with it."""
     try:
         yield
     except InputError as error:
         if str(error).startswith(f"{to_one_line(path)}:"):
             raise
-        raise InputError(f"{path}: {str(error)[:500]}") from error  # names in a file may be long
+        raise InputError(f"{path}: {str(error)[:500]}") from error  # the message may quote long text of the file
 
 
 def require(holds: bool, field: str, expected: str, value: object) -> None:
-    """Raise InputError unless `holds`, saying which field should have been what."""
+    """Raise InputError "FIELD must be EXPECTED, not VALUE" unless `holds`."""
     if not holds:
         raise InputError(f"{field} must be {expected}, not {value!r}")
 
 
 @contextlib.contextmanager
 def require_extra(extra: str) -> Iterator[None]:
-    """Say how to install what the block imports, where a package of an extra of ugosa_jax is missing.
+    """Raise an error that says how to install an extra of ugosa_jax if the block imports a package that is missing.
 
     Raises:
-      InputError: it is.
+      InputError: a package is missing.
     """
     try:
         yield
@@ -71,7 +71,7 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 def exit_status(main: Callable[[], int | None]) -> int:
-    """Run what a script does; return its own status, 0 for None, or 2 and one line about input that is at fault."""
+    """Run the main function of a script and return its exit status; print an InputError and return 2."""
     try:
         return main() or 0
     except InputError as error:

@@ -1,8 +1,8 @@
 """Output files that are either complete or absent.
 
-Until it is complete, a file or folder has a temporary name with the host and the process that makes it,
-``.NAME.HOST-PID-XXXX.part.SUFFIX``. What dead processes left behind is removed when another one begins to write into
-the same folder.
+Until it is complete, a file or folder has a temporary name that includes the host and the process that writes it,
+``.NAME.HOST-PID-XXXX.part.SUFFIX``. If that process dies, the next process that writes into the same folder removes
+its temporary files.
 """
 
 import contextlib
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def replace_when_done(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it to `path` if the block ends well, else delete it.
+    """Yield a temporary file beside `path`; rename it to `path` if the block succeeds, else delete it.
 
-    The temporary name keeps the suffix, so that writers that look at it (soundfile) choose the same format.
+    The temporary name keeps the suffix, from which libraries such as soundfile choose the format.
 
     Raises:
       InputError: the folder cannot be written, or the disk is full.
@@ -41,12 +41,12 @@ def replace_when_done(path: str | Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
-        handle, name = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=f".part{path.suffix}", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_make_prefix(path.stem), suffix=f".part{path.suffix}", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        with contextlib.suppress(OSError):  # SMB, exFAT and S3 have no modes; that is not an error
-            temporary.chmod(0o666 & ~_get_umask())  # mkstemp makes files that only their owner may read
+        with contextlib.suppress(OSError):  # SMB, exFAT and S3 have no permissions
+            temporary.chmod(0o666 & ~_get_umask())  # mkstemp creates files that only their owner may read
         temporary.replace(path)
     except BrokenPipeError:
         raise  # standard output is closed, which does not concern this file
@@ -65,7 +65,7 @@ def write_json(value: dict[str, Any], path: str | Path) -> None:
     """
     with replace_when_done(path) as temporary:
         text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-        temporary.write_text(text, "utf-8", errors="replace")  # names of files need not be text
+        temporary.write_text(text, "utf-8", errors="replace")  # file names may contain bytes that are not text
 
 
 def read_json(path: str | Path, kind: type[T]) -> T:
@@ -73,10 +73,10 @@ def read_json(path: str | Path, kind: type[T]) -> T:
 
     Args:
       path: the file.
-      kind: a type that msgspec decodes to: a Struct, a TypedDict, or of plain parts such as dict[str, str].
+      kind: a type that msgspec can decode: a Struct, a TypedDict, or a built-in type such as dict[str, str].
 
     Raises:
-      InputError: it cannot be read or is not of this type; the message names the file, the field and the expected type.
+      InputError: the file cannot be read or is not of this type; the message names the field and the expected type.
     """
     with error_context(path):
         try:
@@ -95,20 +95,20 @@ def decode(data: bytes | str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).replace("`", "").partition(" - at $")
+        problem, _, where = str(error).replace("`", "").partition(" - at $")
         field = f"{where.removeprefix('.')}: " if where else ""
-        raise InputError(f"{field}{what[:1].lower()}{what[1:]}") from error
-    except (ValueError, RecursionError) as error:  # of msgspec, and of texts that are not UTF-8
+        raise InputError(f"{field}{problem[:1].lower()}{problem[1:]}") from error
+    except (ValueError, RecursionError) as error:  # msgspec's other errors, and text that is not UTF-8
         raise InputError(f"is not JSON ({error})") from error
 
 
 @contextlib.contextmanager
 def replace_folder_when_done(folder: str | Path, last: str = "record.json") -> Iterator[Path]:
-    """Yield an empty folder inside `folder`; if the block ends well, move its files up, else delete it.
+    """Yield an empty folder inside `folder`; if the block succeeds, move its files into `folder`, else delete it.
 
-    Other files in `folder` stay. If the block fails, folders that had to be made for it are removed again. The file
-    `last` marks the folder as complete: an older one is removed before any file is moved, and the new one is moved
-    after all others.
+    Other files in `folder` are kept. If the block fails, `folder` and its parents are removed if they did not exist
+    before. The file `last` marks the folder as complete: an older one is removed before any file is moved, and the new
+    one is moved after all others.
 
     Raises:
       InputError: the folder cannot be written.
@@ -118,14 +118,14 @@ def replace_folder_when_done(folder: str | Path, last: str = "record.json") -> I
     scratch = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = make_folder(folder, "results")
+        scratch = make_scratch_folder(folder, "results")
         yield scratch
         _move_up(scratch, folder, last)
         made.clear()
     except InputError as error:
         raise InputError(str(error).replace(str(scratch), str(folder))) from error
     except BrokenPipeError:
-        raise  # as above
+        raise  # standard output is closed, which does not concern this folder
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     finally:
@@ -137,7 +137,7 @@ def replace_folder_when_done(folder: str | Path, last: str = "record.json") -> I
 
 
 def check_writable(folder: str | Path) -> None:
-    """Raise an error if `replace_folder_when_done` cannot write to a folder; the folder is unchanged.
+    """Check that `replace_folder_when_done` can write to a folder, and leave the folder unchanged.
 
     Raises:
       InputError: the folder cannot be written.
@@ -150,21 +150,21 @@ class _CanBeWritten(Exception):
     """Raised by `check_writable` to undo the attempt."""
 
 
-def make_folder(folder: Path, name: str) -> Path:
-    """Make an empty folder inside another one, hidden; it is removed at the next start if this process is killed.
+def make_scratch_folder(folder: Path, name: str) -> Path:
+    """Create an empty, hidden folder inside `folder`; if this process is killed, `remove_leftovers` deletes it later.
 
     Raises:
       OSError: the folder cannot be written.
     """
     remove_leftovers(folder)
-    return Path(tempfile.mkdtemp(prefix=_prefix(name), suffix=".part", dir=folder))
+    return Path(tempfile.mkdtemp(prefix=_make_prefix(name), suffix=".part", dir=folder))
 
 
 def _move_up(scratch: Path, folder: Path, last: str) -> None:
     results = sorted(scratch.iterdir(), key=lambda path: (path.name == last, path.name))
     for result in results:
         if (folder / result.name).is_dir():
-            raise InputError(f"{folder / result.name}: is a folder, where a file is to be written")
+            raise InputError(f"{folder / result.name}: is a folder, but a file of this name is to be written")
     if results and results[-1].name == last:
         (folder / last).unlink(missing_ok=True)
     for result in results:
@@ -173,7 +173,7 @@ def _move_up(scratch: Path, folder: Path, last: str) -> None:
 
 @functools.cache
 def remove_leftovers(folder: Path) -> None:
-    """Remove half-written files of dead processes of this host from a folder; done once per process and folder."""
+    """Remove the temporary files of dead processes of this host from a folder, once per process and folder."""
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             match = re.search(r"\.([0-9a-f]{8})-(\d{1,10})-\w{8}\.part(\.|$)", path.name)
@@ -182,14 +182,14 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _is_writing(pid: int, path: Path) -> bool:
-    """Return whether the process that writes a file still runs; a later process may have the same number."""
+    """Return whether the process that writes a file still runs, rather than a later process with the same number."""
     try:
         return psutil.Process(pid).create_time() <= path.stat().st_ctime + 1
     except (psutil.Error, OSError):
         return False
 
 
-def _prefix(name: str) -> str:
+def _make_prefix(name: str) -> str:
     return f".{name[:100]}.{_get_host()}-{os.getpid()}-"
 
 
@@ -199,12 +199,12 @@ def _get_host() -> str:
 
 
 def name_folder(path: Path) -> str:
-    """Return a file's name without its suffix, as the name of a folder: never one that leads elsewhere."""
+    """Return a file's name without its suffix, for use as the name of a folder: never "", "." or ".."."""
     return path.stem.strip(". ") or "song"
 
 
-def cache_folder() -> Path:
-    """Return the folder of what can be made again: $UGOSA_JAX_CACHE, or the user's cache folder."""
+def get_cache_folder() -> Path:
+    """Return the folder for files that can be downloaded or computed again: $UGOSA_JAX_CACHE, or the user's cache."""
     return Path(os.environ.get("UGOSA_JAX_CACHE") or platformdirs.user_cache_dir("ugosa_jax"))
 
 

@@ -1,4 +1,4 @@
-"""Threads for numpy, most of whose functions use a single core."""
+"""Threads for NumPy, most of whose functions use a single core."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -13,14 +13,14 @@ Result = TypeVar("Result")
 def map_in_threads(function: Callable[..., Result], *arguments: Iterable) -> list[Result]:
     """Return `[*map(function, *arguments)]`, computed in as many threads as there are cores.
 
-    This is faster for functions that let other threads run, as numpy does while it computes on large arrays.
+    This is faster for functions that release the GIL, as NumPy does while it computes on large arrays.
     """
     return list(iterate_in_threads(function, *arguments))
 
 
 def iterate_in_threads(function: Callable[..., Result], *arguments: Iterable) -> Iterator[Result]:
     """Yield the results of `map(function, *arguments)` in order; see `map_in_threads`."""
-    # The main thread waits for futures here: an interrupt in between could leave their locks held.
+    # The main thread waits for futures here, and an interrupt could leave their locks held (see `interrupts`).
     with interrupts.defer() as check, ThreadPoolExecutor(_count_cores()) as pool:
         for result in pool.map(function, *arguments):
             check()

@@ -2,8 +2,8 @@
 
     python scripts/demo_song/compose.py
 
-See the README beside this file for what it needs. All randomness has a seed: the same versions on the same kind
-of processor make the same sound, but not the same bytes, as Ogg files have a random serial number.
+README.md in this folder lists what it needs. All random numbers are seeded: the same versions on the same kind of
+processor give the same sound, but not the same bytes, because Ogg files have a random serial number.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def write(out: Path) -> str:
-    """Write the song into a folder, all of its files or none; return a line about it.
+    """Write all files of the song into a folder, or none after an error; return a line about the song.
 
     Raises:
         Problem: it cannot be made or written.

@@ -48,7 +48,7 @@ def print_bars(stems_SxCxT: np.ndarray, rate_hz: int) -> None:
 
 
 def print_spectrum(stems_SxCxT: np.ndarray, rate_hz: int) -> None:
-    """Print the share of energy in bands, in dB of the stem's whole."""
+    """Print the energy in frequency bands, in dB relative to the whole stem."""
     edges_hz = (0, 60, 125, 250, 500, 1000, 2000, 4000, 8000, 12000, rate_hz / 2)
     print("\nband " + "".join(f"{s:>9}" for s in SOURCES) + "   (dB of the stem)")
     power_SxF = (np.abs(np.fft.rfft(stems_SxCxT.mean(axis=1), axis=-1)) ** 2).astype(float)
@@ -58,9 +58,9 @@ def print_spectrum(stems_SxCxT: np.ndarray, rate_hz: int) -> None:
         print(f"{low:5.0f}" + "".join(f"{db(x**0.5):9.1f}" for x in inside))
 
 
-def print_silences(stems_SxCxT: np.ndarray, rate_hz: int, said: annotation.Annotation) -> None:
+def print_silences(stems_SxCxT: np.ndarray, rate_hz: int, annotated: annotation.Annotation) -> None:
     """Print how loud each source is where it is annotated silent, and where stems and annotation disagree."""
-    active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], rate_hz)
+    active_SxT = annotation.compute_active_mask(annotated, stems_SxCxT.shape[2], rate_hz)
     found_SxT = activation.detect_activity(stems_SxCxT, rate_hz)
     print("\nsource     silent s   RMS there  peak there   exact zeros   agreement   missed   invented")
     for source, stem_CxT, active_T, found_T in zip(SOURCES, stems_SxCxT, active_SxT, found_SxT, strict=True):
@@ -101,10 +101,10 @@ def main() -> None:
     song = parser.parse_args().song
     stems_SxCxT, rate_hz = read_stems(song)
     mixture_CxT = stems_SxCxT.sum(axis=0)
-    said = annotation.read_annotation(song / "annotation.csv", SOURCES)
+    annotated = annotation.read_annotation(song / "annotation.csv", SOURCES)
     print_bars(stems_SxCxT, rate_hz)
     print_spectrum(stems_SxCxT, rate_hz)
-    print_silences(stems_SxCxT, rate_hz, said)
+    print_silences(stems_SxCxT, rate_hz, annotated)
     for source, stem_CxT in zip(SOURCES, stems_SxCxT, strict=True):
         side = stem_CxT[0] - stem_CxT[1]
         print(

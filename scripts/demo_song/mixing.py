@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Mix the song: effects, rests of exact zeros, balance."""
+"""Mixing of the song: effects, rests of exact zeros, levels."""
 
 import numpy as np
 import pedalboard as pb
@@ -9,10 +9,12 @@ from effects import RATE_HZ, SOURCES, balance, limit
 
 WORKING_DBFS = -21.0
 OFFSET_DB = {"drums": -0.2, "bass": -0.8, "other": -2.2, "vocals": -0.5}
-DRIVE_DB = 1.0  # into the limiter
-CEILING = 0.9  # of the mixture; a lossy codec changes peaks by some percent
-FADE_S = 0.25  # before a rest, sound has faded by SETTLED_S before its bar line: room for a codec's block of 46 ms
-SETTLED_S = 0.06
+DRIVE_DB = 1.0  # gain in front of the limiter
+CEILING = 0.9  # largest sample of the mixture; a lossy codec changes peaks by some percent
+FADE_S = 0.25  # fade before a rest
+SETTLED_S = (
+    0.06  # from the end of that fade to the rest, so that a codec's block of 46 ms brings no sound into the rest
+)
 LAST_FADE_S = 1.0
 
 
@@ -44,7 +46,7 @@ def effects(part: str) -> pb.Pedalboard:
 def mix_stems(stems_SxCxT: np.ndarray) -> np.ndarray:
     """Silence the stems in their rests, balance them, and keep the peaks of their sum below full scale.
 
-    The limiter's gain is the same for all stems: they still add up to the mixture.
+    The gain of the limiter is the same for all stems, so that they still add up to the mixture.
     """
     rested = np.stack([rest(x, river.SILENT[s]) for s, x in zip(SOURCES, stems_SxCxT, strict=True)])
     balanced_SxCxT = balance(rested, {s: WORKING_DBFS + OFFSET_DB[s] for s in SOURCES})
@@ -55,7 +57,7 @@ def mix_stems(stems_SxCxT: np.ndarray) -> np.ndarray:
 
 
 def rest(stem_2xT: np.ndarray, silent: list[tuple[float, float]]) -> np.ndarray:
-    """Fade sound that rings into a rest or beyond the song's end; the rests are exact zeros."""
+    """Return a stem whose rests are exact zeros; sound that rings into a rest or past the end is faded out."""
     gain_T = np.ones(stem_2xT.shape[1], np.float32)
     fade_to_zero(gain_T, river.SECONDS, LAST_FADE_S, river.SECONDS)
     for first, last in silent:

@@ -1,6 +1,6 @@
-"""Notes in musical time, and ways to write them down.
+"""Notes in musical time, and functions that write figures, drum patterns and strummed chords.
 
-Time is in beats from the beginning of the song; bars and the beats in them count from 1, as musicians do.
+Time is in beats from the beginning of the song; bars, and beats in a bar, are counted from 1, as in music.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ STEPS_A_BEAT = 4
 
 @dataclass(frozen=True)
 class Note:
-    """A pitch (MIDI number, or a General MIDI drum) for some beats; `syllable` is what a singer sings on it."""
+    """A note: its pitch is a MIDI number or a General MIDI drum, `syllable` the text that a singer sings on it."""
 
     beat: float
     beats: float

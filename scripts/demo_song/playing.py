@@ -1,7 +1,8 @@
 # pyright: reportMissingImports=false
-"""Play and sing the song: notes become stems before the mix.
+"""Rendering of the song from notes to unmixed stems.
 
-Notes are a little late, never early, and of varying loudness, as with musicians; so nothing sounds before its bar line.
+As if played by musicians, notes have varying loudness and are a little late. They are never early, so that nothing
+sounds before its bar line.
 """
 
 from pathlib import Path
@@ -79,7 +80,7 @@ def accompaniment(font: Soundfont, rng: np.random.Generator) -> np.ndarray:
 
 
 def sung() -> np.ndarray:
-    """Sing the melody in the middle, with a quiet second take at both sides; float32 [2, T]."""
+    """Return the sung melody in the centre, with a quiet second take on both sides; float32 [2, T]."""
     notes = river.vocals()
     spoken = speak([note.syllable for note in notes], SEED)
     lead_T, second_T, third_T = (

@@ -18,7 +18,7 @@ BEAT_S = 0.5
 BARS = 16
 SECONDS = 32.0
 
-# Silences as (first beat, last beat), from bar line to bar line; the voice's first ends at the half of bar 4.
+# Silences as (first beat, last beat), from bar line to bar line, except that the voice begins in the middle of bar 4.
 SILENT: dict[str, list[tuple[float, float]]] = {
     "drums": [(at(1), at(3)), (at(13), at(14))],
     "bass": [(at(1), at(3)), (at(13), at(15))],
@@ -38,7 +38,7 @@ CHORDS: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {
 WORDS = """So low the moon, so far away, we row, we row until the day.
 Oh, river, carry me home, over the sea, alone no more.
 Oh, row me home, row me home."""
-# Phonemes as hibari reads them: A, I, O, W are the diphthongs of day, my, low, now.
+# Phonemes in the notation of hibari-tts: A, I, O, W are the diphthongs of day, my, low, now.
 MELODY: list[tuple[int, float, float, int, str]] = [
     (4, 4.5, 0.5, 62, "sˈO"), (5, 1.0, 1.5, 67, "lˈO"), (5, 2.5, 0.5, 66, "ðˈʌ"), (5, 3.0, 1.5, 71, "mˈun"),
     (5, 4.5, 0.5, 69, "sˈO"), (6, 1.0, 1.5, 67, "fˈɑɹ"), (6, 2.5, 0.5, 66, "ˈʌ"), (6, 3.0, 0.75, 64, "wˈA"),

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Sing with the voice of hibari-tts: every syllable is spoken, analysed by WORLD, and its vowel held for the note."""
+"""Singing with the voice of hibari-tts: syllables are spoken, analysed by WORLD, and stretched to the notes."""
 
 import tempfile
 from pathlib import Path

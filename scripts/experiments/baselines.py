@@ -2,8 +2,8 @@
 
     python scripts/experiments/baselines.py scripts/experiments/gain.toml --songs prepared/test
 
-The grid defines songs and frames. Frames in which the true source is silent are dropped (rule "target"), and estimates
-are muted where their source is annotated silent. Prints medians over songs.
+The grid (a TOML file) defines songs and frames. Frames in which the true source is silent are dropped (rule "target"),
+and estimates are muted where their source is annotated silent. Prints medians over songs.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from ugosa_jax.sweeps import grid, sweep
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("grid", help="grid; only its sections [songs] and [evaluate] are used")
+    parser.add_argument("grid", help="TOML file; only its sections [songs] and [evaluate] are used")
     parser.add_argument("--songs", required=True, help="folder of songs that ugosa-jax prepare has written")
     args = parser.parse_args()
     settings = grid.read(args.grid)

@@ -1,8 +1,8 @@
 """Degraded annotations: intervals that are missing, inexact or wrong.
 
-An annotation affects adaptation only by its silent intervals, because unknown counts as active in the loss. So these
-functions map silent intervals to silent intervals. Random numbers depend only on a seed and the song's name, and are
-the same for every size of a change: a jitter of 0.5 s is twice that of 0.25 s.
+Adaptation uses only the silent intervals of an annotation, because unknown counts as active in the loss. So these
+functions change lists of silent intervals (rests). The random numbers depend only on a seed and the song's name: with a
+jitter of 0.5 s, each boundary moves twice as far as with 0.25 s.
 """
 
 import dataclasses
@@ -22,36 +22,36 @@ RESOLUTION_HZ = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """A way to degrade an annotation; the fields apply in their order.
+    """A way to degrade an annotation. The changes are made in the order of the fields.
 
     Attributes:
-      name: name of its folder.
+      name: name of the folder with its results.
       label: its description in tables.
       drafted: whether a network drafts the annotation; otherwise the true one is degraded.
       shortest_s: length below which silent intervals are dropped.
-      known: share of each silent interval, from its start, that is kept.
-      most: number of silent intervals that are kept of the song; all if None.
-      jitter_s: boundaries move by a uniform random time within ± this.
-      wrong: share of the annotated silence in which the source plays.
+      share_kept: share of each silent interval that is kept, counted from its start.
+      max_rests: largest number of silent intervals of the song that are kept; all if None.
+      jitter_s: each boundary moves by a random time, uniform within ± this.
+      share_wrong: share of the annotated silence in which the source really plays.
     """
 
     name: str
     label: str
     drafted: bool = False
     shortest_s: float = WRITTEN_S
-    known: float = 1.0
-    most: int | None = None
+    share_kept: float = 1.0
+    max_rests: int | None = None
     jitter_s: float = 0.0
-    wrong: float = 0.0
+    share_wrong: float = 0.0
 
 
 CONDITIONS = (
     Condition("exact", "exact, every rest", shortest_s=0.0),
     Condition("long", f"exact, rests of {WRITTEN_S:g} s and more"),
     *(Condition(f"jitter-{s:g}", f"boundaries off by up to {s:g} s", jitter_s=s) for s in (0.1, 0.25, 0.5, 1.0)),
-    Condition("wrong-10", "10 % of the silence is wrong", wrong=0.1),
-    Condition("suggest", "suggested, nobody listened", drafted=True),
-    *(Condition(f"few-{n}", f"{n} of the rests, no more", most=n) for n in (4, 2, 1)),
+    Condition("wrong-10", "10 % of the silence is wrong", share_wrong=0.1),
+    Condition("suggest", "suggested draft, not corrected", drafted=True),
+    *(Condition(f"few-{n}", f"{n} of the rests, no more", max_rests=n) for n in (4, 2, 1)),
 )
 """All conditions, in the order of runs and tables."""
 
@@ -62,34 +62,36 @@ def degrade(truth: Annotation, duration_s: float, condition: Condition, song: st
     Args:
       truth: the exact annotation.
       duration_s: length of the song.
-      condition: a condition that is not drafted.
+      condition: the changes; must not be `drafted`.
       song: name of the song; seeds the random numbers.
     """
     all_rests = list_rests(truth, duration_s)
     rests = [rest for rest in all_rests if rest.end_s - rest.start_s >= condition.shortest_s]
-    rests = shorten_rests(rests, condition.known)
-    if condition.most is not None:
-        rests = draw_few(rests, condition.most, song)
+    rests = shorten_rests(rests, condition.share_kept)
+    if condition.max_rests is not None:
+        rests = draw_few(rests, condition.max_rests, song)
     rests = move_boundaries(rests, duration_s, condition.jitter_s, song)
-    if condition.wrong:
-        rests = [*rests, *draw_false_rests(rests, all_rests, duration_s, condition.wrong, song)]
+    if condition.share_wrong:
+        rests = [*rests, *draw_false_rests(rests, all_rests, duration_s, condition.share_wrong, song)]
     return to_annotation(rests, duration_s, truth.sources)
 
 
-def measure_claims(said: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
-    """Return the number of silent intervals, their total length, and their wrong length, both in seconds.
+def measure_claims(annotated: Annotation, truth: Annotation, duration_s: float) -> tuple[int, float, float]:
+    """Return the number of silent intervals, their total length, and the part of it that is wrong, in seconds.
 
     Silence is wrong where the source is not silent in `truth`.
     """
     n_samples = round(duration_s * RESOLUTION_HZ)
-    silent_SxT, truly_SxT = (~annotation.compute_active_mask(one, n_samples, RESOLUTION_HZ) for one in (said, truth))
+    silent_SxT, truly_SxT = (
+        ~annotation.compute_active_mask(one, n_samples, RESOLUTION_HZ) for one in (annotated, truth)
+    )
     silent_s, wrong_s = (mask_SxT.sum() / RESOLUTION_HZ for mask_SxT in (silent_SxT, silent_SxT & ~truly_SxT))
-    return len(list_rests(said, duration_s)), silent_s, wrong_s
+    return len(list_rests(annotated, duration_s)), silent_s, wrong_s
 
 
-def list_rests(said: Annotation, duration_s: float) -> list[Interval]:
-    """Return the silent intervals of a song, cut at its end."""
-    silent = (i for i in annotation.make_explicit(said, duration_s).intervals if i.state == "silent")
+def list_rests(annotated: Annotation, duration_s: float) -> list[Interval]:
+    """Return the silent intervals of an annotation, cut at the song's end."""
+    silent = (i for i in annotation.make_explicit(annotated, duration_s).intervals if i.state == "silent")
     return _merge_intervals(silent, duration_s)
 
 
@@ -99,10 +101,10 @@ def shorten_rests(rests: Sequence[Interval], share: float) -> list[Interval]:
     return [rest for rest in shortened if rest.start_s < rest.end_s]
 
 
-def draw_few(rests: Sequence[Interval], most: int, song: str) -> list[Interval]:
-    """Return `most` random intervals; a larger `most` returns the same ones and more."""
+def draw_few(rests: Sequence[Interval], max_rests: int, song: str) -> list[Interval]:
+    """Return `max_rests` random intervals; a larger `max_rests` returns the same ones and more."""
     draw = _make_generator("few", song)
-    drawn = sorted(rests, key=lambda _: draw.random())[:most]
+    drawn = sorted(rests, key=lambda _: draw.random())[:max_rests]
     return sorted(drawn, key=lambda rest: (rest.start_s, rest.source))
 
 
@@ -121,10 +123,9 @@ def move_boundaries(rests: Sequence[Interval], duration_s: float, jitter_s: floa
 def draw_false_rests(
     rests: Sequence[Interval], true_rests: Sequence[Interval], duration_s: float, share: float, song: str
 ) -> list[Interval]:
-    """Return false silent intervals; they make up `share` of all silence that is annotated of each source afterwards.
+    """Return false silent intervals: with them, `share` of the annotated silence of each source is wrong.
 
-    Each source gets one stretch at a random place of the time in which it plays. A true rest within the stretch splits
-    it.
+    Each source gets one false rest, at a random place of the time in which it plays. A true rest within it splits it.
     """
     draw = _make_generator("wrong", song)
     found = []
@@ -143,7 +144,7 @@ def draw_false_rests(
 
 
 def to_annotation(rests: Sequence[Interval], duration_s: float, sources: tuple[str, ...]) -> Annotation:
-    """Return an annotation with only the rests; without rests, everything is unknown."""
+    """Return an annotation that marks only the rests; all other time is unknown."""
     nothing = (Interval(0.0, duration_s, sources[0], "unknown"),)
     return Annotation(merge_overlaps(rests) or nothing, sources, "unknown")
 
@@ -159,6 +160,6 @@ def _merge_intervals(rests, duration_s: float) -> list[Interval]:
     return list(merge_overlaps(rest for rest in cut if rest.start_s < rest.end_s))
 
 
-def _make_generator(what: str, song: str) -> random.Random:
+def _make_generator(purpose: str, song: str) -> random.Random:
     """Return a generator that draws the same numbers in every version of Python."""
-    return random.Random(f"{SEED}/{what}/{song}")
+    return random.Random(f"{SEED}/{purpose}/{song}")

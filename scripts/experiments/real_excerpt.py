@@ -3,8 +3,8 @@
     python scripts/experiments/real_excerpt.py OUT
 
 It is MUSDB18 material under non-commercial terms: it is read from the installed package (musdb needs it), for
-your own measurements, and must not be redistributed. The clicks at both ends of its streams are cut off. The mixture,
-a master that is 15 dB off the sum of the stems, is left out; the sum of the stems is separated instead.
+your own measurements, and must not be redistributed. The clicks at both ends of its streams are cut off. The shipped
+mixture was mastered and differs from the sum of the stems by 15 dB; it is left out, and the sum takes its place.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def read(stream: int) -> np.ndarray:
-    """Return (C, T) of one stream of the file that stempeg ships."""
+    """Return the samples (C, T) of one stream of the file that stempeg ships."""
     package = importlib.util.find_spec("stempeg")
     if package is None or package.origin is None or importlib.util.find_spec("av") is None:
         raise InputError("stempeg or av is not installed: pip install stempeg av")

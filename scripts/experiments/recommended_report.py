@@ -1,9 +1,9 @@
-"""Compare sweeps song by song with a first one: medians over songs, paired tests, Holm's correction.
+"""Compare sweeps with a first one, song by song: medians over songs, paired tests, Holm's correction.
 
     python scripts/experiments/recommended_report.py sweeps/gated sweeps/recommended
 
-The first sweep has one strategy, B0 with outputs that are muted where their source is annotated silent. Scores are SDR,
-in the frames of the rule "target". Holm's correction is over all rows of the table.
+The first sweep has one strategy: B0, with outputs that are muted where their source is annotated silent. Scores are the
+SDR in frames in which the true source sounds (rule "target"). Holm's correction is over all rows of the table.
 """
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_scores(folder: Path) -> pd.DataFrame:
-    """Return the SDR of a sweep: a row a song, columns (strategy, source).
+    """Return the SDR of a sweep: one row per song, columns (strategy, source).
 
     Raises:
       InputError: the folder holds no results, none of its cells is done, or a strategy was run with several settings.
@@ -39,14 +39,14 @@ def read_scores(folder: Path) -> pd.DataFrame:
     rows = score_table.read_scores(folder)
     chosen = rows[(rows.metric == "SDR") & (rows.rule == "target")]
     if chosen.duplicated(["song", "strategy", "source"]).any():
-        raise InputError(f"{folder}: has several scores of a song and strategy; compare one setting of each")
+        raise InputError(f"{folder}: has several scores for one song and strategy; keep one setting of each strategy")
     return chosen.pivot(index="song", columns=["strategy", "source"], values="value_db").astype(float)
 
 
 def make_table(base: pd.DataFrame, others: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return a row for each sweep, strategy and source: medians, and the paired difference to the base.
 
-    The difference covers the songs that both have.
+    Only songs that are in both sweeps count.
     """
     (strategy,) = base.columns.unique(0)
     found = []

@@ -1,15 +1,15 @@
-"""Measure how exact an annotation must be: the recommended recipe with degraded annotations.
+"""Measure how exact an annotation must be: adapt with the recommended settings and degraded annotations.
 
-    python scripts/experiments/robustness.py prepare prepared/test work     # songs with other annotations, as links
-    python scripts/experiments/robustness.py run work                       # a sweep per condition; can continue
+    python scripts/experiments/robustness.py prepare prepared/test work   # songs with other annotations, as links
+    python scripts/experiments/robustness.py run work                     # a sweep per condition; can be continued
     python scripts/experiments/robustness.py report work
     python scripts/experiments/robustness.py threshold prepared/valid
 
 `ugosa-jax prepare` writes prepared/test and prepared/valid. WORK/songs/CONDITION/SONG holds links to a song's sound
-and its degraded annotation (imprecision.py), WORK/results/CONDITION the results of a sweep over them
-(robustness.toml), WORK/results/unadapted the scores of the network without any annotation. Estimates are scored
-without gating by the true annotation. `threshold` measures which share of the silence that `ugosa-jax annotation
-suggest` finds is true, for some of its thresholds.
+and its degraded annotation (imprecision.py). WORK/results/CONDITION holds the results of a sweep over these songs
+(robustness.toml), WORK/results/unadapted the scores of the network without any annotation. Estimates are scored as they
+are, not muted by the true annotation. `threshold` measures precision and recall of the silence that `ugosa-jax
+annotation suggest` drafts, for several thresholds.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from ugosa_jax.weights.weights import Weights
 HERE = Path(__file__).parent
 ADAPTED = HERE / "robustness.toml"
 UNADAPTED = ("--set", "adapt.strategy=B0", "--set", "separate.refine=none")
-"""Options of the sweep that reads no annotation; it runs once."""
+"""Options of the sweep without adaptation, whose scores do not depend on the annotation."""
 BELOW_DB = (10.0, 20.0, 22.0, 25.0, 30.0)
 MIN_SILENCE_S = (1.0, 2.0)
 
@@ -74,20 +74,26 @@ def prepare(prepared: Path, work: Path) -> None:
     """
     asked = grid.read(str(ADAPTED))
     base = hub.load_network(str(asked.weights))
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     claims = []
     for track in datasets.list_tracks(prepared, limit=asked.songs.limit):
         song = load_exact(track, base)
         duration_s, sources = song.mixture.duration_s, base.sources
         for condition in CONDITIONS:
             if condition.drafted:
-                (said,) = iterate_drafts(song, base, [(draft.BELOW_DB, draft.MIN_SILENCE_S)])
-                said = imprecision.to_annotation(imprecision.list_rests(said, duration_s), duration_s, sources)
+                (annotated,) = iterate_drafts(song, base, [(draft.BELOW_DB, draft.MIN_SILENCE_S)])
+                annotated = imprecision.to_annotation(
+                    imprecision.list_rests(annotated, duration_s), duration_s, sources
+                )
             else:
-                said = imprecision.degrade(song.require_annotation(), duration_s, condition, track.name)
-            link_song(track, said, work / "songs" / condition.name / track.name)
+                annotated = imprecision.degrade(song.require_annotation(), duration_s, condition, track.name)
+            link_song(track, annotated, work / "songs" / condition.name / track.name)
             claims.append(
-                (condition.name, track.name, *imprecision.measure_claims(said, song.require_annotation(), duration_s))
+                (
+                    condition.name,
+                    track.name,
+                    *imprecision.measure_claims(annotated, song.require_annotation(), duration_s),
+                )
             )
         print(f"{track.name}: {len(CONDITIONS)} annotations", flush=True)
     with files.replace_when_done(work / robustness_report.CLAIMS) as temporary:
@@ -99,7 +105,7 @@ def load_exact(track: Track, base: Weights) -> Song:
     """Return a song with its own annotation.
 
     Raises:
-      InputError: it has none.
+      InputError: it has no annotation.
     """
     if track.annotation is None:
         raise InputError(f"{track.path}: has no annotation.csv; name a folder that ugosa-jax prepare has written")
@@ -107,22 +113,22 @@ def load_exact(track: Track, base: Weights) -> Song:
 
 
 def iterate_drafts(song: Song, base: Weights, thresholds: Sequence[tuple[float, float]]) -> Iterator[Annotation]:
-    """Yield the annotation that `ugosa-jax annotation suggest` drafts, for each pair of level and length."""
+    """Yield the draft of `annotation suggest` for each pair of thresholds: level in dB, shortest silence in s."""
     estimates = separate(base, song)
     est_SxCxT = np.stack([estimates[source] for source in base.sources])
     for pair in thresholds:
         yield draft.draft_annotation(est_SxCxT, song.mixture.samples_CxT, song.mixture.rate_hz, base.sources, *pair)
 
 
-def link_song(track: Track, said: Annotation, folder: Path) -> None:
-    """Write a song's folder: links to its sound, and the annotation `said`."""
+def link_song(track: Track, annotated: Annotation, folder: Path) -> None:
+    """Write a song's folder: links to its sound, and an annotation."""
     with files.replace_folder_when_done(folder) as scratch:
-        for path in datasets.list_inputs(track, said.sources).values():
+        for path in datasets.list_inputs(track, annotated.sources).values():
             try:
                 os.link(path, scratch / path.name)
             except OSError:  # another file system, or one without hard links
                 (scratch / path.name).symlink_to(path.resolve())
-        annotation.write_annotation(said, scratch / "annotation.csv")
+        annotation.write_annotation(annotated, scratch / "annotation.csv")
 
 
 def run(work: Path) -> int:
@@ -149,7 +155,7 @@ def measure_thresholds(prepared: Path) -> pd.DataFrame:
       InputError: a song has no annotation or cannot be read.
     """
     base = hub.load_network(str(grid.read(str(ADAPTED)).weights))
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     pairs = list(itertools.product(MIN_SILENCE_S, BELOW_DB))
     claimed_P, right_P, true_s = np.zeros(len(pairs)), np.zeros(len(pairs)), 0.0
     for track in datasets.list_tracks(prepared):
@@ -157,15 +163,15 @@ def measure_thresholds(prepared: Path) -> pd.DataFrame:
         n_samples, rate_hz = song.mixture.n_samples, song.mixture.rate_hz
         silent_SxT = ~annotation.compute_active_mask(song.require_annotation(), n_samples, rate_hz)
         true_s += silent_SxT.sum() / rate_hz
-        for p, said in enumerate(
+        for p, annotated in enumerate(
             iterate_drafts(song, base, [(below_db, shortest_s) for shortest_s, below_db in pairs])
         ):
-            claimed_SxT = ~annotation.compute_active_mask(said, n_samples, rate_hz)
+            claimed_SxT = ~annotation.compute_active_mask(annotated, n_samples, rate_hz)
             claimed_P[p] += claimed_SxT.sum() / rate_hz
             right_P[p] += (claimed_SxT & silent_SxT).sum() / rate_hz
         print(f"{track.name}: {len(pairs)} drafts", file=sys.stderr, flush=True)
     table = pd.DataFrame(pairs, columns=["shortest_s", "below_db"])
-    with np.errstate(invalid="ignore"):  # without claimed silence, no precision is defined
+    with np.errstate(invalid="ignore"):  # precision is 0 / 0 if no silence is drafted
         return table.assign(claimed_s=claimed_P, true=right_P / claimed_P, found=right_P / true_s)
 
 

@@ -1,4 +1,4 @@
-"""Table and figure of robustness.py: the gain with every kind of annotation."""
+"""Table and figure of robustness.py: the gain of adaptation with each degraded annotation."""
 
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportReturnType=false
 # In the type hints of pandas, every table[...] is a union of many types.
@@ -22,13 +22,13 @@ METRICS = ("SDR", "SIR", "PES")
 REFERENCE = "long"
 """The condition that all others are compared with."""
 CLAIMS = "claims.csv"
-"""Name of the file in WORK with the length of each annotation's silence, and how much of it is wrong."""
+"""Name of the file in WORK that has, for each annotation, the length of its silence and of the wrong part of it."""
 
 
 def write(work: Path, out: Path) -> None:
     """Print the table, and write it to robustness.md beside robustness.svg.
 
-    Conditions without finished songs are left out. A song counts if its run and that without adaptation are finished.
+    Conditions without finished songs are left out. A song counts if it is finished both with and without adaptation.
 
     Raises:
       InputError: there are no scores of B0 or of any condition, or OUT cannot be written.
@@ -43,7 +43,7 @@ def write(work: Path, out: Path) -> None:
 
 
 def compute_gains(work: Path) -> pd.DataFrame:
-    """Return the gain of each score by adaptation: condition, song, source, metric, value_db."""
+    """Return the change of each score by adaptation; columns condition, song, source, metric, value_db."""
     before = _read_scores(work / "results" / "unadapted")
     found = []
     for condition in CONDITIONS:
@@ -65,7 +65,7 @@ def _read_scores(folder: Path) -> pd.Series:
 
 
 def read_claims(work: Path) -> pd.DataFrame:
-    """Return the number, length and wrong length of each annotation's silent intervals, as `prepare` wrote them."""
+    """Return number, length and wrong length of each annotation's silent intervals, which `prepare` has written."""
     try:
         return pd.read_csv(work / CLAIMS)
     except OSError as error:
@@ -75,7 +75,7 @@ def read_claims(work: Path) -> pd.DataFrame:
 
 
 def make_table(gains: pd.DataFrame, claims: pd.DataFrame, shown: Sequence[Condition]) -> pd.DataFrame:
-    """Return a row per condition: its annotated silence, and its gain (mean over sources, median over songs).
+    """Return a row per condition: its annotated silence, and the gain (mean over sources, median over songs).
 
     The difference, with its interval and p, is between the SDR gains of a condition and of `REFERENCE`, song by song.
 
@@ -140,7 +140,7 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 
 def draw_figure(gains: pd.DataFrame, shown: Sequence[Condition]) -> Figure:
-    """Draw the SDR gain with every kind of annotation: mean over the sources with its interval, then by source."""
+    """Draw the SDR gain with each annotation: the mean over sources, with its interval, beside each single source."""
     height = np.arange(len(shown))[::-1]
     sources, by_song = list(dict.fromkeys(gains.source)), average_sources(gains)
     with style.use_style():

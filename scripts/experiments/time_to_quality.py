@@ -1,4 +1,4 @@
-"""Print how soon adaptation pays: seconds of training steps, and mean SDR gain over the unadapted network.
+"""Print the gain of adaptation over time: seconds of training steps, and mean SDR gain over the unadapted network.
 
     grid="sweep run scripts/experiments/time_to_quality.toml --songs prepared/valid"
     ugosa-jax $grid --results sweeps/soon
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def read_scores(folder: Path) -> Iterator[tuple[AdaptationSettings, str, float, float]]:
-    """Yield settings, song, seconds of steps and frozen stages, and mean SDR of each finished cell."""
+    """Yield, for each finished run: settings, song, seconds of training steps and frozen stages, and mean SDR."""
     for cell in results.read_cells(folder).values():
         if cell["status"] == "done":
             settings = AdaptationSettings(*(cell["adapt"][name] for name in AdaptationSettings._fields))
@@ -51,7 +51,7 @@ def read_scores(folder: Path) -> Iterator[tuple[AdaptationSettings, str, float, 
 
 
 def make_table(before: dict[str, float], rows: list[tuple[AdaptationSettings, str, float, float]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table: per setting, the median time over songs and the mean gain."""
+    """Yield the lines of a Markdown table: for each setting, the median time over songs and the mean gain."""
     by_settings = defaultdict(list)
     for settings, song, seconds, sdr_db in rows:
         require(song in before, "the first sweep", f"with the song {song}", sorted(before))

@@ -2,10 +2,10 @@
 
     python scripts/material/build.py --split train --seconds 40 --limit 200
 
-Each song becomes `NAME.npy`: float16 [4, 2, T], drums, bass, other, vocals at 44.1 kHz.  Songs that are already
-there is kept, so an interrupted run goes on where it stopped.  A song that fails or hangs is named, and the others
-are rendered; the same command tries it again.  Exit status: 0 all songs are there, 1 some failed, 2 something that
-all of them need is missing, 130 interrupted.
+Each song becomes `NAME.npy`: float16 [4, 2, T], drums, bass, other, vocals at 44.1 kHz. Songs that exist already are
+kept, so that the same command continues after an interruption. A song that fails or hangs is reported, and the others
+are rendered; the same command tries it again. Exit status: 0 if all songs are rendered, 1 if some failed, 2 if
+something that all songs need is missing, 130 if interrupted.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from split import SPLITS
 MIN_S, PER_SECOND = 120.0, 5.0  # time limit of a song: seconds, plus seconds for each second of the song
 
 Make = Callable[[Path, dict], dict | str]
-"""A function that writes a song's stems into a file, unless its entry in the manifest is of the same recipe, and
-returns the new entry, or the reason why the song is left out."""
+"""A function that writes the stems of a song into a file, given its path and its entry in the manifest. It returns the
+new entry, or the reason why the song is left out; if the entry has the same recipe, it is returned unchanged."""
 
 
 def main() -> int:
@@ -68,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def list_songs(args: argparse.Namespace) -> Iterable[tuple[str, Make]]:
     """Return the name and maker of each requested song."""
-    from instruments import load_banks  # imported here: these need packages that may be missing, which check() tells
+    from instruments import load_banks  # not at the top: they need packages that `check` must find first
     from plan import Plan, iterate_draws
 
     plan = Plan(args.split, args.seconds, args.takes, args.composed, args.guitars, args.seed)
@@ -77,7 +77,7 @@ def list_songs(args: argparse.Namespace) -> Iterable[tuple[str, Make]]:
 
 
 def make(draw: Callable, path: Path, entry: dict) -> dict | str:
-    """Draw a recipe and render it, unless `entry` is of the same recipe; a `Make` once `draw` is given."""
+    """Draw a recipe and render it, unless `entry` has the same recipe; with `draw` given, this is a `Make`."""
     from rendering import render_to
 
     recipe, song = draw()
@@ -87,7 +87,7 @@ def make(draw: Callable, path: Path, entry: dict) -> dict | str:
 
 
 def build(folder: Path, songs: Iterable[tuple[str, Make]], limit_s: float) -> list[str]:
-    """Make songs, each in a process of its own for at most `limit_s`; return the names of those that failed.
+    """Render songs, each in its own process for at most `limit_s`; return the names of the songs that failed.
 
     Raises:
         Problem: the manifest is damaged, or the disk is full.
@@ -100,7 +100,7 @@ def build(folder: Path, songs: Iterable[tuple[str, Make]], limit_s: float) -> li
         kept = entries[name] if is_whole(path, entries.get(name)) else {}
         try:
             made = run_isolated(partial(make_song, unfinished, kept), limit_s)
-            if isinstance(made, str):  # and so is the song of an earlier recipe with that name
+            if isinstance(made, str):  # the song is left out; one of an earlier recipe with this name is removed
                 path.unlink(missing_ok=True)
                 entries.pop(name, None)
                 print(f"{number:4d} {name:44s} left out: {made}", flush=True)

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Random effects of a mixing engineer, and levels as in real stems."""
+"""Random effects, as a mixing engineer would use them, and levels like those of real stems."""
 
 import numpy as np
 import pedalboard as pb
@@ -55,9 +55,9 @@ def limit(audio_CxT: np.ndarray, ceiling: float) -> np.ndarray:
 
 
 def balance(stems_SxCxT: np.ndarray, levels_db: dict[str, float]) -> np.ndarray:
-    """Bring the stems to their levels, catch their peaks, and scale all of them to a mix as loud as real ones.
+    """Return the stems at their levels, with limited peaks, and scaled so that the mix is as loud as real mixes.
 
-    The mix never clips: a mix with high peaks stays softer instead.
+    The mix never clips: if it has high peaks, it is softer.
     """
     balanced = np.stack(
         [limit(scale_to_level(x, levels_db[s]), STEM_CEILING) for s, x in zip(SOURCES, stems_SxCxT, strict=True)]
@@ -70,7 +70,7 @@ def balance(stems_SxCxT: np.ndarray, levels_db: dict[str, float]) -> np.ndarray:
 
 
 def draw_equaliser(source: str, rng: np.random.Generator) -> list[pb.Plugin]:
-    """Draw a low shelf, a peak and a high shelf of ±5 dB around what brings the sources near recorded ones."""
+    """Draw a low shelf, a peak and a high shelf within ±5 dB of gains that make sources sound like recorded ones."""
     low, middle, high = rng.uniform(-5, 5, 3) + TILT_DB.get(source, TILT_DB["other"])
     return [
         pb.LowShelfFilter(cutoff_frequency_hz=rng.uniform(80, 200), gain_db=low),

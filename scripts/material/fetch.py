@@ -1,4 +1,4 @@
-"""Download and unpack the Debian packages that the material is made of."""
+"""Download and unpack the Debian packages with the raw material."""
 
 import hashlib
 import os

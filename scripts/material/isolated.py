@@ -56,7 +56,7 @@ def run_isolated(work: Callable[[], Result], limit_s: float) -> Result:
 
 
 def report(work: Callable[[], Result], scratch: str, sender: Connection) -> None:
-    """Run `work` as the leader of a group of processes that share its bounds; send its result or exception."""
+    """Run `work` as the leader of a process group, with limits, and send its result or exception."""
     os.setsid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # kill -9 of the parent ends the child too
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))

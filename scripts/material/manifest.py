@@ -1,4 +1,4 @@
-"""The list of a pool's songs: recipe, hash and levels of each song, and the packages they were made from."""
+"""The manifest of a pool (a folder of rendered songs): recipe, hash and levels of each song, and the packages used."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def read_songs(folder: Path) -> dict[str, dict]:
 
 
 def write_manifest(folder: Path, songs: dict[str, dict]) -> None:
-    """Write sources, licences, library versions and every song's recipe and hash."""
+    """Write the manifest: packages with licences, versions of libraries, and recipe and hash of every song."""
     manifest = {
         "sources": ["drums", "bass", "other", "vocals"],
         "sample_rate_hz": 44100,
@@ -52,7 +52,7 @@ def write_manifest(folder: Path, songs: dict[str, dict]) -> None:
 
 
 def write_whole(path: Path, manifest: dict) -> None:
-    """Write a manifest as JSON; after an interruption, the old file is unchanged."""
+    """Write a manifest as JSON; if this is interrupted, the old file is unchanged."""
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(manifest, indent=1) + "\n")
     unfinished.replace(path)

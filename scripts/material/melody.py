@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Melodies to sing: a part of the song in phrases that a voice can sing, or a random walk on its pitch classes."""
+"""Melodies for the voice: a part of the song, split into phrases, or a random walk on the song's pitch classes."""
 
 from dataclasses import dataclass, replace
 

@@ -25,7 +25,7 @@ def check(requirements: Path | None = None, programs: tuple[str, ...] = PROGRAMS
     missing = find_missing_programs(programs)
     packages = find_missing_packages(requirements) if requirements else []
     lacks = []
-    if sys.version_info < (3, 11):  # noqa: UP036 (this folder is not installed by pip, which would look)
+    if sys.version_info < (3, 11):  # noqa: UP036 (pip does not install this folder, so it cannot check)
         lacks.append("Python 3.11 or newer is needed")
     if tools := [tool for tool in APT if not shutil.which(tool)]:
         lacks.append(f"{', '.join(tools)} not found (this needs Debian or Ubuntu, or a container of it)")

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""The songs of a pool: their order and their recipes."""
+"""The songs of a pool (a folder of rendered songs): their order and their recipes."""
 
 import time
 from collections.abc import Callable, Iterator

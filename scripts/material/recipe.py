@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""The random choices for a song, made before rendering: excerpt, key, tempo, instruments, singer, rests."""
+"""Recipes: the random choices for a song before it is rendered (excerpt, key, tempo, instruments, singer, rests)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ DISTORTED = (29, 30)
 
 @dataclass(frozen=True)
 class Recipe:
-    """One rendering of one song; plain values only, so that it can be written to the manifest."""
+    """The choices for one rendering of a song; all values are plain, so that the manifest can contain them."""
 
     name: str
     song: str
@@ -84,7 +84,7 @@ def draw_bank(banks: list[str], rng: np.random.Generator) -> str:
 
 
 def draw_start(song: Song, seconds: float, stretch: float, rng: np.random.Generator) -> float:
-    """Draw the start of the excerpt: of twelve places, one where every source plays enough, else the best one."""
+    """Draw the start of the excerpt: the first of twelve random starts with enough of every source, or the best one."""
     latest_s = max(0.0, song.seconds - seconds / stretch)
     starts_s = rng.uniform(0, latest_s, 12)
 
@@ -98,7 +98,7 @@ def draw_start(song: Song, seconds: float, stretch: float, rng: np.random.Genera
 
 
 def write_score(recipe: Recipe, song: Song) -> Score:
-    """Cut the excerpt, take out or compose the melody, change instruments, and let sources rest.
+    """Return the notes of a recipe: cut the excerpt, extract or compose the melody, change instruments, add rests.
 
     Each source rests with a probability of one half, for 10–30 % of the excerpt, so that the annotations have silence.
     """

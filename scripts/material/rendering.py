@@ -41,7 +41,7 @@ def render(recipe: Recipe, song: Song) -> np.ndarray:
 
 
 def render_other(recipe: Recipe, parts: list[Instrument], rng: np.random.Generator) -> np.ndarray:
-    """Render "other": a recorded guitar, or its parts with the distorted guitars among them on their own."""
+    """Render "other": a recorded guitar, or its instruments, of which distorted guitars have effects of their own."""
     if guitar := Guitar.parse(recipe.other_bank):
         return process("other", read_guitar(guitar, recipe.seconds), rng)
     guitars = [part for part in parts if part.program in DISTORTED]

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""Let an analysed voice sing a melody: vowels stretched to the notes, pitch with glides and vibrato."""
+"""Singing of a melody with an analysed voice: vowels are stretched to the notes, the pitch has glides and vibrato."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ SPEECH_TO_SONG = 5  # semitones by which singing lies above speech
 
 @dataclass(frozen=True)
 class Style:
-    """How a singer sings: drawn once for a song."""
+    """The singing style of a voice, drawn once for a song."""
 
     vibrato_hz: float
     vibrato_cent: float
@@ -98,7 +98,7 @@ def make_pitch_curve(melody: list[SungNote], frames: int, style: Style, rng: np.
 def lay_syllables(
     voice: Voice, melody: list[SungNote], frames: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lay one syllable under each note: its consonant before the beat, its vowel over the length of the note.
+    """Return the frames of a voice that sings one syllable for each note: its consonant precedes the beat.
 
     Returns:
         Log envelope [K, F], coded aperiodicity [K, A] and voicing [K]; silent where nothing is sung.

@@ -100,9 +100,9 @@ def load_song(name: str, data: bytes) -> Song | None:
 
 
 def sort_parts(name: str, midi: pretty_midi.PrettyMIDI) -> Song:
-    """Sort parts by channel 10 (drums), GM program (bass) and the rest (other).
+    """Assign parts to sources: channel 10 is drums, General MIDI bass programs are bass, the rest is other.
 
-    Where no part has a bass program, the lowest part takes the role if its mean pitch is below C3 (48).
+    If no part has a bass program, the lowest part is the bass if its mean pitch is below C3 (48).
     """
     parts = [part for part in midi.instruments if part.notes]
     drums = [part for part in parts if part.is_drum]

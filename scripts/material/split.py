@@ -1,6 +1,6 @@
-"""The songs, speakers and instruments of train, valid and test, fixed before rendering.
+"""The songs, speakers and instruments of the splits train, valid and test.
 
-The demo song (made elsewhere) uses FluidR3 and a voice of its own; neither occurs here.
+The demo song (scripts/demo_song) uses FluidR3 and another voice; neither is used here.
 
 Soundfonts are split by *family*, because many share samples.  Comparing the raw samples, a quarter of
 sf_GMbank's audio is bit-equal to TimGM6mb's and 391 of its 488 sample names recur; A320U shares half its names
@@ -47,7 +47,7 @@ DEMO_BANK = "FluidR3_GM"
 
 
 def find_split_of_song(name: str) -> Split | None:
-    """Return the split of a song; None for withheld songs, such as the rest of FreeDM's."""
+    """Return the split of a song; None for withheld songs, such as the remaining songs of FreeDM."""
     if name in TEST_SONGS:
         return "test"
     if name in VALID_SONGS:

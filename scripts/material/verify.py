@@ -1,6 +1,6 @@
-"""Compare the recipes and the audio of the rendered test songs with the record in the repository.
+"""Compare the recipes and sound of the rendered test songs with the record in the repository, minimus_test.json.
 
-python scripts/material/verify.py            # exit status 1 if a song is missing or was drawn otherwise
+python scripts/material/verify.py            # exit status 1 if a song is missing, damaged or different
 python scripts/material/verify.py --record   # after a deliberate change: write a new record
 """
 
@@ -12,7 +12,7 @@ from manifest import NAME, POOL, compute_sha256, read_manifest, write_whole
 from problems import Problem, exit_status
 
 RECORD = Path(__file__).with_name("minimus_test.json")
-MEASURED = ("sha256", "dbfs")  # what rendering adds to a recipe
+MEASURED = ("sha256", "dbfs")  # fields that are added to a recipe by rendering
 TOLERANCE_DB = 0.2
 
 
@@ -22,7 +22,7 @@ def compare(recorded: dict, found: dict | None, sha256_now: str | None) -> str:
     Args:
         recorded: a song's entry in the record.
         found: its entry in the manifest; None without one.
-        sha256_now: of the file as it is; None without one.
+        sha256_now: SHA-256 of the file; None if there is no file.
     """
     if found is None or sha256_now is None:
         return "missing"

@@ -1,8 +1,8 @@
 # pyright: reportMissingImports=false
 """Syllables from the recordings of two KDE games (klettres, ktuberling), analysed by WORLD so that they can be sung.
 
-WORLD splits speech into pitch f0, spectral envelope and aperiodicity per 5 ms frame (Morise et al. 2016).  A
-syllable keeps the last two; its pitch is replaced by a melody in `singing.py`.
+WORLD describes speech by pitch f0, spectral envelope and aperiodicity in frames of 5 ms (Morise et al. 2016). A
+syllable consists of the last two; `singing.py` replaces the pitch by a melody.
 """
 
 import zlib
@@ -74,7 +74,7 @@ def load_voice(speaker: str) -> Voice | None:
 
 
 def read_voice(path: Path, speaker: str) -> Voice:
-    """Read what `save_voice` wrote."""
+    """Read a voice that `save_voice` wrote."""
     with path.open("rb") as file, np.load(file) as arrays:
         envelope, aperiodicity, voiced = (arrays[k] for k in ("envelope_KxF", "aperiodicity_KxA", "voiced_K"))
         syllables = tuple(

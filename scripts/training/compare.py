@@ -1,4 +1,4 @@
-"""Measure two choices of the trainer: Muon or Adam, and the examples of a batch one after the other or side by side.
+"""Measure two choices of the trainer: Muon or Adam; the examples of a batch one after the other or side by side.
 
     python scripts/training/compare.py --train POOL/train
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of an example")
     parser.add_argument("--learning-rate", type=float, default=1e-3)
     args = parser.parse_args()
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     songs = open_pool(args.train, train.MINI.S, train.MINI.C)
     n_samples = round(args.seconds * train.MINI.sample_rate_hz)
     data = partial(iterate_batches, songs, args.batch, n_samples, seed=2, start=0)

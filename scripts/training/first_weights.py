@@ -26,10 +26,10 @@ AUTOENCODER_STEPS = 250
 def make_first_weights(
     net: ConvTasNet, args: argparse.Namespace, songs: Sequence[np.ndarray], n_samples: int
 ) -> convtasnet.Params:
-    """Return the weights of --start, or new ones that estimate each source as 1/S of the mixture.
+    """Return the weights of --start, or new ones, with which the estimate of each source is 1/S of the mixture.
 
-    From random weights, ReLU masks soon become zero, the best guess, and stay there. So encoder and
-    decoder are first fitted to each other, and the masks begin near 1/S.
+    With random weights, ReLU masks would soon become zero, which is the best guess at first, and never recover.
+    Encoder and decoder are therefore first trained as an autoencoder, and the masks begin near 1/S.
     """
     if args.start:
         return select_masks(net, hub.load_network(args.start))
@@ -75,8 +75,8 @@ def select_masks(net: ConvTasNet, start: Weights) -> convtasnet.Params:
 def set_masks(params: convtasnet.Params, value: float) -> convtasnet.Params:
     """Return parameters whose masks are about `value` everywhere.
 
-    The network has no biases. A beta of ones in the first norm gives every hidden vector a constant part c; a part of
-    the mask's kernel along c then acts as one.
+    The network has no biases. A beta of ones in the first norm gives every hidden vector a constant component c, and a
+    component of the mask's kernel along c then acts as a bias.
     """
     beta_N = np.ones_like(params["norm"]["beta"])
     c_B = beta_N @ params["bottleneck"]["kernel"]

@@ -21,7 +21,7 @@ def make_optimizer(learning_rate: float, steps: int) -> optax.GradientTransforma
 
 
 def make_schedule(learning_rate: float, steps: int) -> optax.Schedule:
-    """Return the learning rate of each step: 200 steps of warm-up, then a cosine down to a fiftieth."""
+    """Return the learning rate of each step: 200 steps of warm-up, then a cosine decay to a fiftieth."""
     return optax.warmup_cosine_decay_schedule(0, learning_rate, min(200, steps // 5), steps, learning_rate / 50)
 
 

@@ -1,7 +1,8 @@
-"""A pool of songs with stems, and the random mixtures that a network is trained on.
+"""Pools of songs with stems, and the random mixtures of stems that a network is trained on.
 
-A pool is a folder of ``SONG.npy`` files, float16 or float32 of shape (S, C, T) in the network's order of sources and at
-its rate; they are memory-mapped, so a pool may be larger than the memory.
+A pool is a folder of ``SONG.npy`` files with the stems of a song, float16 or float32 arrays of shape (S, C, T), with
+the sources in the network's order and at its sample rate. The files are memory-mapped, so that a pool may be larger
+than the memory.
 """
 
 import itertools
@@ -15,9 +16,9 @@ import numpy as np
 from ugosa_jax.errors import InputError
 
 COHERENT = 0.4
-"""Share of examples whose stems come from one song at one time; the others mix stems of different songs."""
+"""Fraction of examples with stems of the same part of one song; other examples mix stems of different songs."""
 SILENT = 0.06
-"""Share of stems that are left out of an example."""
+"""Probability that a stem is left out of an example."""
 
 
 def open_pool(folder: Path, n_sources: int, n_channels: int) -> list[np.memmap]:
@@ -33,7 +34,7 @@ def open_pool(folder: Path, n_sources: int, n_channels: int) -> list[np.memmap]:
 
 
 def require_scorable(folder: Path, songs: list[np.memmap], n_samples: int) -> None:
-    """Check every sample of a pool: all songs and all sources must have a score.
+    """Check all samples of a pool: every song and every source must have a score.
 
     Raises:
       InputError: a song is shorter than `n_samples`, silent or not finite, or a source is silent in all of them.
@@ -85,7 +86,7 @@ def draw_example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.
 
 
 def draw_excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Generator) -> np.ndarray:
-    """Return a random stretch of some sources of a song as float32."""
+    """Return a random excerpt of some sources of a song as float32."""
     start = random.integers(max(1, song.shape[-1] - n_samples + 1))
     stretch = np.asarray(song[sources, :, start : start + n_samples], np.float32)
     missing = n_samples - stretch.shape[-1]
@@ -93,9 +94,9 @@ def draw_excerpt(song: np.ndarray, sources, n_samples: int, random: np.random.Ge
 
 
 def draw_standard_example(songs: Sequence[np.ndarray], n_samples: int, random: np.random.Generator) -> np.ndarray:
-    """Return an example at the level that the network sees: its mixture has standard deviation 1, ± 2 dB.
+    """Return an example whose mixture has the standard deviation 1, ± 2 dB at random.
 
-    A song is standardised as a whole, so that its loud and quiet parts reach the network at different levels.
+    In a separation, songs are standardised as a whole, so that the levels of their loud and quiet parts differ.
     """
     stems_SxCxT = draw_example(songs, n_samples, random)
     std = stems_SxCxT.sum(0).mean(0).std()
@@ -106,9 +107,9 @@ def draw_standard_example(songs: Sequence[np.ndarray], n_samples: int, random: n
 def iterate_batches(
     songs: Sequence[np.ndarray], batch: int, n_samples: int, seed: int, start: int
 ) -> Iterator[np.ndarray]:
-    """Yield batches (batch, S, C, T) without end, made in a thread; the i-th depends only on seed and i.
+    """Yield batches (batch, S, C, T) for ever, computed in a thread; the i-th batch depends only on the seed and i.
 
-    Exceptions of the thread are raised here; otherwise the caller would wait without end.
+    Exceptions of the thread are raised here, because the caller would otherwise wait for ever.
     """
     ready: queue.Queue[np.ndarray | Exception] = queue.Queue(maxsize=4)
 

@@ -18,7 +18,7 @@ from pool import open_pool
 
 from ugosa_jax import device, files
 from ugosa_jax.config import SOURCES, SeparateConfig
-from ugosa_jax.data import standard
+from ugosa_jax.data import standardisation
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.separation import bag_separation
 from ugosa_jax.weights import hub
@@ -36,7 +36,7 @@ def main() -> None:
         "--separated", type=int, default=sys.maxsize, help="separate this many songs; all others lose their vocals"
     )
     args = parser.parse_args()
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     network = hub.load_network(args.network)
     if isinstance(network, Chain) or "vocals" not in network.sources:
         raise InputError(f"--network {args.network}: must be a network or a bag that separates vocals")
@@ -57,9 +57,9 @@ def main() -> None:
 
 def estimate_vocals(network: Member, mix_CxT: np.ndarray) -> np.ndarray:
     """Return the vocals that a network finds in a mixture."""
-    standard_CxT, taken = standard.standardise(mix_CxT, network.architecture.level)
-    est_SxCxT = bag_separation.separate(network, network.params, standard_CxT, SeparateConfig())
-    return est_SxCxT[network.sources.index("vocals")] * np.float32(taken.std)
+    input_CxT, scaling = standardisation.standardise(mix_CxT, network.architecture.level)
+    est_SxCxT = bag_separation.separate(network, network.params, input_CxT, SeparateConfig())
+    return est_SxCxT[network.sources.index("vocals")] * np.float32(scaling.std)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
     python scripts/training/train.py --train POOL/train --valid POOL/valid --run runs/mini
 
-The run's folder holds checkpoints (the same command again goes on where they end), log.jsonl with a line for each
-evaluation, and best.safetensors: the averaged weights with the best validation score. See the README beside
-this file.
+The folder of the run holds checkpoints, from which the same command continues after an interruption; log.jsonl with a
+line for each evaluation; and best.safetensors, the averaged weights with the best validation score. See README.md in
+this folder.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from pool import iterate_batches, open_pool, require_scorable
 
 from ugosa_jax import device, files
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data import standard
+from ugosa_jax.data import standardisation
 from ugosa_jax.errors import InputError, exit_status
 from ugosa_jax.evaluation import levels
 from ugosa_jax.networks import convtasnet
@@ -37,30 +37,31 @@ from ugosa_jax.separation import chunks
 from ugosa_jax.weights import checkpoint
 
 MINI = ConvTasNet(N=384, L=160, B=128, H=256, P=3, X=6, R=4)
-"""2.1 M parameters; a long filter makes few frames, and so a network that two cores can train."""
+"""The architecture of `mini`, 2.1 M parameters. Its filters are long, so that there are few frames and training takes
+hours on two cores."""
 EMA = 0.999
 SILENT_DB = 0.02
-"""A source whose SDR is closer than this to that of silence, 0 dB, counts as silent."""
+"""A source counts as silent if its SDR differs by less than this from 0 dB, the SDR of silence."""
 LOWER = "lower --learning-rate and continue from the last checkpoint, which is finite"
 SECONDS = (0.1, 60.0)
-"""Lengths that an example may have."""
+"""Smallest and largest length of an example."""
 
 
 def run_program() -> int:
-    """Train; return 0 if all went well, 1 if training fails, 2 after invalid input, 130 after Ctrl-C."""
+    """Train; return 0 after success, 1 if training fails, 2 after invalid input, 130 after Ctrl-C."""
     try:
         return exit_status(main)
     except OSError as error:  # a folder that cannot be written, a full disk
         print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the last evaluation", file=sys.stderr)
+        print("interrupted; the same command continues from the last evaluation", file=sys.stderr)
         return 130
 
 
 def main() -> None:
     args = parse_arguments()
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     net = dataclasses.replace(MINI, sources=tuple(args.sources))
     train_songs, valid_songs = (open_pool(folder, MINI.S, MINI.C) for folder in (args.train, args.valid))
     n_samples = round(args.seconds * MINI.sample_rate_hz)
@@ -127,9 +128,9 @@ def select_sources(net: ConvTasNet, stems_SxCxT: np.ndarray | jax.Array) -> np.n
 def compute_rms_error(net: ConvTasNet, params: convtasnet.Params, stems_SxCxT: jax.Array) -> jax.Array:
     """Return the root mean square error of each source of a network, averaged over sources.
 
-    For a source that is rarely heard or hard to find, the mean absolute error has its minimum at silence, and a mask
-    whose ReLU is zero everywhere never recovers. The squared error has its minimum at a share of the mixture, which
-    can grow.
+    For a source that is rarely active or hard to separate, the mean absolute error has its minimum at silence, and a
+    mask whose ReLU is zero everywhere never recovers. The squared error has its minimum at a fraction of the mixture,
+    from which the mask can grow.
     """
     est_SxCxT = convtasnet.bind(net, params)(stems_SxCxT.sum(0))
     return jnp.sqrt(((est_SxCxT - select_sources(net, stems_SxCxT)) ** 2).mean((1, 2)) + 1e-6).mean()
@@ -138,9 +139,9 @@ def compute_rms_error(net: ConvTasNet, params: convtasnet.Params, stems_SxCxT: j
 def compute_mean_loss_and_gradient(
     net: ConvTasNet, params: convtasnet.Params, stems_WxSxCxT: jax.Array
 ) -> tuple[jax.Array, convtasnet.Params]:
-    """Return loss and gradient, averaged over a batch, one example after the other.
+    """Return loss and gradient, averaged over a batch whose examples are processed one after the other.
 
-    The arrays of one example stay in a processor's cache; side by side, a batch takes twice as long on two cores.
+    The arrays of one example fit into the processor's cache; examples side by side take longer (compare.py).
     """
 
     loss = partial(compute_rms_error, net)
@@ -166,19 +167,19 @@ def train_step(
 
 
 def init_carry(params: convtasnet.Params, optimizer: optax.GradientTransformation) -> dict:
-    """Return the state of the first step."""
+    """Return the initial state of the training."""
     params = jax.tree.map(jnp.asarray, params)
     ema = jax.tree.map(jnp.array, params)
     return {"params": params, "ema": ema, "optimizer": optimizer.init(params), "step": jnp.zeros([], jnp.int32)}
 
 
 def evaluate(net: ConvTasNet, params: convtasnet.Params, songs: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the median of each source's SDR in dB over the songs in which it is heard."""
+    """Return the median SDR of each source, in dB, over the songs in which it is not silent."""
     ratios = []
     for song in songs:
         stems_SxCxT = np.asarray(song, np.float32)
-        mix_CxT, taken = standard.standardise(stems_SxCxT.sum(0))
-        est_SxCxT = standard.restore_level(chunks.separate(net, params, mix_CxT, SeparateConfig()), taken)
+        mix_CxT, scaling = standardisation.standardise(stems_SxCxT.sum(0))
+        est_SxCxT = standardisation.restore_level(chunks.separate(net, params, mix_CxT, SeparateConfig()), scaling)
         pairs = zip(select_sources(net, stems_SxCxT), est_SxCxT, strict=True)
         ratios.append([levels.compute_sdr_db(stem, est) if stem.any() else np.nan for stem, est in pairs])
     return np.nanmedian(ratios, axis=0)
@@ -191,7 +192,7 @@ def require_finite(loss: float, step: int) -> None:
 
 
 def require_sound(net: ConvTasNet, sdr_S: np.ndarray, step: int) -> None:
-    """Raise an error, before anything is saved, if the network is silent or not finite; warn of silent sources."""
+    """Raise an error if the network is silent or not finite, so that it is not saved; warn about silent sources."""
     if not np.isfinite(sdr_S).all():
         raise SystemExit(f"error: the weights are not finite at step {step}; {LOWER}")
     silent = [source for source, sdr in zip(net.sources, sdr_S, strict=True) if abs(sdr) < SILENT_DB]

@@ -36,10 +36,10 @@ RUNS = {  # name in the golden file → settings; the code's γ is 4 λ
 }
 
 SLOW_RUNS = {"P-L1-D lr1e-3", "P-L3-M lr1e-3", "P-L4-D lr1e-3"}
-"""The others have every loss, every kind of end, and centralised gradients or not."""
+"""The other runs cover losses P and B, several last stages, and gradients with and without centralisation."""
 
 QUICK = {"xla_backend_optimization_level": 0}
-"""The steps of oracles run a few times; they are compiled quickly."""
+"""Compiler options for reference implementations, which run only a few times: they compile faster."""
 
 
 def noise(n=3, seed=0, bucket=4, length=400, dtype=np.float32):
@@ -200,7 +200,7 @@ def test_loss_b_ignores_annotation_and_lambda(tiny):
     np.testing.assert_array_equal(baseline.losses_ExIx3, plain.losses_ExIx3)
 
 
-def test_a_step_to_infinite_weights_is_not_taken(tiny):
+def test_step_to_infinite_weights_is_not_taken(tiny):
     song = noise(n=1)
     result = adapt(TINY, tiny, song, AdaptConfig("P-L2:M", epochs=1, learning_rate=1e39))
     assert result.stopped_at == (0, 0)
@@ -350,7 +350,7 @@ def test_on_epoch_reports_every_epoch(tiny):
 def test_adapt_lanes_refuses_different_numbers_and_buckets(tiny):
     with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, [noise(), noise()], SETTINGS, lam=[1.0])
-    with pytest.raises(InputError, match="one bucket"):
+    with pytest.raises(InputError, match="one shape"):
         adapt_lanes(TINY, tiny, [noise(), noise(bucket=3)], SETTINGS)
     with pytest.raises(InputError, match="equal in number"):
         adapt_lanes(TINY, tiny, noise(), SETTINGS, lam=[])

@@ -14,13 +14,13 @@ from ugosa_jax.annotations import annotation
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import Standard, standardise_by
+from ugosa_jax.data.standardisation import Scaling, standardise_by
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks import tree
 from ugosa_jax.separation import bag_separation
 
 RATE_HZ = 8000
-STANDARD = Standard(0.0, 0.1)
+SCALING = Scaling(0.0, 0.1)
 FAST = AdaptConfig(strategy="P-L2:D", epochs=2, segment_s=0.4, learning_rate=1e-3)
 ANNOTATION = Annotation(
     (Interval(0, 0.5, "voice", "silent"), Interval(0, 0.3, "drums", "silent"), Interval(0.2, 0.7, "bass", "silent")),
@@ -32,7 +32,7 @@ ANNOTATION = Annotation(
 @pytest.fixture(scope="module")
 def song():
     mix_CxT = np.random.default_rng(0).normal(0, 0.1, (2, RATE_HZ)).astype(np.float32)
-    return ChainInput(mix_CxT, {"duo": STANDARD, "trio": STANDARD}, ANNOTATION, "song.wav")
+    return ChainInput(mix_CxT, {"duo": SCALING, "trio": SCALING}, ANNOTATION, "song.wav")
 
 
 def adapt(chain, song, duo, trio, on_epoch=None):
@@ -54,13 +54,13 @@ def test_adapt_lanes_adapts_the_second_network_on_the_rest_of_the_first(song):
     chain = make_chain()
     run = adapt(chain, song, "P-L2:D", "P-L2:D")
     duo, trio = chain.members["duo"], chain.members["trio"]
-    standard_CxT = standardise_by(song.mix_CxT, STANDARD)
+    standard_CxT = standardise_by(song.mix_CxT, SCALING)
     _, active_SxT = annotate((0, 0.5, "voice"), (0.2, 0.3, "rest"), sources=("voice", "rest"))
     first = adapt_weights(duo, segments.cut_song(standard_CxT, active_SxT, FAST, duo.architecture), FAST)
     voice_CxT = bag_separation.separate(duo, tree.merge(first.tuned, duo.params), standard_CxT, SeparateConfig())[0]
     intervals = (0, 1, "voice"), (0, 0.3, "drums"), (0.2, 0.7, "bass")
     _, active_SxT = annotate(*intervals, sources=("drums", "voice", "bass"))
-    left_CxT = standardise_by(song.mix_CxT - voice_CxT * np.float32(STANDARD.std), STANDARD)
+    left_CxT = standardise_by(song.mix_CxT - voice_CxT * np.float32(SCALING.std), SCALING)
     second = adapt_weights(trio, segments.cut_song(left_CxT, active_SxT, FAST, trio.architecture), FAST)
     assert_same(run.tuned["duo"], first.tuned)
     chex.assert_trees_all_close(run.tuned["trio"], second.tuned, rtol=1e-7, atol=1e-5)
@@ -83,7 +83,7 @@ def test_remixes_of_the_second_network_use_stems_of_its_own_input(song):
     chain = make_chain()
     left = chain_adaptation.remove_sources(chain.links[0], song, {})
     cuts = chain_adaptation.cut_song(chain.links[1], left, dataclasses.replace(FAST, strategy="R-L2:D"))
-    standard_CxT = standardise_by(left.mix_CxT, STANDARD)
+    standard_CxT = standardise_by(left.mix_CxT, SCALING)
     annotated, _ = annotate((0, 1, "voice"), (0, 0.3, "drums"), (0.2, 0.7, "bass"), sources=("drums", "voice", "bass"))
     expected_SxCxT = bag_adaptation.estimate_stems(chain.members["trio"], standard_CxT, annotated)
     np.testing.assert_array_equal(cuts.stems_GxSxCxT[0], expected_SxCxT[..., : cuts.stems_GxSxCxT.shape[-1]])

@@ -1,4 +1,4 @@
-"""Eq. (1): closed forms by hand, and the reference's terms."""
+"""The loss of eq. (1) equals closed forms by hand, and the terms of the reference."""
 
 import chex
 import jax
@@ -8,7 +8,7 @@ from ugosa_jax.adaptation import loss
 
 
 class LossTermsTest(chex.TestCase):
-    """Traced or not."""
+    """Each test runs with and without tracing."""
 
     @chex.variants(with_jit=True, without_jit=True)
     def test_loss_terms_of_two_sources_by_hand(self):

@@ -29,7 +29,7 @@ def needs(features):
 
 
 def count_feature_bytes(features):
-    """Return what `needs` says of features, without compiling an epoch."""
+    """Return the bytes that `needs` reports for features, without compiling an epoch."""
     plan, place = strategy.parse("P-L3:M", NET), programs.place_lanes(1)
     program = lane.make_program(NET, plan, dataclasses.replace(SETTINGS, features=features), "cpu")
     inputs, params = engine.describe_inputs(NET, plan, song().mix_GxVxCxT.shape, place)
@@ -68,7 +68,7 @@ def test_planning_compiles_only_the_program_that_runs(monkeypatch):
     def note(event, *_, **__):
         compiled.extend([event] if event.endswith("backend_compile_duration") else [])
 
-    net = dataclasses.replace(NET, H=11)  # of which nothing is compiled yet
+    net = dataclasses.replace(NET, H=11)  # nothing of this network is compiled yet
     params = net.init()
     needed = []
     plan = memory.choose_program

@@ -1,4 +1,4 @@
-"""Strategies of chains: one name for the networks that know it, or one for each."""
+"""Strategies of chains: one name for all networks that have its stages, or one for each."""
 
 import dataclasses
 

@@ -69,7 +69,7 @@ def test_a_tone_is_active_where_it_sounds():
     tone_T = 0.3 * np.sin(2 * np.pi * 440 * t_s).astype(np.float32)
     stems_SxCxT = np.stack([tone_T * (t_s < 3), tone_T * (t_s >= 3)])[:, None]
     active_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
-    frame_s = activation.FRAME / RATE_HZ  # the envelope is no sharper than that, and ends that much early
+    frame_s = activation.FRAME / RATE_HZ  # the resolution of the envelope, which also ends this much early
     clear_T = (np.abs(t_s - 3) > 2 * frame_s) & (t_s < 6 - frame_s)
     for source, sounds_T in enumerate((t_s < 3, t_s >= 3)):
         np.testing.assert_array_equal(active_SxT[source, clear_T], sounds_T[clear_T])

@@ -1,4 +1,4 @@
-"""What people write down: formats, what is refused and in which words, intervals → masks and gains."""
+"""Annotations: formats, refusals and their messages, masks and gains."""
 
 import numpy as np
 import pytest
@@ -175,7 +175,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
 
 
 def check_fuzz(path, content: bytes) -> None:
-    """Whatever the bytes are: an annotation that survives writing, or an InputError of one line."""
+    """Read any bytes: the result is an annotation that can be written and read again, or a one-line InputError."""
     path.write_bytes(content)
     try:
         result = annotation.read_annotation(path, SOURCES)
@@ -302,7 +302,7 @@ def test_make_explicit_writes_out_silence():
 def test_mask_of_activity_only():
     result = make_annotation(Interval(0.2, 0.5, "vocals"), outside="silent")
     mask_SxT = annotation.compute_active_mask(result, 10, 10)
-    assert mask_SxT[:3].all()  # nothing is said of sources that are not mentioned
+    assert mask_SxT[:3].all()  # sources that are not mentioned are unknown
     np.testing.assert_array_equal(np.flatnonzero(mask_SxT[3]), [2, 3, 4])
 
 

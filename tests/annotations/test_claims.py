@@ -1,4 +1,4 @@
-"""What labels claim: instruments of one source, completeness, contradictions, what is outside."""
+"""Claims of labels: instruments of one source, completeness, contradictions, the state outside labels."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SOURCES = ("drums", "bass", "other", "vocals")
 
 
 def claim(*rows, outside=None, complete=False) -> Annotation:
-    """Return what rows of (start, end, text) claim."""
+    """Return the claims of rows of (start, end, text)."""
     labels = [Label(start, end, text, "song.csv", n) for n, (start, end, text) in enumerate(rows, 1)]
     result = claims.resolve(LabelFile(labels), SOURCES, outside, NameRules(complete=complete), "song.csv")
     return Annotation(
@@ -30,7 +30,7 @@ def test_an_instrument_claims_nothing_about_others_of_its_source():
     assert result.outside == "unknown"
     assert annotation.count_silent_seconds(result, 100)["other"] == 0
     assert result.warnings == (
-        "song.csv:1: piano: one of the instruments of other; where it rests, other counts as unknown "
+        "song.csv:1: piano: one instrument of other; where it is silent, other counts as unknown "
         "(--complete if all its instruments are annotated)",
     )
 
@@ -98,7 +98,7 @@ def test_labels_mapped_to_nothing_are_left_out():
 
 def test_a_state_beside_a_negated_name_is_refused():
     assert claim((0, 1, "no drums")).intervals == (Interval(0, 1, "drums", "silent"),)
-    with pytest.raises(InputError, match="state 'active' stands beside a name that already says silent"):
+    with pytest.raises(InputError, match="state 'active' contradicts the name, which already means silent"):
         claim((0, 1, "no drums active"))
 
 

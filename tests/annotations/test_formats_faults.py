@@ -1,4 +1,4 @@
-"""Files as people have them: what is read of them, or what they are told to do next."""
+"""Faulty files as users have them are read as meant, or refused with advice."""
 
 import json
 import math
@@ -19,17 +19,17 @@ DRUMS, BASS, OTHER, VOCALS = SOURCES
 
 
 def count_seconds(path: Path, duration_s: float, **how) -> dict[str, tuple[float, float]]:
-    """Return {source: seconds active and silent} of those of which anything is said."""
-    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    """Return {source: active and silent seconds} for the sources that the annotation mentions."""
+    result = names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     states = annotation.count_state_seconds(result, duration_s)
     spoken = {source: (s["active"], s["silent"]) for source, s in states.items() if s["active"] or s["silent"]}
     return {source: (round(a, 6), round(b, 6)) for source, (a, b) in spoken.items()}
 
 
 def read_error(path: Path, **how) -> str:
-    """Return the one sentence with which a file is answered, without its folder."""
+    """Return the message with which a file is refused, without its folder."""
     with pytest.raises(InputError) as caught:
-        names.read(path, options.ReadingForSources(**how), SOURCES)
+        names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix(f"{path.parent}/")
 
@@ -109,9 +109,9 @@ def test_an_unlabelled_stem_is_left_out_as_unknown():
         "give the stems' sources with --stems METADATA.yaml, or map them yourself: --map 'S01=' --map 'S02='"
     )
     how = {"stems": FOLDER / "22_unlabeled_METADATA.yaml"}
-    result = names.read(path, options.ReadingForSources(**how), SOURCES)
+    result = names.read_with_options(path, options.ReadingWithSources(**how), SOURCES)
     assert f"{path}:2: left out: stem 'S02': its instruments are unknown, or of several sources" in result.warnings
-    # Where S02 plays, nobody knows whether it is a drum; where it rests, S01 is all there is.
+    # Where S02 plays, it may be a drum, so drums are unknown; where it is silent, S01 decides.
     assert count_seconds(path, 15, complete=True, **how) == {DRUMS: (10, 0)}
 
 
@@ -308,7 +308,7 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
         (
             "x.csv",
             "foo,bar,baz\n1,2,vocals\n",
-            "x.csv:1: header 'foo,bar,baz' names no columns for start and end: call them",
+            "x.csv:1: header 'foo,bar,baz' has no columns for start and end: call the",
         ),
         ("x.txt", "1 - 4 vocals\n5 - 6 drums\n", "x.txt:1: no field is a time; a line is start,end,source"),
         (
@@ -320,7 +320,7 @@ def test_texts_that_were_misread_are_read(tmp_path, file, content, how, expected
         (
             "x.csv",
             "0.00,220.5\n0.01,221.0\n0.02,0\n",
-            "x.csv:3: the second number is not an end: times and values",
+            "x.csv:3: the second number is not an end; a list of times and values",
         ),
         (
             "x.csv",
@@ -426,7 +426,7 @@ def test_unknown_units_are_refused(tmp_path, unit):
 
 
 def test_a_unit_is_refused_for_a_format_with_a_known_unit(tmp_path):
-    assert read_error(FOLDER / "12_audition.csv", unit="ms").endswith("leave the option out")
+    assert read_error(FOLDER / "12_audition.csv", unit="ms").endswith("omit the option")
 
 
 def test_elan_times_equal_those_of_pympi(tmp_path):
@@ -444,14 +444,14 @@ def test_twenty_thousand_intervals_are_read_in_linear_time(tmp_path):
     spoken = ("kick", "snare", "bass", "piano", "guitar", "lead vox", "vocals", "drums")
     rows = (f"{n * 0.006:.4f},{n * 0.006 + 0.003:.4f},{spoken[n % 8]}\n" for n in range(20_000))
     (tmp_path / "a.csv").write_text("".join(rows))
-    result = names.read(tmp_path / "a.csv", options.ReadingForSources(), SOURCES)
+    result = names.read_with_options(tmp_path / "a.csv", options.ReadingWithSources(), SOURCES)
     assert len(result.intervals) == 20_000
     assert annotation.compute_active_mask(result, 120_000, 1000.0).sum(1).tolist() == [22_500, 7_500, 120_000, 15_000]
 
 
 @pytest.mark.parametrize("value", ["!!bool foo", "!!float ''", "!!int ''", "!!timestamp x"])
 def test_metadata_with_odd_scalars_are_texts(value):
-    """YAML's constructors of such scalars fail in ways of their own; no scalar is constructed."""
+    """YAML's constructors of such scalars raise various exceptions; so all scalars are read as text."""
     result = medleydb.parse_stem_names(f"stems: {{S01: {{instrument: {value}, filename: {value}}}}}", "m.yaml")
     assert list(result) == ["S01"]
 

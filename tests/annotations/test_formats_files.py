@@ -1,4 +1,4 @@
-"""One song's annotation as each tool writes it: the files in data/annotations all say the same."""
+"""The files in data/annotations hold one annotation as each tool writes it; all give the same result."""
 
 import bz2
 import shutil
@@ -14,7 +14,7 @@ from ugosa_jax.errors import InputError
 
 FOLDER = Path(__file__).parents[1] / "data" / "annotations"
 SOURCES = ("drums", "bass", "other", "vocals")
-SAID = (
+ANNOTATION = (
     Interval(0.0, 1.5, "drums", "silent"),
     Interval(0.5, 1.25, "vocals"),
     Interval(2.0, 3.0, "vocals"),
@@ -38,17 +38,17 @@ def read_error(path: Path, **options) -> str:
     ("file", "format", "expected"),
     [
         ("native.csv", "csv", SURE),
-        ("audacity.txt", "audacity", SAID),
-        ("mirex.lab", "lab", SAID),
+        ("audacity.txt", "audacity", ANNOTATION),
+        ("mirex.lab", "lab", ANNOTATION),
         ("song.jams", "jams", SURE),
-        ("sonic_visualiser.csv", "sonic-table", SAID),
-        ("sonic_visualiser_no_header.csv", "sonic-table", SAID),
-        ("sonic_visualiser.svl", "sonic-layers", SAID),
-        ("reaper.csv", "reaper", SAID),
-        ("reaper_clock.csv", "reaper", SAID),
-        ("reaper_frames.csv", "reaper", SAID),
-        ("praat_long.TextGrid", "textgrid", SAID),
-        ("praat_short.TextGrid", "textgrid", SAID),
+        ("sonic_visualiser.csv", "sonic-table", ANNOTATION),
+        ("sonic_visualiser_no_header.csv", "sonic-table", ANNOTATION),
+        ("sonic_visualiser.svl", "sonic-layers", ANNOTATION),
+        ("reaper.csv", "reaper", ANNOTATION),
+        ("reaper_clock.csv", "reaper", ANNOTATION),
+        ("reaper_frames.csv", "reaper", ANNOTATION),
+        ("praat_long.TextGrid", "textgrid", ANNOTATION),
+        ("praat_short.TextGrid", "textgrid", ANNOTATION),
     ],
 )
 def test_every_format_is_recognised_and_read(tmp_path, file, format, expected):
@@ -102,7 +102,7 @@ def test_layers_without_durations_are_left_out_with_a_warning():
         f"{FOLDER}/reaper.csv:4: left out: point label 'chorus'",
     )
     assert annotation.read_annotation(FOLDER / "reaper_frames.csv", SOURCES).warnings == (
-        f"{FOLDER}/reaper_frames.csv:2: times in frames: taken as 30 a second; export in seconds if they are not",
+        f"{FOLDER}/reaper_frames.csv:2: times in frames: read as 30 frames per second; if wrong, export in seconds",
     )
     assert annotation.read_annotation(FOLDER / "praat_long.TextGrid", SOURCES).warnings == (
         f"{FOLDER}/praat_long.TextGrid:57: left out: point label 'the \"chorus\"'",
@@ -119,7 +119,7 @@ def test_bars_and_beats_are_refused_with_advice():
 def test_a_packed_session_is_read(tmp_path):
     packed = bz2.compress((FOLDER / "sonic_visualiser.svl").read_bytes())
     (tmp_path / "session.sv").write_bytes(packed)
-    assert annotation.read_annotation(tmp_path / "session.sv", SOURCES).intervals == SAID
+    assert annotation.read_annotation(tmp_path / "session.sv", SOURCES).intervals == ANNOTATION
     (tmp_path / "session.sv").write_bytes(packed[:-20])
     assert read_error(tmp_path / "session.sv") == "session.sv: cannot be unpacked: it is cut short"
 
@@ -140,7 +140,7 @@ def test_a_folder_with_one_file_a_source_is_read(tmp_path):
     (tmp_path / "drums.txt").write_text("0\t1.5\tsilent\n")
     (tmp_path / "cover.jpg").write_bytes(b"\0")
     result = annotation.read_annotation(tmp_path, SOURCES)
-    assert result.intervals == SAID
+    assert result.intervals == ANNOTATION
     assert [Path(i.path).name for i in result.intervals] == ["drums.txt", "song vocals.txt", "song vocals.txt"]
     (tmp_path / "more drums.txt").write_text("1\t2\tactive\n")
     with pytest.raises(InputError, match=r"more drums\.txt:1: .* contradicts 'silent' of line 1 of .*/drums\.txt"):

@@ -1,4 +1,4 @@
-"""Readers under hostile input: a reading or an InputError of one line, and never another reading than was written."""
+"""Fuzz tests: readers return valid labels or raise a one-line InputError, and return the labels that were written."""
 
 import json
 from pathlib import Path
@@ -34,16 +34,16 @@ FILES = {
     "textgrid": "praat_long.TextGrid",
     "elan": "faults/elan.eaf",
 }
-READ = {format: registry.READERS[format] for format in registry.FORMATS}
-READERS = {READ[format]: FILES[format] for format in registry.FORMATS} | {
+READERS = {format: registry.READERS[format] for format in registry.FORMATS}
+FILES_BY_READER = {READERS[format]: FILES[format] for format in registry.FORMATS} | {
     lambda text, path: LabelFile([], tuple(medleydb.parse_stem_names(text, path))): "Some_Song_METADATA.yaml"
 }
-readers = pytest.mark.parametrize(("reader", "file"), READERS.items(), ids=READERS.values())
+readers = pytest.mark.parametrize(("reader", "file"), FILES_BY_READER.items(), ids=FILES_BY_READER.values())
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def check_reader(reader, text: str) -> None:
-    """Read; whatever is read must be times of a song, whatever is refused be refused in one line."""
+    """Read a text; check that its labels have valid times, or that the error is one line."""
     try:
         reading = reader(text, "song.x")
     except InputError as error:
@@ -51,7 +51,7 @@ def check_reader(reader, text: str) -> None:
         assert "\n" not in str(error)
         return
     for label in reading.labels:
-        assert 0 <= label.start_s <= label.end_s  # without an end: up to that of the song
+        assert 0 <= label.start_s <= label.end_s  # a label without an end lasts to infinity
         assert label.start_s < float("inf")
         assert label.confidence is None or 0 <= label.confidence <= 1
 
@@ -67,7 +67,7 @@ def test_any_text(reader, file, text):
 @fuzz
 @given(data=st.data())
 def test_readers_survive_damaged_files(reader, file, data):
-    """Cut pieces out of a file, put others in: what a bad copy or a careless editor leaves."""
+    """Replace up to three pieces of a valid file."""
     text = (FOLDER / file).read_text()
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(text)))
@@ -82,7 +82,7 @@ def test_readers_survive_damaged_files(reader, file, data):
 
 
 @fuzz
-@given(data=st.data(), file=st.sampled_from(sorted(READERS.values())))
+@given(data=st.data(), file=st.sampled_from(sorted(FILES_BY_READER.values())))
 def test_read_survives_damaged_bytes(tmp_path, data, file):
     content = (FOLDER / file).read_bytes()
     at = data.draw(st.integers(0, len(content)))
@@ -148,17 +148,17 @@ TIER = '"ooTextFile" "TextGrid" 0 20000 <exists> 1 "IntervalTier" "t" 0 20000 {n
 
 
 @pytest.mark.parametrize(
-    ("reader", "line", "whole"),
+    ("reader", "format_line", "format_file"),
     [
-        (READ["csv"], format_native, lambda body, n: body),
-        (READ["audacity"], format_audacity, lambda body, n: body),
-        (READ["lab"], format_lab, lambda body, n: body),
-        (READ["sonic-table"], format_sonic_table, lambda body, n: body),
-        (READ["reaper"], format_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
-        (READ["sonic-layers"], format_point, lambda body, n: LAYER.format(body)),
-        (READ["textgrid"], format_textgrid, lambda body, n: TIER.format(n=n, body=body)),
+        (READERS["csv"], format_native, lambda body, n: body),
+        (READERS["audacity"], format_audacity, lambda body, n: body),
+        (READERS["lab"], format_lab, lambda body, n: body),
+        (READERS["sonic-table"], format_sonic_table, lambda body, n: body),
+        (READERS["reaper"], format_reaper, lambda body, n: "#,Name,Start,End,Length\n" + body),
+        (READERS["sonic-layers"], format_point, lambda body, n: LAYER.format(body)),
+        (READERS["textgrid"], format_textgrid, lambda body, n: TIER.format(n=n, body=body)),
         (
-            READ["jams"],
+            READERS["jams"],
             format_jams,
             lambda body, n: '{"annotations": [{"namespace": "tag_open", "data": [' + body[:-1] + "]}]}",
         ),
@@ -166,9 +166,9 @@ TIER = '"ooTextFile" "TextGrid" 0 20000 <exists> 1 "IntervalTier" "t" 0 20000 {n
 )
 @fuzz
 @given(rows=labels)
-def test_readers_return_the_written_labels(reader, line, whole, rows):
+def test_readers_return_the_written_labels(reader, format_line, format_file, rows):
     rows = [(start / 1000, end / 1000, " ".join(text.split())) for (start, end), text in rows]
-    read = reader(whole("".join(line(*row) for row in rows), len(rows)), "song.x").labels
+    read = reader(format_file("".join(format_line(*row) for row in rows), len(rows)), "song.x").labels
     assert [label.text for label in read] == [text for _, _, text in rows]
     for label, (start_s, end_s, _) in zip(read, rows, strict=True):
         assert isinstance(label, Label)

@@ -1,4 +1,4 @@
-"""Our readers and writers beside the libraries that others use, and on files that others made."""
+"""Readers and writers give the same results as libraries of others, also for files made by others."""
 
 import dataclasses
 import importlib.util
@@ -168,7 +168,7 @@ def test_activation_conf_equals_that_of_the_medleydb_package():
             misfits.append(str(error))
             continue
         assert all(i.confidence is not None and i.confidence >= 0.5 for i in result.intervals)
-    # One file has a stem that its metadata do not know.
+    # One file has a stem that its metadata do not list.
     assert [message.partition(": ")[2].partition(" (")[0] for message in misfits] == [
         "source 'S07' is not one of drums, bass, other, vocals"
     ]

@@ -1,4 +1,4 @@
-"""What each reader refuses, and in which words; small things that only one format has."""
+"""Refusals of each reader and their messages; details of single formats."""
 
 import pytest
 
@@ -80,7 +80,7 @@ POINT = (
         ("a.jams", '{"annotations": [1]}', "a.jams:annotations[0]: is not an object"),
         ("a.jams", '{"annotations": []}', "a.jams: has no annotation in a namespace of tag_open"),
         ("a.jams", '{"annotations": [NaN]}', "a.jams:annotations[0]: is not an object"),
-        ("a.jams", JAMS % "1", "a.jams:annotations[0].data[0]: value: is not a text"),
+        ("a.jams", JAMS % "1", "a.jams:annotations[0].data[0]: value: is not a string"),
         (
             "a.jams",
             JAMS % '{"time": "1", "duration": 1, "value": "bass"}',
@@ -213,7 +213,7 @@ def test_jams_with_dense_data_is_read(tmp_path):
     content = '{"annotations": [{"namespace": "segment_open", "data": %s}]}'
     result = read(tmp_path, content % columns, "a.jams")
     assert result.intervals == (Interval(0, 1, "bass"), Interval(1, 2, "drums", confidence=0.5))
-    with pytest.raises(InputError, match="is not lists of one length"):
+    with pytest.raises(InputError, match="needs lists of the same length"):
         read(tmp_path, content % columns.replace("[0, 1]", "[0]"), "a.jams")
 
 

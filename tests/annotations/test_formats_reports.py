@@ -1,4 +1,4 @@
-"""Files of the kinds that users of other programs report as trouble: what is read of them, or what they are told."""
+"""Files like those in bug reports of other programs are read as meant, or refused with a clear message."""
 
 import json
 from pathlib import Path
@@ -135,7 +135,7 @@ def test_names_of_rttm_may_hold_blanks(tmp_path, line):
 def test_shifted_fields_of_rttm_are_never_read_as_times(tmp_path, line):
     message = read_error(tmp_path, "a.rttm", line + "\n", format="rttm")
     assert message.startswith("a.rttm:1: start ")
-    assert "does the recording's name hold a blank?" in message
+    assert "does the recording's name contain a space?" in message
 
 
 def test_recordings_of_rttm_that_differ_behind_a_blank_are_several(tmp_path):
@@ -332,7 +332,7 @@ def test_microphones_and_mutes_are_active(tmp_path, label):
     assert interval.state == "active"
 
 
-# More reports: label files that libraries of the field were asked about
+# Label files from issues of other libraries
 
 
 HEAD = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n0\n30\n<exists>\n1\n'

@@ -1,4 +1,4 @@
-"""Silences in samples: any stretch of a mask or of gains is the stretch of the whole."""
+"""Masks and gains of a stretch of a song equal that stretch of the whole song's masks and gains."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_the_mask_equals_intervals_set_one_by_one(outside):
     intervals = [Interval(a, b, str(n), str(s)) for (a, b), n, s in zip(times_s, names, states, strict=True)]
     result = Annotation(tuple(intervals), SOURCES, outside)
     expected = np.full((3, 4600), outside != "silent")
-    expected[2] = True  # nothing is said of it
+    expected[2] = True  # it is not mentioned
     for i in intervals:
         start, end = int(min(i.start_s * 100, 4600) + 0.5), int(min(i.end_s * 100, 4600) + 0.5)
         expected[SOURCES.index(i.source), start:end] = i.state != "silent"

@@ -1,4 +1,4 @@
-"""Names: what they stand for, what they do not, and how users decide."""
+"""Names of sources and instruments: their meaning, unknown names, and overrides by users."""
 
 import pytest
 from hypothesis import given
@@ -244,8 +244,8 @@ def test_overrides_are_read_from_toml(tmp_path):
     assert read_overrides(path) == {"Krach": "one of other", "intro": "", "Mein Chor": "vocals"}
     for content, message in [
         ("Krach = other", "is not TOML"),
-        ("Krach = 1", "'Krach': is not a text such as"),
-        ('[x]\na = "b"', "'x': is not a text such as"),
+        ("Krach = 1", "'Krach': is not a string such as"),
+        ('[x]\na = "b"', "'x': is not a string such as"),
         ('a = "vocals"\nA = "drums"', "'A' is listed twice"),
     ]:
         path.write_text(content)

@@ -81,7 +81,7 @@ def test_make_noise_silences_each_source_in_a_part():
 @pytest.mark.parametrize(("features", "lanes"), [("float32", 2), pytest.param("recompute", 1, marks=pytest.mark.slow)])
 def test_measure_runs_the_requested_lanes_epochs_and_features(features, lanes):
     settings = AdaptConfig("P-L2:D", epochs=3, segment_s=0.5, features=features)
-    found = timing.measure(TINY, TINY.init(), settings, lanes, 1.0, 2)
+    found = timing.measure_lanes(TINY, TINY.init(), settings, lanes, 1.0, 2)
     plan = strategy.parse("P-L2:D", TINY)
     assert (found.lanes, found.steps, found.features, len(found.steps_s)) == (lanes, 6, features, 2)
     assert found.flops_a_step == flops.count_step(TINY, plan, 500, is_stored=features == "float32")
@@ -91,10 +91,10 @@ def test_measure_runs_the_requested_lanes_epochs_and_features(features, lanes):
 
 def test_measure_refuses_b0_and_weights_that_are_not_finite():
     with pytest.raises(InputError, match="B0"):
-        timing.measure(TINY, {}, AdaptConfig("B0"), 1, 1.0, 1)
+        timing.measure_lanes(TINY, {}, AdaptConfig("B0"), 1, 1.0, 1)
     absurd = jax.tree.map(lambda leaf: leaf + np.nan, TINY.init())
     with pytest.raises(InputError, match="not finite"):
-        timing.measure(TINY, absurd, AdaptConfig("P-L2:D", epochs=1, segment_s=0.5), 1, 0.5, 1)
+        timing.measure_lanes(TINY, absurd, AdaptConfig("P-L2:D", epochs=1, segment_s=0.5), 1, 0.5, 1)
 
 
 def test_bench_prints_rows_and_writes_a_record(tiny, tmp_path, capsys):
@@ -126,10 +126,10 @@ def test_bench_ends_the_table_where_memory_does_not_suffice(tiny, tmp_path, caps
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
         return dataclasses.replace(MEASUREMENT, lanes=n_lanes)
 
-    monkeypatch.setattr(timing, "measure", measure)
+    monkeypatch.setattr(timing, "measure_lanes", measure)
     out = tmp_path / "r.json"
     assert main(["bench", "--weights", str(tiny), "--strategy", "P-L1:M", "--lanes", "2,4,8", "--json", str(out)]) == 1
-    assert "| 4 | the device's memory does not suffice" in capsys.readouterr().out
+    assert "| 4 | not enough memory on the device" in capsys.readouterr().out
     assert [row["lanes"] for row in json.loads(out.read_text())["rows"]] == [2]
 
 

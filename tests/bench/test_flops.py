@@ -1,4 +1,4 @@
-"""Counts of operations: by hand, and against the count of XLA."""
+"""Counts of operations equal those by hand, and nearly those of XLA."""
 
 import jax
 import jax.numpy as jnp
@@ -33,9 +33,9 @@ def make_objective(name):
 
 
 ONE = 2 * 500 * 5 * 7
-"""One product of a block of TINY: 1003 samples are 500 frames of 4 samples, 2 apart."""
+"""Operations of one matrix product in a block of TINY: 1003 samples give 500 frames of 4 samples with a hop of 2."""
 ENCODER, BOTTLENECK, MASK, DECODER = 2 * 500 * 8 * 6, 2 * 500 * 6 * 5, 2 * 500 * 5 * 12, 2 * 500 * 2 * 6 * 8
-"""Two sources, two channels."""
+"""Operations of the other layers, for two sources and two channels."""
 
 
 def test_count_prefix_and_forward_by_hand():
@@ -71,8 +71,10 @@ def test_count_flops_of_loops_and_convolutions():
     "name", ["P-L3:M", *(pytest.param(name, marks=pytest.mark.slow) for name in ("P-L1:D", "P-L5:D"))]
 )
 def test_count_step_equals_the_count_of_xla_without_elementwise_operations(name):
-    """XLA counts the products and all elementwise operations: some 80 for each of the H numbers of a frame in a block,
-    forward, recomputed and backward, beside 12 B = 768 of the products. A product that is missed would be more.
+    """XLA also counts elementwise operations, which add less than 12 %; a missed product would add more.
+
+    For each of the H values of a frame in a block, some 80 are elementwise (forward, recomputed and backward), and
+    12 B = 768 belong to the products.
     """
     plan, gradient, arguments = make_objective(name)
     counted = jax.jit(gradient).lower(*arguments).cost_analysis()["flops"]

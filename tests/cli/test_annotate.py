@@ -72,7 +72,10 @@ def test_check_follows_the_users_options(labels, song, capsys):
 @pytest.mark.parametrize(
     ("content", "statement"),
     [
-        ("0,20,drums\n0,1,bass,unknown\n", "no source is annotated silent anywhere: there is nothing to learn from"),
+        (
+            "0,20,drums\n0,1,bass,unknown\n",
+            "no source is annotated silent anywhere, so that there is nothing to learn from",
+        ),
         ("0,3,drums,silent\n", "3.0 s of silence in all is too little to learn from: a segment has 4 s"),
         ("0,3,drums,silent\n0,1,bass,silent\n", None),
     ],
@@ -110,7 +113,7 @@ def test_check_writes_a_picture(tmp_path, labels, song, suffix, with_song):
 def test_check_refuses_a_picture_of_another_kind(tmp_path, labels, capsys):
     assert run("check", labels, "--picture", tmp_path / "lanes.gif") == 2
     captured = capsys.readouterr()
-    assert captured.err.endswith("lanes.gif: a picture is written as .png or .svg\n")
+    assert captured.err.endswith("lanes.gif: pictures are written as .png or .svg\n")
     assert not captured.out
 
 
@@ -168,7 +171,7 @@ def test_from_stems_writes_activity(tmp_path, capsys):
         sound.write_audio(tmp_path / f"{source}.wav", wave_CxT, RATE_HZ)
     assert run("from-stems", tmp_path, tmp_path / "out.csv") == 0
     silent_s = annotation.count_silent_seconds(annotation.read_annotation(tmp_path / "out.csv", SOURCES), 8)
-    frame_s = 4096 / RATE_HZ  # the envelope is no sharper than that, and ends that much early
+    frame_s = 4096 / RATE_HZ  # the resolution of the envelope, which also ends this much early
     assert silent_s["bass"] == 8
     assert silent_s["vocals"] == pytest.approx(4, abs=frame_s)
     assert silent_s["drums"] < frame_s
@@ -231,7 +234,7 @@ def test_suggest_writes_a_draft(tmp_path, monkeypatch, song, capsys):
     assert result.intervals[0].start_s == pytest.approx(10, abs=draft.HOP_S)
     estimates["vocals"] = wave_CxT
     assert run("suggest", song, tmp_path / "nothing.csv", "--weights", "mini") == 1
-    assert "nothing was written" in capsys.readouterr().out
+    assert "no file was written" in capsys.readouterr().out
     assert not (tmp_path / "nothing.csv").exists()
 
 
@@ -271,7 +274,7 @@ def test_names_are_read_from_the_users_file(tmp_path, capsys):
 
 
 def record_questions(monkeypatch, answers: list[str]) -> list[str]:
-    """Let somebody sit at a terminal and answer; return the list that the questions are put into."""
+    """Simulate a user at a terminal who answers; return the list that collects the questions."""
     questions: list[str] = []
 
     def answer(question: str) -> str:
@@ -306,7 +309,7 @@ def test_the_end_of_the_input_is_one_error_line(tmp_path, capsys, monkeypatch):
     (tmp_path / "a.txt").write_text("0\t2\tKrach\n")
     record_questions(monkeypatch, [])
     assert run("check", tmp_path / "a.txt") == 2
-    assert capsys.readouterr().err == "error: names remain unknown: the input ended\n"
+    assert capsys.readouterr().err == "error: names are still unknown, but the input has ended\n"
 
 
 def test_unknown_names_are_refused_without_a_terminal(tmp_path, capsys):

@@ -1,9 +1,10 @@
-"""The command line as its users meet it: real processes, real files, wrong files."""
+"""The command line, with real processes and files, and with wrong input."""
 
 import dataclasses
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile
 
 from tests.helpers.networks import QUARTET, make_checkpoint
 from ugosa_jax import config, files
+from ugosa_jax.cli import demucs_options
 from ugosa_jax.cli.main import COMMANDS, choose_preset, find_command, main, parse_arguments
 from ugosa_jax.config import SOURCES
 from ugosa_jax.networks.convtasnet import ConvTasNet
@@ -40,8 +42,9 @@ def song(tmp_path):
 
 
 def run(*arguments, cwd=None, **options):
-    """Run the installed command in a process of its own."""
+    """Run the installed command in a process of its own, compiled as for users: the tests' own programs are not."""
     command = [str(Path(sys.executable).parent / "ugosa-jax"), *map(str, arguments)]
+    options["env"] = options.get("env", os.environ) | {"XLA_FLAGS": ""}
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, **options)
 
 
@@ -53,7 +56,7 @@ def separate(song, small, *more):
 
 
 def refused(capsys, code):
-    """Check that a command ended as bad input should, and return what it said."""
+    """Check that a command refused its input with one line; return this line."""
     captured = capsys.readouterr()
     assert code == 2
     assert captured.err.splitlines()[-1].startswith("error: ")
@@ -105,7 +108,7 @@ def test_gating_mutes_where_the_annotation_says_silent(song, small):
     assert not vocals[: rate // 2 - 441].any()
 
 
-def test_mono_at_another_rate_comes_back_as_it_was(song, small):
+def test_stems_of_a_mono_song_have_its_rate_and_channel(song, small):
     mix, _ = soundfile.read(song)
     soundfile.write(song, mix[::2, 0], 22050, subtype="PCM_16")
     assert separate(song, small, "--encoding", "16") == 0
@@ -169,7 +172,7 @@ def test_weights_choose_their_preset():
     assert args.separate == config.get_preset("recommended").separate
 
 
-def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsys):
+def test_run_that_diverges_stops_early_and_writes_its_stems(song, small, capsys):
     assert separate(song, small, "--learning-rate", "1e30", "--epochs", "3") == 1
     assert "not finite" in capsys.readouterr().out
     record = json.loads((song.parent / "out" / "record.json").read_text())
@@ -178,7 +181,7 @@ def test_an_absurd_learning_rate_stops_early_and_still_writes(song, small, capsy
 
 
 def test_weights_that_diverge_are_an_input_error(song, small, capsys):
-    """One step only: its loss is finite, and what it leads to is found when the song is separated."""
+    """One step only: its loss is finite, but with the new weights the stems are not."""
     message = refused(capsys, separate(song, small, "--learning-rate", "1e30", "--segment-s", "2"))
     assert "the network produced NaN or infinity" in message
     assert not (song.parent / "out").exists()
@@ -283,13 +286,13 @@ def test_a_stem_never_replaces_the_song(song, small, capsys):
     assert vocals.read_bytes() == before
 
 
-def test_a_folder_in_the_way_of_a_stem_leaves_nothing_behind(song, small, capsys):
+def test_no_files_are_left_if_a_folder_has_the_name_of_a_stem(song, small, capsys):
     (song.parent / "out" / "drums.wav").mkdir(parents=True)
     assert "drums.wav: is a folder" in refused(capsys, separate(song, small, "--strategy", "B0"))
     assert [path.name for path in (song.parent / "out").iterdir()] == ["drums.wav"]
 
 
-def test_an_older_delta_does_not_stay_beside_other_stems(song, small):
+def test_adapted_layers_of_an_earlier_run_are_removed(song, small):
     assert separate(song, small) == 0
     assert (song.parent / "out" / "adapted.delta.safetensors").exists()
     assert separate(song, small, "--strategy", "B0") == 0
@@ -359,4 +362,30 @@ def test_weights_commands(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [("separate", "a\0.wav"), ("evaluate", "a", "b\0"), ("sweep", "status", "\0")])
 def test_zero_bytes_are_refused(capsys, arguments):
-    assert "holds a zero byte, which no name has" in refused(capsys, main(arguments))
+    assert "contains a zero byte, which is not allowed in names" in refused(capsys, main(arguments))
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        (
+            ("--two-stems", "vocals"),
+            "--two-stems is an option of demucs: here, all sources are written; --weights spleeter",
+        ),
+        (("--two-stems=vocals",), "--two-stems is an option of demucs"),
+        (("-n", "htdemucs"), "use --weights NAME"),
+        (("-o", "out"), "use --out FOLDER"),
+        (("--mp3",), "stems are WAV files"),
+        (("--segment", "7"), "use --chunk-s SECONDS"),
+    ],
+)
+def test_options_of_demucs_are_refused_with_a_hint(capsys, option, hint):
+    assert hint in refused(capsys, main(["separate", "song.wav", *option]))
+
+
+def test_hints_for_demucs_cover_no_option_of_separate(capsys):
+    with pytest.raises(SystemExit):
+        main(["separate", "--help"])
+    own = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", capsys.readouterr().out))
+    assert {"--weights", "--out", "--shifts"} <= own
+    assert not own & demucs_options.HINTS.keys()

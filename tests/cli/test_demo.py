@@ -1,4 +1,4 @@
-"""The demonstration, with a tiny network and four seconds of noise in place of what it has."""
+"""The demonstration, with a tiny network and four seconds of noise in place of its network and song."""
 
 import contextlib
 import io
@@ -89,7 +89,7 @@ def test_the_table_has_a_row_for_each_run(shown):
 
 
 def test_leakage_is_of_the_network_and_not_of_the_output_stage(shown):
-    """The annotation mutes stems where their source is silent: that moves no leakage, adaptation does."""
+    """Leakage is measured before the annotation mutes stems, so only adaptation changes it."""
     out, said = shown
     table = said[said.index("SDR (dB)") :].splitlines()
     as_it_is, output, adapted = ([float(number) for number in line[10:].split()[4:]] for line in table[2:5])

@@ -1,4 +1,4 @@
-"""Ctrl-C wherever it may come: in code from where no exception gets out, and between threads that share locks."""
+"""Ctrl-C at awkward moments: in code that swallows exceptions, and between threads that share locks."""
 
 import concurrent.futures
 import os
@@ -53,7 +53,7 @@ def test_an_interrupt_that_is_swallowed_comes_again(how):
     """Without `Interrupt`, each of these programs goes on to its end and returns 0."""
     code = PROGRAM.format(how=SWALLOWED[how])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stderr, done.returncode) == ("interrupted\n", interrupts.CODE)
+    assert (done.stderr, done.returncode) == ("interrupted\n", interrupts.EXIT_CODE)
     assert done.stdout in ("goes on\n", "")  # on a loaded machine, the interrupt may come again before the line
 
 
@@ -80,7 +80,7 @@ def test_the_third_signal_ends_a_process_that_takes_its_time():
     """
     command = [sys.executable, "-c", textwrap.dedent(code)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.stdout, done.stderr, done.returncode) == ("cleaning up\n", "interrupted\n", interrupts.CODE)
+    assert (done.stdout, done.stderr, done.returncode) == ("cleaning up\n", "interrupted\n", interrupts.EXIT_CODE)
 
 
 def test_ctrl_c_that_a_shell_ignores_stays_ignored():
@@ -138,7 +138,7 @@ def test_other_threads_defer_nothing():
 
 
 def test_no_interrupt_leaves_the_lock_of_a_future_closed():
-    """Of interrupts that are not deferred, half do: Python's `Condition.__enter__` has the lock when it is left."""
+    """Without deferring, half of the interrupts do: they come while Python's `Condition.__enter__` holds the lock."""
     future: concurrent.futures.Future = concurrent.futures.Future()
     before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     try:

@@ -1,4 +1,4 @@
-"""The command as a process: signals, names that are not text, inputs that outputs would take the place of."""
+"""The command as a process: signals, names that are not text, inputs that outputs would overwrite."""
 
 import os
 import re
@@ -34,7 +34,7 @@ def song(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_an_interrupt_during_the_start_prints_one_word(number):
-    """The process tells what it imports; the signal comes in the middle of that."""
+    """The process prints its imports; the signal comes in the middle of them."""
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "ugosa_jax", "--help"],
         stdout=subprocess.PIPE,
@@ -98,18 +98,19 @@ def test_no_input_is_overwritten(song, net, tmp_path, capsys, what):
 
 
 def test_another_song_of_the_same_name_is_not_replaced(song, net, tmp_path, monkeypatch, capsys):
-    """What lies in the default folder is another song's, or this one's, or unknown; --out says that it may go."""
+    """The stems of the same song are replaced; those of another song only if --out names their folder."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other").mkdir()
     soundfile.write(tmp_path / "other" / "song.wav", np.random.default_rng(1).normal(size=(8000, 2)) * 0.1, 8000)
     how = ["--weights", str(net), "--strategy", "B0"]
     assert main(["separate", "song.wav", *how]) == 0
+    assert "replacing" not in capsys.readouterr().out
     assert main(["separate", "song.wav", *how]) == 0
+    assert "replacing  the stems of an earlier run in separated/song" in capsys.readouterr().out
     record = (tmp_path / "separated" / "song" / "record.json").read_bytes()
-    capsys.readouterr()
     assert main(["separate", "other/song.wav", *how]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("error: separated/song: holds the stems of another song, song.wav; use --out")
+    assert line.startswith("error: separated/song: holds the stems of another song, song.wav; --out separated/song")
     assert (tmp_path / "separated" / "song" / "record.json").read_bytes() == record
     shutil.copy(tmp_path / "other" / "song.wav", tmp_path / "...wav")
     shutil.copy(tmp_path / "other" / "song.wav", tmp_path / " .wav")
@@ -136,7 +137,7 @@ def test_control_characters_in_a_name_are_shown_escaped(song, net, tmp_path, mon
 
 
 def test_a_song_whose_name_is_not_text_has_a_folder_of_its_own(song, net, tmp_path):
-    """The name is written as it is read, and shown as its bytes."""
+    """The folder's name and the printed line have the same bytes as the name of the song."""
     song.rename(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.wav"))
     command = [*COMMAND, "separate", b"bad\xff.wav", "--weights", net, "--strategy", "B0"]
     done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path)
@@ -146,14 +147,14 @@ def test_a_song_whose_name_is_not_text_has_a_folder_of_its_own(song, net, tmp_pa
 
 
 def lines_of(done: subprocess.CompletedProcess) -> list[str]:
-    """Return what stands on standard error, without progress bars."""
+    """Return the lines on standard error, without progress bars."""
     lines = [line.rpartition("\r")[2] for line in done.stderr.splitlines()]
     return [line for line in lines if line and "separating" not in line and "adapting" not in line]
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make one")
 def test_caches_that_cannot_be_written_are_left_out_with_a_warning(song, net, tmp_path):
-    """Ours, and those of matplotlib and fontconfig; of libraries there is no line."""
+    """There is one warning about the cache of ugosa_jax, and none about those of matplotlib and fontconfig."""
     (tmp_path / "file").write_text("")
     places = {"UGOSA_JAX_CACHE": str(tmp_path / "file"), "MPLCONFIGDIR": "/proc", "XDG_CACHE_HOME": "/proc"}
     unset = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
@@ -174,7 +175,7 @@ def test_a_closed_output_pipe_ends_the_command_silently(arguments):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_output_that_cannot_be_written_is_said(tmp_path):
+def test_output_that_cannot_be_written_is_reported(tmp_path):
     for redirection, code, said in ((">/dev/full", 2, "No space left on device"), (">&-", 0, "")):
         command = f"{' '.join(COMMAND)} --version {redirection}"
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

@@ -41,7 +41,7 @@ def refused(path, *words: str) -> None:
         assert word in message
 
 
-def led_back(est_SxCxT: np.ndarray, song: Audio, n_stretches: int = 3) -> np.ndarray:
+def convert_back(est_SxCxT: np.ndarray, song: Audio, n_stretches: int = 3) -> np.ndarray:
     """Return estimates at 44.1 kHz as stems of the song."""
     stretches = np.array_split(est_SxCxT, n_stretches, axis=-1)
     return np.concatenate([*sound.from_model(stretches, song, 44100)], axis=-1)
@@ -162,7 +162,7 @@ def test_read_accepts_a_wav_written_to_a_pipe(tmp_path, announced):
 def test_read_accepts_a_wav_whose_length_is_slightly_wrong(tmp_path):
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(2).T, 44100, "PCM_16")
-    path.write_bytes(path.read_bytes()[:-36])  # some programs count the header in
+    path.write_bytes(path.read_bytes()[:-36])  # some programs include the header in the length
     assert sound.read(path).n_samples == 4991
 
 
@@ -260,7 +260,7 @@ def test_tone_survives_the_round_trip(rate_hz):
     samples_CxT, _ = sound.to_model(song, 44100, 2)
     assert samples_CxT.shape == (2, 44100)
     np.testing.assert_allclose(samples_CxT[0, 4410:-4410], tone(44100)[4410:-4410], atol=1e-5)
-    back_CxT = led_back(samples_CxT[None], song)[0]
+    back_CxT = convert_back(samples_CxT[None], song)[0]
     inside = slice(rate_hz // 10, -rate_hz // 10)  # a tone that begins suddenly is not band-limited
     error = (back_CxT - song.samples_CxT)[:, inside]
     assert np.sum(error**2) < 1e-6 * np.sum(song.samples_CxT[:, inside] ** 2)  # −60 dB
@@ -272,20 +272,20 @@ def test_tone_survives_the_round_trip(rate_hz):
 def test_from_model_restores_length_and_channels(rate_hz, n_samples, n_channels):
     song = Audio(noise(n_channels, n_samples), rate_hz, "a")
     samples_CxT, _ = sound.to_model(song, 44100, 2)
-    stems_SxCxT = led_back(np.stack([samples_CxT] * 3), song)
+    stems_SxCxT = convert_back(np.stack([samples_CxT] * 3), song)
     assert stems_SxCxT.shape == (3, min(n_channels, 2), n_samples)
     assert stems_SxCxT.dtype == np.float32
 
 
 def test_from_model_returns_the_mean_for_a_mono_song():
     estimates_SxCxT = noise(8).reshape(4, 2, -1)
-    stems_SxCxT = led_back(estimates_SxCxT, Audio(noise(1), 44100, "a"))
+    stems_SxCxT = convert_back(estimates_SxCxT, Audio(noise(1), 44100, "a"))
     np.testing.assert_allclose(stems_SxCxT[:, 0], estimates_SxCxT.mean(axis=1), atol=1e-7)
 
 
 def test_from_model_copies_mono_estimates_to_both_channels():
     estimates_SxCxT = noise(4).reshape(4, 1, -1)
-    stems_SxCxT = led_back(estimates_SxCxT, Audio(noise(2), 44100, "a"))
+    stems_SxCxT = convert_back(estimates_SxCxT, Audio(noise(2), 44100, "a"))
     np.testing.assert_array_equal(stems_SxCxT, np.repeat(estimates_SxCxT, 2, axis=1))
 
 
@@ -407,7 +407,7 @@ def test_sound_of_phones_and_videos_is_read_in_place(tmp_path, suffix, codec):
     assert (read.rate_hz, read.n_channels) == (44100, 2)
     assert read.n_samples == 44100 or suffix == ".wma"
     loud = np.flatnonzero(np.abs(read.samples_CxT[0]) > 0.4)
-    assert abs(loud.mean() - 22075) < (2500 if suffix == ".wma" else 60)  # ASF does not tell what wma puts before
+    assert abs(loud.mean() - 22075) < (2500 if suffix == ".wma" else 60)  # ASF does not state the delay of wma
 
 
 def test_a_video_without_sound_is_refused_by_what_it_holds(tmp_path):
@@ -449,7 +449,7 @@ def test_sound_below_single_precision_counts_as_silent(tmp_path):
 
 
 def test_libraries_do_not_write_to_the_terminal(tmp_path):
-    """libmpg123 complains of damaged frames by itself."""
+    """libmpg123 would print warnings about damaged frames."""
     path = tmp_path / "a.mp3"
     soundfile.write(path, np.random.default_rng(0).normal(size=(44100, 1)) * 0.1, 44100, format="MP3")
     damaged = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The controlled scenario: parity with the paper's code and with transforms, and what a gain must do."""
+"""The controlled scenario: parity with the paper's code and with transforms, and properties of gains."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def test_silence_equals_the_golden_stems():
     stems = np.load(DATA / "stems.npz")
     stems_SxCxT = stems["stems"].transpose(0, 2, 1)
     order = [list(stems["names"]).index(name) for name in golden["order"]]
-    silenced_SxCxT = controlled.silence(stems_SxCxT, order)
+    silenced_SxCxT = controlled.silence_stretches(stems_SxCxT, order)
     assert silenced_SxCxT.shape == (4, 2, golden["length"])
     assert silenced_SxCxT.shape[2] == (golden["frames"] - 1) * HOP
     sampled_SxIxC = silenced_SxCxT[:, :, golden["index"]].transpose(0, 2, 1)
@@ -71,7 +71,7 @@ def test_gain_equals_that_of_librosa():
         end = (position + 1) * stretch if position < 2 else None
         spectrum[source, ..., position * stretch : end] = 0
     expected_SxCxT = librosa.istft(spectrum)
-    np.testing.assert_allclose(controlled.silence(stems_SxCxT, order), expected_SxCxT, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(controlled.silence_stretches(stems_SxCxT, order), expected_SxCxT, rtol=0, atol=1e-6)
 
 
 def test_gain_by_hand():
@@ -93,7 +93,7 @@ def test_gain_by_hand():
 def test_each_source_is_silent_in_its_stretch_and_untouched_elsewhere():
     stems_SxCxT = noise(4, 2, 100_000)
     order = (3, 1, 0, 2)
-    silenced_SxCxT = controlled.silence(stems_SxCxT, order)
+    silenced_SxCxT = controlled.silence_stretches(stems_SxCxT, order)
     quarter = 100_000 // HOP // 4 * HOP
     for position, source in enumerate(order):
         middle = slice(position * quarter + FRAME, (position + 1) * quarter - FRAME)
@@ -108,36 +108,36 @@ def test_sources_do_not_influence_each_other():
     stems_SxCxT = noise(4, 1, 20_000)
     changed_SxCxT = stems_SxCxT.copy()
     changed_SxCxT[2] *= -2
-    before, after = (controlled.silence(stems, (0, 1, 2, 3)) for stems in (stems_SxCxT, changed_SxCxT))
+    before, after = (controlled.silence_stretches(stems, (0, 1, 2, 3)) for stems in (stems_SxCxT, changed_SxCxT))
     np.testing.assert_array_equal(before[[0, 1, 3]], after[[0, 1, 3]])
     np.testing.assert_array_equal(-2 * before[2], after[2])  # a power of two: nothing is rounded
 
 
 def test_silence_does_not_modify_its_input():
     stems_SxCxT = noise(2, 1, 20_000)
-    controlled.silence(stems_SxCxT, (0, 1))
+    controlled.silence_stretches(stems_SxCxT, (0, 1))
     np.testing.assert_array_equal(stems_SxCxT, noise(2, 1, 20_000))
 
 
 @pytest.mark.parametrize("n_samples", [20_480, 20_481, 20_991])
 def test_silence_cuts_the_end_to_whole_hops(n_samples):
-    assert controlled.silence(noise(4, 1, n_samples), (0, 1, 2, 3)).shape == (4, 1, 20_480)
+    assert controlled.silence_stretches(noise(4, 1, n_samples), (0, 1, 2, 3)).shape == (4, 1, 20_480)
 
 
 @pytest.mark.parametrize("n_sources", [2, 4, 5])
 def test_silence_accepts_the_shortest_song_and_refuses_a_shorter_one(n_sources):
     least = controlled.compute_min_samples(n_sources)
     order = range(n_sources)
-    silenced_SxCxT = controlled.silence(noise(n_sources, 1, least), order)
+    silenced_SxCxT = controlled.silence_stretches(noise(n_sources, 1, least), order)
     assert all((silenced_SxCxT[source, 0] == 0).sum() >= HOP for source in order)
     with pytest.raises(InputError, match=f"at least {least} samples, not {least - 1}"):
-        controlled.silence(noise(n_sources, 1, least - 1), order)
+        controlled.silence_stretches(noise(n_sources, 1, least - 1), order)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 1, 2, 2), (1, 2, 3, 4), ()])
 def test_silence_refuses_an_invalid_order(order):
     with pytest.raises(InputError, match="order must be each of 0 to 3 once"):
-        controlled.silence(noise(4, 1, 20_000), order)
+        controlled.silence_stretches(noise(4, 1, 20_000), order)
 
 
 def test_order_depends_only_on_seed_and_song():

@@ -64,9 +64,9 @@ def test_musdb18_is_listed(tmp_path):
     assert len(datasets.list_tracks(tmp_path)) == 3
 
 
-def test_pool_of_arrays_is_listed(tmp_path):
+def test_folder_of_stem_arrays_is_listed(tmp_path):
     touch(tmp_path, "b.npy", "a.b.npy", "manifest.json")
-    assert datasets.list_tracks(tmp_path)[0] == Track("a.b", "pool", tmp_path / "a.b.npy")
+    assert datasets.list_tracks(tmp_path)[0] == Track("a.b", "arrays", tmp_path / "a.b.npy")
     assert [track.name for track in datasets.list_tracks(tmp_path)] == ["a.b", "b"]
 
 
@@ -128,8 +128,8 @@ def test_list_inputs_names_the_files_of_a_song(tmp_path):
     files = datasets.list_inputs(Track("a", "folder", tmp_path / "a"), ("vocals", "drums"))
     assert list(files) == ["mixture", "vocals", "drums"]
     assert files["drums"] == tmp_path / "a" / "drums.wav"
-    pool = Track("a", "pool", tmp_path / "a.npy")
-    assert datasets.list_inputs(pool, STEMS) == {"song": tmp_path / "a.npy"}
+    track = Track("a", "arrays", tmp_path / "a.npy")
+    assert datasets.list_inputs(track, STEMS) == {"song": tmp_path / "a.npy"}
 
 
 def test_list_inputs_ignores_capitals_and_format(tmp_path):

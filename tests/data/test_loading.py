@@ -82,7 +82,7 @@ def test_note_reports_a_mixture_that_is_not_the_sum(tmp_path, factor, off_db):
     write(tmp_path, noise(), mix_CxT)
     song = load(tmp_path)
     assert song.notes == (
-        f"the mixture is not the sum of the stems: the difference is at {off_db} dB of the mixture's level",
+        f"the mixture is not the sum of the stems: their difference is {off_db} dB relative to the mixture",
     )
     np.testing.assert_array_equal(song.mixture.samples_CxT, mix_CxT)
 
@@ -97,7 +97,7 @@ def test_missing_mixture_is_replaced_by_the_sum(tmp_path):
     (tmp_path / "a" / "mixture.wav").unlink()
     song = load(tmp_path)
     np.testing.assert_array_equal(song.mixture.samples_CxT, noise().sum(axis=0))
-    assert song.notes == ("no mixture file: the sum of the stems is taken",)
+    assert song.notes == ("no mixture file: the mixture is the sum of the stems",)
 
 
 def test_silent_stem_is_accepted(tmp_path):
@@ -143,11 +143,11 @@ def test_values_that_are_not_finite_are_refused(tmp_path):
     refused(tmp_path, "a/vocals.wav", "not finite")
 
 
-# Pools
+# Arrays
 
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f4"])
-def test_song_of_a_pool_is_read(tmp_path, dtype):
+def test_song_of_stem_arrays_is_read(tmp_path, dtype):
     stems_SxCxT = noise().astype(dtype)
     np.save(tmp_path / "a.npy", stems_SxCxT)
     song = load(tmp_path)
@@ -157,7 +157,7 @@ def test_song_of_a_pool_is_read(tmp_path, dtype):
     assert (song.mixture.rate_hz, song.mixture.name, song.notes) == (44100, "a", ())
 
 
-def test_pool_returns_the_requested_sources(tmp_path):
+def test_stem_arrays_give_the_requested_sources(tmp_path):
     np.save(tmp_path / "a.npy", noise())
     song = load(tmp_path, "other", "bass")
     np.testing.assert_array_equal(song.stems_SxCxT, noise()[[2, 1]])
@@ -205,7 +205,7 @@ def test_cut_array_is_refused(tmp_path, length):
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.tuples(st.integers(0, 129), st.integers(0, 255)), min_size=1, max_size=4))
-@pytest.mark.filterwarnings("ignore")  # Python's and numpy's, of what stands in headers
+@pytest.mark.filterwarnings("ignore")  # warnings of Python and numpy about damaged headers
 def test_damaged_array_is_refused(tmp_path, changes):
     """With any bytes in the header, loading returns four finite stems or raises InputError."""
     np.save(tmp_path / "a.npy", noise(1, 20))
@@ -250,7 +250,7 @@ with av.open(sys.argv[sys.argv.index("-i") + 1]) as file:
 
 @pytest.fixture
 def ffmpeg(tmp_path_factory, monkeypatch):
-    """Have ffmpeg: the installed one, or else two stand-ins that do what musdb asks of it, with the av package."""
+    """Provide ffmpeg: the installed one, or two stand-ins for musdb that use the av package."""
     if shutil.which("ffmpeg") and shutil.which("ffprobe"):
         return
     programs = tmp_path_factory.mktemp("bin")
@@ -303,4 +303,4 @@ def test_stem_file_of_one_stream_is_refused(tmp_path, musdb18):
     musdb18.unlink()
     soundfile.write(tmp_path / "a.wav", noise()[0].T, RATE_HZ)
     (tmp_path / "a.wav").rename(musdb18)
-    refused(tmp_path, "A - a.stem.mp4: has only 1 streams of sound")
+    refused(tmp_path, "A - a.stem.mp4: has only 1 audio streams")

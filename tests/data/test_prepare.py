@@ -52,7 +52,7 @@ def prepare(root, out, *more) -> int:
 
 
 def refused(capsys, code: int, *words: str) -> None:
-    """Check that a command ended as bad input should, and said `words`."""
+    """Check that a command refused its input with a line that contains `words`."""
     captured = capsys.readouterr()
     assert code == 2
     message = captured.err.splitlines()[-1]
@@ -85,7 +85,7 @@ def test_each_source_is_silent_for_a_quarter(root, out, capsys):
         order = controlled.draw_order(4, 0, name)
         assert manifest_of(out)["songs"][name]["order"] == [SOURCES[s] for s in order]
         stems_SxCxT = np.stack([sound(out / name / f"{source}.wav") for source in SOURCES])
-        np.testing.assert_array_equal(stems_SxCxT, controlled.silence(stems_of(seed), order))
+        np.testing.assert_array_equal(stems_SxCxT, controlled.silence_stretches(stems_of(seed), order))
         for position, source in enumerate(order):  # seven of the quarter's ten hops lie outside of the fades
             middle = (10 * position + 5) * controlled.HOP
             assert not stems_SxCxT[source, :, middle - controlled.HOP : middle + controlled.HOP].any()
@@ -120,16 +120,16 @@ def test_prepare_accepts_any_number_of_sources(tmp_path, out, capsys):
     assert sorted(made["songs"]["a"]["order"]) == sorted(sources)
     found_SxCxT = np.stack([sound(out / "a" / f"{source}.wav") for source in sources])
     order = [sources.index(source) for source in made["songs"]["a"]["order"]]
-    np.testing.assert_array_equal(found_SxCxT, controlled.silence(stems_SxCxT, order))
+    np.testing.assert_array_equal(found_SxCxT, controlled.silence_stretches(stems_SxCxT, order))
     np.testing.assert_array_equal(sound(out / "a" / "mixture.wav"), found_SxCxT.sum(axis=0))
     assert set(annotation.read_annotation(out / "a" / "annotation.csv", sources).sources) == set(sources)
     assert prepare(tmp_path / "root", out, "--sources", *sources) == 0
-    assert "a: is there" in capsys.readouterr().out
+    assert "a: already prepared" in capsys.readouterr().out
     refused(capsys, prepare(tmp_path / "root", out, "--sources", "bass", "Bass"), "different names")
 
 
 def test_encoding_is_16_bits_by_default(root, out):
-    """As the paper's code writes; and BSSEval wants noise where lossy codecs leave nothing."""
+    """As in the paper's code; BSSEval needs rounding noise where lossy codecs leave exact zeros."""
     assert main(["prepare", str(root), str(out), "--limit", "1"]) == 0
     assert manifest_of(out)["settings"]["encoding"] == "16"
     assert {soundfile.info(path).subtype for path in out.rglob("*.wav")} == {"PCM_16"}
@@ -163,7 +163,7 @@ def test_prepare_writes_16_bits(root, out):
     assert soundfile.info(out / "b" / "mixture.wav").subtype == "PCM_16"
     mixture = soundfile.read(out / "b" / "mixture.wav", dtype="int16")[0]
     np.testing.assert_array_equal(mixture, np.sum(stems, axis=0))  # of the stems after rounding
-    silenced = controlled.silence(stems_of(1), controlled.draw_order(4, 0, "b"))
+    silenced = controlled.silence_stretches(stems_of(1), controlled.draw_order(4, 0, "b"))
     np.testing.assert_allclose(stems[2].T / 32768, silenced[2], rtol=0, atol=0.5001 / 32768)
 
 
@@ -210,14 +210,15 @@ def test_another_seed_is_another_order(root, out, tmp_path):
     assert orders[0] != orders[1]
 
 
-def test_pool_is_prepared(tmp_path, out):
-    (tmp_path / "pool").mkdir()
-    np.save(tmp_path / "pool" / "x.npy", stems_of(0).astype(np.float16))
-    assert prepare(tmp_path / "pool", out) == 0
-    expected = controlled.silence(stems_of(0).astype(np.float16).astype(np.float32), controlled.draw_order(4, 0, "x"))
+def test_stem_arrays_are_prepared(tmp_path, out):
+    (tmp_path / "arrays").mkdir()
+    np.save(tmp_path / "arrays" / "x.npy", stems_of(0).astype(np.float16))
+    assert prepare(tmp_path / "arrays", out) == 0
+    stems_SxCxT = stems_of(0).astype(np.float16).astype(np.float32)
+    expected = controlled.silence_stretches(stems_SxCxT, controlled.draw_order(4, 0, "x"))
     np.testing.assert_array_equal(sound(out / "x" / "vocals.wav"), expected[3])
     song = manifest_of(out)["songs"]["x"]
-    assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.compute_sha256(tmp_path / "pool" / "x.npy")})
+    assert (song["rate_hz"], song["inputs"]) == (44100, {"song": files.compute_sha256(tmp_path / "arrays" / "x.npy")})
 
 
 def test_subset_of_musdb18hq_is_prepared(tmp_path, out):
@@ -280,7 +281,7 @@ def test_second_run_changes_nothing(root, out, capsys):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     capsys.readouterr()
     assert prepare(root, out) == 0
-    assert capsys.readouterr().out.startswith("a song: is there\nb: is there\n")
+    assert capsys.readouterr().out.startswith("a song: already prepared\nb: already prepared\n")
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
 
@@ -362,7 +363,7 @@ def test_hidden_files_are_ignored(root, out):
 
 def test_output_folder_that_is_the_input_is_refused(root, capsys):
     before = contents(root)
-    refused(capsys, prepare(root, root / ".." / "root"), "is the folder that is read from")
+    refused(capsys, prepare(root, root / ".." / "root"), "is the folder of the input")
     assert contents(root) == before
 
 
@@ -399,7 +400,7 @@ def test_mixture_that_is_not_the_sum_is_reported(root, out, capsys):
     assert prepare(root, out) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
     assert len(warnings) == 1
-    assert warnings[0].startswith("warning: c: the mixture is not the sum of the stems: the difference is at +0.0 dB")
+    assert warnings[0].startswith("warning: c: the mixture is not the sum of the stems: their difference is +0.0 dB")
 
 
 def test_silent_stem_is_accepted(root, out):

@@ -13,7 +13,7 @@ from ugosa_jax.annotations.interval import Interval
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import recording, sound, stream, writing
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import measure, standardise
+from ugosa_jax.data.standardisation import measure_scaling, standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.separation import song_separation as separation
 
@@ -86,7 +86,7 @@ def test_model_input_in_blocks_equals_that_in_memory(tmp_path, rate_hz, n_channe
 def test_level_is_measured_in_one_pass():
     mix_CxT = noise(2) + np.linspace(0, 5, 24_700, dtype=np.float32)
     blocks = np.split(mix_CxT, [0, 1, 100, 20_000], axis=1)
-    (mean, std), n_samples = measure(blocks)
+    (mean, std), n_samples = measure_scaling(blocks)
     reference_T = mix_CxT.mean(0, dtype=np.float64)
     assert n_samples == 24_700
     assert mean == pytest.approx(reference_T.mean(), rel=1e-13)
@@ -96,7 +96,7 @@ def test_level_is_measured_in_one_pass():
 @pytest.mark.parametrize("level", [1.0, 0.1, -3e-5])
 def test_constant_sound_is_refused_for_any_blocks(level):
     with pytest.raises(InputError, match="silent"):
-        measure(np.split(np.full((2, 10_000), level, np.float32), [7, 5000], axis=1))
+        measure_scaling(np.split(np.full((2, 10_000), level, np.float32), [7, 5000], axis=1))
     with pytest.raises(InputError, match="silent"):
         standardise(np.full((2, 10_000), level, np.float32))
 
@@ -138,7 +138,7 @@ def test_files_written_in_blocks_equal_those_written_at_once(tmp_path, encoding)
 
 
 def test_long_sound_is_written_with_64_bit_sizes(tmp_path, monkeypatch):
-    """What is longer than 32 bits count is RF64, which libsndfile, this program and others read as WAV."""
+    """Sound that is too long for 32-bit sizes is RF64, which libsndfile, ugosa_jax and others read as WAV."""
     monkeypatch.setattr(writing, "MAX_WAV_BYTES", 2 * 4 * 24_699)
     sound.write_audio(tmp_path / "a.wav", noise(2), 44100)
     assert (tmp_path / "a.wav").read_bytes()[:4] == b"RF64"

@@ -12,30 +12,30 @@ from ugosa_jax.data import song as song_module
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
-from ugosa_jax.data.standard import standardise
+from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.errors import InputError
 
-SAID = Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
+ANNOTATION = Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
 
 
 def noise(rate_hz=8000, seconds=2.0):
     samples_CxT = np.random.default_rng(0).normal(0.1, 0.2, (2, round(rate_hz * seconds))).astype(np.float32)
-    return Song(Audio(samples_CxT, rate_hz, "noise.wav"), annotation=SAID)
+    return Song(Audio(samples_CxT, rate_hz, "noise.wav"), annotation=ANNOTATION)
 
 
 def test_standardise_converts_rate_channels_and_level():
     song = noise(rate_hz=16000)
-    mix_CxT, standard = song.standardise(8000, 1)
+    mix_CxT, scaling = song.standardise(8000, 1)
     resampled_CxT, _ = sound.to_model(song.mixture, 8000, 1)
     expected_CxT, expected = standardise(resampled_CxT)
     np.testing.assert_array_equal(mix_CxT, expected_CxT)
-    assert standard == expected
+    assert scaling == expected
     with pytest.raises(ValueError, match="read-only"):
         mix_CxT[:] = 0
 
 
 def test_standardise_is_cached(monkeypatch):
-    """Not once for each of: adapting, separating before, separating after, and the lanes of a sweep."""
+    """It is computed once for adapting, for separating before and after, and for all lanes of a sweep."""
     made_of = []
 
     def counted(mix_CxT, level):
@@ -56,7 +56,7 @@ def test_standardise_is_cached(monkeypatch):
 
 def test_missing_stems_and_annotation_are_reported():
     song = Song(noise().mixture)
-    with pytest.raises(InputError, match=r"noise\.wav: its true stems are not known"):
+    with pytest.raises(InputError, match=r"noise\.wav: needs its true stems"):
         song.require_stems()
     with pytest.raises(InputError, match=r"noise\.wav: has no annotation"):
         song.require_annotation()

@@ -18,9 +18,9 @@ import soundfile
 from tests.helpers import sound_files
 from tests.helpers.sound_files import ELEMENTARY, KINDS, LOSSLESS
 from ugosa_jax.data import recording, sound
-from ugosa_jax.data.refusal import refuse_unreadable
 from ugosa_jax.data.sound import Audio
-from ugosa_jax.data.standard import standardise
+from ugosa_jax.data.sound_errors import refuse_unreadable
+from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.errors import InputError
 
 STORED = Path(__file__).parent / "sound"
@@ -155,7 +155,7 @@ def test_joined_files_are_read_to_the_end(tmp_path, kind):
     one = sound.read(path)
     path.write_bytes(2 * path.read_bytes())
     both = sound.read(path)
-    assert abs(both.n_samples - 2 * one.n_samples) < 4 * 1152  # what an encoder puts around each of them
+    assert abs(both.n_samples - 2 * one.n_samples) < 4 * 1152  # the padding that an encoder adds to each of them
     start, end = both.samples_CxT[:, 5000:15_000], both.samples_CxT[:, -15_000:-5000]
     assert min(sound.measure_level_db(start), sound.measure_level_db(end)) > -25
 
@@ -262,8 +262,8 @@ def test_channels_that_cancel_each_other_are_refused(rest):
 def test_wide_stereo_has_the_level_of_the_reference():
     left_T = song(1)
     mix_CxT = np.concatenate([left_T, -0.9 * left_T])
-    _, standard = standardise(mix_CxT)
-    assert standard.std == mix_CxT.mean(0, dtype=np.float64).std(ddof=1)
+    _, scaling = standardise(mix_CxT)
+    assert scaling.std == mix_CxT.mean(0, dtype=np.float64).std(ddof=1)
 
 
 def test_one_sample_is_reported_as_too_short():

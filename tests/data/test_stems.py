@@ -1,4 +1,4 @@
-"""Stems from folders: those of lossy files are settled on 16 bits before anything is scored against them."""
+"""Stems of folders: those of lossy files are rounded to 16 bits before estimates are scored against them."""
 
 import numpy as np
 import soundfile
@@ -10,7 +10,7 @@ def test_lossy_stems_are_rounded_to_16_bits_and_others_are_not(tmp_path):
     noise_TxC = np.random.default_rng(0).normal(size=(44100, 2)) * 0.1
     soundfile.write(tmp_path / "bass.ogg", noise_TxC, 44100)
     soundfile.write(tmp_path / "drums.wav", noise_TxC, 44100, subtype="FLOAT")
-    read_SxCxT, _ = stems.read(stems.find(tmp_path, ["bass", "drums"]))
+    read_SxCxT, _ = stems.read(stems.find_stems(tmp_path, ["bass", "drums"]))
     on_grid = [np.array_equal(stem * 32768, np.rint(stem * 32768)) for stem in read_SxCxT]
     assert on_grid == [True, False]
     decoded_CxT = soundfile.read(tmp_path / "bass.ogg", dtype="float32")[0].T

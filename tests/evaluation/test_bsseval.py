@@ -19,7 +19,7 @@ RATE_HZ = 4000
 """Filters have 512 taps at any rate; a low one makes songs of several frames short."""
 PAPER, MUSDB = EvaluateConfig(2.0, 1.5), EvaluateConfig(1.0, 1.0)
 PARITY_DB = 1e-4
-"""What is promised. Measured where the stems determine the filters: below 1e-10 dB; SDR, without filters: 1e-12 dB."""
+"""Tolerance in dB. Measured where the stems determine the filters: below 1e-10; SDR, without filters: 1e-12."""
 
 
 def song(n_sources=2, n_channels=2, seconds=5.0, seed=0):
@@ -91,9 +91,9 @@ def test_parity_of_stems_with_one_channel_in_truth(second):
 
 
 def test_singular_stems_score_as_by_pseudo_inverse(monkeypatch):
-    """A scaled channel whose rounding is all that tells it from the other: museval's solution is rounding, too.
+    """The channels differ only by a factor and rounding, so that museval's solution depends on the rounding.
 
-    Its fallback for singular matrices is what was meant; it names numpy.linalg.linalg, which numpy 2 has not.
+    The expected values are those of its fallback for singular matrices, which needs numpy.linalg.linalg of numpy 1.
     """
     stems, _ = song(2, 2, seconds=3.0)
     stems = stems.astype(np.float32)
@@ -106,7 +106,7 @@ def test_singular_stems_score_as_by_pseudo_inverse(monkeypatch):
 
     monkeypatch.setattr(np.linalg, "solve", singular)
     monkeypatch.setattr(np.linalg, "linalg", np.linalg, raising=False)
-    # Both leave the rounding alone, but draw the line in different places: measured 1.1e-4. Without, it is 5 dB.
+    # Both ignore the rounding, with different thresholds: measured 1.1e-4 dB. If it is not ignored, 5 dB.
     assert_like_museval(stems, est, MUSDB, atol=1e-3)
 
 
@@ -161,7 +161,7 @@ def test_by_hand():
         "SAR": (0.5**2 + 0.1**2) / 0.2**2,
     }
     for metric, ratio in expected.items():
-        # The machine epsilon on museval's diagonal and rounding are all that is between them.
+        # They differ only by rounding and by the machine epsilon that museval adds to the diagonal.
         np.testing.assert_allclose(
             scores.select_frames("target")[metric], 10 * np.log10(ratio), atol=1e-9, err_msg=metric
         )
@@ -225,7 +225,7 @@ def test_silent_stem_in_some_frames():
         np.testing.assert_array_equal(
             np.isnan(scores.select_frames("museval")[metric]), missing.any(0) & np.ones((2, 1), bool)
         )
-    np.testing.assert_allclose(scores.sdr_SxK[1], whole["SDR"][1], atol=1e-12)  # SDR knows nothing of the other stem
+    np.testing.assert_allclose(scores.sdr_SxK[1], whole["SDR"][1], atol=1e-12)  # SDR does not depend on the other stem
 
 
 def test_stem_silent_throughout():
@@ -248,7 +248,7 @@ def test_all_silent():
     assert np.isnan(ours(zero, zero).sdr_SxK).all()
 
 
-def test_channels_that_cancel_are_silent_to_museval_alone():
+def test_only_museval_treats_cancelling_channels_as_silent():
     stems, est = song(2, 2, seconds=3.0)
     stems[0, 1, RATE_HZ : 2 * RATE_HZ] = -stems[0, 0, RATE_HZ : 2 * RATE_HZ]
     scores = ours(stems, est)
@@ -335,7 +335,7 @@ def test_json_is_musevals(aggregate):
     perfect = found["targets"][1]["frames"][0]
     assert perfect["metrics"]["SDR"] is None
     assert perfect.pop("reasons") == dict.fromkeys(["SDR"], "infinite: no error")
-    perfect["metrics"]["SDR"] = np.nan  # which is what museval makes of it, without a word
+    perfect["metrics"]["SDR"] = np.nan  # as museval does, without a warning
     np.testing.assert_equal(found["targets"], json.loads(store.json)["targets"])
     store.scores = found
     store.validate()
@@ -383,7 +383,7 @@ def test_a_perfect_estimate_scores_infinity():
     assert np.isfinite(found.median_S[1])
 
 
-def test_frames_that_are_perfect_do_not_stand_for_those_that_are_not():
+def test_medians_leave_out_frames_without_error():
     """Frames without error are left out of a median of others, as museval's are."""
     stems, est = song(2, 1)
     est[0, :, : 2 * RATE_HZ] = stems[0, :, : 2 * RATE_HZ]

@@ -69,7 +69,7 @@ def test_museval_json_holds_every_frame(folders):
     assert np.isnan(written["targets"][3]["frames"][2]["metrics"]["SDR"])
 
 
-def test_a_perfect_estimate_is_said_to_be_infinite(folders, capsys):
+def test_infinite_score_of_a_perfect_estimate_is_explained(folders, capsys):
     shutil.copy(folders / "true" / "bass.wav", folders / "found" / "bass.wav")
     assert evaluate(folders, "--outputs", "plain", "--museval-json", folders / "a.json") == 0
     said = rows(capsys.readouterr().out)
@@ -79,7 +79,7 @@ def test_a_perfect_estimate_is_said_to_be_infinite(folders, capsys):
     assert frame["metrics"]["SDR"] is None and frame["reasons"]["SDR"] == "infinite: no error"
 
 
-def test_rows_say_why_a_value_is_not_there():
+def test_rows_explain_missing_values():
     found = {
         5.0: (5.0, None),
         math.inf: (None, "infinite: no error"),
@@ -93,7 +93,7 @@ def test_rows_say_why_a_value_is_not_there():
 
 
 def test_museval_json_is_of_one_kind_of_outputs(folders, capsys):
-    """Gated estimates score otherwise than plain ones, so both at once do not fit into one file."""
+    """Gated estimates have other scores than plain ones, so one file cannot hold both."""
     texts = {}
     for outputs in ("plain", "gated"):
         assert evaluate(folders, "--museval-json", folders / outputs, "--outputs", outputs) == 0
@@ -114,29 +114,29 @@ def test_estimates_of_other_length_are_cut_or_filled_up(folders, capsys):
     assert evaluate(folders, "--outputs", "plain") == 0
     said, table = capsys.readouterr().out.split("estimates, unchanged")
     assert "estimates, unchanged" + table == before
-    left_out = "0.087 s left out at its end: it is longer than the true stems"  # 700 of 8000 samples a second
+    left_out = "the last 0.087 s are not used: it is longer than the true stems"  # 700 of 8000 samples a second
     assert said.splitlines() == [f"warning: {folders / 'found' / source}.wav: {left_out}" for source in SOURCES]
 
 
-def test_estimates_that_end_early_are_said(folders, capsys):
+def test_estimates_that_end_early_are_reported(folders, capsys):
     samples_TxC, _ = soundfile.read(folders / "found" / "bass.wav")
     soundfile.write(folders / "found" / "bass.wav", samples_TxC[:-4000], RATE_HZ, "FLOAT")
     assert evaluate(folders, "--outputs", "plain") == 0
     (said,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
-    assert said.endswith("bass.wav: ends 0.500 s before the true stems; silence is scored there")
+    assert said.endswith("bass.wav: ends 0.500 s before the true stems; the rest is scored as silence")
 
 
 def test_estimates_that_do_not_fit_are_refused(folders, capsys):
     soundfile.write(folders / "found" / "bass.wav", np.zeros((100, 1)), RATE_HZ)
     assert evaluate(folders) == 2
-    assert "bass.wav: 8000 Hz and 1 channels; the true stems have 8000 and 2" in capsys.readouterr().err
+    assert "bass.wav: has 8000 Hz and 1 channels; the true stems have 8000 Hz and 2 channels" in capsys.readouterr().err
     (folders / "found" / "bass.wav").unlink()
     assert evaluate(folders) == 2
     assert "no bass.wav" in capsys.readouterr().err
 
 
-def test_the_stems_say_what_the_sources_are(tmp_path, capsys):
-    """Whatever they are called and however many they are; the mixture is none of them."""
+def test_sources_are_those_of_the_stems(tmp_path, capsys):
+    """Their names and number are arbitrary; the mixture is not counted as a source."""
     sources = ("guitar", "vocals", "Piano", "drums", "strings")
     for folder, level in (("true", 0.1), ("found", 0.09)):
         (tmp_path / folder).mkdir()

@@ -31,9 +31,9 @@ LOSSLESS = ("wav", "rf64", "w64", "aiff", "au", "caf", "flac", "mov", "avi")
 SUFFIX = {"rf64": "wav"}
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 VORBIS_ORDER = (0, 2, 1, 4, 5, 3)
-"""Of the channels of 5.1: L C R Ls Rs LFE, where others have L R C LFE Ls Rs; libsndfile writes them as they are."""
+"""Kinds with 5.1 channels in the order L C R Ls Rs LFE; others have L R C LFE Ls Rs. libsndfile does not reorder."""
 ELEMENTARY = ("mp3", "aac", "ac3")
-"""Those that are frames alone, and tell no length or tell it in a frame of its own."""
+"""Kinds without a container: frames only, which state no length or state it in a frame of its own."""
 
 
 def write(folder: Path, kind: str, samples_CxT: np.ndarray, rate_hz: int = 48_000) -> Path:

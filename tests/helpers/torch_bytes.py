@@ -33,16 +33,17 @@ SYSTEM = Name("os", "system")
 ORDERED_DICT = Name("collections", "OrderedDict")
 
 
-def code(value: object) -> bytes:
+def assemble(value: object) -> bytes:
+    """Return the opcodes with which a pickle creates a value."""
     match value:
         case bytes():
             return value  # opcodes as they are
         case Name(module, name):
             return f"c{module}\n{name}\n".encode()
         case Call(function, arguments):
-            return code(function) + code(arguments) + b"R"
+            return assemble(function) + assemble(arguments) + b"R"
         case Persistent(pid):
-            return code(pid) + b"Q"
+            return assemble(pid) + b"Q"
         case None | True | False:
             return {None: b"N", True: b"\x88", False: b"\x89"}[value]
         case int():
@@ -51,16 +52,16 @@ def code(value: object) -> bytes:
         case str():
             return b"X" + len(value.encode()).to_bytes(4, "little") + value.encode()
         case tuple():
-            return b"(" + b"".join(map(code, value)) + b"t"
+            return b"(" + b"".join(map(assemble, value)) + b"t"
         case list():
-            return b"](" + b"".join(map(code, value)) + b"e"
+            return b"](" + b"".join(map(assemble, value)) + b"e"
         case dict():
-            return b"}(" + b"".join(code(key) + code(item) for key, item in value.items()) + b"u"
+            return b"}(" + b"".join(assemble(key) + assemble(item) for key, item in value.items()) + b"u"
     raise TypeError(type(value))
 
 
 def pickled(value: object) -> bytes:
-    return b"\x80\x02" + code(value) + b"."
+    return b"\x80\x02" + assemble(value) + b"."
 
 
 STORAGES = {"f4": "FloatStorage", "f8": "DoubleStorage", "f2": "HalfStorage", "i8": "LongStorage"}

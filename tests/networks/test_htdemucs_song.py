@@ -83,15 +83,15 @@ SMALL = HTDemucs(
     heads=2,
     hidden_scale=1.5,
 )
-SAID = uj.Annotation((Interval(0, 2, "vocals", "silent"),), SMALL.sources, "unknown")
+ANNOTATION = uj.Annotation((Interval(0, 2, "vocals", "silent"),), SMALL.sources, "unknown")
 FAST = AdaptConfig(strategy="P-D2:D", learning_rate=1e-3, epochs=2)
 
 
 @pytest.mark.slow
 def test_lanes_and_lean_features_give_what_single_songs_give(song):
     net = uj.Checkpoint(SMALL, goldens.make_random_params(SMALL))
-    alone = uj.adapt(net, song, SAID, settings=dataclasses.replace(FAST, features="float32", lam=2.0))
-    lanes = uj.adapt_lanes(net, song, SAID, settings=dataclasses.replace(FAST, features="lean"), lam=[0.5, 2.0])
+    alone = uj.adapt(net, song, ANNOTATION, settings=dataclasses.replace(FAST, features="float32", lam=2.0))
+    lanes = uj.adapt_lanes(net, song, ANNOTATION, settings=dataclasses.replace(FAST, features="lean"), lam=[0.5, 2.0])
     assert list(alone.tuned) == ["decoder2"]
     totals = alone.losses_ExIx3[..., 0].mean(1)
     assert totals[1] < totals[0]

@@ -1,4 +1,4 @@
-"""Figures: what is drawn where, names that are markup elsewhere, and the same characters again."""
+"""Figures: the values that are drawn, names with characters of markup, and reproducible files."""
 
 import subprocess
 import sys

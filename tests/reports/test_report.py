@@ -1,4 +1,4 @@
-"""The report: what is in it follows from the data, nothing breaks it, and it is whole or absent."""
+"""The report: its contents follow from the data, no name breaks it, and it is written completely or not at all."""
 
 import html.parser
 import re
@@ -177,7 +177,7 @@ def test_the_paper_rule_is_preferred_and_museval_used_without_it(tmp_path):
 def test_one_song(tmp_path):
     sweep_report.write(sweep(songs=["a"]), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
-    assert "There is one song: no test and no interval can be computed" in text
+    assert "There is one song; tests and intervals need at least two" in text
     assert "| P-L3:M | B0 | drums | 1 | 1.00 | – | – | 1.00 | – | – |" in text
 
 
@@ -218,7 +218,7 @@ def test_scores_without_values(tmp_path):
     table = sweep(songs=["a", "b"])
     sweep_report.write(table.assign(value_db=np.nan, n_frames=0), tmp_path)
     text = (tmp_path / "report.md").read_text("utf-8")
-    assert "There is no score of SDR, SIR, SAR or ISR with a value" in text
+    assert "No score of SDR, SIR, SAR or ISR has a value" in text
     assert "8 of 8 cells missing or failed" in text
 
 

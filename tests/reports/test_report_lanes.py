@@ -1,4 +1,4 @@
-"""Lanes of an annotation: exact where there is room, the state that holds for most of a column where there is not."""
+"""Lanes of an annotation: few intervals are exact; of many, each column of pixels shows its longest state."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ EDGES_S = np.array([0.0, 1, 2, 3])
 
 
 def test_shares_of_columns():
-    """Column 2 holds 0.25 s of activity, 0.5 s of silence and 0.25 s of which nothing is said."""
+    """Column 2 holds 0.25 s of activity, 0.5 s of silence and 0.25 s without a mark."""
     said = [Interval(0.5, 1.25, "a"), Interval(1.25, 1.75, "a", "silent"), Interval(2.5, 9, "a", "unknown")]
     shares_3xN = state_spans.measure_shares(said, EDGES_S)
     np.testing.assert_allclose(shares_3xN, [[0.5, 0.25, 0], [0, 0.5, 0], [0.5, 0.25, 1]], rtol=1e-12)
@@ -28,7 +28,7 @@ def test_few_intervals_are_exact():
 
 
 def test_a_column_of_many_intervals_shows_its_longest_state():
-    """Of each millisecond of the first second 0.7 are active, of the second 0.2; the rest is silent."""
+    """In the first second, 70 % of each millisecond are active, in the next one 20 %; the rest is silent."""
     said = []
     for n in range(2000):
         middle = (n + (0.7 if n < 1000 else 0.2)) / 1000

@@ -1,4 +1,4 @@
-"""The report of a run: what it shows follows from the sound, it needs no other file, and nothing breaks it."""
+"""The report of a run: its contents follow from the sound, it needs no other file, and no input breaks it."""
 
 import base64
 import dataclasses
@@ -61,7 +61,7 @@ def embedded(page, kind):
 
 @pytest.mark.parametrize("rate_hz", [8000, 44100])
 def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
-    power_FxN = spectrum.measure(0.5 * sine(1000, 2 * rate_hz, rate_hz)[None], rate_hz)
+    power_FxN = spectrum.measure_spectrum(0.5 * sine(1000, 2 * rate_hz, rate_hz)[None], rate_hz)
     # Half the squared amplitude. What a Hann window leaks beyond 40 Hz and half the rate is below a hundredth.
     np.testing.assert_allclose(power_FxN.sum(0)[1:-1], 0.125, rtol=0.01)
     loudest = power_FxN.mean(1).argmax()
@@ -74,13 +74,13 @@ def test_a_spectrogram_has_the_power_of_a_tone_in_its_band(rate_hz):
 def test_columns_of_a_spectrogram_are_where_the_sound_is(time_s):
     wave_T = np.zeros(12 * RATE_HZ, np.float32)
     wave_T[int(time_s * RATE_HZ)] = 1
-    power_N = spectrum.measure(wave_T[None], RATE_HZ).sum(0)
+    power_N = spectrum.measure_spectrum(wave_T[None], RATE_HZ).sum(0)
     column_s = 12 / len(power_N)
     assert (power_N.argmax() + 0.5) * column_s == pytest.approx(time_s, abs=column_s + spectrum.WINDOW_S / 2)
 
 
 def test_a_wave_shorter_than_a_window_has_a_spectrogram():
-    assert spectrum.measure(np.ones((1, 3), np.float32), RATE_HZ).shape == (spectrum.N_BANDS, 1)
+    assert spectrum.measure_spectrum(np.ones((1, 3), np.float32), RATE_HZ).shape == (spectrum.N_BANDS, 1)
 
 
 def test_levels_are_taken_where_a_source_is_annotated_silent():
@@ -131,7 +131,7 @@ LENGTH_S = summary.MAX_BYTES / summary.BYTES_PER_S / 10  # 45 s for ten players
         (silent(), (300 - LENGTH_S) / 2),
     ],
 )
-def test_what_is_heard_of_a_long_song_has_most_annotated_silence(labels, expected_s):
+def test_excerpt_of_a_long_song_has_the_most_annotated_silence(labels, expected_s):
     assert summary.choose_excerpt(labels, 300.0, 10) == pytest.approx((expected_s, expected_s + LENGTH_S))
 
 
@@ -192,7 +192,7 @@ def song_with(said, name="song.wav"):
 
 
 def evaluation_of(values):
-    """Return scores; those of the other rule are of no use."""
+    """Return scores; those of the other rule must not be used."""
     scores = []
     for (source, metric), value_db in values.items():
         rule = "silent" if metric == "PES" else "target"
@@ -224,7 +224,7 @@ def test_the_table_of_scores_marks_the_better_run():
     assert sheet.heads == ["source", *["B0", "P"] * 5, "frames"]
     numbers = ["1.00", "2.00", "1.00", "0.50", "1.00", "2.00", "–", "2.00", "1.00", "2.00"]
     assert sheet.cells == [["voice", *numbers, "7"]]
-    assert sheet.bold == {(0, 2), (0, 3), (0, 6), (0, 8), (0, 9)}  # of PES the lower one; a score beats none
+    assert sheet.bold == {(0, 2), (0, 3), (0, 6), (0, 8), (0, 9)}  # PES: lower is better; a score beats none
 
 
 def test_everything_is_escaped(tmp_path):
@@ -305,9 +305,7 @@ def test_facts_leave_out_what_does_not_apply():
     assert facts.describe_adaptation(settings).endswith("every 0.5 s, 2 pitch-shifted copies of each")
     assert facts.describe_adaptation(settings | {"shuffle_seed": 1}).endswith("copies of each, in random order")
     assert facts.describe_adaptation(settings | {"precision": "bfloat16"}).endswith(", in bfloat16")
-    assert (
-        facts.describe_separation(dataclasses.asdict(SeparateConfig())) == "chunks as the network's authors have them"
-    )
+    assert facts.describe_separation(dataclasses.asdict(SeparateConfig())) == "chunks as the network's authors use them"
     refined = dataclasses.asdict(SeparateConfig(overlap=0.25, refine="wiener"))
     assert facts.describe_separation(refined) == "overlap 0.25, Wiener masks of the active sources"
 
@@ -367,7 +365,7 @@ def test_true_stems_are_scored(tmp_path, duo):
 @pytest.mark.parametrize(
     ("rate_hz", "n_samples", "said"),
     [
-        (RATE_HZ, 7000, "true stems of 8000 Hz, 2 channels, 7000 samples do not fit the stems of"),
+        (RATE_HZ, 7000, "the true stems have 8000 Hz, 2 channels, 7000 samples, but the stems of"),
         (16000, 8000, "16000 Hz"),
     ],
 )

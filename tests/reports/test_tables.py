@@ -86,7 +86,7 @@ def test_no_file(tmp_path):
         rows.read_rows(tmp_path / "none.csv")
 
 
-def test_a_score_that_is_there_twice():
+def test_duplicate_scores_are_refused():
     with pytest.raises(InputError, match=r"row 3: SDR of drums in 'b' with P-L3:M .* is repeated"):
         rows.check_rows(pd.concat([scores(song=["a", "b"]), scores(song=["b"])]))
 
@@ -172,7 +172,7 @@ def test_rows_at_the_base_keep_strategies_that_have_one_value():
 def test_missing_cells():
     table = checked(scores(song=SONGS, strategy=["P-L3:M", "B0"]), scores(song=["a"], strategy=["P-L1:D"]))
     assert rows.count_missing(table) == (2, 9)
-    table.loc[0, "value_db"] = np.nan  # a cell without any score is as good as none
+    table.loc[0, "value_db"] = np.nan  # a cell without any score counts as missing
     assert rows.count_missing(table) == (3, 9)
 
 
@@ -362,7 +362,7 @@ def table1_sheet():
     return frame, render.make_sheet(frame, "max")
 
 
-def test_the_best_of_each_column_is_marked():
+def test_best_value_of_each_column_is_marked():
     _, sheet = table1_sheet()
     assert sheet.bold == {(r, c) for r in (0, 1) for c in (2, 3, 4, 5)}  # both P look the same
     assert sheet.groups == [("", 2), ("drums", 4), ("", 2)]

@@ -1,4 +1,4 @@
-"""The comparison with PyTorch, as far as it goes without PyTorch: cases, requests, our side of it, and the table."""
+"""The comparison with PyTorch, tested without PyTorch: cases, requests, the program for JAX, and the table."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from tests.helpers.networks import assert_same, make_random_params
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 import bench_peer
+import bench_phases
 import peer_jax
 
 from ugosa_jax import device
@@ -180,3 +181,11 @@ def test_time_of_a_song_in_pytorch_is_extrapolated_from_other_rows():
     assert (
         next(bench_peer.format_song(song, {}, bench_peer.Sizes(1))) == "| a song of 60 s, 10 epochs | – | 400 | – | – |"
     )
+
+
+def test_list_passes_counts_the_large_arrays_that_each_instruction_reads_and_writes():
+    K, H = 300, 7
+    x_KxH, y_KxH = np.ones((2, K, H), np.float32)
+    text = jax.jit(lambda x, y: (x * y + 1, x[:3])).lower(x_KxH, y_KxH).compile().as_text()
+    assert (2, 1) in bench_phases.list_passes(text, K, H)  # the product reads both and writes one
+    assert bench_phases.list_passes(text, K + 1, H) == []

@@ -65,10 +65,10 @@ def test_score_equals_the_sdr_of_evaluate(song):
     np.testing.assert_allclose(chain_recipes.score(song, est_SxCxT), expected, atol=1e-4)  # rounded to as much
 
 
-def test_an_annotation_knows_the_first_share_of_each_rest(song):
+def test_partial_annotation_keeps_the_first_share_of_each_rest(song):
     def silent_s(condition):
-        said = degrade(song.require_annotation(), 6.0, CONDITIONS[condition], "song.wav")
-        return annotation.count_silent_seconds(said, 6.0)
+        annotated = degrade(song.require_annotation(), 6.0, CONDITIONS[condition], "song.wav")
+        return annotation.count_silent_seconds(annotated, 6.0)
 
     assert silent_s("exact") == {"drums": 2.0, "voice": 0.0, "bass": 3.0}
     assert silent_s("half") == {"drums": 1.0, "voice": 0.0, "bass": 1.5}

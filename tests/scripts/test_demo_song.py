@@ -31,7 +31,7 @@ def stems_SxCxT():
 
 @pytest.fixture(scope="module")
 def said():
-    """Return the annotation, read without a complaint."""
+    """Return the annotation, which is read without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return annotation.read_annotation(SONG / "annotation.csv", SOURCES)
@@ -74,7 +74,7 @@ def test_every_source_is_heard_in_every_bar_that_it_plays(stems_SxCxT, said):
 
 
 def test_the_annotation_agrees_with_the_stems(stems_SxCxT, said):
-    # 0.957 to 0.978. The rest: gaps between notes and words, the fading end, and the envelope's 93 ms of haste.
+    # 0.957 to 0.978. The rest: gaps between notes and words, the fading end, and the envelope, which is 93 ms early.
     active_SxT = annotation.compute_active_mask(said, stems_SxCxT.shape[2], RATE_HZ)
     found_SxT = activation.detect_activity(stems_SxCxT, RATE_HZ)
     assert ((active_SxT == found_SxT).mean(axis=1) > 0.94).all()

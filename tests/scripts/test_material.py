@@ -1,4 +1,4 @@
-"""scripts/material: who may be heard where, melodies, excerpts, levels; what fails, hangs, is missing or damaged."""
+"""scripts/material: splits of voices, melodies, excerpts, levels; what fails, hangs, is missing or damaged."""
 
 import importlib
 import json

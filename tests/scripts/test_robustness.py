@@ -52,14 +52,14 @@ def silent(rests) -> list[tuple[float, float, str]]:
     return [(i.start_s, i.end_s, i.source) for i in rests if i.state == "silent"]
 
 
-def changed(song="song", **how) -> list[tuple[float, float, str]]:
+def degrade(song="song", **how) -> list[tuple[float, float, str]]:
     return silent(imprecision.degrade(TRUTH, DURATION_S, Condition("", "", **how), song).intervals)
 
 
 def test_exact_condition_keeps_every_rest():
-    said = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
-    assert silent(said.intervals) == RESTS == silent(imprecision.list_rests(TRUTH, DURATION_S))
-    masks = [annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH)]
+    annotated = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", shortest_s=0.0), "song")
+    assert silent(annotated.intervals) == RESTS == silent(imprecision.list_rests(TRUTH, DURATION_S))
+    masks = [annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (annotated, TRUTH)]
     np.testing.assert_array_equal(*masks)
 
 
@@ -69,18 +69,18 @@ def test_rests_include_time_outside_active_intervals():
 
 
 def test_conditions_drop_short_rests():
-    assert changed() == [rest for rest in RESTS if rest[0] != 9]
+    assert degrade() == [rest for rest in RESTS if rest[0] != 9]
 
 
 def test_jitter_scales_one_draw_per_boundary():
-    exact = changed()
-    small, large = (np.array([rest[:2] for rest in changed(jitter_s=jitter_s)]) for jitter_s in (0.25, 0.5))
+    exact = degrade()
+    small, large = (np.array([rest[:2] for rest in degrade(jitter_s=jitter_s)]) for jitter_s in (0.25, 0.5))
     moved = small - np.array([rest[:2] for rest in exact])
     assert (np.abs(moved) <= 0.25).all()
     np.testing.assert_array_equal(moved == 0, [[True, False], [False, False], [False, True]])  # the song's ends stay
     assert len(set(moved[moved != 0])) == 4
     np.testing.assert_allclose(large - np.array([rest[:2] for rest in exact]), 2 * moved, rtol=0, atol=1e-12)
-    assert changed(jitter_s=0.25) == changed(jitter_s=0.25) != changed("another song", jitter_s=0.25)
+    assert degrade(jitter_s=0.25) == degrade(jitter_s=0.25) != degrade("another song", jitter_s=0.25)
 
 
 def test_jitter_is_uniform():
@@ -102,31 +102,33 @@ def test_jitter_drops_inverted_rests_and_joins_overlapping_ones():
 
 
 def test_few_rests_are_a_subset_of_more_rests():
-    one, two, all_of_them = (set(changed(most=most)) for most in (1, 2, 4))
-    assert one < two < all_of_them == set(changed())
+    one, two, all_of_them = (set(degrade(max_rests=most)) for most in (1, 2, 4))
+    assert one < two < all_of_them == set(degrade())
     assert len(one) == 1 and len(two) == 2
-    assert len({min(changed(f"song {k}", most=1)) for k in range(20)}) == 3  # which one is chance
+    assert len({min(degrade(f"song {k}", max_rests=1)) for k in range(20)}) == 3  # the one that is kept is random
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4])
 def test_false_rests_make_up_the_share_of_each_source(share):
     for song in ("a", "b", "c"):
-        said = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", wrong=share), song)
-        assert set(changed()) <= set(silent(said.intervals))  # what is right stays
-        claimed, truly = (~annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (said, TRUTH))
+        annotated = imprecision.degrade(TRUTH, DURATION_S, Condition("", "", share_wrong=share), song)
+        assert set(degrade()) <= set(silent(annotated.intervals))  # true rests are kept
+        claimed, truly = (~annotation.compute_active_mask(one, 20 * RATE_HZ, RATE_HZ) for one in (annotated, TRUTH))
         wrong = (claimed & ~truly).sum(1) / claimed.sum(1)
         np.testing.assert_allclose(wrong, share, atol=1e-3)  # ends are rounded to samples: 4 of 40,000 at most
 
 
 def test_false_rests_continue_after_a_true_rest():
     rests = [Interval(4, 6, "voice", "silent")]
-    # 10 s play and 90 % of 20 s are to be wrong: all that plays is claimed, on both sides of the rest.
+    # The voice plays for 10 s, and a share of 0.9 needs 18 s of false rests: so all of it is marked, around the rest.
     assert silent(imprecision.draw_false_rests(rests, rests, 12.0, 0.9, "song")) == [(0, 4, "voice"), (6, 12, "voice")]
 
 
 def test_claims_count_intervals_and_seconds():
-    said = Annotation((Interval(3, 5, "voice", "silent"), Interval(6, 8, "rest", "silent")), TRUTH.sources, "unknown")
-    assert imprecision.measure_claims(said, TRUTH, DURATION_S) == (2, 4.0, 1.0)
+    annotated = Annotation(
+        (Interval(3, 5, "voice", "silent"), Interval(6, 8, "rest", "silent")), TRUTH.sources, "unknown"
+    )
+    assert imprecision.measure_claims(annotated, TRUTH, DURATION_S) == (2, 4.0, 1.0)
 
 
 def test_annotation_without_rests_can_be_written(tmp_path):
@@ -140,7 +142,7 @@ def test_conditions_have_unique_names():
     assert len(CONDITIONS) == len({condition.name for condition in CONDITIONS})
 
 
-# the chain
+# All commands, one after the other
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +217,7 @@ def test_plain_scores_ignore_the_annotation(prepared, work):
     rows = [scoring.evaluate(song, estimates, EvaluateConfig(outputs="plain")) for song in songs]
     assert rows[0] == rows[1]
     both = [scoring.evaluate(song, estimates, EvaluateConfig(outputs="gated")) for song in songs]
-    assert both[0] != both[1]  # gated ones would
+    assert both[0] != both[1]  # scores of gated estimates depend on it
 
 
 def test_report_matches_a_computation_by_hand(work, tmp_path):
@@ -256,7 +258,7 @@ def test_commands_refuse_unusable_folders_in_one_line(work, prepared, settings, 
 
 
 def test_thresholds_of_perfect_estimates_find_all_silence(prepared, settings, tmp_path, monkeypatch, capsys):
-    """Estimates that are the stems find all silence, less what a window at its edge hears; none of it is wrong."""
+    """Estimates equal to the stems give drafts without errors, which miss only the edges of a silence."""
 
     def stems(base, mixture):
         samples_SxCxT = [soundfile.read(prepared / "a" / f"{name}.wav", dtype="float32")[0].T for name in DUO.sources]

@@ -63,10 +63,10 @@ def test_refine_is_silent_where_all_sources_are(sounds):
     assert not refine.refine(est_SxCxT, mix_CxT, gain_SxT, WIENER)[..., :700].any()
 
 
-def test_deal_residual_divides_by_gain(sounds):
+def test_distribute_residual_divides_by_gain(sounds):
     est_SxCxT, mix_CxT, _ = sounds
     gain_SxT = np.stack([np.full(5000, g, np.float32) for g in (1, 0.5, 0.5)])
-    out_SxCxT = refine.deal_residual(est_SxCxT, mix_CxT, gain_SxT)
+    out_SxCxT = refine.distribute_residual(est_SxCxT, mix_CxT, gain_SxT)
     lacking_CxT = mix_CxT - est_SxCxT.sum(0)
     np.testing.assert_allclose(out_SxCxT[0] - est_SxCxT[0], lacking_CxT / 2, atol=1e-6)
     np.testing.assert_allclose(out_SxCxT[1] - est_SxCxT[1], lacking_CxT / 4, atol=1e-6)

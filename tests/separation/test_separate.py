@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import standardise
+from ugosa_jax.data.standardisation import standardise
 from ugosa_jax.errors import InputError
 from ugosa_jax.networks.convtasnet import ConvTasNet
 from ugosa_jax.separation import chunks
@@ -16,7 +16,7 @@ TINY = ConvTasNet(N=8, B=5, H=7, X=1, R=2, sources=("a", "b"), sample_rate_hz=10
 
 
 class OneLength(ConvTasNet):
-    """A network that takes a single length, and shorter chunks between their neighbours."""
+    """A network that takes chunks of one length only; shorter ones get sound of their neighbours."""
 
     @property
     def segment_samples(self):

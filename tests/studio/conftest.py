@@ -36,7 +36,7 @@ def song(client, tmp_path):
 @pytest.fixture(scope="session")
 def tiny():
     """Save a network called `tiny` among the downloaded ones."""
-    checkpoint.save(make_checkpoint(QUARTET), files.cache_folder() / "weights" / "tiny.safetensors")
+    checkpoint.save(make_checkpoint(QUARTET), files.get_cache_folder() / "weights" / "tiny.safetensors")
 
 
 @pytest.fixture(scope="module")

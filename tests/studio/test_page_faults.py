@@ -623,7 +623,7 @@ def test_faders_and_clip_light(page):
 def test_lanes_follow_the_sources_of_the_network(browser, tmp_path):
     """A network with six sources has six lanes, also after a reload; a network with four has four again."""
     six = make_checkpoint(ConvTasNet(N=8, L=160, B=5, H=7, X=1, R=4, sources=SIX))
-    checkpoint.save(six, files.cache_folder() / "weights" / "six.safetensors")
+    checkpoint.save(six, files.get_cache_folder() / "weights" / "six.safetensors")
     with run_server(tmp_path / "work") as server:
         page, troubles = open_page(browser, server.address)
         wait_until_ready(page)
@@ -639,5 +639,5 @@ def test_lanes_follow_the_sources_of_the_network(browser, tmp_path):
         page.locator('[data-source="piano"]').wait_for(state="detached")
         page.locator(".row.lane").nth(3).wait_for()
         page.close()
-    (files.cache_folder() / "weights" / "six.safetensors").unlink()
+    (files.get_cache_folder() / "weights" / "six.safetensors").unlink()
     assert not troubles

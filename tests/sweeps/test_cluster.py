@@ -1,4 +1,4 @@
-"""Sweeps on a Ray cluster of several node processes: the same results, and nothing lost of what is killed."""
+"""Sweeps on a Ray cluster of several node processes: the same results, also when processes are killed."""
 
 import os
 import re
@@ -177,7 +177,7 @@ def test_a_sweep_continues_when_a_machine_is_gone(nodes, ground, whole, tmp_path
 
 
 @pytest.mark.slow
-def test_a_killed_driver_continues_where_it_was(nodes, ground, whole, tmp_path):
+def test_sweep_continues_after_its_driver_was_killed(nodes, ground, whole, tmp_path):
     process = start(ground, tmp_path / "store", "--ray", nodes.address)
     wait_for_cells(process, tmp_path / "store", 2)
     os.kill(process.pid, signal.SIGKILL)
@@ -207,7 +207,7 @@ def test_a_cluster_without_a_free_device_says_so_and_waits(nodes, ground, tmp_pa
             line = process.stdout.readline()
             assert line, said
             said += line
-        assert f"--ray: {nodes.address}: no device is free: others use all that the Ray cluster has; waiting" in said
+        assert f"--ray: {nodes.address}: no device is free: other jobs use all devices of the Ray cluster" in said
         for holder in holders:
             ray.kill(holder)
     finally:
@@ -218,12 +218,12 @@ def test_a_cluster_without_a_free_device_says_so_and_waits(nodes, ground, tmp_pa
 
 
 def test_a_cluster_without_devices_names_what_it_waits_for():
-    """No machine has a core, as the head of a cluster has that grows when it is asked to."""
+    """No machine has a core for work, as in a cluster that adds machines when they are needed."""
     found = object.__new__(cluster.RayExecutor)
     found.address, found.slots = "auto", []
     assert "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine" in found._why_idle()
     found.slots = [cluster.WorkerSlot("node", 0, None, is_queued=True)]
-    assert "others use all that the Ray cluster has" in found._why_idle()
+    assert "other jobs use all devices of the Ray cluster" in found._why_idle()
     found.slots.append(cluster.WorkerSlot("node", 1, None))
     assert "waiting for 2 worker(s) to start" in found._why_idle()
     assert cluster.list_resources({"num_gpus": 1, "num_cpus": 0}) == {"GPU": 1}

@@ -37,7 +37,7 @@ def test_an_empty_grid_is_one_cell_with_the_defaults():
 
 
 def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
-    """As in `ugosa-jax separate`: of a chain that of its last network, and any preset by name."""
+    """As in `ugosa-jax separate`: a chain has the preset of its last network, and any preset can be named."""
     for weights in ("mini", "spleeter+mini"):
         parsed = grid.parse(f'weights = "{weights}"\n[adapt]\nepochs = 3', "g")
         assert parsed.adapt == (dataclasses.replace(config.get_preset("recommended").adapt, epochs=3),)
@@ -51,7 +51,7 @@ def test_keys_that_a_grid_lacks_come_from_the_preset_of_its_weights():
 
 
 def test_settings_that_a_strategy_ignores_make_no_cells():
-    """B0 looks at nothing, B not at λ, and without pitch shifts there is no seed."""
+    """B0 uses no settings, B does not use λ, and without pitch shifts the seed is not used."""
     assert len(adapt_of('strategy = "B0"\nlam = [1, 2]\nepochs = [5, 10]')) == 1
     for loss in "BR":
         assert len(adapt_of(f'strategy = "{loss}-L3:M"\nlam = [1, 2]\nepochs = [5, 10]')) == 2
@@ -92,7 +92,7 @@ def changed(text: str, *changes: str) -> grid.Grid:
     return grid.parse(text, "g", [grid.parse_change(change) for change in changes])
 
 
-def test_changes_count_in_place_of_what_the_grid_says():
+def test_changes_override_the_grid():
     text = "[adapt]\nlam = [1, 2]\nepochs = 3"
     assert [(c.lam, c.epochs) for c in changed(text, "adapt.lam=1e-3").adapt] == [(0.001, 3)]
     assert [(c.lam, c.epochs) for c in changed(text, "adapt.epochs = [4, 5]").adapt] == [(1, 4), (1, 5), (2, 4), (2, 5)]
@@ -163,7 +163,7 @@ def test_a_grid_that_is_not_there_names_those_that_ship():
         grid.read("tabel1")
 
 
-def test_a_file_says_its_name_in_errors(tmp_path):
+def test_errors_of_a_grid_name_its_file(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("[adapt]\nlamda = 1")
     with pytest.raises(InputError, match=r"mine\.toml: adapt\.lamda"):
@@ -199,12 +199,12 @@ def test_grids_of_the_paper():
 @pytest.mark.parametrize(
     ("name", "complaint"),
     [
-        ("grid_folder_nul.toml", r"songs\.folder: holds a zero byte"),
+        ("grid_folder_nul.toml", r"songs\.folder: contains a zero byte"),
         ("grid_int_5000_digits.toml", "not TOML: .*digits"),
         ("grid_strategy_5000_digits.toml", "strategy"),
     ],
 )
-def test_grids_that_mean_harm_end_in_one_short_line(name, complaint):
+def test_malicious_grids_are_refused_in_one_short_line(name, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
         for settings in grid.read(str(DATA / "hostile" / name)).adapt:
             strategy.parse(settings.strategy, ConvTasNet())

@@ -74,7 +74,7 @@ def test_a_grid_with_ranges_is_a_space():
     ("change", "said"),
     [
         (("[search]", "[songs]\n[notes]"), "there is no such key"),
-        (("[search]\nsettings = 12\ntogether = 4", ""), "adapt.lam: a range is searched, not run"),
+        (("[search]\nsettings = 12\ntogether = 4", ""), "adapt.lam: ranges are for searches"),
         (("low = 0.01", "low = 0"), "adapt.lam: low must be above 0"),
         (("low = 0.01", "low = 1000"), "adapt.lam: high must be above low"),
         (("low = 0.01, ", ""), "adapt.lam: is not a range"),
@@ -89,7 +89,7 @@ def test_bad_searches_say_what_is_wrong(change, said):
         grid.parse(GRID.replace(*change), "g")
 
 
-def test_a_change_may_be_of_the_search():
+def test_changes_can_set_the_search():
     changes = [grid.parse_change("search.settings=5"), grid.parse_change("adapt.lam={low = 1, high = 2}")]
     asked = grid.parse(GRID, "g", changes)
     assert (asked.search.settings, asked.space.ranges["lam"]) == (5, search_space.Range(1.0, 2.0))
@@ -106,7 +106,7 @@ def test_a_search_finds_the_best_settings_and_drops_weak_ones(tmp_path):
     assert {one.adapt.epochs for one in bench.ran} == {1, 2, 4}
 
 
-def test_a_search_that_is_repeated_runs_nothing_and_ends_the_same(tmp_path):
+def test_repeated_search_runs_nothing_and_has_the_same_result(tmp_path):
     first = searched(Bench(tmp_path))
     again = Bench(tmp_path)
     assert searched(again) == first

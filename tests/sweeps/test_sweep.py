@@ -114,7 +114,7 @@ def whole(network, songs, tmp_path_factory):
 
 
 def test_every_cell_of_the_grid_is_done_once(whole):
-    """B0 and B do not look at λ: 1 + 2 + 1 settings, three songs."""
+    """B0 and B do not use λ: 1 + 2 + 1 settings, three songs."""
     cells = results.read_cells(whole)
     assert len(cells) == 12
     assert sorted(cells) == sorted(cell["id"] for cell in results.read_plan(whole)["cells"])
@@ -128,7 +128,7 @@ def test_the_same_command_again_does_nothing(whole, written, network, songs):
     assert {path: path.stat().st_mtime_ns for path in (whole / "cells").iterdir()} == before
 
 
-def test_values_that_are_added_later_run_alone(whole, written, network, songs, tmp_path):
+def test_only_values_added_later_are_run(whole, written, network, songs, tmp_path):
     folder = tmp_path / "store"
     written.write_text(GRID.replace("[0.5, 2.0]", "[2.0]"))
     assert run(written, network, songs, folder) == 0
@@ -163,7 +163,7 @@ def test_gated_estimates_are_silent_where_annotated_silent(whole):
 
 
 def test_lanes_give_the_results_of_single_cells(whole, written, network, songs, tmp_path):
-    """Two values of λ share a song; songs of one length run side by side. Batched matmuls round otherwise."""
+    """Two values of λ share a song; songs of one length run side by side. Batched matmuls round differently."""
     assert run(written, network, songs, tmp_path / "store", "--lanes", "2") == 0
     found, expected = comparable(tmp_path / "store"), comparable(whole)
     assert found.keys() == expected.keys()
@@ -194,7 +194,7 @@ def test_a_song_that_cannot_be_read_fails_alone(written, network, songs, tmp_pat
 
 
 def test_a_cell_with_estimates_that_are_not_finite_fails_alone(written, songs, tmp_path, capsys):
-    """Weights of 1e30 are finite, what they give is not; adapting stops at the first step, and B0 has none."""
+    """Weights of 1e30 are finite, but estimates are not; adaptation stops at the first step, and B0 has no steps."""
     params = jax.tree.map(lambda leaf: np.full_like(leaf, 1e30), DUO.init())
     checkpoint.save(checkpoint.Checkpoint(DUO, params), tmp_path / "absurd.safetensors")
     assert run(written, tmp_path / "absurd.safetensors", songs, tmp_path / "store") == 1
@@ -243,12 +243,12 @@ def test_the_same_scores_twice_are_refused(whole, tmp_path, capsys):
     assert main(["sweep", "collect", str(whole), str(whole), "--out", str(tmp_path / "t.csv")]) == 2
     assert "hold the same cells" in capsys.readouterr().err
     assert main(["sweep", "collect"]) == main(["report"]) == 2
-    assert capsys.readouterr().err.count("RESULTS: name at least one results directory") == 2
+    assert capsys.readouterr().err.count("RESULTS: give at least one results directory") == 2
     assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.xlsx")]) == 2
-    assert "written as .csv or .parquet" in capsys.readouterr().err
+    assert "must be a .csv or .parquet file" in capsys.readouterr().err
 
 
-def test_parquet_without_its_package_is_said(whole, tmp_path, monkeypatch, capsys):
+def test_parquet_without_its_package_is_reported(whole, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert main(["sweep", "collect", str(whole), "--out", str(tmp_path / "t.parquet")]) == 2
     assert "this needs pyarrow: pip install 'ugosa_jax[parquet]'" in capsys.readouterr().err
@@ -286,7 +286,9 @@ def test_cells_that_lack_what_is_to_be_kept_run_again(written, network, songs, t
     assert run(written, network, songs, folder) == 0
     found = comparable(folder)
     assert run(written, network, songs, folder, "--keep-stems", "--keep-deltas") == 0
-    assert "3 cells are done, but lack requested files; they are run again" in capsys.readouterr().out
+    assert (
+        "3 cells are done, but some of the requested files are missing; they are run again" in capsys.readouterr().out
+    )
     assert comparable(folder) == found
     made = times_of(folder / "stems")
     assert len(made) == 6
@@ -348,7 +350,7 @@ def test_results_of_another_version_are_refused(whole, written, network, songs, 
     assert main(["sweep", "status", str(folder)]) == 0  # to look at it does no harm
     assert run(written, network, songs, folder) == 2
     assert (
-        "has results of version 0; version 2 of this program gives other numbers; name another folder"
+        "its results have version 0, which cannot be compared with version 2; name another folder"
         in capsys.readouterr().err
     )
     for format in (1, 99):
@@ -649,7 +651,7 @@ def test_a_killed_sweep_continues_and_ends_with_the_same_results(whole, written,
     assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
     assert f"{n_done} of 12 cells done, 0 failed, {12 - n_done} missing" in said
-    assert f"at work: {who}" in said
+    assert f"running: {who}" in said
     assert run(written, network, songs, folder) == 2
     assert f"{folder}: {who}" in capsys.readouterr().err
 
@@ -659,7 +661,7 @@ def test_a_killed_sweep_continues_and_ends_with_the_same_results(whole, written,
     assert main(["sweep", "status", str(folder)]) == 0
     said = capsys.readouterr().out
     assert f"{n_done} of 12 cells done, 0 failed, {12 - n_done} missing" in said
-    assert "at work" not in said
+    assert "running" not in said
     assert all(cell["status"] == "done" for cell in results.read_cells(folder).values())
     assert run(written, network, songs, folder) == 0
     assert not (folder / "driver.json").exists()
@@ -680,7 +682,7 @@ def test_a_damaged_driver_file_is_ignored(tmp_path, text):
     assert lock.find_driver(tmp_path) is None
 
 
-def test_ctrl_c_says_how_to_go_on(written, network, songs, tmp_path):
+def test_ctrl_c_prints_how_to_continue(written, network, songs, tmp_path):
     """It comes after the first cell, in a sweep that would go on for minutes."""
     written.write_text(GRID.replace("epochs = 2", "epochs = 100_000"))
     process = start(written, network, songs, tmp_path / "store")

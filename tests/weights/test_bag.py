@@ -16,11 +16,11 @@ from ugosa_jax.networks import tree
 from ugosa_jax.sweeps import results
 from ugosa_jax.weights import adapted_layers, bag, checkpoint, description
 from ugosa_jax.weights.bag import Bag
-from ugosa_jax.weights.weights import with_params
+from ugosa_jax.weights.weights import replace_params
 
 RATE_HZ = DUO.sample_rate_hz
 FAST = uj.AdaptConfig(strategy="P-L2:D", epochs=3, segment_s=0.4, learning_rate=1e-3)
-SAID = uj.Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
+ANNOTATION = uj.Annotation((Interval(0, 0.5, "voice", "silent"),), DUO.sources, "unknown")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,10 @@ def test_chunks_of_all_members_are_counted(members, song):
 def test_adapt_tunes_each_member_separately(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     epochs = []
-    run = uj.adapt(net, song, SAID, settings=FAST, on_epoch=lambda epoch, losses: epochs.append((epoch, losses.shape)))
-    alone = {name: uj.adapt(member, song, SAID, settings=FAST) for name, member in members.items()}
+    run = uj.adapt(
+        net, song, ANNOTATION, settings=FAST, on_epoch=lambda epoch, losses: epochs.append((epoch, losses.shape))
+    )
+    alone = {name: uj.adapt(member, song, ANNOTATION, settings=FAST) for name, member in members.items()}
     assert_same(run.tuned, {name: one.tuned for name, one in alone.items()})
     together = np.concatenate([one.losses_ExIx3 for one in alone.values()], 1)
     np.testing.assert_array_equal(run.losses_ExIx3, together)
@@ -73,7 +75,7 @@ def test_adapt_tunes_each_member_separately(members, song):
 def test_adapt_continues_from_tuned_layers(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
     tuned = {"second": {"mask": make_checkpoint(seed=3).params["mask"]}}
-    other = with_params(net, tree.merge(tuned, net.params))
+    other = replace_params(net, tree.merge(tuned, net.params))
     assert other.fingerprint != net.fingerprint and other.weights_MxS == net.weights_MxS
     assert_same(other.params["first"], net.params["first"])
     assert_same(other.members["second"].params["mask"], tuned["second"]["mask"])
@@ -81,8 +83,8 @@ def test_adapt_continues_from_tuned_layers(members, song):
 
 def test_adapt_lanes_of_a_bag_equals_that_of_its_members(members, song):
     net = Bag(members, ((1.0, 0.0), (0.0, 1.0)))
-    lanes = uj.adapt_lanes(net, song, SAID, settings=FAST, lam=[0.5, 2.0])
-    own = uj.adapt_lanes(members["second"], song, SAID, settings=FAST, lam=[0.5, 2.0])
+    lanes = uj.adapt_lanes(net, song, ANNOTATION, settings=FAST, lam=[0.5, 2.0])
+    own = uj.adapt_lanes(members["second"], song, ANNOTATION, settings=FAST, lam=[0.5, 2.0])
     for lane, of_member in zip(lanes, own, strict=True):
         assert_same(lane.tuned["second"], of_member.tuned)
 
@@ -99,7 +101,7 @@ def test_join_results_pads_losses_of_a_member_that_stops_early(members, song):
 
 def test_b0_adapts_nothing(members, song):
     net = Bag(members, ((1.0, 1.0), (1.0, 1.0)))
-    assert uj.adapt(net, song, SAID, settings=uj.AdaptConfig(strategy="B0")).tuned == {}
+    assert uj.adapt(net, song, ANNOTATION, settings=uj.AdaptConfig(strategy="B0")).tuned == {}
 
 
 def test_bag_and_its_adapted_layers_are_read_from_files(members, tmp_path):

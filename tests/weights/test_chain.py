@@ -28,7 +28,7 @@ def test_the_first_network_takes_its_sources_and_the_second_divides_the_rest():
 def test_chain_of_spleeter_and_mini_has_the_sources_of_mini():
     first, second = network("vocals", "accompaniment"), network(*BAND)
     joined = chain.build_chain({"first": first, "second": second})
-    assert joined.sources == BAND and joined.leaves == ("accompaniment",)
+    assert joined.sources == BAND and joined.remainders == ("accompaniment",)
     assert joined.links[0].parts["accompaniment"] == ("drums", "bass", "other")
 
 
@@ -46,7 +46,7 @@ def test_chain_of_three_networks_has_the_sources_of_all():
         "strings": network(*BAND, "guitar", "piano"),
     }
     joined = chain.build_chain(members)
-    assert joined.leaves == ("accompaniment", "other") and joined.sources == (*BAND, "guitar", "piano")
+    assert joined.remainders == ("accompaniment", "other") and joined.sources == (*BAND, "guitar", "piano")
     assert [link.takes for link in joined.links] == [("vocals",), ("drums", "bass"), ("other", "guitar", "piano")]
     assert joined.links[0].parts["accompaniment"] == ("drums", "bass", "other", "guitar", "piano")
     assert joined.links[1].parts["other"] == ("other", "guitar", "piano")

@@ -101,7 +101,7 @@ def test_layers_of_a_chain_are_stored_under_its_networks(cache, tmp_path):
     other = Chain(chain.members, ("voice",))
     with pytest.raises(InputError, match="base weights"):
         adapted_layers.load(tmp_path / "delta.safetensors", other)
-    adapted = weights.with_params(chain, tree.merge(tuned, chain.params))
+    adapted = weights.replace_params(chain, tree.merge(tuned, chain.params))
     assert isinstance(adapted, Chain) and adapted.fingerprint != chain.fingerprint
     assert_same(adapted.members["duo"].params, chain.members["duo"].params)
 

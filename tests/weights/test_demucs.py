@@ -13,7 +13,7 @@ from tests.helpers.torch_bytes import (
     Call,
     Name,
     Persistent,
-    code,
+    assemble,
     legacy,
     package,
     pickled,
@@ -111,7 +111,7 @@ def test_doubles_and_halves_become_float32(tmp_path):
 
 
 def test_objects_of_training_scripts_are_ignored(tmp_path):
-    namespace = b"cargparse\nNamespace\n)\x81" + code({"epochs": 180}) + b"b"
+    namespace = b"cargparse\nNamespace\n)\x81" + assemble({"epochs": 180}) + b"b"
     harmless = [
         namespace,
         Call(Name("pathlib", "PosixPath"), ("a", "b")),
@@ -124,7 +124,9 @@ def test_objects_of_training_scripts_are_ignored(tmp_path):
 def test_state_dict_with_metadata_and_parameters_is_read(tmp_path):
     forms, storages = tensors(small_state())
     wrapped = {k: Call(Name("torch._utils", "_rebuild_parameter"), (v, True, {})) for k, v in forms.items()}
-    ordered = code(Call(ORDERED_DICT, ())) + code(wrapped)[1:] + code({"_metadata": {"": {"version": 1}}}) + b"b"
+    ordered = (
+        assemble(Call(ORDERED_DICT, ())) + assemble(wrapped)[1:] + assemble({"_metadata": {"": {"version": 1}}}) + b"b"
+    )
     path = written(tmp_path / "m", zipped(pickled(ordered), storages))
     assert convert.convert(path).architecture == SMALL
 

@@ -50,7 +50,7 @@ def test_pickled_arrays_are_read_unchanged():
 
 
 class Call:
-    """What its pickle calls."""
+    """An object whose pickle calls a function when it is read."""
 
     def __init__(self, function, *arguments):
         self.called = function, arguments

@@ -20,7 +20,7 @@ from tests.helpers.torch_bytes import (
     Call,
     Name,
     Persistent,
-    code,
+    assemble,
     legacy,
     package,
     pickled,
@@ -43,16 +43,16 @@ CONTAINERS = sorted(path.name for path in DATA.glob("*.th*"))
 def hostile(marker: Path) -> dict[str, tuple[object, str]]:
     """Return pickled values that would create `marker` if they ran, and the name in the error."""
     touch, dotted = f"touch {marker}", b"\x80\x04\x8c\x02os\x8c\x0epath.os.system\x93"
-    built = b"cargparse\nNamespace\n)\x81" + code({"__setstate__": SYSTEM}) + b"b" + code(touch) + b"b"
+    built = b"cargparse\nNamespace\n)\x81" + assemble({"__setstate__": SYSTEM}) + b"b" + assemble(touch) + b"b"
     return {
         "reduce": (Call(SYSTEM, (touch,)), "os.system"),
         "posix": (Call(Name("posix", "system"), (touch,)), "posix.system"),
         "eval": (Call(Name("builtins", "eval"), (f"open({str(marker)!r}, 'w')",)), "builtins.eval"),
         "getattr": (Call(Name("builtins", "getattr"), (SYSTEM, "x")), "builtins.getattr"),
-        "dotted": (dotted + code((touch,)) + b"R", "os.path.os.system"),
+        "dotted": (dotted + assemble((touch,)) + b"R", "os.path.os.system"),
         "dotted through torch": (Name("torch._utils", "os.system"), "torch._utils.os.system"),
         "dotted through demucs": (Name("demucs.tasnet", "torch.os.system"), "demucs.tasnet.torch.os.system"),
-        "newobj": (code(SYSTEM) + code((touch,)) + b"\x81", "os.system"),
+        "newobj": (assemble(SYSTEM) + assemble((touch,)) + b"\x81", "os.system"),
         "build": (built, "os.system"),
         "called class": (Call(CONV_TASNET, (touch,)), "demucs.tasnet.ConvTasNet"),
         "called dtype": (Call(Name("torch", "FloatStorage"), (touch,)), "torch.FloatStorage"),
@@ -103,7 +103,7 @@ def test_unpickler_lacks_opcodes_that_run_code():
         b"X\xff\xff\xff\xffabc",  # a text of four gigabytes
         b"](" * 1000,
         b"\x95\xff\xff\xff\xff\xff\xff\xff\x7fN",  # a frame of eight exabytes
-        code({"a": b"\x8a\xff" + b"\x7f" * 255}),
+        assemble({"a": b"\x8a\xff" + b"\x7f" * 255}),
     ],
 )
 @pytest.mark.parametrize("wrap", [legacy, zipped])
@@ -142,7 +142,7 @@ def test_tensors_outside_their_storage_are_refused(tmp_path, form, stored):
 def test_storages_with_two_sizes_or_types_are_refused(tmp_path):
     for other in (tensor("0", 1000, (1000,), (1,)), tensor("0", 4, (4,), (1,), kind="f8")):
         content = pickled({"w": tensor("0", 4, (4,), (1,)), "v": other})
-        with pytest.raises(InputError, match="storage 0 must be declared in one way"):
+        with pytest.raises(InputError, match="storage 0 must be of one type and size"):
             read_package(written(tmp_path / "m.th", zipped(content, {"0": bytes(16)})))
 
 

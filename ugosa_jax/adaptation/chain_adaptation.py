@@ -20,7 +20,7 @@ from ugosa_jax.adaptation.segments import Segments
 from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.annotations.regroup import regroup
 from ugosa_jax.config import AdaptConfig, SeparateConfig
-from ugosa_jax.data.standard import Standard, standardise_by
+from ugosa_jax.data.standardisation import Scaling, standardise_by
 from ugosa_jax.errors import error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
@@ -36,13 +36,13 @@ class ChainInput:
 
     Attributes:
       mix_CxT: the song without the sources that were removed, at the networks' sample rate, not standardised.
-      standards: for each network by name, how its input is standardised.
+      scalings: for each network by name, how its input is standardised.
       annotation: of the chain's sources.
       name: of the song, for messages.
     """
 
     mix_CxT: np.ndarray
-    standards: Mapping[str, Standard]
+    scalings: Mapping[str, Scaling]
     annotation: Annotation
     name: str
 
@@ -101,20 +101,20 @@ def cut_song(link: Link, song: ChainInput, settings: AdaptConfig) -> Segments:
     Raises:
       InputError: as `bag_adaptation.cut_song`.
     """
-    mix_CxT = standardise_by(song.mix_CxT, song.standards[link.name])
+    mix_CxT = standardise_by(song.mix_CxT, song.scalings[link.name])
     with error_context(song.name):
         return bag_adaptation.cut_song(link.network, mix_CxT, regroup(song.annotation, link.parts), settings)
 
 
 def remove_sources(link: Link, song: ChainInput, tuned: Params) -> ChainInput:
     """Return the input of the next network: a song without the sources that a network, adapted or not, takes."""
-    standard = song.standards[link.name]
+    scaling = song.scalings[link.name]
     params = tree.merge(tuned, link.network.params)
-    mix_CxT = standardise_by(song.mix_CxT, standard)
+    mix_CxT = standardise_by(song.mix_CxT, scaling)
     with error_context(song.name):
         est_SxCxT = bag_separation.separate(link.network, params, mix_CxT, SeparateConfig())
-    (taken_SxCxT,) = chain_separation.take_sources([est_SxCxT], link, standard)
-    (left_CxT,) = chain_separation.subtract_sources([song.mix_CxT], [taken_SxCxT], standard, song.mix_CxT.shape)
+    (taken_SxCxT,) = chain_separation.take_sources([est_SxCxT], link, scaling)
+    (left_CxT,) = chain_separation.subtract_sources([song.mix_CxT], [taken_SxCxT], scaling, song.mix_CxT.shape)
     return dataclasses.replace(song, mix_CxT=left_CxT)
 
 

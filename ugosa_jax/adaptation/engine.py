@@ -49,7 +49,7 @@ class AdaptationResult:
       losses_ExIx3: total, reconstruction and activation loss of each epoch E and step I; NaN after a stop.
       stopped_at: (epoch, step), from 0, at which loss, gradient or new weights were not finite; `tuned` are then the
         last weights with a finite loss. None if all were finite.
-      timing: of the batch of lanes that this one ran in.
+      timing: times of the batch of lanes in which this one ran.
       device: description of the device.
       features: how the output of the frozen stages was kept.
       needs: memory of the batch of lanes on each device, according to the compiled program.
@@ -78,7 +78,8 @@ def adapt_lanes(
     Args:
       net: the network.
       params: the initial weights of all lanes.
-      songs: the song of each lane, all of the same bucket. If all are the same object, its frozen stages run once.
+      songs: the song of each lane, all padded to the same number of segments. If all are the same object, its frozen
+        stages run once.
       strategy: the loss, and the stages that are tuned.
       hyper: λ and learning rate of each lane; see `make_hyper`.
       settings: epochs, seeds, precision …, shared by all lanes.
@@ -88,8 +89,8 @@ def adapt_lanes(
       One result per lane.
 
     Raises:
-      InputError: the numbers of songs and hyperparameters differ, the songs are of different buckets, or the network
-        does not support the precision.
+      InputError: the numbers of songs and hyperparameters differ, the songs are padded to different lengths, or the
+        network does not support the precision.
     """
     n_lanes = len(hyper.lam)
     if not strategy.tuned:
@@ -142,14 +143,14 @@ def describe_inputs(
 ) -> tuple[LaneInputs, Params]:
     """Return the shapes of the inputs of lanes, each with its own song, and of all parameters."""
     G, _, C, T = shape
-    S, outer, of = len(net.sources), () if n_lanes == 1 else (n_lanes,), jax.ShapeDtypeStruct
+    S, outer, array = len(net.sources), () if n_lanes == 1 else (n_lanes,), jax.ShapeDtypeStruct
     stems, remixes = None, None
     if strategy.loss == "R":
-        stems = of((*outer, G, S, C, T), np.float32)
-        remixes = Remixes(of((G,), np.bool_), of((G, S), np.int32), of((G, S), np.float32))
-    mix, active = of((*outer, *shape), np.float32), of((*outer, G, S, T), np.bool_)
-    song = Segments(mix, active, of(outer, np.int32), stems)
-    hyper, schedule = Hyper(*[of((n_lanes,), np.float32)] * 2), Schedule(of((G,), np.int32), remixes)
+        stems = array((*outer, G, S, C, T), np.float32)
+        remixes = Remixes(array((G,), np.bool_), array((G, S), np.int32), array((G, S), np.float32))
+    mix, active = array((*outer, *shape), np.float32), array((*outer, G, S, T), np.bool_)
+    song = Segments(mix, active, array(outer, np.int32), stems)
+    hyper, schedule = Hyper(*[array((n_lanes,), np.float32)] * 2), Schedule(array((G,), np.int32), remixes)
     params = tree.infer_params(net)
     inputs = LaneInputs(*tree.split(params, strategies.label_params(strategy, params)), song, hyper, schedule)
     return inputs.to_shapes(place), programs.to_shapes(params, place.shared)
@@ -208,14 +209,14 @@ def stack_songs(songs: Sequence[Segments], n_lanes: int) -> Segments:
     """Return the song itself if all lanes name the same object, else the songs of the lanes stacked.
 
     Raises:
-      InputError: their number is not that of the lanes, or they are of different buckets.
+      InputError: their number is not that of the lanes, or they are padded to different lengths.
     """
     if len(songs) != n_lanes:
         raise InputError(f"lanes: songs, lam and learning_rate must be equal in number, not {len(songs)} and {n_lanes}")
     if all(song is songs[0] for song in songs):
         return dataclasses.replace(songs[0], n=np.int32(songs[0].n))
     if len(shapes := {song.mix_GxVxCxT.shape for song in songs}) > 1:
-        raise InputError(f"lanes: songs must be of one bucket, not of shapes {sorted(shapes)}")
+        raise InputError(f"lanes: songs must be padded to one shape, not to {sorted(shapes)}")
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *songs)
     return dataclasses.replace(stacked, n=stacked.n.astype(np.int32))
 
@@ -254,7 +255,10 @@ def make_unadapted_result(tuned: Params | None = None) -> AdaptationResult:
 def _split_lanes(
     shared: AdaptationResult, state: State, losses_WxExIx3: np.ndarray, song: Segments
 ) -> list[AdaptationResult]:
-    """Return one result per lane; a lane that stopped took `state.steps` steps and ends with its last good weights."""
+    """Return one result per lane.
+
+    A lane that stopped early has taken `state.steps` steps; its weights are the last ones that gave a finite loss.
+    """
     n_lanes, n_variants = len(losses_WxExIx3), song.mix_GxVxCxT.shape[-3]
     n_steps = np.broadcast_to(song.n, n_lanes) * n_variants
     state = jax.device_get(state)

@@ -13,7 +13,7 @@ from ugosa_jax.config import AdaptConfig
 from ugosa_jax.data.song import Song
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks.protocol import Architecture
-from ugosa_jax.separation.chain_separation import choose_standards
+from ugosa_jax.separation.chain_separation import choose_scalings
 from ugosa_jax.separation.song_separation import check_annotation
 from ugosa_jax.weights.chain import Chain
 from ugosa_jax.weights.weights import Weights
@@ -68,8 +68,8 @@ def prepare(weights: Weights, song: Song, annotation: Annotation | None, setting
     annotation = _choose_annotation(annotation or song.annotation, weights, settings, name)
     check_annotation(annotation, weights.sources, song.mixture.duration_s)
     if isinstance(weights, Chain):
-        standards = choose_standards(weights, song.standardise(*form)[1])
-        return ChainInput(song.standardise(*form, "natural")[0], standards, annotation, name)
+        scalings = choose_scalings(weights, song.standardise(*form)[1])
+        return ChainInput(song.standardise(*form, "natural")[0], scalings, annotation, name)
     mix_CxT, _ = song.standardise(*form, weights.architecture.level)
     with error_context(name):
         return bag_adaptation.cut_song(weights, mix_CxT, annotation, settings)

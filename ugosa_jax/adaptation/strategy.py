@@ -28,7 +28,7 @@ class Strategy:
 
     Attributes:
       name: as the paper writes it, "P-L3:M".
-      loss: "P" for eq. (1), "B" for its reconstruction term with h ≡ 1, "R" for B and remixes in alternation.
+      loss: "P" for eq. (1), "B" for its reconstruction term, with all sources active; "R" for B and remixes in turn.
       tuned: names of the tuned stages; empty for B0.
     """
 
@@ -59,8 +59,8 @@ def parse(name: str | None, net: Architecture) -> Strategy:
         starts, ends = "|".join(net.starts), "|".join(net.ends)
         expected = f"B0 or one of [P|B|R]-[{starts}]:[{ends}], such as {net.default_strategy}"
         raise InputError(f"strategy {name[:40]!r} is not {expected}")
-    since = net.stages.index(net.starts[match[2]])
-    tuned = tuple(stage for stage in net.stages[since:] if stage not in net.ends[match[3]])
+    start = net.stages.index(net.starts[match[2]])
+    tuned = tuple(stage for stage in net.stages[start:] if stage not in net.ends[match[3]])
     if not tuned:
         raise InputError(f"strategy {name!r} tunes nothing: {match[2]} starts after the end :{match[3]}")
     if match[1] == "B" and net.sums_to_mixture:

@@ -1,10 +1,10 @@
 """Annotations: when each source of a song plays and when it is silent.
 
 An annotation is a list of intervals, each with a source and a state: active, silent or unknown. `outside` is the state
-of a source where it has no interval: silent or unknown. A source without any interval is unknown throughout in both
-cases: intervals of the vocals say nothing about the drums.
+of a source where it has no interval: silent or unknown. A source without any interval is unknown throughout, even if
+`outside` is silent, because intervals of the vocals say nothing about the drums.
 
-`formats` reads and writes files; `claims` turns the labels in them into intervals.
+`formats` reads and writes files; `claims` turns the labels in files into intervals.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.notebook import html_table
 
 PAST_END_S = 0.5
-"""How far an interval may reach past the end of its song, because exports round times and players durations."""
+"""Largest time by which an interval may exceed the end of the song, because programs round times and durations."""
 NOTHING = "has no intervals (a line is start,end,source or start,end,source,state)"
 
 
@@ -42,9 +42,9 @@ class Annotation:
     path: str = dataclasses.field(default="annotation", compare=False)
     """File that the annotation was read from, for messages."""
     open_sources: frozenset[str] = frozenset()
-    """Sources that are unknown outside even if `outside` is silent: only some of their instruments are annotated."""
+    """Sources that are unknown outside of their intervals even if `outside` is silent."""
     warnings: tuple[str, ...] = dataclasses.field(default=(), compare=False)
-    """Messages about labels that were left out or need attention, one line each, which begins with file and line."""
+    """Messages of one line about labels that were ignored or need attention; they begin with file and line."""
     names: Mapping[str, Meaning] = dataclasses.field(default_factory=dict, compare=False)
     """Meaning of each name in the file."""
 
@@ -61,8 +61,8 @@ class Annotation:
           intervals: tuples (source, start in seconds, end in seconds, state); the state is "active", "silent" or
             "unknown", and "active" by default.
           sources: sources of the network, `net.sources`.
-          elsewhere: state of a source, if it has any interval, outside of its intervals; by default "silent" if all
-            intervals are active, else "unknown".
+          elsewhere: state of a source outside of its intervals, if it has any; by default "silent" if all intervals
+            are active, else "unknown".
 
         Raises:
           InputError: a source or state does not exist, an interval does not end after its start, or two intervals
@@ -104,14 +104,14 @@ def read_annotation(
     Args:
       path: a file in any format of `ugosa_jax.annotations.formats`, or a folder of such files.
       sources: names of the network's sources; case does not matter.
-      outside: state of a source outside of its intervals. By default: what the file says, or else silent if the file
-        marks activity only, unknown otherwise.
-      names: how to interpret names other than the sources' own; by default such names are refused.
+      outside: state of a source outside of its intervals. By default, the state that the file specifies, or else silent
+        if the file marks activity only, and unknown otherwise.
+      names: how to interpret names that are not those of sources; by default, such names are errors.
       format: format of the file; by default recognised by content and suffix.
       unit: unit of the times, see `formats.label.parse_unit`; by default seconds, if the numbers can be seconds.
 
     Returns:
-      The annotation, in which overlapping intervals that agree are merged.
+      The annotation. Overlapping intervals of a source with the same state are merged.
 
     Raises:
       InputError: the file cannot be read, is empty, or has a line that is not an interval or contradicts another one;
@@ -134,7 +134,7 @@ def read_annotation(
 
 
 def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
-    """Return an equal annotation, in which silence outside of the intervals is written out as intervals too."""
+    """Return an equivalent annotation with intervals for the silence outside of the annotated intervals."""
     intervals = [i if math.isfinite(i.end_s) else _end_at(duration_s, i) for i in annotation.intervals]
     for source in filter(annotation.is_silent_outside, annotation.sources):
         gaps = list_gaps(annotation.select(source), 0.0, duration_s)
@@ -145,17 +145,17 @@ def make_explicit(annotation: Annotation, duration_s: float) -> Annotation:
 
 
 def _end_at(duration_s: float, interval: Interval) -> Interval:
-    """Return an open-ended interval with a finite end: that of the song."""
+    """Return an interval whose end is the end of the song if it was infinite."""
     return dataclasses.replace(interval, end_s=max(duration_s, math.nextafter(interval.start_s, math.inf)))
 
 
 def write_annotation(annotation: Annotation, path: str | Path, format: Format = "csv") -> None:
-    """Write an annotation to a file, complete or not at all; `read_annotation` returns the same intervals.
+    """Write an annotation to a file; `read_annotation` returns the same intervals.
 
-    JAMS holds the whole annotation. The other formats do not hold `outside`, and a reader without options must not find
-    silence that is not annotated. So sources in `open_sources` are left out if others are silent outside. If only
-    activity is marked and nothing is silent outside, an interval of one second with the state unknown is added. To lose
-    nothing, write the result of `make_explicit`. Audacity's labels have no confidences.
+    JAMS stores the whole annotation. The other formats cannot store `outside`, and reading them without options must
+    not yield silence that was not annotated. Sources in `open_sources` are therefore left out if others are silent
+    outside; and if only activity is marked and nothing is silent outside, an interval of one second with the state
+    unknown is added. To avoid such losses, write the result of `make_explicit`. Audacity's labels have no confidences.
 
     Args:
       annotation: the annotation.
@@ -184,13 +184,13 @@ def _format(annotation: Annotation, format: Format) -> str:
         return format_audacity(intervals)
     if format == "csv":
         return format_csv(intervals)
-    raise InputError(f"format must be csv, audacity or jams to be written, not {format!r}")
+    raise InputError(f"annotations are written in the formats csv, audacity and jams, not {format!r}")
 
 
 def check_against(annotation: Annotation, duration_s: float) -> None:
     """Check that no interval lies past the end of the song.
 
-    An interval may end up to PAST_END_S late; the mask cuts it off. Unknown intervals may lie anywhere.
+    An interval may end up to PAST_END_S after the song; the excess is ignored. Unknown intervals may lie anywhere.
 
     Raises:
       InputError: an interval lies past the end; the message names its line, its time and the song's duration.
@@ -207,7 +207,7 @@ def check_against(annotation: Annotation, duration_s: float) -> None:
 def find_silences(annotation: Annotation, n_samples: int, rate_hz: float) -> Silences:
     """Return the annotated silence of each source, in the order of `annotation.sources`.
 
-    Times are rounded to the nearest sample, halves upwards; then sample n lies in an interval if
+    Times are rounded to the nearest sample, halves upwards; sample n then lies in an interval if
     start ≤ n / rate_hz < end.
 
     Args:
@@ -267,7 +267,7 @@ def count_fade_samples(fade_s: float, rate_hz: float) -> int:
 
 
 def count_silent_seconds(annotation: Annotation, duration_s: float) -> dict[str, float]:
-    """Return for how many seconds each source is annotated silent; adaptation learns from these."""
+    """Return for how many seconds each source is annotated silent; the adaptation learns from this silence."""
     return {source: seconds["silent"] for source, seconds in count_state_seconds(annotation, duration_s).items()}
 
 

@@ -1,8 +1,9 @@
-"""What the labels of a file say about the sources of a network, once instruments are taken together.
+"""Derivation of the states of a network's sources from the labels of a file.
 
-A label is about a source as a whole, or about one instrument (a part) of it. At any moment this follows for the source:
+A label is about a whole source, or about one instrument (a part) of it. At any time, the state of the source follows
+from the labels of the whole and of the parts:
 
-| the whole is | its parts are | so the source is |
+| the whole is | its parts are | the source is |
 |---|---|---|
 | active | anything | active |
 | silent | one active | refused: a contradiction |
@@ -14,9 +15,9 @@ A label is about a source as a whole, or about one instrument (a part) of it. At
 | not labelled | one unknown, none active | unknown |
 | not labelled | not labelled | outside |
 
-Outside, where there is no label, a source is silent or unknown. It is unknown if only parts of it are named and these
-are not complete, and if it is never labelled active: then the file marks silence only. Labels with a confidence below
-0.5 count as unknown.
+`outside` is the state of a source where it has no label, silent or unknown. It is unknown if the file labels only parts
+of the source that are not complete, or if it never labels the source active, because it then marks silence only. Labels
+with a confidence below 0.5 count as unknown.
 """
 
 import dataclasses
@@ -38,12 +39,12 @@ from ugosa_jax.annotations.interval import (
 from ugosa_jax.annotations.statements import Statement, interpret
 from ugosa_jax.annotations.vocabulary import Meaning, NameRules
 
-EVEN = 0.5
+MIN_CONFIDENCE = 0.5
 """Labels with a lower confidence count as unknown."""
 
 
 class Claims(NamedTuple):
-    """What labels say about sources; see `ugosa_jax.annotations.annotation.Annotation`."""
+    """The states of sources according to labels; see `ugosa_jax.annotations.annotation.Annotation`."""
 
     intervals: tuple[Interval, ...]
     outside: Outside
@@ -51,24 +52,24 @@ class Claims(NamedTuple):
     warnings: tuple[str, ...]
     names: dict[str, Meaning]
     left_out: tuple[str, ...]
-    """Labels that say nothing, and why, in a few words."""
+    """Short descriptions of labels that were ignored, with the reason."""
 
 
 def resolve(
     file: LabelFile, sources: Sequence[str], outside: Outside | None, names: NameRules | None, path: str
 ) -> Claims:
-    """Return what the labels of a file say about the sources of a network.
+    """Return the states of a network's sources according to the labels of a file.
 
     Args:
       file: labels as read from the file.
       sources: sources of the network.
-      outside: state of a source where it has no label; if None, what the file says, or else silent if it marks activity
-        only, unknown otherwise.
+      outside: state of a source where it has no label; if None, the state that the file specifies, or else silent if it
+        marks activity only, and unknown otherwise.
       names: how to interpret names; if None, only the sources' own names are known.
       path: the file, for messages.
 
     Raises:
-      InputError: labels contradict each other, or name something unknown.
+      InputError: labels contradict each other, or have unknown names.
     """
     statements = interpret(file.labels, sources, names, path)
     complete = names is not None and names.complete
@@ -108,7 +109,10 @@ def resolve(
 
 
 def _share_stems(stated: list[Statement]) -> list[Statement]:
-    """Replace the statement about a stem that may be of several sources by one for each: unknown where it plays."""
+    """Replace each statement about a stem that may belong to several sources by one statement for each of them.
+
+    Where the stem plays, these sources are unknown.
+    """
     known = [s for s in stated if not s.name.perhaps]
     named = {s.name.source for s in known}
     shared = [
@@ -148,7 +152,7 @@ def _decide(
     start_s: float,
     path: str,
 ) -> Interval | None:
-    """Return the interval that decides the state of a source where nothing changes; None if there is no label."""
+    """Return the state of a source in a time span within which no label begins or ends; None if there is no label."""
     labelled = [i for i in parts if i is not None]
     playing = [i for i in labelled if i.state == "active"]
     if whole is not None and whole.state == "silent" and playing:
@@ -166,34 +170,34 @@ def _decide(
 
 
 def _find_span(stated: list[Statement]) -> tuple[float, float] | None:
-    """Return the time span that all annotators listened to; None if no file states one."""
+    """Return the time span that all annotators have listened to; None if no file specifies one."""
     spans_s = [s.label.span_s for s in stated if s.label.span_s is not None]
     return (max(start for start, _ in spans_s), min(end for _, end in spans_s)) if spans_s else None
 
 
 def _list_silence(intervals: list[Interval], source: str, span_s: tuple[float, float], label: Label) -> list[Interval]:
-    """Return silence between the intervals of a source, within the span that was listened to."""
+    """Return the silence between the intervals of a source, within the annotated time span."""
     gaps_s = list_gaps(intervals, *span_s)
     return [Interval(start, end, source, "silent", label.line, path=label.path) for start, end in gaps_s]
 
 
 def _warn_one_instrument(source: str, stated: list[Statement], outside: Outside) -> list[str]:
-    """Return a warning if rests of instruments would have silenced the source, had the instruments been complete."""
+    """Return a warning if the source would be silent somewhere, if its annotated instruments were complete."""
     if outside != "silent" and all(s.state == "active" for s in stated):
         return []
     named = ", ".join(dict.fromkeys(s.name.instrument for s in stated))
     first = stated[0].label
     return [
-        f"{first.path}:{first.line}: {named}: one of the instruments of {source}; where it rests, {source} counts as "
+        f"{first.path}:{first.line}: {named}: one instrument of {source}; where it is silent, {source} counts as "
         "unknown (--complete if all its instruments are annotated)"
     ]
 
 
 def _is_unsure(label: Label) -> bool:
-    return label.confidence is not None and label.confidence < EVEN
+    return label.confidence is not None and label.confidence < MIN_CONFIDENCE
 
 
 def _warn_unsure(stated: list[Statement]) -> list[str]:
     unsure = [s.label for s in stated if _is_unsure(s.label)]
-    how = f"labels with a confidence below {EVEN}, which count as unknown: {len(unsure)}"
+    how = f"labels with a confidence below {MIN_CONFIDENCE}, which count as unknown: {len(unsure)}"
     return [f"{unsure[0].path}:{unsure[0].line}: {how}"] if unsure else []

@@ -1,6 +1,6 @@
-"""A first draft of an annotation: silence where a network's estimate of a source is very quiet.
+"""First drafts of annotations: a source is silent where a network's estimate of it is very quiet.
 
-A draft is a guess that a listener has to correct. It claims silence only where the estimate is far below its own loud
+A draft is a guess that a listener has to correct. It contains silence only where the estimate is far below its own loud
 passages and far below the mixture; everything else is unknown.
 """
 
@@ -12,17 +12,19 @@ from ugosa_jax.annotations.silences import find_runs
 from ugosa_jax.errors import require
 
 WINDOW_S = 0.5
-"""Length of the windows whose levels are compared …"""
+"""Length of the windows whose levels are compared."""
 HOP_S = 0.1
-"""… and time from the start of one to the start of the next."""
+"""Time from the start of a window to the start of the next."""
 LOUD = 95
-"""Percentile of a source's levels that counts as loud."""
+"""Percentile of the levels of a source that counts as the level of its loud passages."""
 BELOW_DB = 25.0
-"""How far a silent source is below its own loud passages, and below the mixture …"""
-MIN_SILENCE_S = 2.0
-"""… and for how long at least: shorter silences are least certain, and a network learns little from them.
+"""Level of a silent source relative to its own loud passages, and to the mixture, is at least this much lower.
 
-Both were chosen on validation songs (docs/annotations.md), so that 95 % of the claimed silence is true."""
+It was chosen on validation songs, so that 95 % of the silence in a draft is true (docs/annotations.md)."""
+MIN_SILENCE_S = 2.0
+"""Shortest silence in a draft. Shorter ones are less certain, and a network learns little from them.
+
+It was chosen like `BELOW_DB`."""
 
 
 def draft_annotation(
@@ -33,7 +35,7 @@ def draft_annotation(
     below_db: float = BELOW_DB,
     shortest_s: float = MIN_SILENCE_S,
 ) -> Annotation:
-    """Return an annotation of the silence in estimates of the sources; everything else is unknown.
+    """Return an annotation of the silence in a network's estimates; everything else is unknown.
 
     Args:
       est_SxCxT: estimates of a network that was not adapted.

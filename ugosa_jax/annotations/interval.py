@@ -1,4 +1,4 @@
-"""The state of one source during one stretch of time."""
+"""Intervals: the state of one source during one time span."""
 
 import dataclasses
 import itertools
@@ -14,23 +14,23 @@ Outside = Literal["silent", "unknown"]
 
 STATES: tuple[State, ...] = ("active", "silent", "unknown")
 TOUCH_S = 1e-6
-"""Intervals that overlap by less than this only touch, because ends that are start plus duration are rounded."""
+"""Intervals that overlap by less than this count as adjacent, because ends computed from durations are rounded."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """The state of one source from `start_s` up to, not including, `end_s`."""
+    """The state of one source from `start_s` up to `end_s`, exclusive."""
 
     start_s: float
     end_s: float
     source: str
     state: State = "active"
     line: int | str = dataclasses.field(default=0, compare=False)
-    """Line of the file, or the entry of a file whose lines mean nothing, such as JSON; 0 if there is no file."""
+    """Line of the file, or in JSON the path of the entry; 0 if there is no file."""
     confidence: float | None = None
-    """How sure the annotator is, in [0, 1]; None if the file does not say."""
+    """Confidence of the annotator, in [0, 1]; None if the file does not state it."""
     path: str = dataclasses.field(default="", compare=False)
-    """The file; empty if it is the annotation's own."""
+    """The file; empty if it is `Annotation.path`."""
 
 
 def parse_interval(item: Sequence[Any], sources: Sequence[str], where: str) -> Interval:
@@ -50,9 +50,9 @@ def parse_interval(item: Sequence[Any], sources: Sequence[str], where: str) -> I
 
 
 def merge_overlaps(intervals: Iterable[Interval], path: str = "annotation") -> tuple[Interval, ...]:
-    """Return intervals in order of time, with those of one source that overlap and agree merged into one.
+    """Return intervals in order of time; overlapping intervals of a source with the same state are merged.
 
-    A merged interval has the lower confidence of the two.
+    A merged interval has the lower one of both confidences.
 
     Raises:
       InputError: two intervals of a source overlap and have different states.
@@ -83,11 +83,11 @@ def _touch(before: Interval, interval: Interval) -> bool:
 def split_at_changes(
     tracks: Sequence[Sequence[Interval]], *bounds_s: float
 ) -> Iterator[tuple[float, float, list[Interval | None]]]:
-    """Yield (start, end, the interval of each track, or None) for each stretch of time within which nothing changes.
+    """Yield (start, end, the interval or None of each track) for each time span in which no interval begins or ends.
 
     Args:
       tracks: intervals in order of time; those of one track do not overlap.
-      bounds_s: times to cover even if no interval reaches them.
+      bounds_s: times that the spans must include even if no interval does.
     """
     edges_s = sorted({*bounds_s, *(time_s for track in tracks for i in track for time_s in (i.start_s, i.end_s))})
     positions = [0] * len(tracks)
@@ -102,7 +102,7 @@ def split_at_changes(
 
 
 def append_merged(intervals: list[Interval], interval: Interval) -> None:
-    """Append an interval, or lengthen the last one if the two touch and agree."""
+    """Append an interval, or extend the last one if they are adjacent and have the same state."""
     last = intervals[-1] if intervals else None
     if last is not None and last.end_s == interval.start_s and last.state == interval.state:
         sure = combine_confidences(last.confidence, interval.confidence)
@@ -112,7 +112,7 @@ def append_merged(intervals: list[Interval], interval: Interval) -> None:
 
 
 def list_gaps(intervals: Iterable[Interval], first_s: float, last_s: float) -> list[tuple[float, float]]:
-    """Return (start, end) of each gap, between two times, in intervals that do not overlap."""
+    """Return (start, end) of each gap between intervals, which do not overlap, from `first_s` to `last_s`."""
     times_s = [time_s for i in sorted(intervals, key=lambda i: i.start_s) for time_s in (i.start_s, i.end_s)]
     edges_s = [min(max(time_s, first_s), last_s) for time_s in (first_s, *times_s, last_s)]
     return [(start, end) for start, end in zip(edges_s[::2], edges_s[1::2], strict=True) if start < end]

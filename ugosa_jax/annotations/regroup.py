@@ -1,4 +1,4 @@
-"""An annotation for other sources than those it was written for: each one a sum of them, or none of them."""
+"""Conversion of an annotation to other sources, each of which is a sum of the annotated sources."""
 
 import dataclasses
 import math
@@ -11,15 +11,15 @@ from ugosa_jax.annotations.interval import Interval, append_merged, merge_overla
 def regroup(annotation: Annotation, parts: Mapping[str, Sequence[str]]) -> Annotation:
     """Return an annotation of sources that are sums of the sources of another annotation.
 
-    A sum is active where any of its parts is, silent where all of them are, and unknown elsewhere. So a source without
-    parts is silent throughout.
+    A sum is active where any of its parts is active, silent where all of them are silent, and unknown elsewhere. A
+    source without parts is therefore silent throughout.
 
     Args:
       annotation: annotation of the parts.
-      parts: for each new source, in order, the sources that it is the sum of.
+      parts: for each new source, in order, the sources whose sum it is.
 
     Returns:
-      An annotation with everything written out as intervals; elsewhere, its sources are unknown.
+      An annotation with explicit intervals for all active and silent times; outside, its sources are unknown.
     """
     of_parts = make_explicit(annotation, math.inf)
     intervals = [interval for source, its in parts.items() for interval in _add_up(of_parts, its, source)]

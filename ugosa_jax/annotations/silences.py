@@ -1,4 +1,4 @@
-"""Annotated silence in samples, and masks and gains computed from it for any part of a song.
+"""Annotated silence as sample positions, and the masks and gains computed from it for any part of a song.
 
 S sources, T samples.
 """
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import numpy as np
 
 Runs = np.ndarray
-"""(R, 2): first sample of each run and the first one after it, in time order; runs do not touch."""
+"""Integers (R, 2): the first sample of each run and the first sample after it, in time order; runs are not adjacent."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Silences:
-    """The silent runs of each source of a song of `n_samples`."""
+    """The runs of silent samples of each source, in a song of `n_samples`."""
 
     runs: tuple[Runs, ...]
     n_samples: int
@@ -29,10 +29,10 @@ class Silences:
         return active_SxT
 
     def compute_gains(self, fade: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Return gains, float32 (S, stop − start): 0 in silence, 1 elsewhere, with fades at the ends of each silence.
+        """Return gains, float32 (S, stop − start): 0 in silence, 1 elsewhere, with fades inside each silence.
 
-        The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. So there is
-        no fade at the ends of the song, and a run shorter than two fades is a dip that does not reach 0.
+        The gain is max(0, 1 − d / fade), where d is the distance to the nearest sample that is not silent. Hence there
+        is no fade at the ends of the song, and in a run shorter than two fades the gain does not reach 0.
         """
         stop = self.n_samples if stop is None else stop
         gain_SxT = np.ones((len(self.runs), stop - start), np.float32)
@@ -55,7 +55,7 @@ def select_runs(runs: Runs, start: int, stop: int) -> Iterator[tuple[int, int]]:
 
 
 def join_runs(runs: Runs) -> Runs:
-    """Return runs in time order, without empty ones, with touching and overlapping ones joined."""
+    """Return runs in time order, without empty ones; adjacent and overlapping runs are joined."""
     runs = runs[runs[:, 0] < runs[:, 1]]
     runs = runs[np.argsort(runs[:, 0], kind="stable")]
     if not len(runs):
@@ -73,6 +73,6 @@ def find_gaps(runs: Runs, n_samples: int) -> Runs:
 
 
 def find_runs(flags_T: np.ndarray) -> list[tuple[int, int]]:
-    """Return (first, end) of each run of True; the end is the first sample after it."""
+    """Return (start, end) of each run of True values; the end is the first position after it."""
     edges = np.flatnonzero(np.diff(flags_T, prepend=False, append=False))
     return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]

@@ -1,10 +1,10 @@
-"""What each label states: which source it is about, and in which state that source is.
+"""Interpretation of labels: which source each label is about, and which state it gives the source.
 
-The words of a label name the source; if they do not, the tier, layer or file that holds the label does. A state counts
-only in a column of its own, or after a name with a mark between them: `vocals: silent`. Whatever else stands beside a
-name (brackets, take numbers, words of mixing desks) is part of the name.
+The source is named by the text of a label, or else by the tier, layer or file that contains the label. A state is read
+only from a separate column, or after a name and a punctuation mark: `vocals: silent`. Everything else beside a name
+(brackets, take numbers, words such as "left" or "dry") is part of the name.
 
-| the words are | in a tier, layer or file named after a source | elsewhere |
+| the text is | in a tier, layer or file named after a source | elsewhere |
 |---|---|---|
 | a name | in a tier: words of its source; else that name | that name |
 | a state | that state of the source | an unknown name |
@@ -39,34 +39,34 @@ _STATE = re.compile(
     r"(?P<name>.*?)(?P<mark>\s*[:=|;,]\s*|\s+[-–—>]+\s+|\s*[(\[]\s*|\s+)(?P<state>[^\s:=|;,()\[\]]+)[)\]]?"
 )
 _NOTE = re.compile(r"[A-G][#♯b♭]?-?[0-9]")
-"""A note. B3 is an organ too, and Db2 a double bass, but not in a file of notes that is named after a source."""
+"""A note. In a file of notes that is named after a source, B3 is a note and not an organ, Db2 not a double bass."""
 Find = Callable[[str], Meaning | None]
 
 
 class Statement(NamedTuple):
-    """What one label states."""
+    """The meaning of one label: the state of a source."""
 
     label: Label
     name: Meaning
     state: State
     by_word: bool = False
-    """Whether a word for silence says so: a tier with such words beside sung ones is silent where it is empty too."""
+    """Whether a word for silence states it; if the group also has lyrics, the source is silent without labels."""
 
 
 class Statements(NamedTuple):
-    """What all labels state."""
+    """The meaning of all labels."""
 
     stated: list[Statement]
     names: dict[str, Meaning]
     """Meaning of each name in the file."""
     warnings: list[str]
     left_out: list[str]
-    """Labels that state nothing, and why, in a few words."""
+    """Short descriptions of labels that were left out, with the reason."""
 
 
 @dataclasses.dataclass
 class _Group:
-    """Labels of one tier, layer or file."""
+    """The labels of one tier, layer or file."""
 
     labels: list[Label]
     find: Find
@@ -76,14 +76,14 @@ class _Group:
     written: str
     """The group's own name."""
     whole: bool
-    """Whether the whole name has that meaning, and not only the end of it."""
+    """Whether the whole name has this meaning, rather than only its end."""
     free: bool
-    """Whether labels that are not names are words of its source."""
+    """Whether labels that are not names may be any words, such as lyrics, and mean that the source is active."""
     are_words: bool = False
     """Whether labels of the group are not names, according to the group's name."""
     unknown: dict[str, UnknownName] = dataclasses.field(default_factory=dict)
     left_out: dict[str, list[Label]] = dataclasses.field(default_factory=dict)
-    """Labels that state nothing, by a key of _LEFT_OUT."""
+    """Labels that are left out, by a key of _LEFT_OUT."""
 
     @property
     def is_container(self) -> bool:
@@ -92,22 +92,22 @@ class _Group:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether no label states anything about a source."""
+        """Whether no label of the group has a known meaning."""
         n_unknown = sum(len(name.labels) for name in self.unknown.values())
         return n_unknown + sum(map(len, self.left_out.values())) == len(self.labels)
 
 
 def interpret(labels: Iterable[Label], sources: Sequence[str], names: NameRules | None, path: str) -> Statements:
-    """Return what labels state.
+    """Return the meaning of labels.
 
     Args:
-      labels: of one file, or of the files of a folder.
+      labels: labels of one file, or of the files in a folder.
       sources: sources of the network.
       names: how to interpret names; if None, only the sources' own names are known.
       path: the file or folder, for messages.
 
     Raises:
-      UnknownNames: labels name something that is neither a source nor in the vocabulary.
+      UnknownNames: labels have names that are neither sources nor in the vocabulary.
     """
 
     @functools.cache
@@ -143,7 +143,7 @@ def interpret(labels: Iterable[Label], sources: Sequence[str], names: NameRules 
 
 
 def _make_group(labels: list[Label], find: Find, find_unless_note: Find, several_files: bool) -> _Group:
-    """Return the labels of one tier, layer or file as a group; one of several files may hold words."""
+    """Return the labels of one tier, layer or file as a group; one of several files may contain free text."""
     first = labels[0]
     stem = clean_file_name(first.path)
     if holds_words(first.container or (stem if several_files else "")):
@@ -165,7 +165,7 @@ def _make_group(labels: list[Label], find: Find, find_unless_note: Find, several
 
 
 def is_named_after_source(path: Path, sources: Sequence[str], names: NameRules | None) -> bool:
-    """Return whether the name of a file, or the end of it, names a source or an instrument of one."""
+    """Return whether the name of a file, or its end, is the name of a source or of one of its instruments."""
     stem = clean_file_name(path.name)
     words = normalise(stem).split()
     candidates = [stem, *(" ".join(words[n:]) for n in range(len(words)))]
@@ -190,7 +190,7 @@ def _split_state(text: str, find: Find) -> tuple[str, Meaning | None, str | None
 
 
 def _interpret(label: Label, group: _Group, result: Statements) -> None:
-    """Add a label to what is stated, to the unknown names, or to what is left out."""
+    """Interpret a label: add a statement to `result`, or the label to `unknown` or `left_out` of its group."""
     written, name, state, by_word = _find_owner(label, group)
     if label.start_s == label.end_s:
         group.left_out.setdefault("point", []).append(label)
@@ -208,7 +208,7 @@ def _interpret(label: Label, group: _Group, result: Statements) -> None:
 
 
 def _find_owner(label: Label, group: _Group) -> tuple[str, Meaning | None, str | None, bool]:
-    """Return the name as written, its meaning, the state beside it, and whether a word for silence states it."""
+    """Return the name as written, its meaning, the state, and whether the state follows from a word for silence."""
     text, home = label.text, group.home
     if home is not None and not home.source and not home.perhaps and group.whole:
         return group.written, home, None, False
@@ -239,22 +239,22 @@ def _parse_state(label: Label, name: Meaning, state: str | None) -> State:
             raise label.make_error("state", state or "", f"is not one of {', '.join(STATES)}")
         word = "active" if word in WORDS["active"] else "silent"
     if name.negated and word is not None:
-        raise label.make_error("state", state or "", "stands beside a name that already says silent")
+        raise label.make_error("state", state or "", "contradicts the name, which already means silent")
     return cast(State, word or ("silent" if name.negated else "active"))
 
 
 def _warn_free_words(group: _Group) -> list[str]:
-    """Return a warning if labels of a file named after a source are taken for words, such as lyrics."""
+    """Return a warning if labels of a file named after a source are interpreted as free text, such as lyrics."""
     texts = (label.text for label in group.labels if label.start_s < label.end_s)
     word = next((text for text in texts if fold(text) not in STATES and not is_silence(text)), "")
     if not word or group.home is None or not group.free or group.is_container:
         return []
-    how = f"labels such as {quote(word)} are taken as words of the file's source, {group.home.source}"
+    how = f"labels such as {quote(word)} are read as words of the file's source, {group.home.source}"
     return [f"{group.labels[0].path}:{group.labels[0].line}: {how}"]
 
 
 def _list_questions(group: _Group, several_files: bool, sources: Sequence[str]) -> list[UnknownName]:
-    """Return what to ask: each unknown name, or the name of a tier or file if none of its labels is known."""
+    """Return the names to ask the user about: unknown names, or the name of a group whose labels are all unknown."""
     asked = list(group.unknown.values())
     for name in asked[:MANY]:
         name.hint = "" if group.are_words else guess_name(name.name, sources)
@@ -268,7 +268,7 @@ def _list_questions(group: _Group, several_files: bool, sources: Sequence[str]) 
 
 
 WARNED = 3
-"""Labels of a kind that are left out with one warning each; more of them share one warning."""
+"""Largest number of left-out labels of a kind with a separate warning for each; more of them share one warning."""
 _LEFT_OUT = {
     "point": ("point label", " without length: mark regions", ""),
     "nobody": ("label", " for silence that name no source", ": it does not say who is silent"),
@@ -277,11 +277,11 @@ _LEFT_OUT = {
     "sections": ("section", ", which do not name sources", ": other labels name sources, this one does not"),
     "words": ("label", " of a file of words", ": the file is named after words or sounds, not after a source"),
 }
-"""Kind → what one such label is called, why all of them are left out, why one is."""
+"""For each kind of left-out labels: the noun for such a label, the reason for several, and the reason for one."""
 
 
 def describe_left_out(kind: str, labels: list[Label], of_several: int = 0) -> str:
-    """Return how many labels of a kind are left out, and why all are (`of_several` 0) or one is (1)."""
+    """Return the number of left-out labels of a kind and the reason, in the plural (`of_several` 0) or singular (1)."""
     one, *why = _LEFT_OUT[kind]
     texts = quote_first(label.text for label in labels)
     examples = f" ({texts})" if texts else ""
@@ -289,7 +289,7 @@ def describe_left_out(kind: str, labels: list[Label], of_several: int = 0) -> st
 
 
 def warn_left_out(kind: str, labels: list[Label]) -> list[str]:
-    """Return one warning per label if they are few, else one for all; none for labels that the user left out."""
+    """Return a warning for each label if they are few, else one for all; none for labels that the user excluded."""
     if kind == "map":
         return []
     if kind == "stem":

@@ -1,7 +1,8 @@
-"""Unknown names: the error that lists them, guesses at their meaning, and the overrides with which users explain them.
+"""Unknown names: the error that lists them, guesses of their meaning, and the overrides with which users define it.
 
 An override is an option of the command line or a line of a TOML file, such as `"Klavier" = "one of other"`. It maps a
-name to a source, to a known name, to `one of` a source, to `no` source, or to nothing, which leaves its labels out.
+name to a source, to a known name, to `one of` a source (one instrument of it), to `no` source (it is silent), or to
+nothing, which leaves the labels out.
 """
 
 import dataclasses
@@ -34,12 +35,12 @@ MANY = 40
 
 @dataclasses.dataclass
 class UnknownName:
-    """One unknown name, and its labels."""
+    """An unknown name, and its labels."""
 
     name: str
     labels: list[Label]
     kind: str = "name"
-    """"name" of labels; or "tier" or "file", if it is the name of one without known labels."""
+    """"name" for the name in labels; "tier" or "file" for the name of a tier or file without known labels."""
     hint: str = ""
     """Most probable meaning, as an override; empty if there is none."""
 
@@ -59,12 +60,12 @@ class UnknownName:
         return f"{more}{times}, {line}{tier}"
 
     def format_option(self) -> str:
-        """Return an option to copy: it maps the name to the hint, or leaves the name out if there is no hint."""
+        """Return an option that the user can copy: it maps the name to the hint, or to nothing if there is no hint."""
         return "--map '" + " ".join(f"{self.name}={self.hint}".split()).replace("'", "'\\''") + "'"
 
 
 class UnknownNames(InputError):
-    """An annotation holds names without a known meaning."""
+    """Error: an annotation contains names without a known meaning."""
 
     def __init__(self, message: str, names: Sequence[UnknownName]):
         super().__init__(message)
@@ -72,7 +73,7 @@ class UnknownNames(InputError):
 
 
 def make_unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[str], path: str) -> UnknownNames:
-    """Return the error that lists unknown names, each with its times and its tier, and the options to copy."""
+    """Return the error that lists unknown names with their times and tiers, and the options that define them."""
     of = f"one of {', '.join(sources)}"
     first = unknown[0]
     label = first.labels[0]
@@ -90,9 +91,9 @@ def make_unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[s
 def _next_step(unknown: Sequence[UnknownName]) -> str:
     first = unknown[0]
     if len(unknown) > MANY or any(len(name.name) > MAX_LENGTH for name in unknown):
-        return "if they are the words or notes of one source, name the file after it, such as vocals.txt"
+        return "if they are words or notes of one source, name the file after the source, such as vocals.txt"
     if not first.name:
-        return "write the source into the label, or name the file after it, such as vocals.txt"
+        return "write the source into the label, or name the file after the source, such as vocals.txt"
     each, them = ("it", "it") if len(unknown) == 1 else ("each", "them")
     ways = f"map {each} to a source, or to nothing to leave {them} out"
     if first.kind == "file" and not any(label.text for label in first.labels):
@@ -105,14 +106,14 @@ def _next_step(unknown: Sequence[UnknownName]) -> str:
 
 
 MIN_LETTERS = 4
-"""Least length of a known word within a name; shorter words may match abbreviations by chance."""
+"""Smallest length of a known word that is searched within a name; shorter words may match by chance."""
 
 
 def guess_name(text: str, sources: Sequence[str]) -> str:
     """Return the most probable meaning of an unknown name, as an override; empty if there is none.
 
-    It is the meaning in the vocabulary of the name itself, of the name with one typing error corrected, or of the only
-    known name within it.
+    It is the meaning, in the vocabulary, of the name itself, of the name with one typo corrected, or of the only known
+    name within it.
     """
     if len(text) > MAX_LENGTH:
         return ""
@@ -176,7 +177,7 @@ def read_overrides(path: Path) -> dict[str, str]:
     decided: dict[str, str] = {}
     for name, target in content.items():
         if not isinstance(target, str):
-            raise InputError(f'{path}: {name!r}: is not a text such as "one of other"; lines are "NAME" = "SOURCE"')
+            raise InputError(f'{path}: {name!r}: is not a string such as "one of other"; lines are "NAME" = "SOURCE"')
         _add(decided, name.strip(), target.strip(), str(path))
     return decided
 

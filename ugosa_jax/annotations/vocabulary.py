@@ -1,8 +1,8 @@
-"""Which source of a network a name stands for.
+"""The vocabulary: which source of a network a name in an annotation means.
 
-A network has a few sources; people name instruments. A name means a source itself (vox is vocals) or one instrument of
-a source (piano is one instrument of other, unless the network has a source piano). A label about an instrument says
-nothing about the other instruments, so a source is not silent only because one of its instruments is.
+A network has a few sources, but people write names of instruments. A name means a source (vox is vocals), or one
+instrument of a source (piano is one instrument of other, unless the network has a source piano). A label of one
+instrument says nothing about the others: a source need not be silent where one of its instruments is.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ from ugosa_jax.errors import InputError
 VOCABULARY: dict[str, dict[str, Any]] = tomllib.loads(
     resources.files("ugosa_jax.annotations").joinpath("vocabulary.toml").read_text("utf-8")
 )
-"""Names of instruments, and other words of annotations; comments in the file explain them."""
+"""Names of instruments, and other words in annotations; comments in the file explain them."""
 ALL_BUT_VOCALS = "accompaniment"
-"""Kind that contains everything but the vocals, for networks with two sources."""
+"""The kind of instruments that contains all but the vocals, for networks with two sources."""
 MAX_LENGTH = 80
 """Longest name, in characters."""
 MAX_WORDS = 8
@@ -35,32 +35,32 @@ class Meaning(NamedTuple):
     instrument: str = ""
     """One instrument of the source; empty for the whole source."""
     negated: bool = False
-    """Whether the name says that the source is silent: nosing, no drums."""
+    """Whether the name means that the source is silent: nosing, no drums."""
     perhaps: tuple[str, ...] = ()
-    """Sources that an unlabelled stem, or a stem of several instruments, may belong to."""
+    """Sources that a stem may belong to if it has no label or several instruments."""
 
 
 @dataclasses.dataclass(frozen=True)
 class NameRules:
-    """How to interpret names."""
+    """Rules for the interpretation of names."""
 
     overrides: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """Name → a source, a known name, or `one of` a source; empty to leave labels with the name out."""
+    """The user's meaning of names: a source, a known name, or `one of` a source; empty to leave labels out."""
     complete: bool = False
-    """Whether all instruments of each named source are annotated, so that together they are the source."""
+    """Whether all instruments of each named source are annotated, so that a source is silent where they all are."""
     stems: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """Stem → its instruments, from the metadata of a data set."""
+    """The instruments of each stem, from the metadata of a data set."""
 
 
 def fold(text: str) -> str:
-    """Return a text in lower case, with accented letters as single characters."""
+    """Return a string in lower case, with accented letters as single characters."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def normalise(text: str) -> str:
-    """Return a folded name with single blanks instead of brackets, hyphens, underscores, stops and the like.
+    """Return a name in lower case, with single spaces in place of brackets, hyphens, underscores, full stops etc.
 
-    A sign that joins names, such as a slash, becomes a word of its own.
+    Signs that join names (/, &, +) become separate words.
     """
     return " ".join(re.sub(r"([/&+])", r" \1 ", re.sub(r"[^\w/&+']|_", " ", fold(text))).split())
 
@@ -93,7 +93,7 @@ def look_up_name(text: str, sources: tuple[str, ...]) -> Meaning | None:
     if sign := re.match(r"[!¬−–+-](?=\w)", text):  # "- bass" is an item of a list
         name = look_up_name(text[1:], sources)
         return name and (None if name.negated else name._replace(negated=sign[0] != "+"))
-    text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # a track named after its file
+    text = re.sub(r"\.(?:wav|aiff?|flac|mp3|m4a|ogg)$", "", text, flags=re.IGNORECASE)  # tracks are named after files
     names = (_find_in_form(form, normalise(text), sources) for form in _list_forms(text))
     return next((name for name in names if name is not None), None)
 
@@ -104,7 +104,7 @@ def is_silence(text: str) -> bool:
 
 
 def holds_words(container: str) -> bool:
-    """Return whether a tier or file of this name holds words, chords or the like, not names of sources."""
+    """Return whether a tier or file of this name contains words, chords or the like, not names of sources."""
     return normalise(container) in WORDS["no_names"]
 
 
@@ -135,7 +135,7 @@ def _parse_override(text: str, target: str, sources: Sequence[str]) -> Meaning:
 
 
 def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) -> Meaning:
-    """Return the meaning of a stem; its source is open if its instruments are unknown or of several sources."""
+    """Return the meaning of a stem; it has no source if its instruments are unknown or belong to several sources."""
     names = [look_up_name(instrument, tuple(sources)) for instrument in instruments]
     meant = dict.fromkeys(name.source for name in names if name is not None)
     if None not in names and len(meant) == 1:
@@ -144,7 +144,7 @@ def _find_stem(stem: str, instruments: tuple[str, ...], sources: Sequence[str]) 
 
 
 def _list_forms(text: str) -> list[str]:
-    """Return forms of a name to look up: as it is, cut at capitals and numbers, and without accents."""
+    """Return spellings of a name to look up: unchanged, split at capitals and numbers, and without accents."""
     humps = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
     cut = re.sub(r"(?<=[^\W\d_])(?=[0-9])|(?<=[0-9])(?=[^\W\d_])", " ", humps)
     forms = [normalise(form) for form in (text, humps, cut)]
@@ -153,7 +153,7 @@ def _list_forms(text: str) -> list[str]:
 
 
 def _remove_accents(text: str) -> str:
-    """Return a text without accents."""
+    """Return a string without accents."""
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
@@ -161,7 +161,7 @@ def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Meani
     """Return the meaning of the longest known name in a text whose other words are qualifiers.
 
     Args:
-      form: one form of the text.
+      form: one spelling of the text.
       instrument: name to use if the meaning is one instrument of a source.
       sources: sources of the network.
     """
@@ -171,7 +171,7 @@ def _find_in_form(form: str, instrument: str, sources: tuple[str, ...]) -> Meani
             name = _find_in_form(rest, rest, sources)
             return name and (None if name.negated else name._replace(negated=True))
     rest, _, last = form.rpartition(" ")
-    is_kick = "kick" in list_ancestors(KINDS.get(rest, rest))  # a kick has microphones called in and out
+    is_kick = "kick" in list_ancestors(KINDS.get(rest, rest))  # "in" and "out" are microphones of a kick drum
     if last in ("in", "out") and not is_kick and (name := _find_kind(rest, rest, [], sources)) is not None:
         return name._replace(negated=last == "out")
     words = form.split()
@@ -216,21 +216,21 @@ def _find_kind(name: str, instrument: str, around: list[str], sources: tuple[str
 
 
 def _may_be_silent(kind: str, around: list[str]) -> bool:
-    """Return whether words beside a kind may mean that it rests; beside a kick or a trumpet they do not."""
+    """Return whether words beside a kind may mean that it is silent; they do not beside a kick ("out") or a trumpet."""
     if "out" in around:
         return "kick" not in list_ancestors(kind)
     return kind in _WHOLLY_SPLIT and not {"mute", "muted"}.isdisjoint(around)
 
 
 class _Kinds(NamedTuple):
-    """The kinds of instruments that the sources of a network are."""
+    """The kinds of instruments that correspond to the sources of a network."""
 
     direct: dict[str, str]
-    """Name of a source, normalised → the source."""
+    """The source of each normalised source name."""
     sources: dict[str, str]
-    """Kind → source."""
+    """The source of each kind."""
     split: frozenset[str]
-    """Kinds of which only parts are sources: their names may mean any of the parts."""
+    """Kinds that are divided among several sources, so that their names may mean any of them."""
 
 
 @functools.lru_cache(100)
@@ -259,7 +259,7 @@ def split_names(names: str) -> list[str]:
 
 
 WORDS = {use: split_names(words) for use, words in VOCABULARY["words"].items()}
-"""Use of words → the words."""
+"""Words by their use."""
 _PARENTS = {
     kind.strip(): parent.strip() for kind, mark, parent in (k.partition("<") for k in VOCABULARY["instruments"]) if mark
 }
@@ -270,10 +270,10 @@ KINDS = {
     for name in (kind, *split_names(listed))
     for form in (_remove_accents(normalise(name)), normalise(name))
 }
-"""Name, normalised, with and without accents → kind."""
+"""The kind of each normalised name, with and without accents."""
 _WHOLLY_SPLIT = ("vocals", "drums", "bass")
-"""Kinds that their parts cover completely: a choir is either lead or backing vocals, but an organ is neither piano nor
-another part of keys, and so belongs to other."""
+"""Kinds that consist only of their parts: vocals are either lead or backing vocals. Keys are not such a kind: an organ
+is neither a piano nor another part of keys, and therefore belongs to other."""
 _WHOLE = frozenset(WORDS["whole"])
 _QUALIFIERS = _WHOLE | {form for word in WORDS["qualifiers"] for form in (fold(word), _remove_accents(fold(word)))}
 _SILENCE = frozenset(fold(word) for word in ("", *WORDS["silence"]))

@@ -1,7 +1,4 @@
-"""The functions of the public API, from a song and its annotation to adapted layers, stems and scores.
-
-`ugosa_jax` exports them, as `ugosa_jax.adapt` and so on.
-"""
+"""The functions of the public API: adapt, separate, evaluate and convert. They are exported by `ugosa_jax`."""
 
 from ugosa_jax.api.adapted import AdaptedNetwork, Losses, load_adapted_layers
 from ugosa_jax.api.adapting import adapt, adapt_lanes

@@ -20,12 +20,12 @@ from ugosa_jax.weights.weights import Weights
 
 
 class Losses(NamedTuple):
-    """Losses of every epoch and step, each of shape (epochs, steps); NaN after a stop.
+    """Losses of every epoch and step, each of shape (epochs, steps); NaN after the adaptation has stopped early.
 
     Attributes:
       total: the loss, eq. (1): reconstruction + λ · activation.
       reconstruction: error of the sum of the estimates.
-      activation: sound of sources that are annotated silent.
+      activation: level of the estimates of sources where they are annotated silent.
     """
 
     total: np.ndarray
@@ -33,7 +33,7 @@ class Losses(NamedTuple):
     activation: np.ndarray
 
     def epoch_means(self) -> dict[str, np.ndarray]:
-        """Return the mean over each epoch, by name; NaN if a step was not taken."""
+        """Return the mean of each loss over the steps of each epoch, by name; NaN if a step was not taken."""
         return {name: values.mean(1) if values.size else values[:, 0] for name, values in self._asdict().items()}
 
     def __repr__(self) -> str:
@@ -57,7 +57,7 @@ class AdaptedNetwork(AdaptationResult):
       net: the network before adaptation.
       preset: the settings of the adaptation, and the default settings of `separate`.
       song: the song of the adaptation; None for layers that were read from a file.
-      annotation: of that song.
+      annotation: the annotation of that song.
     """
 
     net: Weights
@@ -87,8 +87,9 @@ class AdaptedNetwork(AdaptationResult):
 
         Args:
           song: any song, not only that of the adaptation.
-          annotation: if None, that of the adaptation for its song, else the song's own.
-          settings: if None, those of `preset`.
+          annotation: when each source plays; if None, that of the adaptation for its song, and `song.annotation` for
+            other songs.
+          settings: settings of the separation; if None, those of `preset`.
           on_chunk: as in `ugosa_jax.separate`.
         """
         if annotation is None and song is self.song:
@@ -127,11 +128,11 @@ def make_adapted_network(
 
 
 def load_adapted_layers(net: Weights | str | Path, path: str | Path) -> AdaptedNetwork:
-    """Read adapted layers that `AdaptedNetwork.save` or `ugosa-jax separate` wrote.
+    """Read adapted layers that were written by `AdaptedNetwork.save` or `ugosa-jax separate`.
 
     Args:
       net: the network before adaptation, its name or its file.
-      path: the file.
+      path: the file with the adapted layers.
 
     Raises:
       InputError: the file is damaged or of another kind, or the layers belong to another network.

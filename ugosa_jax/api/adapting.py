@@ -78,9 +78,9 @@ def adapt_lanes(
 
     Args:
       net: the pretrained network of all lanes, its name or its file.
-      songs: one song for all lanes, whose frozen stages are then computed once; or one song per lane. Songs of about
-        the same length run side by side, others in groups one after the other.
-      annotations: that of the song, or one per song; the songs' own if None.
+      songs: one song for all lanes, so that the frozen stages run only once; or one song per lane. Songs of about the
+        same length run side by side; groups of other lengths follow one after the other.
+      annotations: the annotation of the song, or one per song; if None, `annotation` of each song.
       settings: shared by all lanes; if None, the defaults for this network.
       lam: λ of each lane; that of `settings` if None.
       learning_rate: of each lane; that of `settings` if None.
@@ -120,7 +120,7 @@ def _list_lanes(
         require(values is None or np.ndim(values) == 1, name, "a list of numbers, one per lane", values)
     if isinstance(songs, Song):
         if annotations is not None and not isinstance(annotations, Annotation):
-            raise InputError("annotations: one song takes one annotation; repeat the song for several annotations")
+            raise InputError("annotations: one song has one annotation; repeat the song for several annotations")
         lengths = [len(values) for values in (lam, learning_rate) if values is not None]
         n_lanes = max(lengths, default=1)
         lane_songs, lane_annotations = [songs] * n_lanes, [annotations or songs.annotation] * n_lanes
@@ -140,7 +140,7 @@ def _list_lanes(
 
 
 def _adapt_in_groups(net: Weights, lanes: Sequence[_Lane], on_epoch: OnEpoch | None) -> list[AdaptationResult]:
-    """Adapt lanes that differ only in λ and learning rate; those of one shape run side by side."""
+    """Adapt lanes whose settings differ only in λ and learning rate; songs of the same shape run side by side."""
     shared: dict[tuple[int, int], AdaptationInput] = {}  # lanes of one song share the prepared input
     for song, annotation, settings in lanes:
         if (id(song), id(annotation)) not in shared:

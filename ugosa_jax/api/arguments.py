@@ -70,17 +70,17 @@ def as_annotation(annotation: Annotation | None) -> Annotation | None:
 
 
 def as_tuned(tuned: Params | None, net: Weights) -> Params:
-    """Return adapted layers, {} if None, all of which belong to the network.
+    """Return adapted layers, or {} for None, after checking that they belong to the network.
 
     Raises:
-      InputError: a layer is not in the network, or of another shape there.
+      InputError: a layer is not in the network, or has another shape there.
     """
     if tuned is None:
         return {}
     check_type("tuned", tuned, dict, "adapted layers, such as AdaptedNetwork.tuned")
     found, known = {path: leaf.shape for path, leaf in tree.flatten(tuned).items()}, net.shapes
     if unknown := [path for path, shape in found.items() if known.get(path) != shape]:
-        raise InputError(f"tuned: {unknown[0]} is not in this network, or of another shape there")
+        raise InputError(f"tuned: {unknown[0]} is not in this network, or has another shape there")
     return tuned
 
 
@@ -90,7 +90,7 @@ def get_default_preset(net: Weights) -> Preset:
 
 
 def choose_preset(settings: AdaptConfig | Preset | None, net: Weights) -> Preset:
-    """Return the preset with these settings of an adaptation, and the network's defaults in place of None.
+    """Return a preset with these settings of the adaptation; the network's defaults replace None.
 
     Raises:
       InputError: the settings are of another type, or the network has no such strategy.

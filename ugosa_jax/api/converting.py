@@ -1,4 +1,4 @@
-"""Conversion of other projects' checkpoints."""
+"""Conversion of checkpoints of other projects."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from ugosa_jax.weights.checkpoint import Checkpoint
 
 
 def convert_checkpoint(path: str | Path, out: str | Path) -> Checkpoint:
-    """Convert a checkpoint of the Demucs repository to safetensors, without torch and without running its code.
+    """Convert a checkpoint of the Demucs repository or of Spleeter to safetensors, without executing its code.
 
     Args:
       path: the checkpoint.
@@ -22,7 +22,7 @@ def convert_checkpoint(path: str | Path, out: str | Path) -> Checkpoint:
       InputError: the checkpoint cannot be read, or the file cannot be written.
     """
     if Path(path).resolve() == Path(out).resolve():
-        raise InputError(f"{out}: is the checkpoint itself; name another file to write")
+        raise InputError(f"{out}: is the checkpoint itself; choose another file for the output")
     found = hub.load_network(path)
     if not isinstance(found, Checkpoint):
         kind = "bag" if isinstance(found, Bag) else "chain"

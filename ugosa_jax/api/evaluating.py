@@ -27,7 +27,7 @@ def evaluate(
     rate_hz: int | None = None,
     settings: EvaluateConfig | Preset | None = None,
 ) -> Evaluation:
-    """Compare estimates with the true stems of a song.
+    """Score estimates of a song's stems against the true stems.
 
     Example:
       >>> import numpy as np, ugosa_jax as uj
@@ -41,8 +41,8 @@ def evaluate(
       references: the true stems: a folder with a sound file for each source, {source: (C, T)}, or a song with stems.
       estimates: the same sources in a folder or as {source: (C, T)}; they are cut or padded with silence to the length
         of the references.
-      annotation: when each source plays; the song's own if None. With an annotation, estimates are also scored muted
-        where their source is annotated silent.
+      annotation: when each source plays; the song's own if None. With an annotation, estimates are also scored after
+        muting them where their source is annotated silent.
       rate_hz: sample rate; required if all stems are arrays.
       settings: frames, engine, and which estimates are scored.
 
@@ -62,7 +62,8 @@ def evaluate(
         sounds = _iterate_sounds("estimates", estimates)
         found = {source: stems.fit_length(est_CxT, shape[-1]) for source, est_CxT in sounds}
     else:
-        found, notes = stems.read_like(stems.find(Path(estimates), song.sources), song.mixture.rate_hz, shape)
+        paths = stems.find_stems(Path(estimates), song.sources)
+        found, notes = stems.read_estimates(paths, song.mixture.rate_hz, shape)
         for note in notes:
             warnings.warn(note, stacklevel=2)
     return scoring.evaluate(song, found, choose_settings(settings, EvaluateConfig, Preset()))
@@ -84,9 +85,9 @@ def _read_references(references: Song | str | Path | Mapping[str, np.ndarray], r
     return Song(Audio(stems_SxCxT.sum(0), rate_hz, "references"), stems_SxCxT, tuple(found))
 
 
-def _iterate_sounds(what: str, given: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield name and samples of each sound, float32 (C, T)."""
+def _iterate_sounds(argument: str, given: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and samples, float32 (C, T), of each sound; errors name the argument."""
     for source, samples_CxT in given.items():
         found_CxT = np.asarray(samples_CxT, np.float32)
-        require(found_CxT.ndim == 2, f"{what}: {source}", "an array (channels, samples)", found_CxT.shape)
+        require(found_CxT.ndim == 2, f"{argument}: {source}", "an array (channels, samples)", found_CxT.shape)
         yield source, found_CxT

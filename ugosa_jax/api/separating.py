@@ -39,10 +39,10 @@ def separate(
       annotation: when each source plays, for muting and refining; the song's own if None.
       settings: chunks, shifts, muting, refining; if None, the defaults for this network.
       tuned: adapted layers, such as `AdaptedNetwork.tuned`; `AdaptedNetwork.separate` passes its own.
-      on_chunk: called after each chunk with the number of chunks done and the number of all.
+      on_chunk: called after each chunk with the number of finished chunks and the total.
 
     Returns:
-      {source: (C, T)} at the song's own rate and length; mono for a mono song, else stereo.
+      {source: (C, T)} at the song's sample rate and length; mono for a mono song, else stereo.
 
     Raises:
       InputError: the song is silent or shorter than the network needs, muting lacks an annotation, or the annotation or

@@ -15,7 +15,7 @@ class Chip:
 
     Attributes:
       name: name by its vendor.
-      flops_per_s: of matrix products at JAX's default precision for float32: bfloat16 on TPUs, TF32 on GPUs.
+      flops_per_s: rate of matrix products at JAX's default precision for float32: bfloat16 on TPUs, TF32 on GPUs.
       bytes_per_s: bandwidth of its memory.
       memory_bytes: size of its memory.
     """
@@ -34,7 +34,7 @@ CHIPS = {
     "NVIDIA A100-SXM4-80GB": Chip("A100", 156e12, 2039e9, 80 * 10**9),
     "NVIDIA H100 80GB HBM3": Chip("H100", 494.7e12, 3350e9, 80 * 10**9),
 }
-"""By JAX's `device_kind`."""
+"""The chips by JAX's `device_kind`."""
 
 GPUS = {"a100": "NVIDIA A100-SXM4-80GB", "h100": "NVIDIA H100 80GB HBM3"}
 _BUILDS = {
@@ -59,7 +59,7 @@ def get_chip(device_kind: str) -> Chip:
 
 
 def describe_gpu(name: str) -> str:
-    """Return XLA's GpuTargetConfigProto of one of GPUS, in text format."""
+    """Return XLA's description (GpuTargetConfigProto) of one of GPUS, in text format."""
     build, peaks = _BUILDS[name], CHIPS[GPUS[name]]
     return f"""
         platform_name: "CUDA"

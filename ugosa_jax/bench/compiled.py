@@ -1,8 +1,9 @@
-"""The programs of an adaptation, compiled for accelerators that need not be present, and estimates from them.
+"""Compilation of an adaptation's programs for accelerators that need not be present, and estimates of their time.
 
-libtpu compiles for described TPUs, JAX's CUDA plugin for GPUs. Operations are counted in the traced program; bytes and
-memory are XLA's own counts. Times are estimates from these counts and the chip's published peak rates: they neglect
-elementwise arithmetic, and count accesses to on-chip memory as accesses to the main memory.
+Given a description of the devices, libtpu compiles for TPUs and JAX's CUDA plugin for GPUs. Operations are counted in
+the traced program; bytes and memory are XLA's own counts. Times are estimates from these counts and the chip's
+published peak rates; they neglect elementwise arithmetic, and count accesses to on-chip memory as accesses to the main
+memory.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ _ENVIRONMENT = {
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_WORKER_ID": "0",
 }
-"""Keeps libtpu from querying the metadata server of a cloud."""
+"""Environment variables that keep libtpu from querying the metadata server of a cloud."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +44,11 @@ class CompiledProgram:
       name: prefix (the frozen stages, for a segment), epoch (for a step), separation (for a chunk).
       lanes: number of lanes on all devices together.
       devices: number of devices.
-      compile_s: seconds of the compilation here.
+      compile_s: time of the compilation on this machine.
       flops: operations in matrix products on one device.
       bytes_accessed: bytes read and written on one device, with a loop's body counted once; None if XLA does not know.
       memory_bytes: arguments, results and temporary arrays on one device at their peak.
-      temporary_bytes: the temporary arrays among them.
+      temporary_bytes: the part of `memory_bytes` for temporary arrays.
       collectives: number of operations between devices in the program, by kind.
     """
 
@@ -70,7 +71,7 @@ class CompiledProgram:
         return None if self.bytes_accessed is None else self.bytes_accessed / chip.bytes_per_s
 
     def count_lanes_that_fit(self, chip: Chip) -> int:
-        """Return the number of such lanes that fit into a chip's memory."""
+        """Return the number of lanes of this kind that fit into a chip's memory."""
         per_lane = self.memory_bytes / math.ceil(self.lanes / self.devices)
         return int(chip.memory_bytes // per_lane)
 
@@ -78,10 +79,10 @@ class CompiledProgram:
 def describe_topology(name: str) -> Sequence[Any]:
     """Return the devices of a topology such as "v5e:2x2" or "h100:4", which need not be present.
 
-    From then on, programs of this process run on the CPU; libtpu and the CUDA plugin only compile.
+    Afterwards, programs of this process run on the CPU; libtpu and the CUDA plugin only compile.
 
     Raises:
-      InputError: the compiler is not installed or is in use, or does not know the topology.
+      InputError: the compiler is not installed, is in use by another process, or does not know the topology.
     """
     from jax.experimental import topologies
 
@@ -108,11 +109,11 @@ def describe_topology(name: str) -> Sequence[Any]:
 def compile_programs(
     devices: Sequence[Any], net: Architecture, settings: AdaptConfig, n_lanes: int, seconds: float
 ) -> Iterator[CompiledProgram]:
-    """Compile prefix and epoch for `n_lanes` songs of a length, and for one lane also separation.
+    """Compile prefix and epoch for `n_lanes` songs of `seconds`, and for one lane also separation.
 
-    Lanes are divided among the devices as in an adaptation. Features of storage "auto" are stored in float32.
+    Lanes are divided among the devices as in an adaptation. With the storage "auto", features are stored in float32.
     """
-    jax.config.update("jax_enable_compilation_cache", False)  # no device here can load the programs
+    jax.config.update("jax_enable_compilation_cache", False)  # a cached program could only be loaded on its device
     place = programs.place_lanes(n_lanes, devices)
     strategy = strategies.parse(settings.strategy, net)
     if strategy.loss == "R":

@@ -1,9 +1,9 @@
-"""Floating-point operations of a network and of its adaptation, counted in the programs that JAX traces.
+"""Counting of the floating-point operations of a network and its adaptation in the programs that JAX traces.
 
-The counts include the matrix products (2·m·k·n each) and convolutions that the result depends on; unused
+The counts include the matrix products (2·m·k·n each) and convolutions that the result depends on, so that unused
 gradients are excluded. Elementwise operations (norms, activations, masks, loss, optimizer) are not counted: they are
-few, and their cost is memory traffic. Products of a matrix with up to three vectors are not counted either. Counts are
-cached, because tracing a large network takes seconds.
+few, and their time is determined by memory traffic. Products of a matrix with up to three vectors are not counted
+either. Counts are cached, because tracing a large network takes seconds.
 """
 
 import functools
@@ -41,7 +41,7 @@ def count_by_shape(function: Callable, *arguments: Any) -> Counter[tuple[int, ..
 
 @functools.lru_cache
 def find_main_product(net: Architecture, n_samples: int) -> tuple[int, int, int]:
-    """Return the shape (m, k, n) of the products with most operations in a forward pass."""
+    """Return the shape (m, k, n) of the matrix products that have most operations in a forward pass."""
     counted = count_by_shape(net.__call__, *_get_input_shapes(net, n_samples))
     shapes = {shape: number for shape, number in counted.items() if len(shape) == 3}
     m, k, n = max(shapes, key=lambda shape: shapes[shape])
@@ -68,7 +68,7 @@ def count_step(net: Architecture, strategy: Strategy, n_samples: int, is_stored:
       net: the network.
       strategy: the tuned stages; not B0, which has no steps.
       n_samples: length of the segment.
-      is_stored: whether the output of the frozen stages is stored; else they run in every step.
+      is_stored: whether the output of the frozen stages is stored; if not, they run in every step.
     """
     params, mix_CxT = _get_input_shapes(net, n_samples)
     since = strategy.find_cut(net)
@@ -85,7 +85,7 @@ def count_step(net: Architecture, strategy: Strategy, n_samples: int, is_stored:
 
 
 def count_separation(net: Architecture, settings: SeparateConfig, song_samples: int) -> int:
-    """Return the operations of separating a song: all chunks, including their padding, for every shift."""
+    """Return the operations of the separation of a song: all chunks, including their padding, for every shift."""
     n_samples, tiling = chunks.choose_chunk_samples(net, settings), chunks.choose_tiling(net, settings)
     each = count_flops(tiling.separate, *_get_input_shapes(net, n_samples)) if tiling else count_forward(net, n_samples)
     return chunks.count_chunks(net, song_samples, settings) * each
@@ -96,7 +96,7 @@ def _get_input_shapes(net: Architecture, n_samples: int) -> tuple[Any, jax.Shape
 
 
 def _count_needed(traced: Jaxpr, needed: set) -> Counter[tuple[int, ...]]:
-    """Return the operations that the variables `needed` depend on, walking a program backwards."""
+    """Return the operations that the variables `needed` depend on; the equations are visited in reverse order."""
     counted: Counter[tuple[int, ...]] = Counter()
     for equation in reversed(traced.eqns):
         if needed.isdisjoint(equation.outvars):

@@ -1,4 +1,4 @@
-"""Speed of adaptation on a device, also relative to the speed of its matrix products."""
+"""Measurement of the speed of adaptation on a device, also relative to the speed of its matrix products."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ from ugosa_jax.networks.protocol import Architecture, Params
 
 @dataclasses.dataclass(frozen=True)
 class MatmulRates:
-    """FLOP/s of the products of a block, in float32 at JAX's default precision.
+    """FLOP/s of the matrix products of a ConvTasNet block, in float32 at JAX's default precision.
 
     Attributes:
       expand: [K, B] @ [B, H].
@@ -38,7 +38,7 @@ class MatmulRates:
 
     @property
     def together(self) -> float:
-        """FLOP/s of all three, one after the other."""
+        """FLOP/s of all three products, one after the other."""
         return 3 / (1 / self.expand + 1 / self.project + 1 / self.weights)
 
 
@@ -50,14 +50,14 @@ class Measurement:
       lanes: number of songs adapted side by side.
       steps: steps of one lane in a run.
       song_s: length of a lane's song.
-      features: how the frozen stages' output was stored.
+      features: how the output of the frozen stages was stored.
       compile_s: time of tracing and compiling.
       prefix_s: time of the frozen stages of all lanes in a run, the median over runs.
       steps_s: time of all steps of all lanes, for each run.
       flops_a_step: operations of one step of one lane.
       peak_bytes: peak memory of the device so far, or on a CPU of the process.
       grown_bytes: growth of the peak due to these lanes.
-      matmul: rates of the block's products, of one lane or batched over all lanes, whichever are higher.
+      matmul: rates of the matrix products, of one lane or batched over all lanes, whichever are higher.
     """
 
     lanes: int
@@ -93,10 +93,10 @@ class Measurement:
         return self.flops_per_second / self.matmul.together
 
 
-def measure(
+def measure_lanes(
     net: Architecture, params: Params, settings: AdaptConfig, n_lanes: int, seconds: float, repeats: int
 ) -> Measurement:
-    """Adapt `n_lanes` lanes, each with its own song, once to compile and `repeats` times to measure.
+    """Measure the adaptation of `n_lanes` lanes, each with its own song: `repeats` runs, after one that compiles.
 
     Args:
       net: the network.
@@ -111,7 +111,7 @@ def measure(
     """
     strategy = strategies.parse(settings.strategy, net)
     if not strategy.tuned:
-        raise InputError(f"strategy {strategy.name!r} takes no steps to measure")
+        raise InputError(f"strategy {strategy.name!r} tunes nothing, so that there are no steps to measure")
     before = device.get_peak_bytes()
     songs = [make_noise(net, settings, seconds, seed) for seed in range(n_lanes)]
     hyper = engine.make_hyper(settings, n_lanes)
@@ -135,7 +135,7 @@ def measure(
 
 
 def make_noise(net: Architecture, settings: AdaptConfig, seconds: float, seed: int = 0) -> Segments:
-    """Return a song of noise in which each source is silent for a part.
+    """Return the segments of a song of noise, in which each source is silent in a part.
 
     Raises:
       InputError: the song is shorter than a segment.
@@ -171,21 +171,21 @@ def measure_matmul_rates(net: Architecture, n_samples: int, n_lanes: int = 1, re
 
 
 def choose_best_rates(found: Sequence[MatmulRates]) -> MatmulRates:
-    """Return the highest rate of each product: batched ones are faster on GPUs, but not on every CPU."""
+    """Return the highest rate of each product: batched products are faster on GPUs, but not on every CPU."""
     return MatmulRates(*(max(column) for column in zip(*map(dataclasses.astuple, found), strict=True)))
 
 
 def measure_median_s(function: Callable, *arguments: Any, repeats: int = 3, least_s: float = 0.1) -> float:
-    """Return the median seconds of a function inside a program that runs it repeatedly.
+    """Return the median time in seconds of a function inside a program that runs it repeatedly.
 
-    This resembles an adaptation: results go to allocated memory, and nothing is dispatched between calls. A single call
-    may take a third longer, because the system has to allocate memory for its results.
+    This resembles an adaptation: results go to memory that is allocated already, and nothing is dispatched between
+    calls. A single call may take a third longer, because the system has to allocate memory for its results.
 
     Args:
-      function: arrays → arrays.
-      arguments: its arguments in every round.
-      repeats: number of timed programs, whose median is returned.
-      least_s: least duration of a program, which determines its number of rounds, so that dispatch is negligible.
+      function: a function from arrays to arrays.
+      arguments: its arguments, the same in every call.
+      repeats: number of timed runs of the program, whose median is returned.
+      least_s: smallest duration of a run, which determines the number of calls, so that dispatch is negligible.
     """
 
     def seconds(n: int) -> float:
@@ -204,7 +204,7 @@ def run_repeatedly(function: Callable, n: jax.Array, arguments: tuple) -> Any:
     results = jax.eval_shape(function, *arguments)
 
     def once(_, carry):
-        # The barrier makes the arguments of the next round depend on this result, so that no call leaves the loop.
+        # The barrier makes the arguments of the next call depend on this result, so that XLA keeps all calls.
         return jax.lax.optimization_barrier((carry[0], function(*carry[0])))
 
     empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), results)

@@ -1,4 +1,4 @@
-"""The command `ugosa-jax bench`: a table with a row for each number of lanes, and its record."""
+"""The command `ugosa-jax bench`: a table of speed with a row for each number of lanes, and its record as JSON."""
 
 import dataclasses
 import os
@@ -12,7 +12,7 @@ from ugosa_jax.adaptation import strategy
 from ugosa_jax.bench import chips, compiled, timing
 from ugosa_jax.bench.timing import Measurement
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import say
+from ugosa_jax.cli.output import print_line
 from ugosa_jax.config import MAX_PIECE_S
 from ugosa_jax.errors import InputError, require
 from ugosa_jax.networks import protocol
@@ -26,7 +26,7 @@ from ugosa_jax.weights.weights import list_networks
 
 
 def bench(args: options.Bench) -> int:
-    """Measure, print the table row by row and write the record; return 1 if the memory did not suffice, else 0.
+    """Measure, print the table row by row and write the record; return 1 if there was not enough memory, else 0.
 
     Raises:
       InputError: an argument, the network or the file of the record cannot be used.
@@ -35,20 +35,20 @@ def bench(args: options.Bench) -> int:
     require(args.repeats >= 1, "--repeats", "at least 1", args.repeats)
     require(0 < args.seconds <= MAX_PIECE_S, "--seconds", f"above 0, at most {MAX_PIECE_S:g}", args.seconds)
     if args.json is not None and args.json.is_dir():
-        raise InputError(f"{args.json}: is a folder, where a file is to be written")
+        raise InputError(f"{args.json}: is a folder, but must be a file")
     config, params, network = load_network(args)
     args = dataclasses.replace(args, adapt=strategy.fill_defaults(args.adapt, config))
     if args.compile_only is not None:
-        return estimate(args, config, network, lanes)
+        return estimate_for_chips(args, config, network, lanes)
     print_head(args, network)
     rows = []
     for n_lanes in lanes:
         try:
-            rows.append(timing.measure(config, params, args.adapt, n_lanes, args.seconds, args.repeats))
+            rows.append(timing.measure_lanes(config, params, args.adapt, n_lanes, args.seconds, args.repeats))
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error):
                 raise
-            say(f"| {n_lanes} | the device's memory does not suffice |")
+            print_line(f"| {n_lanes} | not enough memory on the device |")
             break
         print_row(rows[-1])
     if args.json is not None:
@@ -56,17 +56,19 @@ def bench(args: options.Bench) -> int:
     return 0 if len(rows) == len(lanes) else 1
 
 
-def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], lanes: list[int]) -> int:
-    """Compile for a topology, print a row for each program and write the record; return 0.
+def estimate_for_chips(args: options.Bench, net: Architecture, network: dict[str, Any], lanes: list[int]) -> int:
+    """Compile for a device topology, print a row for each program and write the record; return 0.
 
     Raises:
-      InputError: the topology cannot be had, or nothing is known of its chips.
+      InputError: the topology is not available, or its chips are unknown.
     """
     devices = compiled.describe_topology(str(args.compile_only))
     chip = chips.get_chip(devices[0].device_kind)
     print(describe_task(args, network))
-    say(f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); of an epoch, one step is counted.")
-    print("Nothing ran: estimates from the compiled programs and published peaks; memory ms are an upper bound.\n")
+    print_line(
+        f"compiled for {len(devices)} devices {chip.name} ({args.compile_only}); the row of an epoch is for one step."
+    )
+    print("Nothing was run: estimates from compiled programs and published peak rates; memory ms is an upper bound.\n")
     columns = ("program", "lanes", "devices", "compile s", "GFLOP", "GB accessed", "GB held", "of them temporary",
                "compute ms", "memory ms", "lanes that fit a device", "collectives")  # fmt: skip
     print("| " + " | ".join(columns) + " |")
@@ -96,7 +98,7 @@ def estimate(args: options.Bench, net: Architecture, network: dict[str, Any], la
 
 
 def parse_lanes(text: str) -> list[int]:
-    """Return the numbers of "1,2,4".
+    """Parse a list of numbers such as "1,2,4".
 
     Raises:
       InputError: the text is not a list of numbers above 0.
@@ -113,21 +115,21 @@ def load_network(args: options.Bench) -> tuple[Architecture, Params, dict[str, A
         loaded = hub.load_network(args.weights)
         if isinstance(loaded, Chain):
             raise InputError(f"--weights {args.weights}: is a chain; measure its networks one by one")
-        first = next(iter(list_networks(loaded).values()))  # of a bag, whose others are alike
+        first = next(iter(list_networks(loaded).values()))  # the networks of a bag have the same architecture
         return first.architecture, first.params, {"name": args.weights, "fingerprint": first.fingerprint}
     config = {"demucs": ConvTasNet, "htdemucs": HTDemucs}[args.size]()
     return config, config.init(), {"name": f"{args.size}, random weights"}
 
 
 def describe_task(args: options.Bench, network: dict[str, Any]) -> str:
-    """Return network, settings and songs as text."""
+    """Return a description of network, settings and songs."""
     adapt = args.adapt
     songs = f"songs of {args.seconds:g} s in segments of {adapt.segment_s:g} s"
     return f"{network['name']}, {adapt.strategy}, {adapt.precision}, {songs},"
 
 
 def print_head(args: options.Bench, network: dict[str, Any]) -> None:
-    """Print the task and the head of the table."""
+    """Print the description of the task, and the header of the table."""
     print(describe_task(args, network))
     print(f"{args.adapt.epochs} epochs, median of {args.repeats} runs, on {device.describe_all()}\n")
     columns = ("lanes", "steps/s", "× real time", "compile s", "prefix s", "steps s", "peak GB so far",
@@ -137,7 +139,7 @@ def print_head(args: options.Bench, network: dict[str, Any]) -> None:
 
 
 def print_row(row: Measurement) -> None:
-    """Print the row of a number of lanes."""
+    """Print the row for a number of lanes."""
     spread = f"{min(row.steps_s):.3g}–{max(row.steps_s):.3g}"
     values = (f"{row.lanes}", f"{row.steps_per_second:.3g}", f"{row.times_real_time:.3g}", f"{row.compile_s:.1f}",
               f"{row.prefix_s:.3g}", spread, f"{row.peak_bytes / 1e9:.2f}", f"{row.flops_per_second / 1e9:.4g}",
@@ -168,7 +170,7 @@ def make_record(
 
 
 def describe_row(row: Measurement) -> dict[str, Any]:
-    """Return measurements and derived rates; times in seconds, rates in FLOP/s."""
+    """Return the measurements of a row for the record; times are in seconds, rates in FLOP/s."""
     return dataclasses.asdict(row) | {
         "steps_per_second": row.steps_per_second,
         "times_real_time": row.times_real_time,

@@ -1,4 +1,4 @@
-"""The command `ugosa-jax demo`: adapt a network to the bundled song, and compare the stems before and after."""
+"""The command `ugosa-jax demo`: adapt a network to the demo song, and compare the stems before and after."""
 
 import dataclasses
 import time
@@ -10,7 +10,7 @@ from ugosa_jax import files
 from ugosa_jax.adaptation import plan
 from ugosa_jax.annotations import annotation
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import keep_compiled_programs
+from ugosa_jax.cli.output import cache_compiled_programs
 from ugosa_jax.config import AdaptConfig, SeparateConfig, get_preset
 from ugosa_jax.data import loading, sound
 from ugosa_jax.errors import require_extra
@@ -27,7 +27,7 @@ with require_extra("reports"):
 
 
 class Recipe(NamedTuple):
-    """One separation of the song: what is adapted, and whether the annotation refines the stems."""
+    """One separation of the song, with its settings and a description."""
 
     meaning: str
     adapt: AdaptConfig
@@ -41,7 +41,7 @@ RECIPES = {
     "output": Recipe("not adapted, output refined with the annotation", AdaptConfig("B0"), OUTPUT_STAGE),
     "adapted": Recipe(f"adapted ({ADAPTED.strategy}), output refined with the annotation", ADAPTED, OUTPUT_STAGE),
 }
-"""The last two differ only in the adaptation."""
+"""The recipes by name; the last two differ only in the adaptation."""
 FIGURE = "figure.svg"
 
 
@@ -52,7 +52,7 @@ def demo(args: options.Demo) -> int:
       InputError: the folder cannot be written.
     """
     out, started = args.out, time.perf_counter()
-    keep_compiled_programs()
+    cache_compiled_programs()
     network = choose_network()
     weights = hub.load_network(network)
     song = loading.load_demo(weights.sources)
@@ -66,38 +66,40 @@ def demo(args: options.Demo) -> int:
         weights=record.describe_network(weights, network),
     )
     excerpt_s = song_report.choose_excerpt(song, len(RECIPES))
-    shown, took_s = [], {}
+    report_runs, took_s = [], {}
     for name, recipe in RECIPES.items():
         print(f"{name:10}{recipe.meaning} ...", end="", flush=True)
         began = time.perf_counter()
         job = SongJob(weights, song, plan.fill_defaults(recipe.adapt, weights), recipe.separate)
         outcome = run.run(job, inputs, out / name.replace(" ", "-"), report="data", excerpt_s=excerpt_s)
-        assert outcome.shown is not None
-        shown.append(dataclasses.replace(outcome.shown, name=name, meaning=recipe.meaning))
+        assert outcome.report_run is not None
+        report_runs.append(dataclasses.replace(outcome.report_run, name=name, meaning=recipe.meaning))
         took_s[name] = time.perf_counter() - began
         print(f" {took_s[name]:.0f} s", flush=True)
-    print("\n" + "\n".join(format_table(shown, labels.sources)))
-    stems = {one.name: one.stems for one in shown}
+    print("\n" + "\n".join(format_table(report_runs, labels.sources)))
+    stems = {one.name: one.stems for one in report_runs}
     waves = song_figures.draw_waves(labels, mixture.duration_s, summary.summarise_mixture(mixture, excerpt_s), stems)
     with files.replace_when_done(out / FIGURE) as temporary:
         temporary.write_text(style.to_svg(waves), "utf-8")
     content = msgspec.to_builtins(outcome.record)  # of the last run, which is adapted
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took_s.items())
-    song_report.write(out / REPORT, song, excerpt_s, shown, facts.describe_run(content) | {"time": times}, content)
+    song_report.write(
+        out / REPORT, song, excerpt_s, report_runs, facts.describe_run(content) | {"time": times}, content
+    )
     print(f"\n{time.perf_counter() - started:.0f} s in all; pictures and sounds are in {out / REPORT}")
     return 0
 
 
 def choose_network() -> str:
-    """Return the chain with a network for real songs if it is downloaded, else the bundled network, and print why."""
+    """Return the name of the network: a chain with Spleeter if it is downloaded, else `mini`; print the choice."""
     if all(hub.is_available(name) for name in CHAIN.split("+")):
         return CHAIN
-    print("spleeter is not installed (ugosa-jax weights download spleeter): the small bundled network is used alone")
+    print("spleeter is not downloaded (ugosa-jax weights download spleeter): the bundled network `mini` is used alone")
     return hub.BUNDLED
 
 
 def format_table(runs: list[ReportRun], sources: tuple[str, ...]) -> list[str]:
-    """Return the lines of a table: SDR, and leakage before refinement, with a row for each run."""
+    """Return the lines of a table with the SDR, and the leakage before refinement, of each run."""
     width = 8 * len(sources)
     heads = f"{'SDR (dB)':^{width}}     {'leakage before refinement (dB)':^{width}}"
     names = "".join(f"{source:>8}" for source in sources)

@@ -1,7 +1,8 @@
-"""One-line messages for exceptions of libraries, as the last resort of the command line.
+"""One-line messages for unexpected exceptions of libraries.
 
-Calls of libraries turn expected errors into an InputError that names the file. Other exceptions of libraries end here.
-Python's own exceptions, such as TypeError, are bugs of this program and keep their traceback.
+The code that calls a library turns expected errors into an InputError that names the file. The command line handles all
+other exceptions of libraries here. Python's own exceptions, such as TypeError, are bugs of this program and keep their
+traceback.
 """
 
 import os
@@ -31,33 +32,33 @@ LIBRARIES = {
     "zipfile": "zip",
     "zlib": "zlib",
 }
-"""Packages whose exceptions become one line, with their names in it."""
-BACKENDS, FLAGS = "jax._src.xla_bridge", "jax._src.config"
-"""Modules of JAX that look for devices, and that read environment variables."""
+"""Packages whose exceptions are reported in one line, and the names of these packages in the line."""
+BACKENDS, CONFIG = "jax._src.xla_bridge", "jax._src.config"
+"""The modules of JAX that look for devices and that read environment variables."""
 
 
 def describe(error: Exception) -> str | None:
     """Return a one-line message for an exception of a library or the operating system, else None."""
-    if line := _about_jax_settings(error):
+    if line := _describe_jax_settings(error):
         return line
     if isinstance(error, MemoryError):
-        return f"not enough memory ({_gist(error)})"
-    if library := _library_of(error):
+        return f"not enough memory ({_summarise(error)})"
+    if library := _find_library(error):
         if "RESOURCE_EXHAUSTED" in str(error):
-            return f"the device's memory does not suffice ({library}: {_gist(error)})"
-        return f"{library}: {_gist(error)}"
-    return _gist(error) if isinstance(error, OSError) else None
+            return f"not enough memory on the device ({library}: {_summarise(error)})"
+        return f"{library}: {_summarise(error)}"
+    return _summarise(error) if isinstance(error, OSError) else None
 
 
-def _library_of(error: Exception) -> str | None:
+def _find_library(error: Exception) -> str | None:
     """Return the library that an exception's class, or one that it is derived from, belongs to."""
     packages = (of.__module__.partition(".")[0] for of in type(error).__mro__)
     return next((LIBRARIES[package] for package in packages if package in LIBRARIES), None)
 
 
-def _gist(error: Exception) -> str:
-    """Return the most useful line of a message: the last one of an embedded traceback, else the first."""
-    if strerror := getattr(error, "strerror", None):  # the system's own words, and the file that they are about
+def _summarise(error: Exception) -> str:
+    """Return the most useful line of a message: the last one if it contains a traceback, else the first."""
+    if strerror := getattr(error, "strerror", None):  # the message of the operating system, after the file's name
         return ": ".join(str(part) for part in (getattr(error, "filename", None), strerror) if part)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
@@ -65,11 +66,11 @@ def _gist(error: Exception) -> str:
     return lines[-1 if any(line.startswith("Traceback ") or line.startswith("File ") for line in lines) else 0]
 
 
-def _about_jax_settings(error: Exception) -> str | None:
+def _describe_jax_settings(error: Exception) -> str | None:
     """Return a message if JAX fails to start because of its environment variables, else None."""
     modules = {frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)}
-    detail = f" ({_gist(error)})" if str(error) else ""
-    if modules & {FLAGS, BACKENDS}:
+    detail = f" ({_summarise(error)})" if str(error) else ""
+    if modules & {CONFIG, BACKENDS}:
         for name, value in os.environ.items():
             if name.startswith("JAX_") and name != "JAX_PLATFORMS" and name.lower() in str(error).lower():
                 return f"{name}={value}: is not a value that JAX accepts{detail}"

@@ -1,7 +1,7 @@
-"""The command line: parse arguments, call a command, print errors.
+"""The command line: parse arguments, run a command, print errors.
 
-Options are in `ugosa_jax.cli.options`, commands in the modules beside this one. A command's module, and JAX with it, is
-imported when the command runs, so that `ugosa-jax --help` answers at once.
+Options are defined in `ugosa_jax.cli.options`, commands in the other modules of this package. The module of a command,
+and with it JAX, is imported only when the command runs, so that `ugosa-jax --help` answers at once.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from tyro.conf import subcommand
 
 from ugosa_jax import __version__, config
 from ugosa_jax.cli import annotation_options, library_errors, options
+from ugosa_jax.cli.demucs_options import refuse_demucs_options
 from ugosa_jax.errors import InputError, to_one_line
 
 COMMANDS: dict[type, tuple[str, str]] = {
@@ -39,9 +40,9 @@ COMMANDS: dict[type, tuple[str, str]] = {
     options.Demo: ("demonstration", "demo"),
     options.Studio: ("commands", "studio"),
 }
-"""Module of `ugosa_jax.cli` and function in it for each type of options; the function returns an exit code."""
+"""For each type of options, the module in `ugosa_jax.cli` and its function, which returns an exit code."""
 UNPRINTABLE = "ugosa_jax_unprintable"
-"""Name of `replace_unprintable` as a codec's way to handle errors."""
+"""Name under which `replace_unprintable` is registered as an error handler of codecs."""
 DESCRIPTION = "User-guided one-shot adaptation of music source separation, in JAX."
 
 
@@ -57,22 +58,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         if nul := [argument for argument in arguments if "\0" in argument]:
-            raise InputError(f"{nul[0]!r}: holds a zero byte, which no name has")
+            raise InputError(f"{nul[0]!r}: contains a zero byte, which is not allowed in names")
         args = parse_arguments(arguments)
         return find_command(type(args))(args)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Exception as error:
-        nobody_reads = type(error) is BrokenPipeError  # what is printed: `ugosa-jax … | head`
-        if nobody_reads or (line := library_errors.describe(error)) is None:
+        is_output_closed = type(error) is BrokenPipeError  # as in `ugosa-jax … | head`
+        if is_output_closed or (line := library_errors.describe(error)) is None:
             raise
         print(f"error: {to_one_line(line)}", file=sys.stderr)
         return 2
 
 
 def replace_unprintable(error: UnicodeError) -> tuple[str, int]:
-    """Replace characters that a terminal cannot show by question marks, and bytes that are not text by escapes."""
+    """Replace characters that a terminal cannot show with question marks, and bytes that are not text with escapes."""
     assert isinstance(error, UnicodeEncodeError)
     unprintable = error.object[error.start : error.end]
     return "".join("?" if character.isprintable() else to_one_line(character) for character in unprintable), error.end
@@ -82,10 +83,13 @@ def parse_arguments(arguments: Sequence[str]) -> Any:
     """Parse arguments and return the options of a command; their type is a key of `COMMANDS`.
 
     Raises:
-      InputError: a value is out of range. Arguments that tyro cannot parse end the process with code 2.
+      InputError: a value is out of range, or an option is one of demucs. Arguments that tyro cannot parse end the
+        process with code 2.
     """
+    if arguments[:1] == ["separate"]:
+        refuse_demucs_options(arguments[1:])
     name = choose_preset(arguments)
-    name = name if name in config.PRESETS else "paper"  # tyro reports an unknown one
+    name = name if name in config.PRESETS else "paper"  # tyro reports unknown names
     start = config.get_preset(name)
     separate = options.Separate(song=tyro.MISSING, adapt=start.adapt, separate=start.separate, preset=name)  # pyright: ignore[reportArgumentType]
     commands = (
@@ -107,22 +111,22 @@ def parse_arguments(arguments: Sequence[str]) -> Any:
 
 
 def choose_preset(arguments: Sequence[str]) -> str:
-    """Return the name of the preset that gives the defaults of all settings.
+    """Return the name of the preset that provides the defaults of all settings.
 
-    It is the last one that the arguments name, or else the default for the weights. If no weights are named,
-    `separate` takes the best that are installed, and its `--help` the bundled ones.
+    It is the last one that the arguments name, or else the default for the weights. If no weights are named, these are
+    the best ones installed for `separate`, and the bundled ones for its `--help`.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--preset")
     parser.add_argument("--weights", default="")
     try:
         known, _ = parser.parse_known_args(arguments)
-    except argparse.ArgumentError:  # a flag without its value, for which tyro prints an error
+    except argparse.ArgumentError:  # an option without its value, for which tyro prints an error
         return "paper"
     if known.preset:
         return known.preset
     if not known.weights and arguments[:1] == ["separate"]:
-        if {"--help", "-h"} & {*arguments}:  # answers without importing JAX
+        if {"--help", "-h"} & {*arguments}:  # without importing JAX
             return config.find_default_preset("mini")
         from ugosa_jax.weights.hub import choose_best
 

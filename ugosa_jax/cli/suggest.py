@@ -1,4 +1,4 @@
-"""The command `ugosa-jax annotation suggest`: a first draft of an annotation."""
+"""The command `ugosa-jax annotation suggest`, which writes a draft of an annotation."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from ugosa_jax.annotations import formats
 from ugosa_jax.annotations.draft import draft_annotation
 from ugosa_jax.cli import annotation_options as options
 from ugosa_jax.cli.annotate import print_seconds
-from ugosa_jax.cli.output import keep_compiled_programs, say
+from ugosa_jax.cli.output import cache_compiled_programs, print_line
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
@@ -17,17 +17,17 @@ from ugosa_jax.weights import hub
 
 
 def suggest(args: options.SuggestAnnotation) -> int:
-    """Write a draft of silence from the estimates of a network that was not adapted; return 0, or 1 for no silence.
+    """Write a draft from the silence in a network's estimates; return 0, or 1 if there is no silence.
 
     Raises:
       InputError: the song or the weights cannot be used, or the file cannot be written.
     """
     format = formats.choose_format(args.out)
-    keep_compiled_programs()
+    cache_compiled_programs()
     name = args.weights
     if name is None:
         choice = hub.choose_best()
-        say(f"weights {choice}")
+        print_line(f"weights {choice}")
         name = choice.name
     base = hub.load_network(name)
     mixture = sound.read(args.song)
@@ -36,11 +36,11 @@ def suggest(args: options.SuggestAnnotation) -> int:
     est_SxCxT = np.stack([estimates[source] for source in sources])
     annotation = draft_annotation(est_SxCxT, mixture.samples_CxT, mixture.rate_hz, sources)
     if not annotation.intervals:
-        print("no estimate is quiet enough for long enough to suggest silence: nothing was written")
+        print("no estimate is quiet enough for long enough to suggest silence; no file was written")
         return 1
     annotations.write_annotation(annotation, args.out, format)
     print_seconds(annotation, mixture.duration_s)
     print("\n".join(("", *timeline.render_text(annotation, mixture.duration_s))))
     advice = "a draft from the network's own estimates: listen to each silence, and correct it"
-    say(f"written {args.out}: {advice}")
+    print_line(f"written {args.out}: {advice}")
     return 0

@@ -1,11 +1,11 @@
-"""The commands `ugosa-jax weights …`: convert, list, show, download."""
+"""The commands `ugosa-jax weights convert`, `list`, `show` and `download`."""
 
 import math
 from pathlib import Path
 
 from ugosa_jax import api
 from ugosa_jax.cli import options
-from ugosa_jax.cli.output import say
+from ugosa_jax.cli.output import print_line
 from ugosa_jax.networks import protocol
 from ugosa_jax.weights import hub
 from ugosa_jax.weights.bag import Bag
@@ -21,16 +21,16 @@ def convert(args: options.Convert) -> int:
       InputError: the checkpoint cannot be converted, or the file cannot be written.
     """
     loaded = api.convert_checkpoint(args.checkpoint, args.out)
-    say(f"{args.out}: {loaded.fingerprint[:16]}")
+    print_line(f"{args.out}: {loaded.fingerprint[:16]}")
     return 0
 
 
 def list_weights(_: options.ListWeights) -> int:
-    """List weights by name; return 0."""
+    """Print the names of all weights, and where they are; return 0."""
     for entry in hub.list_weights():
         size = f"{entry.size_bytes / 1e6:.1f} MB" if entry.size_bytes else ""
         known = PRETRAINED.get(entry.name)
-        say(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
+        print_line(f"{entry.name:16} {entry.where:14} {size:>10}  {entry.path or (known.description if known else '')}")
     return 0
 
 
@@ -53,7 +53,7 @@ def show(args: options.Show) -> int:
     else:
         rows |= protocol.describe(loaded.architecture)
     for key, value in (rows | loaded.provenance).items():
-        say(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
+        print_line(f"{key:16} {', '.join(value) if isinstance(value, tuple) else value}")
     return 0
 
 
@@ -68,7 +68,7 @@ def download(args: options.Download) -> int:
 
 
 def fetch(name: str, url: str | None = None) -> Path:
-    """Print the licence of published weights, then download them."""
+    """Print the licence of published weights, then download them; return their file."""
     if name in PRETRAINED:
         print(f"licence: {PRETRAINED[name].licence}", flush=True)
     return download_weights(name, url)

@@ -1,13 +1,13 @@
-"""The controlled scenario: each source is silent in a stretch of its own (section 4 of the paper).
+"""The controlled scenario of the paper (section 4): each source is silenced in one part of the song.
 
-S sources, C channels, T samples, K STFT frames, B blocks of HOP samples. The paper cuts the song into S equal
-stretches of STFT frames and sets one source to zero in each. All bins of a frame are set to zero at once, so the
+S sources, C channels, T samples, K STFT frames, B blocks of HOP samples. The paper divides the song into S stretches of
+equally many STFT frames and sets one source to zero in each. All bins of a frame are set to zero at once, so that the
 inverse transform equals the sound times a gain,
 
     x̂_n = x_n · Σ_k m_k w²_{n−k·HOP} / Σ_k w²_{n−k·HOP},    m_k = 0 in the stretch, 1 elsewhere,
 
-and no transform is computed: outside of the fades the sound is unchanged to the last bit, or exactly zero. The frames
-are librosa's defaults, which the paper's code uses: centred, with a periodic Hann window w.
+so that no transform needs to be computed, and outside of the fades the sound is unchanged to the last bit, or exactly
+zero. The frames are those of librosa's defaults, as in the paper's code: centred, with a periodic Hann window w.
 """
 
 import hashlib
@@ -25,18 +25,18 @@ HOP = 512
 _OVERLAP = FRAME // HOP
 
 
-def silence(stems_SxCxT: np.ndarray, order: Sequence[int]) -> np.ndarray:
+def silence_stretches(stems_SxCxT: np.ndarray, order: Sequence[int]) -> np.ndarray:
     """Silence each source in one of S equal stretches of the song.
 
-    A stretch has ⌊K / S⌋ frames, the last one the remaining ones too. Sound fades out and in over the outer FRAME
-    samples of a stretch, which other frames overlap.
+    A stretch has ⌊K / S⌋ frames; the last one also has the remaining frames. Sound fades out and in over the first and
+    last FRAME samples of a stretch, which overlap with frames outside of it.
 
     Args:
       stems_SxCxT: the stems of a song.
-      order: the source that is silent in the first stretch, in the second …: each of 0 … S − 1 once.
+      order: the source that is silent in the first stretch, the second, …: a permutation of 0 … S − 1.
 
     Returns:
-      The new stems. As with inverse transforms, they end with the last whole HOP: T' = HOP · ⌊T / HOP⌋.
+      The new stems. As with an inverse STFT, they end with the last whole HOP: T' = HOP · ⌊T / HOP⌋.
 
     Raises:
       InputError: `order` is not a permutation, or the song is too short for any silence.
@@ -57,17 +57,17 @@ def silence(stems_SxCxT: np.ndarray, order: Sequence[int]) -> np.ndarray:
 
 
 def compute_min_samples(n_sources: int) -> int:
-    """Return the shortest length, in samples, of a song that has a hop of silence in every stretch."""
+    """Return the length, in samples, of the shortest song with a hop of silence in every stretch."""
     return (n_sources * _OVERLAP - 1) * HOP
 
 
 def compute_gain(n_frames: int, start: int, end: int) -> np.ndarray:
-    """Return the gain that sets the frames from `start` up to, not including, `end` to zero.
+    """Return the gain that is equivalent to setting the frames `start` … `end` − 1 to zero.
 
     Args:
-      n_frames: K.
-      start: first of these frames.
-      end: the frame after the last of them.
+      n_frames: number of frames of the song, K.
+      start: the first silent frame.
+      end: the frame after the last silent one.
 
     Returns:
       Float32 ((K − 1) · HOP,) between 0 and 1.
@@ -75,20 +75,17 @@ def compute_gain(n_frames: int, start: int, end: int) -> np.ndarray:
     kept_K = np.ones(n_frames, np.float32)
     everything_T = _sum_windows(kept_K)
     kept_K[start:end] = 0
-    # Where all frames are kept, both sums are the same to the last bit and the gain is exactly 1.
+    # Where no frame is silent, both sums are equal to the last bit, and the gain is exactly 1.
     return _sum_windows(kept_K) / everything_T
 
 
 def draw_order(n_sources: int, seed: int, song: str) -> tuple[int, ...]:
-    """Draw at random the order in which sources are silent.
+    """Return a random order in which sources are silent, for `silence_stretches`.
 
-    It depends only on the seed and the song's name, not on other songs or the version of a random number generator:
-    sources are sorted by a hash.
-
-    Returns:
-      `order` of `silence`.
+    Sources are sorted by a hash, so that the order depends only on the seed and the song's name, not on other songs or
+    the version of a random number generator.
     """
-    name = unicodedata.normalize("NFC", song)  # file systems differ in how they spell é
+    name = unicodedata.normalize("NFC", song)  # file systems encode letters such as é differently
 
     def rank(source: int) -> bytes:
         return hashlib.sha256(f"{seed}/{source}/{name}".encode()).digest()
@@ -104,5 +101,5 @@ def _sum_windows(weight_K: np.ndarray) -> np.ndarray:
     sum_BxN = np.zeros((n_frames + _OVERLAP - 1, HOP), np.float32)
     for j, part_N in enumerate(window_JxN):
         sum_BxN[j : j + n_frames] += weight_K[:, None] * part_N
-    outside = _OVERLAP // 2  # frames are centred: half a frame lies before the song, and half a one behind it
+    outside = _OVERLAP // 2  # frames are centred: half a frame lies before the song, and half a frame after it
     return sum_BxN[outside : outside + n_frames - 1].reshape(-1)

@@ -1,13 +1,13 @@
-"""Data sets: songs with their true stems on disk, which `ugosa_jax.data.loading` reads.
+"""Data sets: folders of songs with their true stems. `ugosa_jax.data.loading` reads the songs.
 
-Four kinds of folder are recognised by their content:
+Four kinds of folders are recognised by their content:
 
 | kind | content |
 |---|---|
 | folder | ROOT/SONG/{mixture,drums,bass,other,vocals}.wav (or .flac, .ogg …), as `ugosa-jax prepare` writes it |
 | musdb18hq | ROOT/{train,test}/SONG/ with the same files |
 | musdb18 | ROOT/{train,test}/SONG.stem.mp4 |
-| pool | ROOT/SONG.npy, arrays (S, C, T) of float16 or float32: drums, bass, other, vocals at 44.1 kHz |
+| arrays | ROOT/SONG.npy, arrays (S, C, T) of float16 or float32: drums, bass, other, vocals at 44.1 kHz |
 """
 
 import dataclasses
@@ -20,19 +20,19 @@ from ugosa_jax.config import Subset
 from ugosa_jax.data import musdb, stems
 from ugosa_jax.errors import InputError, require
 
-Kind = Literal["folder", "musdb18hq", "musdb18", "pool"]
+Kind = Literal["folder", "musdb18hq", "musdb18", "arrays"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Track:
-    """A song of a data set, on disk; `loading` reads one at a time as a `Song`."""
+    """A song of a data set on disk; `loading` reads it as a `Song`."""
 
     name: str
     kind: Kind
     path: Path
     """The song's folder, .stem.mp4 or .npy file."""
     subset: Subset | None = None
-    """The part of MUSDB18 that it belongs to."""
+    """The subset of MUSDB18 that it belongs to."""
 
     @property
     def annotation(self) -> Path | None:
@@ -44,11 +44,11 @@ class Track:
 def list_tracks(
     root: str | Path, subset: Subset | None = None, limit: int | None = None, names: Sequence[str] | None = None
 ) -> list[Track]:
-    """List the songs of a data set in the order of their names, MUSDB18's training songs first.
+    """Return the songs of a data set in alphabetical order, the training songs of MUSDB18 before the test songs.
 
     Args:
-      root: folder of one of the kinds above.
-      subset: part of MUSDB18; all if not given.
+      root: a folder of one of the kinds above.
+      subset: subset of MUSDB18; both if not given.
       limit: largest number of songs.
       names: names of songs; all if not given.
 
@@ -61,7 +61,7 @@ def list_tracks(
     root = Path(root)
     require(limit is None or limit >= 1, "limit", "at least 1", limit)
     require(subset in (None, *get_args(Subset)), "subset", "train or test", subset)
-    kind = recognise(root)
+    kind = recognise_kind(root)
     if kind in ("musdb18", "musdb18hq"):
         found = [track for part in get_args(Subset) if subset in (None, part) for track in _list_part(root, kind, part)]
     else:
@@ -74,7 +74,7 @@ def list_tracks(
     return (found if names is None else [_find_track(found, name, root) for name in names])[:limit]
 
 
-def recognise(root: Path) -> Kind:
+def recognise_kind(root: Path) -> Kind:
     """Return the kind of a data set.
 
     Raises:
@@ -86,7 +86,7 @@ def recognise(root: Path) -> Kind:
     if any(_list_song_folders(part) for part in parts):
         return "musdb18hq"
     if _list_arrays(root):
-        return "pool"
+        return "arrays"
     if _list_song_folders(root):
         return "folder"
     if _list_stem_files(root):
@@ -96,18 +96,18 @@ def recognise(root: Path) -> Kind:
 
 
 def list_inputs(track: Track, sources: Sequence[str]) -> dict[str, Path]:
-    """List the files of a song by content: each source and the mixture, or "song" for all in one.
+    """Return the files of a song by content: each source and the mixture, or "song" for one file with all of them.
 
     Raises:
       InputError: as `stems.find_with_mixture`.
     """
-    if track.kind in ("pool", "musdb18"):
+    if track.kind in ("arrays", "musdb18"):
         return {"song": track.path}
     return stems.find_with_mixture(track.path, sources)
 
 
 def _list_part(root: Path, kind: Kind, part: Subset) -> list[Track]:
-    """List the songs of one part of MUSDB18."""
+    """Return the songs of one subset of MUSDB18."""
     folder = root / part
     if not folder.is_dir():
         return []

@@ -1,6 +1,6 @@
-"""Mixing of multichannel sound down to stereo or mono by ITU-R BS.775, without the LFE.
+"""Downmix of multichannel sound to stereo or mono according to ITU-R BS.775, without the LFE channel.
 
-C channels, n samples. Positions have FFmpeg's names; FFmpeg sorts the channels of all codecs into one order.
+C channels, n samples. Channel positions have FFmpeg's names; FFmpeg sorts the channels of all codecs into one order.
 """
 
 import math
@@ -16,7 +16,7 @@ USUAL = {
     6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
     8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
 }
-"""Positions of channels where a file does not tell them: the order of WAV."""
+"""Positions of the channels, by their number, if a file does not state them: the order of WAV."""
 _HALF = math.sqrt(0.5)  # −3 dB
 _SHARES = {
     "FL": (1.0, 0.0),
@@ -32,11 +32,11 @@ _SHARES = {
     "FLC": (1.0, 0.0),
     "FRC": (0.0, 1.0),
 }
-"""Each position's share of left and right. A single surround channel goes to both sides, 3 dB below a pair's."""
+"""Gains of each position to left and right. A single surround channel goes to both, 3 dB below those of a pair."""
 
 
 def describe(given: int, positions: tuple[str, ...], channels: int) -> list[str]:
-    """Return a remark on how `mix` converts channels; none if it leaves them unchanged.
+    """Return a note on how `mix` converts channels, as a list; empty if it leaves them unchanged.
 
     Raises:
       InputError: there are more than two channels, and a position is unknown.
@@ -56,7 +56,7 @@ def describe(given: int, positions: tuple[str, ...], channels: int) -> list[str]
 
 
 def mix(samples_Cxn: np.ndarray, positions: tuple[str, ...], channels: int) -> np.ndarray:
-    """Return sound with one or two channels; `describe` refuses what is impossible."""
+    """Return sound with one or two channels; call `describe` first, which checks that the conversion is possible."""
     given = len(samples_Cxn)
     if given == channels:
         return samples_Cxn

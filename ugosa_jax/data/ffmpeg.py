@@ -1,4 +1,4 @@
-"""Containers, streams and frames of sound files, decoded by FFmpeg through PyAV.
+"""Decoding of sound files with FFmpeg, through PyAV: containers, streams and frames.
 
 C channels, n samples.
 """
@@ -13,29 +13,30 @@ import numpy as np
 from av.error import InvalidDataError
 
 from ugosa_jax.data import containers
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 FORMATS = (
     *("wav", "w64", "aiff", "au", "caf", "flac", "ogg", "mp3", "aac", "loas", "ac3", "eac3", "dts", "mov", "matroska"),
     *("avi", "asf", "amr", "mpeg", "mpegts", "flv", "wv", "ape", "tta", "mpc", "mpc8", "tak", "dsf", "iff", "voc"),
 )
-"""Containers that may be read, by FFmpeg's names; no playlists, which would open other files."""
+"""FFmpeg's names of the containers that may be read; not playlists, which would open other files."""
 MAX_PADDING_SAMPLES = 4096
-"""Length of the longest frame of usual encoders: the most that may follow the end that a container declares."""
+"""Length of the longest frame of common encoders, and so the longest padding after the end of the sound."""
 _COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac", "mov", "asf", "wv", "ape", "tta")
-"""Containers whose headers hold an exact length; FFmpeg estimates that of others from their bit rate."""
+"""Containers whose headers state the exact length; for others, FFmpeg estimates it from the bit rate."""
 _JOINABLE = ("mp3", "aac", "loas", "ac3", "eac3", "dts", "mpeg", "mpegts")
-"""Containers that may be concatenated, with tags in between, because their frames can be found anywhere."""
+"""Containers whose files may be concatenated, with tags in between, because decoders search for the next frame."""
 _WHOLE_FRAMES = ("aac", "loas", "ac3", "eac3", "dts")
-"""Containers where only an incomplete last frame shows that the end is missing."""
+"""Containers in which only an incomplete last frame reveals that the end is missing."""
 _FULL_SCALE = {"u8": 2**7, "s16": 2**15, "s32": 2**31, "s64": 2**63}
 
 
-class _Nameless:
-    """A file without its name and its leading tags.
+class _AnonymousFile:
+    """A file object that hides the name of a file and its leading tags from FFmpeg.
 
-    Given a path, FFmpeg judges by the suffix and takes text before a colon for a protocol; it reads no WAV after a tag.
+    Given a path, FFmpeg would choose the format by the suffix, and interpret text before a colon as a protocol. With
+    leading tags, it would not recognise a WAV.
     """
 
     def __init__(self, file: BinaryIO, start: int):
@@ -46,7 +47,7 @@ class _Nameless:
         return self._file.tell() - self._start
 
     def seek(self, offset: int, whence: int) -> int:
-        """Return the new position, or -1 where a damaged header asks for an impossible one."""
+        """Return the new position, or -1 if a damaged header leads to an impossible one."""
         try:
             return self._file.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
         except (OSError, OverflowError, ValueError):
@@ -54,37 +55,37 @@ class _Nameless:
 
 
 def open_container(file: BinaryIO, structure: containers.Structure) -> Any:
-    """Open a file by its content, as one of `FORMATS`.
+    """Open a file in one of `FORMATS`, which its content determines.
 
     Raises:
-      FFmpegError: it is none of them.
+      FFmpegError: the file is in none of them.
     """
-    options = {"format_whitelist": ",".join(FORMATS)} | ({"ignore_length": "1"} if structure.unannounced else {})
-    return av.open(_Nameless(file, structure.start), options=options, metadata_errors="replace")
+    options = {"format_whitelist": ",".join(FORMATS)} | ({"ignore_length": "1"} if structure.undeclared_bytes else {})
+    return av.open(_AnonymousFile(file, structure.start), options=options, metadata_errors="replace")
 
 
 def choose_stream(path: Path, container: Any, index: int) -> Any:
-    """Return a stream of sound.
+    """Return the audio stream with a given index.
 
     Raises:
-      InputError: there is none of that index, or FFmpeg cannot decode it.
+      InputError: there is no such stream, or FFmpeg cannot decode it.
     """
     streams = container.streams.audio
     if index >= len(streams):
         found = ", ".join(stream.type for stream in container.streams) or "nothing"
-        what = f"only {len(streams)} streams of sound" if streams else f"no sound, only {found}"
-        raise InputError(f"{path}: has {what}")
+        present = f"only {len(streams)} audio streams" if streams else f"no sound, only {found}"
+        raise InputError(f"{path}: has {present}")
     if streams[index].codec_context is None:
         raise InputError(f"{path}: cannot be read as sound (FFmpeg has no decoder for it)")
     return streams[index]
 
 
-def read_announced_length(
+def read_declared_length(
     container: Any, stream: Any, first: Any, file: BinaryIO, structure: containers.Structure
 ) -> tuple[int, int]:
-    """Return the least and the most samples that the header allows; (0, 0) if it does not tell."""
+    """Return the smallest and the largest number of samples according to the header; (0, 0) if it states none."""
     name = container.format.name.split(",")[0]
-    if structure.unannounced:
+    if structure.undeclared_bytes:
         return 0, 0
     if name == "mp3":
         position = file.tell()
@@ -97,7 +98,7 @@ def read_announced_length(
 
 
 def decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterator[Any]:
-    """Yield the frames of a stream; if it may be cut, those before the first that cannot be decoded.
+    """Yield the frames of a stream; if it may be cut short, only those before the first damaged one.
 
     Raises:
       InputError: a frame cannot be decoded, or the last one is incomplete.
@@ -117,7 +118,7 @@ def decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterato
             except InputError as error:
                 if name not in _JOINABLE or not isinstance(error.__cause__, InvalidDataError):
                     place = f"cut short or damaged after {n_samples / (stream.rate or 1):.1f} s"
-                    raise InputError(f"{path}: {place}; --truncated ok takes what is before") from error
+                    raise InputError(f"{path}: {place}; --truncated ok uses the part before") from error
                 is_whole = name not in _WHOLE_FRAMES  # tags may follow the last frame of an MP3
                 continue
             if packet.size:  # the last packet is empty, and flushes the decoder
@@ -129,14 +130,14 @@ def decode(path: Path, container: Any, stream: Any, may_be_cut: bool) -> Iterato
             n_samples += sum(frame.samples for frame in frames)
             yield from frames
         if not is_whole:
-            raise InputError(f"{path}: cut short: the last frame is incomplete; --truncated ok takes what is there")
+            raise InputError(f"{path}: cut short: the last frame is incomplete; --truncated ok uses the part before")
     except InputError:
         if not may_be_cut or not n_samples:
             raise
 
 
 def to_float(frame: Any) -> np.ndarray:
-    """Return the samples of a frame, float32 (C, n) with a full scale of 1."""
+    """Return the samples of a frame as float32 (C, n), where full scale is 1."""
     samples = frame.to_ndarray()
     if not frame.format.is_planar:
         samples = samples.reshape(-1, frame.layout.nb_channels).T

@@ -1,4 +1,4 @@
-"""Songs read from disk, one at a time: from a sound file or any kind of data set."""
+"""Reading of songs: from a sound file, from any kind of data set, or the demo song."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax.annotations import activation, annotation
-from ugosa_jax.data import musdb, pool, sound, stems
+from ugosa_jax.data import musdb, sound, stem_arrays, stems
 from ugosa_jax.data.datasets import Track
 from ugosa_jax.data.song import Song
 from ugosa_jax.data.sound import Audio
@@ -15,8 +15,8 @@ from ugosa_jax.errors import InputError
 
 DEMO_SONG = Path(__file__).parent / "demo_song"
 """Folder of the song that comes with the package."""
-OFF_DB = -60.0
-"""Largest difference of the mixture from the sum of the stems, relative to the mixture; rounding to 16 bits is less."""
+MAX_DIFFERENCE_DB = -60.0
+"""Largest difference between mixture and sum of stems, relative to the mixture; rounding to 16 bits makes less."""
 
 
 def read_audio(path: str | Path, may_be_cut: bool = False) -> Song:
@@ -33,7 +33,7 @@ def read_audio(path: str | Path, may_be_cut: bool = False) -> Song:
 
 
 def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
-    """Read a song's mixture and stems. A mixture that is missing is the sum of the stems.
+    """Read a song's mixture and stems; without a mixture file, the mixture is the sum of the stems.
 
     Args:
       track: one of `datasets.list_tracks`.
@@ -46,10 +46,10 @@ def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
       InputError: a file is missing or cannot be read as sound, stems differ in length, rate or channels, or the
         mixture is silent.
     """
-    read = {"pool": pool.read, "musdb18": musdb.read}.get(track.kind, _read_folder)
+    read = {"arrays": stem_arrays.read, "musdb18": musdb.read}.get(track.kind, _read_folder)
     mix_CxT, stems_SxCxT, rate_hz = read(track.path, sources)
     if mix_CxT is None:
-        notes, mix_CxT = ("no mixture file: the sum of the stems is taken",), stems_SxCxT.sum(axis=0)
+        notes, mix_CxT = ("no mixture file: the mixture is the sum of the stems",), stems_SxCxT.sum(axis=0)
     else:
         notes = _compare_mixture(mix_CxT, stems_SxCxT)
     if not mix_CxT.any():
@@ -58,7 +58,7 @@ def load_with_stems(track: Track, sources: Sequence[str]) -> Song:
 
 
 def load_annotated(track: Track, sources: Sequence[str]) -> Song:
-    """Read a song as `load_with_stems`, and its annotation: the file beside its stems, or else made from them.
+    """Read a song's mixture and stems, and its annotation, which is computed from the stems if there is no file.
 
     Raises:
       InputError: as `load_with_stems`; or the annotation is invalid.
@@ -78,7 +78,7 @@ def load_demo(sources: Sequence[str]) -> Song:
 
 
 def _read_folder(folder: Path, sources: Sequence[str]) -> tuple[np.ndarray | None, np.ndarray, int]:
-    """Read a folder of sound files, which must agree with each other."""
+    """Read the stems, and if it exists the mixture, in a folder of sound files; return them and the sample rate."""
     files = stems.find_with_mixture(folder, sources)
     mixture = files.pop(stems.MIXTURE, None)
     sounds_SxCxT, rate_hz = stems.read(files if mixture is None else files | {stems.MIXTURE: mixture})
@@ -90,6 +90,6 @@ def _compare_mixture(mix_CxT: np.ndarray, stems_SxCxT: np.ndarray) -> tuple[str,
     difference_CxT = stems_SxCxT.sum(axis=0)
     difference_CxT -= mix_CxT
     off_db = sound.measure_level_db(difference_CxT) - sound.measure_level_db(mix_CxT)
-    if off_db <= OFF_DB:
+    if off_db <= MAX_DIFFERENCE_DB:
         return ()
-    return (f"the mixture is not the sum of the stems: the difference is at {off_db:+.1f} dB of the mixture's level",)
+    return (f"the mixture is not the sum of the stems: their difference is {off_db:+.1f} dB relative to the mixture",)

@@ -1,6 +1,6 @@
-"""The manifest of a prepared data set: its songs, their inputs and the settings.
+"""The manifest of a prepared data set, OUT/manifest.json: the settings, and the inputs and outputs of each song.
 
-OUT/manifest.json is rewritten after each song, so that an interrupted preparation can continue.
+It is rewritten after each song, so that an interrupted preparation can be continued.
 """
 
 import importlib.metadata
@@ -22,17 +22,17 @@ _PACKAGES = ("numpy", "scipy", "soundfile", "soxr")
 
 
 class PreparedSong(msgspec.Struct):
-    """The entry of a song.
+    """The entry of a song in the manifest.
 
     Attributes:
-      inputs: SHA-256 of each input, by name.
-      outputs: SHA-256 of each file that was written.
+      inputs: SHA-256 of each input file, by name.
+      outputs: SHA-256 of each output file, by name.
       rate_hz: sample rate.
       channels: number of channels.
-      samples: length.
-      seed: seed of the order of silences; None if nothing was silenced.
-      order: the sources in the order of their silences.
-      silent_s: seconds of silence of each source.
+      samples: length in samples.
+      seed: seed of `order`; None if no source was silenced.
+      order: the sources in the order in which they were silenced; None if none was.
+      silent_s: duration of the silence of each source.
       notes: remarks for the user.
     """
 
@@ -48,13 +48,13 @@ class PreparedSong(msgspec.Struct):
 
 
 class Manifest(msgspec.Struct):
-    """The contents of a prepared data set.
+    """The contents of a manifest.
 
     Attributes:
       format: version of the manifest's format.
-      made_with: versions of packages.
-      settings: those of all songs.
-      songs: entries by name.
+      made_with: versions of the packages that were used.
+      settings: fields of `PrepareConfig`, the same for all songs.
+      songs: entries by name of the song.
     """
 
     format: int
@@ -64,13 +64,13 @@ class Manifest(msgspec.Struct):
 
 
 class _Head(msgspec.Struct):
-    """The fields that manifests of every format have."""
+    """The field that manifests of all formats have; it is read first."""
 
     format: int
 
 
 def open_manifest(out: Path, settings: dict[str, Any]) -> Manifest:
-    """Return the manifest of a folder; write one if the folder is new or empty.
+    """Read the manifest of a folder, or create one if the folder is new or empty.
 
     Raises:
       InputError: the folder holds other files, or songs that were prepared with other settings.
@@ -91,7 +91,7 @@ def open_manifest(out: Path, settings: dict[str, Any]) -> Manifest:
 
 
 def check_settings(path: Path, before: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Raise InputError if songs were prepared with other settings before."""
+    """Raise InputError if the songs of a manifest were prepared with other settings."""
     for name, value in settings.items():
         if before.get(name) != value:
             found = f"songs were prepared with {name} {before.get(name)!r}, not {value!r}"
@@ -102,7 +102,7 @@ def read(path: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-      InputError: it cannot be read, or has another format.
+      InputError: the file cannot be read, or has another format.
     """
     if (found := files.read_json(path, _Head).format) != FORMAT:
         raise InputError(f"{path}: expected a manifest of a prepared data set with format {FORMAT}, not {found}")
@@ -110,16 +110,16 @@ def read(path: Path) -> Manifest:
 
 
 def write(manifest: Manifest, out: Path) -> None:
-    """Write a manifest with its songs in the order of their names."""
+    """Write a manifest, with its songs in alphabetical order."""
     manifest.songs = dict(sorted(manifest.songs.items()))
     files.write_json(msgspec.to_builtins(manifest), out / MANIFEST)
 
 
 def is_complete(out: Path, manifest: Manifest, track: Track, sha256: dict[str, str]) -> bool:
-    """Return whether the files of a song exist; they may have been edited since.
+    """Return whether a song has been prepared and its files exist; whether they have been edited is not checked.
 
     Raises:
-      InputError: a song of that name was prepared from other files.
+      InputError: a song of this name was prepared from other files.
     """
     song = manifest.songs.get(track.name)
     if song is None:

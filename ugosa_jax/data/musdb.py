@@ -1,7 +1,7 @@
-"""A song of MUSDB18: one .stem.mp4 file of five streams.
+"""Reading of songs of MUSDB18: .stem.mp4 files with five streams.
 
-The musdb package runs the programs ffmpeg and ffprobe, decodes to 64 bits and needs four times the memory. The result
-here is the same in all 16 bits (a test compares them).
+The musdb package is not used, because it runs the programs ffmpeg and ffprobe, and decodes to 64 bits, which takes four
+times the memory. The result here is the same in all 16 bits (a test compares them).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ugosa_jax.data import sound
-from ugosa_jax.data.pool import find_positions
+from ugosa_jax.data.stem_arrays import find_positions
 from ugosa_jax.data.stream import open_stream
 from ugosa_jax.errors import InputError
 
@@ -21,7 +21,7 @@ STREAMS = ("mixture", "drums", "bass", "other", "vocals")
 
 
 def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Read the mixture and stems as MUSDB18 defines them: rounded to 16 bits.
+    """Read the mixture and stems, rounded to 16 bits, as MUSDB18 defines them.
 
     Returns:
       The mixture, float32 (C, T), the stems (S, C, T), and the sample rate.
@@ -35,7 +35,7 @@ def read(path: Path, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray, in
     for s, index in enumerate(indices):
         stem_CxT, stem_rate_hz = _read_stream(path, index)
         if (stem_CxT.shape, stem_rate_hz) != (mix_CxT.shape, rate_hz):
-            raise InputError(f"{path}: its stream of {STREAMS[index]} does not fit that of the mixture")
+            raise InputError(f"{path}: the {STREAMS[index]} differ from the mixture in length, rate or channels")
         stems_SxCxT[s] = stem_CxT
     return mix_CxT, stems_SxCxT, rate_hz
 

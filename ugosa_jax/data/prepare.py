@@ -1,4 +1,4 @@
-"""Preparation of data sets: songs with stems in, songs with annotated silences out.
+"""Preparation of data sets for experiments: songs with stems become songs with annotated silences.
 
 OUT/SONG/ holds the stems, their mixture and annotation.csv; OUT/manifest.json lists the songs.
 """
@@ -21,31 +21,31 @@ from ugosa_jax.errors import InputError, error_context
 def prepare(
     root: Path, out: Path, subset: Subset | None, limit: int | None, settings: PrepareConfig
 ) -> Iterator[tuple[str, PreparedSong | None]]:
-    """Prepare the songs of a data set one after the other, except those that are complete.
+    """Prepare the songs of a data set one after the other, except those that have been prepared before.
 
     Args:
       root: the data set.
       out: folder to write to.
-      subset: part of MUSDB18; all if not given.
+      subset: subset of MUSDB18; both if not given.
       limit: largest number of songs.
       settings: how songs are prepared.
 
     Yields:
-      Name of a song, and its entry in the manifest, or None if it was complete before.
+      The name of a song, and its entry in the manifest, or None if it had been prepared before.
 
     Raises:
-      InputError: a song cannot be used, or OUT holds other files. Songs prepared before remain.
+      InputError: a song cannot be used, or OUT holds other files. The songs prepared so far remain.
     """
     if out.resolve() == root.resolve():
-        raise InputError(f"{out}: is the folder that is read from; name another one to write to")
+        raise InputError(f"{out}: is the folder of the input; choose another one for the output")
     tracks = datasets.list_tracks(root, subset, limit)
     check_names(tracks)
     made = {"root": tracks[0].kind, "subset": subset} | dataclasses.asdict(settings)
-    made["sources"] = list(settings.sources)  # as decoded from JSON
+    made["sources"] = list(settings.sources)  # a list, as in decoded JSON
     account = manifest.open_manifest(out, made)
     for track in tracks:
         sha256 = {
-            what: files.compute_sha256(path) for what, path in datasets.list_inputs(track, settings.sources).items()
+            name: files.compute_sha256(path) for name, path in datasets.list_inputs(track, settings.sources).items()
         }
         if manifest.is_complete(out, account, track, sha256):
             yield track.name, None
@@ -56,7 +56,7 @@ def prepare(
 
 
 def write_song(track: Track, sha256: dict[str, str], out: Path, settings: PrepareConfig) -> PreparedSong:
-    """Write the folder of a song whose files have these hashes; return its entry in the manifest.
+    """Prepare a song and write its folder; return its entry in the manifest, with the hashes of its inputs.
 
     Raises:
       InputError: the song cannot be used, or the folder cannot be written.
@@ -67,7 +67,7 @@ def write_song(track: Track, sha256: dict[str, str], out: Path, settings: Prepar
     if not settings.as_is:
         order = controlled.draw_order(len(sources), settings.seed, track.name)
         with error_context(track.path):
-            mix_CxT, stems_SxCxT = None, controlled.silence(stems_SxCxT, order)
+            mix_CxT, stems_SxCxT = None, controlled.silence_stretches(stems_SxCxT, order)
     with files.replace_folder_when_done(out / track.name) as folder:
         above = write_sound(folder, mix_CxT, stems_SxCxT, rate_hz, settings)
         with error_context(track.path):
@@ -97,13 +97,13 @@ def write_sound(
     rate_hz: int,
     settings: PrepareConfig,
 ) -> dict[str, int]:
-    """Write stems and mixture, which is their sum unless one is given.
+    """Write the stems and the mixture, by default the sum of the stems.
 
-    `stems_SxCxT` is overwritten by the stems as written, rounding included, so that their sum and activations are those
-    of the files.
+    `stems_SxCxT` is overwritten by the stems as they are in the files, rounded, so that their sum and activations are
+    those of the files.
 
     Returns:
-      Number of samples above full scale, by file.
+      Number of samples above full scale in each file, by name.
     """
     above = {}
     for source, stem_CxT in zip(settings.sources, stems_SxCxT, strict=True):
@@ -116,7 +116,7 @@ def write_sound(
 
 
 def check_names(tracks: list[Track]) -> None:
-    """Raise InputError if two songs would be written to one folder."""
+    """Raise InputError if two songs have the same name and would be written to the same folder."""
     paths: dict[str, Path] = {}
     for track in tracks:
         if track.name in paths:

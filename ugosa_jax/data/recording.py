@@ -1,4 +1,4 @@
-"""Sound files read block by block, so that little of a long one is in memory at a time.
+"""Sound files that are read block by block, so that long files need not fit into memory.
 
 C channels, n and T samples.
 """
@@ -9,27 +9,27 @@ from pathlib import Path
 
 import numpy as np
 
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.data.stream import SoundStream, open_stream
 from ugosa_jax.errors import InputError
 
 RATES_HZ = (4_000, 768_000)
-"""Range of plausible sample rates; resampling from any other would fill the memory."""
+"""Smallest and largest accepted sample rate; resampling from others could fill the memory."""
 SILENCE = 1e-15
 """Peak below which sound counts as silent: −300 dB of full scale."""
 MAX_PEAK = 2.0**31
-"""Largest peak: that of 32-bit integers stored as floats without scaling; squares of larger values would overflow."""
+"""Largest accepted peak, that of 32-bit integers stored as floats without scaling. Larger squares would overflow."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Recording:
-    """A sound file that was checked once, and is read again each time its samples are needed.
+    """A sound file that has been checked, and that is read again each time its samples are needed.
 
     Attributes:
       path: the file.
       rate_hz: its sample rate.
       n_channels: number of channels.
-      n_samples: length, counted by decoding the file to its end.
+      n_samples: length in samples, counted by decoding the file to its end.
       may_be_cut: whether to accept a file that was cut short.
       channels: position of each channel, such as ("FL", "FR", "FC"); empty if unknown.
       notes: remarks for the user.
@@ -76,7 +76,7 @@ class Recording:
 def open_sound(
     path: str | Path, may_be_silent: bool = False, may_be_cut: bool = False, longest_s: float | None = None
 ) -> Recording:
-    """Check a file by reading it to its end, and return it as a recording.
+    """Check a sound file by reading it to its end, and return it as a `Recording`.
 
     Args and Raises are those of `sound.read`.
     """
@@ -88,9 +88,9 @@ def open_sound(
 
 
 def read(path: Path, may_be_silent: bool, may_be_cut: bool, longest_s: float | None) -> tuple[np.ndarray, SoundStream]:
-    """Return all samples (C, T) of a file, and its stream; see `sound.read`."""
+    """Return all samples (C, T) of a file, and the stream that they were read from; see `sound.read`."""
     stream = open_stream(path, may_be_cut)
-    with refuse_unreadable(path):  # the memory may not hold it
+    with refuse_unreadable(path):  # the samples may not fit into memory
         return np.concatenate([*check_blocks(path, stream, may_be_silent, longest_s)], axis=1), stream
 
 
@@ -100,7 +100,7 @@ def check_blocks(path: Path, stream: SoundStream, may_be_silent: bool, longest_s
     n_samples, peak = 0, 0.0
     for block_Cxn in stream.blocks_Cxn:
         if not RATES_HZ[0] <= rate_hz <= RATES_HZ[1]:
-            raise InputError(f"{path}: a sample rate of {rate_hz} Hz is not one of sound")
+            raise InputError(f"{path}: a sample rate of {rate_hz} Hz is implausible; the file is damaged")
         if not np.isfinite(block_Cxn).all():
             raise InputError(f"{path}: holds values that are not finite (NaN or infinite)")
         n_samples += block_Cxn.shape[1]

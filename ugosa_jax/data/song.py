@@ -1,4 +1,4 @@
-"""A song: its mixture, and its stems and annotation where they are known.
+"""A song: its mixture, and if they are known, its stems and annotation.
 
 S sources, C channels, T samples.
 """
@@ -15,37 +15,37 @@ from ugosa_jax.config import MAX_RATE_HZ, InputLevel
 from ugosa_jax.data import sound
 from ugosa_jax.data.recording import Recording
 from ugosa_jax.data.sound import Sound
-from ugosa_jax.data.standard import Standard, choose_standard, measure, standardise, standardise_by
+from ugosa_jax.data.standardisation import Scaling, choose_scaling, measure_scaling, standardise, standardise_by
 from ugosa_jax.errors import InputError, error_context, require
 
 
 class ModelInput(NamedTuple):
-    """A mixture as a network sees it.
+    """A mixture at a network's sample rate, channels and level.
 
     Attributes:
-      iterate_blocks: yields it block by block, float32 (C, n), each time from its beginning.
-      n_samples: its length.
-      standard: the mean and level that were removed from it.
+      iterate_blocks: returns an iterator over its blocks, float32 (C, n), from the beginning.
+      n_samples: its length in samples.
+      scaling: the mean and standard deviation that were removed from it.
     """
 
     iterate_blocks: Callable[[], Iterator[np.ndarray]]
     n_samples: int
-    standard: Standard
+    scaling: Scaling
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Song:
-    """A song in memory.
+    """A song.
 
     Attributes:
-      mixture: the sound to separate; a `Recording` is read from disk block by block.
+      mixture: the sound to separate, in memory or a `Recording`, which is read from disk block by block.
       stems_SxCxT: the true stems at the mixture's rate, or None.
       sources: names of the stems; empty without stems.
       annotation: when each source plays, or None.
       notes: remarks for the user.
 
     Raises:
-      InputError: there are not as many names as stems.
+      InputError: the numbers of names and stems differ.
     """
 
     mixture: Sound
@@ -53,11 +53,11 @@ class Song:
     sources: tuple[str, ...] = ()
     annotation: Annotation | None = None
     notes: tuple[str, ...] = ()
-    _standardised: dict[tuple[int, int, InputLevel], tuple[np.ndarray, Standard]] = dataclasses.field(
+    _standardised: dict[tuple[int, int, InputLevel], tuple[np.ndarray, Scaling]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
 
-    _measured: dict[tuple[int, int], tuple[Standard, int]] = dataclasses.field(
+    _measured: dict[tuple[int, int], tuple[Scaling, int]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -72,7 +72,7 @@ class Song:
         """Return a song whose mixture is an array.
 
         Args:
-          samples: (channels, samples), or (samples,) of mono; floating-point numbers, full scale is 1.
+          samples: floating-point array (channels, samples), or (samples,) for mono; full scale is 1.
           rate_hz: sample rate.
           annotation: when each source plays, if that is known.
           name: for messages.
@@ -100,7 +100,7 @@ class Song:
           InputError: the song has none.
         """
         if self.stems_SxCxT is None:
-            raise InputError(f"{self.mixture.name}: its true stems are not known, and are needed here")
+            raise InputError(f"{self.mixture.name}: needs its true stems, which are not known")
         return self.stems_SxCxT
 
     def require_annotation(self) -> Annotation:
@@ -113,27 +113,26 @@ class Song:
             raise InputError(f"{self.mixture.name}: has no annotation, which is needed to know when each source plays")
         return self.annotation
 
-    def standardise(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> tuple[np.ndarray, Standard]:
-        """Return the mixture as a network sees it, and what was removed from it.
+    def standardise(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> tuple[np.ndarray, Scaling]:
+        """Return the mixture at a network's rate, channels and level, and the scaling that was applied.
 
-        The result is cached, except that of a `Recording`, which may be long.
+        The result is cached unless the mixture is a `Recording`, which may be long.
 
         Args:
           rate_hz: the network's sample rate.
           channels: its number of channels, C.
-          level: the level at which it takes mixtures.
+          level: the level that it expects.
 
         Returns:
-          Read-only float32 (C, T), with mean 0 and standard deviation 1, or unchanged; and the mean and deviation
-          that were removed.
+          Read-only float32 (C, T), and the scaling.
 
         Raises:
-          InputError: the song's channels cannot be brought to the network's, or it is silent.
+          InputError: the song's channels cannot be converted to the network's, or the song is silent.
         """
         key = rate_hz, channels, level
         if isinstance(self.mixture, Recording):
             model_input = self.build_model_input(*key)
-            return np.concatenate([*model_input.iterate_blocks()], axis=1), model_input.standard
+            return np.concatenate([*model_input.iterate_blocks()], axis=1), model_input.scaling
         if key not in self._standardised:
             mix_CxT, _ = sound.to_model(self.mixture, rate_hz, channels)
             with error_context(self.mixture.name):
@@ -142,15 +141,15 @@ class Song:
         return self._standardised[key]
 
     def build_model_input(self, rate_hz: int, channels: int, level: InputLevel = "standard") -> ModelInput:
-        """Return the mixture as a network sees it, block by block; see `standardise`."""
+        """Return the mixture at a network's rate, channels and level in blocks; see `standardise`."""
         if not isinstance(self.mixture, Recording):
-            mix_CxT, standard = self.standardise(rate_hz, channels, level)
-            return ModelInput(lambda: iter([mix_CxT]), mix_CxT.shape[1], standard)
+            mix_CxT, scaling = self.standardise(rate_hz, channels, level)
+            return ModelInput(lambda: iter([mix_CxT]), mix_CxT.shape[1], scaling)
         key = rate_hz, channels
         if key not in self._measured:
             with error_context(self.mixture.name):
-                self._measured[key] = measure(sound.blocks_to_model(self.mixture, rate_hz, channels))
+                self._measured[key] = measure_scaling(sound.blocks_to_model(self.mixture, rate_hz, channels))
         measured, n_samples = self._measured[key]
-        standard = choose_standard(level, measured)
+        scaling = choose_scaling(level, measured)
         load = functools.partial(sound.blocks_to_model, self.mixture, rate_hz, channels)
-        return ModelInput(lambda: (standardise_by(block, standard) for block in load()), n_samples, standard)
+        return ModelInput(lambda: (standardise_by(block, scaling) for block in load()), n_samples, scaling)

@@ -1,7 +1,7 @@
-"""Sound in memory, and its conversion to a network's rate and channels and back.
+"""Sound in memory, and its conversion to a network's sample rate and channels and back.
 
-C channels, n and T samples, S sources. `Audio` has the rate and channels of its file; `to_model` converts it for a
-network, `from_model` converts the network's estimates back. `blocks_to_model` does as `to_model`, block by block.
+C channels, n and T samples, S sources. `Audio` has the rate and channels of its file. `to_model` converts it for a
+network, as does `blocks_to_model` block by block; `from_model` converts the network's estimates back.
 """
 
 import dataclasses
@@ -18,18 +18,18 @@ from ugosa_jax.data.writing import Encoding, open_writer
 from ugosa_jax.errors import InputError, error_context
 
 MAX_CHANNELS = 64
-"""Largest number of channels of an array; one with more has its axes the other way round."""
+"""Largest number of channels of an array; if there seem to be more, its axes are probably swapped."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Audio:
-    """Sound at the level of its file: a mixture, a stem or an estimate. Full scale is 1.
+    """Sound in memory, as in its file: a mixture, a stem or an estimate.
 
     Attributes:
-      samples_CxT: float32.
+      samples_CxT: float32 samples, where full scale is 1.
       rate_hz: sample rate.
-      name: of the file.
-      channels: position of each channel, such as ("FL", "FR", "FC"); empty: those of `downmix.USUAL`.
+      name: name of the file.
+      channels: position of each channel, such as ("FL", "FR", "FC"); if empty, those of `downmix.USUAL`.
       notes: remarks for the user.
     """
 
@@ -93,8 +93,8 @@ def read(
       longest_s: longest duration; unlimited if not given.
 
     Raises:
-      InputError: the file is missing, empty, cut short, not sound, longer than it may be, silent throughout where it
-        may not be, or holds values that are not finite or absurdly large.
+      InputError: the file is missing, empty, cut short, not sound, too long or silent throughout, or holds values that
+        are not finite or far too large.
     """
     path = Path(path)
     samples_CxT, stream = recording.read(path, may_be_silent, may_be_cut, longest_s)
@@ -102,15 +102,15 @@ def read(
 
 
 def to_model(sound: Sound, rate_hz: int, channels: int) -> tuple[np.ndarray, list[str]]:
-    """Bring a song to the model's rate and number of channels.
+    """Convert a song to a network's sample rate and number of channels.
 
     Args:
       sound: the song.
-      rate_hz: the model's sample rate.
-      channels: the model's number of channels, C.
+      rate_hz: the network's sample rate.
+      channels: the network's number of channels, C.
 
     Returns:
-      Float32 (C, T), and a remark on each step of the conversion; none if the song is unchanged.
+      Float32 (C, T), and a note on each step of the conversion; none if the song is unchanged.
 
     Raises:
       InputError: the positions of the song's channels are unknown.
@@ -120,7 +120,7 @@ def to_model(sound: Sound, rate_hz: int, channels: int) -> tuple[np.ndarray, lis
 
 
 def blocks_to_model(sound: Sound, rate_hz: int, channels: int) -> Iterator[np.ndarray]:
-    """Yield what `to_model` returns, block by block.
+    """Yield the array that `to_model` returns block by block.
 
     Raises:
       InputError: as `to_model`.
@@ -131,7 +131,7 @@ def blocks_to_model(sound: Sound, rate_hz: int, channels: int) -> Iterator[np.nd
 
 
 def describe_conversion(sound: Sound, rate_hz: int, channels: int) -> list[str]:
-    """Return the notes on a song's file, and a remark on each step of `to_model`, without converting it.
+    """Return the notes on a song's file, and a note on each step of `to_model`, without converting it.
 
     Raises:
       InputError: as `to_model`.
@@ -141,19 +141,20 @@ def describe_conversion(sound: Sound, rate_hz: int, channels: int) -> list[str]:
     return notes + ([f"resampled from {sound.rate_hz} Hz to {rate_hz} Hz"] if sound.rate_hz != rate_hz else [])
 
 
-def from_model(stretches_SxCxn: Iterable[np.ndarray], song: Sound, rate_hz: int) -> Iterator[np.ndarray]:
-    """Convert the model's estimates to the song's rate, channels and length, stretch by stretch.
+def from_model(blocks_SxCxn: Iterable[np.ndarray], song: Sound, rate_hz: int) -> Iterator[np.ndarray]:
+    """Convert a network's estimates to the song's rate, channels and length, block by block.
 
     Args:
-      stretches_SxCxn: separated sources, in time order.
+      blocks_SxCxn: blocks of estimates in time order.
       song: the sound that they were separated from.
-      rate_hz: the model's sample rate.
+      rate_hz: the network's sample rate.
 
     Returns:
-      Float32 (S, C', n'), together exactly as long as the song; one channel, the mean, if the song has one, else two.
+      Blocks (S, C', n'), float32, which together are as long as the song. C' is 1, the mean of the channels, for a mono
+      song, otherwise 2.
     """
     missing = song.n_samples
-    fitting = (_fit_channels(stretch_SxCxn, min(song.n_channels, 2)) for stretch_SxCxn in stretches_SxCxn)
+    fitting = (_fit_channels(stretch_SxCxn, min(song.n_channels, 2)) for stretch_SxCxn in blocks_SxCxn)
     for stretch_SxCxn in resample_blocks(fitting, rate_hz, song.rate_hz):
         stretch_SxCxn = stretch_SxCxn[..., :missing]
         missing -= stretch_SxCxn.shape[-1]
@@ -169,7 +170,7 @@ def _fit_channels(stretch_SxCxn: np.ndarray, channels: int) -> np.ndarray:
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
-    """Yield blocks (…, n) at another rate; concatenated, they equal the whole signal resampled at once."""
+    """Yield blocks (…, n) resampled to another rate; concatenated, they equal the whole signal resampled at once."""
     if from_hz == to_hz:
         yield from blocks
         return
@@ -196,22 +197,22 @@ def measure_level_db(samples_CxT: np.ndarray) -> float:
 
 
 def round_to_16_bits(samples_CxT: np.ndarray) -> np.ndarray:
-    """Return samples as a 16-bit file would hold them.
+    """Return samples rounded as in a 16-bit file.
 
-    BSSEval's filters are free where the true stems have no energy at all, as above the highest frequency of a lossy
-    encoder; SIR and SAR mean nothing then. Rounding noise determines them, as in MUSDB18's decoded stems.
+    Where the true stems have no energy, such as above the highest frequency of a lossy encoder, BSSEval's filters are
+    undetermined, and SIR and SAR mean little. Rounding noise determines the filters, as in MUSDB18's decoded stems.
     """
     return np.clip(np.rint(samples_CxT * 32768), -32768, 32767).astype(np.float32) / 32768
 
 
 def to_channels(samples: np.ndarray) -> np.ndarray:
-    """Return samples as float32 (channels, samples); mono may lack the first axis.
+    """Return samples as float32 (channels, samples); an array (samples,) is mono.
 
     Raises:
-      InputError: they have another shape, or are integers, whose full scale is unknown.
+      InputError: the array has another shape, or holds integers, whose full scale is unknown.
     """
     found = np.asarray(samples)
-    expected = "samples must be floating-point numbers (channels, samples), or (samples,) of mono"
+    expected = "samples must be floating-point numbers (channels, samples), or (samples,) for mono"
     if not np.issubdtype(found.dtype, np.floating):
         raise InputError(f"{expected}, not {found.dtype}; full scale is 1")
     if found.ndim not in (1, 2):
@@ -222,16 +223,16 @@ def to_channels(samples: np.ndarray) -> np.ndarray:
 
 
 def write_audio(path: str | Path, samples_CxT: np.ndarray, rate_hz: int, encoding: Encoding = "float") -> int:
-    """Write a sound file at once; see `writing.open_writer`.
+    """Write a sound file; `writing.open_writer` writes one in blocks.
 
     Args:
-      path: ends in .wav or .flac.
-      samples_CxT: (channels, samples), or (samples,) of mono; full scale is 1.
+      path: a path that ends in .wav or .flac.
+      samples_CxT: (channels, samples), or (samples,) for mono; full scale is 1.
       rate_hz: sample rate.
       encoding: 32-bit float, or 24- or 16-bit integers.
 
     Returns:
-      The number of samples above full scale, which integers clip and floats keep.
+      The number of samples above full scale, which integer encodings clip and float keeps.
     """
     samples_CxT = to_channels(samples_CxT)
     n_channels, n_samples = samples_CxT.shape

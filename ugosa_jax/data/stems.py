@@ -1,4 +1,4 @@
-"""Folders with a sound file for each source, named after it.
+"""Folders of stems: a sound file for each source, named after the source.
 
 S sources, C channels, T samples.
 """
@@ -15,22 +15,22 @@ from ugosa_jax.errors import InputError
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".w64", ".caf", ".m4a", ".wma")
 """Suffixes of sound files."""
 LOSSY = (".ogg", ".opus", ".mp3", ".m4a", ".wma")
-"""Suffixes of lossy formats, whose encoders leave frequencies empty."""
+"""Suffixes of lossy formats, whose encoders remove the highest frequencies."""
 MIXTURE = "mixture"
-"""Name of the mixture's file."""
+"""Name of the mixture's file, without suffix."""
 
 
 def read(paths: Mapping[str, Path]) -> tuple[np.ndarray, int]:
-    """Read sounds of one song, which may be silent; those of lossy files are rounded to 16 bits.
+    """Read the stems of a song, which may be silent; those from lossy files are rounded to 16 bits.
 
     Args:
-      paths: the files, at least one, as `find` returns them.
+      paths: the files, at least one, as `find_stems` returns them.
 
     Returns:
       Float32 (S, C, T) in the order of `paths`, and the sample rate.
 
     Raises:
-      InputError: a file cannot be read as sound, or is of another rate, length or number of channels than the first.
+      InputError: a file cannot be read as sound, or has another rate, length or number of channels than the first.
     """
     first_path, *others = paths.values()
     first = sound.read(first_path, may_be_silent=True)
@@ -46,19 +46,19 @@ def read(paths: Mapping[str, Path]) -> tuple[np.ndarray, int]:
     return sounds_SxCxT, first.rate_hz
 
 
-def read_like(
+def read_estimates(
     paths: Mapping[str, Path], rate_hz: int, shape_CxT: tuple[int, int]
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Read estimates that will be compared with true stems.
+    """Read estimates for comparison with true stems.
 
     Args:
-      paths: the files, as `find` returns them.
+      paths: the files, as `find_stems` returns them.
       rate_hz: sample rate of the true stems.
-      shape_CxT: their shape.
+      shape_CxT: shape of a true stem.
 
     Returns:
-      {source: (C, T)}, cut or padded with silence to the length of the true stems, as museval does; and a remark on
-      each that was.
+      {source: (C, T)}, cut or padded with silence to the length of the true stems, as in museval; and a note on each
+      estimate whose length was changed.
 
     Raises:
       InputError: a file cannot be read as sound, or its rate or channels are not those of the true stems.
@@ -69,11 +69,11 @@ def read_like(
         estimate = sound.read(path, may_be_silent=True)
         if (estimate.rate_hz, estimate.n_channels) != (rate_hz, n_channels):
             own = f"{estimate.rate_hz} Hz and {estimate.n_channels} channels"
-            raise InputError(f"{path}: {own}; the true stems have {rate_hz} and {n_channels}")
+            raise InputError(f"{path}: has {own}; the true stems have {rate_hz} Hz and {n_channels} channels")
         if (longer := estimate.n_samples - n_samples) > 0:
-            notes.append(f"{path}: {longer / rate_hz:.3f} s left out at its end: it is longer than the true stems")
+            notes.append(f"{path}: the last {longer / rate_hz:.3f} s are not used: it is longer than the true stems")
         elif longer < 0:
-            notes.append(f"{path}: ends {-longer / rate_hz:.3f} s before the true stems; silence is scored there")
+            notes.append(f"{path}: ends {-longer / rate_hz:.3f} s before the true stems; the rest is scored as silence")
         found[source] = fit_length(estimate.samples_CxT, n_samples)
     return found, notes
 
@@ -83,12 +83,12 @@ def _round_if_lossy(stem: Audio, path: Path) -> np.ndarray:
 
 
 def fit_length(samples_CxT: np.ndarray, n_samples: int) -> np.ndarray:
-    """Return a sound cut or padded with silence to a number of samples."""
+    """Return samples cut, or padded with silence, to a given length."""
     missing = n_samples - samples_CxT.shape[1]
     return np.pad(samples_CxT[:, :n_samples], ((0, 0), (0, max(0, missing))))
 
 
-def find(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
+def find_stems(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
     """Return the file of each source in a folder, which may hold other files too.
 
     Raises:
@@ -101,7 +101,7 @@ def find_with_mixture(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
     """Return the files of the mixture, if there is one, and of each source.
 
     Raises:
-      InputError: as `find`; or there is no mixture, and other sounds, so that the stems may not add up to it.
+      InputError: as `find_stems`; or there is no mixture, but other sound files that may also be a part of it.
     """
     sounds = _group_by_name(folder)
     found = _choose_files(sounds, sources, folder)
@@ -114,10 +114,10 @@ def find_with_mixture(folder: Path, sources: Sequence[str]) -> dict[str, Path]:
 
 
 def list_names(folder: Path) -> tuple[str, ...]:
-    """List the names of a folder's sounds without the mixture: those of MUSDB18 in its order, then the others sorted.
+    """Return the names of the stems in a folder: first those of MUSDB18 in its order, then the others sorted.
 
     Raises:
-      InputError: there are none, or the folder cannot be read.
+      InputError: there are no stems, or the folder cannot be read.
     """
     found = {path.stem for path in list_sounds(folder) if path.stem.casefold() != MIXTURE}
     if not found:
@@ -127,7 +127,7 @@ def list_names(folder: Path) -> tuple[str, ...]:
 
 
 def list_sounds(folder: Path) -> list[Path]:
-    """List the sound files of a folder in the order of names.
+    """Return the sound files in a folder in alphabetical order.
 
     Raises:
       InputError: it cannot be read.
@@ -136,7 +136,7 @@ def list_sounds(folder: Path) -> list[Path]:
 
 
 def list_visible(folder: Path) -> list[Path]:
-    """List the files and folders in a folder in the order of names, without hidden ones.
+    """Return the files and folders in a folder in alphabetical order, without hidden ones.
 
     Raises:
       InputError: it cannot be read.
@@ -148,7 +148,7 @@ def list_visible(folder: Path) -> list[Path]:
 
 
 def _group_by_name(folder: Path) -> dict[str, list[Path]]:
-    """Return the sound files of a folder by their names, case-folded and without suffixes."""
+    """Return the sound files in a folder by their names without suffix, case-folded."""
     found: dict[str, list[Path]] = {}
     for path in list_sounds(folder):
         found.setdefault(path.stem.casefold(), []).append(path)
@@ -159,11 +159,11 @@ def _choose_files(found: dict[str, list[Path]], sources: Sequence[str], folder: 
     return {source: _require_one(found.get(source.casefold(), []), source, folder) for source in sources}
 
 
-def _require_one(paths: list[Path], what: str, folder: Path) -> Path:
+def _require_one(paths: list[Path], source: str, folder: Path) -> Path:
     if not paths:
-        raise InputError(f"{folder}: no {what}.wav (nor .flac, .ogg …)")
+        raise InputError(f"{folder}: no {source}.wav (nor .flac, .ogg …)")
     if len(paths) > 1:
-        raise InputError(f"{folder}: {' and '.join(path.name for path in paths)}: which one is the {what}?")
+        raise InputError(f"{folder}: {' and '.join(path.name for path in paths)}: which one is the {source}?")
     return paths[0]
 
 

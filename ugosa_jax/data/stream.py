@@ -1,4 +1,4 @@
-"""Sound files decoded block by block by FFmpeg, through PyAV. Their content decides how they are read, not their name.
+"""Block-wise decoding of sound files with FFmpeg, through PyAV. The format follows from the content, not the name.
 
 C channels, n samples.
 """
@@ -15,13 +15,13 @@ from av.error import FFmpegError
 
 from ugosa_jax.data import containers, ffmpeg
 from ugosa_jax.data.ffmpeg import MAX_PADDING_SAMPLES
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 SLACK_S = 0.1
 """Tolerated difference between the length of a file and the length in its header."""
 _PADDED = ("mov", "asf")
-"""Containers that tell where sound ends within the last frame; FFmpeg decodes all of the frame."""
+"""Containers that store where the sound ends within the last frame; FFmpeg decodes the whole frame."""
 BLOCK_SAMPLES = 2**18
 """Length of a block: six seconds at 44.1 kHz."""
 
@@ -33,8 +33,8 @@ class SoundStream(NamedTuple):
       rate_hz: its sample rate.
       n_channels: number of channels.
       channels: position of each channel, such as ("FL", "FR", "FC"), by FFmpeg's names; empty if unknown.
-      blocks_Cxn: float32, in time order; raises InputError where the file is damaged or ends before it should.
-      notes: remarks for the user; complete once the file is read to its end.
+      blocks_Cxn: float32 blocks in time order; the iterator raises InputError if the file is damaged or too short.
+      notes: remarks for the user; the list is complete after the last block.
     """
 
     rate_hz: int
@@ -45,14 +45,14 @@ class SoundStream(NamedTuple):
 
 
 def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_padding: bool = False) -> SoundStream:
-    """Open a sound file and decode its first frame, because headers may be wrong about rate and channels.
+    """Open a sound file and decode its first frame, from which rate and channels are taken: headers may be wrong.
 
-    An encoder's padding before and after the sound is left out where the container declares it, as players do.
+    Padding that an encoder added before and after the sound is removed if the container declares it, as in players.
 
     Args:
       path: the file.
       may_be_cut: whether to accept a file that was cut short.
-      index: the stream of sound, if the file has several.
+      index: index of the audio stream, if the file has several.
       keep_padding: whether to keep the padding that an MP4 declares at the end.
 
     Raises:
@@ -63,50 +63,50 @@ def open_stream(path: Path, may_be_cut: bool = False, index: int = 0, keep_paddi
         size = os.fstat(file.fileno()).st_size
         if size == 0:
             raise InputError(f"{path}: is empty")
-        structure = containers.examine(file, size)
+        structure = containers.examine_structure(file, size)
         if structure.cut and not may_be_cut:
-            raise InputError(f"{path}: cut short: {structure.cut}; --truncated ok takes what is there")
+            raise InputError(f"{path}: cut short: {structure.cut}; --truncated ok uses the part that is there")
         try:
             container = stack.enter_context(ffmpeg.open_container(file, structure))
         except FFmpegError as error:  # ArgumentError for a container that is not in FORMATS
             stream = _open_by_libsndfile(path, file, error)
             stack.pop_all()
             return stream
-        if structure.unannounced and container.format.name != "wav":
-            surplus = f"{structure.unannounced} bytes follow the end that its header declares"
+        if structure.undeclared_bytes and container.format.name != "wav":
+            surplus = f"{structure.undeclared_bytes} bytes follow the end that its header declares"
             raise InputError(f"{path}: {surplus}; save it again in another format")
         sound = ffmpeg.choose_stream(path, container, index)
         frames = ffmpeg.decode(path, container, sound, may_be_cut)
         first = next(frames, None)
         if first is None:
             return SoundStream(sound.rate or 0, 0, (), iter(()), [])
-        least, most = ffmpeg.read_announced_length(container, sound, first, file, structure)
+        least, most = ffmpeg.read_declared_length(container, sound, first, file, structure)
         kept_open = stack.pop_all()
     notes: list[str] = []
-    if structure.unannounced:
+    if structure.undeclared_bytes:
         notes.append(
-            f"{structure.unannounced} bytes of sound follow the end that its header declares, and are read too"
+            f"{structure.undeclared_bytes} bytes of sound follow the end that its header declares, and are read too"
         )
     channels = tuple(channel.name for channel in first.layout.channels)
     blocks = _to_blocks(path, first, frames, kept_open)
     if container.format.name.split(",")[0] in _PADDED and not keep_padding:
-        blocks = _leave_out_padding(blocks, most)
+        blocks = _trim_padding(blocks, most)
     blocks = _compare_length(path, blocks, (0 if may_be_cut else least, most), first.rate, notes)
     return SoundStream(first.rate, len(channels), () if "NONE" in channels else channels, blocks, notes)
 
 
 def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> SoundStream:
-    """Open a file that FFmpeg does not know, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
+    """Open a file that FFmpeg cannot read, such as AIFF-C with 24-bit little-endian integers, PAF or MAT."""
     file.seek(0)
     head = file.read(3)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
         if head == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
             raise soundfile.LibsndfileError(1)  # an MP3 that FFmpeg refuses; libmpg123 would print messages
-        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # given a path, libsndfile would go by the suffix
+        sound = soundfile.SoundFile(file.fileno(), closefd=False)  # given a path, libsndfile would rely on the suffix
     except soundfile.LibsndfileError:
-        what = "no container that FFmpeg or libsndfile knows; headerless sound has to be saved as .wav or .flac"
-        raise InputError(f"{path}: cannot be read as sound ({what})") from error
+        reason = "a format that neither FFmpeg nor libsndfile knows; save raw sound as .wav or .flac"
+        raise InputError(f"{path}: cannot be read as sound ({reason})") from error
 
     def iterate_blocks() -> Iterator[np.ndarray]:
         with file, sound:
@@ -123,10 +123,10 @@ def _open_by_libsndfile(path: Path, file: BinaryIO, error: Exception) -> SoundSt
 
 
 def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: contextlib.ExitStack) -> Iterator[np.ndarray]:
-    """Yield frames joined to blocks (C, n), and close the file after the last one.
+    """Yield the frames, joined to blocks (C, n), and close the file after the last one.
 
     Raises:
-      InputError: rate or channels change within the file, as where unlike files were joined.
+      InputError: rate or channels change within the file, as if different files were concatenated.
     """
     setup = first.rate, first.layout.nb_channels
     with kept_open:
@@ -144,39 +144,39 @@ def _to_blocks(path: Path, first: Any, frames: Iterator[Any], kept_open: context
             yield np.concatenate(parts, axis=1)
 
 
-def _leave_out_padding(blocks_Cxn: Iterator[np.ndarray], told: int) -> Iterator[np.ndarray]:
-    """Yield blocks without the padding of an encoder's last frame, which begins `told` samples after the start.
+def _trim_padding(blocks_Cxn: Iterator[np.ndarray], n_declared: int) -> Iterator[np.ndarray]:
+    """Yield blocks without the padding that follows the first `n_declared` samples, if that number is not 0.
 
-    If more follows than a frame, the container is wrong, and all of it is sound.
+    If more than a frame follows, the declared number is wrong, and all of it is sound.
     """
     n_samples, behind = 0, []
     for block in blocks_Cxn:
-        within = min(block.shape[1], max(0, told - n_samples)) if told else block.shape[1]
+        within = min(block.shape[1], max(0, n_declared - n_samples)) if n_declared else block.shape[1]
         n_samples += block.shape[1]
         behind.append(block[:, within:])
-        if not told or n_samples > told + MAX_PADDING_SAMPLES:
+        if not n_declared or n_samples > n_declared + MAX_PADDING_SAMPLES:
             yield np.concatenate([block[:, :within], *behind], axis=1)
-            told, behind = 0, []
+            n_declared, behind = 0, []
         elif within:
             yield block[:, :within]
 
 
 def _compare_length(
-    path: Path, blocks_Cxn: Iterator[np.ndarray], told: tuple[int, int], rate_hz: int, notes: list[str]
+    path: Path, blocks_Cxn: Iterator[np.ndarray], declared: tuple[int, int], rate_hz: int, notes: list[str]
 ) -> Iterator[np.ndarray]:
-    """Yield blocks, and compare their length with `told`: the least and the most samples by the header.
+    """Yield blocks, and compare their total length with the smallest and largest length that the header declares.
 
     Raises:
-      InputError: there are fewer.
+      InputError: there are fewer samples.
     """
-    least, most = told
+    least, most = declared
     n_samples = 0
     for block in blocks_Cxn:
         n_samples += block.shape[1]
         yield block
     if least - n_samples > SLACK_S * rate_hz:
         there = f"{n_samples} of {least} samples are there"
-        raise InputError(f"{path}: cut short: {there}; --truncated ok takes them")
+        raise InputError(f"{path}: cut short: {there}; --truncated ok uses them")
     if most and n_samples - most > SLACK_S * rate_hz:
         notes.append(
             f"its header declares {most / rate_hz:.2f} s; all {n_samples / rate_hz:.2f} s of the file are read"

@@ -1,4 +1,4 @@
-"""Sound files written block by block: complete or absent, and the same bytes for the same sound.
+"""Block-wise writing of sound files. The same samples always give the same bytes; failed files are removed.
 
 C channels, n samples.
 """
@@ -13,12 +13,12 @@ import numpy as np
 import soundfile
 
 from ugosa_jax import files
-from ugosa_jax.data.refusal import refuse_unreadable
+from ugosa_jax.data.sound_errors import refuse_unreadable
 from ugosa_jax.errors import InputError
 
 Encoding = Literal["float", "24", "16"]
 MAX_WAV_BYTES = 2**32 - 2**16
-"""Most bytes of sound in a WAV, which stores sizes in 32 bits; longer sound is written as RF64."""
+"""Largest number of bytes of sound in a WAV, which stores sizes in 32 bits; longer sound is written as RF64."""
 
 
 class Writer:
@@ -53,15 +53,15 @@ class Writer:
 def open_writer(
     path: str | Path, rate_hz: int, n_channels: int, n_samples: int, encoding: Encoding = "float"
 ) -> Iterator[Writer]:
-    """Open a WAV or, by its suffix, a FLAC file for writing; if the block fails, no file remains.
+    """Open a WAV or FLAC file for writing; if the block fails, no file remains.
 
     Args:
-      path: ends in .wav or .flac.
+      path: a path that ends in .wav or .flac.
       rate_hz: sample rate.
       n_channels: number of channels.
       n_samples: number of samples that will be written.
-      encoding: 32-bit float, which keeps every value, or 24- or 16-bit integers: rounded to the nearest value
-        without dither, clipped at full scale. Nothing is rescaled, so that stems add up to their mixture.
+      encoding: 32-bit float, which keeps every value, or 24- or 16-bit integers, rounded to the nearest value
+        without dither and clipped at full scale. Levels are not changed, so that stems add up to their mixture.
 
     Raises:
       InputError: the file cannot be written, or the format cannot hold the encoding.
@@ -73,7 +73,7 @@ def open_writer(
     subtype = "FLOAT" if encoding == "float" else f"PCM_{encoding}"
     refusing = functools.partial(refuse_unreadable, path, "written")
     with files.replace_when_done(path) as temporary:
-        # libsndfile takes file names as text only; an open file needs no name.
+        # libsndfile does not accept file names that are not valid text; an open file needs no name.
         with temporary.open("w+b") as file:
             with refusing():
                 sound = soundfile.SoundFile(
@@ -89,7 +89,7 @@ def open_writer(
 
 
 def _clear_timestamp(path: Path) -> None:
-    """Set the time of writing in the PEAK chunk of a float WAV to zero."""
+    """Set the timestamp in the PEAK chunk of a float WAV to zero, so that the same sound gives the same bytes."""
     with path.open("r+b") as stream:
         chunk = stream.read(256).find(b"PEAK")
         if chunk >= 0:
@@ -101,7 +101,7 @@ _BYTES: dict[Encoding, int] = {"float": 4, "24": 3, "16": 2}
 
 
 def _choose_container(path: Path, encoding: Encoding) -> str:
-    """Return libsndfile's name of the format that belongs to the suffix."""
+    """Return libsndfile's name of the format that the suffix stands for."""
     containers = {".wav": "WAV", ".flac": "FLAC"}
     suffix = path.suffix.lower()
     if suffix not in containers:
@@ -112,7 +112,7 @@ def _choose_container(path: Path, encoding: Encoding) -> str:
 
 
 def _encode(samples_Cxn: np.ndarray, encoding: Encoding) -> np.ndarray:
-    """Return float32, or integers that are rounded and clipped here instead of by libsndfile."""
+    """Return float32, or integers rounded and clipped."""
     if encoding == "float":
         return samples_Cxn.astype(np.float32)
     bits = int(encoding)
@@ -120,4 +120,4 @@ def _encode(samples_Cxn: np.ndarray, encoding: Encoding) -> np.ndarray:
     integers_Cxn = np.clip(np.rint(samples_Cxn.astype(np.float64) * scale), -scale, scale - 1)
     if bits == 16:
         return integers_Cxn.astype(np.int16)
-    return integers_Cxn.astype(np.int32) << (32 - bits)  # soundfile takes the upper bits of 32
+    return integers_Cxn.astype(np.int32) << (32 - bits)  # soundfile uses the upper bits of 32-bit integers

@@ -1,13 +1,14 @@
-"""BSSEval v4: scores of a song's estimates against its true stems, frame by frame.
+"""BSSEval v4: SDR, ISR, SIR and SAR of estimates against the true stems, frame by frame.
 
-S sources, C channels, T samples, K frames; SDR, ISR, SIR, SAR as in museval 0.4.1, `metrics.bss_eval` without
-permutation: filters of 512 taps are fitted on the whole song, then applied to each frame by itself. With s the true
-stem, P_j the estimate projected on the delayed channels of its own stem, P on those of all stems,
+S sources, C channels, T samples, K frames. The scores are those of museval 0.4.1, `metrics.bss_eval` without
+permutation: filters of 512 taps are fitted on the whole song, then applied to each frame separately. Let s be the true
+stem, ŝ its estimate, P_j the projection of ŝ on the delayed channels of s, and P that on the delayed channels of all
+stems; then
 
     SDR = |s|² / |ŝ − s|²    ISR = |s|² / |P_j − s|²    SIR = |P_j|² / |P − P_j|²    SAR = |P|² / |ŝ − P|²
 
-in decibels, summed over a frame, its channels and the 511 samples of the filters' decay. The factors that depend only
-on the stems are prepared once for all estimates of the song.
+in decibels, where |·|² sums over the channels, the samples of a frame and the 511 samples in which the filters decay.
+The factors that depend only on the stems are computed once for all estimates of a song.
 
 Vincent, Gribonval, Févotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006;
 Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018.
@@ -26,23 +27,23 @@ from ugosa_jax.threads import map_in_threads
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")
 UNDEFINED, NO_ERROR, NO_SIGNAL = "no frame counts", "infinite: no error", "minus infinity: no signal"
-"""Reasons for a score that JSON cannot hold as a number."""
+"""Reasons why a score is not a finite number, for JSON."""
 
 Rule = Literal["museval", "target"]
-"""The frames that count. museval: those in which no stem and no estimate is silent, the same for all sources (silent:
-the sum of its channels is zero). target: for each source, those in which its own stem is not silent (silent: every
-sample is zero)."""
+"""Which frames are scored. "museval": frames in which no stem and no estimate is silent, the same for all sources; a
+sound is silent if the sum of its channels is zero. "target": for each source, frames in which its own stem is not
+silent; a stem is silent if all its samples are zero."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PreparedStems:
-    """A song's stems, with the factors that all its estimates share.
+    """The stems of a song, with the factors that the scores of all its estimates share.
 
     Attributes:
       stems_SxCxT: the stems, not copied.
-      frames: first sample of each frame, and the sample after its last.
-      own: least squares on each source's channels.
-      every: least squares on the channels of all sources.
+      frames: for each frame, its first sample and the sample after its last.
+      own: for each source, the least-squares problem on its channels.
+      every: the least-squares problem on the channels of all sources.
     """
 
     stems_SxCxT: np.ndarray
@@ -62,7 +63,7 @@ class Scores:
       isr_SxK: image to spatial distortion.
       sir_SxK: source to interference.
       sar_SxK: source to artifacts.
-      dropped_K: the frames that museval scores for no source.
+      dropped_K: whether museval drops a frame for all sources.
     """
 
     sdr_SxK: np.ndarray
@@ -72,17 +73,17 @@ class Scores:
     dropped_K: np.ndarray
 
     def select_frames(self, rule: Rule) -> dict[str, np.ndarray]:
-        """Return the scores (S, K) by metric, NaN in the frames that do not count under a rule."""
+        """Return the scores (S, K) by metric; NaN in frames that are not scored under a rule."""
         left_out_K = self.dropped_K & (rule == "museval")
         arrays = (self.sdr_SxK, self.isr_SxK, self.sir_SxK, self.sar_SxK)
         return {name: np.where(left_out_K, np.nan, array) for name, array in zip(METRICS, arrays, strict=True)}
 
 
 class Summary(NamedTuple):
-    """A number for each source, and the number of frames behind it.
+    """The median score of each source, and the number of frames that it is computed from.
 
-    It is the median over the finite frames, as museval aggregates; infinite where all frames are, as of a perfect
-    estimate; NaN where no frame counts.
+    As in museval, it is the median over frames with finite scores. It is infinite if the scores of all frames are, as
+    for a perfect estimate, and NaN if no frame is scored.
     """
 
     median_S: np.ndarray
@@ -90,7 +91,7 @@ class Summary(NamedTuple):
 
 
 def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> PreparedStems:
-    """Compute the factors that all evaluations of a song share.
+    """Compute the factors that the scores of all estimates of a song share.
 
     Args:
       stems_SxCxT: the true stems; a source that is silent throughout has no scores.
@@ -117,9 +118,9 @@ def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -
 def score(prepared: PreparedStems, est_SxCxT: np.ndarray) -> Scores:
     """Score estimates of a prepared song.
 
-    An estimate that is silent in a frame is scored too: its SDR and SAR are 0 dB there. One that is silent throughout
-    has SDR and ISR of 0 dB; its SIR and SAR, 0/0, are NaN. Where the stem of another source is silent, none of the
-    estimate counts as its interference.
+    An estimate that is silent in a frame is scored too: its SDR and SAR are 0 dB there. An estimate that is silent
+    throughout has an SDR and ISR of 0 dB; its SIR and SAR, 0/0, are NaN. A source whose stem is silent causes no
+    interference.
 
     Args:
       prepared: the stems, from `prepare`.
@@ -149,7 +150,7 @@ def score(prepared: PreparedStems, est_SxCxT: np.ndarray) -> Scores:
 
 
 def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
-    """Return the medians over the frames that count, and the number of these, by metric."""
+    """Return the median over the scored frames, and their number, by metric."""
 
     def select_finite(row_K: np.ndarray) -> np.ndarray:
         finite = np.isfinite(row_K)
@@ -165,7 +166,7 @@ def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
 
 
 def split_frames(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> list[tuple[int, int]]:
-    """Return museval's frames: first sample, and the sample after the last. A short song is one frame."""
+    """Return the frames of museval: (first sample, sample after the last). A song shorter than a frame is one frame."""
     window, hop = int(settings.window_s * rate_hz), int(settings.hop_s * rate_hz)
     require(window >= 1, "window_s", "at least one sample long", settings.window_s)
     require(hop >= 1, "hop_s", "at least one sample long", settings.hop_s)
@@ -175,7 +176,7 @@ def split_frames(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> li
 
 
 def find_cancelled(sounds_SxCxT: np.ndarray, frames: list[tuple[int, int]]) -> np.ndarray:
-    """Return boolean (S, K): whether the channels sum to zero throughout a frame, museval's definition of silence."""
+    """Return Boolean (S, K): whether the channels sum to zero throughout a frame, which museval calls silent."""
     return np.array([[not sound_CxT[:, a:b].sum(0).any() for a, b in frames] for sound_CxT in sounds_SxCxT])
 
 
@@ -184,7 +185,7 @@ def _compute_energies(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return numerators and denominators of the four ratios in one frame, (M, S) each.
 
-    The frame is cut out before it is filtered: silence precedes it, and it decays for L − 1 samples after its end.
+    The frame is cut out before it is filtered, so that the filters start from silence and decay after its end.
     """
     first, last = frame
     numerators, denominators = np.zeros((2, len(METRICS), n_sources))

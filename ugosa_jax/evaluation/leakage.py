@@ -1,6 +1,6 @@
-"""Leakage: the level of stems where their source is annotated silent. It needs no true stems.
+"""Leakage: the level of stems where their source is annotated silent; no true stems are needed.
 
-It is measured on the network's output, before the output stage mutes stems by the same annotation.
+It is measured on the network's output, before the output stage mutes the stems according to the same annotation.
 
 S sources, C channels, n samples.
 """
@@ -17,13 +17,13 @@ _TINY = 1e-12
 
 
 class LeakageMeter:
-    """Measures the leakage of stems while they are streamed."""
+    """A meter for the leakage of stems that arrive in blocks."""
 
     def __init__(self, annotation: Annotation, n_samples: int, rate_hz: float):
         """Start a measurement.
 
         Args:
-          annotation: when each source plays; unknown counts as playing.
+          annotation: when each source plays; where it is unknown, the source counts as playing.
           n_samples: length of the song.
           rate_hz: its sample rate.
         """
@@ -32,10 +32,10 @@ class LeakageMeter:
         self._squares_S = np.zeros(len(annotation.sources))
         self._count_S = np.zeros(len(annotation.sources), int)
 
-    def measure(self, stretches_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Measure stems (S, C, n), in the annotation's order, and yield them unchanged."""
+    def measure(self, blocks_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield blocks of stems (S, C, n), in the order of the annotation's sources, unchanged, and measure them."""
         done = 0
-        for stems_SxCxn in stretches_SxCxn:
+        for stems_SxCxn in blocks_SxCxn:
             stop = done + stems_SxCxn.shape[-1]
             silent_Sxn = ~self._silences.compute_active(done, stop)
             for s, (stem_Cxn, silent_n) in enumerate(zip(stems_SxCxn, silent_Sxn, strict=True)):
@@ -46,7 +46,7 @@ class LeakageMeter:
             yield stems_SxCxn
 
     def compute_db(self) -> dict[str, float]:
-        """Return the level, 10 log₁₀ of the mean square, where each source is silent; NaN for one that never is."""
+        """Return 10 log₁₀ of the mean square where each source is annotated silent; NaN if it never is."""
         mean_S = np.divide(
             self._squares_S, self._count_S, out=np.full(len(self._count_S), np.nan), where=self._count_S > 0
         )

@@ -1,7 +1,7 @@
-"""Least squares on delayed copies of sounds, as BSSEval needs it, in blocks and in double precision.
+"""Least squares on delayed copies of sounds, as BSSEval needs it, computed in blocks and in double precision.
 
 I input channels, O output channels, T samples, L taps of a filter (delays 0 … L − 1), K blocks, N samples of a
-transform, F frequencies. The filters c that bring Σ_i c_io * x_i closest to y_o, for each o, solve G c = d with
+transform, F frequencies. For each o, the filters c for which Σ_i c_io * x_i is closest to y_o solve G c = d with
 G_(i,a),(j,b) = Σ_t x_i(t − a) x_j(t − b) and d_(i,a),o = Σ_t x_i(t − a) y_o(t). G depends only on the x.
 """
 
@@ -14,15 +14,15 @@ import scipy.linalg
 from ugosa_jax.threads import iterate_in_threads
 
 L = 512
-"""Taps of a filter: those of BSSEval."""
+"""Taps of a filter, as in BSSEval."""
 N = 4096
-"""Samples of a transform; a group of blocks fits in a processor's cache."""
+"""Samples of a Fourier transform; a group of blocks fits into a processor's cache."""
 BLOCK = N - L + 1
-"""New samples in a block; the other L − 1 precede them."""
+"""New samples in a block; the other L − 1 samples are the last ones of the block before."""
 GROUP = 8 * BLOCK
 """Samples that are processed at once."""
 SINGULAR = 1e-12
-"""Share of a channel's energy below which the part that other channels do not explain is rounding error."""
+"""Relative energy below which the part of a channel that is not a combination of other channels is rounding error."""
 
 
 class Basis(NamedTuple):
@@ -79,9 +79,9 @@ def build_gram(correlation_IxIxL: np.ndarray) -> np.ndarray:
 def prepare_basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iterable[int]) -> Basis:
     """Prepare the least-squares problem of some of the inputs.
 
-    Silent channels and exact copies are left out, because the others span the same space. If the rest is singular (one
-    channel is another one delayed, or scaled and rounded), SINGULAR is added to the diagonal: of all filters that fit
-    equally well, nearly the smallest are found.
+    Silent channels and exact copies are left out, because the other channels span the same space. If the rest is
+    singular (one channel is a delayed copy of another, or a scaled and rounded one), SINGULAR is added to the diagonal,
+    which selects nearly the smallest of all filters that fit equally well.
 
     Args:
       x_IxT: all inputs.
@@ -93,16 +93,16 @@ def prepare_basis(x_IxT: np.ndarray, correlation_IxIxL: np.ndarray, inputs: Iter
     energy_I = correlation_IxIxL[:, :, 0].diagonal()
     scale_I = 1 / np.sqrt(energy_I)
     matrix = build_gram(correlation_IxIxL * (scale_I[:, None] * scale_I)[..., None])
-    # museval adds the machine epsilon to its diagonal; that matters for sounds that are next to silent.
+    # museval adds the machine epsilon to its diagonal, which matters for sounds that are almost silent.
     matrix[np.diag_indices_from(matrix)] += np.finfo(float).eps * np.repeat(scale_I**2, L)
     return Basis(channels, scale_I, _factorise(matrix))
 
 
 def solve_filters(to: Basis, correlation_IxOxL: np.ndarray) -> np.ndarray:
-    """Solve for the filters that bring the inputs closest to the outputs.
+    """Return the filters for which the filtered inputs are closest to the outputs.
 
     Args:
-      to: the problem.
+      to: the least-squares problem.
       correlation_IxOxL: `correlate` of all inputs with the outputs.
 
     Returns:
@@ -126,7 +126,7 @@ def apply_filters(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.
     """Return Σ_i c_io * x_i over whole blocks.
 
     Args:
-      past_and_x_IxT: L − 1 samples that precede the result, then those of the result: a multiple of BLOCK.
+      past_and_x_IxT: L − 1 samples before the result, followed by the samples of the result, a multiple of BLOCK.
       response_FxIxO: `compute_response` of the filters c.
 
     Returns:
@@ -138,7 +138,7 @@ def apply_filters(past_and_x_IxT: np.ndarray, response_FxIxO: np.ndarray) -> np.
 
 
 def _drop_copies(x_IxT: np.ndarray, channels: list[int]) -> list[int]:
-    """Leave out channels that are exact copies of earlier ones."""
+    """Return the channels that are not exact copies of earlier ones."""
     kept: list[int] = []
     for channel in channels:
         if not any(np.array_equal(x_IxT[channel], x_IxT[other]) for other in kept):

@@ -1,10 +1,10 @@
-"""Levels in decibels: SDR, and the level at silence, PES (leakage) and EPS.
+"""Levels in decibels: PES (leakage) and EPS in silent frames, and the SDR of a whole song.
 
-C channels, T samples. PES (energy predicted at silence): how loud an estimate is where its stem is silent. EPS (energy
-at predicted silence): how loud a stem is where its estimate is silent. As in the paper's code, the energy of a frame is
-the sum over its samples, not their mean, and silence is −120 dB.
+C channels, T samples. PES (energy predicted at silence) is the level of an estimate where its stem is silent. EPS
+(energy at predicted silence) is the level of a stem where its estimate is silent. As in the paper's code, the energy of
+a frame is the sum over its samples, not their mean, and the level of silence is −120 dB.
 
-BSSEval's SDR, which papers report, allows the stem to be filtered first. The SDR of this module does not: it is that of
+BSSEval's SDR, which papers report, allows the stem to be filtered first. The SDR of this module does not. It is that of
 the Music Demixing Challenge 2021 (Mitsufuji et al. 2022), and fast to compute.
 """
 
@@ -27,7 +27,7 @@ class SilenceLevel(NamedTuple):
 
 
 def compute_sdr_db(reference_CxT: np.ndarray, estimate_CxT: np.ndarray) -> float:
-    """Return the signal-to-distortion ratio 10 log10(Σ s² / Σ (s − ŝ)²) over the whole song; silence scores 0 dB."""
+    """Return the signal-to-distortion ratio 10 log10(Σ s² / Σ (s − ŝ)²) of a whole song; 0 dB for a silent estimate."""
     signal = np.square(reference_CxT, dtype=np.float64).sum()
     distortion = np.square(reference_CxT - estimate_CxT, dtype=np.float64).sum()
     return float(10 * np.log10((signal + _TINY_SDR) / (distortion + _TINY_SDR)))
@@ -36,10 +36,10 @@ def compute_sdr_db(reference_CxT: np.ndarray, estimate_CxT: np.ndarray) -> float
 def compute_pes(
     reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float
 ) -> SilenceLevel:
-    """Return the estimate's level where the reference is exactly silent.
+    """Return the level of the estimate where the reference is exactly silent.
 
-    In each channel 10 log10(Σ_t ŝ² + 1e-12) is averaged over the frames in which that channel of the reference is zero;
-    the result is the mean over the channels that have such frames.
+    In each channel, 10 log10(Σ_t ŝ² + 1e-12) is averaged over the frames in which this channel of the reference is
+    zero; the result is the mean over the channels with such frames.
 
     Args:
       reference_CxT: the true stem.
@@ -66,15 +66,15 @@ def compute_pes(
 def compute_eps(
     reference_CxT: np.ndarray, estimate_CxT: np.ndarray, rate_hz: float, window_s: float, hop_s: float
 ) -> SilenceLevel:
-    """Return the reference's level where the estimate is exactly silent: `compute_pes` with exchanged arguments."""
+    """Return the level of the reference where the estimate is exactly silent: `compute_pes` with swapped arguments."""
     return compute_pes(estimate_CxT, reference_CxT, rate_hz, window_s, hop_s)
 
 
 def _split_frames(n_samples: int, rate_hz: float, window_s: float, hop_s: float) -> list[tuple[int, int]]:
     """Return the frames of the paper's code, which are not those of museval.
 
-    They are ⌈(T − window) / hop⌉ + 1, of which the last may be cut short by the song's end, and is left out unless the
-    song is a whole number of hops long.
+    There are ⌈(T − window) / hop⌉ + 1 frames. The last one may extend beyond the end of the song; it is left out unless
+    the length of the song is a multiple of the hop.
     """
     window, hop = int(window_s * rate_hz), int(hop_s * rate_hz)
     require(window >= 1, "window_s", "at least one sample long", window_s)

@@ -1,4 +1,4 @@
-"""The museval package as an engine, and its JSON format of scores."""
+"""Scores computed by the museval package, and museval's JSON format of scores."""
 
 import functools
 import importlib.util
@@ -23,8 +23,8 @@ def score_with_museval(
 ) -> Scores:
     """Score estimates with museval.
 
-    It has no scores for the frames that it drops: they are NaN under both rules. It refuses songs in which a stem or an
-    estimate is silent throughout: their scores are all NaN.
+    Frames that museval drops are NaN under both rules. museval does not score songs in which a stem or an estimate is
+    silent throughout; all their scores are NaN.
 
     Args:
       stems_SxCxT: the true stems.
@@ -45,18 +45,18 @@ def score_with_museval(
         try:
             with np.errstate(divide="ignore", invalid="ignore"):
                 results = _load_museval_metrics().bss_eval(stems_SxTxC, est_SxTxC, window=window, hop=hop)
-        except AttributeError as error:  # its fallback for singular matrices names an exception that numpy 2 lacks
+        except AttributeError as error:  # its fallback for singular matrices uses an exception that NumPy 2 has removed
             raise InputError("engine: museval cannot solve for these stems; use bsseval") from error
         scores_MxSxK = np.stack(results[: len(METRICS)])
     return bsseval.mask_silent(scores_MxSxK, stems_SxCxT, est_SxCxT, frames)
 
 
 def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateConfig, rule: Rule) -> str:
-    """Return the scores of one song as the JSON that museval writes for it.
+    """Return the scores of one song in museval's JSON format.
 
-    As there, numbers have five decimals, and an undefined score is NaN. An infinite score is null, with `reasons`
-    beside the frame's metrics. museval's EvalStore and MethodStore read it as `<folder>/test/<song>.json`; they
-    skip both.
+    As in museval, numbers have five decimals, and an undefined score is NaN. An infinite score is null, and the frame
+    has an entry `reasons` beside its metrics. museval's EvalStore and MethodStore, which read files
+    `<folder>/test/<song>.json`, ignore NaN and null.
 
     Args:
       scores: the song's scores.
@@ -65,7 +65,7 @@ def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateCo
       rule: the frames that count.
 
     Raises:
-      InputError: there are not as many names as rows.
+      InputError: the numbers of names and rows differ.
     """
     require(len(sources) == len(scores.sdr_SxK), "sources", f"{len(scores.sdr_SxK)} names", list(sources))
     metrics = scores.select_frames(rule)
@@ -89,7 +89,7 @@ def _describe_frame(scores_db: dict[str, float]) -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def _load_museval_metrics() -> types.ModuleType:
-    """Load only museval's `metrics`, because the package itself cannot be imported without ffmpeg."""
+    """Load only museval's module `metrics`, because the package cannot be imported without ffmpeg."""
     package = importlib.util.find_spec("museval")
     if package is None or package.origin is None:
         raise InputError("engine: museval is not installed")

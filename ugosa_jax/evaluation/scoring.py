@@ -1,7 +1,4 @@
-"""Scores of a song's estimates by all metrics.
-
-The factors that depend only on the stems are computed once for all estimates of a song.
-"""
+"""All scores of a song's estimates: SDR, ISR, SIR, SAR, PES and EPS."""
 
 import dataclasses
 import functools
@@ -28,11 +25,11 @@ class Score(NamedTuple):
 
     Attributes:
       gated: whether the estimate was muted where its source is annotated silent.
-      rule: the frames that count: a rule of BSSEval, or "silent" for PES and EPS.
+      rule: which frames are scored: a rule of BSSEval, or "silent" for PES and EPS.
       source: name of the stem.
       metric: one of METRICS.
-      value_db: median over the frames (PES, EPS: mean); infinite for a perfect estimate, None if no frame counts.
-      n_frames: number of frames that count.
+      value_db: median over the frames (PES, EPS: mean); infinite for a perfect estimate, None if no frame is scored.
+      n_frames: number of scored frames.
     """
 
     gated: bool
@@ -43,21 +40,21 @@ class Score(NamedTuple):
     n_frames: int
 
     def row(self) -> dict[str, Any]:
-        """Return the score for JSON, which has no infinity: `value_db` is None then, and `reason` tells why."""
+        """Return the score for JSON, which has no infinity: `value_db` is then None, and `reason` states why."""
         if self.value_db is None or math.isfinite(self.value_db):
             return self._asdict() | {"reason": None if self.value_db is not None else UNDEFINED}
         return self._asdict() | {"value_db": None, "reason": NO_ERROR if self.value_db > 0 else NO_SIGNAL}
 
 
 def read_value(row: Mapping[str, Any]) -> float | None:
-    """Return the value of a score's row in dB: infinite for that reason, None without a value."""
+    """Return the value in dB of a row of `Score.row`; infinite if `reason` says so, None without a value."""
     infinite = {NO_ERROR: math.inf, NO_SIGNAL: -math.inf}
     return infinite.get(row.get("reason") or "", row["value_db"])
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
-    """The scores of a song; printed, it is a table."""
+    """The scores of a song; `print` shows them as a table."""
 
     scores: tuple[Score, ...]
 
@@ -74,7 +71,7 @@ class Evaluation:
         raise KeyError(f"no score {metric} of {source} (rule {rule}, {'gated' if gated else 'not gated'})")
 
     def db(self, source: str, metric: str, rule: Rule = "target", gated: bool = False) -> float:
-        """Return the value of a score, NaN if no frame counts.
+        """Return the value of a score in dB; NaN if no frame is scored.
 
         Raises:
           KeyError: there is no such score.
@@ -145,7 +142,7 @@ def evaluate(song: Song, estimates: Mapping[str, np.ndarray], settings: Evaluate
 def iterate_outputs(
     song: Song, estimates: Mapping[str, np.ndarray], settings: EvaluateConfig
 ) -> Iterator[tuple[bool, np.ndarray]]:
-    """Yield the outputs to score: whether they are gated, and the estimates (S, C, T).
+    """Yield the kinds of outputs to score, plain and gated, as pairs: whether it is gated, and its estimates (S, C, T).
 
     Raises:
       InputError: an estimate is missing or has another shape; or there is no annotation, and only gated estimates are
@@ -179,8 +176,8 @@ def compute_bss_eval(song: Song, est_SxCxT: np.ndarray, settings: EvaluateConfig
 def iterate_scores(
     song: Song, est_SxCxT: np.ndarray, gated: bool, frame_scores: Scores, settings: EvaluateConfig
 ) -> Iterator[Score]:
-    """Yield the scores of one kind of outputs, given its `compute_bss_eval`."""
-    # museval scores no source in a frame in which one is silent, so it has no scores by the rule "target".
+    """Yield the scores of one kind of outputs, given its result of `compute_bss_eval`."""
+    # museval drops frames in which any source is silent, so that it has no scores by the rule "target".
     for rule in get_args(Rule) if settings.engine == "bsseval" else ("museval",):
         for metric, summary in bsseval.summarise(frame_scores, rule).items():
             for source, value_db, n_frames in zip(song.sources, *summary, strict=True):
@@ -194,7 +191,7 @@ def iterate_scores(
 
 @functools.lru_cache(maxsize=2)
 def _prepare(song: Song, settings: EvaluateConfig) -> bsseval.PreparedStems:
-    """Prepare a song; the last songs are cached, because the estimates of a song are scored one after the other."""
+    """Return the prepared stems of a song; they are cached for further estimates of the last songs."""
     return bsseval.prepare(song.require_stems(), song.mixture.rate_hz, settings)
 
 

@@ -128,17 +128,17 @@ class ConvTasNet:
 
     @property
     def cuts(self) -> tuple[str, ...]:
-        """The repeats and the mask; not the decoder: the mask's output is S·N / B times larger than its input."""
+        """Stages that a suffix can start with; not the decoder, whose input is S·N / B times as large as the mask's."""
         return (*self.repeats, "mask")
 
     @property
     def starts(self) -> dict[str, str]:
-        """L1 is repeat2, L2 repeat3, …, followed by the mask and the decoder, as in the paper's Figure 1."""
+        """First tuned stages by name, as in the paper's Figure 1: L1 is repeat2, …, then the mask and the decoder."""
         return {f"L{i}": stage for i, stage in enumerate((*self.repeats[1:], "mask", "decoder"), 1)}
 
     @property
     def ends(self) -> dict[str, tuple[str, ...]]:
-        """D tunes up to the decoder, M up to the mask, 3 up to the last repeat."""
+        """Frozen last stages by name: D tunes up to the decoder, M up to the mask, 3 up to the last repeat."""
         return {"D": (), "M": ("decoder",), "3": ("mask", "decoder")}
 
     def count_frames(self, n_samples: Any) -> Any:
@@ -168,7 +168,7 @@ class ConvTasNet:
 
 
 class WaveformEncoder(nnx.Module):
-    """N filters of L samples over all channels, one frame every L // 2 samples, and ReLU."""
+    """The encoder: N filters of L samples over all channels, with a hop of L // 2 samples, followed by ReLU."""
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.hop = config.hop
@@ -176,12 +176,13 @@ class WaveformEncoder(nnx.Module):
         self.kernel = nnx.Param(tcn.kernel_init(rngs.params(), (config.L, config.C, config.N)))
 
     def __call__(self, mix_CxT: jax.Array) -> jax.Array:
-        """Return w_KxN, the sum of one matmul for each hop-sized piece of a frame."""
+        """Return w_KxN, computed as a sum of matrix products, one for each hop-sized piece of a frame."""
         L, C, N = self.kernel.shape
         pieces = -(-L // self.hop)
         n_frames = (mix_CxT.shape[1] - L) // self.hop + 1
         n_samples = (n_frames + pieces - 1) * self.hop
         mix_CxT = jnp.pad(mix_CxT, ((0, 0), (0, self.hop)))[:, :n_samples]
+        # Q hops in the signal, F samples of all channels in a hop; here P counts the pieces of a filter.
         hops_QxF = mix_CxT.reshape(C, -1, self.hop).transpose(1, 2, 0).reshape(-1, self.hop * C)
         kernel = jnp.pad(self.kernel[...], ((0, pieces * self.hop - L), (0, 0), (0, 0)))
         kernel_PxFxN = kernel.reshape(pieces, self.hop * C, N)
@@ -193,7 +194,7 @@ class WaveformEncoder(nnx.Module):
 
 
 class WaveformDecoder(nnx.Module):
-    """A frame of a source becomes L samples of each channel; overlap-add with a hop of L // 2 samples."""
+    """The decoder: a linear map from a frame to L samples of each channel, and overlap-add with a hop of L // 2."""
 
     def __init__(self, config: "ConvTasNet", rngs: nnx.Rngs):
         self.C, self.L, self.hop = config.C, config.L, config.hop
@@ -216,10 +217,10 @@ class WaveformDecoder(nnx.Module):
 
 
 class ConvTasNetModule(nnx.Module):
-    """The whole network. Its attributes are the stages, the top level of its parameters.
+    """The whole network. Its attributes are the stages, which are the top level of its parameters.
 
-    `n_frames`, which may be traced, is the number of real frames of a padded signal; the output for them is that for
-    the unpadded signal. Songs of any length thus share one program.
+    `n_frames`, which may be traced, is the number of frames of a padded signal that are not padding; their output is
+    that of the unpadded signal. Chunks of any length thus share one program.
     """
 
     def __init__(self, config: ConvTasNet, rngs: nnx.Rngs):
@@ -250,8 +251,8 @@ class ConvTasNetModule(nnx.Module):
     ) -> jax.Array:
         """Return est_SxCxT from the mixture and the input of stage `since`.
 
-        The decoder also needs the encoder's output, which is recomputed from the mixture: this is a small matmul (0.4
-        of the 304 GFLOP of a full-size L3:M step), while storing it would double the memory of the features.
+        The decoder also needs the encoder's output, which is recomputed from the mixture. This is a small matrix
+        product (0.4 of the 304 GFLOP of a full-size L3:M step), while storing it would double the memory of features.
         """
         w_KxN, n_frames = self._encode(mix_CxT, n_frames)
         c = self.config
@@ -261,9 +262,9 @@ class ConvTasNetModule(nnx.Module):
         return self.decoder(mask_SxKxN * w_KxN, mix_CxT.shape[1])
 
     def compute_scores(self, h_KxB: jax.Array) -> jax.Array:
-        """Return score_SxKxN, which becomes the mask."""
-        # Sources are the first axis: S is smaller than the rows of a TPU's tile, so that XLA would copy [K, S, N].
-        # Each source has its own product: one batched product takes nearly twice as long on a CPU.
+        """Return score_SxKxN, the input of the activation function of the mask."""
+        # Sources are the first axis: in [K, S, N], S would be smaller than the rows of a TPU's tile, and XLA would copy
+        # the array. Each source has its own product: one batched product takes nearly twice as long on a CPU.
         kernels_BxN = jnp.split(self.mask.kernel[...], self.config.S, axis=1)
         return jnp.stack([tcn.multiply(h_KxB, kernel_BxN, self.config.precision) for kernel_BxN in kernels_BxN])
 

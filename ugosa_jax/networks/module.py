@@ -19,8 +19,8 @@ Module = TypeVar("Module", bound=nnx.Module)
 def init(build: Callable[..., nnx.Module], settings: Hashable, seed: int = 0) -> Params:
     """Return the parameters of a new module."""
     params = get_arrays(build(settings, nnx.Rngs(seed)))
-    # `jnp.full` and others return weakly typed arrays: a program compiled for these is another than the one for the
-    # arrays of a checkpoint or of the step before.
+    # `jnp.full` and others return weakly typed arrays, for which JAX would compile programs once more, besides those
+    # for the arrays of a checkpoint or of the previous step.
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), params)
 
 
@@ -31,12 +31,12 @@ def get_arrays(module: nnx.Module) -> Params:
 
 def bind(build: Callable[..., Module], settings: Hashable, params: Params) -> Module:
     """Return a module with these parameters; call it inside jitted functions."""
-    graphdef, state = _structure(build, settings)
+    graphdef, state = _infer_structure(build, settings)
     state = jax.tree.map(lambda x: x, state)  # a copy, so that the cached state stays abstract
     nnx.replace_by_pure_dict(state, params)
     return nnx.merge(graphdef, state)
 
 
 @functools.lru_cache
-def _structure(build: Callable[..., nnx.Module], settings: Hashable) -> tuple[Any, Any]:
+def _infer_structure(build: Callable[..., nnx.Module], settings: Hashable) -> tuple[Any, Any]:
     return nnx.split(nnx.eval_shape(lambda: build(settings, nnx.Rngs(0))))

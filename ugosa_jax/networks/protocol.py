@@ -15,7 +15,7 @@ from ugosa_jax.config import InputLevel
 Array = Any
 """A numpy array on the host, a `jax.Array` on a device and in programs."""
 Params = dict[str, Any]
-"""Nested dict of arrays: stage → … → leaf."""
+"""Parameters as a nested dict of arrays: stage → … → leaf."""
 STATISTICS = ("mean", "var")
 """Names of leaves with running statistics of batch normalisation, which are never tuned."""
 Features = Any
@@ -42,7 +42,7 @@ class Tiling(NamedTuple):
 
 
 class Architecture(Protocol):
-    """A network without its parameters: a frozen, hashable dataclass, and so a static argument of jitted programs.
+    """A network without its parameters: a frozen dataclass, which is hashable and thus a static argument under `jit`.
 
     Its fields are JSON values that determine the paths and shapes of the parameters. A network that can round its
     matrix products also has a field `precision`, with the metadata `NOT_STORED`.
@@ -54,7 +54,7 @@ class Architecture(Protocol):
 
     @property
     def default_strategy(self) -> str:
-        """Default strategy."""
+        """Name of the default strategy."""
         ...
 
     @property
@@ -84,12 +84,12 @@ class Architecture(Protocol):
 
     @property
     def min_samples(self) -> int:
-        """Length of the shortest mixture."""
+        """Length of the shortest mixture, in samples."""
         ...
 
     @property
     def segment_samples(self) -> int | None:
-        """The only length that the network takes, as it was trained on it; None if it takes any length."""
+        """The only length, in samples, that the network takes; None if it takes any length."""
         ...
 
     @property

@@ -1,10 +1,10 @@
 """The temporal convolutional part of ConvTasNet: norms, depthwise convolutions, blocks, repeats.
 
-Modules hold the parameters; the computation is in functions of nested dicts of arrays. Letters are those of
-`networks.convtasnet`. Comments explain where the code is written for XLA.
+Modules hold the parameters; functions of nested dicts of arrays do the computation. The letters of shapes are those of
+`networks.convtasnet`. Comments explain where the code is written in the way that XLA compiles best.
 
-Arrays keep the precision of the input, as flax modules with ``dtype=None`` do. With bfloat16 input, weights and sums
-stay float32: sums in products, in norms and over taps are rounded once, when they are stored.
+Arrays keep the precision of the input, as in flax modules with ``dtype=None``. With bfloat16 input, weights stay
+float32, and the sums of matrix products, norms and taps are computed in float32 and rounded once, when they are stored.
 """
 
 import functools
@@ -26,8 +26,9 @@ kernel_init = nnx.initializers.glorot_normal()
 class Pointwise(nnx.Module):
     """A 1×1 convolution without bias: x_KxI @ kernel_IxO.
 
-    Channels are the last axis, so that this is a matmul over [K, channels], and a batched matmul when `jax.vmap` adds
-    lanes with their own weights; a convolution would become a grouped one, several times slower on a CPU.
+    Channels are the last axis, so that this is a matrix product over [K, channels], and a batched matrix product when
+    `jax.vmap` adds lanes with their own weights. A convolution would become a grouped convolution, several times slower
+    on a CPU.
     """
 
     def __init__(self, n_in: int, n_out: int, rngs: nnx.Rngs, precision: Precision = "float32"):
@@ -46,54 +47,54 @@ def multiply(
 ) -> jax.Array:
     """Return x @ kernel.
 
-    Both factors are rounded to bfloat16 if `precision` or x is bfloat16. In that case, the result has type `dtype`, by
-    default that of x, and sums and the kernel's gradient are float32. XLA ignores its own `precision` argument on CPUs.
+    If `precision` or x is bfloat16, both factors are rounded to bfloat16; the sums and the kernel's gradient are then
+    float32, and the result has type `dtype`, by default that of x. XLA would ignore `jnp.dot(…, precision=…)` on CPUs.
     """
     is_rounded = precision == "bfloat16" or x_KxI.dtype == jnp.bfloat16
     if not is_rounded or x_KxI.dtype == jnp.float64:
         return x_KxI @ kernel_IxO
-    return _rounded_product(dtype or x_KxI.dtype, x_KxI, kernel_IxO)
+    return _multiply_rounded(dtype or x_KxI.dtype, x_KxI, kernel_IxO)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _rounded_product(dtype, x_KxI, kernel_IxO):
+def _multiply_rounded(dtype, x_KxI, kernel_IxO):
     return _dot(x_KxI, kernel_IxO, 0).astype(dtype)
 
 
-def _forward_of_product(dtype, x_KxI, kernel_IxO):
-    # Only rounded values of x are kept. The gradient needs the type of x, so an empty slice of x is kept too.
-    return _rounded_product(dtype, x_KxI, kernel_IxO), (x_KxI.astype(jnp.bfloat16), kernel_IxO, x_KxI[:0])
+def _multiply_rounded_forward(dtype, x_KxI, kernel_IxO):
+    # Only rounded values of x are stored. The gradient has the type of x, which an empty slice of x records.
+    return _multiply_rounded(dtype, x_KxI, kernel_IxO), (x_KxI.astype(jnp.bfloat16), kernel_IxO, x_KxI[:0])
 
 
-def _backward_of_product(_, kept, cotangent_KxO):
+def _multiply_rounded_backward(_, kept, cotangent_KxO):
     x_KxI, kernel_IxO, like_x = kept
-    of_x_KxI = _dot(cotangent_KxO, kernel_IxO, 1).astype(like_x.dtype)
-    return of_x_KxI, _dot(store_by_rows(x_KxI.T), cotangent_KxO, 0).astype(kernel_IxO.dtype)
+    dx_KxI = _dot(cotangent_KxO, kernel_IxO, 1).astype(like_x.dtype)
+    return dx_KxI, _dot(to_row_major(x_KxI.T), cotangent_KxO, 0).astype(kernel_IxO.dtype)
 
 
-_rounded_product.defvjp(_forward_of_product, _backward_of_product)
+_multiply_rounded.defvjp(_multiply_rounded_forward, _multiply_rounded_backward)
 
 
 def _dot(a: jax.Array, b: jax.Array, axis: int) -> jax.Array:
-    """Return the bfloat16 product over the last axis of a and one axis of b, summed in float32."""
+    """Return the matrix product over the last axis of a and one axis of b: factors in bfloat16, sums in float32."""
     a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
     return jax.lax.dot_general(a, b, (((1,), (axis,)), ((), ())), preferred_element_type=jnp.float32)
 
 
-def store_by_rows(x: jax.Array) -> jax.Array:
-    """Return a matrix in row-major layout, also if it is a transpose."""
-    # On a CPU, XLA's fast bfloat16 product takes only this layout as its first factor.
+def to_row_major(x: jax.Array) -> jax.Array:
+    """Return a matrix that is stored in row-major layout, even if it is a transpose."""
+    # On a CPU, XLA's fast bfloat16 product requires this layout of its first factor.
     rows = Layout(major_to_minor=(0, 1))
     return jax.lax.platform_dependent(x, cpu=lambda x: with_layout_constraint(x, rows), default=lambda x: x)
 
 
 def widen(x: jax.Array) -> jax.Array:
-    """Return x in the precision of its sums, at least float32."""
+    """Return x in the precision in which sums are computed: at least float32."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 class PReLU(nnx.Module):
-    """The slope of `prelu`, one for all channels."""
+    """The parameter of `prelu`: one slope for all channels."""
 
     def __init__(self):
         self.slope = nnx.Param(jnp.asarray(0.25))
@@ -105,10 +106,10 @@ def prelu(params: Params, x: jax.Array) -> jax.Array:
 
 
 class TemporalNorm(nnx.Module):
-    """The parameters of one of `NORMS`.
+    """A norm, one of `NORMS`, with its parameters.
 
-    A norm returns `(x, scale, shift)`, for x · scale + shift. The next linear map folds scale and shift into its
-    weights, so that normalised arrays, the largest of the network, are never written to memory.
+    A norm returns `(x, scale, shift)`, which stand for x · scale + shift. The next linear map folds scale and shift
+    into its weights, so that normalised arrays, the largest of the network, are never written to memory.
     """
 
     def __init__(self, kind: str, n: int):
@@ -126,7 +127,7 @@ class TemporalNorm(nnx.Module):
 
 def global_norm(params: Params, x_KxH: jax.Array, n_frames: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """gLN: mean and variance over all frames and channels."""
-    # Both moments in one pass. Frames beyond n_frames are zero, so that sums need no mask.
+    # Both moments are computed in one pass. Frames beyond n_frames are zero, so that the sums need no mask.
     n = jnp.maximum(n_frames, 1) * x_KxH.shape[1]
     wide_KxH = widen(x_KxH)
     mean = wide_KxH.sum(0).sum() / n
@@ -145,7 +146,7 @@ def channel_norm(params: Params, x_KxH: jax.Array, _: jax.Array | int) -> tuple[
 
 
 def batch_norm(params: Params, x_KxH: jax.Array, _: jax.Array | int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """BN with the running statistics of training, as a song is not a batch."""
+    """BN: running mean and variance of the training, because a single song is no batch."""
     scale_H = params["gamma"] * jax.lax.rsqrt(params["var"] + _BATCH_NORM_EPS)
     return x_KxH, scale_H, params["beta"] - params["mean"] * scale_H
 
@@ -176,10 +177,10 @@ def convolve_depthwise(
 ) -> jax.Array:
     """Return the depthwise convolution of x · scale + shift, zero-padded before frame 0 and from frame n_frames on.
 
-    Σ_p taps_p · (scale · x[k + offset_p] + shift) over the taps for which k + offset_p is a frame: the shift applies
-    only to taps that are not on the padding.
+    The result at frame k is Σ_p taps_p · (scale · x[k + offset_p] + shift) over the taps p for which k + offset_p is
+    a frame; taps on the padding do not add the shift.
     """
-    # Shifted multiply-adds, because XLA's grouped convolutions are several times slower on a CPU.
+    # This is a sum of shifted products, because XLA's grouped convolutions are several times slower on a CPU.
     frame_Kx1 = jnp.arange(x_KxH.shape[0])[:, None]
     taps_PxH = params["kernel"]
     out_KxH = convolve_dilated(x_KxH, taps_PxH * scale_H, offsets)
@@ -191,7 +192,7 @@ def convolve_depthwise(
 
 def convolve_dilated(x_KxH: jax.Array, taps_PxH: jax.Array, offsets: tuple[int, ...]) -> jax.Array:
     """Return Σ_p taps_p · x[k + offset_p], with zeros before and after x."""
-    # The gradient of x is another such sum. JAX's own gradient pads each term, and XLA stores every padded term.
+    # The gradient of x is written as another such sum: JAX's own gradient pads each term, and XLA stores them all.
     apply = jax.custom_vjp(lambda x_KxH, taps_PxH: _convolve_dilated(x_KxH, taps_PxH, offsets))
 
     def forward(x_KxH, taps_PxH):
@@ -220,7 +221,7 @@ def shift(x_KxH: jax.Array, offsets: tuple[int, ...]) -> list[jax.Array]:
 
 
 class TemporalBlock(nnx.Module):
-    """h + project(norm(PReLU(depthwise(norm(PReLU(expand(h)))))))."""
+    """A residual block: h + project(norm(PReLU(depthwise(norm(PReLU(expand(h)))))))."""
 
     def __init__(
         self, B: int, H: int, P: int, norm: str, causal: bool, dilation: int, rngs: nnx.Rngs, precision: Precision
@@ -244,26 +245,26 @@ class TemporalBlock(nnx.Module):
         return mask_padding(h_KxB + rest(params, a_KxH), n_frames)
 
     def after_expand(self, params: Params, a_KxH: jax.Array, n_frames: jax.Array | int) -> jax.Array:
-        """Return project(norm(PReLU(depthwise(norm(PReLU(a)))))), a function of the arrays in `params` and of a."""
+        """Return project(norm(PReLU(depthwise(norm(PReLU(a)))))), computed with `params` and not with `self`'s."""
         norm = NORMS[self.norm]
         a_KxH, scale_H, shift_H = norm(params.get("norm1", {}), prelu(params["prelu1"], a_KxH), n_frames)
         a_KxH = convolve_depthwise(params["depthwise"], self.offsets, a_KxH, scale_H, shift_H, n_frames)
         a_KxH = mask_padding(prelu(params["prelu2"], a_KxH), n_frames)
         a_KxH, scale_H, shift_H = norm(params.get("norm2", {}), a_KxH, n_frames)
         project_HxB = params["project"]["kernel"]
-        # (a · scale + shift) @ project, without storing the bracket.
+        # This is (a · scale + shift) @ project without storing the sum in brackets.
         shared_B = shift_H @ project_HxB
         return (multiply(a_KxH, scale_H[:, None] * project_HxB, self.precision) + shared_B).astype(a_KxH.dtype)
 
 
 def recompute_in_backward(f):
-    """Return f, which stores only params and x for its backward pass and recomputes its inner values there.
+    """Return f(params, x) with a backward pass that recomputes inner values: only params and x are stored for it.
 
     For a block, this stores one array of [K, H] instead of six.
     """
-    # As `jax.checkpoint`, but XLA cannot undo it: on a CPU, XLA finds that the inner values depend on the forward pass
-    # alone, computes them there and stores them. Here the parameters formally depend on the cotangent (0 times it). x
-    # does not, because an array that depends on the cotangent would be stored once more.
+    # `jax.checkpoint` would do the same, but on a CPU, XLA undoes it: it finds that the inner values do not depend on
+    # the cotangent, computes them in the forward pass and stores them. Here, the parameters formally depend on the
+    # cotangent (0 times it is added); x does not, because an array that does would be stored once more.
     g = jax.custom_vjp(f)
 
     def forward(params, x):

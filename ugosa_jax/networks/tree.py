@@ -1,4 +1,4 @@
-"""Trees of parameters: a leaf is called by its dotted path, such as ``repeat4.block1.expand.kernel``."""
+"""Trees of parameters; the name of a leaf is its dotted path, such as ``repeat4.block1.expand.kernel``."""
 
 import functools
 from collections.abc import Mapping
@@ -40,14 +40,14 @@ def unflatten(leaves: dict[str, np.ndarray]) -> Params:
 
 
 def split(params: Params, labels: Params) -> tuple[Params, Params]:
-    """Return (tuned, frozen): the two halves of `params`, each without the other's leaves."""
+    """Return (tuned, frozen): the leaves of `params` with either label, as two trees."""
     leaves, label_of = flatten_dict(params), flatten_dict(labels)
     tuned, frozen = ({path: leaves[path] for path in leaves if label_of[path] == label} for label in (TUNED, FROZEN))
     return unflatten_dict(tuned), unflatten_dict(frozen)
 
 
 def merge(tuned: Params, frozen: Params) -> Params:
-    """Return `frozen` with the leaves of `tuned` added or replaced; undo `split`."""
+    """Return `frozen` with the leaves of `tuned` added or replaced; the inverse of `split`."""
     return unflatten_dict(flatten_dict(frozen) | flatten_dict(tuned))
 
 
@@ -74,10 +74,10 @@ def compare_shapes(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, 
         "unexpected tensors": found.keys() - expected.keys(),
         "wrong shapes": [f"{name} {found[name]} instead of {expected[name]}" for name in wrong],
     }
-    if complaints := [f"{kind}: {_list_some(sorted(names))}" for kind, names in differences.items() if names]:
+    if complaints := [f"{kind}: {_list_first(sorted(names))}" for kind, names in differences.items() if names]:
         raise InputError("; ".join(complaints))
 
 
-def _list_some(names: list[str], most: int = 5) -> str:
+def _list_first(names: list[str], most: int = 5) -> str:
     more = len(names) - most
     return ", ".join(name[:120] for name in names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""The plot of losses; matplotlib is imported when it is called."""
+"""The plot of losses for users; matplotlib is imported when the function is called."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,10 +11,13 @@ if TYPE_CHECKING:
 
 
 def plot_losses(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> "Figure":
-    """Draw the losses of every step, thin, and their mean in each epoch, thick; a dotted line where a run stopped.
+    """Draw the losses of adaptations.
+
+    Thin lines are the losses of every step, thick lines their means over each epoch; a dotted line marks where a run
+    stopped early.
 
     Args:
-      runs: one adaptation, or several by name; those that adapted nothing are left out.
+      runs: one adaptation, or several by name; runs that adapted nothing are left out.
 
     Raises:
       InputError: no run adapted anything, several runs have no names, or matplotlib is missing.

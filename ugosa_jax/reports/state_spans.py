@@ -1,7 +1,7 @@
 """The states of one annotated source over time, at the resolution of a picture or a terminal.
 
-A picture has N columns. Where an annotation has more intervals than that, each column shows the state that holds for
-most of it.
+A picture has N columns. If an annotation has more intervals than columns, each column shows the state that it has for
+the longest time.
 """
 
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from ugosa_jax.annotations.interval import STATES, Interval, State
 from ugosa_jax.annotations.silences import find_runs
 
 Spans = dict[State, list[tuple[float, float]]]
-"""Begin and length of every stretch in seconds, by state."""
+"""Begin and length, in seconds, of the time spans of each state."""
 N_COLUMNS = 1000
 
 
 def find_spans(intervals: Sequence[Interval], duration_s: float, n_columns: int = N_COLUMNS) -> Spans:
-    """Return the stretches in which each state holds.
+    """Return the time spans in which a source has each state.
 
     Args:
       intervals: disjoint intervals of one source, as `annotation.make_explicit` returns them.
       duration_s: length of the song.
-      n_columns: columns of the picture; stretches are exact if there are at most as many intervals.
+      n_columns: columns of the picture; spans are exact if there are at most as many intervals.
     """
     if len(intervals) <= n_columns:
         times_s = [(i.state, i.start_s, min(i.end_s, duration_s) - i.start_s) for i in intervals]
@@ -36,9 +36,9 @@ def find_spans(intervals: Sequence[Interval], duration_s: float, n_columns: int 
 
 
 def measure_shares(intervals: Sequence[Interval], edges_s: np.ndarray) -> np.ndarray:
-    """Return for how many seconds of each column each state of STATES holds; gaps between intervals are unknown.
+    """Return for how many seconds of each column a source has each of STATES; gaps between intervals are unknown.
 
-    With F(t) the seconds up to t in which a state holds, a column has F(end) − F(start).
+    If F(t) is the time up to t for which the source has a state, it has the state for F(end) − F(start) of a column.
 
     Args:
       intervals: disjoint intervals of one source.

@@ -1,4 +1,4 @@
-"""The style of all reports: the frame of pages (page.html), tables (grid.html), and the style and colours of figures.
+"""The style of all reports: the page template (page.html), tables (grid.html), and the style and colours of figures.
 
 Colours are those of Okabe and Ito, which colour-blind readers can tell apart. Figures need no display and do not change
 the user's own matplotlib style.
@@ -71,6 +71,6 @@ def to_png(figure: Figure) -> bytes:
 
 def _save(figure: Figure, out: io.StringIO | io.BytesIO, **how: Any) -> None:
     with use_style(), warnings.catch_warnings():
-        # The font may lack letters of a name: it only measures text here, and the reader's fonts draw it.
+        # The font may lack letters of a name. It is used only to measure text: the reader's fonts draw it.
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(out, **how)

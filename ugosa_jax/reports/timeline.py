@@ -1,4 +1,4 @@
-"""A picture of an annotation with a row for each source, in a terminal or below the song's waveform."""
+"""Pictures of an annotation with a row for each source: as text for a terminal, or below the song's waveform."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ SUFFIXES = (".png", ".svg")
 
 
 def render_text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list[str]:
-    """Return a line for each source; each column shows the state that holds for most of it."""
+    """Return a line of text for each source; each column shows the state that it has for the longest time."""
     stated = make_explicit(annotation, duration_s)
     edges_s = np.linspace(0, duration_s, n_columns + 1)
     lines = []
@@ -46,7 +46,7 @@ def write_picture(
       n_columns: columns of the waveform, each drawn from its lowest to its highest sample.
 
     Raises:
-      InputError: the suffix is another one, or the file cannot be written.
+      InputError: the suffix is neither .png nor .svg, or the file cannot be written.
     """
     check_picture(path)
     figure = _draw(annotation, duration_s, song, n_columns)
@@ -92,12 +92,12 @@ def _draw(annotation: Annotation, duration_s: float, song: Sound | None, n_colum
 def check_picture(path: Path) -> None:
     """Raise InputError if a picture cannot be written: its suffix names no known format, or matplotlib is missing."""
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: a picture is written as {' or '.join(SUFFIXES)}")
+        raise InputError(f"{path}: pictures are written as {' or '.join(SUFFIXES)}")
     with error_context(path), require_extra("reports"):
         import matplotlib.figure  # noqa: F401
 
 
 def find_outline(wave_T: np.ndarray, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest sample of each of (at most) `n_columns` equal stretches of a wave."""
+    """Return the lowest and the highest sample of each of at most `n_columns` equal parts of a wave."""
     starts = np.unique(np.linspace(0, len(wave_T), n_columns, endpoint=False).astype(int))
     return np.minimum.reduceat(wave_T, starts), np.maximum.reduceat(wave_T, starts)

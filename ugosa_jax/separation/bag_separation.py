@@ -1,4 +1,4 @@
-"""Separation with one network, or with a bag, the weighted mean of several.
+"""Separation with one network, or with a bag, whose estimates are a weighted mean over its networks.
 
 S sources, C channels, T samples of the song, n samples of a block, M networks of a bag.
 """
@@ -38,13 +38,13 @@ def separate_blocks(
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separate a song of any length; for a bag, return Σ_m w[m, s] est_m[s] / Σ_m w[m, s] over its networks m.
+    """Separate a song of any length; the estimate of a bag is Σ_m w[m, s] est_m[s] / Σ_m w[m, s] over its networks m.
 
     Args, Returns and Raises are those of `chunks.separate_blocks`; `params` are those of `weights`, adapted or not.
     """
     if isinstance(weights, Checkpoint):
         return chunks.separate_blocks(weights.architecture, params, blocks_Cxn, n_samples, settings, on_chunk)
-    blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members run in step, so that few blocks are held
+    blocks = itertools.tee(blocks_Cxn, len(weights.members))  # members proceed together, so that few blocks are stored
     count = on_chunk and ChunkCounter(on_chunk, count_chunks(weights, n_samples, settings))
     estimates = [
         chunks.separate_blocks(weights.architecture, params[name], own, n_samples, settings, count)
@@ -67,7 +67,7 @@ def count_chunks(weights: Member, n_samples: int, settings: SeparateConfig) -> i
 
 
 class ChunkCounter:
-    """A callback that counts the chunks of several networks as those of one separation."""
+    """A callback that counts the chunks of several networks together."""
 
     def __init__(self, on_chunk: OnChunk, n_chunks: int):
         self.on_chunk, self.n_chunks, self.done = on_chunk, n_chunks, 0

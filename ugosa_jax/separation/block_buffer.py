@@ -9,9 +9,9 @@ import numpy as np
 
 
 class BlockBuffer:
-    """A signal of T samples, surrounded by silence, that can be read from the discarded part on.
+    """A signal of T samples that can be read from any position that has not been discarded; outside, it is silent.
 
-    Blocks are taken from `blocks_Cxn` once, when a read needs them.
+    Blocks are taken from the iterator `blocks_Cxn` when a read needs them.
     """
 
     def __init__(self, blocks_Cxn: Iterable[np.ndarray], n_channels: int, n_samples: int):
@@ -46,12 +46,12 @@ class BlockBuffer:
         return padded
 
     def read_and_discard(self, start: int, stop: int) -> np.ndarray:
-        """Return samples as `read` does, and discard those before `start`."""
+        """Return the samples from `start` to `stop`, and discard those before `start`."""
         self.discard_before(start)
         return self.read(start, stop)
 
     def discard_before(self, before: int) -> None:
-        """Discard the samples before position `before` that have arrived."""
+        """Discard the stored samples before position `before`."""
         whole = np.concatenate(self._kept, axis=1) if len(self._kept) > 1 else self._kept[0]
         n = min(max(0, before - self._start), whole.shape[1])
         self._kept = [whole[:, n:]]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 
 from ugosa_jax.config import SeparateConfig
-from ugosa_jax.data.standard import Standard, choose_standard, restore_level, standardise_by
+from ugosa_jax.data.standardisation import Scaling, choose_scaling, restore_level, standardise_by
 from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import bag_separation
 from ugosa_jax.separation.block_buffer import BlockBuffer
@@ -22,18 +22,18 @@ def separate_blocks(
     params: Params,
     blocks_Cxn: Iterable[np.ndarray],
     n_samples: int,
-    standards: Mapping[str, Standard],
+    scalings: Mapping[str, Scaling],
     settings: SeparateConfig,
     on_chunk: OnChunk | None = None,
 ) -> Iterator[np.ndarray]:
-    """Separate a song of any length with a chain; its networks run in step, so that few blocks are held.
+    """Separate a song of any length with a chain; its networks proceed together, so that few blocks are stored.
 
     Args:
       chain: the networks.
-      params: those of the chain, adapted or not.
-      blocks_Cxn: the mixture at its own level and the networks' rate, in blocks of any length.
+      params: parameters of the chain, adapted or not.
+      blocks_Cxn: the mixture, not standardised, at the networks' rate, in blocks of any length.
       n_samples: length of the mixture, T.
-      standards: for each network by name, how its input is standardised.
+      scalings: for each network by name, the scaling of its input.
       settings: chunk length, overlap, shifts.
       on_chunk: called after each chunk of any network with the number of chunks done and the number of all.
 
@@ -49,9 +49,9 @@ def separate_blocks(
     order_S = [taken.index(source) for source in chain.sources]
 
     def estimate(link: Link, input_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        blocks = (standardise_by(block_Cxn, standards[link.name]) for block_Cxn in input_Cxn)
+        blocks = (standardise_by(block_Cxn, scalings[link.name]) for block_Cxn in input_Cxn)
         estimates = bag_separation.separate_blocks(link.network, params[link.name], blocks, n_samples, settings, report)
-        return take_sources(estimates, link, standards[link.name])
+        return take_sources(estimates, link, scalings[link.name])
 
     def run_links(links: Sequence[Link], input_Cxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield the sources that the first network takes, and those that the others take from the rest."""
@@ -60,50 +60,50 @@ def separate_blocks(
             return estimate(link, input_Cxn)
         input_Cxn, minuend_Cxn = itertools.tee(input_Cxn)
         taken, subtrahend = itertools.tee(estimate(link, input_Cxn))
-        left_Cxn = subtract_sources(minuend_Cxn, subtrahend, standards[link.name], (chain.channels, n_samples))
+        left_Cxn = subtract_sources(minuend_Cxn, subtrahend, scalings[link.name], (chain.channels, n_samples))
         shape = len(link.takes), chain.channels, n_samples
         return join_sources(taken, run_links(later, left_Cxn), shape)
 
     return (est_SxCxn[order_S] for est_SxCxn in run_links(chain.links, blocks_Cxn))
 
 
-def choose_standards(chain: Chain, measured: Standard) -> dict[str, Standard]:
-    """Return how the input of each network, by name, is standardised, given the measured mean and level of the song.
+def choose_scalings(chain: Chain, measured: Scaling) -> dict[str, Scaling]:
+    """Return the scaling of the input of each network, by name, given that of the song.
 
-    The rest of a song keeps the level that it has in the song.
+    The rest that a network leaves is scaled like the song, so that its level relative to the song is preserved.
     """
-    return {name: choose_standard(member.architecture.level, measured) for name, member in chain.members.items()}
+    return {name: choose_scaling(member.architecture.level, measured) for name, member in chain.members.items()}
 
 
-def take_sources(blocks_SxCxn: Iterable[np.ndarray], link: Link, standard: Standard) -> Iterator[np.ndarray]:
+def take_sources(blocks_SxCxn: Iterable[np.ndarray], link: Link, scaling: Scaling) -> Iterator[np.ndarray]:
     """Yield a network's estimates of the sources that it takes, at the level of the mixture."""
     taken = [link.network.sources.index(source) for source in link.takes]
     for est_SxCxn in blocks_SxCxn:
-        yield restore_level(est_SxCxn[taken], standard)
+        yield restore_level(est_SxCxn[taken], scaling)
 
 
 def subtract_sources(
-    blocks_Cxn: Iterable[np.ndarray], taken: Iterable[np.ndarray], standard: Standard, shape: tuple[int, int]
+    blocks_Cxn: Iterable[np.ndarray], taken: Iterable[np.ndarray], scaling: Scaling, shape: tuple[int, int]
 ) -> Iterator[np.ndarray]:
     """Yield a sound of shape (C, T) minus the estimates (S, C, n) that were taken from it.
 
-    Each estimate includes the mean of the whole sound (`standard`), which is not subtracted.
+    `restore_level` has added the mean of the whole sound to each estimate; that mean is not subtracted.
     """
     buffer, start = BlockBuffer(blocks_Cxn, *shape), 0
     for taken_SxCxn in taken:
         stop = start + taken_SxCxn.shape[-1]
-        yield buffer.read_and_discard(start, stop) - (taken_SxCxn - np.float32(standard.mean)).sum(0)
+        yield buffer.read_and_discard(start, stop) - (taken_SxCxn - np.float32(scaling.mean)).sum(0)
         start = stop
 
 
 def join_sources(
     first: Iterable[np.ndarray], second: Iterable[np.ndarray], shape: tuple[int, int, int]
 ) -> Iterator[np.ndarray]:
-    """Yield the sources of two separations of one song together, in the blocks of the second.
+    """Yield the sources of two separations of a song, concatenated, in blocks as long as those of the second.
 
     Args:
-      first: estimates (S, C, n) of one separation.
-      second: estimates of the other, with as many channels and samples.
+      first: blocks of estimates (S, C, n) of one separation.
+      second: blocks of estimates of the other, with the same numbers of channels and samples.
       shape: (S, C, T) of the first.
     """
     S, C, n_samples = shape

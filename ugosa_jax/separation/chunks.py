@@ -1,9 +1,9 @@
-"""Separation of whole songs in bounded memory: chunks, cross-fades, shifts.
+"""Separation of whole songs in chunks with cross-fades, so that memory does not grow with the length of the song.
 
 A song arrives in blocks; its estimates are yielded in blocks as soon as no later chunk contributes to them.
 
-One compiled program serves all full chunks. The argument `n_samples` of the network lets a second one serve shorter
-chunks of any length at the end of a song; it takes a third longer, so that full chunks do without it.
+One compiled program processes all full chunks. A second one, which gets the length of the chunk as `n_samples`,
+processes shorter chunks of any length at the end of a song. It is a third slower, so that full chunks do not use it.
 
 S sources, C channels, T samples of the song, n samples of a block.
 """
@@ -22,7 +22,7 @@ from ugosa_jax.separation.block_buffer import BlockBuffer
 
 OnChunk = Callable[[int, int], None]
 MAX_CHUNKS = 100_000
-"""Most chunks of a song: more are almost certainly a typo; 100,000 default chunks last ten days."""
+"""Largest number of chunks of a song. More are almost certainly a typo: 100,000 default chunks last ten days."""
 
 
 def separate(
@@ -42,7 +42,7 @@ def separate(
 
 
 def join_blocks(blocks_SxCxn: Iterable[np.ndarray], shape: tuple[int, ...]) -> np.ndarray:
-    """Return the blocks of a song as one array of shape (S, C, T)."""
+    """Return the blocks of a song, concatenated to an array of shape (S, C, T)."""
     est_SxCxT = np.empty(shape, np.float32)
     start = 0
     for est_SxCxn in blocks_SxCxn:
@@ -62,8 +62,8 @@ def separate_blocks(
     """Separate a song of any length in cross-faded chunks, as Demucs does, or in the tiles of the network.
 
     The chunks are summed with triangular weights, and the sum is divided by the sum of weights. Shorter chunks at the
-    end of the song use the beginning of the triangle. With shifts, the song is separated several times, each time
-    delayed by a random part of `max_shift_s`, so that chunks and frames begin elsewhere, and the results are averaged.
+    end of the song use the beginning of the triangle. With shifts, the song is separated several times, each time with
+    a random delay of up to `max_shift_s`, so that chunks and frames begin elsewhere, and the results are averaged.
 
     Args:
       net: the network.
@@ -81,13 +81,13 @@ def separate_blocks(
     """
     if n_samples < net.min_samples:
         raise InputError(f"the song has {n_samples} samples, fewer than the network needs ({net.min_samples})")
-    chunk, each = choose_chunk_samples(net, settings), list_starts(net, n_samples, settings)
-    n_chunks = sum(map(len, each))
+    chunk, starts = choose_chunk_samples(net, settings), list_starts(net, n_samples, settings)
+    n_chunks = sum(map(len, starts))
     if n_chunks > MAX_CHUNKS:
-        spacing = f"one every {each[0].step} samples, {len(each)} times"
+        spacing = f"one every {starts[0].step} samples, {len(starts)} times"
         raise InputError(f"chunks: {n_chunks} of {chunk} samples ({spacing}) exceed {MAX_CHUNKS}; use less overlap")
     weights_T = None if choose_tiling(net, settings) else make_triangle(chunk).astype(np.float32)
-    passes = [_Pass(net, begin, n_samples, chunk, weights_T) for begin in each]
+    passes = [_Pass(net, begin, n_samples, chunk, weights_T) for begin in starts]
     buffer = BlockBuffer(blocks_Cxn, net.channels, n_samples)
     report = on_chunk and (lambda done: on_chunk(done, n_chunks))
     return _average_passes(net, jax.device_put(params), buffer, passes, report)
@@ -100,7 +100,7 @@ def _average_passes(
     passes: Sequence["_Pass"],
     on_chunk: Callable[[int], None] | None,
 ) -> Iterator[np.ndarray]:
-    """Run the chunks of all passes in time order; yield the mean of the passes as far as all of them are final."""
+    """Run the chunks of all passes in time order; yield the mean of the passes up to where all of them are final."""
     done = 0
     in_order = heapq.merge(*([(start, p) for start in each.starts] for p, each in enumerate(passes)))
     for i, (start, p) in enumerate(in_order):
@@ -120,16 +120,16 @@ def _average_passes(
 
 
 class _Pass:
-    """One pass over a song, with one delay: the sum of its chunks, from the first sample that is not final.
+    """One pass over a song, with one delay: the weighted sum of its chunks, stored from the first sample not yet final.
 
-    Chunks begin at `starts` and are weighted with `weights_T`; tiles are not weighted.
+    Chunks begin at `starts` and have the weights `weights_T`; tiles have no weights.
     """
 
     def __init__(self, net: Architecture, starts: range, n_samples: int, chunk: int, weights_T: np.ndarray | None):
         self.chunk, self.n_samples, self.starts, self.weights_T = chunk, n_samples, starts, weights_T
         start = starts[0]
         self.final = start
-        """Start of the next chunk: the sum before it will not change."""
+        """Start of the next chunk; the sum before it is final."""
         self._origin = start
         self._sum_SxCxn = np.zeros((len(net.sources), net.channels, 0), np.float32)
         self._total_n = np.zeros(0, np.float32)
@@ -163,7 +163,7 @@ def choose_tiling(net: Architecture, settings: SeparateConfig) -> Tiling | None:
 
 
 def list_starts(net: Architecture, n_samples: int, settings: SeparateConfig) -> list[range]:
-    """Return the first samples of the chunks of a song, for each delay."""
+    """Return the positions of the first samples of all chunks of a song, for each delay."""
     delays = draw_delays(settings, net.sample_rate_hz)
     if tiling := choose_tiling(net, settings):
         return [range(-delay - tiling.lead, n_samples, tiling.step) for delay in delays]
@@ -193,8 +193,9 @@ def choose_chunk_samples(net: Architecture, settings: SeparateConfig) -> int:
 def separate_chunk(net: Architecture, params: Params, buffer: BlockBuffer, here: slice, chunk: int) -> np.ndarray:
     """Return the estimates of a part of a song, `here`, which is no longer than a chunk.
 
-    A network that takes any length gets the number of real samples in a padded chunk. One that takes a single length
-    gets the part between its neighbours, as in Demucs v4, and zeros only beyond the ends of the song.
+    If the part is shorter, a network that takes any length gets a padded chunk and the number of real samples. One that
+    takes a single length gets the part with the sound around it, as in Demucs v4; only beyond the ends of the song is
+    it padded with zeros.
     """
     n = here.stop - here.start
     if net.segment_samples is None:
@@ -206,7 +207,7 @@ def separate_chunk(net: Architecture, params: Params, buffer: BlockBuffer, here:
 
 
 def separate_tile(net: Architecture, params: Params, buffer: BlockBuffer, here: slice, length: int) -> np.ndarray:
-    """Return the contribution of a tile of the network to the estimates of `here`, which ends with the song."""
+    """Return the contribution of a tile to the estimates of `here`, the part of the tile within the song."""
     tile_CxN = buffer.read(here.start, here.start + length)
     return np.asarray(estimate_tile(net, params, tile_CxN))[..., : here.stop - here.start]
 
@@ -217,7 +218,7 @@ def count_chunks(net: Architecture, n_samples: int, settings: SeparateConfig) ->
 
 
 def make_triangle(n: int) -> np.ndarray:
-    """Return the weights of a chunk: 1 … ⌊n/2⌋ up, ⌈n/2⌉ … 1 down, divided by their maximum."""
+    """Return the triangular weights of a chunk: rising 1 … ⌊n/2⌋, falling ⌈n/2⌉ … 1, divided by their maximum."""
     weights = np.concatenate([np.arange(1, n // 2 + 1), np.arange(n - n // 2, 0, -1)])
     return weights / weights.max()
 
@@ -232,7 +233,7 @@ def draw_delays(settings: SeparateConfig, rate_hz: int) -> list[int]:
 
 @functools.partial(jax.jit, static_argnames="net")
 def estimate(net: Architecture, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | None = None) -> jax.Array:
-    """Return est_SxCxT of a chunk; the compiled program of all separation in chunks."""
+    """Return est_SxCxT of a chunk; this is the compiled program of separation."""
     return net(params, mix_CxT, n_samples)
 
 

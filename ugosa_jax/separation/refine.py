@@ -1,9 +1,9 @@
-"""Refinement of estimates, whose sum must be the mixture and to which silent sources do not contribute.
+"""Refinement of estimates with the annotation, so that they add up to the mixture and silent sources are silent.
 
-Three steps: mute estimates where their source is annotated silent; apply Wiener masks to the mixture's spectrogram; add
-the residual between the mixture and the sum of the estimates to the sources that play. The gains of
-`annotations.annotation.compute_gains` define who plays: 0 where a source is annotated silent, 1 where it is active or
-unknown, and a fade in between.
+There are three steps: mute estimates where their source is annotated silent; apply Wiener masks to the mixture's
+spectrogram; distribute the residual (the mixture minus the sum of the estimates) among the sources that play. The gains
+of `annotations.annotation.compute_gains` define which sources play: they are 0 where a source is annotated silent, 1
+where it is active or unknown, and fade in between.
 
 A long song is refined in overlapping pieces, so that memory does not grow with its length.
 
@@ -20,28 +20,28 @@ from ugosa_jax.config import SeparateConfig
 from ugosa_jax.threads import map_in_threads
 
 Read = Callable[[int, int], np.ndarray]
-"""Returns the samples of a signal from the first argument up to, not including, the second."""
+"""Returns the samples of a signal from the first argument up to the second, exclusive."""
 PIECE = 2**20
 """Samples of a piece, 24 s at 44.1 kHz; a piece is at least 16 windows long."""
 _EPS = 1e-10
-"""A power far below that of 16-bit rounding noise; it makes the masks of empty bins zero."""
+"""Added to denominators, so that masks of empty bins are zero; a power far below that of 16-bit rounding noise."""
 
 
 def refine_in_pieces(
     est_SxCxT: Read, mix_CxT: Read, gain_SxT: Read, n_samples: int, settings: SeparateConfig
 ) -> Iterator[np.ndarray]:
-    """Refine a song of any length; see `refine`. Signals are read forwards.
+    """Refine a song of any length in overlapping pieces; see `refine`. Signals are read in time order.
 
-    A frame of the spectrogram is W samples long, so that samples W or more from the ends of a piece are those of the
-    whole song, except for the covariances of EM, which are estimated for each piece. Pieces overlap by 3 W samples, of
-    which the middle W are cross-faded.
+    A frame of the spectrogram has W samples, so that samples at least W from the ends of a piece are the same as if the
+    whole song were refined at once, except for the covariances of EM, which are estimated for each piece. Pieces
+    overlap by 3 W samples, of which the middle W are cross-faded.
 
     Yields:
       Blocks (S, C, n) in time order.
     """
     W = settings.wiener_window
     length = max(PIECE, 16 * W)
-    step = (length - 3 * W) // (W // 4) * (W // 4)  # keeps the frames of all pieces on one grid
+    step = (length - 3 * W) // (W // 4) * (W // 4)  # a multiple of the hop, so that the frames of all pieces coincide
     fade_W = np.linspace(0, 1, W, endpoint=False, dtype=np.float32)
     start, before_SxCxW = 0, None
     while True:
@@ -69,18 +69,18 @@ def refine(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray, set
       settings: the method, `refine`, and the `wiener_…` fields for masks.
 
     Returns:
-      (S, C, T). A source is zero where its gain is zero, and equal to the mixture where all other gains are zero. Where
-      all gains are zero, so are all estimates.
+      Estimates (S, C, T). A source is zero where its gain is zero, and equal to the mixture where all other gains are
+      zero. Where all gains are zero, all estimates are zero.
     """
     gated_SxCxT = est_SxCxT * gain_SxT[:, None]
     if settings.refine == "wiener":
         masked_SxCxT = apply_wiener_masks(gated_SxCxT, mix_CxT, settings)
-        gated_SxCxT = masked_SxCxT * gain_SxT[:, None]  # frames extend beyond the ends of a silence
-    return deal_residual(gated_SxCxT, mix_CxT, gain_SxT)
+        gated_SxCxT = masked_SxCxT * gain_SxT[:, None]  # again, because frames extend into annotated silences
+    return distribute_residual(gated_SxCxT, mix_CxT, gain_SxT)
 
 
-def deal_residual(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray) -> np.ndarray:
-    """Add to each estimate its share of the residual: est_s + (gain_s / Σ gain) · (mix − Σ est).
+def distribute_residual(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarray) -> np.ndarray:
+    """Return each estimate plus its share of the residual: est_s + (gain_s / Σ gain) · (mix − Σ est).
 
     Args:
       est_SxCxT: estimates.
@@ -93,7 +93,7 @@ def deal_residual(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, gain_SxT: np.ndarr
 
 
 def apply_wiener_masks(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: SeparateConfig) -> np.ndarray:
-    """Divide the mixture's spectrogram among the sources in proportion to the estimates' magnitudes.
+    """Return the mixture's spectrogram times masks that are proportional to the estimates' magnitudes, as sound.
 
     Without EM steps, each channel has its own masks |est|^p / Σ |est|^p. With EM steps, a source has a power
     spectrogram v(f, k) and a spatial covariance R(f), estimated alternately (Duong, Vincent & Gribonval 2010, in the
@@ -118,7 +118,7 @@ def apply_wiener_masks(est_SxCxT: np.ndarray, mix_CxT: np.ndarray, settings: Sep
 
 
 def _mask_mixture(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: SeparateConfig) -> np.ndarray:
-    """Return each source's part of the mixture."""
+    """Return the mixture's spectrogram times the mask of each source."""
     window, p = settings.wiener_window, settings.wiener_exponent
     magnitudes_CxFxK = map_in_threads(lambda est_CxT: np.abs(stft(est_CxT, window)) ** p, est_SxCxT)
     scaled_CxFxK = mix_CxFxK / (sum(magnitudes_CxFxK) + _EPS)
@@ -130,7 +130,7 @@ def _mask_mixture(est_SxCxT: np.ndarray, mix_CxFxK: np.ndarray, settings: Separa
 
 
 def run_em_step(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:
-    """Return the estimates v R (Σ v R)⁻¹ mix, with v and R of the given estimates.
+    """Return the estimates v R (Σ v R)⁻¹ mix, with v and R computed from the given estimates.
 
     Args:
       est_SxCxFxK: complex spectrograms of the estimates.
@@ -150,7 +150,7 @@ def run_em_step(est_SxCxFxK: np.ndarray, mix_CxFxK: np.ndarray) -> np.ndarray:
 def stft(x_CxT: np.ndarray, window: int) -> np.ndarray:
     """Return the short-time Fourier transform (C, F, K) with a periodic Hann window and a hop of a quarter window.
 
-    The signal is padded with a window of silence on both sides, so that all samples are in equally many frames.
+    The signal is padded with a window of silence on both sides, so that all samples are in the same number of frames.
     """
     n_frames = count_frames(x_CxT.shape[1], window)
     hop = window // 4
@@ -161,7 +161,7 @@ def stft(x_CxT: np.ndarray, window: int) -> np.ndarray:
 
 
 def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
-    """Return the signal of T = n_samples with the transform nearest to the given one; the inverse of `stft`."""
+    """Return the signal of T = n_samples whose transform is closest to the given one; the inverse of `stft`."""
     hop = window // 4
     frames_CxKxN = np.asarray(scipy.fft.irfft(x_CxFxK.transpose(0, 2, 1), window, axis=-1))
     frames_CxKxN *= (
@@ -175,7 +175,7 @@ def istft(x_CxFxK: np.ndarray, window: int, n_samples: int) -> np.ndarray:
 
 
 def count_frames(n_samples: int, window: int) -> int:
-    """Return K, the number of frames including the first that holds only silence after the signal."""
+    """Return the number of frames, K; the last frame holds only silence after the signal."""
     return -(-(window + n_samples) // (window // 4)) + 1
 
 

@@ -1,4 +1,4 @@
-"""Separation of a whole song, in blocks: from its mixture to refined stems at its own rate.
+"""Separation of a whole song in blocks, from its mixture to refined stems at the song's sample rate.
 
 S sources, C channels, n samples of a block.
 """
@@ -13,7 +13,7 @@ from ugosa_jax.annotations.annotation import Annotation
 from ugosa_jax.config import SeparateConfig
 from ugosa_jax.data import sound
 from ugosa_jax.data.song import Song
-from ugosa_jax.data.standard import restore_level
+from ugosa_jax.data.standardisation import restore_level
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.networks import tree
 from ugosa_jax.networks.protocol import Params
@@ -54,7 +54,7 @@ def separate_song(
 
 
 def check_annotation(annotation: Annotation, sources: tuple[str, ...], duration_s: float) -> None:
-    """Check that an annotation has a network's sources, in its order, and ends with the song.
+    """Check that an annotation has the sources of a network in its order, and is not longer than the song.
 
     Raises:
       InputError: the sources differ, or the annotation is longer than the song.
@@ -68,27 +68,27 @@ def check_annotation(annotation: Annotation, sources: tuple[str, ...], duration_
 def estimate_sources(
     net: Weights, params: Params, song: Song, settings: SeparateConfig, on_chunk: OnChunk | None = None
 ) -> Iterator[np.ndarray]:
-    """Return blocks of estimates est_SxCxn at the level of the mixture and the network's rate."""
+    """Return blocks of estimates est_SxCxn at the mixture's level and the network's sample rate."""
     if isinstance(net, Chain):
         mixture = song.build_model_input(net.sample_rate_hz, net.channels, "natural")
-        standards = chain_separation.choose_standards(
-            net, song.build_model_input(net.sample_rate_hz, net.channels).standard
+        scalings = chain_separation.choose_scalings(
+            net, song.build_model_input(net.sample_rate_hz, net.channels).scaling
         )
         return chain_separation.separate_blocks(
-            net, params, mixture.iterate_blocks(), mixture.n_samples, standards, settings, on_chunk
+            net, params, mixture.iterate_blocks(), mixture.n_samples, scalings, settings, on_chunk
         )
     mixture = song.build_model_input(net.sample_rate_hz, net.channels, net.architecture.level)
     estimates = bag_separation.separate_blocks(
         net, params, mixture.iterate_blocks(), mixture.n_samples, settings, on_chunk
     )
-    return (restore_level(est_SxCxn, mixture.standard) for est_SxCxn in estimates)
+    return (restore_level(est_SxCxn, mixture.scaling) for est_SxCxn in estimates)
 
 
 def _check_finite(estimates: Iterable[np.ndarray], name: str) -> Iterator[np.ndarray]:
-    """Yield the estimates of the mixture called `name`.
+    """Yield estimates after checking that they are finite.
 
     Raises:
-      InputError: they are not finite.
+      InputError: they are not; the message begins with the mixture's `name`.
     """
     for est_SxCxn in estimates:
         if not np.isfinite(est_SxCxn).all():
@@ -99,12 +99,12 @@ def _check_finite(estimates: Iterable[np.ndarray], name: str) -> Iterator[np.nda
 def refine_blocks(
     stems: Iterable[np.ndarray], song: Song, annotation: Annotation, settings: SeparateConfig
 ) -> Iterator[np.ndarray]:
-    """Mute stems where their source is annotated silent, and refine them as `settings` define.
+    """Mute stems where their source is annotated silent, and refine them as specified by `settings`.
 
     Args:
       stems: blocks (S, C, n) at the song's rate, in time order, with the sources of the annotation.
       song: the mixture.
-      annotation: when each source plays; unknown counts as playing.
+      annotation: when each source plays; where it is unknown, the source counts as playing.
       settings: how stems are refined.
     """
     mixture = song.mixture

@@ -1,9 +1,9 @@
-"""The job of adapting a network to one song and separating it, for the command line, the studio and sweeps.
+"""The job of adapting a network to one song and separating the song, for the command line, the studio and sweeps.
 
     SongJob ── adapt ──> Adapted ── run ────> SOURCE.wav, adapted layers, record.json, report.html
                                  └─ score ──> stems and scores in memory
 
-`ugosa_jax.song_job.run` takes the upper path. A sweep adapts many songs side by side and continues with `score`.
+The command line and the studio use `ugosa_jax.song_job.run`. A sweep adapts many songs side by side, then uses `score`.
 """
 
 import dataclasses
@@ -33,22 +33,22 @@ from ugosa_jax.networks.protocol import Params
 from ugosa_jax.separation import chunks
 from ugosa_jax.separation import song_separation as separation
 from ugosa_jax.song_job.output_stage import OutputStage
-from ugosa_jax.weights.weights import Weights, with_params
+from ugosa_jax.weights.weights import Weights, replace_params
 
 Stage = Literal["adapting", "separating", "separating, not adapted"]
 
 
 @dataclasses.dataclass(frozen=True)
 class SongJob:
-    """A song, and how to adapt and separate it.
+    """A song, a network, and the settings for adaptation and separation.
 
     Attributes:
-      net: the network to start from.
+      net: the network before adaptation.
       song: the song with its annotation.
       adapt: settings of the adaptation; strategy B0 adapts nothing.
       separate: settings of the separation.
-      start: layers of an earlier adaptation, from which this one continues.
-      references: folder of the true stems, which are read when they are needed.
+      start: adapted layers of an earlier adaptation, from which this one continues.
+      references: folder of the true stems, which are read when they are scored.
       encoding: sample format of the stems.
     """
 
@@ -71,7 +71,7 @@ class Progress(NamedTuple):
 
     Attributes:
       stage: the stage.
-      done: number of epochs or chunks that are done.
+      done: number of finished epochs or chunks.
       total: their total number, if it is known.
       losses_Ix3: total, reconstruction and activation loss of each step of the last epoch.
     """
@@ -89,9 +89,9 @@ class Progress(NamedTuple):
 
 
 OnProgress = Callable[[Progress], None]
-"""Called when a stage begins and after each epoch or chunk. An exception ends the job, which then leaves no files."""
+"""Called when a stage begins and after each epoch or chunk. If it raises an exception, the job ends without files."""
 OnFootprint = Callable[[Footprint], None]
-"""Called before an adaptation begins."""
+"""Called with the memory needs before an adaptation begins."""
 
 
 def ignore_progress(_: Progress | Footprint) -> None:
@@ -103,7 +103,7 @@ class Adapted(NamedTuple):
 
     Attributes:
       result: losses and adapted layers, including those of `SongJob.start`.
-      footprint: memory that the adaptation takes; None if nothing was adapted.
+      footprint: memory that the adaptation needs; None if nothing was adapted.
       seconds: wall time.
     """
 
@@ -123,11 +123,11 @@ def adapt(
     if not job.plan.tuned:
         return Adapted(engine.make_unadapted_result(job.start), None, 0.0)
     started = time.perf_counter()
-    net = with_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
+    net = replace_params(job.net, tree.merge(job.start, job.net.params)) if job.start else job.net
     material = adaptation.prepare(net, job.song, None, job.adapt)
     asked = time.perf_counter()
     footprint = adaptation.find_footprint(net, material, job.adapt)
-    planned_s = time.perf_counter() - asked  # the footprint is that of the compiled program that runs
+    planned_s = time.perf_counter() - asked  # includes compiling: the footprint is read from the compiled program
     on_footprint(footprint)
     total = adaptation.count_epochs(net, job.adapt)
     on_progress(Progress("adapting", 0, total))
@@ -142,15 +142,15 @@ def adapt(
 
 
 class Separation:
-    """An iterator over the stems of a song, (S, C, n) stretches at the song's rate.
+    """An iterator over the stems of a song, in blocks (S, C, n) at the song's rate.
 
     Attributes:
-      leakage: leakage of the network's own output, complete at the end; None without an annotation.
+      leakage: meter of the leakage of the network's output, complete after the last block; None without an annotation.
       seconds: wall time of the separation so far.
     """
 
     def __init__(self, job: SongJob, result: AdaptationResult, stage: Stage, on_progress: OnProgress = ignore_progress):
-        """Prepare; the separation starts with the iteration."""
+        """Prepare the separation, which starts when it is iterated over."""
         self.seconds = 0.0
         self._stage: Stage = stage
         self._on_progress = on_progress
@@ -169,7 +169,7 @@ class Separation:
         self._on_progress(Progress(self._stage, done, total))
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield the stretches."""
+        """Yield the blocks."""
         self._on_progress(Progress(self._stage, 0, None))
         while True:
             started = time.perf_counter()
@@ -190,7 +190,7 @@ class Scored(NamedTuple):
 
 
 def score(job: SongJob, result: AdaptationResult, settings: EvaluateConfig) -> Scored:
-    """Separate with adapted layers and score the stems; write nothing.
+    """Separate the song with adapted layers and score the stems, without writing files.
 
     Raises:
       InputError: the stems are not finite, or the song lacks true stems.
@@ -212,9 +212,9 @@ def load_true_stems(job: SongJob) -> Song:
     folder, mixture, sources = job.references, job.song.mixture, job.net.sources
     if folder is None:
         return job.song
-    stems_SxCxT, rate_hz = stems.read(stems.find(folder, sources))
+    stems_SxCxT, rate_hz = stems.read(stems.find_stems(folder, sources))
     formats = (rate_hz, *stems_SxCxT.shape[1:]), (mixture.rate_hz, min(mixture.n_channels, 2), mixture.n_samples)
     if formats[0] != formats[1]:
         have, need = ("{} Hz, {} channels, {} samples".format(*numbers) for numbers in formats)
-        raise InputError(f"{folder}: true stems of {have} do not fit the stems of {mixture.name}: {need}")
+        raise InputError(f"{folder}: the true stems have {have}, but the stems of {mixture.name} have {need}")
     return dataclasses.replace(job.song, stems_SxCxT=stems_SxCxT, sources=sources)

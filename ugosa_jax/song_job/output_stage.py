@@ -1,6 +1,6 @@
 """The output stage of a separation: measure leakage, then mute and refine the stems with the annotation.
 
-All separations that are compared share it, so that they differ only in the network.
+All separations that are compared use the same output stage, so that they differ only in the network.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,14 +14,14 @@ from ugosa_jax.separation import song_separation as separation
 
 
 class OutputStage:
-    """An iterator over the refined stems of a song, (S, C, n) stretches.
+    """An iterator over the refined stems of a song, in blocks (S, C, n).
 
     Attributes:
-      leakage: leakage of the network's own output, complete at the end.
+      leakage: meter of the leakage of the network's output, complete after the last block.
     """
 
     def __init__(self, own_SxCxn: Iterable[np.ndarray], song: Song, settings: SeparateConfig):
-        """Prepare.
+        """Build the chain of iterators; nothing is computed yet.
 
         Args:
           own_SxCxn: output of the network, neither muted nor refined.
@@ -35,5 +35,5 @@ class OutputStage:
             self._stems = separation.refine_blocks(self._stems, song, labels, settings)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Yield the stretches."""
+        """Yield the blocks."""
         return self._stems

@@ -1,7 +1,7 @@
-"""The record of a job: all that is needed to repeat it, as JSON with the structure of these classes.
+"""The record of a job: everything that is needed to repeat it, as classes that define the structure of the JSON.
 
-`record.json` of the command line and of the studio is a `Record`; the results of a sweep hold an `AdaptationRecord` and
-the environment for every cell.
+`record.json` of the command line and of the studio is a `Record`. In a sweep, the result of each cell contains an
+`AdaptationRecord` and the environment.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ _PACKAGES = ("ugosa_jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "s
 
 
 class FileRecord(msgspec.Struct, frozen=True):
-    """An input by name and content; an input that is not a file has no SHA-256."""
+    """An input: its name, and the SHA-256 of its content if it is a file."""
 
     file: str
     sha256: str | None = None
@@ -57,7 +57,7 @@ class AnnotationRecord(FileRecord, frozen=True, kw_only=True):
 
 
 class NetworkRecord(msgspec.Struct, frozen=True):
-    """The identity of the weights that a job starts from."""
+    """The weights before adaptation."""
 
     name: str
     fingerprint: str
@@ -72,17 +72,17 @@ class NetworkRecord(msgspec.Struct, frozen=True):
 
 
 class InputsRecord(msgspec.Struct, frozen=True):
-    """The inputs of a job, described when they are read, as files may change later."""
+    """The inputs of a job. They are described when they are read, because files may change later."""
 
     song: SongRecord
     weights: NetworkRecord
     annotation: AnnotationRecord | None = None
     delta: FileRecord | None = None
-    """Adapted layers that the job starts from."""
+    """File of adapted layers that the job starts from."""
     preset: str | None = None
-    """Preset that the settings start from."""
+    """Name of the preset that the defaults of the settings come from."""
     reading: dict[str, Any] | None = None
-    """Options that the annotation was read with."""
+    """Options for reading the annotation."""
 
 
 class SettingsRecord(msgspec.Struct, frozen=True):
@@ -94,7 +94,7 @@ class SettingsRecord(msgspec.Struct, frozen=True):
     separate: dict[str, Any]
     encoding: str
     features: str | None
-    """Storage of the frozen stages' output."""
+    """How the output of the frozen stages was stored."""
     members: dict[str, dict[str, Any]] | None = None
     """`adapt` of each network of a chain."""
 
@@ -119,7 +119,7 @@ class AdaptationRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StemRecord(msgspec.Struct, frozen=True):
-    """Levels of a stem's file."""
+    """Peak level of a stem's file."""
 
     peak: float
     samples_above_full_scale: int
@@ -136,13 +136,13 @@ class Record(msgspec.Struct, frozen=True):
     environment: dict[str, str]
     adaptation: AdaptationRecord
     outputs: dict[str, StemRecord]
-    """Stems by name of the file."""
+    """The stems by file name."""
     scores: list[dict[str, Any]] | None = None
     """Rows of `Evaluation.rows`, if the true stems are known."""
 
 
 class _SongPart(msgspec.Struct, frozen=True):
-    """The part of a record that names the song."""
+    """The part of a record that `read_song` reads."""
 
     song: FileRecord
 
@@ -191,7 +191,7 @@ def describe_network(weights: Weights, name: str) -> NetworkRecord:
         fingerprint=weights.fingerprint,
         kind="chain" if is_chain else weights.architecture.tag,
         networks=len(list_networks(weights)),
-        architecture={"leaves": weights.leaves} if is_chain else protocol.describe(weights.architecture),
+        architecture={"leaves": weights.remainders} if is_chain else protocol.describe(weights.architecture),
         provenance=weights.provenance,
     )
     if not is_chain:
@@ -229,7 +229,7 @@ def describe_environment() -> dict[str, str]:
 
 
 def to_json_numbers(values: Sequence[float] | np.ndarray) -> list[float | None]:
-    """Return numbers for JSON, which has no NaN: None stands for a step that was not taken."""
+    """Return numbers for JSON, which has no NaN: None replaces NaN, the loss of a step that was not taken."""
     return [float(value) if math.isfinite(value) else None for value in values]
 
 

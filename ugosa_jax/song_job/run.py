@@ -1,4 +1,4 @@
-"""Run a job and write its folder: stems, adapted layers, record and report; complete or absent."""
+"""Run a job and write its folder: stems, adapted layers, record and report. If it fails, nothing is written."""
 
 import collections
 import contextlib
@@ -48,13 +48,13 @@ class Outcome(NamedTuple):
     Attributes:
       adapted: the adaptation.
       record: the record.
-      shown: the data of the report; None without a report.
-      leakage_db: leakage of the network's own output by source; None without an annotation.
+      report_run: the data of the report; None if no report is made.
+      leakage_db: leakage of the network's output by source; None without an annotation.
     """
 
     adapted: Adapted
     record: Record
-    shown: "ReportRun | None"
+    report_run: "ReportRun | None"
     leakage_db: dict[str, float] | None = None
 
 
@@ -66,7 +66,7 @@ def run(
     report: Literal["page", "data", "none"] = "page",
     excerpt_s: tuple[float, float] | None = None,
     unadapted: Callable[[], OutputStage] | None = None,
-    also: Callable[[Path, Outcome], None] | None = None,
+    write_more: Callable[[Path, Outcome], None] | None = None,
     on_progress: OnProgress = ignore_progress,
     on_footprint: OnFootprint = ignore_progress,
 ) -> Outcome:
@@ -75,50 +75,50 @@ def run(
     Args:
       job: the job.
       inputs: the inputs, for the record.
-      out: folder to write to; other files in it stay.
-      report: write a page, or only collect its data for a caller who compares several jobs, or neither. Both need the
-        packages of the extra `reports`.
+      out: folder to write to; other files in it are kept.
+      report: "page" writes the report, "data" only collects its data, for callers that compare several jobs, "none"
+        does neither. The first two need the packages of the extra `reports`.
       excerpt_s: begin and end of the excerpt in the report; chosen for this job if not given.
-      unadapted: returns the stems of the unadapted network, refined as those of the job, for the comparison in the
-        report; they are separated again if not given.
-      also: writes more files into the folder before it is complete.
+      unadapted: returns the stems of the unadapted network, refined like those of the job, for the comparison in the
+        report; if not given, the song is separated once more.
+      write_more: writes additional files into the folder before it is moved into place.
       on_progress: called with the progress.
-      on_footprint: called with the memory that the adaptation takes.
+      on_footprint: called with the memory that the adaptation needs.
 
     Raises:
-      InputError: an input cannot be used, or the folder cannot be written; no file is left half-written.
+      InputError: an input cannot be used, or the folder cannot be written; no incomplete file remains.
     """
-    files.check_writable(out)  # before the work
+    files.check_writable(out)  # an error here costs no computation
     adapted = adapt(job, on_progress, on_footprint)
     with files.replace_folder_when_done(out, RECORD) as folder:
         separated = Separation(job, adapted.result, "separating", on_progress)
         with _open_stem_files(folder, job) as writers:
-            stretches = _write_stretches(writers, separated)
+            blocks = _write_blocks(writers, separated)
             leakage = separated.leakage
             if report == "none":
-                shown = _exhaust(stretches)
+                report_run = _exhaust(blocks)
             else:
                 excerpt_s = excerpt_s or _choose_excerpt(job)
-                shown = _summarise(job, inputs, adapted.result, stretches, excerpt_s, leakage)
+                report_run = _summarise(job, inputs, adapted.result, blocks, excerpt_s, leakage)
         if job.plan.tuned:
             adapted_layers.save(adapted.result.tuned, job.net, folder / ADAPTED_LAYERS, {"strategy": job.plan.name})
         stems = {f"{source}.wav": StemRecord(writer.peak, writer.above) for source, writer in writers.items()}
-        record = _make_record(job, inputs, adapted, separated.seconds, stems, shown)
+        record = _make_record(job, inputs, adapted, separated.seconds, stems, report_run)
         files.write_json(msgspec.to_builtins(record), folder / RECORD)
-        if shown is not None and excerpt_s is not None and report == "page":
+        if report_run is not None and excerpt_s is not None and report == "page":
             before = unadapted or (
                 lambda: Separation(job, engine.make_unadapted_result(), "separating, not adapted", on_progress)
             )
-            _write_report(folder, job, record, shown, excerpt_s, before)
-        outcome = Outcome(adapted, record, shown, leakage.compute_db() if leakage else None)
-        if also is not None:
-            also(folder, outcome)
+            _write_report(folder, job, record, report_run, excerpt_s, before)
+        outcome = Outcome(adapted, record, report_run, leakage.compute_db() if leakage else None)
+        if write_more is not None:
+            write_more(folder, outcome)
     return outcome
 
 
 @contextlib.contextmanager
 def _open_stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
-    """Open a file for each source; they are complete when the block ends well."""
+    """Open a sound file for each source; the files remain only if the block succeeds."""
     mixture = job.song.mixture
     shape = min(mixture.n_channels, 2), mixture.n_samples
     with contextlib.ExitStack() as opened:
@@ -128,16 +128,16 @@ def _open_stem_files(folder: Path, job: SongJob) -> Iterator[dict[str, Writer]]:
         }
 
 
-def _write_stretches(writers: Mapping[str, Writer], stretches_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Write stretches of stems, and yield them."""
-    for stems_SxCxn in stretches_SxCxn:
+def _write_blocks(writers: Mapping[str, Writer], blocks_SxCxn: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Write blocks of stems, and yield them."""
+    for stems_SxCxn in blocks_SxCxn:
         for writer, stem_Cxn in zip(writers.values(), stems_SxCxn, strict=True):
             writer.write(stem_Cxn)
         yield stems_SxCxn
 
 
-def _exhaust(stretches: Iterable[np.ndarray]) -> None:
-    collections.deque(stretches, maxlen=0)
+def _exhaust(blocks: Iterable[np.ndarray]) -> None:
+    collections.deque(blocks, maxlen=0)
 
 
 def _make_record(
@@ -146,7 +146,7 @@ def _make_record(
     adapted: Adapted,
     separation_s: float,
     stems: dict[str, StemRecord],
-    shown: "ReportRun | None",
+    report_run: "ReportRun | None",
 ) -> Record:
     """Return the record of a finished job."""
     settings = SettingsRecord(
@@ -167,7 +167,7 @@ def _make_record(
         environment=describe_environment(),
         adaptation=describe_adaptation(adapted.result, separation_s),
         outputs=stems,
-        scores=shown.scores.rows() if shown and shown.scores else None,
+        scores=report_run.scores.rows() if report_run and report_run.scores else None,
     )
 
 
@@ -180,11 +180,11 @@ def _summarise(
     job: SongJob,
     inputs: InputsRecord,
     result: AdaptationResult,
-    stretches_SxCxn: Iterable[np.ndarray],
+    blocks_SxCxn: Iterable[np.ndarray],
     excerpt_s: tuple[float, float],
     leakage: LeakageMeter | None,
 ) -> "ReportRun":
-    """Consume stretches of stems; return the data of the report, with scores if the true stems are known."""
+    """Consume all blocks of the stems; return the data of the report, with scores if the true stems are known."""
     from ugosa_jax.reports.song import song_report
 
     if job.plan.tuned:
@@ -194,21 +194,21 @@ def _summarise(
     else:
         name, meaning = "B0", "not adapted"
     song = load_true_stems(job)
-    return song_report.summarise_run(song, name, meaning, result, stretches_SxCxn, excerpt_s, leakage)
+    return song_report.summarise_run(song, name, meaning, result, blocks_SxCxn, excerpt_s, leakage)
 
 
 def _write_report(
     folder: Path,
     job: SongJob,
     record: Record,
-    shown: "ReportRun",
+    report_run: "ReportRun",
     excerpt_s: tuple[float, float],
     unadapted: Callable[[], OutputStage | Separation],
 ) -> None:
     """Write the report, which compares the stems with those of the unadapted network."""
     from ugosa_jax.reports.song import facts, song_report
 
-    runs = [shown]
+    runs = [report_run]
     if job.plan.tuned:
         song, nothing, stems = load_true_stems(job), engine.make_unadapted_result(), unadapted()
         run = song_report.summarise_run(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage)

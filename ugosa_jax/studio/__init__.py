@@ -1,1 +1,1 @@
-"""The page where a person does the job: annotate, adapt, listen."""
+"""The studio: a local web page to annotate a song, adapt a network to it, and listen to the stems."""

@@ -1,4 +1,4 @@
-"""The bundled song, opened with its annotation as marks."""
+"""Adding of the bundled demo song, with its annotation as marks."""
 
 import hashlib
 from pathlib import Path
@@ -16,7 +16,7 @@ NAME = "demo song"
 
 
 def add_demo_song(library: Library) -> SongEntry:
-    """Add the bundled song with its annotation, or return it with its present marks if it was added before."""
+    """Add the demo song with its annotation; if it was added before, return it with its current marks."""
     demo = loading.load_with_stems(Track(NAME, "folder", FOLDER), SOURCES)
     song = library.add_sound(demo.mixture, hashlib.sha256(demo.mixture.samples_CxT.tobytes()).hexdigest())
     folder = library.find_folder(song.id)

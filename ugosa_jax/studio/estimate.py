@@ -1,4 +1,4 @@
-"""Estimated duration of an adaptation: from measurements on this machine, or guessed from operation counts."""
+"""Estimates of the duration of an adaptation, from measurements on this machine or from operation counts."""
 
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,20 @@ from ugosa_jax.config import AdaptConfig, SeparateConfig
 from ugosa_jax.errors import InputError
 
 EFFICIENCY = 0.35
-"""Rough speed of the networks, as a fraction of that of a plain matrix product."""
+"""Rough speed of the networks, relative to that of a plain matrix product."""
 FIRST_S = 15.0
-"""Rough time to start and compile, where it was not measured."""
+"""Rough time to start and compile, if it was not measured."""
 
 
 class MeasuredSpeed(msgspec.Struct):
     """Speed of a network on this machine."""
 
     fixed: float
-    """Seconds of a run for compiling and the frozen stages."""
+    """Seconds for compiling and the frozen stages."""
     step_per_s: float
     """Seconds for a step of one network, per second of its segment."""
     separate_per_s: float
-    """Seconds for separating, per second of the song."""
+    """Seconds for the separation, per second of the song."""
 
 
 class Timings:
@@ -64,13 +64,15 @@ def estimate_seconds(
     flops_per_s: float | None,
     is_first: bool = False,
 ) -> dict[str, Any] | None:
-    """Return the estimated seconds and whether they are guessed rather than measured, or None if nothing is known.
+    """Return the estimated time, and whether it is derived from operation counts instead of measurements.
+
+    Return None if neither is known.
 
     Args:
       adapt: settings of the adaptation.
       separate: settings of the separation that follows.
       duration_s: length of the song.
-      measured: measurement with this network and strategy, if any.
+      measured: measurement with this network and strategy; None if there is none.
       network: the worker's description of it; every member separates, and those are adapted that
         have the layers.
       flops_per_s: speed of a plain matrix product on this machine.

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 HEARTBEAT_S = 15.0
-"""A comment is sent after this long without an event, so that both ends notice a broken connection."""
+"""Time without an event after which a comment is sent, so that both ends notice a broken connection."""
 MAX_WAITING = 1000
-"""Most events queued for a page; a page further behind is disconnected and reloads its state."""
+"""Largest number of events queued for a page; a page with more is disconnected and reloads its state."""
 
 
 class Events:
     """The connected pages of each song."""
 
     def __init__(self) -> None:
-        """Start without pages."""
+        """Initialise without pages."""
         self._listeners: dict[str, set[asyncio.Queue[str | None]]] = {}
 
     def send(self, song: str, kind: str, value: Any) -> None:

@@ -10,7 +10,7 @@ from ugosa_jax.errors import InputError
 
 @contextlib.contextmanager
 def lock_folder(work: Path) -> Iterator[None]:
-    """Lock a work folder; the operating system releases the lock however the process ends.
+    """Lock a work folder during the block; if the process is killed, the operating system releases the lock.
 
     Raises:
       InputError: another server has the lock, or the folder cannot be written.
@@ -30,7 +30,7 @@ def lock_folder(work: Path) -> Iterator[None]:
 def _lock(handle: int, work: Path) -> None:
     try:
         import fcntl
-    except ImportError:  # Windows: only the port keeps a second server away
+    except ImportError:  # on Windows, a second server only fails if the port is the same
         return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Requests for jobs, checked before they enter the queue."""
+"""Parsing and checking of requests for jobs, before they enter the queue."""
 
 import dataclasses
 from typing import Any
@@ -8,9 +8,9 @@ from ugosa_jax.errors import InputError
 
 KINDS = ("adapt", "separate", "suggest", "rhythm")
 LEAST_S = 0.1
-"""Shortest training segment and hop; less is almost certainly a typo."""
+"""Smallest training segment and hop; smaller values are almost certainly typos."""
 MAX_RATE, MAX_LAM = 1.0, 1e6
-"""Far above any useful learning rate and λ."""
+"""Largest learning rate and λ, far above useful values."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +25,10 @@ class JobRequest:
 
 
 def parse_request(asked: dict[str, Any]) -> JobRequest:
-    """Parse the request of a page.
+    """Parse a request that the page sent.
 
     Raises:
-      InputError: it has an unknown field or an invalid value.
+      InputError: the request has an unknown field or an invalid value.
     """
     kind, network, start = asked.get("kind", "adapt"), asked.get("network"), asked.get("start", "anew")
     require(kind in KINDS, "kind", f"one of {', '.join(KINDS)}", kind)
@@ -44,11 +44,11 @@ def parse_request(asked: dict[str, Any]) -> JobRequest:
 
 
 def check_network(request: JobRequest, network: dict[str, Any] | None, duration_s: float) -> None:
-    """Raise unless a network can do what is requested.
+    """Check that a network is able to do a requested job.
 
     Args:
       request: the request.
-      network: the worker's description of the network; None if it has none of that name.
+      network: the worker's description of the network; None if the worker has no network of that name.
       duration_s: length of the song.
 
     Raises:
@@ -62,7 +62,7 @@ def check_network(request: JobRequest, network: dict[str, Any] | None, duration_
     if request.kind == "adapt" and segment_s and duration_s < segment_s - 1e-3:
         raise InputError(
             f"The song lasts {duration_s:.2f} s, less than one training segment of {segment_s:g} s: "
-            "set a shorter segment, or separate it as it is."
+            "set a shorter segment, or separate it without adaptation."
         )
 
 

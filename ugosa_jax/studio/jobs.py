@@ -1,7 +1,7 @@
-"""The queue of jobs, kept on disk; one worker process does one job after the other.
+"""The queue of jobs, which one worker process runs one after the other.
 
-Each job is a file, so the queue survives a killed server: waiting jobs wait on, and the running one is marked
-interrupted and can be tried again.
+Each job is a file, so that the queue survives a killed server: waiting jobs remain in the queue, and the running one is
+marked as interrupted and can be tried again.
 """
 
 import datetime
@@ -19,7 +19,7 @@ Kind = Literal["adapt", "separate", "suggest", "rhythm"]
 State = Literal["waiting", "running", "stopping", "done", "failed", "cancelled", "interrupted"]
 OPEN: tuple[State, ...] = ("waiting", "running", "stopping")
 MAX_KEPT = 20
-"""Finished jobs of a song that are kept."""
+"""Largest number of finished jobs of a song that are kept."""
 
 
 class QueuedJob(msgspec.Struct):
@@ -41,11 +41,11 @@ class QueuedJob(msgspec.Struct):
     done: int = 0
     total: int = 0
     began_s: float | None = None
-    """When the stage began, in seconds since 1970."""
+    """Time at which the stage began, in seconds since 1970."""
     first_s: float | None = None
-    """When the first epoch or chunk of the stage was done: it includes compilation."""
+    """Time at which the first epoch or chunk of the stage was done, which includes compilation."""
     heard_s: float | None = None
-    """When the last one was done. The page extrapolates the time left from these three."""
+    """Time at which the last one was done. The page extrapolates the remaining time from these three times."""
     losses: list[list[float | None]] = msgspec.field(default_factory=list)
     steps: list[float | None] = msgspec.field(default_factory=list)
 
@@ -101,11 +101,11 @@ class Queue:
         return job
 
     def find_running(self) -> QueuedJob | None:
-        """Return the job that the worker is doing, or None."""
+        """Return the job that the worker is running, or None."""
         return next((job for job in self.jobs.values() if job.state in ("running", "stopping")), None)
 
     def find_next(self) -> QueuedJob | None:
-        """Return the job to do next, or None while another one runs."""
+        """Return the job to run next; None while another job is running, or if none is waiting."""
         if self.find_running() is not None:
             return None
         return next((job for job in self.jobs.values() if job.state == "waiting"), None)
@@ -123,7 +123,7 @@ class Queue:
         if is_new_state:
             self._write(job)
         self.on_change(job)
-        if is_new_state:  # jobs behind it have moved up
+        if is_new_state:  # the positions of the jobs behind it have changed
             for other in self.jobs.values():
                 if other.state == "waiting" and other is not job:
                     self.on_change(other)

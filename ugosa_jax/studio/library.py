@@ -1,17 +1,17 @@
-"""The songs that have been opened, each with a folder for all its work.
+"""The library of songs that have been opened, each of which has a folder.
 
     WORK/songs/ID/song.json     name, length, hash
                   original      the file as uploaded
                   mixture.wav   a copy for the browser: stereo or mono, 16 bit
                   mixture.peaks its waveform outline
                   marks.json    marks
-                  rhythm.json   beats and onsets, once they were asked for
+                  rhythm.json   beats and onsets, after they have been requested
                   page.json     settings and view of its page
                   jobs/         the queue
                   runs/         results
 
-ID is the beginning of the file's SHA-256, so a song that is opened again finds its work. Names given by people are
-shown and never become paths.
+ID is the beginning of the file's SHA-256, so that a song that is opened again has its earlier work. Names given by
+users are only displayed and never used as paths.
 """
 
 import dataclasses
@@ -53,11 +53,11 @@ class SongEntry(msgspec.Struct):
     duration_s: float
     opened: str
     renamed: bool = False
-    """Whether a person gave the name; otherwise it is that of the file opened last."""
+    """Whether the user has chosen the name; otherwise it is that of the file that was opened last."""
 
 
 class TooLarge(InputError):
-    """A request with more bytes than the server accepts."""
+    """Error: a request is larger than the server accepts."""
 
 
 class Library:
@@ -98,11 +98,11 @@ class Library:
         return sorted(found, key=lambda song: song.opened, reverse=True)
 
     async def receive(self, chunks: AsyncIterator[bytes], name: str, largest: int = MAX_BYTES) -> SongEntry:
-        """Store a song while it is uploaded, without holding it in memory.
+        """Store a song while it is uploaded, without loading it into memory.
 
         Raises:
           TooLarge: the upload has more than `largest` bytes.
-          InputError: the file cannot be read as sound; nothing is kept of it.
+          InputError: the file cannot be read as sound; it is deleted.
         """
         from starlette.concurrency import run_in_threadpool
 
@@ -122,7 +122,7 @@ class Library:
 
         Args:
           path: the file; it is copied.
-          name: shown to people.
+          name: the displayed name.
 
         Raises:
           InputError: the file cannot be read as sound.
@@ -130,7 +130,7 @@ class Library:
         sha256 = files.compute_sha256(path)
         if self._reopen(sha256[:16], sha256, name) is None:
             try:
-                # A small file can hold hours of silence, so decoding stops at the limit.
+                # Decoding stops at the limit, because a small file may contain hours of silence.
                 audio = sound.read(path, longest_s=MAX_SONG_S)
             except InputError as error:
                 raise InputError(str(error).replace(str(path), name)) from error
@@ -138,18 +138,18 @@ class Library:
         return self.load_song(sha256[:16])
 
     def add_sound(self, audio: Sound, sha256: str) -> SongEntry:
-        """Add a song that is in memory, such as the bundled one."""
+        """Add a song that is in memory, such as the demo song."""
         if self._reopen(sha256[:16], sha256, audio.name) is None:
             self._write_song(audio, sha256, audio.name, None)
         return self.load_song(sha256[:16])
 
     def read_original(self, id: str) -> Audio:
-        """Read the uploaded file of a song, under the song's name."""
+        """Read the uploaded file of a song; the result has the song's name."""
         audio = sound.read(self.find_folder(id) / "original")
         return dataclasses.replace(audio, name=self.load_song(id).name)
 
     def rename(self, id: str, name: str) -> SongEntry:
-        """Rename a song for good.
+        """Rename a song; opening a file later does not change the name again.
 
         Raises:
           KeyError: there is no such song.
@@ -160,13 +160,13 @@ class Library:
         return song
 
     def remove(self, id: str) -> None:
-        """Delete a song and all its work.
+        """Delete a song and its folder.
 
         Raises:
           KeyError: there is no such song.
         """
         folder = self.find_folder(id)
-        (folder / "song.json").unlink()  # first, so that a half-deleted folder is no song
+        (folder / "song.json").unlink()  # first, so that a partly deleted folder does not count as a song
         shutil.rmtree(folder, ignore_errors=True)
 
     def load_page(self, id: str) -> dict[str, Any]:
@@ -194,7 +194,7 @@ class Library:
             temporary.write_bytes(content)
 
     def _reopen(self, id: str, sha256: str, name: str) -> SongEntry | None:
-        """Record that a known song was opened again, under a name; return None for a new song."""
+        """Return a song that was opened before, after updating its name and time; return None for a new song."""
         try:
             song = self.load_song(id)
         except (KeyError, InputError):

@@ -1,7 +1,7 @@
-"""The marks of a song, as the page and the disk hold them.
+"""The marks of a song, which are the studio's annotation, in the form that the page edits and the disk stores.
 
 Marks are intervals with a state; `elsewhere` is the state of each source outside its marks. Each save increments the
-revision, and a save based on an older revision is refused, so that two windows cannot overwrite each other.
+revision, and a save based on an older revision is refused, so that two windows cannot overwrite each other's marks.
 """
 
 import dataclasses
@@ -23,13 +23,13 @@ from ugosa_jax.config import require
 from ugosa_jax.errors import InputError
 
 MAX_MARKS = 20_000
-"""Most marks of a song."""
+"""Largest number of marks of a song."""
 SUFFIXES = (*formats.SUFFIXES, ".yaml")
 _NAME = re.compile(r"\w[\w +&-]{0,63}")
 
 
 class Mark(msgspec.Struct, forbid_unknown_fields=True):
-    """One mark; times in seconds."""
+    """One mark; times are in seconds."""
 
     start: float
     end: float
@@ -46,7 +46,7 @@ class Marks(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Stale(Exception):
-    """A save is based on an older revision; `now` are the present marks."""
+    """Error: a save is based on an older revision; `now` are the current marks."""
 
     def __init__(self, now: Marks):
         super().__init__("the marks were changed in another window")
@@ -73,7 +73,7 @@ def parse(value: Any, duration_s: float) -> Marks:
     ordered = sorted(marks.marks, key=lambda mark: (mark.source, mark.start))
     for before, mark in itertools.pairwise(ordered):
         apart = before.source != mark.source or before.end <= mark.start + TOUCH_S
-        require(apart, "marks", f"disjoint, and two of {mark.source} overlap", (mark.start, before.end))
+        require(apart, "marks", f"disjoint, but two of {mark.source} overlap", (mark.start, before.end))
     return marks
 
 
@@ -103,7 +103,7 @@ def save(folder: Path, marks: Marks) -> Marks:
 
 
 def to_annotation(marks: Marks, sources: Sequence[str], duration_s: float) -> Annotation:
-    """Convert the marks of a network's sources to an annotation with all silence written out."""
+    """Convert the marks of a network's sources to an annotation, in which all silence is explicit intervals."""
     intervals = []
     for source in sources:
         own = [_to_interval(mark) for mark in marks.marks if mark.source == source]
@@ -139,18 +139,17 @@ def import_file(
 
     Args:
       content: the file.
-      name: its name. The suffix tells the format; the rest may name the source, and only its letters and digits reach
-        the disk.
-      sources: the network's.
-      duration_s: length of the song.
-      meanings: meanings of names as in `--map`: a source, `one of` a source, or nothing to leave labels out.
+      name: name of the file. Its suffix may determine the format, the rest may name the source; only letters and digits
+        of it are used in paths.
+      sources: sources of the network. duration_s: length of the song. meanings: meanings of names as in `--map`: a
+      source, `one of` a source, or an empty text, which leaves the labels out.
       unit: unit of times as in `--unit`.
 
     Returns:
-      The marks, and notes on how names were interpreted and what was left out.
+      The marks, and notes on the interpretation of names and on labels that were left out.
 
     Raises:
-      UnknownNames, UnknownUnit: the meaning of names, or the unit of times, must be given.
+      UnknownNames, UnknownUnit: the meaning of names, or the unit of times, is needed.
       InputError: the file cannot be parsed or does not fit the song.
     """
     suffix = Path(name).suffix.lower()
@@ -166,12 +165,12 @@ def import_file(
         except InputError as error:
             raise type(error)(str(error).replace(str(path), name)) from error
         notes = [warning.replace(str(path), name) for warning in labels.warnings]
-    meant = [f"{text} = {_describe_name(name)}" for text, name in labels.names.items() if _is_news(text, name)]
+    meant = [f"{text} = {_describe_name(name)}" for text, name in labels.names.items() if _needs_note(text, name)]
     return marks, meant + notes
 
 
 def export_file(marks: Marks, sources: Sequence[str], duration_s: float, format: formats.Format) -> bytes:
-    """Return marks as the bytes of an annotation file, with all silence written out."""
+    """Return the content of an annotation file with the marks, in which all silence is explicit intervals."""
     labels = to_annotation(marks, sources, duration_s)
     labels = dataclasses.replace(labels, intervals=tuple(i for i in labels.intervals if i.state != "unknown"))
     with tempfile.TemporaryDirectory(prefix="ugosa-") as scratch:
@@ -183,7 +182,7 @@ def _to_interval(mark: Mark) -> Interval:
     return Interval(mark.start, mark.end, mark.source, mark.state)
 
 
-def _is_news(written: str, name: vocabulary.Meaning) -> bool:
+def _needs_note(written: str, name: vocabulary.Meaning) -> bool:
     return written.casefold() != name.source.casefold() or name.negated
 
 

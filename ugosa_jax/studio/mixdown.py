@@ -1,4 +1,4 @@
-"""Downloads: a stem, the mix as heard, or a stretch of either, as WAV or FLAC.
+"""Mixing of sounds for download: one stem or several, of the whole song or a part, as WAV or FLAC.
 
 C channels, n samples.
 """
@@ -18,9 +18,9 @@ Encoding = Literal["float", "24"]
 KINDS = {"wav": "audio/wav", "flac": "audio/flac"}
 SUBTYPES = {"float": "FLOAT", "24": "PCM_24"}
 MAX_PARTS = 32
-"""Most sounds of a mix."""
+"""Largest number of sounds in a mix."""
 MAX_GAIN = 16.0
-"""24 dB, more than any fader gives."""
+"""Largest gain (24 dB), more than the faders of the page allow."""
 _BLOCK = 2**18
 
 
@@ -34,17 +34,17 @@ class MixPart(NamedTuple):
 def write_mixdown(
     out: Path, parts: Sequence[MixPart], start_s: float, end_s: float, kind: Kind, encoding: Encoding
 ) -> float:
-    """Mix sounds and write a stretch of the sum.
+    """Mix sounds and write a part of the mix.
 
-    Integer samples cannot exceed full scale, so a louder mix is attenuated as a whole instead of clipping.
+    Integer samples cannot exceed full scale, so that a louder mix is attenuated as a whole to avoid clipping.
 
     Args:
       out: the file to write.
       parts: files of the same sample rate and number of channels, with gains.
-      start_s: start of the stretch.
-      end_s: end of the stretch; the end of the sounds if that is earlier.
+      start_s: start of the part in seconds.
+      end_s: end of the part in seconds; it may be after the end of the sounds.
       kind: file format.
-      encoding: of the samples; FLAC always has 24 bits.
+      encoding: encoding of the samples; FLAC always has 24 bits.
 
     Returns:
       The gain applied to the whole mix: 1, or less to avoid clipping.

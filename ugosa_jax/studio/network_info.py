@@ -21,7 +21,7 @@ _SIDE = 1024
 
 
 def describe_networks() -> dict[str, Any]:
-    """Describe all networks that need no download, the best of them, and the device. Traces nothing, so it is fast."""
+    """Return descriptions of all networks that need no download, the best of them, and the device, without tracing."""
     networks = []
     for name in [*(item.name for item in hub.list_weights() if item.path is not None), *hub.list_available_chains()]:
         try:
@@ -60,7 +60,7 @@ def _describe(name: str, net: Weights) -> dict[str, Any]:
 def count_forward_flops(name: str) -> float | None:
     """Return the operations per second of sound, averaged over the members of a bag; None if a file is unreadable.
 
-    Counting traces each network, which takes seconds for a large one.
+    Each network is traced, which takes seconds for large ones.
     """
     try:
         every = [one.architecture for one in list_networks(hub.load_network(name)).values()]
@@ -75,7 +75,7 @@ def _input_samples(net: Architecture) -> int:
 
 
 def _list_shares(net: Architecture) -> dict[str, float]:
-    """Return the share of stages that each step runs, for all layers that can be tuned, such as "L3:M"."""
+    """Return the share of all stages that a step runs, for each choice of tuned stages, such as "L3:M"."""
     shares = {}
     for start, end in itertools.product(net.starts, net.ends):
         try:
@@ -87,7 +87,7 @@ def _list_shares(net: Architecture) -> dict[str, float]:
 
 
 def measure_flops_per_s() -> float:
-    """Return the FLOP/s of a matrix product on this device; takes a fraction of a second."""
+    """Return the FLOP/s of a matrix product on this device, measured in a fraction of a second."""
     square = jnp.ones((_SIDE, _SIDE))
     product = jax.jit(lambda x: x @ x)
     product(square).block_until_ready()

@@ -1,4 +1,4 @@
-"""Waveform outlines: the browser draws them without decoding any sound.
+"""Outlines of waveforms, which the browser can draw without decoding sound.
 
 C channels, T samples, N bins. A file holds int16: the maximum of every bin, then the minimum of every bin.
 """
@@ -6,9 +6,9 @@ C channels, T samples, N bins. A file holds int16: the maximum of every bin, the
 import numpy as np
 
 PER_S = 200
-"""Bins per second; at the largest zoom a bin is a few pixels wide."""
+"""Bins per second; at the largest zoom, a bin is a few pixels wide."""
 MAX_BINS = 240_000
-"""Most bins of a song; a song of more than 20 minutes has wider bins."""
+"""Largest number of bins of a song; songs of more than 20 minutes have wider bins."""
 
 
 def compute_outline(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""Meanings of names in imported files, as given on the page and remembered for the next file.
+"""Meanings of names in imported files, which the user has given on the page, stored for the next file.
 
-They are kept in names.toml in the work folder, which the option `--names` of the command line reads too.
+They are stored in names.toml in the work folder, a file that the option `--names` of the command line reads too.
 """
 
 import json
@@ -60,5 +60,5 @@ def _fits(target: str, sources: Sequence[str]) -> bool:
 
 
 def _quote(text: str) -> str:
-    """Return a text as a TOML string: as JSON writes it, except for DEL."""
+    """Return a string in TOML syntax, which is that of JSON except for the character DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

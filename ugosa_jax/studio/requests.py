@@ -1,4 +1,4 @@
-"""Requests about marks and jobs; and helpers that read requests."""
+"""HTTP endpoints for marks and jobs, and functions that read requests."""
 
 import re
 from typing import Any
@@ -31,7 +31,7 @@ def get_workspace(request: Request) -> Workspace:
 
 
 def get_song_id(request: Request) -> str:
-    """Return the ID of the song in a path.
+    """Return the ID of the song in the path of a request.
 
     Raises:
       KeyError: there is no such song.
@@ -59,7 +59,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     """Read the JSON object in the body of a request.
 
     Raises:
-      InputError: the body is no JSON object.
+      InputError: the body is not a JSON object.
     """
     body = await read_body(request, MAX_JSON_BYTES)
     with error_context("request"):
@@ -81,13 +81,13 @@ async def save_marks(request: Request) -> Response:
     """Save marks and notify the song's other pages."""
     workspace, id = get_workspace(request), get_song_id(request)
     edited = marks.parse(await read_json(request), workspace.library.load_song(id).duration_s)
-    saved = marks.save(workspace.library.find_folder(id), edited)  # not in a thread: saves must not interleave
+    saved = marks.save(workspace.library.find_folder(id), edited)  # not in a thread, because saves must not interleave
     workspace.events.send(id, "marks", {"revision": saved.revision})
     return JSONResponse({"revision": saved.revision})
 
 
 async def import_marks(request: Request) -> Response:
-    """Return the marks in an uploaded file, or the names or the unit that the page must ask for first."""
+    """Return the marks in an uploaded file, or the unknown names or unit that the page must ask the user about."""
     workspace, id = get_workspace(request), get_song_id(request)
     content = await read_body(request, MAX_BYTES)
     asked = request.query_params
@@ -113,7 +113,7 @@ async def import_marks(request: Request) -> Response:
 
 
 def strip_options(text: str) -> str:
-    """Remove hints at command-line options, which the page does not have, from a message."""
+    """Remove hints about command-line options, which the page does not have, from a message."""
     text = re.sub(r" \((?:[^()]*\W)?--[a-z][^()]*\)", "", text)
     return re.sub(r"[;,:] (?:[^;:]*?\W)?--[a-z][^;]*", "", text)
 
@@ -122,7 +122,7 @@ def parse_names(text: str) -> dict[str, str]:
     """Parse the meanings of names that a page sent.
 
     Raises:
-      InputError: the text is no JSON object of strings.
+      InputError: the text is not a JSON object of strings.
     """
     with error_context("names"):
         return files.decode(text, dict[str, str])
@@ -143,7 +143,7 @@ async def export_marks(request: Request) -> Response:
 
 
 async def estimate_time(request: Request) -> Response:
-    """Return the estimated time of an adaptation, or why it cannot be done."""
+    """Return the estimated time of an adaptation, or an error that explains why it is impossible."""
     asked = await read_json(request)
     return JSONResponse({"estimate": get_workspace(request).estimate_time(get_song_id(request), asked)})
 

@@ -1,4 +1,4 @@
-"""Beats and onsets of a song, which marks snap to. Needs librosa."""
+"""Beats and onsets of a song, to which marks snap; librosa is needed."""
 
 import msgspec
 import numpy as np
@@ -9,9 +9,9 @@ from ugosa_jax.errors import require_extra
 FILE = "rhythm.json"
 """Name of the file in a song's folder."""
 _RATE_HZ = 22_050
-"""Rate at which librosa's defaults are tuned."""
+"""Sample rate for which librosa's defaults are made."""
 _RISE = 0.1
-"""An onset begins at the last frame whose strength is below this share of its peak."""
+"""An onset begins at the last frame whose strength is below this fraction of the peak."""
 
 
 class Rhythm(msgspec.Struct):
@@ -22,7 +22,7 @@ class Rhythm(msgspec.Struct):
 
 
 def find_rhythm(mixture: Sound) -> Rhythm:
-    """Track the beats of a song and find the onsets of its notes; an onset is where the energy begins to rise.
+    """Return the beats of a song and the onsets of its notes; an onset is where the energy begins to rise.
 
     Raises:
       InputError: librosa is not installed.
@@ -40,6 +40,6 @@ def find_rhythm(mixture: Sound) -> Rhythm:
 
 
 def _find_rise(strength_K: np.ndarray, minimum: int, peak: int) -> int:
-    """Return the frame where the strength begins to rise to a peak; a minimum in noise may lie long before."""
+    """Return the frame where the strength begins to rise to a peak, which may be long after a minimum in noise."""
     quiet_K = np.flatnonzero(strength_K[minimum:peak] < _RISE * strength_K[peak])
     return minimum + int(quiet_K.max(initial=0))

@@ -1,4 +1,4 @@
-"""The results: one folder per run, with stems, residual, pictures, record and report.
+"""The runs of a song: a folder for each separation, with stems, residual, pictures, record and report.
 
     runs/ID/run.json                     settings, losses and levels
             SOURCE.wav, residual.wav     sound, 32-bit float
@@ -6,8 +6,8 @@
             adapted.delta.safetensors    the tuned layers
             record.json, report.html     as `ugosa-jax separate` writes them; a report of adapted runs only
 
-A folder is complete or absent. Besides the run of the unadapted network, there is one unadapted run for each output
-stage (muting, refinement) of the adapted runs: their baselines.
+A folder is complete or absent. Besides the run of the unadapted network, there are baselines: for each output stage
+(muting, refinement) that an adapted run has, an unadapted run with the same output stage.
 """
 
 import re
@@ -33,13 +33,13 @@ class Levels(msgspec.Struct):
     """Levels of one stem, in dB relative to full scale."""
 
     loud: float
-    """In its loud passages; used to match the loudness of two runs."""
+    """Level in its loud passages, for matching the loudness of two runs."""
     silent: float | None
-    """Where its source is marked silent, after the output stage, which may mute it there."""
+    """Level where its source is marked silent, after the output stage, which may mute it there."""
     leakage: float | None = None
-    """Where its source is marked silent, before the output stage: the network's own leakage."""
+    """Level where its source is marked silent, before the output stage: the leakage of the network."""
     unadapted: "Levels | None" = None
-    """The levels of the baseline."""
+    """The levels of the same stem in the baseline."""
 
 
 class SavedRun(msgspec.Struct):
@@ -55,9 +55,9 @@ class SavedRun(msgspec.Struct):
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
     """Fields of AdaptConfig and SeparateConfig of an adapted run."""
     baseline: str | None = None
-    """The unadapted run with the same output stage, which differs from this one by the adaptation alone."""
+    """ID of the unadapted run with the same output stage, which differs from this run only by the adaptation."""
     start: str = "anew"
-    """The run whose weights the adaptation started from."""
+    """ID of the run whose adapted layers the adaptation started from."""
     losses: list[list[float | None]] = msgspec.field(default_factory=list)
     """Mean total, reconstruction and activation loss of each epoch."""
     stopped_at: tuple[int, int] | None = None
@@ -127,7 +127,7 @@ class Runs:
 
     def _delete(self, id: str) -> None:
         folder = self.find_folder(id)
-        (folder / "run.json").unlink()  # first, so that a half-deleted folder is no run
+        (folder / "run.json").unlink()  # first, so that a partly deleted folder does not count as a run
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -157,7 +157,7 @@ def zip_stems(runs: Runs, id: str, encoding: Literal["float", "24"], scratch: Pa
 
 
 def make_scratch_folder(near: Path) -> Path:
-    """Create a temporary folder on the disk of the work folder, which has room for sound."""
+    """Create a temporary folder on the disk of the work folder, which has enough space for sound."""
     return Path(tempfile.mkdtemp(prefix=".zip-", dir=near))
 
 

@@ -1,8 +1,9 @@
-"""Access control: hosts, origins, the token, and the policy of pages.
+"""Access control: host names, origins, the token, and the content security policy.
 
-The server runs on a personal machine, where every page in every browser tab can send it requests. Three checks keep
-them out. The Host header must name the server itself, which stops DNS rebinding. A request that changes something must
-come from one of its own pages (Origin). And every path begins with a random token that only the printed address has.
+The server runs on a personal machine, where every page in every browser tab can send it requests. Three checks reject
+requests of other pages. The Host header must be a name of the server, which prevents DNS rebinding. A request that
+changes something must come from one of the server's pages (Origin). Every path begins with a random token that is part
+of the printed address only.
 """
 
 import hmac
@@ -23,12 +24,12 @@ PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""No inline script or style, and nothing from other hosts."""
+"""Content security policy of the page: no inline script or style, and nothing from other hosts."""
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'; sandbox"
 )
-"""A report is self-contained and has no script."""
+"""Content security policy of reports, which are self-contained and have no script."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
     "x-content-type-options": "nosniff",
@@ -41,7 +42,7 @@ HEADERS = {
 
 
 class Guard:
-    """Middleware that passes on a request only if host, origin and token are right, with the token off its path."""
+    """Middleware that forwards a request, without the token in its path, only if host, origin and token are correct."""
 
     def __init__(self, app: ASGIApp, token: str, names: Iterable[str], any_address: bool = False):
         """Guard an app.
@@ -50,12 +51,12 @@ class Guard:
           app: the application.
           token: first part of every path.
           names: accepted host names and addresses.
-          any_address: whether any numeric address is accepted too; DNS rebinding needs a name.
+          any_address: whether any numeric address is accepted too, which is safe because DNS rebinding needs a name.
         """
         self.app, self.token, self.names, self.any_address = app, token, {*names}, any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request or pass it on."""
+        """Reject or forward a request."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self.app(scope, receive, send)
@@ -76,7 +77,7 @@ class Guard:
         await self.app({**scope, "path": path, "raw_path": path.encode()}, receive, send_with_headers)
 
     def refuse(self, scope: Scope) -> PlainTextResponse | None:
-        """Return the response that refuses a request, or None to pass it on."""
+        """Return the response that rejects a request, or None if it is to be forwarded."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self.is_own(host):
@@ -86,7 +87,7 @@ class Guard:
         if foreign or (origin is None and scope["method"] not in SAFE_METHODS):
             return PlainTextResponse(f"{OPEN_PRINTED}: only its own pages may ask for this\n", 403)
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            # a link or a script on a foreign page; a person who follows the printed address sends "none"
+            # a link or a script on another site's page; opening the printed address sends "none"
             return PlainTextResponse("open the address in a tab of its own\n", 403)
         first, _, rest = scope["path"][1:].partition("/")
         if not hmac.compare_digest(first.encode(), self.token.encode()) or "/" not in scope["path"][1:]:
@@ -109,9 +110,9 @@ class Guard:
 
 
 def load_token(folder: Path) -> str:
-    """Return the random token of a work folder; create it on first use, readable by its owner only.
+    """Return the random token of a work folder; it is created on first use, in a file that only its owner may read.
 
-    It survives a restart of the server, so that an open page keeps working. Delete the file to get a new one.
+    It is kept when the server restarts, so that open pages keep working. Delete the file to get a new token.
     """
     path = folder / "token"
     try:

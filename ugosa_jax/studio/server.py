@@ -1,4 +1,4 @@
-"""The web server: its routes, and how it is started."""
+"""The web server of the studio: routes, and the function that starts it."""
 
 import contextlib
 import functools
@@ -27,16 +27,16 @@ STATIC = Path(__file__).parent / "static"
 PORT = 8630
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 GRACE_S = 2
-"""Seconds that open connections have to close when the server stops."""
+"""Time in seconds that open connections have to close when the server stops."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class StudioServer(uvicorn.Server):
-    """A server that disconnects listening pages when it stops, instead of waiting for them."""
+    """A server that disconnects event streams when it stops, instead of waiting for them."""
 
     def __init__(self, workspace: Workspace, token: str, host: str):
-        """Prepare to serve a work folder to requests for `host`."""
+        """Configure the server for a work folder and requests to `host`."""
         app = build_guarded_app(workspace, token, host)
         super().__init__(
             uvicorn.Config(
@@ -45,7 +45,7 @@ class StudioServer(uvicorn.Server):
                 access_log=False,
                 timeout_graceful_shutdown=GRACE_S,
                 server_header=False,
-                ws="none",  # otherwise a websocket probe makes uvicorn ask for more packages
+                ws="none",  # otherwise uvicorn prints that websockets need more packages
             )
         )
         self.workspace = workspace
@@ -64,7 +64,7 @@ def serve_page(request: Request) -> HTMLResponse:
 
 
 def answer_errors(endpoint: Endpoint) -> Endpoint:
-    """Answer the errors of an endpoint with one line of JSON."""
+    """Return an endpoint that answers errors with one line of JSON."""
 
     @functools.wraps(endpoint)
     async def respond(request: Request) -> Response:
@@ -79,13 +79,13 @@ def answer_errors(endpoint: Endpoint) -> Endpoint:
         except InputError as error:
             return JSONResponse({"error": requests.strip_options(str(error))}, 422)
         except ClientDisconnect:
-            return Response(status_code=499)  # nobody reads it
+            return Response(status_code=499)  # the client is gone and does not read it
 
     return respond
 
 
 def list_routes() -> list[Route | Mount]:
-    """Return all routes, without the token."""
+    """Return all routes; their paths are without the token."""
     table: list[tuple[str, str, Endpoint]] = [
         ("GET", "/api/songs", song_requests.list_songs),
         ("POST", "/api/songs", song_requests.add_song),

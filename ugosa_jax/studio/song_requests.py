@@ -1,4 +1,4 @@
-"""Requests about songs, runs and blind comparisons."""
+"""HTTP endpoints for songs, runs and blind comparisons."""
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -26,13 +26,13 @@ async def add_song(request: Request) -> Response:
 
 
 async def add_demo(request: Request) -> Response:
-    """Add the bundled song."""
+    """Add the demo song."""
     song = await run_in_threadpool(demo_song.add_demo_song, get_workspace(request).library)
     return JSONResponse(msgspec.to_builtins(song))
 
 
 async def show_song(request: Request) -> Response:
-    """Return everything that the page of a song shows at first."""
+    """Return everything that the page of a song needs to start."""
     return JSONResponse(await run_in_threadpool(get_workspace(request).describe_song, get_song_id(request)))
 
 

@@ -1,4 +1,4 @@
-"""Requests for sound and pictures, which the browser reads in ranges."""
+"""HTTP endpoints for sound and pictures; browsers request them in ranges."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ KEPT = {"cache-control": "private, max-age=31536000, immutable"}
 
 
 class AnonymousFile(FileResponse):
-    """A file response without the time of writing, which would give a blind trial away."""
+    """A file response without the file's modification time, which could reveal the runs of a blind trial."""
 
     def set_stat_headers(self, stat_result: os.stat_result) -> None:
         """Set the length only."""
@@ -55,7 +55,7 @@ async def send_stem(request: Request) -> Response:
 
 
 async def send_trial_sound(request: Request) -> Response:
-    """Send one of the two sounds of a blind comparison, under a name that does not give it away."""
+    """Send one of the two sounds of a blind comparison, under a name that does not reveal its run."""
     song_trials = get_workspace(request).open_trials(get_song_id(request))
     path = song_trials.find_file(request.path_params["trial"], request.path_params["name"])
     return AnonymousFile(path, media_type="audio/wav")
@@ -83,10 +83,10 @@ async def send_stems(request: Request) -> Response:
 
 
 async def send_mixdown(request: Request) -> Response:
-    """Send a mix of stems, or a stretch of it, as one sound file.
+    """Send a mix of stems, or a part of it, as a sound file.
 
-    Query: `part`, once for each sound, is RUN/SOURCE/GAIN or mixture/GAIN; `start` and `end` are seconds; `encoding` is
-    float or 24; `name` is the file name.
+    Query: `part`, for each sound, RUN/SOURCE/GAIN or mixture/GAIN; `start` and `end` in seconds; `encoding`, float or
+    24; `name`, the file name.
     """
     query, kind = request.query_params, request.path_params["kind"]
     if kind not in mixdown.KINDS:
@@ -108,7 +108,7 @@ async def send_mixdown(request: Request) -> Response:
 
 
 async def _send_temporary(request: Request, write: Callable[[Path], Path], name: str, media_type: str) -> FileResponse:
-    """Send a file that `write` makes in a temporary folder, which is deleted afterwards."""
+    """Send a file that `write` creates in a temporary folder, which is deleted afterwards."""
     scratch = runs.make_scratch_folder(get_workspace(request).library.songs)
     try:
         path = await run_in_threadpool(write, scratch)

@@ -1,4 +1,4 @@
-"""The stems of a run on disk: sound, outline, spectrogram; and their levels."""
+"""Files of the stems of a run (outlines, spectrograms, residual), and the levels of the stems."""
 
 import math
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from ugosa_jax.studio import outlines
 from ugosa_jax.studio.runs import RESIDUAL, Levels, Runs
 
 RANGE_DB = 96.0
-"""Range of spectrograms: byte 255 is the loudest spot of the mixture, byte 0 this far below it."""
+"""Range of spectrograms: byte 255 is the maximum of the mixture's spectrogram, byte 0 is this much lower."""
 MAX_COLUMNS = 16_000
-"""Most columns of a spectrogram, as wide as a canvas may be; songs up to 6 minutes have one every 23 ms."""
+"""Largest number of columns of a spectrogram, the limit of canvases; songs up to 6 minutes have one every 23 ms."""
 
 
 def write_pictures(
     folder: Path, song: Song, labels: Annotation, leakage_db: Mapping[str, float] | None
 ) -> dict[str, Levels]:
-    """Write the residual of the stems in a folder, and outline and spectrogram of each of them.
+    """Write the residual of the stems in a folder, and an outline and a spectrogram of each stem and the residual.
 
     Args:
-      folder: holds one file for each source of the marks.
+      folder: folder with a sound file for each source of the marks.
       song: the separated song.
       labels: its marks.
-      leakage_db: leakage of the network's own output.
+      leakage_db: leakage of the network's output.
 
     Returns:
       The levels of the stems.
@@ -74,11 +74,11 @@ def measure_levels(
 
 
 def measure_loud_db(samples_CxT: np.ndarray, rate_hz: int) -> float:
-    """Return the level of a stem's loud passages, which does not depend on how much of the song is silent."""
+    """Return the level of the loud passages of a stem, which is independent of the amount of silence."""
     window = min(round(WINDOW_S * rate_hz), samples_CxT.shape[1])
     return float(np.percentile(compute_levels_db(samples_CxT, window, round(HOP_S * rate_hz)), LOUD))
 
 
 def compute_spectrum_db(samples_CxT: np.ndarray, rate_hz: int) -> np.ndarray:
     """Return the spectrogram of a sound in the bands of reports, (F, N)."""
-    return 10 * np.log10(np.maximum(spectrum.measure(samples_CxT, rate_hz, MAX_COLUMNS), 1e-12))
+    return 10 * np.log10(np.maximum(spectrum.measure_spectrum(samples_CxT, rate_hz, MAX_COLUMNS), 1e-12))

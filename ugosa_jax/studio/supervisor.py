@@ -1,4 +1,4 @@
-"""Sends the jobs of the queue to the worker process, handles its messages, and restarts it when it ends."""
+"""The supervisor, which sends jobs to the worker process, handles its messages, and restarts it when it ends."""
 
 import asyncio
 import contextlib
@@ -16,22 +16,22 @@ from ugosa_jax.studio.jobs import Queue, QueuedJob
 WORKER = (sys.executable, "-m", "ugosa_jax.studio.worker_process")
 MAX_LINE_BYTES = 16_000_000
 ORDER_FIELDS = ("id", "song", "kind", "network", "marks", "adapt", "separate", "start")
-"""Fields of a job that the worker gets."""
+"""Fields of a job that are sent to the worker."""
 MAX_PAUSE_S = 30.0
-"""Longest pause before a worker that does not start is tried again."""
+"""Longest pause before a worker that fails to start is started again."""
 
 
 class Supervisor:
-    """The worker process, as the server sees it."""
+    """The server's side of the worker process."""
 
     def __init__(self, root: Path, queue: Queue, events: Events, timings: Timings, command: Sequence[str] = WORKER):
-        """Prepare a worker; `run` starts it.
+        """Initialise the supervisor; `run` starts the worker.
 
         Args:
           root: the work folder.
           queue: the jobs.
           events: sends events to the pages.
-          timings: remembers how fast this machine is.
+          timings: stores measurements of the speed of this machine.
           command: command line of a worker.
         """
         self.command = tuple(command)
@@ -42,7 +42,7 @@ class Supervisor:
         self.counting: set[str] = set()
         """Networks whose operations the worker has been asked to count."""
         self.failures = 0
-        """How often in a row the worker ended before it was ready."""
+        """Number of consecutive times that the worker ended before it was ready."""
 
     async def run(self) -> None:
         """Keep a worker running until cancelled. A worker whose server is killed exits when its input closes."""
@@ -94,11 +94,11 @@ class Supervisor:
         self.queue.change(job, state="running", stage="starting", began_s=time.time())
 
     def cancel(self, job: QueuedJob, at_once: bool = False) -> None:
-        """Cancel a job: a waiting one at once, a running one after the epoch or chunk in flight.
+        """Cancel a job: a waiting job immediately, a running one after its current epoch or chunk.
 
         Args:
           job: the job.
-          at_once: kill the worker instead of waiting for it; a new one is started.
+          at_once: whether to kill the worker instead of waiting for it; a new worker is then started.
         """
         if job.state == "waiting":
             self.queue.change(job, state="cancelled")

@@ -1,6 +1,6 @@
-"""The jobs that a page asks for, done; everything in the studio that needs JAX is here.
+"""The jobs of the studio, which run in the worker process. No other module of the studio's jobs needs JAX.
 
-Each function takes a task, reports its progress, and leaves a run that is complete or absent.
+Each function takes a task, reports its progress, and writes a run that is complete or absent.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ from ugosa_jax.weights.weights import Weights
 
 
 class Cancelled(Exception):
-    """The job was cancelled; raised between two steps."""
+    """Raised between two epochs or chunks if the job has been cancelled."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +108,7 @@ def adapt(task: Task) -> dict[str, Any]:
 
     Raises:
       InputError: as `ugosa_jax.adapt`.
-      Cancelled: only the runs of the unadapted network are left then.
+      Cancelled: only the runs of the unadapted network remain.
     """
     job, mixture = task.job, task.job.song.mixture
     own = separate_unadapted(task)["run"]
@@ -135,7 +135,7 @@ def adapt(task: Task) -> dict[str, Any]:
         task.inputs,
         task.runs.root / task.id,
         unadapted=begin_report,
-        also=write_run_file,
+        write_more=write_run_file,
         on_progress=task.report_progress,
     )
     result, adapting_s = outcome.adapted.result, outcome.adapted.seconds
@@ -148,7 +148,7 @@ def adapt(task: Task) -> dict[str, Any]:
 
 
 def separate_unadapted(task: Task) -> dict[str, Any]:
-    """Separate with the unadapted network, neither muted nor refined, unless there is such a run already."""
+    """Separate with the unadapted network, without muting and refinement, unless there is such a run already."""
     as_is = dataclasses.replace(task.job.separate, gate=False, refine="none")
     id = _id_of(task, as_is, None)
     if _is_there(task, id):
@@ -162,8 +162,10 @@ def separate_unadapted(task: Task) -> dict[str, Any]:
     def report_unadapted(progress: Progress) -> None:
         task.report_progress(progress._replace(stage="separating, not adapted"))
 
-    inputs = msgspec.structs.replace(task.inputs, delta=None)  # the report is of the run that is compared with it
-    song_job.run(job, inputs, task.runs.root / id, report="none", also=write_run_file, on_progress=report_unadapted)
+    inputs = msgspec.structs.replace(task.inputs, delta=None)  # the unadapted network starts from no adapted layers
+    song_job.run(
+        job, inputs, task.runs.root / id, report="none", write_more=write_run_file, on_progress=report_unadapted
+    )
     task.send({"run": id})
     return {"run": id}
 
@@ -174,13 +176,13 @@ def finish_unadapted(task: Task, own: str) -> OutputStage:
 
 
 def make_baseline(task: Task, own: str) -> tuple[str, dict[str, Levels]]:
-    """Return the run to compare the task's with: unadapted, with the same output stage; and its levels.
+    """Return the ID of the baseline of a task, the unadapted run with the same output stage, and its levels.
 
-    Muting and refining depend on the marks, so such a baseline is a run of its own.
+    If the output stage mutes or refines, it depends on the marks, so that the baseline is a separate run.
 
     Args:
       task: the adaptation.
-      own: ID of the run of the unadapted network without an output stage.
+      own: ID of the unadapted run without muting and refinement.
     """
     job, before, stage = task.job, task.runs.load_run(own), finish_unadapted(task, own)
     stems = dict(zip(job.net.sources, np.concatenate([*stage], axis=-1), strict=True))
@@ -228,7 +230,7 @@ def _now() -> str:
 
 
 def suggest_silences(task: Task) -> dict[str, Any]:
-    """Return, as marks, the silences in which the unadapted network hears almost nothing of a source."""
+    """Return, as marks, where the unadapted network's estimate of a source is almost silent."""
     run = separate_unadapted(task)["run"]
     stems = stem_files.read_stems(task.runs, run)
     est_SxCxT = np.stack([*stems.values()])
@@ -239,7 +241,7 @@ def suggest_silences(task: Task) -> dict[str, Any]:
 
 
 def find_rhythm(order: dict[str, Any]) -> dict[str, Any]:
-    """Find the beats and onsets of a song and keep them in its folder.
+    """Find the beats and onsets of a song, and store them in its folder.
 
     Raises:
       InputError: librosa is not installed, or the song cannot be read.
@@ -251,10 +253,10 @@ def find_rhythm(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_job(order: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Do one job and return its result.
+    """Run one job and return its result.
 
     Args:
-      order: the job as the server sends it.
+      order: the job in the form that the server sends.
       send: sends a progress message; raises Cancelled if the job was cancelled.
 
     Raises:

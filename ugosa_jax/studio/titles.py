@@ -1,8 +1,8 @@
-"""Titles of runs: a permanent number, and a name and note that a person may give.
+"""Titles of runs: a permanent number, and a name and note that the user may give.
 
     songs/ID/titles.json
 
-A number is used once, and a deleted run keeps its title: votes and downloads refer to it.
+A number is used once, and a deleted run keeps its title, because votes and downloads refer to it.
 """
 
 import threading
@@ -18,7 +18,7 @@ from ugosa_jax.studio.runs import SavedRun
 MAX_NAME, MAX_NOTE = 120, 2000
 """Characters."""
 _LOCK = threading.Lock()
-"""One thread at a time reads, changes and writes titles."""
+"""Held while titles are read, changed and written."""
 
 
 class Title(msgspec.Struct):
@@ -27,13 +27,13 @@ class Title(msgspec.Struct):
     network: str
     strategy: str
     number: int
-    """From 1 in the order of creation; 0 for an unadapted run."""
+    """Number in the order of creation, from 1; 0 for an unadapted run."""
     name: str = ""
     note: str = ""
     deleted: bool = False
 
     def describe(self) -> str:
-        """Return the name of the run for people."""
+        """Return the displayed name of the run."""
         return self.name or (f"Run {self.number}" if self.number else "not adapted")
 
 
@@ -45,7 +45,7 @@ class Titles:
         self.path = song_folder / "titles.json"
 
     def update(self, runs: Iterable[SavedRun]) -> dict[str, Title]:
-        """Number new runs, note deleted ones, and return the titles of both.
+        """Assign numbers to new runs, mark deleted ones, and return the titles of all.
 
         Args:
           runs: all runs of the song, the oldest first.

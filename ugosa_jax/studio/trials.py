@@ -1,7 +1,7 @@
-"""Blind comparisons: the server hides which of two runs is which until a vote is given.
+"""Blind comparisons: two runs are presented as a and b, and their identity is revealed after the vote.
 
-A trial compares one source of two runs, randomly named a and b. Votes are appended as lines of JSON, so that none is
-lost when the server is killed.
+A trial compares one source of two runs, which are randomly assigned to a and b. Votes are appended to a file as lines
+of JSON, so that none is lost when the server is killed.
 """
 
 import datetime
@@ -19,7 +19,7 @@ from ugosa_jax.studio.runs import Runs
 
 Choice = Literal["a", "b", "same"]
 MAX_OPEN = 100
-"""Most trials that wait for a vote."""
+"""Largest number of trials without a vote."""
 
 
 class Trial(msgspec.Struct):
@@ -31,7 +31,7 @@ class Trial(msgspec.Struct):
 
 
 class Trials:
-    """The blind comparisons of one song. Trials without a vote end with the server."""
+    """The blind comparisons of one song. Trials without a vote are lost when the server stops."""
 
     def __init__(self, song_folder: Path):
         """Open the trials in a song's folder."""
@@ -39,7 +39,7 @@ class Trials:
         self.open: dict[str, Trial] = {}
 
     def begin(self, source: str, first: str, second: str) -> dict[str, Any]:
-        """Start a trial; return what the page may know: its ID, and the gains that make both sounds equally loud.
+        """Start a trial; return its ID, and the gains that make both sounds equally loud.
 
         Raises:
           KeyError: there is no such run, or it has no such source.
@@ -95,7 +95,7 @@ class Trials:
             temporary.write_text("".join(json.dumps(vote) + "\n" for vote in kept), "utf-8")
 
     def load_votes(self) -> list[dict[str, Any]]:
-        """Return all votes, without a truncated last line."""
+        """Return all votes; an incomplete last line is ignored."""
         if not self.path.is_file():
             return []
         found = []
@@ -122,6 +122,6 @@ def count_votes(votes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def compute_sign_test(first: int, second: int) -> float:
-    """Return the p-value of a two-sided sign test: the probability of a split at least as uneven by chance."""
+    """Return the p-value of a two-sided sign test: the probability, by chance, of a split at least as uneven."""
     n, most = first + second, max(first, second)
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(most, n + 1)) / 2**n)

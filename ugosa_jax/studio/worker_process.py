@@ -1,7 +1,7 @@
-"""The one process that owns JAX: takes jobs line by line, does one after the other and reports its progress.
+"""The worker process, the only one that uses JAX: it receives jobs, runs them in turn and reports its progress.
 
-Orders and messages are JSON, one a line, on standard input and output. When the input ends, the server is gone, and the
-worker exits at once; the job in progress leaves nothing half-written.
+Orders and messages are lines of JSON on standard input and output. When the input ends, the server has ended, and the
+worker exits at once; the current job leaves no incomplete run.
 """
 
 import json
@@ -16,10 +16,10 @@ from ugosa_jax.errors import InputError
 
 
 class Mailbox:
-    """Orders that wait, cancelled jobs, and the way back to the server."""
+    """The worker's connection to the server: waiting orders, cancelled jobs, and messages."""
 
     def __init__(self, out: TextIO):
-        """Start without orders."""
+        """Initialise without orders; messages are written to `out`."""
         self.out, self.lock = out, threading.Lock()
         self.orders: queue.Queue[dict[str, Any]] = queue.Queue()
         self.cancelled: set[str] = set()
@@ -42,15 +42,15 @@ class Mailbox:
 
 
 def main() -> None:
-    """Do jobs until the server is gone."""
+    """Run jobs until the server ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # libraries print to standard output too, which must not mix with messages
+    os.dup2(2, 1)  # libraries may print to standard output, which must not be mixed with messages
     mailbox = Mailbox(out)
     threading.Thread(target=mailbox.receive, args=(sys.stdin,), daemon=True).start()
     from ugosa_jax import device
-    from ugosa_jax.studio import network_info, tasks  # slow to import: by now the mailbox notices if the server goes
+    from ugosa_jax.studio import network_info, tasks  # slow to import; the mailbox already notices if the server ends
 
-    device.keep_compiled_programs()
+    device.cache_compiled_programs()
     mailbox.send(event="ready", **network_info.describe_networks())
     while True:
         order = mailbox.orders.get()
@@ -72,7 +72,7 @@ def main() -> None:
             mailbox.send(event="cancelled", job=id)
         except InputError as error:
             mailbox.send(event="failed", job=id, error=str(error))
-        except Exception as error:  # one job's bug must not stop those that wait
+        except Exception as error:  # a bug in one job must not stop the waiting jobs
             traceback.print_exc()
             mailbox.send(event="failed", job=id, error=f"{type(error).__name__}: {error}")
 

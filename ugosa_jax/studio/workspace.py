@@ -1,4 +1,4 @@
-"""The work folder that the server serves: songs, queue, worker, pages, trials."""
+"""The work folder of the server: songs, queue, worker, pages, trials."""
 
 import asyncio
 import contextlib
@@ -30,9 +30,9 @@ SUGGESTED = {
     }
     for name in ("mini", "spleeter", "spleeter_4stems", "spleeter_5stems", "spleeter+mini")
 }
-"""Measured settings that the page starts with; for other networks it starts with the paper's."""
+"""Initial settings of the page for networks with measured settings; those of other networks are the paper's."""
 MAX_WAITING = 50
-"""Most waiting jobs."""
+"""Largest number of waiting jobs."""
 NOTHING_SILENT = (
     "Nothing is marked silent yet. Mark a silence, set a source to “unmarked = silent”, or press Suggest silences."
 )
@@ -42,7 +42,7 @@ class Workspace:
     """One work folder and the jobs in it."""
 
     def __init__(self, root: Path):
-        """Open a work folder; remove what a killed server left half-written."""
+        """Open a work folder, and remove temporary files of a server that was killed."""
         self.root = root
         self.library = Library(root)
         remove_leftovers(self.library.songs)
@@ -73,7 +73,7 @@ class Workspace:
         return tuple((self.supervisor.find_network(network) or {}).get("sources", SOURCES))
 
     def describe_song(self, song: str) -> dict[str, Any]:
-        """Return everything that the page of a song shows at first."""
+        """Return everything that the page of a song needs to start."""
         folder = self.library.find_folder(song)
         runs = Runs(folder).list_runs()
         return {
@@ -167,7 +167,7 @@ class Workspace:
         return costs
 
     def remove_song(self, song: str) -> None:
-        """Delete a song with all its work.
+        """Delete a song and its folder.
 
         Raises:
           InputError: one of its jobs is running.
@@ -196,7 +196,7 @@ class Workspace:
 
 
 def remove_leftovers(songs: Path) -> None:
-    """Remove what a killed server left half-written."""
+    """Remove the temporary files of a server that was killed."""
     for pattern in (".arriving-*", ".zip-*", "*/.unfinished-*", "*/runs/*/.unfinished-*"):
         for left in songs.glob(pattern):
             shutil.rmtree(left, ignore_errors=True)

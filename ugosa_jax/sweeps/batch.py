@@ -1,4 +1,4 @@
-"""Batches of cells that one compiled program adapts side by side, each as a lane."""
+"""Batches of cells, which one compiled program adapts side by side, each as a lane."""
 
 import collections
 import concurrent.futures
@@ -30,11 +30,11 @@ class LoadedCell:
     cell: Cell
     song: Song
     material: AdaptationInput | None
-    """None for B0, which uses no segments."""
+    """The input of the adaptation; None for B0, which needs none."""
 
 
 def prefetch(items: Iterator[Item]) -> Generator[Item]:
-    """Yield the items of an iterator; a thread makes the next item while one is in use."""
+    """Yield the items of an iterator; a thread computes the next item while the current one is used."""
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, None)
         while (item := coming.result()) is not None:
@@ -52,14 +52,14 @@ def iterate_batches(
 ) -> Iterator[list[LoadedCell]]:
     """Load songs and yield batches of cells that one compiled program adapts.
 
-    Cells that differ only in λ or learning rate share their song and the output of the frozen stages. The lanes of
-    other batches have songs of their own.
+    Cells of one song that differ only in λ or learning rate share the song and the output of the frozen stages. In
+    other batches, each lane has its own song.
 
     Args:
       base: the network.
       load: loads a song by its name.
       cells: the cells to run.
-      n_lanes: size of a batch; None: as many as fit into the memory of a GPU or TPU, one on a CPU.
+      n_lanes: size of a batch; None: as many lanes as fit into the memory of a GPU or TPU, and one on a CPU.
       free_bytes: free memory of the device before the first batch.
       on_failure: called with each cell whose song cannot be used.
     """
@@ -77,7 +77,7 @@ def iterate_batches(
             return None
         return adaptation.prepare(base, load_once(name), None, settings)
 
-    if n_lanes != 1:  # sorted by program; with one lane each, cells of one song follow each other
+    if n_lanes != 1:  # sort by program; with single lanes, the cells of a song stay together
         cells = sorted(cells, key=lambda one: str(drop_lane_settings(one.adapt)))
     for shared, group in itertools.groupby(cells, key=lambda one: drop_lane_settings(one.adapt)):
         waiting: dict[Any, list[LoadedCell]] = {}
@@ -99,7 +99,7 @@ def iterate_batches(
 
 
 def count_lanes_that_fit(base: Weights, lane: LoadedCell, free_bytes: int) -> int:
-    """Return how many lanes with songs of their own fit into three quarters of each device's free memory."""
+    """Return how many lanes, each with its own song, fit into three quarters of the free memory of each device."""
     if lane.material is None:
         return 1
     tasks = adaptation.list_tasks(base, lane.material, lane.cell.adapt)
@@ -108,7 +108,7 @@ def count_lanes_that_fit(base: Weights, lane: LoadedCell, free_bytes: int) -> in
 
 
 def _count_lanes_of_task(task: AdaptationTask, free_bytes: int) -> int:
-    """Return how many lanes of one network fit."""
+    """Return how many lanes fit for one of the networks that are adapted."""
     settings = task.settings
     n_lanes = 0
     for features in ("float32", "recompute") if settings.features == "auto" else (settings.features,):

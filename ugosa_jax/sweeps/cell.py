@@ -9,8 +9,8 @@ from ugosa_jax.config import AdaptConfig, EvaluateConfig, SeparateConfig
 from ugosa_jax.separation import refine
 
 RESULTS_VERSION = 2
-"""Part of a cell's ID. Raise it with every change after which the same settings may score otherwise, and only then:
-results of different versions are never mixed."""
+"""A part of a cell's ID, so that results of different versions are never mixed. It is raised with every change after
+which the same settings may score differently, and only then."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Cell:
     """A song and the settings that it is processed with.
 
     Attributes:
-      id: hash of all that determines the result, by which a results directory finds it.
+      id: hash of everything that determines the result; it names the file of the result.
       song: name of the song.
       adapt: settings of the adaptation.
-      determinants: the hashed settings, as the record holds them.
+      determinants: the data that is hashed, which the record of the result includes.
     """
 
     id: str
@@ -43,7 +43,7 @@ def make_cell(
     Args:
       song: name of the song.
       song_sha256: hash of its sound and its annotation.
-      weights: fingerprint of the network to start from.
+      weights: fingerprint of the network before adaptation.
       adapt: settings of the adaptation.
       separate: settings of the separation.
       evaluate: settings of the scores.
@@ -52,7 +52,7 @@ def make_cell(
     determinants = {"results_version": RESULTS_VERSION, "song": song, "song_sha256": song_sha256, "weights": weights}
     determinants |= {section: dataclasses.asdict(values) for section, values in settings.items()}
     if separate.refine == "wiener" and separate.wiener_em_steps:
-        determinants["separate"]["wiener_piece"] = refine.PIECE  # covariances are those of a piece
+        determinants["separate"]["wiener_piece"] = refine.PIECE  # covariances are estimated for each piece
     if adapt.precision == "float32":  # keeps the IDs of cells from before there was a choice
         del determinants["adapt"]["precision"]
     text = json.dumps(list(determinants.values()), sort_keys=True)
@@ -60,5 +60,5 @@ def make_cell(
 
 
 def drop_lane_settings(adapt: AdaptConfig) -> AdaptConfig:
-    """Return settings with defaults for what may differ between the lanes of a compiled program: λ, learning rate."""
+    """Return settings with default λ and learning rate, which may differ between the lanes of a program."""
     return dataclasses.replace(adapt, lam=AdaptConfig.lam, learning_rate=AdaptConfig.learning_rate)

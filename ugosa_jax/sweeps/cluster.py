@@ -1,9 +1,10 @@
 """Execution of a sweep's cells on a Ray cluster, with one worker for each device.
 
-The driver sends units to workers: cells that share a song and the output of its frozen stages, or else a compiled
-program. A worker keeps weights and compiled programs; while it adapts one unit, it loads the songs of the next one and
-scores the one before. Ray places workers, transfers data, and reports when a worker or its machine is gone. The units
-of such a worker then go to others, and a new worker starts where a device is free.
+The driver, which is the process of the command, sends units to workers. A unit is a group of cells that share a song
+and the output of its frozen stages, or at least a compiled program. A worker keeps weights and compiled programs; while
+it adapts one unit, it loads the songs of the next one and scores the previous one. Ray places workers, transfers data,
+and reports when a worker or its machine is lost. The units of a lost worker go to other workers, and a new worker
+starts where a device is free.
 """
 
 import collections
@@ -26,20 +27,20 @@ from ugosa_jax.sweeps.cell import Cell, drop_lane_settings
 from ugosa_jax.sweeps.processing import CellOutcome
 from ugosa_jax.sweeps.ray_worker import RayWorker
 from ugosa_jax.sweeps.sweep import Sweep, load_song
-from ugosa_jax.weights.weights import with_params
+from ugosa_jax.weights.weights import replace_params
 
 IN_FLIGHT = 3
-"""Units in the hands of one worker: it loads one, adapts another and scores the third. They are lost if it dies."""
+"""Number of units that are assigned to a worker at a time: it loads one, adapts another and scores the third."""
 UNIT = {"CPU": 4, "GPU": 64, "TPU": 64}
-"""Most cells of a unit. A CPU runs them one by one; GPU and TPU run as many side by side as their memory holds."""
+"""Largest number of cells in a unit. A CPU runs them one by one, a GPU or TPU side by side if they fit into memory."""
 MAX_LOSSES = 4
-"""Number of workers that die over a unit before its cells are recorded as failed."""
+"""Number of workers that may die while they run a unit before its cells are recorded as failed."""
 CONNECT_S = 10.0
-"""Longest time for a cluster to accept a connection."""
+"""Time after which a cluster that does not accept a connection counts as unreachable."""
 PATIENCE_S = 3.0
-"""Longest time without a ready worker before the reason is printed."""
+"""Time without a ready worker after which the reason is printed."""
 POLL_S = 2.0
-"""Interval at which the driver looks for machines that have joined or left."""
+"""Interval at which the driver checks which machines have joined or left the cluster."""
 
 Unit = tuple[Cell, ...]
 
@@ -55,8 +56,8 @@ class WorkerSlot:
       is_queued: whether other jobs used the device when it was requested.
       is_ready: whether the worker has started.
       sends_songs: whether the driver sends songs, because the worker cannot read them from the same paths.
-      n_units: number of units in the worker's hands.
-      is_isolated: whether its unit may have killed other workers, so that it gets no second one.
+      n_units: number of units that are assigned to the worker.
+      is_isolated: whether its unit may have killed other workers, so that no other unit is assigned to it.
     """
 
     node: str
@@ -73,7 +74,7 @@ class RayExecutor:
     """Runs cells on a Ray cluster; see `Executor`.
 
     Args:
-      address: address of the cluster: HOST:PORT, "auto" for the one of this machine, or "local" to start one here.
+      address: address of the cluster: HOST:PORT, "auto" for the cluster of this machine, or "local" to start one.
       say: prints a line for the user.
       worker: class of the workers.
 
@@ -90,7 +91,7 @@ class RayExecutor:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise InputError(f"--ray: {address}: there is no Ray cluster that can be used ({reason})") from error
-        interrupts.install_again()  # Ray has replaced the handler of SIGTERM
+        interrupts.restore_handlers()  # Ray has replaced the handler of SIGTERM
         self.ray, self.address, self.say = ray, address, say
         self.actor = self.ray.remote(max_concurrency=IN_FLIGHT, max_restarts=0)(worker)
         self.on_node = functools.partial(self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy, soft=False)
@@ -101,13 +102,13 @@ class RayExecutor:
         self.shared: Any = None
 
     def close(self) -> None:
-        """End the workers, and the cluster if this process has started it."""
+        """Stop the workers, and the cluster if this process has started it."""
         self.ray.shutdown()
 
     def run(self, sweep: Sweep, cells: Sequence[Cell], on_outcome: Callable[[CellOutcome], None]) -> None:
-        """Run cells; see `Executor`. An interrupt loses the units in the hands of workers."""
+        """Run cells; see `Executor`. An interrupt discards the units that are assigned to workers."""
         if self.shared is None:
-            base = with_params(sweep.base, jax.tree.map(np.asarray, sweep.base.params))
+            base = replace_params(sweep.base, jax.tree.map(np.asarray, sweep.base.params))
             tracks = {
                 name: dataclasses.replace(track, path=track.path.absolute()) for name, track in sweep.tracks.items()
             }
@@ -160,7 +161,7 @@ class RayExecutor:
                     continue
                 here = self.actor.options(scheduling_strategy=self.on_node(node["NodeID"]), **needed)
                 free = self.ray.available_resources()
-                is_queued = any(free.get(what, 0) < much for what, much in list_resources(needed).items())
+                is_queued = any(free.get(resource, 0) < amount for resource, amount in list_resources(needed).items())
                 worker = here.remote(self.shared, kind, threads)
                 slot = WorkerSlot(node["NodeID"], number, worker, is_queued)
                 self.slots.append(slot)
@@ -168,17 +169,17 @@ class RayExecutor:
 
     def _why_idle(self) -> str:
         """Return why no worker is ready."""
-        goes_on = "Ctrl-C ends the sweep; run the same command to continue"
+        goes_on = "Ctrl-C ends the sweep; run the same command again to continue"
         if not self.slots:
             lacks = "the Ray cluster has no CPU, GPU or TPU for a worker; waiting for a machine that joins it"
             return f"--ray: {self.address}: no device is free: {lacks} ({goes_on})"
         if all(slot.is_queued for slot in self.slots):
-            used = "others use all that the Ray cluster has; waiting until they release it"
+            used = "other jobs use all devices of the Ray cluster; waiting until one is released"
             return f"--ray: {self.address}: no device is free: {used} ({goes_on})"
         return f"--ray: {self.address}: waiting for {len(self.slots)} worker(s) to start"
 
     def _choose_slot(self, unit: Unit) -> WorkerSlot | None:
-        """Return the worker with the fewest units among those that can take this one now."""
+        """Return the worker with the fewest units among those that can accept this one now; None if there is none."""
         is_suspect = self.losses[unit] > 1
         most = 1 if is_suspect else IN_FLIGHT
         able = [slot for slot in self.slots if slot.is_ready and slot.n_units < (1 if slot.is_isolated else most)]
@@ -223,12 +224,12 @@ class RayExecutor:
             return [unit], []
         if len(unit) > 1:
             return [(one,) for one in unit], []
-        gone = RuntimeError(f"{MAX_LOSSES} workers died while they ran it")
+        gone = RuntimeError(f"{MAX_LOSSES} workers died while they ran this cell or others of its unit")
         return [], [processing.record_failure(one, gone) for one in unit]
 
 
 def import_ray(address: str) -> Any:
-    """Import Ray without usage statistics, and with `local` clusters only on the loopback; return the module.
+    """Import Ray with usage statistics disabled, and return it; `local` clusters use only the loopback interface.
 
     Raises:
       InputError: Ray is not installed.
@@ -251,7 +252,7 @@ def check_listening(address: str) -> None:
 
 
 def group_into_units(cells: Sequence[Cell], size: int) -> Iterator[Unit]:
-    """Yield units of at most `size` cells: of one song if several share song and program, else of one program."""
+    """Yield units of at most `size` cells that share song and program, or for songs with one cell, the program."""
     by_song: dict[Any, list[Cell]] = collections.defaultdict(list)
     for one in cells:
         by_song[one.song, drop_lane_settings(one.adapt)].append(one)
@@ -272,9 +273,9 @@ def split_cells(cells: Sequence[Cell], size: int) -> Iterator[Unit]:
 
 
 def list_resources(options: dict[str, Any]) -> dict[str, float]:
-    """Return the resources that a worker takes of a machine, by Ray's names."""
+    """Return the resources of a machine that a worker uses, by Ray's names."""
     named = {"CPU": options.get("num_cpus", 0), "GPU": options.get("num_gpus", 0)}
-    return {what: much for what, much in (named | options.get("resources", {})).items() if much}
+    return {name: amount for name, amount in (named | options.get("resources", {})).items() if amount}
 
 
 def list_devices(node: dict[str, Any]) -> list[tuple[str, int, dict[str, Any]]]:

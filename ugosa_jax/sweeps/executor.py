@@ -1,4 +1,4 @@
-"""Execution of a sweep's cells: in this process, or (`ugosa_jax.sweeps.cluster`) by workers of a Ray cluster."""
+"""Execution of a sweep's cells in this process; `ugosa_jax.sweeps.cluster` runs them on a Ray cluster."""
 
 import concurrent.futures
 import contextlib
@@ -15,11 +15,11 @@ from ugosa_jax.sweeps.processing import AdaptedCell, CellOutcome
 from ugosa_jax.sweeps.sweep import Sweep, load_song
 
 PENDING = 1
-"""Most batches that are adapted and wait to be scored: a process that is killed loses them."""
+"""Largest number of adapted batches that wait to be scored; a process that is killed loses them."""
 
 
 class Executor(Protocol):
-    """Runs cells; `close` ends the processes that it has started."""
+    """The interface of an executor, which runs cells."""
 
     def run(self, sweep: Sweep, cells: Sequence[Cell], on_outcome: Callable[[CellOutcome], None]) -> None:
         """Run cells, in any order; if a song cannot be used, only its cells fail.
@@ -35,7 +35,7 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """End all processes that the executor has started."""
+        """Stop all processes that the executor has started."""
         ...
 
 
@@ -44,14 +44,14 @@ def run_cells(
 ) -> None:
     """Adapt, score and store cells.
 
-    A cell whose song cannot be used is stored as failed, and the others go on. After an interrupt, the cells that are
-    adapted are still scored and stored.
+    A cell whose song cannot be used is stored as failed, and the other cells are run. After an interrupt, the cells
+    that have been adapted are still scored and stored.
 
     Args:
-      sweep: the sweep; this process holds the lock of its results directory.
+      sweep: the sweep; this process must hold the lock of its results directory.
       cells: the cells to run.
-      executor: runs them.
-      on_cell: called with each cell and its record once that is stored; perhaps from another thread.
+      executor: the executor that runs them.
+      on_cell: called with each cell and its record after it is stored, perhaps from another thread.
 
     Raises:
       InputError: results cannot be written.
@@ -67,8 +67,9 @@ def run_cells(
 class LocalExecutor:
     """Runs cells in this process, on its devices.
 
-    The main thread adapts. A second thread separates and scores the batch before; a third one loads the songs of the
-    next batch. After an interrupt, adaptation stops at the end of the epoch, and adapted cells are still scored.
+    The main thread adapts a batch. Meanwhile, a second thread separates and scores the previous batch, and a third one
+    loads the songs of the next batch. After an interrupt, the adaptation stops at the end of the epoch, and cells that
+    have been adapted are still scored.
     """
 
     def run(self, sweep: Sweep, cells: Sequence[Cell], on_outcome: Callable[[CellOutcome], None]) -> None:
@@ -85,7 +86,7 @@ class LocalExecutor:
         def load(name: str) -> Song:
             return load_song(sweep.tracks[name], sweep.base)
 
-        # This thread shares futures with two others; an interrupt inside their methods would leave a lock closed.
+        # This thread shares futures with the other two, and an interrupt could leave a lock held (see `interrupts`).
         with interrupts.defer() as check, concurrent.futures.ThreadPoolExecutor(1) as host:
 
             def on_epoch(_: int, __: np.ndarray) -> None:

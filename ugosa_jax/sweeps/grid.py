@@ -1,4 +1,4 @@
-"""A grid of settings, as a user writes it in TOML: a list in ``[adapt]`` means each of its values.
+"""Grids of settings, which users write in TOML: a list in ``[adapt]`` stands for each of its values.
 
     weights = "mini"
     preset = "recommended"
@@ -12,9 +12,9 @@
     learning_rate = 1e-3
 
 Sections and keys are the settings of `ugosa_jax.config`: [songs], [adapt], [separate], [evaluate], and [search], which
-turns the grid into a search with ranges (`ugosa_jax.sweeps.search_space`). Keys of [adapt] and [separate] that are not
-given have the values of the preset, by default the one that suits the weights, as in `ugosa-jax separate`. A change is
-one key with another value, written as in ``adapt.learning_rate=1e-4``.
+turns the grid into a search with ranges (`ugosa_jax.sweeps.search_space`). The default values of keys in [adapt] and
+[separate] are those of the preset, which by default is that of the weights, as in `ugosa-jax separate`. A change
+replaces the value of one key and is written ``adapt.learning_rate=1e-4``.
 """
 
 import collections
@@ -53,24 +53,24 @@ _SECTIONS = {
 }
 _TYPES = {section: typing.get_type_hints(kind) for section, kind in _SECTIONS.items()}
 MAX_COMBINATIONS = 10_000
-"""Settings that one grid may expand to; a larger number is almost certainly a typo."""
+"""Largest number of settings that a grid may expand to; a larger number is almost certainly a typo."""
 MAX_CHARACTERS = 1_000_000
-"""Of a grid's file."""
+"""Largest number of characters in the file of a grid."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
-    """A grid, expanded.
+    """A grid, expanded to all combinations of its settings.
 
     Attributes:
       name: name of its file without the suffix, followed by its changes.
-      text: the file as its user wrote it, with the changes as comments above it.
-      weights: name or file of the network to start from; None if neither grid nor command line names one.
+      text: content of its file, preceded by comments with the changes.
+      weights: name or file of the network; None if neither grid nor command line names one.
       songs: selection of songs.
-      adapt: all combinations of settings, without those that repeat a result; empty for a search.
+      adapt: all combinations of settings, without those that would repeat a result; empty for a search.
       separate: settings of the separation.
       evaluate: settings of the scores.
-      search: settings of the search, if this is one.
+      search: settings of the search; None if the grid has no [search].
       space: settings that the search chooses from.
     """
 
@@ -87,27 +87,27 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """Another value for a key of a grid: as the user wrote it, and as a TOML document."""
+    """A change of one key of a grid: as the user wrote it, and as a TOML document."""
 
     text: str
     document: dict[str, Any]
 
     @property
     def label(self) -> str:
-        """The text, reduced to characters that suit the name of a folder."""
+        """The text, reduced to characters that are safe in the name of a folder."""
         return "=".join(re.sub(r"[^\w.+-]+", "-", part).strip("-") for part in self.text.split("=", 1))
 
 
 def read(name: str, changes: Sequence[Change] = (), weights: str | None = None) -> Grid:
-    """Read a grid from a file, or a grid that ships with the package by its name.
+    """Read a grid from a file, or by name if it ships with the package.
 
     Args:
       name: a path, or the name of a grid that ships with the package.
-      changes: values that replace those of the grid; the last one counts if a key has several.
-      weights: name or file of a network that replaces the one of the grid.
+      changes: values that replace those of the grid; if a key has several, the last one is used.
+      weights: name or file of a network that replaces that of the grid.
 
     Raises:
-      InputError: there is no such grid, it is not TOML, a key is unknown, or a value is not what its key takes.
+      InputError: there is no such grid, it is not TOML, a key is unknown, or a value is invalid.
     """
     path = Path(name)
     if not path.suffix and (SHIPPED / f"{name}.toml").is_file():
@@ -128,13 +128,13 @@ def names() -> list[str]:
 
 
 def parse(text: str, name: str, changes: Sequence[Change] = (), weights: str | None = None) -> Grid:
-    """Return the grid that a TOML text describes; arguments are those of `read`.
+    """Return the grid that a TOML text describes; `name` is that of the grid, the other arguments are those of `read`.
 
     Raises:
       InputError: as `read`.
     """
     if len(text) > MAX_CHARACTERS:
-        raise InputError(f"has more than {MAX_CHARACTERS} characters; a grid has some lines")
+        raise InputError(f"has more than {MAX_CHARACTERS} characters, too many for a grid")
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a plain ValueError: a number with too many digits
@@ -152,10 +152,10 @@ def parse(text: str, name: str, changes: Sequence[Change] = (), weights: str | N
 def parse_change(text: str) -> Change:
     """Parse SECTION.KEY=VALUE, weights=VALUE or preset=VALUE.
 
-    A value is written as in TOML. A value that is not TOML is a string, so strings need no quotes.
+    A value is written as in TOML; if it is not valid TOML, it is a string, so that strings need no quotes.
 
     Raises:
-      InputError: the text has another form, the key is unknown, or it does not take the value.
+      InputError: the text has another form, the key is unknown, or the value is invalid.
     """
     text = " ".join(text.split())
     name, _, written = (part.strip() for part in text.partition("="))
@@ -190,7 +190,7 @@ def _from_document(document: dict[str, Any], name: str = "", text: str = "", wei
         "evaluate": _replace_settings(EvaluateConfig(), "evaluate", sections["evaluate"]),
     }
     if single["separate"].gate:
-        raise InputError('separate.gate: is decided when scoring; write outputs = "gated" under [evaluate]')
+        raise InputError('separate.gate: does not apply to sweeps; write outputs = "gated" under [evaluate]')
     if "search" not in document:
         return Grid(name, text, weights, adapt=list_combinations(start.adapt, sections["adapt"]), **single)
     asked = _replace_settings(SearchConfig(), "search", sections["search"])
@@ -204,20 +204,20 @@ def list_combinations(start: AdaptConfig, keys: dict[str, Any]) -> tuple[AdaptCo
     """Return the settings of every combination of the values of an ``[adapt]`` section.
 
     Args:
-      start: settings of the keys that the section lacks.
+      start: settings for the keys that the section does not have.
       keys: the section.
 
     Raises:
-      InputError: a list is empty or repeats a value, or a key does not take a value.
+      InputError: a list is empty or repeats a value, or a value is invalid.
     """
     for key, value in keys.items():
         if isinstance(value, dict):
-            raise InputError(f"adapt.{key}: a range is searched, not run: add a section [search]")
+            raise InputError(f"adapt.{key}: ranges are for searches: add a section [search]")
     lists = {key: value if isinstance(value, list) else [value] for key, value in keys.items()}
     n_combinations = 1
     for key, values in lists.items():
         if not values:
-            raise InputError(f"adapt.{key}: the list is empty, and so is the grid")
+            raise InputError(f"adapt.{key}: the list is empty, so that the grid has no settings")
         n_combinations *= len(values)
     if n_combinations > MAX_COMBINATIONS:
         many = f"{n_combinations} combinations" if n_combinations < 10**15 else "more combinations than can be counted"
@@ -232,7 +232,7 @@ def list_combinations(start: AdaptConfig, keys: dict[str, Any]) -> tuple[AdaptCo
 
 
 def canonical(settings: AdaptConfig) -> AdaptConfig:
-    """Return the settings with those that their strategy ignores set to their defaults."""
+    """Return settings in which those without effect on their strategy have their defaults."""
     if settings.strategy == "B0":
         return AdaptConfig(strategy="B0")
     if not any(part.startswith("P") for part in (settings.strategy or "P").split("+")):
@@ -253,7 +253,7 @@ def _replace_settings(start: Any, section: str, keys: dict[str, Any]) -> Any:
 
 def _value(key: str, value: Any, kind: Any) -> Any:
     if isinstance(value, str) and "\0" in value:
-        raise InputError(f"{key}: holds a zero byte, which no name has")
+        raise InputError(f"{key}: contains a zero byte, which is not allowed in names")
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, OverflowError) as error:

@@ -1,9 +1,9 @@
-"""The lock of a results directory: one process, the driver, runs a sweep at a time.
+"""The lock of a results directory, so that only one process, the driver, runs the sweep at a time.
 
-    .lock          locked by the operating system while the driver lives
+    .lock          locked by the operating system while the driver runs
     driver.json    describes the driver
 
-A killed driver leaves driver.json behind; it is ignored, because the lock is free.
+A killed driver leaves driver.json behind, which is ignored if the lock is free.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from ugosa_jax import files
 from ugosa_jax.errors import InputError
 
 WAIT_S = 1.0
-"""How long a driver waits for the lock, which `find_driver` takes for an instant to see whether it is free."""
+"""Time that a driver waits for the lock, because `find_driver` holds it for a moment to check whether it is free."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Driver:
 
     Attributes:
       host: name of its machine.
-      pid: its number there.
-      since_s: its start, in seconds of Unix time.
+      pid: its process ID.
+      since_s: its start time as a Unix timestamp.
     """
 
     host: str
@@ -45,7 +45,7 @@ class Driver:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold the lock of a results directory while the block lasts; make the directory if it is missing.
+    """Hold the lock of a results directory during the block; create the directory if it does not exist.
 
     Raises:
       InputError: another process holds it, or the folder cannot be written.
@@ -78,12 +78,12 @@ def find_driver(folder: Path) -> Driver | None:
     try:
         with filelock.FileLock(folder / ".lock", timeout=0):
             return None
-    except (filelock.Timeout, OSError, NotImplementedError):  # without the right to write, the note is all there is
+    except (filelock.Timeout, OSError, NotImplementedError):  # locked, or cannot be locked: rely on driver.json
         return driver
 
 
 def _read_driver(folder: Path) -> Driver | None:
     try:
         return msgspec.json.decode((folder / "driver.json").read_bytes(), type=Driver)
-    except (OSError, ValueError):  # what msgspec raises is a ValueError
+    except (OSError, ValueError):  # errors of msgspec are ValueErrors
         return None

@@ -1,4 +1,4 @@
-"""The processing of a batch of cells: adapt the network, separate the songs, score the stems."""
+"""Processing of a batch of cells: adaptation of the network, separation of the songs, scores of the stems."""
 
 import dataclasses
 import itertools
@@ -63,7 +63,7 @@ def adapt_batch(
     on_failure: Callable[[Cell, Exception], None],
     on_epoch: OnEpoch | None = None,
 ) -> list[AdaptedCell]:
-    """Adapt a batch; halve it if the device's memory does not suffice."""
+    """Adapt a batch; if it does not fit into the memory of the device, adapt its halves."""
     try:
         adaptations = run_lanes(base, lanes, on_epoch)
     except jax.errors.JaxRuntimeError as error:
@@ -87,7 +87,7 @@ def run_lanes(base: Weights, lanes: Sequence[LoadedCell], on_epoch: OnEpoch | No
         return [engine.make_unadapted_result() for _ in lanes]
     if len(lanes) == 1:
         return [adaptation.adapt(base, songs[0], settings, on_epoch)]
-    # Every device gets the same number of lanes; the last lane is repeated to make up the number.
+    # Every device gets the same number of lanes; if the batch is not a multiple, the last lane is repeated.
     missing = -len(lanes) % len(jax.local_devices())
     songs += songs[-1:] * missing
     each = [lane.cell.adapt for lane in (*lanes, *[lanes[-1]] * missing)]
@@ -97,7 +97,7 @@ def run_lanes(base: Weights, lanes: Sequence[LoadedCell], on_epoch: OnEpoch | No
 
 
 def score_batch(sweep: Sweep, batch: Sequence[AdaptedCell]) -> Iterator[CellOutcome]:
-    """Separate and score the cells of a batch, one after the other; if a cell cannot be scored, only it fails."""
+    """Separate and score the cells of a batch, one after the other; a cell that cannot be scored fails alone."""
     for one in batch:
         try:
             yield score_cell(sweep, one)

@@ -1,4 +1,4 @@
-"""A worker of a sweep on a Ray cluster: it holds the network and a device, and runs units of cells for the driver."""
+"""The worker of a sweep on a Ray cluster, which runs units of cells for the driver on one device."""
 
 import functools
 import os
@@ -16,10 +16,10 @@ from ugosa_jax.sweeps.sweep import Sweep, hash_song, load_song
 
 
 class RayWorker:
-    """Runs units of cells in several threads: one loads, another one adapts, and a third one scores.
+    """A worker, which runs units of cells in three threads: one loads songs, another adapts, and a third scores.
 
     Args:
-      sweep: the driver's sweep; the settings of the adaptation are those of the cells.
+      sweep: the sweep of the driver; settings of the adaptation are taken from the cells.
       kind: kind of the device: CPU, GPU or TPU.
       threads: number of threads on a CPU.
     """
@@ -28,7 +28,7 @@ class RayWorker:
         if kind == "CPU":
             jax.config.update("jax_platforms", "cpu")
             os.environ["PJRT_NPROC"] = str(threads)  # XLA would use all cores of the machine
-        device.keep_compiled_programs()
+        device.cache_compiled_programs()
         self.sweep = sweep
         self.free_bytes = device.get_free_bytes()
         self.loading, self.adapting, self.scoring = threading.Lock(), threading.Lock(), threading.Lock()
@@ -41,7 +41,7 @@ class RayWorker:
         Args:
           cells: the cells.
           names: names of the songs that the driver sends.
-          songs: these songs.
+          songs: the songs that the driver sends.
 
         Returns:
           The outcomes; None if a song that the driver did not send is missing or different on this machine.

@@ -1,10 +1,10 @@
 """The results directory of a sweep, with one JSON file for each cell.
 
     grid.toml                  the grid as its user wrote it
-    plan.json                  the cells that the grid asks for
+    plan.json                  the cells of the grid
     cells/ID.json              a cell: settings, losses, timing, scores; or why it failed
-    deltas/ID.safetensors, stems/ID/SOURCE.wav   if asked for
-    .lock, driver.json         the process at work; see `ugosa_jax.sweeps.lock`
+    deltas/ID.safetensors, stems/ID/SOURCE.wav   if --keep-deltas, --keep-stems
+    .lock, driver.json         the process that runs the sweep; see `ugosa_jax.sweeps.lock`
 
 Every file is complete or absent.
 """
@@ -28,14 +28,12 @@ FORMAT = 2
 
 
 def check_folder(folder: Path) -> None:
-    """Raise InputError if a folder holds other files than results of a sweep, or results of another version."""
+    """Raise InputError if a folder contains other files than results of a sweep, or results of another version."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is not a folder")
     if (folder / "plan.json").exists():
         if (version := read_plan(folder)["results_version"]) != RESULTS_VERSION:
-            compared = (
-                f"has results of version {version}; version {RESULTS_VERSION} of this program gives other numbers"
-            )
+            compared = f"its results have version {version}, which cannot be compared with version {RESULTS_VERSION}"
             raise InputError(f"{folder}: {compared}; name another folder")
     elif folder.exists() and not {path.name for path in stems.list_visible(folder)} <= {
         "grid.toml",
@@ -46,7 +44,7 @@ def check_folder(folder: Path) -> None:
 
 
 def write_plan(folder: Path, grid: Grid, cells: Sequence[Cell], weights: str) -> None:
-    """Write the grid and the plan of a results directory, in place of earlier ones.
+    """Write the grid and the plan of a results directory; earlier ones are replaced.
 
     Args:
       folder: the results directory.
@@ -91,7 +89,7 @@ def write_cell(folder: Path, cell: Cell, result: dict[str, Any]) -> None:
 
 
 def read_cells(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the records, by ID, of the cells that are done or failed, of this grid or of earlier ones.
+    """Return the records of all cells by ID, done or failed, including those of earlier grids.
 
     Raises:
       InputError: a file is damaged.
@@ -125,9 +123,9 @@ def _read_cell(path: Path) -> Any:
 
 
 def store(sweep: Sweep, outcome: CellOutcome) -> None:
-    """Write the record of a cell, and its adapted layers and stems where the sweep keeps them.
+    """Write the record of a cell, and its adapted layers and stems if the sweep keeps them.
 
-    A cell that is done keeps its record when it fails in a later run, in which only its stems were missing.
+    If a cell that is done is run again for its stems and fails, it keeps its earlier record.
 
     Raises:
       InputError: a file cannot be written.

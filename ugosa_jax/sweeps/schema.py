@@ -4,7 +4,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class AdaptSettings(TypedDict):
-    """Settings of an adaptation, as `config.AdaptConfig`; records of all versions have the required keys."""
+    """The fields of `config.AdaptConfig`; records of all versions have the required keys."""
 
     strategy: str
     lam: float
@@ -18,13 +18,13 @@ class AdaptSettings(TypedDict):
     features: str
     pitch_seed: int
     shuffle_seed: NotRequired[int]
-    """Missing in records from before segments could be shuffled: time order."""
+    """Missing in records of older versions, which used segments in time order."""
     precision: NotRequired[str]
-    """Missing stands for float32."""
+    """If missing, float32."""
 
 
 class PlannedCell(TypedDict):
-    """A cell that a plan asks for."""
+    """A cell of a plan."""
 
     id: str
     song: str
@@ -32,7 +32,7 @@ class PlannedCell(TypedDict):
 
 
 class PlanHead(TypedDict):
-    """The keys that plans of every format have."""
+    """The keys that plans of all formats have."""
 
     format: int
 
@@ -47,7 +47,7 @@ class SweepPlan(PlanHead):
 
 
 class ScoreRow(TypedDict):
-    """A score, as `evaluation.scoring.Score.row` returns it."""
+    """A score, as returned by `evaluation.scoring.Score.row`."""
 
     gated: bool
     rule: str
@@ -59,7 +59,7 @@ class ScoreRow(TypedDict):
 
 
 class CellAdaptation(TypedDict):
-    """An adaptation, as `song_job.record.AdaptationRecord`, and measurements of its batch."""
+    """The fields of `song_job.record.AdaptationRecord`, and measurements of the batch."""
 
     losses: list[dict[str, float | None]]
     stopped_at: tuple[int, int] | None
@@ -72,7 +72,7 @@ class CellAdaptation(TypedDict):
 
 
 class CellHead(TypedDict):
-    """cells/ID.json: what determines the result of a cell, and its status."""
+    """cells/ID.json: everything that determines the result of a cell, and its status."""
 
     id: str
     status: Literal["done", "failed"]

@@ -1,4 +1,4 @@
-"""The scores of a sweep as one tidy table, one score in each row."""
+"""The scores of a sweep as a tidy table, with one score per row."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ COLUMNS = (
 
 
 def read_table(folder: Path) -> pd.DataFrame:
-    """Return the scores that the plan of a results directory asks for; see `COLUMNS`.
+    """Return the scores of all cells in the plan of a results directory; see `COLUMNS`.
 
-    Settings that a strategy ignores (λ of B, all of B0) have their defaults. Cells that failed or are missing have rows
-    without a value, so that the table does not look complete; it is empty while no cell is done.
+    Settings without effect on a strategy (λ of B, all of B0) have their defaults. Cells that failed or are missing have
+    rows without a value, so that the table does not seem complete. The table is empty if no cell is done.
 
     Raises:
       InputError: the folder is not a results directory.
@@ -44,7 +44,7 @@ def read_table(folder: Path) -> pd.DataFrame:
 
 
 def read_scores(folder: Path) -> pd.DataFrame:
-    """Return the table of a results directory in which some cell is done.
+    """Return the table of a results directory in which at least one cell is done.
 
     Raises:
       InputError: no cell is done, or the folder is not a results directory.

@@ -1,11 +1,12 @@
-"""A search for the best settings: Optuna suggests settings, cells score them on every song, and weak ones are dropped.
+"""Search for the best settings: Optuna suggests settings, cells score them on every song, and weak ones are dropped.
 
-A generation of settings is scored at a time, so that settings which differ only in λ or learning rate share a compiled
-program and the frozen stages of a song. Numbers of epochs are rungs of a ladder, each twice the one before (successive
-halving with a median rule): a setting is scored on the lowest rung and climbs as long as its score is not below the
-median of earlier ones there. Its score is that of its best rung.
+A group of settings, a generation, is scored at a time, so that settings that differ only in λ or learning rate share a
+compiled program and the frozen stages of a song. The number of epochs increases in rungs, each twice the previous one
+(successive halving with a median rule): a setting is scored on the lowest rung first, and continues to the next rung if
+its score is not below the median of earlier settings on the same rung. The score of a setting is that of its best rung.
 
-A search keeps no state but the results directory. With the same seed it asks for the same cells and finds them there.
+A search has no state other than the results directory. With the same seed, it requests the same cells and finds those
+that are done.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from ugosa_jax.sweeps.grid import canonical
 from ugosa_jax.sweeps.search_space import SearchSpace
 
 STARTS = 1
-"""Generations before any setting is dropped: a median needs some scores."""
+"""Number of generations before any setting is dropped, because a median needs some scores."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class SearchResult:
       adapt: the settings.
       score_db: their score, mean over songs and sources.
       n_tried: number of settings that were scored.
-      n_dropped: number of those that did not reach the top rung.
+      n_dropped: number of settings that did not reach the top rung.
     """
 
     adapt: AdaptConfig
@@ -56,7 +57,7 @@ def find_best(
     folder: Path,
     run_settings: Callable[[Sequence[AdaptConfig]], list[list[Cell]]],
 ) -> SearchResult:
-    """Search a space of settings.
+    """Return the best settings in a space.
 
     Args:
       space: the settings to choose from.
@@ -107,7 +108,7 @@ def find_best(
 
 
 def settings_at(space: SearchSpace, suggested: dict[str, Any], epochs: int) -> AdaptConfig:
-    """Return suggested settings at a rung."""
+    """Return suggested settings with the number of epochs of a rung."""
     return canonical(dataclasses.replace(space.start, **suggested, epochs=epochs))
 
 
@@ -125,9 +126,9 @@ def suggest_settings(trial: Any, space: SearchSpace) -> dict[str, Any]:
 
 
 def mean_score(folder: Path, cells: Sequence[Cell], asked: SearchConfig) -> float | None:
-    """Return the score that the search maximises, mean over songs and sources; None if a song's cell failed.
+    """Return the score that the search maximises, the mean over songs and sources; None if the cell of a song failed.
 
-    Scores are those by the rule "target", of gated estimates if there are any, else of plain ones.
+    It is the score by the rule "target" of gated estimates if there are any, otherwise of plain ones.
     """
     known = [results.read_cell(folder, cell) for cell in cells]
     by_song = []

@@ -15,10 +15,10 @@ from ugosa_jax.errors import InputError, error_context, require
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; uniform, or uniform in the logarithm.
+    """The numbers from `low` to `high`, inclusive, with a uniform distribution, or a log-uniform one.
 
     Raises:
-      InputError: the range is empty, or a logarithmic one begins at or below 0.
+      InputError: the range is empty, or a logarithmic range begins at or below 0.
     """
 
     low: float
@@ -36,9 +36,9 @@ class SearchSpace:
 
     Attributes:
       start: settings that do not vary.
-      choices: values of those that have a list.
-      ranges: ranges of those that have one.
-      rungs: numbers of epochs, in rising order: each setting is scored at the first one, the better ones at the next.
+      choices: the values of settings that have a list.
+      ranges: the ranges of settings that have one.
+      rungs: numbers of epochs in increasing order: all settings are scored at the first one, better ones at the next.
     """
 
     start: AdaptConfig
@@ -51,12 +51,12 @@ def parse(start: AdaptConfig, keys: dict[str, Any], convert: Callable[[str, Any]
     """Return the space that an ``[adapt]`` section describes.
 
     Args:
-      start: settings of the keys that the section lacks.
+      start: settings for the keys that the section does not have.
       keys: the section.
-      convert: converts a value of a key to the type that the key takes.
+      convert: converts the value of a key to the type of the key.
 
     Raises:
-      InputError: a range is malformed, a key does not take its ends, or there is nothing to choose.
+      InputError: a range is malformed or its ends are invalid, or there is nothing to choose from.
     """
     fixed, choices, ranges = {}, {}, {}
     for key, value in keys.items():
@@ -75,8 +75,8 @@ def parse(start: AdaptConfig, keys: dict[str, Any], convert: Callable[[str, Any]
     else:
         rungs = tuple(sorted(set(choices.pop("epochs", (fixed.pop("epochs", start.epochs),)))))
     if not (choices or ranges):
-        raise InputError("search: nothing is left to choose; give a key of [adapt] a list or {low = …, high = …}")
-    for end in ("low", "high"):  # an end out of bounds is refused now, not in the middle of the search
+        raise InputError("search: there is nothing to choose from; give a key of [adapt] a list or {low = …, high = …}")
+    for end in ("low", "high"):  # refuse invalid ends now, not in the middle of the search
         AdaptConfig(**{key: getattr(one, end) for key, one in ranges.items()}, epochs=rungs[0])
     return SearchSpace(dataclasses.replace(start, **fixed), choices, ranges, rungs)
 

@@ -1,4 +1,4 @@
-"""A sweep: a grid, the network and the songs that it is run on, and its cells."""
+"""A sweep: a grid, a network, songs, and the cells that result from them."""
 
 import contextlib
 import dataclasses
@@ -23,11 +23,11 @@ class Sweep:
 
     Attributes:
       grid: the settings.
-      base: the network to start from.
+      base: the network before adaptation.
       tracks: the songs by name.
       folder: the results directory.
-      lanes: number of cells that run side by side; None: as many as fit into the memory of a GPU or TPU, one on a CPU,
-        whose cores one lane keeps busy.
+      lanes: number of cells that run side by side; None: as many as fit into the memory of a GPU or TPU, and one on a
+        CPU, because one lane keeps its cores busy.
       keep_deltas: whether adapted layers are stored too.
       keep_stems: whether stems are stored too.
     """
@@ -42,15 +42,15 @@ class Sweep:
 
 
 def find_tracks(songs: SongsConfig) -> dict[str, Track]:
-    """Find the songs of a grid; return them by name.
+    """Return the songs of a grid by name.
 
     Raises:
-      InputError: no folder is named, or it lacks the songs.
+      InputError: no folder is given, or it does not contain the songs.
     """
     if songs.folder is None:
-        raise InputError("songs: no folder is named; write folder = … under [songs], or use --songs FOLDER")
+        raise InputError("songs: no folder is given; write folder = … under [songs], or use --songs FOLDER")
     root = Path(songs.folder)
-    subset = songs.subset if datasets.recognise(root).startswith("musdb") else None
+    subset = songs.subset if datasets.recognise_kind(root).startswith("musdb") else None
     return {track.name: track for track in datasets.list_tracks(root, subset, songs.limit, songs.names or None)}
 
 
@@ -84,7 +84,7 @@ def make_cells(sweep: Sweep, settings: Sequence[AdaptConfig], sha256: Mapping[st
 
 
 def load_song(track: Track, base: Weights) -> Song:
-    """Load a song with the stems that a network has, and its annotation.
+    """Load a song with its annotation and the stems of a network's sources.
 
     Raises:
       InputError: the song cannot be used.
@@ -93,7 +93,7 @@ def load_song(track: Track, base: Weights) -> Song:
 
 
 def hash_songs(sweep: Sweep) -> dict[str, str]:
-    """Return the hash of each song's files, by its name."""
+    """Return the hashes of the files of each song, by name."""
     return {name: hash_song(track, sweep.base) for name, track in sweep.tracks.items()}
 
 

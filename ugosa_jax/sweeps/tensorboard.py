@@ -1,4 +1,4 @@
-"""Losses and scores of a sweep for TensorBoard, with one run for each cell."""
+"""Files for TensorBoard with the losses and scores of a sweep; each cell is a run."""
 
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ def check_installed() -> None:
 
 
 def write_run(folder: Path, cell: Cell, record: dict[str, Any]) -> None:
-    """Write the mean losses of each epoch and the scores under the rule `target`, unless the run exists.
+    """Write the mean losses of each epoch and the scores by the rule "target", unless the run exists already.
 
     Args:
-      folder: folder of all runs; that of the cell is named after its song, strategy and ID.
+      folder: folder of all runs; the run of a cell is a folder in it, named after song, strategy and ID.
       cell: the cell.
       record: its record; nothing is written for a cell that failed.
 

@@ -1,4 +1,4 @@
-"""Files of adapted layers: what an adaptation changed, tied to the weights that it started from."""
+"""Files of adapted layers: the parameters that an adaptation changed, for use with the weights that it started from."""
 
 import json
 from collections.abc import Container

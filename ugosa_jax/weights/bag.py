@@ -1,11 +1,12 @@
 """A bag: several networks of one architecture, whose estimates are averaged with weights for every source.
 
-The usual bag holds one specialist per source. On disk it is a folder with the description that demucs writes, in YAML,
+Typically, each network of a bag is fine-tuned for one source. On disk, a bag is a folder with a YAML file in the format
+of demucs,
 
     models: [f7e0c4bc, d12395a8]
     weights: [[1, 0], [0, 1]]    # one row per model, one column per source; all 1 if not given
 
-and a file of weights for every model, named after it.
+and a file of weights for each model, with the model's name.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ class Bag(Group[Checkpoint]):
     """Networks of one architecture, whose estimates are averaged.
 
     Attributes:
-      weights_MxS: how much the estimate of each network counts for every source.
+      weights_MxS: weight of the estimate of each network for each source.
 
     Raises:
       InputError: the networks are of different architectures, or the weights do not fit them.
@@ -68,17 +69,17 @@ class Bag(Group[Checkpoint]):
 
 
 class Description(NamedTuple):
-    """Contents of a bag's YAML file: names of models, and a row of weights for each, unless all count alike."""
+    """Contents of a bag's YAML file: names of models, and a row of weights for each; None if all weights are equal."""
 
     models: tuple[str, ...]
     weights: tuple[tuple[float, ...], ...] | None
 
 
 def parse_description(fields: dict[str, Any]) -> Description:
-    """Check the fields of a bag's YAML file. demucs also writes a segment there, which `chunk_s` sets here.
+    """Return the description in a bag's YAML file. The field `segment` of demucs is ignored; `chunk_s` replaces it.
 
     Raises:
-      InputError: they are not those of a bag.
+      InputError: the fields are not those of a bag.
     """
     check_fields(fields, "a bag", ("models", "weights", "segment"))
     names, rows = check_names("models", fields.get("models")), fields.get("weights")
@@ -99,7 +100,7 @@ def _are_rows(rows: Any) -> bool:
 
 
 def build_bag(members: Mapping[str, Checkpoint], description: Description) -> Bag:
-    """Return the bag of these members that a description asks for.
+    """Return the bag of these members, with the weights of a description.
 
     Raises:
       InputError: the members do not fit each other or the weights.

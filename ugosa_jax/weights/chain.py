@@ -1,15 +1,14 @@
-"""A chain: networks one after the other; each takes its sources from the rest that the previous ones leave.
+"""A chain: networks in sequence, each of which takes its sources from the rest that the previous ones leave.
 
-Spleeter takes the vocals from the mixture, and `mini` takes drums, bass and other from the rest. Every network except
-the last leaves one of its sources, the one that stands for all other sound: its "accompaniment". The next network does
-not get the estimate of that source, but the mixture minus the sources that were taken, so that nothing is lost.
+For example, Spleeter takes the vocals from the mixture, and `mini` takes drums, bass and other from the rest. Every
+network except the last has a remainder, the source that stands for all sound that it does not take, such as Spleeter's
+"accompaniment". The next network does not get the estimate of the remainder, but the mixture minus the sources that
+were taken, so that no sound is lost.
 
-The rules of names:
+- A network takes all its sources except its remainder and the sources that a previous network has taken.
+- The sources of the chain are those that only previous networks have, followed by those of the last network.
 
-- A network takes all its sources except the one that it leaves and those that a previous network has taken.
-- The chain's sources are first those that only previous networks have, then those of the last network in its order.
-
-On disk a chain is a YAML file beside the files of its networks,
+On disk, a chain is a YAML file beside the files of its networks,
 
     chain: [spleeter, mini]
     leaves: [accompaniment]    # one for each network except the last; not needed if it is one of `REMAINDERS`
@@ -30,7 +29,7 @@ from ugosa_jax.weights.description import check_fields, check_names
 from ugosa_jax.weights.group import Group
 
 REMAINDERS = ("accompaniment", "instrumental", "rest", "other")
-"""Names of the source that a network leaves by default: the first of these that it has."""
+"""Names of remainders: by default, the remainder of a network is the first of these that it has."""
 Member = Checkpoint | Bag
 """A member of a chain: one network, or a bag of them."""
 
@@ -39,11 +38,11 @@ class Link(NamedTuple):
     """A network's place in a chain.
 
     Attributes:
-      name: of the network.
-      network: the network itself.
-      takes: those of its sources that are sources of the chain.
-      parts: for each of its sources, the sources of the chain that it is the sum of. A source that was taken before
-        has none.
+      name: name of the network.
+      network: the network.
+      takes: the sources that the chain takes from this network's estimates.
+      parts: for each source of the network, the sources of the chain that it is the sum of; none if a previous network
+        has taken it.
     """
 
     name: str
@@ -57,13 +56,13 @@ class Chain(Group[Member]):
     """Networks in running order, each of which separates the rest that the previous ones leave.
 
     Attributes:
-      leaves: the source that each network except the last leaves to the following ones.
+      remainders: the source of each network, except the last, that stands for the input of the next one.
 
     Raises:
       InputError: the networks do not fit each other, or one of them has nothing to take.
     """
 
-    leaves: tuple[str, ...]
+    remainders: tuple[str, ...]
 
     def __repr__(self) -> str:
         return f"Chain({describe_network(self, ' → '.join(self.members))})"
@@ -72,14 +71,17 @@ class Chain(Group[Member]):
         require(len(self.members) > 1, "a chain", "of two networks or more", len(self.members))
         n_left = len(self.members) - 1
         require(
-            len(self.leaves) == n_left, "leaves", f"{n_left} sources, one of each network but the last", self.leaves
+            len(self.remainders) == n_left,
+            "leaves",
+            f"{n_left} sources, one of each network but the last",
+            self.remainders,
         )
         for name, member in self.members.items():
             for field in ("sample_rate_hz", "channels"):
                 expected, value = getattr(self, field), getattr(member, field)
                 first = next(iter(self.members))
                 require(value == expected, f"{name}: {field}", f"{expected}, as that of {first}", value)
-        for (name, member), left in zip(self.members.items(), self.leaves, strict=False):
+        for (name, member), left in zip(self.members.items(), self.remainders, strict=False):
             require(left in member.sources, f"leaves: {name}", f"one of {', '.join(member.sources)}", left)
         _check_takes(self.links)
 
@@ -94,7 +96,7 @@ class Chain(Group[Member]):
     def links(self) -> tuple[Link, ...]:
         """The networks in running order, each with its place in the chain."""
         taken: dict[str, str] = {}
-        for (name, member), left in zip(self.members.items(), (*self.leaves, None), strict=True):
+        for (name, member), left in zip(self.members.items(), (*self.remainders, None), strict=True):
             taken |= {source: name for source in member.sources if source != left and source not in taken}
         names, links = [*self.members], []
         for i, (name, member) in enumerate(self.members.items()):
@@ -103,21 +105,21 @@ class Chain(Group[Member]):
             parts: dict[str, tuple[str, ...]] = {
                 source: (source,) if source in takes else () for source in member.sources
             }
-            if i < len(self.leaves):
-                parts[self.leaves[i]] = later
+            if i < len(self.remainders):
+                parts[self.remainders[i]] = later
             links.append(Link(name, member, takes, parts))
         return tuple(links)
 
     @property
     def arrangement(self) -> Any:
-        """The sources that the networks leave."""
-        return ["chain", *self.leaves]
+        """The remainders of the networks."""
+        return ["chain", *self.remainders]
 
 
 def _check_takes(links: Sequence[Link]) -> None:
     """Raise InputError if a network has nothing to take, or two sources differ only in capitals."""
     for link in links:
-        least = 2 if link is links[-1] else 1  # the input of the last one is a single source already
+        least = 2 if link is links[-1] else 1  # with one source, the last network would have nothing to separate
         if len(link.takes) < least:
             known = ", ".join(link.takes) or "nothing"
             raise InputError(f"{link.name}: has nothing to separate: of the sources in its input, it knows {known}")
@@ -130,7 +132,7 @@ def _check_takes(links: Sequence[Link]) -> None:
 
 
 def name_members(parts: Sequence[str]) -> dict[str, str]:
-    """Return names or files of networks by their names in a chain; the name of a file is its stem.
+    """Return a dict from the names of networks in a chain to the given names or files; a file is named after its stem.
 
     Raises:
       InputError: two of them have the same name.
@@ -141,13 +143,10 @@ def name_members(parts: Sequence[str]) -> dict[str, str]:
 
 
 def parse_description(fields: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
-    """Check the fields of a chain's YAML file.
-
-    Returns:
-      Names of the networks, and the sources that they leave, or None where the file does not tell.
+    """Return the names of the networks in a chain's YAML file, and their remainders, or None if it lists none.
 
     Raises:
-      InputError: they are not those of a chain.
+      InputError: the fields are not those of a chain.
     """
     check_fields(fields, "a chain", ("chain", "leaves"))
     names, leaves = check_names("chain", fields.get("chain")), fields.get("leaves")
@@ -159,7 +158,7 @@ def parse_description(fields: dict[str, Any]) -> tuple[tuple[str, ...], tuple[st
 
 
 def build_chain(members: Mapping[str, Member], leaves: Sequence[str] | None = None) -> Chain:
-    """Return the chain of networks; if `leaves` is not given, each leaves the first of `REMAINDERS` that it has.
+    """Return a chain of networks; by default, the remainder of each is the first of `REMAINDERS` that it has.
 
     Raises:
       InputError: the networks do not fit each other, or one of them has none of `REMAINDERS`.
@@ -170,10 +169,10 @@ def build_chain(members: Mapping[str, Member], leaves: Sequence[str] | None = No
 
 
 def find_remainder(name: str, sources: Sequence[str]) -> str:
-    """Return the source of the network `name` that stands for all other sound.
+    """Return the first of `REMAINDERS` among the sources of a network.
 
     Raises:
-      InputError: it has none.
+      InputError: there is none; the message includes the network's `name`.
     """
     for remainder in REMAINDERS:
         if remainder in sources:

@@ -1,4 +1,4 @@
-"""A network with its parameters, and its native safetensors file."""
+"""A network with its parameters, and the native file format, safetensors."""
 
 import dataclasses
 import hashlib
@@ -21,12 +21,12 @@ from ugosa_jax.weights import safetensors_file
 
 FORMAT = "ugosa_jax weights 1"
 ARCHITECTURES: dict[str, type[Architecture]] = {kind.tag: kind for kind in (ConvTasNet, HTDemucs, Spleeter)}
-"""The architectures by the tag that files name them with."""
+"""The architectures by their tags in files."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Checkpoint:
-    """A network's architecture, its parameters, and where they came from.
+    """A network: its architecture, its parameters, and their provenance.
 
     Raises:
       InputError: the parameters are not those of the architecture, or not all are finite.
@@ -36,7 +36,7 @@ class Checkpoint:
     params: Params
     provenance: dict[str, str] = dataclasses.field(default_factory=dict)
     name: str = dataclasses.field(default="", compare=False)
-    """The name or file that it was loaded from."""
+    """The name or path that it was loaded from."""
 
     def __repr__(self) -> str:
         return f"Checkpoint({describe_network(self, type(self.architecture).__name__)})"
@@ -66,7 +66,7 @@ class Checkpoint:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of architecture and parameters, in hexadecimal; the provenance does not count."""
+        """SHA-256 of architecture and parameters, without the provenance, in hexadecimal."""
         digest = hashlib.sha256(_to_json(self.architecture).encode())
         for path, leaf in sorted(flatten(self.params).items()):
             digest.update(f"{path}{leaf.shape}".encode())
@@ -108,20 +108,20 @@ def describe_network(net: Any, kind: str) -> str:
     """Return one line about weights: kind, size, sources, sample rate, name."""
     millions = sum(math.prod(shape) for shape in net.shapes.values()) / 1e6
     size = f"{millions:.1f} M parameters" if millions >= 0.05 else f"{1e6 * millions:.0f} parameters"
-    said = [kind, size, " ".join(net.sources), f"{net.sample_rate_hz / 1000:g} kHz"]
-    return ", ".join(said + [repr(net.name)] * bool(net.name))
+    parts = [kind, size, " ".join(net.sources), f"{net.sample_rate_hz / 1000:g} kHz"]
+    return ", ".join(parts + [repr(net.name)] * bool(net.name))
 
 
 def check_source_names(names: object) -> tuple[str, ...]:
-    """Return names of sources as a tuple, if all of them can become file names.
+    """Return names of sources as a tuple, after checking that they are safe file names.
 
     Raises:
-      InputError: not a list of names, or one that could leave the folder it is written to.
+      InputError: the argument is not a list of names, or a name could lead out of the folder of the stems.
     """
     require(isinstance(names, list | tuple), "sources", "a list of names", type(names).__name__)
     for name in names:  # pyright: ignore[reportGeneralTypeIssues]
-        plain = isinstance(name, str) and re.fullmatch(r"\w[\w +&-]{0,63}", name)
-        require(bool(plain), "source name", "letters, digits, spaces or + & - _, up to 64", str(name)[:64])
+        is_safe = isinstance(name, str) and re.fullmatch(r"\w[\w +&-]{0,63}", name)
+        require(bool(is_safe), "source name", "letters, digits, spaces or + & - _, up to 64", str(name)[:64])
     return tuple(names)  # pyright: ignore[reportArgumentType]
 
 

@@ -1,4 +1,4 @@
-"""Conversion of published checkpoints: Spleeter's, and those of the Demucs repository, whose files name their class."""
+"""Conversion of published checkpoints: those of Spleeter, and those of the Demucs repository."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ CONVERTERS: dict[str, Callable[[Package], tuple[Architecture, Params]]] = {
     "ConvTasNet": convtasnet_torch.convert,
     "HTDemucs": htdemucs_torch.convert,
 }
-"""Converters of the Demucs repository's checkpoints, by the name of the class in torch."""
+"""Converters of the Demucs repository's checkpoints, by the name of the network's class in PyTorch."""
 
 
 def convert(path: str | Path) -> Checkpoint:

@@ -1,4 +1,4 @@
-"""ConvTasNet in the Demucs repository and here: settings, architecture, names and layouts of the tensors."""
+"""Conversion of ConvTasNet between the Demucs repository and this package: settings, tensor names and layouts."""
 
 import itertools
 import re
@@ -16,7 +16,7 @@ from ugosa_jax.weights.checkpoint import check_source_names
 from ugosa_jax.weights.package import Package
 from ugosa_jax.weights.torch_tensors import TorchTensor
 
-# Arguments of the torch class in order; segment_length is about training.
+# Arguments of the class in PyTorch, in order; segment_length only concerns training.
 KINDS = ("audio_channels", "norm_type", "causal", "mask_nonlinear")
 V1_SETTINGS = (*"NLBHPXRC", *KINDS)
 V2_SETTINGS = ("sources", *"NLBHPXR", *KINDS, "samplerate", "segment_length")
@@ -34,10 +34,10 @@ def convert(found: Package) -> tuple[ConvTasNet, Params]:
 
 
 def read_settings(found: Package) -> dict[str, Any]:
-    """Return the arguments that the torch class was made with, by name; none for a state dict.
+    """Return the arguments of the PyTorch class by name; none for a state dict.
 
     Raises:
-      InputError: it is another class.
+      InputError: the package holds another class.
     """
     if found.klass is None:
         return {}
@@ -50,13 +50,13 @@ def read_settings(found: Package) -> dict[str, Any]:
 
 
 def read_architecture(state: Mapping[str, np.ndarray], kwargs: Mapping[str, Any]) -> ConvTasNet:
-    """Return the architecture of a torch state dict, whose class had the arguments `kwargs`.
+    """Return the architecture of a PyTorch state dict, given the arguments of its class.
 
-    All sizes follow from the tensors; those among `kwargs` must agree. Other settings come from `kwargs`, or are those
-    of the published weights: gLN not cLN, ReLU masks, 44.1 kHz; four sources are drums, bass, other, vocals.
+    All sizes follow from the tensors, and those in `kwargs` must agree with them. Other settings come from `kwargs`;
+    the defaults are those of the published weights: gLN, ReLU masks, 44.1 kHz; drums, bass, other and vocals.
 
     Raises:
-      InputError: a tensor is missing, an argument is unknown, or the two disagree.
+      InputError: a tensor is missing, an argument is unknown, or an argument does not agree with the tensors.
     """
     unknown = sorted(kwargs.keys() - {*V1_SETTINGS, *V2_SETTINGS})
     require(not unknown, "settings", "those of ConvTasNet", ", ".join(unknown)[:120])
@@ -81,7 +81,7 @@ _BLOCK = "separator.network.2.0.0.net"
 
 
 def _read_sizes(state: Mapping[str, np.ndarray]) -> dict[str, tuple[Any, str]]:
-    """Return each argument of the torch class that follows from a shape, and the tensor with that shape."""
+    """Return each argument of the PyTorch class that follows from a tensor, and the tensor's name for messages."""
     encoder, expand, depthwise = "encoder.conv1d_U.weight", f"{_BLOCK}.0.weight", f"{_BLOCK}.3.net.0.weight"
     prelu = f"{_BLOCK}.3.net.1.weight"
     N, channels, L = _read_three_axes(state, encoder)
@@ -107,11 +107,11 @@ def _read_three_axes(state: Mapping[str, np.ndarray], name: str) -> tuple[int, i
 
 
 def _count_blocks(state: Iterable[str]) -> tuple[int, int]:
-    """Return how many repeats, and blocks in a repeat, the names count."""
+    """Return the numbers of repeats and of blocks in a repeat, according to the names of tensors."""
     indices = rf"{re.escape(_BLOCKS)}\.(\d+)\.(\d+)\."
     found = [match.groups() for name in state if (match := re.match(indices, name))]
     R, X = len({r for r, _ in found}), len({x for _, x in found})
-    # Made-up indices must not make us list more blocks than there are tensors.
+    # A manipulated file with huge indices must not make us list more blocks than there are tensors.
     require(len(found) >= R * X, _BLOCKS, "a grid of repeats and blocks", f"{R} × {X} with gaps")
     return R, X
 
@@ -132,7 +132,7 @@ def _read_sources(kwargs: Mapping[str, Any], S: int) -> tuple[str, ...]:
 
 
 def _read_norm(state: Mapping[str, np.ndarray], kwargs: Mapping[str, Any]) -> Any:
-    """Return the kind of normalisation. gLN and cLN have the same tensors; the published weights are gLN."""
+    """Return the kind of normalisation. The tensors of gLN and cLN are the same; the default is gLN, as published."""
     affine, batch = f"{_BLOCK}.2.gamma", f"{_BLOCK}.2.running_mean"
     possible = ("gLN", "cLN") if affine in state else ("BN",) if batch in state else ("id",)
     norm = _read_setting(kwargs, "norm_type", possible[0])
@@ -161,7 +161,7 @@ def build_table(config: ConvTasNet) -> dict[str, TorchTensor]:
 
 
 def _list_block(c: ConvTasNet, net: str) -> dict[str, TorchTensor]:
-    prelu = 2 if c.causal else 1  # a causal block has a Chomp between the convolution and its PReLU
+    prelu = 2 if c.causal else 1  # a causal block has a layer "Chomp" between the convolution and its PReLU
     return {
         "expand.kernel": TorchTensor(f"{net}.0.weight", (c.H, c.B, 1)),
         "prelu1.slope": TorchTensor(f"{net}.1.weight", (1,)),
@@ -186,7 +186,7 @@ def list_norm_leaves(config: ConvTasNet) -> tuple[str, ...]:
 
 
 def _list_counters(config: ConvTasNet) -> list[str]:
-    """Return the names of the batch counters, which torch keeps beside running means and nobody needs."""
+    """Return the names of PyTorch's counters of batches, which are not used here."""
     means = [row.name for row in build_table(config).values() if row.name.endswith(".running_mean")]
     return [name.replace("running_mean", "num_batches_tracked") for name in means]
 

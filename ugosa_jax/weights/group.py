@@ -1,4 +1,4 @@
-"""The base of bags and chains: several networks by name, which separate mixtures of one kind."""
+"""The base class of bags and chains: several named networks with the same sample rate and channels."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ class Group(Generic[MemberT]):
 
     @property
     def arrangement(self) -> Any:
-        """How the members work together, as JSON: part of the fingerprint."""
+        """The data, besides the members, that the group consists of, as JSON for the fingerprint."""
         raise NotImplementedError
 
     @property
@@ -46,12 +46,12 @@ class Group(Generic[MemberT]):
 
     @property
     def params(self) -> Params:
-        """The members' parameters, by member."""
+        """The parameters of all members, by the member's name."""
         return {name: member.params for name, member in self.members.items()}
 
     @property
     def provenance(self) -> dict[str, str]:
-        """Where the members came from, each key preceded by the member's name."""
+        """The provenance of all members; the keys begin with the member's name."""
         each = self.members.items()
         return {f"{name}: {key}": value for name, member in each for key, value in member.provenance.items()}
 
@@ -65,5 +65,5 @@ class Group(Generic[MemberT]):
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Dotted path, from the member's name on, and shape of every parameter."""
+        """Dotted path, which begins with the member's name, and shape of every parameter."""
         return {f"{name}.{path}": s for name, member in self.members.items() for path, s in member.shapes.items()}

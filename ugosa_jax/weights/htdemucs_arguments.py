@@ -1,4 +1,4 @@
-"""Arguments of the torch class HTDemucs, and the architecture that they describe."""
+"""Arguments of the PyTorch class HTDemucs, and the architecture that they describe."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ PLAIN = {
     "t_cross_first": "cross_first",
     "samplerate": "sample_rate_hz",
 }
-"""Arguments of the torch class that are fields of `HTDemucs` under another name."""
+"""Arguments of the PyTorch class, and the fields of our `HTDemucs` that they are equal to."""
 
 ARGUMENTS = {
     "sources": None,
@@ -104,9 +104,9 @@ ARGUMENTS = {
     "segment": 10,
     "use_train_segment": True,
 }
-"""Arguments of the torch class in its order, with its defaults, which are not those of the published checkpoints.
+"""Arguments of the PyTorch class in its order, with its defaults, which are not those of the published checkpoints.
 
-Those that are neither read below nor in `PLAIN` have no effect: they concern training, or the options of `REFUSED`."""
+Arguments that are neither read below nor in `PLAIN` are ignored: they concern training, or the options of `REFUSED`."""
 
 REFUSED = {
     "wiener_iters": (0,),
@@ -119,11 +119,11 @@ REFUSED = {
     "t_sparse_self_attn": (False,),
     "t_sparse_cross_attn": (False,),
 }
-"""Arguments with values that make another network than `HTDemucs`, and the values that are possible."""
+"""Arguments of which only some values are supported, and these values; others make a different network."""
 
 
 def read_architecture(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> HTDemucs:
-    """Return the architecture that arguments of the torch class describe.
+    """Return the architecture that arguments of the PyTorch class describe.
 
     Args:
       kwargs: arguments by name. `segment`, in seconds, is a Fraction, a pair (numerator, denominator) or a number.
@@ -150,7 +150,7 @@ def read_architecture(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> HT
 
 
 def _read_number(found: Mapping[str, Any], name: str, like: Any) -> Any:
-    """Return an argument as a number of the type of `like`; torch takes flags as numbers, and None as zero."""
+    """Return an argument as a number of the type of `like`; PyTorch accepts numbers as flags, and None as zero."""
     value = 0 if found[name] is None else found[name]
     if isinstance(like, bool):
         require(type(value) in (bool, int) and value in (0, 1), f"setting {name}", "true or false", value)
@@ -162,13 +162,13 @@ def _read_number(found: Mapping[str, Any], name: str, like: Any) -> Any:
 
 def _read_sources(found: Mapping[str, Any]) -> tuple[str, ...]:
     names = found["sources"]
-    plain = isinstance(names, list | tuple) and all(type(name) is str for name in names)
-    require(plain, "setting sources", "a list of names", names)
+    is_valid = isinstance(names, list | tuple) and all(type(name) is str for name in names)
+    require(is_valid, "setting sources", "a list of names", names)
     return tuple(names)
 
 
 def _read_segment_samples(found: Mapping[str, Any]) -> int | None:
-    """Return int(segment · sample rate), or None if the network takes inputs of any length as they are."""
+    """Return int(segment · sample rate), or None if the network takes inputs of any length."""
     segment_s, rate_hz = found["segment"], found["samplerate"]
     if not _read_number(found, "use_train_segment", True):
         return None
@@ -176,13 +176,13 @@ def _read_segment_samples(found: Mapping[str, Any]) -> int | None:
         whole = len(segment_s) == 2 and all(type(part) is int for part in segment_s) and segment_s[1] > 0
         require(whole, "setting segment", "a pair of numerator and denominator", segment_s)
         segment_s = Fraction(*segment_s)
-    plain = type(segment_s) in (Fraction, int, float) and math.isfinite(segment_s)
-    require(plain, "setting segment", "a fraction or a number of seconds", segment_s)
+    is_valid = type(segment_s) in (Fraction, int, float) and math.isfinite(segment_s)
+    require(is_valid, "setting segment", "a fraction or a number of seconds", segment_s)
     return int(segment_s * rate_hz)
 
 
 def _read_residual(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of DConv. Mode 1: in encoders, 2: in decoders, 3: both; a negative depth does not dilate."""
+    """Return the settings of DConv: mode 1 is in encoders, 2 in decoders, 3 in both; a negative depth: no dilation."""
     mode, depth = _read_number(found, "dconv_mode", 0), _read_number(found, "dconv_depth", 0)
     require(0 <= mode <= 3, "setting dconv_mode", "0, 1, 2 or 3", mode)
     in_layers = {"dconv_encoder": bool(mode & 1), "dconv_decoder": bool(mode & 2)}
@@ -190,7 +190,7 @@ def _read_residual(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_norms(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of the transformer's norms; torch gives the number of groups as a flag or a number."""
+    """Return the settings of the transformer's norms; PyTorch's arguments are flags or numbers of groups."""
     alone, together, inside, out = (
         _read_groups(found, f"t_{n}") for n in ("norm_in", "norm_in_group", "group_norm", "norm_out")
     )
@@ -199,7 +199,7 @@ def _read_norms(found: Mapping[str, Any]) -> dict[str, Any]:
         "norm_in": bool(alone or together),
         "norm_in_groups": 0 if alone else together,
         "layer_norm_groups": inside,
-        "norm_out_groups": out if first and out % 2 else 0,  # torch asks for `True & out`, which sees the last bit
+        "norm_out_groups": out if first and out % 2 else 0,  # the original tests `True & out`, which is the last bit
     }
 
 

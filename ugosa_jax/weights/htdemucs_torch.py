@@ -1,4 +1,4 @@
-"""HTDemucs checkpoints of the Demucs repository: names and layouts of the tensors."""
+"""Conversion of HTDemucs between the Demucs repository and this package: names and layouts of the tensors."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def convert(package: Package) -> tuple[HTDemucs, Params]:
     """Return architecture and parameters of a package.
 
     Raises:
-      InputError: an argument of its class means another network, or the tensors are not those of the architecture.
+      InputError: an argument of its class is not supported, or the tensors are not those of the architecture.
     """
     config = arguments.read_architecture(package.kwargs, package.args)
     check_source_names(config.sources)
@@ -42,7 +42,7 @@ STAGES = {
     r"layer(\d+)\.freq": "crosstransformer.layers.{}",
     r"layer(\d+)\.time": "crosstransformer.layers_t.{}",
 }
-"""Our stages and branches, which count from 1, and torch's, which count from 0."""
+"""Names of our stages and branches, numbered from 1, and those in PyTorch, numbered from 0."""
 
 BLOCK = {"squeeze": "0", "norm1": "1", "expand": "3", "norm2": "4"}
 LEAVES = {"kernel": "weight", "bias": "bias", "gamma": "weight", "beta": "bias"}
@@ -59,7 +59,7 @@ def _find_name(path: str, config: HTDemucs) -> str:
     for pattern, name in STAGES.items():
         if match := re.match(pattern + r"\.", path):
             number = int(match[1]) - 1 if match.groups() else 0
-            if name.startswith("tdecoder"):  # torch has none for the levels below the one where the wave branch ends
+            if name.startswith("tdecoder"):  # in PyTorch, their numbers start at the level where the wave branch ends
                 number -= sum(level.time is None for level in config.levels)
             return f"{name.format(number)}.{_find_inner_name(path[match.end() :], name, config, path)}"
     raise AssertionError(path)
@@ -89,7 +89,7 @@ def _find_inner_name(path: str, stage: str, config: HTDemucs, whole: str) -> str
 
 
 def _find_shape(path: str, shape: tuple[int, ...], config: HTDemucs) -> tuple[int, ...]:
-    """Return the shape in torch: kernels of convolutions have three axes, or four where they run along frequency."""
+    """Return the shape in PyTorch: a kernel has three axes, or four in the spectrogram branch."""
     backwards = shape[::-1]
     stage, branch, *_ = path.split(".")
     if not path.endswith(".kernel") or stage.startswith("layer"):

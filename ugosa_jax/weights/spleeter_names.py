@@ -1,8 +1,8 @@
-"""Names and layouts of Spleeter's parameters in TensorFlow and in its port to PyTorch.
+"""Conversion of Spleeter's parameters from TensorFlow and from the PyTorch port: names and layouts.
 
-The running statistics of batch normalisation are constants here, because a song is not a batch. They are folded into
-scale and shift: scale = γ / √(variance + 10⁻³), shift = β − mean · scale. Files must hold the norm of the deepest
-encoder, which has no effect and is left out.
+The running statistics of batch normalisation are constants here and are folded into scale and shift:
+scale = γ / √(variance + 10⁻³), shift = β − mean · scale. The norm of the deepest encoder has no effect; files must
+hold it, but it is left out.
 """
 
 import itertools
@@ -22,15 +22,15 @@ STEM_SETS = {
     4: Spleeter(sources=("vocals", "drums", "bass", "other"), activation="elu"),
     5: Spleeter(sources=("vocals", "piano", "drums", "bass", "other"), activation="elu", mask="softmax"),
 }
-"""The published networks by the number of their sources, in the order in which Spleeter builds their U-Nets."""
+"""Sources of the published networks by their number, in the order in which Spleeter builds the U-Nets."""
 
 
 class Naming(NamedTuple):
     """Names and layouts of a U-Net's arrays in a framework.
 
     Attributes:
-      conv: returns a convolution's name, given the source's number from 0, the stage's kind and its number from 1.
-      norm: returns a norm's name, likewise.
+      conv: returns the name of a convolution, given the source (from 0), the kind of stage and its number (from 1).
+      norm: returns the name of a norm, given the same.
       conv_leaves: names of kernel and bias.
       norm_leaves: names of γ, β, running mean and running variance.
       axes: of a kernel there, in the order (taps along K, taps along F, in, out), for each kind of stage.
@@ -48,7 +48,7 @@ def _add_number(name: str, number: int) -> str:
 
 
 def name_in_tensorflow(depth: int) -> Naming:
-    """Return TensorFlow's names: it numbers layers of a kind through all sources' U-Nets."""
+    """Return the names in TensorFlow, which numbers the layers of a kind consecutively over all sources."""
 
     def conv(s: int, kind: str, i: int) -> str:
         if kind == "decoder":
@@ -64,7 +64,7 @@ def name_in_tensorflow(depth: int) -> Naming:
 
 
 def name_in_torch(depth: int) -> Naming:
-    """Return the port's names, which are the same in each source's file."""
+    """Return the names in the PyTorch port, which are the same in the file of every source."""
 
     def conv(_: int, kind: str, i: int) -> str:
         return {"encoder": f"down{i}_conv.1", "decoder": f"up{i}.0", "mask": f"up{depth + 1}.0"}[kind]
@@ -78,7 +78,7 @@ def name_in_torch(depth: int) -> Naming:
 
 
 def from_tensorflow(variables: Mapping[str, np.ndarray], net: Spleeter) -> Params:
-    """Return our parameters, float32, of the variables of a checkpoint.
+    """Return our parameters, float32, given the variables of a TensorFlow checkpoint.
 
     Raises:
       InputError: a variable is missing, unexpected, of the wrong shape, or not of floating point.
@@ -94,7 +94,7 @@ def from_tensorflow(variables: Mapping[str, np.ndarray], net: Spleeter) -> Param
 
 
 def from_torch(states: Sequence[Mapping[str, np.ndarray]], net: Spleeter) -> Params:
-    """Return our parameters, float32, from the port's state dicts, one per source.
+    """Return our parameters, float32, given the PyTorch port's state dicts, one per source.
 
     Raises:
       InputError: as `from_tensorflow`.
@@ -106,7 +106,7 @@ def from_torch(states: Sequence[Mapping[str, np.ndarray]], net: Spleeter) -> Par
 
 
 def list_stages(net: Spleeter) -> list[tuple[str, int, int, int]]:
-    """Return kind, number, and channels in and out of each stage."""
+    """Return kind, number, input channels and output channels of each stage."""
     encoders = [("encoder", i, *widths) for i, widths in enumerate(net.encoder_widths, 1)]
     decoders = [("decoder", i, *widths) for i, widths in enumerate(net.decoder_widths, 1)]
     return [*encoders, *decoders, ("mask", 0, 1, net.channels)]
@@ -128,7 +128,7 @@ def list_shapes(net: Spleeter, naming: Naming, s: int) -> dict[str, tuple[int, .
 def _convert_source(
     state: Mapping[str, np.ndarray], net: Spleeter, naming: Naming, s: int
 ) -> dict[str, dict[str, Any]]:
-    """Return the parameters of one source by stage, batch normalisation put into scale and shift."""
+    """Return the parameters of one source by stage, with batch normalisation folded into scale and shift."""
     for name, array in state.items():
         require(array.dtype.kind == "f", name, "floating point", array.dtype)
     stages = {}

@@ -1,8 +1,9 @@
-"""Checkpoints of TensorFlow, read without it: an index and one file of data.
+"""Reading of TensorFlow checkpoints, an index and one data file, without TensorFlow.
 
-The index is a table as LevelDB writes it: sorted blocks of keys, which share beginnings, and values; a footer says
-where the block is that lists the blocks. Keys are names of variables, values protocol buffers that say each one's type
-and shape and where its numbers lie in the data. Everything is checked against the bytes that are there.
+The index is a LevelDB table: blocks of sorted keys, stored without the prefix that they share with the previous key,
+and values. A footer holds the position of the block that lists all blocks. The keys are names of variables; the values
+are protocol buffers with type, shape, and position in the data file. All positions and sizes are checked against the
+length of the files.
 """
 
 import math
@@ -16,16 +17,16 @@ from ugosa_jax.errors import require
 _MAGIC = bytes.fromhex("57fb808b247547db")
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
-"""After a block: its compression and its checksum."""
+"""Bytes after a block: its compression and its checksum."""
 _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8"}
-"""Types by their numbers in TensorFlow."""
+"""NumPy's names of types, by their numbers in TensorFlow."""
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 """Wire types of protocol buffers."""
 Field = int | bytes
 
 
 class Entry(NamedTuple):
-    """A variable, and where its numbers are."""
+    """The type and shape of a variable, and the position of its numbers in the data file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -37,13 +38,13 @@ def read_arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
     """Return the variables of a checkpoint by name, as read-only arrays.
 
     Raises:
-      InputError: the index is not such a table, or refers to missing numbers. Damage may raise any other
-        exception; call this within `torchfile.refuse_damage`.
+      InputError: the index is not such a table, or refers to numbers outside the data. A damaged file may raise any
+        other exception; call this within `torchfile.refuse_damage`.
     """
     entries = {key.decode(): value for key, value in iterate_table(index)}
     header = dict(iterate_fields(entries.pop("", b"")))
-    plain = get_number(header, 1) == 1 and not get_number(header, 2)
-    require(plain, "checkpoint", "one file of data, lowest byte first", "another")
+    is_valid = get_number(header, 1) == 1 and not get_number(header, 2)
+    require(is_valid, "checkpoint", "one file of data, lowest byte first", "another")
     found = {name: parse_entry(name, value) for name, value in entries.items()}
     total = sum(each.size for each in found.values())
     require(total <= len(data), "variables", f"at most the {len(data)} bytes of data", f"{total} bytes")
@@ -55,7 +56,7 @@ def read_arrays(index: bytes, data: bytes) -> dict[str, np.ndarray]:
 
 
 def parse_entry(name: str, value: bytes) -> Entry:
-    """Return the type, shape and place of a variable."""
+    """Return the entry of the variable `name`, given its value in the table."""
     values = dict(iterate_fields(value))
     kind, shard, offset, size = (get_number(values, field) for field in (1, 3, 4, 5))
     require(kind in _DTYPES, f"{name[:80]}: type", f"one of TensorFlow's {[*_DTYPES]}", kind)
@@ -85,7 +86,7 @@ def iterate_table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def iterate_block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of a block; a key shares its first bytes with the one before."""
+    """Yield the keys and values of a block."""
     end = offset + size
     require(end + _TRAILER_BYTES <= len(index), "a block of the index", "within the file", "beyond its end")
     require(index[end] == 0, "blocks of the index", "not compressed", f"compressed in way {index[end]}")
@@ -107,14 +108,14 @@ def iterate_block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes,
 
 
 def parse_handle(raw: bytes, at: int) -> tuple[int, int, int]:
-    """Return offset and size of a block, and the position after them."""
+    """Return offset and size of a block, which are encoded at a position, and the position after them."""
     offset, at = parse_varint(raw, at)
     size, at = parse_varint(raw, at)
     return offset, size, at
 
 
 def parse_varint(raw: bytes, at: int) -> tuple[int, int]:
-    """Return a number, written with seven bits per byte, lowest first, and the position after it."""
+    """Return a number encoded with seven bits per byte, the lowest first, and the position after it."""
     value = 0
     for i in range(10):
         byte = raw[at + i]
@@ -143,7 +144,7 @@ def iterate_fields(message: bytes) -> Iterator[tuple[int, Field]]:
 
 
 def get_number(values: dict[int, Field], field: int) -> int:
-    """Return a field that is a number; a field that is 0 is not written."""
+    """Return a field that is a number; zeros are not stored."""
     value = values.get(field, 0)
     require(isinstance(value, int), f"field {field} of the index", "a number", type(value).__name__)
     return value if isinstance(value, int) else 0

@@ -1,7 +1,7 @@
-"""Tensors of the Demucs repository and our parameters: one rule leads from each to the other.
+"""Conversion between tensors of the Demucs repository and our parameters.
 
-Our axes are torch's reversed, without those of length one that only torch needs: a 1×1 convolution (out, in, 1) is
-(in, out) here, gamma (1, H, 1) is (H,), taps (H, 1, P) are (P, H).
+Our axes are PyTorch's in reverse order, without axes of length one: a 1×1 convolution (out, in, 1) is (in, out) here,
+gamma (1, H, 1) is (H,), taps (H, 1, P) are (P, H).
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class TorchTensor(NamedTuple):
 
 
 Table = Mapping[str, TorchTensor]
-"""The tensor of each parameter, by the parameter's dotted path."""
+"""The PyTorch tensor of each parameter, by the parameter's dotted path."""
 
 
 def from_torch(state: Mapping[str, np.ndarray], table: Table, architecture: Architecture) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def from_torch(state: Mapping[str, np.ndarray], table: Table, architecture: Arch
     compare_shapes({name: tensor.shape for name, tensor in state.items()}, dict(table.values()))
     for name, tensor in state.items():
         require(tensor.dtype.kind == "f", name, "floating point", tensor.dtype)
-    with np.errstate(over="ignore"):  # Checkpoint refuses a double that becomes infinite
+    with np.errstate(over="ignore"):  # `Checkpoint` checks for numbers that become infinite in float32
         leaves = {path: state[row.name].T.reshape(ours[path]) for path, row in table.items()}
         return unflatten({path: np.array(leaf, np.float32, order="C") for path, leaf in leaves.items()})
 

@@ -1,6 +1,6 @@
-"""Files that torch.save wrote, read without torch and without running anything pickled.
+"""Safe reading of files written by `torch.save`, without PyTorch and without executing pickled code.
 
-There are two containers, torch's serialisation before 1.6 and the zip archive since; either may be gzipped. Both hold
+There are two formats, a sequence of pickles (before PyTorch 1.6) and a zip archive; either may be gzipped. Both hold
 pickles, which `inert_pickle` reads, and the numbers of the tensors as raw bytes.
 """
 
@@ -18,7 +18,7 @@ from ugosa_jax.errors import InputError, require
 from ugosa_jax.weights.inert_pickle import InertUnpickler, View
 
 MAX_BYTES = 2**29
-"""Largest size of a file, compressed or not: twelve times that of the published ones."""
+"""Largest size of a file, compressed or not: twelve times that of published files."""
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
@@ -41,7 +41,7 @@ def read_bytes(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def refuse_damage(kind: str) -> Iterator[None]:
-    """Raise InputError instead of any other exception of the block: the file is damaged, or not of this kind."""
+    """Turn any exception of the block into an InputError: the file is damaged, or not of this kind."""
     try:
         yield
     except InputError:
@@ -52,11 +52,11 @@ def refuse_damage(kind: str) -> Iterator[None]:
 
 
 def decode(raw: bytes) -> tuple[object, dict[str, np.ndarray]]:
-    """Return the content of a file, with a `View` for every tensor, and the storages that `read_tensors` takes.
+    """Return the content of a file, with a `View` for every tensor, and the storages for `read_tensors`.
 
     Raises:
-      InputError: the file is not torch's, or refers to objects that no network needs. Damage may raise any
-        other exception; call this and `read_tensors` within `refuse_damage`.
+      InputError: the file was not written by PyTorch, or refers to objects that no network needs. A damaged file may
+        raise any other exception; call this and `read_tensors` within `refuse_damage`.
     """
     data = _decompress(raw) if raw.startswith(b"\x1f\x8b") else raw
     return _decode_zip(data) if data.startswith(b"PK\x03\x04") else _decode_legacy(data)
@@ -71,7 +71,7 @@ def read_tensors(state: Mapping[str, Any], storages: Mapping[str, np.ndarray]) -
     for name, view in state.items():
         require(type(name) is str and isinstance(view, View), f"{name}", "a tensor", type(view).__name__)
     found = {name: view.read_array(storages) for name, view in state.items()}
-    # Once copied, views of one storage could take more memory than the whole file.
+    # Tensors may share a storage, and copies of them could take more memory than the whole file.
     claimed, held = (sum(array.nbytes for array in group.values()) for group in (found, storages))
     require(claimed <= held, "tensors", f"at most the {held} bytes stored", f"{claimed} bytes")
     return found
@@ -84,10 +84,10 @@ def _decompress(raw: bytes) -> bytes:
 
 
 def _decode_zip(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
-    """Read torch's zip archive in memory: NAME/data.pkl and one entry NAME/data/KEY per storage."""
+    """Read PyTorch's zip archive: NAME/data.pkl, and an entry NAME/data/KEY for each storage."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         entries = {info.filename: info for info in archive.infolist()}
-        # Torch compresses nothing; entries that are compressed, repeated or overlapping are an attack.
+        # PyTorch writes no compressed, repeated or overlapping entries; a file with such entries is an attack.
         stored = all(info.compress_type == zipfile.ZIP_STORED for info in entries.values())
         honest = sum(info.file_size for info in archive.infolist()) <= len(data)
         require(stored and honest, "zip entries", "stored as they are", "compressed or overlapping")
@@ -101,7 +101,7 @@ def _decode_zip(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
 
 
 def _decode_legacy(data: bytes) -> tuple[object, dict[str, np.ndarray]]:
-    """Read torch's older serialisation: five pickles in a row, then count and numbers of every storage."""
+    """Read PyTorch's older format: five pickles, then the size and the numbers of each storage."""
     stream = io.BytesIO(data)
     magic, version, system = (InertUnpickler(stream).load() for _ in range(3))
     require(magic == LEGACY_MAGIC, "first number", "that of a torch file", "another one")

@@ -1,4 +1,4 @@
-"""Weights: a network with its parameters, or several networks that work as one."""
+"""Weights: a network with its parameters, or a bag or a chain of several."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ Weights = Checkpoint | Bag | Chain
 
 
 def list_networks(weights: Weights) -> dict[str, Checkpoint]:
-    """Return all single networks by name; the name of the network of a checkpoint is empty."""
+    """Return all single networks by name; a network that is not in a bag or chain has the name ""."""
     if isinstance(weights, Checkpoint):
         return {"": weights}
     found = {name: list_networks(member) for name, member in weights.members.items()}
     return {".".join(filter(None, (name, inner))): one for name, its in found.items() for inner, one in its.items()}
 
 
-def with_params(weights: Weights, params: Params) -> Weights:
+def replace_params(weights: Weights, params: Params) -> Weights:
     """Return the same networks with other parameters, shaped as `weights.params`."""
     if isinstance(weights, Checkpoint):
         return dataclasses.replace(weights, params=params)
-    members: Mapping = {name: with_params(of, params[name]) for name, of in weights.members.items()}
+    members: Mapping = {name: replace_params(of, params[name]) for name, of in weights.members.items()}
     return dataclasses.replace(weights, members=members)

@@ -1,9 +1,9 @@
-"""Regions and markers that audio editors export as tables: REAPER, Adobe Audition, iZotope RX.
+"""Readers of regions and markers that audio editors export as tables: REAPER, Adobe Audition, iZotope RX.
 
 REAPER's Region/Marker Manager writes #,Name,Start,End,Length in the units of the ruler. Bars and samples cannot be
-read, because the file holds neither tempo nor sample rate. Audition writes a header and tabs: Name, Start, Duration,
-Time Format. RX writes the lines `Marker file version: 1` and `Time format: Time`, then lines of name, start and, for a
-region, end.
+read, because the file states neither tempo nor sample rate. Audition writes a table, separated by tabs, with the header
+Name, Start, Duration, Time Format. RX writes the lines `Marker file version: 1` and `Time format: Time`, followed by
+lines with name, start and, for a region, end.
 """
 
 import math
@@ -19,7 +19,7 @@ _FIX = "set the ruler to Seconds or Minutes:Seconds in REAPER and export again"
 
 
 def is_reaper(fields: list[str]) -> bool:
-    """Return whether the first fields of a file are those of an export of REAPER."""
+    """Return whether the fields in the first line of a file are those of an export from REAPER."""
     return [field.casefold() for field in fields[:4]] == ["#", "name", "start", "end"]
 
 
@@ -33,12 +33,12 @@ def read_reaper(text: str, path: str) -> LabelFile:
     frames = next((row for row in body if any(field.count(":") == 3 for field in row.fields[2:4])), None)
     if frames is None:
         return LabelFile(labels)
-    how = f"{path}:{frames.line}: times in frames: taken as {FRAMES_HZ} a second; export in seconds if they are not"
+    how = f"{path}:{frames.line}: times in frames: read as {FRAMES_HZ} frames per second; if wrong, export in seconds"
     return LabelFile(labels, (how,))
 
 
 def _join_name(row: TableRow, n_columns: int) -> TableRow:
-    """Return a line with the name in one field; REAPER writes names that hold commas without quotes."""
+    """Return a line with the name in one field; REAPER writes names with commas without quotes."""
     fields, more = row.fields, len(row.fields) - n_columns
     if more > 0:
         fields = [fields[0], ", ".join(fields[1 : 2 + more]), *fields[2 + more :]]
@@ -58,12 +58,12 @@ def _parse_reaper(row: TableRow) -> Label:
 
 
 def _parse_ruler_time(row: TableRow, field: str, value: str) -> float:
-    """Return a time in seconds for any unit of the ruler that allows it."""
+    """Parse a time in one of the units of REAPER's ruler, and return it in seconds."""
     value = value.replace(",", ".")  # a spreadsheet may have saved the file
     if re.fullmatch(r"-?[0-9]+\.[0-9]+\.[0-9]+", value):
         raise row.make_error(field, value, f"is in bars and beats: {_FIX}")
     if re.fullmatch(r"[0-9]+", value):
-        raise row.make_error(field, value, f"is a whole number, as of samples or frames: {_FIX}")
+        raise row.make_error(field, value, f"is a whole number, which may be samples or frames: {_FIX}")
     frames = re.fullmatch(r"([0-9]{1,6}:[0-5][0-9]:[0-5][0-9]):([0-9]{2}(?:\.[0-9]+)?)", value)
     if frames and float(frames[2]) >= FRAMES_HZ:
         raise row.make_error(field, value, f"counts more than {FRAMES_HZ} frames per second: {_FIX}")
@@ -77,12 +77,12 @@ AUDITION_HEADER = ["name", "start", "duration", "time format"]
 
 
 def is_audition(fields: list[str]) -> bool:
-    """Return whether the first fields of a table are those of an export of Audition."""
+    """Return whether the fields in the first line of a table are those of an export from Audition."""
     return [field.casefold() for field in fields[:4]] == AUDITION_HEADER
 
 
 def is_rx(line: str) -> bool:
-    """Return whether the first line of a file is that of an export of RX."""
+    """Return whether the first line of a file is that of an export from RX."""
     return line.casefold().startswith("marker file version")
 
 

@@ -1,4 +1,4 @@
-"""The content of a file: bytes as text, text as JSON or XML. Files that cannot hold an annotation are refused."""
+"""Reading of a file as text, and of text as JSON or XML. Files that cannot be annotations are refused."""
 
 import bz2
 import dataclasses
@@ -15,15 +15,15 @@ from ugosa_jax.annotations.formats.label import quote
 from ugosa_jax.errors import InputError
 
 MAX_BYTES = 16_000_000
-"""Largest annotation, unpacked; a song given by mistake is larger."""
+"""Size of the largest annotation, unpacked; a sound file that is given by mistake is larger."""
 FOREIGN: dict[str, dict[str, str]] = tomllib.loads(
     resources.files("ugosa_jax.annotations.formats").joinpath("foreign.toml").read_text("utf-8")
 )
-"""Patterns for files that are not annotations, with their kinds; comments in the file explain them."""
+"""Patterns of files that are not annotations, by kind; comments in the file explain them."""
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a file in UTF-8, UTF-16, or else Windows' western code page; unpack bzip2."""
+    """Return the text of a file, which may be in UTF-8, UTF-16 or Windows-1252, and compressed with bzip2."""
     try:
         with Path(path).open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
@@ -42,7 +42,7 @@ def read_text(path: str | Path) -> str:
             text = content.decode(encoding)
         except UnicodeDecodeError:
             continue
-        text = text.replace("\ufeff", "").rstrip("\x1a")  # marks of joined files; how DOS ended a text
+        text = text.replace("\ufeff", "").rstrip("\x1a")  # byte order marks; the end of a text file in DOS
         if not re.search(r"[\0-\x08\x0e-\x1f]", text):
             _refuse(path, "text", text.lstrip().replace("\r\n", "\n")[:2000], re.IGNORECASE)
             return text
@@ -50,7 +50,7 @@ def read_text(path: str | Path) -> str:
 
 
 def _guess_encodings(content: bytes) -> list[str]:
-    """Return the encodings to try; in UTF-16 without a mark, every other byte of western text is 0."""
+    """Return the encodings to try. In UTF-16 without a byte order mark, every other byte of western text is 0."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ["utf-16"]
     zeros = [content[first:2000:2].count(0) for first in (0, 1)]
@@ -60,7 +60,7 @@ def _guess_encodings(content: bytes) -> list[str]:
 
 
 def _unpack(content: bytes, path: str | Path) -> bytes:
-    """Unpack bzip2 up to MAX_BYTES; a small file can be of any size unpacked."""
+    """Unpack bzip2 up to MAX_BYTES, because a small file can unpack to any size."""
     unpacker = bz2.BZ2Decompressor()
     try:
         unpacked = unpacker.decompress(content, MAX_BYTES + 1)
@@ -72,14 +72,14 @@ def _unpack(content: bytes, path: str | Path) -> bytes:
 
 
 def parse_json(text: str, path: str) -> Any:
-    """Parse JSON or JSON Lines; accept NaN and infinities, which programs write although JSON has none."""
+    """Parse JSON or JSON Lines; accept NaN and Infinity, which some programs write although JSON has no such values."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and (lines := _parse_lines(text)):
             return lines
         raise InputError(f"{path}:{error.lineno}: is not JSON ({error.msg})") from error
-    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, brackets of thousands of levels
+    except (ValueError, RecursionError) as error:  # numbers with thousands of digits, or thousands of nested brackets
         raise InputError(f"{path}: cannot be read as JSON ({error})") from error
 
 
@@ -92,7 +92,7 @@ def _parse_lines(text: str) -> list[Any]:
 
 
 def to_number(value: Any, path: str, where: str) -> float:
-    """Return a value as a number; raise InputError if it is not a finite one."""
+    """Return a value as a number; raise InputError unless it is a finite number."""
     try:
         result = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     except OverflowError:
@@ -110,11 +110,11 @@ class XmlElement:
     name: str
     attributes: dict[str, str]
     text: str = ""
-    """Text of the element itself, without that of the elements in it."""
+    """Text of the element, without that of the elements inside."""
 
 
 def parse_xml(text: str, path: str) -> list[XmlElement]:
-    """Return all elements in order of their starts; entities, which could blow up a small file, are refused."""
+    """Return all elements in order of their start tags; refuse entities, which could make a small file huge."""
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     elements: list[XmlElement] = []
@@ -132,7 +132,7 @@ def parse_xml(text: str, path: str) -> list[XmlElement]:
 
     parser.StartElementHandler, parser.EndElementHandler = start, lambda _: unclosed.pop()
     parser.CharacterDataHandler, parser.EntityDeclHandler = add_text, refuse
-    body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text  # it may name another encoding
+    body = text.partition("?>")[2] if text.lstrip().startswith("<?xml") else text  # the declared encoding may be wrong
     declaration_lines = text[: len(text) - len(body)].count("\n")
     try:
         parser.Parse("\n" * declaration_lines + body.lstrip(" \t"), True)
@@ -142,12 +142,12 @@ def parse_xml(text: str, path: str) -> list[XmlElement]:
 
 
 def refuse_suffix(path: object) -> None:
-    """Refuse projects of other programs, which have known suffixes; the message says what to do instead."""
+    """Raise InputError for project files of other programs, known by suffix; the message says what to do instead."""
     _refuse(path, "suffixes", Path(str(path)).suffix, re.IGNORECASE)
 
 
 def _refuse(path: object, kind: str, start: str, flags: re.RegexFlag) -> None:
-    """Refuse a file if a pattern of `foreign.toml` matches its start; the message says what to do instead."""
+    """Raise InputError if a pattern of `foreign.toml` matches the start of a file or its name."""
     for pattern, what in FOREIGN[kind].items():
         if re.match(pattern, start, flags):
             raise InputError(f"{path}: is {what}")

@@ -1,9 +1,12 @@
-"""JAMS: JSON files with annotations in namespaces.
+"""Reader and writer of JAMS: JSON files with annotations in namespaces.
 
 Format: Humphrey et al., "JAMS: a JSON annotated music specification for reproducible MIR research", ISMIR 2014, and
 the documentation of the jams package. Only namespaces whose values name sources are read: tag_open, segment_open,
-tag_medleydb_instruments. Written files hold the whole annotation: values are `source state`; `outside` and the sources
-stand in the sandbox. JAMS stores durations, so an end may be rounded once.
+tag_medleydb_instruments.
+
+Files written here store the whole annotation. Values are `source state`. JAMS has a free field, the sandbox, which
+holds `sources`, `outside` and `open`. `open` lists the sources that are unknown outside of their intervals
+(`Annotation.open_sources`). JAMS stores durations instead of ends, so that an end may be rounded once.
 """
 
 import dataclasses
@@ -19,7 +22,7 @@ from ugosa_jax.errors import InputError
 
 NAMESPACES = ("tag_open", "segment_open", "tag_medleydb_instruments")
 SECTIONS = "segment_open"
-"""The namespace for sections of a song, which some files use for sources."""
+"""A namespace for the sections of a song (verse, chorus), which some files use for sources."""
 COLUMNS = ("time", "duration", "value", "confidence")
 VERSION = "0.3.4"
 
@@ -43,18 +46,18 @@ def read_jams(text: str, path: str) -> LabelFile:
             warnings.append(f"{path}:{where}: left out: namespace {quote(namespace)} does not name sources")
     if not known:
         there = ", ".join(dict.fromkeys(str(annotation.get("namespace")) for annotation in annotations))
-        what = f" (it has {there[:200]})" if there else ""
-        raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}{what}")
+        found = f" (it has {there[:200]})" if there else ""
+        raise InputError(f"{path}: has no annotation in a namespace of {', '.join(NAMESPACES)}{found}")
     outside, of_sources = _read_sandbox(content, path)
     return LabelFile(labels, tuple(warnings), outside, of_sources)
 
 
 def _read_annotation(annotation: dict[str, Any], path: str, where: str) -> list[Label]:
     data = annotation.get("data")
-    if isinstance(data, dict):  # the dense form: a list for each column
+    if isinstance(data, dict):  # JAMS' dense form: a list for each column
         columns = [data.get(column) for column in COLUMNS]
         if not all(isinstance(column, list) and len(column) == len(columns[0] or []) for column in columns):
-            raise InputError(f"{path}:{where}.data: is not lists of one length for {', '.join(COLUMNS)}")
+            raise InputError(f"{path}:{where}.data: needs lists of the same length for {', '.join(COLUMNS)}")
         data = [dict(zip(COLUMNS, entry, strict=True)) for entry in zip(*cast(list, columns), strict=True)]
     if not isinstance(data, list):
         raise InputError(f"{path}:{where}.data: is not a list")
@@ -66,7 +69,7 @@ def _read_annotation(annotation: dict[str, Any], path: str, where: str) -> list[
 
 
 def _read_span(annotation: dict[str, Any], path: str, where: str) -> tuple[float, float] | None:
-    """Return start and end of the time for which an annotation is valid; None if it is valid throughout."""
+    """Return start and end of the time span for which an annotation is valid; None if it is valid throughout."""
     if annotation.get("duration") is None:
         return None
     return _read_stretch({"time": annotation.get("time") or 0, "duration": annotation["duration"]}, path, where)
@@ -80,7 +83,7 @@ def _read_stretch(entry: dict[str, Any], path: str, where: str) -> tuple[float, 
 
 def _read_entry(entry: Any, path: str, where: str, span_s: tuple[float, float] | None) -> Label:
     if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
-        raise InputError(f"{path}:{where}: value: is not a text that names a source")
+        raise InputError(f"{path}:{where}: value: is not a string that names a source")
     times_s, sure = _read_stretch(entry, path, where), entry.get("confidence")
     if isinstance(sure, float) and math.isnan(sure):
         sure = None  # pandas writes NaN for missing values
@@ -90,21 +93,21 @@ def _read_entry(entry: Any, path: str, where: str, span_s: tuple[float, float] |
 
 
 def _read_sandbox(content: dict[str, Any], path: str) -> tuple[Outside | None, tuple[str, ...]]:
-    """Return `outside` and `open_sources` from the sandbox of a file that ugosa_jax wrote."""
+    """Return `outside` and `open_sources` from the sandbox; (None, ()) if ugosa_jax did not write the file."""
     sandbox = content.get("sandbox")
     ours = sandbox.get("ugosa_jax") if isinstance(sandbox, dict) else None
     if ours is None:
         return None, ()
     if not isinstance(ours, dict) or ours.get("outside") not in ("silent", "unknown"):
         raise InputError(f"{path}: sandbox.ugosa_jax.outside: is not silent or unknown")
-    opened = ours.get("open", [])
-    if not isinstance(opened, list) or not all(isinstance(source, str) for source in opened):
+    open_sources = ours.get("open", [])
+    if not isinstance(open_sources, list) or not all(isinstance(source, str) for source in open_sources):
         raise InputError(f"{path}: sandbox.ugosa_jax.open: is not a list of sources")
-    return cast(Outside, ours["outside"]), tuple(opened)
+    return cast(Outside, ours["outside"]), tuple(open_sources)
 
 
 def format_jams(
-    intervals: Sequence[Interval], sources: Sequence[str], outside: Outside, opened: Sequence[str] = ()
+    intervals: Sequence[Interval], sources: Sequence[str], outside: Outside, open_sources: Sequence[str] = ()
 ) -> str:
     """Format intervals as a JAMS file in namespace tag_open, which `read_jams` reads without loss."""
     if unbounded := [i for i in intervals if not math.isfinite(i.end_s)]:
@@ -124,7 +127,7 @@ def format_jams(
     content = {
         "file_metadata": {"jams_version": VERSION, "duration": last_s},
         "annotations": [annotation | {"sandbox": {}, "time": 0.0, "duration": None}],
-        "sandbox": {"ugosa_jax": {"sources": list(sources), "outside": outside, "open": sorted(opened)}},
+        "sandbox": {"ugosa_jax": {"sources": list(sources), "outside": outside, "open": sorted(open_sources)}},
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -132,7 +135,8 @@ def format_jams(
 def _find_duration(start_s: float, end_s: float) -> float:
     """Return the longest duration for which start + duration does not exceed the end.
 
-    For some pairs, no duration gives exactly the end. A sum above it would overlap the interval that begins there.
+    For some pairs, rounding makes no duration give exactly the end. A sum above the end would overlap with an interval
+    that begins there.
     """
     duration_s = end_s - start_s
     while start_s + duration_s < end_s:

@@ -1,4 +1,4 @@
-"""JSON lists of labels: Label Studio's exports, and objects with a start, an end and a name.
+"""Reader of JSON lists of labels: Label Studio's exports, and lists of objects with a start, an end and a name.
 
 Format: Label Studio documentation, "Label Studio JSON format of annotated tasks", and its JSON_MIN export. Files of
 other programs (diarisation, transcription, waveform players) are read if their keys are known column names.
@@ -21,7 +21,7 @@ from ugosa_jax.annotations.vocabulary import WORDS
 from ugosa_jax.errors import InputError
 
 Entry = tuple[str, dict[str, Any]]
-"""Place of an object in the file, and the object."""
+"""The path of an object in the file, for messages, and the object."""
 TYPES = ("labels", "timeserieslabels", "choices")
 
 
@@ -48,7 +48,7 @@ def read_json_lists(text: str, path: str) -> LabelFile:
 
 
 def _drop_unfinished(entries: list[Entry], path: str) -> tuple[list[Entry], list[str]]:
-    """Return the regions with times and, if any region has labels, with labels; and warnings about the others."""
+    """Return the regions that have times and, if any region has labels, labels; and warnings about the others."""
     any_named = any(map(_find_labels, (entry for _, entry in entries)))
     finished, warnings = [], []
     for where, entry in entries:
@@ -133,13 +133,13 @@ def _read_entry(entry: dict[str, Any], path: str, where: str) -> Iterator[Label]
     whole = isinstance(found.get("start"), int) and isinstance(found.get("end", 0), int)
     for name in names:
         if not isinstance(name, str | int):
-            raise InputError(f"{path}:{where}: label {quote(str(name))} is not a text that names a source")
+            raise InputError(f"{path}:{where}: label {quote(str(name))} is not a string that names a source")
         text = " ".join(str(name).split())
         yield Label(start_s, end_s, text, path, where, state, sure if is_sure else None, whole=whole)
 
 
 def _find_inner_name(entry: dict[str, Any]) -> Any:
-    """Return the name in an object within an entry, where waveform players store labels of regions."""
+    """Return the name in an object inside an entry, where waveform players store labels of regions."""
     inner = (item for key in ("data", "attributes") if isinstance(entry.get(key), dict) for item in entry[key].items())
     return next((value for key, value in inner if value and is_known_column(str(key), "source")), "")
 

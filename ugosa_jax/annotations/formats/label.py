@@ -1,7 +1,7 @@
-"""Labels as written in a file: times and texts. `annotations.statements` interprets the texts.
+"""Labels as written in a file, with times and text; `annotations.statements` interprets the text.
 
-Times are seconds, or hours, minutes and seconds between colons. If plain numbers are too large for seconds, the user
-has to give their unit.
+Times are seconds, or hours, minutes and seconds separated by colons. If plain numbers are too large for seconds, the
+user has to specify their unit.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from ugosa_jax.errors import InputError
 
 @dataclasses.dataclass(frozen=True)
 class Label:
-    """One label: a point if it ends where it starts; up to the end of the song if its end is infinite."""
+    """A label. It is a point if its end equals its start; an infinite end stands for the end of the song."""
 
     start_s: float
     end_s: float
@@ -24,23 +24,23 @@ class Label:
     """Text of the label: the name of a source or an instrument, a state, or a name followed by a state."""
     path: str
     line: int | str
-    """Line of the file; in JSON the entry, such as annotations[0].data[3]."""
+    """Line of the file; in JSON, the path of the entry, such as annotations[0].data[3]."""
     state: str | None = None
-    """State as written in a column of its own; None if there is no such column."""
+    """State as written in a separate column; None if there is no such column."""
     confidence: float | None = None
-    """How sure the annotator is, in [0, 1]; None if the file does not say."""
+    """Confidence of the annotator, in [0, 1]; None if the file does not state it."""
     container: str = ""
-    """Name of the tier or layer that holds the label; empty if there is none."""
+    """Name of the tier or layer that contains the label; empty if there is none."""
     own_words: bool = False
     """Whether labels in a tier that is named after a source may be any words, such as lyrics."""
     span_s: tuple[float, float] | None = None
-    """Start and end of the time that the annotator listened to; None if the file does not say."""
+    """Start and end of the annotated time span; None if the file does not state it."""
     perhaps_sections: bool = False
-    """Whether the container holds a song's sections if none of its labels names a source."""
+    """Whether the container holds sections of the song (verse, chorus) if none of its labels names a source."""
     beside: str = ""
-    """If the text is empty: the columns that were not read, for the error about the missing source."""
+    """If the text is empty: the names of columns that were not read, for the error about the missing source."""
     whole: bool = False
-    """Whether the times are whole numbers, as samples and milliseconds are."""
+    """Whether the times are whole numbers, which may be samples or milliseconds."""
 
     def make_error(self, field: str, value: str, problem: str) -> InputError:
         """Return the error for a field of this label."""
@@ -52,28 +52,28 @@ class LabelFile(NamedTuple):
 
     labels: list[Label]
     warnings: tuple[str, ...] = ()
-    """One line for each label that was left out; it begins with file and line."""
+    """One line, which begins with file and line, for each label that was left out."""
     outside: Outside | None = None
-    """State of sources outside of their labels; None if the file does not say."""
+    """State of sources outside of their labels; None if the file does not specify it."""
     open_sources: tuple[str, ...] = ()
-    """Sources that are unknown outside even if `outside` is silent."""
+    """Sources that are unknown outside of their labels even if `outside` is silent."""
     left_out: tuple[str, ...] = ()
     """Parts of the file without usable labels, for the error if nothing else is left."""
 
 
 def quote(value: str) -> str:
-    """Return a text in quotes, cut to a length that suits a message."""
+    """Return a string in quotes, shortened for use in messages."""
     return repr(value if len(value) <= 40 else value[:40] + "…")
 
 
 def quote_first(texts: Iterable[str]) -> str:
-    """Return the first three different texts that are not empty, quoted, and a sign if there are more."""
+    """Return the first three different, non-empty strings in quotes, and an ellipsis if there are more."""
     different = [text for text in dict.fromkeys(texts) if text]
     return ", ".join(map(quote, different[:3])) + (" …" if len(different) > 3 else "")
 
 
 def refuse_several(path: str, recordings: Iterable[str]) -> None:
-    """Refuse a file that holds the labels of several recordings."""
+    """Raise InputError if a file holds the labels of several recordings."""
     names = set(recordings := list(recordings)) - {""}
     if len(names) > 1:
         raise InputError(f"{path}: holds {len(names)} recordings ({quote_first(recordings)}): keep the labels of one")
@@ -106,7 +106,7 @@ def is_time(value: str) -> bool:
 
 
 def parse_time(value: str) -> float | None:
-    """Parse a time such as 62.5, 62,5 s, 1:02.5 or 0:01:02.5 into seconds; return None for other texts."""
+    """Parse a time such as 62.5, 62,5 s, 1:02.5 or 0:01:02.5 into seconds; return None for other strings."""
     plain = value.replace(",", ".")
     if _NUMBER.fullmatch(plain):
         return float(plain)
@@ -121,9 +121,9 @@ def parse_time(value: str) -> float | None:
 
 UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "100ns": 1e-7}
 HOURS = 2
-"""Whole numbers that would be more hours than this are most likely not seconds."""
+"""Whole numbers above this number of hours are most likely not seconds."""
 DAY_S = 86_400.0
-"""No song lasts longer."""
+"""Longer than any song: larger numbers cannot be seconds."""
 
 
 class UnknownUnit(InputError):

@@ -1,8 +1,8 @@
-"""Annotations of the MedleyDB data set: ACTIVATION_CONF.lab, SOURCEID.lab, and the stems in METADATA.yaml.
+"""Readers for the MedleyDB data set: ACTIVATION_CONF.lab, SOURCEID.lab, and the stems in METADATA.yaml.
 
 Format: Bittner et al., "MedleyDB: a multitrack dataset for annotation-intensive MIR research", ISMIR 2014, and the
-data set's own files. ACTIVATION_CONF has a column of times and, for each stem (S01, S02 …), a column of
-the confidence that the stem is active; SOURCEID has start_time,end_time,instrument_label.
+data set's files. ACTIVATION_CONF has a column of times and, for each stem (S01, S02 …), a column with the confidence
+that the stem is active. SOURCEID has the columns start_time,end_time,instrument_label.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from ugosa_jax.annotations.formats.table import TableRow, fold_header, is_known_
 from ugosa_jax.errors import InputError
 
 _NOTHING = ("", "~", "null")
-"""Forms of a missing value in YAML."""
+"""Spellings of a missing value in YAML."""
 SOURCEID_HEADER = ["start_time", "end_time", "instrument_label"]
 
 
@@ -30,7 +30,7 @@ def read_sourceid(text: str, path: str) -> LabelFile:
 
 
 def is_wide(fields: list[str]) -> bool:
-    """Return whether a header stands for a column of times and a column of confidences for each source."""
+    """Return whether a header has a column of times, and a column of confidences or flags for each source."""
     times = len(fields) > 1 and fold_header(fields[0]) in ("time", "time s", "times", "seconds")
     return times and not any(is_known_column(field) or is_time(field) for field in fields[1:])
 
@@ -43,8 +43,8 @@ def is_activation_conf(fields: list[str]) -> bool:
 def read_activation_conf(text: str, path: str) -> LabelFile:
     """Read activation confidences: a stem is active where its confidence is at least 0.5, as in the data set.
 
-    A line is valid from its time to that of the next line, the last line as long as the one before it. Lines that agree
-    about a stem become one label with the lowest of their confidences.
+    A line is valid from its time to that of the next line; the last line is as long as the one before it. Consecutive
+    lines in which a stem has the same state become one label with the lowest of their confidences.
     """
     table = read_table(text, path)
     if not table or not (is_activation_conf(table[0].fields) or is_wide(table[0].fields)):
@@ -61,9 +61,9 @@ def read_activation_conf(text: str, path: str) -> LabelFile:
 
 
 def parse_stem_names(text: str, path: str) -> dict[str, tuple[str, ...]]:
-    """Return {stem: its instruments} of a METADATA.yaml; a stem without a known instrument has none."""
+    """Return a dict from each stem of a METADATA.yaml to its instruments; unknown instruments are omitted."""
     try:
-        content = yaml.load(text, yaml.BaseLoader)  # keeps all scalars as texts: "no" is a name too
+        content = yaml.load(text, yaml.BaseLoader)  # keeps all scalars as strings: "no" may be a name
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())[:200]})") from error
     stems = content.get("stems") if isinstance(content, dict) else None
@@ -87,7 +87,7 @@ def _read_times(body: list[TableRow]) -> list[float]:
 
 
 def _join_runs(stem: str, column: int, body: list[TableRow], times_s: list[float]) -> list[Label]:
-    """Return the labels of one stem, in turns active and silent."""
+    """Return the labels of one stem, alternately active and silent."""
     confidences = []
     for row in body:
         confidences.append(row.parse_confidence(column))

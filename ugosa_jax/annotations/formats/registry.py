@@ -1,7 +1,7 @@
-"""The formats of annotation files: their readers, and how a format is recognised.
+"""The formats of annotation files: their readers, and recognition of the format of a file.
 
-The content of a file decides; the suffix decides between formats that the content may be. Only `content` reads from the
-disk. A reader takes the text and the path of a file; its InputErrors begin with `path:line: field`.
+The format follows from the content of a file, and from the suffix if the content fits several formats. Only `content`
+reads from the disk. A reader takes the text and the path of a file; its InputErrors begin with `path:line: field`.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from ugosa_jax.annotations.formats.table import (
 from ugosa_jax.errors import InputError
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".lab", ".jams", ".json", ".svl", ".sv", ".textgrid", ".eaf", ".rttm")
-"""Suffixes of annotation files; they matter only when a folder is read."""
+"""Suffixes of the files that are read from a folder."""
 _COPIES = re.compile(
     r"(?:[\s_-]*(?:\([0-9]+\)|copy|kopie|copie|v[0-9]+|final|edit(?:ed)?|labels?|annotations?))+$", re.IGNORECASE
 )
@@ -65,7 +65,7 @@ READERS: dict[Format, Callable[[str, str], LabelFile]] = {
     "elan": speech_tools.read_elan,
 }
 KNOWN_UNIT = ("sonic-table", "sonic-layers", "activation-conf", "reaper", "audition", "rx", "elan")
-"""Formats that define the unit of their times; those of others may be seconds, samples or milliseconds."""
+"""Formats that define the unit of their times; in other formats, times may be seconds, samples or milliseconds."""
 
 
 def read(path: str | Path, format: Format | None = None, unit: str | None = None) -> LabelFile:
@@ -85,12 +85,12 @@ def read(path: str | Path, format: Format | None = None, unit: str | None = None
     if format not in KNOWN_UNIT:
         reading = reading._replace(labels=to_seconds(reading.labels, unit, str(path)))
     elif unit not in (None, "s"):
-        what = f"the format {format} defines the unit of its times; leave the option out"
-        raise InputError(f"{path}: --unit {unit}: {what}")
+        reason = f"the format {format} defines the unit of its times; omit the option"
+        raise InputError(f"{path}: --unit {unit}: {reason}")
     open_ended = [label for label in reading.labels if not math.isfinite(label.end_s)]
     if open_ended:
         last = open_ended[-1]
-        how = f"{path}:{last.line}: no end: taken to be the end of the song"
+        how = f"{path}:{last.line}: no end: read as the end of the song"
         reading = reading._replace(warnings=(*reading.warnings, how))
     return reading
 
@@ -132,12 +132,12 @@ def read_folder(
     return LabelFile(
         [label for reading in readings for label in reading.labels],
         tuple(warnings) + tuple(warning for reading in readings for warning in reading.warnings),
-        left_out=tuple(what for reading in readings for what in reading.left_out),
+        left_out=tuple(part for reading in readings for part in reading.left_out),
     )
 
 
 def clean_file_name(path: str) -> str:
-    """Return the name of a file without suffixes and without what marks copies and versions."""
+    """Return the name of a file without suffixes and without the marks of copies and versions, such as (1) or _v2."""
     stem = _SUFFIXES.sub("", Path(path).name)
     return _COPIES.sub("", stem) or stem
 
@@ -159,13 +159,13 @@ def recognise(text: str, path: str | Path) -> Format:
 
 
 def _begins_with_heading(text: str) -> bool:
-    """Return whether a bracket at the beginning of a text belongs to a heading, not to JSON."""
+    """Return whether a bracket at the beginning of the text is a heading such as [Section], not JSON."""
     first = text.lstrip().partition("\n")[0]
     return first.startswith("[") and first.rstrip().endswith("]") and not first.startswith(("[{", "[[", '["', "[]"))
 
 
 def _recognise_json(text: str) -> Format:
-    """Return the format of a JSON file; "jams" for invalid JSON, whose reader reports what is wrong."""
+    """Return the format of a JSON file; "jams" for invalid JSON, because its reader reports the error."""
     try:
         parsed = json.loads(text)
     except json.JSONDecodeError as error:
@@ -236,12 +236,12 @@ def _split_first(text: str, path: str, comments: bool = True) -> list[str]:
 
 
 def read_stem_names(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Return {stem: its instruments} of a METADATA.yaml of MedleyDB."""
+    """Return a dict from each stem of MedleyDB's METADATA.yaml to its instruments."""
     return medleydb.parse_stem_names(content.read_text(path), str(path))
 
 
 def choose_format(path: str | Path) -> Format:
-    """Return the format to write for the suffix of a file; raise InputError for other suffixes."""
+    """Return the format in which a file with this suffix is written; raise InputError for unknown suffixes."""
     suffix = Path(path).suffix.lower()
     known: dict[str, Format] = {".csv": "csv", ".txt": "audacity", ".jams": "jams"}
     if suffix not in known:

@@ -1,10 +1,10 @@
-"""Sonic Visualiser's layers of regions, notes and boxes: exported tables, .svl files and .sv sessions.
+"""Readers of Sonic Visualiser's layers of regions, notes and boxes: exported tables, .svl files and .sv sessions.
 
 Tables (reference manual, "Annotation Layer Export") are time,value,duration,label; notes have a level before the label,
-boxes begin with start and end. A header is optional since version 4. Without a header, times distinguish the file
-from other tables: they always have a decimal point.
+boxes begin with start and end. Since version 4, a header is optional. Without a header, such a table is recognised by
+its times, which always have a decimal point.
 
-In the XML of versions 2 to 5, a `layer` names a `model`, whose `dataset` holds points with frame, duration and
+In the XML of versions 2 to 5, a `layer` refers to a `model`, whose `dataset` holds points with frame, duration and
 label; frames are samples at the sampleRate of the model. Layers without durations are left out.
 """
 
@@ -25,7 +25,7 @@ _NINE = re.compile(r"[0-9]+\.[0-9]{9}")
 
 
 def is_sonic_header(fields: list[str]) -> bool:
-    """Return whether the first fields of a table are those of an exported layer, in seconds or in frames."""
+    """Return whether the fields in the first line of a table are those of an exported layer, in seconds or frames."""
     names = [field.lower().replace("frame", "") for field in fields]
     seconds = [[name.replace("time", "") for name in header] for header in (HEADER, NOTES, BOXES, *NO_DURATIONS)]
     return len(fields) > 1 and [name.replace("time", "") for name in names] in seconds
@@ -38,7 +38,7 @@ def is_sonic_region(fields: list[str]) -> bool:
 
 
 def is_sonic_values(table: list[TableRow]) -> bool:
-    """Return whether lines are times and values: only the first number has nine decimals."""
+    """Return whether lines are times and values, without durations: only the first number has nine decimals."""
     rows = [row.fields for row in table]
     if any(len(fields) not in (2, 3) or not is_number(fields[1]) for fields in rows):
         return False
@@ -56,7 +56,7 @@ def read_sonic_table(text: str, path: str) -> LabelFile:
         table = table[1:]
     if header in NO_DURATIONS or (table and header == HEADER and is_sonic_values(table)):
         what = "is a time-value layer of Sonic Visualiser, which has no durations"
-        how = "mark regions in a Regions layer and export that (Layer > Add New Regions Layer)"
+        how = "mark regions in a Regions layer instead, and export it (Layer > Add New Regions Layer)"
         raise InputError(f"{path}: {what}: {how}")
     return LabelFile([_parse_box(row) if header == BOXES else _parse_region(row) for row in table])
 
@@ -96,7 +96,7 @@ def read_sonic_layers(text: str, path: str) -> LabelFile:
         elif name in ("point", "event"):
             points.append((element.line, dataset, attributes))
         elif name == "layer" and "model" in attributes:
-            # A session lists a layer again in each pane, without its names.
+            # A session lists a layer again for each pane, without its name.
             names.setdefault(attributes["model"], attributes.get("presentationName") or attributes.get("name") or "")
     if not models and elements[0].name != "sv":
         what = f"is XML of {quote(elements[0].name)}: neither Sonic Visualiser layers nor an ELAN document"
@@ -118,7 +118,7 @@ def read_sonic_layers(text: str, path: str) -> LabelFile:
 
 
 def _describe_kind(model: dict[str, str] | None) -> str:
-    """Return a name for the content of a layer without durations."""
+    """Return a description of the content of a layer without durations, for warnings."""
     if model is None:
         return "something unknown"
     if model.get("subtype") == "text":

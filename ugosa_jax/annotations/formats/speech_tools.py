@@ -1,15 +1,15 @@
-"""Files of speech tools: Praat's TextGrids, ELAN's documents, and RTTM.
+"""Readers of files of speech tools: Praat's TextGrids, ELAN's documents, and RTTM.
 
-TextGrid (Praat manual, "TextGrid file formats"): the long and the short text format hold the same series of numbers,
-texts and flags; everything else in the file is a comment. Numbers and flags stand between blanks; texts stand in double
-quotes, which are doubled inside a text; an exclamation mark begins a comment up to the end of the line.
+TextGrid (Praat manual, "TextGrid file formats"): the long and the short text format consist of the same sequence of
+numbers, strings and flags; everything else in the file is a comment. Numbers and flags are separated by spaces. Strings
+are in double quotes, which are doubled inside a string. An exclamation mark begins a comment up to the end of the line.
 
 ELAN Annotation Format 2.7 to 3.0: an ALIGNABLE_ANNOTATION refers to two time slots in milliseconds; a REF_ANNOTATION
 has no times of its own. Time 0 of the document is the time TIME_ORIGIN of the medium in a MEDIA_DESCRIPTOR.
 
 RTTM (NIST, RT-09 evaluation plan, appendix A): type, file, channel, start, duration, two fields, name, confidence,
-lookahead. Blanks separate the fields, but some programs write names that hold blanks: then the two fields after the
-times, which are <NA> for speakers, show where the times are.
+lookahead. Spaces separate the fields. Some programs write names that contain spaces; the two fields after the times,
+which are <NA> for speakers, then show where the times are.
 """
 
 import dataclasses
@@ -50,34 +50,34 @@ class _Stream(NamedTuple):
     path: str
     tokens: Iterator[_Token]
 
-    def take(self, kind: str, what: str) -> _Token:
+    def take(self, kind: str, field: str) -> _Token:
         """Return the next token; raise InputError if it is of another kind."""
         token = next(self.tokens, None)
         if token is None:
-            raise InputError(f"{self.path}: ends where {what} should be")
+            raise InputError(f"{self.path}: ends where {field} should be")
         if token.kind != kind:
-            raise InputError(f"{self.path}:{token.line}: {what} should be a {kind}, not {quote(token.value)}")
+            raise InputError(f"{self.path}:{token.line}: {field} should be a {kind}, not {quote(token.value)}")
         return token
 
-    def take_seconds(self, what: str) -> float:
-        token = self.take("number", what)
+    def take_seconds(self, field: str) -> float:
+        token = self.take("number", field)
         if not math.isfinite(float(token.value)):
-            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is not finite")
+            raise InputError(f"{self.path}:{token.line}: {field} {quote(token.value)} is not finite")
         return float(token.value)
 
-    def take_count(self, what: str) -> int:
-        token = self.take("number", what)
+    def take_count(self, field: str) -> int:
+        token = self.take("number", field)
         if not (token.value.isdigit() and len(token.value) <= 9):
-            raise InputError(f"{self.path}:{token.line}: {what} {quote(token.value)} is not a count")
+            raise InputError(f"{self.path}:{token.line}: {field} {quote(token.value)} is not a count")
         return int(token.value)
 
-    def take_stretch(self, what: str) -> tuple[float, float]:
-        start_s, end_s = self.take_seconds(f"xmin of {what}"), self.take_seconds(f"xmax of {what}")
-        return check_stretch(f"{self.path}: {what}", start_s, end_s)
+    def take_stretch(self, field: str) -> tuple[float, float]:
+        start_s, end_s = self.take_seconds(f"xmin of {field}"), self.take_seconds(f"xmax of {field}")
+        return check_stretch(f"{self.path}: {field}", start_s, end_s)
 
 
 def read_textgrid(text: str, path: str) -> LabelFile:
-    """Read the labels with a text in all tiers; the annotator listened to a tier from its xmin to its xmax."""
+    """Read all labels that have a text, in all tiers. A tier is annotated from its xmin to its xmax."""
     stream = _Stream(path, _split_tokens(text, path))
     if stream.take("text", "the file type").value not in ("ooTextFile", "ooTextFile short"):
         raise InputError(f"{path}: is not a Praat text file")
@@ -90,7 +90,7 @@ def read_textgrid(text: str, path: str) -> LabelFile:
 
 
 def _take_tier(stream: _Stream) -> list[Label]:
-    """Return the labels with a text in the next tier of a stream."""
+    """Return the labels that have a text in the next tier of a stream."""
     kind = stream.take("text", "the class of a tier")
     if kind.value not in ("IntervalTier", "TextTier"):
         raise InputError(f"{stream.path}:{kind.line}: class {quote(kind.value)} is not IntervalTier or TextTier")
@@ -132,7 +132,7 @@ UNITS_MS = {"milliseconds": 1.0, "pal-frames": 40.0}
 
 
 def read_elan(text: str, path: str) -> LabelFile:
-    """Read all tiers; leave annotations without times out with a warning."""
+    """Read all tiers; warn about annotations without times, which are left out."""
     elements = parse_xml(text, path)
     if all(element.name != "ANNOTATION_DOCUMENT" for element in elements):
         raise InputError(f"{path}: is not an ELAN annotation document")
@@ -149,8 +149,8 @@ def read_elan(text: str, path: str) -> LabelFile:
                 untimed[tier] += 1
                 continue
             if last < first:
-                what = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is not a valid time span"
-                raise InputError(f"{path}:{line}: {what}")
+                problem = f"an annotation of {quote(tier)}: from {first:g} to {last:g} ms is not a valid time span"
+                raise InputError(f"{path}:{line}: {problem}")
             start_s, end_s = first * unit_ms / 1000, last * unit_ms / 1000
             words = " ".join(element.text.split())
             labels.append(Label(start_s, end_s, words, path, line, container=tier, own_words=True))
@@ -172,7 +172,7 @@ def read_elan(text: str, path: str) -> LabelFile:
             untimed[tier] += 1
             times = ()
     left_out = tuple(f"tier {quote(name)}: annotations without times of their own ({n})" for name, n in untimed.items())
-    warnings = [f"{path}: left out: {what}" for what in left_out]
+    warnings = [f"{path}: left out: {part}" for part in left_out]
     if any(medium.origin_ms for medium in media):
         origin_s, how = _find_origin(media, path)
         labels = [
@@ -194,20 +194,20 @@ class _Medium(NamedTuple):
 
 
 def _find_origin(media: list[_Medium], path: str) -> tuple[float, str]:
-    """Return the time in the song at which the annotation begins, and a warning about it."""
+    """Return the time in the song, in seconds, at which time 0 of the document lies, and a warning about it."""
     sounds = [medium for medium in media if medium.mime_type.startswith("audio/")] or media
     first, where = sounds[0], f"{path}:{sounds[0].line}: TIME_ORIGIN"
     if len({medium.origin_ms for medium in sounds}) > 1:
         begin = ", ".join(f"{Path(medium.url).name} ({medium.origin_ms:g} ms)" for medium in sounds)
-        what = "its sounds begin at different times"
-        raise InputError(f"{where}: {what}: {begin}; keep the song alone under Edit > Linked Files in ELAN")
+        problem = "its sounds begin at different times"
+        raise InputError(f"{where}: {problem}: {begin}; keep the song alone under Edit > Linked Files in ELAN")
     moved = f"{abs(first.origin_ms) / 1000:g} s {'later' if first.origin_ms >= 0 else 'earlier'}"
     how = f"all times are taken {moved}, as ELAN plays {quote(Path(first.url).name)}"
     return first.origin_ms / 1000, f"{where} {first.origin_ms:g}: {how}"
 
 
 def _parse_milliseconds(field: str, attributes: dict[str, str], path: str, line: int) -> float | None:
-    """Return a time in milliseconds; None if it is missing, as in a slot between aligned ones."""
+    """Return a time in milliseconds; None if it is missing, as in time slots that are not aligned."""
     value = attributes.get(field, "").strip().replace(",", ".")
     if not value:
         return None
@@ -235,14 +235,14 @@ def read_rttm(text: str, path: str) -> LabelFile:
         row.check_width(range(8, 999), "at least 8, as in a line of RTTM")
         if not all(map(is_time, row.fields[3:5])) or is_number(row.fields[5]):
             wrong = next((field for field in row.fields[3:5] if not is_time(field)), row.fields[3])
-            how = "and the duration are to be fields 4 and 5: does the recording's name hold a blank?"
+            how = "and the duration should be fields 4 and 5: does the recording's name contain a space?"
             raise row.make_error("start", wrong, how)
     refuse_several(path, (row.fields[1] for row in table))
     return LabelFile([_parse_turn(row) for row in table])
 
 
 def _join_names(fields: list[str]) -> list[str]:
-    """Join the fields of a name that holds blanks, if <NA> shows where the name ends."""
+    """Join the fields of a name that contains spaces, if <NA> shows where the name ends."""
     n = next((n for n in range(5, len(fields) - 2) if fields[n] == fields[n + 1] == _NONE), 0)
     if not n or not all(map(is_number, fields[n - 2 : n])):
         return fields

@@ -1,4 +1,4 @@
-"""Tables: lines split into fields, and the meaning of column headers."""
+"""Splitting of tables into lines and fields, and the meaning of column headers."""
 
 import csv
 import math
@@ -12,9 +12,9 @@ from ugosa_jax.annotations.vocabulary import VOCABULARY, split_names
 from ugosa_jax.errors import InputError
 
 BEFORE_S = 0.5
-"""How far a label may begin before the song; the excess is cut off. Editors let labels begin a little early."""
+"""Largest time by which a label may begin before the song, as some editors allow; the excess is cut off."""
 SLIP_S = 0.05
-"""How far an end may lie before its start, as by rounding in a last label; such a label is a point."""
+"""Largest time by which an end may precede its start, as rounding in a last label may cause; the label is a point."""
 
 
 class TableRow(NamedTuple):
@@ -122,7 +122,7 @@ def split_table(text: str, path: str, comments: bool = True, trim: bool = True) 
 
 
 def drop_empty(fields: list[str]) -> list[str]:
-    """Return fields without empty ones after the third, with which spreadsheets pad lines."""
+    """Return fields without empty ones at the end, after the third; spreadsheets pad lines with them."""
     while len(fields) > 3 and not fields[-1]:
         fields = fields[:-1]
     return fields
@@ -142,15 +142,17 @@ def fold_header(field: str) -> str:
 
 
 COLUMNS = {role: [fold_header(name) for name in split_names(called)] for role, called in VOCABULARY["columns"].items()}
-"""Role of a column → its names; earlier names take precedence."""
+"""The names of each role of a column; earlier names take precedence."""
 _MS = " (?:ms|msec|millis|milliseconds|millisekunden)"
 _CLOCK = " (?:hh mm )?ss(?: ms| msec| f+)?"
 """Units in ELAN's headers of columns with hours, minutes and seconds, or with seconds."""
 
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
-    """Return {role: position} of known columns; empty without a start, or with neither an end nor a duration."""
-    positions = {_drop_unit(field): n for n, field in reversed(list(enumerate(header)))}  # of two, the first counts
+    """Return the position of each known role; an empty dict if there is no start, or neither an end nor a duration."""
+    positions = {
+        _drop_unit(field): n for n, field in reversed(list(enumerate(header)))
+    }  # the first of equal names wins
     found = {
         role: next(positions[name] for name in called if name in positions)
         for role, called in COLUMNS.items()

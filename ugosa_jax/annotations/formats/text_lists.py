@@ -1,16 +1,16 @@
-r"""Text files with one label per line: tables, Audacity's label tracks, MIREX's .lab, and lists of starts.
+r"""Readers and writers of text files with one label per line: tables, Audacity's label tracks, .lab, lists of starts.
 
-`csv` is start,end,source[,state[,confidence]] in seconds, or the columns that a header names. A missing start or end is
-that of the song, as in exports of LosslessCut.
+`csv`: start,end,source[,state[,confidence]] in seconds, or the columns that a header names. A missing start or end is
+that of the song, as in exports from LosslessCut.
 
-`audacity` has tabs (Audacity manual, "Importing and Exporting Labels"). In the extended style a line `\`, low, high may
-follow a label. A point label has its start as its end; versions before 1.3.3 wrote start and text only. An export of
-several tracks is one list, without the tracks' names.
+`audacity`: fields separated by tabs (Audacity manual, "Importing and Exporting Labels"). In the extended style, a line
+`\`, low, high may follow a label. The end of a point label equals its start; versions before 1.3.3 wrote only start and
+text. An export of several tracks is one list, without the names of the tracks.
 
-`lab` has start, end and label between blanks, as in `mir_eval.io.load_labeled_intervals`. HTK's files with that suffix
-count units of 100 ns.
+`lab`: start, end and label separated by spaces, as in MIREX and `mir_eval.io.load_labeled_intervals`. HTK's files with
+this suffix have times in units of 100 ns.
 
-`starts` has a start and a text, which is valid until the next start, as in the AIST annotations of the RWC data set
+`starts`: a start and a text, which is valid until the next start, as in the AIST annotations of the RWC data set
 (Goto 2006). Markers such as `in` and `out` are read as points instead.
 """
 
@@ -51,7 +51,7 @@ def read_csv(text: str, path: str) -> LabelFile:
             what = "no field is a time; a line is start,end,source or start,end,source,state"
         else:
             fields = quote(",".join(header.fields))
-            what = f"header {fields} names no columns for start and end: call them start, end and source"
+            what = f"header {fields} has no columns for start and end: call the columns start, end and source"
             what += " (or duration instead of end)"
         raise InputError(f"{path}:{header.line}: {what}")
     width = max(len(header.fields), *found.values())
@@ -70,7 +70,7 @@ def read_csv(text: str, path: str) -> LabelFile:
             found["source"] = texts[0]
             left.remove(texts[0])
             name = quote(header.fields[texts[0]])
-            warnings.append(f"{path}:{header.line}: column {name} is taken for the labels: no other is called label")
+            warnings.append(f"{path}:{header.line}: column {name} is read as the labels: no column is called label")
     labels = [_read_columns(row, header, found) for row in timed]
     if left and labels:
         left_out = f"columns left out: {', '.join(quote(header.fields[n]) for n in left[:8])}"
@@ -81,12 +81,12 @@ def read_csv(text: str, path: str) -> LabelFile:
 
 
 def _or_empty(field: str) -> str:
-    """Return a field; an empty text for n/a, which marks missing values in BIDS."""
+    """Return a field, or an empty string for n/a, which marks missing values in BIDS."""
     return "" if field.casefold() == "n/a" else field
 
 
 def _read_wide(header: TableRow, body: list[TableRow], found: dict[str, int], columns: list[int]) -> list[Label]:
-    """Read a table that has a column of 1 and 0 for each source."""
+    """Read a table with a column of 1 and 0 for each source."""
     return [
         dataclasses.replace(label, text=header.fields[n], state="active" if float(row.fields[n]) else "silent")
         for row in body
@@ -127,7 +127,7 @@ def _read_columns(row: TableRow, header: TableRow, found: dict[str, int]) -> Lab
 
 
 def _read_without_header(table: list[TableRow], path: str) -> list[Label]:
-    """Return the labels in lines of start, end and source, possibly in another order."""
+    """Return the labels in lines of start, end and source, also if the source comes first."""
     if table and all(len(row.fields) == 2 and all(map(is_time, row.fields)) for row in table):
         return [_parse_pair(row) for row in table]
     if table and all(map(_is_of_a_recording, table)):
@@ -141,7 +141,7 @@ def _read_without_header(table: list[TableRow], path: str) -> list[Label]:
 def _parse_pair(row: TableRow) -> Label:
     """Return the label without a text in a line of two times."""
     if row.parse_seconds("end", 1) < row.parse_seconds("start", 0):
-        what = "the second number is not an end: times and values, such as pitch or beats, have none"
+        what = "the second number is not an end; a list of times and values, such as pitches, has no ends"
         raise InputError(f"{row.path}:{row.line}: {what}; write start, end and source into each line")
     return row.make_label("")
 
@@ -162,7 +162,7 @@ def _is_numbered(table: list[TableRow]) -> bool:
 
 
 def _reorder(row: TableRow) -> TableRow:
-    """Return a line with the name after the times, if it stands before them."""
+    """Return a line with the name moved behind the times if it precedes them."""
     first = row.fields[0] if row.fields else ""
     if len(row.fields) < 3 or not first or is_time(first) or not all(map(is_time, row.fields[1:3])):
         return row
@@ -179,7 +179,7 @@ def parse_line(row: TableRow) -> Label:
 
 
 def format_csv(intervals: Sequence[Interval]) -> str:
-    """Format intervals as a table, with a column of confidences if there are any."""
+    """Format intervals as a table, with a column of confidences if any interval has one."""
     n_columns = 5 if any(i.confidence is not None for i in intervals) else 4
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
@@ -196,7 +196,7 @@ def read_audacity(text: str, path: str) -> LabelFile:
     """Read one or several label tracks in one file."""
     lines = [(n, line) for n, line in content_lines(text) if not line.startswith("\\")]
     table = list(split_lines(path, lines, "\t"))
-    if all(len(row.fields) == 4 and not row.fields[2] for row in table):  # two tabs before each label
+    if all(len(row.fields) == 4 and not row.fields[2] for row in table):  # with two tabs before each label
         table = [row._replace(fields=[*row.fields[:2], row.fields[3]]) for row in table]
     return LabelFile([_parse_audacity(row) for row in table])
 
@@ -212,7 +212,7 @@ def format_audacity(intervals: Sequence[Interval]) -> str:
     """Format intervals as a label track; labels are `source`, or `source state` if it is not active."""
     for i in intervals:
         if any(mark in i.source for mark in '\t\n\r"') or i.source != i.source.strip():
-            raise InputError(f"source {i.source!r}: its name cannot be written to a label track")
+            raise InputError(f"source {i.source!r}: a label track cannot hold this name")
         if not math.isfinite(i.end_s):
             what = "lasts to the end of the song, which a label track cannot express: give --song"
             raise InputError(f"source {i.source!r}: {what}")
@@ -242,7 +242,7 @@ _MARKS = re.compile(
 
 
 def find_pairs(text: str, path: str) -> list[TableRow]:
-    """Return the lines split into a start and a text; an empty list if a line is not a pair or starts do not grow."""
+    """Return the lines split into a start and a text; an empty list unless all are such pairs in order of time."""
     lines = content_lines(text)
     if not any(map(_is_pair, (TableRow(path, n, _cut(line)) for n, line in lines[:3]))):
         return []
@@ -262,12 +262,12 @@ def find_pairs(text: str, path: str) -> list[TableRow]:
 
 
 def _cut(line: str) -> list[str]:
-    """Return a line split after its first field, whatever its delimiter."""
+    """Return a line split after its first field, with any delimiter."""
     return [field.strip() for field in re.split(r"[\t;]|,(?![0-9])|\s", line.strip(), maxsplit=1)]
 
 
 def _is_pair(row: TableRow) -> bool:
-    """Return whether a line is a start and a text; if the text begins with a time, it is the end of a label."""
+    """Return whether a line is a start and a text that does not begin with a time, which would be an end."""
     if len(row.fields) != 2 or not is_time(row.fields[0]):
         return False
     words = [word.strip("-–—]") for word in row.fields[1].split()[:2]]
@@ -278,7 +278,7 @@ def read_starts(text: str, path: str) -> LabelFile:
     """Read labels that are valid until the next one, the last one up to the end of the song."""
     table = find_pairs(text, path)
     if not table:
-        what = "is not a list of starts and texts, in at least two lines in order of time"
+        what = "is not a list of starts and texts: at least two lines, in order of time"
         raise InputError(f"{path}: {what}")
     points = [row.make_point(row.fields[1], 0) for row in table]
     if any(_MARKS.fullmatch(point.text) for point in points):
@@ -288,5 +288,5 @@ def read_starts(text: str, path: str) -> LabelFile:
         dataclasses.replace(point, end_s=end_s, whole=row.is_whole(0))
         for row, point, end_s in zip(table, points, ends_s, strict=True)
     ]
-    how = "lines of a start and a text: each is taken to be valid until the next"
+    how = "lines of a start and a text: each is read as valid until the next start"
     return LabelFile(labels, (f"{path}:{table[0].line}: {how}",))

@@ -22,7 +22,10 @@ from ugosa_jax.networks.htdemucs.parts import Linear, Norm, apply_glu, gelu
 from ugosa_jax.networks.htdemucs.settings import Branch, Settings
 
 BLOCK_ROWS = 8
-"""Number of rows of a spectrogram layer that are computed together, if no norm spans all rows."""
+"""Number of rows of a spectrogram layer that are computed together, if no norm spans all rows.
+
+Blocks of 2, 4 and 8 rows were equally fast on a CPU.
+"""
 
 
 class Encoder(nnx.Module):

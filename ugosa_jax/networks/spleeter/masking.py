@@ -1,4 +1,4 @@
-"""Spleeter from mixture to estimates: the U-Net of each source, and masks on the mixture's spectrogram."""
+"""Spleeter from mixture to estimates: the U-Net of each source yields a mask for the mixture's spectrogram."""
 
 from collections.abc import Callable
 from typing import Any
@@ -60,7 +60,7 @@ def suffix(settings: SpleeterSettings, params: Params, mix_CxT: jax.Array, featu
 
 
 def separate_tile(settings: SpleeterSettings, params: Params, tile_CxN: jax.Array) -> jax.Array:
-    """Return est_SxCxN, the overlap-added frames of one piece of a song; overlapping pieces add up to the stems."""
+    """Return est_SxCxN, the estimates of one piece of a song by itself; overlapping pieces add up to the stems."""
     z_CxKxF = compute_spectrogram(tile_CxN, settings.nfft)
     magnitude = jnp.moveaxis(jnp.abs(z_CxKxF[..., : settings.bins]), 0, -1)[None]
     first = list_stages(settings)[0]
@@ -71,12 +71,12 @@ def separate_tile(settings: SpleeterSettings, params: Params, tile_CxN: jax.Arra
 def estimate_sources(
     settings: SpleeterSettings, z_CxKxF: jax.Array, magnitude: jax.Array, logits: Callable[[str], jax.Array]
 ) -> jax.Array:
-    """Return est_SxCxN: the masked spectrogram z of the mixture, K frames in all, transformed back.
+    """Return est_SxCxN: the spectrogram of the mixture times the mask of each source, transformed back to samples.
 
-    The magnitude v of a source is that of the mixture times a sigmoid of the source's logits, or a softmax over the
-    sources. The masks are
+    The magnitude v_s of a source is that of the mixture times the sigmoid of the source's logits, or times their
+    softmax over the sources. The masks are
 
-        mask_s = (v_s² + ε / S) / (Σ v² + ε)
+        mask_s = (v_s² + ε / S) / (Σ_s v_s² + ε)
 
     Args:
       settings: sizes.

@@ -3,7 +3,7 @@
 The alphabet of shapes, used as suffixes of names in this package:
 
     T samples · C audio channels · S sources · P pieces of a song · K frames of a piece · F frequencies
-    I channels that a layer is given · O channels that it gives
+    I input channels of a layer · O output channels of a layer
 """
 
 import dataclasses
@@ -79,17 +79,17 @@ class SpleeterSettings:
 
     @property
     def grain(self) -> int:
-        """Divisor of the numbers of frames and bins: each level halves them."""
+        """A number that must divide the numbers of frames and of bins, because each level halves them."""
         return 2**self.depth
 
     @property
     def encoder_widths(self) -> tuple[tuple[int, int], ...]:
-        """Channels (I, O) of each encoder, the outermost first."""
+        """Input and output channels of each encoder, the outermost first."""
         return tuple(itertools.pairwise((self.channels, *self.filters)))
 
     @property
     def decoder_widths(self) -> tuple[tuple[int, int], ...]:
-        """Channels (I, O) of each decoder, the deepest first; all but the deepest also take a skip."""
+        """Input and output channels of each decoder, the deepest first; all but the deepest also take a skip."""
         given = (*self.filters[-2::-1], 1)
         return ((self.filters[-1], given[0]), *((2 * before, after) for before, after in itertools.pairwise(given)))
 

@@ -1,4 +1,4 @@
-"""The architecture of Spleeter: its stages, its cuts, and the protocol of networks."""
+"""Spleeter as an `Architecture`: its stages, where it can be cut, and where tuning may start and end."""
 
 import dataclasses
 import types
@@ -14,7 +14,7 @@ from ugosa_jax.networks.spleeter.masking import Features
 from ugosa_jax.networks.spleeter.sizes import SpleeterSettings
 
 LEAST_SEGMENT_S = 4.0
-"""The paper's segment length; default segments fill the frames that are computed for it."""
+"""The paper's segment length. Default segments are a little longer: they fill all frames that are computed for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Spleeter(SpleeterSettings):
 
     @property
     def level(self) -> InputLevel:
-        """Songs keep their level, as the biases depend on it."""
+        """Songs keep their level, on which the network's biases depend."""
         return "natural"
 
     @property
     def min_samples(self) -> int:
-        """Any: mixtures shorter than a window are padded with silence."""
+        """One sample: mixtures shorter than a window are padded with silence."""
         return 1
 
     @property
@@ -49,7 +49,7 @@ class Spleeter(SpleeterSettings):
 
     @property
     def segment_s(self) -> float:
-        """Default length of training segments in seconds; it fills all frames that are computed for it."""
+        """Default length of training segments in seconds; see `LEAST_SEGMENT_S`."""
         _, frames = self.count_pieces(round(LEAST_SEGMENT_S * self.sample_rate_hz))
         return (frames * self.hop - self.nfft) / self.sample_rate_hz
 
@@ -74,7 +74,7 @@ class Spleeter(SpleeterSettings):
 
     @property
     def starts(self) -> Mapping[str, str]:
-        """E1 … are the encoders, U1 … the upsampling decoders, the deepest first, and M the mask."""
+        """Where tuning may begin: encoders E1, E2 …, decoders U1, U2 … (U1 is the deepest), and M, the mask."""
         numbers = range(1, self.depth + 1)
         return types.MappingProxyType(
             {f"E{n}": f"encoder{n}" for n in numbers} | {f"U{n}": f"decoder{n}" for n in numbers} | {"M": "mask"}
@@ -82,12 +82,12 @@ class Spleeter(SpleeterSettings):
 
     @property
     def ends(self) -> Mapping[str, tuple[str, ...]]:
-        """D tunes all later stages, U all but the mask."""
+        """Where tuning may end: D tunes all later stages, U leaves the mask frozen."""
         return types.MappingProxyType({"D": (), "U": ("mask",)})
 
     @property
     def default_strategy(self) -> str:
-        """The outer half of the decoders: few parameters, close to the mask. Its effect has not been measured."""
+        """Tune the mask and the outer half of the decoders, which have few parameters. Its gain was not measured."""
         return f"P-U{self.depth // 2 + 1}:D"
 
     def init(self, seed: int = 0) -> Params:
@@ -107,7 +107,10 @@ class Spleeter(SpleeterSettings):
         return masking.suffix(self, params, mix_CxT, features, since)
 
     def __call__(self, params: Params, mix_CxT: jax.Array, n_samples: jax.Array | int | None = None) -> jax.Array:
-        """Separate a mixture: mix_CxT → est_SxCxT. `n_samples` is ignored, as padding is silence."""
+        """Separate a mixture: mix_CxT → est_SxCxT.
+
+        `n_samples`, the length without padding, is ignored: to this network, padding is silence at the end.
+        """
         return self.suffix(params, mix_CxT, {}, self.stages[0])
 
     def _separate_tile(self, params: Params, tile_CxN: jax.Array) -> jax.Array:

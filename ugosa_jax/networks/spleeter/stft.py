@@ -1,7 +1,7 @@
 """The spectrogram of Spleeter and its inverse, with a Hann window of nfft samples and a hop of nfft / 4.
 
-Nothing is padded: N samples have N / hop − 3 frames, whose overlap-add has N samples again. It is the signal where four
-frames overlap, and fades out over the three hops at both ends.
+Nothing is padded: N samples have N / hop − 3 frames, whose overlap-add has N samples again. It equals the signal where
+four frames overlap; over the three hops at both ends, it fades in and out.
 """
 
 import jax

@@ -1,7 +1,8 @@
-"""Strided and transposed convolutions as 3×3 convolutions of stride 1, and these as matrix products.
+"""Strided and transposed convolutions, computed as 3×3 convolutions of stride 1, which are computed as matrix products.
 
 On a CPU, XLA's gradients of strided and transposed convolutions are slow, and `jax.vmap` over their kernels, for lanes,
-makes them grouped. Here forward pass and both gradients are matrix products, also under `jax.vmap`.
+turns them into grouped convolutions. Here, the forward pass and both gradients are matrix products, also under
+`jax.vmap`.
 
 Planes are (P, K, F, channels): pieces, frames, frequencies. Kernels are (taps along K, taps along F, I, O).
 """
@@ -15,9 +16,10 @@ Shifts = tuple[tuple[int, int], ...]
 
 
 def downsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
-    """Return y[q, r] = Σ_tu kernel[t, u] · x[2q + t − 1, 2r + u − 1], x being zero outside: stride 2, "same".
+    """Return y[q, r] = Σ_tu kernel[t, u] · x[2q + t − 1, 2r + u − 1], a convolution with stride 2 and "same" padding.
 
-    Four neighbours become the channels of one position of a plane of half the size, in which 5 taps span 3 positions.
+    2×2 neighbouring positions become the channels of one position of a plane of half the size; there, 5 taps span 3
+    positions.
     """
     P, K, F, C = x_PxKxFxI.shape
     n_out = kernel_5x5xIxO.shape[-1]
@@ -29,10 +31,11 @@ def downsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
 
 
 def upsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
-    """Return y[k, f] = Σ_qr kernel[k − 2q + 1, f − 2r + 1] · x[q, r], of twice the size: stride 2, transposed.
+    """Return y[k, f] = Σ_qr kernel[k − 2q + 1, f − 2r + 1] · x[q, r], a transposed convolution with stride 2.
 
-    The four positions of y that belong to one of x are computed as its channels. At even positions, taps 3 and 1 meet
-    x[q − 1] and x[q]; at odd ones, taps 4, 2 and 0 meet x[q − 1], x[q] and x[q + 1].
+    y is twice as large as x along K and F. Its 2×2 positions that correspond to one position of x are computed as
+    channels of that position. Even positions combine taps 3 and 1 with x[q − 1] and x[q]; odd ones combine taps 4, 2
+    and 0 with x[q − 1], x[q] and x[q + 1].
     """
     P, K, F, C = x_PxKxFxI.shape
     n_out = kernel_5x5xIxO.shape[-1]
@@ -45,7 +48,7 @@ def upsample(x_PxKxFxI: jax.Array, kernel_5x5xIxO: jax.Array) -> jax.Array:
 
 
 def convolve_dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Array:
-    """Return y[k, f, o] = Σ_tu kernel[t, u, o] · x[k + 2t − 3, f + 2u − 3]: dilation 2, "same", one input channel."""
+    """Return y[k, f, o] = Σ_tu kernel[t, u, o] · x[k + 2t − 3, f + 2u − 3]: dilation 2, one input channel."""
     _, K, F, _ = x_PxKxFx1.shape
     x = jnp.pad(x_PxKxFx1, ((0, 0), (3, 3), (3, 3), (0, 0)))
     taps = [(t, u) for t in range(4) for u in range(4)]
@@ -54,15 +57,15 @@ def convolve_dilated(x_PxKxFx1: jax.Array, kernel_4x4x1xO: jax.Array) -> jax.Arr
 
 @jax.custom_vjp
 def convolve(x_PxKxFxI: jax.Array, kernel_3x3xIxO: jax.Array) -> jax.Array:
-    """Return y[k, f] = Σ_ij kernel[i, j] · x[k + i, f + j], two positions smaller along K and F.
+    """Return y[k, f] = Σ_ij kernel[i, j] · x[k + i, f + j], which is two positions smaller than x along K and F.
 
-    The nine shifts are split between both sides of one matrix product: those along K concatenate its input rows, those
-    along F its results z, which are then shifted and summed:
+    The nine shifts are split between input and output of one matrix product: the inputs shifted along K are
+    concatenated, and the outputs z, one for each shift along F, are shifted and summed:
 
         z[k, f, j] = Σ_i kernel[i, j] · x[k + i, f],  y[k, f] = Σ_j z[k, f + j, j].
 
-    No array is copied more than three times, and the product is wide even for few channels. A layer with far fewer
-    output than input channels has all nine shifts on the side of the results.
+    No array is copied more than three times, and the product is wide even for few channels. In layers with far fewer
+    output than input channels, all nine shifts are applied to the output.
     """
     into, out = _split_shifts(kernel_3x3xIxO)
     K, F = x_PxKxFxI.shape[1] - 2, x_PxKxFxI.shape[2] - 2
@@ -95,7 +98,7 @@ convolve.defvjp(_forward, _backward)
 
 
 def _split_shifts(kernel_3x3xIxO: jax.Array) -> tuple[Shifts, Shifts]:
-    """Return the shifts of the product's input and of its output; their sums are the nine shifts, row by row."""
+    """Return the shifts of the matrix product's input and those of its output, whose sums are the nine shifts."""
     n_in, n_out = kernel_3x3xIxO.shape[2:]
     if 3 * n_out < n_in:
         return ((0, 0),), tuple((i, j) for i in range(3) for j in range(3))

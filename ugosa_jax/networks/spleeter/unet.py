@@ -1,6 +1,6 @@
 """The U-Net of one source, in Flax NNX, stage by stage: encoder1 …, decoder1 …, the deepest first, and mask.
 
-Arrays are (P, K, F, channels). Stages pass on x, and the encoders' outputs that decoders need, the skips.
+Arrays have the shape (P, K, F, channels). Stages pass on x and the skips, the outputs of encoders that decoders need.
 """
 
 import math
@@ -17,7 +17,7 @@ _TAPS, _MASK_TAPS = 5, 4
 
 
 class Convolution(nnx.Module):
-    """Kernel and bias of a convolution; the initialisation is He et al.'s (2015), uniform."""
+    """Kernel and bias of a convolution, with the uniform initialisation of He et al. 2015."""
 
     def __init__(self, taps: int, n_in: int, n_out: int, rngs: nnx.Rngs):
         spread = math.sqrt(6 / (taps * taps * n_in))
@@ -38,7 +38,10 @@ class ScaleShift(nnx.Module):
 
 
 class UNetEncoder(nnx.Module):
-    """A convolution that halves the plane, norm and activation; skips, and the deepest level, omit the last two."""
+    """A convolution that halves the plane, norm and activation; the skip is the convolution's output.
+
+    The deepest level has no norm and no activation.
+    """
 
     def __init__(self, settings: SpleeterSettings, level: int, rngs: nnx.Rngs):
         n_in, n_out = settings.encoder_widths[level - 1]

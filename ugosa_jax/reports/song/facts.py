@@ -1,4 +1,4 @@
-"""The record of a run as text: inputs, settings, device and times."""
+"""Text about a run in its report, from its record: inputs, settings, device and times."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ REFINEMENTS = {
 
 
 def describe_run(record: Mapping[str, Any]) -> dict[str, str]:
-    """Return the entries of a report's head.
+    """Return the entries of the table at the top of a report.
 
     Args:
       record: the content of record.json.
@@ -57,7 +57,7 @@ def describe_separation(settings: Mapping[str, Any]) -> str:
     """Return the settings of a separation as text."""
     parts = [f"chunks of {settings['chunk_s']:g} s"] if settings["chunk_s"] else []
     parts += [] if settings["overlap"] is None else [f"overlap {settings['overlap']:g}"]
-    parts = parts or ["chunks as the network's authors have them"]
+    parts = parts or ["chunks as the network's authors use them"]
     parts += [f"mean of {settings['shifts']} shifts"] if settings["shifts"] else []
     parts += ["muted where annotated silent"] if settings["gate"] else []
     parts += [REFINEMENTS[settings["refine"]]] if settings["refine"] != "none" else []

@@ -25,14 +25,14 @@ FIRST, BETWEEN, LAST = style.VERMILION, style.GREEN, style.BLUE
 """Colours of runs: the first is the unadapted network, the last the result."""
 MIXTURE = "#666666"
 STATE_COLOURS: dict[State, str] = {"active": "#555555", "silent": "#d9d9d9", "unknown": "#ffffff"}
-"""Greys of annotated states, as colours stand for runs."""
+"""Greys of annotated states; colours are reserved for runs."""
 EDGE = "#888888"
 COLOUR_MAP = "magma"
-"""Colours of spectrograms, with increasing lightness also in grey and for colour-blind readers."""
+"""Colour map of spectrograms; its lightness increases, also in grey and for colour-blind readers."""
 MAX_NAME_LENGTH = 10
 """Longest name of a source in characters."""
 RANGE_DB = 80.0
-"""Dynamic range of spectrograms, down from the maximum of the mixture's."""
+"""Dynamic range of spectrograms, below the maximum of the mixture's spectrogram."""
 TICKS_HZ = {100: "100 Hz", 1000: "1 kHz", 10_000: "10 kHz"}
 
 _STYLE = {
@@ -90,7 +90,7 @@ def draw_spectrograms(
     Args:
       labels: the annotation.
       duration_s: length of the song.
-      limits_hz: limits of the bands.
+      limits_hz: limits of the frequency bands.
       mixture: summary of the mixture, whose maximum is 0 dB.
       runs: summaries of the stems by run and source.
     """
@@ -119,15 +119,15 @@ def draw_spectrograms(
             axis.set_xlabel("seconds")
         bottom, top = grid[-1, 0].get_position().y0, grid[0, 0].get_position().y1
         place = figure.add_axes((1 - 0.62 / WIDTH_IN, bottom, 0.11 / WIDTH_IN, top - bottom))
-        figure.colorbar(ScalarMappable(norm, COLOUR_MAP), cax=place, label="dB relative to the mixture's loudest spot")
+        figure.colorbar(ScalarMappable(norm, COLOUR_MAP), cax=place, label="dB relative to the maximum of the mixture")
     return figure
 
 
 def draw_losses(runs: AdaptationResult | Mapping[str, AdaptationResult]) -> Figure:
-    """Draw the losses of every step, thin, and their mean in each epoch, thick; a dotted line where a run stopped.
+    """Draw the losses of adaptations; see `reports.losses.plot_losses`.
 
     Args:
-      runs: one adaptation, or several by name; those that adapted nothing are left out.
+      runs: one adaptation, or several by name; runs that adapted nothing are left out.
 
     Raises:
       InputError: no run adapted anything.
@@ -167,7 +167,7 @@ def assign_colours(names: Iterable[str]) -> dict[str, str]:
 
 
 LOSSES = ("total", "reconstruction", "sound where silent")
-"""Columns of the losses: eq. (1), its first term, and its second term without λ."""
+"""Titles of the losses: eq. (1), its first term, and its second term without λ."""
 
 
 _NAME = {"rotation": 0, "ha": "right", "va": "center", "fontweight": "bold"}
@@ -204,7 +204,7 @@ def _draw_wave(
 
 
 def _find_spans(labels: Annotation, duration_s: float) -> dict[str, Spans]:
-    """Return the stretches of each source's states."""
+    """Return the time spans of the states of each source."""
     stated = annotation.make_explicit(labels, duration_s)
     return {source: state_spans.find_spans(stated.select(source), duration_s) for source in labels.sources}
 

@@ -1,4 +1,4 @@
-"""The report of one song: a self-contained HTML file that compares separations, such as before and after adaptation."""
+"""The report of one song: a self-contained HTML file that compares several separations, such as without adaptation."""
 
 import base64
 import dataclasses
@@ -35,12 +35,12 @@ class ReportRun:
     """One separation of the song in a report.
 
     Attributes:
-      name: its strategy; different for every run of a report.
-      meaning: an explanation in a few words.
-      result: the adaptation before it.
-      stems: summaries of its stems.
-      scores: scores of its stems; None without true stems.
-      leakage_db: leakage by source of the network's own output, before muting and refinement; None if not measured.
+      name: name of the run, such as its strategy; unique within a report.
+      meaning: a short explanation of the name.
+      result: the adaptation that preceded the separation.
+      stems: summaries of the stems.
+      scores: scores of the stems; None without true stems.
+      leakage_db: leakage of the network's output by source, before muting and refinement; None if not measured.
     """
 
     name: str
@@ -56,7 +56,7 @@ def summarise_run(
     name: str,
     meaning: str,
     result: AdaptationResult,
-    stretches_SxCxn: Iterable[np.ndarray],
+    blocks_SxCxn: Iterable[np.ndarray],
     excerpt_s: tuple[float, float],
     leakage: LeakageMeter | None = None,
 ) -> ReportRun:
@@ -65,17 +65,17 @@ def summarise_run(
     Args:
       song: the song with its annotation.
       name: name of the run.
-      meaning: an explanation in a few words.
-      result: the adaptation before it.
-      stretches_SxCxn: consecutive stretches of the stems in the annotation's order, at the song's rate; they stay in
+      meaning: a short explanation of the name.
+      result: the adaptation that preceded the separation.
+      blocks_SxCxn: blocks of the stems, in the order of the annotation's sources, at the song's rate; they are kept in
         memory only if they are scored.
       excerpt_s: begin and end of the excerpt, as `choose_excerpt` returns them.
-      leakage: meter of the network's own output, complete after the last stretch.
+      leakage: meter of the network's output, complete after the last block.
     """
     labels, whole = song.require_annotation(), []
 
     def collect() -> Iterator[np.ndarray]:
-        for stems_SxCxn in stretches_SxCxn:
+        for stems_SxCxn in blocks_SxCxn:
             if song.stems_SxCxT is not None:
                 whole.append(stems_SxCxn)
             yield stems_SxCxn
@@ -108,8 +108,8 @@ def write(
       path: the HTML file.
       song: the song with its annotation.
       excerpt_s: begin and end of the excerpt, the same as for the runs.
-      runs: at least one; others are compared with the first, and the last one is the result.
-      facts: entries of the head.
+      runs: the separations, at least one; the first is the one that others are compared with, the last the result.
+      facts: entries of the table at the top.
       record: the record, as JSON.
 
     Raises:
@@ -126,7 +126,7 @@ def render_html(
     facts: Mapping[str, str],
     record: Mapping[str, Any],
 ) -> str:
-    """Return the report of `write` as text."""
+    """Return the HTML that `write` writes."""
     duration_s = song.mixture.duration_s
     mixture = summary.summarise_mixture(song.mixture, excerpt_s)
     return style.render_page(
@@ -150,7 +150,7 @@ def render_html(
 
 
 def draw_figures(song: Song, mixture: SoundSummary, runs: Sequence[ReportRun]) -> dict[str, str]:
-    """Return the page's figures by name, as data URIs."""
+    """Return the figures of the page by name, as data URIs."""
     stems = {run.name: run.stems for run in runs}
     bands_hz = spectrum.bands_hz(song.mixture.rate_hz)
     wave = song_figures.draw_waves(song.require_annotation(), song.mixture.duration_s, mixture, stems)
@@ -167,7 +167,7 @@ def draw_figures(song: Song, mixture: SoundSummary, runs: Sequence[ReportRun]) -
 
 
 def tabulate_leakage(labels: Annotation, duration_s: float, runs: Sequence[ReportRun]) -> Sheet | None:
-    """Tabulate the leakage of the network's own output; None if it was not measured, or no source is silent."""
+    """Return a table of the leakage of the network's output; None if it was not measured, or no source is silent."""
     measured = [run.leakage_db for run in runs if run.leakage_db is not None]
     if len(measured) < len(runs):
         return None
@@ -176,7 +176,7 @@ def tabulate_leakage(labels: Annotation, duration_s: float, runs: Sequence[Repor
 
 
 def tabulate_levels(labels: Annotation, duration_s: float, runs: Sequence[ReportRun]) -> Sheet | None:
-    """Tabulate the level of each final stem where its source is annotated silent; None if no source is."""
+    """Return a table of the level of each stem where its source is annotated silent; None if no source is silent."""
     values = {source: [run.stems[source].silent_db for run in runs] for source in labels.sources}
     return _tabulate(labels, duration_s, runs, values)
 
@@ -184,9 +184,9 @@ def tabulate_levels(labels: Annotation, duration_s: float, runs: Sequence[Report
 def _tabulate(
     labels: Annotation, duration_s: float, runs: Sequence[ReportRun], values: Mapping[str, Sequence[float]]
 ) -> Sheet | None:
-    """Tabulate levels with a row for each source, a column for each run, and the change from first to last run.
+    """Return a table of levels: a row for each source, a column for each run, and the change from first to last run.
 
-    None if no source is annotated silent.
+    Return None if no source is annotated silent.
     """
     silent_s = annotation.count_silent_seconds(labels, duration_s)
     heads = ["source", "annotated silent (s)", *(run.name for run in runs)]
@@ -199,9 +199,9 @@ def _tabulate(
 
 
 def tabulate_scores(sources: Sequence[str], runs: Sequence[ReportRun]) -> Sheet | None:
-    """Tabulate the scores of all runs by the rule "target", a group of columns for each metric.
+    """Return a table of the scores of all runs by the rule "target", with a group of columns for each metric.
 
-    None without true stems.
+    Return None without true stems.
     """
     scored = [run.scores for run in runs if run.scores is not None]
     if not scored:

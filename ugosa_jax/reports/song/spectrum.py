@@ -1,4 +1,4 @@
-"""Spectrograms of sound that goes by block by block.
+"""Spectrograms of sound that arrives in blocks.
 
 C channels, T and n samples, K frames, F bands, N columns of the picture.
 """
@@ -6,27 +6,27 @@ C channels, T and n samples, K frames, F bands, N columns of the picture.
 import numpy as np
 
 N_COLUMNS = 500
-"""Columns at most in a report, where two or three spectrograms stand side by side."""
+"""Largest number of columns in a report, in which two or three spectrograms are side by side."""
 N_BANDS = 128
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
-"""Range of the bands; a song of a lower rate ends at half its rate."""
+"""Range of the bands; it ends at half the sample rate if that is lower."""
 WINDOW_S = 0.046
 """Length of a window: 2048 samples at 44.1 kHz."""
 _BATCH = 512
-"""Frames that are transformed at once."""
+"""Number of frames that are transformed together."""
 
 
 def bands_hz(rate_hz: int) -> np.ndarray:
-    """Return the F + 1 limits of the bands, equal steps of pitch apart."""
+    """Return the F + 1 limits of the bands, which are equidistant in pitch."""
     return np.geomspace(LOWEST_HZ, min(HIGHEST_HZ, rate_hz / 2), N_BANDS + 1)
 
 
 class Spectrogram:
-    """Mean power in bands and stretches of time; the bands together give the mean square within them.
+    """The mean power in frequency bands and columns of time; its sum over the bands is the mean square of the sound.
 
-    A column is the mean over its frames, and over channels, of |FFT|²; frames overlap by half, so that nothing falls
-    between them. A band takes the part of each bin of the FFT that lies within its limits, so bands wider and narrower
-    than a bin are treated alike.
+    A column is the mean of |FFT|² over its frames and over channels. Frames overlap by half, so that no sound falls
+    between them. A band gets the part of each FFT bin that lies within its limits, so that bands may be wider or
+    narrower than a bin.
     """
 
     def __init__(self, n_channels: int, n_samples: int, rate_hz: int, max_columns: int = N_COLUMNS):
@@ -42,7 +42,7 @@ class Spectrogram:
         self._coming_Cxn = np.zeros((n_channels, window // 2), np.float32)
 
     def add(self, samples_Cxn: np.ndarray) -> None:
-        """Take in the next block (C, n)."""
+        """Add the next block (C, n)."""
         coming_Cxn = np.concatenate([self._coming_Cxn, samples_Cxn], axis=1)
         hop = self._window // 2
         n_ready = max(0, (coming_Cxn.shape[1] - self._window) // hop + 1)
@@ -52,7 +52,7 @@ class Spectrogram:
         self._coming_Cxn = coming_Cxn[:, n_ready * hop :].copy()
 
     def _add_frames(self, samples_Cxn: np.ndarray) -> None:
-        """Add the power of all frames of a stretch to their columns."""
+        """Add the power of all frames in some samples to their columns."""
         frames_CxKxT = np.lib.stride_tricks.sliding_window_view(samples_Cxn, self._window, axis=1)
         frames_CxKxT = frames_CxKxT[:, :: self._window // 2][:, : self._n_frames - self._done]
         power_KxF = np.square(np.abs(np.fft.rfft(frames_CxKxT * self._hann_T))).mean(0)
@@ -61,7 +61,7 @@ class Spectrogram:
         self._done += len(power_KxF)
 
     def power(self) -> np.ndarray:
-        """Return the power (F, N) of all that was added, which must be the whole sound."""
+        """Return the power (F, N), after the whole sound has been added."""
         while self._done < self._n_frames:
             self.add(np.zeros((len(self._coming_Cxn), self._window), np.float32))
         mean_NxF = self._power_NxF / np.diff(self._edges_N)[:, None]
@@ -69,7 +69,7 @@ class Spectrogram:
 
 
 def _band_weights(window: int, rate_hz: int) -> np.ndarray:
-    """Return the share of each bin of the FFT that lies in each band, (bins, bands)."""
+    """Return the part of each FFT bin that lies in each band, as an array (bins, bands)."""
     n_bins = window // 2 + 1
     edges_hz = (np.arange(n_bins + 1) - 0.5) * rate_hz / window
     below = np.interp(bands_hz(rate_hz), edges_hz, np.arange(n_bins + 1))  # bins below each limit, counted in fractions
@@ -77,7 +77,7 @@ def _band_weights(window: int, rate_hz: int) -> np.ndarray:
     return np.diff(shares, axis=1)
 
 
-def measure(samples_CxT: np.ndarray, rate_hz: int, max_columns: int = N_COLUMNS) -> np.ndarray:
+def measure_spectrum(samples_CxT: np.ndarray, rate_hz: int, max_columns: int = N_COLUMNS) -> np.ndarray:
     """Return the power (F, N) of a sound that is in memory."""
     n_channels, n_samples = samples_CxT.shape
     spectrogram = Spectrogram(n_channels, n_samples, rate_hz, max_columns)

@@ -17,13 +17,13 @@ from ugosa_jax.reports.song.spectrum import Spectrogram
 from ugosa_jax.threads import map_in_threads
 
 N_COLUMNS = 1000
-"""Columns of an outline."""
+"""Number of columns of an outline of a waveform."""
 MAX_EXCERPT_S = 60.0
 """Longest excerpt in seconds."""
 MAX_BYTES = 9_000_000
-"""Most bytes of compressed sound in a page, before base64 makes it a third larger."""
+"""Largest size of all compressed sounds in a page, before base64 makes them a third larger."""
 BYTES_PER_S = 20_000
-"""Upper bound for a second of stereo; white noise at full scale takes 18,600 (measured)."""
+"""Upper bound of the size of a second of stereo; white noise at full scale takes 18,600 bytes (measured)."""
 
 _MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _TINY = 1e-12
@@ -36,7 +36,7 @@ class SoundSummary:
     Attributes:
       peak_N: largest amplitude in each column.
       spectrum_db_FxN: mean power in each band, between two limits of `bands_hz`, and column.
-      silent_db: level where the source is annotated silent; NaN if it is silent nowhere.
+      silent_db: level where the source is annotated silent; NaN if it never is.
       mp3: the excerpt.
     """
 
@@ -89,7 +89,7 @@ class SummaryBuilder:
         return encode_mp3(Audio(np.concatenate(self._excerpt_blocks, axis=1), self._rate_hz, self._name))
 
     def build(self, mp3: bytes) -> SoundSummary:
-        """Return the summary with an excerpt that `encode_excerpt` returned."""
+        """Return the summary, with the excerpt as `encode_excerpt` returned it."""
         silent_db = 10 * np.log10(self._silent_squares / self._n_silent + _TINY) if self._n_silent else np.nan
         spectrum_db_FxN = 10 * np.log10(self._spectrogram.power() + _TINY)
         return SoundSummary(self._peak_N, spectrum_db_FxN, float(silent_db), mp3)
@@ -105,12 +105,12 @@ def summarise_mixture(sound: Sound, excerpt_s: tuple[float, float]) -> SoundSumm
 
 
 def summarise_stems(
-    stretches_SxCxn: Iterable[np.ndarray], song: Sound, labels: Annotation, excerpt_s: tuple[float, float]
+    blocks_SxCxn: Iterable[np.ndarray], song: Sound, labels: Annotation, excerpt_s: tuple[float, float]
 ) -> dict[str, SoundSummary]:
     """Return a summary of every stem by source.
 
     Args:
-      stretches_SxCxn: consecutive stretches of the stems, in the annotation's order.
+      blocks_SxCxn: consecutive blocks of the stems, in the annotation's order.
       song: the mixture.
       labels: the annotation.
       excerpt_s: begin and end of the excerpt.
@@ -119,7 +119,7 @@ def summarise_stems(
     builders = [SummaryBuilder(source, shape, song.rate_hz, excerpt_s) for source in labels.sources]
     silent = find_silences(labels, song.n_samples, song.rate_hz)
     done = 0
-    for stems_SxCxn in stretches_SxCxn:
+    for stems_SxCxn in blocks_SxCxn:
         active_Sxn = silent.compute_active(done, done + stems_SxCxn.shape[-1])
         map_in_threads(SummaryBuilder.add, builders, stems_SxCxn, active_Sxn)
         done += stems_SxCxn.shape[-1]
@@ -129,15 +129,15 @@ def summarise_stems(
 
 
 def choose_excerpt(labels: Annotation, duration_s: float, n_sounds: int) -> tuple[float, float]:
-    """Choose the excerpt that a report plays: all of a short song, else the stretch where leakage can be heard best.
+    """Choose the excerpt that a report plays: all of a short song, otherwise the part where leakage is heard best.
 
-    That is the stretch with most annotated silence, summed over sources, while another source may play; the middle of
-    the song if no source is annotated silent.
+    This is the part with most annotated silence, summed over sources, while another source may play; it is the middle
+    of the song if no source is annotated silent.
 
     Args:
       labels: the annotation.
       duration_s: length of the song.
-      n_sounds: number of excerpts in the page; the more there are, the shorter they are.
+      n_sounds: number of excerpts in the page, which share the limit of its size.
 
     Returns:
       Begin and end in seconds.

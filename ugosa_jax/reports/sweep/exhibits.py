@@ -1,4 +1,4 @@
-"""The tables and figures of one sweep and gating, each with a caption that states its basis."""
+"""The tables and figures of a sweep, each with a caption that states which scores it is computed from."""
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
 # pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportReturnType=false
@@ -15,7 +15,7 @@ from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.page import Exhibit
 
 USUAL = "P-L3:M"
-"""Preferred strategy of figures that show single songs: the default of the paper's code."""
+"""Preferred strategy in figures of single songs: the default of the paper's code."""
 LEVEL = 0.05
 """Significance level."""
 RULES = {
@@ -26,7 +26,7 @@ RULES = {
 
 
 def show_strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
-    """Yield Table 1 and, where there are several strategies, Figure 2, the comparisons and the gains."""
+    """Yield the paper's Table 1 and, if there are several strategies, its Figure 2, the comparisons and the gains."""
     basis = _describe_basis(rows)
     table = tables.make_table1(rows)
     yield Exhibit(
@@ -70,7 +70,7 @@ def show_strategies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 
 
 def _choose_stages(compared: pd.DataFrame) -> str:
-    """Return the stages for the figure of single songs: the default's, or else the middle ones; "" if none fits."""
+    """Return the tuned stages that the figure of single songs shows: those of USUAL, or else the middle ones, or ""."""
     usable = (compared.against == "B0") & (compared.songs > 0) & ~compared.strategy.str.contains("+", regex=False)
     with_b0 = list(dict.fromkeys(compared.strategy[usable]))
     if not with_b0:
@@ -80,7 +80,7 @@ def _choose_stages(compared: pd.DataFrame) -> str:
 
 
 def show_studies(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
-    """Yield the exhibits of every setting that varies, for every strategy in which it varies."""
+    """Yield the exhibits for every setting that varies, for each strategy in which it varies."""
     for field in scores.list_varied(rows):
         for strategy in list_studied_strategies(rows, field):
             chosen = scores.select_base(rows[rows.strategy == strategy], field)
@@ -130,7 +130,7 @@ def _show_study(rows: pd.DataFrame, field: str, strategy: str, stem: str) -> Ite
     )
     yield Exhibit(
         f"{stem}-friedman",
-        f"{strategy}: does {name} matter at all",
+        f"{strategy}: does {name} make any difference?",
         f"Friedman's test over all values, songs that have all of them; its p is approximate for few songs. {basis}",
         study.friedman,
         render.make_sheet(study.friedman),
@@ -144,14 +144,14 @@ def _find_stars(study: tables.Study) -> pd.DataFrame:
 
 
 def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
-    """Yield the comparison of the rules if there are both, and the table of silence if it has scores."""
+    """Yield the comparison of the rules if both have scores, and the table of PES and EPS if there are any."""
     base = scores.select_base(rows)
     both = base[base.rule.isin(("target", "museval"))]
     if both.rule.nunique() == 2:
         table = tables.compare_rules(both)
         yield Exhibit(
             f"{stem}-rules",
-            "What the choice of frames does",
+            "Effect of the choice of frames",
             "The same medians in dB over the frames in which the target itself is not silent (target) and over those "
             "in which no reference and no estimate is silent (museval). Frames are summed over songs. "
             + _describe_basis(both),
@@ -173,7 +173,7 @@ def show_others(rows: pd.DataFrame, stem: str) -> Iterator[Exhibit]:
 
 
 def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
-    """Return the basis of a table as text: songs, frames, rule, gating, settings, missing cells."""
+    """Return a text about the scores behind a table: songs, frames, rule, gating, settings, missing cells."""
     n_frames = rows.n_frames[rows.value_db.notna()]
     frames = f"{tables.format_range(n_frames.to_numpy())} frames per song and source" if len(n_frames) else "no frames"
     rule = " or ".join(RULES[rule] for rule in rows.rule.unique()) if rows.rule.nunique() == 1 else "both rules"
@@ -186,7 +186,7 @@ def _describe_basis(rows: pd.DataFrame, varying: str = "") -> str:
 
 
 def _describe_setting(rows: pd.DataFrame, field: str) -> str:
-    """Return the value of a setting as text; all its values if strategies differ in it."""
+    """Return the value of a setting as text, or all its values if strategies differ."""
     if field == "pitch_seed" and not rows.pitch_shifts.any():
         return ""
     values = scores.select_users(rows, field)[field].drop_duplicates().sort_values()
@@ -206,7 +206,7 @@ def _describe_setting(rows: pd.DataFrame, field: str) -> str:
 
 
 def describe_gating(gated: bool) -> str:
-    """Return whether outputs are gated, as text."""
+    """Return a text about whether outputs are gated."""
     return "activations applied to the outputs" if gated else "outputs not gated"
 
 

@@ -11,7 +11,7 @@ from ugosa_jax.reports import style
 from ugosa_jax.reports.sweep import render
 
 LONG = 24
-"""Most rows of a table that is not folded."""
+"""Largest number of rows of a table that is not collapsed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +19,12 @@ class Exhibit:
     """A table or a figure.
 
     Attributes:
-      name: name of its files without suffix; different for every exhibit of a page.
+      name: name of its files without suffix; unique within a page.
       title: the title.
-      caption: its basis, in sentences.
-      table: the numbers of a table.
-      sheet: the formatted table.
-      svg: the picture of a figure.
+      caption: a text that explains the exhibit and the scores behind it.
+      table: for a table, its numbers.
+      sheet: for a table, its formatted text.
+      svg: for a figure, its picture.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Section:
 
 
 def render_files(sections: Sequence[Section]) -> dict[str, str]:
-    """Return the text of every exhibit's own files by name: CSV and LaTeX of tables, SVG of figures."""
+    """Return the content of the files of all exhibits by name: CSV and LaTeX for tables, SVG for figures."""
     texts = {}
     for exhibit in itertools.chain.from_iterable(section.exhibits for section in sections):
         if exhibit.table is not None and exhibit.sheet is not None:
@@ -58,7 +58,7 @@ def render_files(sections: Sequence[Section]) -> dict[str, str]:
 
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
-    """Return the page in GitHub's Markdown; figures are the files of `render_files`, beside it."""
+    """Return the page in GitHub's Markdown; it refers to the figures in the files of `render_files`."""
     text, blocks = render.escape_markdown, [f"# {render.escape_markdown(title)}"]
     numbers = _number_exhibits(sections)
     for section in sections:
@@ -77,21 +77,21 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
 
 
 def render_html(title: str, sections: Sequence[Section]) -> str:
-    """Return the page as HTML, its figures and style inside it."""
+    """Return the page as HTML that includes its figures and style."""
     return style.render_page(
         "sweep.html", title=title, sections=sections, numbers=_number_exhibits(sections), inline=_inline_svg, long=LONG
     )
 
 
 def _number_exhibits(sections: Sequence[Section]) -> dict[str, str]:
-    """Return "Table 2" or "Figure 1" for the name of every exhibit."""
+    """Return the number of every exhibit by name, such as "Table 2" or "Figure 1"."""
     counts = {"Table": itertools.count(1), "Figure": itertools.count(1)}
     kinds = {e.name: "Figure" if e.sheet is None else "Table" for section in sections for e in section.exhibits}
     return {name: f"{kind} {next(counts[kind])}" for name, kind in kinds.items()}
 
 
 def _inline_svg(exhibit: Exhibit) -> str:
-    """Return a figure's SVG element; its identifiers get the exhibit's name, so that figures do not share any."""
+    """Return a figure's SVG element; its ids begin with the exhibit's name, so that they are unique in the page."""
     element = exhibit.svg[exhibit.svg.index("<svg") :]
     element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
     element = re.sub(r'(\sid="|\shref="#|:href="#|url\(#)', rf"\g<1>{exhibit.name}-", element)

@@ -1,6 +1,7 @@
-"""A table as text: Markdown, CSV, LaTeX.
+"""Conversion of tables to text: Markdown, CSV, LaTeX.
 
-`make_sheet` formats the numbers once for all forms; `to_markdown` and `to_latex` only escape and frame the text.
+`make_sheet` formats the numbers of a table as strings, the same for all outputs. `to_markdown` and `to_latex` only
+escape the strings and add the markup.
 """
 
 import dataclasses
@@ -28,14 +29,15 @@ _LATEX = str.maketrans(
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """A table of characters.
+    """A table of strings.
 
     Attributes:
-      groups: titles above the heads, each with the number of columns that it spans; may be empty.
-      heads: title of each column.
-      cells: rows of text.
-      bold: (row, column) of the best values.
-      labels: number of first columns that label a row; they are set flush left, the others flush right.
+      groups: the header line above the column titles: pairs of a title and the number of columns that it spans; may
+        be empty.
+      heads: titles of the columns.
+      cells: the rows.
+      bold: (row, column) of the best values, which are printed in bold.
+      labels: number of columns, from the left, that label the rows; they are left-aligned, the others right-aligned.
     """
 
     groups: list[tuple[str, int]]
@@ -48,17 +50,18 @@ class Sheet:
 def make_sheet(
     table: pd.DataFrame, best: Literal["max", "min"] | None = None, stars: pd.DataFrame | None = None
 ) -> Sheet:
-    """Format the numbers of a table.
+    """Return a table with its numbers formatted as strings.
 
     Args:
-      table: the table; row labels are in its index, if that has names, or in its first text columns.
-      best: whether the largest or the smallest value of each column of scores is bold, with all that look the same.
-      stars: mask of the same shape: True puts a star behind a number.
+      table: the table; the labels of its rows are in its index, if that has names, or in its first text columns.
+      best: whether the largest or the smallest value of each column of scores is bold, including values that are equal
+        after rounding.
+      stars: Boolean mask of the same shape; where it is True, a star follows the number.
     """
     n_index = table.index.nlevels if table.index.names[0] is not None else 0
     frame = table.reset_index() if n_index else table
     names = [(*c[:-1], c[-1]) if isinstance(c, tuple) else (c,) for c in frame.columns]
-    names = [("", name[0]) if len(name) > 1 and not name[1] else name for name in names]  # the index, reset
+    names = [("", name[0]) if len(name) > 1 and not name[1] else name for name in names]  # columns from the index
     last = [str(name[-1]) for name in names]
     form = [_choose_format(name) for name in names]
     cells = [[write(value) for write, value in zip(form, row, strict=True)] for row in frame.itertuples(index=False)]
@@ -73,7 +76,7 @@ def make_sheet(
 
 
 def to_markdown(sheet: Sheet) -> str:
-    """Return a table in GitHub's Markdown; the titles of columns include those of their groups."""
+    """Return a table in GitHub's Markdown; a column title begins with the title of its group."""
     heads = [" ".join(filter(None, pair)) for pair in zip(_group_of_each(sheet), sheet.heads, strict=True)]
     lines = [
         [escape_markdown(head) for head in heads],
@@ -86,7 +89,7 @@ def to_markdown(sheet: Sheet) -> str:
 
 
 def to_latex(sheet: Sheet, caption: str, label: str) -> str:
-    """Return a table environment for LaTeX with the package booktabs."""
+    """Return a LaTeX table environment, which needs the package booktabs."""
     lines = []
     if sheet.groups:
         lines.append(" & ".join(_latex_group(text, span) for text, span in sheet.groups) + r" \\")
@@ -106,7 +109,7 @@ def to_latex(sheet: Sheet, caption: str, label: str) -> str:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV in full precision, with one line of titles."""
+    """Return a table as CSV in full precision, with a single header line."""
     has_labels = table.index.names[0] is not None
     flat = table.set_axis([_join_levels(column) for column in table.columns], axis=1)
     return flat.to_csv(index=has_labels, lineterminator="\n")
@@ -166,7 +169,7 @@ _FORMS: dict[str, Callable[[Any], str]] = {
 
 
 def _choose_format(name: tuple) -> Callable[[Any], str]:
-    """Return the function that formats the values of a column."""
+    """Return the function that formats the values of a column, given the column's name."""
     if name[0] in ("frames", "songs") and name[-1] in scores.RULES:
         return str
     if name[-1] in scores.SETTINGS:

@@ -1,7 +1,7 @@
-"""The tidy table of scores with one score in each row: its columns, its checks, and selections from it.
+"""The tidy table of scores, with one score per row: its columns, checks, and selections of rows.
 
-A cell of a sweep is a song adapted with some settings. Its scores are SDR, SIR, SAR and ISR of every source, median
-over frames, and PES and EPS, mean over frames, all in dB.
+A cell of a sweep is one song adapted with one combination of settings. Its scores, in dB, are SDR, SIR, SAR and ISR of
+every source (medians over frames) and PES and EPS (means over frames).
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
@@ -22,17 +22,17 @@ from ugosa_jax.errors import InputError, error_context
 SETTINGS = ("lam", "learning_rate", "epochs", "segment_s", "hop_s", "pitch_shifts", "pitch_seed", "shuffle_seed")
 """Numeric settings that a sweep may vary; a study shows one of them."""
 QUALITY = ("SDR", "SIR", "SAR", "ISR")
-"""Metrics of BSSEval, higher is better."""
+"""Metrics of BSSEval; higher is better."""
 SILENCE = ("PES", "EPS")
-"""Energy at silence, lower is better."""
+"""Energy at silence; lower is better."""
 RULES = {"target": QUALITY, "museval": QUALITY, "silent": SILENCE}
-"""Rules that choose the frames of a score, and the metrics that each has."""
+"""Rules for the choice of scored frames, and the metrics of each rule."""
 TEXTS = ("sweep", "song", "strategy", "refine", "rule", "source", "metric")
 WHOLE = ("epochs", "pitch_shifts", "pitch_seed", "shuffle_seed", "n_tuned", "n_frames")
 NUMBERS = (*SETTINGS, "n_tuned", "value_db", "n_frames")
 COLUMNS = (*TEXTS, *NUMBERS, "gated")
 MAY_BE_MISSING = ("hop_s", "value_db")
-"""A hop is one segment if not given; a score has no value where there is no frame to compute it in."""
+"""Columns that may be empty: the default hop is the length of a segment; a score without frames has no value."""
 
 PAPER_SEGMENT_S = 4.0
 
@@ -43,7 +43,7 @@ _ONE = re.compile(r"B0|([RPB])-([A-Za-z]{1,8})([0-9]{0,3}):(\w{1,8})", re.ASCII)
 _STRATEGY = re.compile(rf"(?:{_ONE.pattern})(?:\+(?:{_ONE.pattern})){{0,99}}", re.ASCII)
 """A strategy of one network, or those of each network of a chain."""
 _PLACES = ("E", "L", "T", "D")
-"""First letters of places where tuning starts, from input to output: encoders, repeats, transformer, decoders."""
+"""First letters of the names of places where tuning starts, from input to output; unknown letters come last."""
 _ENDS = ("D", "M", "3")
 _UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
@@ -55,7 +55,7 @@ def read_rows(path: str | Path) -> pd.DataFrame:
       InputError: the file cannot be read or is not a table of scores; the message names file, column and row.
     """
     try:
-        # As text: a song may be called NA or 007.
+        # All columns are read as strings, because a song may be called NA or 007.
         cells = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
@@ -66,10 +66,10 @@ def read_rows(path: str | Path) -> pd.DataFrame:
 
 
 def check_rows(cells: pd.DataFrame) -> pd.DataFrame:
-    """Check a table of scores; return its COLUMNS with their types.
+    """Check a table of scores, and return its COLUMNS converted to their types.
 
     Args:
-      cells: the table, of text as read from CSV or of numbers as collected from a sweep.
+      cells: the table; values are strings as read from CSV, or numbers as collected from a sweep.
 
     Raises:
       InputError: a column is missing, there is no row, a value does not fit its column, or a score is repeated.
@@ -98,10 +98,10 @@ def check_rows(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def sort_key(strategy: str) -> tuple:
-    """Return the key that sorts strategies as the paper does: R-…, then P-L1:D … P-…:M, P-…:3, then B-…, then B0.
+    """Return the key for sorting strategies as in the paper: R-…, then P-L1:D … P-…:M, P-…:3, then B-…, then B0.
 
-    Strategies of a chain are sorted by the last network that is adapted. Strategies of other networks than the paper's
-    are sorted likewise, by their places in the network.
+    Strategies of a chain are sorted by its last adapted network, those of other networks than the paper's by their
+    starts and ends.
     """
     if not _STRATEGY.fullmatch(strategy):
         raise InputError(f"strategy {strategy!r} is not B0 or like P-L3:M")
@@ -132,13 +132,13 @@ def list_sources(rows: pd.DataFrame) -> list[str]:
 
 
 def select_users(rows: pd.DataFrame, field: str) -> pd.DataFrame:
-    """Return the rows of strategies that use a setting: B0 uses none, and only P uses λ."""
+    """Return the rows of strategies that depend on a setting: B0 depends on none, and only P depends on λ."""
     losses = "P" if field == "lam" else "".join(LOSSES)
     return rows[rows.strategy.str.contains(rf"(?:^|\+)[{losses}]-")]
 
 
 def list_varied(rows: pd.DataFrame) -> list[str]:
-    """Return the settings with more than one value within a strategy that uses them."""
+    """Return the settings that have several values within a strategy that depends on them."""
     return [
         field
         for field in SETTINGS
@@ -149,8 +149,8 @@ def list_varied(rows: pd.DataFrame) -> list[str]:
 def select_base(rows: pd.DataFrame, varying: str | None = None) -> pd.DataFrame:
     """Return the rows whose settings, except `varying`, have their base values.
 
-    A strategy with a single value of a setting keeps it, as a sweep omits settings without effect (λ of B, all of B0).
-    Captions state such differences between strategies.
+    If a strategy has only one value of a setting, its rows are kept, because a sweep omits settings without effect (λ
+    of B, all of B0). Captions state such differences between strategies.
     """
     selected = []
     for _, group in rows.groupby("strategy", sort=False):
@@ -176,7 +176,7 @@ def choose_base(values: pd.Series) -> float:
 
 
 def count_missing(rows: pd.DataFrame) -> tuple[int, int]:
-    """Return the number of cells without any score, and the number of all cells: every song with all settings."""
+    """Return the number of cells without any score, and the number of all cells: all songs with all settings."""
     cell = ["strategy", *SETTINGS]
     n_expected = rows.song.nunique() * len(rows[cell].drop_duplicates())
     n_scored = len(rows.loc[rows.value_db.notna(), ["song", *cell]].drop_duplicates())
@@ -214,7 +214,7 @@ def _flag(cells: pd.Series) -> pd.Series:
 
 
 def _require(cells: pd.DataFrame | pd.Series, column: str, holds: Iterable[bool], expected: str) -> None:
-    """Raise InputError at the first row where `holds` is false; rows are counted from 1, without the header."""
+    """Raise InputError about the first row where `holds` is false; rows are counted from 1, without the header."""
     holds = np.asarray(holds, bool)
     if not holds.all():
         row = int(np.argmin(holds))

@@ -1,8 +1,8 @@
 """Paired significance tests over songs.
 
-N songs, V values of a setting, M tests of a family. Every song is scored with both settings; tests use the N
-differences. A song without a score (NaN), or with a perfect and thus infinite score in only one setting, is left out.
-A result that cannot be computed is NaN; p is 1 if all songs score alike.
+N songs, V values of a setting, M tests of a family. Every song is scored with both settings, and the tests use the N
+differences. Songs without a score (NaN), or with an infinite score (a perfect estimate) in only one setting, are left
+out. Results that cannot be computed are NaN; p is 1 if all songs have equal scores.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ SEED = 0
 """Seed of the bootstrap: the same scores give the same interval."""
 RESAMPLES = 9999
 DECIMALS = 9
-"""Decimals of differences in dB: rounding keeps ties and zeros exact."""
+"""Decimals to which differences in dB are rounded, so that ties and zeros are exact."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +26,9 @@ class PairedComparison:
 
     Attributes:
       n: number of songs with both scores.
-      median: median over them of the difference, first minus second.
-      low: lower end of its bootstrap interval.
-      high: upper end.
+      median: median over these songs of the difference, first minus second.
+      low: lower end of the bootstrap interval of the median.
+      high: upper end of this interval.
       effect: matched-pairs rank-biserial correlation, −1 … 1.
       p: two-sided Wilcoxon signed-rank test.
     """
@@ -59,7 +59,7 @@ def compare_pairs(first_N: np.ndarray, second_N: np.ndarray) -> PairedComparison
       second_N: the same under the other setting.
 
     Returns:
-      The comparison; all but n NaN if no song has both scores.
+      The comparison; all fields except n are NaN if no song has both scores.
     """
     difference_N = np.subtract(first_N, second_N, out=np.zeros(len(first_N)), where=np.not_equal(first_N, second_N))
     difference_N = np.round(difference_N[np.isfinite(difference_N)], DECIMALS)
@@ -74,8 +74,8 @@ def compare_pairs(first_N: np.ndarray, second_N: np.ndarray) -> PairedComparison
 def wilcoxon(difference_N: np.ndarray) -> float:
     """Return p of the two-sided Wilcoxon signed-rank test; NaN for fewer than two songs.
 
-    Zero differences are left out, as Wilcoxon did. The distribution of the others is exact for up to 50 songs
-    without ties and up to 13 with ties (by enumeration), else normal with the variance corrected for ties.
+    Zero differences are left out, as in Wilcoxon's paper. The distribution is exact for up to 50 songs without ties and
+    up to 13 songs with ties (by enumeration), otherwise normal with the variance corrected for ties.
     """
     if len(difference_N) < 2:
         return math.nan
@@ -88,8 +88,8 @@ def wilcoxon(difference_N: np.ndarray) -> float:
 def rank_biserial(difference_N: np.ndarray) -> float:
     """Return the matched-pairs rank-biserial correlation r = (W₊ − W₋) / (W₊ + W₋).
 
-    W₊, W₋: sums of the ranks of |difference| over the positive and the negative ones; zeros are left out. 1: the first
-    setting is better in every song; 0: neither is, also if no song differs.
+    W₊ and W₋ are the sums of the ranks of |difference| over the positive and the negative differences, without zeros.
+    The result is 1 if the first setting is better in every song, and 0 if neither is better, or if no song differs.
 
     Source: Kerby, "The simple difference formula", Comprehensive Psychology 2014.
     """
@@ -103,7 +103,7 @@ def rank_biserial(difference_N: np.ndarray) -> float:
 def median_interval(difference_N: np.ndarray) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the median, over songs; NaN for fewer than two songs.
 
-    Not BCa: its acceleration rests on the jackknife, which does not hold for the median.
+    BCa intervals are not used, because their acceleration relies on the jackknife, which fails for the median.
     """
     if len(difference_N) < 2:
         return math.nan, math.nan
@@ -119,7 +119,7 @@ def median_interval(difference_N: np.ndarray) -> tuple[float, float]:
 
 
 def holm(p_M: np.ndarray) -> np.ndarray:
-    """Return Holm's step-down adjusted p of a family of tests; NaN stays NaN and does not count.
+    """Return Holm's step-down adjusted p of a family of tests; NaN remains NaN and is not counted as a test.
 
     p̃₍ᵢ₎ = max over j ≤ i of min(1, (M − j + 1) p₍ⱼ₎), with p₍₁₎ ≤ p₍₂₎ ≤ …
 
@@ -127,7 +127,7 @@ def holm(p_M: np.ndarray) -> np.ndarray:
     """
     p_M = np.asarray(p_M, np.float64)
     adjusted_M = np.full_like(p_M, math.nan)
-    order = np.argsort(p_M)  # NaN comes last
+    order = np.argsort(p_M)  # NaN is last
     order = order[: np.isfinite(p_M).sum()]
     factors = np.arange(len(order), 0, -1)
     adjusted_M[order] = np.maximum.accumulate(np.minimum(1, factors * p_M[order]))
@@ -135,10 +135,10 @@ def holm(p_M: np.ndarray) -> np.ndarray:
 
 
 def friedman(score_NxV: np.ndarray) -> Friedman:
-    """Test with Friedman's test whether any of several settings differs; NaN below two songs or three settings.
+    """Return Friedman's test of whether scores differ between settings; NaN for fewer than two songs or three settings.
 
     Args:
-      score_NxV: a score of every song under every setting; songs that miss one are left out.
+      score_NxV: a score of every song under every setting; songs with a missing score are left out.
     """
     score_NxV = np.asarray(score_NxV, np.float64)
     score_NxV = np.round(score_NxV[np.isfinite(score_NxV).all(axis=1)], DECIMALS)

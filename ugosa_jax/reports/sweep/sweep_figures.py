@@ -1,7 +1,7 @@
-"""Figures of a table of scores: strategies, studies, gains.
+"""Figures of scores: strategies, studies, gains.
 
-As in `tables`, the rows must be of one sweep, one gating and one rule, and every song has one score for each strategy,
-source and metric.
+As in `tables`, all rows must belong to one sweep, with one choice of gating and rule, and every song must have one
+score for each strategy, source and metric.
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
@@ -24,7 +24,7 @@ from ugosa_jax.reports.sweep import rows as scores
 from ugosa_jax.reports.sweep.render import format_setting
 
 WIDTH_IN = 7.2
-"""Two columns of a conference paper."""
+"""Width of two columns of a conference paper."""
 COLOURS = {"R": style.GREEN, "P": style.BLUE, "B": style.ORANGE, "B0": "#b2182b"}
 LINES = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE)
 MARKERS = {"R": "D", "P": "o", "B": "s"}
@@ -37,9 +37,9 @@ _GRID = {"axes.grid": True, "axes.grid.axis": "y"}
 
 
 def draw_strategies(rows: pd.DataFrame, metric: str = "SDR") -> Figure:
-    """Draw the paper's Figure 2: a panel per source, bars of every loss per tuned stages, a line for B0.
+    """Draw the paper's Figure 2: a panel for each source, bars for each loss and tuned stages, a line for B0.
 
-    Bars are medians over songs; dots are songs, each at the same place of every bar.
+    Bars are medians over songs. Dots are songs, in the same order in every bar.
 
     Raises:
       InputError: there is no score of this metric.
@@ -81,9 +81,9 @@ def draw_study(rows: pd.DataFrame, field: str, base: float) -> Figure:
     """Draw every metric of every source against a setting: median over songs and the band of the middle half.
 
     Args:
-      rows: of one strategy, in which no other setting varies.
-      field: the setting; λ and learning rate are drawn on a logarithmic axis.
-      base: the value that a dotted line marks.
+      rows: rows of one strategy, in which no other setting varies.
+      field: the setting; λ and the learning rate have logarithmic axes.
+      base: the value that is marked with a dotted line.
 
     Raises:
       InputError: there is no score.
@@ -196,18 +196,18 @@ def _draw_curve(axis: Axes, by_value: pd.DataFrame, colour: str) -> None:
 
 
 def _set_ticks(axis: Axes, field: str, values: pd.Series) -> None:
-    """Put a tick at every value, and labels where there is room."""
+    """Put a tick at every value, with labels where there is enough space."""
     present = np.sort(values.dropna().unique())
     if field in _LOGARITHMIC:
         positive = present[present > 0]
-        if len(positive) < len(present):  # zero has no logarithm: it stands one step to the left
+        if len(positive) < len(present):  # zero, which has no logarithm, is drawn one step to the left
             nearest = positive[0] if len(positive) else 1.0
             axis.set_xscale("symlog", linthresh=nearest)
             axis.set_xlim(-0.3 * nearest, 2 * max(present[-1], nearest))
         else:
             axis.set_xscale("log")
     every = math.ceil(len(present) / 5)
-    # From the middle outwards, so that the same number of ticks is labelled to both sides.
+    # From the middle outwards, so that the same number of ticks is labelled on both sides.
     shown = [(i - len(present) // 2) % every == 0 for i in range(len(present))]
     texts = [format_setting(field, value) if show else "" for value, show in zip(present, shown, strict=True)]
     axis.set_xticks(present, texts)

@@ -1,7 +1,7 @@
-"""The report of a table of scores.
+"""The report on sweeps, from a table of scores.
 
-There is a section for each sweep and gating. Its exhibits depend on the settings that vary: several strategies give the
-paper's Table 1, Figure 2 and comparisons; each numeric setting that varies gives a study.
+It has a section for each sweep and choice of gating. The exhibits of a section depend on the settings that vary:
+several strategies give the paper's Table 1, Figure 2 and comparisons; each numeric setting that varies gives a study.
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
@@ -30,7 +30,7 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
 
     Args:
       rows: a table with one score per row (`ugosa_jax.reports.sweep.rows`).
-      folder: the folder to write to; other files in it stay. After an error, it is unchanged.
+      folder: the folder to write to; other files in it are kept. After an error, it is unchanged.
 
     Returns:
       The path of report.html.
@@ -53,7 +53,7 @@ def write(rows: pd.DataFrame, folder: str | Path) -> Path:
 
 
 def make_sections(rows: pd.DataFrame) -> list[Section]:
-    """Return the sections for a checked table: overview, each sweep and gating, explanation of the methods."""
+    """Return the sections for a checked table: overview, each sweep and gating, and an explanation of the methods."""
     parts = [(sweep, gated, part) for (sweep, gated), part in rows.groupby(["sweep", "gated"], sort=False)]
     both = {sweep for sweep in rows.sweep.unique() if rows[rows.sweep == sweep].gated.nunique() > 1}
     content = [_make_overview(rows)]
@@ -102,13 +102,13 @@ def _write_notes(rows: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
     kinds = "1 strategy" if len(names) == 1 else f"{len(names)} strategies"
     notes = [f"{kinds} ({shown}); {exhibits.describe_missing(missing, expected)}."]
     if not chosen.value_db.notna().any():
-        notes.append("There is no score of SDR, SIR, SAR or ISR with a value: nothing to tabulate or compare.")
+        notes.append("No score of SDR, SIR, SAR or ISR has a value: there is nothing to tabulate or compare.")
         return notes
     n = chosen.song.nunique()
     if n < MIN_SONGS_FOR_A_TEST:
-        notes.append("There is one song: no test and no interval can be computed, which takes two songs at least.")
+        notes.append("There is one song; tests and intervals need at least two.")
     elif 2 ** (1 - n) >= exhibits.LEVEL:
-        notes.append(f"With {n} songs no Wilcoxon test can give p below {2 ** (1 - n):g}: too few for any finding.")
+        notes.append(f"With {n} songs, no Wilcoxon test can give p below {2 ** (1 - n):g}: too few for any finding.")
     together = [field for field in scores.list_varied(chosen) if not exhibits.list_studied_strategies(chosen, field)]
     if together:
         names = ", ".join(sweep_figures.AXES[field] for field in together)
@@ -122,19 +122,20 @@ def _explain_methods() -> Section:
         [
             "Every score of a song is one number for each source: the median over its frames (PES and EPS: the mean). "
             "Tables show medians over songs. Medians of different strategies can be of different songs where cells "
-            "are missing; comparisons never do: they use the songs that have both scores, and say how many.",
+            "are missing. Comparisons are always of the same songs: they use the songs that have both scores, and "
+            "state their number.",
             "Comparisons are paired by song. p is that of a two-sided Wilcoxon signed-rank test, exact where the "
-            "number of songs and ties allow it; songs that score alike are left out of it. Intervals are 95 % "
+            "number of songs and ties allow it; songs with equal scores are left out. Intervals are 95 % "
             "percentile bootstrap intervals of the median difference over songs, with a fixed seed. The rank-biserial "
             "correlation runs from −1 (worse in every song) to 1 (better in every song).",
-            "Holm's correction keeps the chance of any false finding in its family below the level; families are named "
-            "in the captions. A p above the level is not evidence that two settings are the same.",
+            "Holm's correction keeps the probability of any false finding in a family of tests below the level; the "
+            "captions define the families. A p above the level is not evidence that two settings are the same.",
         ],
     )
 
 
 def _choose_stem(name: str, taken: Collection[str]) -> str:
-    """Return an unused name for files, of ASCII letters, digits and hyphens."""
+    """Return an unused file name that consists of ASCII letters, digits and hyphens."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "sweep"
     candidates = itertools.chain([plain], (f"{plain}-{i}" for i in itertools.count(2)))
     return next(stem for stem in candidates if stem not in taken)

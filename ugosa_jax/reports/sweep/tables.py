@@ -1,8 +1,8 @@
-"""Tables of scores: medians, comparisons, studies. DataFrames in, DataFrames out.
+"""Tables of scores, as functions from DataFrame to DataFrame: medians, comparisons, studies.
 
-The rows must be of one sweep, one gating and, except for `compare_rules`, one rule; every song has one score for each
-strategy, source and metric (`rows` selects them). A score is a median over the frames of a song. Tables hold medians
-over songs, as the paper's do.
+All rows must belong to one sweep, with one choice of gating and, except for `compare_rules`, one rule; every song must
+have one score for each strategy, source and metric (`rows` selects them). A score is a median over the frames of a
+song. Tables contain medians over songs, as in the paper.
 """
 
 # pyright: reportArgumentType=false, reportAssignmentType=false, reportAttributeAccessIssue=false
@@ -25,8 +25,8 @@ class Study:
     """The dependence of scores on one numeric setting.
 
     Attributes:
-      field: the setting's column.
-      base: the value with which others are compared.
+      field: the column of the setting.
+      base: the value with which other values are compared.
       medians: a row for each value, a column for each (source, metric).
       comparisons: differences from the base, with a row for each source, metric and other value.
       friedman: Friedman's test over all values, with a row for each source and metric.
@@ -43,8 +43,9 @@ def make_table1(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the paper's Table 1: medians over songs of SDR, SIR, SAR and ISR for each strategy and source.
 
     Returns:
-      A row per strategy in the paper's order. Columns ("", "#TP"), (source, metric) in dB and, as text because they
-      may be ranges over the sources, ("", "songs") and ("", "frames"), frames summed over the songs.
+      A row for each strategy in the paper's order. Columns ("", "#TP"), the number of tuned parameters; (source,
+      metric) in dB; ("", "songs") and ("", "frames"), the latter summed over the songs. The last two are strings,
+      because they may be ranges over the sources.
 
     Raises:
       InputError: there is no score, or a song has two of a kind.
@@ -62,11 +63,11 @@ def tabulate_silence(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_rules(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return medians by the rules target and museval side by side, with numbers of frames and songs.
+    """Return medians by the rules "target" and "museval" side by side, with the numbers of frames and songs.
 
     Returns:
-      A row per strategy and source. Columns ("frames", rule), summed over songs; ("songs", rule), those with a score;
-      (metric, rule) in dB.
+      A row for each strategy and source. Columns ("frames", rule), summed over songs; ("songs", rule), the number of
+      songs with a score; (metric, rule) in dB.
 
     Raises:
       InputError: there is no score, or a song has two of a kind.
@@ -90,12 +91,12 @@ def compare_rules(rows: pd.DataFrame) -> pd.DataFrame:
 def compare_strategies(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
     """Compare each R and P strategy with B0 and with the B strategy that tunes the same stages, song by song.
 
-    Holm's correction covers the strategies that are compared with the same strategy for the same source.
+    The family of Holm's correction is the strategies that are compared with the same strategy for the same source.
 
     Returns:
-      Columns strategy, against ("B0" or a B strategy), source, songs, difference_db, low_db, high_db (median over songs
-      of it minus the other and its 95 % bootstrap interval), effect (rank-biserial), p (Wilcoxon), p_holm. Without
-      rows if there is nothing to compare.
+      Columns strategy, against ("B0" or a B strategy), source, songs, difference_db (median over songs of strategy
+      minus against), low_db, high_db (its 95 % bootstrap interval), effect (rank-biserial), p (Wilcoxon), p_holm. The
+      table is empty if there is nothing to compare.
 
     Raises:
       InputError: a song has two scores of a kind.
@@ -121,15 +122,15 @@ def compare_strategies(rows: pd.DataFrame, metric: str = "SDR") -> pd.DataFrame:
 def study_setting(rows: pd.DataFrame, field: str, base: float | None = None) -> Study:
     """Compute the dependence of one strategy's scores on one setting.
 
-    Holm's correction covers the values that are compared with the base for the same source and metric.
+    The family of Holm's correction is the values that are compared with the base for the same source and metric.
 
     Args:
-      rows: of one strategy, in which no other setting varies.
+      rows: rows of one strategy, in which no other setting varies.
       field: one of `rows.SETTINGS`.
       base: the value with which others are compared; that of `rows.choose_base` if not given.
 
     Raises:
-      InputError: the field has fewer than two values or not the base, or a song has two scores of a kind.
+      InputError: the field has fewer than two values, the base is not among them, or a song has two scores of a kind.
     """
     rows = rows[rows.metric.isin(scores.QUALITY)]
     if rows.empty:
@@ -164,7 +165,7 @@ _PAIRED = ("songs", "difference_db", "low_db", "high_db", "effect", "p", "p_holm
 
 
 def _correct_family(labels: list[dict], pairs: list[significance.PairedComparison]) -> Iterator[dict]:
-    """Yield the rows of tests that Holm's correction covers together."""
+    """Yield the rows of the tests of one family, with Holm's correction."""
     adjusted = significance.holm(np.array([pair.p for pair in pairs]))
     for label, pair, p_holm in zip(labels, pairs, adjusted, strict=True):
         numbers = (pair.n, pair.median, pair.low, pair.high, pair.effect, pair.p, float(p_holm))
@@ -196,7 +197,7 @@ def _count_frames(rows: pd.DataFrame) -> pd.Series:
 
 
 def _pivot(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return a row per song and a column for each combination of `columns`."""
+    """Return a table of scores with a row for each song and a column for each combination of values of `columns`."""
     return _check_unique(rows, *columns).pivot(index="song", columns=columns, values="value_db").sort_index(axis=1)
 
 

@@ -1,8 +1,8 @@
-// The server, as the page knows it. Every address begins with the token that the page was opened with.
+// Requests to the server. Every address begins with the token with which the page was opened.
 
 export const root = document.documentElement.dataset.root;
 
-/** A request that was answered with a reason why not. */
+/** The error of a request that the server refused; the message is the server's reason. */
 export class Refused extends Error {
   constructor(status, body) {
     super(body.error ?? `the server answered ${status}`);
@@ -11,7 +11,7 @@ export class Refused extends Error {
   }
 }
 
-/** Send a request; return what is answered. Throws Refused, or TypeError where the server is away. */
+/** Send a request and return the answer. Throws Refused, or TypeError if the server does not answer. */
 export async function ask(method, path, body, options = {}) {
   const isFile = body instanceof Blob;
   const response = await fetchOrExplain(`${root}/api/${path}`, {
@@ -26,7 +26,7 @@ export async function ask(method, path, body, options = {}) {
   return answer;
 }
 
-/** Fetch; where nobody answers, say so in words that people understand. */
+/** Fetch; if the server does not answer, throw an error with a readable message. */
 async function fetchOrExplain(address, options) {
   try {
     return await fetch(address, options);
@@ -35,7 +35,7 @@ async function fetchOrExplain(address, options) {
   }
 }
 
-/** Send a file and tell how much of it has left. */
+/** Send a file; `onprogress` is called with the share that has been sent. */
 export function upload(path, file, onprogress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -57,9 +57,9 @@ export async function fetchBytes(path) {
 }
 
 /**
- * Listen to what happens to a song; `heard(kind, value)` is called, also with "open" and "away". A page that nobody sees
- * listens only while `isAwaited()`: browsers have few connections to one server, and every page that listens takes one.
- * Return a function to be called when something that was awaited has come.
+ * Call `heard(kind, value)` with each event of a song, and with "open" and "away" when the connection is made or lost. A
+ * hidden page listens only while `isAwaited()`: browsers have few connections to one server, and each page that listens
+ * takes one. Return a function to be called when an awaited event has come.
  */
 export function listen(song, heard, isAwaited) {
   let source = null;

@@ -1,4 +1,4 @@
-// Which page it is.
+// Entry point: shows the page that belongs to the address.
 
 import { root } from "./api.js";
 import { h } from "./dom.js";

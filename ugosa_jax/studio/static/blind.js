@@ -5,8 +5,8 @@ import { Deck } from "./deck.js";
 import { button, choice, formatClock, plural, h, icon, toast } from "./dom.js";
 import { runName, shortName } from "./listen.js";
 
-const LEAST_MS = 1000; // of each sound, before there is anything to vote on
-const LEAST_VOTES = 5; // before a test says anything
+const LEAST_MS = 1000; // of listening to each sound before one can vote
+const LEAST_VOTES = 5; // before the result of the test is shown
 
 export function blindPanel(store, transport) {
   const song = store.get("song");
@@ -60,7 +60,7 @@ export function blindPanel(store, transport) {
     else take();
   }
 
-  /** Play the two sounds, and let them have the playhead. */
+  /** Play the two sounds; the playhead then shows their position. */
   function take() {
     transport.pause();
     isAhead = true;
@@ -142,7 +142,7 @@ export function blindPanel(store, transport) {
   store.watch(["runs"], ({ runs }) => { panel.hidden = runs.length < 2; });
   panel.begin = start;
   panel.toggle = toggle;
-  /** The time of the comparison; null unless it has the playhead. */
+  /** The time of the comparison; null unless the playhead shows it. */
   Object.defineProperty(panel, "time", { get: () => (isAhead ? deck.time : null) });
   return panel;
 }

@@ -43,7 +43,7 @@ export function drawLosses(canvas, epochs, steps, total) {
   });
 }
 
-/** Tell whether a loss is drawn: the total, and parts that differ from it. R has its marks in the remixes, not in the loss. */
+/** Tell whether a loss is drawn: the total, and parts that differ from it. With R, marks change the remixes and not the loss. */
 export function isDrawn(epochs, which) {
   return which === 0 || epochs.some((losses) => losses[which] && losses[which] !== losses[0]);
 }

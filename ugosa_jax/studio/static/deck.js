@@ -6,7 +6,7 @@ import { Wav } from "./wav.js";
 
 const PIECE_S = 1;
 const AHEAD_S = 4;
-const LEAD_S = 0.04; // from a decision to the first sample
+const LEAD_S = 0.04; // from a call to its first sample
 const FADE_S = 0.012; // gains move so fast that no gap is heard and so slowly that nothing clicks
 
 export class Deck extends EventTarget {

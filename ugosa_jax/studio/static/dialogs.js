@@ -4,7 +4,7 @@ import { root } from "./api.js";
 import { formatExact, h, parseTime } from "./dom.js";
 import { RESIDUAL, shortName } from "./listen.js";
 
-/** Show a dialog; return what `read` finds when it is confirmed, null when it is closed. */
+/** Show a dialog; return the result of `read` if it is confirmed, null if it is closed. */
 export function askDialog(title, content, read, confirm = "OK") {
   return new Promise((resolve) => {
     let answer = null;
@@ -32,7 +32,7 @@ export function askTitle(title, { name, note }) {
   return askDialog(title, [field("name", input), field("note", text)], () => ({ name: input.value, note: text.value }));
 }
 
-/** Ask what sound is to be saved, and as what; then let the browser save it. */
+/** Ask which sound to save, from when to when, and in which format; then let the browser save it. */
 export async function saveSound(store, desk, transport, run = null) {
   const { sources, song, desk: now, runs, heard } = store.values;
   const stems = [...new Set(run ? [run] : [now.b, now.a])].filter(Boolean).flatMap((id) =>

@@ -1,4 +1,4 @@
-// Small helpers: elements, icons, words for times and levels.
+// Small helpers: elements, icons, texts for times and levels.
 
 /** Return an element. Attributes that begin with "on" are listeners; `class`, `style` objects and booleans work as one expects. */
 export function h(tag, attributes = {}, ...children) {
@@ -25,12 +25,12 @@ export function icon(name) {
   return svg;
 }
 
-/** Return a button: a click, a name for those who cannot see it, and what it shows. */
+/** Return a button; `label` is its tooltip and its name for screen readers, `children` its content. */
 export function button(label, onclick, attributes = {}, ...children) {
   return h("button", { type: "button", title: label, "aria-label": label, onclick, ...attributes }, ...(children.length ? children : [label]));
 }
 
-/** Return a row of buttons of which one is pressed; `element.set(value)` presses another without a click. */
+/** Return a row of buttons, one of which is pressed; `element.set(value)` presses another without a click. */
 export function choice(label, options, value, onpick) {
   const buttons = options.map(([key, text, hint]) =>
     h("button", { type: "button", "data-value": key, title: hint ?? text, onclick: () => { set(key); onpick(key); } }, text));
@@ -43,7 +43,7 @@ export function choice(label, options, value, onpick) {
 
 const FADER_DB = { least: -40, most: 6 };
 
-/** Return a fader; it is in decibels, and `onmove` is given the gain. A double click sets it to 0 dB. */
+/** Return a fader in decibels; `onmove` is called with the gain, a factor. A double click sets it to 0 dB. */
 export function fader(label, gain, most, onmove) {
   const range = h("input", { type: "range", class: "fader", min: FADER_DB.least, max: most ?? FADER_DB.most, step: 0.5, "aria-label": label, oninput: () => moved(), ondblclick: () => { range.value = 0; moved(); } });
   const say = () => {
@@ -76,7 +76,7 @@ export function formatSpan(seconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** Return a level with a true minus sign; a dash where there is none. */
+/** Return a level with a true minus sign; a dash if there is none. */
 export function formatDecibels(value) {
   if (value === null || value === undefined) return "–";
   const text = value.toFixed(1);
@@ -95,7 +95,7 @@ export function parseTime(text) {
   return found ? 60 * Number(found[1] ?? 0) + Number(found[2].replace(",", ".")) : NaN;
 }
 
-/** Say something to those who do not see the page. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   document.getElementById("spoken").textContent = text;
 }

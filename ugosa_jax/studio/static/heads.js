@@ -62,7 +62,7 @@ function watchHeard(store, source, head) {
   store.watch(["mix", "heard"], ({ mix, heard }) => head.classList.toggle("unheard", heard === "stems" && !isAudible(mix, source)));
 }
 
-/** Return where the fader of a source is: a factor. */
+/** Return the gain of a source's fader, a factor. */
 export function getGain(mix, source) {
   return mix.volume[source] ?? 1;
 }

@@ -6,7 +6,7 @@ import { button, plural, h, icon, formatSpan, toast } from "./dom.js";
 import { runName } from "./listen.js";
 
 const KINDS = { separate: "Separating", suggest: "Suggesting silences", rhythm: "Finding beats and onsets" };
-const LOWER = "Lower is better, but it is measured on what the network practises on: only your ears tell whether the stems are.";
+const LOWER = "Lower is better, but this is the error in training: only listening shows whether the stems are better.";
 export const OPEN = ["waiting", "running", "stopping"];
 
 export function jobsPanel(store, does) {
@@ -48,7 +48,7 @@ export function jobsPanel(store, does) {
   return panel;
 }
 
-/** How the run at B went. */
+/** Return a view of the losses of run B. */
 function pastView(store) {
   const words = h("p", { class: "soft small" });
   const chart = h("canvas", { class: "losses", role: "img", "aria-label": "losses of the run at B" });

@@ -8,7 +8,7 @@ const NATIVE = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"
 
 let byKeyboard = false; // whether the focus has come by keyboard
 
-/** Call `does` by keys; see the list for what it must have. */
+/** Call methods of `does` when keys are pressed; `findAction` shows which. */
 export function listenToKeys(does) {
   const held = new Set();
   addEventListener("keydown", (event) => { if (event.key === "Tab") byKeyboard = true; }, true);
@@ -42,7 +42,7 @@ export function listenToKeys(does) {
   });
 }
 
-/** Tell whether a key belongs to the field that has the focus: all in a text, those that move and press in others. */
+/** Tell whether the focused field uses the key itself: text fields use all keys, others those in `NATIVE` or a few. */
 function isForField({ target, key }) {
   if (!target.closest || key === "Escape") return false;
   if (target.closest(TEXT)) return true;
@@ -95,14 +95,14 @@ const KEYS = [
 ];
 
 const WORDS = [
-  ["silent", "the source does not sound there: what the network learns from"],
+  ["silent", "the source does not sound there; the network learns from this"],
   ["active", "the source sounds there; nothing is muted"],
   ["unknown", "you do not know, or have not marked it: nothing is learnt there"],
   ["other", "every instrument that has no lane of its own"],
-  ["residual", "the mixture minus the stems: what no stem has"],
-  ["remixes", "new mixtures of this song’s own stems, cleaned with your marks, on which the network practises"],
+  ["residual", "the mixture minus all stems"],
+  ["remixes", "new mixtures of this song’s own stems, muted where you marked silence; the network is trained on them"],
   ["epoch", "one pass of the network over the song while it learns"],
-  ["leakage", "what is heard of a source where you marked it silent"],
+  ["leakage", "how loud a stem is where you marked its source silent"],
   ["raw", "the network’s own output, before stems are muted or made to add up"],
 ];
 

@@ -3,7 +3,7 @@
 import { formatClock, h } from "./dom.js";
 import * as model from "./marks.js";
 
-const LEAST_PX = 4; // a drag; what is less is a click
+const LEAST_PX = 4; // the shortest drag; shorter ones are clicks
 const BORDER_PX = 6;
 const GRID_PX = 10;
 

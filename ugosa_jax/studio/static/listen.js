@@ -5,7 +5,7 @@ import { button, choice, fader, h } from "./dom.js";
 import { isAudible, getGain } from "./heads.js";
 
 export const RESIDUAL = "residual";
-const MOST_DB = 12; // of loudness matching
+const MOST_DB = 12; // the most that loudness matching changes
 
 /** Return the name of a run with its network, also of a deleted one. */
 export function runName(store, id) {
@@ -43,7 +43,7 @@ export class Desk {
     store.watch(["mix"], ({ mix }) => transport.setVolume(mix.master));
   }
 
-  /** Change one thing of the mix: {mute}, {solo}, {version} or {volume}. */
+  /** Change one setting of the mix: {mute}, {solo}, {version} or {volume}. */
   set(kind, source, value) {
     const mix = this.store.get("mix");
     this.store.set({ mix: { ...mix, [kind]: { ...mix[kind], [source]: value } } });

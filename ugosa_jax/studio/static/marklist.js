@@ -3,7 +3,7 @@
 import { plural, formatExact, h, toast, parseTime } from "./dom.js";
 import { STATES } from "./marks.js";
 
-const MOST = 400; // rows; of more marks, those around the chosen one
+const MOST = 400; // rows; if there are more marks, those around the chosen one are shown
 
 export function markList(store, editing, transport) {
   const { sources, song } = store.values;

@@ -1,4 +1,4 @@
-// Marks as immutable lists of {start, end, source, state}, so undo is the list before. Marks of a source do not overlap;
+// Marks as immutable lists of {start, end, source, state}, so undo restores an earlier list. Marks of a source do not overlap;
 // a painted mark covers older ones.
 
 export const STATES = ["active", "silent", "unknown"];

@@ -8,7 +8,7 @@ export function notices(store, does) {
   return h("div", { class: "notices" }, conflictNotice(store, does), suggestionNotice(store, does), pathNotice(store, does));
 }
 
-/** Asks whose marks stay when two windows have changed them at once. */
+/** Ask which marks to keep when two windows have changed them at the same time. */
 function conflictNotice(store, does) {
   const notice = h("div", { class: "notice bad", role: "alert" },
     h("p", {}, h("b", {}, "Your marks are not saved: another window changed them meanwhile."), " Which marks do you want to keep?"),
@@ -40,7 +40,7 @@ function suggestionNotice(store, does) {
   return notice;
 }
 
-// Of each step: its name, what to do, and buttons for it. Silences are suggested and marks imported by buttons close by.
+// Each step: its name, an instruction, and buttons. Other buttons nearby suggest silences and import marks.
 const STEPS = [
   ["Mark silence", () => "Where is a source silent? Listen, then drag over that stretch in its lane, or hold its number key while the song plays. What you do not mark counts as unknown. A label file, or a guess of the network (Suggest silences), will do too.", () => []],
   ["Adapt", ({ jobs, takes }) => (isAdapting(jobs) ? "The network learns from your marks. Listen, mark on, or close the page meanwhile: the job goes on." : `When all silences that you know are marked: adapt the network to them. The more sources have some, the better.${takes ? ` It takes ${takes}.` : ""}`),

@@ -5,7 +5,7 @@ import { button, plural, formatDecibels, h, icon, formatSpan, toast } from "./do
 import { runName, shortName } from "./listen.js";
 import { WAYS } from "./settings.js";
 
-const LEAST_DB = 0.5; // of a change that is worth a word
+const LEAST_DB = 0.5; // the smallest change that is mentioned
 
 export function runsPanel(store, does) {
   const list = h("div", { class: "runs" });
@@ -31,7 +31,7 @@ function runCard(store, run, desk, does) {
     h("div", { class: "line" }, h("b", { title: name }, shortName(store, run.id)), set("a"), set("b"), menu(store, run, address, does)),
     h("div", { class: "small soft" }, facts),
     note && h("p", { class: "note small" }, note),
-    run.stopped_at && h("p", { class: "error" }, `The loss became infinite or NaN in epoch ${run.stopped_at[0] + 1}; this run has the last good weights. Try a lower learning rate.`),
+    run.stopped_at && h("p", { class: "error" }, `The loss became infinite or NaN in epoch ${run.stopped_at[0] + 1}; this run has the last weights that gave a finite loss. Try a lower learning rate.`),
     adapted && leakageTable(store, run));
 }
 

@@ -6,7 +6,7 @@ import { runName } from "./listen.js";
 
 export const WAYS = { R: "Marks and remixes", P: "Marks in the loss", B: "Without the marks" };
 const HINTS = {
-  R: "The network practises on new mixes of this song’s own stems, from which it first removes what you marked silent.",
+  R: "The network is trained on new mixes of this song’s own stems, which are first muted where you marked silence.",
   P: "Every sound of a source where you marked it silent counts as an error, as in the paper.",
   B: "The stems only learn to add up to this song; your marks are not used.",
 };
@@ -17,7 +17,7 @@ const FOLDED = [
   ["hop_s", "adapt", "hop (s)", "distance between the starts of segments; empty: one segment", { min: 0.1, max: 600, step: "any" }],
   ["shuffle_seed", "adapt", "random order (seed)", "seed of the order of segments; 0: in song order", { min: 0, step: 1 }],
   ["pitch_shifts", "adapt", "pitch-shifted copies", "number of pitch-shifted copies of each segment (needs librosa)", { min: 0, max: 1000, step: 1 }],
-  ["shifts", "separate", "random shifts", "number of random delays that the separation is averaged over", { min: 0, max: 1000, step: 1 }],
+  ["shifts", "separate", "random shifts", "the separation is averaged over this number of random delays", { min: 0, max: 1000, step: 1 }],
 ];
 const RATES = ["0.00001", "0.00003", "0.0001", "0.0003", "0.001", "0.003"];
 
@@ -72,7 +72,7 @@ export function settingsPanel(store) {
   }
 
   let closeRefusal = () => {};
-  store.watch(["marks", "elsewhere"], () => closeRefusal()); // what was refused may be mended by the edit
+  store.watch(["marks", "elsewhere"], () => closeRefusal()); // the edit may have removed the reason
 
   async function adapt() {
     if (go.disabled || !isValid()) return;

@@ -132,7 +132,7 @@ function reportTroubles(transport) {
   });
 }
 
-/** Draw what each row shows: the mixture in grey until there is a stem, then the stem that is heard. */
+/** Draw the picture of each row: the mixture in grey until there is a stem, then the stem that is heard. */
 function drawRows({ store, id, timeline, rows, colours }) {
   const { song } = store.values;
   const mixture = loadOutline(`songs/${id}/mixture.peaks`);
@@ -187,7 +187,7 @@ function showLoop(timeline, transport) {
   for (const kind of ["scroll", "zoom"]) timeline.addEventListener(kind, place);
 }
 
-/** A click goes there, a drag loops what it covers. */
+/** A click moves the playhead there, a drag loops the dragged stretch. */
 function seekOrLoop(wave, timeline, transport) {
   let from = null;
   const far = (event) => Math.abs(event.clientX - from) > 4;

@@ -1,19 +1,19 @@
-// Slower or faster at the same pitch, by overlapping windows that are set where the waveform goes on most smoothly
-// (WSOLA; Verhelst and Roelands 1993). Where they are set is found in the mixture and holds for all tracks alike: so
-// tracks that add up to the mixture still do so, and a switch between runs stays seamless.
+// Playing slower or faster at the same pitch, with overlapping windows, each placed where the waveform continues most
+// smoothly (WSOLA; Verhelst and Roelands 1993). The places are found in the mixture and used for all tracks: so tracks
+// that add up to the mixture still do so, and a switch between runs is not audible.
 
 export const HOP = 512; // samples of output from one window to the next; windows are twice as long
-const SEEK = 256; // how far a window may be set from where it belongs
+const SEEK = 256; // largest distance of a window from its nominal place
 const COARSE = 8;
 
 const hann = Float32Array.from({ length: 2 * HOP }, (_, i) => 0.5 - 0.5 * Math.cos((Math.PI * i) / HOP));
 
 /**
- * Return where windows begin, in samples of the song, for `n` hops of output that begin with window `first`; the window
- * before comes along, whose second half sounds on.
+ * Return where windows begin, in samples of the song, for `n` hops of output from window `first` on. The window before
+ * `first` is included, because its second half overlaps the output.
  *
- * `read(from, count)` gives the mixture, `before` is the last place that was found, null at a fresh start; `origin` is the sample that
- * output begins with.
+ * `read(from, count)` returns samples of the mixture. `before` is the place that was found last, null at the start.
+ * `origin` is the first sample of the song that is played.
  */
 export async function findPlaces(read, origin, first, n, speed, before = null) {
   const ideal = (k) => Math.round(origin + k * HOP * speed);
@@ -42,7 +42,7 @@ export async function overlapAdd(read, starts, count) {
   });
 }
 
-/** Return the place near `wanted` where the song is most like it is at `natural`, where the last window goes on. */
+/** Return the place near `wanted` where the song is most similar to its continuation of the last window, at `natural`. */
 function findBest(samples, natural, wanted) {
   let [place, most] = [wanted, -Infinity];
   const consider = (at, step) => {

@@ -75,7 +75,7 @@ export function chosenMark(store, does) {
 
 const SNAPS = { off: "marks begin and end where you let go", beats: "marks begin and end at a beat that is near", onsets: "marks begin and end where a note begins nearby" };
 
-/** Return the choice of what marks snap to. */
+/** Return the control that chooses whether marks snap to beats or onsets. */
 export function snapChoice(store) {
   const snap = choice("snap to", GRIDS.map((grid) => [grid, grid, SNAPS[grid]]), store.get("snap"), (grid) => store.set({ snap: grid }));
   store.watch(["snap"], (values) => snap.set(values.snap));

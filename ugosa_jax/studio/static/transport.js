@@ -73,13 +73,13 @@ export class Transport extends EventTarget {
     this.#tell();
   }
 
-  /** Set how loud everything is: a factor of at most 1. */
+  /** Set the master volume, a factor of at most 1. */
   setVolume(volume) {
     this.audio.volume = Math.min(1, volume);
     this.deck.setVolume(volume);
   }
 
-  /** Hear the mixture's element, or the deck; go on at the same place. */
+  /** Play the mixture's audio element, or the deck, from the same place. */
   async hear(what) {
     if (what === this.heard) return;
     const [playing, time] = [this.playing, this.time];
@@ -94,7 +94,7 @@ export class Transport extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** The element has no loops of its own. */
+  /** Return to the start of a loop; the audio element cannot loop a stretch. */
   #watch() {
     if (this.heard === "mixture" && this.loop && !this.audio.paused && this.audio.currentTime >= this.loop.end) {
       this.audio.currentTime = this.loop.start;

@@ -1,4 +1,4 @@
-"""Songs as .npy files of stems, (S, C, T) of float16 or float32, as training reads them."""
+"""Reading of songs whose stems are one .npy array (S, C, T) of float16 or float32, as `scripts/training` uses them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from ugosa_jax.errors import InputError
 
 SOURCES = ("drums", "bass", "other", "vocals")
-"""Sources along the first axis."""
+"""The sources along the first axis of the arrays."""
 RATE_HZ = 44100
 """Sample rate of the arrays."""
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ugosa_jax.data.standard import restore_level, standardise
+from ugosa_jax.data.standardisation import restore_level, standardise
 from ugosa_jax.errors import InputError
 
 
@@ -23,5 +23,5 @@ def test_a_mixture_without_level_is_refused(mix):
 
 def test_restore_level_inverts_standardise():
     mix_CxT = np.random.default_rng(0).standard_normal((2, 100)) * 3 + 1
-    standard_CxT, standard = standardise(mix_CxT)
-    np.testing.assert_allclose(restore_level(standard_CxT, standard), mix_CxT)
+    standard_CxT, scaling = standardise(mix_CxT)
+    np.testing.assert_allclose(restore_level(standard_CxT, scaling), mix_CxT)
