@@ -196,6 +196,17 @@ def test_settings_that_only_vary_together_are_no_study(tmp_path):
     assert "table1-medians.csv" in names(tmp_path)
 
 
+def test_sweep_of_a_chain_without_one_segment_length_has_a_report(tmp_path):
+    """B0 adapts no network; a chain whose networks have different segments has no length of its own."""
+    rows = [scores(song=["a", "b"], strategy=[name], segment_s=[np.nan]) for name in ("B0", "P-L3:M")]
+    sweep_report.write(pd.concat(rows), tmp_path / "own")
+    assert "segments of each network's own length" in (tmp_path / "own" / "report.md").read_text("utf-8")
+    adapted = scores(song=["a", "b"], strategy=["P-L3:M"], segment_s=[1.4])
+    sweep_report.write(pd.concat([rows[0], adapted]), tmp_path / "one")
+    text = (tmp_path / "one" / "report.md").read_text("utf-8")
+    assert "segments of 1.4 s" in text and "own length" not in text
+
+
 def test_a_setting_with_scores_for_one_value_is_no_study(tmp_path):
     failed = scores(song=["a", "b"], lam=[0.1], value_db=[np.nan, np.nan])
     sweep_report.write(pd.concat([scores(song=["a", "b"], lam=[1.0]), failed]), tmp_path)

@@ -195,7 +195,7 @@ def _describe_setting(rows: pd.DataFrame, field: str) -> str:
         "lam": "λ = {}",
         "learning_rate": "learning rate {}",
         "epochs": "{} epoch" if texts == ["1"] else "{} epochs",
-        "segment_s": "segments of {} s",
+        "segment_s": "segments of each network's own length" if values.isna().all() else "segments of {} s",
         "hop_s": "hop of {}" if values.isna().all() else "hop of {} s",
         "pitch_shifts": "{} pitch-shifted copies" if values.any() else "no pitch-shifted copies",
         "pitch_seed": "seed {}",

@@ -31,8 +31,9 @@ TEXTS = ("sweep", "song", "strategy", "refine", "rule", "source", "metric")
 WHOLE = ("epochs", "pitch_shifts", "pitch_seed", "shuffle_seed", "n_tuned", "n_frames")
 NUMBERS = (*SETTINGS, "n_tuned", "value_db", "n_frames")
 COLUMNS = (*TEXTS, *NUMBERS, "gated")
-MAY_BE_MISSING = ("hop_s", "value_db")
-"""Columns that may be empty: the default hop is the length of a segment; a score without frames has no value."""
+MAY_BE_MISSING = ("segment_s", "hop_s", "value_db")
+"""Columns that may be empty: the networks of a chain may have different segments, or none that is adapted; the default
+hop is the length of a segment; a score without frames has no value."""
 
 PAPER_SEGMENT_S = 4.0
 
