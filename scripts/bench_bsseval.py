@@ -47,7 +47,7 @@ def main() -> None:
     peaks_gb.append(get_peak_gb())
     assert scores is not None and expected is not None
     print_table(times, peaks_gb)
-    pairs = zip(scores.select_frames("museval").values(), expected.select_frames("museval").values(), strict=True)
+    pairs = zip(scores.mask_frames("museval").values(), expected.mask_frames("museval").values(), strict=True)
     largest_db = max(float(np.nanmax(np.abs(ours - theirs))) for ours, theirs in pairs)
     print(f"\n{args.seconds:g} s, {len(prepared.frames)} frames; largest difference {largest_db:.1e} dB")
 

@@ -40,8 +40,8 @@ def ours(stems, est, settings=MUSDB):
 
 
 def assert_like_museval(stems, est, settings, rate_hz=RATE_HZ, atol=PARITY_DB):
-    scores = bsseval.score(bsseval.prepare(stems, rate_hz, settings), est).select_frames("museval")
-    expected = museval.score_with_museval(stems, est, rate_hz, settings).select_frames("museval")
+    scores = bsseval.score(bsseval.prepare(stems, rate_hz, settings), est).mask_frames("museval")
+    expected = museval.score_with_museval(stems, est, rate_hz, settings).mask_frames("museval")
     for metric in bsseval.METRICS:
         np.testing.assert_allclose(scores[metric], expected[metric], rtol=0, atol=atol, err_msg=metric)
     return scores["SDR"]
@@ -127,7 +127,7 @@ def test_stems_that_determine_next_to_nothing(sounds):
     stems = np.stack([wave, 2.0 * wave])[:, None].astype(float)
     scores = ours(stems, 0.9 * stems)
     np.testing.assert_allclose(scores.sdr_SxK, 20, atol=1e-9)
-    assert not np.isnan(list(scores.select_frames("museval").values())).any()
+    assert not np.isnan(list(scores.mask_frames("museval").values())).any()
 
 
 @pytest.mark.parametrize("part", [0, 1])
@@ -163,7 +163,7 @@ def test_by_hand():
     for metric, ratio in expected.items():
         # They differ only by rounding and by the machine epsilon that museval adds to the diagonal.
         np.testing.assert_allclose(
-            scores.select_frames("target")[metric], 10 * np.log10(ratio), atol=1e-9, err_msg=metric
+            scores.mask_frames("target")[metric], 10 * np.log10(ratio), atol=1e-9, err_msg=metric
         )
 
 
@@ -198,13 +198,13 @@ def test_silent_estimate():
     stems, est = song(2, 1)
     est[0, :, RATE_HZ : 2 * RATE_HZ] = 0
     scores = ours(stems, est)
-    assert (np.isnan(scores.select_frames("museval")["SDR"]).sum(axis=1) == 1).all()
-    target = scores.select_frames("target")
+    assert (np.isnan(scores.mask_frames("museval")["SDR"]).sum(axis=1) == 1).all()
+    target = scores.mask_frames("target")
     assert np.isfinite([target[metric] for metric in bsseval.METRICS]).all()
     assert target["SDR"][0, 1] == 0
     assert target["SAR"][0, 1] == pytest.approx(0, abs=1e-12)  # the same energy, summed in another order
     est[0] = 0
-    target = ours(stems, est).select_frames("target")
+    target = ours(stems, est).mask_frames("target")
     assert (target["SDR"][0] == 0).all()
     assert (target["ISR"][0] == 0).all()
     assert np.isnan([target["SIR"][0], target["SAR"][0]]).all()
@@ -214,16 +214,16 @@ def test_silent_estimate():
 def test_silent_stem_in_some_frames():
     stems, _ = song(2, 1)
     est = estimates_of(stems, np.random.default_rng(1))
-    whole = ours(stems, est).select_frames("target")
+    whole = ours(stems, est).mask_frames("target")
     muted = stems.copy()
     muted[0, :, RATE_HZ : 2 * RATE_HZ] = 0
     scores = ours(muted, est)
     missing = np.zeros((2, 5), bool)
     missing[0, 1] = True
     for metric in bsseval.METRICS:
-        np.testing.assert_array_equal(np.isnan(scores.select_frames("target")[metric]), missing)
+        np.testing.assert_array_equal(np.isnan(scores.mask_frames("target")[metric]), missing)
         np.testing.assert_array_equal(
-            np.isnan(scores.select_frames("museval")[metric]), missing.any(0) & np.ones((2, 1), bool)
+            np.isnan(scores.mask_frames("museval")[metric]), missing.any(0) & np.ones((2, 1), bool)
         )
     np.testing.assert_allclose(scores.sdr_SxK[1], whole["SDR"][1], atol=1e-12)  # SDR does not depend on the other stem
 
@@ -237,7 +237,7 @@ def test_stem_silent_throughout():
     for metric in bsseval.METRICS:
         np.testing.assert_array_equal(summary[metric].frames_S, [3, 0, 3])
         assert np.isnan(summary[metric].median_S[1])
-        found, expected = scores.select_frames("target")[metric], without.select_frames("target")[metric]
+        found, expected = scores.mask_frames("target")[metric], without.mask_frames("target")[metric]
         np.testing.assert_allclose(found[[0, 2]], expected, atol=1e-9)
         assert (bsseval.summarise(scores, "museval")[metric].frames_S == 0).all()
     assert np.isnan(museval.score_with_museval(stems, est, RATE_HZ, MUSDB).sdr_SxK).all()
@@ -254,7 +254,7 @@ def test_only_museval_treats_cancelling_channels_as_silent():
     scores = ours(stems, est)
     np.testing.assert_array_equal(scores.dropped_K, [False, True, False])
     np.testing.assert_array_equal(museval.score_with_museval(stems, est, RATE_HZ, MUSDB).dropped_K, scores.dropped_K)
-    assert np.isfinite(scores.select_frames("target")["SIR"]).all()
+    assert np.isfinite(scores.mask_frames("target")["SIR"]).all()
     np.testing.assert_array_equal(bsseval.summarise(scores, "museval")["SIR"].frames_S, [2, 2])
 
 
@@ -280,9 +280,7 @@ def test_scale_does_not_matter():
     stems, est = song(2, 1, seconds=2.0)
     loud, quiet = ours(1e3 * stems, 1e3 * est), ours(1e-3 * stems, 1e-3 * est)
     for metric in bsseval.METRICS:
-        np.testing.assert_allclose(
-            loud.select_frames("target")[metric], quiet.select_frames("target")[metric], atol=1e-6
-        )
+        np.testing.assert_allclose(loud.mask_frames("target")[metric], quiet.mask_frames("target")[metric], atol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -331,7 +329,7 @@ def test_json_is_musevals(aggregate):
     found = json.loads(museval.to_museval_json(scores, ["bass", "vocals"], MUSDB, "museval"))
     store = aggregate.TrackStore("song", win=1.0, hop=1.0)
     for row, name in enumerate(["bass", "vocals"]):
-        store.add_target(name, {metric: list(rows[row]) for metric, rows in scores.select_frames("museval").items()})
+        store.add_target(name, {metric: list(rows[row]) for metric, rows in scores.mask_frames("museval").items()})
     perfect = found["targets"][1]["frames"][0]
     assert perfect["metrics"]["SDR"] is None
     assert perfect.pop("reasons") == dict.fromkeys(["SDR"], "infinite: no error")

@@ -84,7 +84,7 @@ def test_rows_explain_missing_values():
         5.0: (5.0, None),
         math.inf: (None, "infinite: no error"),
         -math.inf: (None, "minus infinity: no signal"),
-        None: (None, "no frame counts"),
+        None: (None, "no frame is scored"),
     }
     for value, (held, reason) in found.items():
         row = scoring.Score(False, "target", "bass", "SDR", value, 3).row()

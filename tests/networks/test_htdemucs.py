@@ -303,7 +303,7 @@ def test_short_input_is_padded_and_long_input_refused():
     padded = np.pad(mix_CxT, ((0, 0), (0, 400)))
     run = jax.jit(net, compiler_options=QUICK)
     np.testing.assert_array_equal(run(params, mix_CxT), run(params, padded)[..., :700])
-    with pytest.raises(ValueError, match="1101 samples are more than the 1100"):
+    with pytest.raises(ValueError, match="1101 samples exceed the 1100"):
         net(params, np.zeros((2, 1101), np.float32))
 
 

@@ -23,7 +23,7 @@ from typing import NamedTuple, cast
 from ugosa_jax.annotations.formats.label import Label, quote, quote_first
 from ugosa_jax.annotations.formats.registry import clean_file_name
 from ugosa_jax.annotations.interval import STATES, State
-from ugosa_jax.annotations.unknown_names import MANY, UnknownName, guess_name, make_unknown_names_error
+from ugosa_jax.annotations.unknown_names import MAX_UNKNOWN_NAMES, UnknownName, guess_name, make_unknown_names_error
 from ugosa_jax.annotations.vocabulary import (
     WORDS,
     Meaning,
@@ -256,7 +256,7 @@ def _warn_free_words(group: _Group) -> list[str]:
 def _list_questions(group: _Group, several_files: bool, sources: Sequence[str]) -> list[UnknownName]:
     """Return the names to ask the user about: unknown names, or the name of a group whose labels are all unknown."""
     asked = list(group.unknown.values())
-    for name in asked[:MANY]:
+    for name in asked[:MAX_UNKNOWN_NAMES]:
         name.hint = "" if group.are_words else guess_name(name.name, sources)
     labels = [label for name in asked for label in name.labels]
     is_empty = not any(label.text for label in labels)

@@ -29,7 +29,7 @@ from ugosa_jax.errors import InputError
 
 LISTED = 12
 """Largest number of names that a message lists."""
-MANY = 40
+MAX_UNKNOWN_NAMES = 40
 """A file with more unknown names is taken to hold lyrics, notes or chords."""
 
 
@@ -90,7 +90,7 @@ def make_unknown_names_error(unknown: Sequence[UnknownName], sources: Sequence[s
 
 def _next_step(unknown: Sequence[UnknownName]) -> str:
     first = unknown[0]
-    if len(unknown) > MANY or any(len(name.name) > MAX_LENGTH for name in unknown):
+    if len(unknown) > MAX_UNKNOWN_NAMES or any(len(name.name) > MAX_LENGTH for name in unknown):
         return "if they are words or notes of one source, name the file after the source, such as vocals.txt"
     if not first.name:
         return "write the source into the label, or name the file after the source, such as vocals.txt"
@@ -102,7 +102,7 @@ def _next_step(unknown: Sequence[UnknownName]) -> str:
         ways = f"its labels are empty{why}, so name it after a source, such as vocals.txt, or map it to one"
     if any(re.fullmatch("[sS][0-9]+", u.name) for u in unknown) and first.labels[0].state is not None:
         ways = "give the stems' sources with --stems METADATA.yaml, or map them yourself"
-    return f"{ways}: {' '.join(u.format_option() for u in unknown[:MANY])}"
+    return f"{ways}: {' '.join(u.format_option() for u in unknown[:MAX_UNKNOWN_NAMES])}"
 
 
 MIN_LETTERS = 4

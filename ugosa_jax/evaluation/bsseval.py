@@ -1,14 +1,16 @@
 """BSSEval v4: SDR, ISR, SIR and SAR of estimates against the true stems, frame by frame.
 
-S sources, C channels, T samples, K frames. The scores are those of museval 0.4.1, `metrics.bss_eval` without
-permutation: filters of 512 taps are fitted on the whole song, then applied to each frame separately. Let s be the true
-stem, ŝ its estimate, P_j the projection of ŝ on the delayed channels of s, and P that on the delayed channels of all
-stems; then
+S sources, C channels, I = S · C channels of all sources, T samples, K frames, M metrics, L taps, F frequencies,
+O outputs of filters.
+
+The scores are those of museval 0.4.1, `metrics.bss_eval` without permutation: filters of 512 taps are fitted on the
+whole song, then applied to each frame separately. Let s be the true stem, ŝ its estimate, P_j the projection of ŝ onto
+delayed copies of the channels of s, and P its projection onto those of all stems; then
 
     SDR = |s|² / |ŝ − s|²    ISR = |s|² / |P_j − s|²    SIR = |P_j|² / |P − P_j|²    SAR = |P|² / |ŝ − P|²
 
 in decibels, where |·|² sums over the channels, the samples of a frame and the 511 samples in which the filters decay.
-The factors that depend only on the stems are computed once for all estimates of a song.
+The matrix factorisations that depend only on the stems are computed once for all estimates of a song.
 
 Vincent, Gribonval, Févotte, "Performance measurement in blind audio source separation", IEEE TASLP 14(4), 2006;
 Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018.
@@ -26,7 +28,7 @@ from ugosa_jax.evaluation.least_squares import BLOCK, GROUP, Basis, L
 from ugosa_jax.threads import map_in_threads
 
 METRICS = ("SDR", "ISR", "SIR", "SAR")
-UNDEFINED, NO_ERROR, NO_SIGNAL = "no frame counts", "infinite: no error", "minus infinity: no signal"
+UNDEFINED, NO_ERROR, NO_SIGNAL = "no frame is scored", "infinite: no error", "minus infinity: no signal"
 """Reasons why a score is not a finite number, for JSON."""
 
 Rule = Literal["museval", "target"]
@@ -37,19 +39,19 @@ silent; a stem is silent if all its samples are zero."""
 
 @dataclasses.dataclass(frozen=True)
 class PreparedStems:
-    """The stems of a song, with the factors that the scores of all its estimates share.
+    """The stems of a song, with the matrix factorisations that the scores of all its estimates share.
 
     Attributes:
       stems_SxCxT: the stems, not copied.
       frames: for each frame, its first sample and the sample after its last.
       own: for each source, the least-squares problem on its channels.
-      every: the least-squares problem on the channels of all sources.
+      joint: the least-squares problem on the channels of all sources.
     """
 
     stems_SxCxT: np.ndarray
     frames: list[tuple[int, int]]
     own: list[Basis]
-    every: Basis
+    joint: Basis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,8 +74,8 @@ class Scores:
     sar_SxK: np.ndarray
     dropped_K: np.ndarray
 
-    def select_frames(self, rule: Rule) -> dict[str, np.ndarray]:
-        """Return the scores (S, K) by metric; NaN in frames that are not scored under a rule."""
+    def mask_frames(self, rule: Rule) -> dict[str, np.ndarray]:
+        """Return the scores (S, K) by metric, with NaN in frames that `rule` leaves out."""
         left_out_K = self.dropped_K & (rule == "museval")
         arrays = (self.sdr_SxK, self.isr_SxK, self.sir_SxK, self.sar_SxK)
         return {name: np.where(left_out_K, np.nan, array) for name, array in zip(METRICS, arrays, strict=True)}
@@ -91,7 +93,7 @@ class Summary(NamedTuple):
 
 
 def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -> PreparedStems:
-    """Compute the factors that the scores of all estimates of a song share.
+    """Compute the matrix factorisations that the scores of all estimates of a song share.
 
     Args:
       stems_SxCxT: the true stems; a source that is silent throughout has no scores.
@@ -105,7 +107,7 @@ def prepare(stems_SxCxT: np.ndarray, rate_hz: float, settings: EvaluateConfig) -
     stems_IxT, n_channels = _flatten_channels(stems_SxCxT), stems_SxCxT.shape[1]
     correlation_IxIxL = least_squares.correlate(stems_IxT, stems_IxT)
     if not np.isfinite(correlation_IxIxL).all():
-        raise InputError("stems: a sample is not a number, infinite or too large")
+        raise InputError("stems: a sample is NaN, infinite or too large")
     starts = range(0, len(stems_IxT), n_channels)
     return PreparedStems(
         stems_SxCxT,
@@ -127,20 +129,20 @@ def score(prepared: PreparedStems, est_SxCxT: np.ndarray) -> Scores:
       est_SxCxT: the estimates, in the order of the stems.
 
     Raises:
-      InputError: the estimates have another shape than the stems, or a sample is not finite.
+      InputError: the estimates differ in shape from the stems, or a sample is not finite.
     """
     check_shape(prepared.stems_SxCxT, est_SxCxT)
     stems_IxT, est_IxT = _flatten_channels(prepared.stems_SxCxT), _flatten_channels(est_SxCxT)
     n_sources, n_channels, _ = est_SxCxT.shape
     correlation_IxIxL = least_squares.correlate(stems_IxT, est_IxT)
     if not np.isfinite(correlation_IxIxL).all():
-        raise InputError("estimates: a sample is not a number, infinite or too large")
+        raise InputError("estimates: a sample is NaN, infinite or too large")
     own_IxIxL = np.zeros_like(correlation_IxIxL)
     for source, basis in enumerate(prepared.own):
         outputs = slice(source * n_channels, (source + 1) * n_channels)
         own_IxIxL[:, outputs] = least_squares.solve_filters(basis, correlation_IxIxL[:, outputs])
-    every_IxIxL = least_squares.solve_filters(prepared.every, correlation_IxIxL)
-    response_FxIxO = least_squares.compute_response(np.concatenate([own_IxIxL, every_IxIxL], axis=1))
+    joint_IxIxL = least_squares.solve_filters(prepared.joint, correlation_IxIxL)
+    response_FxIxO = least_squares.compute_response(np.concatenate([own_IxIxL, joint_IxIxL], axis=1))
 
     def score_frame(frame: tuple[int, int]) -> np.ndarray:
         return _to_db(*_compute_energies(stems_IxT, est_IxT, response_FxIxO, frame, n_sources))
@@ -162,7 +164,7 @@ def summarise(scores: Scores, rule: Rule) -> dict[str, Summary]:
             medians = [float(np.median(row_K)) if row_K.size else np.nan for row_K in rows]
         return Summary(np.array(medians), np.array([row_K.size for row_K in rows]))
 
-    return {metric: summarise_metric(scores_SxK) for metric, scores_SxK in scores.select_frames(rule).items()}
+    return {metric: summarise_metric(scores_SxK) for metric, scores_SxK in scores.mask_frames(rule).items()}
 
 
 def split_frames(n_samples: int, rate_hz: float, settings: EvaluateConfig) -> list[tuple[int, int]]:
@@ -194,14 +196,14 @@ def _compute_energies(
         past_and_stems_IxT = least_squares.take_piece(stems_IxT, start - L + 1, stop, first, last)
         s = past_and_stems_IxT[:, L - 1 :].reshape(len(stems_IxT), -1, BLOCK)
         e = least_squares.take_piece(est_IxT, start, stop, first, last).reshape(s.shape)
-        own, every = np.split(least_squares.apply_filters(past_and_stems_IxT, response_FxIxO), 2)
-        numerators += [_sum_squares(x, n_sources) for x in (s, s, own, every)]
-        denominators += [_sum_squares(x, n_sources) for x in (e - s, own - s, every - own, e - every)]
+        own, joint = np.split(least_squares.apply_filters(past_and_stems_IxT, response_FxIxO), 2)
+        numerators += [_sum_squares(x, n_sources) for x in (s, s, own, joint)]
+        denominators += [_sum_squares(x, n_sources) for x in (e - s, own - s, joint - own, e - joint)]
     return numerators, denominators
 
 
-def _sum_squares(x_IxKxT: np.ndarray, n_sources: int) -> np.ndarray:
-    return np.einsum("ikt,ikt->i", x_IxKxT, x_IxKxT).reshape(n_sources, -1).sum(axis=1)
+def _sum_squares(x_IxNxT: np.ndarray, n_sources: int) -> np.ndarray:
+    return np.einsum("int,int->i", x_IxNxT, x_IxNxT).reshape(n_sources, -1).sum(axis=1)
 
 
 def _to_db(numerators: np.ndarray, denominators: np.ndarray) -> np.ndarray:
@@ -228,5 +230,5 @@ def _flatten_channels(sounds_SxCxT: np.ndarray) -> np.ndarray:
 
 def check_shape(stems_SxCxT: np.ndarray, est_SxCxT: np.ndarray) -> None:
     """Raise InputError unless estimates have the shape of the stems."""
-    expected = f"of the stems' (sources, channels, samples) {stems_SxCxT.shape}"
+    expected = f"of the shape of the stems, (sources, channels, samples) = {stems_SxCxT.shape}"
     require(est_SxCxT.shape == stems_SxCxT.shape, "estimates", expected, est_SxCxT.shape)

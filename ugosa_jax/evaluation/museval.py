@@ -68,7 +68,7 @@ def to_museval_json(scores: Scores, sources: Sequence[str], settings: EvaluateCo
       InputError: the numbers of names and rows differ.
     """
     require(len(sources) == len(scores.sdr_SxK), "sources", f"{len(scores.sdr_SxK)} names", list(sources))
-    metrics = scores.select_frames(rule)
+    metrics = scores.mask_frames(rule)
     targets = []
     for row, source in enumerate(sources):
         frames = [

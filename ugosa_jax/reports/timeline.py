@@ -23,12 +23,12 @@ SUFFIXES = (".png", ".svg")
 
 
 def render_text(annotation: Annotation, duration_s: float, n_columns: int = 60) -> list[str]:
-    """Return a line of text for each source; each column shows the state that it has for the longest time."""
-    stated = make_explicit(annotation, duration_s)
+    """Return a line of text for each source; each column shows the state that covers most of it."""
+    explicit = make_explicit(annotation, duration_s)
     edges_s = np.linspace(0, duration_s, n_columns + 1)
     lines = []
     for source in annotation.sources:
-        share_3xN = state_spans.measure_shares(stated.select(source), edges_s)
+        share_3xN = state_spans.measure_shares(explicit.select(source), edges_s)
         lines.append(f"{source:10} |{''.join(MARKS[STATES[k]] for k in share_3xN.argmax(0))}|")
     return lines
 
@@ -41,7 +41,7 @@ def write_picture(
     Args:
       path: file with the suffix .png or .svg.
       annotation: the annotation.
-      duration_s: length of the picture.
+      duration_s: duration that the picture covers.
       song: the mixture.
       n_columns: columns of the waveform, each drawn from its lowest to its highest sample.
 
@@ -79,9 +79,9 @@ def _draw(annotation: Annotation, duration_s: float, song: Sound | None, n_colum
         times_s = np.linspace(0, song.duration_s, len(low_N))
         above[0].fill_between(times_s, low_N, high_N, color="#555555", linewidth=0)
         above[0].set_ylabel("mixture")
-    stated = make_explicit(annotation, duration_s)
+    explicit = make_explicit(annotation, duration_s)
     for row, source in enumerate(annotation.sources):
-        for state, spans in state_spans.find_spans(stated.select(source), duration_s, n_columns).items():
+        for state, spans in state_spans.find_spans(explicit.select(source), duration_s, n_columns).items():
             below.broken_barh(spans, (row - 0.4, 0.8), facecolor=COLOURS[state], edgecolor="#888888", linewidth=0.3)
     below.set(xlim=(0, duration_s), ylim=(len(annotation.sources) - 0.5, -0.5), xlabel="seconds")
     below.set_yticks(range(len(annotation.sources)), annotation.sources)

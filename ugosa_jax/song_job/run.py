@@ -49,7 +49,8 @@ class Outcome(NamedTuple):
       adapted: the adaptation.
       record: the record.
       report_run: the data of the report; None if no report is made.
-      leakage_db: leakage of the network's output by source; None without an annotation.
+      leakage_db: level of each source's stem where the source is annotated silent, before muting, in decibels; None
+        without an annotation.
     """
 
     adapted: Adapted
@@ -79,8 +80,8 @@ def run(
       report: "page" writes the report, "data" only collects its data, for callers that compare several jobs, "none"
         does neither. The first two need the packages of the extra `reports`.
       excerpt_s: begin and end of the excerpt in the report; chosen for this job if not given.
-      unadapted: returns the stems of the unadapted network, refined like those of the job, for the comparison in the
-        report; if not given, the song is separated once more.
+      unadapted: returns an iterator over blocks of the stems of the unadapted network, refined like those of the job,
+        for the comparison in the report; if not given, the song is separated once more.
       write_more: writes additional files into the folder before it is moved into place.
       on_progress: called with the progress.
       on_footprint: called with the memory that the adaptation needs.
@@ -210,8 +211,8 @@ def _write_report(
 
     runs = [report_run]
     if job.plan.tuned:
-        song, nothing, stems = load_true_stems(job), engine.make_unadapted_result(), unadapted()
-        run = song_report.summarise_run(song, "B0", "not adapted", nothing, stems, excerpt_s, stems.leakage)
+        song, unadapted_result, stems = load_true_stems(job), engine.make_unadapted_result(), unadapted()
+        run = song_report.summarise_run(song, "B0", "not adapted", unadapted_result, stems, excerpt_s, stems.leakage)
         runs.insert(0, run)
     content = msgspec.to_builtins(record)
     song_report.write(folder / REPORT, job.song, excerpt_s, runs, facts.describe_run(content), content)

@@ -13,7 +13,7 @@ from ugosa_jax import files
 from ugosa_jax.annotations.formats import Format
 from ugosa_jax.annotations.formats.content import MAX_BYTES
 from ugosa_jax.annotations.formats.label import UNITS, UnknownUnit
-from ugosa_jax.annotations.unknown_names import MANY, UnknownNames
+from ugosa_jax.annotations.unknown_names import MAX_UNKNOWN_NAMES, UnknownNames
 from ugosa_jax.config import require
 from ugosa_jax.errors import InputError, error_context
 from ugosa_jax.studio import marks
@@ -90,25 +90,25 @@ async def import_marks(request: Request) -> Response:
     """Return the marks in an uploaded file, or the unknown names or unit that the page must ask the user about."""
     workspace, id = get_workspace(request), get_song_id(request)
     content = await read_body(request, MAX_BYTES)
-    asked = request.query_params
-    sources = workspace.list_sources(asked.get("network", ""))
+    query = request.query_params
+    sources = workspace.list_sources(query.get("network", ""))
     song = workspace.library.load_song(id)
-    meanings = parse_names(asked.get("names", "{}"))
-    names = workspace.names.find(sources) | meanings
-    read = marks.import_file, content, read_file_name(request), sources, song.duration_s, names, asked.get("unit")
+    source_of_name = parse_names(query.get("names", "{}"))
+    names = workspace.names.find(sources) | source_of_name
+    read = marks.import_file, content, read_file_name(request), sources, song.duration_s, names, query.get("unit")
     try:
         found, notes = await run_in_threadpool(*read)
     except UnknownNames as error:
         unknown = [
             {"name": one.name, "where": one.describe_place(), "hint": one.hint} for one in error.names if one.name
         ]
-        if not 0 < len(unknown) <= MANY:
+        if not 0 < len(unknown) <= MAX_UNKNOWN_NAMES:
             raise
         return JSONResponse({"error": "unknown names", "ask": {"names": unknown, "sources": sources}}, 422)
     except UnknownUnit:
         return JSONResponse({"error": "the times cannot be seconds", "ask": {"unit": [*UNITS]}}, 422)
-    if asked.get("remember") == "yes":
-        workspace.names.remember(meanings)
+    if query.get("remember") == "yes":
+        workspace.names.remember(source_of_name)
     return JSONResponse(msgspec.to_builtins(found) | {"notes": [strip_options(note) for note in notes]})
 
 
@@ -119,7 +119,7 @@ def strip_options(text: str) -> str:
 
 
 def parse_names(text: str) -> dict[str, str]:
-    """Parse the meanings of names that a page sent.
+    """Parse the mapping from names in an uploaded file to sources, which the page sent.
 
     Raises:
       InputError: the text is not a JSON object of strings.
@@ -144,20 +144,20 @@ async def export_marks(request: Request) -> Response:
 
 async def estimate_time(request: Request) -> Response:
     """Return the estimated time of an adaptation, or an error that explains why it is impossible."""
-    asked = await read_json(request)
-    return JSONResponse({"estimate": get_workspace(request).estimate_time(get_song_id(request), asked)})
+    body = await read_json(request)
+    return JSONResponse({"estimate": get_workspace(request).estimate_time(get_song_id(request), body)})
 
 
 async def estimate_costs(request: Request) -> Response:
-    """Return the estimated time of an adaptation with each network and its own settings."""
+    """Return the estimated time of an adaptation with each network and the settings suggested for it."""
     return JSONResponse(get_workspace(request).estimate_costs(get_song_id(request)))
 
 
 async def add_job(request: Request) -> Response:
     """Add a job to the queue."""
-    asked = await read_json(request)
+    body = await read_json(request)
     workspace = get_workspace(request)
-    return JSONResponse(workspace.describe_job(workspace.add_job(get_song_id(request), asked)))
+    return JSONResponse(workspace.describe_job(workspace.add_job(get_song_id(request), body)))
 
 
 async def cancel_job(request: Request) -> Response:

@@ -46,13 +46,13 @@ def make_cell(
       weights: fingerprint of the network before adaptation.
       adapt: settings of the adaptation.
       separate: settings of the separation.
-      evaluate: settings of the scores.
+      evaluate: settings of the evaluation.
     """
     settings = {"adapt": adapt, "separate": separate, "evaluate": evaluate}
     determinants = {"results_version": RESULTS_VERSION, "song": song, "song_sha256": song_sha256, "weights": weights}
     determinants |= {section: dataclasses.asdict(values) for section, values in settings.items()}
     if separate.refine == "wiener" and separate.wiener_em_steps:
-        determinants["separate"]["wiener_piece"] = refine.PIECE  # covariances are estimated for each piece
+        determinants["separate"]["wiener_piece"] = refine.PIECE  # covariances are estimated piece by piece
     if adapt.precision == "float32":  # keeps the IDs of cells from before there was a choice
         del determinants["adapt"]["precision"]
     text = json.dumps(list(determinants.values()), sort_keys=True)

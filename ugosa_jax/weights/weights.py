@@ -16,12 +16,14 @@ def list_networks(weights: Weights) -> dict[str, Checkpoint]:
     if isinstance(weights, Checkpoint):
         return {"": weights}
     found = {name: list_networks(member) for name, member in weights.members.items()}
-    return {".".join(filter(None, (name, inner))): one for name, its in found.items() for inner, one in its.items()}
+    return {
+        ".".join(filter(None, (name, inner))): one for name, inside in found.items() for inner, one in inside.items()
+    }
 
 
 def replace_params(weights: Weights, params: Params) -> Weights:
-    """Return the same networks with other parameters, shaped as `weights.params`."""
+    """Return the same networks with other parameters, of the same structure as `weights.params`."""
     if isinstance(weights, Checkpoint):
         return dataclasses.replace(weights, params=params)
-    members: Mapping = {name: replace_params(of, params[name]) for name, of in weights.members.items()}
+    members: Mapping = {name: replace_params(member, params[name]) for name, member in weights.members.items()}
     return dataclasses.replace(weights, members=members)

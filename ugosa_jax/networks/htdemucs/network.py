@@ -67,13 +67,16 @@ class DecoderPair(nnx.Module):
         if self.level.time is None:
             return {"freq": freq, "time": x["time"]}
         if self.level.time.bare:
-            assert before is not None  # it is None only for a layer that runs in blocks
+            assert before is not None  # it is None only if rows are computed in blocks; this layer has a single row
             return {"freq": freq, "time": self.time(before, None, T)[0]}
         return {"freq": freq, "time": self.time(x["time"], skip["time"], T)[0]}
 
 
-class Resampler(nnx.Module):
-    """A linear map from the channels of the levels to those of the transformer, or back, for each branch."""
+class ChannelMap(nnx.Module):
+    """A linear map from the channels of the levels to those of the transformer, or back, for each branch.
+
+    The stages upsample and downsample, channel_upsampler and channel_downsampler in demucs. Time is not resampled.
+    """
 
     def __init__(self, n_in: int, n_out: int, rngs: nnx.Rngs):
         self.freq, self.time = Linear((n_in, n_out), rngs), Linear((n_in, n_out), rngs)
@@ -84,7 +87,7 @@ class Resampler(nnx.Module):
 
 
 class FrequencyEmbedding(nnx.Module):
-    """Add weight · scale · embedding of its frequency to every row of the spectrogram branch."""
+    """Add to every row of the spectrogram branch the embedding of its frequency, times weight · scale."""
 
     def __init__(self, settings: Settings, rngs: nnx.Rngs):
         level = settings.levels[0]
@@ -98,7 +101,7 @@ class FrequencyEmbedding(nnx.Module):
 
 
 class HTDemucsModule(nnx.Module):
-    """The whole network. Its attributes are the stages, and the top level of its parameters."""
+    """The whole network. Each stage is an attribute, whose name is also a top-level key of the parameters."""
 
     def __init__(self, settings: Settings, rngs: nnx.Rngs):
         s = self.settings = settings
@@ -108,7 +111,7 @@ class HTDemucsModule(nnx.Module):
             self.frequency_embedding = FrequencyEmbedding(s, rngs)
         C, D = s.levels[-1].freq.channels, s.token_channels
         if s.bottom:
-            self.upsample, self.downsample = Resampler(C, D, rngs), Resampler(D, C, rngs)
+            self.upsample, self.downsample = ChannelMap(C, D, rngs), ChannelMap(D, C, rngs)
         if s.layers:
             self.tokens_in = TokensIn(s)
         for number in range(1, s.layers + 1):
@@ -152,7 +155,7 @@ class HTDemucsModule(nnx.Module):
         return {"freq": freq, "time": time[:, None], "skips": {}}
 
     def _run(self, x: Features, n_samples: int, since: str, until: str | None) -> Features:
-        """Return the output of the stages from `since` on, up to `until` or the end, for x."""
+        """Run x through the stages from `since` to the one before `until`, or to the last if `until` is None."""
         order = list_steps(self.settings)
         skips = x.get("skips", {})
         end = len(order) if until is None else order.index(until)
@@ -230,7 +233,7 @@ def count_padded_samples(settings: Settings, n_samples: int) -> int:
     if settings.segment_samples is None:
         return n_samples
     if n_samples > settings.segment_samples:
-        raise ValueError(f"{n_samples} samples are more than the {settings.segment_samples} of a segment")
+        raise ValueError(f"{n_samples} samples exceed the {settings.segment_samples} of a segment")
     return settings.segment_samples
 
 

@@ -1,6 +1,6 @@
 """The settings of an HTDemucs, and the sizes of its levels that follow from them.
 
-The alphabet of shapes, used as suffixes of names in this package:
+The letters of axes, which are suffixes of names in this package:
 
     T samples · F frequencies · K frames of the spectrogram · S sources · N tokens · D channels of a token
     C channels of a layer, or audio channels in mix_CxT · O output channels of a layer · H hidden channels
@@ -76,13 +76,13 @@ class Settings:
     wave_width: int = 48
     """Channels of the outermost wave layer."""
     growth: int = 2
-    """Factor of the channels from one level to the next."""
+    """Factor by which the number of channels grows from one level to the next."""
     kernel: int = 8
     stride: int = 4
     time_stride: int = 2
-    """Stride of layers below the level where one frequency is left; their kernels are twice as long."""
+    """Stride along time of spectrogram layers after the one that leaves one frequency; kernels are twice as long."""
     rewrite: bool = True
-    """Every layer has a gated convolution beside the strided one."""
+    """Every layer has a gated convolution in addition to the strided one."""
     context: int = 1
     """Neighbours on either side that the decoder's gated convolution sees."""
     encoder_context: int = 0
@@ -126,7 +126,7 @@ class Settings:
     def __post_init__(self):
         names = self.sources
         require(isinstance(names, tuple) and bool(names), "sources", "a tuple of names", names)
-        require(all(isinstance(name, str) and name for name in names), "sources", "names", names)
+        require(all(isinstance(name, str) and name for name in names), "sources", "non-empty strings", names)
         require(len(set(names)) == len(names) <= _MAX_SOURCES, "sources", f"up to {_MAX_SOURCES} names", names)
         for field in dataclasses.fields(self)[1:]:
             self._check(field.name, field.default)
@@ -158,7 +158,7 @@ class Settings:
             return
         width = self.width * self.growth ** (self.depth - 1)
         time = deepest.time
-        require(time is not None, "depth", "such that both branches reach the transformer", self.depth)
+        require(time is not None, "depth", "small enough that both branches reach the transformer", self.depth)
         same = deepest.freq.channels == width and time is not None and time.channels == width
         require(same, "wave_width", f"{self.width}", self.wave_width)
         D = self.token_channels
@@ -175,7 +175,12 @@ class Settings:
             require(branch.channels <= _MAX, f"channels of {where}", f"at most {_MAX}", branch.channels)
             back = branch.kernel - 2 * branch.pad
             single = not branch.along_time and level.freqs == 1
-            require(single or back == branch.stride, f"{where} kernel", f"fit to stride {branch.stride}", branch.kernel)
+            require(
+                single or back == branch.stride,
+                f"kernel of {where}",
+                f"one that fits stride {branch.stride}",
+                branch.kernel,
+            )
             if self.dconv_encoder or self.dconv_decoder:
                 least = self.dconv_compression
                 require(branch.channels >= least, f"channels of {where}", f"at least {least}", branch.channels)
@@ -190,7 +195,7 @@ class Settings:
             require(fits, "nfft", f"divisible by the strides ({where}: {level.freqs_in} frequencies)", self.nfft)
         if level.time is not None and level.time.bare:
             strides = self.stride**level.number
-            require(strides == self.hop, "nfft", f"{4 * strides}, as branches join at {where}", self.nfft)
+            require(strides == self.hop, f"nfft (the branches join at {where})", f"{4 * strides}", self.nfft)
 
     @property
     def S(self) -> int:
@@ -199,7 +204,7 @@ class Settings:
 
     @property
     def hop(self) -> int:
-        """Distance of two frames of the spectrogram, in samples."""
+        """Distance between consecutive frames of the spectrogram, in samples."""
         return self.nfft // 4
 
     @property
@@ -262,7 +267,7 @@ _MAX_OF = {
     "context": 100,
     "encoder_context": 100,
 }
-"""Upper limits, so that a manipulated file cannot make us build an enormous network. Published ones are far smaller."""
+"""Upper limits, so that a manipulated file cannot request an enormous network. Published networks are far below."""
 _AT_LEAST_1 = (
     *("sample_rate_hz", "channels", "segment_samples", "nfft", "depth", "width", "wave_width", "growth", "kernel"),
     *("stride", "time_stride", "norm_groups", "dconv_compression", "heads", "max_period"),

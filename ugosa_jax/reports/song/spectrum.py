@@ -6,7 +6,7 @@ C channels, T and n samples, K frames, F bands, N columns of the picture.
 import numpy as np
 
 N_COLUMNS = 500
-"""Largest number of columns in a report, in which two or three spectrograms are side by side."""
+"""Largest number of columns of one spectrogram; a report shows two or three side by side."""
 N_BANDS = 128
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
 """Range of the bands; it ends at half the sample rate if that is lower."""
@@ -22,8 +22,9 @@ def bands_hz(rate_hz: int) -> np.ndarray:
 
 
 class Spectrogram:
-    """The mean power in frequency bands and columns of time; its sum over the bands is the mean square of the sound.
+    """The mean power of a sound in frequency bands and columns of time.
 
+    Summed over the bands, it is the mean square of the part of the sound that lies within the range of the bands.
     A column is the mean of |FFT|² over its frames and over channels. Frames overlap by half, so that no sound falls
     between them. A band gets the part of each FFT bin that lies within its limits, so that bands may be wider or
     narrower than a bin.
@@ -39,17 +40,17 @@ class Spectrogram:
         self._bands_KxF = _band_weights(window, rate_hz)
         self._power_NxF = np.zeros((n_columns, N_BANDS))
         self._done = 0
-        self._coming_Cxn = np.zeros((n_channels, window // 2), np.float32)
+        self._pending_Cxn = np.zeros((n_channels, window // 2), np.float32)
 
     def add(self, samples_Cxn: np.ndarray) -> None:
         """Add the next block (C, n)."""
-        coming_Cxn = np.concatenate([self._coming_Cxn, samples_Cxn], axis=1)
+        pending_Cxn = np.concatenate([self._pending_Cxn, samples_Cxn], axis=1)
         hop = self._window // 2
-        n_ready = max(0, (coming_Cxn.shape[1] - self._window) // hop + 1)
+        n_ready = max(0, (pending_Cxn.shape[1] - self._window) // hop + 1)
         for first in range(0, n_ready, _BATCH):
             stop = min(first + _BATCH, n_ready)
-            self._add_frames(coming_Cxn[:, first * hop : (stop - 1) * hop + self._window])
-        self._coming_Cxn = coming_Cxn[:, n_ready * hop :].copy()
+            self._add_frames(pending_Cxn[:, first * hop : (stop - 1) * hop + self._window])
+        self._pending_Cxn = pending_Cxn[:, n_ready * hop :].copy()
 
     def _add_frames(self, samples_Cxn: np.ndarray) -> None:
         """Add the power of all frames in some samples to their columns."""
@@ -63,7 +64,7 @@ class Spectrogram:
     def power(self) -> np.ndarray:
         """Return the power (F, N), after the whole sound has been added."""
         while self._done < self._n_frames:
-            self.add(np.zeros((len(self._coming_Cxn), self._window), np.float32))
+            self.add(np.zeros((len(self._pending_Cxn), self._window), np.float32))
         mean_NxF = self._power_NxF / np.diff(self._edges_N)[:, None]
         return mean_NxF.T * 2 / (self._window * np.square(self._hann_T).sum())
 
