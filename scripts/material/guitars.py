@@ -39,7 +39,10 @@ def find_recordings() -> dict[str, Path]:
 
 
 def draw_guitar(seconds: float, rng: np.random.Generator) -> Guitar:
-    """Draw a song and a place from which the guitar plays in at least half of the seconds, if there is one."""
+    """Draw a song and four places in it; return the first from which the guitar plays in half of the seconds or more.
+
+    If there is none, return the place with the largest share.
+    """
     song = str(rng.choice(list(find_recordings())))
     latest_s = soundfile.info(find_recordings()[song]).duration - seconds
     guitars = [Guitar(song, round(float(s), 2)) for s in rng.uniform(0, max(0.0, latest_s), 4)]

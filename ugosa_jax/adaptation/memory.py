@@ -65,16 +65,17 @@ def list_candidates(features: FeatureStorage) -> tuple[FeatureStorage, ...]:
 
 
 def measure_needs(program: Program, inputs: LaneInputs, features: Any, place: Placement) -> MemoryNeeds:
-    """Compile an epoch and return its memory needs; the new state replaces the old one in place."""
+    """Compile an epoch and return its memory needs."""
     analysis = programs.lower_epoch(program, inputs, features, place).compile().memory_analysis()
     kept = count_bytes(features)
     if analysis is None:  # not every backend supports the analysis
         return MemoryNeeds(kept, count_bytes(inputs), 0)
+    # The new state replaces the old one, whose buffers are donated: only results without an alias need memory.
     results = analysis.output_size_in_bytes - analysis.alias_size_in_bytes
     return MemoryNeeds(kept, analysis.argument_size_in_bytes - kept + results, analysis.temp_size_in_bytes)
 
 
 def count_bytes(tree: Any) -> int:
-    """Return the number of bytes of arrays with shardings, or of their shapes, on each device."""
+    """Return the bytes that sharded arrays, or arrays of given shapes and shardings, take on each device."""
     leaves = jax.tree.leaves(tree)
     return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in leaves)

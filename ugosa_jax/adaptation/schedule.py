@@ -38,7 +38,7 @@ def draw_order(seed: int, epoch: int, n_longest: int, n_bucket: int) -> Schedule
     """Return the schedule of an epoch without remixes: in time order if the seed is 0, else in random order.
 
     Args:
-      seed: of all epochs.
+      seed: the same for all epochs.
       epoch: its number.
       n_longest: number of segments of the longest song, which precede the padding.
       n_bucket: number of segments after padding, G.
@@ -74,7 +74,7 @@ def select_remixes(remixes: Remixes, order_G: Array, n: Array) -> Remixes:
     """Return the remixes of a song of n segments, one for each position of the order that all lanes share.
 
     They equal those of a schedule for only this song: the orders omit segments that the song lacks, and skipped steps
-    use no remix.
+    do not use up a remix.
     """
     first = jnp.argsort(jnp.asarray(remixes.order_GxS) >= n, axis=0, stable=True)
     order_GxS = jnp.take_along_axis(jnp.asarray(remixes.order_GxS), first, axis=0)

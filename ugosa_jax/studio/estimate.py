@@ -66,15 +66,15 @@ def estimate_seconds(
 ) -> dict[str, Any] | None:
     """Return the estimated time, and whether it is derived from operation counts instead of measurements.
 
-    Return None if neither is known.
+    Return None without a description of the network, or without both measurements and operation counts.
 
     Args:
       adapt: settings of the adaptation.
       separate: settings of the separation that follows.
       duration_s: length of the song.
       measured: measurement with this network and strategy; None if there is none.
-      network: the worker's description of it; every member separates, and those are adapted that
-        have the layers.
+      network: the worker's description of the network. All members of a bag or chain separate; those that have the
+        strategy's layers are adapted.
       flops_per_s: speed of a plain matrix product on this machine.
       is_first: whether the unadapted network has yet to separate the song, for comparison.
     """
@@ -87,7 +87,8 @@ def estimate_seconds(
         if share is None or not flops_per_s or not network.get("forward_flops"):
             return None
         forward_s = network["forward_flops"] / (flops_per_s * EFFICIENCY)
-        # A step runs the stages from the first tuned one on, and about twice that for gradients; chunks overlap.
+        # A step runs the stages from the first tuned one on, and about twice that for gradients: 3. Separation works in
+        # overlapping chunks: 4/3.
         # R separates the song first, and its steps run the frozen stages too.
         separate_per_s, step_per_s, fixed_s = 4 / 3 * forward_s * members, 3 * share * forward_s, FIRST_S
         if _is_remixed(adapt.strategy or ""):
@@ -103,7 +104,7 @@ def estimate_seconds(
 
 
 def _key(network: str, strategy: str) -> str:
-    kind = "R-" if _is_remixed(strategy) else ""  # P and B take the same steps
+    kind = "R-" if _is_remixed(strategy) else ""  # a step of P takes as long as one of B
     return f"{network} {kind}{strategy[2:]}"
 
 

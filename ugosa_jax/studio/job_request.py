@@ -52,12 +52,12 @@ def check_network(request: JobRequest, network: dict[str, Any] | None, duration_
       duration_s: length of the song.
 
     Raises:
-      InputError: the network is not available, or its strategies or the song's length do not fit.
+      InputError: the network is not available or lacks the strategy, or the song is shorter than a segment.
     """
     require(network is not None and "error" not in network, "network", "one of those listed", request.network)
     plans, strategy = (network or {}).get("strategies", ()), request.adapt.strategy
     fits = strategy is None or not plans or strategy[2:] in plans
-    require(fits, "strategy", f"one of R-, P- or B- and {', '.join(plans)}", strategy)
+    require(fits, "strategy", f"R-, P- or B- followed by one of {', '.join(plans)}", strategy)
     segment_s = request.adapt.segment_s or (network or {}).get("segment_s")
     if request.kind == "adapt" and segment_s and duration_s < segment_s - 1e-3:
         raise InputError(

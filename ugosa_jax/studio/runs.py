@@ -4,7 +4,7 @@
             SOURCE.wav, residual.wav     sound, 32-bit float
             SOURCE.peaks, SOURCE.spectrum
             adapted.delta.safetensors    the tuned layers
-            record.json, report.html     as `ugosa-jax separate` writes them; a report of adapted runs only
+            record.json, report.html     as `ugosa-jax separate` writes them; only adapted runs have a report
 
 A folder is complete or absent. Besides the run of the unadapted network, there are baselines: for each output stage
 (muting, refinement) that an adapted run has, an unadapted run with the same output stage.
@@ -53,7 +53,8 @@ class SavedRun(msgspec.Struct):
     took_s: float
     levels: dict[str, Levels]
     settings: dict[str, Any] = msgspec.field(default_factory=dict)
-    """Fields of AdaptConfig and SeparateConfig of an adapted run."""
+    """Fields of AdaptConfig and SeparateConfig of an adapted run, or of SeparateConfig alone of a baseline; empty for
+    the run of the unadapted network."""
     baseline: str | None = None
     """ID of the unadapted run with the same output stage, which differs from this run only by the adaptation."""
     start: str = "anew"
@@ -113,7 +114,7 @@ class Runs:
         return self.find_folder(id) / f"{name}.{kind}"
 
     def remove(self, id: str) -> None:
-        """Delete a run, and its baseline if no other run needs it.
+        """Delete a run, and its baseline if no other run needs it; the run of the unadapted network is kept.
 
         Raises:
           KeyError: there is no such run.

@@ -1,4 +1,4 @@
-"""The report of one song: a self-contained HTML file that compares several separations, such as without adaptation."""
+"""The report of one song: a self-contained HTML file that compares separations, with and without adaptation."""
 
 import base64
 import dataclasses
@@ -110,7 +110,7 @@ def write(
       excerpt_s: begin and end of the excerpt, the same as for the runs.
       runs: the separations, at least one; the first is the one that others are compared with, the last the result.
       facts: entries of the table at the top.
-      record: the record, as JSON.
+      record: the content of record.json.
 
     Raises:
       InputError: the file cannot be written.
@@ -199,7 +199,9 @@ def _tabulate(
 
 
 def tabulate_scores(sources: Sequence[str], runs: Sequence[ReportRun]) -> Sheet | None:
-    """Return a table of the scores of all runs by the rule "target", with a group of columns for each metric.
+    """Return a table of the scores of all runs, with a group of columns for each metric.
+
+    Each source is scored in the frames in which its true stem is not silent: rule "target" of `bsseval.Rule`.
 
     Return None without true stems.
     """
