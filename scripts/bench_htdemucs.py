@@ -37,6 +37,7 @@ from bench_peer import (
     alternate,
     compare_answers,
     format_spread,
+    label_row,
     make_request,
     start_process,
     write_temporary_case,
@@ -47,7 +48,7 @@ from ugosa_jax.networks.htdemucs import HTDemucs, network
 
 ROWS = ("forward", "E1:D", "T1:D", "T5:D", "D1:D")
 NOTHING_FROZEN = ("forward", "E1:D")
-"""Rows without frozen stages whose output could be kept."""
+"""Rows without frozen stages whose output could be stored."""
 
 
 def main() -> None:
@@ -94,10 +95,9 @@ def row_line(name: str, kind: str, peer: list[dict], ours: list[dict]) -> str:
     """Return a row of the table: medians, with minimum and maximum in brackets."""
     row = compare_answers(name, peer, ours)
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
-    label = (name if name == "forward" else f"one step of P-{name}") + ("" if kind == "plain" else f", {kind}")
     gigabytes = " | ".join(f"{max(answer['peak_bytes'] for answer in side) / 1e9:.2f}" for side in (peer, ours))
     times = f"{format_spread(row['peer_s'])} | {format_spread(row['ours_s'])} | {ratio:.2f}"
-    return f"| {label} | {times} | {gigabytes} | {row['difference']:.0e} |"
+    return f"| {label_row(name, kind)} | {times} | {gigabytes} | {row['difference']:.0e} |"
 
 
 # Stages

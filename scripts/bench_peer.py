@@ -105,7 +105,7 @@ def report(
                 request = make_request(name, config, sizes) | {"kind": kind, "precision": precision}
                 row = compare_answers(name, *alternate(peer, ours, request, sizes.repeats), f"{kind} {precision}")
                 rows.setdefault(name, row)
-                yield format_row(name if kind == "plain" else f"{name}, {kind}", row)
+                yield format_row(name, row, kind)
     if "song" in names:
         yield from format_song(measure_song(commands, model, sizes), rows, sizes)
 
@@ -232,13 +232,19 @@ def write_temporary_case(commands: Commands, model: str, seconds: float) -> tupl
 # Lines
 
 
-def format_row(name: str, row: dict) -> str:
+def label_row(name: str, kind: str) -> str:
+    """Return the label of a row, with the optimisations in PyTorch if there are any."""
+    label = name if name == "forward" else f"one step of P-{name}"
+    return label if kind == "plain" else f"{label}, {kind}"
+
+
+def format_row(name: str, row: dict, kind: str = "plain") -> str:
     """Return a row of the table: medians, with minimum and maximum in brackets."""
-    label = "forward" if name == "forward" else f"one step of P-{name}"
     ratio = statistics.median(row["peer_s"]) / statistics.median(row["ours_s"])
     ratios = [a / b for a, b in zip(row["peer_s"], row["ours_s"], strict=True)]
     times = f"{format_spread(row['peer_s'])} | {format_spread(row['ours_s'])}"
-    return f"| {label} | {times} | {ratio:.1f} ({min(ratios):.1f}–{max(ratios):.1f}) | {row['difference']:.0e} |"
+    label, spread = label_row(name, kind), f"{ratio:.1f} ({min(ratios):.1f}–{max(ratios):.1f})"
+    return f"| {label} | {times} | {spread} | {row['difference']:.0e} |"
 
 
 def format_song(song: dict, rows: dict, sizes: Sizes) -> Iterator[str]:

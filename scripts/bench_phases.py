@@ -6,7 +6,7 @@
 Weights are random and the song is noise, which does not change the times. Every phase is a separate program that runs
 over and over inside one call (`timing.measure_median_s`); times are medians.
 
-`--passes` lists how often the compiled program of one block reads and writes an array of [K, H], its largest.
+`--passes` counts how often the compiled program of one block reads and writes an array of [K, H], its largest.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import re
 import statistics
 import sys
 import time as clock
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--strategy", default="P-L3:M", help="a strategy that tunes at least one repeat")
     parser.add_argument("--segment-s", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--passes", action="store_true", help="list the passes of a block over its arrays")
+    parser.add_argument("--passes", action="store_true", help="count the passes of a block over its arrays")
     args = parser.parse_args()
     for line in (report_passes if args.passes else report)(args):
         print(line, flush=True)
@@ -200,26 +200,31 @@ def report_passes(args: argparse.Namespace) -> Iterator[str]:
     """Compile one block, forward and with its gradient, and yield a table of the passes over its arrays."""
     for size in args.size:
         config = choose_architecture(size)
-        K, (params, block) = config.count_frames(round(args.segment_s * config.sample_rate_hz)), make_block(config)
-        h_KxB = jax.ShapeDtypeStruct((K, config.B), jnp.float32)
-        forward = lambda params, h_KxB: block(params, h_KxB, K)  # noqa: B023, E731
-        both = lambda params, h_KxB, dy_KxB: jax.vjp(forward, params, h_KxB)[1](dy_KxB)  # noqa: B023, E731
+        K = config.count_frames(round(args.segment_s * config.sample_rate_hz))
         yield f"\n## {size}: one block, arrays of [{K}, {config.H}]\n"
         yield "| | passes | reads | writes |"
         yield "|---|---|---|---|"
-        for name, lowered in (
-            ("forward", jax.jit(forward).lower(params, h_KxB)),
-            ("with gradient", jax.jit(both).lower(params, h_KxB, h_KxB)),
-        ):
+        for name, lowered in lower_block(config, K).items():
             passes = list_passes(lowered.compile().as_text() or "", K, config.H)
             yield f"| {name} | {len(passes)} | {sum(p[0] for p in passes)} | {sum(p[1] for p in passes)} |"
 
 
-def make_block(config: ConvTasNet) -> tuple[Any, Callable[..., jax.Array]]:
-    """Return the parameters of the second block of a repeat, and the block as a function of them."""
+def lower_block(config: ConvTasNet, K: int) -> dict[str, jax.stages.Lowered]:
+    """Return the programs of the second block of a repeat for K frames: forward, and with the gradient."""
     block = tcn.TemporalBlock(config.B, config.H, config.P, config.norm, config.causal, 2, nnx.Rngs(0), "float32")
     structure, params = nnx.split(block)
-    return params, lambda params, h_KxB, n_frames: nnx.merge(structure, params)(h_KxB, n_frames)
+    h_KxB = jax.ShapeDtypeStruct((K, config.B), jnp.float32)
+
+    def forward(params, h_KxB):
+        return nnx.merge(structure, params)(h_KxB, K)
+
+    def both(params, h_KxB, dy_KxB):
+        return jax.vjp(forward, params, h_KxB)[1](dy_KxB)
+
+    return {
+        "forward": jax.jit(forward).lower(params, h_KxB),
+        "with gradient": jax.jit(both).lower(params, h_KxB, h_KxB),
+    }
 
 
 def list_passes(text: str, K: int, H: int) -> list[tuple[int, int]]:

@@ -56,7 +56,7 @@ def describe_run(case, request) -> dict:
 def forward(case, request) -> dict:
     """Time the network on the first segment."""
     mix_CxT, active_SxT = take_segment(case, request)
-    _, run = prepare(case, frozenset(request.get("kind", "plain").split()), {"do": "forward"})
+    _, run = prepare(case, read_kinds(request), request)
     with torch.no_grad():
         started = time.perf_counter()
         est_SxCxT = run(mix_CxT[None])[0]
@@ -67,7 +67,7 @@ def forward(case, request) -> dict:
 
 def step(case, request) -> dict:
     """Time one step of adaptation on the first segment; `tuned` of the request names the tensors that are tuned."""
-    kinds = frozenset(request.get("kind", "plain").split())
+    kinds = read_kinds(request)
     mix_CxT, active_SxT = take_segment(case, request)
     model, run = prepare(case, kinds, request)
     for name, tensor in model.named_parameters():
@@ -90,6 +90,11 @@ def step(case, request) -> dict:
     seconds = time.perf_counter() - started
     n_tuned = sum(tensor.numel() for tensor in tuned)
     return {"seconds": seconds, "losses": count_numbers(terms), "n_tuned": n_tuned, "peak_bytes": get_peak_bytes()}
+
+
+def read_kinds(request: dict) -> frozenset[str]:
+    """Return the optimisations that a request names, or "plain"."""
+    return frozenset(request.get("kind", "plain").split())
 
 
 def prepare(case, kinds: frozenset, request: dict, made: dict = {}):  # noqa: B006 (the default is the cache)
@@ -119,7 +124,9 @@ def store_frozen_outputs(model: torch.nn.Module, mix_1xCxT: torch.Tensor) -> Non
     The output of a frozen module must not depend on a tuned one. This holds for strategies that tune all stages from
     some stage on.
     """
-    frozen = [module for module in list_frozen_modules(model) if "forward" not in vars(module)]  # again: nothing to do
+    frozen = [*list_frozen_modules(model)]
+    if all("forward" in vars(module) for module in frozen):  # stored by an earlier request
+        return
     handles = [module.register_forward_hook(repeat_output) for module in frozen]
     model(mix_1xCxT)
     for handle in handles:

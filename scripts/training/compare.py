@@ -39,9 +39,8 @@ def main() -> None:
     songs = open_pool(args.train, train.MINI.S, train.MINI.C)
     n_samples = round(args.seconds * train.MINI.sample_rate_hz)
     data = partial(iterate_batches, songs, args.batch, n_samples, seed=2, start=0)
-    params = jax.device_get(
-        make_first_weights(train.MINI, args, songs, n_samples)
-    )  # on the host, as both runs donate their parameters
+    # On the host, because both runs donate their parameters.
+    params = jax.device_get(make_first_weights(train.MINI, args, songs, n_samples))
     print_batch_times(params, next(data()))
     print_optimizer_losses(params, data, args.steps, args.learning_rate)
 

@@ -64,12 +64,12 @@ def select_masks(net: ConvTasNet, start: Weights) -> convtasnet.Params:
       InputError: `start` has another architecture, or lacks a source.
     """
     own = start.sources
-    is_alike = isinstance(start, Checkpoint) and dataclasses.replace(net, sources=own) == start.architecture
-    if not isinstance(start, Checkpoint) or not is_alike or not set(net.sources) <= set(own):
+    fits = set(net.sources) <= set(own)
+    if not (fits and isinstance(start, Checkpoint) and start.architecture == dataclasses.replace(net, sources=own)):
         raise InputError(f"--start {start.name}: another architecture than {net}")
-    masks_SxBxN = np.split(np.asarray(start.params["mask"]["kernel"]), len(own), axis=1)
-    kernel = np.concatenate([masks_SxBxN[own.index(source)] for source in net.sources], axis=1)
-    return {**start.params, "mask": {"kernel": kernel}}
+    masks_BxSxN = np.asarray(start.params["mask"]["kernel"]).reshape(net.B, len(own), net.N)
+    chosen = [own.index(source) for source in net.sources]
+    return {**start.params, "mask": {"kernel": masks_BxSxN[:, chosen].reshape(net.B, -1)}}
 
 
 def set_masks(params: convtasnet.Params, value: float) -> convtasnet.Params:

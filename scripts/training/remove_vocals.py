@@ -59,7 +59,8 @@ def estimate_vocals(network: Member, mix_CxT: np.ndarray) -> np.ndarray:
     """Return the vocals that a network finds in a mixture."""
     input_CxT, scaling = standardisation.standardise(mix_CxT, network.architecture.level)
     est_SxCxT = bag_separation.separate(network, network.params, input_CxT, SeparateConfig())
-    return est_SxCxT[network.sources.index("vocals")] * np.float32(scaling.std)
+    # Without the mean, which is that of the whole mixture; a chain does not subtract it either.
+    return standardisation.restore_level(est_SxCxT[network.sources.index("vocals")], scaling._replace(mean=0.0))
 
 
 if __name__ == "__main__":

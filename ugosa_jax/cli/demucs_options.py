@@ -38,5 +38,6 @@ def refuse_demucs_options(arguments: Sequence[str]) -> None:
       InputError: they do; the message says what to use instead.
     """
     for argument in arguments:
-        if hint := HINTS.get(argument.partition("=")[0]):
-            raise InputError(f"{argument.partition('=')[0]} is an option of demucs: here, {hint}")
+        option = argument.partition("=")[0]
+        if option in HINTS:
+            raise InputError(f"{option} is an option of demucs: here, {HINTS[option]}")

@@ -76,7 +76,7 @@ def standardise(mix_CxT: np.ndarray, level: InputLevel = "standard") -> tuple[np
     mixture is unchanged.
 
     Raises:
-      InputError: as `measure`.
+      InputError: as `measure_scaling`.
     """
     scaling = choose_scaling(level, measure_scaling([mix_CxT])[0])
     return standardise_by(mix_CxT, scaling), scaling
